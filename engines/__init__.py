@@ -1,0 +1,1 @@
+"""Engines, tokenizers and models: what computes. `base` is the seam the server sees them through."""

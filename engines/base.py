@@ -1,0 +1,266 @@
+"""The seam between the server and whatever computes.
+
+The server sees engines, tokenizers and models through this module alone, so that an engine can be
+replaced without a line changing above it. Arrays are C-contiguous; shapes stand in brackets.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int32s: TypeAlias = NDArray[np.int32]
+Float32s: TypeAlias = NDArray[np.float32]
+
+
+class ModelKind(StrEnum):
+    """What a model computes."""
+
+    ENCODER = "encoder"
+    RERANKER = "reranker"
+
+
+@dataclass(frozen=True, slots=True)
+class Ragged:
+    """Rows of token ids of unequal length, end to end in one array.
+
+    Attributes:
+        token_ids: int32 `[num_tokens]`.
+        offsets: int32 `[num_rows + 1]`; row `i` is `token_ids[offsets[i]:offsets[i + 1]]`.
+    """
+
+    token_ids: Int32s
+    offsets: Int32s
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> Int32s:
+        """Token ids of one row, a view."""
+        return self.token_ids[self.offsets[row] : self.offsets[row + 1]]
+
+    @property
+    def lengths(self) -> Int32s:
+        """Tokens in each row, int32 `[num_rows]`."""
+        return np.diff(self.offsets)
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Int32s | Sequence[int]]) -> "Ragged":
+        """Joins rows end to end."""
+        offsets = np.zeros(len(rows) + 1, np.int32)
+        np.cumsum([len(row) for row in rows], out=offsets[1:])
+        filled = [np.asarray(row, np.int32) for row in rows if len(row)]
+        return cls(np.concatenate(filled) if filled else np.zeros(0, np.int32), offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBatch:
+    """Sequences ready for a forward pass, special tokens included, ragged.
+
+    Attributes:
+        token_ids: int32 `[num_tokens]`.
+        offsets: int32 `[num_sequences + 1]`.
+        query_lengths: int32 `[num_sequences]`; the leading tokens of each sequence that have token
+            type 0: the query with its special tokens in a pair, the whole of a single text.
+    """
+
+    token_ids: Int32s
+    offsets: Int32s
+    query_lengths: Int32s
+
+    def __len__(self) -> int:
+        """Number of sequences."""
+        return len(self.offsets) - 1
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens in all sequences together."""
+        return len(self.token_ids)
+
+    @property
+    def lengths(self) -> Int32s:
+        """Tokens in each sequence, int32 `[num_sequences]`."""
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class PairTemplate:
+    """Where special tokens go: `prefix query separator passage suffix`, or `prefix text suffix`.
+
+    BERT has `([CLS],) ([SEP],) ([SEP],)`, RoBERTa `(<s>,) (</s>, </s>) (</s>,)`.
+    """
+
+    prefix: tuple[int, ...]
+    separator: tuple[int, ...]
+    suffix: tuple[int, ...]
+
+    @property
+    def num_pair_tokens(self) -> int:
+        """Special tokens in a pair."""
+        return len(self.prefix) + len(self.separator) + len(self.suffix)
+
+    @property
+    def num_single_tokens(self) -> int:
+        """Special tokens around a single text."""
+        return len(self.prefix) + len(self.suffix)
+
+
+class Tokenizer(Protocol):
+    """Turns texts into token ids, without special tokens. Safe to call from several threads."""
+
+    fingerprint: str
+    """Equal for two tokenizers exactly when they give equal ids: token ids are stored under it."""
+
+    template: PairTemplate
+
+    pad_id: int
+
+    def encode(self, texts: Sequence[str], max_tokens: int) -> Ragged:
+        """Tokenises texts; a row is cut after `max_tokens` tokens.
+
+        Args:
+            texts: Any Unicode without lone surrogates; an empty text has no tokens.
+            max_tokens: At least 1.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PackedLayout:
+    """The engine computes exactly the tokens it is given: a batch costs the sum of its lengths."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaddedLayout:
+    """The engine pads every sequence of a batch to one of `buckets` (ascending lengths in tokens)."""
+
+    buckets: tuple[int, ...]
+
+
+Layout: TypeAlias = PackedLayout | PaddedLayout
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What the server needs to know of an engine to feed it and to describe it.
+
+    Attributes:
+        engine: "onnxruntime", "cpu", "tensorrt" or "torch".
+        precision: "f32", "bf16", "fp16" or "int8".
+        device: The instruction set or the GPU's name.
+        max_seq_len: Longest sequence in tokens, special tokens included.
+        layout: What a batch costs.
+        max_batch_tokens: Tokens of a batch (padded ones counted) beyond which larger gains nothing.
+        max_in_flight: How many batches it may be computing at once.
+    """
+
+    engine: str
+    precision: str
+    device: str
+    max_seq_len: int
+    layout: Layout
+    max_batch_tokens: int
+    max_in_flight: int = 1
+
+
+class Engine(Protocol):
+    """What rerankers and encoders share."""
+
+    info: EngineInfo
+
+    def close(self) -> None:
+        """Finishes what was submitted, then frees the device. Idempotent."""
+
+
+class Reranker(Engine, Protocol):
+    """A cross-encoder: one logit for each (query, passage) pair."""
+
+    def submit(self, batch: TokenBatch) -> Future[Float32s]:
+        """Queues every pair of a batch for one forward pass.
+
+        Returns:
+            A future of raw logits, float32 `[num_pairs]`, in batch order. Higher is more relevant.
+            It raises `InputTooLongError` for a pair longer than `info.max_seq_len`, `DeviceError`
+            when the device failed and this engine must be rebuilt.
+        """
+
+
+class Encoder(Engine, Protocol):
+    """A bi-encoder: one embedding for each text."""
+
+    hidden_size: int
+
+    def submit(self, batch: TokenBatch) -> Future[Float32s]:
+        """Queues every text of a batch for one forward pass.
+
+        Returns:
+            A future of embeddings, float32 `[num_texts, hidden_size]`, L2-normalised, in batch
+            order. It raises as `Reranker.submit` does.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Turns a logit into a score in [0, 1]: `sigmoid(a * logit + b)` (Platt 1999)."""
+
+    a: float = 1.0
+    b: float = 0.0
+
+    def score(self, logits: Float32s) -> Float32s:
+        """Scores in float32, shape as `logits`. Half precision would tie what float32 tells apart."""
+        x = np.float32(self.a) * logits + np.float32(self.b)
+        # exp of a non-positive number: no overflow, and small scores keep their relative precision.
+        e = np.exp(-np.abs(x))
+        return np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a model's folder says of it, beside its weights.
+
+    Attributes:
+        id: The name requests use.
+        kind: Encoder or reranker.
+        revision: sha256 of the weights, hexadecimal.
+        max_seq_len: Tokens it was made for, special tokens included.
+        max_query_tokens: Longest query, in tokens without special ones. Queries are never cut.
+        query_prefix: Text put before every query (e5, bge); encoders only.
+        passage_prefix: Text put before every passage; encoders only.
+        calibration: From logit to score; rerankers only.
+        blend: Default weight of the first-pass score in the order, 0 to 1; rerankers only.
+    """
+
+    id: str
+    kind: ModelKind
+    revision: str
+    max_seq_len: int
+    max_query_tokens: int
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    calibration: Calibration = field(default_factory=Calibration)
+    blend: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedReranker:
+    """A reranker ready to serve: what it is, its tokenizer, its engine."""
+
+    spec: ModelSpec
+    tokenizer: Tokenizer
+    engine: Reranker
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedEncoder:
+    """An encoder ready to serve: what it is, its tokenizer, its engine."""
+
+    spec: ModelSpec
+    tokenizer: Tokenizer
+    engine: Encoder
+
+
+LoadedModel: TypeAlias = LoadedReranker | LoadedEncoder

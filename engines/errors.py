@@ -1,0 +1,35 @@
+"""Everything an engine or a model folder can raise.
+
+::
+
+    EngineError                 the root: catching it catches all of them
+    ├── ModelError              a model folder is missing, damaged or incomplete; names the file and the remedy
+    │   └── UnsupportedModelError   the folder is sound, but this engine does not run its architecture
+    ├── EngineUnavailableError  the engine needs a package or a device that is not here
+    ├── InputTooLongError       a sequence is longer than the engine's `max_seq_len`
+    └── DeviceError             the device failed; the engine must be rebuilt
+"""
+
+
+class EngineError(Exception):
+    """An engine could not be built, or could not compute."""
+
+
+class ModelError(EngineError):
+    """A model folder is missing, damaged or incomplete."""
+
+
+class UnsupportedModelError(ModelError):
+    """The model is sound, but its architecture is none this engine runs."""
+
+
+class EngineUnavailableError(EngineError):
+    """The engine needs a package or a device that this machine lacks."""
+
+
+class InputTooLongError(EngineError):
+    """A sequence holds more tokens than the engine accepts."""
+
+
+class DeviceError(EngineError):
+    """The device failed mid-computation: results are lost, the engine must be rebuilt."""

@@ -1,0 +1,1 @@
+"""The gRPC server: servicers translate, the pipeline decides, the batcher feeds the engines."""

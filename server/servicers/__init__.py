@@ -1,0 +1,1 @@
+"""One module a gRPC service: messages in, domain types to the pipeline, messages out."""
