@@ -1,0 +1,1 @@
+"""The client: `Client`, and `AsyncClient` for asyncio."""
