@@ -1,0 +1,16 @@
+#include "bindings.h"
+
+NB_MODULE(_core, m) {
+  m.doc() =
+      "The C++ core: what Python can't do fast enough.\n\n"
+      "Arrays are one-dimensional, C-contiguous and of exactly the stated dtype: nothing is\n"
+      "converted or copied on the way in, and another dtype is a TypeError. Arguments that "
+      "contradict\n"
+      "each other are a ValueError. The GIL is released during computation; an array must not "
+      "change\n"
+      "meanwhile.";
+  twopass::bind_batch_plan(m);
+  twopass::bind_assembly(m);
+  twopass::bind_packing(m);
+  twopass::bind_top_k(m);
+}
