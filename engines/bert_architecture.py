@@ -1,0 +1,81 @@
+"""The BERT family: what `config.json` must say for our own graph and the C++ core to run a model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from twopass.engines.errors import ModelError, UnsupportedModelError
+
+# Position of the first token: RoBERTa counts from pad_token_id + 1, BERT from 0.
+_MODEL_TYPES = {"bert": False, "roberta": True, "xlm-roberta": True}
+_ACTIVATIONS = {"gelu": "erf", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
+
+
+@dataclass(frozen=True, slots=True)
+class BertArchitecture:
+    """Shape of a BERT-family encoder with absolute positions.
+
+    Attributes:
+        gelu: "erf" (exact) or "tanh" (approximation).
+        position_offset: Position of a sequence's first token.
+    """
+
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    intermediate_size: int
+    vocab_size: int
+    max_positions: int
+    type_vocab_size: int
+    layer_norm_eps: float
+    gelu: str
+    position_offset: int
+
+    @property
+    def head_dim(self) -> int:
+        """Components of one attention head."""
+        return self.hidden_size // self.num_heads
+
+    @property
+    def max_seq_len(self) -> int:
+        """Longest sequence there are positions for."""
+        return self.max_positions - self.position_offset
+
+
+def read_architecture(config: Mapping[str, Any]) -> BertArchitecture:
+    """Reads a model's `config.json`.
+
+    Raises:
+        UnsupportedModelError: It describes no BERT-family encoder; names the key and the value.
+        ModelError: A key is missing.
+    """
+    model_type = config.get("model_type")
+    if model_type not in _MODEL_TYPES:
+        raise UnsupportedModelError(
+            f"config.json: model_type is {model_type!r}, supported are {', '.join(_MODEL_TYPES)}"
+        )
+    positions = config.get("position_embedding_type", "absolute")
+    if positions != "absolute":
+        raise UnsupportedModelError(
+            f"config.json: position_embedding_type is {positions!r}, only 'absolute' is supported"
+        )
+    activation = config.get("hidden_act", "gelu")
+    if activation not in _ACTIVATIONS:
+        raise UnsupportedModelError(
+            f"config.json: hidden_act is {activation!r}, supported are {', '.join(_ACTIVATIONS)}"
+        )
+    try:
+        return BertArchitecture(
+            hidden_size=config["hidden_size"],
+            num_layers=config["num_hidden_layers"],
+            num_heads=config["num_attention_heads"],
+            intermediate_size=config["intermediate_size"],
+            vocab_size=config["vocab_size"],
+            max_positions=config["max_position_embeddings"],
+            type_vocab_size=config.get("type_vocab_size", 1),
+            layer_norm_eps=config.get("layer_norm_eps", 1e-12),
+            gelu=_ACTIVATIONS[activation],
+            position_offset=config["pad_token_id"] + 1 if _MODEL_TYPES[model_type] else 0,
+        )
+    except KeyError as error:
+        raise ModelError(f"config.json: {error.args[0]} is missing") from error
