@@ -1,0 +1,1 @@
+"""The default models: one folder each, in Hugging Face layout with a `twopass.json` beside."""
