@@ -1,1 +1,1 @@
-"""Engines, tokenizers and models: what computes. `base` is the seam the server sees them through."""
+"""Engines, tokenizers and models: what computes. The server sees them through `base` alone."""

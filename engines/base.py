@@ -49,6 +49,11 @@ class Ragged:
         """Tokens in each row, int32 `[num_rows]`."""
         return np.diff(self.offsets)
 
+    def first(self, num_rows: int) -> "Ragged":
+        """The first rows, as views."""
+        offsets = self.offsets[: num_rows + 1]
+        return Ragged(self.token_ids[: offsets[-1]], offsets)
+
     @classmethod
     def from_rows(cls, rows: Sequence[Int32s | Sequence[int]]) -> "Ragged":
         """Joins rows end to end."""
@@ -136,7 +141,7 @@ class PackedLayout:
 
 @dataclass(frozen=True, slots=True)
 class PaddedLayout:
-    """The engine pads every sequence of a batch to one of `buckets` (ascending lengths in tokens)."""
+    """The engine pads each sequence of a batch to one of `buckets`, ascending lengths in tokens."""
 
     buckets: tuple[int, ...]
 
@@ -211,11 +216,12 @@ class Calibration:
     b: float = 0.0
 
     def score(self, logits: Float32s) -> Float32s:
-        """Scores in float32, shape as `logits`. Half precision would tie what float32 tells apart."""
+        """Scores in float32, shape as `logits`: half precision would tie what float32 tells."""
         x = np.float32(self.a) * logits + np.float32(self.b)
-        # exp of a non-positive number: no overflow, and small scores keep their relative precision.
+        # exp of a non-positive number never overflows, and small scores stay apart.
         e = np.exp(-np.abs(x))
-        return np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(np.float32)
+        scores: Float32s = np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(np.float32)
+        return scores
 
 
 @dataclass(frozen=True, slots=True)

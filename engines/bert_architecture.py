@@ -1,4 +1,4 @@
-"""The BERT family: what `config.json` must say for our own graph and the C++ core to run a model."""
+"""The BERT family: what a `config.json` must say for our own graph, or the C++ core, to run it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """Reads the weights of a BERT-family encoder from safetensors, whatever its export calls them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +23,12 @@ class BertWeights:
             ModelError: It is no safetensors file, or holds no BERT-family encoder.
         """
         try:
-            self._tensors = safe_open(str(file), framework="numpy")
+            opened: Any = safe_open(str(file), framework="numpy")
         except (SafetensorError, OSError) as error:
             raise ModelError(f"{file}: not a safetensors file ({error})") from error
+        self._tensors = opened
         self._file = file
-        self._names = frozenset(self._tensors.keys())
+        self._names: frozenset[str] = frozenset(self._tensors.keys())
         probe = "embeddings.word_embeddings.weight"
         prefix = next((p for p in _PREFIXES if p + probe in self._names), None)
         if prefix is None:

@@ -2,12 +2,12 @@
 
 ::
 
-    EngineError                 the root: catching it catches all of them
-    ├── ModelError              a model folder is missing, damaged or incomplete; names the file and the remedy
-    │   └── UnsupportedModelError   the folder is sound, but this engine does not run its architecture
-    ├── EngineUnavailableError  the engine needs a package or a device that is not here
-    ├── InputTooLongError       a sequence is longer than the engine's `max_seq_len`
-    └── DeviceError             the device failed; the engine must be rebuilt
+    EngineError                    the root: catching it catches all of them
+    ├── ModelError                 a model folder is damaged: names the file and the remedy
+    │   └── UnsupportedModelError  it is sound, but this engine does not run its architecture
+    ├── EngineUnavailableError     the engine needs a package or a device that is not here
+    ├── InputTooLongError          a sequence is longer than the engine's `max_seq_len`
+    └── DeviceError                the device failed; the engine must be rebuilt
 """
 
 

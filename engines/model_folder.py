@@ -88,8 +88,8 @@ def _download(hub_id: str) -> Path:
         from huggingface_hub import snapshot_download
     except ModuleNotFoundError as error:
         raise ModelError(
-            f"model {hub_id!r}: a hub id needs huggingface_hub; pip install 'twopass[hub]', or give a "
-            "folder"
+            f"model {hub_id!r}: a hub id needs huggingface_hub; pip install 'twopass[hub]', "
+            "or give a folder"
         ) from error
     try:
         return Path(snapshot_download(hub_id, allow_patterns=_HUB_FILES))

@@ -7,13 +7,15 @@ Inputs, the same for both kinds of model:
     query_lengths  int32 [batch_size]            leading tokens of type 0
 
 The mask and the token types follow from the lengths inside the graph, so nothing else crosses to a
-device. Output `logits` float32 `[batch_size]`, or `embeddings` float32 `[batch_size, hidden_size]`.
+device. Output: `logits` float32 `[batch_size]`, or `embeddings` float32
+`[batch_size, hidden_size]`.
 
-Weights and products are of the compute type; LayerNorm, softmax, the residual sums that feed them and
-the head are float32, since float16 overflows there (65,504) and rounds there most.
+Weights and products are of the compute type; LayerNorm, softmax, the residual sums that feed them
+and the head are float32, since float16 overflows there (65,504) and rounds there most.
 """
 
 from enum import Enum
+from typing import Any
 
 import numpy as np
 import onnx
@@ -46,7 +48,7 @@ class _GraphWriter:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
 
-    def constant(self, value: NDArray[np.generic], name: str = "constant") -> str:
+    def constant(self, value: NDArray[np.generic] | np.generic, name: str = "constant") -> str:
         name = f"{name}_{len(self.initializers)}"
         self.initializers.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
@@ -54,7 +56,7 @@ class _GraphWriter:
     def ints(self, *values: int) -> str:
         return self.constant(np.array(values, np.int64))
 
-    def op(self, kind: str, *inputs: str, **attributes: object) -> str:
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         output = f"{kind}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
         return output
@@ -101,13 +103,10 @@ def build_graph(
     for layer in range(architecture.num_layers):
         hidden = _layer(writer, architecture, weights, f"encoder.layer.{layer}.", hidden, mask)
     if kind is ModelKind.RERANKER:
-        output, shape = _classifier(writer, weights, hidden), ["batch_size"]
-        name = "logits"
-    else:
-        output = _pooled(writer, pooling, hidden, is_real)
-        shape, name = ["batch_size", architecture.hidden_size], "embeddings"
-    writer.nodes.append(helper.make_node("Identity", [output], [name]))
-    return _model(writer, name, shape)
+        logits = _classifier(writer, weights, hidden)
+        return _model(writer, logits, "logits", ["batch_size"])
+    embeddings = _pooled(writer, pooling, hidden, is_real)
+    return _model(writer, embeddings, "embeddings", ["batch_size", architecture.hidden_size])
 
 
 def _positions(writer: _GraphWriter, seq_len: str) -> str:
@@ -244,7 +243,12 @@ def _pooled(writer: _GraphWriter, pooling: Pooling, hidden: str, is_real: str) -
     return writer.op("Div", pooled, writer.op("Max", norm, writer.constant(np.float32(1e-12))))
 
 
-def _model(writer: _GraphWriter, output: str, shape: list[str | int]) -> onnx.ModelProto:
+def _model(
+    writer: _GraphWriter, result: str, output: str, shape: list[str | int]
+) -> onnx.ModelProto:
+    """Closes the graph: its inputs, and `result` under the name `output`."""
+    writer.nodes.append(helper.make_node("Identity", [result], [output]))
+
     def ints(name: str, *dims: str) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, TensorProto.INT32, list(dims))
 

@@ -1,7 +1,7 @@
 """The ONNX Runtime engine: any model it can read, on any execution provider it has.
 
-BERT-family weights in safetensors run as our own graph; everything else as the model's `model.onnx`,
-with the inputs Hugging Face's exporters give it.
+BERT-family weights in safetensors run as our own graph; everything else as the model's
+`model.onnx`, with the inputs Hugging Face's exporters give it.
 """
 
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""The tokenizer: Hugging Face `tokenizers`, one instance a thread, never reconfigured after loading."""
+"""Hugging Face `tokenizers`: one instance a thread, never reconfigured after it was loaded."""
 
 import hashlib
 import json

@@ -1,0 +1,12 @@
+"""How a command ends when something is wrong: one sentence on stderr, exit status 1."""
+
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+
+def exit_with(error: Exception | str) -> NoReturn:
+    """Prints the reason and ends the command."""
+    Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, markup=True)
+    raise typer.Exit(1)

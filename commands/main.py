@@ -1,0 +1,21 @@
+"""The command `twopass`: one module a subcommand, joined here."""
+
+import typer
+
+from twopass.commands import bench, demo, evaluate, index, models, rerank, search, serve
+
+app = typer.Typer(
+    name="twopass",
+    help="Both passes of retrieval behind one gRPC server: vector search, then a cross-encoder.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(serve.serve)
+app.command("index")(index.index)
+app.command("search")(search.search)
+app.command("rerank")(rerank.rerank)
+app.command("models")(models.models)
+app.command("demo")(demo.demo)
+app.command("bench")(bench.bench)
+app.command("eval")(evaluate.evaluate)

@@ -1,0 +1,166 @@
+"""The server's settings: the one place where they are named, explained, bounded and defaulted.
+
+A setting comes from a flag, else from the environment (`TWOPASS_` and its name in capitals), else
+from a TOML file, else from the default here. The description of a field is the help of its flag.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class ConfigError(Exception):
+    """A setting is unknown, malformed or out of range; the message names it."""
+
+
+class EngineChoice(StrEnum):
+    """Which engine runs the models."""
+
+    AUTO = "auto"
+    ONNXRUNTIME = "onnxruntime"
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least severity that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class ServerConfig(BaseSettings):
+    """Every setting of `twopass serve`."""
+
+    model_config = SettingsConfigDict(env_prefix="TWOPASS_", frozen=True, extra="forbid")
+    toml_file: ClassVar[Path | None] = None
+
+    address: Annotated[
+        str, Field(description="Where to listen, host:port; port 0 takes a free one.")
+    ] = "127.0.0.1:50051"
+    data: Annotated[
+        Path, Field(description="Folder of the collections; made if missing, used by one server.")
+    ] = Path("twopass-data")
+    encoder: Annotated[
+        str,
+        Field(description="Default encoder: a shipped model, a folder, or a hub id."),
+    ] = "all-MiniLM-L6-v2"
+    reranker: Annotated[
+        str,
+        Field(description="Default reranker: a shipped model, a folder, or a hub id."),
+    ] = "twopass-minilm-l6"
+    more_models: Annotated[
+        tuple[str, ...],
+        Field(description="Further encoders and rerankers to hold; requests name them."),
+    ] = ()
+    engine: Annotated[
+        EngineChoice, Field(description="What runs the models; auto takes the fastest that can.")
+    ] = EngineChoice.AUTO
+    threads: Annotated[
+        int,
+        Field(ge=0, le=1024, description="Threads of one forward pass; 0 takes one a core."),
+    ] = 0
+    max_candidates: Annotated[
+        int, Field(ge=1, le=100_000, description="Most candidates in one rerank request or set.")
+    ] = 10_000
+    max_documents: Annotated[
+        int, Field(ge=1, le=100_000, description="Most documents, ids or texts in one message.")
+    ] = 1_000
+    max_passage_bytes: Annotated[
+        int, Field(ge=1, description="Longest passage, title and text together, in bytes of UTF-8.")
+    ] = 256 * 1024
+    max_query_bytes: Annotated[
+        int, Field(ge=1, description="Longest query in bytes of UTF-8, before its tokens count.")
+    ] = 16 * 1024
+    max_message_bytes: Annotated[
+        int, Field(ge=1024, description="Longest message in or out, in bytes.")
+    ] = 64 * 1024 * 1024
+    max_queued_pairs: Annotated[
+        int,
+        Field(ge=1, description="Most pairs and texts admitted at once; more is refused."),
+    ] = 50_000
+    drain_seconds: Annotated[
+        float,
+        Field(ge=0, description="How long running calls may take to end after SIGTERM."),
+    ] = 30.0
+    log_format: Annotated[
+        LogFormat, Field(description="Log lines for people (text) or for machines (json).")
+    ] = LogFormat.TEXT
+    log_level: Annotated[LogLevel, Field(description="Least severity that is logged.")] = (
+        LogLevel.INFO
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then the environment, then the file."""
+        del dotenv_settings, file_secret_settings
+        if cls.toml_file is None:
+            return init_settings, env_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.toml_file)
+
+
+def load_config(flags: dict[str, Any], file: Path | None = None) -> ServerConfig:
+    """Joins flags, environment and file.
+
+    Args:
+        flags: Settings given by flags, by name; they win.
+        file: A TOML file, or None.
+
+    Raises:
+        ConfigError: A setting is wrong; names it, its limit and the value.
+    """
+    if file is not None and not file.is_file():
+        raise ConfigError(f"config file {file}: there is no such file")
+
+    class Config(ServerConfig):
+        toml_file = file
+
+    try:
+        config = Config(**flags)
+    except ValidationError as error:
+        lines = (
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}"
+            for e in error.errors()
+        )
+        raise ConfigError("; ".join(lines)) from error
+    except ValueError as error:  # TOML that does not parse
+        raise ConfigError(f"config file {file}: {error}") from error
+    return ServerConfig.model_construct(**config.model_dump())
+
+
+def to_toml(config: ServerConfig) -> str:
+    """The settings as a TOML file, each under its explanation."""
+    lines = []
+    for name, field in ServerConfig.model_fields.items():
+        lines += [f"# {field.description}", f"{name} = {_toml_value(getattr(config, name))}", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

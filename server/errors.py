@@ -1,0 +1,90 @@
+"""What a request can be refused or fail with, and the one table from causes to gRPC status codes.
+
+::
+
+    RequestError                  the root; carries a message for the caller
+    ├── InvalidRequestError       a field is wrong: names the field, the limit, the value
+    ├── UnknownModelError         no model of that id, or of another kind
+    ├── EncoderChangedError       the collection's embeddings were made by other weights
+    ├── OverloadedError           the queue has no room; says when to try again
+    ├── LateError                 the deadline or the time budget ran out
+    ├── UnavailableError          starting or draining
+    └── NotSupportedError         in the contract, not in this version
+
+Errors of the index and of the engines join them in `STATUS_CODES`.
+"""
+
+import grpc
+
+from twopass.engines.errors import EngineError, EngineUnavailableError, InputTooLongError
+from twopass.index import errors as index_errors
+
+
+class RequestError(Exception):
+    """A request was refused or failed; the message is for the caller."""
+
+
+class InvalidRequestError(RequestError):
+    """A field of the request is wrong."""
+
+
+class UnknownModelError(RequestError):
+    """No model of that id serves requests of this kind."""
+
+
+class EncoderChangedError(RequestError):
+    """The collection's embeddings were made by other weights than the server holds."""
+
+
+class OverloadedError(RequestError):
+    """The queue has no room for the whole request.
+
+    Attributes:
+        retry_after: Seconds until the queue will likely have room.
+    """
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class LateError(RequestError):
+    """The deadline or the time budget ran out."""
+
+
+class UnavailableError(RequestError):
+    """The server is starting or draining."""
+
+
+class NotSupportedError(RequestError):
+    """The contract has it, this version does not."""
+
+
+# The most derived class that matches decides; what is not listed is INTERNAL.
+STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
+    InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    UnknownModelError: grpc.StatusCode.NOT_FOUND,
+    EncoderChangedError: grpc.StatusCode.FAILED_PRECONDITION,
+    OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    LateError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    UnavailableError: grpc.StatusCode.UNAVAILABLE,
+    NotSupportedError: grpc.StatusCode.UNIMPLEMENTED,
+    EngineError: grpc.StatusCode.INTERNAL,
+    EngineUnavailableError: grpc.StatusCode.UNAVAILABLE,
+    InputTooLongError: grpc.StatusCode.INVALID_ARGUMENT,
+    index_errors.InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
+    index_errors.CollectionNotFoundError: grpc.StatusCode.NOT_FOUND,
+    index_errors.DocumentNotFoundError: grpc.StatusCode.NOT_FOUND,
+    index_errors.CollectionExistsError: grpc.StatusCode.ALREADY_EXISTS,
+    index_errors.StaleSequenceError: grpc.StatusCode.FAILED_PRECONDITION,
+    index_errors.CollectionClosedError: grpc.StatusCode.UNAVAILABLE,
+    index_errors.StorageError: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+def status_code(error: Exception) -> grpc.StatusCode:
+    """The status an error is answered with."""
+    for kind in type(error).__mro__:
+        if kind in STATUS_CODES:
+            return STATUS_CODES[kind]
+    return grpc.StatusCode.INTERNAL

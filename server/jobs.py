@@ -1,0 +1,97 @@
+"""A request's sequences on their way through the batcher: joined into batches, and parted again."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+
+from twopass._core import gather_packed
+from twopass.engines.base import Encoder, Float32s, Int32s, Reranker, TokenBatch
+from twopass.engines.errors import DeviceError
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One request's sequences.
+
+    Attributes:
+        engine: Which engine they are for.
+        batch: All of them.
+        lengths: Their lengths in tokens, int32 `[num_sequences]`.
+        done: Resolved when every output is there.
+        waiting: Rows that no batch has taken yet, longest first.
+        submitted: When it came, seconds of `time.perf_counter`.
+        num_unfinished: Rows whose output is not there.
+        output: Filled row by row; None before the first batch is back.
+        num_in_flight: Batches in the engine that hold rows of this job.
+        began: When the first of those entered it.
+        engine_seconds: Time in which at least one batch was in the engine.
+    """
+
+    engine: Reranker | Encoder
+    batch: TokenBatch
+    lengths: Int32s
+    done: asyncio.Future[None]
+    waiting: Int32s
+    submitted: float
+    num_unfinished: int
+    output: Float32s | None = None
+    num_in_flight: int = 0
+    began: float = 0.0
+    engine_seconds: float = 0.0
+
+    def enter_engine(self) -> None:
+        """Notes that one more batch holds rows of this job."""
+        if self.num_in_flight == 0:
+            self.began = time.perf_counter()
+        self.num_in_flight += 1
+
+    def leave_engine(self) -> None:
+        """Notes that one of its batches is back."""
+        self.num_in_flight -= 1
+        if self.num_in_flight == 0:
+            self.engine_seconds += time.perf_counter() - self.began
+
+
+def gather(jobs: Sequence[Job], rows: Sequence[Int32s]) -> TokenBatch:
+    """Joins the chosen rows of several jobs into one batch, job after job."""
+    parts = [
+        TokenBatch(*gather_packed(j.batch.token_ids, j.batch.offsets, j.batch.query_lengths, r))
+        for j, r in zip(jobs, rows, strict=True)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    starts = np.cumsum([0, *(part.num_tokens for part in parts)])
+    offsets = [part.offsets[:-1] + start for part, start in zip(parts, starts, strict=False)]
+    return TokenBatch(
+        np.concatenate([part.token_ids for part in parts]),
+        np.concatenate([*offsets, starts[-1:]]).astype(np.int32),
+        np.concatenate([part.query_lengths for part in parts]),
+    )
+
+
+def deliver(jobs: Sequence[Job], rows: Sequence[Int32s], future: Future[Float32s]) -> None:
+    """Hands each job its part of a batch's output, or the engine's failure."""
+    error = future.exception()
+    output = None if error else future.result()
+    if output is not None and not np.isfinite(output).all():
+        error = DeviceError("the engine returned a value that is not finite")
+    start = 0
+    for job, mine in zip(jobs, rows, strict=True):
+        job.leave_engine()
+        part = slice(start, start + len(mine))
+        start += len(mine)
+        if job.done.done():
+            continue
+        if error is not None or output is None:
+            job.done.set_exception(error or DeviceError("the engine returned nothing"))
+            continue
+        if job.output is None:
+            job.output = np.empty((len(job.batch), *output.shape[1:]), np.float32)
+        job.output[mine] = output[part]
+        job.num_unfinished -= len(mine)
+        if job.num_unfinished == 0:
+            job.done.set_result(None)

@@ -1,0 +1,62 @@
+"""Log lines: text for people, or one JSON object a line for machines."""
+
+import json
+import logging
+import sys
+import time
+
+from twopass.server.config import LogFormat, LogLevel
+
+# What every LogRecord carries; what else it has came through `extra` and is the line's fields.
+_STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
+    "message",
+    "asctime",
+    "taskName",
+}
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, object]:
+    """The fields that were logged beside the message."""
+    return {k: v for k, v in vars(record).items() if k not in _STANDARD}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Formats one record."""
+        line: dict[str, object] = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **fields_of(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
+        """UTC in RFC 3339 with milliseconds."""
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        return f"{seconds}.{int(record.msecs):03d}Z"
+
+
+class TextFormatter(logging.Formatter):
+    """Time, level, message, then the fields as name=value."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Formats one record."""
+        line = super().format(record)
+        fields = " ".join(f"{name}={value}" for name, value in fields_of(record).items())
+        return f"{line}  {fields}" if fields else line
+
+
+def configure_logging(log_format: LogFormat, level: LogLevel) -> None:
+    """Sends every log line of the process to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else TextFormatter())
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)

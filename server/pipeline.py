@@ -1,0 +1,284 @@
+"""The path of a search: tokenise, embed, retrieve, load, rerank, order, cut.
+
+What blocks runs in other threads; this module waits and decides.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from twopass.engines.base import Float32s, Int32s, LoadedReranker, Ragged
+from twopass.engines.errors import EngineError
+from twopass.index.collection import Collection
+from twopass.index.documents import DocumentFields
+from twopass.index.reader import Candidates
+from twopass.index.store import CollectionStore
+from twopass.index.vectors import Int64s
+from twopass.server.batcher import Batcher
+from twopass.server.embedding import Embedding
+from twopass.server.errors import InvalidRequestError, LateError, OverloadedError
+from twopass.server.models import Models
+from twopass.server.passages import passage_of
+from twopass.server.search import (
+    RerankSettings,
+    RerankStatus,
+    SearchHit,
+    SearchQuery,
+    SearchResult,
+    StageTimings,
+    Truncation,
+)
+from twopass.server.second_pass import ScoredPairs, SecondPass, best_first
+from twopass.server.stopwatch import Stopwatch
+from twopass.server.tokenizing import Tokenizing
+
+# Why the second pass did not happen, where the request allows first-pass order instead.
+_FALLBACKS: dict[type[Exception], RerankStatus] = {
+    LateError: RerankStatus.SKIPPED_DEADLINE,
+    OverloadedError: RerankStatus.SKIPPED_OVERLOAD,
+    EngineError: RerankStatus.FAILED,
+}
+_TEXT = DocumentFields(text=True, metadata=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """Candidates in first-pass order, best first.
+
+    Attributes:
+        keys: int64 `[num_candidates]`.
+        scores: Dense scores, float32 `[num_candidates]`.
+        passages: Their stored token ids.
+        sequence: The state of the collection that was searched.
+    """
+
+    keys: Int64s
+    scores: Float32s
+    passages: Ragged
+    sequence: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ranking:
+    """The order after the second pass.
+
+    Attributes:
+        order: Positions among the candidates, best first.
+        scored: The reranker's judgement of the first candidates; None without a second pass.
+        status: What became of the second pass.
+        num_below_min_score: Reranked candidates left out of `order`.
+    """
+
+    order: Int32s
+    scored: ScoredPairs | None
+    status: RerankStatus
+    num_below_min_score: int = 0
+
+
+class SearchPipeline:
+    """Runs both passes over the collections of a store."""
+
+    def __init__(
+        self,
+        store: CollectionStore,
+        models: Models,
+        batcher: Batcher,
+        tokenizing: Tokenizing,
+        embedding: Embedding,
+        second_pass: SecondPass,
+    ) -> None:
+        self._store = store
+        self._models = models
+        self._batcher = batcher
+        self._tokenizing = tokenizing
+        self._embedding = embedding
+        self._second_pass = second_pass
+
+    async def search(self, query: SearchQuery) -> SearchResult:
+        """Answers a query.
+
+        Raises:
+            RequestError: The query breaks a rule, or there is no time, room or permission to fall
+                back.
+            CollectionError: The collection is unknown, or can't be read.
+            EngineError: An engine failed, and first-pass order was not allowed or not reached.
+        """
+        timings = StageTimings()
+        began = time.perf_counter()
+        collection = self._store.get(query.collection)
+        if query.min_sequence:
+            collection.ensure_reached(query.min_sequence)
+        reranker = self._reranker(query)
+        query_ids = await self._query_ids(query, collection, reranker, timings)
+        found = await self._first_pass(query, collection, query_ids, timings)
+        blend = _blend(query.rerank, reranker)
+        ranking = await self._rank(query, collection, reranker, query_ids, found, blend, timings)
+        hits = await self._hits(query, collection, found, ranking)
+        timings.total = time.perf_counter() - began
+        reranked = ranking.scored is not None
+        return SearchResult(
+            hits=hits,
+            rerank_status=ranking.status,
+            num_candidates=len(found.keys),
+            num_reranked=len(ranking.scored.logits) if ranking.scored else 0,
+            num_below_min_score=ranking.num_below_min_score,
+            blend=blend if reranked else 0.0,
+            encoder=collection.schema.encoder if query.vector is None else "",
+            reranker=reranker.spec.id if reranker and reranked else "",
+            sequence=found.sequence,
+            timings=timings,
+        )
+
+    def _reranker(self, query: SearchQuery) -> LoadedReranker | None:
+        if not query.rerank.enabled:
+            return None
+        if not query.text:
+            raise InvalidRequestError(
+                "query: empty, but the second pass reads it; give one, or disable the second pass"
+            )
+        return self._models.reranker(query.rerank.model)
+
+    async def _query_ids(
+        self,
+        query: SearchQuery,
+        collection: Collection,
+        reranker: LoadedReranker | None,
+        timings: StageTimings,
+    ) -> dict[str, Int32s]:
+        """The query's token ids by tokenizer: models that share one share them."""
+        watch = Stopwatch()
+        ids: dict[str, Int32s] = {}
+        if query.vector is None:
+            if collection.schema.client_vectors:
+                raise InvalidRequestError(
+                    f"vector: unset, but collection {collection.name!r} has no encoder to embed "
+                    "the query with"
+                )
+            encoder = self._models.encoder_of(collection.schema)
+            ids[encoder.tokenizer.fingerprint] = await self._tokenizing.query_ids(
+                encoder, query.text
+            )
+        if reranker is not None:
+            fingerprint = reranker.tokenizer.fingerprint
+            known = ids.get(fingerprint)
+            if known is None or len(known) > reranker.spec.max_query_tokens:
+                ids[fingerprint] = await self._tokenizing.query_ids(reranker, query.text)
+        timings.tokenize = watch.lap() if ids else None
+        return ids
+
+    async def _first_pass(
+        self,
+        query: SearchQuery,
+        collection: Collection,
+        query_ids: dict[str, Int32s],
+        timings: StageTimings,
+    ) -> _Found:
+        vector = query.vector
+        if vector is None:
+            encoder = self._models.encoder_of(collection.schema)
+            ids = Ragged.from_rows([query_ids[encoder.tokenizer.fingerprint]])
+            with self._batcher.admitted(1):
+                embedded = await self._embedding.queries(encoder, ids, deadline=query.end)
+            vector = embedded.vectors[0]
+            timings.embed, timings.queue = embedded.engine_seconds, embedded.queue_seconds
+        watch = Stopwatch()
+        neighbours = await asyncio.wrap_future(collection.search(vector[None, :], query.k))
+        timings.retrieve = watch.lap()
+        candidates: Candidates = await asyncio.to_thread(collection.load, neighbours.keys[0])
+        timings.load = watch.lap()
+        return _Found(
+            keys=neighbours.keys[0][candidates.rows],
+            scores=neighbours.scores[0][candidates.rows],
+            passages=candidates.token_ids,
+            sequence=str(neighbours.sequence),
+        )
+
+    async def _rank(
+        self,
+        query: SearchQuery,
+        collection: Collection,
+        reranker: LoadedReranker | None,
+        query_ids: dict[str, Int32s],
+        found: _Found,
+        blend: float,
+        timings: StageTimings,
+    ) -> _Ranking:
+        everything = np.arange(len(found.keys), dtype=np.int32)
+        if reranker is None:
+            return _Ranking(everything, None, RerankStatus.DISABLED)
+        depth = min(query.rerank.depth or len(everything), len(everything))
+        ids = query_ids[reranker.tokenizer.fingerprint]
+        try:
+            with self._batcher.admitted(depth):
+                passages = await self._passages(collection, reranker, found, depth)
+                scored = await self._second_pass.score(reranker, ids, passages, deadline=query.end)
+        except tuple(_FALLBACKS) as error:
+            if not query.allow_fallback or query.is_past_deadline():
+                raise
+            status = next(s for kind, s in _FALLBACKS.items() if isinstance(error, kind))
+            return _Ranking(everything, None, status)
+        timings.rerank = scored.engine_seconds
+        timings.queue = (timings.queue or 0.0) + scored.queue_seconds
+        if query.rerank.truncation is Truncation.REJECT and scored.truncated.any():
+            position = int(np.argmax(scored.truncated))
+            raise InvalidRequestError(
+                f"rerank.truncation: REJECT, and candidate {position} of the first pass is longer "
+                f"than {reranker.spec.max_seq_len} tokens with the query"
+            )
+        order = best_first(scored.logits, found.scores[:depth], blend, 0)
+        kept = order
+        if query.rerank.min_score is not None:
+            kept = order[scored.scores[order] >= query.rerank.min_score]
+        return _Ranking(
+            np.concatenate([kept, everything[depth:]]),
+            scored,
+            RerankStatus.COMPLETE,
+            len(order) - len(kept),
+        )
+
+    async def _passages(
+        self, collection: Collection, reranker: LoadedReranker, found: _Found, depth: int
+    ) -> Ragged:
+        """Token ids of the first candidates: the stored ones, where the tokenizers agree."""
+        if collection.schema.tokenizer_fingerprint == reranker.tokenizer.fingerprint:
+            return found.passages.first(depth)
+        keys = found.keys[:depth]
+        documents = await asyncio.to_thread(collection.fetch, keys, _TEXT)
+        texts = [
+            passage_of(documents[key].title, documents[key].text) if key in documents else ""
+            for key in keys.tolist()
+        ]
+        return await self._tokenizing.passage_ids(reranker, texts)
+
+    async def _hits(
+        self, query: SearchQuery, collection: Collection, found: _Found, ranking: _Ranking
+    ) -> list[SearchHit]:
+        order = ranking.order[: query.top_n]
+        keys = found.keys[order]
+        documents = await asyncio.to_thread(collection.fetch, keys, query.fields)
+        scored = ranking.scored
+        num_reranked = len(scored.logits) if scored else 0
+        hits = []
+        for position, key in zip(order.tolist(), keys.tolist(), strict=True):
+            if key not in documents:  # replaced or deleted while the reranker was at work
+                continue
+            reranked = scored is not None and position < num_reranked
+            hits.append(
+                SearchHit(
+                    document=documents[key],
+                    dense_score=float(found.scores[position]),
+                    first_pass_rank=position + 1,
+                    logit=float(scored.logits[position]) if scored and reranked else None,
+                    score=float(scored.scores[position]) if scored and reranked else None,
+                    truncated=bool(scored.truncated[position]) if scored and reranked else False,
+                )
+            )
+        return hits
+
+
+def _blend(settings: RerankSettings, reranker: LoadedReranker | None) -> float:
+    if settings.blend is not None:
+        return settings.blend
+    return reranker.spec.blend if reranker else 0.0

@@ -1,0 +1,208 @@
+"""Candidate sets from outside: tokenised and scored as their pieces come, ordered at the end."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twopass.engines.base import Float32s, Int32s, LoadedReranker
+from twopass.server.batcher import Batcher
+from twopass.server.errors import InvalidRequestError
+from twopass.server.models import Models
+from twopass.server.search import StageTimings, Truncation
+from twopass.server.second_pass import ScoredPairs, SecondPass, best_first
+from twopass.server.stopwatch import Stopwatch
+from twopass.server.tokenizing import Tokenizing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetOptions:
+    """A candidate set without its candidates.
+
+    Attributes:
+        query: The question.
+        num_candidates: How many will come.
+        top_n: How many of the best are wanted; 0 for all.
+        model: The reranker's id; "" for the default.
+        truncation: What happens to a passage that is too long.
+        blend: Weight of the first pass in the order; None for the model's own where every candidate
+            carries a score, 0 elsewhere.
+        min_score: Hits below this are left out; None leaves out none.
+        deadline: Seconds of `time.perf_counter` after which nobody waits; None for never.
+    """
+
+    query: str
+    num_candidates: int
+    top_n: int = 0
+    model: str = ""
+    truncation: Truncation = Truncation.TRUNCATE
+    blend: float | None = None
+    min_score: float | None = None
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankedSet:
+    """A candidate set in order.
+
+    Attributes:
+        order: Positions of the best, best first.
+        logits: Of every candidate, in the order they came, float32 `[num_candidates]`.
+        scores: Likewise, calibrated.
+        truncated: Likewise, bool.
+        model: The reranker.
+        blend: The weight of the first pass that was applied.
+        num_below_min_score: Candidates left out of `order` for their score.
+        num_tokens: Tokens the model read.
+    """
+
+    order: Int32s
+    logits: Float32s
+    scores: Float32s
+    truncated: NDArray[np.bool_]
+    model: str
+    blend: float
+    num_below_min_score: int
+    num_tokens: int
+    timings: StageTimings
+
+
+class OpenSet:
+    """A candidate set whose pieces are still coming; each is scored as soon as it is here."""
+
+    def __init__(
+        self,
+        options: SetOptions,
+        reranker: LoadedReranker,
+        tokenizing: Tokenizing,
+        second_pass: SecondPass,
+    ) -> None:
+        self._options = options
+        self._reranker = reranker
+        self._tokenizing = tokenizing
+        self._second_pass = second_pass
+        self._began = time.perf_counter()
+        self._tokenize_seconds = 0.0
+        self._query_ids = asyncio.ensure_future(tokenizing.query_ids(reranker, options.query))
+        self._pieces: list[asyncio.Task[ScoredPairs]] = []
+        self._first_pass_scores: list[float | None] = []
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all candidates have come."""
+        return len(self._first_pass_scores) == self._options.num_candidates
+
+    def add(self, passages: Sequence[str], first_pass_scores: Sequence[float | None]) -> None:
+        """Begins to score a piece.
+
+        Raises:
+            InvalidRequestError: More candidates came than were declared.
+        """
+        self._first_pass_scores += first_pass_scores
+        if (count := len(self._first_pass_scores)) > self._options.num_candidates:
+            raise InvalidRequestError(
+                f"candidates: {count:,} have come, set.num_candidates declared "
+                f"{self._options.num_candidates:,}"
+            )
+        if passages:
+            self._pieces.append(asyncio.create_task(self._score(passages)))
+
+    async def ranked(self) -> RankedSet:
+        """Waits for every piece, and orders the whole.
+
+        Raises:
+            InvalidRequestError: The query or a candidate breaks a rule.
+            LateError: The deadline came first.
+            EngineError: The engine failed.
+        """
+        pieces = await asyncio.gather(*self._pieces)
+        options, spec = self._options, self._reranker.spec
+        logits = np.concatenate([piece.logits for piece in pieces])
+        scores = np.concatenate([piece.scores for piece in pieces])
+        truncated = np.concatenate([piece.truncated for piece in pieces])
+        if options.truncation is Truncation.REJECT and truncated.any():
+            raise InvalidRequestError(
+                f"candidates[{int(np.argmax(truncated))}]: longer than {spec.max_seq_len} tokens "
+                f"of {spec.id} with the query, and truncation is REJECT"
+            )
+        blend, first_pass = self._blend()
+        order = best_first(logits, first_pass, blend, 0)
+        kept = order if options.min_score is None else order[scores[order] >= options.min_score]
+        return RankedSet(
+            order=kept[: options.top_n or None],
+            logits=logits,
+            scores=scores,
+            truncated=truncated,
+            model=spec.id,
+            blend=blend,
+            num_below_min_score=len(order) - len(kept),
+            num_tokens=sum(piece.num_tokens for piece in pieces),
+            timings=StageTimings(
+                total=time.perf_counter() - self._began,
+                tokenize=self._tokenize_seconds,
+                queue=max(piece.queue_seconds for piece in pieces),
+                rerank=max(piece.engine_seconds for piece in pieces),
+            ),
+        )
+
+    def cancel(self) -> None:
+        """Drops what is not finished."""
+        for task in (self._query_ids, *self._pieces):
+            task.cancel()
+
+    async def _score(self, passages: Sequence[str]) -> ScoredPairs:
+        watch = Stopwatch()
+        query_ids = await self._query_ids
+        passage_ids = await self._tokenizing.passage_ids(self._reranker, passages)
+        self._tokenize_seconds += watch.lap()
+        return await self._second_pass.score(
+            self._reranker, query_ids, passage_ids, deadline=self._options.deadline
+        )
+
+    def _blend(self) -> tuple[float, Float32s | None]:
+        """The weight of the first pass, and its scores where every candidate carries one."""
+        scores = self._first_pass_scores
+        missing = next((i for i, score in enumerate(scores) if score is None), None)
+        if missing is None:
+            weight = self._options.blend
+            return self._reranker.spec.blend if weight is None else weight, np.array(
+                scores, np.float32
+            )
+        if self._options.blend:
+            raise InvalidRequestError(
+                f"candidates[{missing}].first_pass_score: unset, but blend is "
+                f"{self._options.blend:g}; above 0 every candidate must carry one"
+            )
+        return 0.0, None
+
+
+class Reranking:
+    """Orders candidate sets from outside."""
+
+    def __init__(
+        self, models: Models, batcher: Batcher, tokenizing: Tokenizing, second_pass: SecondPass
+    ) -> None:
+        self._models = models
+        self._batcher = batcher
+        self._tokenizing = tokenizing
+        self._second_pass = second_pass
+
+    @asynccontextmanager
+    async def open(self, options: SetOptions) -> AsyncIterator[OpenSet]:
+        """Reserves places for a whole set, and holds them until the block ends.
+
+        Raises:
+            UnknownModelError: There is no such reranker.
+            OverloadedError: There are fewer places than candidates.
+        """
+        reranker = self._models.reranker(options.model)
+        with self._batcher.admitted(options.num_candidates):
+            candidates = OpenSet(options, reranker, self._tokenizing, self._second_pass)
+            try:
+                yield candidates
+            finally:
+                candidates.cancel()

@@ -1,0 +1,111 @@
+"""The second pass: one query against many passages, scored and put in order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twopass._core import assemble_pairs, top_k
+from twopass.engines.base import Float32s, Int32s, LoadedReranker, PairTemplate, Ragged, TokenBatch
+from twopass.server.batcher import Batcher, Priority
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPairs:
+    """The reranker's judgement of every passage, in the order they were given.
+
+    Attributes:
+        logits: float32 `[num_passages]`.
+        scores: Calibrated, in [0, 1], float32 `[num_passages]`.
+        truncated: Whether the passage's end was cut, bool `[num_passages]`.
+        num_tokens: Tokens the model read.
+        queue_seconds: Time in which none of the pairs was in the engine.
+        engine_seconds: Time in which at least one was.
+    """
+
+    logits: Float32s
+    scores: Float32s
+    truncated: NDArray[np.bool_]
+    num_tokens: int
+    queue_seconds: float
+    engine_seconds: float
+
+
+class SecondPass:
+    """Scores pairs through the batcher."""
+
+    def __init__(self, batcher: Batcher) -> None:
+        self._batcher = batcher
+
+    async def score(
+        self,
+        reranker: LoadedReranker,
+        query_ids: Int32s,
+        passages: Ragged,
+        *,
+        deadline: float | None,
+    ) -> ScoredPairs:
+        """Scores every passage.
+
+        Args:
+            reranker: Which model.
+            query_ids: By the reranker's tokenizer, without special tokens, int32 `[num_tokens]`.
+            passages: Likewise, a row for each passage.
+            deadline: Seconds of `time.perf_counter`; None for never.
+
+        Raises:
+            LateError: The deadline came first.
+            EngineError: The engine failed.
+        """
+        template = reranker.tokenizer.template
+        max_seq_len = min(reranker.spec.max_seq_len, reranker.engine.info.max_seq_len)
+        *batch, truncated = assemble_pairs(
+            query_ids, passages.token_ids, passages.offsets, *_arrays(template), max_seq_len
+        )
+        pairs = TokenBatch(*batch)
+        computed = await self._batcher.compute(
+            reranker.engine, pairs, Priority.RERANK, deadline=deadline
+        )
+        return ScoredPairs(
+            logits=computed.output,
+            scores=reranker.spec.calibration.score(computed.output),
+            truncated=truncated,
+            num_tokens=pairs.num_tokens,
+            queue_seconds=computed.queue_seconds,
+            engine_seconds=computed.engine_seconds,
+        )
+
+
+def best_first(
+    logits: Float32s, first_pass_scores: Float32s | None, blend: float, count: int
+) -> Int32s:
+    """The positions of the best, best first; ties keep their order.
+
+    Args:
+        logits: float32 `[n]`.
+        first_pass_scores: float32 `[n]`; read only where `blend` is above 0.
+        blend: Weight w of the first pass: `w * z(first_pass_scores) + (1 - w) * z(logits)`.
+        count: How many; 0 for all.
+
+    Returns:
+        int32 `[min(count, n)]`.
+    """
+    order_by = logits
+    if blend > 0 and first_pass_scores is not None:
+        order_by = (blend * _z(first_pass_scores) + (1 - blend) * _z(logits)).astype(np.float32)
+    return top_k(order_by, count or len(logits))
+
+
+def _z(values: Float32s) -> NDArray[np.float64]:
+    """Standard scores within the set; zeros where all values are equal."""
+    wide = values.astype(np.float64)
+    deviation = wide.std() if len(wide) else 0.0
+    return (wide - wide.mean()) / deviation if deviation > 0 else np.zeros_like(wide)
+
+
+def _arrays(template: PairTemplate) -> tuple[Int32s, Int32s, Int32s]:
+    return (
+        np.array(template.prefix, np.int32),
+        np.array(template.separator, np.int32),
+        np.array(template.suffix, np.int32),
+    )

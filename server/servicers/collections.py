@@ -1,0 +1,164 @@
+"""CollectionService: collections and what is written to them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from twopass.index.collection import Collection
+from twopass.index.store import CollectionStore
+from twopass.index.writer import UpsertResult
+from twopass.server.errors import InvalidRequestError, NotSupportedError
+from twopass.server.ingest import Ingest
+from twopass.server.models import Models
+from twopass.server.passages import Limits, check_count
+from twopass.server.rpc import Call
+from twopass.server.servicers.documents import document_message, read_document, read_fields
+from twopass.server.servicers.options import read_count
+from twopass.server.servicers.schemas import read_schema, schema_message
+from twopass.v1 import collection_pb2, document_pb2
+
+_DEFAULT_PAGE_SIZE = 100
+_MAX_PAGE_SIZE = 1_000
+_MAX_DELETED_IDS = 10_000
+
+
+class CollectionServicer:
+    """Translates; the store, and `Ingest`, do the work."""
+
+    def __init__(
+        self, store: CollectionStore, models: Models, ingest: Ingest, limits: Limits
+    ) -> None:
+        self._store = store
+        self._models = models
+        self._ingest = ingest
+        self._limits = limits
+
+    async def create_collection(
+        self, request: collection_pb2.CreateCollectionRequest, call: Call
+    ) -> collection_pb2.CreateCollectionResponse:
+        """Creates an empty collection."""
+        schema = read_schema(request.schema, self._models)
+        collection = await asyncio.to_thread(self._store.create, request.name, schema)
+        return collection_pb2.CreateCollectionResponse(collection=_message(collection))
+
+    async def get_collection(
+        self, request: collection_pb2.GetCollectionRequest, call: Call
+    ) -> collection_pb2.GetCollectionResponse:
+        """Returns one collection."""
+        collection = self._store.get(request.name)
+        return collection_pb2.GetCollectionResponse(collection=_message(collection))
+
+    async def list_collections(
+        self, request: collection_pb2.ListCollectionsRequest, call: Call
+    ) -> collection_pb2.ListCollectionsResponse:
+        """Returns all collections, by name."""
+        collections = [_message(collection) for collection in self._store.list()]
+        return collection_pb2.ListCollectionsResponse(collections=collections)
+
+    async def delete_collection(
+        self, request: collection_pb2.DeleteCollectionRequest, call: Call
+    ) -> collection_pb2.DeleteCollectionResponse:
+        """Deletes a collection and everything in it."""
+        await asyncio.to_thread(self._store.delete, request.name)
+        return collection_pb2.DeleteCollectionResponse()
+
+    async def upsert_documents(
+        self, request: collection_pb2.UpsertDocumentsRequest, call: Call
+    ) -> collection_pb2.UpsertDocumentsResponse:
+        """Writes documents, all or none."""
+        collection = self._store.get(request.collection)
+        result = await self._upsert(collection, request.documents, call)
+        return collection_pb2.UpsertDocumentsResponse(
+            sequence=str(result.sequence),
+            num_inserted=result.num_inserted,
+            num_replaced=result.num_replaced,
+        )
+
+    async def upsert_documents_stream(
+        self, requests: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest], call: Call
+    ) -> AsyncIterator[collection_pb2.UpsertDocumentsStreamResponse]:
+        """Writes chunks in order, and acknowledges each when it is on disk."""
+        collection: Collection | None = None
+        progress = collection_pb2.UpsertDocumentsStreamResponse()
+        async for chunk in requests:
+            if collection is None:
+                collection = self._store.get(chunk.collection)
+            elif chunk.collection not in ("", collection.name):
+                raise InvalidRequestError(
+                    f"collection: {chunk.collection!r} given, but this call writes to "
+                    f"{collection.name!r}"
+                )
+            result = await self._upsert(collection, chunk.documents, call)
+            progress.sequence = str(result.sequence)
+            progress.num_chunks += 1
+            progress.num_documents += len(chunk.documents)
+            progress.num_inserted += result.num_inserted
+            progress.num_replaced += result.num_replaced
+            yield progress
+
+    async def delete_documents(
+        self, request: collection_pb2.DeleteDocumentsRequest, call: Call
+    ) -> collection_pb2.DeleteDocumentsResponse:
+        """Deletes documents by id."""
+        if request.HasField("filter"):
+            raise NotSupportedError("filter: deleting by filter is not supported yet; give ids")
+        check_count("ids", len(request.ids), _MAX_DELETED_IDS, "delete in several calls")
+        collection = self._store.get(request.collection)
+        result = await asyncio.wrap_future(collection.delete(request.ids))
+        return collection_pb2.DeleteDocumentsResponse(
+            sequence=str(result.sequence), num_deleted=result.num_deleted
+        )
+
+    async def get_documents(
+        self, request: collection_pb2.GetDocumentsRequest, call: Call
+    ) -> collection_pb2.GetDocumentsResponse:
+        """Returns documents by id."""
+        check_count("ids", len(request.ids), self._limits.max_documents, "ask in several calls")
+        collection = self._store.get(request.collection)
+        documents = await asyncio.to_thread(
+            collection.get, request.ids, read_fields(request.fields)
+        )
+        return collection_pb2.GetDocumentsResponse(
+            documents=[document_message(document) for document in documents]
+        )
+
+    async def list_documents(
+        self, request: collection_pb2.ListDocumentsRequest, call: Call
+    ) -> collection_pb2.ListDocumentsResponse:
+        """Returns a page of documents."""
+        if request.HasField("filter"):
+            raise NotSupportedError("filter: filters are not supported yet; leave it unset")
+        page_size = read_count("page_size", request.page_size) or _DEFAULT_PAGE_SIZE
+        if page_size > _MAX_PAGE_SIZE:
+            raise InvalidRequestError(f"page_size: {page_size:,} given, at most {_MAX_PAGE_SIZE:,}")
+        collection = self._store.get(request.collection)
+        page = await asyncio.to_thread(
+            collection.list_page, page_size, request.page_token, read_fields(request.fields)
+        )
+        return collection_pb2.ListDocumentsResponse(
+            documents=[document_message(document) for document in page.documents],
+            next_page_token=page.next_page_token,
+        )
+
+    async def _upsert(
+        self, collection: Collection, messages: Sequence[document_pb2.Document], call: Call
+    ) -> UpsertResult:
+        check_count("documents", len(messages), self._limits.max_documents, "send smaller chunks")
+        documents = [
+            read_document(f"documents[{i}]", message, self._limits)
+            for i, message in enumerate(messages)
+        ]
+        return await self._ingest.upsert(collection, documents, call.deadline)
+
+
+def _message(collection: Collection) -> collection_pb2.Collection:
+    created = Timestamp()
+    created.FromDatetime(collection.create_time)
+    return collection_pb2.Collection(
+        name=collection.name,
+        schema=schema_message(collection.schema),
+        num_documents=collection.num_documents,
+        sequence=str(collection.sequence),
+        create_time=created,
+    )

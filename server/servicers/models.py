@@ -1,0 +1,46 @@
+"""ModelService: what the server holds."""
+
+from twopass.engines.base import LoadedEncoder, LoadedModel
+from twopass.server.errors import InvalidRequestError
+from twopass.server.models import Models
+from twopass.server.rpc import Call
+from twopass.v1 import model_pb2
+
+
+class ModelServicer:
+    """Describes the models."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    async def list_models(
+        self, request: model_pb2.ListModelsRequest, call: Call
+    ) -> model_pb2.ListModelsResponse:
+        """Returns all models, defaults first."""
+        models = [self._message(model) for model in self._models.all()]
+        return model_pb2.ListModelsResponse(models=models)
+
+    async def get_model(
+        self, request: model_pb2.GetModelRequest, call: Call
+    ) -> model_pb2.GetModelResponse:
+        """Returns one model."""
+        if not request.id:
+            raise InvalidRequestError("id: empty; ListModels has the ids")
+        return model_pb2.GetModelResponse(model=self._message(self._models.get(request.id)))
+
+    def _message(self, model: LoadedModel) -> model_pb2.Model:
+        spec, info = model.spec, model.engine.info
+        is_encoder = isinstance(model, LoadedEncoder)
+        return model_pb2.Model(
+            id=spec.id,
+            kind=model_pb2.MODEL_KIND_ENCODER if is_encoder else model_pb2.MODEL_KIND_RERANKER,
+            default=self._models.is_default(model),
+            engine=info.engine,
+            precision=info.precision,
+            device=info.device,
+            sha256=spec.revision,
+            max_seq_len=min(spec.max_seq_len, info.max_seq_len),
+            max_query_tokens=spec.max_query_tokens,
+            dimension=model.engine.hidden_size if isinstance(model, LoadedEncoder) else 0,
+            blend=spec.blend,
+        )

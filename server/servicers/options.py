@@ -1,0 +1,57 @@
+"""Checks of fields that several requests have."""
+
+import math
+from typing import Any
+
+from twopass.server.errors import InvalidRequestError, NotSupportedError
+from twopass.server.search import Truncation
+from twopass.server.servicers.enums import EnumMapping
+from twopass.v1 import rerank_pb2
+
+_TRUNCATIONS = EnumMapping(
+    rerank_pb2.Truncation,
+    {
+        rerank_pb2.TRUNCATION_TRUNCATE: Truncation.TRUNCATE,
+        rerank_pb2.TRUNCATION_REJECT: Truncation.REJECT,
+    },
+    default=Truncation.TRUNCATE,
+)
+
+
+def read_truncation(field: str, value: int) -> Truncation:
+    """Reads the enum.
+
+    Raises:
+        NotSupportedError: MAX_WINDOW.
+        InvalidRequestError: No value of the enum.
+    """
+    if value == rerank_pb2.TRUNCATION_MAX_WINDOW:
+        raise NotSupportedError(
+            f"{field}: TRUNCATION_MAX_WINDOW is not supported yet; use TRUNCATION_TRUNCATE"
+        )
+    return _TRUNCATIONS.read(field, value)
+
+
+def read_count(field: str, value: int) -> int:
+    """Reads a number that may be 0 but not negative."""
+    if value < 0:
+        raise InvalidRequestError(f"{field}: {value} given, at least 0 is needed")
+    return value
+
+
+def read_blend(message: Any) -> float | None:
+    """Reads the optional field `blend`, a weight in [0, 1]."""
+    if not message.HasField("blend"):
+        return None
+    if not 0 <= message.blend <= 1:
+        raise InvalidRequestError(f"blend: {message.blend:g} given, 0 to 1 is needed")
+    return float(message.blend)
+
+
+def read_min_score(message: Any) -> float | None:
+    """Reads the optional field `min_score`."""
+    if not message.HasField("min_score"):
+        return None
+    if math.isnan(message.min_score):
+        raise InvalidRequestError("min_score: NaN given, a number is needed")
+    return float(message.min_score)

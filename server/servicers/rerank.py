@@ -1,0 +1,42 @@
+"""RerankService: candidate sets in, ranked sets out."""
+
+from collections.abc import AsyncIterator
+
+from twopass.server.passages import Limits
+from twopass.server.reranking import Reranking
+from twopass.server.rpc import Call
+from twopass.server.servicers.candidate_sets import (
+    ranked_message,
+    read_first_pass_scores,
+    read_options,
+    read_passages,
+)
+from twopass.server.servicers.set_stream import SetStream
+from twopass.v1 import rerank_pb2
+
+
+class RerankServicer:
+    """Translates; `Reranking` does the work."""
+
+    def __init__(self, reranking: Reranking, limits: Limits) -> None:
+        self._reranking = reranking
+        self._limits = limits
+
+    async def rerank(
+        self, request: rerank_pb2.RerankRequest, call: Call
+    ) -> rerank_pb2.RerankResponse:
+        """Answers one set."""
+        candidates = request.candidates
+        options = read_options(request, len(candidates), self._limits, call)
+        passages = read_passages(candidates, 0, self._limits)
+        async with self._reranking.open(options) as ranking:
+            ranking.add(passages, read_first_pass_scores(candidates, 0))
+            return ranked_message(
+                await ranking.ranked(), candidates, return_text=request.return_text
+            )
+
+    def rerank_stream(
+        self, requests: AsyncIterator[rerank_pb2.RerankStreamRequest], call: Call
+    ) -> AsyncIterator[rerank_pb2.RerankStreamResponse]:
+        """Answers many sets, each when it is done."""
+        return SetStream(self._reranking, self._limits, call).answers(requests)

@@ -1,0 +1,110 @@
+"""Collection schemas from and to messages."""
+
+from twopass.index.schema import (
+    Chunking,
+    CollectionSchema,
+    FieldType,
+    IndexedField,
+    LexicalTokenizer,
+    Metric,
+)
+from twopass.server.errors import InvalidRequestError
+from twopass.server.models import Models
+from twopass.server.servicers.enums import EnumMapping
+from twopass.v1 import collection_pb2
+
+_METRICS = EnumMapping(
+    collection_pb2.Metric,
+    {
+        collection_pb2.METRIC_COSINE: Metric.COSINE,
+        collection_pb2.METRIC_INNER_PRODUCT: Metric.INNER_PRODUCT,
+    },
+    default=Metric.COSINE,
+)
+_FIELD_TYPES = EnumMapping(
+    collection_pb2.FieldType,
+    {
+        collection_pb2.FIELD_TYPE_TEXT: FieldType.TEXT,
+        collection_pb2.FIELD_TYPE_NUMBER: FieldType.NUMBER,
+        collection_pb2.FIELD_TYPE_BOOL: FieldType.BOOL,
+    },
+    default=FieldType.TEXT,
+)
+_LEXICAL_TOKENIZERS = EnumMapping(
+    collection_pb2.LexicalTokenizer,
+    {
+        collection_pb2.LEXICAL_TOKENIZER_UNICODE: LexicalTokenizer.UNICODE,
+        collection_pb2.LEXICAL_TOKENIZER_PORTER: LexicalTokenizer.PORTER,
+    },
+    default=LexicalTokenizer.UNICODE,
+)
+
+
+def read_schema(message: collection_pb2.CollectionSchema, models: Models) -> CollectionSchema:
+    """Reads a schema and fills in its defaults.
+
+    Raises:
+        InvalidRequestError: A field is wrong; names it.
+        InvalidSchemaError: Likewise.
+        UnknownModelError: There is no such encoder.
+    """
+    dimension, encoder, revision, tokenizer = _read_encoder(message, models)
+    return CollectionSchema(
+        dimension=dimension,
+        metric=_METRICS.read("schema.metric", message.metric),
+        encoder=encoder,
+        encoder_revision=revision,
+        client_vectors=message.client_vectors,
+        index_kind=message.index_kind or "Flat",
+        tokenizer_fingerprint=tokenizer,
+        indexed_fields=tuple(
+            IndexedField(x.field, _FIELD_TYPES.read(f"schema.indexed_fields[{i}].type", x.type))
+            for i, x in enumerate(message.indexed_fields)
+        ),
+        chunking=Chunking(message.chunking.window_tokens, message.chunking.overlap_tokens)
+        if message.HasField("chunking")
+        else None,
+        lexical_tokenizer=_LEXICAL_TOKENIZERS.read(
+            "schema.lexical_tokenizer", message.lexical_tokenizer
+        ),
+    )
+
+
+def _read_encoder(
+    message: collection_pb2.CollectionSchema, models: Models
+) -> tuple[int, str, str, str]:
+    """Dimension, encoder, its revision, and the fingerprint of the tokenizer of stored ids."""
+    if message.client_vectors:
+        if not message.dimension:
+            raise InvalidRequestError(
+                "schema.dimension: unset, but client_vectors is set: only the client knows it"
+            )
+        # No encoder tokenises, so the passages are kept as the second pass wants them.
+        return message.dimension, message.encoder, "", models.default_reranker_tokenizer()
+    encoder = models.encoder(message.encoder)
+    hidden_size = encoder.engine.hidden_size
+    if message.dimension not in (0, hidden_size):
+        raise InvalidRequestError(
+            f"schema.dimension: {message.dimension:,} given, encoder {encoder.spec.id} makes "
+            f"{hidden_size:,}; leave it 0"
+        )
+    return hidden_size, encoder.spec.id, encoder.spec.revision, encoder.tokenizer.fingerprint
+
+
+def schema_message(schema: CollectionSchema) -> collection_pb2.CollectionSchema:
+    """A schema as a message."""
+    message = collection_pb2.CollectionSchema(
+        dimension=schema.dimension,
+        metric=_METRICS.write(schema.metric),
+        encoder=schema.encoder,
+        encoder_revision=schema.encoder_revision,
+        client_vectors=schema.client_vectors,
+        index_kind=schema.index_kind,
+        lexical_tokenizer=_LEXICAL_TOKENIZERS.write(schema.lexical_tokenizer),
+    )
+    for x in schema.indexed_fields:
+        message.indexed_fields.add(field=x.field, type=_FIELD_TYPES.write(x.type))
+    if schema.chunking is not None:
+        message.chunking.window_tokens = schema.chunking.window_tokens
+        message.chunking.overlap_tokens = schema.chunking.overlap_tokens
+    return message

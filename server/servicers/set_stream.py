@@ -1,0 +1,127 @@
+"""One RerankStream call: sets come in pieces, interleaved; each is answered when it is done."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from twopass.server.errors import InvalidRequestError, LateError
+from twopass.server.passages import Limits
+from twopass.server.reranking import Reranking
+from twopass.server.rpc import Call, status_of
+from twopass.server.servicers.candidate_sets import (
+    ranked_message,
+    read_first_pass_scores,
+    read_options,
+    read_passages,
+)
+from twopass.v1 import rerank_pb2
+
+_MAX_SET_ID_BYTES = 128
+
+_Pieces = asyncio.Queue[rerank_pb2.RerankStreamRequest | None]
+
+
+class SetStream:
+    """The sets of one call. A bad set is answered with its error and harms no other."""
+
+    def __init__(self, reranking: Reranking, limits: Limits, call: Call) -> None:
+        self._reranking = reranking
+        self._limits = limits
+        self._call = call
+        self._answers: asyncio.Queue[rerank_pb2.RerankStreamResponse | None] = asyncio.Queue()
+        # Pieces still expected of each set that is not answered.
+        self._open: dict[str, _Pieces] = {}
+        # Answered with an error before all pieces had come: the rest is on its way, and ignored.
+        self._failed: set[str] = set()
+
+    async def answers(
+        self, requests: AsyncIterator[rerank_pb2.RerankStreamRequest]
+    ) -> AsyncIterator[rerank_pb2.RerankStreamResponse]:
+        """Reads pieces and yields answers until both ends are done."""
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(self._read(requests))
+            try:
+                while (answer := await self._answers.get()) is not None:
+                    yield answer
+            except GeneratorExit:  # the caller is gone
+                reading.cancel()
+                raise
+
+    async def _read(self, requests: AsyncIterator[rerank_pb2.RerankStreamRequest]) -> None:
+        """Hands every piece to its set, and ends the answers when all sets are answered."""
+        try:
+            async with asyncio.TaskGroup() as sets:
+                async for piece in requests:
+                    self._take(piece, sets)
+                for pieces in self._open.values():
+                    pieces.put_nowait(None)
+        finally:
+            self._answers.put_nowait(None)
+
+    def _take(self, piece: rerank_pb2.RerankStreamRequest, sets: asyncio.TaskGroup) -> None:
+        set_id = piece.set_id
+        if set_id in self._open and not piece.HasField("set"):
+            self._open[set_id].put_nowait(piece)
+        elif piece.HasField("set") and set_id not in self._open:
+            self._failed.discard(set_id)
+            pieces = self._open[set_id] = _Pieces()
+            pieces.put_nowait(piece)
+            sets.create_task(self._answer(set_id, pieces))
+        elif set_id not in self._failed:
+            self._answers.put_nowait(self._error(set_id, _out_of_turn(piece)))
+
+    async def _answer(self, set_id: str, pieces: _Pieces) -> None:
+        try:
+            answer = rerank_pb2.RerankStreamResponse(
+                set_id=set_id, result=await self._ranked(set_id, pieces)
+            )
+        except Exception as error:
+            self._failed.add(set_id)
+            answer = self._error(set_id, error)
+        del self._open[set_id]
+        self._answers.put_nowait(answer)
+
+    async def _ranked(self, set_id: str, pieces: _Pieces) -> rerank_pb2.RerankResponse:
+        if not 1 <= len(set_id.encode()) <= _MAX_SET_ID_BYTES:
+            raise InvalidRequestError(
+                f"set_id: {len(set_id.encode())} bytes given, 1 to {_MAX_SET_ID_BYTES} are needed"
+            )
+        piece = await pieces.get()
+        assert piece is not None
+        header = piece.set
+        options = read_options(header, header.num_candidates, self._limits, self._call)
+        candidates: list[rerank_pb2.Candidate] = []
+        async with self._reranking.open(options) as ranking:
+            while True:
+                start = len(candidates)
+                candidates += piece.candidates
+                ranking.add(
+                    read_passages(piece.candidates, start, self._limits),
+                    read_first_pass_scores(piece.candidates, start),
+                )
+                if ranking.is_complete:
+                    break
+                piece = await pieces.get()
+                if piece is None:
+                    raise InvalidRequestError(
+                        f"candidates: {len(candidates):,} have come of the "
+                        f"{header.num_candidates:,} declared, and the client has sent its last"
+                    )
+            return ranked_message(
+                await ranking.ranked(), candidates, return_text=header.return_text
+            )
+
+    def _error(self, set_id: str, error: Exception) -> rerank_pb2.RerankStreamResponse:
+        if isinstance(error, TimeoutError):
+            error = LateError("the deadline ran out")
+        return rerank_pb2.RerankStreamResponse(set_id=set_id, error=status_of(error, self._call.id))
+
+
+def _out_of_turn(piece: rerank_pb2.RerankStreamRequest) -> InvalidRequestError:
+    if piece.HasField("set"):
+        return InvalidRequestError(
+            f"set: given again for set_id {piece.set_id!r}, which is not answered yet"
+        )
+    return InvalidRequestError(
+        f"set: unset, but set_id {piece.set_id!r} begins with this piece; "
+        "the first piece says what the set is"
+    )

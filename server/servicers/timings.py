@@ -1,0 +1,24 @@
+"""Stage timings as a message."""
+
+from google.protobuf.duration_pb2 import Duration
+
+from twopass.server.search import StageTimings
+from twopass.v1 import timings_pb2
+
+_STAGES = ("total", "tokenize", "queue", "embed", "retrieve", "load", "rerank")
+
+
+def timings_message(timings: StageTimings) -> timings_pb2.Timings:
+    """A message in which stages that did not run are unset."""
+    message = timings_pb2.Timings()
+    for stage in _STAGES:
+        seconds = getattr(timings, stage)
+        if seconds is not None:
+            getattr(message, stage).CopyFrom(_duration(seconds))
+    return message
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromNanoseconds(round(seconds * 1e9))
+    return duration
