@@ -1,0 +1,239 @@
+"""A collection: what it holds, what is written to it and what is found in it."""
+
+import logging
+import re
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from twopass.engines.base import Float32s
+from twopass.index.database import Identity, open_for_writing, read_identity, storage_errors
+from twopass.index.documents import (
+    DocumentFields,
+    IndexedDocument,
+    StoredDocument,
+    encode_documents,
+)
+from twopass.index.errors import InvalidQueryError, StaleSequenceError
+from twopass.index.metric import scale
+from twopass.index.reader import Candidates, DocumentReader, vector_blocks
+from twopass.index.schema import CollectionSchema
+from twopass.index.sequences import SequenceToken
+from twopass.index.vectors import Int64s, Neighbours, VectorIndex
+from twopass.index.writer import Delete, DeleteResult, Upsert, UpsertResult, Writer
+
+_LOG = logging.getLogger("twopass.index")
+
+_DEFAULT = DocumentFields()
+_PAGE_TOKEN = re.compile(r"([0-9a-f]{32})@([1-9][0-9]{0,18})")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DocumentPage:
+    """Some documents of a listing.
+
+    Attributes:
+        documents: By key.
+        next_page_token: Where the next page begins; empty after the last.
+    """
+
+    documents: list[StoredDocument]
+    next_page_token: str
+
+
+class Collection:
+    """An open collection. Every method may be called from any thread.
+
+    Futures resolve in the collection's own threads; methods without one block for the disk. Any of
+    them raises `StorageError` when the disk does not do its part, and `CollectionClosedError` after
+    `close`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        identity: Identity,
+        reader: DocumentReader,
+        writer: Writer,
+        vectors: VectorIndex,
+    ) -> None:
+        self.name = name
+        self.schema: CollectionSchema = identity.schema
+        self.create_time: datetime = identity.create_time
+        self._reader = reader
+        self._writer = writer
+        self._vectors = vectors
+
+    @classmethod
+    def open(cls, name: str, path: Path, *, num_search_threads: int = 1) -> "Collection":
+        """Opens a collection and builds its vector index.
+
+        Args:
+            name: Its name.
+            path: Its SQLite file.
+            num_search_threads: OpenMP threads of one faiss search.
+
+        Raises:
+            StorageError: It is missing, damaged or of a newer format.
+        """
+        began = time.perf_counter()
+        with storage_errors(path):
+            connection = open_for_writing(path)
+            try:
+                identity = read_identity(connection, path)
+                blocks = vector_blocks(connection, identity.schema.dimension, path)
+                vectors = VectorIndex(
+                    name, identity.schema, blocks, identity.sequence, num_threads=num_search_threads
+                )
+            except BaseException:
+                connection.close()
+                raise
+        _LOG.info(
+            "collection opened",
+            extra={
+                "collection": name,
+                "num_documents": vectors.num_vectors,
+                "milliseconds": round(1e3 * (time.perf_counter() - began), 1),
+            },
+        )
+        writer = Writer(name, connection, path, identity, vectors)
+        return cls(name, identity, DocumentReader(name, path), writer, vectors)
+
+    @property
+    def num_documents(self) -> int:
+        """Documents that a search sees now."""
+        return self._vectors.num_vectors
+
+    @property
+    def sequence(self) -> SequenceToken:
+        """The state that a search sees now."""
+        return self._vectors.sequence
+
+    def ensure_reached(self, sequence: str) -> None:
+        """Makes sure that a search that begins now sees the write whose sequence this is.
+
+        Writes are acknowledged after they can be found, so there is never anything to wait for.
+
+        Raises:
+            MalformedSequenceError: It is no sequence.
+            StaleSequenceError: It is of another life of the collection.
+        """
+        wanted = SequenceToken.parse(sequence)
+        seen = self.sequence
+        if wanted.incarnation != seen.incarnation or wanted.position > seen.position:
+            raise StaleSequenceError(self.name, sequence)
+
+    def upsert(self, documents: Sequence[IndexedDocument]) -> Future[UpsertResult]:
+        """Writes documents, all or none; one with a known id replaces the one that had it.
+
+        Checks in the calling thread, writes in the collection's. The future resolves when the
+        documents are on disk and every search that begins later can find them.
+
+        Raises:
+            InvalidDocumentError: A document, or the ids together, break a rule.
+        """
+        write = Upsert(encode_documents(documents, self.schema))
+        self._writer.submit(write)
+        return write.future
+
+    def delete(self, ids: Sequence[str]) -> Future[DeleteResult]:
+        """Deletes documents by id; ids that are not there are no error.
+
+        The future resolves when the deletion is on disk and no search that begins later finds them.
+        """
+        write = Delete(ids, self.schema.dimension)
+        self._writer.submit(write)
+        return write.future
+
+    def search(self, vectors: Float32s, k: int) -> Future[Neighbours]:
+        """Finds the `k` nearest documents of each query; all of them where there are fewer.
+
+        Args:
+            vectors: float32 `[num_queries, dimension]`; scaled here as the metric needs it.
+            k: At least 1.
+
+        Raises:
+            InvalidQueryError: A vector or `k` breaks a rule.
+        """
+        if k < 1:
+            raise InvalidQueryError("retrieve.k", f"must be at least 1, {k} given")
+        dimension = self.schema.dimension
+        if vectors.ndim != 2 or vectors.shape[1] != dimension:
+            raise InvalidQueryError(
+                "vector",
+                f"{vectors.shape[-1]:,} components given, the collection's dimension is "
+                f"{dimension:,}",
+            )
+        scaled = scale(
+            np.ascontiguousarray(vectors, np.float32),
+            self.schema.metric,
+            lambda _, problem: InvalidQueryError("vector", problem),
+        )
+        return self._vectors.search(scaled, k)
+
+    def load(self, keys: Int64s) -> Candidates:
+        """Loads what the second pass needs of documents found, int64 `[num_keys]`, in their order.
+
+        A document replaced or deleted since it was found is left out: its key names it no more.
+        """
+        return self._reader.load(keys)
+
+    def fetch(self, keys: Int64s, fields: DocumentFields = _DEFAULT) -> dict[int, StoredDocument]:
+        """Reads documents by key, int64 `[num_keys]`; those gone since then are left out."""
+        return self._reader.fetch(keys, fields)
+
+    def get(self, ids: Sequence[str], fields: DocumentFields = _DEFAULT) -> list[StoredDocument]:
+        """Reads documents by id, in the order of the ids.
+
+        Raises:
+            DocumentNotFoundError: Names the first id that is not there.
+        """
+        return self._reader.get(ids, fields)
+
+    def list_page(
+        self, page_size: int, page_token: str = "", fields: DocumentFields = _DEFAULT
+    ) -> DocumentPage:
+        """Reads a page of documents.
+
+        A document that stays is on exactly one page, one replaced between two pages may be on both.
+
+        Args:
+            page_size: Most documents to read, at least 1.
+            page_token: `next_page_token` of the page before; empty for the first.
+            fields: What to read.
+
+        Raises:
+            InvalidQueryError: The size or the token is none.
+        """
+        if page_size < 1:
+            raise InvalidQueryError("page_size", f"must be at least 1, {page_size} given")
+        after = self._key_of(page_token) if page_token else 0
+        # One more than asked for tells whether this is the last page.
+        documents = self._reader.after(after, page_size + 1, fields)
+        if len(documents) <= page_size:
+            return DocumentPage(documents, "")
+        page = documents[:page_size]
+        return DocumentPage(page, f"{self.sequence.incarnation}@{page[-1].key}")
+
+    def close(self) -> None:
+        """Finishes what was submitted, then ends the threads and closes the file. Idempotent."""
+        with ExitStack() as last_first:
+            last_first.callback(self._vectors.close)
+            # The last connection to close checkpoints, which a reading one can't.
+            last_first.callback(self._writer.close)
+            last_first.callback(self._reader.close)
+
+    def _key_of(self, page_token: str) -> int:
+        match = _PAGE_TOKEN.fullmatch(page_token)
+        if match is None or match[1] != self.sequence.incarnation:
+            raise InvalidQueryError(
+                "page_token",
+                f"{page_token!r} is of no listing of this collection; begin with an empty one",
+            )
+        return int(match[2])

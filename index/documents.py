@@ -1,0 +1,194 @@
+"""Documents as callers give and get them, and the checks they pass before they are stored."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from twopass.engines.base import Float32s, Int32s
+from twopass.index.errors import InvalidDocumentError
+from twopass.index.metric import scale
+from twopass.index.schema import CollectionSchema
+
+MAX_ID_BYTES = 512
+
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode's category Cc
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class IndexedDocument:
+    """A document to store, with what was computed from its passage.
+
+    Attributes:
+        id: Unique in its collection, 1 to 512 bytes of UTF-8 without control characters.
+        title: Put before the text, with a space between; may be empty if the text is not.
+        text: What is searched and reranked; may be empty if the title is not.
+        metadata: Whatever JSON can say.
+        vector: The embedding, float32 `[dimension]`.
+        token_ids: The passage's tokens without special ones, int32 `[num_tokens]`, by the tokenizer
+            whose fingerprint the schema holds.
+    """
+
+    id: str
+    title: str = ""
+    text: str = ""
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    vector: Float32s
+    token_ids: Int32s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentFields:
+    """Which of a document's fields are read beside its id.
+
+    Attributes:
+        text: Title and text.
+        metadata: Metadata.
+        vector: The embedding.
+    """
+
+    text: bool = True
+    metadata: bool = True
+    vector: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredDocument:
+    """A document read back; None stands for a field not asked for.
+
+    Attributes:
+        key: Of this version of the document: a replacement gets a new one.
+        id: Its id.
+        title: Its title.
+        text: Its text.
+        metadata: Its metadata.
+        vector: Its embedding, float32 `[dimension]`, L2-normalised under `Metric.COSINE`.
+    """
+
+    key: int
+    id: str
+    title: str | None
+    text: str | None
+    metadata: dict[str, object] | None
+    vector: Float32s | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedDocuments:
+    """Checked documents in the form in which they are stored.
+
+    Attributes:
+        rows: For each its id, token ids (little-endian int32), embedding (little-endian float32),
+            title, text and metadata (JSON).
+        vectors: The embeddings once more, float32 `[num_documents, dimension]`.
+    """
+
+    rows: list[tuple[str, bytes, bytes, str, str, str]]
+    vectors: Float32s
+
+
+def encode_documents(
+    documents: Sequence[IndexedDocument], schema: CollectionSchema
+) -> EncodedDocuments:
+    """Checks documents and encodes them for storage.
+
+    Raises:
+        InvalidDocumentError: The first rule broken: where, by which value, and what is allowed.
+    """
+    if not documents:
+        raise InvalidDocumentError("documents", "none given, at least 1 is needed")
+    _check_distinct(documents)
+    vectors = scale(
+        _stack_vectors(documents, schema.dimension),
+        schema.metric,
+        lambda row, problem: InvalidDocumentError(
+            f"documents[{row}].vector", f"{problem} (id {documents[row].id!r})"
+        ),
+    )
+    rows = [
+        _encode(document, vector, f"documents[{position}]")
+        for position, (document, vector) in enumerate(zip(documents, vectors, strict=True))
+    ]
+    return EncodedDocuments(rows, vectors)
+
+
+def _check_distinct(documents: Sequence[IndexedDocument]) -> None:
+    first: dict[str, int] = {}
+    for position, document in enumerate(documents):
+        earlier = first.setdefault(document.id, position)
+        if earlier != position:
+            raise InvalidDocumentError(
+                f"documents[{position}].id",
+                f"{document.id!r} is the id of documents[{earlier}] too; "
+                "ids must be distinct in one request",
+            )
+
+
+def _stack_vectors(documents: Sequence[IndexedDocument], dimension: int) -> Float32s:
+    for position, document in enumerate(documents):
+        if document.vector.shape != (dimension,):
+            raise InvalidDocumentError(
+                f"documents[{position}].vector",
+                f"{document.vector.size:,} components given, the collection's dimension is "
+                f"{dimension:,} (id {document.id!r})",
+            )
+    return np.stack([document.vector for document in documents]).astype(np.float32, copy=False)
+
+
+def _encode(
+    document: IndexedDocument, vector: Float32s, where: str
+) -> tuple[str, bytes, bytes, str, str, str]:
+    _check_id(document.id, f"{where}.id")
+    if not document.title and not document.text:
+        raise InvalidDocumentError(
+            f"{where}.text", f"text and title are both empty, one is needed (id {document.id!r})"
+        )
+    _utf8_size(document.title, f"{where}.title")
+    _utf8_size(document.text, f"{where}.text")
+    return (
+        document.id,
+        document.token_ids.astype("<i4", copy=False).tobytes(),
+        vector.astype("<f4", copy=False).tobytes(),
+        document.title,
+        document.text,
+        _encode_metadata(document.metadata, f"{where}.metadata"),
+    )
+
+
+def _check_id(document_id: str, where: str) -> None:
+    size = _utf8_size(document_id, where)
+    if not 1 <= size <= MAX_ID_BYTES:
+        raise InvalidDocumentError(
+            where, f"must be 1 to {MAX_ID_BYTES} bytes of UTF-8, {size:,} given"
+        )
+    if control := _CONTROL_CHARACTER.search(document_id):
+        raise InvalidDocumentError(
+            where,
+            f"control characters are not allowed, U+{ord(control[0]):04X} given "
+            f"at character {control.start()}",
+        )
+
+
+def _utf8_size(text: str, where: str) -> int:
+    """Bytes of a text in UTF-8, in which lone surrogates can't be written."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidDocumentError(
+            where, f"not valid Unicode: a lone surrogate at character {error.start}"
+        ) from error
+
+
+def _encode_metadata(metadata: Mapping[str, object], where: str) -> str:
+    if not isinstance(metadata, Mapping):
+        raise InvalidDocumentError(where, f"must be a JSON object, {type(metadata).__name__} given")
+    try:
+        text = json.dumps(
+            dict(metadata), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidDocumentError(where, f"can't be written as JSON: {error}") from error
+    _utf8_size(text, where)
+    return text

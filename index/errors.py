@@ -1,0 +1,112 @@
+"""Everything a collection can raise.
+
+::
+
+    CollectionError                 the root: catching it catches all of them
+    ├── InvalidInputError           the caller's input breaks a rule; `field` names where
+    │   ├── InvalidSchemaError      a collection's name or schema
+    │   ├── InvalidDocumentError    a document
+    │   ├── InvalidQueryError       a query's vector, k, a page's size or token
+    │   └── MalformedSequenceError  a sequence that no collection ever gave out
+    ├── CollectionNotFoundError     no collection has that name
+    ├── CollectionExistsError       the name is taken
+    ├── DocumentNotFoundError       no document has that id
+    ├── StaleSequenceError          a sequence of another life of the collection
+    ├── CollectionClosedError       deleted, or the store closed, before the call could be served
+    └── StorageError                the disk, or what is on it, does not allow it
+        └── FolderInUseError        another server holds the folder
+"""
+
+
+class CollectionError(Exception):
+    """A collection could not do what was asked of it."""
+
+
+class InvalidInputError(CollectionError):
+    """The caller's input breaks a rule.
+
+    Attributes:
+        field: Where, as a path in the request: `documents[3].id`.
+        problem: The rule, the value received, and the way out.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class InvalidSchemaError(InvalidInputError):
+    """A collection can't be created with this name or schema."""
+
+
+class InvalidDocumentError(InvalidInputError):
+    """A document can't be stored as it is."""
+
+
+class InvalidQueryError(InvalidInputError):
+    """A query's vector, a k, a page's size or its token is none that can be answered."""
+
+
+class MalformedSequenceError(InvalidInputError):
+    """A sequence token is none that any collection gave out."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(
+            "min_sequence", f"{token!r} is no sequence; send one from a write's answer, unchanged"
+        )
+
+
+class CollectionNotFoundError(CollectionError):
+    """No collection has that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"collection {name!r} does not exist; ListCollections names those that do")
+
+
+class CollectionExistsError(CollectionError):
+    """The name is taken."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"collection {name!r} exists already; delete it first or choose another name"
+        )
+
+
+class DocumentNotFoundError(CollectionError):
+    """No document of the collection has that id.
+
+    Attributes:
+        id: The first one that is not there.
+    """
+
+    def __init__(self, collection: str, id: str) -> None:  # noqa: A002
+        super().__init__(f"collection {collection!r} has no document {id!r}")
+        self.id = id
+
+
+class StaleSequenceError(CollectionError):
+    """A sequence belongs to another life of the collection, so it can never be reached."""
+
+    def __init__(self, collection: str, token: str) -> None:
+        super().__init__(
+            f"min_sequence: {token!r} is not of collection {collection!r} as it is now: it was "
+            "deleted and created again, or restored from a copy; take a sequence from a new write"
+        )
+
+
+class CollectionClosedError(CollectionError):
+    """The collection was deleted, or its store closed, before the call could be served."""
+
+    def __init__(self, collection: str) -> None:
+        super().__init__(
+            f"collection {collection!r} was closed: it was deleted, or the server is stopping"
+        )
+
+
+class StorageError(CollectionError):
+    """The disk, or what is on it, does not allow what was asked."""
+
+
+class FolderInUseError(StorageError):
+    """Another server holds the data folder."""

@@ -1,0 +1,41 @@
+"""How vectors are checked, and scaled so that their inner product is the collection's metric."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from twopass.engines.base import Float32s
+from twopass.index.errors import InvalidInputError
+from twopass.index.schema import Metric
+
+MAX_NORM = 1e18
+"""Longest vector under `Metric.INNER_PRODUCT`: a product of two, and every partial sum of it, is at
+most 1e36 (Cauchy-Schwarz), far below float32's 3.4e38. So every score is a finite number."""
+
+
+def scale(
+    vectors: Float32s, metric: Metric, refuse: Callable[[int, str], InvalidInputError]
+) -> Float32s:
+    """Checks vectors, and L2-normalises them under `Metric.COSINE`.
+
+    Args:
+        vectors: float32 `[num_vectors, dimension]`.
+        metric: The collection's.
+        refuse: Makes the error for a row and what is wrong with it.
+
+    Returns:
+        float32 `[num_vectors, dimension]`.
+    """
+    # In float64 no square of a finite float32 overflows or vanishes, so the norm alone tells all.
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    for row in np.flatnonzero(~np.isfinite(norms)):
+        bad = vectors[row][~np.isfinite(vectors[row])][0]
+        raise refuse(int(row), f"components must be finite, {bad} given")
+    if metric is Metric.INNER_PRODUCT:
+        for row in np.flatnonzero(norms > MAX_NORM):
+            raise refuse(int(row), f"the norm must be at most {MAX_NORM:g}, it is {norms[row]:g}")
+        return vectors
+    for row in np.flatnonzero(norms == 0):
+        raise refuse(int(row), "all components are 0, but cosine needs a direction")
+    normalised: Float32s = (vectors / norms[:, None]).astype(np.float32)
+    return normalised

@@ -1,0 +1,169 @@
+"""What a collection holds and how it is searched: fixed when it is created."""
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from twopass.index.errors import InvalidSchemaError
+
+MAX_DIMENSION = 8_192
+INDEX_KINDS = ("Flat",)
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+class Metric(StrEnum):
+    """How the nearness of two embeddings is measured."""
+
+    COSINE = "cosine"
+    INNER_PRODUCT = "inner_product"
+
+
+class FieldType(StrEnum):
+    """What an indexed metadata field's values are."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    BOOL = "bool"
+
+
+class LexicalTokenizer(StrEnum):
+    """How words are cut for lexical search."""
+
+    UNICODE = "unicode"
+    PORTER = "porter"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedField:
+    """A metadata field that filters use often; dots reach into nested objects."""
+
+    field: str
+    type: FieldType = FieldType.TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """Splits long documents into overlapping windows, in tokens of the encoder."""
+
+    window_tokens: int
+    overlap_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionSchema:
+    """What a collection holds and how it is searched. An instance is valid by construction.
+
+    Attributes:
+        dimension: Components of an embedding, 1 to 8,192.
+        metric: Nearness of embeddings.
+        encoder: Id of the encoder that embeds; empty where clients bring the vectors.
+        encoder_revision: sha256 of its weights, hexadecimal; empty where `encoder` is.
+        client_vectors: Every document and query brings its own vector.
+        index_kind: A faiss factory string, one of `INDEX_KINDS`.
+        tokenizer_fingerprint: Of the tokenizer that made the stored token ids.
+        indexed_fields: Metadata fields that filters use often.
+        chunking: How long documents are split. None: not at all.
+        lexical_tokenizer: How words are cut for lexical search.
+
+    Raises:
+        InvalidSchemaError: A field breaks its rule.
+    """
+
+    dimension: int
+    metric: Metric = Metric.COSINE
+    encoder: str = ""
+    encoder_revision: str = ""
+    client_vectors: bool = False
+    index_kind: str = "Flat"
+    tokenizer_fingerprint: str = ""
+    indexed_fields: tuple[IndexedField, ...] = ()
+    chunking: Chunking | None = None
+    lexical_tokenizer: LexicalTokenizer = LexicalTokenizer.UNICODE
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.dimension <= MAX_DIMENSION:
+            raise InvalidSchemaError(
+                "schema.dimension", f"must be 1 to {MAX_DIMENSION:,}, {self.dimension:,} given"
+            )
+        if self.index_kind not in INDEX_KINDS:
+            raise InvalidSchemaError(
+                "schema.index_kind",
+                f"{self.index_kind!r} is not supported; supported: {', '.join(INDEX_KINDS)}",
+            )
+        if self.chunking is not None:
+            raise InvalidSchemaError(
+                "schema.chunking",
+                f"windows of {self.chunking.window_tokens:,} tokens asked for, but splitting "
+                "documents is not supported yet; leave it unset, and split before upserting",
+            )
+        self._check_encoder()
+        self._check_indexed_fields()
+
+    def _check_encoder(self) -> None:
+        if self.client_vectors and self.encoder:
+            raise InvalidSchemaError(
+                "schema.encoder",
+                f"{self.encoder!r} given together with client_vectors; leave one of them out",
+            )
+        if not self.client_vectors and not (self.encoder and self.encoder_revision):
+            raise InvalidSchemaError(
+                "schema.encoder",
+                f"{self.encoder!r} with revision {self.encoder_revision!r} given; both are needed "
+                "unless client_vectors is set",
+            )
+
+    def _check_indexed_fields(self) -> None:
+        seen: set[str] = set()
+        for position, indexed in enumerate(self.indexed_fields):
+            where = f"schema.indexed_fields[{position}].field"
+            if not all(indexed.field.split(".")):
+                raise InvalidSchemaError(
+                    where, f"{indexed.field!r} given, a name of dotted, non-empty parts is needed"
+                )
+            if indexed.field in seen:
+                raise InvalidSchemaError(where, f"{indexed.field!r} is given twice")
+            seen.add(indexed.field)
+
+    def to_json(self) -> str:
+        """The schema as JSON text; `from_json` reads it."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "CollectionSchema":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError, TypeError, KeyError: It is something else.
+            InvalidSchemaError: A field breaks its rule.
+        """
+        fields: dict[str, Any] = json.loads(text)
+        chunking = fields["chunking"]
+        return cls(
+            **fields
+            | {
+                "metric": Metric(fields["metric"]),
+                "lexical_tokenizer": LexicalTokenizer(fields["lexical_tokenizer"]),
+                "chunking": None if chunking is None else Chunking(**chunking),
+                "indexed_fields": tuple(
+                    IndexedField(indexed["field"], FieldType(indexed["type"]))
+                    for indexed in fields["indexed_fields"]
+                ),
+            }
+        )
+
+
+def check_name(name: str) -> None:
+    """Checks a collection's name.
+
+    Raises:
+        InvalidSchemaError: It is none.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise InvalidSchemaError(
+            "name",
+            f"{name!r} given; 1 to 64 of a-z, 0-9, '-' and '_' are needed, a letter or digit first",
+        )

@@ -1,0 +1,217 @@
+"""All collections of a data folder."""
+
+import fcntl
+import logging
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+
+from twopass.index.collection import Collection
+from twopass.index.database import create_database
+from twopass.index.errors import (
+    CollectionClosedError,
+    CollectionExistsError,
+    CollectionNotFoundError,
+    FolderInUseError,
+    StorageError,
+)
+from twopass.index.schema import CollectionSchema, check_name
+
+_LOG = logging.getLogger("twopass.index")
+
+_DATABASE = "documents.sqlite"
+# No collection's name begins with a dot: what does is half created or half deleted.
+_CREATING = ".creating-"
+_DELETED = ".deleted-"
+
+
+class CollectionStore:
+    """The collections of a data folder, which no other store may hold meanwhile.
+
+    ::
+
+        <folder>/.lock                                  held while the store is open
+        <folder>/collections/<name>/documents.sqlite    a collection
+
+    A damaged collection keeps no other from serving: it is in `failed`, and `get` says why.
+    """
+
+    def __init__(self, folder: Path, *, num_search_threads: int = 1) -> None:
+        """Opens the folder, making it if need be, and every collection in it.
+
+        Args:
+            folder: The data folder.
+            num_search_threads: OpenMP threads of one faiss search of one collection.
+
+        Raises:
+            FolderInUseError: Another server holds it.
+            StorageError: It can't be made or read.
+        """
+        self._folder = folder / "collections"
+        self._num_search_threads = num_search_threads
+        self._collections: dict[str, Collection] = {}
+        self._failed: dict[str, str] = {}
+        self._closed = False
+        # Over every change of which collections there are; lookups need none.
+        self._changing = threading.Lock()
+        with _os_errors(folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(folder / ".lock")
+        try:
+            with _os_errors(folder):
+                self._open_all()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """The collections that could not be opened, and why."""
+        return MappingProxyType(self._failed)
+
+    def create(self, name: str, schema: CollectionSchema) -> Collection:
+        """Creates an empty collection: after a crash it is there whole, or not at all.
+
+        Raises:
+            InvalidSchemaError: The name is none.
+            CollectionExistsError: The name is taken, if only by one that failed to open.
+            StorageError: The disk does not allow it.
+        """
+        check_name(name)
+        with self._changing, _os_errors(self._folder):
+            if self._closed:
+                raise CollectionClosedError(name)
+            if name in self._collections or name in self._failed:
+                raise CollectionExistsError(name)
+            unfinished = self._folder / f"{_CREATING}{uuid.uuid4().hex}"
+            try:
+                unfinished.mkdir()
+                create_database(unfinished / _DATABASE, schema)
+                _sync(unfinished)
+                unfinished.rename(self._folder / name)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+            _sync(self._folder)
+            collection = self._open(name)
+        _LOG.info("collection created", extra={"collection": name})
+        return collection
+
+    def get(self, name: str) -> Collection:
+        """Returns a collection.
+
+        Raises:
+            CollectionNotFoundError: There is none of that name.
+            StorageError: It could not be opened; says why.
+        """
+        if (collection := self._collections.get(name)) is not None:
+            return collection
+        if (reason := self._failed.get(name)) is not None:
+            raise StorageError(f"collection {name!r} could not be opened: {reason}")
+        raise CollectionNotFoundError(name)
+
+    def list(self) -> tuple[Collection, ...]:
+        """All collections that are open, by name."""
+        return tuple(collection for _, collection in sorted(self._collections.copy().items()))
+
+    def delete(self, name: str) -> None:
+        """Deletes a collection for good, one that failed to open too.
+
+        Raises:
+            CollectionNotFoundError: There is none of that name.
+            StorageError: The disk does not allow it.
+        """
+        with self._changing, _os_errors(self._folder):
+            if self._closed:
+                raise CollectionClosedError(name)
+            if name not in self._collections and name not in self._failed:
+                raise CollectionNotFoundError(name)
+            grave = self._folder / f"{_DELETED}{uuid.uuid4().hex}"
+            try:
+                if (collection := self._collections.pop(name, None)) is not None:
+                    collection.close()
+                (self._folder / name).rename(grave)
+            except BaseException:
+                self._failed[name] = "its deletion did not finish; delete it again"
+                raise
+            self._failed.pop(name, None)
+            _sync(self._folder)
+        shutil.rmtree(grave, ignore_errors=True)  # what is left is swept at the next start
+        _LOG.info("collection deleted", extra={"collection": name})
+
+    def close(self) -> None:
+        """Finishes what was submitted, closes all collections, frees the folder. Idempotent."""
+        with self._changing:
+            if self._closed:
+                return
+            self._closed = True
+            with ExitStack() as last_first:
+                last_first.callback(os.close, self._lock)
+                for collection in self._collections.values():
+                    last_first.callback(collection.close)
+
+    def __enter__(self) -> "CollectionStore":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open_all(self) -> None:
+        for entry in sorted(self._folder.iterdir()):
+            if entry.name.startswith((_CREATING, _DELETED)):
+                shutil.rmtree(entry, ignore_errors=True)
+                _LOG.info("leftover removed", extra={"path": str(entry)})
+            elif entry.is_dir():
+                with suppress(StorageError):  # it is in `failed` and in the log
+                    self._open(entry.name)
+
+    def _open(self, name: str) -> Collection:
+        path = self._folder / name / _DATABASE
+        try:
+            collection = Collection.open(name, path, num_search_threads=self._num_search_threads)
+        except StorageError as error:
+            self._failed[name] = str(error)
+            _LOG.error("collection failed to open: %s", error, extra={"collection": name})
+            raise
+        self._collections[name] = collection
+        return collection
+
+
+def _lock(path: Path) -> int:
+    """Locks a file for as long as the returned descriptor, or the process, lives."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise FolderInUseError(
+            f"{path.parent}: another server holds this data folder; stop it, or choose another one"
+        ) from error
+    return descriptor
+
+
+def _sync(folder: Path) -> None:
+    """Makes the names in a folder durable: a rename is on disk only after this."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _os_errors(path: Path) -> Iterator[None]:
+    """Raises the system's errors as `StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{error.filename or path}: {error.strerror}") from error

@@ -1,0 +1,55 @@
+"""A store on a real disk, and documents of few dimensions to put into it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from twopass.index.collection import Collection
+from twopass.index.documents import IndexedDocument
+from twopass.index.schema import CollectionSchema
+from twopass.index.store import CollectionStore
+
+DIMENSION = 4
+
+MakeDocument = Callable[..., IndexedDocument]
+
+
+@pytest.fixture
+def schema() -> CollectionSchema:
+    return CollectionSchema(dimension=DIMENSION, client_vectors=True)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[CollectionStore]:
+    with CollectionStore(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def collection(store: CollectionStore, schema: CollectionSchema) -> Collection:
+    return store.create("notes", schema)
+
+
+@pytest.fixture
+def database(collection: Collection, tmp_path: Path) -> Path:
+    """The SQLite file of `collection`."""
+    return tmp_path / "collections" / collection.name / "documents.sqlite"
+
+
+@pytest.fixture
+def make_document() -> MakeDocument:
+    """Makes a document whose vector is drawn from its id."""
+
+    def make(name: str, **fields: Any) -> IndexedDocument:
+        drawn = np.random.default_rng(list(name.encode())).standard_normal(DIMENSION)
+        given = {
+            "text": f"text of {name}",
+            "vector": drawn.astype(np.float32),
+            "token_ids": np.arange(len(name), dtype=np.int32),
+        }
+        return IndexedDocument(id=name, **given | fields)
+
+    return make

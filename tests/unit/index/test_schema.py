@@ -1,0 +1,83 @@
+"""What may be created, and that it comes back from its JSON as it was."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from twopass.index.errors import InvalidSchemaError
+from twopass.index.schema import (
+    Chunking,
+    CollectionSchema,
+    FieldType,
+    IndexedField,
+    LexicalTokenizer,
+    Metric,
+    check_name,
+)
+
+ENCODED = CollectionSchema(
+    dimension=384,
+    metric=Metric.INNER_PRODUCT,
+    encoder="all-MiniLM-L6-v2",
+    encoder_revision="ab" * 32,
+    tokenizer_fingerprint="cd" * 32,
+    indexed_fields=(IndexedField("author.name"), IndexedField("year", FieldType.NUMBER)),
+    lexical_tokenizer=LexicalTokenizer.PORTER,
+)
+
+
+@pytest.mark.parametrize("schema", [ENCODED, CollectionSchema(dimension=1, client_vectors=True)])
+def test_a_schema_comes_back_from_its_json(schema: CollectionSchema) -> None:
+    assert CollectionSchema.from_json(schema.to_json()) == schema
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"dimension": 3}'])
+def test_what_is_no_schema_is_not_read_as_one(text: str) -> None:
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        CollectionSchema.from_json(text)
+
+
+def test_a_field_of_a_later_version_is_not_ignored() -> None:
+    later = json.loads(ENCODED.to_json()) | {"quantised_twice": True}
+    with pytest.raises(TypeError, match="quantised_twice"):
+        CollectionSchema.from_json(json.dumps(later))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "said"),
+    [
+        ({"dimension": 0}, "schema.dimension", "1 to 8,192, 0 given"),
+        ({"dimension": 8_193}, "schema.dimension", "8,193 given"),
+        ({"index_kind": "HNSW32"}, "schema.index_kind", "'HNSW32' is not supported.*Flat"),
+        ({"index_kind": ""}, "schema.index_kind", "Flat"),
+        ({"chunking": Chunking(128)}, "schema.chunking", "128 tokens.*not supported yet"),
+        ({"client_vectors": True}, "schema.encoder", "together with client_vectors"),
+        ({"encoder": ""}, "schema.encoder", "needed unless client_vectors"),
+        ({"encoder_revision": ""}, "schema.encoder", "revision ''"),
+        ({"indexed_fields": (IndexedField(""),)}, "schema.indexed_fields[0].field", "non-empty"),
+        ({"indexed_fields": (IndexedField("a..b"),)}, "schema.indexed_fields[0].field", "'a..b'"),
+        (
+            {"indexed_fields": (IndexedField("a"), IndexedField("a", FieldType.BOOL))},
+            "schema.indexed_fields[1].field",
+            "twice",
+        ),
+    ],
+)
+def test_a_schema_that_breaks_a_rule_is_refused_by_field(
+    changes: dict[str, object], field: str, said: str
+) -> None:
+    with pytest.raises(InvalidSchemaError, match=said) as refused:
+        replace(ENCODED, **changes)  # type: ignore[arg-type]
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("name", ["a", "0", "a-b_c", "x" * 64])
+def test_names_that_are_allowed(name: str) -> None:
+    check_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "-a", "_a", ".a", "A", "a b", "a/b", "ä", "a\n", "x" * 65])
+def test_names_that_are_not(name: str) -> None:
+    with pytest.raises(InvalidSchemaError, match="1 to 64"):
+        check_name(name)
