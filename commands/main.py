@@ -2,7 +2,7 @@
 
 import typer
 
-from twopass.commands import bench, demo, evaluate, index, models, rerank, search, serve
+from twopass.commands import demo, evaluate, index, models, rerank, search, serve
 
 app = typer.Typer(
     name="twopass",
@@ -17,5 +17,8 @@ app.command("search")(search.search)
 app.command("rerank")(rerank.rerank)
 app.command("models")(models.models)
 app.command("demo")(demo.demo)
-app.command("bench")(bench.bench)
 app.command("eval")(evaluate.evaluate)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,34 @@
+"""`twopass models`: what a server holds."""
+
+import dataclasses
+
+from rich.console import Console
+from rich.table import Table
+
+from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+
+
+def models(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
+    """List the models a server holds, and the engines that run them."""
+    with connected(target) as client:
+        found = client.models()
+    if as_json:
+        print_json([dataclasses.asdict(model) for model in found])
+        return
+    table = Table(box=None, header_style="bold")
+    for column in ("model", "kind", "engine", "precision", "device"):
+        table.add_column(column)
+    for column in ("max tokens", "dimension", "blend"):
+        table.add_column(column, justify="right")
+    for model in found:
+        table.add_row(
+            model.id + (" (default)" if model.is_default else ""),
+            model.kind,
+            model.engine,
+            model.precision,
+            model.device,
+            str(model.max_seq_len),
+            str(model.dimension or ""),
+            f"{model.blend:g}" if model.kind == "reranker" else "",
+        )
+    Console().print(table)

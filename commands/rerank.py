@@ -1,0 +1,38 @@
+"""`twopass rerank`: orders the passages of a file by a question."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from twopass.commands.failures import exit_with
+from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.tables import passages_table
+
+
+def rerank(
+    query: Annotated[str, typer.Argument(help="The question.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="Text file, one passage a line; none reads standard input."),
+    ] = None,
+    top_n: Annotated[int, typer.Option("--top-n", "-n", help="How many to show; 0 all.")] = 10,
+    target: Target = DEFAULT_TARGET,
+    as_json: AsJson = False,
+) -> None:
+    """Order passages by how well they answer a question."""
+    if file is not None and not file.is_file():
+        exit_with(f"{file}: there is no such file")
+    text = file.read_text(encoding="utf-8") if file else sys.stdin.read()
+    passages = [line for line in text.splitlines() if line.strip()]
+    if not passages:
+        exit_with(f"{file or 'standard input'}: no passage; one is expected on each line")
+    with connected(target) as client:
+        result = client.rerank(query, passages, top_n=top_n, return_text=True)
+    if as_json:
+        print_json(dataclasses.asdict(result))
+        return
+    Console().print(passages_table(result))

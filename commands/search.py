@@ -1,0 +1,55 @@
+"""`twopass search`: one question, both passes."""
+
+import dataclasses
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from twopass.client import Rerank, Retrieve, SearchResult
+from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.tables import hits_table, timings_line
+
+
+def search(
+    collection: Annotated[str, typer.Argument(help="The collection's name.")],
+    query: Annotated[str, typer.Argument(help="The question.")],
+    top_n: Annotated[int, typer.Option("--top-n", "-n", help="How many documents to show.")] = 10,
+    k: Annotated[int, typer.Option("-k", help="How many candidates the first pass finds.")] = 50,
+    rerank: Annotated[
+        bool, typer.Option("--rerank/--no-rerank", help="Whether there is a second pass.")
+    ] = True,
+    blend: Annotated[
+        float | None,
+        typer.Option(help="Weight of the first pass in the order, 0 to 1; unset: the model's own."),
+    ] = None,
+    target: Target = DEFAULT_TARGET,
+    as_json: AsJson = False,
+) -> None:
+    """Search a collection: find candidates by meaning, then let the reranker order them."""
+    with connected(target) as client:
+        result = client.search(
+            collection,
+            query,
+            top_n=top_n,
+            retrieve=Retrieve(k=max(k, top_n)),
+            rerank=Rerank(blend=blend) if rerank else False,
+        )
+    if as_json:
+        print_json(_plain(result))
+        return
+    console = Console()
+    console.print(hits_table(result))
+    console.print(timings_line(result))
+
+
+def _plain(result: SearchResult) -> dict[str, object]:
+    """The result as JSON can say it: metadata is a read-only mapping in the client's type."""
+    return dataclasses.asdict(
+        dataclasses.replace(
+            result,
+            hits=tuple(
+                dataclasses.replace(hit, metadata=dict(hit.metadata)) for hit in result.hits
+            ),
+        )
+    )

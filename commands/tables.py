@@ -1,0 +1,68 @@
+"""Results as tables for people."""
+
+from rich.markup import escape
+from rich.table import Table
+
+from twopass.client import RerankResult, SearchResult, Timings
+
+_SNIPPET_CHARS = 90
+_STAGES = ("tokenize", "embed", "retrieve", "load", "queue", "rerank", "total")
+
+
+def hits_table(result: SearchResult) -> Table:
+    """A search's hits: the order, where each stood before, its scores, its beginning."""
+    table = Table(box=None, header_style="bold")
+    for column in ("", "was", "score", "dense"):
+        table.add_column(column, justify="right")
+    table.add_column("document", overflow="fold")
+    for rank, hit in enumerate(result.hits, 1):
+        table.add_row(
+            str(rank),
+            str(hit.first_pass_rank),
+            number(hit.score),
+            number(hit.dense_score),
+            f"[bold]{escape(hit.title or hit.id)}[/]  [dim]{escape(snippet(hit.text))}[/]",
+        )
+    return table
+
+
+def passages_table(result: RerankResult) -> Table:
+    """A rerank's hits."""
+    table = Table(box=None, header_style="bold")
+    for column in ("", "line", "score", "logit"):
+        table.add_column(column, justify="right")
+    table.add_column("passage", overflow="fold")
+    for rank, hit in enumerate(result.hits, 1):
+        table.add_row(
+            str(rank),
+            str(hit.index + 1),
+            number(hit.score),
+            f"{hit.logit:+.2f}",
+            escape(snippet(hit.text)),
+        )
+    return table
+
+
+def timings_line(result: SearchResult) -> str:
+    """How the answer came about, and the milliseconds of each stage, in one line."""
+    return (
+        f"[dim]{result.num_candidates} candidates, {result.num_reranked} reranked "
+        f"({result.rerank_status}), blend {result.blend:g} · {stages(result.timings)}[/]"
+    )
+
+
+def stages(timings: Timings) -> str:
+    """The milliseconds of each stage that ran."""
+    took = ((stage, getattr(timings, f"{stage}_ms")) for stage in _STAGES)
+    return ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in took if ms is not None)
+
+
+def snippet(text: str) -> str:
+    """The beginning of a text on one line."""
+    line = " ".join(text[: 2 * _SNIPPET_CHARS].split())
+    return line if len(line) <= _SNIPPET_CHARS else line[: _SNIPPET_CHARS - 1] + "…"
+
+
+def number(value: float | None) -> str:
+    """A score to three digits; nothing for one that was not computed."""
+    return "" if value is None else f"{value:.3f}"

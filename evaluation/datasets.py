@@ -1,0 +1,93 @@
+"""Test collections in BEIR's form: a corpus, queries, and judgements of which documents answer."""
+
+import csv
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from twopass.client import Document
+
+
+class DatasetError(Exception):
+    """A folder is no test collection; names the file and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A test collection.
+
+    Attributes:
+        name: The folder's name.
+        documents: The corpus.
+        queries: Text by id; those that have judgements.
+        qrels: Grades by document id, by query id; 0 is judged irrelevant.
+    """
+
+    name: str
+    documents: tuple[Document, ...]
+    queries: Mapping[str, str]
+    qrels: Mapping[str, Mapping[str, int]]
+
+
+def load_dataset(folder: Path, max_queries: int | None = None) -> Dataset:
+    """Reads `corpus.jsonl`, `queries.jsonl` (each may be .gz) and `qrels.tsv` or `qrels/test.tsv`.
+
+    Args:
+        folder: Where they are.
+        max_queries: Only the first so many queries that have judgements; None for all.
+
+    Raises:
+        DatasetError: A file is missing or malformed.
+    """
+    qrels = _qrels(folder)
+    documents = tuple(
+        Document(id=row["_id"], title=row.get("title") or "", text=row.get("text") or "")
+        for row in _rows(folder, "corpus.jsonl")
+    )
+    judged = {r["_id"]: r["text"] for r in _rows(folder, "queries.jsonl") if r["_id"] in qrels}
+    queries = dict(list(judged.items())[:max_queries])
+    if not queries:
+        raise DatasetError(f"{folder}: no query of queries.jsonl has a judgement")
+    return Dataset(folder.name, documents, queries, {q: qrels[q] for q in queries})
+
+
+def _rows(folder: Path, name: str) -> Iterator[dict[str, Any]]:
+    file = next((f for f in (folder / name, folder / f"{name}.gz") if f.is_file()), None)
+    if file is None:
+        raise DatasetError(f"{folder}: neither {name} nor {name}.gz is there")
+    with _open(file) as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+                row["_id"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise DatasetError(
+                    f"{file}:{number}: not a JSON object with an _id ({error!r})"
+                ) from error
+            yield row
+
+
+def _open(file: Path) -> IO[str]:
+    if file.suffix == ".gz":
+        return gzip.open(file, "rt", encoding="utf-8")
+    return file.open(encoding="utf-8")
+
+
+def _qrels(folder: Path) -> dict[str, dict[str, int]]:
+    candidates = (folder / "qrels.tsv", folder / "qrels" / "test.tsv")
+    file = next((f for f in candidates if f.is_file()), None)
+    if file is None:
+        raise DatasetError(f"{folder}: neither qrels.tsv nor qrels/test.tsv is there")
+    qrels: dict[str, dict[str, int]] = {}
+    with file.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines, delimiter="\t"):
+            try:
+                qrels.setdefault(row["query-id"], {})[row["corpus-id"]] = int(row["score"])
+            except (KeyError, ValueError) as error:
+                raise DatasetError(
+                    f"{file}: a row is not query-id, corpus-id, score ({error!r})"
+                ) from error
+    return qrels

@@ -1,0 +1,98 @@
+"""A server of one's own, in a process of its own, for as long as a block lasts."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+
+class LocalServerError(Exception):
+    """The process ended before it served; the message has its last words."""
+
+
+class LocalServer:
+    """Runs `twopass serve` on a free port of the loopback interface.
+
+    Attributes:
+        target: Where it listens, host:port; known inside the block.
+    """
+
+    def __init__(self, data: Path, *, flags: tuple[str, ...] = (), log: Path | None = None) -> None:
+        """Prepares a server.
+
+        Args:
+            data: Folder of its collections.
+            flags: Further flags of `twopass serve`.
+            log: File its log goes to; None drops it.
+        """
+        self.target = ""
+        self._command = [
+            *(sys.executable, "-m", "twopass.commands.main", "serve"),
+            *("--data", str(data), "--address", "127.0.0.1:0", "--log-format", "json"),
+            *flags,
+        ]
+        self._log = log
+
+    def __enter__(self) -> Self:
+        """Starts the process and returns when it serves.
+
+        Raises:
+            LocalServerError: It ended first.
+        """
+        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and command
+            self._command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        )
+        assert self._process.stderr is not None
+        sink = self._log.open("w", encoding="utf-8") if self._log else None
+        self.target = self._wait_until_serving(self._process.stderr, sink)
+        self._drain = threading.Thread(
+            target=_drain, args=(self._process.stderr, sink), name="server-log", daemon=True
+        )
+        self._drain.start()
+        return self
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    def _wait_until_serving(self, lines: IO[str], sink: IO[str] | None) -> str:
+        last = ""
+        for line in lines:
+            if sink:
+                sink.write(line)
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:  # not of the log: a failure's plain words
+                last = line.strip() or last
+                continue
+            if record["message"] == "serving":
+                return str(record["address"])
+        status = self._process.wait()
+        raise LocalServerError(f"the server ended with status {status} before it served: {last}")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Lets the server drain, and waits for its end."""
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait()
+        self._drain.join()
+
+
+def _drain(lines: IO[str], sink: IO[str] | None) -> None:
+    """Reads what the server writes, so that it never waits for us."""
+    for line in lines:
+        if sink:
+            sink.write(line)
+            sink.flush()
+    lines.close()
+    if sink:
+        sink.close()
