@@ -1,4 +1,4 @@
-"""Build hook: generates the stubs `twopass.v1` from the protos into the wheel, never into the tree."""
+"""Build hook: generates the stubs `twopass.v1` into the wheel, never into the tree."""
 
 import shutil
 import sysconfig

@@ -1,1 +1,97 @@
-"""The client: `Client`, and `AsyncClient` for asyncio."""
+"""The client: `Client`, and `AsyncClient` for asyncio. Errors are in `twopass.client.errors`.
+
+```python
+with Client("localhost:50051") as client:
+    for hit in client.search("docs", "How do I parse a date?", top_n=3).hits:
+        print(hit.score, hit.id)
+```
+"""
+
+from twopass.client._asyncio import AsyncClient
+from twopass.client._collections import Chunking, Collection, Schema
+from twopass.client._documents import DeleteResult, Document, Fields, Span
+from twopass.client._embed import EmbedResult
+from twopass.client._enums import (
+    EmbedRole,
+    FieldType,
+    LexicalTokenizer,
+    Metric,
+    ModelKind,
+    RerankStatus,
+    RetrieveMode,
+    RetrieveStatus,
+    Truncation,
+)
+from twopass.client._models import Model
+from twopass.client._rerank import CandidateSet, Passage, RerankHit, RerankResult, SetResult
+from twopass.client._search import (
+    ConvexFusion,
+    ReciprocalRankFusion,
+    Rerank,
+    Retrieve,
+    SearchHit,
+    SearchResult,
+)
+from twopass.client._sync import Client
+from twopass.client._timings import Timings
+from twopass.client._upsert import UpsertSummary
+from twopass.client.errors import (
+    AlreadyExistsError,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    OverloadedError,
+    TwopassError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+)
+
+__all__ = [
+    "AlreadyExistsError",
+    "AsyncClient",
+    "CandidateSet",
+    "Chunking",
+    "Client",
+    "Collection",
+    "ConvexFusion",
+    "DeadlineExceededError",
+    "DeleteResult",
+    "Document",
+    "EmbedResult",
+    "EmbedRole",
+    "FailedPreconditionError",
+    "FieldType",
+    "Fields",
+    "InternalError",
+    "InvalidArgumentError",
+    "LexicalTokenizer",
+    "Metric",
+    "Model",
+    "ModelKind",
+    "NotFoundError",
+    "OverloadedError",
+    "Passage",
+    "ReciprocalRankFusion",
+    "Rerank",
+    "RerankHit",
+    "RerankResult",
+    "RerankStatus",
+    "Retrieve",
+    "RetrieveMode",
+    "RetrieveStatus",
+    "Schema",
+    "SearchHit",
+    "SearchResult",
+    "SetResult",
+    "Span",
+    "Timings",
+    "Truncation",
+    "TwopassError",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
+    "UpsertSummary",
+]

@@ -1,0 +1,243 @@
+"""The client for asyncio."""
+
+# ruff: noqa: ASYNC109  # a call's timeout is a deadline that travels to the server
+
+import asyncio
+import functools
+import math
+import time
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self
+
+import grpc
+import grpc.aio
+
+from twopass.client import _collections, _documents, _embed, _models, _rerank, _rpcs, _search
+from twopass.client._asyncio_streams import Duplex, Feed, chunks_of
+from twopass.client._call import Call, Result, method_signature
+from twopass.client._channel import MAX_MESSAGE_BYTES, Options, connection
+from twopass.client._documents import Document, Fields, Listing
+from twopass.client._errors import translated
+from twopass.client._health import CHECK, FIRST_PAUSE, LONGEST_PAUSE
+from twopass.client._rerank import CandidateSet, SetResult, set_result
+from twopass.client._rpcs import Request, Response, Rpc
+from twopass.client._upsert import Chunker, OnProgress, Upload, UpsertSummary
+from twopass.client.errors import DeadlineExceededError, UnavailableError
+from twopass.v1.collection_pb2 import UpsertDocumentsStreamRequest as Chunk
+from twopass.v1.collection_pb2 import UpsertDocumentsStreamResponse as Acknowledgement
+from twopass.v1.filter_pb2 import Filter
+from twopass.v1.rerank_pb2 import RerankStreamRequest, RerankStreamResponse
+
+Parameters = ParamSpec("Parameters")
+
+
+def _method(
+    build: Callable[Parameters, Call[Result]],
+) -> "Callable[Concatenate[AsyncClient, Parameters], Coroutine[Any, Any, Result]]":
+    """The coroutine method that makes the calls of `build`."""
+
+    @functools.wraps(build)
+    async def method(
+        self: "AsyncClient", /, *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        return await self._run(build(*args, **kwargs))
+
+    method.__signature__ = method_signature(build)  # type: ignore[attr-defined]
+    return method
+
+
+class AsyncClient:
+    """`Client` for asyncio: the same methods, to be awaited, or iterated with `async for`.
+
+    One client belongs to one event loop: that of its first call.
+
+    ```python
+    async with AsyncClient("localhost:50051") as client:
+        hits = (await client.search("docs", "How do I parse a date?", top_n=3)).hits
+    ```
+    """
+
+    def __init__(
+        self,
+        target: str = "localhost:50051",
+        *,
+        api_key: str | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        timeout: float | None = 30.0,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        options: Options = (),
+    ) -> None:
+        """Opens the client; arguments as for `Client`."""
+        self._connection = connection(
+            target, api_key, credentials, timeout, max_message_bytes, options
+        )
+        self._is_closed = False
+
+    search = _method(_search.search)
+    rerank = _method(_rerank.rerank)
+    embed = _method(_embed.embed)
+    create_collection = _method(_collections.create_collection)
+    get_collection = _method(_collections.get_collection)
+    list_collections = _method(_collections.list_collections)
+    delete_collection = _method(_collections.delete_collection)
+    get = _method(_documents.get)
+    delete = _method(_documents.delete)
+    models = _method(_models.models)
+    model = _method(_models.model)
+
+    async def documents(
+        self,
+        collection: str,
+        *,
+        page_size: int = 100,
+        filter: Filter | None = None,  # noqa: A002  # the contract's word
+        fields: Fields | None = None,
+        timeout: float | None = None,
+    ) -> AsyncIterator[Document]:
+        """Yields a collection's documents, as `Client.documents` does."""
+        listing = Listing(page_size, filter, fields)
+        token = ""
+        while True:
+            page = await self._run(_documents.page(collection, listing, token, timeout))
+            for document in page.documents:
+                yield document
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def upsert(
+        self,
+        collection: str,
+        documents: Iterable[Document | Mapping[str, Any]]
+        | AsyncIterable[Document | Mapping[str, Any]],
+        *,
+        chunk_size: int = 256,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> UpsertSummary:
+        """Writes documents, as `Client.upsert` does; an asynchronous iterable will do as well."""
+        chunks = chunks_of(Chunker(collection, chunk_size), documents)
+        upload = Upload(on_progress)
+        stream: Duplex[Chunk, Acknowledgement] = Duplex(
+            self._stream(_rpcs.UPSERT_DOCUMENTS_STREAM, timeout)
+        )
+        try:
+            async for chunk in chunks:
+                stream.write(chunk)
+                upload.send()
+                while upload.is_full or stream.is_done:
+                    upload.acknowledge(await stream.read())
+            stream.done_writing()
+            while (message := await stream.read()) is not None:
+                upload.acknowledge(message)
+        finally:
+            stream.close()
+        return upload.complete()
+
+    async def rerank_stream(
+        self,
+        sets: Iterable[CandidateSet] | AsyncIterable[CandidateSet],
+        *,
+        piece_size: int = 1_000,
+        max_in_flight: int = 16,
+        timeout: float | None = None,
+    ) -> AsyncIterator[SetResult]:
+        """Scores many candidate sets over one call, as `Client.rerank_stream` does.
+
+        `sets` is read in a task of its own; an asynchronous iterable will do as well. Close the
+        iterator (`contextlib.aclosing`) where it is not read to its end.
+        """
+        feed = Feed(sets, piece_size, max_in_flight)
+        stream: Duplex[RerankStreamRequest, RerankStreamResponse] = Duplex(
+            self._stream(_rpcs.RERANK_STREAM, timeout)
+        )
+        writing = asyncio.create_task(feed.write_to(stream))
+        try:
+            while (response := await stream.read()) is not None:
+                feed.answered()
+                yield set_result(response)
+        finally:
+            writing.cancel()
+            stream.close()
+        feed.raise_failure()
+
+    async def is_ready(self, service: str = "", *, timeout: float | None = 5.0) -> bool:
+        """Whether the server answers and its engines do, as `Client.is_ready` tells."""
+        try:
+            return await self._run(Call(CHECK, service, bool, timeout))
+        except (UnavailableError, DeadlineExceededError):
+            return False
+
+    async def wait_until_ready(self, timeout: float = 60.0, *, service: str = "") -> None:
+        """Waits until the server is ready, as `Client.wait_until_ready` does."""
+        end = time.monotonic() + timeout
+        pause = FIRST_PAUSE
+        while not await self.is_ready(service, timeout=min(LONGEST_PAUSE, timeout)):
+            if time.monotonic() + pause > end:
+                raise DeadlineExceededError(f"the server was not ready within {timeout:g} s")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def close(self) -> None:
+        """Ends the connection and every call on it. Idempotent."""
+        self._is_closed = True
+        opened = vars(self)
+        if "_channel" in opened:
+            await self._channel.close()
+        if "_stream_channel" in opened:
+            self._stream_channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @functools.cached_property
+    def _channel(self) -> grpc.aio.Channel:
+        """Made by the first call, since it binds to the loop that is running."""
+        return self._connection.open_for_asyncio()
+
+    @functools.cached_property
+    def _stream_channel(self) -> grpc.Channel:
+        """Made by the first stream; `_asyncio_streams.Duplex` has the reason."""
+        return self._connection.open()
+
+    async def _run(self, call: Call[Result]) -> Result:
+        self._refuse_closed()
+        rpc = call.rpc
+        with translated():
+            response = await self._channel.unary_unary(rpc.path, rpc.serialize, rpc.parse)(
+                call.request,
+                timeout=self._connection.deadline(call.timeout),
+                metadata=self._connection.metadata,
+            )
+        return call.result(response)
+
+    def _stream(
+        self, rpc: Rpc[Request, Response], timeout: float | None
+    ) -> Callable[[Iterator[Request]], Any]:
+        self._refuse_closed()
+        return functools.partial(
+            self._stream_channel.stream_stream(rpc.path, rpc.serialize, rpc.parse),
+            timeout=None if timeout == math.inf else timeout,
+            metadata=self._connection.metadata,
+        )
+
+    def _refuse_closed(self) -> None:
+        if self._is_closed:
+            raise RuntimeError("the client is closed")

@@ -1,0 +1,126 @@
+"""Both directions of a streaming call at once, for asyncio; the twins of `_sync_streams`."""
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+
+from twopass.client import _sync_streams
+from twopass.client._documents import Document, refuse_single_document
+from twopass.client._rerank import CandidateSet, pieces
+from twopass.client._rpcs import Request, Response
+from twopass.client._upsert import Chunker
+from twopass.client._values import positive, refuse_single
+from twopass.v1.collection_pb2 import UpsertDocumentsStreamRequest as Chunk
+from twopass.v1.rerank_pb2 import RerankStreamRequest, RerankStreamResponse
+
+Item = TypeVar("Item")
+
+
+class Duplex(Generic[Request, Response]):
+    """A streaming call that is written and read as its user likes.
+
+    It goes through gRPC's API for threads. That for asyncio reports INTERNAL in place of the
+    server's own status where a call ends while a message is being written (grpc/grpc#36066), which
+    is how a refused chunk looks. Here writing only queues, and reading waits in a thread of the
+    stream's own.
+    """
+
+    def __init__(self, start: Callable[[Iterator[Request]], Any]) -> None:
+        """Starts the call; as for `_sync_streams.Duplex`."""
+        self._stream: _sync_streams.Duplex[Request, Response] = _sync_streams.Duplex(start)
+        self._reader = ThreadPoolExecutor(1, "twopass-stream")
+        self.write = self._stream.write
+        self.done_writing = self._stream.done_writing
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the server has ended the call, be it well or not."""
+        return self._stream.is_done
+
+    async def read(self) -> Response | None:
+        """Waits for a response; None at their end.
+
+        Raises:
+            TwopassError: The call failed.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._reader, self._stream.read)
+
+    def close(self) -> None:
+        """Cancels what is under way and lets the threads end."""
+        self._stream.close()
+        self._reader.shutdown(wait=False)
+
+
+class Feed:
+    """The requests of a reranking stream, made from sets no faster than these are answered."""
+
+    def __init__(
+        self,
+        sets: Iterable[CandidateSet] | AsyncIterable[CandidateSet],
+        piece_size: int,
+        max_in_flight: int,
+    ) -> None:
+        refuse_single(sets, "sets", str, CandidateSet)
+        self._sets = sets
+        self._piece_size = positive(piece_size, "piece_size")
+        self._places = asyncio.Semaphore(positive(max_in_flight, "max_in_flight"))
+        self._failure: Exception | None = None
+
+    async def write_to(self, stream: Duplex[RerankStreamRequest, RerankStreamResponse]) -> None:
+        """Writes the pieces of every set; runs in a task of its own."""
+        try:
+            sets = each(self._sets)
+            while await self._places.acquire():
+                candidates = await anext(sets, None)
+                if candidates is None:
+                    break
+                for piece in pieces(candidates, self._piece_size):
+                    stream.write(piece)
+        except Exception as failure:  # raised where the answers are read, not in this task
+            self._failure = failure
+        stream.done_writing()
+
+    def answered(self) -> None:
+        """Makes room for one more set."""
+        self._places.release()
+
+    def raise_failure(self) -> None:
+        """Raises what the caller's sets have raised, if anything."""
+        if self._failure is not None:
+            raise self._failure
+
+
+def chunks_of(
+    chunker: Chunker,
+    documents: Iterable[Document | Mapping[str, Any]] | AsyncIterable[Document | Mapping[str, Any]],
+) -> AsyncIterator[Chunk]:
+    """Yields the chunks of all documents.
+
+    Raises:
+        TypeError: A single document is given; raised at once.
+    """
+    refuse_single_document(documents)
+    return _chunks_of(chunker, documents)
+
+
+async def _chunks_of(
+    chunker: Chunker,
+    documents: Iterable[Document | Mapping[str, Any]] | AsyncIterable[Document | Mapping[str, Any]],
+) -> AsyncIterator[Chunk]:
+    async for document in each(documents):
+        for chunk in chunker.add(document):
+            yield chunk
+    for chunk in chunker.rest():
+        yield chunk
+
+
+async def each(items: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterator[Item]:
+    """Yields the items of either kind of iterable."""
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item

@@ -1,0 +1,81 @@
+"""What both clients need to know to open a channel and to make a call on it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+
+from twopass.client._rpcs import service_config
+
+Options: TypeAlias = Sequence[tuple[str, Any]]
+
+MAX_MESSAGE_BYTES = 64 * 2**20
+
+# Streams are cut into messages of about this size, below the 4 MiB that gRPC receives by default;
+# one document or passage that is larger travels alone.
+STREAMED_MESSAGE_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where the server is and how calls are made.
+
+    Attributes:
+        target: gRPC's name of the server, such as "localhost:50051" or "dns:///host:port".
+        credentials: For TLS; None for plain text.
+        options: The channel's.
+        metadata: Sent with every call.
+        timeout: Seconds that a call may take unless it says otherwise; None for no deadline.
+    """
+
+    target: str
+    credentials: grpc.ChannelCredentials | None
+    options: Options
+    metadata: tuple[tuple[str, str], ...]
+    timeout: float | None
+
+    def open(self) -> grpc.Channel:
+        """Opens a channel for threads."""
+        if self.credentials is None:
+            return grpc.insecure_channel(self.target, self.options)
+        return grpc.secure_channel(self.target, self.credentials, self.options)
+
+    def open_for_asyncio(self) -> grpc.aio.Channel:
+        """Opens a channel for the running event loop."""
+        if self.credentials is None:
+            return grpc.aio.insecure_channel(self.target, self.options)
+        return grpc.aio.secure_channel(self.target, self.credentials, self.options)
+
+    def deadline(self, timeout: float | None) -> float | None:
+        """Seconds for gRPC, from a call's `timeout`: None is the default, infinity none at all."""
+        seconds = self.timeout if timeout is None else timeout
+        return None if seconds == math.inf else seconds
+
+
+def connection(
+    target: str,
+    api_key: str | None,
+    credentials: grpc.ChannelCredentials | None,
+    timeout: float | None,
+    max_message_bytes: int,
+    options: Options,
+) -> Connection:
+    """Fills in the options that the caller has not set."""
+    metadata = () if api_key is None else (("authorization", f"Bearer {api_key}"),)
+    defaults = {
+        "grpc.max_send_message_length": max_message_bytes,
+        "grpc.max_receive_message_length": max_message_bytes,
+        "grpc.service_config": service_config(),
+        # Reconnect as fast as calls are retried: gRPC's own backoff grows to two minutes.
+        "grpc.initial_reconnect_backoff_ms": 100,
+        "grpc.max_reconnect_backoff_ms": 2_000,
+        # A peer that is gone is noticed while a call is open. Servers end a connection that pings
+        # more often than every 5 minutes, gRPC's default.
+        "grpc.keepalive_time_ms": 300_000,
+        "grpc.keepalive_timeout_ms": 20_000,
+    }
+    merged = tuple((defaults | dict(options)).items())
+    return Connection(target, credentials, merged, metadata, timeout)

@@ -1,0 +1,216 @@
+"""Collections: what they hold, making and dropping them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from twopass.client import _rpcs
+from twopass.client._call import Call
+from twopass.client._enums import (
+    FieldType,
+    FieldTypeName,
+    LexicalTokenizer,
+    LexicalTokenizerName,
+    Metric,
+    MetricName,
+    number_of,
+    word_of,
+)
+from twopass.client._values import int32, moment, text
+from twopass.v1 import collection_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """Splits long documents into overlapping windows.
+
+    Attributes:
+        window_tokens: Window length in tokens of the encoder, from 16.
+        overlap_tokens: Tokens shared by neighbouring windows, 0 to half of `window_tokens`.
+    """
+
+    window_tokens: int
+    overlap_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a collection holds and how it is searched. Fixed when it is created.
+
+    Attributes:
+        dimension: Components of an embedding, 1 to 8,192. 0: the encoder's.
+        metric: Nearness of embeddings. None: "cosine".
+        encoder: The encoder's id, of `models()`. Empty: the server's default, unless
+            `client_vectors` is set.
+        encoder_revision: sha256 of the encoder's weights. Set by the server, ignored on creation.
+        client_vectors: Whether every document and query brings its own vector; no encoder is used
+            then, and `dimension` is required.
+        index_kind: A faiss factory string. Empty: "Flat".
+        indexed_fields: Metadata fields that filters use often, with what their values are: "text",
+            "number" or "bool". Dots in a name reach into nested objects.
+        chunking: How long documents are split. None: not at all; models read their beginning.
+        lexical_tokenizer: How words are cut for lexical search. None: "unicode".
+    """
+
+    dimension: int = 0
+    metric: MetricName | None = None
+    encoder: str = ""
+    encoder_revision: str = ""
+    client_vectors: bool = False
+    index_kind: str = ""
+    indexed_fields: Mapping[str, FieldTypeName] = field(default_factory=dict)
+    chunking: Chunking | None = None
+    lexical_tokenizer: LexicalTokenizerName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection.
+
+    Attributes:
+        name: Its name.
+        schema: What it holds, defaults filled in.
+        num_documents: Documents in it.
+        sequence: Its state after the last write; see `search`'s `min_sequence`.
+        create_time: When it was created, in UTC.
+    """
+
+    name: str
+    schema: Schema
+    num_documents: int
+    sequence: str
+    create_time: datetime
+
+
+def create_collection(
+    name: str, schema: Schema | None = None, *, timeout: float | None = None
+) -> Call[Collection]:
+    """Creates an empty collection and returns it, its defaults filled in.
+
+    Args:
+        name: 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit.
+        schema: What it holds. None: all defaults.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        AlreadyExistsError: The name is taken.
+        NotFoundError: The server has no such encoder.
+    """
+
+    def created(response: collection_pb2.CreateCollectionResponse) -> Collection:
+        return _collection(response.collection)
+
+    request = collection_pb2.CreateCollectionRequest(
+        name=text(name, "name"), schema=None if schema is None else _schema_message(schema)
+    )
+    return Call(_rpcs.CREATE_COLLECTION, request, created, timeout)
+
+
+def get_collection(name: str, *, timeout: float | None = None) -> Call[Collection]:
+    """Returns a collection.
+
+    Args:
+        name: Its name.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        NotFoundError: No such collection.
+    """
+
+    def found(response: collection_pb2.GetCollectionResponse) -> Collection:
+        return _collection(response.collection)
+
+    request = collection_pb2.GetCollectionRequest(name=text(name, "name"))
+    return Call(_rpcs.GET_COLLECTION, request, found, timeout)
+
+
+def list_collections(*, timeout: float | None = None) -> Call[tuple[Collection, ...]]:
+    """Returns all collections, by name.
+
+    Args:
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+    """
+
+    def listed(response: collection_pb2.ListCollectionsResponse) -> tuple[Collection, ...]:
+        return tuple(map(_collection, response.collections))
+
+    return Call(_rpcs.LIST_COLLECTIONS, collection_pb2.ListCollectionsRequest(), listed, timeout)
+
+
+def delete_collection(name: str, *, timeout: float | None = None) -> Call[None]:
+    """Deletes a collection and everything in it, at once and for good.
+
+    Args:
+        name: Its name.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        NotFoundError: No such collection.
+    """
+
+    def deleted(response: collection_pb2.DeleteCollectionResponse) -> None:  # noqa: ARG001
+        return None
+
+    request = collection_pb2.DeleteCollectionRequest(name=text(name, "name"))
+    return Call(_rpcs.DELETE_COLLECTION, request, deleted, timeout)
+
+
+def _schema_message(schema: Schema) -> collection_pb2.CollectionSchema:
+    return collection_pb2.CollectionSchema(
+        dimension=int32(schema.dimension, "schema.dimension"),
+        metric=number_of(collection_pb2.Metric, schema.metric, "schema.metric"),
+        encoder=text(schema.encoder, "schema.encoder"),
+        client_vectors=schema.client_vectors,
+        index_kind=text(schema.index_kind, "schema.index_kind"),
+        indexed_fields=[_indexed_field_message(*item) for item in schema.indexed_fields.items()],
+        chunking=None if schema.chunking is None else _chunking_message(schema.chunking),
+        lexical_tokenizer=number_of(
+            collection_pb2.LexicalTokenizer, schema.lexical_tokenizer, "schema.lexical_tokenizer"
+        ),
+    )
+
+
+def _indexed_field_message(name: str, kind: FieldTypeName) -> collection_pb2.IndexedField:
+    where = f"schema.indexed_fields[{name!r}]"
+    return collection_pb2.IndexedField(
+        field=text(name, where), type=number_of(collection_pb2.FieldType, kind, where)
+    )
+
+
+def _chunking_message(chunking: Chunking) -> collection_pb2.Chunking:
+    return collection_pb2.Chunking(
+        window_tokens=int32(chunking.window_tokens, "schema.chunking.window_tokens"),
+        overlap_tokens=int32(chunking.overlap_tokens, "schema.chunking.overlap_tokens"),
+    )
+
+
+def _collection(message: collection_pb2.Collection) -> Collection:
+    return Collection(
+        name=message.name,
+        schema=_schema(message.schema),
+        num_documents=message.num_documents,
+        sequence=message.sequence,
+        create_time=moment(message.create_time),
+    )
+
+
+def _schema(message: collection_pb2.CollectionSchema) -> Schema:
+    chunking = message.chunking
+    return Schema(
+        dimension=message.dimension,
+        metric=word_of(Metric, collection_pb2.Metric, message.metric),
+        encoder=message.encoder,
+        encoder_revision=message.encoder_revision,
+        client_vectors=message.client_vectors,
+        index_kind=message.index_kind,
+        indexed_fields={
+            indexed.field: word_of(FieldType, collection_pb2.FieldType, indexed.type)
+            for indexed in message.indexed_fields
+        },
+        chunking=Chunking(chunking.window_tokens, chunking.overlap_tokens)
+        if message.HasField("chunking")
+        else None,
+        lexical_tokenizer=word_of(
+            LexicalTokenizer, collection_pb2.LexicalTokenizer, message.lexical_tokenizer
+        ),
+    )

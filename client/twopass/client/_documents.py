@@ -1,0 +1,227 @@
+"""Documents, and reading and deleting them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from twopass.client import _rpcs
+from twopass.client._call import Call
+from twopass.client._values import int32, mapping, refuse_single, struct, text, texts, vector
+from twopass.v1 import collection_pb2, document_pb2
+from twopass.v1.filter_pb2 import Filter
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document of a collection. The passage that models read is its title and its text.
+
+    Attributes:
+        id: Unique in its collection, 1 to 512 bytes of UTF-8 without control characters.
+        text: What is searched and reranked; not empty unless a title is given.
+        title: Put before the text, with a space between. Empty for none.
+        metadata: Anything the application wants back or filters by, of what JSON has. Numbers are
+            doubles, so whole ones are exact to 2^53.
+        vector: The embedding, of the collection's dimension. None on upsert: the server embeds the
+            passage. In answers None unless asked for.
+    """
+
+    id: str
+    text: str = ""
+    title: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    vector: Sequence[float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Which of a document's fields an answer carries beside its id.
+
+    Attributes:
+        text: Title and text.
+        metadata: The metadata.
+        vector: The embedding.
+    """
+
+    text: bool = True
+    metadata: bool = True
+    vector: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a text: `text[start:end]`.
+
+    Attributes:
+        start: First character, counted from 0.
+        end: One past the last character.
+    """
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteResult:
+    """What was deleted.
+
+    Attributes:
+        sequence: The collection's state without them; see `search`'s `min_sequence`.
+        num_deleted: How many there were.
+    """
+
+    sequence: str
+    num_deleted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of a collection's documents, and where the next ones begin; an empty token ends them."""
+
+    documents: tuple[Document, ...]
+    next_page_token: str
+
+
+def document_message(document: Document | Mapping[str, Any], where: str) -> document_pb2.Document:
+    """A document to write, `where` being what errors call it.
+
+    Raises:
+        InvalidArgumentError: A message can't carry one of its fields.
+        TypeError: It, or one of its fields, is of the wrong type.
+    """
+    if isinstance(document, Mapping):
+        try:
+            document = Document(**document)
+        except TypeError as error:
+            raise TypeError(f"{where}: {error}") from None
+    if not isinstance(document, Document):
+        given = type(document).__name__
+        raise TypeError(f"{where}: a Document or a mapping is needed, {given} given")
+    return document_pb2.Document(
+        id=text(document.id, f"{where}.id"),
+        text=text(document.text, f"{where}.text"),
+        title=text(document.title, f"{where}.title"),
+        metadata=struct(document.metadata, f"{where}.metadata") if document.metadata else None,
+        vector=vector(document.vector, f"{where}.vector"),
+    )
+
+
+def fields_message(fields: Fields | None) -> document_pb2.DocumentFields | None:
+    """Which fields to answer; None stays unset."""
+    if fields is None:
+        return None
+    return document_pb2.DocumentFields(
+        text=fields.text, metadata=fields.metadata, vector=fields.vector
+    )
+
+
+def components(message: document_pb2.Vector) -> tuple[float, ...]:
+    """An embedding's components."""
+    return tuple(message.values)
+
+
+def span(message: document_pb2.Span) -> Span:
+    """A part of a text."""
+    return Span(message.start, message.end)
+
+
+def _document(message: document_pb2.Document) -> Document:
+    return Document(
+        id=message.id,
+        text=message.text,
+        title=message.title,
+        metadata=mapping(message.metadata),
+        vector=components(message.vector) if message.HasField("vector") else None,
+    )
+
+
+def get(
+    collection: str,
+    ids: Iterable[str],
+    *,
+    fields: Fields | None = None,
+    timeout: float | None = None,
+) -> Call[tuple[Document, ...]]:
+    """Returns documents by id, in the order of the ids.
+
+    Args:
+        collection: The collection's name.
+        ids: 1 to 1,000.
+        fields: What they carry. None: text and metadata.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        NotFoundError: No such collection, or no such document; the message names the first.
+    """
+
+    def documents(response: collection_pb2.GetDocumentsResponse) -> tuple[Document, ...]:
+        return tuple(map(_document, response.documents))
+
+    request = collection_pb2.GetDocumentsRequest(
+        collection=text(collection, "collection"),
+        ids=texts(ids, "ids"),
+        fields=fields_message(fields),
+    )
+    return Call(_rpcs.GET_DOCUMENTS, request, documents, timeout)
+
+
+def delete(
+    collection: str,
+    ids: Iterable[str] | None = None,
+    *,
+    filter: Filter | None = None,  # noqa: A002  # the contract's word
+    timeout: float | None = None,
+) -> Call[DeleteResult]:
+    """Deletes documents, by id or by filter. Ids that are not there are no error.
+
+    Args:
+        collection: The collection's name.
+        ids: 1 to 10,000. Exactly one of `ids` and `filter` must be given.
+        filter: By metadata. An empty one is refused: delete the collection instead.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        NotFoundError: No such collection.
+        TypeError: Both or neither of `ids` and `filter` are given.
+    """
+
+    def result(response: collection_pb2.DeleteDocumentsResponse) -> DeleteResult:
+        return DeleteResult(response.sequence, response.num_deleted)
+
+    if (ids is None) == (filter is None):
+        raise TypeError("ids, filter: exactly one of them is needed")
+    request = collection_pb2.DeleteDocumentsRequest(
+        collection=text(collection, "collection"),
+        ids=None if ids is None else texts(ids, "ids"),
+        filter=filter,
+    )
+    return Call(_rpcs.DELETE_DOCUMENTS, request, result, timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Which documents to list, how many at a time, and what they carry."""
+
+    page_size: int
+    filter: Filter | None
+    fields: Fields | None
+
+
+def page(collection: str, listing: Listing, page_token: str, timeout: float | None) -> Call[Page]:
+    """One page of a listing, an empty token being the first."""
+
+    def result(response: collection_pb2.ListDocumentsResponse) -> Page:
+        return Page(tuple(map(_document, response.documents)), response.next_page_token)
+
+    request = collection_pb2.ListDocumentsRequest(
+        collection=text(collection, "collection"),
+        page_size=int32(listing.page_size, "page_size"),
+        page_token=page_token,
+        filter=listing.filter,
+        fields=fields_message(listing.fields),
+    )
+    return Call(_rpcs.LIST_DOCUMENTS, request, result, timeout)
+
+
+def refuse_single_document(documents: object) -> None:
+    """Refuses one document where several are meant: a mapping, for one, can be iterated too."""
+    refuse_single(documents, "documents", str, Document, Mapping)

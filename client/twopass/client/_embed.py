@@ -1,0 +1,74 @@
+"""Embeddings, as the first pass uses them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from twopass.client import _rpcs
+from twopass.client._call import Call
+from twopass.client._documents import components
+from twopass.client._enums import EmbedRole, number_of
+from twopass.client._timings import Timings, timings
+from twopass.client._values import text, texts
+from twopass.v1 import embed_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedResult:
+    """The embeddings of some texts.
+
+    Attributes:
+        vectors: One for each text, in order, L2-normalised, of the encoder's dimension.
+        truncated: For each text, whether the model did not read its end.
+        model: The encoder that made them.
+        num_tokens: Tokens that the model read, padding not counted.
+        timings: Where the time went.
+    """
+
+    vectors: tuple[tuple[float, ...], ...]
+    truncated: tuple[bool, ...]
+    model: str
+    num_tokens: int
+    timings: Timings
+
+
+def embed(
+    texts: Iterable[str],
+    *,
+    role: EmbedRole = "passage",
+    model: str | None = None,
+    timeout: float | None = None,
+) -> Call[EmbedResult]:
+    """Embeds texts.
+
+    Args:
+        texts: 1 to the server's limit (1,000 by default), none empty.
+        role: Which side of a search they stand on; some encoders treat them differently. A
+            "passage" that is too long is cut and marked, a "query" is refused.
+        model: The encoder's id, of `models()`. None: the server's default.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        InvalidArgumentError: Among others, a query that is too long.
+        NotFoundError: No such model.
+        OverloadedError: The queue has no room for all texts; none was embedded.
+    """
+    request = embed_pb2.EmbedRequest(
+        texts=_texts(texts),
+        model=text(model or "", "model"),
+        role=number_of(embed_pb2.EmbedRole, role, "role"),
+    )
+    return Call(_rpcs.EMBED, request, _result, timeout)
+
+
+def _texts(values: Iterable[str]) -> list[str]:
+    return texts(values, "texts")
+
+
+def _result(response: embed_pb2.EmbedResponse) -> EmbedResult:
+    return EmbedResult(
+        vectors=tuple(components(embedding.vector) for embedding in response.embeddings),
+        truncated=tuple(embedding.truncated for embedding in response.embeddings),
+        model=response.model,
+        num_tokens=response.num_tokens,
+        timings=timings(response.timings),
+    )

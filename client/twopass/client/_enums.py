@@ -1,0 +1,132 @@
+"""The words that requests and answers use, and the contract's numbers for them."""
+
+import re
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from twopass.client.errors import InvalidArgumentError
+
+RetrieveMode: TypeAlias = Literal["dense", "lexical", "hybrid"]
+"""Nearest embeddings, BM25 over the words, or both, fused."""
+
+Truncation: TypeAlias = Literal["truncate", "max_window", "reject"]
+"""A passage too long for the model is cut and marked, read in windows of which the best counts, or
+an InvalidArgumentError."""
+
+EmbedRole: TypeAlias = Literal["passage", "query"]
+"""A passage that is too long is cut and marked, a query is an InvalidArgumentError."""
+
+
+class Metric(StrEnum):
+    """How the nearness of two embeddings is measured."""
+
+    COSINE = "cosine"
+    INNER_PRODUCT = "inner_product"
+    UNKNOWN = "unknown"
+    """One that this client is too old to know."""
+
+
+class FieldType(StrEnum):
+    """What the values of an indexed metadata field are."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    BOOL = "bool"
+    UNKNOWN = "unknown"
+    """One that this client is too old to know."""
+
+
+class LexicalTokenizer(StrEnum):
+    """How words are cut for lexical search."""
+
+    UNICODE = "unicode"
+    """Unicode words, case and accents folded."""
+    PORTER = "porter"
+    """The same, English endings removed."""
+    UNKNOWN = "unknown"
+    """One that this client is too old to know."""
+
+
+class ModelKind(StrEnum):
+    """What a model computes."""
+
+    ENCODER = "encoder"
+    """One embedding for each text."""
+    RERANKER = "reranker"
+    """One logit for each pair of query and passage."""
+    UNKNOWN = "unknown"
+    """One that this client is too old to know."""
+
+
+class RetrieveStatus(StrEnum):
+    """What became of the first pass."""
+
+    COMPLETE = "complete"
+    """As asked for."""
+    LEXICAL_DEADLINE = "lexical_deadline"
+    """Lexical only: the query's embedding would have come too late."""
+    LEXICAL_OVERLOAD = "lexical_overload"
+    """Lexical only: the encoder's queue was full."""
+    LEXICAL_FAILED = "lexical_failed"
+    """Lexical only: the encoder failed."""
+    UNKNOWN = "unknown"
+    """One that this client is too old to know."""
+
+
+class RerankStatus(StrEnum):
+    """What became of the second pass."""
+
+    COMPLETE = "complete"
+    """Every candidate up to `depth` was reranked."""
+    PARTIAL = "partial"
+    """The first `num_reranked` hits are reranked, the others follow in first-pass order."""
+    DISABLED = "disabled"
+    """Not asked for."""
+    SKIPPED_DEADLINE = "skipped_deadline"
+    """First-pass order: the time budget would not have sufficed, or ran out."""
+    SKIPPED_OVERLOAD = "skipped_overload"
+    """First-pass order: the reranker's queue was full."""
+    FAILED = "failed"
+    """First-pass order: the reranker failed."""
+    UNKNOWN = "unknown"
+    """One that this client is too old to know."""
+
+
+MetricName: TypeAlias = Metric | Literal["cosine", "inner_product"]
+FieldTypeName: TypeAlias = FieldType | Literal["text", "number", "bool"]
+LexicalTokenizerName: TypeAlias = LexicalTokenizer | Literal["unicode", "porter"]
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+def number_of(values: Any, word: str | None, field: str) -> Any:
+    """The contract's number for a word; None is unspecified, the default.
+
+    Args:
+        values: The generated enum, such as `search_pb2.RetrieveMode`.
+        word: A name of a value, without the prefix, in lower case.
+        field: What to name in an error.
+
+    Raises:
+        InvalidArgumentError: The contract has no such word.
+    """
+    words = {name.removeprefix(_prefix(values)).lower(): number for name, number in values.items()}
+    unspecified = words.pop("unspecified")
+    if word is None:
+        return unspecified
+    if word not in words:
+        raise InvalidArgumentError(f"{field}: {word!r} given, one of {', '.join(words)} needed")
+    return words[word]
+
+
+def word_of(words: type[Word], values: Any, number: int) -> Word:
+    """The word for a number of the contract; `unknown` for one of a later contract."""
+    name = values.DESCRIPTOR.values_by_number.get(number)
+    known = name is not None and name.name.removeprefix(_prefix(values)).lower()
+    return words(known if known in list(words) else "unknown")
+
+
+def _prefix(values: Any) -> str:
+    """What the values' names begin with: RETRIEVE_MODE_ for RetrieveMode."""
+    words: list[str] = re.findall("[A-Z][a-z]*", values.DESCRIPTOR.name)
+    return "".join(f"{word.upper()}_" for word in words)

@@ -1,0 +1,279 @@
+"""Rerank: the second pass alone, for one set of candidates or a stream of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twopass.client import _rpcs
+from twopass.client._call import Call
+from twopass.client._channel import STREAMED_MESSAGE_BYTES
+from twopass.client._documents import Span, span
+from twopass.client._enums import Truncation, number_of
+from twopass.client._errors import status_error
+from twopass.client._timings import Timings, timings
+from twopass.client._values import int32, real, refuse_single, text
+from twopass.client.errors import TwopassError
+from twopass.v1 import rerank_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One passage to score; a plain str will do where only its text is known.
+
+    Attributes:
+        text: The passage; not empty unless a title is given.
+        title: Put before the text, with a space between. Empty for none.
+        id: Returned with the hit. Empty: the hit is known by its index alone.
+        first_pass_score: The score that the caller's first pass gave it, any scale, higher is
+            better. Read only by `blend`.
+    """
+
+    text: str
+    title: str = ""
+    id: str = ""
+    first_pass_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSet:
+    """A query and the passages to order; one item of `rerank_stream`.
+
+    It is checked when it is made, so that a bad one fails there and not in the middle of a stream.
+
+    Attributes:
+        set_id: Returned with the answer; the caller's choice, 1 to 128 bytes, unique among the sets
+            of a call that are not answered yet.
+        query: The question, never truncated.
+        passages: 1 to the server's limit (10,000 by default), each a str or a `Passage`.
+        top_n: How many of the best to return. 0: all.
+        model: The reranker's id, of `models()`. None: the server's default.
+        blend: Weight w in [0, 1] of the first pass in the order:
+            w * z(first_pass_score) + (1 - w) * z(logit). Above 0, every passage must carry
+            `first_pass_score`. None: the model's own default where every passage carries one, 0
+            elsewhere.
+        truncation: "truncate", "max_window" or "reject". None: "truncate".
+        min_score: Leaves out hits whose `score` is below. None: none are left out.
+        return_text: Whether hits repeat their title and text.
+
+    Raises:
+        InvalidArgumentError: A message can't carry one of its fields.
+        TypeError: A field is of the wrong type, such as one str for all passages.
+    """
+
+    set_id: str
+    query: str
+    passages: Sequence[str | Passage]
+    top_n: int = 0
+    model: str | None = None
+    blend: float | None = None
+    truncation: Truncation | None = None
+    min_score: float | None = None
+    return_text: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks every field by building what is sent."""
+        text(self.set_id, "set_id")
+        refuse_single(self.passages, "passages", str, Passage)
+        object.__setattr__(self, "passages", tuple(self.passages))
+        rerank_pb2.RerankSet(**_options(self))
+        for _ in _candidates(self):
+            pass
+
+
+@dataclass(frozen=True, slots=True)
+class RerankHit:
+    """A scored passage.
+
+    Attributes:
+        index: Its position among the passages given, from 0.
+        id: Its id as given.
+        score: Relevance in [0, 1]: the logit, calibrated.
+        logit: The model's raw output. Higher is more relevant; scales differ between models.
+        truncated: Whether the model did not read the passage's end.
+        window: The best window, with "max_window" only: characters of title, space and text
+            together.
+        title: Its title, with `return_text` only.
+        text: Its text, with `return_text` only.
+    """
+
+    index: int
+    id: str
+    score: float
+    logit: float
+    truncated: bool
+    window: Span | None
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RerankResult:
+    """The best passages.
+
+    Attributes:
+        hits: At most `top_n`, best first, ordered by the blend if there was one, else by logit.
+        model: The reranker that scored them.
+        blend: The weight of the first pass that was applied; 0 when the reranker alone decided.
+        num_below_min_score: Passages left out for `min_score`.
+        num_tokens: Tokens that the model read, padding not counted.
+        timings: Where the time went.
+    """
+
+    hits: tuple[RerankHit, ...]
+    model: str
+    blend: float
+    num_below_min_score: int
+    num_tokens: int
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class SetResult:
+    """The answer to one set of a stream.
+
+    Attributes:
+        set_id: The set this answers.
+        outcome: The best passages, or why there are none.
+    """
+
+    set_id: str
+    outcome: RerankResult | TwopassError
+
+    @property
+    def error(self) -> TwopassError | None:
+        """Why there is no result; None when there is one."""
+        return self.outcome if isinstance(self.outcome, TwopassError) else None
+
+    def result(self) -> RerankResult:
+        """The best passages.
+
+        Raises:
+            TwopassError: The set failed; the class is the one that `rerank` would have raised.
+        """
+        if isinstance(self.outcome, TwopassError):
+            raise self.outcome
+        return self.outcome
+
+
+def rerank(
+    query: str,
+    passages: Sequence[str | Passage],
+    *,
+    top_n: int = 0,
+    model: str | None = None,
+    blend: float | None = None,
+    truncation: Truncation | None = None,
+    min_score: float | None = None,
+    return_text: bool = False,
+    timeout: float | None = None,
+) -> Call[RerankResult]:
+    """Scores passages against a query and returns the best of them.
+
+    Args:
+        query: The question, never truncated.
+        passages: 1 to the server's limit (10,000 by default), each a str or a `Passage`. For more,
+            send several sets through `rerank_stream`.
+        top_n: How many of the best to return. 0: all, best first.
+        model: The reranker's id, of `models()`. None: the server's default.
+        blend: Weight of the first pass in the order, as in `CandidateSet`.
+        truncation: What happens to a passage that is too long for the model: "truncate",
+            "max_window" or "reject". None: "truncate".
+        min_score: Leaves out hits whose `score` is below. None: none are left out.
+        return_text: Whether hits repeat their title and text.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        InvalidArgumentError: Among others, a query over the model's `max_query_tokens`.
+        NotFoundError: No such model.
+        OverloadedError: The queue has no room for all passages; nothing was scored.
+        DeadlineExceededError: Not all could be scored in time.
+        TypeError: An argument is of the wrong type, such as one str for all passages.
+    """
+    candidates = CandidateSet(
+        "", query, passages, top_n, model, blend, truncation, min_score, return_text
+    )
+    request = rerank_pb2.RerankRequest(candidates=_candidates(candidates), **_options(candidates))
+    return Call(_rpcs.RERANK, request, _result, timeout)
+
+
+def pieces(candidates: CandidateSet, piece_size: int) -> Iterator[rerank_pb2.RerankStreamRequest]:
+    """Cuts a set into messages of at most `piece_size` candidates and of moderate size.
+
+    Raises:
+        TypeError: It is no `CandidateSet`.
+    """
+    if not isinstance(candidates, CandidateSet):
+        raise TypeError(f"sets: a CandidateSet is needed, {type(candidates).__name__} given")
+    piece = rerank_pb2.RerankStreamRequest(
+        set_id=candidates.set_id,
+        set=rerank_pb2.RerankSet(num_candidates=len(candidates.passages), **_options(candidates)),
+    )
+    num_bytes = 0
+    for candidate in _candidates(candidates):
+        size = candidate.ByteSize()
+        is_full = num_bytes + size > STREAMED_MESSAGE_BYTES or len(piece.candidates) == piece_size
+        if piece.candidates and is_full:
+            yield piece
+            piece = rerank_pb2.RerankStreamRequest(set_id=candidates.set_id)
+            num_bytes = 0
+        piece.candidates.append(candidate)
+        num_bytes += size
+    yield piece
+
+
+def set_result(response: rerank_pb2.RerankStreamResponse) -> SetResult:
+    """Reads the answer to one set."""
+    if response.WhichOneof("outcome") == "result":
+        return SetResult(response.set_id, _result(response.result))
+    return SetResult(response.set_id, status_error(response.error))
+
+
+def _options(candidates: CandidateSet) -> dict[str, Any]:
+    """The fields that RerankRequest and RerankSet share."""
+    return {
+        "query": text(candidates.query, "query"),
+        "top_n": int32(candidates.top_n, "top_n"),
+        "model": text(candidates.model or "", "model"),
+        "truncation": number_of(rerank_pb2.Truncation, candidates.truncation, "truncation"),
+        "blend": real(candidates.blend, "blend"),
+        "min_score": real(candidates.min_score, "min_score"),
+        "return_text": candidates.return_text,
+    }
+
+
+def _candidates(candidates: CandidateSet) -> Iterator[rerank_pb2.Candidate]:
+    for index, passage in enumerate(candidates.passages):
+        where = f"passages[{index}]"
+        if isinstance(passage, Passage):
+            yield rerank_pb2.Candidate(
+                text=text(passage.text, f"{where}.text"),
+                title=text(passage.title, f"{where}.title"),
+                id=text(passage.id, f"{where}.id"),
+                first_pass_score=real(passage.first_pass_score, f"{where}.first_pass_score"),
+            )
+        else:
+            yield rerank_pb2.Candidate(text=text(passage, where))
+
+
+def _result(response: rerank_pb2.RerankResponse) -> RerankResult:
+    return RerankResult(
+        hits=tuple(map(_hit, response.hits)),
+        model=response.model,
+        blend=response.blend,
+        num_below_min_score=response.num_below_min_score,
+        num_tokens=response.num_tokens,
+        timings=timings(response.timings),
+    )
+
+
+def _hit(message: rerank_pb2.RerankHit) -> RerankHit:
+    return RerankHit(
+        index=message.index,
+        id=message.id,
+        score=message.score,
+        logit=message.logit,
+        truncated=message.truncated,
+        window=span(message.window) if message.HasField("window") else None,
+        title=message.title,
+        text=message.text,
+    )

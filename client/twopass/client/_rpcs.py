@@ -1,0 +1,147 @@
+"""The rpcs of the contract, how their messages travel, and which are tried again."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from twopass.v1 import collection_pb2 as collection
+from twopass.v1 import embed_pb2 as embed
+from twopass.v1 import model_pb2 as model
+from twopass.v1 import rerank_pb2 as rerank
+from twopass.v1 import search_pb2 as search
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+RequestMessage = TypeVar("RequestMessage", bound=Message)
+ResponseMessage = TypeVar("ResponseMessage", bound=Message)
+
+# Delays are about 0.1, 0.2 and 0.4 s, each jittered by gRPC.
+_RETRY_POLICY = {
+    "maxAttempts": 4,
+    "initialBackoff": "0.1s",
+    "maxBackoff": "2s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc(Generic[Request, Response]):
+    """One rpc.
+
+    Attributes:
+        service: Full name of its service.
+        method: Its name within the service.
+        serialize: From a request to bytes.
+        parse: From bytes to a response.
+        is_repeatable: Whether sending it twice does what sending it once does.
+    """
+
+    service: str
+    method: str
+    serialize: Callable[[Request], bytes]
+    parse: Callable[[bytes], Response]
+    is_repeatable: bool = False
+
+    @property
+    def path(self) -> str:
+        """What gRPC calls it."""
+        return f"/{self.service}/{self.method}"
+
+
+def _rpc(
+    name: str,
+    request: type[RequestMessage],
+    response: type[ResponseMessage],
+    *,
+    is_repeatable: bool = False,
+) -> Rpc[RequestMessage, ResponseMessage]:
+    service, method = name.split(".")
+    return Rpc(
+        f"twopass.v1.{service}",
+        method,
+        request.SerializeToString,
+        response.FromString,
+        is_repeatable,
+    )
+
+
+SEARCH = _rpc(
+    "SearchService.Search", search.SearchRequest, search.SearchResponse, is_repeatable=True
+)
+RERANK = _rpc(
+    "RerankService.Rerank", rerank.RerankRequest, rerank.RerankResponse, is_repeatable=True
+)
+RERANK_STREAM = _rpc(
+    "RerankService.RerankStream", rerank.RerankStreamRequest, rerank.RerankStreamResponse
+)
+EMBED = _rpc("EmbedService.Embed", embed.EmbedRequest, embed.EmbedResponse, is_repeatable=True)
+LIST_MODELS = _rpc(
+    "ModelService.ListModels",
+    model.ListModelsRequest,
+    model.ListModelsResponse,
+    is_repeatable=True,
+)
+GET_MODEL = _rpc(
+    "ModelService.GetModel", model.GetModelRequest, model.GetModelResponse, is_repeatable=True
+)
+# Neither creating nor deleting a collection is repeated: after an answer was lost, the second try
+# would fail with ALREADY_EXISTS or NOT_FOUND.
+CREATE_COLLECTION = _rpc(
+    "CollectionService.CreateCollection",
+    collection.CreateCollectionRequest,
+    collection.CreateCollectionResponse,
+)
+DELETE_COLLECTION = _rpc(
+    "CollectionService.DeleteCollection",
+    collection.DeleteCollectionRequest,
+    collection.DeleteCollectionResponse,
+)
+GET_COLLECTION = _rpc(
+    "CollectionService.GetCollection",
+    collection.GetCollectionRequest,
+    collection.GetCollectionResponse,
+    is_repeatable=True,
+)
+LIST_COLLECTIONS = _rpc(
+    "CollectionService.ListCollections",
+    collection.ListCollectionsRequest,
+    collection.ListCollectionsResponse,
+    is_repeatable=True,
+)
+UPSERT_DOCUMENTS_STREAM = _rpc(
+    "CollectionService.UpsertDocumentsStream",
+    collection.UpsertDocumentsStreamRequest,
+    collection.UpsertDocumentsStreamResponse,
+)
+DELETE_DOCUMENTS = _rpc(
+    "CollectionService.DeleteDocuments",
+    collection.DeleteDocumentsRequest,
+    collection.DeleteDocumentsResponse,
+    is_repeatable=True,
+)
+GET_DOCUMENTS = _rpc(
+    "CollectionService.GetDocuments",
+    collection.GetDocumentsRequest,
+    collection.GetDocumentsResponse,
+    is_repeatable=True,
+)
+LIST_DOCUMENTS = _rpc(
+    "CollectionService.ListDocuments",
+    collection.ListDocumentsRequest,
+    collection.ListDocumentsResponse,
+    is_repeatable=True,
+)
+
+
+def service_config() -> str:
+    """The service config by which a channel itself tries repeatable rpcs again."""
+    repeatable = [
+        {"service": rpc.service, "method": rpc.method}
+        for rpc in globals().values()
+        if isinstance(rpc, Rpc) and rpc.is_repeatable
+    ]
+    return json.dumps({"methodConfig": [{"name": repeatable, "retryPolicy": _RETRY_POLICY}]})

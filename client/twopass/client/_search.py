@@ -1,0 +1,295 @@
+"""Search: both passes in one call."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from twopass.client import _rpcs
+from twopass.client._call import Call
+from twopass.client._documents import Fields, Span, components, fields_message, span
+from twopass.client._enums import (
+    RerankStatus,
+    RetrieveMode,
+    RetrieveStatus,
+    Truncation,
+    number_of,
+    word_of,
+)
+from twopass.client._timings import Timings, timings
+from twopass.client._values import duration, int32, mapping, real, text, vector
+from twopass.v1 import rerank_pb2, search_pb2
+from twopass.v1.filter_pb2 import Filter
+
+
+@dataclass(frozen=True, slots=True)
+class ReciprocalRankFusion:
+    """Joins the dense and the lexical list by the sum of 1 / (k + rank) (Cormack et al. 2009).
+
+    Attributes:
+        k: Damps the lead of the first ranks.
+    """
+
+    k: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ConvexFusion:
+    """Joins both lists by alpha * dense + (1 - alpha) * lexical, normalised (Bruch et al. 2023).
+
+    Attributes:
+        alpha: The weight of the dense score, 0 to 1. None: the server's default.
+    """
+
+    alpha: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieve:
+    """The first pass: how candidates are found.
+
+    Attributes:
+        mode: "dense", "lexical" or "hybrid". None: the server's default.
+        k: How many candidates to find, 1 to 2,048. None: 50, or `top_n` if that is larger.
+        fusion: How "hybrid" joins its two lists. None: the server's default.
+        ef_search: HNSW's search breadth. None: the index's default.
+        nprobe: How many IVF lists are searched. None: the index's default.
+    """
+
+    mode: RetrieveMode | None = None
+    k: int | None = None
+    fusion: ReciprocalRankFusion | ConvexFusion | None = None
+    ef_search: int | None = None
+    nprobe: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rerank:
+    """The second pass of a search: how candidates are reranked.
+
+    Attributes:
+        depth: How many candidates are reranked, from the first; the rest follow in first-pass
+            order. None: all.
+        model: The reranker's id, of `models()`. None: the server's default.
+        blend: Weight w in [0, 1] of the first pass in the order of the reranked:
+            w * z(first-pass score) + (1 - w) * z(logit). None: the model's own default.
+        truncation: "truncate", "max_window" or "reject". None: "truncate".
+        min_score: Leaves out reranked hits whose `score` is below. None: none are left out.
+    """
+
+    depth: int | None = None
+    model: str | None = None
+    blend: float | None = None
+    truncation: Truncation | None = None
+    min_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A document found. What was not computed or not asked for is None, or empty.
+
+    Attributes:
+        id: The document's id.
+        score: Relevance in [0, 1] by the reranker, calibrated.
+        logit: The reranker's raw output.
+        dense_score: Similarity of the embeddings, by the collection's metric; higher is nearer.
+        lexical_score: BM25; higher is better.
+        fused_score: The joined score of both.
+        dense_rank: Rank in the dense list, from 1.
+        lexical_rank: Rank in the lexical list, from 1.
+        first_pass_rank: Rank before the second pass, from 1.
+        truncated: Whether the reranker did not read the passage's end.
+        span: The part that matched best, where the document was split or read in windows.
+        title: The document's title.
+        text: The document's text.
+        metadata: The document's metadata.
+        vector: The document's embedding.
+    """
+
+    id: str
+    score: float | None
+    logit: float | None
+    dense_score: float | None
+    lexical_score: float | None
+    fused_score: float | None
+    dense_rank: int | None
+    lexical_rank: int | None
+    first_pass_rank: int
+    truncated: bool
+    span: Span | None
+    title: str
+    text: str
+    metadata: Mapping[str, Any]
+    vector: tuple[float, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The documents found.
+
+    Attributes:
+        hits: At most `top_n`, best first.
+        retrieve_status: What became of the first pass.
+        rerank_status: What became of the second pass: whether this is its order.
+        num_reranked: How many candidates the second pass scored.
+        num_candidates: How many candidates the first pass found.
+        num_below_min_score: Reranked hits left out for `min_score`.
+        blend: The weight of the first pass in the order of the reranked.
+        encoder: The encoder that embedded the query; empty where none did.
+        reranker: The reranker that scored; empty where none did.
+        sequence: The state of the collection that was searched.
+        timings: Where the time went.
+    """
+
+    hits: tuple[SearchHit, ...]
+    retrieve_status: RetrieveStatus
+    rerank_status: RerankStatus
+    num_reranked: int
+    num_candidates: int
+    num_below_min_score: int
+    blend: float
+    encoder: str
+    reranker: str
+    sequence: str
+    timings: Timings
+
+
+def search(
+    collection: str,
+    query: str = "",
+    *,
+    vector: Iterable[float] | None = None,
+    top_n: int = 10,
+    retrieve: Retrieve | RetrieveMode | None = None,
+    rerank: Rerank | bool = True,
+    filter: Filter | None = None,  # noqa: A002  # the contract's word
+    fields: Fields | None = None,
+    time_budget: float | None = None,
+    allow_fallback: bool = True,
+    min_sequence: str = "",
+    timeout: float | None = None,
+) -> Call[SearchResult]:
+    """Finds the documents of a collection that answer a query, best first.
+
+    Args:
+        collection: The collection's name or alias.
+        query: The question, never truncated. May be empty where `vector` is given and there is
+            neither lexical retrieval nor a second pass.
+        vector: The query's embedding, any flat sequence of numbers. None: the server embeds
+            `query`.
+        top_n: How many documents to return.
+        retrieve: The first pass; its mode alone will do, as in `retrieve="hybrid"`. None: all
+            defaults.
+        rerank: The second pass. True: all defaults; False: there is none.
+        filter: Which documents are considered. None: all.
+        fields: What hits carry. None: text and metadata.
+        time_budget: Seconds for both passes, soft: at its end what is there is answered, if
+            `allow_fallback`. None: only `timeout` counts, which stays hard either way.
+        allow_fallback: Whether first-pass order may be answered where the second pass is late,
+            overloaded or failing; `rerank_status` tells. False: the cause is raised instead.
+        min_sequence: A `sequence` from an earlier write: the search sees that write and all before
+            it. Empty: whatever is visible.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        InvalidArgumentError: Among others, a query over the model's `max_query_tokens`.
+        NotFoundError: No such collection or model.
+        OverloadedError: The queue is full, and no fallback is possible or allowed.
+        FailedPreconditionError: `min_sequence` is of a collection that was recreated since.
+    """
+    request = search_pb2.SearchRequest(
+        collection=text(collection, "collection"),
+        query=text(query, "query"),
+        vector=_vector(vector),
+        top_n=int32(top_n, "top_n"),
+        retrieve=_retrieve_message(retrieve),
+        rerank=_rerank_message(rerank),
+        filter=filter,
+        time_budget=duration(time_budget, "time_budget"),
+        fallback=search_pb2.FALLBACK_ALLOW if allow_fallback else search_pb2.FALLBACK_FORBID,
+        min_sequence=text(min_sequence, "min_sequence"),
+        fields=fields_message(fields),
+    )
+    return Call(_rpcs.SEARCH, request, _result, timeout)
+
+
+def _vector(values: Iterable[float] | None) -> Any:
+    return vector(values, "vector")
+
+
+def _retrieve_message(
+    retrieve: Retrieve | RetrieveMode | None,
+) -> search_pb2.RetrieveOptions | None:
+    if retrieve is None:
+        return None
+    if isinstance(retrieve, str):
+        retrieve = Retrieve(retrieve)
+    message = search_pb2.RetrieveOptions(
+        mode=number_of(search_pb2.RetrieveMode, retrieve.mode, "retrieve.mode"),
+        k=int32(retrieve.k, "retrieve.k"),
+        ef_search=_optional_int32(retrieve.ef_search, "retrieve.ef_search"),
+        nprobe=_optional_int32(retrieve.nprobe, "retrieve.nprobe"),
+    )
+    match retrieve.fusion:
+        case ReciprocalRankFusion(k):
+            message.rrf.CopyFrom(search_pb2.ReciprocalRankFusion(k=int32(k, "retrieve.fusion.k")))
+        case ConvexFusion(alpha):
+            message.convex.CopyFrom(
+                search_pb2.ConvexFusion(alpha=real(alpha, "retrieve.fusion.alpha"))
+            )
+    return message
+
+
+def _optional_int32(value: int | None, field: str) -> int | None:
+    return None if value is None else int32(value, field)
+
+
+def _rerank_message(rerank: Rerank | bool) -> search_pb2.RerankOptions | None:
+    if rerank is True:
+        return None
+    if rerank is False:
+        return search_pb2.RerankOptions(enabled=False)
+    return search_pb2.RerankOptions(
+        depth=int32(rerank.depth, "rerank.depth"),
+        model=text(rerank.model or "", "rerank.model"),
+        blend=real(rerank.blend, "rerank.blend"),
+        truncation=number_of(rerank_pb2.Truncation, rerank.truncation, "rerank.truncation"),
+        min_score=real(rerank.min_score, "rerank.min_score"),
+    )
+
+
+def _result(response: search_pb2.SearchResponse) -> SearchResult:
+    return SearchResult(
+        hits=tuple(map(_hit, response.hits)),
+        retrieve_status=word_of(
+            RetrieveStatus, search_pb2.RetrieveStatus, response.retrieve_status
+        ),
+        rerank_status=word_of(RerankStatus, search_pb2.RerankStatus, response.rerank_status),
+        num_reranked=response.num_reranked,
+        num_candidates=response.num_candidates,
+        num_below_min_score=response.num_below_min_score,
+        blend=response.blend,
+        encoder=response.encoder,
+        reranker=response.reranker,
+        sequence=response.sequence,
+        timings=timings(response.timings),
+    )
+
+
+def _hit(message: search_pb2.SearchHit) -> SearchHit:
+    return SearchHit(
+        id=message.id,
+        score=message.score if message.HasField("score") else None,
+        logit=message.logit if message.HasField("logit") else None,
+        dense_score=message.dense_score if message.HasField("dense_score") else None,
+        lexical_score=message.lexical_score if message.HasField("lexical_score") else None,
+        fused_score=message.fused_score if message.HasField("fused_score") else None,
+        dense_rank=message.dense_rank if message.HasField("dense_rank") else None,
+        lexical_rank=message.lexical_rank if message.HasField("lexical_rank") else None,
+        first_pass_rank=message.first_pass_rank,
+        truncated=message.truncated,
+        span=span(message.span) if message.HasField("span") else None,
+        title=message.title,
+        text=message.text,
+        metadata=mapping(message.metadata),
+        vector=components(message.vector) if message.HasField("vector") else None,
+    )

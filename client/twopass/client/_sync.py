@@ -1,0 +1,283 @@
+"""The client for threads."""
+
+import functools
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self
+
+import grpc
+
+from twopass.client import _collections, _documents, _embed, _models, _rerank, _rpcs, _search
+from twopass.client._call import Call, Result, method_signature
+from twopass.client._channel import MAX_MESSAGE_BYTES, Options, connection
+from twopass.client._documents import Document, Fields, Listing
+from twopass.client._errors import translated
+from twopass.client._health import CHECK, FIRST_PAUSE, LONGEST_PAUSE
+from twopass.client._rerank import CandidateSet, SetResult, set_result
+from twopass.client._rpcs import Request, Response, Rpc
+from twopass.client._sync_streams import Duplex, Feed
+from twopass.client._upsert import Chunker, OnProgress, Upload, UpsertSummary
+from twopass.client.errors import DeadlineExceededError, UnavailableError
+from twopass.v1.collection_pb2 import UpsertDocumentsStreamRequest as Chunk
+from twopass.v1.collection_pb2 import UpsertDocumentsStreamResponse as Acknowledgement
+from twopass.v1.filter_pb2 import Filter
+
+Parameters = ParamSpec("Parameters")
+
+
+def _method(
+    build: Callable[Parameters, Call[Result]],
+) -> "Callable[Concatenate[Client, Parameters], Result]":
+    """The method that makes the calls of `build` and waits for the answer."""
+
+    @functools.wraps(build)
+    def method(self: "Client", /, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        return self._run(build(*args, **kwargs))
+
+    method.__signature__ = method_signature(build)  # type: ignore[attr-defined]
+    return method
+
+
+class Client:
+    """A connection to a twopass server. Any number of threads may share one.
+
+    Reads and writes that can be repeated are tried up to four times while the server is
+    unavailable; streams, and creating or deleting a collection, once. A call that fails raises a
+    `TwopassError`.
+
+    ```python
+    with Client("localhost:50051") as client:
+        hits = client.search("docs", "How do I parse a date?", top_n=3).hits
+    ```
+    """
+
+    def __init__(
+        self,
+        target: str = "localhost:50051",
+        *,
+        api_key: str | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        timeout: float | None = 30.0,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        options: Options = (),
+    ) -> None:
+        """Opens the client; the connection itself is made by the first call.
+
+        Args:
+            target: Where the server is, by gRPC's naming: "host:port", "dns:///host:port" or
+                "unix:path".
+            api_key: Sent with every call, as `authorization: Bearer`. In plain text without
+                `credentials`.
+            credentials: For TLS, such as `grpc.ssl_channel_credentials()`. None: plain text.
+            timeout: Seconds that a call may take unless it says otherwise. None: no deadline.
+                `upsert` and `rerank_stream` have none unless they are given one.
+            max_message_bytes: Largest message sent or received; the server has a limit of its own.
+            options: More channel options of gRPC; they override the client's.
+        """
+        self._connection = connection(
+            target, api_key, credentials, timeout, max_message_bytes, options
+        )
+        self._channel = self._connection.open()
+        self._is_closed = False
+
+    search = _method(_search.search)
+    rerank = _method(_rerank.rerank)
+    embed = _method(_embed.embed)
+    create_collection = _method(_collections.create_collection)
+    get_collection = _method(_collections.get_collection)
+    list_collections = _method(_collections.list_collections)
+    delete_collection = _method(_collections.delete_collection)
+    get = _method(_documents.get)
+    delete = _method(_documents.delete)
+    models = _method(_models.models)
+    model = _method(_models.model)
+
+    def documents(
+        self,
+        collection: str,
+        *,
+        page_size: int = 100,
+        filter: Filter | None = None,  # noqa: A002  # the contract's word
+        fields: Fields | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Document]:
+        """Yields a collection's documents, in an order that is stable but means nothing.
+
+        Args:
+            collection: The collection's name.
+            page_size: Documents fetched at a time, 1 to 1,000; the next page when one is used up.
+            filter: Which documents. None: all.
+            fields: What they carry. None: text and metadata.
+            timeout: Seconds that fetching a page may take. None: the client's default; `math.inf`:
+                no deadline.
+
+        Raises:
+            NotFoundError: No such collection; raised by the first document asked for.
+        """
+        listing = Listing(page_size, filter, fields)
+        token = ""
+        while True:
+            page = self._run(_documents.page(collection, listing, token, timeout))
+            yield from page.documents
+            token = page.next_page_token
+            if not token:
+                return
+
+    def upsert(
+        self,
+        collection: str,
+        documents: Iterable[Document | Mapping[str, Any]],
+        *,
+        chunk_size: int = 256,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> UpsertSummary:
+        """Writes documents, any number of them; one with a known id replaces the one that had it.
+
+        They are sent in chunks, each of which is written whole or not at all, and read from
+        `documents` in the calling thread at most four chunks ahead of what is on disk. When the
+        call fails, what was acknowledged stays: repeating it, whole or from there, is safe.
+
+        Args:
+            collection: The collection's name.
+            documents: Documents, or mappings with a document's fields.
+            chunk_size: Most documents in a chunk, 1 to the server's limit (1,000 by default). Large
+                documents make smaller chunks.
+            on_progress: Called after each acknowledgement, in the calling thread.
+            timeout: Seconds for the whole of it. None: no deadline.
+
+        Raises:
+            InvalidArgumentError: A document is refused, by the server or before it is sent.
+            NotFoundError: No such collection.
+            TypeError: A document, or one of its fields, is of the wrong type.
+        """
+        chunks = Chunker(collection, chunk_size).chunks(documents)
+        upload = Upload(on_progress)
+        stream: Duplex[Chunk, Acknowledgement] = Duplex(
+            self._stream(_rpcs.UPSERT_DOCUMENTS_STREAM, timeout)
+        )
+        try:
+            for chunk in chunks:
+                stream.write(chunk)
+                upload.send()
+                while upload.is_full or stream.is_done:
+                    upload.acknowledge(stream.read())
+            stream.done_writing()
+            while (message := stream.read()) is not None:
+                upload.acknowledge(message)
+        finally:
+            stream.close()
+        return upload.complete()
+
+    def rerank_stream(
+        self,
+        sets: Iterable[CandidateSet],
+        *,
+        piece_size: int = 1_000,
+        max_in_flight: int = 16,
+        timeout: float | None = None,
+    ) -> Iterator[SetResult]:
+        """Scores many candidate sets over one call and yields each answer when it is there.
+
+        One bad set is a result that carries its error; the others go on. Nothing is sent before the
+        first answer is asked for, and closing the iterator cancels what is under way.
+
+        Args:
+            sets: Read in another thread, at most `max_in_flight` sets ahead of the answers. An
+                exception of theirs is raised here after the answers to the sets before it.
+            piece_size: Most passages in one message; a larger set is sent in pieces.
+            max_in_flight: Most sets sent and not answered. What the server's queue has no room for
+                comes back as OverloadedError.
+            timeout: Seconds for the whole of it. None: no deadline.
+
+        Raises:
+            TwopassError: The whole call failed, such as UnavailableError.
+        """
+        feed = Feed(sets, piece_size, max_in_flight)
+        call = self._stream(_rpcs.RERANK_STREAM, timeout)(iter(feed))
+        try:
+            with translated():
+                for response in call:
+                    feed.answered()
+                    yield set_result(response)
+        finally:
+            call.cancel()
+            feed.close()
+        feed.raise_failure()
+
+    def is_ready(self, service: str = "", *, timeout: float | None = 5.0) -> bool:
+        """Whether the server answers and its engines do.
+
+        Args:
+            service: One service, such as "twopass.v1.SearchService". Empty: the server as a whole.
+            timeout: Seconds to wait for the answer; none in time is False.
+
+        Raises:
+            NotFoundError: No such service.
+        """
+        try:
+            return self._run(Call(CHECK, service, bool, timeout))
+        except (UnavailableError, DeadlineExceededError):
+            return False
+
+    def wait_until_ready(self, timeout: float = 60.0, *, service: str = "") -> None:
+        """Waits until the server is ready.
+
+        Args:
+            timeout: Seconds to wait at most.
+            service: As for `is_ready`.
+
+        Raises:
+            DeadlineExceededError: It was not ready in time.
+            NotFoundError: No such service.
+        """
+        end = time.monotonic() + timeout
+        pause = FIRST_PAUSE
+        while not self.is_ready(service, timeout=min(LONGEST_PAUSE, timeout)):
+            if time.monotonic() + pause > end:
+                raise DeadlineExceededError(f"the server was not ready within {timeout:g} s")
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def close(self) -> None:
+        """Ends the connection and every call on it. Idempotent."""
+        self._is_closed = True
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(self, call: Call[Result]) -> Result:
+        self._refuse_closed()
+        rpc = call.rpc
+        with translated():
+            response = self._channel.unary_unary(rpc.path, rpc.serialize, rpc.parse)(
+                call.request,
+                timeout=self._connection.deadline(call.timeout),
+                metadata=self._connection.metadata,
+            )
+        return call.result(response)
+
+    def _stream(
+        self, rpc: Rpc[Request, Response], timeout: float | None
+    ) -> Callable[[Iterator[Request]], Any]:
+        self._refuse_closed()
+        return functools.partial(
+            self._channel.stream_stream(rpc.path, rpc.serialize, rpc.parse),
+            timeout=None if timeout == math.inf else timeout,
+            metadata=self._connection.metadata,
+        )
+
+    def _refuse_closed(self) -> None:
+        if self._is_closed:
+            raise RuntimeError("the client is closed")

@@ -1,0 +1,91 @@
+"""Both directions of a streaming call at once, for threads.
+
+gRPC reads requests from an iterator, in a thread of its own. `Duplex` keeps the caller in charge:
+it writes and reads as it likes. `Feed` leaves it to that thread to go for the next request.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from queue import SimpleQueue
+from typing import Any, Generic
+
+from twopass.client._errors import translated
+from twopass.client._rerank import CandidateSet, pieces
+from twopass.client._rpcs import Request, Response
+from twopass.client._values import positive, refuse_single
+from twopass.v1.rerank_pb2 import RerankStreamRequest
+
+
+class Duplex(Generic[Request, Response]):
+    """A streaming call that is written and read from one thread."""
+
+    def __init__(self, start: Callable[[Iterator[Request]], Any]) -> None:
+        """Starts the call, `start` being given the requests and returning gRPC's call."""
+        self._requests: SimpleQueue[Request | None] = SimpleQueue()
+        self._call = start(iter(self._requests.get, None))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the server has ended the call, be it well or not."""
+        return not self._call.is_active()
+
+    def write(self, request: Request) -> None:
+        """Sends a request, or queues it where the server is slow to take it."""
+        self._requests.put(request)
+
+    def done_writing(self) -> None:
+        """Tells the server that no more requests will come."""
+        self._requests.put(None)
+
+    def read(self) -> Response | None:
+        """Waits for a response; None at their end.
+
+        Raises:
+            TwopassError: The call failed.
+        """
+        with translated():
+            response: Response | None = next(self._call, None)
+        return response
+
+    def close(self) -> None:
+        """Cancels what is under way and lets gRPC's thread end."""
+        self._call.cancel()
+        self._requests.put(None)
+
+
+class Feed:
+    """The requests of a reranking stream, made from sets no faster than these are answered."""
+
+    def __init__(self, sets: Iterable[CandidateSet], piece_size: int, max_in_flight: int) -> None:
+        refuse_single(sets, "sets", str, CandidateSet)
+        self._sets = sets
+        self._piece_size = positive(piece_size, "piece_size")
+        self._places = threading.Semaphore(positive(max_in_flight, "max_in_flight"))
+        self._is_closed = False
+        self._failure: Exception | None = None
+
+    def __iter__(self) -> Iterator[RerankStreamRequest]:
+        """Yields the pieces of every set; runs in gRPC's thread."""
+        try:
+            sets = iter(self._sets)
+            while self._places.acquire() and not self._is_closed:
+                candidates = next(sets, None)
+                if candidates is None:
+                    return
+                yield from pieces(candidates, self._piece_size)
+        except Exception as failure:  # raised where the answers are read, not in gRPC's thread
+            self._failure = failure
+
+    def answered(self) -> None:
+        """Makes room for one more set."""
+        self._places.release()
+
+    def close(self) -> None:
+        """Ends the requests, even while one waits for room."""
+        self._is_closed = True
+        self._places.release()
+
+    def raise_failure(self) -> None:
+        """Raises what the caller's sets have raised, if anything."""
+        if self._failure is not None:
+            raise self._failure

@@ -1,0 +1,209 @@
+"""Single values between Python and the contract's messages.
+
+What a message can't carry is refused here, before anything is sent, with the field's name.
+"""
+
+import operator
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from numbers import Integral, Real
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from twopass.client.errors import InvalidArgumentError
+from twopass.v1.document_pb2 import Vector
+
+# Every whole number up to here is a double, the only kind of number that metadata has.
+_LARGEST_EXACT = 2**53
+_NANOS = 1_000_000_000
+
+
+def text(value: str, field: str) -> str:
+    """The text itself, if UTF-8 can carry it.
+
+    Raises:
+        InvalidArgumentError: It holds a lone surrogate.
+        TypeError: It is no str.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{field}: a str is needed, {type(value).__name__} given")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            surrogate = ord(value[error.start])
+            raise InvalidArgumentError(
+                f"{field}: holds a lone surrogate, U+{surrogate:04X} at character {error.start}, "
+                "which UTF-8 can't carry"
+            ) from None
+    return value
+
+
+def texts(values: Iterable[str], field: str) -> list[str]:
+    """The texts themselves, if UTF-8 can carry them; one str is no sequence of texts."""
+    refuse_single(values, field, str)
+    return [text(value, f"{field}[{index}]") for index, value in enumerate(values)]
+
+
+def refuse_single(values: object, field: str, *single: type) -> None:
+    """Refuses one item where several are meant, even if it can be iterated as a str can.
+
+    Raises:
+        TypeError: `values` is of one of the types in `single`.
+    """
+    if isinstance(values, (*single, bytes)):
+        raise TypeError(
+            f"{field}: several are needed, a single {type(values).__name__} given; "
+            "put it into a list"
+        )
+
+
+def int32(value: int | None, field: str) -> int:
+    """The number itself, None as 0, which stands for the default all over the contract.
+
+    Raises:
+        InvalidArgumentError: It does not fit 32 bits.
+        TypeError: It is no whole number.
+    """
+    if value is None:
+        return 0
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{field}: an int is needed, {type(value).__name__} given") from None
+    if not -(2**31) <= number < 2**31:
+        raise InvalidArgumentError(f"{field}: {number:,} given, which does not fit 32 bits")
+    return number
+
+
+def positive(value: int, field: str) -> int:
+    """The number itself, if it is 1 or more.
+
+    Raises:
+        InvalidArgumentError: It is less.
+        TypeError: It is no whole number.
+    """
+    number = int32(value, field)
+    if number < 1:
+        raise InvalidArgumentError(f"{field}: {number} given, at least 1 needed")
+    return number
+
+
+def real(value: float | None, field: str) -> float | None:
+    """The number itself; None stays unset.
+
+    Raises:
+        TypeError: It is no number.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, Real):
+        raise TypeError(f"{field}: a number is needed, {type(value).__name__} given")
+    return float(value)
+
+
+def vector(values: Iterable[float] | None, field: str) -> Vector | None:
+    """An embedding from any flat sequence of numbers, NumPy's arrays among them; None stays unset.
+
+    Raises:
+        TypeError: It is nested, or holds something else than numbers.
+    """
+    if values is None:
+        return None
+    try:
+        return Vector(values=values)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{field}: a flat sequence of numbers is needed ({error})") from error
+
+
+def duration(value: float | None, field: str) -> Duration | None:
+    """A duration from seconds; None stays unset.
+
+    Raises:
+        InvalidArgumentError: It is not finite, or beyond the 10,000 years of a Duration.
+    """
+    if value is None:
+        return None
+    try:
+        nanos = round(value * _NANOS)
+        whole, rest = divmod(abs(nanos), _NANOS)
+        sign = -1 if nanos < 0 else 1
+        return Duration(seconds=sign * whole, nanos=sign * rest)
+    except (OverflowError, ValueError):
+        raise InvalidArgumentError(f"{field}: {value} seconds given, no duration") from None
+
+
+def seconds(message: Duration) -> float:
+    """Seconds of a duration."""
+    return message.seconds + message.nanos / _NANOS
+
+
+def moment(message: Timestamp) -> datetime:
+    """A timestamp's date and time, in UTC."""
+    return message.ToDatetime(tzinfo=UTC)
+
+
+def struct(mapping: Mapping[str, Any], field: str) -> Struct:
+    """Metadata as a message.
+
+    Raises:
+        InvalidArgumentError: A whole number beyond 2^53, which a double does not hold exactly, or
+            a lone surrogate.
+        TypeError: Something that JSON does not have.
+    """
+    return Struct(
+        fields={
+            text(key, f"a key of {field}"): _value(value, f"{field}.{key}")
+            for key, value in mapping.items()
+        }
+    )
+
+
+def _value(value: object, field: str) -> Value:
+    match value:
+        case None:
+            return Value(null_value=NULL_VALUE)
+        case bool():
+            return Value(bool_value=value)
+        case str():
+            return Value(string_value=text(value, field))
+        case Integral() if abs(int(value)) > _LARGEST_EXACT:
+            raise InvalidArgumentError(
+                f"{field}: {int(value)} given, whole numbers are exact to 2^53; give it as a str"
+            )
+        case Real():
+            return Value(number_value=float(value))
+        case Mapping():
+            return Value(struct_value=struct(value, field))
+        case list() | tuple():
+            items = [_value(item, f"{field}[{index}]") for index, item in enumerate(value)]
+            return Value(list_value=ListValue(values=items))
+    raise TypeError(
+        f"{field}: None, bool, a number, str, list or mapping is needed, "
+        f"{type(value).__name__} given"
+    )
+
+
+def mapping(message: Struct) -> dict[str, Any]:
+    """Metadata as Python values. All its numbers are doubles; whole ones come back as int."""
+    return {key: _python(value) for key, value in message.fields.items()}
+
+
+def _python(value: Value) -> Any:
+    match value.WhichOneof("kind"):
+        case "bool_value":
+            return value.bool_value
+        case "string_value":
+            return value.string_value
+        case "number_value":
+            number = value.number_value
+            exact = number.is_integer() and abs(number) <= _LARGEST_EXACT
+            return int(number) if exact else number
+        case "struct_value":
+            return mapping(value.struct_value)
+        case "list_value":
+            return [_python(item) for item in value.list_value.values]
+    return None
