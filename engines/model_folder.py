@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from twopass.engines.base import Calibration, ModelKind, ModelSpec
-from twopass.engines.errors import ModelError
+from twopass.engines.bert_architecture import read_architecture
+from twopass.engines.errors import ModelError, UnsupportedModelError
 
 _HUB_FILES = ["*.json", "*.safetensors", "*.onnx", "1_Pooling/*"]
 # A query may be long, but it must leave the passage most of the sequence: never more than this.
@@ -119,17 +120,18 @@ def open_model(name: str) -> ModelFolder:
     weights = safetensors if safetensors.exists() else onnx
     assert weights is not None
     digests = _check_sha256(path, settings.get("sha256", {}))
+    model_id = path.name if path in shipped_models().values() else name
+    revision = digests.get(weights.name) or _sha256(weights)
+    try:
+        spec = _spec(model_id, path, settings, config, revision=revision)
+        pooling = _pooling(path, settings)
+    except (TypeError, ValueError) as error:  # a kind, pooling or calibration that is none
+        raise ModelError(f"{path / 'twopass.json'}: {error}") from error
     return ModelFolder(
         path=path,
-        spec=_spec(
-            path.name if path in shipped_models().values() else name,
-            path,
-            settings,
-            config,
-            revision=digests.get(weights.name) or _sha256(weights),
-        ),
+        spec=spec,
         config=config,
-        pooling=_pooling(path, settings),
+        pooling=pooling,
         safetensors=safetensors if safetensors.exists() else None,
         onnx=onnx,
     )
@@ -139,7 +141,7 @@ def _spec(
     model_id: str, path: Path, settings: dict[str, Any], config: dict[str, Any], *, revision: str
 ) -> ModelSpec:
     max_seq_len = settings.get("max_seq_len") or _sentence_bert_length(path)
-    max_seq_len = max_seq_len or config.get("max_position_embeddings", 512)
+    max_seq_len = max_seq_len or _num_positions(config)
     kind = ModelKind(settings["kind"]) if "kind" in settings else _kind(config)
     # A reranker's query shares the sequence; an encoder's has it alone. 3 special tokens at most
     # stand beside either half in the families supported (4 in RoBERTa's pair, 2 beside the query).
@@ -175,6 +177,13 @@ def _pooling(path: Path, settings: dict[str, Any]) -> Pooling:
     if file.exists() and _read_json(file).get("pooling_mode_cls_token"):
         return Pooling.CLS
     return Pooling.MEAN
+
+
+def _num_positions(config: dict[str, Any]) -> int:
+    try:
+        return read_architecture(config).max_seq_len
+    except UnsupportedModelError:
+        return int(config.get("max_position_embeddings", 512))
 
 
 def _sentence_bert_length(path: Path) -> int | None:

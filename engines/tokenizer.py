@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from twopass.engines.errors import ModelError
 # Characters that surely hold one token more than asked for, in nearly every text: what is longer is
 # first tried on a beginning of this many characters a token. English has 4 to 5.
 _CHARS_PER_TOKEN = 16
+_WORDS = re.compile(r".*\S(?=[ \n\t])", re.DOTALL)
 
 
 class HuggingFaceTokenizer:
@@ -73,14 +75,15 @@ class HuggingFaceTokenizer:
 
 
 def _beginning(text: str, max_chars: int) -> str:
-    """The text up to the last white space within `max_chars`, so that no word is cut.
+    """The text up to its last end of a word within `max_chars`; all of it where there is none.
 
-    Pre-tokenisers split at white space, so the tokens of the beginning are those of the text.
+    Pre-tokenisers split where white space begins, so the tokens of the beginning are those of the
+    text. Within a run of white space they need not split: byte-level BPE has tokens for whole runs.
     """
     if len(text) <= max_chars:
         return text
-    cut = max(text.rfind(space, 0, max_chars) for space in (" ", "\n", "\t"))
-    return text[:cut] if cut > 0 else text
+    words = _WORDS.match(text, 0, max_chars)
+    return words[0] if words else text
 
 
 def _pair_template(tokenizer: RustTokenizer, file: Path) -> PairTemplate:

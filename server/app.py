@@ -49,6 +49,7 @@ class App:
         self.config = config
         self._began = time.perf_counter()
         self._num_cpus = config.threads or len(os.sched_getaffinity(0))
+        self._tokenizing = Tokenizing(self._num_cpus)
         self._store = CollectionStore(config.data, num_search_threads=self._num_cpus)
         try:
             self._models = [load_model(name, num_threads=config.threads) for name in _names(config)]
@@ -68,7 +69,6 @@ class App:
         asyncio.get_running_loop().set_default_executor(
             ThreadPoolExecutor(4 + self._num_cpus, thread_name_prefix="blocking")
         )
-        self._tokenizing = Tokenizing(self._num_cpus)
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", config.max_message_bytes),
@@ -101,7 +101,8 @@ class App:
         _logger.info("stopped")
 
     def close(self) -> None:
-        """Frees models and collections."""
+        """Frees threads, models and collections."""
+        self._tokenizing.close()
         for model in self._models:
             model.engine.close()
         self._store.close()

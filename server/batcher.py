@@ -120,6 +120,8 @@ class Batcher:
         )
         if len(batch) == 0:
             return Computed(np.zeros(0, np.float32), 0.0, 0.0)
+        if deadline is not None and deadline <= job.submitted:
+            raise LateError("the deadline had run out before the engine was asked")
         queue = self._queues[priority]
         queue.append(job)
         self._waiting_tokens += batch.num_tokens

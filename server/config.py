@@ -4,6 +4,7 @@ A setting comes from a flag, else from the environment (`TWOPASS_` and its name 
 from a TOML file, else from the default here. The description of a field is the help of its flag.
 """
 
+import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -13,6 +14,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -145,6 +147,8 @@ def load_config(flags: dict[str, Any], file: Path | None = None) -> ServerConfig
             for e in error.errors()
         )
         raise ConfigError("; ".join(lines)) from error
+    except SettingsError as error:  # a variable that does not parse; names it
+        raise ConfigError(str(error)) from error
     except ValueError as error:  # TOML that does not parse
         raise ConfigError(f"config file {file}: {error}") from error
     return ServerConfig.model_construct(**config.model_dump())
@@ -163,4 +167,5 @@ def _toml_value(value: object) -> str:
         return "[" + ", ".join(map(_toml_value, value)) + "]"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    # A JSON string is a TOML string, but for DEL, which TOML wants escaped too.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -77,7 +77,10 @@ def deliver(jobs: Sequence[Job], rows: Sequence[Int32s], future: Future[Float32s
     """Hands each job its part of a batch's output, or the engine's failure."""
     error = future.exception()
     output = None if error else future.result()
-    if output is not None and not np.isfinite(output).all():
+    num_rows = sum(map(len, rows))
+    if output is not None and len(output) != num_rows:
+        error = DeviceError(f"the engine returned {len(output)} outputs for {num_rows} sequences")
+    elif output is not None and not np.isfinite(output).all():
         error = DeviceError("the engine returned a value that is not finite")
     start = 0
     for job, mine in zip(jobs, rows, strict=True):

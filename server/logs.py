@@ -48,9 +48,9 @@ class TextFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Formats one record."""
-        line = super().format(record)
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The line itself; a traceback follows it."""
+        line = super().formatMessage(record)
         fields = " ".join(f"{name}={value}" for name, value in fields_of(record).items())
         return f"{line}  {fields}" if fields else line
 
@@ -60,3 +60,5 @@ def configure_logging(log_format: LogFormat, level: LogLevel) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else TextFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    # Which of its builds faiss has loaded is of no interest to an operator.
+    logging.getLogger("faiss").setLevel(logging.WARNING)

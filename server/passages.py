@@ -46,7 +46,7 @@ def check_count(field: str, count: int, limit: int, advice: str) -> None:
     Raises:
         InvalidRequestError: Names the field, the limit, the number given and the way out.
     """
-    if count == 0:
-        raise InvalidRequestError(f"{field}: none given, at least 1 is needed")
+    if count < 1:
+        raise InvalidRequestError(f"{field}: {count or 'none'} given, at least 1 is needed")
     if count > limit:
         raise InvalidRequestError(f"{field}: {count:,} given, at most {limit:,}; {advice}")

@@ -23,6 +23,9 @@ from twopass.server.errors import InvalidRequestError, LateError, OverloadedErro
 from twopass.v1 import status_pb2
 
 _logger = logging.getLogger("twopass.server")
+# Messages repeat what was sent. They travel twice in the trailers, which gRPC bounds to 8 KiB: a
+# character takes up to 12 bytes percent-encoded and 6 in base64, so that 400 take at most 7.2 KB.
+_MAX_MESSAGE_CHARS = 400
 _RETRY_INFO_TYPE = "type.googleapis.com/google.rpc.RetryInfo"
 
 
@@ -61,7 +64,7 @@ def service_handler(descriptor: ServiceDescriptor, servicer: object) -> grpc.Gen
 def status_of(error: Exception, call_id: str) -> status_pb2.Status:
     """The status an error is answered with; a bug's own text stays in the log."""
     code = status_code(error)
-    message = str(error)
+    message = str(error)[:_MAX_MESSAGE_CHARS]
     if code is grpc.StatusCode.INTERNAL:
         message = f"internal error; the log has the cause under {call_id}"
     status = status_pb2.Status(code=code.value[0], message=message)

@@ -19,8 +19,13 @@ class Tokenizing:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, tokenizer.encode, texts, max_tokens)
 
-    async def query_ids(self, model: LoadedModel, query: str) -> Int32s:
+    async def query_ids(self, model: LoadedModel, query: str, *, field: str = "query") -> Int32s:
         """Token ids of a query, which is never cut.
+
+        Args:
+            model: By whose tokenizer.
+            query: The text.
+            field: Where it stands in the request, for messages.
 
         Raises:
             InvalidRequestError: It has no token, or more than the model allows.
@@ -29,10 +34,11 @@ class Tokenizing:
         # One token beyond the limit is enough to know that it is exceeded.
         ids = (await self.encode(model.tokenizer, [query], limit + 1))[0]
         if len(ids) == 0:
-            raise InvalidRequestError("query: it has no words")
+            raise InvalidRequestError(f"{field}: it has no words")
         if len(ids) > limit:
             raise InvalidRequestError(
-                f"query: over {limit} tokens of {model.spec.id}; queries are never cut, shorten it"
+                f"{field}: over {limit} tokens of {model.spec.id}; "
+                "queries are never cut, shorten it"
             )
         return ids
 

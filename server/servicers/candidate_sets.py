@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from twopass.server.errors import InvalidRequestError
-from twopass.server.passages import Limits, check_count, check_text, passage_of
+from twopass.server.passages import Limits, check_text, passage_of
 from twopass.server.reranking import RankedSet, SetOptions
 from twopass.server.rpc import Call
 from twopass.server.servicers.options import (
@@ -32,12 +32,6 @@ def read_options(
     check_text("query", message.query, limits.max_query_bytes)
     if not message.query.strip():
         raise InvalidRequestError("query: empty, at least one word is needed")
-    check_count(
-        "candidates",
-        num_candidates,
-        limits.max_candidates,
-        "send several sets through RerankStream",
-    )
     return SetOptions(
         query=message.query,
         num_candidates=num_candidates,

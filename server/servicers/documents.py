@@ -2,6 +2,7 @@
 
 import numpy as np
 from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.struct_pb2 import Struct
 
 from twopass.engines.base import Float32s
 from twopass.index.documents import DocumentFields, StoredDocument
@@ -20,19 +21,27 @@ def read_document(where: str, message: document_pb2.Document, limits: Limits) ->
         limits: Bounds on its texts.
 
     Raises:
-        InvalidRequestError: A text is too long or no text, or the vector is no vector.
+        InvalidRequestError: A text is too long or no text, the vector is no vector, or the metadata
+            holds a number that is none.
     """
     document = NewDocument(
         id=message.id,
         title=message.title,
         text=message.text,
-        metadata=MessageToDict(message.metadata) if message.HasField("metadata") else {},
+        metadata=_read_metadata(f"{where}.metadata", message.metadata),
         vector=read_vector(f"{where}.vector", message.vector)
         if message.HasField("vector")
         else None,
     )
     check_text(f"{where}.text", document.passage, limits.max_passage_bytes)
     return document
+
+
+def _read_metadata(where: str, message: Struct) -> dict[str, object]:
+    try:
+        return MessageToDict(message)
+    except ValueError as error:  # NaN and infinities, which JSON lacks
+        raise InvalidRequestError(f"{where}: {error}") from error
 
 
 def read_vector(where: str, message: document_pb2.Vector) -> Float32s:

@@ -56,7 +56,10 @@ class EmbedServicer:
         timings, began, watch = StageTimings(), time.perf_counter(), Stopwatch()
         with self._batcher.admitted(len(request.texts)):
             if is_query:
-                ids = [await self._tokenizing.query_ids(encoder, text) for text in request.texts]
+                ids = [
+                    await self._tokenizing.query_ids(encoder, text, field=f"texts[{i}]")
+                    for i, text in enumerate(request.texts)
+                ]
                 token_ids = Ragged.from_rows(ids)
             else:
                 token_ids = await self._tokenizing.encode(

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from twopass.server.passages import Limits
+from twopass.server.passages import Limits, check_count
 from twopass.server.reranking import Reranking
 from twopass.server.rpc import Call
 from twopass.server.servicers.candidate_sets import (
@@ -27,6 +27,12 @@ class RerankServicer:
     ) -> rerank_pb2.RerankResponse:
         """Answers one set."""
         candidates = request.candidates
+        check_count(
+            "candidates",
+            len(candidates),
+            self._limits.max_candidates,
+            "send several sets through RerankStream",
+        )
         options = read_options(request, len(candidates), self._limits, call)
         passages = read_passages(candidates, 0, self._limits)
         async with self._reranking.open(options) as ranking:

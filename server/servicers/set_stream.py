@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from twopass.server.errors import InvalidRequestError, LateError
-from twopass.server.passages import Limits
-from twopass.server.reranking import Reranking
+from twopass.server.passages import Limits, check_count
+from twopass.server.reranking import OpenSet, Reranking
 from twopass.server.rpc import Call, status_of
 from twopass.server.servicers.candidate_sets import (
     ranked_message,
@@ -37,14 +37,13 @@ class SetStream:
         self, requests: AsyncIterator[rerank_pb2.RerankStreamRequest]
     ) -> AsyncIterator[rerank_pb2.RerankStreamResponse]:
         """Reads pieces and yields answers until both ends are done."""
-        async with asyncio.TaskGroup() as tasks:
-            reading = tasks.create_task(self._read(requests))
-            try:
-                while (answer := await self._answers.get()) is not None:
-                    yield answer
-            except GeneratorExit:  # the caller is gone
-                reading.cancel()
-                raise
+        reading = asyncio.create_task(self._read(requests))
+        try:
+            while (answer := await self._answers.get()) is not None:
+                yield answer
+            await reading  # raises what ended it
+        finally:
+            reading.cancel()
 
     async def _read(self, requests: AsyncIterator[rerank_pb2.RerankStreamRequest]) -> None:
         """Hands every piece to its set, and ends the answers when all sets are answered."""
@@ -54,6 +53,8 @@ class SetStream:
                     self._take(piece, sets)
                 for pieces in self._open.values():
                     pieces.put_nowait(None)
+        except ExceptionGroup as group:  # of the reading alone: a set's errors are its answer
+            raise group.exceptions[0] from None
         finally:
             self._answers.put_nowait(None)
 
@@ -88,27 +89,42 @@ class SetStream:
         piece = await pieces.get()
         assert piece is not None
         header = piece.set
+        check_count(
+            "set.num_candidates",
+            header.num_candidates,
+            self._limits.max_candidates,
+            "send several sets",
+        )
         options = read_options(header, header.num_candidates, self._limits, self._call)
         candidates: list[rerank_pb2.Candidate] = []
         async with self._reranking.open(options) as ranking:
-            while True:
-                start = len(candidates)
-                candidates += piece.candidates
-                ranking.add(
-                    read_passages(piece.candidates, start, self._limits),
-                    read_first_pass_scores(piece.candidates, start),
-                )
-                if ranking.is_complete:
-                    break
+            self._add(piece, candidates, ranking)
+            while not ranking.is_complete:
                 piece = await pieces.get()
                 if piece is None:
                     raise InvalidRequestError(
                         f"candidates: {len(candidates):,} have come of the "
                         f"{header.num_candidates:,} declared, and the client has sent its last"
                     )
-            return ranked_message(
-                await ranking.ranked(), candidates, return_text=header.return_text
-            )
+                self._add(piece, candidates, ranking)
+            ranked = await ranking.ranked()
+            # What came while the set was scored: a candidate among it is one too many.
+            while not pieces.empty() and (piece := pieces.get_nowait()) is not None:
+                self._add(piece, candidates, ranking)
+            return ranked_message(ranked, candidates, return_text=header.return_text)
+
+    def _add(
+        self,
+        piece: rerank_pb2.RerankStreamRequest,
+        candidates: list[rerank_pb2.Candidate],
+        ranking: OpenSet,
+    ) -> None:
+        start = len(candidates)
+        candidates += piece.candidates
+        ranking.add(
+            read_passages(piece.candidates, start, self._limits),
+            read_first_pass_scores(piece.candidates, start),
+        )
 
     def _error(self, set_id: str, error: Exception) -> rerank_pb2.RerankStreamResponse:
         if isinstance(error, TimeoutError):

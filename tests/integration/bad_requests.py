@@ -1,0 +1,187 @@
+"""Requests that a server refuses: with which status, and how its message begins."""
+
+import math
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+
+from twopass.v1 import collection_pb2, embed_pb2, filter_pb2, rerank_pb2, search_pb2
+from twopass.v1.collection_pb2 import (
+    CollectionSchema,
+    CreateCollectionRequest,
+    DeleteDocumentsRequest,
+    GetDocumentsRequest,
+    ListDocumentsRequest,
+    UpsertDocumentsRequest,
+)
+from twopass.v1.document_pb2 import Document, Vector
+from twopass.v1.embed_pb2 import EmbedRequest
+from twopass.v1.model_pb2 import GetModelRequest
+from twopass.v1.rerank_pb2 import Candidate, RerankRequest
+from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions, SearchRequest
+
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+NOT_FOUND = grpc.StatusCode.NOT_FOUND
+NOT_YET = grpc.StatusCode.UNIMPLEMENTED
+
+MEGABYTE = "word " * 209_716  # 1,048,580 bytes
+NAN = math.nan
+
+
+def rerank(*texts: str, **fields) -> RerankRequest:
+    candidates = fields.pop("candidates", None) or [Candidate(text=text) for text in texts or "x"]
+    return RerankRequest(**{"query": "q", "candidates": candidates} | fields)
+
+
+def search(**fields) -> SearchRequest:
+    return SearchRequest(**{"collection": "facts", "query": "q"} | fields)
+
+
+def upsert(*documents: Document) -> UpsertDocumentsRequest:
+    return UpsertDocumentsRequest(collection="facts", documents=documents)
+
+
+def create(name: str = "new", **schema) -> CreateCollectionRequest:
+    return CreateCollectionRequest(name=name, schema=CollectionSchema(**schema))
+
+
+def with_metadata(**values) -> Document:
+    made = Document(id="a", text="t")
+    made.metadata.update(values)
+    return made
+
+
+BAD = [
+    # the query
+    (rerank(query=""), INVALID, "query: empty"),
+    (rerank(query=" \n\t"), INVALID, "query: empty"),
+    (rerank(query="\u200b"), INVALID, "query: it has no words"),
+    (rerank(query="a\0b"), INVALID, "query: a NUL at character 1"),
+    (rerank(query=MEGABYTE), INVALID, "query: 1,048,580 bytes of UTF-8 given, at most 16,384"),
+    (rerank(query="word " * 257), INVALID, "query: over 256 tokens of twopass-minilm-l6"),
+    (search(query=""), INVALID, "query: empty, and there is no vector"),
+    (search(query="word " * 254), INVALID, "query: over 253 tokens of all-MiniLM-L6-v2"),
+    (search(query="\0"), INVALID, "query: a NUL at character 0"),
+    (search(query="", vector=Vector(values=[1] * 384)), INVALID, "query: empty, but the second"),
+    # candidates
+    (RerankRequest(query="q"), INVALID, "candidates: none given, at least 1"),
+    (rerank(*["x"] * 100_000), INVALID, "candidates: 100,000 given, at most 10,000; send several"),
+    (rerank("x", ""), INVALID, "candidates[1].text: empty"),
+    (rerank("x", "\0"), INVALID, "candidates[1].text: a NUL at character 0"),
+    (rerank(MEGABYTE), INVALID, "candidates[0].text: 1,048,580 bytes of UTF-8 given, at most 262"),
+    (
+        rerank("x", "long " * 600, truncation=rerank_pb2.TRUNCATION_REJECT),
+        INVALID,
+        "candidates[1]: longer than 512 tokens",
+    ),
+    (
+        rerank(candidates=[Candidate(text="x", first_pass_score=NAN)]),
+        INVALID,
+        "candidates[0].first_pass_score: nan given",
+    ),
+    (rerank(blend=0.5), INVALID, "candidates[0].first_pass_score: unset, but blend is 0.5"),
+    # options
+    (rerank(top_n=-1), INVALID, "top_n: -1 given, at least 0"),
+    (search(top_n=-5), INVALID, "top_n: -5 given, at least 0"),
+    (search(top_n=2_049), INVALID, "top_n: 2,049 given, at most 2,048"),
+    (search(retrieve=RetrieveOptions(k=-1)), INVALID, "retrieve.k: -1 given"),
+    (search(retrieve=RetrieveOptions(k=5_000)), INVALID, "retrieve.k: 5,000 given, at most 2,048"),
+    (search(rerank=RerankOptions(depth=-1)), INVALID, "rerank.depth: -1 given"),
+    (rerank(blend=1.5), INVALID, "blend: 1.5 given, 0 to 1"),
+    (rerank(blend=NAN), INVALID, "blend: nan given, 0 to 1"),
+    (search(rerank=RerankOptions(blend=-0.5)), INVALID, "blend: -0.5 given, 0 to 1"),
+    (rerank(min_score=NAN), INVALID, "min_score: NaN given"),
+    (rerank(truncation=9), INVALID, "truncation: 9 given, the values of Truncation are"),
+    (search(fallback=7), INVALID, "fallback: 7 given, the values of Fallback are"),
+    (search(time_budget=Duration()), INVALID, "time_budget: 0 s given, more than 0"),
+    (search(time_budget=Duration(seconds=-1)), INVALID, "time_budget: -1 s given"),
+    (search(min_sequence="yesterday"), INVALID, "min_sequence: 'yesterday' is no sequence"),
+    # vectors
+    (search(vector=Vector(values=[1.0] * 3)), INVALID, "vector: 3 components given, the coll"),
+    (search(vector=Vector()), INVALID, "vector.values: empty"),
+    (search(vector=Vector(values=[1, math.inf])), INVALID, "vector.values[1]: inf given"),
+    (search(vector=Vector(values=[0.0] * 384)), INVALID, "vector: "),
+    (upsert(Document(id="a", text="t", vector=Vector(values=[1]))), INVALID, "documents[0].vector"),
+    # documents
+    (upsert(), INVALID, "documents: none given, at least 1"),
+    (upsert(*[Document(id=str(i), text="t") for i in range(1_001)]), INVALID, "documents: 1,001"),
+    (
+        upsert(Document(id="a", text="t"), Document(id="a", text="u")),
+        INVALID,
+        "documents[1].id: 'a'",
+    ),
+    (upsert(Document(text="t")), INVALID, "documents[0].id"),
+    (upsert(Document(id="é" * 257, text="t")), INVALID, "documents[0].id"),
+    (upsert(Document(id="a\n", text="t")), INVALID, "documents[0].id"),
+    (upsert(Document(id="a")), INVALID, "documents[0].text"),
+    (upsert(Document(id="a", text="\0")), INVALID, "documents[0].text: a NUL at character 0"),
+    (upsert(Document(id="a", text=MEGABYTE)), INVALID, "documents[0].text: 1,048,580 bytes"),
+    (upsert(with_metadata(x=NAN)), INVALID, "documents[0].metadata: "),
+    (upsert(with_metadata(x=[math.inf])), INVALID, "documents[0].metadata: "),
+    (GetDocumentsRequest(collection="facts"), INVALID, "ids: none given"),
+    (GetDocumentsRequest(collection="facts", ids=["a"] * 1_001), INVALID, "ids: 1,001 given"),
+    (DeleteDocumentsRequest(collection="facts"), INVALID, "ids: none given"),
+    (DeleteDocumentsRequest(collection="facts", ids=["a"] * 10_001), INVALID, "ids: 10,001 given"),
+    (ListDocumentsRequest(collection="facts", page_size=-1), INVALID, "page_size: -1 given"),
+    (ListDocumentsRequest(collection="facts", page_size=1_001), INVALID, "page_size: 1,001 given"),
+    (ListDocumentsRequest(collection="facts", page_token="2"), INVALID, "page_token: '2'"),
+    # collections
+    (create(""), INVALID, "name: '' given; 1 to 64"),
+    (create("Has Spaces"), INVALID, "name: 'Has Spaces' given"),
+    (create("x" * 65), INVALID, "name: 'xxx"),
+    (create("../escape"), INVALID, "name: '../escape' given"),
+    (create(dimension=7), INVALID, "schema.dimension: 7 given, encoder all-MiniLM-L6-v2 makes 384"),
+    (create(client_vectors=True), INVALID, "schema.dimension: unset"),
+    (create(client_vectors=True, dimension=8_193), INVALID, "schema.dimension: must be 1 to 8,192"),
+    (
+        create(client_vectors=True, dimension=-1),
+        INVALID,
+        "schema.dimension: must be 1 to 8,192, -1",
+    ),
+    (create(metric=9), INVALID, "schema.metric: 9 given"),
+    (create(index_kind="HNSW32"), INVALID, "schema.index_kind: 'HNSW32'"),
+    (create(encoder="nope"), NOT_FOUND, "model: no encoder 'nope', there are all-MiniLM-L6-v2"),
+    # texts to embed
+    (EmbedRequest(), INVALID, "texts: none given"),
+    (EmbedRequest(texts=["a", " "]), INVALID, "texts[1]: empty"),
+    (EmbedRequest(texts=["a"] * 1_001), INVALID, "texts: 1,001 given, at most 1,000"),
+    (EmbedRequest(texts=[MEGABYTE]), INVALID, "texts[0]: 1,048,580 bytes"),
+    (EmbedRequest(texts=["a"], role=5), INVALID, "role: 5 given"),
+    (
+        EmbedRequest(texts=["a", "word " * 300], role=embed_pb2.EMBED_ROLE_QUERY),
+        INVALID,
+        "texts[1]: over 253 tokens",
+    ),
+    # what is not there
+    (search(collection="nowhere"), NOT_FOUND, "collection 'nowhere' does not exist"),
+    (search(collection=""), NOT_FOUND, "collection '' does not exist"),
+    (search(collection="x" * 100_000), NOT_FOUND, "collection 'xxx"),
+    (ListDocumentsRequest(collection="nowhere"), NOT_FOUND, "collection 'nowhere'"),
+    (collection_pb2.GetCollectionRequest(name="nowhere"), NOT_FOUND, "collection 'nowhere'"),
+    (collection_pb2.DeleteCollectionRequest(name=".."), NOT_FOUND, "collection '..'"),
+    (
+        GetDocumentsRequest(collection="facts", ids=["x"]),
+        NOT_FOUND,
+        "collection 'facts' has no doc",
+    ),
+    (rerank(model="nope"), NOT_FOUND, "model: no reranker 'nope', there are twopass-minilm-l6"),
+    (search(rerank=RerankOptions(model="all-MiniLM-L6-v2")), NOT_FOUND, "model: no reranker 'all"),
+    (EmbedRequest(texts=["a"], model="nope"), NOT_FOUND, "model: no encoder 'nope'"),
+    (GetModelRequest(id="nope"), NOT_FOUND, "id: no model 'nope'"),
+    (GetModelRequest(), INVALID, "id: empty; ListModels has the ids"),
+    # what this version lacks
+    (search(filter=filter_pb2.Filter()), NOT_YET, "filter: "),
+    (ListDocumentsRequest(collection="facts", filter=filter_pb2.Filter()), NOT_YET, "filter: "),
+    (DeleteDocumentsRequest(collection="facts", filter=filter_pb2.Filter()), NOT_YET, "filter: "),
+    (rerank(truncation=rerank_pb2.TRUNCATION_MAX_WINDOW), NOT_YET, "truncation: TRUNCATION_MAX"),
+    (
+        search(retrieve=RetrieveOptions(mode=search_pb2.RETRIEVE_MODE_HYBRID)),
+        NOT_YET,
+        "retrieve.mode: ",
+    ),
+    (
+        search(retrieve=RetrieveOptions(rrf=search_pb2.ReciprocalRankFusion())),
+        NOT_YET,
+        "retrieve.rrf: ",
+    ),
+]

@@ -1,0 +1,192 @@
+"""A server on a real socket: in this process, with its engines in reach, or in one of its own."""
+
+import asyncio
+import dataclasses
+import json
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import grpc
+
+from twopass.engines.base import Encoder, Float32s, LoadedModel, Reranker, TokenBatch
+from twopass.server.app import App
+from twopass.server.config import load_config
+from twopass.v1 import (
+    collection_pb2_grpc,
+    embed_pb2_grpc,
+    model_pb2_grpc,
+    rerank_pb2,
+    rerank_pb2_grpc,
+    search_pb2_grpc,
+)
+
+
+class GatedEngine:
+    """A real engine behind a gate: a test can hold its batches, or let them fail.
+
+    Attributes:
+        gate: Batches wait while it is closed.
+        failure: What batches raise instead of being computed; None to compute.
+        entered: Set when a batch waits at the gate or is past it.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="gate")
+        self.info = engine.info
+        self.hidden_size: int = getattr(engine, "hidden_size", 0)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.failure: Exception | None = None
+        self.entered = threading.Event()
+
+    def submit(self, batch: TokenBatch) -> Future[Float32s]:
+        return self._thread.submit(self._run, batch)
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self._engine.close()
+
+    def _run(self, batch: TokenBatch) -> Float32s:
+        self.entered.set()
+        self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        output: Float32s = self._engine.submit(batch).result()
+        return output
+
+
+class Stubs:
+    """A channel, and a stub of every service."""
+
+    def __init__(self, target: str) -> None:
+        self.channel = grpc.insecure_channel(target)
+        self.search = search_pb2_grpc.SearchServiceStub(self.channel).Search
+        rerank = rerank_pb2_grpc.RerankServiceStub(self.channel)
+        self.rerank, self.rerank_stream = rerank.Rerank, rerank.RerankStream
+        self.collections = collection_pb2_grpc.CollectionServiceStub(self.channel)
+        self.embed = embed_pb2_grpc.EmbedServiceStub(self.channel).Embed
+        self.models = model_pb2_grpc.ModelServiceStub(self.channel)
+
+
+class Server(Stubs):
+    """An `App` that runs in a thread's event loop, and stubs for it.
+
+    Attributes:
+        data: The folder of its collections.
+        target: Where it listens.
+        encoder: The default encoder's engine.
+        reranker: The default reranker's.
+    """
+
+    def __init__(self, data: Path, **settings: Any) -> None:
+        """Starts the server and waits until it serves; settings are those of `ServerConfig`."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="server")
+        self._thread.start()
+        config = load_config({"data": data, "address": "127.0.0.1:0"} | settings)
+        with ExitStack() as undo:
+            undo.callback(self._end_loop)
+            self._app = App(config)
+            undo.callback(self._app.close)
+            gated = [_gated(model) for model in self._app._models]
+            self._app._models = [model for model, _ in gated]
+            self.encoder, self.reranker = gated[0][1], gated[1][1]
+            self._run(self._app.start())
+            undo.pop_all()
+        self.data = data
+        self.target = f"127.0.0.1:{self._app.port}"
+        super().__init__(self.target)
+
+    def stop(self) -> None:
+        """Drains it."""
+        for engine in (self.encoder, self.reranker):
+            engine.gate.set()
+        self.channel.close()
+        self._run(self._app.stop())
+        self._end_loop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _run(self, coroutine: Any) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def _end_loop(self) -> None:
+        self._run(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class SetCall:
+    """A RerankStream call whose pieces the test sends one by one."""
+
+    def __init__(self, stubs: Stubs) -> None:
+        self._pieces: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.answers = stubs.rerank_stream(iter(self._pieces.get, None))
+
+    def send(self, set_id: str, *texts: str, **header: Any) -> None:
+        """Sends a piece: a set's first where it has a header, else one more of it."""
+        piece = rerank_pb2.RerankStreamRequest(set_id=set_id)
+        piece.candidates.extend(rerank_pb2.Candidate(text=text) for text in texts)
+        if header:
+            piece.set.CopyFrom(rerank_pb2.RerankSet(**{"query": "which one"} | header))
+        self._pieces.put(piece)
+
+    def next(self) -> rerank_pb2.RerankStreamResponse:
+        """Waits for an answer."""
+        answer: rerank_pb2.RerankStreamResponse = next(self.answers)
+        return answer
+
+    def end(self) -> list[rerank_pb2.RerankStreamResponse]:
+        """Sends no more; returns the answers that are left."""
+        self._pieces.put(None)
+        return list(self.answers)
+
+
+@contextmanager
+def places_taken(stubs: Stubs, count: int) -> Iterator[None]:
+    """Holds places in the server's queue, for a set whose candidates don't come."""
+    call = SetCall(stubs)
+    call.send("held", num_candidates=count)
+    call.send("sign", num_candidates=-1)
+    assert call.next().set_id == "sign"  # sets are opened in order, so the places are held
+    yield
+    call.end()
+
+
+def _gated(model: LoadedModel) -> tuple[LoadedModel, GatedEngine]:
+    engine = GatedEngine(model.engine)
+    replaced: LoadedModel = dataclasses.replace(model, engine=engine)  # type: ignore[arg-type]
+    return replaced, engine
+
+
+@contextmanager
+def server_process(data: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`twopass serve` in a process of its own, and where it listens."""
+    command = [sys.executable, "-m", "twopass.commands.main", "serve", "--data", str(data)]
+    command += ["--address", "127.0.0.1:0", "--log-format", "json", *flags]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            records = (json.loads(line) for line in process.stderr)
+            serving = next(record for record in records if record["message"] == "serving")
+            yield process, serving["address"]
+        finally:
+            process.kill()
+
+
+# The engines behind the gate keep to the protocols.
+_is_reranker: type[Reranker] = GatedEngine
+_is_encoder: type[Encoder] = GatedEngine

@@ -1,0 +1,151 @@
+"""Every bad input gets its status and a message that names what is wrong; the server goes on."""
+
+import grpc
+import pytest
+from google.protobuf import message_factory
+
+from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2
+from twopass.v1.collection_pb2 import GetDocumentsRequest, UpsertDocumentsRequest
+from twopass.v1.document_pb2 import Document
+from twopass.v1.embed_pb2 import EmbedRequest
+from twopass.v1.rerank_pb2 import RerankRequest
+from twopass.v1.search_pb2 import SearchRequest
+
+from .bad_requests import BAD, INVALID, NOT_FOUND, NOT_YET, rerank, search
+from .serving import Server, SetCall
+
+SERVICES = [
+    module.DESCRIPTOR.services_by_name[name]
+    for module, name in [
+        (rerank_pb2, "RerankService"),
+        (search_pb2, "SearchService"),
+        (collection_pb2, "CollectionService"),
+        (embed_pb2, "EmbedService"),
+        (model_pb2, "ModelService"),
+    ]
+]
+METHODS = [method for service in SERVICES for method in service.methods]
+PATHS = {
+    method.input_type: f"/{method.containing_service.full_name}/{method.name}" for method in METHODS
+}
+
+
+def still_serves(server: Server) -> bool:
+    request = search(query="Why is the sky blue?")
+    return server.search(request).rerank_status == search_pb2.RERANK_STATUS_COMPLETE
+
+
+@pytest.mark.parametrize(
+    ("request_message", "code", "message"),
+    [pytest.param(*case, id=f"{type(case[0]).__name__}-{case[2][:40]}") for case in BAD],
+)
+def test_bad_input_is_refused_with_its_status_and_what_is_wrong(
+    server, facts, request_message, code, message
+):
+    call = server.channel.unary_unary(PATHS[request_message.DESCRIPTOR])
+    with pytest.raises(grpc.RpcError) as raised:
+        call(request_message.SerializeToString())
+    assert raised.value.code() is code
+    assert raised.value.details().startswith(message)
+
+
+def test_after_all_bad_input_the_server_answers_and_nothing_was_written(server, facts):
+    assert still_serves(server)
+    get = collection_pb2.GetCollectionRequest(name=facts)
+    assert server.collections.GetCollection(get).collection.num_documents == 12
+    listed = server.collections.ListCollections(collection_pb2.ListCollectionsRequest())
+    assert "new" not in [collection.name for collection in listed.collections]
+
+
+@pytest.mark.parametrize(
+    ("header", "texts", "message"),
+    [
+        ({"query": ""}, ["x"], "query: empty"),
+        ({"num_candidates": 0}, [], "set.num_candidates: none given"),
+        ({"num_candidates": -1}, [], "set.num_candidates: -1 given"),
+        ({"num_candidates": 10_001}, ["x"], "set.num_candidates: 10,001 given, at most 10,000"),
+        ({"top_n": -1}, ["x"], "top_n: -1 given"),
+        ({"num_candidates": 2}, ["x", "y", "z"], "candidates: 3 have come, set.num_candidates"),
+        ({"num_candidates": 2}, ["x", "\0"], "candidates[1].text: a NUL"),
+        ({"model": "nope"}, ["x"], "model: no reranker 'nope'"),
+        ({"query": "word " * 257}, ["x"], "query: over 256 tokens"),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else "",
+)
+def test_a_bad_set_is_answered_with_what_is_wrong(server, header, texts, message):
+    call = SetCall(server)
+    call.send("bad", *texts, **{"num_candidates": len(texts)} | header)
+    answer = call.next()
+    assert answer.set_id == "bad"
+    assert answer.error.code in (INVALID.value[0], NOT_FOUND.value[0])
+    assert answer.error.message.startswith(message)
+    call.send("good", "x", num_candidates=1)
+    assert call.next().WhichOneof("outcome") == "result"
+    assert call.end() == []
+
+
+# --- bytes ---------------------------------------------------------------------------------------
+
+
+def send(server: Server, method, content: bytes) -> bytes:
+    path = PATHS[method.input_type]
+    if method.client_streaming:
+        return next(server.channel.stream_stream(path)(iter([content])))
+    return server.channel.unary_unary(path)(content)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_malformed_bytes_are_the_callers_fault_on_every_rpc(server, facts, method):
+    with pytest.raises(grpc.RpcError) as raised:
+        send(server, method, b"\xff\xff\xff")
+    assert raised.value.code() is INVALID
+    assert method.input_type.full_name in raised.value.details()
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_an_oversized_message_is_refused_on_every_rpc(server, facts, method):
+    size = MAX_MESSAGE_BYTES
+    unknown_field = b"\xfa\xff\x01" + b"\x80\x80\x80\x01" + bytes(size)
+    message_factory.GetMessageClass(method.input_type).FromString(unknown_field)  # is sound
+    with pytest.raises(grpc.RpcError) as raised:
+        send(server, method, unknown_field)
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize("surrogate", [b"\xed\xa0\x80", b"\xed\xbf\xbf"], ids=["high", "low"])
+@pytest.mark.parametrize("message", [SearchRequest, RerankRequest, EmbedRequest])
+def test_lone_surrogates_are_no_text(server, message, surrogate):
+    call = server.channel.unary_unary(PATHS[message.DESCRIPTOR])
+    with pytest.raises(grpc.RpcError) as raised:
+        call(b"\x0a\x03" + surrogate)  # field 1, a string of three bytes
+    assert raised.value.code() is INVALID
+
+
+@pytest.mark.parametrize("timeout", [-1.0, 0.0, 1e-6])
+def test_a_deadline_that_has_passed_is_late(server, facts, timeout):
+    for call, request in [(server.search, search()), (server.rerank, rerank())]:
+        with pytest.raises(grpc.RpcError) as raised:
+            call(request, timeout=timeout)
+        assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert still_serves(server)
+
+
+def test_odd_text_is_text(server, collection):
+    texts = ["\x01\x7f", "\u202eright to left", "🙂" * 500, "e\u0301" * 300, "\ufeff", "a" * 50_000]
+    hits = server.rerank(rerank(*texts, return_text=True)).hits
+    assert sorted(hit.text for hit in hits) == sorted(texts)
+    documents = [Document(id=f"odd {i}", text=text) for i, text in enumerate(texts)]
+    server.collections.UpsertDocuments(
+        UpsertDocumentsRequest(collection=collection, documents=documents)
+    )
+    get = GetDocumentsRequest(collection=collection, ids=[document.id for document in documents])
+    assert [x.text for x in server.collections.GetDocuments(get).documents] == texts
+    response = server.search(search(collection=collection, query="odd"))
+    assert response.num_reranked == len(texts)
+
+
+def test_an_rpc_that_does_not_exist_is_unimplemented(server):
+    with pytest.raises(grpc.RpcError) as raised:
+        server.channel.unary_unary("/twopass.v1.SearchService/Guess")(b"")
+    assert raised.value.code() is NOT_YET
+    assert still_serves(server)

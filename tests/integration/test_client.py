@@ -1,0 +1,102 @@
+"""The client against the server, end to end."""
+
+import pytest
+
+from twopass.client import (
+    AlreadyExistsError,
+    AsyncClient,
+    CandidateSet,
+    Client,
+    DeadlineExceededError,
+    Document,
+    InvalidArgumentError,
+    NotFoundError,
+    Passage,
+)
+
+from .corpus import FACTS
+from .serving import Server
+
+QUESTION = "What is the capital of Australia?"
+
+
+@pytest.fixture
+def client(server: Server):
+    with Client(server.target) as made:
+        yield made
+
+
+@pytest.fixture
+def name(client: Client):
+    """A name for a collection of the test's own."""
+    yield "of-a-client"
+    client.delete_collection("of-a-client")
+
+
+def documents() -> list[Document]:
+    return [Document(id=key, text=text, metadata={"key": key}) for key, text in FACTS.items()]
+
+
+def test_a_collection_from_its_creation_to_its_answers(client, name):
+    client.create_collection(name)
+    with pytest.raises(AlreadyExistsError):
+        client.create_collection(name)
+    progress = []
+    summary = client.upsert(name, documents(), chunk_size=5, on_progress=progress.append)
+    assert summary.num_inserted == len(FACTS)
+    assert len(progress) == 3
+    result = client.search(name, QUESTION, top_n=3, min_sequence=summary.sequence)
+    assert result.hits[0].id == "canberra"
+    assert result.hits[0].metadata == {"key": "canberra"}
+    assert result.rerank_status == "complete"
+    assert client.delete(name, ["canberra"]).num_deleted == 1
+    assert "canberra" not in [hit.id for hit in client.search(name, QUESTION).hits]
+    assert len(list(client.documents(name, page_size=4))) == len(FACTS) - 1
+    assert [document.text for document in client.get(name, ["sky"])] == [FACTS["sky"]]
+    assert client.get_collection(name).num_documents == len(FACTS) - 1
+
+
+def test_rerank_and_its_stream_agree(client):
+    texts = list(FACTS.values())
+    whole = client.rerank(QUESTION, texts, top_n=3)
+    assert texts[whole.hits[0].index] == FACTS["canberra"]
+    sets = [CandidateSet(set_id=str(i), query=QUESTION, passages=texts, top_n=3) for i in range(4)]
+    bad = CandidateSet(set_id="bad", query=" ", passages=texts)
+    results = {x.set_id: x for x in client.rerank_stream([*sets, bad], piece_size=5)}
+    assert isinstance(results["bad"].error, InvalidArgumentError)
+    for i in range(4):
+        hits = results[str(i)].result().hits
+        assert [hit.index for hit in hits] == [hit.index for hit in whole.hits]
+
+
+def test_passages_may_carry_the_score_of_a_first_pass(client):
+    passages = [Passage(text=text, first_pass_score=i) for i, text in enumerate(FACTS.values())]
+    result = client.rerank(QUESTION, passages, blend=1.0)
+    assert [hit.index for hit in result.hits] == list(range(len(FACTS)))[::-1]
+
+
+def test_embeddings_and_models(client):
+    (embedding, _) = client.embed(["one", "two"]).vectors
+    assert len(embedding) == 384
+    assert [model.id for model in client.models()] == ["all-MiniLM-L6-v2", "twopass-minilm-l6"]
+    assert client.model("twopass-minilm-l6").max_seq_len == 512
+    assert client.is_ready()
+
+
+def test_errors_have_classes_of_their_own(client, facts):
+    with pytest.raises(NotFoundError, match="'nowhere' does not exist"):
+        client.search("nowhere", QUESTION)
+    with pytest.raises(InvalidArgumentError, match="query: empty"):
+        client.rerank(" ", ["x"])
+    with pytest.raises(DeadlineExceededError):
+        client.search(facts, QUESTION, timeout=1e-6)
+
+
+async def test_the_asynchronous_client_does_the_same(server, facts):
+    async with AsyncClient(server.target) as client:
+        assert (await client.search(facts, QUESTION)).hits[0].id == "canberra"
+        sets = [CandidateSet(set_id=str(i), query="q", passages=["a", "b"]) for i in range(3)]
+        answered = [result.set_id async for result in client.rerank_stream(sets)]
+        assert sorted(answered) == ["0", "1", "2"]
+        with pytest.raises(NotFoundError):
+            await client.search("nowhere", QUESTION)

@@ -1,0 +1,255 @@
+"""What is answered where the second pass is late, has no room or fails, allowed or forbidden."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+
+from twopass.client import Client, OverloadedError
+from twopass.engines.errors import DeviceError
+from twopass.v1 import (
+    collection_pb2,
+    document_pb2,
+    embed_pb2,
+    model_pb2,
+    search_pb2,
+    status_pb2,
+)
+from twopass.v1.rerank_pb2 import Candidate, RerankRequest
+from twopass.v1.search_pb2 import SearchRequest
+
+from .corpus import document, fill
+from .serving import GatedEngine, Server, SetCall, places_taken
+
+QUESTION = "What is the capital of Australia?"
+MAX_QUEUED = 20
+FORBID = search_pb2.FALLBACK_FORBID
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Iterator[Server]:
+    """A server whose queue has few places."""
+    data = tmp_path_factory.mktemp("small")
+    with Server(data, max_queued_pairs=MAX_QUEUED) as server:
+        fill(server, "facts")
+        yield server
+
+
+@pytest.fixture
+def held(small: Server) -> Iterator[GatedEngine]:
+    """The reranker, which computes nothing until its gate is opened or the test ends."""
+    small.reranker.entered.clear()
+    small.reranker.gate.clear()
+    yield small.reranker
+    small.reranker.gate.set()
+
+
+@pytest.fixture
+def broken(small: Server) -> Iterator[Callable]:
+    """Lets engines fail until the test ends."""
+
+    def fail(*engines: GatedEngine) -> None:
+        for engine in engines:
+            engine.failure = DeviceError("the secret of the device")
+
+    yield fail
+    small.reranker.failure = small.encoder.failure = None
+
+
+@pytest.fixture(scope="module")
+def vector(small: Server) -> document_pb2.Vector:
+    """The embedding of `QUESTION`."""
+    return small.embed(embed_pb2.EmbedRequest(texts=[QUESTION])).embeddings[0].vector
+
+
+def of(num_candidates: int) -> RerankRequest:
+    candidates = [Candidate(text=f"passage {i}") for i in range(num_candidates)]
+    return RerankRequest(query="which", candidates=candidates)
+
+
+def asking(**fields: object) -> SearchRequest:
+    return SearchRequest(**{"collection": "facts", "query": QUESTION} | fields)
+
+
+def in_first_pass_order(response: search_pb2.SearchResponse) -> bool:
+    return [hit.first_pass_rank for hit in response.hits] == list(range(1, 11))
+
+
+def failure_of(call: Callable, request: object) -> grpc.RpcError:
+    with pytest.raises(grpc.RpcError) as raised:
+        call(request)
+    return raised.value
+
+
+# --- no room -------------------------------------------------------------------------------------
+
+
+def test_a_set_larger_than_the_room_is_refused_whole_with_a_time_to_wait(small):
+    error = failure_of(small.rerank, of(MAX_QUEUED + 1))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "21 places asked for, 20 of 20 are free" in error.details()
+    trailers = dict(error.trailing_metadata())
+    (detail,) = status_pb2.Status.FromString(trailers["grpc-status-details-bin"]).details
+    assert detail.type_url == "type.googleapis.com/google.rpc.RetryInfo"
+    assert status_pb2.RetryInfo.FromString(detail.value).retry_delay.ToNanoseconds() > 0
+
+
+def test_the_client_is_told_when_there_may_be_room(small):
+    with Client(small.target) as client, pytest.raises(OverloadedError) as raised:
+        client.rerank("which", [f"passage {i}" for i in range(MAX_QUEUED + 1)])
+    assert raised.value.retry_after is not None
+    assert raised.value.retry_after > 0
+
+
+def test_sets_under_way_take_room_and_give_it_back(small, held):
+    under_way = small.rerank.future(of(15))
+    held.entered.wait()
+    error = failure_of(small.rerank, of(6))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "6 places asked for, 5 of 20" in error.details()
+    held.gate.set()
+    assert len(under_way.result().hits) == 15
+    assert len(small.rerank(of(MAX_QUEUED)).hits) == MAX_QUEUED
+
+
+def test_a_cancelled_call_gives_its_room_back(small, held):
+    under_way = small.rerank.future(of(15))
+    held.entered.wait()
+    under_way.cancel()
+    held.gate.set()
+    call = SetCall(small)
+    while True:  # the cancellation travels behind us
+        call.send("a", *map(str, range(MAX_QUEUED)), num_candidates=MAX_QUEUED)
+        if call.next().WhichOneof("outcome") == "result":
+            break
+    assert call.end() == []
+
+
+def test_a_search_without_room_for_its_second_pass_keeps_first_pass_order(small):
+    with places_taken(small, 15):
+        response = small.search(asking())
+    assert response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_OVERLOAD
+    assert in_first_pass_order(response)
+    assert response.hits[0].id == "canberra"
+    assert not response.hits[0].HasField("score")
+    assert (response.num_reranked, response.reranker) == (0, "")
+
+
+def test_a_search_without_room_is_refused_where_fallback_is_forbidden(small):
+    with places_taken(small, 15):
+        error = failure_of(small.search, asking(fallback=FORBID))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_search_whose_query_has_no_room_has_nothing_to_fall_back_to(small):
+    with places_taken(small, MAX_QUEUED):
+        error = failure_of(small.search, asking())
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize("rpc", ["embed", "upsert"])
+def test_texts_to_embed_need_room_too(small, rpc):
+    texts = [f"text {i}" for i in range(6)]
+    with places_taken(small, 15):
+        if rpc == "embed":
+            error = failure_of(small.embed, embed_pb2.EmbedRequest(texts=texts))
+        else:
+            documents = [document(text, text) for text in texts]
+            error = failure_of(
+                small.collections.UpsertDocuments,
+                collection_pb2.UpsertDocumentsRequest(collection="facts", documents=documents),
+            )
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+# --- late ----------------------------------------------------------------------------------------
+
+
+def test_a_search_that_becomes_late_in_the_second_pass_keeps_first_pass_order(small, held, vector):
+    response = small.search(asking(vector=vector, time_budget=Duration(nanos=50_000_000)))
+    assert response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_DEADLINE
+    assert in_first_pass_order(response)
+
+
+def test_a_late_search_fails_where_fallback_is_forbidden(small, vector):
+    request = asking(vector=vector, time_budget=Duration(nanos=1), fallback=FORBID)
+    error = failure_of(small.search, request)
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_budget_too_short_for_the_first_pass_leaves_nothing_to_answer(small):
+    error = failure_of(small.search, asking(time_budget=Duration(nanos=1)))
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_the_calls_own_deadline_is_hard(small, held, vector):
+    with pytest.raises(grpc.RpcError) as raised:
+        small.search(asking(vector=vector), timeout=0.05)
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    with pytest.raises(grpc.RpcError) as raised:
+        small.rerank(of(3), timeout=0.05)
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+# --- failed --------------------------------------------------------------------------------------
+
+
+def test_a_failed_reranker_leaves_first_pass_order_and_says_so(small, broken):
+    broken(small.reranker)
+    response = small.search(asking())
+    assert response.rerank_status == search_pb2.RERANK_STATUS_FAILED
+    assert in_first_pass_order(response)
+    assert response.reranker == ""
+
+
+def test_a_failure_that_can_not_be_hidden_is_internal_and_in_the_log(small, broken, caplog):
+    broken(small.reranker, small.encoder)
+    failures = [
+        failure_of(small.search, asking(fallback=FORBID)),
+        failure_of(small.search, asking()),  # of the encoder: there is no first pass
+        failure_of(small.rerank, of(2)),
+        failure_of(small.embed, embed_pb2.EmbedRequest(texts=["a"])),
+        failure_of(
+            small.collections.UpsertDocuments,
+            collection_pb2.UpsertDocumentsRequest(
+                collection="facts", documents=[document("new", "text")]
+            ),
+        ),
+    ]
+    logged = {getattr(record, "call", None): record for record in caplog.records}
+    for error in failures:
+        assert error.code() is grpc.StatusCode.INTERNAL
+        assert "secret" not in error.details()
+        (call,) = re.findall("[0-9a-f]{12}", error.details())
+        assert "the secret of the device" in str(logged[call].exc_info[1])
+
+
+def test_an_upsert_whose_embedding_failed_has_written_nothing(small, broken):
+    broken(small.encoder)
+    upsert = collection_pb2.UpsertDocumentsRequest(
+        collection="facts", documents=[document("new", "text")]
+    )
+    failure_of(small.collections.UpsertDocuments, upsert)
+    get = collection_pb2.GetDocumentsRequest(collection="facts", ids=["new"])
+    assert failure_of(small.collections.GetDocuments, get).code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_failed_set_of_a_stream_fails_alone(small, broken):
+    call = SetCall(small)
+    broken(small.reranker)
+    call.send("failing", "a", num_candidates=1)
+    answer = call.next()
+    assert answer.error.code == grpc.StatusCode.INTERNAL.value[0]
+    assert "secret" not in answer.error.message
+    small.reranker.failure = None
+    call.send("sound", "a", num_candidates=1)
+    assert call.next().WhichOneof("outcome") == "result"
+    assert call.end() == []
+
+
+def test_after_all_this_the_server_answers_as_before(small):
+    response = small.search(asking())
+    assert response.rerank_status == search_pb2.RERANK_STATUS_COMPLETE
+    assert len(small.models.ListModels(model_pb2.ListModelsRequest()).models) == 2

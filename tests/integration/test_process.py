@@ -1,0 +1,84 @@
+"""`twopass serve` as a process: its end, and what it leaves behind."""
+
+import json
+import signal
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from twopass.engines.errors import ModelError
+from twopass.index.errors import FolderInUseError
+from twopass.index.store import CollectionStore
+from twopass.v1 import model_pb2, search_pb2
+
+from .corpus import fill
+from .serving import Server, SetCall, Stubs, server_process
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def test_sigterm_lets_running_calls_end_and_no_other_begin(tmp_path):
+    with server_process(tmp_path) as (process, target):
+        stubs = Stubs(target)
+        fill(stubs, "facts")
+        running = SetCall(stubs)
+        running.send("a", "one", num_candidates=2)
+        running.send("sign", "x", num_candidates=1)
+        assert running.next().set_id == "sign"  # so the call is under way
+        health = health_pb2_grpc.HealthStub(stubs.channel)
+        states = health.Watch(health_pb2.HealthCheckRequest())
+        assert next(states).status == SERVING
+
+        process.send_signal(signal.SIGTERM)
+        assert next(states).status == NOT_SERVING
+        states.cancel()
+        refused = Stubs(target)  # on a connection of its own
+        with pytest.raises(grpc.RpcError) as raised:
+            refused.models.ListModels(model_pb2.ListModelsRequest())
+        assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+
+        running.send("a", "two")
+        answer = running.next()
+        assert (answer.set_id, len(answer.result.hits)) == ("a", 2)
+        assert running.end() == []
+        assert process.stderr is not None
+        messages = [json.loads(line)["message"] for line in process.stderr]
+        assert process.wait() == 0
+        assert messages[-1] == "stopped"
+    with Server(tmp_path) as again:
+        found = again.search(search_pb2.SearchRequest(collection="facts", query="blue sky"))
+        assert found.hits[0].id == "sky"
+
+
+def test_a_call_that_outlasts_the_drain_is_cut_off(tmp_path):
+    with server_process(tmp_path, "--drain-seconds", "0.1") as (process, target):
+        stubs = Stubs(target)
+        running = SetCall(stubs)
+        running.send("a", "one", num_candidates=2)
+        running.send("sign", "x", num_candidates=1)
+        assert running.next().set_id == "sign"
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(grpc.RpcError) as raised:
+            running.next()
+        assert raised.value.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+        assert process.wait() == 0
+
+
+def test_a_folder_has_one_server_at_a_time(server):
+    with pytest.raises(FolderInUseError, match="another server holds this data folder"):
+        Server(server.data)
+    assert server.models.ListModels(model_pb2.ListModelsRequest()).models
+
+
+def test_a_model_that_is_not_there_leaves_the_folder_free(tmp_path):
+    with pytest.raises(ModelError, match="model 'nope'"):
+        Server(tmp_path, encoder="nope")
+    CollectionStore(tmp_path).close()
+
+
+def test_an_address_that_is_taken_is_named_and_leaves_the_folder_free(server, tmp_path):
+    with pytest.raises(OSError, match=server.target):
+        Server(tmp_path, address=server.target)
+    CollectionStore(tmp_path).close()

@@ -1,0 +1,51 @@
+import pytest
+
+from twopass.engines.bert_architecture import read_architecture
+from twopass.engines.errors import ModelError, UnsupportedModelError
+
+from .small_models import MAX_SEQ_LEN, small_config
+
+
+def test_bert_counts_positions_from_zero():
+    architecture = read_architecture(small_config("bert"))
+    assert architecture.position_offset == 0
+    assert architecture.max_seq_len == MAX_SEQ_LEN
+    assert architecture.head_dim == 4
+
+
+@pytest.mark.parametrize("model_type", ["roberta", "xlm-roberta"])
+def test_roberta_counts_positions_from_after_its_padding(model_type):
+    architecture = read_architecture(small_config(model_type))
+    assert architecture.position_offset == 2
+    assert architecture.max_seq_len == MAX_SEQ_LEN
+
+
+@pytest.mark.parametrize(
+    ("written", "formula"), [("gelu", "erf"), ("gelu_new", "tanh"), ("gelu_pytorch_tanh", "tanh")]
+)
+def test_activations_are_known_by_all_their_names(written, formula):
+    assert read_architecture(small_config(hidden_act=written)).gelu == formula
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("model_type", "distilbert"),
+        ("model_type", None),
+        ("position_embedding_type", "relative_key"),
+        ("hidden_act", "relu"),
+    ],
+)
+def test_what_is_not_supported_is_named_with_its_value(key, value):
+    with pytest.raises(UnsupportedModelError, match=rf"config\.json: {key} is {value!r}"):
+        read_architecture(small_config(**{key: value}))
+
+
+@pytest.mark.parametrize(
+    "key", ["hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings"]
+)
+def test_a_missing_key_is_named(key):
+    config = small_config()
+    del config[key]
+    with pytest.raises(ModelError, match=rf"config\.json: {key} is missing"):
+        read_architecture(config)

@@ -1,0 +1,142 @@
+"""An engine and a tokenizer whose every answer can be told beforehand."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twopass.engines.base import (
+    EngineInfo,
+    Float32s,
+    Layout,
+    LoadedReranker,
+    ModelKind,
+    ModelSpec,
+    PackedLayout,
+    PairTemplate,
+    Ragged,
+    TokenBatch,
+)
+from twopass.server.batcher import Batcher, Computed, Priority
+
+MAX_SEQ_LEN = 64
+
+
+def rows_of(batch: TokenBatch) -> list[list[int]]:
+    return [x.tolist() for x in np.split(batch.token_ids, batch.offsets[1:-1])]
+
+
+def batch_of(rows: Sequence[Sequence[int]]) -> TokenBatch:
+    ragged = Ragged.from_rows(rows)
+    return TokenBatch(ragged.token_ids, ragged.offsets, np.ones(len(rows), np.int32))
+
+
+def rows_of_lengths(lengths: Iterable[int], first: int = 1) -> list[list[int]]:
+    """Rows whose token ids tell which row it is: each holds one number again and again."""
+    return [[number] * length for number, length in enumerate(lengths, first)]
+
+
+def logits_of(rows: Sequence[Sequence[int]]) -> list[float]:
+    """What `ScriptedEngine` makes of sequences."""
+    return [float(sum(row)) for row in rows]
+
+
+class ScriptedEngine:
+    """A reranker whose logit is the sum of a pair's token ids.
+
+    Where it is held, a batch stays in it until the test lets it go.
+
+    Attributes:
+        batches: All that were submitted, as rows.
+        held: Those that are not answered.
+    """
+
+    def __init__(
+        self,
+        *,
+        layout: Layout | None = None,
+        max_batch_tokens: int = MAX_SEQ_LEN,
+        max_in_flight: int = 1,
+        is_held: bool = False,
+    ) -> None:
+        self.info = EngineInfo(
+            engine="scripted",
+            precision="f32",
+            device="none",
+            max_seq_len=MAX_SEQ_LEN,
+            layout=layout or PackedLayout(),
+            max_batch_tokens=max_batch_tokens,
+            max_in_flight=max_in_flight,
+        )
+        self.is_held = is_held
+        self.batches: list[list[list[int]]] = []
+        self.held: list[tuple[list[list[int]], Future[Float32s]]] = []
+
+    def submit(self, batch: TokenBatch) -> Future[Float32s]:
+        rows = rows_of(batch)
+        self.batches.append(rows)
+        future: Future[Float32s] = Future()
+        if self.is_held:
+            self.held.append((rows, future))
+        else:
+            future.set_result(np.array(logits_of(rows), np.float32))
+        return future
+
+    def close(self) -> None:
+        """Holds no device."""
+
+    async def answer(
+        self, which: int = 0, *, output: NDArray[np.float32] | Exception | None = None
+    ) -> list[list[int]]:
+        """Lets a held batch go, with its logits, other ones or an error; returns its rows."""
+        rows, future = self.held.pop(which)
+        if isinstance(output, Exception):
+            future.set_exception(output)
+        else:
+            future.set_result(np.array(logits_of(rows), np.float32) if output is None else output)
+        await settled()
+        return rows
+
+
+async def settled() -> None:
+    """Lets the loop run all that is ready, and what that makes ready, a few times over."""
+    for _ in range(8):
+        await asyncio.sleep(0)
+
+
+def compute(
+    batcher: Batcher,
+    engine: ScriptedEngine,
+    rows: Sequence[Sequence[int]],
+    priority: Priority = Priority.RERANK,
+    *,
+    deadline: float | None = None,
+) -> asyncio.Task[Computed]:
+    """Starts a request."""
+    return asyncio.create_task(batcher.compute(engine, batch_of(rows), priority, deadline=deadline))
+
+
+class NumberTokenizer:
+    """A text is numbers, and those are its tokens: "3 4" has the ids 3 and 4."""
+
+    fingerprint = "numbers"
+    template = PairTemplate(prefix=(0,), separator=(0,), suffix=(0,))
+    pad_id = 0
+
+    def encode(self, texts: Sequence[str], max_tokens: int) -> Ragged:
+        return Ragged.from_rows([[int(n) for n in text.split()][:max_tokens] for text in texts])
+
+
+def scripted_reranker(engine: ScriptedEngine, *, blend: float = 0.0) -> LoadedReranker:
+    """A model of the scripted parts: a pair's logit is the sum of its numbers."""
+    spec = ModelSpec(
+        id="scripted",
+        kind=ModelKind.RERANKER,
+        revision="0",
+        max_seq_len=MAX_SEQ_LEN,
+        max_query_tokens=8,
+        blend=blend,
+    )
+    return LoadedReranker(spec, NumberTokenizer(), engine)

@@ -1,0 +1,179 @@
+import asyncio
+import gc
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twopass.engines.errors import DeviceError
+from twopass.server.batcher import Batcher
+from twopass.server.errors import (
+    InvalidRequestError,
+    LateError,
+    OverloadedError,
+    UnknownModelError,
+)
+from twopass.server.models import Models
+from twopass.server.reranking import RankedSet, Reranking, SetOptions
+from twopass.server.search import Truncation
+from twopass.server.second_pass import SecondPass
+from twopass.server.tokenizing import Tokenizing
+
+from .scripted import MAX_SEQ_LEN, ScriptedEngine, scripted_reranker, settled
+
+
+class Parts:
+    """`Reranking` over scripted parts, whose logit is the sum of query and passage."""
+
+    def __init__(self, engine: ScriptedEngine | None = None, *, blend: float = 0.0) -> None:
+        self.engine = engine or ScriptedEngine()
+        self.batcher = Batcher(max_queued_pairs=100)
+        self.tokenizing = Tokenizing(1)
+        models = Models([scripted_reranker(self.engine, blend=blend)])
+        self.reranking = Reranking(models, self.batcher, self.tokenizing, SecondPass(self.batcher))
+
+    async def rank(self, pieces, first_pass=None, **options) -> RankedSet:
+        """Ranks a set that comes in these pieces."""
+        options = {"query": "0", "num_candidates": sum(map(len, pieces))} | options
+        scores = iter(first_pass or [None] * sum(map(len, pieces)))
+        async with self.reranking.open(SetOptions(**options)) as candidates:
+            for piece in pieces:
+                candidates.add(piece, [next(scores) for _ in piece])
+            assert candidates.is_complete == (sum(map(len, pieces)) == options["num_candidates"])
+            return await candidates.ranked()
+
+
+@pytest.fixture
+def parts():
+    made = Parts()
+    yield made
+    made.tokenizing.close()
+
+
+@given(
+    pieces=st.lists(
+        st.lists(st.integers(0, 9).map(str), max_size=5), min_size=1, max_size=5
+    ).filter(lambda pieces: any(pieces))
+)
+def test_pieces_are_ranked_as_the_whole_is(pieces):
+    async def scenario() -> None:
+        parts = Parts()
+        together = [passage for piece in pieces for passage in piece]
+        ranked, whole = await parts.rank(pieces), await parts.rank([together])
+        assert ranked.order.tolist() == whole.order.tolist()
+        assert ranked.logits.tolist() == [float(passage) for passage in together]
+        assert ranked.num_tokens == whole.num_tokens == 5 * len(together)
+        parts.tokenizing.close()
+
+    asyncio.run(scenario())
+
+
+async def test_the_best_come_first_and_top_n_cuts(parts):
+    ranked = await parts.rank([["1", "3", "2"]], top_n=2)
+    assert ranked.order.tolist() == [1, 2]
+    assert ranked.logits.tolist() == [1, 3, 2]  # of all, in the order they came
+    assert (await parts.rank([["1", "3"]], top_n=9)).order.tolist() == [1, 0]
+
+
+async def test_scores_below_the_least_are_left_out_and_counted(parts):
+    ranked = await parts.rank([["0", "1", "2"]], min_score=0.7)
+    assert ranked.order.tolist() == [2, 1]  # sigmoid(1) = 0.73
+    assert ranked.num_below_min_score == 1
+
+
+async def test_without_scores_of_a_first_pass_nothing_is_blended():
+    parts = Parts(blend=1.0)
+    ranked = await parts.rank([["1", "2"]])
+    assert (ranked.blend, ranked.order.tolist()) == (0.0, [1, 0])
+    partly = await parts.rank([["1", "2"]], first_pass=[9.0, None])
+    assert (partly.blend, partly.order.tolist()) == (0.0, [1, 0])
+
+
+@pytest.mark.parametrize(
+    ("asked", "applied", "order"), [(None, 1.0, [0, 1]), (0.0, 0.0, [1, 0]), (0.75, 0.75, [0, 1])]
+)
+async def test_blend_is_the_requests_else_the_models(asked, applied, order):
+    parts = Parts(blend=1.0)
+    ranked = await parts.rank([["1"], ["2"]], first_pass=[9.0, 3.0], blend=asked)
+    assert (ranked.blend, ranked.order.tolist()) == (applied, order)
+
+
+async def test_blend_asked_for_needs_every_score_and_names_the_first_that_lacks(parts):
+    with pytest.raises(InvalidRequestError, match=r"candidates\[2\]\.first_pass_score: unset"):
+        await parts.rank([["1"], ["2", "3"]], first_pass=[1.0, 2.0, None], blend=0.5)
+
+
+async def test_a_passage_too_long_is_named_by_its_place_in_the_set(parts):
+    long = " ".join(["1"] * MAX_SEQ_LEN)
+    with pytest.raises(InvalidRequestError, match=rf"candidates\[2\]: .*{MAX_SEQ_LEN} tokens"):
+        await parts.rank([["1"], ["2", long]], truncation=Truncation.REJECT)
+    ranked = await parts.rank([["1"], ["2", long]])
+    assert ranked.truncated.tolist() == [False, False, True]
+
+
+async def test_one_candidate_more_than_declared_is_an_error(parts):
+    with pytest.raises(InvalidRequestError, match=r"3 have come, set\.num_candidates declared 2"):
+        await parts.rank([["1", "2"], ["3"]], num_candidates=2)
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [(" ", "query: it has no words"), ("1 " * 9, "query: over 8 tokens of scripted")],
+    ids=["no words", "too long"],
+)
+async def test_a_query_without_words_or_with_too_many_is_refused(parts, query, problem):
+    with pytest.raises(InvalidRequestError, match=problem):
+        await parts.rank([["1"], ["2"]], query=query)
+
+
+async def test_an_unknown_model_is_named_with_those_there_are(parts):
+    with pytest.raises(UnknownModelError, match="no reranker 'other', there are scripted"):
+        await parts.rank([["1"]], model="other")
+
+
+async def test_places_are_held_until_the_set_ends(parts):
+    async with parts.reranking.open(SetOptions(query="0", num_candidates=100)):
+        with pytest.raises(OverloadedError):
+            await parts.rank([["1"]])
+    assert (await parts.rank([["1"]])).order.tolist() == [0]
+
+
+async def test_a_set_that_is_left_takes_its_pairs_with_it():
+    engine = ScriptedEngine(is_held=True)
+    parts = Parts(engine)
+    long = " ".join(["1"] * MAX_SEQ_LEN)
+    async with parts.reranking.open(SetOptions(query="0", num_candidates=9)) as candidates:
+        candidates.add([long] * 5, [None] * 5)
+        while not engine.held:
+            await settled()
+    await settled()
+    await engine.answer()
+    assert len(engine.batches) == 1
+
+
+async def test_a_deadline_and_a_failed_device_reach_the_caller():
+    engine = ScriptedEngine(is_held=True)
+    parts = Parts(engine)
+    with pytest.raises(LateError):
+        await parts.rank([["1"]], deadline=0.0)
+    ranking = asyncio.create_task(parts.rank([["1"]]))
+    while not engine.held:
+        await settled()
+    await engine.answer(output=DeviceError("burnt"))
+    with pytest.raises(DeviceError):
+        await ranking
+
+
+async def test_errors_of_pieces_that_nobody_waits_for_are_not_logged_as_lost(parts, caplog):
+    caplog.set_level(logging.ERROR, logger="asyncio")
+
+    async def leave_early() -> None:
+        async with parts.reranking.open(SetOptions(query=" ", num_candidates=2)) as candidates:
+            candidates.add(["1"], [None])
+            while len(asyncio.all_tasks()) > 1:  # the query has failed, and so has the piece
+                await settled()
+
+    await leave_early()
+    gc.collect()
+    assert not caplog.records

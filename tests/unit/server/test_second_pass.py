@@ -1,0 +1,107 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from twopass.engines.base import Ragged
+from twopass.server.batcher import Batcher
+from twopass.server.second_pass import SecondPass, best_first
+
+from .scripted import MAX_SEQ_LEN, ScriptedEngine, scripted_reranker
+
+# Few distinct values, so that there are ties.
+scores = st.integers(0, 30).flatmap(
+    lambda n: st.tuples(
+        *[
+            hnp.arrays(np.float32, n, elements=st.sampled_from([-7.5, -1, 0, 0.25, 1, 3, 1e4]))
+            for _ in range(2)
+        ]
+    )
+)
+
+
+def naive_z(values: list[float]) -> list[float]:
+    mean = sum(values) / len(values)
+    deviation = (sum((v - mean) ** 2 for v in values) / len(values)) ** 0.5
+    return [(v - mean) / deviation if deviation else 0.0 for v in values]
+
+
+@given(scores, st.integers(0, 40))
+def test_without_blend_the_best_logits_come_first_and_ties_keep_their_order(both, count):
+    logits, first_pass = both
+    naive = sorted(range(len(logits)), key=lambda i: -logits[i])
+    order = best_first(logits, first_pass, 0.0, count)
+    assert order.tolist() == naive[: count or None]
+    assert order.dtype == np.int32
+
+
+@given(scores, st.floats(0, 1))
+def test_blend_orders_by_the_weighted_standard_scores(both, blend):
+    logits, first_pass = both
+    order = best_first(logits, first_pass, blend, 0).tolist()
+    assert sorted(order) == list(range(len(logits)))
+    if not order:
+        return
+    pairs = zip(naive_z(first_pass.tolist()), naive_z(logits.tolist()), strict=True)
+    keys = [blend * first + (1 - blend) * second for first, second in pairs]
+    for ahead, behind in pairwise(order):
+        # Blended keys are compared as float32: those closer than its resolution count as equal.
+        assert keys[ahead] >= keys[behind] - 1e-6 * max(1, abs(keys[behind]))
+        if logits[ahead] == logits[behind] and first_pass[ahead] == first_pass[behind]:
+            assert ahead < behind
+
+
+@pytest.mark.parametrize(
+    ("blend", "expected"), [(0.0, [2, 1, 0]), (1.0, [0, 1, 2]), (0.25, [2, 1, 0])]
+)
+def test_blend_moves_the_order_from_one_pass_to_the_other(blend, expected):
+    logits, first_pass = np.array([[1, 2, 3], [3, 2, 1]], np.float32)
+    assert best_first(logits, first_pass, blend, 0).tolist() == expected
+
+
+def test_equal_weights_of_opposite_orders_cancel_out():
+    logits, first_pass = np.array([[10, 20, 30], [3, 2, 1]], np.float32)
+    assert best_first(logits, first_pass, 0.5, 0).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, -3e7], ids=repr)
+def test_a_constant_pass_has_no_say(constant):
+    varied = np.array([2, 3, 1], np.float32)
+    flat = np.full(3, constant, np.float32)
+    assert best_first(varied, flat, 0.5, 0).tolist() == [1, 0, 2]
+    assert best_first(flat, varied, 0.5, 0).tolist() == [1, 0, 2]
+    assert best_first(flat, flat, 0.5, 0).tolist() == [0, 1, 2]
+
+
+def test_blend_without_first_pass_scores_is_the_reranker_alone():
+    assert best_first(np.array([1, 2], np.float32), None, 0.5, 0).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("excess", [-1, 0, 1, 100], ids="excess={}".format)
+async def test_a_passage_is_cut_where_the_sequence_ends_and_marked(excess):
+    engine = ScriptedEngine(max_batch_tokens=1_000)
+    room = MAX_SEQ_LEN - 3 - 2  # three special tokens, two of the query
+    long, short = [1] * (room + excess), [5]
+    scored = await SecondPass(Batcher(max_queued_pairs=9)).score(
+        scripted_reranker(engine),
+        np.array([10, 10], np.int32),
+        Ragged.from_rows([long, short]),
+        deadline=None,
+    )
+    assert scored.truncated.tolist() == [excess > 0, False]
+    assert scored.logits.tolist() == [20 + min(room, room + excess), 25]
+    assert scored.num_tokens == min(MAX_SEQ_LEN, MAX_SEQ_LEN + excess) + 6
+    assert [len(row) for row in engine.batches[0]] == [min(MAX_SEQ_LEN, 64 + excess), 6]
+
+
+async def test_no_passages_have_no_scores():
+    scored = await SecondPass(Batcher(max_queued_pairs=9)).score(
+        scripted_reranker(ScriptedEngine()),
+        np.array([1], np.int32),
+        Ragged.from_rows([]),
+        deadline=None,
+    )
+    assert len(scored.logits) == len(scored.scores) == len(scored.truncated) == 0
