@@ -18,12 +18,12 @@ from twopass.server.local import LocalServer, LocalServerError
 
 COLLECTION = "python-docs"
 QUESTIONS = (
-    "How do I turn a string into a date?",
-    "Run another program and read what it prints",
-    "Remember the results of an expensive function",
+    "How do I parse a date from a string?",
+    "How can I run a shell command and get its output?",
+    "Which class counts how often each element occurs?",
+    "How do I generate a secure random token for a password reset?",
+    "How do I measure the execution time of a small piece of code?",
     "Wait until several threads have reached the same point",
-    "Make a temporary folder that is deleted when I am done",
-    "Find words that are spelled almost the same",
 )
 _SHOWN = 5
 

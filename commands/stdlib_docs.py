@@ -5,7 +5,6 @@ Modules written in C have no source, so the ones that are loaded anyway are aske
 """
 
 import ast
-import builtins
 import inspect
 import sys
 import sysconfig
@@ -16,7 +15,7 @@ from types import ModuleType
 from twopass.client import Document
 
 # Parts that document tests, deprecated tools and foreign packages rather than the library.
-_SKIPPED = {"test", "tests", "idlelib", "lib2to3", "site-packages", "turtledemo", "__phello__"}
+_SKIPPED = {"test", "tests", "idlelib", "lib2to3", "site-packages", "turtledemo"}
 _MIN_CHARS = 25
 _MAX_CHARS = 1_200
 
@@ -40,14 +39,14 @@ def _from_sources() -> Iterator[tuple[str, str]]:
     root = Path(sysconfig.get_path("stdlib"))
     for file in sorted(root.rglob("*.py")):
         relative = file.relative_to(root)
-        if _SKIPPED.intersection(relative.parts):
+        parts = [p for p in relative.with_suffix("").parts if p != "__init__"]
+        if _SKIPPED.intersection(parts) or any(part.startswith("_") for part in parts):
             continue
         try:
             tree = ast.parse(file.read_text(encoding="utf-8"))
         except (SyntaxError, UnicodeDecodeError):  # templates and files of other encodings
             continue
-        parts = [*relative.parts[:-1], relative.stem]
-        yield from _docstrings(tree, ".".join(p for p in parts if p != "__init__"))
+        yield from _docstrings(tree, ".".join(parts))
 
 
 def _docstrings(node: _Documented, name: str) -> Iterator[tuple[str, str]]:
@@ -63,9 +62,9 @@ def _docstrings(node: _Documented, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _from_loaded_modules() -> Iterator[tuple[str, str]]:
-    loaded = [sys.modules[name] for name in sys.builtin_module_names if name in sys.modules]
-    for module in (builtins, *loaded):
-        yield from _members(module, module.__name__)
+    for name in ("builtins", *sys.builtin_module_names):
+        if name in sys.modules and not name.startswith("_"):
+            yield from _members(sys.modules[name], name)
 
 
 def _members(owner: ModuleType | type, name: str) -> Iterator[tuple[str, str]]:

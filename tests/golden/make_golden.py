@@ -21,8 +21,8 @@ QUERIES = [
     "Why is the sky blue?",
 ]
 PASSAGES = [
-    "datetime.strptime(date_string, format) returns a datetime corresponding to date_string, parsed "
-    "according to format.",
+    "datetime.strptime(date_string, format) returns a datetime corresponding to date_string, "
+    "parsed according to format.",
     "Canberra is the capital city of Australia. Founded following the federation of the colonies.",
     "Rayleigh scattering of sunlight by molecules of the air favours short wavelengths.",
     "Ok.",

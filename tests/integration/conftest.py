@@ -8,10 +8,7 @@ import pytest
 from twopass.v1 import collection_pb2
 
 from .corpus import fill
-from .serving import Server
-
-# Small enough that a test can send more than it.
-MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+from .serving import MAX_MESSAGE_BYTES, Server
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,9 @@ from twopass.v1 import (
     search_pb2_grpc,
 )
 
+# Of the server that tests share: small enough that a test can send more.
+MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+
 
 class GatedEngine:
     """A real engine behind a gate: a test can hold its batches, or let them fail.
@@ -91,7 +94,7 @@ class Server(Stubs):
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="server")
         self._thread.start()
-        config = load_config({"data": data, "address": "127.0.0.1:0"} | settings)
+        config = load_config({"data": data, "address": "127.0.0.1:0", "threads": 1} | settings)
         with ExitStack() as undo:
             undo.callback(self._end_loop)
             self._app = App(config)

@@ -12,7 +12,7 @@ from twopass.v1.rerank_pb2 import RerankRequest
 from twopass.v1.search_pb2 import SearchRequest
 
 from .bad_requests import BAD, INVALID, NOT_FOUND, NOT_YET, rerank, search
-from .serving import Server, SetCall
+from .serving import MAX_MESSAGE_BYTES, Server, SetCall
 
 SERVICES = [
     module.DESCRIPTOR.services_by_name[name]
@@ -104,8 +104,8 @@ def test_malformed_bytes_are_the_callers_fault_on_every_rpc(server, facts, metho
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_an_oversized_message_is_refused_on_every_rpc(server, facts, method):
-    size = MAX_MESSAGE_BYTES
-    unknown_field = b"\xfa\xff\x01" + b"\x80\x80\x80\x01" + bytes(size)
+    # Tag, length and content of a field that no message has.
+    unknown_field = b"\xfa\xff\x01" + b"\x80\x80\x80\x01" + bytes(MAX_MESSAGE_BYTES)
     message_factory.GetMessageClass(method.input_type).FromString(unknown_field)  # is sound
     with pytest.raises(grpc.RpcError) as raised:
         send(server, method, unknown_field)

@@ -64,8 +64,12 @@ def test_embeddings_are_those_that_torch_computed(encoder, golden):
 
 
 def test_a_pair_scores_alike_alone_and_among_others(reranker, pairs):
-    together = reranker.engine.submit(batch_of(*pairs)).result()
-    futures = [reranker.engine.submit(batch_of([r], [q])) for r, q in zip(*pairs, strict=True)]
+    rows, query_lengths = (column[:6] for column in pairs)  # every passage, a long one among them
+    together = reranker.engine.submit(batch_of(rows, query_lengths)).result()
+    futures = [
+        reranker.engine.submit(batch_of([row], [length]))
+        for row, length in zip(rows, query_lengths, strict=True)
+    ]
     alone = np.concatenate([future.result() for future in futures])
     np.testing.assert_allclose(together, alone, **BATCH_MATES)
 
