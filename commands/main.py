@@ -2,7 +2,7 @@
 
 import typer
 
-from twopass.commands import demo, evaluate, index, models, rerank, search, serve
+from twopass.commands import bench, demo, evaluate, index, models, rerank, search, serve
 
 app = typer.Typer(
     name="twopass",
@@ -18,6 +18,7 @@ app.command("rerank")(rerank.rerank)
 app.command("models")(models.models)
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)
+app.command("bench")(bench.bench)
 
 
 if __name__ == "__main__":
