@@ -1,5 +1,6 @@
 """A latency report as a picture; needs matplotlib."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from twopass.benchmarks.latency import Report
 from twopass.benchmarks.report import described
@@ -15,7 +16,7 @@ from twopass.benchmarks.summary import Summary
 
 # One hue from light to dark, since percentiles are an order; a few, since more would overlap.
 _LATENCIES = {"p50": "#9ecae1", "p90": "#4292c6", "p99": "#08306b"}
-_MAX_COLOUR, _ANSWERED_COLOUR, _FAILED_COLOUR = "#969696", "#238b45", "#cb181d"
+_MAX_COLOUR, _ANSWERED_COLOUR, _FAILED_COLOUR = "#bdbdbd", "#238b45", "#cb181d"
 _PANEL_INCHES, _HEIGHT_INCHES = 6.0, 6.8
 
 
@@ -56,7 +57,7 @@ def save_picture(report: Report, file: Path) -> None:
         _draw_latencies(above, panel.summaries)
         _draw_throughput(below, panel.summaries)
     grid[0, 0].set_ylabel("latency, ms (logarithmic)")
-    grid[1, 0].set_ylabel("requests/s")
+    grid[1, 0].set_ylabel(f"requests/s of {report.shape.num_candidates} pairs")
     heading = "\n".join((report.shape.description, described(report.models)))
     figure.suptitle(_wrapped(heading, width), fontsize="medium", x=0.01, ha="left")
     figure.savefig(file, format="png", dpi=150)
@@ -64,33 +65,42 @@ def save_picture(report: Report, file: Path) -> None:
 
 def _draw_latencies(axes: Axes, summaries: Sequence[Summary]) -> None:
     levels = [s.level for s in summaries]
-    longest = [_or_gap(s.max_ms) for s in summaries]
-    axes.plot(levels, longest, "--", marker=".", color=_MAX_COLOUR, label="max")
+    _draw(axes, levels, [s.max_ms for s in summaries], _MAX_COLOUR, "max")
     for name, colour in reversed(_LATENCIES.items()):
-        values = [_or_gap(s.latency_ms[name]) for s in summaries]
-        axes.plot(levels, values, marker="o", color=colour, label=name)
+        _draw(axes, levels, [s.latency_ms[name] for s in summaries], colour, name)
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.3g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.grid(which="both", alpha=0.25)
-    axes.legend(frameon=False)
+    _finish(axes)
 
 
 def _draw_throughput(axes: Axes, summaries: Sequence[Summary]) -> None:
     levels = [s.level for s in summaries]
     answered = [s.requests_per_second for s in summaries]
-    axes.plot(levels, answered, marker="o", color=_ANSWERED_COLOUR, label="answered")
+    _draw(axes, levels, answered, _ANSWERED_COLOUR, "answered")
     if any(s.num_errors for s in summaries):
         failed = [s.num_errors / s.seconds for s in summaries]
-        axes.plot(levels, failed, marker="x", color=_FAILED_COLOUR, label="failed")
+        _draw(axes, levels, failed, _FAILED_COLOUR, "failed")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.25)
-    axes.legend(frameon=False)
+    _finish(axes)
 
 
-def _or_gap(value: float | None) -> float:
-    return float("nan") if value is None else value
+def _draw(
+    axes: Axes, levels: Sequence[float], values: Sequence[float | None], colour: str, label: str
+) -> None:
+    """Draws a line, with gaps where there are no values; nothing where there are none at all."""
+    if any(value is not None for value in values):
+        drawn = [math.nan if value is None else value for value in values]
+        axes.plot(levels, drawn, marker="o", color=colour, label=label, clip_on=False)
+
+
+def _finish(axes: Axes) -> None:
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    if axes.get_lines():
+        axes.legend(frameon=False)
 
 
 def _wrapped(text: str, inches: float) -> str:

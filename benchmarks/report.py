@@ -13,7 +13,7 @@ from twopass.benchmarks.summary import PERCENTILES, SENT_LATE, STAGES, Summary
 from twopass.client import Model
 
 _CLOSED_LOOP = "Closed loop: so many requests under way, the next sent when one is answered"
-_OPEN_LOOP = "Open loop: Poisson arrivals, latency from the intended start"
+_OPEN_LOOP = "Open loop: so many requests a second, at random; latency from the intended start"
 # Mean delay of the load generator itself, as a part of the median latency, that is worth a word.
 _NOTABLE_DELAY = 0.1
 
@@ -28,7 +28,7 @@ def as_tables(report: Report) -> RenderableType:
     parts: list[RenderableType] = list(_header(report))
     loops = (
         (_CLOSED_LOOP, "under way", report.closed_loop),
-        (_OPEN_LOOP, "rate", report.open_loop),
+        (_OPEN_LOOP, "a second", report.open_loop),
     )
     for title, level, summaries in loops:
         if summaries:
@@ -94,6 +94,7 @@ def _table(title: str, level: str, columns: Iterable[str]) -> Table:
         box=None,
         header_style="bold",
         pad_edge=False,
+        collapse_padding=True,
     )
     for column in (level, *columns):
         table.add_column(column, justify="right", no_wrap=True)

@@ -1,10 +1,9 @@
 """What is asked of the server: requests made up from common words, every passage a new one."""
 
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
-
-import numpy as np
 
 from twopass.benchmarks.words import COMMON_WORDS
 from twopass.client import AsyncClient, Fields, Retrieve, Timings
@@ -75,30 +74,26 @@ class Texts:
 
     def query(self, number: int) -> str:
         """A query of ten words."""
-        return self._texts(number, 0, [_QUERY_WORDS])[0]
+        return _text(self._generator("query", number), _QUERY_WORDS)
 
     def passages(self, number: int, count: int, num_words: int) -> list[str]:
         """Passages of exactly `num_words` words."""
-        return self._texts(number, 1, [num_words] * count)
+        generator = self._generator("passages", number)
+        return [_text(generator, num_words) for _ in range(count)]
 
     def candidates(self, number: int, count: int, num_words: int) -> CandidateTexts:
         """A query, and passages of `num_words` words on average, within a quarter of that."""
+        generator = self._generator("candidates", number)
         spread = num_words // 4
-        lengths = self._generator(number, 2).integers(
-            num_words - spread, num_words + spread, count, endpoint=True
-        )
-        return CandidateTexts(self.query(number), self._texts(number, 3, lengths.tolist()))
+        lengths = [generator.randint(num_words - spread, num_words + spread) for _ in range(count)]
+        return CandidateTexts(self.query(number), [_text(generator, n) for n in lengths])
 
-    def _texts(self, number: int, purpose: int, lengths: Sequence[int]) -> list[str]:
-        ends = np.cumsum(lengths).tolist()
-        drawn = self._generator(number, purpose).integers(0, len(COMMON_WORDS), ends[-1])
-        words = [COMMON_WORDS[i] for i in drawn.tolist()]
-        return [
-            " ".join(words[end - length : end]) for end, length in zip(ends, lengths, strict=True)
-        ]
+    def _generator(self, purpose: str, number: int) -> random.Random:
+        return random.Random(f"{self._seed} {purpose} {number}")  # noqa: S311  # no secret
 
-    def _generator(self, number: int, purpose: int) -> np.random.Generator:
-        return np.random.default_rng((self._seed, number, purpose))
+
+def _text(generator: random.Random, num_words: int) -> str:
+    return " ".join(generator.choices(COMMON_WORDS, k=num_words))
 
 
 class RerankWorkload:
