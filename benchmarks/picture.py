@@ -70,7 +70,7 @@ def _draw_latencies(axes: Axes, summaries: Sequence[Summary]) -> None:
         _draw(axes, levels, [s.latency_ms[name] for s in summaries], colour, name)
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.3g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     _finish(axes)
 

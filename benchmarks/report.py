@@ -9,11 +9,27 @@ from rich.markup import escape
 from rich.table import Table
 
 from twopass.benchmarks.latency import Report
-from twopass.benchmarks.summary import PERCENTILES, SENT_LATE, STAGES, Summary
+from twopass.benchmarks.summary import (
+    CLIENT_AND_NETWORK,
+    PERCENTILES,
+    REST,
+    SENT_LATE,
+    STAGES,
+    Summary,
+)
 from twopass.client import Model
 
-_CLOSED_LOOP = "Closed loop: so many requests under way, the next sent when one is answered"
-_OPEN_LOOP = "Open loop: so many requests a second, at random; latency from the intended start"
+_CLOSED_LOOP = "Closed loop: so many requests under way, the next sent when one is answered; ms"
+_OPEN_LOOP = "Open loop: so many requests a second, at random; ms from the intended start"
+_TOO_FEW = "[dim]n/a: too few requests for that percentile; --seconds measures longer[/]"
+_STAGES = "Where the time went: means, ms"
+_NAMES = {
+    SENT_LATE: "sent late",
+    CLIENT_AND_NETWORK: "client, network",
+    "embed": "embed (inference)",
+    "rerank": "rerank (inference)",
+    REST: "rest of the server",
+}
 # Mean delay of the load generator itself, as a part of the median latency, that is worth a word.
 _NOTABLE_DELAY = 0.1
 
@@ -32,9 +48,11 @@ def as_tables(report: Report) -> RenderableType:
     )
     for title, level, summaries in loops:
         if summaries:
-            parts += ["", _latencies(title, level, summaries)]
+            parts += ["", f"[italic]{title}[/]", _latencies(level, summaries)]
+            if any(None in s.latency_ms.values() for s in summaries):
+                parts.append(_TOO_FEW)
             parts += [_errors(s, level) for s in summaries if s.errors]
-            parts += ["", _stages(level, summaries)]
+            parts += ["", f"[italic]{_STAGES}[/]", _stages(level, summaries)]
             parts += [_warning(s, level) for s in summaries if _is_delayed(s)]
     return Group(*parts)
 
@@ -55,12 +73,12 @@ def _header(report: Report) -> list[str]:
     ]
 
 
-def _latencies(title: str, level: str, summaries: Sequence[Summary]) -> Table:
+def _latencies(level: str, summaries: Sequence[Summary]) -> Table:
     columns = ("asked", "failed", "answers/s", "pairs/s", *PERCENTILES, "max")
-    table = _table(title, level, columns)
+    table = _table(level, columns)
     for s in summaries:
         table.add_row(
-            f"{s.level:.3g}",
+            _level(s.level),
             f"{s.num_requests:,}",
             f"{s.num_errors:,}",
             _figure(s.requests_per_second),
@@ -68,37 +86,31 @@ def _latencies(title: str, level: str, summaries: Sequence[Summary]) -> Table:
             *(_figure(s.latency_ms[name]) for name in PERCENTILES),
             _figure(s.max_ms),
         )
-    table.caption = "milliseconds; n/a: too few requests for that percentile"
     return table
 
 
 def _stages(level: str, summaries: Sequence[Summary]) -> Table:
-    """Means of the stages that ran at all."""
-    ran = [stage for stage in STAGES if any(s.stages_ms[stage] is not None for s in summaries)]
-    names = [stage.replace("_and_", "+").replace("_", " ") for stage in ran]
-    table = _table("Where the time went", level, (*names, "mean"))
-    for s in summaries:
-        stages = (_figure(s.stages_ms[stage]) for stage in ran)
-        table.add_row(f"{s.level:.3g}", *stages, _figure(s.mean_ms))
-    table.caption = (
-        "mean milliseconds; embed and rerank are inference, retrieve and load search the index"
-    )
+    """A row for each stage that ran at all, a column for each load."""
+    table = _table(level, [_level(s.level) for s in summaries])
+    table.columns[0].justify = "left"
+    for stage in STAGES:
+        means = [s.stages_ms[stage] for s in summaries]
+        if any(mean is not None for mean in means):
+            table.add_row(_NAMES.get(stage, stage), *map(_figure, means))
+    table.add_row("all", *(_figure(s.mean_ms) for s in summaries), style="bold")
     return table
 
 
-def _table(title: str, level: str, columns: Iterable[str]) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        caption_justify="left",
-        box=None,
-        header_style="bold",
-        pad_edge=False,
-        collapse_padding=True,
-    )
+def _table(level: str, columns: Iterable[str]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
     for column in (level, *columns):
         table.add_column(column, justify="right", no_wrap=True)
     return table
+
+
+def _level(value: float) -> str:
+    """A load as it was asked for, but for digits that rates derived from others have."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _figure(value: float | None) -> str:
@@ -111,7 +123,7 @@ def _figure(value: float | None) -> str:
 
 def _errors(summary: Summary, level: str) -> str:
     counts = ", ".join(f"{status} {count:,}" for status, count in summary.errors.items())
-    return f"[red]{summary.level:.3g} {level}, failed: {counts}[/]"
+    return f"[red]{_level(summary.level)} {level}, failed: {counts}[/]"
 
 
 def _is_delayed(summary: Summary) -> bool:
@@ -121,7 +133,7 @@ def _is_delayed(summary: Summary) -> bool:
 
 def _warning(summary: Summary, level: str) -> str:
     return (
-        f"[yellow]{summary.level:.3g} {level}: requests were sent "
+        f"[yellow]{_level(summary.level)} {level}: requests were sent "
         f"{_figure(summary.stages_ms[SENT_LATE])} ms late in the mean. The load generator lacks "
         "processor time, and the latencies hold its delay: run it on another machine.[/]"
     )
