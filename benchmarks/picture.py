@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from twopass.benchmarks.latency import Report
 from twopass.benchmarks.report import described
@@ -82,6 +82,7 @@ def _draw_throughput(axes: Axes, summaries: Sequence[Summary]) -> None:
     if any(s.num_errors for s in summaries):
         failed = [s.num_errors / s.seconds for s in summaries]
         _draw(axes, levels, failed, _FAILED_COLOUR, "failed")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=all(level % 1 == 0 for level in levels)))
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     _finish(axes)

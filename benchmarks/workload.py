@@ -8,8 +8,8 @@ from typing import Protocol, TypeAlias
 from twopass.benchmarks.words import COMMON_WORDS
 from twopass.client import AsyncClient, Fields, Retrieve, Timings
 
-# Hits returned: what a prompt has room for. All candidates are scored whatever this is.
-_TOP_N = 10
+# Most hits returned: what a prompt has room for. All candidates are scored whatever this is.
+_MOST_HITS = 10
 _QUERY_WORDS = 10
 
 
@@ -118,7 +118,7 @@ class RerankWorkload:
             "Rerank",
             self._num_candidates,
             f"Rerank of {self._num_candidates} candidates of about {self._passage_tokens} tokens, "
-            f"every one distinct; queries of about {_QUERY_WORDS} tokens; top {_TOP_N} returned",
+            f"every one distinct; queries of about {_QUERY_WORDS} tokens; top {_top_n(self._num_candidates)} returned",
         )
 
     def request(self, number: int) -> Request:
@@ -126,7 +126,9 @@ class RerankWorkload:
         texts = self._texts.candidates(number, self._num_candidates, self._passage_tokens)
 
         async def send(client: AsyncClient) -> Answer:
-            result = await client.rerank(texts.query, texts.passages, top_n=_TOP_N)
+            result = await client.rerank(
+                texts.query, texts.passages, top_n=_top_n(self._num_candidates)
+            )
             return Answer(len(texts.passages), result.timings)
 
         return send
@@ -154,7 +156,8 @@ class SearchWorkload:
             "Search",
             self._num_candidates,
             f"Search of {self._collection}, {self._num_candidates} candidates reranked; "
-            f"{len(self._queries):,} queries in turn; top {_TOP_N} returned with text",
+            f"{len(self._queries):,} queries in turn; top {_top_n(self._num_candidates)} returned with "
+            "their texts",
         )
 
     def request(self, number: int) -> Request:
@@ -167,7 +170,7 @@ class SearchWorkload:
             result = await client.search(
                 self._collection,
                 query,
-                top_n=min(_TOP_N, self._num_candidates),
+                top_n=_top_n(self._num_candidates),
                 retrieve=Retrieve(k=self._num_candidates),
                 allow_fallback=False,
                 fields=Fields(text=True, metadata=False),
@@ -175,3 +178,7 @@ class SearchWorkload:
             return Answer(result.num_reranked, result.timings)
 
         return send
+
+
+def _top_n(num_candidates: int) -> int:
+    return min(_MOST_HITS, num_candidates)
