@@ -57,6 +57,7 @@ def save_picture(report: Report, file: Path) -> None:
         _draw_latencies(above, panel.summaries)
         _draw_throughput(below, panel.summaries)
     grid[0, 0].set_ylabel("latency, ms (logarithmic)")
+    grid[1, 0].set_ylim(bottom=0)  # once all is drawn: it ends the scaling of the whole row
     grid[1, 0].set_ylabel(f"requests/s of {report.shape.num_candidates} pairs")
     heading = "\n".join((report.shape.description, described(report.models)))
     figure.suptitle(_wrapped(heading, width), fontsize="medium", x=0.01, ha="left")
@@ -84,7 +85,6 @@ def _draw_throughput(axes: Axes, summaries: Sequence[Summary]) -> None:
         _draw(axes, levels, failed, _FAILED_COLOUR, "failed")
     axes.xaxis.set_major_locator(MaxNLocator(integer=all(level % 1 == 0 for level in levels)))
     axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
     _finish(axes)
 
 

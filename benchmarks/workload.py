@@ -118,7 +118,8 @@ class RerankWorkload:
             "Rerank",
             self._num_candidates,
             f"Rerank of {self._num_candidates} candidates of about {self._passage_tokens} tokens, "
-            f"every one distinct; queries of about {_QUERY_WORDS} tokens; top {_top_n(self._num_candidates)} returned",
+            f"every one distinct; queries of about {_QUERY_WORDS} tokens; "
+            f"top {_top_n(self._num_candidates)} returned",
         )
 
     def request(self, number: int) -> Request:
@@ -156,8 +157,8 @@ class SearchWorkload:
             "Search",
             self._num_candidates,
             f"Search of {self._collection}, {self._num_candidates} candidates reranked; "
-            f"{len(self._queries):,} queries in turn; top {_top_n(self._num_candidates)} returned with "
-            "their texts",
+            f"{len(self._queries):,} queries in turn; "
+            f"top {_top_n(self._num_candidates)} returned with text",
         )
 
     def request(self, number: int) -> Request:

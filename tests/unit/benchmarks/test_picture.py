@@ -38,6 +38,16 @@ def test_two_loops_stand_side_by_side(tmp_path):
     assert size(tmp_path / "both.png")[0] > size(tmp_path / "one.png")[0]
 
 
+def test_throughput_has_room_for_the_loop_that_is_faster(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(picture.Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    slow, fast = summary(1, ANSWERED[:10]), summary(9.9, ANSWERED)
+    picture.save_picture(report((slow,), (fast,)), tmp_path / "load.png")
+    (below,) = {axes.get_ylim() for axes in figures[0].axes if axes.get_xlabel()}
+    assert below[0] == 0
+    assert below[1] >= fast.requests_per_second
+
+
 def test_a_file_that_can_not_be_written_is_an_os_error(tmp_path):
     with pytest.raises(OSError, match="missing"):
         picture.save_picture(report(CLOSED), tmp_path / "missing" / "load.png")
