@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from twopass.engines.base import Float32s
+from twopass.index.connections import ReadConnections
 from twopass.index.database import Identity, open_for_writing, read_identity, storage_errors
 from twopass.index.documents import (
     DocumentFields,
@@ -21,7 +22,10 @@ from twopass.index.documents import (
     encode_documents,
 )
 from twopass.index.errors import InvalidQueryError, StaleSequenceError
+from twopass.index.lexical import LexicalIndex
 from twopass.index.metric import scale
+from twopass.index.migrations import migrate
+from twopass.index.ranked_list import RankedList
 from twopass.index.reader import Candidates, DocumentReader, vector_blocks
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
@@ -59,14 +63,16 @@ class Collection:
         self,
         name: str,
         identity: Identity,
-        reader: DocumentReader,
+        connections: ReadConnections,
         writer: Writer,
         vectors: VectorIndex,
     ) -> None:
         self.name = name
         self.schema: CollectionSchema = identity.schema
         self.create_time: datetime = identity.create_time
-        self._reader = reader
+        self._connections = connections
+        self._reader = DocumentReader(name, connections)
+        self._lexical = LexicalIndex(connections, identity.schema.lexical_tokenizer)
         self._writer = writer
         self._vectors = vectors
 
@@ -87,6 +93,7 @@ class Collection:
             connection = open_for_writing(path)
             try:
                 identity = read_identity(connection, path)
+                migrate(connection, path, identity.schema)
                 blocks = vector_blocks(connection, identity.schema.dimension, path)
                 vectors = VectorIndex(
                     name, identity.schema, blocks, identity.sequence, num_threads=num_search_threads
@@ -103,7 +110,7 @@ class Collection:
             },
         )
         writer = Writer(name, connection, path, identity, vectors)
-        return cls(name, identity, DocumentReader(name, path), writer, vectors)
+        return cls(name, identity, ReadConnections(name, path), writer, vectors)
 
     @property
     def num_documents(self) -> int:
@@ -151,6 +158,21 @@ class Collection:
         self._writer.submit(write)
         return write.future
 
+    def search_words(self, query: str, k: int) -> RankedList:
+        """Finds the `k` documents whose titles and texts fit the words of the query best, by BM25.
+
+        Blocks for the disk; SQLite works without the GIL. Sees every write acknowledged before.
+
+        Args:
+            query: Any text. A document that holds none of its words is not found.
+            k: At least 1.
+
+        Raises:
+            InvalidQueryError: `k` breaks its rule.
+        """
+        _check_k(k)
+        return self._lexical.search(query, k)
+
     def search(self, vectors: Float32s, k: int) -> Future[Neighbours]:
         """Finds the `k` nearest documents of each query; all of them where there are fewer.
 
@@ -161,8 +183,7 @@ class Collection:
         Raises:
             InvalidQueryError: A vector or `k` breaks a rule.
         """
-        if k < 1:
-            raise InvalidQueryError("retrieve.k", f"must be at least 1, {k} given")
+        _check_k(k)
         dimension = self.schema.dimension
         if vectors.ndim != 2 or vectors.shape[1] != dimension:
             raise InvalidQueryError(
@@ -227,7 +248,7 @@ class Collection:
             last_first.callback(self._vectors.close)
             # The last connection to close checkpoints, which a reading one can't.
             last_first.callback(self._writer.close)
-            last_first.callback(self._reader.close)
+            last_first.callback(self._connections.close)
 
     def _key_of(self, page_token: str) -> int:
         match = _PAGE_TOKEN.fullmatch(page_token)
@@ -237,3 +258,8 @@ class Collection:
                 f"{page_token!r} is of no listing of this collection; begin with an empty one",
             )
         return int(match[2])
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise InvalidQueryError("retrieve.k", f"must be at least 1, {k} given")

@@ -18,7 +18,13 @@ from twopass.v1.document_pb2 import Document, Vector
 from twopass.v1.embed_pb2 import EmbedRequest
 from twopass.v1.model_pb2 import GetModelRequest
 from twopass.v1.rerank_pb2 import Candidate, RerankRequest
-from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions, SearchRequest
+from twopass.v1.search_pb2 import (
+    ConvexFusion,
+    ReciprocalRankFusion,
+    RerankOptions,
+    RetrieveOptions,
+    SearchRequest,
+)
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
@@ -35,6 +41,11 @@ def rerank(*texts: str, **fields) -> RerankRequest:
 
 def search(**fields) -> SearchRequest:
     return SearchRequest(**{"collection": "facts", "query": "q"} | fields)
+
+
+def by_words(rrf: ReciprocalRankFusion | None = None, **fields) -> SearchRequest:
+    mode = search_pb2.RETRIEVE_MODE_LEXICAL
+    return search(retrieve=RetrieveOptions(mode=mode, rrf=rrf), **fields)
 
 
 def upsert(*documents: Document) -> UpsertDocumentsRequest:
@@ -86,6 +97,19 @@ BAD = [
     (search(top_n=2_049), INVALID, "top_n: 2,049 given, at most 2,048"),
     (search(retrieve=RetrieveOptions(k=-1)), INVALID, "retrieve.k: -1 given"),
     (search(retrieve=RetrieveOptions(k=5_000)), INVALID, "retrieve.k: 5,000 given, at most 2,048"),
+    (search(retrieve=RetrieveOptions(mode=7)), INVALID, "retrieve.mode: 7 given, the values of"),
+    (by_words(query=" ", vector=Vector(values=[1] * 384)), INVALID, "query: empty, but LEXICAL"),
+    (by_words(rrf=ReciprocalRankFusion()), INVALID, "retrieve.rrf: given, but LEXICAL retrieval"),
+    (
+        search(retrieve=RetrieveOptions(rrf=ReciprocalRankFusion(k=-1))),
+        INVALID,
+        "retrieve.rrf.k: -1 given",
+    ),
+    (
+        search(retrieve=RetrieveOptions(convex=ConvexFusion(alpha=1.5))),
+        INVALID,
+        "retrieve.convex.alpha: 1.5 given, 0 to 1",
+    ),
     (search(rerank=RerankOptions(depth=-1)), INVALID, "rerank.depth: -1 given"),
     (rerank(blend=1.5), INVALID, "blend: 1.5 given, 0 to 1"),
     (rerank(blend=NAN), INVALID, "blend: nan given, 0 to 1"),
@@ -174,14 +198,4 @@ BAD = [
     (ListDocumentsRequest(collection="facts", filter=filter_pb2.Filter()), NOT_YET, "filter: "),
     (DeleteDocumentsRequest(collection="facts", filter=filter_pb2.Filter()), NOT_YET, "filter: "),
     (rerank(truncation=rerank_pb2.TRUNCATION_MAX_WINDOW), NOT_YET, "truncation: TRUNCATION_MAX"),
-    (
-        search(retrieve=RetrieveOptions(mode=search_pb2.RETRIEVE_MODE_HYBRID)),
-        NOT_YET,
-        "retrieve.mode: ",
-    ),
-    (
-        search(retrieve=RetrieveOptions(rrf=search_pb2.ReciprocalRankFusion())),
-        NOT_YET,
-        "retrieve.rrf: ",
-    ),
 ]

@@ -69,6 +69,20 @@ def test_search_shows_where_each_hit_stood_before(server, facts):
     assert alone["rerank_status"] == "disabled"
 
 
+def test_search_finds_as_it_is_told(server, facts):
+    def scores(mode: str) -> tuple[bool, bool]:
+        found = answer("search", facts, "blue sky", "--mode", mode, "--target", server.target)
+        hit = found["hits"][0]
+        return hit["dense_score"] is not None, hit["lexical_score"] is not None
+
+    assert scores("dense") == (True, False)
+    assert scores("lexical") == (False, True)
+    assert scores("hybrid") == (True, True)
+    ended = invoke("search", facts, "blue sky", "--mode", "psychic", "--target", server.target)
+    assert ended.exit_code == 1
+    assert "retrieve.mode: 'psychic' given, one of dense, lexical, hybrid" in ended.stderr
+
+
 def test_rerank_orders_the_lines_of_standard_input(server):
     passages = "Grass is green.\n\nAir scatters blue light in the sky.\n"
     found = answer("rerank", "Why is the sky blue?", "--target", server.target, stdin=passages)
