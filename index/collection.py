@@ -22,6 +22,8 @@ from twopass.index.documents import (
     encode_documents,
 )
 from twopass.index.errors import InvalidQueryError, StaleSequenceError
+from twopass.index.filter_sql import compile_filter
+from twopass.index.filters import Filter, IdCondition
 from twopass.index.lexical import LexicalIndex
 from twopass.index.metric import scale
 from twopass.index.migrations import migrate
@@ -35,6 +37,7 @@ from twopass.index.writer import Delete, DeleteResult, Upsert, UpsertResult, Wri
 _LOG = logging.getLogger("twopass.index")
 
 _DEFAULT = DocumentFields()
+_EVERYTHING = Filter()
 _PAGE_TOKEN = re.compile(r"([0-9a-f]{32})@([1-9][0-9]{0,18})")
 
 
@@ -154,11 +157,23 @@ class Collection:
 
         The future resolves when the deletion is on disk and no search that begins later finds them.
         """
-        write = Delete(ids, self.schema.dimension)
+        return self.delete_matching(Filter(must=(IdCondition(tuple(ids)),)))
+
+    def delete_matching(self, wanted: Filter) -> Future[DeleteResult]:
+        """Deletes all documents that pass a filter when their turn comes, otherwise as `delete`."""
+        write = Delete(compile_filter(wanted), self.schema.dimension)
         self._writer.submit(write)
         return write.future
 
-    def search_words(self, query: str, k: int) -> RankedList:
+    def matching(self, wanted: Filter) -> Int64s:
+        """Finds the keys of all documents that pass, int64 `[num_keys]`, ascending; blocks.
+
+        A test of a field that the schema declares as indexed costs what it finds, one of another
+        field a look at every document.
+        """
+        return self._reader.matching(compile_filter(wanted))
+
+    def search_words(self, query: str, k: int, among: Int64s | None = None) -> RankedList:
         """Finds the `k` documents whose titles and texts fit the words of the query best, by BM25.
 
         Blocks for the disk; SQLite works without the GIL. Sees every write acknowledged before.
@@ -166,19 +181,21 @@ class Collection:
         Args:
             query: Any text. A document that holds none of its words is not found.
             k: At least 1.
+            among: Keys of the only documents to find, from `matching`; None for all.
 
         Raises:
             InvalidQueryError: `k` breaks its rule.
         """
         _check_k(k)
-        return self._lexical.search(query, k)
+        return self._lexical.search(query, k, among)
 
-    def search(self, vectors: Float32s, k: int) -> Future[Neighbours]:
+    def search(self, vectors: Float32s, k: int, among: Int64s | None = None) -> Future[Neighbours]:
         """Finds the `k` nearest documents of each query; all of them where there are fewer.
 
         Args:
             vectors: float32 `[num_queries, dimension]`; scaled here as the metric needs it.
             k: At least 1.
+            among: Keys of the only documents to find, from `matching`; None for all.
 
         Raises:
             InvalidQueryError: A vector or `k` breaks a rule.
@@ -196,7 +213,7 @@ class Collection:
             self.schema.metric,
             lambda _, problem: InvalidQueryError("vector", problem),
         )
-        return self._vectors.search(scaled, k)
+        return self._vectors.search(scaled, k, among)
 
     def load(self, keys: Int64s) -> Candidates:
         """Loads what the second pass needs of documents found, int64 `[num_keys]`, in their order.
@@ -218,7 +235,11 @@ class Collection:
         return self._reader.get(ids, fields)
 
     def list_page(
-        self, page_size: int, page_token: str = "", fields: DocumentFields = _DEFAULT
+        self,
+        page_size: int,
+        page_token: str = "",
+        fields: DocumentFields = _DEFAULT,
+        wanted: Filter = _EVERYTHING,
     ) -> DocumentPage:
         """Reads a page of documents.
 
@@ -228,6 +249,7 @@ class Collection:
             page_size: Most documents to read, at least 1.
             page_token: `next_page_token` of the page before; empty for the first.
             fields: What to read.
+            wanted: Which documents.
 
         Raises:
             InvalidQueryError: The size or the token is none.
@@ -236,7 +258,7 @@ class Collection:
             raise InvalidQueryError("page_size", f"must be at least 1, {page_size} given")
         after = self._key_of(page_token) if page_token else 0
         # One more than asked for tells whether this is the last page.
-        documents = self._reader.after(after, page_size + 1, fields)
+        documents = self._reader.after(after, page_size + 1, fields, compile_filter(wanted))
         if len(documents) <= page_size:
             return DocumentPage(documents, "")
         page = documents[:page_size]

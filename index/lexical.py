@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import apsw
 import numpy as np
@@ -12,6 +12,7 @@ from twopass.index.connections import ReadConnections
 from twopass.index.ranked_list import RankedList
 from twopass.index.schema import LexicalTokenizer
 from twopass.index.tables import TOKENIZERS
+from twopass.index.vectors import Int64s
 
 MAX_TERMS = 64
 """Most terms of one query that are searched, the rarest. A question has a dozen."""
@@ -29,6 +30,14 @@ _SEARCH = """
 SELECT rowid, -bm25(passages) AS score FROM passages WHERE passages MATCH :words
 ORDER BY score DESC, rowid LIMIT :k
 """
+# The plus keeps SQLite from asking FTS5 for each key by itself.
+_SEARCH_AMONG = """
+SELECT rowid, -bm25(passages) AS score FROM passages
+WHERE passages MATCH :words AND +rowid IN carray(:among)
+ORDER BY score DESC, rowid LIMIT :k
+"""
+
+_NOTHING = RankedList(np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,7 @@ class LexicalIndex:
         self._connections = connections
         self._tokenizer = TOKENIZERS[tokenizer]
 
-    def search(self, query: str, k: int) -> RankedList:
+    def search(self, query: str, k: int, among: Int64s | None = None) -> RankedList:
         """Finds the documents with the highest BM25, of those that hold any word of the query.
 
         BM25 is FTS5's, over title and text alike: k1 1.2, b 0.75 (Robertson et al. 1994). Of a
@@ -58,12 +67,20 @@ class LexicalIndex:
         Args:
             query: Any text. Its punctuation means nothing.
             k: Most documents to find, at least 1.
+            among: Keys of the only documents to find, int64 `[num_keys]`; None for all.
         """
+        if among is not None and not len(among):
+            return _NOTHING
         with self._connections.borrow() as connection:
             terms = self._selective(connection, self._terms(connection, query))
             if not terms:
-                return RankedList(np.empty(0, np.int64), np.empty(0, np.float32))
-            found = connection.execute(_SEARCH, {"words": _any_of(terms), "k": k}).fetchall()
+                return _NOTHING
+            values: dict[str, Any] = {"words": _any_of(terms), "k": k}
+            if among is None:
+                found = connection.execute(_SEARCH, values).fetchall()
+            else:
+                values["among"] = apsw.carray(among)
+                found = connection.execute(_SEARCH_AMONG, values).fetchall()
         return RankedList(
             np.array([key for key, _ in found], np.int64),
             np.array([score for _, score in found], np.float32),

@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 
 from twopass.index.schema import CollectionSchema
-from twopass.index.tables import add_words
+from twopass.index.tables import add_field_indexes, add_words
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -42,5 +42,11 @@ def _format_version(connection: apsw.Connection) -> int:
     return row[0] if row is not None and isinstance(row[0], int) else 0
 
 
-# By the format that they start from. Format 2 has the words of all documents beside them.
-_STEPS: dict[int, Callable[[apsw.Connection, CollectionSchema], None]] = {1: add_words}
+def _to_2(connection: apsw.Connection, schema: CollectionSchema) -> None:
+    """Format 2 indexes the words of all documents, and the declared fields."""
+    add_words(connection, schema)
+    add_field_indexes(connection, schema)
+
+
+# By the format that they start from.
+_STEPS: dict[int, Callable[[apsw.Connection, CollectionSchema], None]] = {1: _to_2}

@@ -11,6 +11,7 @@ from twopass.index.errors import InvalidSchemaError
 
 MAX_DIMENSION = 8_192
 INDEX_KINDS = ("Flat",)
+MAX_INDEXED_FIELDS = 64
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -117,13 +118,17 @@ class CollectionSchema:
             )
 
     def _check_indexed_fields(self) -> None:
+        if len(self.indexed_fields) > MAX_INDEXED_FIELDS:
+            raise InvalidSchemaError(
+                "schema.indexed_fields",
+                f"{len(self.indexed_fields):,} given, at most {MAX_INDEXED_FIELDS}; each costs "
+                "time at every write, and filters may test others too",
+            )
         seen: set[str] = set()
         for position, indexed in enumerate(self.indexed_fields):
             where = f"schema.indexed_fields[{position}].field"
-            if not all(indexed.field.split(".")):
-                raise InvalidSchemaError(
-                    where, f"{indexed.field!r} given, a name of dotted, non-empty parts is needed"
-                )
+            if (problem := field_name_problem(indexed.field)) is not None:
+                raise InvalidSchemaError(where, problem)
             if indexed.field in seen:
                 raise InvalidSchemaError(where, f"{indexed.field!r} is given twice")
             seen.add(indexed.field)
@@ -154,6 +159,15 @@ class CollectionSchema:
                 ),
             }
         )
+
+
+def field_name_problem(field: str) -> str | None:
+    """What is wrong with the name of a metadata field; None where nothing is."""
+    if not all(field.split(".")):
+        return f"{field!r} given, a name of dotted, non-empty parts is needed"
+    if "\0" in field:
+        return f"a NUL at character {field.index(chr(0))}, which no field's name can have here"
+    return None
 
 
 def check_name(name: str) -> None:

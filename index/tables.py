@@ -2,6 +2,7 @@
 
 import apsw
 
+from twopass.index.filter_sql import field_expressions
 from twopass.index.schema import CollectionSchema, LexicalTokenizer
 
 # AUTOINCREMENT never gives a key twice: one that is deleted can't come to mean another text.
@@ -50,9 +51,17 @@ def create_tables(connection: apsw.Connection, schema: CollectionSchema) -> None
     """Creates all tables, empty, inside a transaction."""
     connection.execute(_DOCUMENTS)
     add_words(connection, schema)
+    add_field_indexes(connection, schema)
 
 
 def add_words(connection: apsw.Connection, schema: CollectionSchema) -> None:
     """Indexes the words of all documents, and keeps them from now on, inside a transaction."""
     connection.execute(_WORDS.format(tokenizer=" ".join(TOKENIZERS[schema.lexical_tokenizer])))
     connection.execute("INSERT INTO passages (passages) VALUES ('rebuild')")
+
+
+def add_field_indexes(connection: apsw.Connection, schema: CollectionSchema) -> None:
+    """Indexes the declared metadata fields of all documents, inside a transaction."""
+    for position, indexed in enumerate(schema.indexed_fields):
+        kind, value = field_expressions(indexed.field)
+        connection.execute(f"CREATE INDEX field_{position} ON documents ({kind}, {value})")

@@ -1,6 +1,5 @@
 """Writes documents: one thread, one connection, one COMMIT for all that wait together."""
 
-import json
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -15,6 +14,7 @@ from twopass.engines.base import Float32s
 from twopass.index.database import Identity, storage_errors
 from twopass.index.documents import EncodedDocuments
 from twopass.index.errors import StorageError
+from twopass.index.filter_sql import SqlCondition
 from twopass.index.group_thread import GroupThread
 from twopass.index.sequences import SequenceToken
 from twopass.index.vectors import VectorChange, VectorIndex
@@ -97,17 +97,17 @@ class Upsert:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delete:
-    """Deletes documents by id; ids that are not there are no error."""
+    """Deletes the documents that pass a condition."""
 
-    ids: Sequence[str]
+    condition: SqlCondition
     dimension: int
     future: Future[DeleteResult] = field(default_factory=Future)
 
     def apply(self, connection: apsw.Connection, position: int) -> _RowChange:  # noqa: ARG002
         """Changes the table, inside a transaction."""
         removed = connection.execute(
-            "DELETE FROM documents WHERE id IN (SELECT value FROM json_each(?)) RETURNING key",
-            (json.dumps(list(self.ids)),),
+            f"DELETE FROM documents WHERE {self.condition.text} RETURNING key",
+            self.condition.values,
         )
         return _RowChange(
             [key for (key,) in removed], [], np.empty((0, self.dimension), np.float32)
