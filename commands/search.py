@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from twopass.client import Rerank, Retrieve, RetrieveMode, SearchResult
+from twopass.commands import filters as filters_as_typed
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.tables import hits_table, timings_line
 
@@ -24,6 +25,10 @@ def search(
             help="How candidates are found: dense (by meaning), lexical (by words) or hybrid "
             "(both, fused); unset: the server's default.",
         ),
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", "-f", help=filters_as_typed.HELP),
     ] = None,
     rerank: Annotated[
         bool, typer.Option("--rerank/--no-rerank", help="Whether there is a second pass.")
@@ -43,6 +48,7 @@ def search(
             top_n=top_n,
             retrieve=Retrieve(mode=cast("RetrieveMode | None", mode), k=max(k, top_n)),
             rerank=Rerank(blend=blend) if rerank else False,
+            filter=filters_as_typed.parsed(filters or []),
         )
     if as_json:
         print_json(_plain(result))

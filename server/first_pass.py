@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from twopass.engines.base import Float32s, Int32s, Ragged
@@ -9,6 +10,7 @@ from twopass.engines.errors import EngineError
 from twopass.index.collection import Collection
 from twopass.index.ranked_list import RankedList
 from twopass.index.schema import Metric
+from twopass.index.vectors import Int64s
 from twopass.server.batcher import Batcher
 from twopass.server.embedding import Embedding
 from twopass.server.errors import LateError, OverloadedError
@@ -86,46 +88,104 @@ class FirstPass:
             EngineError: The encoder failed, likewise.
             CollectionError: The collection can't be read.
         """
-        match query.retrieve.mode:
-            case RetrieveMode.DENSE:
-                return await self._nearest(query, collection, query_ids, timings)
-            case RetrieveMode.LEXICAL:
-                return await _with_words(query, collection, timings)
-            case RetrieveMode.HYBRID:
-                return await self._both(query, collection, query_ids, timings)
 
-    async def _both(
-        self,
-        query: SearchQuery,
-        collection: Collection,
-        query_ids: dict[str, Int32s],
-        timings: StageTimings,
-    ) -> Found:
-        """Both lists, looked for side by side; the lexical one alone where it has to do."""
-        lexical_timings = StageTimings()
-        searching = asyncio.create_task(_with_words(query, collection, lexical_timings))
+        async def embed() -> Float32s:
+            encoder = self._models.encoder_of(collection.schema)
+            ids = Ragged.from_rows([query_ids[encoder.tokenizer.fingerprint]])
+            with self._batcher.admitted(1):
+                embedded = await self._embedding.queries(encoder, ids, deadline=query.end)
+            timings.embed, timings.queue = embedded.engine_seconds, embedded.queue_seconds
+            vector: Float32s = embedded.vectors[0]
+            return vector
+
+        # Looked up once for both retrievers, while the query is embedded.
+        members = asyncio.create_task(_members(query, collection))
+        search = _Search(query, collection, members, embed, timings)
         try:
-            nearest = await self._nearest(query, collection, query_ids, timings)
-        except tuple(_FALLBACKS) as error:
-            if not query.allow_fallback or query.is_past_deadline():
-                searching.cancel()
-                raise
-            status = next(s for kind, s in _FALLBACKS.items() if isinstance(error, kind))
-            _LOG.warning("no dense candidates: %s", error, extra={"collection": collection.name})
-            words = await searching
-            timings.retrieve = lexical_timings.retrieve
-            return replace(words, status=status)
-        except BaseException:
-            searching.cancel()
-            raise
-        words = await searching
+            match query.retrieve.mode:
+                case RetrieveMode.DENSE:
+                    return await search.nearest()
+                case RetrieveMode.LEXICAL:
+                    return await search.with_words()
+                case RetrieveMode.HYBRID:
+                    return await search.both()
+        finally:
+            members.cancel()
+
+
+async def _members(query: SearchQuery, collection: Collection) -> Int64s | None:
+    """Keys of the documents that pass the query's filter; None where it has none."""
+    if query.filter is None:
+        return None
+    return await asyncio.to_thread(collection.matching, query.filter)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Search:
+    """The first pass of one query.
+
+    Attributes:
+        query: What to look for.
+        collection: Where.
+        members: Keys of the only documents to find; None for all.
+        embed: Embeds the query.
+        timings: Gets the seconds of `retrieve`.
+    """
+
+    query: SearchQuery
+    collection: Collection
+    members: asyncio.Task[Int64s | None]
+    embed: Callable[[], Awaitable[Float32s]]
+    timings: StageTimings
+
+    async def nearest(self) -> Found:
+        """The dense list."""
+        vector, encoder = self.query.vector, ""
+        if vector is None:
+            vector, encoder = await self.embed(), self.collection.schema.encoder
         watch = Stopwatch()
-        fused = query.retrieve.fusion.fuse(
-            nearest.best, words.best, dense_minimum=_MINIMUM[collection.schema.metric]
+        members = await self.members
+        neighbours = await asyncio.wrap_future(
+            self.collection.search(vector[None, :], self.query.retrieve.k, members)
         )
-        k = query.retrieve.k
-        slower = max(timings.retrieve or 0.0, lexical_timings.retrieve or 0.0)
-        timings.retrieve = slower + watch.lap()
+        self._took(watch)
+        dense = RankedList(neighbours.keys[0], neighbours.scores[0])
+        return Found(best=dense, dense=dense, sequence=str(neighbours.sequence), encoder=encoder)
+
+    async def with_words(self) -> Found:
+        """The lexical list; SQLite works in a thread, without the GIL."""
+        sequence = str(self.collection.sequence)
+        watch = Stopwatch()
+        members = await self.members
+        lexical = await asyncio.to_thread(
+            self.collection.search_words, self.query.text, self.query.retrieve.k, members
+        )
+        self._took(watch)
+        return Found(best=lexical, lexical=lexical, sequence=sequence)
+
+    async def both(self) -> Found:
+        """Both lists, looked for side by side; the lexical one alone where it has to do."""
+        searching = asyncio.create_task(self.with_words())
+        try:
+            nearest = await self.nearest()
+        except tuple(_FALLBACKS) as error:
+            if not self.query.allow_fallback or self.query.is_past_deadline():
+                raise
+            _LOG.warning(
+                "no dense candidates: %s", error, extra={"collection": self.collection.name}
+            )
+            status = next(s for kind, s in _FALLBACKS.items() if isinstance(error, kind))
+            return replace(await searching, status=status)
+        else:
+            return self._fused(nearest, await searching)
+        finally:
+            searching.cancel()
+
+    def _fused(self, nearest: Found, words: Found) -> Found:
+        fused = self.query.retrieve.fusion.fuse(
+            nearest.best, words.best, dense_minimum=_MINIMUM[self.collection.schema.metric]
+        )
+        k = self.query.retrieve.k
         return replace(
             nearest,
             best=RankedList(fused.keys[:k], fused.scores[:k]),
@@ -134,47 +194,9 @@ class FirstPass:
             sequence=words.sequence,  # sampled first: neither list is of an earlier state
         )
 
-    async def _nearest(
-        self,
-        query: SearchQuery,
-        collection: Collection,
-        query_ids: dict[str, Int32s],
-        timings: StageTimings,
-    ) -> Found:
-        """The dense list alone."""
-        vector, encoder = query.vector, ""
-        if vector is None:
-            vector = await self._embedded(query, collection, query_ids, timings)
-            encoder = collection.schema.encoder
-        watch = Stopwatch()
-        neighbours = await asyncio.wrap_future(collection.search(vector[None, :], query.retrieve.k))
-        timings.retrieve = watch.lap()
-        dense = RankedList(neighbours.keys[0], neighbours.scores[0])
-        return Found(best=dense, dense=dense, sequence=str(neighbours.sequence), encoder=encoder)
-
-    async def _embedded(
-        self,
-        query: SearchQuery,
-        collection: Collection,
-        query_ids: dict[str, Int32s],
-        timings: StageTimings,
-    ) -> Float32s:
-        encoder = self._models.encoder_of(collection.schema)
-        ids = Ragged.from_rows([query_ids[encoder.tokenizer.fingerprint]])
-        with self._batcher.admitted(1):
-            embedded = await self._embedding.queries(encoder, ids, deadline=query.end)
-        timings.embed, timings.queue = embedded.engine_seconds, embedded.queue_seconds
-        vector: Float32s = embedded.vectors[0]
-        return vector
-
-
-async def _with_words(query: SearchQuery, collection: Collection, timings: StageTimings) -> Found:
-    """The lexical list alone; SQLite works in a thread, without the GIL."""
-    sequence = str(collection.sequence)
-    watch = Stopwatch()
-    lexical = await asyncio.to_thread(collection.search_words, query.text, query.retrieve.k)
-    timings.retrieve = watch.lap()
-    return Found(best=lexical, lexical=lexical, sequence=sequence)
+    def _took(self, watch: Stopwatch) -> None:
+        """Of two retrievers side by side the slower one counts."""
+        self.timings.retrieve = max(self.timings.retrieve or 0.0, watch.lap())
 
 
 def placed(ranked: RankedList | None) -> dict[int, PlacedScore]:

@@ -6,6 +6,7 @@ from enum import Enum, StrEnum
 
 from twopass.engines.base import Float32s
 from twopass.index.documents import DocumentFields, StoredDocument
+from twopass.index.filters import Filter
 from twopass.index.fusion import Fusion
 
 DEFAULT_TOP_N = 10
@@ -94,6 +95,7 @@ class SearchQuery:
         top_n: How many documents to return, at least 1.
         retrieve: The first pass.
         rerank: The second pass.
+        filter: Which documents are considered; None for all.
         allow_fallback: Whether first-pass order may stand in for the second pass, and the lexical
             list for both.
         deadline: Hard end, seconds of `time.perf_counter`; None for never.
@@ -108,6 +110,7 @@ class SearchQuery:
     top_n: int = DEFAULT_TOP_N
     retrieve: RetrieveSettings
     rerank: RerankSettings = field(default_factory=RerankSettings)
+    filter: Filter | None = None
     allow_fallback: bool = True
     deadline: float | None = None
     budget_end: float | None = None

@@ -1,7 +1,7 @@
 """SearchService: a query in, documents of a collection out."""
 
 from twopass.engines.base import Float32s
-from twopass.server.errors import InvalidRequestError, NotSupportedError
+from twopass.server.errors import InvalidRequestError
 from twopass.server.passages import Limits, check_text
 from twopass.server.pipeline import SearchPipeline
 from twopass.server.rpc import Call
@@ -16,6 +16,7 @@ from twopass.server.search import (
 )
 from twopass.server.servicers.documents import add_extras, read_fields, read_vector
 from twopass.server.servicers.enums import EnumMapping
+from twopass.server.servicers.filters import read_filter
 from twopass.server.servicers.options import (
     read_blend,
     read_count,
@@ -67,8 +68,6 @@ class SearchServicer:
 def _read_query(
     request: search_pb2.SearchRequest, limits: Limits, defaults: RetrieveDefaults, call: Call
 ) -> SearchQuery:
-    if request.HasField("filter"):
-        raise NotSupportedError("filter: filters are not supported yet; leave it unset")
     check_text("query", request.query, limits.max_query_bytes)
     vector: Float32s | None = None
     if request.HasField("vector"):
@@ -83,6 +82,7 @@ def _read_query(
         top_n=top_n,
         retrieve=read_retrieve(request, top_n, defaults),
         rerank=_read_rerank(request.rerank),
+        filter=read_filter(request.filter) if request.HasField("filter") else None,
         allow_fallback=_ALLOWS_FALLBACK.read("fallback", request.fallback),
         deadline=call.deadline,
         budget_end=_budget_end(request, call),

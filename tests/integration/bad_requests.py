@@ -4,18 +4,21 @@ import math
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.struct_pb2 import ListValue, Value
 
-from twopass.v1 import collection_pb2, embed_pb2, filter_pb2, rerank_pb2, search_pb2
+from twopass.v1 import collection_pb2, embed_pb2, rerank_pb2, search_pb2
 from twopass.v1.collection_pb2 import (
     CollectionSchema,
     CreateCollectionRequest,
     DeleteDocumentsRequest,
     GetDocumentsRequest,
+    IndexedField,
     ListDocumentsRequest,
     UpsertDocumentsRequest,
 )
 from twopass.v1.document_pb2 import Document, Vector
 from twopass.v1.embed_pb2 import EmbedRequest
+from twopass.v1.filter_pb2 import Condition, FieldCondition, Filter, IdCondition, Range
 from twopass.v1.model_pb2 import GetModelRequest
 from twopass.v1.rerank_pb2 import Candidate, RerankRequest
 from twopass.v1.search_pb2 import (
@@ -60,6 +63,18 @@ def with_metadata(**values) -> Document:
     made = Document(id="a", text="t")
     made.metadata.update(values)
     return made
+
+
+def must(*conditions: Condition) -> Filter:
+    return Filter(must=conditions)
+
+
+def of_field(name: str, **test) -> Filter:
+    return must(Condition(field=FieldCondition(field=name, **test)))
+
+
+def nested(depth: int) -> Filter:
+    return must(Condition(filter=nested(depth - 1))) if depth else Filter()
 
 
 BAD = [
@@ -149,7 +164,65 @@ BAD = [
     (ListDocumentsRequest(collection="facts", page_size=-1), INVALID, "page_size: -1 given"),
     (ListDocumentsRequest(collection="facts", page_size=1_001), INVALID, "page_size: 1,001 given"),
     (ListDocumentsRequest(collection="facts", page_token="2"), INVALID, "page_token: '2'"),
+    # filters
+    (search(filter=must(Condition())), INVALID, "filter.must[0]: empty; field, filter or ids"),
+    (search(filter=of_field("x")), INVALID, "filter.must[0].field: no test of 'x'; equals, in,"),
+    (
+        search(filter=of_field("", exists=True)),
+        INVALID,
+        "filter.must[0].field.field: '' given, a name of dotted, non-empty parts",
+    ),
+    (search(filter=of_field("a..b", exists=True)), INVALID, "filter.must[0].field.field: 'a..b'"),
+    (search(filter=of_field("\0", exists=True)), INVALID, "filter.must[0].field.field: a NUL"),
+    (search(filter=of_field("x", equals=Value())), INVALID, "filter.must[0].field.equals: no val"),
+    (
+        search(filter=of_field("x", equals=Value(number_value=NAN))),
+        INVALID,
+        "filter.must[0].field.equals: nan given",
+    ),
+    (
+        search(filter=of_field("x", equals=Value(list_value=ListValue()))),
+        INVALID,
+        "filter.must[0].field.equals: a list given; text, a number",
+    ),
+    (
+        search(filter=of_field("x", **{"in": ListValue()})),
+        INVALID,
+        "filter.must[0].field.in: none given",
+    ),
+    (
+        search(filter=of_field("x", **{"in": ListValue(values=[Value(bool_value=True)] * 1_001)})),
+        INVALID,
+        "filter.must[0].field.in: 1,001 given, at most 1,000",
+    ),
+    (search(filter=of_field("x", range=Range())), INVALID, "filter.must[0].field.range: no bound"),
+    (search(filter=of_field("x", range=Range(gt=NAN))), INVALID, "filter.must[0].field.range.gt: "),
+    (search(filter=must(Condition(ids=IdCondition()))), INVALID, "filter.must[0].ids.ids: none"),
+    (search(filter=must(*[Condition()] * 257)), INVALID, "filter.must: over 256 conditions in all"),
+    (search(filter=nested(16)), INVALID, "filter.must[0].filter.must[0].filter"),
+    (
+        ListDocumentsRequest(collection="facts", filter=of_field("x")),
+        INVALID,
+        "filter.must[0].field: no test",
+    ),
+    (DeleteDocumentsRequest(collection="facts", filter=Filter()), INVALID, "filter: it has no con"),
+    (DeleteDocumentsRequest(collection="facts", filter=nested(2)), INVALID, "filter: it has no co"),
+    (
+        DeleteDocumentsRequest(collection="facts", filter=Filter(), ids=["a"]),
+        INVALID,
+        "filter: given together with 1 ids",
+    ),
     # collections
+    (
+        create(indexed_fields=[IndexedField(field=".")]),
+        INVALID,
+        "schema.indexed_fields[0].field: '.' given",
+    ),
+    (
+        create(indexed_fields=[IndexedField(field=f"f{i}") for i in range(65)]),
+        INVALID,
+        "schema.indexed_fields: 65 given, at most 64",
+    ),
     (create(""), INVALID, "name: '' given; 1 to 64"),
     (create("Has Spaces"), INVALID, "name: 'Has Spaces' given"),
     (create("x" * 65), INVALID, "name: 'xxx"),
@@ -194,8 +267,5 @@ BAD = [
     (GetModelRequest(id="nope"), NOT_FOUND, "id: no model 'nope'"),
     (GetModelRequest(), INVALID, "id: empty; ListModels has the ids"),
     # what this version lacks
-    (search(filter=filter_pb2.Filter()), NOT_YET, "filter: "),
-    (ListDocumentsRequest(collection="facts", filter=filter_pb2.Filter()), NOT_YET, "filter: "),
-    (DeleteDocumentsRequest(collection="facts", filter=filter_pb2.Filter()), NOT_YET, "filter: "),
     (rerank(truncation=rerank_pb2.TRUNCATION_MAX_WINDOW), NOT_YET, "truncation: TRUNCATION_MAX"),
 ]

@@ -83,6 +83,12 @@ def test_search_finds_as_it_is_told(server, facts):
     assert "retrieve.mode: 'psychic' given, one of dense, lexical, hybrid" in ended.stderr
 
 
+def test_search_considers_what_passes_its_filters(server, facts):
+    chosen = ("--filter", "place>=2", "--filter", "place<5", "--target", server.target)
+    found = answer("search", facts, "blue sky", *chosen)
+    assert {hit["metadata"]["place"] for hit in found["hits"]} == {2, 3, 4}
+
+
 def test_rerank_orders_the_lines_of_standard_input(server):
     passages = "Grass is green.\n\nAir scatters blue light in the sky.\n"
     found = answer("rerank", "Why is the sky blue?", "--target", server.target, stdin=passages)
