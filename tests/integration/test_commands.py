@@ -122,13 +122,33 @@ def test_serve_names_a_setting_that_is_out_of_range():
     assert "5000" in ended.stderr
 
 
-def test_eval_measures_a_test_collection_through_a_server_of_its_own(tmp_path):
+@pytest.fixture
+def test_collection(tmp_path) -> Path:
+    """A test collection of one query."""
     folder = tmp_path / "tiny"
     folder.mkdir()
     corpus = [json.dumps({"_id": name, "text": text}) for name, text in FACTS.items()]
     (folder / "corpus.jsonl").write_text("\n".join(corpus))
     (folder / "queries.jsonl").write_text('{"_id": "q", "text": "why is the sky blue"}\n')
     (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq\tsky\t1\n")
-    (measured,) = answer("eval", str(folder), "--depth", "5")
-    assert measured["num_documents"] == len(FACTS)
-    assert measured["first_pass"] == measured["blended"] == 1.0
+    return folder
+
+
+def test_eval_measures_every_mode_and_depth_through_a_server_of_its_own(test_collection):
+    measured = answer("eval", str(test_collection), "--depth", "5", "--depth", "2")
+    assert [result["mode"] for result in measured] == ["dense", "lexical", "hybrid"]
+    for result in measured:
+        assert result["num_documents"] == len(FACTS)
+        assert result["first_pass"] == result["reranker"] == 1.0
+        assert result["reranked"] == {"2": 1.0, "5": 1.0}
+
+
+def test_eval_compares_fusions_and_shows_tables(test_collection, tmp_path):
+    keep = ("--data", str(tmp_path / "kept"))
+    compared = answer("eval", str(test_collection), "--fusions", *keep)
+    assert compared["tiny"]["convex 0.5"] == 1.0
+    ended = invoke("eval", str(test_collection), "--no-rerank", *keep)
+    assert ended.exit_code == 0, ended.stderr
+    for row in ("dense", "lexical", "hybrid", "mean"):
+        assert row in ended.stdout
+    assert "reranker" not in ended.stdout
