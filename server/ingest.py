@@ -14,9 +14,7 @@ from twopass.server.errors import InvalidRequestError
 from twopass.server.models import Models
 from twopass.server.passages import passage_of
 from twopass.server.tokenizing import Tokenizing
-
-# Token ids are stored for rerankers with sequences up to this; what they can't read is not kept.
-_MAX_STORED_TOKENS = 8_192
+from twopass.server.windows import MAX_PASSAGE_TOKENS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +69,7 @@ class Ingest:
             token_ids = Ragged.from_rows([[]] * len(documents))
         else:
             passages = [document.passage for document in documents]
-            token_ids = await self._tokenizing.encode(tokenizer, passages, _MAX_STORED_TOKENS)
+            token_ids = await self._tokenizing.encode(tokenizer, passages, MAX_PASSAGE_TOKENS)
         missing = [i for i, document in enumerate(documents) if document.vector is None]
         embedded = await self._embed(encoder, token_ids, missing, deadline)
         indexed = [

@@ -9,18 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, LoadedReranker, Ragged
+from twopass.engines.base import Int32s, LoadedReranker, Ragged
 from twopass.engines.errors import EngineError
 from twopass.index.collection import Collection
-from twopass.index.documents import DocumentFields
-from twopass.index.reader import Candidates
 from twopass.index.store import CollectionStore
-from twopass.index.vectors import Int64s
 from twopass.server.batcher import Batcher
+from twopass.server.candidates import Candidates, load_candidates, load_passages
 from twopass.server.errors import InvalidRequestError, LateError, OverloadedError
 from twopass.server.first_pass import FirstPass, Found, placed
 from twopass.server.models import Models
-from twopass.server.passages import passage_of
 from twopass.server.search import (
     RerankSettings,
     RerankStatus,
@@ -40,22 +37,6 @@ _FALLBACKS: dict[type[Exception], RerankStatus] = {
     OverloadedError: RerankStatus.SKIPPED_OVERLOAD,
     EngineError: RerankStatus.FAILED,
 }
-_TEXT = DocumentFields(text=True, metadata=False)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Candidates:
-    """What the first pass found and is still there, best first.
-
-    Attributes:
-        keys: int64 `[num_candidates]`.
-        scores: First-pass scores, float32 `[num_candidates]`.
-        passages: Their stored token ids.
-    """
-
-    keys: Int64s
-    scores: Float32s
-    passages: Ragged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,12 +92,15 @@ class SearchPipeline:
         reranker = self._reranker(query)
         query_ids = await self._query_ids(query, collection, reranker, timings)
         found = await self._first_pass.find(query, collection, query_ids, timings)
-        candidates = await _load(collection, found, timings)
+        watch = Stopwatch()
+        candidates = await load_candidates(collection, found)
+        timings.load = watch.lap()
         blend = _blend(query.rerank, reranker)
         ranking = await self._rank(
             query, collection, reranker, query_ids, candidates, blend, timings
         )
-        hits = await _hits(query, collection, found, candidates, ranking)
+        spans = await self._spans(query, collection, reranker, candidates, ranking)
+        hits = await _hits(query, collection, found, candidates, ranking, spans)
         timings.total = time.perf_counter() - began
         reranked = ranking.scored is not None
         return SearchResult(
@@ -176,7 +160,7 @@ class SearchPipeline:
         collection: Collection,
         reranker: LoadedReranker | None,
         query_ids: dict[str, Int32s],
-        candidates: _Candidates,
+        candidates: Candidates,
         blend: float,
         timings: StageTimings,
     ) -> _Ranking:
@@ -187,8 +171,10 @@ class SearchPipeline:
         ids = query_ids[reranker.tokenizer.fingerprint]
         try:
             with self._batcher.admitted(depth):
-                passages = await self._passages(collection, reranker, candidates, depth)
-                scored = await self._second_pass.score(reranker, ids, passages, deadline=query.end)
+                passages = await self._passages(query, collection, reranker, candidates, depth)
+                scored = await self._second_pass.read(
+                    reranker, ids, passages, query.rerank.truncation, deadline=query.end
+                )
         except tuple(_FALLBACKS) as error:
             if not query.allow_fallback or query.is_past_deadline():
                 raise
@@ -214,36 +200,47 @@ class SearchPipeline:
         )
 
     async def _passages(
-        self, collection: Collection, reranker: LoadedReranker, candidates: _Candidates, depth: int
+        self,
+        query: SearchQuery,
+        collection: Collection,
+        reranker: LoadedReranker,
+        candidates: Candidates,
+        depth: int,
     ) -> Ragged:
         """Token ids of the first candidates: the stored ones, where the tokenizers agree."""
         if collection.schema.tokenizer_fingerprint == reranker.tokenizer.fingerprint:
             return candidates.passages.first(depth)
-        keys = candidates.keys[:depth]
-        documents = await asyncio.to_thread(collection.fetch, keys, _TEXT)
-        texts = [
-            passage_of(documents[key].title, documents[key].text) if key in documents else ""
-            for key in keys.tolist()
-        ]
-        return await self._tokenizing.passage_ids(reranker, texts)
+        texts = await load_passages(collection, candidates.keys[:depth])
+        return await self._tokenizing.passage_ids(reranker, texts, query.rerank.truncation)
 
-
-async def _load(collection: Collection, found: Found, timings: StageTimings) -> _Candidates:
-    """Loads the candidates; those replaced or deleted since they were found are left out."""
-    watch = Stopwatch()
-    loaded: Candidates = await asyncio.to_thread(collection.load, found.best.keys)
-    timings.load = watch.lap()
-    return _Candidates(
-        found.best.keys[loaded.rows], found.best.scores[loaded.rows], loaded.token_ids
-    )
+    async def _spans(
+        self,
+        query: SearchQuery,
+        collection: Collection,
+        reranker: LoadedReranker | None,
+        candidates: Candidates,
+        ranking: _Ranking,
+    ) -> dict[int, tuple[int, int]]:
+        """Where the best windows of what will be answered stand in their passages, by key."""
+        scored = ranking.scored
+        if reranker is None or scored is None or scored.windows is None:
+            return {}
+        answered = ranking.order[: query.top_n]
+        reranked = answered[answered < len(scored.logits)]
+        keys = candidates.keys[reranked]
+        texts = await load_passages(collection, keys)
+        windows = scored.windows[reranked]
+        spans = await self._tokenizing.spans(reranker.tokenizer, texts, windows)
+        return dict(zip(keys.tolist(), spans, strict=True))
 
 
 async def _hits(
     query: SearchQuery,
     collection: Collection,
     found: Found,
-    candidates: _Candidates,
+    candidates: Candidates,
     ranking: _Ranking,
+    spans: dict[int, tuple[int, int]],
 ) -> list[SearchHit]:
     order = ranking.order[: query.top_n]
     keys = candidates.keys[order]
@@ -266,6 +263,7 @@ async def _hits(
                 logit=float(scored.logits[position]) if scored and reranked else None,
                 score=float(scored.scores[position]) if scored and reranked else None,
                 truncated=bool(scored.truncated[position]) if scored and reranked else False,
+                span=spans.get(key),
             )
         )
     return hits

@@ -18,6 +18,7 @@ class Truncation(Enum):
     """What happens to a passage that is too long for the model beside the query."""
 
     TRUNCATE = "truncate"
+    MAX_WINDOW = "max_window"
     REJECT = "reject"
 
 
@@ -166,6 +167,7 @@ class SearchHit:
     logit: float | None = None
     score: float | None = None
     truncated: bool = False
+    span: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

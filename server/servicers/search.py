@@ -143,5 +143,7 @@ def _hit(hit: SearchHit) -> search_pb2.SearchHit:
         message.dense_score, message.dense_rank = hit.dense.score, hit.dense.rank
     if hit.lexical is not None:
         message.lexical_score, message.lexical_rank = hit.lexical.score, hit.lexical.rank
+    if hit.span is not None:
+        message.span.start, message.span.end = hit.span
     add_extras(document, message)
     return message

@@ -31,7 +31,6 @@ from twopass.v1.search_pb2 import (
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
-NOT_YET = grpc.StatusCode.UNIMPLEMENTED
 
 MEGABYTE = "word " * 209_716  # 1,048,580 bytes
 NAN = math.nan
@@ -266,6 +265,4 @@ BAD = [
     (EmbedRequest(texts=["a"], model="nope"), NOT_FOUND, "model: no encoder 'nope'"),
     (GetModelRequest(id="nope"), NOT_FOUND, "id: no model 'nope'"),
     (GetModelRequest(), INVALID, "id: empty; ListModels has the ids"),
-    # what this version lacks
-    (rerank(truncation=rerank_pb2.TRUNCATION_MAX_WINDOW), NOT_YET, "truncation: TRUNCATION_MAX"),
 ]
