@@ -32,6 +32,7 @@ from twopass.index.reader import Candidates, DocumentReader, vector_blocks
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
 from twopass.index.vectors import Int64s, Neighbours, VectorIndex
+from twopass.index.windows import NearestDocuments, WindowIndex, vector_rows
 from twopass.index.writer import Delete, DeleteResult, Upsert, UpsertResult, Writer
 
 _LOG = logging.getLogger("twopass.index")
@@ -78,6 +79,8 @@ class Collection:
         self._lexical = LexicalIndex(connections, identity.schema.lexical_tokenizer)
         self._writer = writer
         self._vectors = vectors
+        self._vector_rows = vector_rows(identity.schema)
+        self._windows = WindowIndex(connections)
 
     @classmethod
     def open(cls, name: str, path: Path, *, num_search_threads: int = 1) -> "Collection":
@@ -108,7 +111,7 @@ class Collection:
             "collection opened",
             extra={
                 "collection": name,
-                "num_documents": vectors.num_vectors,
+                "num_vectors": vectors.num_vectors,
                 "milliseconds": round(1e3 * (time.perf_counter() - began), 1),
             },
         )
@@ -118,7 +121,7 @@ class Collection:
     @property
     def num_documents(self) -> int:
         """Documents that a search sees now."""
-        return self._vectors.num_vectors
+        return self._writer.num_documents
 
     @property
     def sequence(self) -> SequenceToken:
@@ -148,7 +151,7 @@ class Collection:
         Raises:
             InvalidDocumentError: A document, or the ids together, break a rule.
         """
-        write = Upsert(encode_documents(documents, self.schema))
+        write = Upsert(encode_documents(documents, self.schema), self._vector_rows)
         self._writer.submit(write)
         return write.future
 
@@ -161,7 +164,7 @@ class Collection:
 
     def delete_matching(self, wanted: Filter) -> Future[DeleteResult]:
         """Deletes all documents that pass a filter when their turn comes, otherwise as `delete`."""
-        write = Delete(compile_filter(wanted), self.schema.dimension)
+        write = Delete(compile_filter(wanted), self.schema.dimension, self._vector_rows)
         self._writer.submit(write)
         return write.future
 
@@ -190,12 +193,15 @@ class Collection:
         return self._lexical.search(query, k, among)
 
     def search(self, vectors: Float32s, k: int, among: Int64s | None = None) -> Future[Neighbours]:
-        """Finds the `k` nearest documents of each query; all of them where there are fewer.
+        """Finds the `k` nearest vectors of each query; all of them where there are fewer.
+
+        Their keys are those of their documents, unless the collection splits documents: then
+        `nearest_by_window` finds documents.
 
         Args:
             vectors: float32 `[num_queries, dimension]`; scaled here as the metric needs it.
             k: At least 1.
-            among: Keys of the only documents to find, from `matching`; None for all.
+            among: Keys of the only vectors to find, int64 `[num_keys]`, ascending; None for all.
 
         Raises:
             InvalidQueryError: A vector or `k` breaks a rule.
@@ -214,6 +220,24 @@ class Collection:
             lambda _, problem: InvalidQueryError("vector", problem),
         )
         return self._vectors.search(scaled, k, among)
+
+    def nearest_by_window(
+        self, vector: Float32s, k: int, among: Int64s | None = None
+    ) -> NearestDocuments:
+        """Finds the `k` documents whose best windows are nearest; blocks.
+
+        Args:
+            vector: float32 `[dimension]`.
+            k: At least 1.
+            among: Keys of the only documents to find, from `matching`; None for all.
+
+        Raises:
+            InvalidQueryError: The vector or `k` breaks a rule.
+        """
+        windows = None if among is None else self._windows.of_documents(among)
+        return self._windows.nearest(
+            lambda count: self.search(vector[None, :], count, windows).result(), k
+        )
 
     def load(self, keys: Int64s) -> Candidates:
         """Loads what the second pass needs of documents found, int64 `[num_keys]`, in their order.

@@ -26,8 +26,8 @@ Postings of half as many as there are documents cost next to no quality; a fifth
 of nDCG@10, a tenth 0.02 to 0.03. So up to half a million documents there is little to lose.
 """
 
-# A title's word counts for two of the text. bm25() is negative, so that the best would sort first. As
-# an expression it is 1.5 times as fast as FTS5's ORDER BY rank, and can put equal scores in order.
+# A title's word counts for two of the text. bm25() is negative, so that the best would sort first.
+# As an expression it is 1.5 times as fast as FTS5's ORDER BY rank, and equal scores get an order.
 _SEARCH = """
 SELECT rowid, -bm25(passages, 2, 1) AS score FROM passages WHERE passages MATCH :words
 ORDER BY score DESC, rowid LIMIT :k

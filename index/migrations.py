@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 
 from twopass.index.schema import CollectionSchema
-from twopass.index.tables import add_field_indexes, add_words
+from twopass.index.tables import add_field_indexes, add_vectors, add_words
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -43,7 +43,8 @@ def _format_version(connection: apsw.Connection) -> int:
 
 
 def _to_2(connection: apsw.Connection, schema: CollectionSchema) -> None:
-    """Format 2 indexes the words of all documents, and the declared fields."""
+    """Format 2 indexes words and declared fields, and names what the vector index holds."""
+    add_vectors(connection, schema)
     add_words(connection, schema)
     add_field_indexes(connection, schema)
 

@@ -125,7 +125,7 @@ class DocumentReader:
                 title=title,
                 text=text,
                 metadata=None if metadata is None else json.loads(metadata),
-                vector=None if vector is None else np.frombuffer(vector, "<f4"),
+                vector=np.frombuffer(vector, "<f4") if vector else None,
             )
             for key, document_id, title, text, metadata, vector in stored
         ]
@@ -134,12 +134,12 @@ class DocumentReader:
 def vector_blocks(
     connection: apsw.Connection, dimension: int, path: Path
 ) -> Iterator[tuple[Int64s, Float32s]]:
-    """Reads all keys, int64 `[n]`, and embeddings, float32 `[n, dimension]`, some thousand a time.
+    """Reads keys, int64 `[n]`, and embeddings, float32 `[n, dimension]`, some thousand a time.
 
     Raises:
         StorageError: An embedding is damaged.
     """
-    stored = connection.execute("SELECT key, embedding FROM documents ORDER BY key")
+    stored = connection.execute("SELECT key, embedding FROM vectors ORDER BY key")
     while block := list(islice(stored, _BLOCK_ROWS)):
         for key, vector in block:
             if len(vector) != 4 * dimension:

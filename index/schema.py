@@ -12,6 +12,7 @@ from twopass.index.errors import InvalidSchemaError
 MAX_DIMENSION = 8_192
 INDEX_KINDS = ("Flat",)
 MAX_INDEXED_FIELDS = 64
+MIN_WINDOW_TOKENS = 16
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -48,7 +49,13 @@ class IndexedField:
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """Splits long documents into overlapping windows, in tokens of the encoder."""
+    """Splits long documents into overlapping windows.
+
+    Attributes:
+        window_tokens: Most tokens in a window, by the encoder's tokenizer, at least
+            `MIN_WINDOW_TOKENS`.
+        overlap_tokens: Tokens that a window shares with the one before, at most half of it.
+    """
 
     window_tokens: int
     overlap_tokens: int = 0
@@ -95,14 +102,30 @@ class CollectionSchema:
                 "schema.index_kind",
                 f"{self.index_kind!r} is not supported; supported: {', '.join(INDEX_KINDS)}",
             )
-        if self.chunking is not None:
-            raise InvalidSchemaError(
-                "schema.chunking",
-                f"windows of {self.chunking.window_tokens:,} tokens asked for, but splitting "
-                "documents is not supported yet; leave it unset, and split before upserting",
-            )
+        self._check_chunking()
         self._check_encoder()
         self._check_indexed_fields()
+
+    def _check_chunking(self) -> None:
+        if self.chunking is None:
+            return
+        window, overlap = self.chunking.window_tokens, self.chunking.overlap_tokens
+        if window < MIN_WINDOW_TOKENS:
+            raise InvalidSchemaError(
+                "schema.chunking.window_tokens",
+                f"must be at least {MIN_WINDOW_TOKENS}, {window:,} given",
+            )
+        if not 0 <= overlap <= window // 2:
+            raise InvalidSchemaError(
+                "schema.chunking.overlap_tokens",
+                f"must be 0 to {window // 2:,}, half of window_tokens, {overlap:,} given",
+            )
+        if self.client_vectors:
+            raise InvalidSchemaError(
+                "schema.chunking",
+                "given together with client_vectors, but only an encoder can embed the windows; "
+                "leave it unset, and split before upserting",
+            )
 
     def _check_encoder(self) -> None:
         if self.client_vectors and self.encoder:

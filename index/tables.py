@@ -14,13 +14,28 @@ CREATE TABLE documents (
   id TEXT NOT NULL UNIQUE,
   position INTEGER NOT NULL,              -- of the write that brought this version
   token_ids BLOB NOT NULL,                -- little-endian int32, without special tokens
-  embedding BLOB NOT NULL,                -- little-endian float32
+  embedding BLOB NOT NULL,                -- little-endian float32; empty where documents are split
   title TEXT NOT NULL,
   text TEXT NOT NULL,
   metadata TEXT NOT NULL                  -- a JSON object
 ) STRICT;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 """
+
+# Where documents are split, each window has an embedding, and a key of its own as a document has.
+_WINDOWS = """
+CREATE TABLE windows (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  document INTEGER NOT NULL,              -- its key
+  first_token INTEGER NOT NULL,           -- of the passage, from 0
+  end_token INTEGER NOT NULL,             -- one past the last
+  embedding BLOB NOT NULL                 -- little-endian float32
+) STRICT;
+CREATE INDEX windows_of_document ON windows (document);
+CREATE VIEW vectors AS SELECT key, embedding FROM windows;
+"""
+
+_WHOLE_DOCUMENTS = "CREATE VIEW vectors AS SELECT key, embedding FROM documents"
 
 _UNICODE = ("unicode61", "remove_diacritics", "2")
 TOKENIZERS: dict[LexicalTokenizer, tuple[str, ...]] = {
@@ -50,8 +65,14 @@ END;
 def create_tables(connection: apsw.Connection, schema: CollectionSchema) -> None:
     """Creates all tables, empty, inside a transaction."""
     connection.execute(_DOCUMENTS)
+    add_vectors(connection, schema)
     add_words(connection, schema)
     add_field_indexes(connection, schema)
+
+
+def add_vectors(connection: apsw.Connection, schema: CollectionSchema) -> None:
+    """Creates the view of all that the vector index holds, inside a transaction."""
+    connection.execute(_WINDOWS if schema.chunking else _WHOLE_DOCUMENTS)
 
 
 def add_words(connection: apsw.Connection, schema: CollectionSchema) -> None:

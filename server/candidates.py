@@ -3,7 +3,9 @@
 import asyncio
 from dataclasses import dataclass
 
-from twopass.engines.base import Float32s, Ragged
+import numpy as np
+
+from twopass.engines.base import Float32s, Int32s, Ragged
 from twopass.index.collection import Collection
 from twopass.index.documents import DocumentFields
 from twopass.index.vectors import Int64s
@@ -21,19 +23,34 @@ class Candidates:
         keys: int64 `[num_candidates]`.
         scores: First-pass scores, float32 `[num_candidates]`.
         passages: Their stored token ids.
+        windows: Where documents are split, the nearest window of each: first token in the passage
+            and one past the last, int32 `[num_candidates, 2]`; the whole passage where none is
+            known. None where they are not split.
     """
 
     keys: Int64s
     scores: Float32s
     passages: Ragged
+    windows: Int32s | None
+
+    def parts(self, count: int) -> Ragged:
+        """Token ids of the first candidates, of split ones those of their nearest windows."""
+        if self.windows is None:
+            return self.passages.first(count)
+        return Ragged.from_rows([self.passages[i][slice(*self.windows[i])] for i in range(count)])
 
 
 async def load_candidates(collection: Collection, found: Found) -> Candidates:
     """Loads what was found; what was replaced or deleted since is left out."""
     loaded = await asyncio.to_thread(collection.load, found.best.keys)
-    return Candidates(
-        found.best.keys[loaded.rows], found.best.scores[loaded.rows], loaded.token_ids
-    )
+    keys, passages = found.best.keys[loaded.rows], loaded.token_ids
+    windows = None
+    if collection.schema.chunking is not None:
+        whole = zip(keys.tolist(), passages.lengths.tolist(), strict=True)
+        windows = np.array(
+            [found.windows.get(key, (0, length)) for key, length in whole], np.int32
+        ).reshape(-1, 2)
+    return Candidates(keys, found.best.scores[loaded.rows], passages, windows)
 
 
 async def load_passages(collection: Collection, keys: Int64s) -> list[str]:

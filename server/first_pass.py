@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from twopass.engines.base import Float32s, Int32s, Ragged
 from twopass.engines.errors import EngineError
@@ -11,6 +13,7 @@ from twopass.index.collection import Collection
 from twopass.index.ranked_list import RankedList
 from twopass.index.schema import Metric
 from twopass.index.vectors import Int64s
+from twopass.index.windows import NearestDocuments
 from twopass.server.batcher import Batcher
 from twopass.server.embedding import Embedding
 from twopass.server.errors import LateError, OverloadedError
@@ -47,7 +50,10 @@ class Found:
         lexical: Those with the words; None likewise.
         fused: Whether `best` is both, joined.
         status: What became of the first pass.
+        vector: The query's embedding, float32 `[dimension]`; None where it was not needed.
         encoder: Id of the encoder that embedded the query; "" where none did.
+        windows: Of split documents, by key, the window nearest to `vector`: first token in the
+            passage, one past the last.
     """
 
     best: RankedList
@@ -56,7 +62,9 @@ class Found:
     lexical: RankedList | None = None
     fused: bool = False
     status: RetrieveStatus = RetrieveStatus.COMPLETE
+    vector: Float32s | None = None
     encoder: str = ""
+    windows: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
 
 class FirstPass:
@@ -144,13 +152,27 @@ class _Search:
         if vector is None:
             vector, encoder = await self.embed(), self.collection.schema.encoder
         watch = Stopwatch()
-        members = await self.members
-        neighbours = await asyncio.wrap_future(
-            self.collection.search(vector[None, :], self.query.retrieve.k, members)
-        )
+        if self.collection.schema.chunking is None:
+            found = await self._nearest_whole(vector)
+        else:
+            found = await self._nearest_by_window(vector)
         self._took(watch)
+        return replace(found, vector=vector, encoder=encoder)
+
+    async def _nearest_whole(self, vector: Float32s) -> Found:
+        neighbours = await asyncio.wrap_future(
+            self.collection.search(vector[None, :], self.query.retrieve.k, await self.members)
+        )
         dense = RankedList(neighbours.keys[0], neighbours.scores[0])
-        return Found(best=dense, dense=dense, sequence=str(neighbours.sequence), encoder=encoder)
+        return Found(best=dense, dense=dense, sequence=str(neighbours.sequence))
+
+    async def _nearest_by_window(self, vector: Float32s) -> Found:
+        sequence = str(self.collection.sequence)
+        nearest = await asyncio.to_thread(
+            self.collection.nearest_by_window, vector, self.query.retrieve.k, await self.members
+        )
+        windows = dict(zip(nearest.ranked.keys.tolist(), nearest.windows.tolist(), strict=True))
+        return Found(best=nearest.ranked, dense=nearest.ranked, sequence=sequence, windows=windows)
 
     async def with_words(self) -> Found:
         """The lexical list; SQLite works in a thread, without the GIL."""
@@ -177,7 +199,7 @@ class _Search:
             status = next(s for kind, s in _FALLBACKS.items() if isinstance(error, kind))
             return replace(await searching, status=status)
         else:
-            return self._fused(nearest, await searching)
+            return await self._with_windows(self._fused(nearest, await searching))
         finally:
             searching.cancel()
 
@@ -194,9 +216,23 @@ class _Search:
             sequence=words.sequence,  # sampled first: neither list is of an earlier state
         )
 
+    async def _with_windows(self, found: Found) -> Found:
+        """Adds the nearest windows of documents that are there for their words."""
+        missing = np.setdiff1d(found.best.keys, list(found.windows))
+        if self.collection.schema.chunking is None or found.vector is None or not len(missing):
+            return found
+        nearest = await asyncio.to_thread(
+            self.collection.nearest_by_window, found.vector, len(missing), missing
+        )
+        return replace(found, windows={**found.windows, **_windows(nearest)})
+
     def _took(self, watch: Stopwatch) -> None:
         """Of two retrievers side by side the slower one counts."""
         self.timings.retrieve = max(self.timings.retrieve or 0.0, watch.lap())
+
+
+def _windows(nearest: NearestDocuments) -> dict[int, Sequence[int]]:
+    return dict(zip(nearest.ranked.keys.tolist(), nearest.windows.tolist(), strict=True))
 
 
 def placed(ranked: RankedList | None) -> dict[int, PlacedScore]:

@@ -207,11 +207,17 @@ class SearchPipeline:
         candidates: Candidates,
         depth: int,
     ) -> Ragged:
-        """Token ids of the first candidates: the stored ones, where the tokenizers agree."""
+        """Token ids of what is read of the first candidates: stored, where the tokenizers agree."""
+        truncation = query.rerank.truncation
+        in_windows = truncation is Truncation.MAX_WINDOW
         if collection.schema.tokenizer_fingerprint == reranker.tokenizer.fingerprint:
-            return candidates.passages.first(depth)
+            return candidates.passages.first(depth) if in_windows else candidates.parts(depth)
         texts = await load_passages(collection, candidates.keys[:depth])
-        return await self._tokenizing.passage_ids(reranker, texts, query.rerank.truncation)
+        tokenizer = self._models.tokenizer_of(collection.schema)
+        if candidates.windows is not None and tokenizer is not None and not in_windows:
+            spans = await self._tokenizing.spans(tokenizer, texts, candidates.windows[:depth])
+            texts = [text[slice(*span)] for text, span in zip(texts, spans, strict=True)]
+        return await self._tokenizing.passage_ids(reranker, texts, truncation)
 
     async def _spans(
         self,
@@ -222,15 +228,17 @@ class SearchPipeline:
         ranking: _Ranking,
     ) -> dict[int, tuple[int, int]]:
         """Where the best windows of what will be answered stand in their passages, by key."""
-        scored = ranking.scored
-        if reranker is None or scored is None or scored.windows is None:
-            return {}
         answered = ranking.order[: query.top_n]
-        reranked = answered[answered < len(scored.logits)]
-        keys = candidates.keys[reranked]
+        windows = candidates.windows
+        tokenizer = self._models.tokenizer_of(collection.schema) if windows is not None else None
+        if reranker is not None and ranking.scored and ranking.scored.windows is not None:
+            windows, tokenizer = ranking.scored.windows, reranker.tokenizer
+            answered = answered[answered < len(windows)]
+        if windows is None or tokenizer is None:
+            return {}
+        keys = candidates.keys[answered]
         texts = await load_passages(collection, keys)
-        windows = scored.windows[reranked]
-        spans = await self._tokenizing.spans(reranker.tokenizer, texts, windows)
+        spans = await self._tokenizing.spans(tokenizer, texts, windows[answered])
         return dict(zip(keys.tolist(), spans, strict=True))
 
 

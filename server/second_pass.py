@@ -114,7 +114,10 @@ class SecondPass:
         """
         special_tokens = reranker.tokenizer.template.num_pair_tokens
         room = _max_seq_len(reranker) - special_tokens - len(query_ids)
-        windows = cut(passages, room)
+        readable = Ragged.from_rows(
+            [passages[i][:MAX_PASSAGE_TOKENS] for i in range(len(passages))]
+        )
+        windows = cut(readable, room, room // 4)
         with self._batcher.admitted(len(windows.token_ids) - len(passages)):
             scored = await self.score(reranker, query_ids, windows.token_ids, deadline=deadline)
         best = windows.best(scored.logits)

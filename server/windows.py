@@ -7,7 +7,7 @@ import numpy as np
 from twopass.engines.base import Float32s, Int32s, Ragged
 
 MAX_PASSAGE_TOKENS = 8_192
-"""Most tokens of a passage that are kept, and read in windows; what is beyond is not read."""
+"""Most tokens of a passage that a second pass reads in windows; what is beyond is not read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +24,10 @@ class Windows:
     token_ids: Ragged
     offsets: Int32s
     starts: Int32s
+
+    def of(self, passage: int) -> Int32s:
+        """First token and one past the last of each window of a passage, int32 `[n, 2]`."""
+        return self.ranges(np.arange(*self.offsets[passage : passage + 2], dtype=np.int32))
 
     def best(self, logits: Float32s) -> Int32s:
         """The row of each passage's best window, of equals the first, int32 `[num_passages]`.
@@ -43,17 +47,18 @@ class Windows:
         return np.stack([starts, starts + self.token_ids.lengths[rows]], axis=1)
 
 
-def cut(passages: Ragged, window_tokens: int) -> Windows:
-    """Cuts passages into windows that share a quarter of their length with the one before.
+def cut(passages: Ragged, window_tokens: int, overlap_tokens: int) -> Windows:
+    """Cuts passages into windows.
 
-    So whatever is no longer than a quarter of a window stands whole in one. The last window ends
-    where its passage does, and is as long as the others.
+    What is no longer than the overlap stands whole in a window. The last window ends where its
+    passage does, and is as long as the others.
 
     Args:
         passages: Token ids.
         window_tokens: Most tokens in a window, at least 1.
+        overlap_tokens: Least that a window shares with the one before, below `window_tokens`.
     """
-    stride = max(1, window_tokens - window_tokens // 4)
+    stride = window_tokens - overlap_tokens
     rows: list[Int32s] = []
     starts: list[int] = []
     offsets = [0]

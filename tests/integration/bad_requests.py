@@ -8,6 +8,7 @@ from google.protobuf.struct_pb2 import ListValue, Value
 
 from twopass.v1 import collection_pb2, embed_pb2, rerank_pb2, search_pb2
 from twopass.v1.collection_pb2 import (
+    Chunking,
     CollectionSchema,
     CreateCollectionRequest,
     DeleteDocumentsRequest,
@@ -236,6 +237,16 @@ BAD = [
     ),
     (create(metric=9), INVALID, "schema.metric: 9 given"),
     (create(index_kind="HNSW32"), INVALID, "schema.index_kind: 'HNSW32'"),
+    (
+        create(chunking=Chunking(window_tokens=255)),
+        INVALID,
+        "schema.chunking.window_tokens: 255 given, encoder all-MiniLM-L6-v2 reads at most 254",
+    ),
+    (
+        create(chunking=Chunking(window_tokens=8)),
+        INVALID,
+        "schema.chunking.window_tokens: must be at least 16, 8 given",
+    ),
     (create(encoder="nope"), NOT_FOUND, "model: no encoder 'nope', there are all-MiniLM-L6-v2"),
     # texts to embed
     (EmbedRequest(), INVALID, "texts: none given"),

@@ -42,6 +42,13 @@ def test_index_makes_the_collection_and_keeps_other_fields_as_metadata(server, l
     assert (again["num_inserted"], again["num_replaced"]) == (0, len(FACTS))
 
 
+def test_index_splits_documents_where_it_is_told_to(server, lines):
+    answer("index", "in-windows", str(lines), "--window-tokens", "20", "--target", server.target)
+    found = answer("search", "in-windows", "blue sky", "--no-rerank", "--target", server.target)
+    best = found["hits"][0]
+    assert (best["id"], best["span"]["start"]) == ("sky", 0)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

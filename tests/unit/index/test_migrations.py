@@ -17,7 +17,7 @@ def format_1(tmp_path, schema, make_document):
     connection = apsw.Connection(str(file))
     connection.execute(
         "DROP TRIGGER words_of_inserted; DROP TRIGGER words_of_deleted; "
-        "DROP TABLE vocabulary; DROP TABLE passages; "
+        "DROP TABLE vocabulary; DROP TABLE passages; DROP VIEW vectors; "
         "UPDATE meta SET value = 1 WHERE name = 'format_version'"
     )
     connection.close()
