@@ -20,7 +20,7 @@ def evaluation_table(results: Sequence[Evaluation]) -> Table:
         *("documents", "queries", "first pass"),
         *(f"both, depth {depth}" for depth in depths),
         *(("reranker alone",) if depths else ()),
-        *("first pass ms", "search ms"),
+        "ms",
     ):
         table.add_column(column, justify="right")
     for dataset in dict.fromkeys(result.dataset for result in results):
@@ -32,14 +32,13 @@ def evaluation_table(results: Sequence[Evaluation]) -> Table:
                 f"{result.num_documents:,}",
                 f"{result.num_queries:,}",
                 *_digits(_qualities(result)),
-                f"{result.first_pass_ms:.0f}",
                 f"{result.search_ms:.0f}",
                 end_section=result is of_dataset[-1],
             )
     for mode in dict.fromkeys(result.mode for result in results):
         of_mode = [_qualities(result) for result in results if result.mode == mode]
         means = map(statistics.fmean, zip(*of_mode, strict=True))
-        table.add_row(_MEAN, mode, "", "", *_digits(means), "", "")
+        table.add_row(_MEAN, mode, "", "", *_digits(means), "")
     return table
 
 

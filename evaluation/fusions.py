@@ -13,7 +13,7 @@ from twopass.index.ranked_list import RankedList
 
 FUSIONS: Mapping[str, Fusion] = {
     **{f"rrf {k}": ReciprocalRankFusion(k) for k in (10, 60)},
-    **{f"convex {alpha / 10:g}": ConvexFusion(alpha / 10) for alpha in range(11)},
+    **{f"convex {alpha / 20:g}": ConvexFusion(alpha / 20) for alpha in range(21)},
 }
 """What is tried, by name."""
 

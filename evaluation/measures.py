@@ -34,8 +34,7 @@ class Evaluation:
         reranker: The order of the reranker's logits alone, at the greatest depth; None without a
             second pass.
         blend: The weight of the first pass in `reranked`.
-        first_pass_ms: Median over queries: embedding and retrieving.
-        search_ms: Median over queries: everything.
+        search_ms: Median over queries, in the server.
     """
 
     dataset: str
@@ -46,7 +45,6 @@ class Evaluation:
     reranked: Mapping[int, float]
     reranker: float | None
     blend: float
-    first_pass_ms: float
     search_ms: float
 
 
@@ -78,9 +76,6 @@ def evaluation(
         reranked={depth: reranked(depth, blend) for depth in depths} if is_reranked else {},
         reranker=reranked(max(depths), 0.0) if is_reranked else None,
         blend=blend,
-        first_pass_ms=statistics.median(
-            (r.timings.embed_ms or 0) + (r.timings.retrieve_ms or 0) for r in answers.values()
-        ),
         search_ms=statistics.median(r.timings.total_ms or 0 for r in answers.values()),
     )
 

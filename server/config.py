@@ -97,7 +97,7 @@ class ServerConfig(BaseSettings):
     fusion_alpha: Annotated[
         float,
         Field(ge=0, le=1, description="Weight of the dense score in convex fusion, 0 to 1."),
-    ] = 0.5
+    ] = 0.9
     max_candidates: Annotated[
         int, Field(ge=1, le=100_000, description="Most candidates in one rerank request or set.")
     ] = 10_000
