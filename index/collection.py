@@ -190,7 +190,9 @@ class Collection:
             InvalidQueryError: `k` breaks its rule.
         """
         _check_k(k)
-        return self._lexical.search(query, k, among)
+        if among is None:
+            return self._lexical.search(query, k)
+        return self._lexical.search_among(query, k, among, self.num_documents)
 
     def search(self, vectors: Float32s, k: int, among: Int64s | None = None) -> Future[Neighbours]:
         """Finds the `k` nearest vectors of each query; all of them where there are fewer.

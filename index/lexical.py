@@ -39,6 +39,9 @@ WHERE passages MATCH :words AND +rowid IN carray(:among)
 ORDER BY score DESC, rowid LIMIT :k
 """
 
+# So many times k are looked at where more than half of the documents are admitted.
+_SPARE = 4
+
 _NOTHING = RankedList(np.empty(0, np.int64), np.empty(0, np.float32))
 
 
@@ -60,7 +63,7 @@ class LexicalIndex:
         self._connections = connections
         self._tokenizer = TOKENIZERS[tokenizer]
 
-    def search(self, query: str, k: int, among: Int64s | None = None) -> RankedList:
+    def search(self, query: str, k: int) -> RankedList:
         """Finds the documents with the highest BM25, of those that hold any word of the query.
 
         BM25 is FTS5's: k1 1.2, b 0.75 (Robertson et al. 1994), a title's words twice. Of a query
@@ -69,20 +72,35 @@ class LexicalIndex:
         Args:
             query: Any text. Its punctuation means nothing.
             k: Most documents to find, at least 1.
-            among: Keys of the only documents to find, int64 `[num_keys]`; None for all.
         """
-        if among is not None and not len(among):
+        return self._ranked(_SEARCH, query, k, {})
+
+    def search_among(self, query: str, k: int, among: Int64s, num_documents: int) -> RankedList:
+        """Finds documents as `search` does, of some only.
+
+        Args:
+            query: Any text.
+            k: Most documents to find, at least 1.
+            among: Keys of those documents, int64 `[num_keys]`.
+            num_documents: About how many there are in all: it decides how, not what is found.
+        """
+        if not len(among):
             return _NOTHING
+        if len(among) * 2 >= num_documents:
+            # SQLite would build a tree of them all. Some more than asked for will nearly always do.
+            found = self.search(query, _SPARE * k)
+            inside = np.isin(found.keys, among)
+            if np.count_nonzero(inside) >= k or len(found.keys) < _SPARE * k:
+                return RankedList(found.keys[inside][:k], found.scores[inside][:k])
+        return self._ranked(_SEARCH_AMONG, query, k, {"among": apsw.carray(among)})
+
+    def _ranked(self, select: str, query: str, k: int, values: dict[str, Any]) -> RankedList:
         with self._connections.borrow() as connection:
             terms = self._selective(connection, self._terms(connection, query))
             if not terms:
                 return _NOTHING
-            values: dict[str, Any] = {"words": _any_of(terms), "k": k}
-            if among is None:
-                found = connection.execute(_SEARCH, values).fetchall()
-            else:
-                values["among"] = apsw.carray(among)
-                found = connection.execute(_SEARCH_AMONG, values).fetchall()
+            bound = values | {"words": _any_of(terms), "k": k}
+            found = connection.execute(select, bound).fetchall()
         return RankedList(
             np.array([key for key, _ in found], np.int64),
             np.array([score for _, score in found], np.float32),

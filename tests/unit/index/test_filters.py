@@ -13,6 +13,7 @@ from twopass.index.filter_sql import compile_filter
 from twopass.index.filters import (
     FieldCondition,
     Filter,
+    IdCondition,
     InRange,
     IsMissing,
     OneOf,
@@ -117,9 +118,10 @@ def test_every_way_of_reading_has_the_same_members(tmp_path, share, declared):
         # The words, among the members alone, with the scores that they have anyway.
         everywhere = collection.search_words("sky", 400)
         inside = np.isin(everywhere.keys, among)
-        found = collection.search_words("sky", 400, among)
-        assert found.keys.tolist() == everywhere.keys[inside].tolist()
-        assert found.scores.tolist() == everywhere.scores[inside].tolist()
+        for k in (1, 30, 400):
+            found = collection.search_words("sky", k, among)
+            assert found.keys.tolist() == everywhere.keys[inside][:k].tolist()
+            assert found.scores.tolist() == everywhere.scores[inside][:k].tolist()
         # Listing and deleting.
         assert _listed(collection, wanted) == members
         assert collection.delete_matching(wanted).result().num_deleted == len(members)
@@ -165,6 +167,15 @@ def test_members_that_are_gone_are_not_found(collection, make_document):
         found = collection.search(make_document("b").vector[None], k, among).result()
         assert found.keys.shape == found.scores.shape == (1, min(k, 2))
         assert (found.keys > 0).all()
+
+
+def test_words_are_found_however_far_down_the_members_stand(collection, make_document):
+    # The best 60 are not admitted, though most documents are.
+    texts = {f"d{i}": "sky " * (3 if i < 60 else 1) + "sea " * 4 for i in range(200)}
+    collection.upsert([make_document(name, text=text) for name, text in texts.items()]).result()
+    last = Filter(must_not=(IdCondition(tuple(f"d{i}" for i in range(60))),))
+    among = collection.matching(last)
+    assert collection.search_words("sky", 5, among).keys.tolist() == among[:5].tolist()
 
 
 def test_searches_that_wait_together_keep_their_filters_apart(collection, make_document):
