@@ -1,12 +1,10 @@
 """A collection: what it holds, what is written to it and what is found in it."""
 
 import logging
-import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from twopass.index.filters import Filter, IdCondition
 from twopass.index.lexical import LexicalIndex
 from twopass.index.metric import scale
 from twopass.index.migrations import migrate
+from twopass.index.pages import DocumentPage, key_before, page_token
 from twopass.index.ranked_list import RankedList
 from twopass.index.reader import Candidates, DocumentReader, vector_blocks
 from twopass.index.schema import CollectionSchema
@@ -39,20 +38,6 @@ _LOG = logging.getLogger("twopass.index")
 
 _DEFAULT = DocumentFields()
 _EVERYTHING = Filter()
-_PAGE_TOKEN = re.compile(r"([0-9a-f]{32})@([1-9][0-9]{0,18})")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DocumentPage:
-    """Some documents of a listing.
-
-    Attributes:
-        documents: By key.
-        next_page_token: Where the next page begins; empty after the last.
-    """
-
-    documents: list[StoredDocument]
-    next_page_token: str
 
 
 class Collection:
@@ -263,7 +248,7 @@ class Collection:
     def list_page(
         self,
         page_size: int,
-        page_token: str = "",
+        token: str = "",
         fields: DocumentFields = _DEFAULT,
         wanted: Filter = _EVERYTHING,
     ) -> DocumentPage:
@@ -273,7 +258,7 @@ class Collection:
 
         Args:
             page_size: Most documents to read, at least 1.
-            page_token: `next_page_token` of the page before; empty for the first.
+            token: `next_page_token` of the page before; empty for the first.
             fields: What to read.
             wanted: Which documents.
 
@@ -282,13 +267,14 @@ class Collection:
         """
         if page_size < 1:
             raise InvalidQueryError("page_size", f"must be at least 1, {page_size} given")
-        after = self._key_of(page_token) if page_token else 0
+        incarnation = self.sequence.incarnation
+        after = key_before(token, incarnation)
         # One more than asked for tells whether this is the last page.
         documents = self._reader.after(after, page_size + 1, fields, compile_filter(wanted))
         if len(documents) <= page_size:
             return DocumentPage(documents, "")
         page = documents[:page_size]
-        return DocumentPage(page, f"{self.sequence.incarnation}@{page[-1].key}")
+        return DocumentPage(page, page_token(incarnation, page[-1].key))
 
     def close(self) -> None:
         """Finishes what was submitted, then ends the threads and closes the file. Idempotent."""
@@ -297,15 +283,6 @@ class Collection:
             # The last connection to close checkpoints, which a reading one can't.
             last_first.callback(self._writer.close)
             last_first.callback(self._connections.close)
-
-    def _key_of(self, page_token: str) -> int:
-        match = _PAGE_TOKEN.fullmatch(page_token)
-        if match is None or match[1] != self.sequence.incarnation:
-            raise InvalidQueryError(
-                "page_token",
-                f"{page_token!r} is of no listing of this collection; begin with an empty one",
-            )
-        return int(match[2])
 
 
 def _check_k(k: int) -> None:
