@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from twopass.client import AlreadyExistsError, Client, Document, Schema, UpsertSummary
+from twopass.client import AlreadyExistsError, Chunking, Client, Document, Schema, UpsertSummary
 from twopass.commands.failures import exit_with
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 
@@ -33,6 +33,17 @@ def index(
     encoder: Annotated[
         str, typer.Option(help="Encoder of a collection that is made; unset: the default.")
     ] = "",
+    window_tokens: Annotated[
+        int | None,
+        typer.Option(
+            help="Split documents of a collection that is made into windows of so many tokens; "
+            "unset: not at all."
+        ),
+    ] = None,
+    overlap_tokens: Annotated[
+        int | None,
+        typer.Option(help="Tokens that neighbouring windows share; unset: a quarter of a window."),
+    ] = None,
     chunk_size: Annotated[int, typer.Option(help="Documents sent at a time.")] = 256,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
@@ -46,7 +57,8 @@ def index(
             exit_with(f"{file}: there is no such file")
     fields = _Fields(id_field, text_field, title_field)
     with connected(target) as client:
-        _ensure_collection(client, collection, encoder)
+        chunking = _chunking(window_tokens, overlap_tokens)
+        _ensure_collection(client, collection, Schema(encoder=encoder, chunking=chunking))
         with _progress() as progress:
             task = progress.add_task("indexing", total=sum(f.stat().st_size for f in files), done=0)
 
@@ -100,9 +112,15 @@ class _Fields:
         )
 
 
-def _ensure_collection(client: Client, name: str, encoder: str) -> None:
+def _chunking(window_tokens: int | None, overlap_tokens: int | None) -> Chunking | None:
+    if window_tokens is None:
+        return None
+    return Chunking(window_tokens, window_tokens // 4 if overlap_tokens is None else overlap_tokens)
+
+
+def _ensure_collection(client: Client, name: str, schema: Schema) -> None:
     try:
-        client.create_collection(name, Schema(encoder=encoder))
+        client.create_collection(name, schema)
     except AlreadyExistsError:
         return
 

@@ -1,9 +1,7 @@
-"""Reads documents, on connections of its own beside the writer's."""
+"""Reads documents, on connections beside the writer's."""
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s, Ragged
-from twopass.index.database import open_for_reading, storage_errors
+from twopass.index.connections import ReadConnections
 from twopass.index.documents import DocumentFields, StoredDocument
-from twopass.index.errors import CollectionClosedError, DocumentNotFoundError, StorageError
+from twopass.index.errors import DocumentNotFoundError, StorageError
+from twopass.index.filter_sql import SqlCondition
 from twopass.index.vectors import Int64s
 
 _BLOCK_ROWS = 4_096
@@ -49,17 +48,13 @@ class Candidates:
 class DocumentReader:
     """Reads documents. Safe to call from several threads; each call blocks for the disk."""
 
-    def __init__(self, collection: str, path: Path) -> None:
+    def __init__(self, collection: str, connections: ReadConnections) -> None:
         self._collection = collection
-        self._path = path
-        self._idle: list[apsw.Connection] = []
-        self._num_borrowed = 0
-        self._closed = False
-        self._changed = threading.Condition()
+        self._connections = connections
 
     def load(self, keys: Int64s) -> Candidates:
         """Loads ids and token ids by key, int64 `[num_keys]`, in the order of the keys."""
-        with self._borrow() as connection:
+        with self._connections.borrow() as connection:
             stored: list[Any] = connection.execute(
                 "SELECT key, id, token_ids FROM documents "
                 "WHERE key IN (SELECT value FROM json_each(?))",
@@ -98,24 +93,30 @@ class DocumentReader:
                 raise DocumentNotFoundError(self._collection, document_id)
         return [found[document_id] for document_id in ids]
 
-    def after(self, key: int, limit: int, fields: DocumentFields) -> list[StoredDocument]:
-        """Reads at most `limit` documents with keys above `key`, ascending."""
+    def after(
+        self, key: int, limit: int, fields: DocumentFields, condition: SqlCondition
+    ) -> list[StoredDocument]:
+        """Reads at most `limit` documents with keys above `key` that pass, ascending."""
         return self._select(
-            "WHERE key > :after ORDER BY key LIMIT :limit", fields, after=key, limit=limit
+            f"WHERE key > :after AND ({condition.text}) ORDER BY key LIMIT :limit",
+            fields,
+            after=key,
+            limit=limit,
+            **condition.values,
         )
 
-    def close(self) -> None:
-        """Waits for the reads in progress, and lets no other begin. Idempotent."""
-        with self._changed:
-            self._closed = True
-            self._changed.wait_for(lambda: self._num_borrowed == 0)
-            with storage_errors(self._path):
-                while self._idle:
-                    self._idle.pop().close()
+    def matching(self, condition: SqlCondition) -> Int64s:
+        """Reads the keys of all documents that pass, int64 `[num_documents]`, ascending."""
+        # As one text: a million rows would cost Python half a second under the GIL.
+        select = f"SELECT coalesce(group_concat(key), '') FROM documents WHERE {condition.text}"
+        with self._connections.borrow() as connection:
+            found: list[Any] = connection.execute(select, condition.values).fetchall()
+        ((keys,),) = found
+        return np.sort(np.fromstring(keys, np.int64, sep=","))
 
     def _select(self, which: str, fields: DocumentFields, **values: Any) -> list[StoredDocument]:
         wanted = {"text": fields.text, "metadata": fields.metadata, "vector": fields.vector}
-        with self._borrow() as connection:
+        with self._connections.borrow() as connection:
             stored: list[Any] = connection.execute(_DOCUMENTS + which, wanted | values).fetchall()
         return [
             StoredDocument(
@@ -124,44 +125,21 @@ class DocumentReader:
                 title=title,
                 text=text,
                 metadata=None if metadata is None else json.loads(metadata),
-                vector=None if vector is None else np.frombuffer(vector, "<f4"),
+                vector=np.frombuffer(vector, "<f4") if vector else None,
             )
             for key, document_id, title, text, metadata, vector in stored
         ]
-
-    @contextmanager
-    def _borrow(self) -> Iterator[apsw.Connection]:
-        """A connection that nobody else uses meanwhile.
-
-        Fetch all rows before giving it back: a statement left half read would hold its snapshot,
-        and the next borrower would see the past.
-        """
-        with self._changed:
-            if self._closed:
-                raise CollectionClosedError(self._collection)
-            self._num_borrowed += 1
-            connection = self._idle.pop() if self._idle else None
-        try:
-            with storage_errors(self._path):
-                connection = connection or open_for_reading(self._path)
-                yield connection
-        finally:
-            with self._changed:
-                self._num_borrowed -= 1
-                if connection is not None:
-                    self._idle.append(connection)
-                self._changed.notify_all()
 
 
 def vector_blocks(
     connection: apsw.Connection, dimension: int, path: Path
 ) -> Iterator[tuple[Int64s, Float32s]]:
-    """Reads all keys, int64 `[n]`, and embeddings, float32 `[n, dimension]`, some thousand a time.
+    """Reads keys, int64 `[n]`, and embeddings, float32 `[n, dimension]`, some thousand a time.
 
     Raises:
         StorageError: An embedding is damaged.
     """
-    stored = connection.execute("SELECT key, embedding FROM documents ORDER BY key")
+    stored = connection.execute("SELECT key, embedding FROM vectors ORDER BY key")
     while block := list(islice(stored, _BLOCK_ROWS)):
         for key, vector in block:
             if len(vector) != 4 * dimension:

@@ -59,6 +59,7 @@ class VectorChange:
 class _Search:
     vectors: Float32s
     k: int
+    among: Int64s | None
     future: Future[Neighbours] = field(default_factory=Future)
 
 
@@ -108,9 +109,15 @@ class VectorIndex:
             collection, "search", self._work, max_group=_MAX_GROUP
         )
 
-    def search(self, vectors: Float32s, k: int) -> Future[Neighbours]:
-        """Queues queries, float32 `[num_queries, dimension]`, for their `k` nearest."""
-        request = _Search(vectors, k)
+    def search(self, vectors: Float32s, k: int, among: Int64s | None = None) -> Future[Neighbours]:
+        """Queues queries, float32 `[num_queries, dimension]`, for their `k` nearest.
+
+        Args:
+            vectors: The queries.
+            k: Most neighbours of each, at least 1.
+            among: Keys of the only documents to find, int64 `[num_keys]`, ascending; None for all.
+        """
+        request = _Search(vectors, k, among)
         self._thread.submit(request)
         return request.future
 
@@ -154,12 +161,22 @@ class VectorIndex:
         request.future.set_result(None)
 
     def _search(self, searches: list[_Search]) -> None:
-        if not searches:
-            return
+        everywhere = [search for search in searches if search.among is None]
+        if everywhere:
+            self._answer(everywhere)
+        for search in searches:
+            if search.among is not None:
+                self._answer([search])
+
+    def _answer(self, searches: list[_Search]) -> None:
+        """Answers searches among the same documents by one pass over the vectors."""
         self._check_sound()
+        among = searches[0].among
+        num_candidates = self.num_vectors if among is None else len(among)
         keys, scores = self._nearest(
             np.concatenate([search.vectors for search in searches]),
-            min(max(search.k for search in searches), self.num_vectors),
+            min(max(search.k for search in searches), num_candidates, self.num_vectors),
+            among,
         )
         start = 0
         for search in searches:
@@ -173,19 +190,32 @@ class VectorIndex:
             )
             start = end
 
-    def _nearest(self, queries: Float32s, k: int) -> tuple[Int64s, Float32s]:
+    def _nearest(self, queries: Float32s, k: int, among: Int64s | None) -> tuple[Int64s, Float32s]:
         """Keys and scores of the `k` nearest, at most as many as there are; equal scores by key."""
         keys = np.empty((len(queries), k), np.int64)
         scores = np.empty((len(queries), k), np.float32)
         if k == 0:
             return keys, scores
+        parameters = None if among is None else _parameters(among)
         faiss.omp_set_num_threads(self._num_threads)
         for start in range(0, len(queries), _QUERIES_PER_CALL):
             block = slice(start, start + _QUERIES_PER_CALL)
-            scores[block], keys[block] = self._index.search(queries[block], k)
+            scores[block], keys[block] = self._index.search(queries[block], k, params=parameters)
         order = np.lexsort((keys, -scores))
+        # Of the keys asked for some may be gone: faiss fills up with -1, and the least score.
+        num_found = int((keys >= 0).sum(axis=1).min(initial=k))
+        order = order[:, :num_found]
         return np.take_along_axis(keys, order, 1), np.take_along_axis(scores, order, 1)
 
     def _check_sound(self) -> None:
         if self._failure:
             raise StorageError(self._failure)
+
+
+def _parameters(keys: Int64s) -> faiss.SearchParameters:
+    """Lets faiss find these keys, ascending, and no others; a bit for every key up to the last."""
+    bits = np.zeros((int(keys[-1]) >> 3) + 1, np.uint8)
+    np.bitwise_or.at(bits, keys >> 3, np.left_shift(1, keys & 7).astype(np.uint8))
+    # faiss's stubs tell of C++, not of its Python wrappers.
+    selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
+    return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]

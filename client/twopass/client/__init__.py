@@ -22,6 +22,7 @@ from twopass.client._enums import (
     RetrieveStatus,
     Truncation,
 )
+from twopass.client._filters import Condition, Field, document_ids, field
 from twopass.client._models import Model
 from twopass.client._rerank import CandidateSet, Passage, RerankHit, RerankResult, SetResult
 from twopass.client._search import (
@@ -56,6 +57,7 @@ __all__ = [
     "Chunking",
     "Client",
     "Collection",
+    "Condition",
     "ConvexFusion",
     "DeadlineExceededError",
     "DeleteResult",
@@ -63,6 +65,7 @@ __all__ = [
     "EmbedResult",
     "EmbedRole",
     "FailedPreconditionError",
+    "Field",
     "FieldType",
     "Fields",
     "InternalError",
@@ -94,4 +97,6 @@ __all__ = [
     "UnavailableError",
     "UnimplementedError",
     "UpsertSummary",
+    "document_ids",
+    "field",
 ]
