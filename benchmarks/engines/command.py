@@ -6,7 +6,8 @@ Run it as `python -m twopass.benchmarks.engines`.
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -86,10 +87,7 @@ def _measure(
 ) -> Report:
     everyone: list[Engine] = []
     measured: list[Measured] = []
-    with (
-        Console(stderr=True).status("starting") as status,
-        tempfile.TemporaryDirectory() as scratch,
-    ):
+    with _progress() as progress, tempfile.TemporaryDirectory() as scratch:
         for kind, folder in models.items():
             of_kind = [w for w in workloads if w.kind is kind]
             if not of_kind:
@@ -97,7 +95,7 @@ def _measure(
             exports = Path(scratch) / kind.value
             exports.mkdir()
             model = Model(folder, exports, _calibration(of_kind))
-            taken, made = _measure_model(contenders, model, of_kind, num_threads, status.update)
+            taken, made = _measure_model(contenders, model, of_kind, num_threads, progress)
             everyone += taken
             measured += made
     return Report(
@@ -121,6 +119,17 @@ def _measure_model(
             field.enter(contender, model, num_threads)
         measured = [field.measure(workload) for workload in workloads]
         return field.engines, measured
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """One line that changes on a terminal; lines in a log elsewhere."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status("starting") as status:
+            yield status.update
+    else:
+        yield lambda message: typer.echo(message, err=True)
 
 
 def _calibration(workloads: Sequence[Workload]) -> tuple[PaddedBatch, ...]:
