@@ -31,6 +31,8 @@ def _header(report: Report) -> Iterator[str]:
     yield from (escape(line) for line in report.machine.lines())
     versions = {name: v for e in report.engines for name, v in e.versions.items()}
     yield ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))
+    devices = {f"{e.contender.engine} on {e.device}": None for e in report.engines if e.device}
+    yield escape("; ".join(devices))
     models = ", ".join(report.models.values())
     yield f"{models}; {report.num_threads} threads; medians of the rounds, least to most"
     yield _LEFT_OUT

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from rich.console import Console
 
 from twopass.benchmarks.engines.batching import Order
 from twopass.benchmarks.engines.report import as_tables
@@ -35,7 +36,9 @@ def measured(*figures: Figure, is_latency: bool = False) -> Measured:
 
 def report(*figures: Figure) -> Report:
     engines = tuple(
-        Engine(c, ModelKind.RERANKER, {}, refusal="[not] installed" if c.omission else "")
+        Engine(c, ModelKind.RERANKER, {}, refusal="[not] installed")
+        if c.omission
+        else Engine(c, ModelKind.RERANKER, {}, device="avx2")
         for c in CONTENDERS
     )
     machine = Machine("A CPU", 2, ("avx2",), {"python": "3.11"}, "")
@@ -81,9 +84,12 @@ def test_json_holds_medians_ratios_and_comparisons():
     assert content["comparisons"][0]["median"] == 2
 
 
-def test_the_table_says_who_was_not_measured_and_why(capsys):
-    from rich.console import Console
+def test_the_header_says_what_instructions_each_engine_used(capsys):
+    Console(width=200).print(as_tables(report(OURS, SLOW)))
+    assert "twopass cpu on avx2; twopass onnxruntime on avx2;" in capsys.readouterr().out
 
+
+def test_the_table_says_who_was_not_measured_and_why(capsys):
     Console(width=140).print(as_tables(report(OURS, SLOW)))
     printed = capsys.readouterr().out
     assert "[of mixed length]" in printed
