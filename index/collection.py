@@ -21,16 +21,22 @@ from twopass.index.documents import (
     encode_documents,
 )
 from twopass.index.errors import InvalidQueryError, StaleSequenceError
+from twopass.index.kinds import MAX_BREADTH, Breadth
+from twopass.index.loading import load_vectors
+from twopass.index.merging import MergePolicy
 from twopass.index.metric import scale
-from twopass.index.reader import Candidates, DocumentReader, vector_blocks
+from twopass.index.reader import Candidates, DocumentReader
 from twopass.index.schema import CollectionSchema
+from twopass.index.segments import Int64s
 from twopass.index.sequences import SequenceToken
-from twopass.index.vectors import Int64s, Neighbours, VectorIndex
+from twopass.index.vectors import Neighbours, VectorIndex
 from twopass.index.writer import Delete, DeleteResult, Upsert, UpsertResult, Writer
 
 _LOG = logging.getLogger("twopass.index")
 
 _DEFAULT = DocumentFields()
+_DEFAULT_BREADTH = Breadth()
+_BASE = "vectors.base"
 _PAGE_TOKEN = re.compile(r"([0-9a-f]{32})@([1-9][0-9]{0,18})")
 
 
@@ -71,29 +77,43 @@ class Collection:
         self._vectors = vectors
 
     @classmethod
-    def open(cls, name: str, path: Path, *, num_search_threads: int = 1) -> "Collection":
-        """Opens a collection and builds its vector index.
+    def open(
+        cls,
+        name: str,
+        path: Path,
+        *,
+        num_search_threads: int = 1,
+        merge_policy: MergePolicy | None = None,
+    ) -> "Collection":
+        """Opens a collection, and its vector index from its file or from the documents.
 
         Args:
             name: Its name.
-            path: Its SQLite file.
+            path: Its SQLite file; the index's file stands beside it.
             num_search_threads: OpenMP threads of one faiss search.
+            merge_policy: When the index is merged; None for the default.
 
         Raises:
             StorageError: It is missing, damaged or of a newer format.
         """
         began = time.perf_counter()
+        base_path = path.with_name(_BASE)
         with storage_errors(path):
             connection = open_for_writing(path)
             try:
                 identity = read_identity(connection, path)
-                blocks = vector_blocks(connection, identity.schema.dimension, path)
-                vectors = VectorIndex(
-                    name, identity.schema, blocks, identity.sequence, num_threads=num_search_threads
-                )
+                loaded = load_vectors(name, connection, path, identity, base_path)
             except BaseException:
                 connection.close()
                 raise
+        vectors = VectorIndex(
+            name,
+            identity.schema,
+            loaded,
+            base_path,
+            num_threads=num_search_threads,
+            policy=merge_policy,
+        )
         _LOG.info(
             "collection opened",
             extra={
@@ -151,18 +171,22 @@ class Collection:
         self._writer.submit(write)
         return write.future
 
-    def search(self, vectors: Float32s, k: int) -> Future[Neighbours]:
+    def search(
+        self, vectors: Float32s, k: int, breadth: Breadth = _DEFAULT_BREADTH
+    ) -> Future[Neighbours]:
         """Finds the `k` nearest documents of each query; all of them where there are fewer.
 
         Args:
             vectors: float32 `[num_queries, dimension]`; scaled here as the metric needs it.
             k: At least 1.
+            breadth: How far an approximate index kind searches.
 
         Raises:
-            InvalidQueryError: A vector or `k` breaks a rule.
+            InvalidQueryError: A vector, `k` or the breadth breaks a rule.
         """
         if k < 1:
             raise InvalidQueryError("retrieve.k", f"must be at least 1, {k} given")
+        _check_breadth(breadth)
         dimension = self.schema.dimension
         if vectors.ndim != 2 or vectors.shape[1] != dimension:
             raise InvalidQueryError(
@@ -175,7 +199,7 @@ class Collection:
             self.schema.metric,
             lambda _, problem: InvalidQueryError("vector", problem),
         )
-        return self._vectors.search(scaled, k)
+        return self._vectors.search(scaled, k, breadth)
 
     def load(self, keys: Int64s) -> Candidates:
         """Loads what the second pass needs of documents found, int64 `[num_keys]`, in their order.
@@ -221,6 +245,14 @@ class Collection:
         page = documents[:page_size]
         return DocumentPage(page, f"{self.sequence.incarnation}@{page[-1].key}")
 
+    def merge(self) -> Future[None]:
+        """Merges the vector index now instead of when it is due, and saves it.
+
+        Raises:
+            StorageError: By the future: a merge has failed.
+        """
+        return self._vectors.merge()
+
     def close(self) -> None:
         """Finishes what was submitted, then ends the threads and closes the file. Idempotent."""
         with ExitStack() as last_first:
@@ -237,3 +269,11 @@ class Collection:
                 f"{page_token!r} is of no listing of this collection; begin with an empty one",
             )
         return int(match[2])
+
+
+def _check_breadth(breadth: Breadth) -> None:
+    for name, value in (("ef_search", breadth.ef_search), ("nprobe", breadth.nprobe)):
+        if value is not None and not 1 <= value <= MAX_BREADTH:
+            raise InvalidQueryError(
+                f"retrieve.{name}", f"must be 1 to {MAX_BREADTH:,}, {value:,} given"
+            )

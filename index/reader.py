@@ -17,7 +17,7 @@ from twopass.engines.base import Float32s, Ragged
 from twopass.index.database import open_for_reading, storage_errors
 from twopass.index.documents import DocumentFields, StoredDocument
 from twopass.index.errors import CollectionClosedError, DocumentNotFoundError, StorageError
-from twopass.index.vectors import Int64s
+from twopass.index.segments import Int64s
 
 _BLOCK_ROWS = 4_096
 
@@ -153,15 +153,29 @@ class DocumentReader:
                 self._changed.notify_all()
 
 
+def all_keys(connection: apsw.Connection) -> Int64s:
+    """All keys, ascending, int64 `[num_documents]`; read from the index of ids, not from rows."""
+    keys = np.fromiter(
+        (key for (key,) in connection.execute("SELECT key FROM documents")), np.int64
+    )
+    keys.sort()
+    return keys
+
+
 def vector_blocks(
-    connection: apsw.Connection, dimension: int, path: Path
+    connection: apsw.Connection, dimension: int, path: Path, after: int = 0
 ) -> Iterator[tuple[Int64s, Float32s]]:
-    """Reads all keys, int64 `[n]`, and embeddings, float32 `[n, dimension]`, some thousand a time.
+    """Reads keys above `after`, ascending, and their embeddings, some thousand a time.
+
+    Yields:
+        Keys, int64 `[n]`, and embeddings, float32 `[n, dimension]`.
 
     Raises:
         StorageError: An embedding is damaged.
     """
-    stored = connection.execute("SELECT key, embedding FROM documents ORDER BY key")
+    stored = connection.execute(
+        "SELECT key, embedding FROM documents WHERE key > ? ORDER BY key", (after,)
+    )
     while block := list(islice(stored, _BLOCK_ROWS)):
         for key, vector in block:
             if len(vector) != 4 * dimension:

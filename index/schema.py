@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from twopass.index.errors import InvalidSchemaError
+from twopass.index.kinds import IndexKind
 
 MAX_DIMENSION = 8_192
-INDEX_KINDS = ("Flat",)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -63,7 +63,7 @@ class CollectionSchema:
         encoder: Id of the encoder that embeds; empty where clients bring the vectors.
         encoder_revision: sha256 of its weights, hexadecimal; empty where `encoder` is.
         client_vectors: Every document and query brings its own vector.
-        index_kind: A faiss factory string, one of `INDEX_KINDS`.
+        index_kind: A faiss factory string that `IndexKind` knows.
         tokenizer_fingerprint: Of the tokenizer that made the stored token ids.
         indexed_fields: Metadata fields that filters use often.
         chunking: How long documents are split. None: not at all.
@@ -89,11 +89,7 @@ class CollectionSchema:
             raise InvalidSchemaError(
                 "schema.dimension", f"must be 1 to {MAX_DIMENSION:,}, {self.dimension:,} given"
             )
-        if self.index_kind not in INDEX_KINDS:
-            raise InvalidSchemaError(
-                "schema.index_kind",
-                f"{self.index_kind!r} is not supported; supported: {', '.join(INDEX_KINDS)}",
-            )
+        IndexKind.parse(self.index_kind)
         if self.chunking is not None:
             raise InvalidSchemaError(
                 "schema.chunking",

@@ -6,8 +6,8 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
@@ -20,6 +20,8 @@ from twopass.index.errors import (
     FolderInUseError,
     StorageError,
 )
+from twopass.index.folders import os_errors, sync_folder
+from twopass.index.merging import MergePolicy
 from twopass.index.schema import CollectionSchema, check_name
 
 _LOG = logging.getLogger("twopass.index")
@@ -37,16 +39,24 @@ class CollectionStore:
 
         <folder>/.lock                                  held while the store is open
         <folder>/collections/<name>/documents.sqlite    a collection
+        <folder>/collections/<name>/vectors.base        its index, derived: may be missing
 
     A damaged collection keeps no other from serving: it is in `failed`, and `get` says why.
     """
 
-    def __init__(self, folder: Path, *, num_search_threads: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        num_search_threads: int = 1,
+        merge_policy: MergePolicy | None = None,
+    ) -> None:
         """Opens the folder, making it if need be, and every collection in it.
 
         Args:
             folder: The data folder.
             num_search_threads: OpenMP threads of one faiss search of one collection.
+            merge_policy: When a collection's index is merged; None for the default.
 
         Raises:
             FolderInUseError: Another server holds it.
@@ -54,16 +64,17 @@ class CollectionStore:
         """
         self._folder = folder / "collections"
         self._num_search_threads = num_search_threads
+        self._merge_policy = merge_policy
         self._collections: dict[str, Collection] = {}
         self._failed: dict[str, str] = {}
         self._closed = False
         # Over every change of which collections there are; lookups need none.
         self._changing = threading.Lock()
-        with _os_errors(folder):
+        with os_errors(folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder / ".lock")
         try:
-            with _os_errors(folder):
+            with os_errors(folder):
                 self._open_all()
         except BaseException:
             self.close()
@@ -83,7 +94,7 @@ class CollectionStore:
             StorageError: The disk does not allow it.
         """
         check_name(name)
-        with self._changing, _os_errors(self._folder):
+        with self._changing, os_errors(self._folder):
             if self._closed:
                 raise CollectionClosedError(name)
             if name in self._collections or name in self._failed:
@@ -92,11 +103,11 @@ class CollectionStore:
             try:
                 unfinished.mkdir()
                 create_database(unfinished / _DATABASE, schema)
-                _sync(unfinished)
+                sync_folder(unfinished)
                 unfinished.rename(self._folder / name)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
-            _sync(self._folder)
+            sync_folder(self._folder)
             collection = self._open(name)
         _LOG.info("collection created", extra={"collection": name})
         return collection
@@ -125,7 +136,7 @@ class CollectionStore:
             CollectionNotFoundError: There is none of that name.
             StorageError: The disk does not allow it.
         """
-        with self._changing, _os_errors(self._folder):
+        with self._changing, os_errors(self._folder):
             if self._closed:
                 raise CollectionClosedError(name)
             if name not in self._collections and name not in self._failed:
@@ -139,7 +150,7 @@ class CollectionStore:
                 self._failed[name] = "its deletion did not finish; delete it again"
                 raise
             self._failed.pop(name, None)
-            _sync(self._folder)
+            sync_folder(self._folder)
         shutil.rmtree(grave, ignore_errors=True)  # what is left is swept at the next start
         _LOG.info("collection deleted", extra={"collection": name})
 
@@ -177,7 +188,12 @@ class CollectionStore:
     def _open(self, name: str) -> Collection:
         path = self._folder / name / _DATABASE
         try:
-            collection = Collection.open(name, path, num_search_threads=self._num_search_threads)
+            collection = Collection.open(
+                name,
+                path,
+                num_search_threads=self._num_search_threads,
+                merge_policy=self._merge_policy,
+            )
         except StorageError as error:
             self._failed[name] = str(error)
             _LOG.error("collection failed to open: %s", error, extra={"collection": name})
@@ -197,21 +213,3 @@ def _lock(path: Path) -> int:
             f"{path.parent}: another server holds this data folder; stop it, or choose another one"
         ) from error
     return descriptor
-
-
-def _sync(folder: Path) -> None:
-    """Makes the names in a folder durable: a rename is on disk only after this."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _os_errors(path: Path) -> Iterator[None]:
-    """Raises the system's errors as `StorageError`."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"{error.filename or path}: {error.strerror}") from error

@@ -14,8 +14,8 @@ from twopass.engines.errors import EngineError
 from twopass.index.collection import Collection
 from twopass.index.documents import DocumentFields
 from twopass.index.reader import Candidates
+from twopass.index.segments import Int64s
 from twopass.index.store import CollectionStore
-from twopass.index.vectors import Int64s
 from twopass.server.batcher import Batcher
 from twopass.server.embedding import Embedding
 from twopass.server.errors import InvalidRequestError, LateError, OverloadedError
@@ -184,7 +184,9 @@ class SearchPipeline:
             vector = embedded.vectors[0]
             timings.embed, timings.queue = embedded.engine_seconds, embedded.queue_seconds
         watch = Stopwatch()
-        neighbours = await asyncio.wrap_future(collection.search(vector[None, :], query.k))
+        neighbours = await asyncio.wrap_future(
+            collection.search(vector[None, :], query.k, query.breadth)
+        )
         timings.retrieve = watch.lap()
         candidates: Candidates = await asyncio.to_thread(collection.load, neighbours.keys[0])
         timings.load = watch.lap()

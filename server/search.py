@@ -6,6 +6,7 @@ from enum import Enum
 
 from twopass.engines.base import Float32s
 from twopass.index.documents import DocumentFields, StoredDocument
+from twopass.index.kinds import Breadth
 
 DEFAULT_TOP_N = 10
 DEFAULT_K = 50
@@ -60,6 +61,7 @@ class SearchQuery:
         vector: Its embedding, float32 `[dimension]`; None to have `text` embedded.
         top_n: How many documents to return, at least 1.
         k: How many candidates the first pass finds, 1 to `MAX_K`.
+        breadth: How far it searches in an approximate index.
         rerank: The second pass.
         allow_fallback: Whether first-pass order may stand in for the second pass.
         deadline: Hard end, seconds of `time.perf_counter`; None for never.
@@ -73,6 +75,7 @@ class SearchQuery:
     vector: Float32s | None = None
     top_n: int = DEFAULT_TOP_N
     k: int = DEFAULT_K
+    breadth: Breadth = field(default_factory=Breadth)
     rerank: RerankSettings = field(default_factory=RerankSettings)
     allow_fallback: bool = True
     deadline: float | None = None

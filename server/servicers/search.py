@@ -1,6 +1,7 @@
 """SearchService: a query in, documents of a collection out."""
 
 from twopass.engines.base import Float32s
+from twopass.index.kinds import Breadth
 from twopass.server.errors import InvalidRequestError, NotSupportedError
 from twopass.server.passages import Limits, check_text
 from twopass.server.pipeline import SearchPipeline
@@ -71,6 +72,7 @@ def _read_query(request: search_pb2.SearchRequest, limits: Limits, call: Call) -
         vector=vector,
         top_n=top_n,
         k=_read_k(request.retrieve, top_n),
+        breadth=_read_breadth(request.retrieve),
         rerank=_read_rerank(request.rerank),
         allow_fallback=_ALLOWS_FALLBACK.read("fallback", request.fallback),
         deadline=call.deadline,
@@ -92,6 +94,13 @@ def _read_k(retrieve: search_pb2.RetrieveOptions, top_n: int) -> int:
         field = "retrieve.k" if retrieve.k else "top_n"
         raise InvalidRequestError(f"{field}: {k:,} given, at most {MAX_K:,}")
     return k
+
+
+def _read_breadth(retrieve: search_pb2.RetrieveOptions) -> Breadth:
+    return Breadth(
+        ef_search=retrieve.ef_search if retrieve.HasField("ef_search") else None,
+        nprobe=retrieve.nprobe if retrieve.HasField("nprobe") else None,
+    )
 
 
 def _read_rerank(options: search_pb2.RerankOptions) -> RerankSettings:

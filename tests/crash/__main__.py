@@ -6,6 +6,7 @@ strace watches whether a write is ever acknowledged before the fsync that covers
 """
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -24,12 +25,16 @@ def main() -> int:
     parser.add_argument("--life", type=float, default=1.0, help="longest life in seconds")
     options = parser.parse_args()
     print(f"{options.kills} kills, seed {options.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="twopass-crash-") as folder:
-        tester = Tester(Path(folder), options.seed, options.life)
-        for _ in range(options.kills):
-            tester.live_and_die()
-        tester.finish()
+    folder = Path(tempfile.mkdtemp(prefix="twopass-crash-"))
+    tester = Tester(folder, options.seed, options.life)
+    for _ in range(options.kills):
+        tester.live_and_die()
+    tester.finish()
     print(tester.summary(), flush=True)
+    if tester.num_problems:
+        print(f"the data folder and the server's log are left in {folder}")
+    else:
+        shutil.rmtree(folder)
     return 1 if tester.num_problems + _check_fsync_order() else 0
 
 

@@ -11,7 +11,7 @@ from twopass.client import Client, Document, Fields
 
 from .documents import DIMENSION, text_of, vector_of
 from .ledger import Findings, Ledger
-from .workload import position_of
+from .workload import EVERYWHERE, position_of
 
 _EVERYTHING = Fields(vector=True)
 _MAX_TOP_N = 2_048
@@ -59,7 +59,7 @@ def _check_searches(
             collection,
             vector=query.tolist(),
             top_n=_MAX_TOP_N,
-            retrieve="dense",
+            retrieve=EVERYWHERE,
             rerank=False,
             fields=Fields(text=False, metadata=False),
         ).hits

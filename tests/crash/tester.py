@@ -15,7 +15,10 @@ from .ledger import Ledger
 from .tiny_models import write_tiny_models
 from .workload import Workload
 
-_COLLECTION = "notes"
+# Searched in both of its lists, the second is as exact as the first.
+_INDEX_KINDS = {"flat": "Flat", "lists": "IVF2,Flat"}
+# Merges come several times a second, so that many a kill meets one.
+_MERGE_CHANGES = 100
 # Starting takes a second at most; a server that needs longer hangs.
 _START_SECONDS = 60.0
 _SHARE_KILLED_DURING_START = 0.2
@@ -38,13 +41,14 @@ class Tester:
                 "encoder": str(models.encoder),
                 "reranker": str(models.reranker),
                 "threads": 1,
+                "merge_changes": _MERGE_CHANGES,
             }
         )
         self._log = folder / "server.log"
-        self._database = folder / "data" / "collections" / _COLLECTION / "documents.sqlite"
+        self._collections = folder / "data" / "collections"
         self._random = random.Random(seed)
         self._longest_life = longest_life
-        self._ledger = Ledger()
+        self._ledgers = {name: Ledger() for name in _INDEX_KINDS}
         self._num_kills = 0
         self._num_kills_during_start = 0
         self._counts: Counter[str] = Counter()
@@ -62,12 +66,15 @@ class Tester:
             patience = self._random.uniform(0, _LONGEST_KILLED_START)
         if target := server.wait_until_serving(patience):
             self._examine(target)
-            seed = self._random.randrange(2**32)
-            workload = Workload(target, _COLLECTION, self._ledger, seed)
+            workloads = [
+                Workload(target, name, ledger, self._random.randrange(2**32))
+                for name, ledger in self._ledgers.items()
+            ]
             time.sleep(self._random.uniform(0, self._longest_life))
             server.kill()
-            workload.join()
-            self._note("wrong answers", workload.failures)
+            for workload in workloads:
+                workload.join()
+                self._note("wrong answers", workload.failures)
         else:
             server.kill()
             self._num_kills_during_start += 1
@@ -84,25 +91,42 @@ class Tester:
         return (
             f"{self._num_kills} kills, {self._num_kills_during_start} of them during a start, "
             f"in {time.monotonic() - self._began:.0f} s; "
-            f"{self._ledger.num_acknowledged:,} writes acknowledged: "
+            f"{self._num_acknowledged:,} writes acknowledged, {self._num_indexes()}: "
             + ", ".join(f"{count} {kind}" for kind, count in self._counts.items())
         )
 
     def _examine(self, target: str) -> None:
+        num_documents = 0
         with Client(target) as client:
-            if not client.list_collections():
-                schema = Schema(client_vectors=True, dimension=DIMENSION)
-                client.create_collection(_COLLECTION, schema)
-            seed = self._random.randrange(2**32)
-            findings = examine(client, _COLLECTION, self._ledger, self._database, seed)
-        for kind, problems in findings.by_kind().items():
-            self._note(kind, problems)
+            existing = {collection.name for collection in client.list_collections()}
+            for name, kind in _INDEX_KINDS.items():
+                if name not in existing:
+                    schema = Schema(client_vectors=True, dimension=DIMENSION, index_kind=kind)
+                    client.create_collection(name, schema)
+                database = self._collections / name / "documents.sqlite"
+                seed = self._random.randrange(2**32)
+                findings = examine(client, name, self._ledgers[name], database, seed)
+                num_documents += findings.num_documents
+                for what, problems in findings.by_kind().items():
+                    self._note(what, problems)
         if self._num_kills % 20 == 0:
             print(
-                f"{self._num_kills:4} kills, {self._ledger.num_acknowledged:7,} writes "
-                f"acknowledged, {findings.num_documents:5,} documents",
+                f"{self._num_kills:4} kills, {self._num_acknowledged:7,} writes acknowledged, "
+                f"{num_documents:5,} documents",
                 flush=True,
             )
+
+    @property
+    def _num_acknowledged(self) -> int:
+        return sum(ledger.num_acknowledged for ledger in self._ledgers.values())
+
+    def _num_indexes(self) -> str:
+        """How indexes came up, as the server's log tells."""
+        lines = self._log.read_text(encoding="utf-8").splitlines()
+        loaded = sum("index loaded from its file" in line for line in lines)
+        read = sum("index read from the documents" in line for line in lines)
+        merged = sum("index merged" in line for line in lines)
+        return f"indexes merged {merged:,} times, loaded {loaded:,}, read from documents {read:,}"
 
     def _note(self, kind: str, problems: list[str]) -> None:
         self._counts[kind] += len(problems)

@@ -4,18 +4,22 @@ import random
 import threading
 from collections.abc import Callable
 
-from twopass.client import Client, DeadlineExceededError, TwopassError, UnavailableError
+from twopass.client import Client, DeadlineExceededError, Retrieve, TwopassError, UnavailableError
 
 from .documents import DIMENSION, document, vector_of
 from .ledger import Ledger, Operation
 
-_NUM_WRITERS = 4
-_NUM_SEARCHERS = 2
+_NUM_WRITERS = 3
+_NUM_SEARCHERS = 1
 # With this many ids nearly every write replaces or deletes something, and a search can return all.
 _IDS_OF_WRITER = 150
 _NUM_SHARED_IDS = 12
 # One commit of these fills some hundred pages of the write-ahead log: long enough to be torn.
 _LARGE_WRITE = 60
+
+
+EVERYWHERE = Retrieve("dense", nprobe=2)
+"""Where an index of two lists is searched as far as an exact one."""
 
 
 class Workload:
@@ -104,7 +108,7 @@ class Workload:
             self._collection,
             vector=near,
             top_n=3,
-            retrieve="dense",
+            retrieve=EVERYWHERE,
             rerank=False,
             min_sequence=sequence,
         )
@@ -121,7 +125,7 @@ class Workload:
             f"{number} version",
             vector=[drawn.gauss(0, 1) for _ in range(DIMENSION)],
             top_n=drawn.choice((1, 10, 100)),
-            retrieve="dense",
+            retrieve=EVERYWHERE,
             rerank=drawn.random() < 0.2,
         )
         ids = [hit.id for hit in found.hits]

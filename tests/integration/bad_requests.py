@@ -139,7 +139,8 @@ BAD = [
         "schema.dimension: must be 1 to 8,192, -1",
     ),
     (create(metric=9), INVALID, "schema.metric: 9 given"),
-    (create(index_kind="HNSW32"), INVALID, "schema.index_kind: 'HNSW32'"),
+    (create(index_kind="PQ8"), INVALID, "schema.index_kind: 'PQ8' is not supported; supported:"),
+    (create(index_kind="IVF1,Flat"), INVALID, "schema.index_kind: 'IVF1,Flat': IVF needs 2 to"),
     (create(encoder="nope"), NOT_FOUND, "model: no encoder 'nope', there are all-MiniLM-L6-v2"),
     # texts to embed
     (EmbedRequest(), INVALID, "texts: none given"),
