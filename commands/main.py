@@ -2,7 +2,7 @@
 
 import typer
 
-from twopass.commands import demo, evaluate, index, models, rerank, search, serve
+from twopass.commands import demo, evaluate, index, models, recall, rerank, search, serve
 
 app = typer.Typer(
     name="twopass",
@@ -16,6 +16,7 @@ app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("rerank")(rerank.rerank)
 app.command("models")(models.models)
+app.command("recall")(recall.recall)
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)
 

@@ -4,13 +4,16 @@ import gzip
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from twopass.client import Client, Document, Schema
 from twopass.commands.main import app
 from twopass.server.config import ServerConfig
 
 from .corpus import FACTS
+from .serving import Server
 
 
 def invoke(*arguments: str, stdin: str | None = None):
@@ -112,3 +115,29 @@ def test_eval_measures_a_test_collection_through_a_server_of_its_own(tmp_path):
     (measured,) = answer("eval", str(folder), "--depth", "5")
     assert measured["num_documents"] == len(FACTS)
     assert measured["first_pass"] == measured["blended"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "flag", "low", "high"),
+    [("IVF8,Flat", "--nprobe", 1, 8), ("HNSW4", "--ef-search", 1, 300), ("Flat", "", 0, 0)],
+)
+def test_recall_is_measured_against_an_exact_search(tmp_path, kind, flag, low, high):
+    vectors = np.random.default_rng(0).standard_normal((400, 24)).astype(np.float32)
+    with Server(tmp_path, merge_changes=400) as server, Client(server.target) as client:
+        schema = Schema(client_vectors=True, dimension=24, index_kind=kind)
+        client.create_collection("vectors", schema)
+        documents = (Document(str(i), "x", vector=v) for i, v in enumerate(vectors))
+        client.upsert("vectors", documents, chunk_size=400)
+        server.wait_for_merge("vectors")
+        flags = [flag, str(low), flag, str(high)] if flag else []
+        told = answer("recall", "vectors", "--queries", "100", *flags, "--target", server.target)
+        if not flag:
+            (told_low, told_high) = (None, told[0])
+        else:
+            told_low, told_high = told
+            assert told_low["setting"].endswith(f"={low}")
+            assert told_low["recall"] < 0.9
+        assert told_high["recall"] >= 0.99
+        assert told_high["median_ms"] > 0
+    ended = invoke("recall", "vectors", "--target", "localhost:1")
+    assert ended.exit_code == 1
