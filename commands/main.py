@@ -2,7 +2,7 @@
 
 import typer
 
-from twopass.commands import demo, evaluate, index, models, recall, rerank, search, serve
+from twopass.commands import demo, evaluate, index, models, recall, rerank, search, serve, snapshot
 
 app = typer.Typer(
     name="twopass",
@@ -17,6 +17,7 @@ app.command("search")(search.search)
 app.command("rerank")(rerank.rerank)
 app.command("models")(models.models)
 app.command("recall")(recall.recall)
+app.add_typer(snapshot.app, name="snapshot")
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)
 

@@ -245,6 +245,13 @@ class Collection:
         page = documents[:page_size]
         return DocumentPage(page, f"{self.sequence.incarnation}@{page[-1].key}")
 
+    def copy_into(self, path: Path) -> None:
+        """Writes all documents, as they are at one moment, into a new SQLite file.
+
+        Writes and searches go on meanwhile. The file is not synced.
+        """
+        self._reader.copy_into(path)
+
     def merge(self) -> Future[None]:
         """Merges the vector index now instead of when it is due, and saves it.
 

@@ -127,6 +127,29 @@ def open_for_reading(path: Path) -> apsw.Connection:
     return connection
 
 
+def begin_new_life(path: Path) -> None:
+    """Makes a copied file a collection of its own: sequences of the one it was are not of it.
+
+    Raises:
+        StorageError: The disk does not allow it.
+    """
+    with storage_errors(path):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.pragma("journal_mode", "WAL")
+            connection.pragma("synchronous", "FULL")
+            with connection:
+                connection.executemany(
+                    "UPDATE meta SET value = ? WHERE name = ?",
+                    [
+                        (uuid.uuid4().hex, "incarnation"),
+                        (time.time_ns() // 1_000, "create_time_us"),
+                    ],
+                )
+        finally:
+            connection.close()
+
+
 def read_identity(connection: apsw.Connection, path: Path) -> Identity:
     """Reads what the file says of the collection.
 

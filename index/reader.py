@@ -104,6 +104,14 @@ class DocumentReader:
             "WHERE key > :after ORDER BY key LIMIT :limit", fields, after=key, limit=limit
         )
 
+    def copy_into(self, path: Path) -> None:
+        """Writes all documents, as they are at one moment, into a new SQLite file.
+
+        Writes and reads go on meanwhile; what is written later is not in the copy.
+        """
+        with self._borrow() as connection:
+            connection.execute("VACUUM INTO ?", (str(path),))
+
     def close(self) -> None:
         """Waits for the reads in progress, and lets no other begin. Idempotent."""
         with self._changed:

@@ -152,14 +152,14 @@ class CollectionSchema:
         )
 
 
-def check_name(name: str) -> None:
-    """Checks a collection's name.
+def check_name(name: str, field: str = "name") -> None:
+    """Checks the name of a collection or of a snapshot: it becomes a folder's.
 
     Raises:
-        InvalidSchemaError: It is none.
+        InvalidSchemaError: It is none; says so of the `field`.
     """
     if _NAME.fullmatch(name) is None:
         raise InvalidSchemaError(
-            "name",
+            field,
             f"{name!r} given; 1 to 64 of a-z, 0-9, '-' and '_' are needed, a letter or digit first",
         )

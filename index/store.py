@@ -6,13 +6,13 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
 from twopass.index.collection import Collection
-from twopass.index.database import create_database
+from twopass.index.database import begin_new_life, create_database
 from twopass.index.errors import (
     CollectionClosedError,
     CollectionExistsError,
@@ -23,6 +23,7 @@ from twopass.index.errors import (
 from twopass.index.folders import os_errors, sync_folder
 from twopass.index.merging import MergePolicy
 from twopass.index.schema import CollectionSchema, check_name
+from twopass.index.snapshots import SnapshotFolder
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -40,8 +41,12 @@ class CollectionStore:
         <folder>/.lock                                  held while the store is open
         <folder>/collections/<name>/documents.sqlite    a collection
         <folder>/collections/<name>/vectors.base        its index, derived: may be missing
+        <folder>/snapshots/                             copies of collections
 
     A damaged collection keeps no other from serving: it is in `failed`, and `get` says why.
+
+    Attributes:
+        snapshots: Copies of collections, of some that are no more too.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class CollectionStore:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder / ".lock")
         try:
+            self.snapshots = SnapshotFolder(folder / "snapshots")
             with os_errors(folder):
                 self._open_all()
         except BaseException:
@@ -93,24 +99,38 @@ class CollectionStore:
             CollectionExistsError: The name is taken, if only by one that failed to open.
             StorageError: The disk does not allow it.
         """
-        check_name(name)
-        with self._changing, os_errors(self._folder):
-            if self._closed:
-                raise CollectionClosedError(name)
-            if name in self._collections or name in self._failed:
-                raise CollectionExistsError(name)
-            unfinished = self._folder / f"{_CREATING}{uuid.uuid4().hex}"
-            try:
-                unfinished.mkdir()
-                create_database(unfinished / _DATABASE, schema)
-                sync_folder(unfinished)
-                unfinished.rename(self._folder / name)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-            sync_folder(self._folder)
-            collection = self._open(name)
+        collection = self._add(name, lambda path: create_database(path, schema))
         _LOG.info("collection created", extra={"collection": name})
         return collection
+
+    def restore(self, collection: str, snapshot: str, name: str) -> Collection:
+        """Makes a new collection of a snapshot: after a crash it is there whole, or not at all.
+
+        Args:
+            collection: The name of the snapshot's collection.
+            snapshot: The snapshot's name.
+            name: Of the collection to make.
+
+        Raises:
+            InvalidSchemaError: The name is none.
+            CollectionExistsError: The name is taken.
+            SnapshotNotFoundError: There is no such snapshot.
+            SnapshotDamagedError: It is not what it was when it was made.
+            StorageError: The disk does not allow it.
+        """
+        check_name(name, "new_collection")
+        documents = self.snapshots.verified(collection, snapshot)
+
+        def copy(path: Path) -> None:
+            shutil.copyfile(documents, path)
+            begin_new_life(path)
+
+        restored = self._add(name, copy)
+        _LOG.info(
+            "snapshot restored",
+            extra={"collection": name, "from_collection": collection, "snapshot": snapshot},
+        )
+        return restored
 
     def get(self, name: str) -> Collection:
         """Returns a collection.
@@ -175,6 +195,32 @@ class CollectionStore:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _add(self, name: str, write_database: Callable[[Path], None]) -> Collection:
+        """Adds the collection whose file is written by the function given."""
+        check_name(name)
+        unfinished = self._folder / f"{_CREATING}{uuid.uuid4().hex}"
+        with os_errors(self._folder):
+            try:
+                with self._changing:
+                    self._check_free(name)
+                    unfinished.mkdir()
+                # A large copy takes minutes: collections may come and go meanwhile.
+                write_database(unfinished / _DATABASE)
+                sync_folder(unfinished)
+                with self._changing:
+                    self._check_free(name)
+                    unfinished.rename(self._folder / name)
+                    sync_folder(self._folder)
+                    return self._open(name)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _check_free(self, name: str) -> None:
+        if self._closed:
+            raise CollectionClosedError(name)
+        if name in self._collections or name in self._failed:
+            raise CollectionExistsError(name)
 
     def _open_all(self) -> None:
         for entry in sorted(self._folder.iterdir()):

@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from twopass.index.collection import Collection
 from twopass.index.store import CollectionStore
 from twopass.index.writer import UpsertResult
@@ -15,7 +13,8 @@ from twopass.server.passages import Limits, check_count
 from twopass.server.rpc import Call
 from twopass.server.servicers.documents import document_message, read_document, read_fields
 from twopass.server.servicers.options import read_count
-from twopass.server.servicers.schemas import read_schema, schema_message
+from twopass.server.servicers.schemas import collection_message, read_schema
+from twopass.server.servicers.snapshots import SnapshotRpcs
 from twopass.v1 import collection_pb2, document_pb2
 
 _DEFAULT_PAGE_SIZE = 100
@@ -23,13 +22,13 @@ _MAX_PAGE_SIZE = 1_000
 _MAX_DELETED_IDS = 10_000
 
 
-class CollectionServicer:
+class CollectionServicer(SnapshotRpcs):
     """Translates; the store, and `Ingest`, do the work."""
 
     def __init__(
         self, store: CollectionStore, models: Models, ingest: Ingest, limits: Limits
     ) -> None:
-        self._store = store
+        super().__init__(store)
         self._models = models
         self._ingest = ingest
         self._limits = limits
@@ -40,20 +39,20 @@ class CollectionServicer:
         """Creates an empty collection."""
         schema = read_schema(request.schema, self._models)
         collection = await asyncio.to_thread(self._store.create, request.name, schema)
-        return collection_pb2.CreateCollectionResponse(collection=_message(collection))
+        return collection_pb2.CreateCollectionResponse(collection=collection_message(collection))
 
     async def get_collection(
         self, request: collection_pb2.GetCollectionRequest, call: Call
     ) -> collection_pb2.GetCollectionResponse:
         """Returns one collection."""
         collection = self._store.get(request.name)
-        return collection_pb2.GetCollectionResponse(collection=_message(collection))
+        return collection_pb2.GetCollectionResponse(collection=collection_message(collection))
 
     async def list_collections(
         self, request: collection_pb2.ListCollectionsRequest, call: Call
     ) -> collection_pb2.ListCollectionsResponse:
         """Returns all collections, by name."""
-        collections = [_message(collection) for collection in self._store.list()]
+        collections = [collection_message(collection) for collection in self._store.list()]
         return collection_pb2.ListCollectionsResponse(collections=collections)
 
     async def delete_collection(
@@ -150,15 +149,3 @@ class CollectionServicer:
             for i, message in enumerate(messages)
         ]
         return await self._ingest.upsert(collection, documents, call.deadline)
-
-
-def _message(collection: Collection) -> collection_pb2.Collection:
-    created = Timestamp()
-    created.FromDatetime(collection.create_time)
-    return collection_pb2.Collection(
-        name=collection.name,
-        schema=schema_message(collection.schema),
-        num_documents=collection.num_documents,
-        sequence=str(collection.sequence),
-        create_time=created,
-    )

@@ -1,6 +1,7 @@
-"""What is looked at after each restart: every document, and the index against brute force."""
+"""What is looked at after each restart: documents, index against brute force, snapshots."""
 
 import math
+import random
 from pathlib import Path
 
 import apsw
@@ -14,29 +15,80 @@ from .ledger import Findings, Ledger
 from .workload import EVERYWHERE, position_of
 
 _EVERYTHING = Fields(vector=True)
+_NUM_QUERIES = 3
 _MAX_TOP_N = 2_048
 # 16 products of components below 1 in float32, each rounded to 2^-24, twice over.
 _TOLERANCE = 4e-6
 
 
-def examine(client: Client, collection: str, ledger: Ledger, database: Path, seed: int) -> Findings:
-    """Looks at a collection to which nobody writes, and settles the ledger on what is there."""
+def examine(
+    client: Client,
+    collection: str,
+    ledger: Ledger,
+    snapshots: list[str],
+    database: Path,
+    drawn: random.Random,
+) -> Findings:
+    """Looks at a collection to which nobody writes, and settles the ledger on what is there.
+
+    Args:
+        client: Of the server.
+        collection: Its name.
+        ledger: What it may hold.
+        snapshots: Names of snapshots that must be there.
+        database: Its SQLite file.
+        drawn: For the queries, and for which snapshot is restored.
+    """
     documents = list(client.documents(collection, page_size=500, fields=_EVERYTHING))
-    found = {document.id: int(document.metadata["version"]) for document in documents}
+    found = _versions(documents)
     findings = ledger.compare(found)
-    if len(found) != len(documents):
-        findings.other.append(f"{len(documents) - len(found)} documents are there twice")
-    for document in documents:
-        _check_content(document, findings)
+    _check_documents(documents, findings)
     described = client.get_collection(collection)
     if described.num_documents != len(documents):
         findings.other.append(
             f"the index holds {described.num_documents} documents, the table {len(documents)}"
         )
-    _check_searches(client, collection, documents, seed, findings)
+    _check_searches(client, collection, documents, drawn, findings)
+    _check_snapshots(client, collection, ledger, snapshots, drawn, findings)
     _check_file(database, findings)
     ledger.settle(found, position_of(described.sequence))
     return findings
+
+
+def _versions(documents: list[Document]) -> dict[str, int]:
+    return {document.id: int(document.metadata["version"]) for document in documents}
+
+
+def _check_documents(documents: list[Document], findings: Findings) -> None:
+    num_ids = len({document.id for document in documents})
+    if num_ids != len(documents):
+        findings.other.append(f"{len(documents) - num_ids} documents are there twice")
+    for document in documents:
+        _check_content(document, findings)
+
+
+def _check_snapshots(
+    client: Client,
+    collection: str,
+    ledger: Ledger,
+    expected: list[str],
+    drawn: random.Random,
+    findings: Findings,
+) -> None:
+    """Restores one snapshot of the life that ended, compares it with its moment, drops all."""
+    snapshots = client.list_snapshots(collection)
+    missing = set(expected) - {snapshot.name for snapshot in snapshots}
+    findings.missing += [f"snapshot {name}" for name in sorted(missing)]
+    if snapshots:
+        snapshot = drawn.choice(snapshots)
+        restored = client.restore_snapshot(collection, snapshot.name, f"{collection}-restored").name
+        documents = list(client.documents(restored, page_size=500, fields=_EVERYTHING))
+        compared = ledger.compare(_versions(documents), position_of(snapshot.sequence))
+        _check_documents(documents, compared)
+        findings.add(compared, f"snapshot {snapshot.name}")
+        client.delete_collection(restored)
+    for snapshot in snapshots:
+        client.delete_snapshot(collection, snapshot.name)
 
 
 def _check_content(document: Document, findings: Findings) -> None:
@@ -50,11 +102,16 @@ def _check_content(document: Document, findings: Findings) -> None:
 
 
 def _check_searches(
-    client: Client, collection: str, documents: list[Document], seed: int, findings: Findings
+    client: Client,
+    collection: str,
+    documents: list[Document],
+    drawn: random.Random,
+    findings: Findings,
 ) -> None:
     """Asks for every document, nearest first, and sorts them by hand."""
     vectors = np.array([document.vector for document in documents], np.float64)
-    for query in np.random.default_rng(seed).standard_normal((3, DIMENSION)):
+    for _ in range(_NUM_QUERIES):
+        query = np.array([drawn.gauss(0, 1) for _ in range(DIMENSION)])
         hits = client.search(
             collection,
             vector=query.tolist(),

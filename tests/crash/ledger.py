@@ -1,8 +1,12 @@
 """What a collection may hold after a crash: the acknowledged, and of the rest all or nothing."""
 
+import sys
 import threading
+from bisect import insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+
+_END = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,11 @@ class Findings:
             "other": self.other,
         }
 
+    def add(self, others: "Findings", where: str) -> None:
+        """Takes in what was found elsewhere."""
+        for kind, problems in others.by_kind().items():
+            self.by_kind()[kind].extend(f"{where}: {problem}" for problem in problems)
+
 
 class Ledger:
     """Records writes as their callers see them: begun, then acknowledged or never heard of.
@@ -52,8 +61,8 @@ class Ledger:
     def __init__(self) -> None:
         self._changing = threading.Lock()
         self._operations: dict[int, Operation] = {}
-        self._position: dict[str, int] = {}
-        self._version: dict[str, int | None] = {}
+        # What each document was after which position, as far as acknowledgements tell.
+        self._history: dict[str, list[tuple[int, int | None]]] = {}
         self._open: dict[int, Operation] = {}
         self.num_acknowledged = 0
 
@@ -71,31 +80,36 @@ class Ledger:
             del self._open[operation.number]
             self.num_acknowledged += 1
             for name in operation.ids:
-                if position > self._position.get(name, 0):
-                    self._position[name] = position
-                    self._version[name] = operation.version
+                insort(
+                    self._history.setdefault(name, [(0, None)]),
+                    (position, operation.version),
+                    key=lambda entry: entry[0],
+                )
 
     def was_begun(self, name: str, version: int) -> bool:
         """Whether such a document was ever on its way to the server."""
         operation = self._operations.get(version)
         return operation is not None and operation.version == version and name in operation.ids
 
-    def compare(self, found: Mapping[str, int]) -> Findings:
-        """Holds what a collection has, versions by id, against what it may have."""
+    def compare(self, found: Mapping[str, int], position: int = _END) -> Findings:
+        """Holds what a collection has, versions by id, against what it may have at a position.
+
+        The position must not be before the last `settle`. Unset: after every write.
+        """
         findings = Findings(num_documents=len(found))
         with self._changing:
-            for name in sorted(self._version.keys() | found.keys() | self._open_ids()):
-                self._compare_document(name, found.get(name), findings)
+            expected = {name: self._version_at(name, position) for name in self._history}
+            for name in sorted(expected.keys() | found.keys() | self._open_ids()):
+                self._compare_document(name, found.get(name), expected.get(name), findings)
             for operation in self._open.values():
-                self._compare_operation(operation, found, findings)
+                _compare_operation(operation, found, expected, findings)
         return findings
 
     def settle(self, found: Mapping[str, int], position: int) -> None:
         """Takes what was found after a crash as the truth from which later writes go on."""
         with self._changing:
             self._open.clear()
-            self._version = dict(found)
-            self._position = dict.fromkeys(found, position)
+            self._history = {name: [(position, version)] for name, version in found.items()}
 
     def _begin(self, ids: tuple[str, ...], *, is_upsert: bool) -> Operation:
         with self._changing:
@@ -107,8 +121,13 @@ class Ledger:
     def _open_ids(self) -> set[str]:
         return {name for operation in self._open.values() for name in operation.ids}
 
-    def _compare_document(self, name: str, version: int | None, findings: Findings) -> None:
-        expected = self._version.get(name)
+    def _version_at(self, name: str, position: int) -> int | None:
+        until = [version for where, version in self._history[name] if where <= position]
+        return until[-1] if until else None
+
+    def _compare_document(
+        self, name: str, version: int | None, expected: int | None, findings: Findings
+    ) -> None:
         possible = {o.version for o in self._open.values() if name in o.ids} | {expected}
         if version in possible:
             return
@@ -120,17 +139,21 @@ class Ledger:
         else:
             findings.stale.append(said)
 
-    def _compare_operation(
-        self, operation: Operation, found: Mapping[str, int], findings: Findings
-    ) -> None:
-        if len(operation.ids) == 1:
-            return
-        is_there = [found.get(name) == operation.version for name in operation.ids]
-        was_before = [found.get(name) == self._version.get(name) for name in operation.ids]
-        if not all(is_there) and not all(was_before):
-            findings.torn.append(
-                f"write {operation.number}: {sum(is_there)} of {len(is_there)} documents are there"
-            )
+
+def _compare_operation(
+    operation: Operation,
+    found: Mapping[str, int],
+    expected: Mapping[str, int | None],
+    findings: Findings,
+) -> None:
+    if len(operation.ids) == 1:
+        return
+    is_there = [found.get(name) == operation.version for name in operation.ids]
+    was_before = [found.get(name) == expected.get(name) for name in operation.ids]
+    if not all(is_there) and not all(was_before):
+        findings.torn.append(
+            f"write {operation.number}: {sum(is_there)} of {len(is_there)} documents are there"
+        )
 
 
 def _listed(versions: Iterable[int | None]) -> str:

@@ -75,3 +75,16 @@ def test_a_document_was_begun_by_the_write_whose_number_is_its_version():
     assert not ledger.was_begun("b", version)
     assert not ledger.was_begun("a", deletion)
     assert not ledger.was_begun("a", 3)
+
+
+def test_a_copy_of_an_earlier_moment_holds_what_was_there_then():
+    ledger = Ledger()
+    first = written(ledger, ["a"], 1)
+    second = written(ledger, ["a", "b"], 3)
+    ledger.acknowledge(ledger.begin_delete(["a"]), 5)
+    for position in (1, 2):
+        assert kinds(ledger.compare({"a": first}, position)) == set()
+        assert kinds(ledger.compare({"a": second, "b": second}, position)) == {"stale", "phantom"}
+    assert kinds(ledger.compare({"a": second, "b": second}, 4)) == set()
+    assert kinds(ledger.compare({"b": second}, 5)) == set()
+    assert kinds(ledger.compare({"b": second}, 4)) == {"missing"}

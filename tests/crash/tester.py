@@ -49,6 +49,8 @@ class Tester:
         self._random = random.Random(seed)
         self._longest_life = longest_life
         self._ledgers = {name: Ledger() for name in _INDEX_KINDS}
+        self._snapshots: dict[str, list[str]] = {name: [] for name in _INDEX_KINDS}
+        self._num_snapshots = 0
         self._num_kills = 0
         self._num_kills_during_start = 0
         self._counts: Counter[str] = Counter()
@@ -74,6 +76,7 @@ class Tester:
             server.kill()
             for workload in workloads:
                 workload.join()
+                self._snapshots[workload.collection] += workload.snapshots
                 self._note("wrong answers", workload.failures)
         else:
             server.kill()
@@ -91,7 +94,8 @@ class Tester:
         return (
             f"{self._num_kills} kills, {self._num_kills_during_start} of them during a start, "
             f"in {time.monotonic() - self._began:.0f} s; "
-            f"{self._num_acknowledged:,} writes acknowledged, {self._num_indexes()}: "
+            f"{self._num_acknowledged:,} writes acknowledged, {self._num_snapshots:,} snapshots, "
+            f"{self._num_indexes()}: "
             + ", ".join(f"{count} {kind}" for kind, count in self._counts.items())
         )
 
@@ -104,8 +108,10 @@ class Tester:
                     schema = Schema(client_vectors=True, dimension=DIMENSION, index_kind=kind)
                     client.create_collection(name, schema)
                 database = self._collections / name / "documents.sqlite"
-                seed = self._random.randrange(2**32)
-                findings = examine(client, name, self._ledgers[name], database, seed)
+                snapshots, ledger = self._snapshots[name], self._ledgers[name]
+                findings = examine(client, name, ledger, snapshots, database, self._random)
+                self._num_snapshots += len(snapshots)
+                snapshots.clear()
                 num_documents += findings.num_documents
                 for what, problems in findings.by_kind().items():
                     self._note(what, problems)

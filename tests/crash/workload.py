@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable
 
 from twopass.client import Client, DeadlineExceededError, Retrieve, TwopassError, UnavailableError
@@ -18,6 +19,8 @@ _NUM_SHARED_IDS = 12
 _LARGE_WRITE = 60
 
 
+_SECONDS_BETWEEN_SNAPSHOTS = 0.5
+
 EVERYWHERE = Retrieve("dense", nprobe=2)
 """Where an index of two lists is searched as far as an exact one."""
 
@@ -29,16 +32,19 @@ class Workload:
     they write one at a time: what `Ledger` needs to tell every write's outcome.
 
     Attributes:
+        collection: The name of the collection they use.
         failures: What a client saw that it never may see while the server lived.
+        snapshots: Names of the snapshots that the server said it has made.
     """
 
     def __init__(self, target: str, collection: str, ledger: Ledger, seed: int) -> None:
         """Starts the threads."""
         self._client = Client(target, timeout=20, options=[("grpc.enable_retries", 0)])
-        self._collection = collection
+        self.collection = collection
         self._ledger = ledger
         self.failures: list[str] = []
-        roles = [self._write] * _NUM_WRITERS + [self._search] * _NUM_SEARCHERS
+        self.snapshots: list[str] = []
+        roles = [self._write] * _NUM_WRITERS + [self._search] * _NUM_SEARCHERS + [self._copy]
         self._threads = [
             threading.Thread(target=self._until_killed, args=(role, number, seed))
             for number, role in enumerate(roles)
@@ -86,14 +92,14 @@ class Workload:
     def _upsert(self, ids: tuple[str, ...], drawn: random.Random) -> None:
         operation = self._ledger.begin_upsert(ids)
         documents = [document(name, operation.number) for name in ids]
-        summary = self._client.upsert(self._collection, documents, chunk_size=len(ids), timeout=20)
+        summary = self._client.upsert(self.collection, documents, chunk_size=len(ids), timeout=20)
         self._acknowledge(operation, summary.sequence)
         if len(ids) > 1 and drawn.random() < 0.3:
             self._expect(operation, drawn.choice(ids), operation.number, summary.sequence)
 
     def _delete(self, ids: tuple[str, ...], drawn: random.Random) -> None:
         operation = self._ledger.begin_delete(ids)
-        result = self._client.delete(self._collection, ids)
+        result = self._client.delete(self.collection, ids)
         self._acknowledge(operation, result.sequence)
         if len(ids) > 1 and drawn.random() < 0.3:
             self._expect(operation, drawn.choice(ids), None, result.sequence)
@@ -105,7 +111,7 @@ class Workload:
         """Searches for a document of the writer's own right after its write was acknowledged."""
         near = vector_of(name, version or operation.number).tolist()
         found = self._client.search(
-            self._collection,
+            self.collection,
             vector=near,
             top_n=3,
             retrieve=EVERYWHERE,
@@ -121,7 +127,7 @@ class Workload:
 
     def _search(self, number: int, drawn: random.Random) -> None:
         found = self._client.search(
-            self._collection,
+            self.collection,
             f"{number} version",
             vector=[drawn.gauss(0, 1) for _ in range(DIMENSION)],
             top_n=drawn.choice((1, 10, 100)),
@@ -135,6 +141,10 @@ class Workload:
             version = int(hit.metadata["version"])
             if not self._ledger.was_begun(hit.id, version):
                 self.failures.append(f"a search found {hit.id} in version {version}: never written")
+
+    def _copy(self, number: int, drawn: random.Random) -> None:
+        time.sleep(drawn.uniform(0, _SECONDS_BETWEEN_SNAPSHOTS))
+        self.snapshots.append(self._client.create_snapshot(self.collection).name)
 
 
 def position_of(sequence: str) -> int:

@@ -9,9 +9,12 @@ from twopass.v1 import collection_pb2, embed_pb2, filter_pb2, rerank_pb2, search
 from twopass.v1.collection_pb2 import (
     CollectionSchema,
     CreateCollectionRequest,
+    CreateSnapshotRequest,
     DeleteDocumentsRequest,
+    DeleteSnapshotRequest,
     GetDocumentsRequest,
     ListDocumentsRequest,
+    RestoreSnapshotRequest,
     UpsertDocumentsRequest,
 )
 from twopass.v1.document_pb2 import Document, Vector
@@ -141,6 +144,18 @@ BAD = [
     (create(metric=9), INVALID, "schema.metric: 9 given"),
     (create(index_kind="PQ8"), INVALID, "schema.index_kind: 'PQ8' is not supported; supported:"),
     (create(index_kind="IVF1,Flat"), INVALID, "schema.index_kind: 'IVF1,Flat': IVF needs 2 to"),
+    (CreateSnapshotRequest(collection="facts", name="../x"), INVALID, "name: '../x' given; 1 to"),
+    (
+        RestoreSnapshotRequest(collection="facts", name="x", new_collection="../x"),
+        INVALID,
+        "new_collection: '../x' given",
+    ),
+    (
+        DeleteSnapshotRequest(collection="..", name="collections"),
+        NOT_FOUND,
+        "collection '..' has no snapshot 'collections'",
+    ),
+    (CreateSnapshotRequest(collection="nowhere"), NOT_FOUND, "collection 'nowhere' does not"),
     (create(encoder="nope"), NOT_FOUND, "model: no encoder 'nope', there are all-MiniLM-L6-v2"),
     # texts to embed
     (EmbedRequest(), INVALID, "texts: none given"),

@@ -141,3 +141,21 @@ def test_recall_is_measured_against_an_exact_search(tmp_path, kind, flag, low, h
         assert told_high["median_ms"] > 0
     ended = invoke("recall", "vectors", "--target", "localhost:1")
     assert ended.exit_code == 1
+
+
+def test_a_snapshot_is_made_listed_restored_and_deleted(server, lines):
+    target = ("--target", server.target)
+    answer("index", "to-copy", str(lines), *target)
+    (made,) = answer("snapshot", "create", "to-copy", "first", *target)
+    assert (made["collection"], made["num_documents"]) == ("to-copy", len(FACTS))
+    assert answer("snapshot", "list", "to-copy", *target) == [made]
+    assert "first" in invoke("snapshot", "list", "to-copy", *target).stdout
+    told = answer("snapshot", "restore", "to-copy", "first", "copied", *target)
+    assert told == {"collection": "copied", "num_documents": len(FACTS)}
+    found = answer("search", "copied", "blue sky", *target)
+    assert found["hits"][0]["id"] == "sky"
+    again = invoke("snapshot", "restore", "to-copy", "first", "copied", *target)
+    assert again.exit_code == 1
+    assert "ALREADY_EXISTS: collection 'copied' exists already" in " ".join(again.stderr.split())
+    assert invoke("snapshot", "delete", "to-copy", "first", *target).exit_code == 0
+    assert answer("snapshot", "list", "to-copy", *target) == []

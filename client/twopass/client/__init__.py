@@ -32,11 +32,13 @@ from twopass.client._search import (
     SearchHit,
     SearchResult,
 )
+from twopass.client._snapshots import Snapshot
 from twopass.client._sync import Client
 from twopass.client._timings import Timings
 from twopass.client._upsert import UpsertSummary
 from twopass.client.errors import (
     AlreadyExistsError,
+    DataLossError,
     DeadlineExceededError,
     FailedPreconditionError,
     InternalError,
@@ -57,6 +59,7 @@ __all__ = [
     "Client",
     "Collection",
     "ConvexFusion",
+    "DataLossError",
     "DeadlineExceededError",
     "DeleteResult",
     "Document",
@@ -86,6 +89,7 @@ __all__ = [
     "SearchHit",
     "SearchResult",
     "SetResult",
+    "Snapshot",
     "Span",
     "Timings",
     "Truncation",

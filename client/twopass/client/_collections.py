@@ -98,7 +98,7 @@ def create_collection(
     """
 
     def created(response: collection_pb2.CreateCollectionResponse) -> Collection:
-        return _collection(response.collection)
+        return collection_of(response.collection)
 
     request = collection_pb2.CreateCollectionRequest(
         name=text(name, "name"), schema=None if schema is None else _schema_message(schema)
@@ -118,7 +118,7 @@ def get_collection(name: str, *, timeout: float | None = None) -> Call[Collectio
     """
 
     def found(response: collection_pb2.GetCollectionResponse) -> Collection:
-        return _collection(response.collection)
+        return collection_of(response.collection)
 
     request = collection_pb2.GetCollectionRequest(name=text(name, "name"))
     return Call(_rpcs.GET_COLLECTION, request, found, timeout)
@@ -132,7 +132,7 @@ def list_collections(*, timeout: float | None = None) -> Call[tuple[Collection, 
     """
 
     def listed(response: collection_pb2.ListCollectionsResponse) -> tuple[Collection, ...]:
-        return tuple(map(_collection, response.collections))
+        return tuple(map(collection_of, response.collections))
 
     return Call(_rpcs.LIST_COLLECTIONS, collection_pb2.ListCollectionsRequest(), listed, timeout)
 
@@ -184,7 +184,8 @@ def _chunking_message(chunking: Chunking) -> collection_pb2.Chunking:
     )
 
 
-def _collection(message: collection_pb2.Collection) -> Collection:
+def collection_of(message: collection_pb2.Collection) -> Collection:
+    """A collection."""
     return Collection(
         name=message.name,
         schema=_schema(message.schema),
