@@ -172,13 +172,18 @@ class Collection:
         return write.future
 
     def search(
-        self, vectors: Float32s, k: int, breadth: Breadth = _DEFAULT_BREADTH
+        self,
+        vectors: Float32s,
+        k: int,
+        among: Int64s | None = None,
+        breadth: Breadth = _DEFAULT_BREADTH,
     ) -> Future[Neighbours]:
         """Finds the `k` nearest documents of each query; all of them where there are fewer.
 
         Args:
             vectors: float32 `[num_queries, dimension]`; scaled here as the metric needs it.
             k: At least 1.
+            among: Keys of the only documents to find, ascending; None for all.
             breadth: How far an approximate index kind searches.
 
         Raises:
@@ -199,7 +204,7 @@ class Collection:
             self.schema.metric,
             lambda _, problem: InvalidQueryError("vector", problem),
         )
-        return self._vectors.search(scaled, k, breadth)
+        return self._vectors.search(scaled, k, among, breadth)
 
     def load(self, keys: Int64s) -> Candidates:
         """Loads what the second pass needs of documents found, int64 `[num_keys]`, in their order.

@@ -13,7 +13,7 @@ from twopass.engines.base import Float32s
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.loading import LoadedVectors
 from twopass.index.merging import Merge, MergedBase, MergePolicy
-from twopass.index.segments import Int64s, Segment
+from twopass.index.segments import NO_KEY, Int64s, Segment
 from twopass.index.sequences import SequenceToken
 
 
@@ -56,16 +56,20 @@ class SegmentedIndex:
         if len(keys):
             self._delta.add(keys, vectors)
 
-    def nearest(self, queries: Float32s, k: int, breadth: Breadth) -> tuple[Int64s, Float32s]:
+    def nearest(
+        self, queries: Float32s, k: int, among: Int64s | None, breadth: Breadth
+    ) -> tuple[Int64s, Float32s]:
         """Finds the `k` nearest of all segments, best first; equal scores by key.
 
         Returns:
-            Keys, int64, and inner products, float32, both `[num_queries, min(k, num_visible)]`.
+            Keys, int64, and inner products, float32, both `[num_queries, n]`; n is k, or the most
+            that any query found.
         """
-        found = [segment.search(queries, k, breadth) for segment in self._segments()]
+        found = [segment.search(queries, k, among, breadth) for segment in self._segments()]
         keys = np.concatenate([keys for keys, _ in found], axis=1)
         scores = np.concatenate([scores for _, scores in found], axis=1)
-        order = np.lexsort((keys, -scores))[:, : min(k, self.num_visible)]
+        num_found = (keys != NO_KEY).sum(axis=1).max() if len(queries) else keys.shape[1]
+        order = np.lexsort((keys, -scores))[:, : min(k, int(num_found))]
         return np.take_along_axis(keys, order, 1), np.take_along_axis(scores, order, 1)
 
     def is_merge_due(self, policy: MergePolicy) -> bool:

@@ -18,6 +18,8 @@ NO_KEY = -1
 # Older faiss hands 20 or more queries to BLAS, whose sums round otherwise: below that a score never
 # depends on the queries searched beside it.
 _QUERIES_PER_CALL = 16
+# Comparing a query with so many takes about as long as an approximate search.
+_FEW = 5_000
 
 
 class Segment:
@@ -94,33 +96,46 @@ class Segment:
 
     def hide(self, keys: Int64s) -> None:
         """Hides vectors from every later search; keys that are not here are no error."""
-        if not self._size or not len(keys):
-            return
-        positions = np.searchsorted(self.keys, keys)
-        positions[positions == self._size] = 0
-        positions = positions[self._keys[positions] == keys]
-        self._hidden[positions] = True
-        self._num_hidden = int(np.count_nonzero(self.hidden))
-        self._selector = None
+        positions = self._positions(keys)
+        if len(positions):
+            self._hidden[positions] = True
+            self._num_hidden = int(np.count_nonzero(self.hidden))
+            self._selector = None
 
-    def search(self, queries: Float32s, k: int, breadth: Breadth) -> tuple[Int64s, Float32s]:
+    def search(
+        self, queries: Float32s, k: int, among: Int64s | None, breadth: Breadth
+    ) -> tuple[Int64s, Float32s]:
         """Finds the nearest visible vectors of each query.
 
         Args:
             queries: float32 `[num_queries, dimension]`.
             k: At least 1.
+            among: Keys of the only vectors to find, ascending, int64 `[num_keys]`; None for all.
             breadth: How far an approximate kind searches.
 
         Returns:
-            Keys, int64, and inner products, float32, both `[num_queries, min(k, num_visible)]`, in
-            no order; `NO_KEY` and minus infinity where an approximate kind found no more.
+            Keys, int64, and inner products, float32, both `[num_queries, n]`, in no order; n is k
+            or how many could be found at all. `NO_KEY` and minus infinity stand where an
+            approximate kind found no more.
         """
-        k = min(k, self.num_visible)
+        if among is None:
+            return self._search(queries, min(k, self.num_visible), self._visible(), breadth)
+        wanted = self._positions(among)
+        wanted = wanted[~self._hidden[wanted]]
+        if len(wanted) <= _FEW and not self.kind.is_exact:
+            return self._search_few(queries, k, wanted)
+        chosen = np.zeros(self._size, np.bool_)
+        chosen[wanted] = True
+        return self._search(queries, min(k, len(wanted)), _selector(chosen), breadth)
+
+    def _search(
+        self, queries: Float32s, k: int, selector: Any, breadth: Breadth
+    ) -> tuple[Int64s, Float32s]:
         positions = np.empty((len(queries), k), np.int64)
         scores = np.empty((len(queries), k), np.float32)
         if k == 0:
             return positions, scores
-        parameters = self.kind.parameters(breadth, self._visible())
+        parameters = self.kind.parameters(breadth, selector)
         for start in range(0, len(queries), _QUERIES_PER_CALL):
             block = slice(start, start + _QUERIES_PER_CALL)
             scores[block], positions[block] = self.index.search(
@@ -130,11 +145,34 @@ class Segment:
         scores[~found] = -np.inf
         return np.where(found, self._keys[positions], NO_KEY), scores
 
+    def _search_few(self, queries: Float32s, k: int, positions: Int64s) -> tuple[Int64s, Float32s]:
+        """Compares the queries with each of a few vectors: a graph would lose its way to them."""
+        few = FLAT.create(self.index.d)
+        if len(positions):
+            few.add(self.index.reconstruct_batch(positions))
+        keys = self._keys[positions]
+        segment = Segment(FLAT, few, keys, np.zeros(len(keys), np.bool_))
+        return segment.search(queries, k, None, Breadth())
+
+    def _positions(self, keys: Int64s) -> Int64s:
+        """Where those of the keys are that are here."""
+        if not self._size:
+            return np.empty(0, np.int64)
+        positions = np.searchsorted(self.keys, keys)
+        positions[positions == self._size] = 0
+        here: Int64s = positions[self._keys[positions] == keys]
+        return here
+
     def _visible(self) -> Any:
         """A selector for faiss of what is not hidden; None where nothing is."""
         if self._num_hidden and self._selector is None:
-            self._selector = faiss.IDSelectorBitmap(np.packbits(~self.hidden, bitorder="little"))
+            self._selector = _selector(~self.hidden)
         return self._selector
+
+
+def _selector(chosen: Bools) -> Any:
+    """Lets faiss find the vectors at some positions only, bool `[num_vectors]`."""
+    return faiss.IDSelectorBitmap(np.packbits(chosen, bitorder="little"))
 
 
 def _grown(values: NDArray[Any], capacity: int) -> NDArray[Any]:

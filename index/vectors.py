@@ -35,8 +35,8 @@ class Neighbours:
     """The nearest documents of each query, best first; equal scores by key.
 
     Attributes:
-        keys: int64 `[num_queries, min(k, num_documents)]`; `NO_KEY`, at the end of a row, where an
-            approximate search found fewer.
+        keys: int64 `[num_queries, n]`, n being k or the most that any query found; `NO_KEY` at the
+            end of a row where an approximate search found fewer than for another query.
         scores: Inner products, float32, shaped as `keys`; higher is nearer.
         sequence: The state of the collection that was searched.
     """
@@ -67,6 +67,7 @@ class VectorChange:
 class _Search:
     vectors: Float32s
     k: int
+    among: Int64s | None
     breadth: Breadth
     future: Future[Neighbours] = field(default_factory=Future)
 
@@ -135,9 +136,18 @@ class VectorIndex:
             collection, "search", self._work, max_group=_MAX_GROUP
         )
 
-    def search(self, vectors: Float32s, k: int, breadth: Breadth) -> Future[Neighbours]:
-        """Queues queries, float32 `[num_queries, dimension]`, for their `k` nearest."""
-        request = _Search(vectors, k, breadth)
+    def search(
+        self, vectors: Float32s, k: int, among: Int64s | None, breadth: Breadth
+    ) -> Future[Neighbours]:
+        """Queues queries, float32 `[num_queries, dimension]`, for their `k` nearest.
+
+        Args:
+            vectors: The queries.
+            k: Most neighbours of each, at least 1.
+            among: Keys of the only documents to find, int64 `[num_keys]`, ascending; None for all.
+            breadth: How far an approximate kind searches.
+        """
+        request = _Search(vectors, k, among, breadth)
         self._thread.submit(request)
         return request.future
 
@@ -174,16 +184,18 @@ class VectorIndex:
             elif isinstance(request, _MergeNow):
                 self._wanted.append(request.future)
         self._begin_merge_if_due()
-        alike: defaultdict[tuple[Breadth, int], list[_Search]] = defaultdict(list)
+        alike: defaultdict[object, list[_Search]] = defaultdict(list)
         for request in group:
             if isinstance(request, _Search):
                 alike[self._shared(request)].append(request)
-        for (breadth, _), searches in alike.items():
-            self._search(searches, breadth)
+        for searches in alike.values():
+            self._search(searches)
 
-    def _shared(self, search: _Search) -> tuple[Breadth, int]:
+    def _shared(self, search: _Search) -> object:
         """What searches that share a call must have in common, so that none changes another's."""
-        return (Breadth(), 0) if self._index.kind.is_exact else (search.breadth, search.k)
+        if search.among is not None:
+            return id(search)
+        return None if self._index.kind.is_exact else (search.breadth, search.k)
 
     def _update(self, request: _Update) -> None:
         self._check_sound()
@@ -247,13 +259,15 @@ class VectorIndex:
             and index.num_visible >= index.kind.min_training
         )
 
-    def _search(self, searches: Sequence[_Search], breadth: Breadth) -> None:
+    def _search(self, searches: Sequence[_Search]) -> None:
+        """Answers searches by one pass over the vectors."""
         self._check_sound()
         faiss.omp_set_num_threads(self._num_threads)
         keys, scores = self._index.nearest(
             np.concatenate([search.vectors for search in searches]),
             max(search.k for search in searches),
-            breadth,
+            searches[0].among,
+            searches[0].breadth,
         )
         start = 0
         for search in searches:

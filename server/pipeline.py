@@ -185,7 +185,7 @@ class SearchPipeline:
             timings.embed, timings.queue = embedded.engine_seconds, embedded.queue_seconds
         watch = Stopwatch()
         neighbours = await asyncio.wrap_future(
-            collection.search(vector[None, :], query.k, query.breadth)
+            collection.search(vector[None, :], query.k, breadth=query.breadth)
         )
         timings.retrieve = watch.lap()
         candidates: Candidates = await asyncio.to_thread(collection.load, neighbours.keys[0])

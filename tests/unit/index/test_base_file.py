@@ -44,7 +44,7 @@ def test_a_base_comes_back_as_it_was_saved(tmp_path, factory):
     assert loaded.keys.tolist() == base.keys.tolist()
     for segment in (base, loaded):
         segment.hide(np.array([3, 60]))
-    before, after = (part.search(vectors, 10, Breadth()) for part in (base, loaded))
+    before, after = (part.search(vectors, 10, None, Breadth()) for part in (base, loaded))
     np.testing.assert_array_equal(before[0], after[0])
     np.testing.assert_array_equal(before[1], after[1])
     rows = np.arange(60, dtype=np.int64)  # and it can be read back and added to

@@ -114,7 +114,7 @@ def test_a_query_that_breaks_a_rule_is_refused(collection, vectors, k, field):
 @pytest.mark.parametrize("name", ["ef_search", "nprobe"])
 def test_a_breadth_out_of_range_is_refused(collection, name, value):
     with pytest.raises(InvalidQueryError, match=f"must be 1 to 65,536, {value:,} given") as refused:
-        collection.search(np.ones((1, 4), np.float32), 1, Breadth(**{name: value}))
+        collection.search(np.ones((1, 4), np.float32), 1, breadth=Breadth(**{name: value}))
     assert refused.value.field == f"retrieve.{name}"
 
 

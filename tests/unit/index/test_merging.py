@@ -68,10 +68,10 @@ class Index:
         if not self.vectors:
             return
         keys = np.array(list(self.vectors))
-        found = self.index.search(np.stack(list(self.vectors.values())), 3, ALL).result()
+        found = self.index.search(np.stack(list(self.vectors.values())), 3, None, ALL).result()
         assert found.keys[:, 0].tolist() == keys.tolist()
         np.testing.assert_allclose(found.scores[:, 0], 1, rtol=0, atol=tolerance)
-        everything = self.index.search(unit_vectors(1), len(keys), ALL).result().keys[0]
+        everything = self.index.search(unit_vectors(1), len(keys), None, ALL).result().keys[0]
         assert set(everything.tolist()) <= set(keys.tolist())
 
 

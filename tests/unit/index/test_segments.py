@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twopass.index import segments
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.segments import NO_KEY, Segment
 
@@ -49,7 +50,7 @@ def test_a_flat_segment_finds_what_brute_force_finds(additions, hidden, k):
     assert segment.keys.tolist() == keys.tolist()
     assert (len(segment), segment.num_hidden) == (len(keys), int(gone.sum()))
     queries = vectors_of(3, seed=1)
-    found, scores = segment.search(queries, k, Breadth())
+    found, scores = segment.search(queries, k, None, Breadth())
     products = np.where(gone, -np.inf, queries @ vectors.T)
     expected = min(k, len(keys) - int(gone.sum()))
     assert found.shape == scores.shape == (3, expected)
@@ -64,7 +65,7 @@ def test_what_is_hidden_is_never_found_and_the_rest_is(factory):
     segment, vectors = segment_of(factory, range(10, 1_010))
     gone = np.arange(10, 1_010, 3)
     segment.hide(gone)
-    found, scores = segment.search(vectors, 5, ALL_LISTS)
+    found, scores = segment.search(vectors, 5, None, ALL_LISTS)
     assert not as_set(found) & set(gone.tolist())
     visible = ~segment.hidden
     # Under the inner product a longer vector may be nearer than the query itself: so the best score
@@ -75,9 +76,9 @@ def test_what_is_hidden_is_never_found_and_the_rest_is(factory):
 
 def test_hiding_changes_no_score():
     segment, vectors = segment_of("Flat", range(1, 501))
-    before_keys, before = segment.search(vectors[:40], 500, Breadth())
+    before_keys, before = segment.search(vectors[:40], 500, None, Breadth())
     segment.hide(np.array([3, 99, 500]))
-    after_keys, after = segment.search(vectors[:40], 500, Breadth())
+    after_keys, after = segment.search(vectors[:40], 500, None, Breadth())
     for row in range(40):
         was = dict(zip(before_keys[row].tolist(), before[row].tolist(), strict=True))
         now = dict(zip(after_keys[row].tolist(), after[row].tolist(), strict=True))
@@ -86,7 +87,7 @@ def test_hiding_changes_no_score():
 
 def test_an_approximate_search_that_finds_fewer_says_so():
     segment, vectors = segment_of("IVF64,Flat", range(1, 3_001))
-    found, scores = segment.search(vectors[:5], 3_000, Breadth(nprobe=1))
+    found, scores = segment.search(vectors[:5], 3_000, None, Breadth(nprobe=1))
     missing = found == NO_KEY
     assert missing.any(axis=1).all()
     assert (scores[missing] == -np.inf).all()
@@ -100,3 +101,25 @@ def test_hiding_twice_or_what_is_not_there_counts_nothing():
     segment.hide(np.empty(0, np.int64))
     assert (segment.num_hidden, segment.num_visible) == (1, 2)
     Segment.empty(DIMENSION).hide(np.array([1]))
+
+
+@pytest.mark.parametrize("factory", ["Flat", "SQfp16", "HNSW4", "IVF16,Flat"])
+@pytest.mark.parametrize("share", [1, 2, 50])
+def test_a_search_among_few_is_exact_in_every_kind(factory, share):
+    segment, vectors = segment_of(factory, range(1, 1_001))
+    segment.hide(np.arange(1, 1_001, 3))
+    among = np.arange(0, 1_100, share, dtype=np.int64)
+    visible = np.isin(segment.keys, among) & ~segment.hidden
+    found, scores = segment.search(vectors[:20], 10, among, Breadth(ef_search=1, nprobe=1))
+    assert as_set(found) <= set(segment.keys[visible].tolist())
+    best = -np.sort(-(vectors[:20] @ vectors[visible].T), axis=1)[:, :10]
+    # Half precision keeps 11 bits: 2^-11 of a product of at most 60.
+    np.testing.assert_allclose(-np.sort(-scores, axis=1), best, rtol=0, atol=0.03)
+
+
+def test_a_search_among_many_stays_approximate(monkeypatch):
+    monkeypatch.setattr(segments, "_FEW", 100)
+    segment, vectors = segment_of("HNSW16", range(1, 1_001))
+    among = np.arange(1, 1_001, 2, dtype=np.int64)
+    found, _ = segment.search(vectors[:20], 10, among, ALL_LISTS)
+    assert (found % 2 == 1).all()

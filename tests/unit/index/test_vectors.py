@@ -31,8 +31,9 @@ def open_index(path, keys, vectors, kind="Flat", policy=None):
     return VectorIndex("notes", schema, loaded, path / "vectors.base", policy=policy)
 
 
-def search(index, queries, k, **breadth):
-    return index.search(queries, k, Breadth(**breadth)).result()
+def search(index, queries, k, among=None):
+    wanted = None if among is None else np.array(among, np.int64)
+    return index.search(queries, k, wanted, Breadth()).result()
 
 
 def change(position, removed=(), keys=(), vectors=None):
@@ -81,7 +82,7 @@ def test_a_score_does_not_depend_on_the_queries_beside_it(thousand):
 def test_searches_that_wait_together_get_each_their_own(thousand):
     index, vectors = thousand
     waiting = [
-        (row, 1 + row % 7, index.search(vectors[row : row + 1], 1 + row % 7, Breadth()))
+        (row, 1 + row % 7, index.search(vectors[row : row + 1], 1 + row % 7, None, Breadth()))
         for row in range(300)
     ]
     for row, k, future in waiting:
@@ -91,9 +92,9 @@ def test_searches_that_wait_together_get_each_their_own(thousand):
 
 def test_a_cancelled_search_spoils_nothing(thousand):
     index, vectors = thousand
-    waiting = [index.search(vectors, 1_000, Breadth()) for _ in range(3)]
-    cancelled = index.search(vectors[:1], 1, Breadth())
-    last = index.search(vectors[:1], 1, Breadth())
+    waiting = [index.search(vectors, 1_000, None, Breadth()) for _ in range(3)]
+    cancelled = index.search(vectors[:1], 1, None, Breadth())
+    last = index.search(vectors[:1], 1, None, Breadth())
     assert cancelled.cancel()
     assert last.result().keys.tolist() == [[1]]
     assert all(len(future.result().keys) == 1_000 for future in waiting)
@@ -141,8 +142,30 @@ def test_an_index_that_missed_a_write_answers_no_more(thousand):
 
 def test_close_finishes_what_was_submitted_and_takes_no_more(thousand):
     index, vectors = thousand
-    waiting = [index.search(vectors[:50], 100, Breadth()) for _ in range(20)]
+    waiting = [index.search(vectors[:50], 100, None, Breadth()) for _ in range(20)]
     index.close()
     assert all(future.done() for future in waiting)
     with pytest.raises(CollectionClosedError, match="'notes' was closed"):
-        index.search(vectors[:1], 1, Breadth())
+        index.search(vectors[:1], 1, None, Breadth())
+
+
+def test_a_search_among_some_finds_those_that_are_left_of_them(thousand):
+    index, vectors = thousand
+    index.update(change(1, removed=[5], keys=[1_001], vectors=unit_vectors(1, seed=3))).result()
+    found = search(index, vectors[:3], 10, among=[2, 5, 900, 1_001, 5_000])
+    assert found.keys.shape == (3, 3)
+    assert {*found.keys.ravel().tolist()} == {2, 900, 1_001}
+    everywhere = search(index, vectors[:3], 2_000)
+    for row in range(3):
+        scores = dict(zip(everywhere.keys[row], everywhere.scores[row], strict=True))
+        assert found.scores[row].tolist() == [scores[key] for key in found.keys[row]]
+    assert search(index, vectors[:3], 10, among=[]).keys.shape == (3, 0)
+
+
+def test_searches_among_different_documents_do_not_mix(thousand):
+    index, vectors = thousand
+    waiting = [
+        index.search(vectors[:1], 5, np.arange(1, 1_001)[n::10], Breadth()) for n in range(10)
+    ]
+    for n, future in enumerate(waiting):
+        assert (future.result().keys % 10 == (n + 1) % 10).all()
