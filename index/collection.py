@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from twopass.engines.base import Float32s
+from twopass.index.damage import Damage
 from twopass.index.database import Identity, open_for_writing, read_identity, storage_errors
 from twopass.index.documents import (
     DocumentFields,
@@ -68,6 +69,7 @@ class Collection:
         reader: DocumentReader,
         writer: Writer,
         vectors: VectorIndex,
+        damage: Damage,
     ) -> None:
         self.name = name
         self.schema: CollectionSchema = identity.schema
@@ -75,6 +77,7 @@ class Collection:
         self._reader = reader
         self._writer = writer
         self._vectors = vectors
+        self._damage = damage
 
     @classmethod
     def open(
@@ -98,12 +101,14 @@ class Collection:
         """
         began = time.perf_counter()
         base_path = path.with_name(_BASE)
+        damage = Damage(name, path)
         with storage_errors(path):
             connection = open_for_writing(path)
             try:
                 identity = read_identity(connection, path)
-                loaded = load_vectors(name, connection, path, identity, base_path)
+                loaded = load_vectors(name, connection, identity, base_path, damage)
             except BaseException:
+                damage.close()
                 connection.close()
                 raise
         vectors = VectorIndex(
@@ -122,8 +127,8 @@ class Collection:
                 "milliseconds": round(1e3 * (time.perf_counter() - began), 1),
             },
         )
-        writer = Writer(name, connection, path, identity, vectors)
-        return cls(name, identity, DocumentReader(name, path), writer, vectors)
+        writer = Writer(name, connection, path, identity, vectors, damage)
+        return cls(name, identity, DocumentReader(name, path, damage), writer, vectors, damage)
 
     @property
     def num_documents(self) -> int:
@@ -134,6 +139,16 @@ class Collection:
     def sequence(self) -> SequenceToken:
         """The state that a search sees now."""
         return self._vectors.sequence
+
+    @property
+    def read_only_reason(self) -> str:
+        """Why it takes no writes, and the way out; empty where it does."""
+        return self._damage.reason
+
+    def check_every_document(self) -> tuple[str, ...]:
+        """Waits until all damaged documents are known, if any was met; returns their ids."""
+        self._damage.wait_until_checked()
+        return self._damage.ids
 
     def ensure_reached(self, sequence: str) -> None:
         """Makes sure that a search that begins now sees the write whose sequence this is.
@@ -254,7 +269,11 @@ class Collection:
         """Writes all documents, as they are at one moment, into a new SQLite file.
 
         Writes and searches go on meanwhile. The file is not synced.
+
+        Raises:
+            CollectionDamagedError: It would be a copy of the damage.
         """
+        self._damage.check_writable()
         self._reader.copy_into(path)
 
     def merge(self) -> Future[None]:
@@ -272,6 +291,7 @@ class Collection:
             # The last connection to close checkpoints, which a reading one can't.
             last_first.callback(self._writer.close)
             last_first.callback(self._reader.close)
+            last_first.callback(self._damage.close)
 
     def _key_of(self, page_token: str) -> int:
         match = _PAGE_TOKEN.fullmatch(page_token)

@@ -36,7 +36,8 @@ CREATE TABLE documents (
   embedding BLOB NOT NULL,                -- little-endian float32
   title TEXT NOT NULL,
   text TEXT NOT NULL,
-  metadata TEXT NOT NULL                  -- a JSON object
+  metadata TEXT NOT NULL,                 -- a JSON object
+  checksum INTEGER NOT NULL               -- of the columns above, but for key and position
 ) STRICT;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 """
@@ -47,7 +48,8 @@ _REASONS: dict[type[apsw.Error], str] = {
     apsw.IOError: "the disk failed to read or write; check it and the system's log",
     apsw.CorruptError: "it is damaged; restore it from a backup, or delete the collection",
     apsw.NotADBError: "it is no database; restore it from a backup, or delete the collection",
-    apsw.CantOpenError: "it can't be opened; check that it exists and that the server may read it",
+    apsw.CantOpenError: "it can't be opened; check that it exists, and that the server may "
+    "write to it and to its folder",
     apsw.BusyError: "another process holds its write lock; end that process and try again",
     apsw.NoMemError: "there is not enough memory",
 }
@@ -110,9 +112,13 @@ def open_for_writing(path: Path) -> apsw.Connection:
         apsw.Error: It is missing, damaged or not to be written.
     """
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
-    connection.pragma("synchronous", "FULL")  # every COMMIT waits for the disk
-    connection.pragma("fullfsync", True)  # where fsync alone does not wait for it (macOS)
+    try:
+        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        connection.pragma("synchronous", "FULL")  # every COMMIT waits for the disk
+        connection.pragma("fullfsync", True)  # where fsync alone does not wait for it (macOS)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

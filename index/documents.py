@@ -10,6 +10,7 @@ import numpy as np
 from twopass.engines.base import Float32s, Int32s
 from twopass.index.errors import InvalidDocumentError
 from twopass.index.metric import scale
+from twopass.index.rows import checksum_of
 from twopass.index.schema import CollectionSchema
 
 MAX_ID_BYTES = 512
@@ -81,11 +82,11 @@ class EncodedDocuments:
 
     Attributes:
         rows: For each its id, token ids (little-endian int32), embedding (little-endian float32),
-            title, text and metadata (JSON).
+            title, text, metadata (JSON) and checksum.
         vectors: The embeddings once more, float32 `[num_documents, dimension]`.
     """
 
-    rows: list[tuple[str, bytes, bytes, str, str, str]]
+    rows: list[tuple[str, bytes, bytes, str, str, str, int]]
     vectors: Float32s
 
 
@@ -139,7 +140,7 @@ def _stack_vectors(documents: Sequence[IndexedDocument], dimension: int) -> Floa
 
 def _encode(
     document: IndexedDocument, vector: Float32s, where: str
-) -> tuple[str, bytes, bytes, str, str, str]:
+) -> tuple[str, bytes, bytes, str, str, str, int]:
     _check_id(document.id, f"{where}.id")
     if not document.title and not document.text:
         raise InvalidDocumentError(
@@ -147,14 +148,12 @@ def _encode(
         )
     _utf8_size(document.title, f"{where}.title")
     _utf8_size(document.text, f"{where}.text")
-    return (
-        document.id,
-        document.token_ids.astype("<i4", copy=False).tobytes(),
-        vector.astype("<f4", copy=False).tobytes(),
-        document.title,
-        document.text,
-        _encode_metadata(document.metadata, f"{where}.metadata"),
-    )
+    token_ids = document.token_ids.astype("<i4", copy=False).tobytes()
+    embedding = vector.astype("<f4", copy=False).tobytes()
+    metadata = _encode_metadata(document.metadata, f"{where}.metadata")
+    texts = document.title, document.text, metadata
+    checksum = checksum_of(document.id, token_ids, embedding, *(text.encode() for text in texts))
+    return (document.id, token_ids, embedding, *texts, checksum)
 
 
 def _check_id(document_id: str, where: str) -> None:

@@ -16,6 +16,7 @@
     ├── StaleSequenceError          a sequence of another life of the collection
     ├── CollectionClosedError       deleted, or the store closed, before the call could be served
     └── StorageError                the disk, or what is on it, does not allow it
+        ├── CollectionDamagedError  documents of the collection are damaged on disk
         ├── SnapshotDamagedError    a snapshot is not what it was when it was made
         └── FolderInUseError        another server holds the folder
 """
@@ -128,6 +129,10 @@ class CollectionClosedError(CollectionError):
 
 class StorageError(CollectionError):
     """The disk, or what is on it, does not allow what was asked."""
+
+
+class CollectionDamagedError(StorageError):
+    """Documents are damaged on disk: the collection is read-only, and they can't be read."""
 
 
 class SnapshotDamagedError(StorageError):

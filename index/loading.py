@@ -9,6 +9,7 @@ import apsw
 import numpy as np
 
 from twopass.index.base_file import BaseFileError, Header, load_base
+from twopass.index.damage import Damage
 from twopass.index.database import Identity
 from twopass.index.kinds import IndexKind
 from twopass.index.reader import all_keys, vector_blocks
@@ -36,19 +37,18 @@ class LoadedVectors:
 
 
 def load_vectors(
-    name: str, connection: apsw.Connection, database: Path, identity: Identity, base_path: Path
+    name: str, connection: apsw.Connection, identity: Identity, base_path: Path, damage: Damage
 ) -> LoadedVectors:
     """Reads a collection's vectors: the base from its file, where it is sound, the rest from rows.
 
     Args:
         name: The collection's name, for the log.
         connection: On its documents.
-        database: Their file, for errors.
-        identity: What that file says of the collection.
+        identity: What their file says of the collection.
         base_path: The file of its base.
+        damage: Where documents are noted that are damaged, and so can't be found.
 
     Raises:
-        StorageError: An embedding is damaged.
         apsw.Error: The documents can't be read.
     """
     began = time.perf_counter()
@@ -64,8 +64,8 @@ def load_vectors(
         reason = ""
         base.hide(np.setdiff1d(base.keys, keys, assume_unique=True))
     delta = Segment.empty(dimension)
-    last_key = header.last_key if header else 0
-    for block_keys, vectors in vector_blocks(connection, dimension, database, last_key):
+    later = keys[np.searchsorted(keys, header.last_key, side="right") :] if header else keys
+    for block_keys, vectors in vector_blocks(connection, later, dimension, damage):
         delta.add(block_keys, vectors)
     _LOG.log(
         logging.WARNING if reason and base_path.exists() else logging.INFO,

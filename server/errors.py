@@ -81,6 +81,7 @@ STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
     index_errors.StaleSequenceError: grpc.StatusCode.FAILED_PRECONDITION,
     index_errors.CollectionClosedError: grpc.StatusCode.UNAVAILABLE,
     index_errors.StorageError: grpc.StatusCode.UNAVAILABLE,
+    index_errors.CollectionDamagedError: grpc.StatusCode.DATA_LOSS,
     index_errors.SnapshotDamagedError: grpc.StatusCode.DATA_LOSS,
 }
 

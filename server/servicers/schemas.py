@@ -123,4 +123,5 @@ def collection_message(collection: Collection) -> collection_pb2.Collection:
         num_documents=collection.num_documents,
         sequence=str(collection.sequence),
         create_time=created,
+        read_only_reason=collection.read_only_reason,
     )

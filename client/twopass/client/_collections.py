@@ -73,6 +73,8 @@ class Collection:
         num_documents: Documents in it.
         sequence: Its state after the last write; see `search`'s `min_sequence`.
         create_time: When it was created, in UTC.
+        read_only_reason: Why it takes no writes and serves only a part: documents that are damaged
+            on disk, by id, and the way out. Empty: it is sound.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Collection:
     num_documents: int
     sequence: str
     create_time: datetime
+    read_only_reason: str
 
 
 def create_collection(
@@ -192,6 +195,7 @@ def collection_of(message: collection_pb2.Collection) -> Collection:
         num_documents=message.num_documents,
         sequence=message.sequence,
         create_time=moment(message.create_time),
+        read_only_reason=message.read_only_reason,
     )
 
 

@@ -34,6 +34,7 @@ CODES = {
     "StorageError": grpc.StatusCode.UNAVAILABLE,
     "FolderInUseError": grpc.StatusCode.UNAVAILABLE,
     # damaged on disk
+    "CollectionDamagedError": grpc.StatusCode.DATA_LOSS,
     "SnapshotDamagedError": grpc.StatusCode.DATA_LOSS,
     # late
     "LateError": grpc.StatusCode.DEADLINE_EXCEEDED,
