@@ -2,7 +2,18 @@
 
 import typer
 
-from twopass.commands import demo, evaluate, index, models, recall, rerank, search, serve, snapshot
+from twopass.commands import (
+    bench,
+    demo,
+    evaluate,
+    index,
+    models,
+    recall,
+    rerank,
+    search,
+    serve,
+    snapshot,
+)
 
 app = typer.Typer(
     name="twopass",
@@ -20,6 +31,7 @@ app.command("recall")(recall.recall)
 app.add_typer(snapshot.app, name="snapshot")
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)
+app.command("bench")(bench.bench)
 
 
 if __name__ == "__main__":
