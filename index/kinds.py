@@ -22,8 +22,8 @@ _FORMS = (
 
 # faiss's own default is 16, which finds few of the nearest in hundreds of thousands.
 _DEFAULT_EF_SEARCH = 128
-# A sixteenth of the lists. faiss's own default is one list.
-_DEFAULT_NPROBE_SHARE = 16
+# An eighth of the lists. faiss's own default is one list.
+_DEFAULT_NPROBE_SHARE = 8
 # faiss warns below this many vectors a list: k-means would fit noise.
 _TRAINING_VECTORS_PER_LIST = 39
 _MAX_TRAINING_VECTORS_PER_LIST = 64  # four times as many take four times as long for little
@@ -36,7 +36,7 @@ class Breadth:
     Attributes:
         ef_search: How many candidates HNSW keeps, 1 to 65,536; at least k are kept. None: 128.
         nprobe: How many IVF lists are searched, 1 to 65,536; all where there are fewer. None: a
-            sixteenth of them.
+            eighth of them.
     """
 
     ef_search: int | None = None

@@ -52,7 +52,7 @@ def test_a_number_out_of_range_is_refused_with_its_limits(factory, said):
     [
         ("HNSW32", Breadth(), {"efSearch": 128}),
         ("HNSW32", Breadth(ef_search=7, nprobe=3), {"efSearch": 7}),
-        ("IVF100,Flat", Breadth(), {"nprobe": 7}),
+        ("IVF100,Flat", Breadth(), {"nprobe": 13}),
         ("IVF2,Flat", Breadth(), {"nprobe": 1}),
         ("IVF100,Flat", Breadth(ef_search=7, nprobe=3), {"nprobe": 3}),
         ("IVF100,Flat", Breadth(nprobe=1_000), {"nprobe": 100}),
