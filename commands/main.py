@@ -6,6 +6,7 @@ from twopass.commands import (
     bench,
     demo,
     evaluate,
+    export,
     index,
     models,
     recall,
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("index")(index.index)
+app.command("export")(export.export)
 app.command("search")(search.search)
 app.command("rerank")(rerank.rerank)
 app.command("models")(models.models)
