@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from twopass.client import AlreadyExistsError, Client, Document, Schema, UpsertSummary
+from twopass.client import AlreadyExistsError, Chunking, Client, Document, Schema, UpsertSummary
 from twopass.commands.checkpoint import Checkpoint, CheckpointError
 from twopass.commands.failures import exit_with
 from twopass.commands.field_mapping import FieldMapping
@@ -46,6 +47,17 @@ def index(
     encoder: Annotated[
         str, typer.Option(help="Encoder of a collection that is made; unset: the default.")
     ] = "",
+    window_tokens: Annotated[
+        int | None,
+        typer.Option(
+            help="Split documents of a collection that is made into windows of so many tokens; "
+            "unset: not at all."
+        ),
+    ] = None,
+    overlap_tokens: Annotated[
+        int | None,
+        typer.Option(help="Tokens that neighbouring windows share; unset: a quarter of a window."),
+    ] = None,
     index_kind: Annotated[
         str, typer.Option(help="Index kind of a collection that is made; unset: Flat.")
     ] = "",
@@ -74,7 +86,11 @@ def index(
     try:
         with connected(target) as client:
             sources = find_files(files)
-            schema = _schema(sources, mapping, encoder, index_kind)
+            chunking = _chunking(window_tokens, overlap_tokens)
+            schema = Schema(encoder=encoder, index_kind=index_kind, chunking=chunking)
+            if mapping.vector and not encoder:
+                dimension = _dimension(sources, mapping)
+                schema = replace(schema, client_vectors=True, dimension=dimension)
             run = _Run(client, collection, sources, mapping)
             summary = run.index(schema, resume, chunk_size)
             total = client.get_collection(collection).num_documents
@@ -97,16 +113,17 @@ def index(
     )
 
 
-def _schema(
-    sources: Sequence[SourceFile], mapping: FieldMapping, encoder: str, index_kind: str
-) -> Schema:
-    """Of the collection, should it be made."""
-    if not mapping.vector or encoder:
-        return Schema(encoder=encoder, index_kind=index_kind)
+def _chunking(window_tokens: int | None, overlap_tokens: int | None) -> Chunking | None:
+    if window_tokens is None:
+        return None
+    return Chunking(window_tokens, window_tokens // 4 if overlap_tokens is None else overlap_tokens)
+
+
+def _dimension(sources: Sequence[SourceFile], mapping: FieldMapping) -> int:
+    """Components of the first document's vector; 0 without documents."""
     records = itertools.chain.from_iterable(file.records() for file in sources)
     first = next(records, None)
-    dimension = len(mapping.document(first).vector or ()) if first else 0
-    return Schema(client_vectors=True, dimension=dimension, index_kind=index_kind)
+    return len(mapping.document(first).vector or ()) if first else 0
 
 
 class _Run:

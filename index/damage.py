@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +10,15 @@ import apsw
 
 from twopass.index.database import open_for_reading
 from twopass.index.errors import CollectionDamagedError
-from twopass.index.rows import read_ids, read_rows
+from twopass.index.rows import (
+    Row,
+    WindowRow,
+    has_windows,
+    read_ids,
+    read_rows,
+    read_window_documents,
+    read_window_rows,
+)
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -123,13 +131,26 @@ class Damage:
         connection = open_for_reading(self._path)
         try:
             ids = read_ids(connection)
-            keys = sorted(ids)
-            for start in range(0, len(keys), _BLOCK_ROWS):
-                if self._closing.is_set():
-                    return
-                for row in read_rows(connection, keys[start : start + _BLOCK_ROWS]):
-                    key = row if isinstance(row, int) else row.key
-                    if isinstance(row, int) or not row.is_sound:
-                        self.note_document(ids.get(key, str(key)))
+            self._check_rows(connection, read_rows, {key: key for key in ids}, ids)
+            if has_windows(connection):
+                documents = read_window_documents(connection)
+                self._check_rows(connection, read_window_rows, documents, ids)
         finally:
             connection.close()
+
+    def _check_rows(
+        self,
+        connection: apsw.Connection,
+        read: Callable[[apsw.Connection, Sequence[int]], Iterator[Row | WindowRow | int]],
+        documents: Mapping[int, int],
+        ids: Mapping[int, str],
+    ) -> None:
+        """Looks at all rows of a table, given each one's document by its key."""
+        keys = sorted(documents)
+        for start in range(0, len(keys), _BLOCK_ROWS):
+            if self._closing.is_set():
+                return
+            for row in read(connection, keys[start : start + _BLOCK_ROWS]):
+                if isinstance(row, int) or not row.is_sound:
+                    document = documents[row if isinstance(row, int) else row.key]
+                    self.note_document(ids.get(document, str(document)))

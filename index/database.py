@@ -1,4 +1,4 @@
-"""A collection's SQLite file: its tables, how it is opened, and what its errors mean."""
+"""A collection's SQLite file: how it is made and opened, and what its errors mean."""
 
 import time
 import uuid
@@ -14,8 +14,9 @@ import apsw
 from twopass.index.errors import InvalidSchemaError, StorageError
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
+from twopass.index.tables import create_tables
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 3
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 # A row of a 384-component embedding, 128 tokens and a short text is 2.5 KB: 8 KiB pages hold three
@@ -23,24 +24,6 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _PAGE_BYTES = 8_192
 # Only another process, such as a backup or a shell, can ever hold the write lock.
 _BUSY_TIMEOUT_MS = 5_000
-
-# AUTOINCREMENT never gives a key twice: one that is deleted can't come to mean another text.
-# Columns stand in the order in which they are needed: the second pass reads the beginning of a row,
-# and SQLite has to walk to the end of a long one.
-_TABLES = """
-CREATE TABLE documents (
-  key INTEGER PRIMARY KEY AUTOINCREMENT,  -- a new one for every version of a document
-  id TEXT NOT NULL UNIQUE,
-  position INTEGER NOT NULL,              -- of the write that brought this version
-  token_ids BLOB NOT NULL,                -- little-endian int32, without special tokens
-  embedding BLOB NOT NULL,                -- little-endian float32
-  title TEXT NOT NULL,
-  text TEXT NOT NULL,
-  metadata TEXT NOT NULL,                 -- a JSON object
-  checksum INTEGER NOT NULL               -- of the columns above, but for key and position
-) STRICT;
-CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
-"""
 
 _REASONS: dict[type[apsw.Error], str] = {
     apsw.FullError: "the disk is full; free some space and try again",
@@ -99,7 +82,7 @@ def create_database(path: Path, schema: CollectionSchema) -> None:
             connection.pragma("page_size", _PAGE_BYTES)
             connection.pragma("journal_mode", "WAL")
             with connection:
-                connection.execute(_TABLES)
+                create_tables(connection, schema)
                 connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
         finally:
             connection.close()

@@ -12,9 +12,9 @@ from twopass.index.base_file import BaseFileError, Header, load_base
 from twopass.index.damage import Damage
 from twopass.index.database import Identity
 from twopass.index.kinds import IndexKind
-from twopass.index.reader import all_keys, vector_blocks
 from twopass.index.segments import Int64s, Segment
 from twopass.index.sequences import SequenceToken
+from twopass.index.stored_vectors import vector_blocks, vector_keys
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -52,7 +52,7 @@ def load_vectors(
         apsw.Error: The documents can't be read.
     """
     began = time.perf_counter()
-    keys = all_keys(connection)
+    keys = vector_keys(connection)
     dimension = identity.schema.dimension
     try:
         base, header = load_base(base_path)

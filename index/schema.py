@@ -11,6 +11,8 @@ from twopass.index.errors import InvalidSchemaError
 from twopass.index.kinds import IndexKind
 
 MAX_DIMENSION = 8_192
+MAX_INDEXED_FIELDS = 64
+MIN_WINDOW_TOKENS = 16
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -47,7 +49,13 @@ class IndexedField:
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """Splits long documents into overlapping windows, in tokens of the encoder."""
+    """Splits long documents into overlapping windows.
+
+    Attributes:
+        window_tokens: Most tokens in a window, by the encoder's tokenizer, at least
+            `MIN_WINDOW_TOKENS`.
+        overlap_tokens: Tokens that a window shares with the one before, at most half of it.
+    """
 
     window_tokens: int
     overlap_tokens: int = 0
@@ -90,14 +98,30 @@ class CollectionSchema:
                 "schema.dimension", f"must be 1 to {MAX_DIMENSION:,}, {self.dimension:,} given"
             )
         IndexKind.parse(self.index_kind)
-        if self.chunking is not None:
-            raise InvalidSchemaError(
-                "schema.chunking",
-                f"windows of {self.chunking.window_tokens:,} tokens asked for, but splitting "
-                "documents is not supported yet; leave it unset, and split before upserting",
-            )
+        self._check_chunking()
         self._check_encoder()
         self._check_indexed_fields()
+
+    def _check_chunking(self) -> None:
+        if self.chunking is None:
+            return
+        window, overlap = self.chunking.window_tokens, self.chunking.overlap_tokens
+        if window < MIN_WINDOW_TOKENS:
+            raise InvalidSchemaError(
+                "schema.chunking.window_tokens",
+                f"must be at least {MIN_WINDOW_TOKENS}, {window:,} given",
+            )
+        if not 0 <= overlap <= window // 2:
+            raise InvalidSchemaError(
+                "schema.chunking.overlap_tokens",
+                f"must be 0 to {window // 2:,}, half of window_tokens, {overlap:,} given",
+            )
+        if self.client_vectors:
+            raise InvalidSchemaError(
+                "schema.chunking",
+                "given together with client_vectors, but only an encoder can embed the windows; "
+                "leave it unset, and split before upserting",
+            )
 
     def _check_encoder(self) -> None:
         if self.client_vectors and self.encoder:
@@ -113,13 +137,17 @@ class CollectionSchema:
             )
 
     def _check_indexed_fields(self) -> None:
+        if len(self.indexed_fields) > MAX_INDEXED_FIELDS:
+            raise InvalidSchemaError(
+                "schema.indexed_fields",
+                f"{len(self.indexed_fields):,} given, at most {MAX_INDEXED_FIELDS}; each costs "
+                "time at every write, and filters may test others too",
+            )
         seen: set[str] = set()
         for position, indexed in enumerate(self.indexed_fields):
             where = f"schema.indexed_fields[{position}].field"
-            if not all(indexed.field.split(".")):
-                raise InvalidSchemaError(
-                    where, f"{indexed.field!r} given, a name of dotted, non-empty parts is needed"
-                )
+            if (problem := field_name_problem(indexed.field)) is not None:
+                raise InvalidSchemaError(where, problem)
             if indexed.field in seen:
                 raise InvalidSchemaError(where, f"{indexed.field!r} is given twice")
             seen.add(indexed.field)
@@ -150,6 +178,15 @@ class CollectionSchema:
                 ),
             }
         )
+
+
+def field_name_problem(field: str) -> str | None:
+    """What is wrong with the name of a metadata field; None where nothing is."""
+    if not all(field.split(".")):
+        return f"{field!r} given, a name of dotted, non-empty parts is needed"
+    if "\0" in field:
+        return f"a NUL at character {field.index(chr(0))}, which no field's name can have here"
+    return None
 
 
 def check_name(name: str, field: str = "name") -> None:

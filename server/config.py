@@ -18,6 +18,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from twopass.server.search import RetrieveMode
+
 
 class ConfigError(Exception):
     """A setting is unknown, malformed or out of range; the message names it."""
@@ -28,6 +30,13 @@ class EngineChoice(StrEnum):
 
     AUTO = "auto"
     ONNXRUNTIME = "onnxruntime"
+
+
+class FusionChoice(StrEnum):
+    """How the dense and the lexical list are joined."""
+
+    RRF = "rrf"
+    CONVEX = "convex"
 
 
 class LogFormat(StrEnum):
@@ -77,6 +86,18 @@ class ServerConfig(BaseSettings):
         int,
         Field(ge=0, le=1024, description="Threads of one forward pass; 0 takes one a core."),
     ] = 0
+    retrieve_mode: Annotated[
+        RetrieveMode,
+        Field(description="How searches that don't say find candidates: dense, lexical, hybrid."),
+    ] = RetrieveMode.HYBRID
+    fusion: Annotated[
+        FusionChoice,
+        Field(description="How hybrid searches that don't say join their lists: rrf, convex."),
+    ] = FusionChoice.CONVEX
+    fusion_alpha: Annotated[
+        float,
+        Field(ge=0, le=1, description="Weight of the dense score in convex fusion, 0 to 1."),
+    ] = 0.9
     max_candidates: Annotated[
         int, Field(ge=1, le=100_000, description="Most candidates in one rerank request or set.")
     ] = 10_000

@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from twopass.index.collection import Collection
+from twopass.index.filters import Filter, IdCondition
 from twopass.index.store import CollectionStore
 from twopass.index.writer import UpsertResult
-from twopass.server.errors import InvalidRequestError, NotSupportedError
+from twopass.server.errors import InvalidRequestError
 from twopass.server.ingest import Ingest
 from twopass.server.models import Models
 from twopass.server.passages import Limits, check_count
 from twopass.server.rpc import Call
 from twopass.server.servicers.documents import document_message, read_document, read_fields
+from twopass.server.servicers.filters import read_filter, selects_all
 from twopass.server.servicers.options import read_count
 from twopass.server.servicers.schemas import collection_message, read_schema
 from twopass.server.servicers.snapshots import SnapshotRpcs
@@ -99,12 +101,10 @@ class CollectionServicer(SnapshotRpcs):
     async def delete_documents(
         self, request: collection_pb2.DeleteDocumentsRequest, call: Call
     ) -> collection_pb2.DeleteDocumentsResponse:
-        """Deletes documents by id."""
-        if request.HasField("filter"):
-            raise NotSupportedError("filter: deleting by filter is not supported yet; give ids")
-        check_count("ids", len(request.ids), _MAX_DELETED_IDS, "delete in several calls")
+        """Deletes documents by id or by filter."""
+        wanted = _read_deleted(request)
         collection = self._store.get(request.collection)
-        result = await asyncio.wrap_future(collection.delete(request.ids))
+        result = await asyncio.wrap_future(collection.delete_matching(wanted))
         return collection_pb2.DeleteDocumentsResponse(
             sequence=str(result.sequence), num_deleted=result.num_deleted
         )
@@ -126,14 +126,16 @@ class CollectionServicer(SnapshotRpcs):
         self, request: collection_pb2.ListDocumentsRequest, call: Call
     ) -> collection_pb2.ListDocumentsResponse:
         """Returns a page of documents."""
-        if request.HasField("filter"):
-            raise NotSupportedError("filter: filters are not supported yet; leave it unset")
         page_size = read_count("page_size", request.page_size) or _DEFAULT_PAGE_SIZE
         if page_size > _MAX_PAGE_SIZE:
             raise InvalidRequestError(f"page_size: {page_size:,} given, at most {_MAX_PAGE_SIZE:,}")
         collection = self._store.get(request.collection)
         page = await asyncio.to_thread(
-            collection.list_page, page_size, request.page_token, read_fields(request.fields)
+            collection.list_page,
+            page_size,
+            request.page_token,
+            read_fields(request.fields),
+            read_filter(request.filter),
         )
         return collection_pb2.ListDocumentsResponse(
             documents=[document_message(document) for document in page.documents],
@@ -149,3 +151,21 @@ class CollectionServicer(SnapshotRpcs):
             for i, message in enumerate(messages)
         ]
         return await self._ingest.upsert(collection, documents, call.deadline)
+
+
+def _read_deleted(request: collection_pb2.DeleteDocumentsRequest) -> Filter:
+    """Which documents to delete."""
+    if not request.HasField("filter"):
+        check_count("ids", len(request.ids), _MAX_DELETED_IDS, "delete in several calls")
+        return Filter(must=(IdCondition(tuple(request.ids)),))
+    if request.ids:
+        raise InvalidRequestError(
+            f"filter: given together with {len(request.ids):,} ids; give one of them, a filter can "
+            "have a condition on ids"
+        )
+    wanted = read_filter(request.filter)
+    if selects_all(wanted):
+        raise InvalidRequestError(
+            "filter: it has no condition, so every document would go; delete the collection instead"
+        )
+    return wanted

@@ -11,6 +11,7 @@ from twopass.index.schema import (
     LexicalTokenizer,
     Metric,
 )
+from twopass.server.embedding import max_passage_tokens
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models import Models
 from twopass.server.servicers.enums import EnumMapping
@@ -64,9 +65,7 @@ def read_schema(message: collection_pb2.CollectionSchema, models: Models) -> Col
             IndexedField(x.field, _FIELD_TYPES.read(f"schema.indexed_fields[{i}].type", x.type))
             for i, x in enumerate(message.indexed_fields)
         ),
-        chunking=Chunking(message.chunking.window_tokens, message.chunking.overlap_tokens)
-        if message.HasField("chunking")
-        else None,
+        chunking=_read_chunking(message, models),
         lexical_tokenizer=_LEXICAL_TOKENIZERS.read(
             "schema.lexical_tokenizer", message.lexical_tokenizer
         ),
@@ -92,6 +91,20 @@ def _read_encoder(
             f"{hidden_size:,}; leave it 0"
         )
     return hidden_size, encoder.spec.id, encoder.spec.revision, encoder.tokenizer.fingerprint
+
+
+def _read_chunking(message: collection_pb2.CollectionSchema, models: Models) -> Chunking | None:
+    if not message.HasField("chunking"):
+        return None
+    chunking = Chunking(message.chunking.window_tokens, message.chunking.overlap_tokens)
+    if not message.client_vectors:
+        encoder = models.encoder(message.encoder)
+        if chunking.window_tokens > (limit := max_passage_tokens(encoder)):
+            raise InvalidRequestError(
+                f"schema.chunking.window_tokens: {chunking.window_tokens:,} given, encoder "
+                f"{encoder.spec.id} reads at most {limit:,}"
+            )
+    return chunking
 
 
 def schema_message(schema: CollectionSchema) -> collection_pb2.CollectionSchema:

@@ -46,6 +46,13 @@ def test_index_makes_the_collection_and_keeps_other_fields_as_metadata(server, l
     assert (again["num_inserted"], again["num_replaced"]) == (0, len(FACTS))
 
 
+def test_index_splits_documents_where_it_is_told_to(server, lines):
+    answer("index", "in-windows", str(lines), "--window-tokens", "20", "--target", server.target)
+    found = answer("search", "in-windows", "blue sky", "--no-rerank", "--target", server.target)
+    best = found["hits"][0]
+    assert (best["id"], best["span"]["start"]) == ("sky", 0)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -71,6 +78,26 @@ def test_search_shows_where_each_hit_stood_before(server, facts):
     assert "rerank" in ended.stdout
     alone = answer("search", facts, "blue sky", "--no-rerank", "--target", server.target)
     assert alone["rerank_status"] == "disabled"
+
+
+def test_search_finds_as_it_is_told(server, facts):
+    def scores(mode: str) -> tuple[bool, bool]:
+        found = answer("search", facts, "blue sky", "--mode", mode, "--target", server.target)
+        hit = found["hits"][0]
+        return hit["dense_score"] is not None, hit["lexical_score"] is not None
+
+    assert scores("dense") == (True, False)
+    assert scores("lexical") == (False, True)
+    assert scores("hybrid") == (True, True)
+    ended = invoke("search", facts, "blue sky", "--mode", "psychic", "--target", server.target)
+    assert ended.exit_code == 1
+    assert "retrieve.mode: 'psychic' given, one of dense, lexical, hybrid" in ended.stderr
+
+
+def test_search_considers_what_passes_its_filters(server, facts):
+    chosen = ("--filter", "place>=2", "--filter", "place<5", "--target", server.target)
+    found = answer("search", facts, "blue sky", *chosen)
+    assert {hit["metadata"]["place"] for hit in found["hits"]} == {2, 3, 4}
 
 
 def test_rerank_orders_the_lines_of_standard_input(server):
@@ -106,16 +133,36 @@ def test_serve_names_a_setting_that_is_out_of_range():
     assert "5000" in ended.stderr
 
 
-def test_eval_measures_a_test_collection_through_a_server_of_its_own(tmp_path):
+@pytest.fixture
+def test_collection(tmp_path) -> Path:
+    """A test collection of one query."""
     folder = tmp_path / "tiny"
     folder.mkdir()
     corpus = [json.dumps({"_id": name, "text": text}) for name, text in FACTS.items()]
     (folder / "corpus.jsonl").write_text("\n".join(corpus))
     (folder / "queries.jsonl").write_text('{"_id": "q", "text": "why is the sky blue"}\n')
     (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq\tsky\t1\n")
-    (measured,) = answer("eval", str(folder), "--depth", "5")
-    assert measured["num_documents"] == len(FACTS)
-    assert measured["first_pass"] == measured["blended"] == 1.0
+    return folder
+
+
+def test_eval_measures_every_mode_and_depth_through_a_server_of_its_own(test_collection):
+    measured = answer("eval", str(test_collection), "--depth", "5", "--depth", "2")
+    assert [result["mode"] for result in measured] == ["dense", "lexical", "hybrid"]
+    for result in measured:
+        assert result["num_documents"] == len(FACTS)
+        assert result["first_pass"] == result["reranker"] == 1.0
+        assert result["reranked"] == {"2": 1.0, "5": 1.0}
+
+
+def test_eval_compares_fusions_and_shows_tables(test_collection, tmp_path):
+    keep = ("--data", str(tmp_path / "kept"))
+    compared = answer("eval", str(test_collection), "--fusions", *keep)
+    assert compared["tiny"]["convex 0.5"] == 1.0
+    ended = invoke("eval", str(test_collection), "--no-rerank", *keep)
+    assert ended.exit_code == 0, ended.stderr
+    for row in ("dense", "lexical", "hybrid", "mean"):
+        assert row in ended.stdout
+    assert "reranker" not in ended.stdout
 
 
 @pytest.mark.parametrize(
@@ -230,5 +277,7 @@ def test_an_interrupted_run_goes_on_where_it_was(server, tmp_path):
     file.write_text("\n".join(lines))
     os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     second = answer("index", "resumed", str(file), *flags)
-    assert (second["num_inserted"] + done, second["num_documents"]) == (1_000, 1_000)
+    # What was on disk but not yet noted when the first run ended is sent, and replaced, again.
+    assert done + second["num_inserted"] + second["num_replaced"] == 1_000
+    assert second["num_documents"] == 1_000
     assert not resume.exists()

@@ -86,11 +86,11 @@ def test_a_damaged_file_keeps_its_collection_alone_out(data, serve):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 2 MB."""
+    """A file system of 4 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "twopass-test", str(disk)],
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "twopass-test", str(disk)],
         capture_output=True,
         text=True,
         check=False,

@@ -22,6 +22,7 @@ from twopass.client._enums import (
     RetrieveStatus,
     Truncation,
 )
+from twopass.client._filters import Condition, Field, document_ids, field
 from twopass.client._models import Model
 from twopass.client._rerank import CandidateSet, Passage, RerankHit, RerankResult, SetResult
 from twopass.client._search import (
@@ -58,6 +59,7 @@ __all__ = [
     "Chunking",
     "Client",
     "Collection",
+    "Condition",
     "ConvexFusion",
     "DataLossError",
     "DeadlineExceededError",
@@ -66,6 +68,7 @@ __all__ = [
     "EmbedResult",
     "EmbedRole",
     "FailedPreconditionError",
+    "Field",
     "FieldType",
     "Fields",
     "InternalError",
@@ -98,4 +101,6 @@ __all__ = [
     "UnavailableError",
     "UnimplementedError",
     "UpsertSummary",
+    "document_ids",
+    "field",
 ]

@@ -23,6 +23,7 @@ from twopass.client._call import Call, Result, method_signature
 from twopass.client._channel import MAX_MESSAGE_BYTES, Options, connection
 from twopass.client._documents import Document, Fields, Listing
 from twopass.client._errors import translated
+from twopass.client._filters import Condition
 from twopass.client._health import CHECK, FIRST_PAUSE, LONGEST_PAUSE
 from twopass.client._rerank import CandidateSet, SetResult, set_result
 from twopass.client._rpcs import Request, Response, Rpc
@@ -112,7 +113,7 @@ class Client:
         collection: str,
         *,
         page_size: int = 100,
-        filter: Filter | None = None,  # noqa: A002  # the contract's word
+        filter: Condition | Filter | None = None,  # noqa: A002  # the contract's word
         fields: Fields | None = None,
         timeout: float | None = None,
     ) -> Iterator[Document]:

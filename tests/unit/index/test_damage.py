@@ -1,14 +1,16 @@
 """Bits rot: what is damaged is named, the rest is served, and nothing is written."""
 
 import re
+from dataclasses import replace
 
 import apsw
 import numpy as np
 import pytest
 
-from twopass.index.documents import DocumentFields
+from twopass.index.documents import DocumentFields, SplitPassage
 from twopass.index.errors import CollectionDamagedError, StorageError
 from twopass.index.merging import MergePolicy
+from twopass.index.schema import Chunking
 from twopass.index.store import CollectionStore
 
 NUM_DOCUMENTS = 200
@@ -187,3 +189,26 @@ def test_a_damaged_index_of_ids_keeps_the_collection_out(data):
     with CollectionStore(data, merge_policy=EAGER) as store:
         assert "it is damaged; restore it from a backup" in store.failed["notes"]
         assert store.get("sound").num_documents == NUM_DOCUMENTS
+
+
+def test_a_damaged_window_is_named_by_its_document_and_not_found(tmp_path, schema, make_document):
+    with_encoder = replace(schema, client_vectors=False, encoder="e", encoder_revision="0")
+    split = replace(with_encoder, chunking=Chunking(16))
+    vectors = np.eye(4, dtype=np.float32)
+    windows = np.array([[0, 9], [7, 16]], np.int32)
+    documents = [
+        make_document("a", vector=SplitPassage(windows, vectors[:2])),
+        make_document("b", vector=SplitPassage(windows, vectors[2:])),
+    ]
+    with CollectionStore(tmp_path) as store:
+        store.create("notes", split).upsert(documents).result()
+    flip_bits(tmp_path, vectors[3].tobytes())
+    with CollectionStore(tmp_path) as store:
+        collection = store.get("notes")
+        assert collection.check_every_document() == ("b",)
+        assert "'b'" in collection.read_only_reason
+        for vector in vectors[:3]:
+            (key,) = collection.nearest_by_window(vector, 1).ranked.keys
+            assert collection.load(np.array([key])).ids == (("b" if vector[2] else "a"),)
+        with pytest.raises(CollectionDamagedError):
+            collection.delete(["a"]).result()

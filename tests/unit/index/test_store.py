@@ -149,7 +149,11 @@ def make_newer(database):
         (lambda database: database.write_bytes(b""), "SQLite answers: no such table"),
         (lambda database: database.unlink(), "can't be opened"),
         (damage_schema, "says of the collection is damaged"),
-        (make_newer, "its format is 2, this server reads up to 1; upgrade"),
+        (
+            make_newer,
+            f"its format is {FORMAT_VERSION + 1}, this server reads up to {FORMAT_VERSION}; "
+            "upgrade",
+        ),
     ],
     ids=["garbage", "empty", "missing", "schema", "newer"],
 )

@@ -42,7 +42,6 @@ CODES = {
     "StaleSequenceError": grpc.StatusCode.FAILED_PRECONDITION,
     "EncoderChangedError": grpc.StatusCode.FAILED_PRECONDITION,
     # in the contract, not in this version
-    "NotSupportedError": grpc.StatusCode.UNIMPLEMENTED,
     # a bug or a failed device
     "EngineError": grpc.StatusCode.INTERNAL,
     "ModelError": grpc.StatusCode.INTERNAL,
