@@ -4,7 +4,8 @@
 
     one line of JSON: Header    keys, little-endian int64    faiss's own format    sha256 of it all
 
-It is derived from the documents and may be deleted at any time while no server runs.
+It is derived from the documents and may be deleted at any time while no server runs; whoever puts
+the documents' file back from a backup of his own deletes it.
 """
 
 import dataclasses

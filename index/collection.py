@@ -1,7 +1,5 @@
 """A collection: what it holds, what is written to it and what is found in it."""
 
-import logging
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -13,7 +11,7 @@ import numpy as np
 from twopass.engines.base import Float32s
 from twopass.index.connections import ReadConnections
 from twopass.index.damage import Damage
-from twopass.index.database import Identity, open_for_writing, read_identity, storage_errors
+from twopass.index.database import Identity
 from twopass.index.documents import (
     DocumentFields,
     IndexedDocument,
@@ -25,10 +23,7 @@ from twopass.index.filter_sql import compile_filter
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.kinds import MAX_BREADTH, Breadth
 from twopass.index.lexical import LexicalIndex
-from twopass.index.loading import load_vectors
-from twopass.index.merging import MergePolicy
 from twopass.index.metric import scale
-from twopass.index.migrations import migrate
 from twopass.index.pages import DocumentPage, key_before, page_token
 from twopass.index.ranked_list import RankedList
 from twopass.index.reader import Candidates, DocumentReader
@@ -39,12 +34,9 @@ from twopass.index.vectors import Neighbours, VectorIndex
 from twopass.index.windows import NearestDocuments, WindowIndex, vector_rows
 from twopass.index.writer import Delete, DeleteResult, Upsert, UpsertResult, Writer
 
-_LOG = logging.getLogger("twopass.index")
-
 _DEFAULT = DocumentFields()
 _DEFAULT_BREADTH = Breadth()
 _EVERYTHING = Filter()
-_BASE = "vectors.base"
 
 
 class Collection:
@@ -75,59 +67,6 @@ class Collection:
         self._vector_rows = vector_rows(identity.schema)
         self._windows = WindowIndex(connections)
         self._damage = damage
-
-    @classmethod
-    def open(
-        cls,
-        name: str,
-        path: Path,
-        *,
-        num_search_threads: int = 1,
-        merge_policy: MergePolicy | None = None,
-    ) -> "Collection":
-        """Opens a collection, and its vector index from its file or from the documents.
-
-        Args:
-            name: Its name.
-            path: Its SQLite file; the index's file stands beside it.
-            num_search_threads: OpenMP threads of one faiss search.
-            merge_policy: When the index is merged; None for the default.
-
-        Raises:
-            StorageError: It is missing, damaged or of a newer format.
-        """
-        began = time.perf_counter()
-        base_path = path.with_name(_BASE)
-        damage = Damage(name, path)
-        with storage_errors(path):
-            connection = open_for_writing(path)
-            try:
-                identity = read_identity(connection, path)
-                migrate(connection, path, identity.schema)
-                loaded = load_vectors(name, connection, identity, base_path, damage)
-            except BaseException:
-                damage.close()
-                connection.close()
-                raise
-        vectors = VectorIndex(
-            name,
-            identity.schema,
-            loaded,
-            base_path,
-            num_threads=num_search_threads,
-            policy=merge_policy,
-        )
-        _LOG.info(
-            "collection opened",
-            extra={
-                "collection": name,
-                "num_vectors": vectors.num_vectors,
-                "milliseconds": round(1e3 * (time.perf_counter() - began), 1),
-            },
-        )
-        writer = Writer(name, connection, path, identity, vectors, damage)
-        connections = ReadConnections(name, path, damage)
-        return cls(name, identity, connections, writer, vectors, damage)
 
     @property
     def num_documents(self) -> int:

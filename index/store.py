@@ -22,6 +22,7 @@ from twopass.index.errors import (
 )
 from twopass.index.folders import os_errors, sync_folder
 from twopass.index.merging import MergePolicy
+from twopass.index.opening import open_collection
 from twopass.index.schema import CollectionSchema, check_name
 from twopass.index.snapshots import SnapshotFolder
 
@@ -234,7 +235,7 @@ class CollectionStore:
     def _open(self, name: str) -> Collection:
         path = self._folder / name / _DATABASE
         try:
-            collection = Collection.open(
+            collection = open_collection(
                 name,
                 path,
                 num_search_threads=self._num_search_threads,

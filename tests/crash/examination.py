@@ -144,7 +144,16 @@ def _check_file(database: Path, findings: Findings) -> None:
     connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         answers = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+        indexed, written = (
+            {key for (key,) in connection.execute(select)}
+            for select in ("SELECT id FROM passages_docsize", "SELECT key FROM documents")
+        )
     finally:
         connection.close()
     if answers != ["ok"]:
         findings.other.append(f"SQLite finds its file damaged: {'; '.join(answers)}")
+    if indexed != written:
+        findings.other.append(
+            f"words of {len(indexed - written)} documents too many are indexed, "
+            f"those of {len(written - indexed)} are not"
+        )

@@ -9,6 +9,7 @@ import pytest
 
 from twopass.index.documents import DocumentFields, SplitPassage
 from twopass.index.errors import CollectionDamagedError, StorageError
+from twopass.index.filters import FieldCondition, Filter, InRange
 from twopass.index.merging import MergePolicy
 from twopass.index.schema import Chunking
 from twopass.index.store import CollectionStore
@@ -159,6 +160,21 @@ def test_a_wiped_page_takes_its_documents_and_no_others(data, documents, make_do
             with pytest.raises(CollectionDamagedError):
                 store.snapshots.create(collection)
             store.get("sound").upsert([make_document("new")]).result()
+
+
+def test_filters_pass_by_what_can_not_be_read(data, documents):
+    wipe_leaf(data)
+    wanted = Filter(must=(FieldCondition("number", InRange(gte=100)),))
+    with CollectionStore(data, merge_policy=EAGER) as store:
+        collection = store.get("notes")
+        matching = collection.matching(wanted)
+        damaged = collection.check_every_document()
+        left = [d.id for d in documents if d.metadata["number"] >= 100 and d.id not in damaged]
+        assert collection.load(matching).ids == tuple(left)
+        listed = collection.list_page(NUM_DOCUMENTS, wanted=wanted).documents
+        assert [document.id for document in listed] == left
+        found = collection.search(documents[150].vector[None], NUM_DOCUMENTS, matching).result()
+        assert set(collection.load(found.keys[0]).ids) == set(left)
 
 
 def test_a_sound_collection_says_nothing(data):
