@@ -8,13 +8,15 @@ import faiss
 
 from twopass.index.errors import InvalidSchemaError
 
-MAX_LINKS = 128
-MAX_LISTS = 65_536
+MIN_LINKS, MAX_LINKS = 4, 128
+MIN_LISTS, MAX_LISTS = 2, 65_536
 MAX_BREADTH = 65_536
 
 # Codes that can be read back exactly as they were written, so that an index can be rebuilt from
 # itself again and again: SQ8 and PQ would drift.
-_FACTORY = re.compile(r"(?:HNSW(?P<links>\d+)|IVF(?P<lists>\d+))?,?(?P<codes>Flat|SQfp16)?")
+_FACTORY = re.compile(
+    r"HNSW(?P<links>[1-9][0-9]*)(?:,(?:Flat|SQfp16))?|(?:IVF(?P<lists>[1-9][0-9]*),)?(?:Flat|SQfp16)"
+)
 _FORMS = (
     "Flat, SQfp16, HNSW<links>, HNSW<links>,SQfp16, IVF<lists>,Flat and IVF<lists>,SQfp16 "
     "(such as HNSW32 or IVF1024,Flat)"
@@ -65,20 +67,20 @@ class IndexKind:
             InvalidSchemaError: It is none that a collection may have.
         """
         match = _FACTORY.fullmatch(factory)
-        links, lists = (int(match[name] or 0) if match else 0 for name in ("links", "lists"))
-        if match is None or not (match["codes"] or links) or factory.startswith(","):
+        if match is None:
             raise InvalidSchemaError(
                 "schema.index_kind", f"{factory!r} is not supported; supported: {_FORMS}"
             )
-        if match["links"] is not None and not 4 <= links <= MAX_LINKS:
+        links, lists = int(match["links"] or 0), int(match["lists"] or 0)
+        if links and not MIN_LINKS <= links <= MAX_LINKS:
             raise InvalidSchemaError(
                 "schema.index_kind",
-                f"{factory!r}: HNSW needs 4 to {MAX_LINKS} links, {links} given",
+                f"{factory!r}: HNSW needs {MIN_LINKS} to {MAX_LINKS} links, {links} given",
             )
-        if match["lists"] is not None and not 2 <= lists <= MAX_LISTS:
+        if lists and not MIN_LISTS <= lists <= MAX_LISTS:
             raise InvalidSchemaError(
                 "schema.index_kind",
-                f"{factory!r}: IVF needs 2 to {MAX_LISTS:,} lists, {lists:,} given",
+                f"{factory!r}: IVF needs {MIN_LISTS} to {MAX_LISTS:,} lists, {lists:,} given",
             )
         return cls(factory, links, lists)
 

@@ -44,11 +44,9 @@ class MergePolicy:
     hidden_share: float = 0.25
     num_threads: int = 1
 
-    def is_due(self, kind: IndexKind, base: Segment, delta: Segment) -> bool:
+    def is_due(self, base: Segment, delta: Segment) -> bool:
         """Whether a merge is worth its cost now."""
         hidden = base.num_hidden + delta.num_hidden
-        if max(base.num_visible + delta.num_visible, 1) < kind.min_training:
-            return False
         return len(delta) >= max(self.min_changes, self.added_share * len(base)) or (
             hidden >= self.min_changes and self.is_wasteful(hidden, len(base) + len(delta))
         )
@@ -161,15 +159,15 @@ class Merger:
         return merged
 
     def _must_rebuild(self, merge: Merge) -> bool:
+        if not len(merge.base):
+            return True
         num_vectors = len(merge.base) + len(merge.delta)
         num_hidden = int(np.count_nonzero(merge.base_hidden) + np.count_nonzero(merge.delta_hidden))
-        has_outgrown = self._kind.min_training and (
-            num_vectors > _RETRAINED_GROWTH * merge.num_trained
-        )
-        return (
-            not len(merge.base)
-            or self._policy.is_wasteful(num_hidden, num_vectors)
-            or bool(has_outgrown)
+        if num_vectors - num_hidden < self._kind.min_training:
+            return False
+        has_outgrown = num_vectors > _RETRAINED_GROWTH * merge.num_trained
+        return self._policy.is_wasteful(num_hidden, num_vectors) or (
+            self._kind.min_training > 0 and has_outgrown
         )
 
     def _appended(self, merge: Merge) -> MergedBase:

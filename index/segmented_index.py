@@ -74,7 +74,12 @@ class SegmentedIndex:
 
     def is_merge_due(self, policy: MergePolicy) -> bool:
         """Whether a merge may begin, and is worth its cost."""
-        return not self.is_merging and policy.is_due(self.kind, self._base, self._delta)
+        return self.can_merge and policy.is_due(self._base, self._delta)
+
+    @property
+    def can_merge(self) -> bool:
+        """Whether a merge may begin: none is under way, and there is enough to train a base."""
+        return not self.is_merging and self.num_visible >= self.kind.min_training
 
     def begin_merge(self, sequence: SequenceToken) -> Merge:
         """Sets the delta aside for a merge; from now on a new one takes what is written."""

@@ -162,7 +162,10 @@ class VectorIndex:
         return request.future
 
     def merge(self) -> Future[None]:
-        """Queues a merge, due or not; its future is done when what is there now is in the base."""
+        """Queues a merge, due or not; its future is done when what is there now is in the base.
+
+        Where that is too little to train a base from, nothing happens, and the future is done.
+        """
         request = _MergeNow()
         self._thread.submit(request)
         return request.future
@@ -213,17 +216,17 @@ class VectorIndex:
         request.future.set_result(None)
 
     def _begin_merge_if_due(self) -> None:
-        if self._failure or self._merge_failure:
+        if reason := self._failure or self._merge_failure:
             while self._wanted:
-                reason = self._failure or self._merge_failure
                 self._wanted.pop().set_exception(StorageError(reason))
-        elif self._index.is_merge_due(self._policy) or (
-            self._wanted and not self._index.is_merging
-        ):
+        elif self._index.can_merge and (self._wanted or self._index.is_merge_due(self._policy)):
             self._waiting, self._wanted = self._wanted, []
             merge = self._index.begin_merge(self.sequence)
             with suppress(CollectionClosedError):
                 self._merger.submit(merge, self._queue_swap)
+        elif not self._index.is_merging:
+            while self._wanted:  # there is not enough to train a base
+                self._wanted.pop().set_result(None)
 
     def _queue_swap(self, merged: "Future[MergedBase]") -> None:
         """Called in the merger's thread."""
@@ -252,11 +255,10 @@ class VectorIndex:
         index = self._index
         return (
             not self._failure
-            and not index.is_merging
+            and index.can_merge
             # Adding to a graph takes minutes, reading the same vectors at the next start seconds.
             and not index.kind.num_links
             and index.num_outside_base >= _WORTH_SAVING
-            and index.num_visible >= index.kind.min_training
         )
 
     def _search(self, searches: Sequence[_Search]) -> None:

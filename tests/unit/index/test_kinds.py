@@ -21,9 +21,10 @@ def test_a_supported_kind_can_be_made(factory):
 @pytest.mark.parametrize(
     "factory",
     [
-        "", "flat", "Flat ", "PQ8", "SQ8", "LSH", "IVF256", "IVF,Flat", "HNSW", "HNSW32Flat,",
-        ",Flat", "IDMap,Flat", "PCA8,Flat", "HNSW32,PQ8", "IVF16,PQ8", "IVF16_HNSW32,Flat",
-        "Flat,Flat", "HNSW32,IVF16,Flat", "Flat\n", "Flat\0", "Flat" * 1_000,
+        "", "flat", "Flat ", "PQ8", "SQ8", "LSH", "IVF256", "IVF,Flat", "IVF0,Flat", "HNSW",
+        "HNSW32Flat", "HNSW32Flat,", "HNSW032", "HNSW\u0663\u0662", ",Flat", "IDMap,Flat",
+        "PCA8,Flat", "HNSW32,PQ8", "IVF16,PQ8", "IVF16_HNSW32,Flat", "Flat,Flat",
+        "HNSW32,IVF16,Flat", "Flat\n", "Flat\0", "Flat" * 1_000,
     ],
 )  # fmt: skip
 def test_another_kind_is_refused_with_those_that_are_supported(factory):

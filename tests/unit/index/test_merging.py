@@ -175,7 +175,7 @@ def test_a_merge_is_due_by_what_was_added_or_hidden(base, delta, hidden, due):
 
     policy = MergePolicy(min_changes=100, added_share=0.1, hidden_share=0.25)
     segments = segment(base, hidden), segment(delta, 0)
-    assert policy.is_due(IndexKind.parse("Flat"), *segments) is due
+    assert policy.is_due(*segments) is due
 
 
 def test_an_index_that_must_be_trained_waits_for_enough_vectors(open_index):
@@ -186,6 +186,22 @@ def test_an_index_that_must_be_trained_waits_for_enough_vectors(open_index):
     index.write(1)
     index.index.merge().result()
     assert load_base(index.path)[1].num_trained == 4 * 39
+    index.check()
+
+
+def test_an_index_too_small_to_be_trained_is_not_merged_even_if_asked(open_index):
+    index = open_index("IVF4,Flat")
+    index.write(4 * 39 - 1)
+    index.index.merge().result()
+    assert not index.path.exists()
+    index.write(10)
+    index.index.merge().result()
+    assert index.path.exists()
+    index.write(1, removed=range(1, 150))  # most is hidden, but what is left can't train anew
+    index.index.merge().result()
+    index.check()
+    index.write(200)
+    index.index.merge().result()
     index.check()
 
 
