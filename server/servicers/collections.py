@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 
 from twopass.index.collection import Collection
+from twopass.index.documents import IndexedDocument
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.store import CollectionStore
-from twopass.index.writer import UpsertResult
+from twopass.server.ahead import one_ahead
 from twopass.server.errors import InvalidRequestError
 from twopass.server.ingest import Ingest
 from twopass.server.models import Models
@@ -69,7 +71,8 @@ class CollectionServicer(SnapshotRpcs):
     ) -> collection_pb2.UpsertDocumentsResponse:
         """Writes documents, all or none."""
         collection = self._store.get(request.collection)
-        result = await self._upsert(collection, request.documents, call)
+        documents = await self._prepare(collection, request.documents, call)
+        result = await self._ingest.write(collection, documents)
         return collection_pb2.UpsertDocumentsResponse(
             sequence=str(result.sequence),
             num_inserted=result.num_inserted,
@@ -80,23 +83,17 @@ class CollectionServicer(SnapshotRpcs):
         self, requests: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest], call: Call
     ) -> AsyncIterator[collection_pb2.UpsertDocumentsStreamResponse]:
         """Writes chunks in order, and acknowledges each when it is on disk."""
-        collection: Collection | None = None
         progress = collection_pb2.UpsertDocumentsStreamResponse()
-        async for chunk in requests:
-            if collection is None:
-                collection = self._store.get(chunk.collection)
-            elif chunk.collection not in ("", collection.name):
-                raise InvalidRequestError(
-                    f"collection: {chunk.collection!r} given, but this call writes to "
-                    f"{collection.name!r}"
-                )
-            result = await self._upsert(collection, chunk.documents, call)
-            progress.sequence = str(result.sequence)
-            progress.num_chunks += 1
-            progress.num_documents += len(chunk.documents)
-            progress.num_inserted += result.num_inserted
-            progress.num_replaced += result.num_replaced
-            yield progress
+        # While one chunk waits for the disk, the next one is tokenised and embedded.
+        async with aclosing(one_ahead(self._prepared(requests, call))) as prepared:
+            async for collection, documents in prepared:
+                result = await self._ingest.write(collection, documents)
+                progress.sequence = str(result.sequence)
+                progress.num_chunks += 1
+                progress.num_documents += len(documents)
+                progress.num_inserted += result.num_inserted
+                progress.num_replaced += result.num_replaced
+                yield progress
 
     async def delete_documents(
         self, request: collection_pb2.DeleteDocumentsRequest, call: Call
@@ -142,15 +139,30 @@ class CollectionServicer(SnapshotRpcs):
             next_page_token=page.next_page_token,
         )
 
-    async def _upsert(
+    async def _prepared(
+        self, requests: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest], call: Call
+    ) -> AsyncIterator[tuple[Collection, list[IndexedDocument]]]:
+        """Chunks, ready to be written, and where to."""
+        collection: Collection | None = None
+        async for chunk in requests:
+            if collection is None:
+                collection = self._store.get(chunk.collection)
+            elif chunk.collection not in ("", collection.name):
+                raise InvalidRequestError(
+                    f"collection: {chunk.collection!r} given, but this call writes to "
+                    f"{collection.name!r}"
+                )
+            yield collection, await self._prepare(collection, chunk.documents, call)
+
+    async def _prepare(
         self, collection: Collection, messages: Sequence[document_pb2.Document], call: Call
-    ) -> UpsertResult:
+    ) -> list[IndexedDocument]:
         check_count("documents", len(messages), self._limits.max_documents, "send smaller chunks")
         documents = [
             read_document(f"documents[{i}]", message, self._limits)
             for i, message in enumerate(messages)
         ]
-        return await self._ingest.upsert(collection, documents, call.deadline)
+        return await self._ingest.prepare(collection, documents, call.deadline)
 
 
 def _read_deleted(request: collection_pb2.DeleteDocumentsRequest) -> Filter:
