@@ -136,7 +136,12 @@ def _sides() -> Iterator[Sides]:
         ThreadPoolExecutor(_CONCURRENCY) as callers,
     ):
         model = next(m for m in client.models() if m.kind == "reranker" and m.is_default)
-        reranker = load_model(config.reranker, num_threads=config.threads)
+        reranker = load_model(
+            config.reranker,
+            num_threads=config.threads,
+            engine=config.engine,
+            precision=config.precision,
+        )
         assert isinstance(reranker, LoadedReranker)
 
         def score_through_grpc(sets: Sequence[CandidateTexts]) -> int:

@@ -24,6 +24,22 @@ class ModelKind(StrEnum):
     RERANKER = "reranker"
 
 
+class EngineChoice(StrEnum):
+    """Which engine runs a model; auto takes the fastest that can, and logs why."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    ONNXRUNTIME = "onnxruntime"
+
+
+class Precision(StrEnum):
+    """Type of the products of weights and activations, where an engine lets one choose."""
+
+    INT8 = "int8"
+    BF16 = "bf16"
+    F32 = "f32"
+
+
 @dataclass(frozen=True, slots=True)
 class Ragged:
     """Rows of token ids of unequal length, end to end in one array.

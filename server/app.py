@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import grpc
 import numpy as np
@@ -62,7 +63,7 @@ class App:
             ),
         )
         try:
-            self._models = [load_model(name, num_threads=config.threads) for name in _names(config)]
+            self._models = _load_models(config)
         except BaseException:
             self._store.close()
             raise
@@ -170,6 +171,18 @@ async def serve(config: ServerConfig) -> None:
         raise
     await stopping.wait()
     await app.stop()
+
+
+def _load_models(config: ServerConfig) -> list[LoadedModel]:
+    """All models side by side: reading, checking and packing weights leaves the GIL alone."""
+    load = partial(
+        load_model,
+        num_threads=config.threads,
+        engine=config.engine,
+        precision=config.precision,
+    )
+    with ThreadPoolExecutor(thread_name_prefix="loading") as threads:
+        return list(threads.map(load, _names(config)))
 
 
 def _names(config: ServerConfig) -> list[str]:

@@ -18,18 +18,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from twopass.engines.base import EngineChoice, Precision
 from twopass.server.search import RetrieveMode
 
 
 class ConfigError(Exception):
     """A setting is unknown, malformed or out of range; the message names it."""
-
-
-class EngineChoice(StrEnum):
-    """Which engine runs the models."""
-
-    AUTO = "auto"
-    ONNXRUNTIME = "onnxruntime"
 
 
 class FusionChoice(StrEnum):
@@ -82,6 +76,13 @@ class ServerConfig(BaseSettings):
     engine: Annotated[
         EngineChoice, Field(description="What runs the models; auto takes the fastest that can.")
     ] = EngineChoice.AUTO
+    precision: Annotated[
+        Precision,
+        Field(
+            description="Type of products on the engine cpu: int8 is fastest, bf16 and f32 are "
+            "nearer to the model as trained."
+        ),
+    ] = Precision.INT8
     threads: Annotated[
         int,
         Field(ge=0, le=1024, description="Threads of one forward pass; 0 takes one a core."),

@@ -11,6 +11,11 @@ QUESTION = "How do I parse a date from a string?"
 # Scores of a pair differ with the shape of the batch it is in, by float32's rounding.
 BATCH_MATES = {"abs": 5e-5}
 
+# Golden numbers are float32's, from -8 to 9; the server computes in int8. That each text meets its
+# number is at stake here; how near they come, in the engine's own tests.
+INT8_LOGITS = 1.0
+INT8_EMBEDDINGS = 0.05
+
 
 def candidates(**fields) -> list[Candidate]:
     return [Candidate(text=text, **fields) for text in FACTS.values()]
@@ -39,7 +44,7 @@ def test_logits_are_those_that_torch_computed(server, golden):
         hits = server.rerank(RerankRequest(query=query, candidates=texts)).hits
         logits = [hit.logit for hit in sorted(hits, key=lambda hit: hit.index)]
         expected = golden.logits[i * len(passages) : (i + 1) * len(passages)]
-        np.testing.assert_allclose(logits, expected, atol=1e-4)
+        np.testing.assert_allclose(logits, expected, atol=INT8_LOGITS)
         assert [hit.index for hit in hits if hit.truncated] == [len(passages) - 1]
 
 
@@ -157,7 +162,7 @@ def test_a_call_without_sets_has_no_answers(server):
 def test_embeddings_are_those_that_torch_computed(server, golden):
     response = server.embed(embed_pb2.EmbedRequest(texts=golden.texts))
     vectors = [embedding.vector.values for embedding in response.embeddings]
-    np.testing.assert_allclose(vectors, golden.embeddings, atol=1e-5)
+    np.testing.assert_allclose(vectors, golden.embeddings, atol=INT8_EMBEDDINGS)
     truncated = [i for i, embedding in enumerate(response.embeddings) if embedding.truncated]
     assert truncated == [len(golden.texts) - 1]
     assert response.model == "all-MiniLM-L6-v2"

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from twopass.engines.base import ModelKind, PaddedLayout
+from twopass.engines.base import EngineChoice, ModelKind, PaddedLayout
 from twopass.engines.errors import InputTooLongError, ModelError
+from twopass.engines.loading import load_model
 from twopass.engines.model_folder import open_model
 from twopass.engines.onnxruntime_engine import OnnxRuntimeEncoder, OnnxRuntimeReranker
 
@@ -29,6 +30,20 @@ GOLDEN_LOGITS = {"atol": 1e-4}
 GOLDEN_EMBEDDINGS = {"atol": 1e-5}
 # Padding changes the shapes of products, and so the order in which they add up.
 BATCH_MATES = {"atol": 2e-5}
+
+
+@pytest.fixture(scope="module")
+def reranker():
+    model = load_model("twopass-minilm-l6", num_threads=0, engine=EngineChoice.ONNXRUNTIME)
+    yield model
+    model.engine.close()
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    model = load_model("all-MiniLM-L6-v2", num_threads=0, engine=EngineChoice.ONNXRUNTIME)
+    yield model
+    model.engine.close()
 
 
 @pytest.fixture(scope="module")

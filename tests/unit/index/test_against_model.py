@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+import apsw
 import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -91,6 +92,7 @@ class CollectionMachine(RuleBasedStateMachine):
     def reopen(self):
         sequence = self.collection.sequence
         self.store.close()
+        self.check_words()
         self.store = CollectionStore(Path(self.folder.name), merge_policy=EAGER)
         self.collection = self.store.get("notes")
         assert self.collection.sequence == sequence
@@ -105,6 +107,13 @@ class CollectionMachine(RuleBasedStateMachine):
         assert len(set(candidates.ids)) == len(candidates.ids)
         for name, token_ids in zip(candidates.ids, candidates.token_ids, strict=True):
             np.testing.assert_array_equal(token_ids, self.model[name].token_ids)
+
+    def check_words(self):
+        """The indexed words are those of the documents, no more and no fewer; FTS5 looks itself."""
+        file = Path(self.folder.name) / "collections" / "notes" / "documents.sqlite"
+        connection = apsw.Connection(str(file))
+        connection.execute("INSERT INTO passages (passages, rank) VALUES ('integrity-check', 1)")
+        connection.close()
 
     @rule(page_size=st.integers(1, 5))
     def list_documents(self, page_size):
@@ -129,6 +138,7 @@ class CollectionMachine(RuleBasedStateMachine):
 
     def teardown(self):
         self.store.close()
+        self.check_words()
         self.folder.cleanup()
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twopass.engines.base import EngineChoice
 from twopass.server.config import (
     ConfigError,
-    EngineChoice,
     LogFormat,
     LogLevel,
     ServerConfig,

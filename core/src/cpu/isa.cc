@@ -1,0 +1,131 @@
+#include "twopass/isa.h"
+
+#include <array>
+#include <cstdlib>
+#include <string>
+
+#include "cpu/kernels.h"
+#include "cpu/tables.h"
+#include "require.h"
+
+#ifdef TWOPASS_X86
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace twopass {
+namespace {
+
+constexpr std::array kIsas{Isa::kPortable, Isa::kAvx2, Isa::kAvx512Vnni, Isa::kAvx512Bf16,
+                           Isa::kAmx};
+
+#ifdef TWOPASS_X86
+
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+
+bool has_avx512_vnni() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512vnni");
+}
+
+bool has_avx512_bf16() { return has_avx512_vnni() && __builtin_cpu_supports("avx512bf16"); }
+
+// Whether the processor has tiles and the kernel lets this process use them, which it must ask for.
+bool has_amx() {
+  constexpr unsigned kAmxBf16 = 1U << 22, kAmxTile = 1U << 24, kAmxInt8 = 1U << 25;
+  constexpr unsigned kNeeded = kAmxBf16 | kAmxTile | kAmxInt8;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (!has_avx512_bf16() || __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0 ||
+      (edx & kNeeded) != kNeeded) {
+    return false;
+  }
+#ifdef SYS_arch_prctl
+  constexpr int kRequestPermission = 0x1023, kTileState = 18;  // Linux, asm/prctl.h
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileState) == 0;
+#else
+  return false;
+#endif
+}
+
+#endif  // TWOPASS_X86
+
+const KernelTable* detect(Isa isa) {
+  switch (isa) {
+    case Isa::kPortable:
+      return &portable_kernels();
+#ifdef TWOPASS_X86
+    case Isa::kAvx2:
+      return has_avx2() ? &avx2_kernels() : nullptr;
+    case Isa::kAvx512Vnni:
+      return has_avx512_vnni() ? &avx512_vnni_kernels() : nullptr;
+    case Isa::kAvx512Bf16:
+      return has_avx512_bf16() ? &avx512_bf16_kernels() : nullptr;
+    case Isa::kAmx:
+      return has_amx() ? &amx_kernels() : nullptr;
+#endif
+    default:
+      return nullptr;
+  }
+}
+
+std::string supported_names() {
+  std::string names;
+  for (const Isa isa : supported_isas()) {
+    names += (names.empty() ? "" : ", ") + std::string(name_of(isa));
+  }
+  return names;
+}
+
+const KernelTable& select() {
+  const char* asked = std::getenv("TWOPASS_ISA");
+  if (asked == nullptr || *asked == '\0') {
+    return *find_kernels(supported_isas().back());
+  }
+  for (const Isa isa : supported_isas()) {
+    if (name_of(isa) == asked) {
+      return *find_kernels(isa);
+    }
+  }
+  require(false, "TWOPASS_ISA: ", asked, " given, but this machine has ", supported_names());
+  return portable_kernels();  // not reached
+}
+
+}  // namespace
+
+std::string_view name_of(Isa isa) {
+  constexpr std::array<std::string_view, kIsas.size()> kNames{"portable", "avx2", "avx512_vnni",
+                                                              "avx512_bf16", "amx"};
+  return kNames[static_cast<std::size_t>(isa)];
+}
+
+std::vector<Isa> supported_isas() {
+  std::vector<Isa> supported;
+  for (const Isa isa : kIsas) {
+    if (find_kernels(isa) != nullptr) {
+      supported.push_back(isa);
+    }
+  }
+  return supported;
+}
+
+Isa selected_isa() { return kernels().isa; }
+
+const KernelTable* find_kernels(Isa isa) {
+  static const std::array<const KernelTable*, kIsas.size()> tables = [] {
+    std::array<const KernelTable*, kIsas.size()> found{};
+    for (std::size_t i = 0; i < kIsas.size(); ++i) {
+      found[i] = detect(kIsas[i]);
+    }
+    return found;
+  }();
+  return tables[static_cast<std::size_t>(isa)];
+}
+
+const KernelTable& kernels() {
+  static const KernelTable& selected = select();
+  return selected;
+}
+
+}  // namespace twopass

@@ -1,0 +1,78 @@
+#ifndef TWOPASS_SRC_ENCODER_FORWARD_H_
+#define TWOPASS_SRC_ENCODER_FORWARD_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "cpu/aligned.h"
+#include "cpu/kernels.h"
+#include "cpu/thread_pool.h"
+#include "encoder/weights.h"
+#include "ops/attention.h"
+#include "ops/linear.h"
+
+namespace twopass {
+
+// One sequence of a group, and where its result goes.
+struct Sequence {
+  std::span<const std::int32_t> token_ids;
+  std::size_t query_length;
+  float* result;
+};
+
+// A thread's place among those that compute a group together, perhaps it alone.
+struct Team {
+  std::size_t member;
+  std::size_t num_members;
+  Barrier& barrier;
+
+  Share share(std::size_t num_items) const { return share_of(num_items, member, num_members); }
+};
+
+// What a thread needs for itself while it computes heads.
+struct HeadScratch {
+  HeadScratch(const KernelTable& kernels, const EncoderConfig& config, Precision precision,
+              std::size_t max_tokens, std::size_t max_seq_len);
+  std::size_t num_bytes() const { return projected.num_bytes() + attention.num_bytes(); }
+
+  AlignedArray<float> projected;  // [max_tokens, 3 * head_dim] queries, keys, values of one head
+  Attention attention;
+};
+
+// The activations of one group.
+struct GroupScratch {
+  GroupScratch(const EncoderConfig& config, Precision precision, std::size_t max_tokens);
+  std::size_t num_bytes() const;
+
+  AlignedArray<float> hidden;        // [max_tokens, hidden_size], the residual stream
+  AlignedArray<float> context;       // [max_tokens, hidden_size], heads side by side
+  AlignedArray<float> intermediate;  // [block, intermediate_size]
+  EncodedRows encoded_hidden;
+  EncodedRows encoded_context;
+  EncodedRows encoded_intermediate;
+};
+
+// The forward pass of one group of sequences.
+class Forward {
+ public:
+  Forward(const KernelTable& kernels, const EncoderConfig& config, const EncoderWeights& weights,
+          Output output)
+      : kernels_(kernels), config_(config), weights_(weights), output_(output) {}
+
+  // Called by every member of the team with the same sequences and group scratch.
+  void run(std::span<const Sequence> sequences, const Team& team, GroupScratch& group,
+           HeadScratch& own) const;
+
+ private:
+  class Pass;
+  const KernelTable& kernels_;
+  const EncoderConfig& config_;
+  const EncoderWeights& weights_;
+  Output output_;
+};
+
+}  // namespace twopass
+
+#endif  // TWOPASS_SRC_ENCODER_FORWARD_H_

@@ -1,0 +1,156 @@
+#include <atomic>
+#include <limits>
+#include <memory>
+
+#include "cpu/kernels.h"
+#include "cpu/thread_pool.h"
+#include "encoder/forward.h"
+#include "encoder/grouping.h"
+#include "encoder/weights.h"
+#include "require.h"
+#include "twopass/encoder.h"
+#include "twopass/errors.h"
+
+namespace twopass {
+namespace {
+
+// What a group holds at most; a longer sequence than that is a group of its own.
+constexpr std::size_t kMaxGroupTokens = 512;
+
+}  // namespace
+
+class PackedEncoder::Implementation {
+ public:
+  Implementation(const std::filesystem::path& path, const EncoderConfig& config, Output output,
+                 Precision precision, std::size_t num_threads)
+      : config_(config),
+        output_(output),
+        kernels_(kernels()),
+        weights_(load_weights(path, config, output, precision)),
+        forward_(kernels_, config_, weights_, output),
+        pool_(num_threads != 0 ? num_threads : num_usable_cpus()) {
+    max_group_tokens_ = std::max(kMaxGroupTokens, max_seq_len());
+    for (std::size_t i = 0; i < pool_.num_threads(); ++i) {
+      groups_.emplace_back(config_, precision, max_group_tokens_);
+      heads_.push_back(std::make_unique<HeadScratch>(kernels_, config_, precision,
+                                                     max_group_tokens_, max_seq_len()));
+    }
+  }
+
+  std::vector<float> forward(const RaggedView& rows, std::span<const std::int32_t> query_lengths) {
+    check(rows, query_lengths);
+    std::vector<float> results(rows.num_rows() * output_width());
+    std::vector<std::size_t> lengths(rows.num_rows());
+    for (std::size_t i = 0; i < rows.num_rows(); ++i) {
+      lengths[i] = rows[i].size();
+    }
+    const GroupPlan plan = plan_groups(lengths, pool_.num_threads(), max_group_tokens_);
+    std::vector<std::vector<Sequence>> groups;
+    for (const std::vector<std::uint32_t>& members : plan.groups) {
+      std::vector<Sequence>& group = groups.emplace_back();
+      for (const std::uint32_t i : members) {
+        group.push_back({rows[i], static_cast<std::size_t>(query_lengths[i]),
+                         results.data() + i * output_width()});
+      }
+    }
+    plan.is_shared ? run_together(groups) : run_apart(groups);
+    return results;
+  }
+
+  std::size_t output_width() const {
+    return output_ == Output::kLogit ? 1 : static_cast<std::size_t>(config_.hidden_size);
+  }
+
+  std::size_t max_seq_len() const {
+    return static_cast<std::size_t>(config_.max_positions - config_.position_offset);
+  }
+
+  std::size_t num_threads() const { return pool_.num_threads(); }
+
+  std::size_t scratch_bytes() const {
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+      total += groups_[i].num_bytes() + heads_[i]->num_bytes();
+    }
+    return total;
+  }
+
+  std::string_view isa() const { return name_of(kernels_.isa); }
+
+ private:
+  // Everything that could go wrong goes wrong here, before any thread works.
+  void check(const RaggedView& rows, std::span<const std::int32_t> query_lengths) const {
+    require(query_lengths.size() == rows.num_rows(), "query_lengths: ", query_lengths.size(),
+            " given, one for each of ", rows.num_rows(), " sequences");
+    for (std::size_t i = 0; i < rows.num_rows(); ++i) {
+      const std::size_t length = rows[i].size();
+      require(length > 0, "sequence ", i, ": 0 tokens given, at least 1");
+      if (length > max_seq_len()) {
+        throw InputTooLongError("sequence " + std::to_string(i) + ": " + std::to_string(length) +
+                                " tokens given, at most " + std::to_string(max_seq_len()));
+      }
+      require(query_lengths[i] >= 0, "query_lengths[", i, "]: ", query_lengths[i],
+              " given, at least 0");
+      for (const std::int32_t id : rows[i]) {
+        require(id >= 0 && id < config_.vocab_size, "sequence ", i, ": token id ", id,
+                " given, at least 0 and below ", config_.vocab_size);
+      }
+    }
+  }
+
+  // Each thread takes whole groups, the largest first.
+  void run_apart(const std::vector<std::vector<Sequence>>& groups) {
+    std::atomic<std::size_t> next = 0;
+    Barrier alone(1);
+    const auto task = [&](std::size_t thread) {
+      for (std::size_t i = next++; i < groups.size(); i = next++) {
+        forward_.run(groups[i], {0, 1, alone}, groups_[thread], *heads_[thread]);
+      }
+    };
+    if (groups.size() == 1) {
+      task(0);
+    } else {
+      pool_.run(task);
+    }
+  }
+
+  // All threads go through each group side by side.
+  void run_together(const std::vector<std::vector<Sequence>>& groups) {
+    Barrier barrier(pool_.num_threads());
+    pool_.run([&](std::size_t thread) {
+      for (const std::vector<Sequence>& group : groups) {
+        forward_.run(group, {thread, pool_.num_threads(), barrier}, groups_[0], *heads_[thread]);
+      }
+    });
+  }
+
+  const EncoderConfig config_;
+  const Output output_;
+  const KernelTable& kernels_;
+  const EncoderWeights weights_;
+  const Forward forward_;
+  ThreadPool pool_;
+  std::size_t max_group_tokens_ = 0;
+  std::vector<GroupScratch> groups_;                 // [num_threads]
+  std::vector<std::unique_ptr<HeadScratch>> heads_;  // [num_threads]
+};
+
+PackedEncoder::PackedEncoder(const std::filesystem::path& weights, const EncoderConfig& config,
+                             Output output, Precision precision, std::size_t num_threads)
+    : implementation_(
+          std::make_unique<Implementation>(weights, config, output, precision, num_threads)) {}
+
+PackedEncoder::~PackedEncoder() = default;
+
+std::vector<float> PackedEncoder::forward(const RaggedView& sequences,
+                                          std::span<const std::int32_t> query_lengths) {
+  return implementation_->forward(sequences, query_lengths);
+}
+
+std::size_t PackedEncoder::output_width() const { return implementation_->output_width(); }
+std::size_t PackedEncoder::max_seq_len() const { return implementation_->max_seq_len(); }
+std::size_t PackedEncoder::num_threads() const { return implementation_->num_threads(); }
+std::size_t PackedEncoder::scratch_bytes() const { return implementation_->scratch_bytes(); }
+std::string_view PackedEncoder::isa() const { return implementation_->isa(); }
+
+}  // namespace twopass
