@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -46,17 +48,24 @@ def main(
     """Measure memory, disk, ingest, search and start-up of a large collection."""
     corpus = Corpus(documents, dimension)
     kinds = index_kind or ["Flat", "HNSW32", "IVF1024,Flat"]
-    with tempfile.TemporaryDirectory(dir=data) as scratch:
-        report = _measure(corpus, kinds, queries, Path(scratch))
     output.mkdir(parents=True, exist_ok=True)
-    content = json.dumps(as_json(report), indent=2)
-    (output / "size.json").write_text(content, encoding="utf-8")
-    save_picture(report, output / "size.png")
+    with tempfile.TemporaryDirectory(dir=data) as scratch:
+        for report in _measure(corpus, kinds, queries, Path(scratch)):
+            _save(report, output)  # after each kind: a later one may take too long, or too much
     Console().print(as_tables(report))
     Console().print(f"\n{output / 'size.json'}, {output / 'size.png'}")
 
 
-def _measure(corpus: Corpus, kinds: list[str], num_queries: int, scratch: Path) -> SizeReport:
+def _save(report: SizeReport, output: Path) -> None:
+    content = json.dumps(as_json(report), indent=2)
+    (output / "size.json").write_text(content, encoding="utf-8")
+    save_picture(report, output / "size.png")
+
+
+def _measure(
+    corpus: Corpus, kinds: list[str], num_queries: int, scratch: Path
+) -> Iterator[SizeReport]:
+    """Yields the report with one kind more each time."""
     num_cpus = len(os.sched_getaffinity(0))
     empty_bytes = empty_server_bytes(scratch / "empty")
     stages = measure_stages(corpus, num_cpus)
@@ -65,14 +74,18 @@ def _measure(corpus: Corpus, kinds: list[str], num_queries: int, scratch: Path) 
         seconds = ingest(client, COLLECTION, corpus, "Flat")
     queries = corpus.queries(num_queries)
     truth = nearest(corpus, queries, K)
-    return SizeReport(
+    report = SizeReport(
         machine=this_machine(),
         num_documents=corpus.size,
         dimension=corpus.dimension,
         num_queries=num_queries,
         ingest=Ingest(corpus.size / seconds, seconds, stages),
-        kinds=tuple(_kind(source, kind, num_cpus, queries, truth, empty_bytes) for kind in kinds),
+        kinds=(),
     )
+    for index_kind in kinds:
+        measured = _kind(source, index_kind, num_cpus, queries, truth, empty_bytes)
+        report = replace(report, kinds=(*report.kinds, measured))
+        yield report
 
 
 def _kind(

@@ -25,6 +25,8 @@ from twopass.server.local import LocalServer
 K = 10
 COLLECTION = "vectors"
 _CONCURRENCY = 8
+# An exact search of millions on a busy machine may take long; none is given up.
+_TIMEOUT = 600.0
 _EF_SEARCH = (16, 32, 64, 128, 256, 512)
 _NPROBE_SHARES = (64, 32, 16, 8, 4, 2)
 
@@ -109,7 +111,7 @@ def measure(
     """Starts a server on a folder whose index is built, and searches it."""
     log = folder / "server.log"
     began = time.perf_counter()
-    with LocalServer(folder, log=log) as server, Client(server.target) as client:
+    with LocalServer(folder, log=log) as server, Client(server.target, timeout=_TIMEOUT) as client:
         start_seconds = time.perf_counter() - began
         kind = IndexKind.parse(index_kind)
         searches = tuple(_search(client, s, queries, truth) for s in _settings(kind))
