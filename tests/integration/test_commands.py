@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from twopass.client import Client, Document, Fields, Schema
+from twopass.client import Chunking, Client, Document, Fields, Schema
 from twopass.commands.main import app
 from twopass.server.config import ServerConfig
 
@@ -187,8 +187,17 @@ def test_recall_is_measured_against_an_exact_search(tmp_path, kind, flag, low, h
             assert told_low["recall"] < 0.9
         assert told_high["recall"] >= 0.99
         assert told_high["median_ms"] > 0
-    ended = invoke("recall", "vectors", "--target", "localhost:1")
-    assert ended.exit_code == 1
+
+
+def test_recall_says_what_it_can_not_measure(server):
+    with Client(server.target) as client:
+        for name, chunking in (("no-documents", None), ("in-windows", Chunking(32))):
+            client.create_collection(name, Schema(chunking=chunking))
+            ended = invoke("recall", name, "--target", server.target)
+            client.delete_collection(name)
+            assert ended.exit_code == 1
+            said = "over 10 are needed" if chunking is None else "splits its documents"
+            assert said in " ".join(ended.stderr.split())
 
 
 def test_a_snapshot_is_made_listed_restored_and_deleted(server, lines):
