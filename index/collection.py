@@ -21,7 +21,7 @@ from twopass.index.documents import (
 from twopass.index.errors import InvalidQueryError, StaleSequenceError
 from twopass.index.filter_sql import compile_filter
 from twopass.index.filters import Filter, IdCondition
-from twopass.index.kinds import MAX_BREADTH, Breadth
+from twopass.index.kinds import Breadth
 from twopass.index.lexical import LexicalIndex
 from twopass.index.metric import scale
 from twopass.index.pages import DocumentPage, key_before, page_token
@@ -176,7 +176,7 @@ class Collection:
             InvalidQueryError: A vector, `k` or the breadth breaks a rule.
         """
         _check_k(k)
-        _check_breadth(breadth)
+        breadth.check()
         dimension = self.schema.dimension
         if vectors.ndim != 2 or vectors.shape[1] != dimension:
             raise InvalidQueryError(
@@ -296,11 +296,3 @@ class Collection:
 def _check_k(k: int) -> None:
     if k < 1:
         raise InvalidQueryError("retrieve.k", f"must be at least 1, {k} given")
-
-
-def _check_breadth(breadth: Breadth) -> None:
-    for name, value in (("ef_search", breadth.ef_search), ("nprobe", breadth.nprobe)):
-        if value is not None and not 1 <= value <= MAX_BREADTH:
-            raise InvalidQueryError(
-                f"retrieve.{name}", f"must be 1 to {MAX_BREADTH:,}, {value:,} given"
-            )

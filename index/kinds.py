@@ -6,7 +6,7 @@ from typing import Any
 
 import faiss
 
-from twopass.index.errors import InvalidSchemaError
+from twopass.index.errors import InvalidQueryError, InvalidSchemaError
 
 MIN_LINKS, MAX_LINKS = 4, 128
 MIN_LISTS, MAX_LISTS = 2, 65_536
@@ -43,6 +43,18 @@ class Breadth:
 
     ef_search: int | None = None
     nprobe: int | None = None
+
+    def check(self) -> None:
+        """Makes sure that a search may go so far.
+
+        Raises:
+            InvalidQueryError: It may not.
+        """
+        for name, value in (("ef_search", self.ef_search), ("nprobe", self.nprobe)):
+            if value is not None and not 1 <= value <= MAX_BREADTH:
+                raise InvalidQueryError(
+                    f"retrieve.{name}", f"must be 1 to {MAX_BREADTH:,}, {value:,} given"
+                )
 
 
 @dataclass(frozen=True, slots=True)
