@@ -1,7 +1,5 @@
 """A collection: what it holds, what is written to it and what is found in it."""
 
-import logging
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -12,7 +10,8 @@ import numpy as np
 
 from twopass.engines.base import Float32s
 from twopass.index.connections import ReadConnections
-from twopass.index.database import Identity, open_for_writing, read_identity, storage_errors
+from twopass.index.damage import Damage
+from twopass.index.database import Identity
 from twopass.index.documents import (
     DocumentFields,
     IndexedDocument,
@@ -22,21 +21,21 @@ from twopass.index.documents import (
 from twopass.index.errors import InvalidQueryError, StaleSequenceError
 from twopass.index.filter_sql import compile_filter
 from twopass.index.filters import Filter, IdCondition
+from twopass.index.kinds import Breadth
 from twopass.index.lexical import LexicalIndex
 from twopass.index.metric import scale
-from twopass.index.migrations import migrate
 from twopass.index.pages import DocumentPage, key_before, page_token
 from twopass.index.ranked_list import RankedList
-from twopass.index.reader import Candidates, DocumentReader, vector_blocks
+from twopass.index.reader import Candidates, DocumentReader
 from twopass.index.schema import CollectionSchema
+from twopass.index.segments import Int64s
 from twopass.index.sequences import SequenceToken
-from twopass.index.vectors import Int64s, Neighbours, VectorIndex
+from twopass.index.vectors import Neighbours, VectorIndex
 from twopass.index.windows import NearestDocuments, WindowIndex, vector_rows
 from twopass.index.writer import Delete, DeleteResult, Upsert, UpsertResult, Writer
 
-_LOG = logging.getLogger("twopass.index")
-
 _DEFAULT = DocumentFields()
+_DEFAULT_BREADTH = Breadth()
 _EVERYTHING = Filter()
 
 
@@ -55,53 +54,19 @@ class Collection:
         connections: ReadConnections,
         writer: Writer,
         vectors: VectorIndex,
+        damage: Damage,
     ) -> None:
         self.name = name
         self.schema: CollectionSchema = identity.schema
         self.create_time: datetime = identity.create_time
         self._connections = connections
-        self._reader = DocumentReader(name, connections)
+        self._reader = DocumentReader(name, connections, damage)
         self._lexical = LexicalIndex(connections, identity.schema.lexical_tokenizer)
         self._writer = writer
         self._vectors = vectors
         self._vector_rows = vector_rows(identity.schema)
         self._windows = WindowIndex(connections)
-
-    @classmethod
-    def open(cls, name: str, path: Path, *, num_search_threads: int = 1) -> "Collection":
-        """Opens a collection and builds its vector index.
-
-        Args:
-            name: Its name.
-            path: Its SQLite file.
-            num_search_threads: OpenMP threads of one faiss search.
-
-        Raises:
-            StorageError: It is missing, damaged or of a newer format.
-        """
-        began = time.perf_counter()
-        with storage_errors(path):
-            connection = open_for_writing(path)
-            try:
-                identity = read_identity(connection, path)
-                migrate(connection, path, identity.schema)
-                blocks = vector_blocks(connection, identity.schema.dimension, path)
-                vectors = VectorIndex(
-                    name, identity.schema, blocks, identity.sequence, num_threads=num_search_threads
-                )
-            except BaseException:
-                connection.close()
-                raise
-        _LOG.info(
-            "collection opened",
-            extra={
-                "collection": name,
-                "num_vectors": vectors.num_vectors,
-                "milliseconds": round(1e3 * (time.perf_counter() - began), 1),
-            },
-        )
-        writer = Writer(name, connection, path, identity, vectors)
-        return cls(name, identity, ReadConnections(name, path), writer, vectors)
+        self._damage = damage
 
     @property
     def num_documents(self) -> int:
@@ -112,6 +77,16 @@ class Collection:
     def sequence(self) -> SequenceToken:
         """The state that a search sees now."""
         return self._vectors.sequence
+
+    @property
+    def read_only_reason(self) -> str:
+        """Why it takes no writes, and the way out; empty where it does."""
+        return self._damage.reason
+
+    def check_every_document(self) -> tuple[str, ...]:
+        """Waits until all damaged documents are known, if any was met; returns their ids."""
+        self._damage.wait_until_checked()
+        return self._damage.ids
 
     def ensure_reached(self, sequence: str) -> None:
         """Makes sure that a search that begins now sees the write whose sequence this is.
@@ -179,7 +154,13 @@ class Collection:
             return self._lexical.search(query, k)
         return self._lexical.search_among(query, k, among, self.num_documents)
 
-    def search(self, vectors: Float32s, k: int, among: Int64s | None = None) -> Future[Neighbours]:
+    def search(
+        self,
+        vectors: Float32s,
+        k: int,
+        among: Int64s | None = None,
+        breadth: Breadth = _DEFAULT_BREADTH,
+    ) -> Future[Neighbours]:
         """Finds the `k` nearest vectors of each query; all of them where there are fewer.
 
         Their keys are those of their documents, unless the collection splits documents: then
@@ -189,11 +170,13 @@ class Collection:
             vectors: float32 `[num_queries, dimension]`; scaled here as the metric needs it.
             k: At least 1.
             among: Keys of the only vectors to find, int64 `[num_keys]`, ascending; None for all.
+            breadth: How far an approximate index kind searches.
 
         Raises:
-            InvalidQueryError: A vector or `k` breaks a rule.
+            InvalidQueryError: A vector, `k` or the breadth breaks a rule.
         """
         _check_k(k)
+        breadth.check()
         dimension = self.schema.dimension
         if vectors.ndim != 2 or vectors.shape[1] != dimension:
             raise InvalidQueryError(
@@ -206,10 +189,14 @@ class Collection:
             self.schema.metric,
             lambda _, problem: InvalidQueryError("vector", problem),
         )
-        return self._vectors.search(scaled, k, among)
+        return self._vectors.search(scaled, k, among, breadth)
 
     def nearest_by_window(
-        self, vector: Float32s, k: int, among: Int64s | None = None
+        self,
+        vector: Float32s,
+        k: int,
+        among: Int64s | None = None,
+        breadth: Breadth = _DEFAULT_BREADTH,
     ) -> NearestDocuments:
         """Finds the `k` documents whose best windows are nearest; blocks.
 
@@ -217,13 +204,14 @@ class Collection:
             vector: float32 `[dimension]`.
             k: At least 1.
             among: Keys of the only documents to find, from `matching`; None for all.
+            breadth: How far an approximate index kind searches.
 
         Raises:
-            InvalidQueryError: The vector or `k` breaks a rule.
+            InvalidQueryError: The vector, `k` or the breadth breaks a rule.
         """
         windows = None if among is None else self._windows.of_documents(among)
         return self._windows.nearest(
-            lambda count: self.search(vector[None, :], count, windows).result(), k
+            lambda count: self.search(vector[None, :], count, windows, breadth).result(), k
         )
 
     def load(self, keys: Int64s) -> Candidates:
@@ -276,6 +264,25 @@ class Collection:
         page = documents[:page_size]
         return DocumentPage(page, page_token(incarnation, page[-1].key))
 
+    def copy_into(self, path: Path) -> None:
+        """Writes all documents, as they are at one moment, into a new SQLite file.
+
+        Writes and searches go on meanwhile. The file is not synced.
+
+        Raises:
+            CollectionDamagedError: It would be a copy of the damage.
+        """
+        self._damage.check_writable()
+        self._reader.copy_into(path)
+
+    def merge(self) -> Future[None]:
+        """Merges the vector index now instead of when it is due, and saves it.
+
+        Raises:
+            StorageError: By the future: a merge has failed.
+        """
+        return self._vectors.merge()
+
     def close(self) -> None:
         """Finishes what was submitted, then ends the threads and closes the file. Idempotent."""
         with ExitStack() as last_first:
@@ -283,6 +290,7 @@ class Collection:
             # The last connection to close checkpoints, which a reading one can't.
             last_first.callback(self._writer.close)
             last_first.callback(self._connections.close)
+            last_first.callback(self._damage.close)
 
 
 def _check_k(k: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import apsw
 
+from twopass.index.damage import Damage
 from twopass.index.database import open_for_reading, storage_errors
 from twopass.index.errors import CollectionClosedError
 
@@ -14,8 +15,9 @@ from twopass.index.errors import CollectionClosedError
 class ReadConnections:
     """A pool that grows with its borrowers: as many connections as ever read at once."""
 
-    def __init__(self, collection: str, path: Path) -> None:
+    def __init__(self, collection: str, path: Path, damage: Damage) -> None:
         self._collection = collection
+        self._damage = damage
         self._path = path
         self._idle: list[apsw.Connection] = []
         self._num_borrowed = 0
@@ -39,7 +41,7 @@ class ReadConnections:
             self._num_borrowed += 1
             connection = self._idle.pop() if self._idle else None
         try:
-            with storage_errors(self._path):
+            with storage_errors(self._path), self._damage.noted():
                 connection = connection or open_for_reading(self._path)
                 yield connection
         finally:

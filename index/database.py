@@ -16,7 +16,7 @@ from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
 from twopass.index.tables import create_tables
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 # A row of a 384-component embedding, 128 tokens and a short text is 2.5 KB: 8 KiB pages hold three
@@ -31,7 +31,8 @@ _REASONS: dict[type[apsw.Error], str] = {
     apsw.IOError: "the disk failed to read or write; check it and the system's log",
     apsw.CorruptError: "it is damaged; restore it from a backup, or delete the collection",
     apsw.NotADBError: "it is no database; restore it from a backup, or delete the collection",
-    apsw.CantOpenError: "it can't be opened; check that it exists and that the server may read it",
+    apsw.CantOpenError: "it can't be opened; check that it exists, and that the server may "
+    "write to it and to its folder",
     apsw.BusyError: "another process holds its write lock; end that process and try again",
     apsw.NoMemError: "there is not enough memory",
 }
@@ -94,9 +95,13 @@ def open_for_writing(path: Path) -> apsw.Connection:
         apsw.Error: It is missing, damaged or not to be written.
     """
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
-    connection.pragma("synchronous", "FULL")  # every COMMIT waits for the disk
-    connection.pragma("fullfsync", True)  # where fsync alone does not wait for it (macOS)
+    try:
+        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        connection.pragma("synchronous", "FULL")  # every COMMIT waits for the disk
+        connection.pragma("fullfsync", True)  # where fsync alone does not wait for it (macOS)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -109,6 +114,29 @@ def open_for_reading(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
     return connection
+
+
+def begin_new_life(path: Path) -> None:
+    """Makes a copied file a collection of its own: sequences of the one it was are not of it.
+
+    Raises:
+        StorageError: The disk does not allow it.
+    """
+    with storage_errors(path):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.pragma("journal_mode", "WAL")
+            connection.pragma("synchronous", "FULL")
+            with connection:
+                connection.executemany(
+                    "UPDATE meta SET value = ? WHERE name = ?",
+                    [
+                        (uuid.uuid4().hex, "incarnation"),
+                        (time.time_ns() // 1_000, "create_time_us"),
+                    ],
+                )
+        finally:
+            connection.close()
 
 
 def read_identity(connection: apsw.Connection, path: Path) -> Identity:

@@ -11,6 +11,7 @@ import numpy as np
 from twopass.engines.base import Float32s, Int32s
 from twopass.index.errors import InvalidDocumentError
 from twopass.index.metric import scale
+from twopass.index.rows import checksum_of
 from twopass.index.schema import CollectionSchema
 
 MAX_ID_BYTES = 512
@@ -98,14 +99,14 @@ class EncodedDocuments:
 
     Attributes:
         rows: For each its id, token ids (little-endian int32), embedding (little-endian float32),
-            title, text and metadata (JSON).
+            title, text, metadata (JSON) and checksum.
         windows: For each its windows: first token, one past the last, embedding; none where the
             collection does not split documents.
         vectors: All embeddings once more, document after document, float32
             `[num_vectors, dimension]`.
     """
 
-    rows: list[tuple[str, bytes, bytes, str, str, str]]
+    rows: list[tuple[str, bytes, bytes, str, str, str, int]]
     windows: list[list[tuple[int, int, bytes]]]
     vectors: Float32s
 
@@ -173,7 +174,7 @@ def _vectors_of(document: IndexedDocument, position: int, schema: CollectionSche
 
 def _encode(
     document: IndexedDocument, embedding: bytes, where: str
-) -> tuple[str, bytes, bytes, str, str, str]:
+) -> tuple[str, bytes, bytes, str, str, str, int]:
     _check_id(document.id, f"{where}.id")
     if not document.title and not document.text:
         raise InvalidDocumentError(
@@ -181,14 +182,11 @@ def _encode(
         )
     _utf8_size(document.title, f"{where}.title")
     _utf8_size(document.text, f"{where}.text")
-    return (
-        document.id,
-        document.token_ids.astype("<i4", copy=False).tobytes(),
-        embedding,
-        document.title,
-        document.text,
-        _encode_metadata(document.metadata, f"{where}.metadata"),
-    )
+    token_ids = document.token_ids.astype("<i4", copy=False).tobytes()
+    metadata = _encode_metadata(document.metadata, f"{where}.metadata")
+    texts = document.title, document.text, metadata
+    checksum = checksum_of(document.id, token_ids, embedding, *(text.encode() for text in texts))
+    return (document.id, token_ids, embedding, *texts, checksum)
 
 
 def _check_id(document_id: str, where: str) -> None:

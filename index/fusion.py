@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s
 from twopass.index.ranked_list import RankedList
-from twopass.index.vectors import Int64s
+from twopass.index.segments import Int64s
 
 
 class Fusion(Protocol):

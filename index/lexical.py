@@ -11,8 +11,8 @@ import numpy as np
 from twopass.index.connections import ReadConnections
 from twopass.index.ranked_list import RankedList
 from twopass.index.schema import LexicalTokenizer
+from twopass.index.segments import Int64s
 from twopass.index.tables import TOKENIZERS
-from twopass.index.vectors import Int64s
 
 MAX_TERMS = 64
 """Most terms of one query that are searched, the rarest. A question has a dozen."""

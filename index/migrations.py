@@ -7,6 +7,7 @@ from pathlib import Path
 
 import apsw
 
+from twopass.index.rows import add_checksums
 from twopass.index.schema import CollectionSchema
 from twopass.index.tables import add_field_indexes, add_vectors, add_words
 
@@ -49,5 +50,10 @@ def _to_2(connection: apsw.Connection, schema: CollectionSchema) -> None:
     add_field_indexes(connection, schema)
 
 
+def _to_3(connection: apsw.Connection, schema: CollectionSchema) -> None:  # noqa: ARG001
+    """Format 3 has a checksum in every row; what is there now is taken for sound."""
+    add_checksums(connection)
+
+
 # By the format that they start from.
-_STEPS: dict[int, Callable[[apsw.Connection, CollectionSchema], None]] = {1: _to_2}
+_STEPS: dict[int, Callable[[apsw.Connection, CollectionSchema], None]] = {1: _to_2, 2: _to_3}

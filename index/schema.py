@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from twopass.index.errors import InvalidSchemaError
+from twopass.index.kinds import IndexKind
 
 MAX_DIMENSION = 8_192
-INDEX_KINDS = ("Flat",)
 MAX_INDEXED_FIELDS = 64
 MIN_WINDOW_TOKENS = 16
 
@@ -71,7 +71,7 @@ class CollectionSchema:
         encoder: Id of the encoder that embeds; empty where clients bring the vectors.
         encoder_revision: sha256 of its weights, hexadecimal; empty where `encoder` is.
         client_vectors: Every document and query brings its own vector.
-        index_kind: A faiss factory string, one of `INDEX_KINDS`.
+        index_kind: A faiss factory string that `IndexKind` knows.
         tokenizer_fingerprint: Of the tokenizer that made the stored token ids.
         indexed_fields: Metadata fields that filters use often.
         chunking: How long documents are split. None: not at all.
@@ -97,11 +97,7 @@ class CollectionSchema:
             raise InvalidSchemaError(
                 "schema.dimension", f"must be 1 to {MAX_DIMENSION:,}, {self.dimension:,} given"
             )
-        if self.index_kind not in INDEX_KINDS:
-            raise InvalidSchemaError(
-                "schema.index_kind",
-                f"{self.index_kind!r} is not supported; supported: {', '.join(INDEX_KINDS)}",
-            )
+        IndexKind.parse(self.index_kind)
         self._check_chunking()
         self._check_encoder()
         self._check_indexed_fields()
@@ -193,14 +189,14 @@ def field_name_problem(field: str) -> str | None:
     return None
 
 
-def check_name(name: str) -> None:
-    """Checks a collection's name.
+def check_name(name: str, field: str = "name") -> None:
+    """Checks the name of a collection or of a snapshot: it becomes a folder's.
 
     Raises:
-        InvalidSchemaError: It is none.
+        InvalidSchemaError: It is none; says so of the `field`.
     """
     if _NAME.fullmatch(name) is None:
         raise InvalidSchemaError(
-            "name",
+            field,
             f"{name!r} given; 1 to 64 of a-z, 0-9, '-' and '_' are needed, a letter or digit first",
         )

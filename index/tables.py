@@ -17,7 +17,8 @@ CREATE TABLE documents (
   embedding BLOB NOT NULL,                -- little-endian float32; empty where documents are split
   title TEXT NOT NULL,
   text TEXT NOT NULL,
-  metadata TEXT NOT NULL                  -- a JSON object
+  metadata TEXT NOT NULL,                 -- a JSON object
+  checksum INTEGER NOT NULL               -- of the columns above, but for key and position
 ) STRICT;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 """
@@ -29,7 +30,8 @@ CREATE TABLE windows (
   document INTEGER NOT NULL,              -- its key
   first_token INTEGER NOT NULL,           -- of the passage, from 0
   end_token INTEGER NOT NULL,             -- one past the last
-  embedding BLOB NOT NULL                 -- little-endian float32
+  embedding BLOB NOT NULL,                -- little-endian float32
+  checksum INTEGER NOT NULL               -- of the embedding
 ) STRICT;
 CREATE INDEX windows_of_document ON windows (document);
 CREATE VIEW vectors AS SELECT key, embedding FROM windows;

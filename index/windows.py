@@ -1,5 +1,6 @@
 """Windows of split documents: their rows, and the way from the nearest windows to documents."""
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,7 +12,8 @@ from twopass.engines.base import Float32s, Int32s
 from twopass.index.connections import ReadConnections
 from twopass.index.ranked_list import RankedList
 from twopass.index.schema import CollectionSchema
-from twopass.index.vectors import Int64s, Neighbours
+from twopass.index.segments import Int64s
+from twopass.index.vectors import Neighbours
 
 # As many windows for each document wanted, at first: neighbours are often of one document.
 _WINDOWS_PER_DOCUMENT = 4
@@ -66,9 +68,9 @@ class DocumentsInWindows:
         added = []
         for window in windows:
             connection.execute(
-                "INSERT INTO windows (document, first_token, end_token, embedding) "
-                "VALUES (?, ?, ?, ?)",
-                (document, *window),
+                "INSERT INTO windows (document, first_token, end_token, embedding, checksum) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (document, *window, zlib.crc32(window[2])),
             )
             added.append(connection.last_insert_rowid())
         return added

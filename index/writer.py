@@ -11,6 +11,7 @@ import apsw
 import numpy as np
 
 from twopass.engines.base import Float32s
+from twopass.index.damage import Damage
 from twopass.index.database import Identity, storage_errors
 from twopass.index.documents import EncodedDocuments
 from twopass.index.errors import StorageError
@@ -87,8 +88,9 @@ class Upsert:
             replaced += gone
             removed += self.vector_rows.remove(connection, gone)
             connection.execute(
-                "INSERT INTO documents (position, id, token_ids, embedding, title, text, metadata) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO documents "
+                "(position, id, token_ids, embedding, title, text, metadata, checksum) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (position, *row),
             )
             added += self.vector_rows.add(connection, connection.last_insert_rowid(), windows)
@@ -157,7 +159,9 @@ class Writer:
         path: Path,
         identity: Identity,
         vectors: VectorIndex,
+        damage: Damage,
     ) -> None:
+        self._damage = damage
         self._collection = collection
         self._connection = connection
         self._path = path
@@ -179,8 +183,9 @@ class Writer:
             self._connection.close()
 
     def _work(self, group: list[Write]) -> None:
+        self._damage.check_writable()
         try:
-            with storage_errors(self._path):
+            with storage_errors(self._path), self._damage.noted():
                 committed = self._commit(group)
         except StorageError as error:
             _LOG.error("write failed: %s", error, extra={"collection": self._collection})
@@ -224,6 +229,8 @@ class Writer:
             with storage_errors(self._path):
                 change = write.apply(self._connection, position)
         except Exception as error:
+            if isinstance(error.__cause__, apsw.CorruptError):
+                raise error.__cause__ from None  # no neighbour may be written either
             # After some errors, such as a full disk, SQLite has rolled back the whole group.
             if not self._connection.in_transaction:
                 raise

@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 from twopass.engines.base import LoadedEncoder, LoadedModel, TokenBatch
 from twopass.engines.loading import load_model
 from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
+from twopass.index.merging import MergePolicy
 from twopass.index.store import CollectionStore
 from twopass.server.batcher import Batcher
 from twopass.server.config import FusionChoice, ServerConfig
@@ -54,7 +55,13 @@ class App:
         self._began = time.perf_counter()
         self._num_cpus = config.threads or len(os.sched_getaffinity(0))
         self._tokenizing = Tokenizing(self._num_cpus)
-        self._store = CollectionStore(config.data, num_search_threads=self._num_cpus)
+        self._store = CollectionStore(
+            config.data,
+            num_search_threads=self._num_cpus,
+            merge_policy=MergePolicy(
+                min_changes=config.merge_changes, num_threads=max(1, self._num_cpus // 2)
+            ),
+        )
         try:
             self._models = _load_models(config)
         except BaseException:

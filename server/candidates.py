@@ -8,7 +8,7 @@ import numpy as np
 from twopass.engines.base import Float32s, Int32s, Ragged
 from twopass.index.collection import Collection
 from twopass.index.documents import DocumentFields
-from twopass.index.vectors import Int64s
+from twopass.index.segments import Int64s
 from twopass.server.first_pass import Found
 from twopass.server.passages import passage_of
 

@@ -118,6 +118,14 @@ class ServerConfig(BaseSettings):
         int,
         Field(ge=1, description="Most pairs and texts admitted at once; more is refused."),
     ] = 50_000
+    merge_changes: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Documents written since a collection's vector index was last merged and "
+            "saved that are worth doing so again.",
+        ),
+    ] = 5_000
     drain_seconds: Annotated[
         float,
         Field(ge=0, description="How long running calls may take to end after SIGTERM."),

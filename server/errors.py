@@ -69,10 +69,14 @@ STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
     index_errors.InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
     index_errors.CollectionNotFoundError: grpc.StatusCode.NOT_FOUND,
     index_errors.DocumentNotFoundError: grpc.StatusCode.NOT_FOUND,
+    index_errors.SnapshotNotFoundError: grpc.StatusCode.NOT_FOUND,
     index_errors.CollectionExistsError: grpc.StatusCode.ALREADY_EXISTS,
+    index_errors.SnapshotExistsError: grpc.StatusCode.ALREADY_EXISTS,
     index_errors.StaleSequenceError: grpc.StatusCode.FAILED_PRECONDITION,
     index_errors.CollectionClosedError: grpc.StatusCode.UNAVAILABLE,
     index_errors.StorageError: grpc.StatusCode.UNAVAILABLE,
+    index_errors.CollectionDamagedError: grpc.StatusCode.DATA_LOSS,
+    index_errors.SnapshotDamagedError: grpc.StatusCode.DATA_LOSS,
 }
 
 

@@ -12,7 +12,7 @@ from twopass.engines.errors import EngineError
 from twopass.index.collection import Collection
 from twopass.index.ranked_list import RankedList
 from twopass.index.schema import Metric
-from twopass.index.vectors import Int64s
+from twopass.index.segments import Int64s
 from twopass.index.windows import NearestDocuments
 from twopass.server.batcher import Batcher
 from twopass.server.embedding import Embedding
@@ -160,16 +160,24 @@ class _Search:
         return replace(found, vector=vector, encoder=encoder)
 
     async def _nearest_whole(self, vector: Float32s) -> Found:
+        retrieve = self.query.retrieve
         neighbours = await asyncio.wrap_future(
-            self.collection.search(vector[None, :], self.query.retrieve.k, await self.members)
+            self.collection.search(
+                vector[None, :], retrieve.k, await self.members, breadth=retrieve.breadth
+            )
         )
         dense = RankedList(neighbours.keys[0], neighbours.scores[0])
         return Found(best=dense, dense=dense, sequence=str(neighbours.sequence))
 
     async def _nearest_by_window(self, vector: Float32s) -> Found:
         sequence = str(self.collection.sequence)
+        retrieve = self.query.retrieve
         nearest = await asyncio.to_thread(
-            self.collection.nearest_by_window, vector, self.query.retrieve.k, await self.members
+            self.collection.nearest_by_window,
+            vector,
+            retrieve.k,
+            await self.members,
+            breadth=retrieve.breadth,
         )
         windows = dict(zip(nearest.ranked.keys.tolist(), nearest.windows.tolist(), strict=True))
         return Found(best=nearest.ranked, dense=nearest.ranked, sequence=sequence, windows=windows)
@@ -222,7 +230,11 @@ class _Search:
         if self.collection.schema.chunking is None or found.vector is None or not len(missing):
             return found
         nearest = await asyncio.to_thread(
-            self.collection.nearest_by_window, found.vector, len(missing), missing
+            self.collection.nearest_by_window,
+            found.vector,
+            len(missing),
+            missing,
+            breadth=self.query.retrieve.breadth,
         )
         return replace(found, windows={**found.windows, **_windows(nearest)})
 

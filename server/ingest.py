@@ -53,19 +53,18 @@ class Ingest:
         self._tokenizing = tokenizing
         self._embedding = embedding
 
-    async def upsert(
+    async def prepare(
         self, collection: Collection, documents: Sequence[NewDocument], deadline: float | None
-    ) -> UpsertResult:
-        """Writes documents, all or none, and returns when they are on disk and can be found.
+    ) -> list[IndexedDocument]:
+        """Tokenises documents, and embeds those that brought no vector.
 
         Args:
-            collection: Where to.
+            collection: Where they will be written.
             documents: At least one, ids distinct.
             deadline: Seconds of `time.perf_counter` after which nobody waits; None for never.
 
         Raises:
             RequestError: A document lacks a vector where there is no encoder; or no time, no room.
-            CollectionError: A document breaks a rule, or the disk failed.
             EngineError: The encoder failed.
         """
         encoder = self._encoder(collection, documents)
@@ -78,10 +77,19 @@ class Ingest:
             limit = _ALL_TOKENS if collection.schema.chunking else MAX_PASSAGE_TOKENS
             token_ids = await self._tokenizing.encode(tokenizer, passages, limit)
         vectors = await self._vectors(collection, encoder, documents, token_ids, deadline)
-        indexed = [
+        return [
             _indexed(document, token_ids[i], vectors[i]) for i, document in enumerate(documents)
         ]
-        write = await asyncio.to_thread(collection.upsert, indexed)
+
+    async def write(
+        self, collection: Collection, documents: Sequence[IndexedDocument]
+    ) -> UpsertResult:
+        """Writes documents, all or none, and returns when they are on disk and can be found.
+
+        Raises:
+            CollectionError: A document breaks a rule, or the disk failed.
+        """
+        write = await asyncio.to_thread(collection.upsert, documents)
         return await asyncio.wrap_future(write)
 
     def _encoder(

@@ -8,6 +8,7 @@ from twopass.engines.base import Float32s
 from twopass.index.documents import DocumentFields, StoredDocument
 from twopass.index.filters import Filter
 from twopass.index.fusion import Fusion
+from twopass.index.kinds import Breadth
 
 DEFAULT_TOP_N = 10
 DEFAULT_K = 50
@@ -57,11 +58,13 @@ class RetrieveSettings:
         mode: By nearest embeddings, by words, or by both.
         k: How many candidates, 1 to `MAX_K`; `HYBRID` takes as many from either side.
         fusion: How `HYBRID` joins its two lists.
+        breadth: How far an approximate index is searched.
     """
 
     mode: RetrieveMode
     k: int
     fusion: Fusion
+    breadth: Breadth = field(default_factory=Breadth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

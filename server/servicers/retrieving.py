@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from twopass.index.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
+from twopass.index.kinds import Breadth
 from twopass.server.errors import InvalidRequestError
 from twopass.server.search import DEFAULT_K, MAX_K, RetrieveMode, RetrieveSettings
 from twopass.server.servicers.enums import EnumMapping
@@ -49,7 +50,15 @@ def read_retrieve(
         field = "retrieve.k" if options.k else "top_n"
         raise InvalidRequestError(f"{field}: {k:,} given, at most {MAX_K:,}")
     mode = _read_mode(request, defaults)
-    return RetrieveSettings(mode=mode, k=k, fusion=_read_fusion(options, mode, defaults))
+    fusion = _read_fusion(options, mode, defaults)
+    return RetrieveSettings(mode=mode, k=k, fusion=fusion, breadth=_read_breadth(options))
+
+
+def _read_breadth(options: search_pb2.RetrieveOptions) -> Breadth:
+    return Breadth(
+        ef_search=options.ef_search if options.HasField("ef_search") else None,
+        nprobe=options.nprobe if options.HasField("nprobe") else None,
+    )
 
 
 def _read_mode(request: search_pb2.SearchRequest, defaults: RetrieveDefaults) -> RetrieveMode:

@@ -1,5 +1,8 @@
-"""Collection schemas from and to messages."""
+"""Collections and their schemas, from and to messages."""
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from twopass.index.collection import Collection
 from twopass.index.schema import (
     Chunking,
     CollectionSchema,
@@ -121,3 +124,17 @@ def schema_message(schema: CollectionSchema) -> collection_pb2.CollectionSchema:
         message.chunking.window_tokens = schema.chunking.window_tokens
         message.chunking.overlap_tokens = schema.chunking.overlap_tokens
     return message
+
+
+def collection_message(collection: Collection) -> collection_pb2.Collection:
+    """A collection as a message."""
+    created = Timestamp()
+    created.FromDatetime(collection.create_time)
+    return collection_pb2.Collection(
+        name=collection.name,
+        schema=schema_message(collection.schema),
+        num_documents=collection.num_documents,
+        sequence=str(collection.sequence),
+        create_time=created,
+        read_only_reason=collection.read_only_reason,
+    )

@@ -11,10 +11,13 @@ from twopass.v1.collection_pb2 import (
     Chunking,
     CollectionSchema,
     CreateCollectionRequest,
+    CreateSnapshotRequest,
     DeleteDocumentsRequest,
+    DeleteSnapshotRequest,
     GetDocumentsRequest,
     IndexedField,
     ListDocumentsRequest,
+    RestoreSnapshotRequest,
     UpsertDocumentsRequest,
 )
 from twopass.v1.document_pb2 import Document, Vector
@@ -236,7 +239,8 @@ BAD = [
         "schema.dimension: must be 1 to 8,192, -1",
     ),
     (create(metric=9), INVALID, "schema.metric: 9 given"),
-    (create(index_kind="HNSW32"), INVALID, "schema.index_kind: 'HNSW32'"),
+    (create(index_kind="PQ8"), INVALID, "schema.index_kind: 'PQ8' is not supported; supported:"),
+    (create(index_kind="IVF1,Flat"), INVALID, "schema.index_kind: 'IVF1,Flat': IVF needs 2 to"),
     (
         create(chunking=Chunking(window_tokens=255)),
         INVALID,
@@ -247,6 +251,18 @@ BAD = [
         INVALID,
         "schema.chunking.window_tokens: must be at least 16, 8 given",
     ),
+    (CreateSnapshotRequest(collection="facts", name="../x"), INVALID, "name: '../x' given; 1 to"),
+    (
+        RestoreSnapshotRequest(collection="facts", name="x", new_collection="../x"),
+        INVALID,
+        "new_collection: '../x' given",
+    ),
+    (
+        DeleteSnapshotRequest(collection="..", name="collections"),
+        NOT_FOUND,
+        "collection '..' has no snapshot 'collections'",
+    ),
+    (CreateSnapshotRequest(collection="nowhere"), NOT_FOUND, "collection 'nowhere' does not"),
     (create(encoder="nope"), NOT_FOUND, "model: no encoder 'nope', there are all-MiniLM-L6-v2"),
     # texts to embed
     (EmbedRequest(), INVALID, "texts: none given"),

@@ -33,11 +33,13 @@ from twopass.client._search import (
     SearchHit,
     SearchResult,
 )
+from twopass.client._snapshots import Snapshot
 from twopass.client._sync import Client
 from twopass.client._timings import Timings
 from twopass.client._upsert import UpsertSummary
 from twopass.client.errors import (
     AlreadyExistsError,
+    DataLossError,
     DeadlineExceededError,
     FailedPreconditionError,
     InternalError,
@@ -59,6 +61,7 @@ __all__ = [
     "Collection",
     "Condition",
     "ConvexFusion",
+    "DataLossError",
     "DeadlineExceededError",
     "DeleteResult",
     "Document",
@@ -89,6 +92,7 @@ __all__ = [
     "SearchHit",
     "SearchResult",
     "SetResult",
+    "Snapshot",
     "Span",
     "Timings",
     "Truncation",

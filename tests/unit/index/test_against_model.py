@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from twopass.index.documents import DocumentFields, IndexedDocument
+from twopass.index.merging import MergePolicy
 from twopass.index.schema import CollectionSchema, Metric
 from twopass.index.store import CollectionStore
 
 DIMENSION = 3
+# Merges in almost every history, some while the next writes come.
+EAGER = MergePolicy(min_changes=4)
 
 ids = st.sampled_from(["a", "b", "A", "ä", "a b", "%", "'", '"', "🙂", "\u2028", "[1]", "x" * 512])
 # Small whole numbers: products are exact in float32, and there are many equal scores.
@@ -55,7 +58,7 @@ class CollectionMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.model = {}
         self.num_writes = 0
-        self.store = CollectionStore(Path(self.folder.name))
+        self.store = CollectionStore(Path(self.folder.name), merge_policy=EAGER)
         self.collection = self.store.create(
             "notes",
             CollectionSchema(dimension=DIMENSION, metric=Metric.INNER_PRODUCT, client_vectors=True),
@@ -90,7 +93,7 @@ class CollectionMachine(RuleBasedStateMachine):
         sequence = self.collection.sequence
         self.store.close()
         self.check_words()
-        self.store = CollectionStore(Path(self.folder.name))
+        self.store = CollectionStore(Path(self.folder.name), merge_policy=EAGER)
         self.collection = self.store.get("notes")
         assert self.collection.sequence == sequence
 

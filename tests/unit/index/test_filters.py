@@ -50,8 +50,9 @@ def lets_pass(table, documents, wanted):
     table.execute("SAVEPOINT example")
     try:
         table.executemany(
-            "INSERT INTO documents (id, position, token_ids, embedding, title, text, metadata) "
-            "VALUES (?, 1, x'', x'', '', 'x', ?)",
+            "INSERT INTO documents "
+            "(id, position, token_ids, embedding, title, text, metadata, checksum) "
+            "VALUES (?, 1, x'', x'', '', 'x', ?, 0)",
             [(name, json.dumps(found, ensure_ascii=False)) for name, found in documents.items()],
         )
         select = f"SELECT id FROM documents WHERE {condition.text}"

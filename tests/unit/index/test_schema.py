@@ -49,7 +49,7 @@ def test_a_field_of_a_later_version_is_not_ignored() -> None:
     [
         ({"dimension": 0}, "schema.dimension", "1 to 8,192, 0 given"),
         ({"dimension": 8_193}, "schema.dimension", "8,193 given"),
-        ({"index_kind": "HNSW32"}, "schema.index_kind", "'HNSW32' is not supported.*Flat"),
+        ({"index_kind": "PQ8"}, "schema.index_kind", "'PQ8' is not supported.*Flat"),
         ({"index_kind": ""}, "schema.index_kind", "Flat"),
         ({"chunking": Chunking(15)}, "schema.chunking.window_tokens", "at least 16, 15 given"),
         ({"chunking": Chunking(33, 17)}, "schema.chunking.overlap_tokens", "0 to 16, .* 17 given"),
