@@ -1,6 +1,9 @@
 """What runs in an engine's own process: loading, then turns as they are asked for."""
 
+import ctypes
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +21,7 @@ from twopass.engines.base import Float32s, Int32s, TokenBatch
 # A turn begins with so much untimed work: another engine had the caches before.
 _WARM_UP_SECONDS = 0.5
 _LONGEST_REASON = 300
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +76,14 @@ class Turn:
 
 def export(connection: Connection, log: Path, module: str, source: Source) -> None:
     """Answers None once the weights are in the engine's format, or `Refused`."""
+    _end_with_parent()
     _write_to(log)
     _answer(connection, lambda: _adapter_module(module).export(source))
 
 
 def serve(connection: Connection, log: Path, module: str, source: Source, num_threads: int) -> None:
     """Answers `Ready`, then a `Turn` to each `Case` until there is none; or `Refused`."""
+    _end_with_parent()
     _write_to(log)
     loaded: list[Adapter] = []
 
@@ -131,6 +137,12 @@ class _Prepared:
                 forward()
                 if time.perf_counter() >= until:
                     break
+
+
+def _end_with_parent() -> None:
+    """Asks the kernel for SIGKILL when the parent is gone: a stopped process would never notice."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _write_to(log: Path) -> None:

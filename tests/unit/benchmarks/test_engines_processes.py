@@ -3,6 +3,9 @@
 import dataclasses
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,22 @@ from twopass.benchmarks.engines.worker import Case
 from twopass.benchmarks.engines.workloads import Workload, WorkloadName
 from twopass.engines.base import ModelKind, Ragged, TokenBatch
 from twopass.engines.model_folder import open_model
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from twopass.benchmarks.engines.adapters.base import Source
+from twopass.benchmarks.engines.processes import EngineProcess
+from twopass.benchmarks.engines.roster import CONTENDERS
+from twopass.engines.model_folder import open_model
+
+if __name__ == "__main__":
+    source = Source(open_model("twopass-minilm-l6"), CONTENDERS[0].precision, Path(sys.argv[1]), ())
+    engine = EngineProcess(CONTENDERS[0], source, 1)
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    print(children[-1], flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 BY_LABEL = {c.label: c for c in CONTENDERS}
 
@@ -68,6 +87,19 @@ def test_a_process_is_stopped_until_its_turn_and_gone_when_closed(folder, tmp_pa
     assert state(pid) == "T"
     engine.close()
     assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's kernel")
+def test_a_stopped_engine_does_not_outlive_a_benchmark_that_is_killed(tmp_path):
+    (tmp_path / "killed.py").write_text(KILLED)
+    benchmark = subprocess.run(
+        [sys.executable, tmp_path / "killed.py", tmp_path], stdout=subprocess.PIPE, text=True
+    )
+    assert benchmark.returncode == -signal.SIGKILL
+    engine = int(benchmark.stdout)
+    # Whoever inherits it may be slow to bury it: a zombie is as dead as can be.
+    while Path(f"/proc/{engine}").exists() and state(engine) != "Z":
+        time.sleep(0.01)
 
 
 def test_what_an_adapter_can_not_import_is_the_reason(folder, tmp_path):
