@@ -191,7 +191,7 @@ def test_recall_is_measured_against_an_exact_search(tmp_path, kind, flag, low, h
 
 def test_recall_says_what_it_can_not_measure(server):
     with Client(server.target) as client:
-        for name, chunking in (("no-documents", None), ("in-windows", Chunking(32))):
+        for name, chunking in (("no-documents", None), ("recall-in-windows", Chunking(32))):
             client.create_collection(name, Schema(chunking=chunking))
             ended = invoke("recall", name, "--target", server.target)
             client.delete_collection(name)
