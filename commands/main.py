@@ -2,7 +2,19 @@
 
 import typer
 
-from twopass.commands import bench, demo, evaluate, index, models, rerank, search, serve
+from twopass.commands import (
+    bench,
+    demo,
+    evaluate,
+    export,
+    index,
+    models,
+    recall,
+    rerank,
+    search,
+    serve,
+    snapshot,
+)
 
 app = typer.Typer(
     name="twopass",
@@ -13,9 +25,12 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("index")(index.index)
+app.command("export")(export.export)
 app.command("search")(search.search)
 app.command("rerank")(rerank.rerank)
 app.command("models")(models.models)
+app.command("recall")(recall.recall)
+app.add_typer(snapshot.app, name="snapshot")
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)
 app.command("bench")(bench.bench)

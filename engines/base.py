@@ -149,6 +149,13 @@ class Tokenizer(Protocol):
             max_tokens: At least 1.
         """
 
+    def places(self, text: str) -> Int32s:
+        """Where each token of a text stands in it, int32 `[num_tokens, 2]`.
+
+        Returns:
+            The first character and one past the last, in code points; the tokens are `encode`'s.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class PackedLayout:

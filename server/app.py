@@ -15,10 +15,13 @@ from grpc_reflection.v1alpha import reflection
 
 from twopass.engines.base import LoadedEncoder, LoadedModel, TokenBatch
 from twopass.engines.loading import load_model
+from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
+from twopass.index.merging import MergePolicy
 from twopass.index.store import CollectionStore
 from twopass.server.batcher import Batcher
-from twopass.server.config import ServerConfig
+from twopass.server.config import FusionChoice, ServerConfig
 from twopass.server.embedding import Embedding
+from twopass.server.first_pass import FirstPass
 from twopass.server.ingest import Ingest
 from twopass.server.models import Models
 from twopass.server.passages import Limits
@@ -30,6 +33,7 @@ from twopass.server.servicers.collections import CollectionServicer
 from twopass.server.servicers.embed import EmbedServicer
 from twopass.server.servicers.models import ModelServicer
 from twopass.server.servicers.rerank import RerankServicer
+from twopass.server.servicers.retrieving import RetrieveDefaults
 from twopass.server.servicers.search import SearchServicer
 from twopass.server.tokenizing import Tokenizing
 from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2
@@ -51,7 +55,13 @@ class App:
         self._began = time.perf_counter()
         self._num_cpus = config.threads or len(os.sched_getaffinity(0))
         self._tokenizing = Tokenizing(self._num_cpus)
-        self._store = CollectionStore(config.data, num_search_threads=self._num_cpus)
+        self._store = CollectionStore(
+            config.data,
+            num_search_threads=self._num_cpus,
+            merge_policy=MergePolicy(
+                min_changes=config.merge_changes, num_threads=max(1, self._num_cpus // 2)
+            ),
+        )
         try:
             self._models = _load_models(config)
         except BaseException:
@@ -120,12 +130,13 @@ class App:
         batcher = Batcher(max_queued_pairs=config.max_queued_pairs)
         embedding, second_pass = Embedding(batcher), SecondPass(batcher)
         tokenizing = self._tokenizing
-        pipeline = SearchPipeline(self._store, models, batcher, tokenizing, embedding, second_pass)
+        first_pass = FirstPass(models, batcher, embedding)
+        pipeline = SearchPipeline(self._store, models, batcher, tokenizing, first_pass, second_pass)
         reranking = Reranking(models, batcher, tokenizing, second_pass)
         ingest = Ingest(models, batcher, tokenizing, embedding)
         servicers = {
             rerank_pb2: RerankServicer(reranking, limits),
-            search_pb2: SearchServicer(pipeline, limits),
+            search_pb2: SearchServicer(pipeline, limits, _retrieve_defaults(config)),
             collection_pb2: CollectionServicer(self._store, models, ingest, limits),
             embed_pb2: EmbedServicer(models, batcher, tokenizing, embedding, limits),
             model_pb2: ModelServicer(models),
@@ -177,6 +188,15 @@ def _load_models(config: ServerConfig) -> list[LoadedModel]:
 def _names(config: ServerConfig) -> list[str]:
     """Models to load, the defaults first."""
     return list(dict.fromkeys((config.encoder, config.reranker, *config.more_models)))
+
+
+def _retrieve_defaults(config: ServerConfig) -> RetrieveDefaults:
+    convex = ConvexFusion(config.fusion_alpha)
+    return RetrieveDefaults(
+        mode=config.retrieve_mode,
+        fusion=ReciprocalRankFusion() if config.fusion is FusionChoice.RRF else convex,
+        convex=convex,
+    )
 
 
 def _bind(server: grpc.aio.Server, address: str) -> int:

@@ -1,6 +1,6 @@
 """The second pass: one query against many passages, scored and put in order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from twopass._core import assemble_pairs, top_k
 from twopass.engines.base import Float32s, Int32s, LoadedReranker, PairTemplate, Ragged, TokenBatch
 from twopass.server.batcher import Batcher, Priority
+from twopass.server.search import Truncation
+from twopass.server.windows import MAX_PASSAGE_TOKENS, cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +19,12 @@ class ScoredPairs:
     Attributes:
         logits: float32 `[num_passages]`.
         scores: Calibrated, in [0, 1], float32 `[num_passages]`.
-        truncated: Whether the passage's end was cut, bool `[num_passages]`.
+        truncated: Whether the passage's end was not read, bool `[num_passages]`.
         num_tokens: Tokens the model read.
         queue_seconds: Time in which none of the pairs was in the engine.
         engine_seconds: Time in which at least one was.
+        windows: The best window's first token and one past its last, int32 `[num_passages, 2]`;
+            None where passages were not read in windows.
     """
 
     logits: Float32s
@@ -29,6 +33,7 @@ class ScoredPairs:
     num_tokens: int
     queue_seconds: float
     engine_seconds: float
+    windows: Int32s | None = None
 
 
 class SecondPass:
@@ -36,6 +41,19 @@ class SecondPass:
 
     def __init__(self, batcher: Batcher) -> None:
         self._batcher = batcher
+
+    async def read(
+        self,
+        reranker: LoadedReranker,
+        query_ids: Int32s,
+        passages: Ragged,
+        truncation: Truncation,
+        *,
+        deadline: float | None,
+    ) -> ScoredPairs:
+        """Scores every passage, as `score` or as `score_in_windows` does."""
+        score = self.score_in_windows if truncation is Truncation.MAX_WINDOW else self.score
+        return await score(reranker, query_ids, passages, deadline=deadline)
 
     async def score(
         self,
@@ -45,7 +63,7 @@ class SecondPass:
         *,
         deadline: float | None,
     ) -> ScoredPairs:
-        """Scores every passage.
+        """Scores every passage, each cut where the model can't read on.
 
         Args:
             reranker: Which model.
@@ -57,10 +75,12 @@ class SecondPass:
             LateError: The deadline came first.
             EngineError: The engine failed.
         """
-        template = reranker.tokenizer.template
-        max_seq_len = min(reranker.spec.max_seq_len, reranker.engine.info.max_seq_len)
         *batch, truncated = assemble_pairs(
-            query_ids, passages.token_ids, passages.offsets, *_arrays(template), max_seq_len
+            query_ids,
+            passages.token_ids,
+            passages.offsets,
+            *_arrays(reranker.tokenizer.template),
+            _max_seq_len(reranker),
         )
         pairs = TokenBatch(*batch)
         computed = await self._batcher.compute(
@@ -73,6 +93,40 @@ class SecondPass:
             num_tokens=pairs.num_tokens,
             queue_seconds=computed.queue_seconds,
             engine_seconds=computed.engine_seconds,
+        )
+
+    async def score_in_windows(
+        self,
+        reranker: LoadedReranker,
+        query_ids: Int32s,
+        passages: Ragged,
+        *,
+        deadline: float | None,
+    ) -> ScoredPairs:
+        """Scores every passage by its best window, as long as fits beside the query.
+
+        Each window takes a place in the queue; that of each passage's first one is held already.
+
+        Raises:
+            OverloadedError: There is no room for the other windows.
+            LateError: The deadline came first.
+            EngineError: The engine failed.
+        """
+        special_tokens = reranker.tokenizer.template.num_pair_tokens
+        room = _max_seq_len(reranker) - special_tokens - len(query_ids)
+        readable = Ragged.from_rows(
+            [passages[i][:MAX_PASSAGE_TOKENS] for i in range(len(passages))]
+        )
+        windows = cut(readable, room, room // 4)
+        with self._batcher.admitted(len(windows.token_ids) - len(passages)):
+            scored = await self.score(reranker, query_ids, windows.token_ids, deadline=deadline)
+        best = windows.best(scored.logits)
+        return replace(
+            scored,
+            logits=scored.logits[best],
+            scores=scored.scores[best],
+            truncated=passages.lengths >= MAX_PASSAGE_TOKENS,
+            windows=windows.ranges(best),
         )
 
 
@@ -101,6 +155,10 @@ def _z(values: Float32s) -> NDArray[np.float64]:
     wide = values.astype(np.float64)
     deviation = wide.std() if len(wide) else 0.0
     return (wide - wide.mean()) / deviation if deviation > 0 else np.zeros_like(wide)
+
+
+def _max_seq_len(reranker: LoadedReranker) -> int:
+    return min(reranker.spec.max_seq_len, reranker.engine.info.max_seq_len)
 
 
 def _arrays(template: PairTemplate) -> tuple[Int32s, Int32s, Int32s]:

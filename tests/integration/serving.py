@@ -108,6 +108,10 @@ class Server(Stubs):
         self.target = f"127.0.0.1:{self._app.port}"
         super().__init__(self.target)
 
+    def wait_for_merge(self, collection: str) -> None:
+        """Waits until the collection's vectors are all in the base of its index."""
+        self._app._store.get(collection).merge().result()
+
     def stop(self) -> None:
         """Drains it."""
         for engine in (self.encoder, self.reranker):

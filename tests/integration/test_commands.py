@@ -2,15 +2,19 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from twopass.client import Chunking, Client, Document, Fields, Schema
 from twopass.commands.main import app
 from twopass.server.config import ServerConfig
 
 from .corpus import FACTS
+from .serving import Server
 
 
 def invoke(*arguments: str, stdin: str | None = None):
@@ -42,6 +46,13 @@ def test_index_makes_the_collection_and_keeps_other_fields_as_metadata(server, l
     assert (again["num_inserted"], again["num_replaced"]) == (0, len(FACTS))
 
 
+def test_index_splits_documents_where_it_is_told_to(server, lines):
+    answer("index", "in-windows", str(lines), "--window-tokens", "20", "--target", server.target)
+    found = answer("search", "in-windows", "blue sky", "--no-rerank", "--target", server.target)
+    best = found["hits"][0]
+    assert (best["id"], best["span"]["start"]) == ("sky", 0)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -67,6 +78,26 @@ def test_search_shows_where_each_hit_stood_before(server, facts):
     assert "rerank" in ended.stdout
     alone = answer("search", facts, "blue sky", "--no-rerank", "--target", server.target)
     assert alone["rerank_status"] == "disabled"
+
+
+def test_search_finds_as_it_is_told(server, facts):
+    def scores(mode: str) -> tuple[bool, bool]:
+        found = answer("search", facts, "blue sky", "--mode", mode, "--target", server.target)
+        hit = found["hits"][0]
+        return hit["dense_score"] is not None, hit["lexical_score"] is not None
+
+    assert scores("dense") == (True, False)
+    assert scores("lexical") == (False, True)
+    assert scores("hybrid") == (True, True)
+    ended = invoke("search", facts, "blue sky", "--mode", "psychic", "--target", server.target)
+    assert ended.exit_code == 1
+    assert "retrieve.mode: 'psychic' given, one of dense, lexical, hybrid" in ended.stderr
+
+
+def test_search_considers_what_passes_its_filters(server, facts):
+    chosen = ("--filter", "place>=2", "--filter", "place<5", "--target", server.target)
+    found = answer("search", facts, "blue sky", *chosen)
+    assert {hit["metadata"]["place"] for hit in found["hits"]} == {2, 3, 4}
 
 
 def test_rerank_orders_the_lines_of_standard_input(server):
@@ -102,13 +133,160 @@ def test_serve_names_a_setting_that_is_out_of_range():
     assert "5000" in ended.stderr
 
 
-def test_eval_measures_a_test_collection_through_a_server_of_its_own(tmp_path):
+@pytest.fixture
+def test_collection(tmp_path) -> Path:
+    """A test collection of one query."""
     folder = tmp_path / "tiny"
     folder.mkdir()
     corpus = [json.dumps({"_id": name, "text": text}) for name, text in FACTS.items()]
     (folder / "corpus.jsonl").write_text("\n".join(corpus))
     (folder / "queries.jsonl").write_text('{"_id": "q", "text": "why is the sky blue"}\n')
     (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq\tsky\t1\n")
-    (measured,) = answer("eval", str(folder), "--depth", "5")
-    assert measured["num_documents"] == len(FACTS)
-    assert measured["first_pass"] == measured["blended"] == 1.0
+    return folder
+
+
+def test_eval_measures_every_mode_and_depth_through_a_server_of_its_own(test_collection):
+    measured = answer("eval", str(test_collection), "--depth", "5", "--depth", "2")
+    assert [result["mode"] for result in measured] == ["dense", "lexical", "hybrid"]
+    for result in measured:
+        assert result["num_documents"] == len(FACTS)
+        assert result["first_pass"] == result["reranker"] == 1.0
+        assert result["reranked"] == {"2": 1.0, "5": 1.0}
+
+
+def test_eval_compares_fusions_and_shows_tables(test_collection, tmp_path):
+    keep = ("--data", str(tmp_path / "kept"))
+    compared = answer("eval", str(test_collection), "--fusions", *keep)
+    assert compared["tiny"]["convex 0.5"] == 1.0
+    ended = invoke("eval", str(test_collection), "--no-rerank", *keep)
+    assert ended.exit_code == 0, ended.stderr
+    for row in ("dense", "lexical", "hybrid", "mean"):
+        assert row in ended.stdout
+    assert "reranker" not in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "flag", "low", "high"),
+    [("IVF8,Flat", "--nprobe", 1, 8), ("HNSW4", "--ef-search", 1, 300), ("Flat", "", 0, 0)],
+)
+def test_recall_is_measured_against_an_exact_search(tmp_path, kind, flag, low, high):
+    vectors = np.random.default_rng(0).standard_normal((400, 24)).astype(np.float32)
+    with Server(tmp_path, merge_changes=400) as server, Client(server.target) as client:
+        schema = Schema(client_vectors=True, dimension=24, index_kind=kind)
+        client.create_collection("vectors", schema)
+        documents = (Document(str(i), "x", vector=v) for i, v in enumerate(vectors))
+        client.upsert("vectors", documents, chunk_size=400)
+        server.wait_for_merge("vectors")
+        flags = [flag, str(low), flag, str(high)] if flag else []
+        told = answer("recall", "vectors", "--queries", "100", *flags, "--target", server.target)
+        if not flag:
+            (told_low, told_high) = (None, told[0])
+        else:
+            told_low, told_high = told
+            assert told_low["setting"].endswith(f"={low}")
+            assert told_low["recall"] < 0.9
+        assert told_high["recall"] >= 0.99
+        assert told_high["median_ms"] > 0
+
+
+def test_recall_says_what_it_can_not_measure(server):
+    with Client(server.target) as client:
+        for name, chunking in (("no-documents", None), ("in-windows", Chunking(32))):
+            client.create_collection(name, Schema(chunking=chunking))
+            ended = invoke("recall", name, "--target", server.target)
+            client.delete_collection(name)
+            assert ended.exit_code == 1
+            said = "over 10 are needed" if chunking is None else "splits its documents"
+            assert said in " ".join(ended.stderr.split())
+
+
+def test_a_snapshot_is_made_listed_restored_and_deleted(server, lines):
+    target = ("--target", server.target)
+    answer("index", "to-copy", str(lines), *target)
+    (made,) = answer("snapshot", "create", "to-copy", "first", *target)
+    assert (made["collection"], made["num_documents"]) == ("to-copy", len(FACTS))
+    assert answer("snapshot", "list", "to-copy", *target) == [made]
+    assert "first" in invoke("snapshot", "list", "to-copy", *target).stdout
+    told = answer("snapshot", "restore", "to-copy", "first", "copied", *target)
+    assert told == {"collection": "copied", "num_documents": len(FACTS)}
+    found = answer("search", "copied", "blue sky", *target)
+    assert found["hits"][0]["id"] == "sky"
+    again = invoke("snapshot", "restore", "to-copy", "first", "copied", *target)
+    assert again.exit_code == 1
+    assert "ALREADY_EXISTS: collection 'copied' exists already" in " ".join(again.stderr.split())
+    assert invoke("snapshot", "delete", "to-copy", "first", *target).exit_code == 0
+    assert answer("snapshot", "list", "to-copy", *target) == []
+
+
+def test_csv_and_a_folder_are_indexed_by_their_own_names(server, tmp_path):
+    (tmp_path / "facts.csv").write_text(
+        "key,body,year\nsky,Air scatters blue light.,1871\nbees,Bees dance.,1927\n"
+    )
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "tea.md").write_text("# Tea\n\nWater just off the boil.")
+    target = ("--target", server.target)
+    mapping = ("--id-field", "key", "--text-field", "body", "--number-field", "year")
+    told = answer("index", "from-csv", str(tmp_path / "facts.csv"), *mapping, *target)
+    assert told["num_inserted"] == 2
+    told = answer("index", "from-csv", str(notes), *target)
+    assert told["num_documents"] == 3
+    hits = answer("search", "from-csv", "blue light", *target)["hits"]
+    assert (hits[0]["id"], hits[0]["metadata"]) == ("sky", {"year": 1871})
+    hits = answer("search", "from-csv", "how to make tea", *target)["hits"]
+    assert (hits[0]["id"], hits[0]["title"]) == ("tea.md", "Tea")
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".parquet"])
+def test_what_is_exported_can_be_indexed_again(server, tmp_path, suffix):
+    target = ("--target", server.target)
+    with Client(server.target) as client:
+        for name in ("exported", "imported"):
+            if name in {collection.name for collection in client.list_collections()}:
+                client.delete_collection(name)
+        client.create_collection("exported", Schema(client_vectors=True, dimension=2))
+        documents = [
+            Document(
+                f"d{n}", f"text {n} \u2028\n", f"title {n}", {"n": n, "deep": {"x": [None]}}, [n, 1]
+            )
+            for n in range(1_203)
+        ]
+        client.upsert("exported", documents)
+        output = tmp_path / f"out{suffix}"
+        told = answer("export", "exported", str(output), "--vectors", *target)
+        assert told["num_documents"] == 1_203
+        back = ("--metadata-field", "metadata", "--vector-field", "vector")
+        answer("index", "imported", str(output), *back, *target)
+        before, after = (
+            {d.id: d for d in client.documents(name, fields=Fields(vector=True))}
+            for name in ("exported", "imported")
+        )
+        assert before == after
+    again = invoke("export", "exported", str(output), *target)
+    assert again.exit_code == 1
+    assert "there is such a file already" in again.stderr
+    other = invoke("export", "exported", str(tmp_path / "out.txt"), *target)
+    assert "of no known format" in " ".join(other.stderr.split())
+    assert sorted(file.name for file in tmp_path.iterdir()) == [output.name]
+
+
+def test_an_interrupted_run_goes_on_where_it_was(server, tmp_path):
+    target = ("--target", server.target)
+    file, resume = tmp_path / "many.jsonl", tmp_path / "resume.json"
+    lines = [json.dumps({"id": f"d{n}", "text": "x", "vector": [n, 1]}) for n in range(1_000)]
+    # Line 900 is a mistake, mended below without changing when or how large the file is.
+    file.write_text("\n".join([*lines[:900], "!" + lines[900][1:], *lines[901:]]))
+    stamp = file.stat()
+    flags = ("--vector-field", "vector", "--chunk-size", "100", "--resume", str(resume), *target)
+    first = invoke("index", "resumed", str(file), *flags)
+    assert first.exit_code == 1
+    assert "many.jsonl:901: not JSON" in " ".join(first.stderr.split())
+    done = json.loads(resume.read_text())["num_done"]
+    assert 100 <= done <= 900
+    file.write_text("\n".join(lines))
+    os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    second = answer("index", "resumed", str(file), *flags)
+    # What was on disk but not yet noted when the first run ended is sent, and replaced, again.
+    assert done + second["num_inserted"] + second["num_replaced"] == 1_000
+    assert second["num_documents"] == 1_000
+    assert not resume.exists()

@@ -24,6 +24,7 @@ _CLASSES = {
         errors.OverloadedError,
         errors.UnavailableError,
         errors.DeadlineExceededError,
+        errors.DataLossError,
         errors.UnimplementedError,
         errors.InternalError,
     )
