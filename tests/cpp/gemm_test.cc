@@ -12,6 +12,9 @@
 namespace twopass {
 namespace {
 
+using test::Bf16;
+using test::F32;
+using test::Int8;
 using test::Rows;
 using test::Samples;
 using test::Target;
@@ -20,98 +23,6 @@ using test::Target;
 constexpr std::size_t kRowCounts[]{1, 2, 11, 12, 13, 15, 16, 17, 31, 32, 33, 63, 64, 65};
 constexpr std::size_t kPanelCounts[]{1, 3};
 constexpr float kInitial = 3.0F;  // what kAdd adds to
-
-// The three products, in the terms they share: numbers come as doubles that the elements hold
-// exactly, and scales are such that nothing is rounded on the way out.
-struct F32 {
-  using Element = float;
-  using RowElement = float;
-  static constexpr std::size_t kDepths[]{32, 96};
-  static constexpr int kBound = 100;
-  static constexpr float kScale = 1.0F;
-
-  static Rows<float> rows(const std::vector<double>& values, std::size_t depth) {
-    return {values, depth, NAN, [](double x) { return static_cast<float>(x); }};
-  }
-  static std::vector<float> columns(const std::vector<double>& values, std::size_t depth) {
-    return test::packed(std::vector<float>(values.begin(), values.end()), depth);
-  }
-  static void run(const KernelTable& kernels, const Rows<float>& rows,
-                  const std::vector<float>& panels, const GemmOutput& output) {
-    const std::size_t num_panels = panels.size() / rows.depth / kPanelWidth;
-    kernels.gemm_f32({rows.elements.data(), rows.stride, rows.num_rows, panels.data(), num_panels,
-                      rows.depth, output});
-  }
-};
-
-struct Bf16 {
-  using Element = std::uint16_t;
-  using RowElement = std::uint16_t;
-  static constexpr std::size_t kDepths[]{32, 96};
-  static constexpr int kBound = 100;
-  static constexpr float kScale = 1.0F;
-
-  static Rows<std::uint16_t> rows(const std::vector<double>& values, std::size_t depth) {
-    return {values, depth, std::uint16_t{0x7fc0}, test::rounded_to_bf16};  // a NaN
-  }
-  static std::vector<std::uint16_t> columns(const std::vector<double>& values, std::size_t depth) {
-    std::vector<std::uint16_t> halves;
-    for (const double value : values) {
-      halves.push_back(test::rounded_to_bf16(value));
-    }
-    return test::packed(halves, depth);
-  }
-  static void run(const KernelTable& kernels, const Rows<std::uint16_t>& rows,
-                  const std::vector<std::uint16_t>& panels, const GemmOutput& output) {
-    const std::size_t num_panels = panels.size() / rows.depth / kPanelWidth;
-    kernels.gemm_bf16({rows.elements.data(), rows.stride, rows.num_rows, panels.data(), num_panels,
-                       rows.depth, output});
-  }
-};
-
-struct Int8 {
-  using Element = std::int8_t;
-  using RowElement = std::uint8_t;
-  static constexpr std::size_t kDepths[]{64, 192};
-  static constexpr int kBound = 127;
-  // Of a row times that of a column. 127 * 127 * 192 = 3.1 M < 2^24: exact in float32.
-  static constexpr float kRowScale = 0.5F, kColumnScale = 0.25F;
-  static constexpr float kScale = kRowScale * kColumnScale;
-
-  static Rows<std::uint8_t> rows(const std::vector<double>& values, std::size_t depth) {
-    return {values, depth, std::uint8_t{255},
-            [](double x) { return static_cast<std::uint8_t>(static_cast<int>(x) + 128); }};
-  }
-  static std::vector<std::int8_t> columns(const std::vector<double>& values, std::size_t depth) {
-    return test::packed(std::vector<std::int8_t>(values.begin(), values.end()), depth);
-  }
-  static std::vector<std::int32_t> corrections(const std::vector<std::int8_t>& panels,
-                                               std::size_t depth) {
-    std::vector<std::int32_t> sums(panels.size() / depth);
-    for (std::size_t i = 0; i < panels.size(); ++i) {
-      const std::size_t panel = i / (depth * kPanelWidth);
-      sums[panel * kPanelWidth + i / 4 % kPanelWidth] -= 128 * panels[i];
-    }
-    return sums;
-  }
-  static void run(const KernelTable& kernels, const Rows<std::uint8_t>& rows,
-                  const std::vector<std::int8_t>& panels, const GemmOutput& output) {
-    const std::vector<float> row_scales(rows.num_rows, kRowScale);
-    run_scaled(kernels, rows, panels, row_scales, kColumnScale, output);
-  }
-  static void run_scaled(const KernelTable& kernels, const Rows<std::uint8_t>& rows,
-                         const std::vector<std::int8_t>& panels,
-                         const std::vector<float>& row_scales, float column_scale,
-                         const GemmOutput& output) {
-    const std::size_t width = panels.size() / rows.depth;
-    const std::vector<float> column_scales(width, column_scale);
-    kernels.gemm_int8({{rows.elements.data(), rows.stride, rows.num_rows, panels.data(),
-                        width / kPanelWidth, rows.depth, output},
-                       row_scales.data(),
-                       column_scales.data(),
-                       corrections(panels, rows.depth).data()});
-  }
-};
 
 std::vector<double> integers(Samples& samples, std::size_t size, int bound) {
   std::vector<double> values(size);
