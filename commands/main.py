@@ -2,7 +2,7 @@
 
 import typer
 
-from twopass.commands import bench, demo, evaluate, index, models, rerank, search, serve
+from twopass.commands import bench, demo, engine, evaluate, index, models, rerank, search, serve
 
 app = typer.Typer(
     name="twopass",
@@ -19,6 +19,7 @@ app.command("models")(models.models)
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)
 app.command("bench")(bench.bench)
+app.add_typer(engine.app, name="engine")
 
 
 if __name__ == "__main__":
