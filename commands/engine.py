@@ -1,10 +1,14 @@
 """`twopass engine …`: what a GPU will run, looked at and built before there is one at hand."""
 
+import collections
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from twopass.commands.failures import exit_with
@@ -92,3 +96,69 @@ def _candidate_sets(folder: "ModelFolder", sets: int, size: int) -> "list[TokenB
         texts = [f"{document.title} {document.text}" for document in chosen]
         batches.append(token_batch(folder.spec, tokenizer, chosen[0].text[:80], texts))
     return batches
+
+
+@app.command()
+def build(
+    model: Model,
+    max_batch_tokens: Annotated[
+        int, typer.Option(min=1, help="Most tokens of a forward pass, padding counted.")
+    ] = 16_384,
+) -> None:
+    """Build a model's TensorRT plan ahead of time and keep it in the cache.
+
+    With TensorRT-RTX no GPU is needed, and the plan runs on every GPU that it supports; with
+    TensorRT it is built on and for the GPU of this machine.
+    """
+    from twopass.engines.cuda_device import gpu_of
+    from twopass.engines.errors import EngineError
+    from twopass.engines.model_folder import open_model
+    from twopass.engines.plan_cache import PlanCache, default_plan_folder
+    from twopass.engines.tensorrt_api import find_tensorrt
+    from twopass.engines.tensorrt_plans import PlanRequest, build_into
+
+    console = Console()
+    try:
+        folder, tensorrt = open_model(model), find_tensorrt()
+        request = PlanRequest(folder, tensorrt, gpu_of(tensorrt), max_batch_tokens)
+        with _building(folder.spec.id) as progress:
+            plan, file = build_into(PlanCache(default_plan_folder()), request, progress=progress)
+    except EngineError as error:
+        exit_with(error)
+    table = Table(box=None, header_style="bold")
+    for column in ("tokens", "tuned for", "at most", "scratch MB"):
+        table.add_column(column, justify="right")
+    for profile, scratch in zip(request.key.profiles, plan.scratch_bytes, strict=False):
+        table.add_row(
+            str(profile.seq_len),
+            f"{profile.tuned_batch:,}",
+            f"{profile.max_batch:,}",
+            f"{scratch / 1e6:.0f}",
+        )
+    console.print(table)
+    types = collections.Counter(plan.products.values())
+    console.print(
+        f"{request.key.tensorrt}, GPU: {request.key.gpu}; matrix products: "
+        f"{', '.join(f'{count} {kind}' for kind, count in types.items())}; "
+        f"{len(plan.fused_attention)} nodes in fused attention",
+        highlight=False,
+    )
+    console.print(f"{file} ({len(plan.data) / 1e6:.0f} MB)", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _building(model: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A line that shows the phase a build is in."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as line:
+        task = line.add_task(model)
+
+        def show(phase: str, done: int, total: int) -> None:
+            line.update(task, description=f"{model}: {phase}", completed=done, total=total)
+
+        yield show

@@ -5,7 +5,7 @@ def test_a_rerankers_pairs_are_the_golden_ones(reranker, golden):
     query = golden.pairs[0][0]
     passages = [passage for first, passage in golden.pairs if first == query]
     batch = token_batch(reranker.spec, reranker.tokenizer, query, passages)
-    assert [*batch.token_ids] == sum(golden.pair_ids[: len(passages)], [])
+    assert [*batch.token_ids] == [i for ids in golden.pair_ids[: len(passages)] for i in ids]
     separator = reranker.tokenizer.template.separator[0]
     assert [*batch.query_lengths] == [
         ids.index(separator) + 1 for ids in golden.pair_ids[: len(passages)]
