@@ -52,7 +52,7 @@ def precision(
     batches = _candidate_sets(folder, sets, candidates)
     exact = [outputs(single, batch) for batch in batches]
     rounded = [outputs(half, batch) for batch in batches]
-    error = max(float(np.abs(a - b).max()) for a, b in zip(exact, rounded, strict=True))
+    largest_error = max(float(np.abs(a - b).max()) for a, b in zip(exact, rounded, strict=True))
     taus = (
         [kendall_tau(a, b) for a, b in zip(exact, rounded, strict=True)]
         if folder.spec.kind is ModelKind.RERANKER
@@ -63,7 +63,7 @@ def precision(
         print_json(
             {
                 "model": folder.spec.id,
-                "largest_error": error,
+                "largest_error": largest_error,
                 "kendall_tau": taus,
                 "largest_activations": {a.part: a.largest for a in activations},
             }
@@ -77,7 +77,9 @@ def precision(
         table.add_row(a.part, f"{a.largest:,.1f}", f"{a.share_of_range:.2%}")
     console = Console()
     console.print(table)
-    console.print(f"largest error of an output: {error:.2e}, {sets} sets of {candidates} passages")
+    console.print(
+        f"largest error of an output: {largest_error:.2e}, {sets} sets of {candidates} passages"
+    )
     if taus:
         console.print(f"Kendall's tau of the orders: least {min(taus):.4f}", highlight=False)
 

@@ -5,7 +5,6 @@ A device is fastest at shapes it was prepared for: each bucket has an optimisati
 rows are garbage that nobody reads.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -74,10 +73,11 @@ class BucketGrid:
     def plan(self, batch: TokenBatch) -> list[Launch]:
         """Splits a batch, none of whose sequences is longer than the last bucket."""
         plan = plan_padded(batch.lengths, np.array(self.buckets, np.int32), self.max_batch_tokens)
-        ends: Sequence[int] = plan.batch_offsets[1:]
         return [
             Launch(np.array(plan.order[begin:end]), int(seq_len))
-            for begin, end, seq_len in zip(plan.batch_offsets, ends, plan.seq_lens, strict=False)
+            for begin, end, seq_len in zip(
+                plan.batch_offsets[:-1], plan.batch_offsets[1:], plan.seq_lens, strict=True
+            )
         ]
 
 

@@ -84,11 +84,11 @@ class PlanCache:
             _logger.info("no plan in the cache", extra={"file": str(file)})
             return None
         except (OSError, ValueError) as error:
-            return _refuse(file, f"can't be read ({error})")
+            return _refused(file, f"can't be read ({error})")
         if not isinstance(label, Mapping) or label.get("key") != _plain(key):
-            return _refuse(file, "was built for something else")
+            return _refused(file, "was built for something else")
         if label.get("sha256") != hashlib.sha256(plan).hexdigest():
-            return _refuse(file, "is damaged: its sha256 is another")
+            return _refused(file, "is damaged: its sha256 is another")
         return plan
 
     def put(self, key: PlanKey, plan: bytes) -> Path:
@@ -126,8 +126,10 @@ class PlanCache:
         return self.folder / f"{digest[:32]}.timing"
 
 
-def _refuse(file: Path, reason: str) -> None:
+def _refused(file: Path, reason: str) -> bytes | None:
+    """No plan, and a log line that says why."""
     _logger.warning("cached plan %s %s: building it anew", file, reason)
+    return None
 
 
 def _plain(key: PlanKey) -> dict[str, Any]:

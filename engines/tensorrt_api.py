@@ -78,16 +78,16 @@ class BuildLog:
 
     def logger(self, tensorrt: TensorRT) -> Any:
         """A logger that writes here; TensorRT holds it for as long as its objects live."""
-        trt = tensorrt.module
+        base: Any = tensorrt.module.ILogger
         log = self
 
-        class Logger(trt.ILogger):  # type: ignore[misc]  # a base known at run time only
+        class Logger(base):  # type: ignore[misc]  # a base known at run time only
             def __init__(self) -> None:
-                trt.ILogger.__init__(self)
+                base.__init__(self)
 
             def log(self, severity: Any, message: str) -> None:
                 log.lines.append(message)
-                if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
+                if severity in (base.Severity.ERROR, base.Severity.INTERNAL_ERROR):
                     log.errors.append(message)
 
         return Logger()
@@ -95,11 +95,11 @@ class BuildLog:
 
 def progress_monitor(tensorrt: TensorRT, progress: Progress) -> Any:
     """TensorRT's progress as calls of a function."""
-    trt = tensorrt.module
+    base: Any = tensorrt.module.IProgressMonitor
 
-    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # as above
+    class Monitor(base):  # type: ignore[misc]  # as above
         def __init__(self) -> None:
-            trt.IProgressMonitor.__init__(self)
+            base.__init__(self)
             self._steps: dict[str, int] = {}
 
         def phase_start(self, phase: str, parent: str | None, num_steps: int) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from twopass.engines.base import EngineInfo, Float32s, ModelKind, PaddedLayout, TokenBatch
-from twopass.engines.cuda_device import find_gpu, opened_device
+from twopass.engines.cuda_device import find_gpu, opened_device, require_driver
 from twopass.engines.errors import (
     EngineUnavailableError,
     InputTooLongError,
@@ -54,6 +54,7 @@ class _TensorRtEngine:
                 f"{folder.path}: no model.safetensors, which the engine tensorrt reads; "
                 "its model.onnx runs on the engine onnxruntime"
             )
+        require_driver()  # before anything is imported: most machines have none
         tensorrt = find_tensorrt()
         gpu = find_gpu()
         request = PlanRequest(folder, tensorrt, str(gpu), max_batch_tokens)
