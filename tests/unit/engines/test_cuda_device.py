@@ -74,7 +74,7 @@ def test_a_driver_that_does_not_start_is_unavailable_with_its_words(driver):
         raise DriverError("cuInit failed: system not yet initialized")
 
     driver.init = refuse
-    with pytest.raises(EngineUnavailableError, match="does not start .*not yet initialized"):
+    with pytest.raises(EngineUnavailableError, match=r"does not start .*not yet initialized"):
         find_gpu()
 
 
