@@ -5,6 +5,7 @@ import typer
 from twopass.commands import (
     bench,
     demo,
+    engine,
     evaluate,
     export,
     index,
@@ -34,6 +35,7 @@ app.add_typer(snapshot.app, name="snapshot")
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)
 app.command("bench")(bench.bench)
+app.add_typer(engine.app, name="engine")
 
 
 if __name__ == "__main__":

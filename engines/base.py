@@ -28,6 +28,8 @@ class EngineChoice(StrEnum):
     """Which engine runs a model; auto takes the fastest that can, and logs why."""
 
     AUTO = "auto"
+    TENSORRT = "tensorrt"
+    TORCH = "torch"
     CPU = "cpu"
     ONNXRUNTIME = "onnxruntime"
 

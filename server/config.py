@@ -80,7 +80,7 @@ class ServerConfig(BaseSettings):
         Precision,
         Field(
             description="Type of products on the engine cpu: int8 is fastest, bf16 and f32 are "
-            "nearer to the model as trained."
+            "nearer to the model as trained. The engine torch takes bf16 and f32, else fp16."
         ),
     ] = Precision.INT8
     threads: Annotated[
