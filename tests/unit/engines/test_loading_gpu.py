@@ -1,4 +1,4 @@
-"""Where GPU engines stand in the choice of one. They are unavailable as on any machine without a driver."""
+"""Where GPU engines stand in the choice of one, on a machine without a driver."""
 
 import ctypes
 import logging
