@@ -192,7 +192,13 @@ def through_grpc(scale: Scale, engine: str) -> list[Row]:
 async def _sweep(scale: Scale, target: str, count: int) -> list[Row]:
     # A passage of 100 tokens and a query of ten words make a pair of about 115.
     workload = RerankWorkload(Texts(1), num_candidates=count, passage_tokens=100)
-    sweep = Sweep(scale.concurrencies, (), scale.seconds, scale.seconds / 3, seed=1)
+    sweep = Sweep(
+        concurrencies=scale.concurrencies,
+        rates=(),
+        seconds=scale.seconds,
+        warm_up_seconds=scale.seconds / 3,
+        seed=1,
+    )
     async with AsyncClient(target) as client:
         report = await measure(target, client, workload, sweep, lambda *_: None)
     return [

@@ -24,6 +24,7 @@ from twopass.engines.cuda_device import find_gpu
 from twopass.engines.errors import EngineUnavailableError
 
 Check = Callable[[Scale], list[Row]]
+CEILING = "fp16 matmul ceiling"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def checks_of(scale: Scale) -> dict[str, Check]:
     """Every check by its name, in order of worth."""
     found: dict[str, Check] = {
         "TensorRT accepts the GPU": checks.tensorrt_accepts_the_gpu,
-        "fp16 matmul ceiling": checks.matmul_ceiling,
+        CEILING: checks.matmul_ceiling,
     }
     engines = checks.engines_of(scale)
     for what, check in (
@@ -78,6 +79,18 @@ def run_checks(
         entries.append(Entry(name, rows, obstacle, round(time.perf_counter() - began, 1)))
         on_done(entries[-1])
     return entries
+
+
+def with_shares(entries: Sequence[Entry]) -> list[Entry]:
+    """Adds to every speed in TFLOP/s what share it is of the measured ceiling."""
+    ceilings = [row["TFLOP/s"] for e in entries if e.name == CEILING for row in e.rows]
+    if not ceilings:
+        return list(entries)
+
+    def shared(row: Row) -> Row:
+        return row | {"of ceiling": row["TFLOP/s"] / ceilings[0]} if "TFLOP/s" in row else row
+
+    return [dataclasses.replace(e, rows=[shared(row) for row in e.rows]) for e in entries]
 
 
 def as_markdown(about: dict[str, Any], entries: Sequence[Entry]) -> str:
@@ -130,7 +143,7 @@ def ledger(
         found = entry.obstacle or f"{len(entry.rows)} rows"
         console.print(f"{entry.name}: {found} ({entry.seconds:.1f} s)", markup=False)
 
-    entries = run_checks(checks_of(scale), scale, show)
+    entries = with_shares(run_checks(checks_of(scale), scale, show))
     out.mkdir(parents=True, exist_ok=True)
     plain = {"about": about, "checks": [dataclasses.asdict(entry) for entry in entries]}
     (out / "report.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from twopass.benchmarks.gpu import ledger as module
@@ -24,7 +25,7 @@ def refused(scale):
 
 def test_a_check_that_can_not_run_is_an_entry_with_its_words_and_the_next_one_runs():
     seen = []
-    checks = {"first": refused, "second": lambda scale: [{"pairs/s": 7.0}]}
+    checks = {"first": refused, "second": lambda _: [{"pairs/s": 7.0}]}
     entries = run_checks(checks, DRY, seen.append)
     assert seen == entries
     assert entries[0].obstacle == "EngineUnavailableError: compute capability 9.0 is not supported"
@@ -64,10 +65,8 @@ def test_every_check_of_the_ledger_is_there_for_a_gpu():
 
 def test_the_command_writes_both_reports(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        module, "checks_of", lambda scale: {"good": lambda _: [{"n": 1}], "bad": refused}
+        module, "checks_of", lambda _: {"good": lambda _: [{"n": 1}], "bad": refused}
     )
-    import typer
-
     app = typer.Typer()
     app.command()(module.ledger)
     result = CliRunner().invoke(app, ["--out", str(tmp_path / "report"), "--dry-run"])

@@ -51,7 +51,7 @@ def test_throughput_counts_the_pairs_that_were_answered():
     speed = pairs_per_second(engine, pairs_of([8] * 10), 0.05)
     assert speed > 0
     assert set(engine.sizes) == {10}
-    assert computed_per_second(lambda b: None, pairs_of([8]), 0.01) > 0
+    assert computed_per_second(lambda _: None, pairs_of([8]), 0.01) > 0
 
 
 def test_latency_asks_as_often_as_told_after_a_warm_up():
