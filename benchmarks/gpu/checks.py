@@ -88,13 +88,15 @@ EngineMaker = Callable[[ModelFolder], Reranker]
 def engines_of(scale: Scale) -> dict[str, EngineMaker]:
     """The engines to compare, by what the report calls them."""
     cpu: dict[str, EngineMaker] = {"cpu int8": CpuReranker}
-    if not scale.on_gpu:
-        return {"torch f32 on the CPU": lambda f: TorchReranker(f, device="cpu")} | cpu
-    return {
+    host: dict[str, EngineMaker] = {
+        "torch f32 on the CPU": lambda folder: TorchReranker(folder, device="cpu")
+    }
+    gpu: dict[str, EngineMaker] = {
         "tensorrt fp16": TensorRtReranker,
-        "tensorrt fp16, no CUDA graphs": lambda f: TensorRtReranker(f, use_graphs=False),
+        "tensorrt fp16, no CUDA graphs": lambda folder: TensorRtReranker(folder, use_graphs=False),
         "torch fp16": TorchReranker,
-    } | cpu
+    }
+    return (gpu if scale.on_gpu else host) | cpu
 
 
 @contextmanager
@@ -177,7 +179,7 @@ def plain_pytorch(scale: Scale) -> list[Row]:
 def through_grpc(scale: Scale, engine: str) -> list[Row]:
     """The whole server on the engine: Rerank of 40 and 100 passages, several under way."""
     rows = []
-    flags = ("--engine", engine, "--reranker", scale.model(RERANKER))
+    flags: tuple[str, ...] = ("--engine", engine, "--reranker", scale.model(RERANKER))
     if scale.models is not None:
         flags += ("--encoder", scale.model("all-MiniLM-L6-v2"))
     with (

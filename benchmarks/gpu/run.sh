@@ -38,9 +38,11 @@ wish() {
     && echo "installed: $*" || echo "not installed: $* (see $out/install.log)"
 }
 
-# Models and client carry no dependency that a machine with grpcio lacks.
-pip install --no-deps --no-build-isolation "${index[@]}" "$root/models" "$root/client"
-pip install --no-build-isolation "${index[@]}" "$root"
+# Without a network the tools that build are the machine's own.
+isolation=()
+[[ $wheels ]] && isolation=(--no-build-isolation)
+pip install "${isolation[@]}" "${index[@]}" "$root/models" "$root/client"
+pip install "${isolation[@]}" "${index[@]}" "$root"
 wish pytest hypothesis pytest-asyncio
 if [[ ! $dry_run ]]; then
   wish --no-build-isolation pycuda

@@ -81,4 +81,4 @@ def products_of(architecture: BertArchitecture, batch: TokenBatch) -> float:
     lengths = batch.lengths.astype(float)
     linear = 2.0 * (4 * hidden * hidden + 2 * hidden * inner) * lengths.sum()
     attention = 4.0 * hidden * (lengths**2).sum()
-    return architecture.num_layers * (linear + attention)
+    return float(architecture.num_layers * (linear + attention))
