@@ -3,10 +3,11 @@
 Run it as `python -m twopass.benchmarks.engines`.
 """
 
+import dataclasses
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -73,52 +74,56 @@ def engines(
     except (ValueError, DatasetError, EngineError) as error:
         Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None
-    report = _measure(contenders, models, workloads, num_threads)
+    for report in _reports(contenders, models, workloads, num_threads):
+        if output:  # after each workload: a run of an hour may not come to its end
+            _save(report, output)
     Console(width=_TABLE_COLUMNS).print(as_tables(report), highlight=False)
-    if output:
-        _save(report, output)
 
 
-def _measure(
+def _reports(
     contenders: Sequence[Contender],
-    models: dict[ModelKind, ModelFolder],
+    models: Mapping[ModelKind, ModelFolder],
     workloads: Sequence[Workload],
     num_threads: int,
-) -> Report:
-    everyone: list[Engine] = []
-    measured: list[Measured] = []
-    with _progress() as progress, tempfile.TemporaryDirectory() as scratch:
+) -> Iterator[Report]:
+    """Yields what is known after each workload, the last time everything."""
+    report = Report(
+        machine=this_machine(),
+        num_threads=num_threads,
+        models={kind.value: folder.spec.id for kind, folder in models.items()},
+        engines=(),
+        measured=(),
+    )
+    with _progress() as progress:
         for kind, folder in models.items():
             of_kind = [w for w in workloads if w.kind is kind]
             if not of_kind:
                 continue
-            exports = Path(scratch) / kind.value
-            exports.mkdir()
-            model = Model(folder, exports, _calibration(of_kind))
-            taken, made = _measure_model(contenders, model, of_kind, num_threads, progress)
-            everyone += taken
-            measured += made
-    return Report(
-        machine=this_machine(),
-        num_threads=num_threads,
-        models={kind.value: folder.spec.id for kind, folder in models.items()},
-        engines=tuple(everyone),
-        measured=tuple(measured),
-    )
+            before = report.engines
+            for everyone, measured in _of_model(contenders, folder, of_kind, num_threads, progress):
+                report = dataclasses.replace(
+                    report,
+                    engines=(*before, *everyone),
+                    measured=(*report.measured, measured),
+                )
+                yield report
 
 
-def _measure_model(
+def _of_model(
     contenders: Sequence[Contender],
-    model: Model,
+    folder: ModelFolder,
     workloads: Sequence[Workload],
     num_threads: int,
     progress: Progress,
-) -> tuple[Sequence[Engine], Sequence[Measured]]:
-    with engine_field(progress) as field:
+) -> Iterator[tuple[Sequence[Engine], Measured]]:
+    """Yields each workload with everyone, who may have been refused in the course of it."""
+    with tempfile.TemporaryDirectory() as exports, engine_field(progress) as field:
+        model = Model(folder, Path(exports), _calibration(workloads))
         for contender in contenders:
             field.enter(contender, model, num_threads)
-        measured = [field.measure(workload) for workload in workloads]
-        return field.engines, measured
+        for workload in workloads:
+            measured = field.measure(workload)
+            yield field.engines, measured
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from twopass.benchmarks.engines.results import Engine, Figure, Measured, Report
+from twopass.benchmarks.engines.results import Comparison, Engine, Figure, Measured, Report
 from twopass.benchmarks.engines.roster import REFERENCE, SUBJECT
 
 _LEFT_OUT = (
@@ -23,7 +23,9 @@ def as_tables(report: Report) -> RenderableType:
     refusals = [e for e in report.engines if e.refusal]
     if refusals:
         parts += ["", "[bold]Not measured[/]", *_refusals(refusals)]
-    parts += ["", "[bold]Ours against the best peer of the same rounds[/]", _comparisons(report)]
+    if comparisons := report.comparisons():
+        title = "[bold]Ours against the best peer of the same rounds[/]"
+        parts += ["", title, _comparisons(comparisons)]
     return Group(*parts)
 
 
@@ -70,12 +72,12 @@ def _refusals(engines: list[Engine]) -> Iterator[str]:
         yield f"{engine.contender.label}, {engine.kind}: {escape(engine.refusal)}"
 
 
-def _comparisons(report: Report) -> Table:
+def _comparisons(comparisons: list[Comparison]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
     for column in ("workload", "order of the peer", "ours", "best peer"):
         table.add_column(column, no_wrap=True)
     table.add_column("ours is, times", justify="right", no_wrap=True)
-    for c in report.comparisons():
+    for c in comparisons:
         table.add_row(c.workload, c.ratio.order, c.ratio.label, c.ratio.against, str(c.ratio))
     return table
 
