@@ -57,15 +57,26 @@ class SegmentedIndex:
             self._delta.add(keys, vectors)
 
     def nearest(
-        self, queries: Float32s, k: int, among: Int64s | None, breadth: Breadth
+        self,
+        queries: Float32s,
+        k: int,
+        among: Int64s | None,
+        breadth: Breadth,
+        *,
+        num_threads: int,
     ) -> tuple[Int64s, Float32s]:
         """Finds the `k` nearest of all segments, best first; equal scores by key.
+
+        Arguments are those of `Segment.search`.
 
         Returns:
             Keys, int64, and inner products, float32, both `[num_queries, n]`; n is k, or the most
             that any query found.
         """
-        found = [segment.search(queries, k, among, breadth) for segment in self._segments()]
+        found = [
+            segment.search(queries, k, among, breadth, num_threads=num_threads)
+            for segment in self._segments()
+        ]
         keys = np.concatenate([keys for keys, _ in found], axis=1)
         scores = np.concatenate([scores for _, scores in found], axis=1)
         num_found = (keys != NO_KEY).sum(axis=1).max() if len(queries) else keys.shape[1]

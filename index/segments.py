@@ -103,7 +103,13 @@ class Segment:
             self._selector = None
 
     def search(
-        self, queries: Float32s, k: int, among: Int64s | None, breadth: Breadth
+        self,
+        queries: Float32s,
+        k: int,
+        among: Int64s | None,
+        breadth: Breadth,
+        *,
+        num_threads: int = 1,
     ) -> tuple[Int64s, Float32s]:
         """Finds the nearest visible vectors of each query.
 
@@ -112,6 +118,7 @@ class Segment:
             k: At least 1.
             among: Keys of the only vectors to find, ascending, int64 `[num_keys]`; None for all.
             breadth: How far an approximate kind searches.
+            num_threads: OpenMP threads at most; each has queries of its own.
 
         Returns:
             Keys, int64, and inner products, float32, both `[num_queries, n]`, in no order; n is k
@@ -119,17 +126,19 @@ class Segment:
             approximate kind found no more.
         """
         if among is None:
-            return self._search(queries, min(k, self.num_visible), self._visible(), breadth)
+            selector, k = self._visible(), min(k, self.num_visible)
+            return self._search(queries, k, selector, breadth, num_threads)
         wanted = self._positions(among)
         wanted = wanted[~self._hidden[wanted]]
         if len(wanted) <= _FEW and not self.kind.is_exact:
             return self._search_few(queries, k, wanted)
         chosen = np.zeros(self._size, np.bool_)
         chosen[wanted] = True
-        return self._search(queries, min(k, len(wanted)), _selector(chosen), breadth)
+        k = min(k, len(wanted))
+        return self._search(queries, k, _selector(chosen), breadth, num_threads)
 
     def _search(
-        self, queries: Float32s, k: int, selector: Any, breadth: Breadth
+        self, queries: Float32s, k: int, selector: Any, breadth: Breadth, num_threads: int
     ) -> tuple[Int64s, Float32s]:
         positions = np.empty((len(queries), k), np.int64)
         scores = np.empty((len(queries), k), np.float32)
@@ -138,6 +147,9 @@ class Segment:
         parameters = self.kind.parameters(breadth, selector)
         for start in range(0, len(queries), _QUERIES_PER_CALL):
             block = slice(start, start + _QUERIES_PER_CALL)
+            # Threads without a query of their own would share out the vectors, whose products are
+            # then summed in other groups: scores would depend on how many queries wait together.
+            faiss.omp_set_num_threads(min(num_threads, len(queries[block])))
             scores[block], positions[block] = self.index.search(
                 queries[block], k, params=parameters
             )

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-import faiss
 import numpy as np
 
 from twopass.engines.base import Float32s
@@ -264,12 +263,12 @@ class VectorIndex:
     def _search(self, searches: Sequence[_Search]) -> None:
         """Answers searches by one pass over the vectors."""
         self._check_sound()
-        faiss.omp_set_num_threads(self._num_threads)
         keys, scores = self._index.nearest(
             np.concatenate([search.vectors for search in searches]),
             max(search.k for search in searches),
             searches[0].among,
             searches[0].breadth,
+            num_threads=self._num_threads,
         )
         start = 0
         for search in searches:

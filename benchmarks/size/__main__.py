@@ -35,7 +35,7 @@ def main(
     documents: Annotated[int, typer.Option(min=1_000, help="How many documents.")] = 1_000_000,
     dimension: Annotated[int, typer.Option(min=2, help="Components of a vector.")] = 384,
     index_kind: Annotated[
-        list[str] | None, typer.Option(help="Index kinds; unset: Flat, HNSW32, IVF1024,Flat.")
+        list[str] | None, typer.Option(help="Index kinds; unset: Flat, IVF1024,Flat, HNSW32.")
     ] = None,
     queries: Annotated[int, typer.Option(min=1, help="Queries of each setting.")] = 500,
     data: Annotated[
@@ -47,7 +47,7 @@ def main(
 ) -> None:
     """Measure memory, disk, ingest, search and start-up of a large collection."""
     corpus = Corpus(documents, dimension)
-    kinds = index_kind or ["Flat", "HNSW32", "IVF1024,Flat"]
+    kinds = index_kind or ["Flat", "IVF1024,Flat", "HNSW32"]
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=data) as scratch:
         for report in _measure(corpus, kinds, queries, Path(scratch)):
