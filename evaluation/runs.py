@@ -5,13 +5,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import ir_measures
-from ir_measures import nDCG
-
 from twopass.client import Client, NotFoundError, Rerank, RerankStatus, Retrieve, SearchResult
 from twopass.evaluation.datasets import Dataset
-
-_MEASURE = nDCG @ 10
 
 Run = Mapping[str, Mapping[str, float]]
 Advance = Callable[[int], None]
@@ -140,4 +135,7 @@ def _run(results: Mapping[str, SearchResult], score: Callable[..., float]) -> Ru
 
 
 def _measured(dataset: Dataset, run: Run) -> float:
-    return float(ir_measures.calc_aggregate([_MEASURE], dataset.qrels, run)[_MEASURE])
+    import ir_measures  # of the extra evaluation: the other commands start without it
+
+    measure = ir_measures.nDCG @ 10
+    return float(ir_measures.calc_aggregate([measure], dataset.qrels, run)[measure])
