@@ -1,6 +1,7 @@
 """`twopass eval`: quality before and after the second pass, through a real server."""
 
 import dataclasses
+import importlib.util
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +42,8 @@ def evaluate(
     Starts a server, indexes each corpus and searches each judged query once. Judged passages get no
     help: what the first pass misses is missed.
     """
+    if importlib.util.find_spec("ir_measures") is None:
+        exit_with("ir_measures is not installed: pip install 'twopass[evaluation]'")
     try:
         datasets = [load_dataset(folder, max_queries) for folder in folders]
         with (
