@@ -1,6 +1,7 @@
 """`twopass eval`: quality of each way of retrieving, before and after the second pass."""
 
 import dataclasses
+import importlib.util
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,6 +66,8 @@ def evaluate(
     Starts a server, indexes each corpus and searches each judged query once in each mode. Judged
     passages get no help: what the first pass misses is missed.
     """
+    if importlib.util.find_spec("ir_measures") is None:
+        exit_with("ir_measures is not installed: pip install 'twopass[evaluation]'")
     depths = sorted(set(depths or [50]))
     with _failures_told():
         datasets = [load_dataset(folder, max_queries, part) for folder in folders]

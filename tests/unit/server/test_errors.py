@@ -46,6 +46,7 @@ CODES = {
     "EngineError": grpc.StatusCode.INTERNAL,
     "ModelError": grpc.StatusCode.INTERNAL,
     "UnsupportedModelError": grpc.StatusCode.INTERNAL,
+    "OutOfDeviceMemoryError": grpc.StatusCode.INTERNAL,
     "DeviceError": grpc.StatusCode.INTERNAL,
     "CollectionError": grpc.StatusCode.INTERNAL,
     "RequestError": grpc.StatusCode.INTERNAL,
