@@ -6,6 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from twopass.benchmarks.engines.report import in_three_digits
 from twopass.benchmarks.engines.results import PACKED, Measured, Report
 
 _OURS_COLOUR, _PEER_COLOUR, _SPREAD_COLOUR = "#08519c", "#bdbdbd", "#525252"
@@ -46,13 +47,14 @@ def _draw(axes: Axes, measured: Measured, ours: set[str]) -> None:
     below = [f.median - min(f.rounds) for f in figures]
     above = [max(f.rounds) - f.median for f in figures]
     positions = range(len(figures))
-    axes.barh(
+    bars = axes.barh(
         positions,
         medians,
         xerr=(below, above),
         color=[_OURS_COLOUR if f.label in ours else _PEER_COLOUR for f in figures],
         error_kw={"ecolor": _SPREAD_COLOUR, "elinewidth": 1},
     )
+    axes.bar_label(bars, list(map(in_three_digits, medians)), padding=3, fontsize="x-small")
     axes.set_yticks(positions, names, fontsize="x-small")
     axes.set_xlim(left=0)
     direction = "less is better" if measured.is_latency else "more is better"

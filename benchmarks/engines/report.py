@@ -58,7 +58,7 @@ def _table(measured: Measured, report: Report) -> Table:
         table.add_row(
             figure.label,
             figure.order,
-            _number(figure.median),
+            in_three_digits(figure.median),
             _spread(figure),
             "n/a" if figure.largest_difference is None else f"{figure.largest_difference:.4f}",
             str(ratio) if ratio else "",
@@ -83,10 +83,10 @@ def _comparisons(comparisons: list[Comparison]) -> Table:
 
 
 def _spread(figure: Figure) -> str:
-    return f"{_number(min(figure.rounds))} to {_number(max(figure.rounds))}"
+    return f"{in_three_digits(min(figure.rounds))} to {in_three_digits(max(figure.rounds))}"
 
 
-def _number(value: float) -> str:
+def in_three_digits(value: float) -> str:
     """Three digits: more than a benchmark repeats."""
     decimals = 0 if value >= 100 else 1 if value >= 10 else 2
     return f"{value:,.{decimals}f}"
