@@ -13,7 +13,7 @@ CORE_SOURCES := $(shell find core -name '*.h' -o -name '*.cc') CMakeLists.txt
 CLIENT_SOURCES := $(shell find client -name '*.py') client/pyproject.toml $(wildcard protos/twopass/v1/*)
 MODEL_FILES := $(shell find models -type f)
 
-.PHONY: help install dev demo test test-python test-cpp crash check format bench clean
+.PHONY: help install dev demo test test-python test-cpp crash check format bench clean gate
 
 help:
 	@echo "make demo     see both passes at work on the documentation of your own Python"
@@ -22,6 +22,7 @@ help:
 	@echo "make crash    kill a server KILLS times (200), and look for what it lost"
 	@echo "make check    style, types, layering, protos"
 	@echo "make bench    what the server costs on top of its engine, and its latency under load"
+	@echo "make gate     what int8 costs in quality; SETS=folders of test collections in BEIR form"
 	@echo "make format   put every file into shape"
 
 # --- installation -------------------------------------------------------------------------------
@@ -79,6 +80,9 @@ KILLS ?= 200
 
 crash: dev
 	$(BIN)/python -m tests.crash --kills $(KILLS)
+
+gate: dev
+	$(BIN)/python -m twopass.evaluation.precision $(SETS)
 
 PYTHON_TREES := $(PACKAGES) client tests
 CPP_FILES := $(shell find core tests -name '*.h' -o -name '*.cc')
