@@ -13,7 +13,7 @@ CORE_SOURCES := $(shell find core -name '*.h' -o -name '*.cc') CMakeLists.txt
 CLIENT_SOURCES := $(shell find client -name '*.py') client/pyproject.toml $(wildcard protos/twopass/v1/*)
 MODEL_FILES := $(shell find models -type f)
 
-.PHONY: help install dev demo test test-python test-cpp test-tensorrt crash check format bench clean
+.PHONY: help install dev demo test test-python test-cpp test-tensorrt crash check format bench gate clean
 
 help:
 	@echo "make demo     see both passes at work on the documentation of your own Python"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-tensorrt  plans of both default models by the real builder, which needs no GPU"
 	@echo "make check    style, types, layering, protos"
 	@echo "make bench    what the server costs on top of its engine, and its latency under load"
+	@echo "make gate     what int8 costs in quality; SETS=folders of test collections in BEIR form"
 	@echo "make format   put every file into shape"
 
 # --- installation -------------------------------------------------------------------------------
@@ -87,8 +88,11 @@ test-tensorrt: dev
 	$(BIN)/python -m pytest -q tests/unit/engines/test_tensorrt_*.py \
 	  tests/unit/engines/test_half_precision.py
 
+gate: dev
+	$(BIN)/python -m twopass.evaluation.precision $(SETS)
+
 PYTHON_TREES := $(PACKAGES) client tests
-CPP_FILES := $(shell find core tests -name '*.h' -o -name '*.cc')
+CPP_FILES := $(shell find core benchmarks tests -name '*.h' -o -name '*.cc')
 
 check: dev
 	$(BIN)/ruff check $(PYTHON_TREES)

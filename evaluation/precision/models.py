@@ -1,0 +1,121 @@
+"""Embeddings and logits straight from the CPU engine, with no server between."""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from twopass._core import assemble_pairs, assemble_singles
+from twopass.engines.base import (
+    EngineChoice,
+    Float32s,
+    Int32s,
+    LoadedEncoder,
+    LoadedReranker,
+    Precision,
+    Ragged,
+    TokenBatch,
+)
+from twopass.engines.errors import UnsupportedModelError
+from twopass.engines.loading import load_model
+
+Advance = Callable[[int], None]
+
+# Enough for the engine to pack well, few enough to show how far it is.
+_TEXTS_AT_ONCE = 64
+
+
+class Models:
+    """An encoder and a reranker in one precision; close them by leaving the block."""
+
+    def __init__(
+        self, encoder: str, reranker: str, *, precision: Precision, num_threads: int
+    ) -> None:
+        """Loads both.
+
+        Args:
+            encoder: A shipped model, a folder, or a hub id.
+            reranker: Likewise.
+            precision: Of the products of both.
+            num_threads: Of one forward pass; 0 takes one for each CPU of the process.
+
+        Raises:
+            ModelError: A model is missing, damaged, or none that the CPU engine computes.
+            UnsupportedModelError: A model is not of the kind it is given as.
+        """
+        loaded = [
+            load_model(name, num_threads=num_threads, engine=EngineChoice.CPU, precision=precision)
+            for name in (encoder, reranker)
+        ]
+        first, second = loaded
+        if not isinstance(first, LoadedEncoder):
+            raise UnsupportedModelError(f"{encoder}: a reranker, where an encoder is needed")
+        if not isinstance(second, LoadedReranker):
+            raise UnsupportedModelError(f"{reranker}: an encoder, where a reranker is needed")
+        self.encoder = first
+        self.reranker = second
+
+    def __enter__(self) -> Self:
+        """Returns itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes both engines."""
+        self.encoder.engine.close()
+        self.reranker.engine.close()
+
+    def embed_queries(self, texts: Sequence[str], advance: Advance) -> Float32s:
+        """Embeds queries, float32 `[num_texts, hidden_size]`; calls `advance` with their number."""
+        return self._embed(self.encoder.spec.query_prefix, texts, advance)
+
+    def embed_passages(self, texts: Sequence[str], advance: Advance) -> Float32s:
+        """Embeds passages; otherwise as `embed_queries`."""
+        return self._embed(self.encoder.spec.passage_prefix, texts, advance)
+
+    def tokenize(self, texts: Sequence[str]) -> Ragged:
+        """Passages as `score` takes them, as far as the reranker can read."""
+        return self.reranker.tokenizer.encode(texts, self.reranker.spec.max_seq_len)
+
+    def score(self, query: str, passages: Ragged) -> Float32s:
+        """Reads one query with each passage: logits, float32 `[num_passages]`."""
+        spec, template = self.reranker.spec, self.reranker.tokenizer.template
+        *pairs, _ = assemble_pairs(
+            self.reranker.tokenizer.encode([query], spec.max_query_tokens)[0],
+            passages.token_ids,
+            passages.offsets,
+            _ids(template.prefix),
+            _ids(template.separator),
+            _ids(template.suffix),
+            self.reranker.engine.info.max_seq_len,
+        )
+        return self.reranker.engine.submit(TokenBatch(*pairs)).result()
+
+    def _embed(self, prefix: str, texts: Sequence[str], advance: Advance) -> Float32s:
+        parts = []
+        for first in range(0, len(texts), _TEXTS_AT_ONCE):
+            some = [prefix + text for text in texts[first : first + _TEXTS_AT_ONCE]]
+            parts.append(self._embed_at_once(some))
+            advance(len(some))
+        return np.concatenate(parts)
+
+    def _embed_at_once(self, texts: Sequence[str]) -> Float32s:
+        engine, template = self.encoder.engine, self.encoder.tokenizer.template
+        rows = self.encoder.tokenizer.encode(texts, engine.info.max_seq_len)
+        *singles, _ = assemble_singles(
+            rows.token_ids,
+            rows.offsets,
+            _ids(template.prefix),
+            _ids(template.suffix),
+            engine.info.max_seq_len,
+        )
+        return engine.submit(TokenBatch(*singles)).result()
+
+
+def _ids(tokens: Sequence[int]) -> Int32s:
+    return np.array(tokens, np.int32)
