@@ -117,7 +117,9 @@ class App:
             max_passage_bytes=config.max_passage_bytes,
             max_query_bytes=config.max_query_bytes,
         )
-        batcher = Batcher(max_queued_pairs=config.max_queued_pairs)
+        batcher = Batcher(
+            max_queued_pairs=config.max_queued_pairs, max_queued_tokens=config.max_queued_tokens
+        )
         embedding, second_pass = Embedding(batcher), SecondPass(batcher)
         tokenizing = self._tokenizing
         pipeline = SearchPipeline(self._store, models, batcher, tokenizing, embedding, second_pass)

@@ -98,6 +98,10 @@ class ServerConfig(BaseSettings):
         int,
         Field(ge=1, description="Most pairs and texts admitted at once; more is refused."),
     ] = 50_000
+    max_queued_tokens: Annotated[
+        int,
+        Field(ge=1, description="Most tokens that wait for an engine; more is refused."),
+    ] = 8_000_000
     drain_seconds: Annotated[
         float,
         Field(ge=0, description="How long running calls may take to end after SIGTERM."),

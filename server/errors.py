@@ -7,6 +7,7 @@
     ├── UnknownModelError         no model of that id, or of another kind
     ├── EncoderChangedError       the collection's embeddings were made by other weights
     ├── OverloadedError           the queue has no room; says when to try again
+    │   └── WouldBeLateError      it has, but the deadline would pass before the request's turn
     ├── LateError                 the deadline or the time budget ran out
     ├── UnavailableError          starting or draining
     └── NotSupportedError         in the contract, not in this version
@@ -46,6 +47,10 @@ class OverloadedError(RequestError):
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class WouldBeLateError(OverloadedError):
+    """By the measured speed of the engine, the answer would come after the deadline."""
 
 
 class LateError(RequestError):

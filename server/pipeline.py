@@ -18,7 +18,7 @@ from twopass.index.store import CollectionStore
 from twopass.index.vectors import Int64s
 from twopass.server.batcher import Batcher
 from twopass.server.embedding import Embedding
-from twopass.server.errors import InvalidRequestError, LateError, OverloadedError
+from twopass.server.errors import InvalidRequestError, LateError, OverloadedError, WouldBeLateError
 from twopass.server.models import Models
 from twopass.server.passages import passage_of
 from twopass.server.search import (
@@ -37,9 +37,12 @@ from twopass.server.tokenizing import Tokenizing
 # Why the second pass did not happen, where the request allows first-pass order instead.
 _FALLBACKS: dict[type[Exception], RerankStatus] = {
     LateError: RerankStatus.SKIPPED_DEADLINE,
+    WouldBeLateError: RerankStatus.SKIPPED_DEADLINE,
     OverloadedError: RerankStatus.SKIPPED_OVERLOAD,
     EngineError: RerankStatus.FAILED,
 }
+# Of a time budget, kept for fetching and sending what the hits carry.
+_ANSWER_SECONDS = 0.003
 _TEXT = DocumentFields(text=True, metadata=False)
 
 
@@ -213,7 +216,7 @@ class SearchPipeline:
         try:
             with self._batcher.admitted(depth):
                 passages = await self._passages(collection, reranker, found, depth)
-                scored = await self._second_pass.score(reranker, ids, passages, deadline=query.end)
+                scored = await self._score(query, reranker, ids, passages)
         except tuple(_FALLBACKS) as error:
             if not query.allow_fallback or query.is_past_deadline():
                 raise
@@ -227,16 +230,26 @@ class SearchPipeline:
                 f"rerank.truncation: REJECT, and candidate {position} of the first pass is longer "
                 f"than {reranker.spec.max_seq_len} tokens with the query"
             )
-        order = best_first(scored.logits, found.scores[:depth], blend, 0)
+        num_reranked = len(scored.logits)
+        order = best_first(scored.logits, found.scores[:num_reranked], blend, 0)
         kept = order
         if query.rerank.min_score is not None:
             kept = order[scored.scores[order] >= query.rerank.min_score]
         return _Ranking(
-            np.concatenate([kept, everything[depth:]]),
+            np.concatenate([kept, everything[num_reranked:]]),
             scored,
-            RerankStatus.COMPLETE,
+            RerankStatus.COMPLETE if num_reranked == depth else RerankStatus.PARTIAL,
             len(order) - len(kept),
         )
+
+    async def _score(
+        self, query: SearchQuery, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged
+    ) -> ScoredPairs:
+        """Scores the candidates; where first-pass order may do, as many as the budget allows."""
+        if query.budget_end is None or query.end is None or not query.allow_fallback:
+            return await self._second_pass.score(reranker, query_ids, passages, deadline=query.end)
+        end = query.end - _ANSWER_SECONDS
+        return await self._second_pass.score_first(reranker, query_ids, passages, deadline=end)
 
     async def _passages(
         self, collection: Collection, reranker: LoadedReranker, found: _Found, depth: int

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from twopass._core import assemble_pairs, top_k
 from twopass.engines.base import Float32s, Int32s, LoadedReranker, PairTemplate, Ragged, TokenBatch
-from twopass.server.batcher import Batcher, Priority
+from twopass.server.batcher import Batcher, Computed, Priority
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredPairs:
-    """The reranker's judgement of every passage, in the order they were given.
+    """The reranker's judgement of passages, in the order they were given.
 
     Attributes:
         logits: float32 `[num_passages]`.
@@ -57,23 +57,27 @@ class SecondPass:
             LateError: The deadline came first.
             EngineError: The engine failed.
         """
-        template = reranker.tokenizer.template
-        max_seq_len = min(reranker.spec.max_seq_len, reranker.engine.info.max_seq_len)
-        *batch, truncated = assemble_pairs(
-            query_ids, passages.token_ids, passages.offsets, *_arrays(template), max_seq_len
-        )
-        pairs = TokenBatch(*batch)
+        pairs, truncated = _assemble(reranker, query_ids, passages)
         computed = await self._batcher.compute(
             reranker.engine, pairs, Priority.RERANK, deadline=deadline
         )
-        return ScoredPairs(
-            logits=computed.output,
-            scores=reranker.spec.calibration.score(computed.output),
-            truncated=truncated,
-            num_tokens=pairs.num_tokens,
-            queue_seconds=computed.queue_seconds,
-            engine_seconds=computed.engine_seconds,
+        return _scored(reranker, pairs, truncated, computed)
+
+    async def score_first(
+        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged, *, deadline: float
+    ) -> ScoredPairs:
+        """Scores as many passages as there is time for, from the first on; otherwise as `score`.
+
+        Raises:
+            WouldBeLateError: Not one would be done before the deadline.
+            LateError: Not one was.
+            EngineError: The engine failed.
+        """
+        pairs, truncated = _assemble(reranker, query_ids, passages)
+        computed = await self._batcher.compute_first(
+            reranker.engine, pairs, Priority.RERANK, deadline=deadline
         )
+        return _scored(reranker, pairs, truncated, computed)
 
 
 def best_first(
@@ -101,6 +105,35 @@ def _z(values: Float32s) -> NDArray[np.float64]:
     wide = values.astype(np.float64)
     deviation = wide.std() if len(wide) else 0.0
     return (wide - wide.mean()) / deviation if deviation > 0 else np.zeros_like(wide)
+
+
+def _assemble(
+    reranker: LoadedReranker, query_ids: Int32s, passages: Ragged
+) -> tuple[TokenBatch, NDArray[np.bool_]]:
+    """The pairs of a query with each passage, and which of them were cut."""
+    *batch, truncated = assemble_pairs(
+        query_ids,
+        passages.token_ids,
+        passages.offsets,
+        *_arrays(reranker.tokenizer.template),
+        min(reranker.spec.max_seq_len, reranker.engine.info.max_seq_len),
+    )
+    return TokenBatch(*batch), truncated
+
+
+def _scored(
+    reranker: LoadedReranker, pairs: TokenBatch, truncated: NDArray[np.bool_], computed: Computed
+) -> ScoredPairs:
+    """What was computed of the first pairs, or of all."""
+    count = len(computed.output)
+    return ScoredPairs(
+        logits=computed.output,
+        scores=reranker.spec.calibration.score(computed.output),
+        truncated=truncated[:count],
+        num_tokens=int(pairs.offsets[count]),
+        queue_seconds=computed.queue_seconds,
+        engine_seconds=computed.engine_seconds,
+    )
 
 
 def _arrays(template: PairTemplate) -> tuple[Int32s, Int32s, Int32s]:

@@ -28,6 +28,7 @@ from twopass.v1 import search_pb2
 
 _RERANK_STATUS = {
     RerankStatus.COMPLETE: search_pb2.RERANK_STATUS_COMPLETE,
+    RerankStatus.PARTIAL: search_pb2.RERANK_STATUS_PARTIAL,
     RerankStatus.DISABLED: search_pb2.RERANK_STATUS_DISABLED,
     RerankStatus.SKIPPED_DEADLINE: search_pb2.RERANK_STATUS_SKIPPED_DEADLINE,
     RerankStatus.SKIPPED_OVERLOAD: search_pb2.RERANK_STATUS_SKIPPED_OVERLOAD,

@@ -25,6 +25,7 @@ CODES = {
     "CollectionExistsError": grpc.StatusCode.ALREADY_EXISTS,
     # queue full
     "OverloadedError": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "WouldBeLateError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     # starting, draining, engine or disk down
     "UnavailableError": grpc.StatusCode.UNAVAILABLE,
     "EngineUnavailableError": grpc.StatusCode.UNAVAILABLE,
