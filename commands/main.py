@@ -2,7 +2,7 @@
 
 import typer
 
-from twopass.commands import bench, demo, evaluate, index, models, rerank, search, serve
+from twopass.commands import bench, demo, evaluate, index, keys, models, rerank, search, serve
 
 app = typer.Typer(
     name="twopass",
@@ -15,6 +15,7 @@ app.command("serve")(serve.serve)
 app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("rerank")(rerank.rerank)
+app.command("keys")(keys.keys)
 app.command("models")(models.models)
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)

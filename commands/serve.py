@@ -37,12 +37,13 @@ def _run(config: Path | None, show_config: bool, **flags: Any) -> None:
     from twopass.engines.errors import EngineError
     from twopass.index.errors import CollectionError
     from twopass.server.app import serve as run_server
+    from twopass.server.keys import KeysError
     from twopass.server.logs import configure_logging
 
     configure_logging(settings.log_format, settings.log_level)
     try:
         asyncio.run(run_server(settings))
-    except (EngineError, CollectionError, OSError) as error:
+    except (ConfigError, KeysError, EngineError, CollectionError, OSError) as error:
         exit_with(error)
 
 

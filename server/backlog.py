@@ -1,7 +1,7 @@
 """What waits for the engines of one device, and how long it will take."""
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from enum import IntEnum
 
 from twopass.engines.base import Encoder, Int32s, Reranker
@@ -9,6 +9,7 @@ from twopass.server.batch_choice import next_batch
 from twopass.server.errors import OverloadedError, WouldBeLateError
 from twopass.server.fair_queue import FairQueue
 from twopass.server.jobs import Job
+from twopass.server.metrics import Metrics
 from twopass.server.service_time import ServiceTime
 
 # A request is refused when its time would be shorter than this many times the estimate: what comes
@@ -27,19 +28,26 @@ class Priority(IntEnum):
 class Backlog:
     """Requests that wait, by kind, and the batches under way."""
 
-    def __init__(self, *, max_tokens: int) -> None:
+    def __init__(self, metrics: Metrics, *, max_tokens: int) -> None:
         """Starts empty.
 
         Args:
+            metrics: Where refusals are counted.
             max_tokens: Most tokens that wait.
         """
+        self._metrics = metrics
         self.queues = {priority: FairQueue() for priority in Priority}
         self.waiting_tokens = 0
-        self.num_in_flight = 0
+        self.in_flight: Counter[Reranker | Encoder] = Counter()
         self.service_times: defaultdict[Reranker | Encoder, ServiceTime] = defaultdict(ServiceTime)
         self._max_tokens = max_tokens
         self._free_at = 0.0  # when the batches in flight are expected back
         self._last_answer = 0.0
+
+    @property
+    def num_in_flight(self) -> int:
+        """Batches in all engines of the device."""
+        return self.in_flight.total()
 
     def add(self, job: Job, priority: Priority) -> None:
         """Lets a job wait."""
@@ -75,13 +83,13 @@ class Backlog:
 
     def batch_entered(self, engine: Reranker | Encoder, num_tokens: int) -> None:
         """Notes that an engine has got a batch."""
-        self.num_in_flight += 1
+        self.in_flight[engine] += 1
         now = time.perf_counter()
         self._free_at = max(now, self._free_at) + self.service_times[engine].seconds(num_tokens)
 
     def batch_left(self, engine: Reranker | Encoder, num_tokens: int, began: float) -> None:
         """Notes that it is back, and learns from how long that took."""
-        self.num_in_flight -= 1
+        self.in_flight[engine] -= 1
         now = time.perf_counter()
         # Of batches that overlap each counts from the end of the one before.
         self.service_times[engine].measured(num_tokens, now - max(began, self._last_answer))
@@ -112,6 +120,7 @@ class Backlog:
             OverloadedError: Says how many may.
         """
         if self.waiting_tokens + num_tokens > self._max_tokens:
+            self._metrics.rejected("queue_tokens")
             raise OverloadedError(
                 f"queue: room for {num_tokens:,} tokens asked for, "
                 f"{self._max_tokens - self.waiting_tokens:,} of {self._max_tokens:,} are free; "
@@ -134,6 +143,7 @@ class Backlog:
         needed = _CAUTION * (self.seconds_before(priority, own_seconds, deadline) + own_seconds)
         left = deadline - time.perf_counter()
         if needed > left:
+            self._metrics.rejected("deadline")
             raise WouldBeLateError(
                 f"deadline: {max(0.0, left) * 1000:,.0f} ms are left, about "
                 f"{needed * 1000:,.0f} ms are needed with what waits before; try again later",

@@ -28,6 +28,15 @@ def next_batch(queue: FairQueue) -> tuple[list[Job], list[Int32s]]:
     ]
 
 
+def num_padding_tokens(engine: Reranker | Encoder, lengths: Int32s) -> int:
+    """Tokens that an engine computes beyond those of a batch."""
+    layout = engine.info.layout
+    if not isinstance(layout, PaddedLayout):
+        return 0
+    fitting = np.searchsorted(layout.buckets, int(lengths.max()))
+    return layout.buckets[int(fitting)] * len(lengths) - int(lengths.sum())
+
+
 def _window(queue: FairQueue) -> tuple[list[Job], list[Int32s]]:
     """The waiting rows from which a batch is chosen: those of the first jobs in turn."""
     first = queue.first

@@ -8,21 +8,27 @@ is refused when it comes; what was cancelled or is late leaves before an engine 
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from twopass.engines.base import Encoder, Float32s, Int32s, Reranker, TokenBatch
 from twopass.server.backlog import Backlog, Priority
+from twopass.server.batch_choice import num_padding_tokens
 from twopass.server.errors import LateError, OverloadedError
 from twopass.server.jobs import Job, deliver, gather
+from twopass.server.metrics import Metrics
 
 __all__ = ["Batcher", "Computed", "Priority"]
 
 _NO_LIMIT = 2**62
+
+OnFailure: TypeAlias = Callable[[Reranker | Encoder, BaseException], None]
+"""Takes an engine, and why it did not compute a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +47,32 @@ class Computed:
 
 
 class Batcher:
-    """The arbiter of one device. Lives on one event loop; engines answer from their own threads."""
+    """The arbiter of one device. Lives on one event loop; engines answer from their own threads.
 
-    def __init__(self, *, max_queued_pairs: int, max_queued_tokens: int = _NO_LIMIT) -> None:
+    Attributes:
+        backlog: What waits.
+        on_failure: Called after every batch that was not computed.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_queued_pairs: int,
+        max_queued_tokens: int = _NO_LIMIT,
+        metrics: Metrics | None = None,
+    ) -> None:
         """Starts with an empty queue.
 
         Args:
             max_queued_pairs: Most pairs and texts of requests admitted and not answered.
             max_queued_tokens: Most tokens that wait for an engine.
+            metrics: Where batches and refusals are counted; None for nowhere that is read.
         """
+        self._metrics = metrics or Metrics()
+        self.on_failure: OnFailure = lambda _engine, _error: None
         self._max_queued = max_queued_pairs
         self._num_admitted = 0
-        self._backlog = Backlog(max_tokens=max_queued_tokens)
+        self.backlog = Backlog(self._metrics, max_tokens=max_queued_tokens)
 
     @contextmanager
     def admitted(self, num_pairs: int, *, deadline: float | None = None) -> Iterator[None]:
@@ -67,13 +87,14 @@ class Batcher:
             WouldBeLateError: What waits before them takes longer than there is time.
         """
         if self._num_admitted + num_pairs > self._max_queued:
+            self._metrics.rejected("queue_pairs")
             raise OverloadedError(
                 f"queue: {num_pairs:,} places asked for, {self._max_queued - self._num_admitted:,} "
                 f"of {self._max_queued:,} are free; try again later or send fewer candidates",
-                retry_after=self._backlog.retry_after(),
+                retry_after=self.backlog.retry_after(),
             )
         # How long they are is known once they are tokenised; what waits before them is known now.
-        self._backlog.ensure_in_time(Priority.RERANK, 0.0, deadline)
+        self.backlog.ensure_in_time(Priority.RERANK, 0.0, deadline)
         self._num_admitted += num_pairs
         try:
             yield
@@ -106,7 +127,7 @@ class Batcher:
             return Computed(np.zeros(0, np.float32), 0.0, 0.0)
         longest_first = np.argsort(-batch.lengths, kind="stable").astype(np.int32)
         job = self._job(engine, batch, longest_first, deadline)
-        self._backlog.ensure_in_time(priority, job.waiting_seconds, deadline)
+        self.backlog.ensure_in_time(priority, job.waiting_seconds, deadline)
         await self._run(job, priority)
         return _computed(job, len(batch))
 
@@ -144,11 +165,11 @@ class Batcher:
         self, engine: Reranker | Encoder, batch: TokenBatch, priority: Priority, deadline: float
     ) -> int:
         """How many sequences, at least one, would be done before the deadline."""
-        seconds = np.cumsum(batch.lengths) * self._backlog.service_times[engine].seconds(1)
-        left = self._backlog.seconds_left(priority, deadline)
+        seconds = np.cumsum(batch.lengths) * self.backlog.service_times[engine].seconds(1)
+        left = self.backlog.seconds_left(priority, deadline)
         num_fitting = int(np.searchsorted(seconds, left, side="right"))
         if num_fitting == 0:
-            self._backlog.ensure_in_time(priority, float(seconds[0]), deadline)
+            self.backlog.ensure_in_time(priority, float(seconds[0]), deadline)
         return max(1, num_fitting)
 
     def _job(
@@ -158,7 +179,7 @@ class Batcher:
         order: Int32s,
         deadline: float | None,
     ) -> Job:
-        self._backlog.ensure_room(batch.num_tokens)
+        self.backlog.ensure_room(batch.num_tokens)
         now = time.perf_counter()
         if deadline is not None and deadline <= now:
             raise LateError("the deadline had run out before the engine was asked")
@@ -170,12 +191,12 @@ class Batcher:
             waiting=order,
             submitted=now,
             deadline=deadline,
-            seconds_per_token=self._backlog.service_times[engine].seconds(1),
+            seconds_per_token=self.backlog.service_times[engine].seconds(1),
         )
 
     async def _run(self, job: Job, priority: Priority) -> None:
         """Waits until every row of the job is computed."""
-        self._backlog.add(job, priority)
+        self.backlog.add(job, priority)
         self._dispatch()
         remaining = None if job.deadline is None else job.deadline - job.submitted
         try:
@@ -184,27 +205,36 @@ class Batcher:
         except TimeoutError:
             raise LateError("the deadline ran out while the engine was at work") from None
         finally:
-            self._backlog.withdraw(job, priority)
+            self.backlog.withdraw(job, priority)
 
     def _dispatch(self) -> None:
         """Gives the device batches while it takes any."""
-        while queue := self._backlog.most_urgent():
+        while queue := self.backlog.most_urgent():
             engine = queue.first.engine
-            if self._backlog.num_in_flight >= engine.info.max_in_flight:
+            if self.backlog.num_in_flight >= engine.info.max_in_flight:
                 return
-            self._submit(engine, *self._backlog.take_batch(queue))
+            self._submit(engine, *self.backlog.take_batch(queue))
 
     def _submit(self, engine: Reranker | Encoder, jobs: list[Job], rows: list[Int32s]) -> None:
         batch = gather(jobs, rows)
         for job in jobs:
             job.enter_engine()
         loop = asyncio.get_running_loop()
-        self._backlog.batch_entered(engine, batch.num_tokens)
+        self.backlog.batch_entered(engine, batch.num_tokens)
         began = time.perf_counter()
 
         def answer(future: Future[Float32s]) -> None:
-            self._backlog.batch_left(engine, batch.num_tokens, began)
-            deliver(jobs, rows, future)
+            self.backlog.batch_left(engine, batch.num_tokens, began)
+            self._metrics.batch_computed(
+                engine,
+                len(batch),
+                batch.num_tokens,
+                num_padding_tokens(engine, batch.lengths),
+                time.perf_counter() - began,
+            )
+            error = deliver(jobs, rows, future)
+            if error is not None:
+                self.on_failure(engine, error)
             self._dispatch()
 
         try:

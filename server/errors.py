@@ -9,6 +9,8 @@
     ├── OverloadedError           the queue has no room; says when to try again
     │   └── WouldBeLateError      it has, but the deadline would pass before the request's turn
     ├── LateError                 the deadline or the time budget ran out
+    ├── UnauthenticatedError      no API key, or none of the server's
+    ├── PermissionDeniedError     the key may not use this collection
     ├── UnavailableError          starting or draining
     └── NotSupportedError         in the contract, not in this version
 
@@ -57,6 +59,14 @@ class LateError(RequestError):
     """The deadline or the time budget ran out."""
 
 
+class UnauthenticatedError(RequestError):
+    """The call carries no API key, or none that the server knows."""
+
+
+class PermissionDeniedError(RequestError):
+    """The call's key may not use what it asks for."""
+
+
 class UnavailableError(RequestError):
     """The server is starting or draining."""
 
@@ -72,6 +82,8 @@ STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
     EncoderChangedError: grpc.StatusCode.FAILED_PRECONDITION,
     OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     LateError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
     NotSupportedError: grpc.StatusCode.UNIMPLEMENTED,
     EngineError: grpc.StatusCode.INTERNAL,

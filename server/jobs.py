@@ -103,8 +103,10 @@ def gather(jobs: Sequence[Job], rows: Sequence[Int32s]) -> TokenBatch:
     )
 
 
-def deliver(jobs: Sequence[Job], rows: Sequence[Int32s], future: Future[Float32s]) -> None:
-    """Hands each job its part of a batch's output, or the engine's failure."""
+def deliver(
+    jobs: Sequence[Job], rows: Sequence[Int32s], future: Future[Float32s]
+) -> BaseException | None:
+    """Hands each job its part of a batch's output, or the engine's failure, which it returns."""
     error = future.exception()
     output = None if error else future.result()
     num_rows = sum(map(len, rows))
@@ -128,3 +130,4 @@ def deliver(jobs: Sequence[Job], rows: Sequence[Int32s], future: Future[Float32s
         job.finished[mine] = True
         if job.finished.all():
             job.done.set_result(None)
+    return error

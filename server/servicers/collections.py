@@ -52,8 +52,8 @@ class CollectionServicer:
     async def list_collections(
         self, request: collection_pb2.ListCollectionsRequest, call: Call
     ) -> collection_pb2.ListCollectionsResponse:
-        """Returns all collections, by name."""
-        collections = [_message(collection) for collection in self._store.list()]
+        """Returns all collections that the caller may use, by name."""
+        collections = [_message(c) for c in self._store.list() if call.caller.may_use(c.name)]
         return collection_pb2.ListCollectionsResponse(collections=collections)
 
     async def delete_collection(

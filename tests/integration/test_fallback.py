@@ -33,7 +33,7 @@ FORBID = search_pb2.FALLBACK_FORBID
 def small(tmp_path_factory) -> Iterator[Server]:
     """A server whose queue has few places."""
     data = tmp_path_factory.mktemp("small")
-    with Server(data, max_queued_pairs=MAX_QUEUED) as server:
+    with Server(data, max_queued_pairs=MAX_QUEUED, query_cache_bytes=0) as server:
         fill(server, "facts")
         yield server
 

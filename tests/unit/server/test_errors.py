@@ -25,6 +25,8 @@ CODES = {
     "CollectionExistsError": grpc.StatusCode.ALREADY_EXISTS,
     # queue full
     "OverloadedError": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "UnauthenticatedError": grpc.StatusCode.UNAUTHENTICATED,
+    "PermissionDeniedError": grpc.StatusCode.PERMISSION_DENIED,
     "WouldBeLateError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     # starting, draining, engine or disk down
     "UnavailableError": grpc.StatusCode.UNAVAILABLE,
