@@ -14,6 +14,7 @@ CLIENT_SOURCES := $(shell find client -name '*.py') client/pyproject.toml $(wild
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo test test-python test-cpp check format bench clean
+.PHONY: overload mixed budget soak fuzz-rpc
 
 help:
 	@echo "make demo     see both passes at work on the documentation of your own Python"
@@ -21,6 +22,8 @@ help:
 	@echo "make test     all tests: Python, and C++ under sanitizers"
 	@echo "make check    style, types, layering, protos"
 	@echo "make bench    what the server costs on top of its engine, and its latency under load"
+	@echo "make overload, mixed, budget, soak, fuzz-rpc"
+	@echo "              what becomes of requests when there are too many, or strange ones"
 	@echo "make format   put every file into shape"
 
 # --- installation -------------------------------------------------------------------------------
@@ -73,6 +76,14 @@ test-cpp:
 	  -DTWOPASS_BUILD_TESTS=ON -DTWOPASS_WERROR=ON -DTWOPASS_SANITIZE=address,undefined
 	cmake --build build/cpp --parallel 2
 	ctest --test-dir build/cpp --output-on-failure
+
+# --- under load: figures are printed, statuses and memory are asserted ----------------------------
+
+# Longer: make soak LOAD='--seconds 1800'; `--help` has the options of each.
+LOAD ?=
+
+overload mixed budget soak fuzz-rpc: dev
+	$(BIN)/python -m tests.load.$(subst -,_,$@) $(LOAD)
 
 PYTHON_TREES := $(PACKAGES) client tests
 CPP_FILES := $(shell find core tests -name '*.h' -o -name '*.cc')
