@@ -67,8 +67,9 @@ def _with_flags(run: Callable[..., None]) -> Callable[..., None]:
         many = get_origin(field.annotation) is tuple
         kind: Any = list[get_args(field.annotation)[0]] if many else field.annotation  # type: ignore[misc]
         default = ", ".join(field.default) if many else str(field.default)
+        flag = name.replace("_", "-")
         option = typer.Option(
-            "--" + name.replace("_", "-"),
+            f"--{flag}/--no-{flag}" if field.annotation is bool else f"--{flag}",
             help=f"{field.description} [dim]\\[default: {default or 'none'}][/]",
             show_default=False,
         )

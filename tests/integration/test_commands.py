@@ -11,6 +11,7 @@ from twopass.commands.main import app
 from twopass.server.config import ServerConfig
 
 from .corpus import FACTS
+from .serving import Server
 
 
 def invoke(*arguments: str, stdin: str | None = None):
@@ -112,3 +113,20 @@ def test_eval_measures_a_test_collection_through_a_server_of_its_own(tmp_path):
     (measured,) = answer("eval", str(folder), "--depth", "5")
     assert measured["num_documents"] == len(FACTS)
     assert measured["first_pass"] == measured["blended"] == 1.0
+
+
+def test_a_setting_that_is_yes_or_no_is_a_flag_for_either():
+    shown = invoke("serve", "--insecure", "--no-open-health", "--show-config").stdout
+    assert "insecure = true\n" in shown
+    assert "open_health = false\n" in shown
+
+
+def test_the_key_of_the_environment_is_sent(tmp_path, monkeypatch):
+    file = tmp_path / "keys.toml"
+    key = invoke("keys", "me", "--file", str(file)).stdout.strip()
+    with Server(tmp_path / "data", keys=str(file)) as closed:
+        refused = invoke("models", "--target", closed.target)
+        assert refused.exit_code == 1
+        assert "UNAUTHENTICATED" in refused.stderr
+        monkeypatch.setenv("TWOPASS_API_KEY", key)
+        assert len(answer("models", "--target", closed.target)) == 2
