@@ -57,17 +57,17 @@ class Backlog:
     def withdraw(self, job: Job, priority: Priority) -> None:
         """Drops what still waits of a job, if anything does."""
         if len(job.waiting):
-            self.waiting_tokens -= job.take(job.waiting)
             self.queues[priority].withdraw(job)
+            self.waiting_tokens -= job.take(job.waiting)
 
     def most_urgent(self) -> FairQueue | None:
-        """The first queue that holds anything in time; drops what has become late."""
+        """The first queue whose first request is in time; drops what has become late before it."""
         now = time.perf_counter()
         for priority, queue in self.queues.items():
-            for job in queue:
-                if job.deadline is None or job.deadline > now:
+            while len(queue):
+                if not queue.first.is_late(now):
                     return queue
-                self.withdraw(job, priority)  # its own timeout tells it
+                self.withdraw(queue.first, priority)  # its own timeout tells it
         return None
 
     def take_batch(self, queue: FairQueue) -> tuple[list[Job], list[Int32s]]:
@@ -105,13 +105,16 @@ class Backlog:
             own_seconds: Its own work.
             deadline: Its deadline, seconds of `time.perf_counter`; None for never.
         """
-        in_flight = max(0.0, self._free_at - time.perf_counter()) if self.num_in_flight else 0.0
         more_urgent = sum(queue.seconds for p, queue in self.queues.items() if p < priority)
-        return in_flight + more_urgent + self.queues[priority].seconds_before(own_seconds, deadline)
+        same = self.queues[priority].seconds_before(own_seconds, deadline)
+        return self._seconds_in_flight() + more_urgent + same
 
     def retry_after(self) -> float:
         """Seconds until all that waits now is done."""
-        return self.seconds_before(Priority.INGEST, 0.0, None)
+        return self._seconds_in_flight() + sum(queue.seconds for queue in self.queues.values())
+
+    def _seconds_in_flight(self) -> float:
+        return max(0.0, self._free_at - time.perf_counter()) if self.num_in_flight else 0.0
 
     def ensure_room(self, num_tokens: int) -> None:
         """Refuses more tokens than may wait.
@@ -140,8 +143,10 @@ class Backlog:
         """
         if deadline is None or self.num_in_flight == 0:
             return
-        needed = _CAUTION * (self.seconds_before(priority, own_seconds, deadline) + own_seconds)
         left = deadline - time.perf_counter()
+        if _CAUTION * (self.retry_after() + own_seconds) <= left:
+            return  # in time even if it were the last: no need to look who is before it
+        needed = _CAUTION * (self.seconds_before(priority, own_seconds, deadline) + own_seconds)
         if needed > left:
             self._metrics.rejected("deadline")
             raise WouldBeLateError(

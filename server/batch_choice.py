@@ -1,5 +1,7 @@
 """Chooses the next batch from the requests in turn."""
 
+import time
+
 import numpy as np
 
 from twopass._core import BatchPlan, plan_packed, plan_padded
@@ -44,8 +46,9 @@ def _window(queue: FairQueue) -> tuple[list[Job], list[Int32s]]:
     num_batches = _PADDED_WINDOW_BATCHES if isinstance(info.layout, PaddedLayout) else 1
     room = info.max_batch_tokens * num_batches
     jobs, candidates = [], []
+    now = time.perf_counter()
     for job in queue:
-        if job.engine is not first.engine:
+        if job.engine is not first.engine or (job is not first and job.is_late(now)):
             continue
         rows = job.waiting[: _num_within(job, room)]
         if job is first and not len(rows):

@@ -39,9 +39,13 @@ class FairQueue:
 
     Virtual time is the work that each waiting request would have got by now had all been served
     alike, in seconds of the device.
+
+    Attributes:
+        seconds: How long all that waits is expected to take.
     """
 
     def __init__(self) -> None:
+        self.seconds = 0.0
         self._entries: list[_Entry] = []
         self._virtual_time = 0.0
         # Virtual finishes, ascending, of all that would still be served if all were served alike.
@@ -52,18 +56,13 @@ class FairQueue:
         return len(self._entries)
 
     def __iter__(self) -> Iterator[Job]:
-        """Yields jobs in their order; they may be removed meanwhile."""
-        return (entry.job for entry in self._entries.copy())
+        """Yields jobs in their order."""
+        return (entry.job for entry in self._entries)
 
     @property
     def first(self) -> Job:
         """Whose turn it is."""
         return self._entries[0].job
-
-    @property
-    def seconds(self) -> float:
-        """How long all that waits is expected to take."""
-        return sum(entry.job.waiting_seconds for entry in self._entries)
 
     def add(self, job: Job) -> None:
         """Lets a request wait for its turn."""
@@ -72,9 +71,11 @@ class FairQueue:
         insort(self._entries, _Entry(key, job))
         insort(self._finishes, job.virtual_finish)
         self._num_arrived += 1
+        self.seconds += job.waiting_seconds
 
     def served(self, seconds: float) -> None:
         """Notes that the device has taken on this much of the waiting work."""
+        self.seconds -= seconds
         while self._finishes:
             until_next = (self._finishes[0] - self._virtual_time) * len(self._finishes)
             if seconds < until_next:
@@ -85,12 +86,17 @@ class FairQueue:
 
     def remove(self, job: Job) -> None:
         """Takes out a request of which nothing waits any more."""
-        self._entries = [entry for entry in self._entries if entry.job is not job]
+        # Most stand in front.
+        position = next((i for i, entry in enumerate(self._entries) if entry.job is job), None)
+        if position is not None:
+            del self._entries[position]
         if not self._entries:
             self._finishes.clear()
+            self.seconds = 0.0  # and so no rounding lasts
 
     def withdraw(self, job: Job) -> None:
         """Takes out a request that nobody waits for: its share goes to the others."""
+        self.seconds -= job.waiting_seconds
         position = bisect_left(self._finishes, job.virtual_finish)
         if self._finishes[position : position + 1] == [job.virtual_finish]:
             del self._finishes[position]

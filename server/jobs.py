@@ -66,6 +66,10 @@ class Job:
         """How many rows are finished from the first on, without a gap."""
         return len(self.finished) if self.finished.all() else int(np.argmin(self.finished))
 
+    def is_late(self, now: float) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.deadline is not None and self.deadline <= now
+
     def take(self, rows: Int32s) -> int:
         """Takes rows off those that wait, and returns how many tokens they hold."""
         num_tokens = int(self.lengths[rows].sum())

@@ -138,3 +138,16 @@ def test_work_before_a_request_is_what_is_served_before_it():
     assert queue.seconds_before(0.0, None) == 0
     assert queue.seconds_before(0.5, None) == pytest.approx(0.05)
     assert queue.seconds_before(9.0, None) == pytest.approx(3.05)
+
+
+def test_the_work_that_waits_is_counted_through_everything_that_happens():
+    queue = FairQueue()
+    jobs = [job_of(size) for size in (5, 30, 8)]
+    for job in jobs:
+        queue.add(job)
+    serve_one(queue)
+    queue.withdraw(jobs[1])
+    assert queue.seconds == pytest.approx(sum(job.waiting_seconds for job in queue))
+    while len(queue):
+        serve_one(queue)
+    assert queue.seconds == 0
