@@ -13,13 +13,15 @@ CORE_SOURCES := $(shell find core -name '*.h' -o -name '*.cc') CMakeLists.txt
 CLIENT_SOURCES := $(shell find client -name '*.py') client/pyproject.toml $(wildcard protos/twopass/v1/*)
 MODEL_FILES := $(shell find models -type f)
 
-.PHONY: help install dev demo test test-python test-cpp check format bench clean
+.PHONY: help install dev demo test test-python test-cpp test-tensorrt crash check format bench clean
 .PHONY: overload mixed budget soak fuzz-rpc
 
 help:
 	@echo "make demo     see both passes at work on the documentation of your own Python"
 	@echo "make install  a virtual environment in $(VENV) with the command twopass"
 	@echo "make test     all tests: Python, and C++ under sanitizers"
+	@echo "make crash    kill a server KILLS times (200), and look for what it lost"
+	@echo "make test-tensorrt  plans of both default models by the real builder, which needs no GPU"
 	@echo "make check    style, types, layering, protos"
 	@echo "make bench    what the server costs on top of its engine, and its latency under load"
 	@echo "make overload, mixed, budget, soak, fuzz-rpc"
@@ -76,6 +78,17 @@ test-cpp:
 	  -DTWOPASS_BUILD_TESTS=ON -DTWOPASS_WERROR=ON -DTWOPASS_SANITIZE=address,undefined
 	cmake --build build/cpp --parallel 2
 	ctest --test-dir build/cpp --output-on-failure
+
+KILLS ?= 200
+
+crash: dev
+	$(BIN)/python -m tests.crash --kills $(KILLS)
+
+# The wheel is 95 MB and for Linux on x86-64; elsewhere the tests skip and say why.
+test-tensorrt: dev
+	-$(PIP) install '.[tensorrt-rtx]'
+	$(BIN)/python -m pytest -q tests/unit/engines/test_tensorrt_*.py \
+	  tests/unit/engines/test_half_precision.py
 
 # --- under load: figures are printed, statuses and memory are asserted ----------------------------
 

@@ -188,15 +188,15 @@ def _picture_saver(file: Path | None) -> SavePicture:
     try:
         from twopass.benchmarks.picture import save_picture
     except ModuleNotFoundError as error:
-        exit_with(escape(f"--picture: {error}; pip install 'twopass[bench]' brings matplotlib"))
+        exit_with(f"--picture: {error}; pip install 'twopass[bench]' brings matplotlib")
     if not file.parent.is_dir():
-        exit_with(escape(f"--picture {file}: there is no folder {file.parent}"))
+        exit_with(f"--picture {file}: there is no folder {file.parent}")
 
     def save(report: Report) -> None:
         try:
             save_picture(report, file)
         except OSError as error:
-            exit_with(escape(f"--picture {file}: {error}"))
+            exit_with(f"--picture {file}: {error}")
         Console(stderr=True).print(f"picture: {escape(str(file))}", highlight=False)
 
     return save
@@ -223,15 +223,13 @@ def _failures(target: str) -> Iterator[None]:
     try:
         yield
     except QueriesError as error:
-        exit_with(escape(str(error)))
+        exit_with(error)
     except UnavailableError as error:
         exit_with(
-            escape(
-                f"{target}: no server is ready there ({error.message}); `twopass serve` starts "
-                "one, --target names another"
-            )
+            f"{target}: no server is ready there ({error.message}); `twopass serve` starts one, "
+            "--target names another"
         )
     except NotFoundError as error:
-        exit_with(escape(f"{target}: {error.message}; `twopass index` makes a collection"))
+        exit_with(f"{target}: {error.message}; `twopass index` makes a collection")
     except TwopassError as error:
-        exit_with(escape(f"{target}: {error.code.name}: {error.message}"))
+        exit_with(f"{target}: {error.code.name}: {error.message}")

@@ -117,8 +117,8 @@ def _ask(client: Client, console: Console, question: str) -> None:
 def _side_by_side(first: SearchResult, both: SearchResult) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1), expand=True)
     table.add_column("", justify="right", width=4)
-    table.add_column("first pass: embeddings", ratio=4, overflow="ellipsis", no_wrap=True)
-    table.add_column("cosine", justify="right", width=6)
+    table.add_column("first pass: embeddings and words", ratio=4, overflow="ellipsis", no_wrap=True)
+    table.add_column("fused", justify="right", width=6)
     table.add_column("was", justify="right", width=4)
     table.add_column("second pass: cross-encoder", ratio=4, overflow="ellipsis", no_wrap=True)
     table.add_column("score", justify="right", width=6)
@@ -126,7 +126,7 @@ def _side_by_side(first: SearchResult, both: SearchResult) -> Table:
         table.add_row(
             str(rank),
             _described(before),
-            number(before.dense_score),
+            number(before.fused_score),
             _moved(rank, after.first_pass_rank),
             _described(after),
             number(after.score),

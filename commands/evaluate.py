@@ -1,21 +1,27 @@
-"""`twopass eval`: quality before and after the second pass, through a real server."""
+"""`twopass eval`: quality of each way of retrieving, before and after the second pass."""
 
 import dataclasses
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from twopass.client import Client, TwopassError
+from twopass.client import Client, RetrieveMode, TwopassError
+from twopass.commands.evaluation_tables import evaluation_table, fusion_table
 from twopass.commands.failures import exit_with
 from twopass.commands.options import AsJson, print_json
-from twopass.evaluation.datasets import Dataset, DatasetError, load_dataset
-from twopass.evaluation.runs import Evaluation, EvaluationError, evaluate_dataset, index_dataset
+from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_dataset
+from twopass.evaluation.fusions import fusion_quality
+from twopass.evaluation.measures import Evaluation, evaluation
+from twopass.evaluation.runs import Answers, EvaluationError, index_dataset, search_dataset
 from twopass.server.local import LocalServer, LocalServerError
+
+_MODES: tuple[RetrieveMode, ...] = get_args(RetrieveMode)
 
 
 def evaluate(
@@ -23,9 +29,27 @@ def evaluate(
         list[Path],
         typer.Argument(help="Test collections in BEIR form: corpus, queries, qrels.tsv."),
     ],
-    depth: Annotated[
-        int, typer.Option(min=1, max=2048, help="Candidates found, and reranked.")
-    ] = 50,
+    depths: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--depth",
+            min=1,
+            max=2048,
+            help="Rerank depth to measure; give several to sweep. As many candidates are found as "
+            "the greatest. Unset: 50.",
+        ),
+    ] = None,
+    rerank: Annotated[
+        bool, typer.Option("--rerank/--no-rerank", help="Whether to run the second pass too.")
+    ] = True,
+    fusions: Annotated[
+        bool,
+        typer.Option("--fusions", help="Compare ways of fusing instead; no second pass."),
+    ] = False,
+    part: Annotated[
+        Part,
+        typer.Option(help="Which queries: settings are chosen on one half, reported on the other."),
+    ] = Part.ALL,
     max_queries: Annotated[
         int | None, typer.Option(help="Only the first so many queries of each; unset: all.")
     ] = None,
@@ -36,42 +60,94 @@ def evaluate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure nDCG@10 of the first pass, the reranker alone, and both blended.
+    """Measure nDCG@10 of dense, lexical and hybrid retrieval, before and after the second pass.
 
-    Starts a server, indexes each corpus and searches each judged query once. Judged passages get no
-    help: what the first pass misses is missed.
+    Starts a server, indexes each corpus and searches each judged query once in each mode. Judged
+    passages get no help: what the first pass misses is missed.
     """
-    try:
-        datasets = [load_dataset(folder, max_queries) for folder in folders]
+    depths = sorted(set(depths or [50]))
+    with _failures_told():
+        datasets = [load_dataset(folder, max_queries, part) for folder in folders]
         with (
             tempfile.TemporaryDirectory() as scratch,
             LocalServer(data or Path(scratch)) as server,
             Client(server.target) as client,
         ):
-            results = [_evaluate(client, x, depth, concurrency) for x in datasets]
-    except (DatasetError, EvaluationError, LocalServerError, TwopassError) as error:
-        exit_with(error)
+            run = _Run(client, max(depths), concurrency)
+            if fusions:
+                _compare_fusions(run, datasets, as_json)
+            else:
+                _compare_modes(run, datasets, depths, rerank, as_json)
+
+
+def _compare_modes(
+    run: "_Run", datasets: list[Dataset], depths: list[int], rerank: bool, as_json: bool
+) -> None:
+    results: list[Evaluation] = []
+    for dataset in datasets:
+        collection = run.index(dataset)
+        for mode in _MODES:
+            answers = run.search(dataset, collection, mode, rerank)
+            results.append(evaluation(dataset, mode, answers, depths))
     if as_json:
         print_json([dataclasses.asdict(result) for result in results])
     else:
-        Console().print(_table(results, depth))
+        Console().print(evaluation_table(results))
 
 
-def _evaluate(client: Client, dataset: Dataset, depth: int, concurrency: int) -> Evaluation:
-    with _progress() as progress:
-        indexing = progress.add_task(f"{dataset.name}: indexing", total=len(dataset.documents))
-        collection = index_dataset(
-            client, dataset, lambda done: progress.update(indexing, completed=done)
-        )
-        searching = progress.add_task(f"{dataset.name}: searching", total=len(dataset.queries))
-        return evaluate_dataset(
-            client,
-            collection,
-            dataset,
-            depth=depth,
-            concurrency=concurrency,
-            advance=lambda done: progress.advance(searching, done),
-        )
+def _compare_fusions(run: "_Run", datasets: list[Dataset], as_json: bool) -> None:
+    results: dict[str, dict[str, float]] = {}
+    for dataset in datasets:
+        collection = run.index(dataset)
+        dense = run.search(dataset, collection, "dense", False)
+        lexical = run.search(dataset, collection, "lexical", False)
+        results[dataset.name] = fusion_quality(dataset, dense, lexical)
+    if as_json:
+        print_json(results)
+    else:
+        Console().print(fusion_table(results))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Run:
+    """Searches through one server, and shows how far it is."""
+
+    client: Client
+    num_candidates: int
+    concurrency: int
+
+    def index(self, dataset: Dataset) -> str:
+        """Indexes the corpus; returns the collection's name."""
+        with _progress() as progress:
+            task = progress.add_task(f"{dataset.name}: indexing", total=len(dataset.documents))
+            return index_dataset(
+                self.client, dataset, lambda done: progress.update(task, completed=done)
+            )
+
+    def search(
+        self, dataset: Dataset, collection: str, mode: RetrieveMode, rerank: bool
+    ) -> Answers:
+        """Searches every query."""
+        with _progress() as progress:
+            task = progress.add_task(f"{dataset.name}: {mode}", total=len(dataset.queries))
+            return search_dataset(
+                self.client,
+                collection,
+                dataset,
+                mode=mode,
+                depth=self.num_candidates,
+                rerank=rerank,
+                concurrency=self.concurrency,
+                advance=lambda done: progress.advance(task, done),
+            )
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    try:
+        yield
+    except (DatasetError, EvaluationError, LocalServerError, TwopassError) as error:
+        exit_with(error)
 
 
 def _progress() -> Progress:
@@ -83,26 +159,3 @@ def _progress() -> Progress:
         console=Console(stderr=True),
         transient=True,
     )
-
-
-def _table(results: list[Evaluation], depth: int) -> Table:
-    table = Table(title=f"nDCG@10, the first {depth} candidates reranked", header_style="bold")
-    table.add_column("set")
-    for column in (
-        *("documents", "queries", "first pass", "reranker alone", "both, blended", "lift"),
-        *("first pass ms", "search ms"),
-    ):
-        table.add_column(column, justify="right")
-    for r in results:
-        table.add_row(
-            r.dataset,
-            f"{r.num_documents:,}",
-            f"{r.num_queries:,}",
-            f"{r.first_pass:.3f}",
-            f"{r.reranker:.3f}",
-            f"{r.blended:.3f}",
-            f"{r.blended / r.first_pass - 1:+.1%}",
-            f"{r.first_pass_ms:.0f}",
-            f"{r.search_ms:.0f}",
-        )
-    return table

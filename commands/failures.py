@@ -4,9 +4,10 @@ from typing import NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 
 def exit_with(error: Exception | str) -> NoReturn:
     """Prints the reason and ends the command."""
-    Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, markup=True)
+    Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
     raise typer.Exit(1)

@@ -1,10 +1,11 @@
-"""`twopass index`: documents from JSONL files into a collection."""
+"""`twopass index`: documents from files into a collection."""
 
-import gzip
-import json
-from collections.abc import Iterator
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -17,49 +18,84 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from twopass.client import AlreadyExistsError, Client, Document, Schema, UpsertSummary
+from twopass.client import AlreadyExistsError, Chunking, Client, Document, Schema, UpsertSummary
+from twopass.commands.checkpoint import Checkpoint, CheckpointError
 from twopass.commands.failures import exit_with
+from twopass.commands.field_mapping import FieldMapping
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.sources import FORMATS, SourceError, SourceFile, find_files
 
 
 def index(
     collection: Annotated[str, typer.Argument(help="The collection; made if missing.")],
     files: Annotated[
-        list[Path], typer.Argument(help="JSONL files, one document a line; .gz is unpacked.")
+        list[Path], typer.Argument(help=f"{FORMATS}; a folder is its text and Markdown files.")
     ],
     id_field: Annotated[str, typer.Option(help="Field with the document's id.")] = "id",
     text_field: Annotated[str, typer.Option(help="Field with its text.")] = "text",
     title_field: Annotated[str, typer.Option(help="Field with its title, if any.")] = "title",
+    vector_field: Annotated[
+        str,
+        typer.Option(help="Field with its embedding; a collection that is made has no encoder."),
+    ] = "",
+    metadata_field: Annotated[
+        str, typer.Option(help="Field with all metadata, an object; unset: every other field is.")
+    ] = "",
+    number_field: Annotated[
+        list[str] | None, typer.Option(help="Field of CSV whose values are numbers, not text.")
+    ] = None,
     encoder: Annotated[
         str, typer.Option(help="Encoder of a collection that is made; unset: the default.")
     ] = "",
+    window_tokens: Annotated[
+        int | None,
+        typer.Option(
+            help="Split documents of a collection that is made into windows of so many tokens; "
+            "unset: not at all."
+        ),
+    ] = None,
+    overlap_tokens: Annotated[
+        int | None,
+        typer.Option(help="Tokens that neighbouring windows share; unset: a quarter of a window."),
+    ] = None,
+    index_kind: Annotated[
+        str, typer.Option(help="Index kind of a collection that is made; unset: Flat.")
+    ] = "",
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            help="Note here how far the run is; if it is interrupted, the same command goes on."
+        ),
+    ] = None,
     chunk_size: Annotated[int, typer.Option(help="Documents sent at a time.")] = 256,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
-    """Index documents. Every other field of a line becomes metadata.
+    """Index documents. Every other field of a record becomes metadata.
 
     A document whose id is known replaces the one that had it: an interrupted run can be repeated.
     """
-    for file in files:
-        if not file.is_file():
-            exit_with(f"{file}: there is no such file")
-    fields = _Fields(id_field, text_field, title_field)
-    with connected(target) as client:
-        _ensure_collection(client, collection, encoder)
-        with _progress() as progress:
-            task = progress.add_task("indexing", total=sum(f.stat().st_size for f in files), done=0)
-
-            def show(summary: UpsertSummary) -> None:
-                progress.update(task, done=summary.num_documents)
-
-            summary = client.upsert(
-                collection,
-                _documents(files, fields, progress, task),
-                chunk_size=chunk_size,
-                on_progress=show,
-            )
-        total = client.get_collection(collection).num_documents
+    mapping = FieldMapping(
+        id=id_field,
+        text=text_field,
+        title=title_field,
+        vector=vector_field,
+        metadata=metadata_field,
+        numbers=tuple(number_field or ()),
+    )
+    try:
+        with connected(target) as client:
+            sources = find_files(files)
+            chunking = _chunking(window_tokens, overlap_tokens)
+            schema = Schema(encoder=encoder, index_kind=index_kind, chunking=chunking)
+            if mapping.vector and not encoder:
+                dimension = _dimension(sources, mapping)
+                schema = replace(schema, client_vectors=True, dimension=dimension)
+            run = _Run(client, collection, sources, mapping)
+            summary = run.index(schema, resume, chunk_size)
+            total = client.get_collection(collection).num_documents
+    except (SourceError, CheckpointError) as error:
+        exit_with(error)
     if as_json:
         print_json(
             {
@@ -77,59 +113,79 @@ def index(
     )
 
 
-class _Fields:
-    """Which fields of a line are what."""
-
-    def __init__(self, id_field: str, text_field: str, title_field: str) -> None:
-        self._id = id_field
-        self._text = text_field
-        self._title = title_field
-
-    def document(self, line: Any, where: str) -> Document:
-        """The document on a line."""
-        if not isinstance(line, dict):
-            exit_with(f"{where}: a JSON {type(line).__name__}, an object is needed")
-        if self._id not in line:
-            exit_with(f"{where}: no field {self._id!r}; --id-field names the one with the id")
-        known = (self._id, self._text, self._title)
-        return Document(
-            id=str(line[self._id]),
-            text=str(line.get(self._text) or ""),
-            title=str(line.get(self._title) or ""),
-            metadata={name: value for name, value in line.items() if name not in known},
-        )
+def _chunking(window_tokens: int | None, overlap_tokens: int | None) -> Chunking | None:
+    if window_tokens is None:
+        return None
+    return Chunking(window_tokens, window_tokens // 4 if overlap_tokens is None else overlap_tokens)
 
 
-def _ensure_collection(client: Client, name: str, encoder: str) -> None:
+def _dimension(sources: Sequence[SourceFile], mapping: FieldMapping) -> int:
+    """Components of the first document's vector; 0 without documents."""
+    records = itertools.chain.from_iterable(file.records() for file in sources)
+    first = next(records, None)
+    return len(mapping.document(first).vector or ()) if first else 0
+
+
+class _Run:
+    """One run: which files, as what, to where."""
+
+    def __init__(
+        self,
+        client: Client,
+        collection: str,
+        sources: Sequence[SourceFile],
+        mapping: FieldMapping,
+    ) -> None:
+        self._client = client
+        self._collection = collection
+        self._sources = sources
+        self._mapping = mapping
+        self._progress = _progress()
+
+    def index(self, schema: Schema, resume: Path | None, chunk_size: int) -> UpsertSummary:
+        """Writes all documents, but for those that an earlier run noted as written."""
+        client, name = self._client, self._collection
+        _ensure_collection(client, name, schema)
+        checkpoint = None
+        if resume is not None:
+            created = client.get_collection(name).create_time
+            checkpoint = Checkpoint.of(resume, name, created, self._sources, self._mapping)
+        num_done = checkpoint.num_done() if checkpoint else 0
+        began = time.monotonic()
+        with self._progress as progress:
+            total = sum(file.num_bytes for file in self._sources)
+            task = progress.add_task("indexing", total=total, done=f"{num_done:,}", rate="")
+
+            def show(summary: UpsertSummary) -> None:
+                rate = summary.num_documents / max(1e-9, time.monotonic() - began)
+                done = num_done + summary.num_documents
+                progress.update(task, done=f"{done:,}", rate=f"{rate:,.0f}/s")
+                if checkpoint:
+                    checkpoint.save(done)
+
+            documents = itertools.islice(self._documents(task), num_done, None)
+            summary = client.upsert(name, documents, chunk_size=chunk_size, on_progress=show)
+        if checkpoint:
+            checkpoint.remove()
+        return summary
+
+    def _documents(self, task: TaskID) -> Iterator[Document]:
+        """Documents in the files' order; progress is in bytes, since records can't be counted."""
+        finished = 0
+        for file in self._sources:
+            for number, record in enumerate(file.records()):
+                yield self._mapping.document(record)
+                if number % 64 == 0:
+                    self._progress.update(task, completed=finished + record.num_bytes)
+            finished += file.num_bytes
+            self._progress.update(task, completed=finished)
+
+
+def _ensure_collection(client: Client, name: str, schema: Schema) -> None:
     try:
-        client.create_collection(name, Schema(encoder=encoder))
+        client.create_collection(name, schema)
     except AlreadyExistsError:
         return
-
-
-def _documents(
-    files: list[Path], fields: _Fields, progress: Progress, task: TaskID
-) -> Iterator[Document]:
-    """Documents in the files' order; progress is in bytes read, since lines can't be counted."""
-    finished = 0
-    for file in files:
-        with file.open("rb") as raw:
-            lines = gzip.GzipFile(fileobj=raw) if file.suffix == ".gz" else raw
-            for number, line in enumerate(lines, 1):
-                where = f"{file}:{number}"
-                if line.strip():
-                    yield fields.document(_parsed(line, where), where)
-                if number % 64 == 0:
-                    progress.update(task, completed=finished + raw.tell())
-        finished += file.stat().st_size
-        progress.update(task, completed=finished)
-
-
-def _parsed(line: bytes, where: str) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError as error:
-        exit_with(f"{where}: not JSON ({error})")
 
 
 def _progress() -> Progress:
@@ -137,7 +193,7 @@ def _progress() -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
-        TextColumn("{task.fields[done]:,} documents on disk"),
+        TextColumn("{task.fields[done]} documents on disk {task.fields[rate]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )

@@ -2,7 +2,21 @@
 
 import typer
 
-from twopass.commands import bench, demo, evaluate, index, keys, models, rerank, search, serve
+from twopass.commands import (
+    bench,
+    demo,
+    engine,
+    evaluate,
+    export,
+    index,
+    keys,
+    models,
+    recall,
+    rerank,
+    search,
+    serve,
+    snapshot,
+)
 
 app = typer.Typer(
     name="twopass",
@@ -13,13 +27,17 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("index")(index.index)
+app.command("export")(export.export)
 app.command("search")(search.search)
 app.command("rerank")(rerank.rerank)
 app.command("keys")(keys.keys)
 app.command("models")(models.models)
+app.command("recall")(recall.recall)
+app.add_typer(snapshot.app, name="snapshot")
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)
 app.command("bench")(bench.bench)
+app.add_typer(engine.app, name="engine")
 
 
 if __name__ == "__main__":

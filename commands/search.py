@@ -1,12 +1,13 @@
 """`twopass search`: one question, both passes."""
 
 import dataclasses
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
 
-from twopass.client import Rerank, Retrieve, SearchResult
+from twopass.client import Rerank, Retrieve, RetrieveMode, SearchResult
+from twopass.commands import filters as filters_as_typed
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.tables import hits_table, timings_line
 
@@ -16,6 +17,19 @@ def search(
     query: Annotated[str, typer.Argument(help="The question.")],
     top_n: Annotated[int, typer.Option("--top-n", "-n", help="How many documents to show.")] = 10,
     k: Annotated[int, typer.Option("-k", help="How many candidates the first pass finds.")] = 50,
+    mode: Annotated[
+        str | None,
+        typer.Option(
+            "--mode",
+            "-m",
+            help="How candidates are found: dense (by meaning), lexical (by words) or hybrid "
+            "(both, fused); unset: the server's default.",
+        ),
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", "-f", help=filters_as_typed.HELP),
+    ] = None,
     rerank: Annotated[
         bool, typer.Option("--rerank/--no-rerank", help="Whether there is a second pass.")
     ] = True,
@@ -26,14 +40,15 @@ def search(
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
-    """Search a collection: find candidates by meaning, then let the reranker order them."""
+    """Search a collection: find candidates, then let the reranker order them."""
     with connected(target) as client:
         result = client.search(
             collection,
             query,
             top_n=top_n,
-            retrieve=Retrieve(k=max(k, top_n)),
+            retrieve=Retrieve(mode=cast("RetrieveMode | None", mode), k=max(k, top_n)),
             rerank=Rerank(blend=blend) if rerank else False,
+            filter=filters_as_typed.parsed(filters or []),
         )
     if as_json:
         print_json(_plain(result))

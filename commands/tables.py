@@ -12,7 +12,7 @@ _STAGES = ("tokenize", "embed", "retrieve", "load", "queue", "rerank", "total")
 def hits_table(result: SearchResult) -> Table:
     """A search's hits: the order, where each stood before, its scores, its beginning."""
     table = Table(box=None, header_style="bold")
-    for column in ("", "was", "score", "dense"):
+    for column in ("", "was", "score", "dense", "lexical"):
         table.add_column(column, justify="right")
     table.add_column("document", overflow="fold")
     for rank, hit in enumerate(result.hits, 1):
@@ -21,6 +21,7 @@ def hits_table(result: SearchResult) -> Table:
             str(hit.first_pass_rank),
             number(hit.score),
             number(hit.dense_score),
+            number(hit.lexical_score),
             f"[bold]{escape(hit.title or hit.id)}[/]  [dim]{escape(snippet(hit.text))}[/]",
         )
     return table
@@ -46,7 +47,8 @@ def passages_table(result: RerankResult) -> Table:
 def timings_line(result: SearchResult) -> str:
     """How the answer came about, and the milliseconds of each stage, in one line."""
     return (
-        f"[dim]{result.num_candidates} candidates, {result.num_reranked} reranked "
+        f"[dim]{result.num_candidates} candidates ({result.retrieve_status}), "
+        f"{result.num_reranked} reranked "
         f"({result.rerank_status}), blend {result.blend:g} · {stages(result.timings)}[/]"
     )
 

@@ -28,6 +28,8 @@ class EngineChoice(StrEnum):
     """Which engine runs a model; auto takes the fastest that can, and logs why."""
 
     AUTO = "auto"
+    TENSORRT = "tensorrt"
+    TORCH = "torch"
     CPU = "cpu"
     ONNXRUNTIME = "onnxruntime"
 
@@ -147,6 +149,13 @@ class Tokenizer(Protocol):
         Args:
             texts: Any Unicode without lone surrogates; an empty text has no tokens.
             max_tokens: At least 1.
+        """
+
+    def places(self, text: str) -> Int32s:
+        """Where each token of a text stands in it, int32 `[num_tokens, 2]`.
+
+        Returns:
+            The first character and one past the last, in code points; the tokens are `encode`'s.
         """
 
 

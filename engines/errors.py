@@ -7,6 +7,7 @@
     │   └── UnsupportedModelError  it is sound, but this engine does not run its architecture
     ├── EngineUnavailableError     the engine needs a package or a device that is not here
     ├── InputTooLongError          a sequence is longer than the engine's `max_seq_len`
+    ├── OutOfDeviceMemoryError     a batch does not fit on the device now; the engine goes on
     └── DeviceError                the device failed; the engine must be rebuilt
 """
 
@@ -29,6 +30,10 @@ class EngineUnavailableError(EngineError):
 
 class InputTooLongError(EngineError):
     """A sequence holds more tokens than the engine accepts."""
+
+
+class OutOfDeviceMemoryError(EngineError):
+    """The device has no memory for a batch; the engine goes on with smaller ones."""
 
 
 class DeviceError(EngineError):

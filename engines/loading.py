@@ -1,6 +1,8 @@
 """From a model's name to a model ready to serve."""
 
 import logging
+from collections.abc import Callable
+from typing import cast
 
 from twopass.engines.base import (
     Encoder,
@@ -13,10 +15,12 @@ from twopass.engines.base import (
     Reranker,
 )
 from twopass.engines.cpu_engine import CpuEncoder, CpuReranker, has_fast_kernels
-from twopass.engines.errors import UnsupportedModelError
+from twopass.engines.errors import EngineUnavailableError, UnsupportedModelError
 from twopass.engines.model_folder import ModelFolder, open_model
 from twopass.engines.onnxruntime_engine import OnnxRuntimeEncoder, OnnxRuntimeReranker
+from twopass.engines.tensorrt_engine import TensorRtEncoder, TensorRtReranker
 from twopass.engines.tokenizer import HuggingFaceTokenizer
+from twopass.engines.torch_engine import TorchEncoder, TorchReranker
 
 _logger = logging.getLogger("twopass.engines")
 
@@ -34,10 +38,12 @@ def load_model(
         name: A shipped model, a folder, or a hub id.
         num_threads: Threads of one forward pass; 0 takes one for each CPU of the process.
         engine: What runs it.
-        precision: Of the products on the engine cpu; the others have their own.
+        precision: Of the products on the engine cpu; the engine torch takes bf16 and f32 from it.
+            The others have their own.
 
     Raises:
         ModelError: The folder is missing or damaged, or the engine does not run it.
+        EngineUnavailableError: The engine asked for needs a package or a device that is missing.
     """
     folder = open_model(name)
     tokenizer = HuggingFaceTokenizer(folder.tokenizer)
@@ -52,33 +58,73 @@ def load_model(
             "device": built.info.device,
         },
     )
-    if isinstance(built, CpuEncoder | OnnxRuntimeEncoder):
-        return LoadedEncoder(folder.spec, tokenizer, built)
+    if folder.spec.kind is ModelKind.ENCODER:
+        return LoadedEncoder(folder.spec, tokenizer, cast("Encoder", built))
     return LoadedReranker(folder.spec, tokenizer, built)
 
 
 def _build(
     folder: ModelFolder, num_threads: int, choice: EngineChoice, precision: Precision
 ) -> Encoder | Reranker:
-    if choice is EngineChoice.ONNXRUNTIME:
-        return _onnxruntime(folder, num_threads)
-    if choice is EngineChoice.CPU:
-        return _cpu(folder, num_threads, precision)
+    match choice:
+        case EngineChoice.TENSORRT:
+            return _tensorrt(folder)
+        case EngineChoice.TORCH:
+            return _torch(folder, precision)
+        case EngineChoice.CPU:
+            return _cpu(folder, num_threads, precision)
+        case EngineChoice.ONNXRUNTIME:
+            return _onnxruntime(folder, num_threads)
+        case EngineChoice.AUTO:
+            return _fastest(folder, num_threads, precision)
+
+
+def _fastest(folder: ModelFolder, num_threads: int, precision: Precision) -> Encoder | Reranker:
+    """The first engine that runs the model here; one log line says why not those before it."""
+    attempts: dict[EngineChoice, Callable[[], Encoder | Reranker]] = {
+        EngineChoice.TENSORRT: lambda: _tensorrt(folder),
+        EngineChoice.TORCH: lambda: _torch(folder, precision),
+        EngineChoice.CPU: lambda: _fast_cpu(folder, num_threads, precision),
+    }
+    reasons = []
+    for choice, attempt in attempts.items():
+        try:
+            built = attempt()
+        except (EngineUnavailableError, UnsupportedModelError) as error:
+            reasons.append(f"not {choice} ({error})")
+            continue
+        return _taken(choice, reasons, built)
+    return _taken(EngineChoice.ONNXRUNTIME, reasons, _onnxruntime(folder, num_threads))
+
+
+def _taken(
+    choice: EngineChoice, reasons: list[str], built: Encoder | Reranker
+) -> Encoder | Reranker:
+    _logger.info("engine %s taken: %s", choice, "; ".join(reasons) or "it is the fastest there is")
+    return built
+
+
+def _tensorrt(folder: ModelFolder) -> Encoder | Reranker:
+    kind = TensorRtReranker if folder.spec.kind is ModelKind.RERANKER else TensorRtEncoder
+    return kind(folder)
+
+
+def _torch(folder: ModelFolder, precision: Precision) -> Encoder | Reranker:
+    kind = TorchReranker if folder.spec.kind is ModelKind.RERANKER else TorchEncoder
+    return kind(folder, precision=precision)
+
+
+def _fast_cpu(folder: ModelFolder, num_threads: int, precision: Precision) -> Encoder | Reranker:
     if not has_fast_kernels():
-        _logger.info("engine onnxruntime taken: the core has no kernels for this processor")
-        return _onnxruntime(folder, num_threads)
-    try:
-        return _cpu(folder, num_threads, precision)
-    except UnsupportedModelError as error:
-        _logger.info("engine onnxruntime taken: %s", error)
-        return _onnxruntime(folder, num_threads)
+        raise EngineUnavailableError("the core has no kernels for this processor")
+    return _cpu(folder, num_threads, precision)
 
 
-def _cpu(folder: ModelFolder, num_threads: int, precision: Precision) -> CpuEncoder | CpuReranker:
+def _cpu(folder: ModelFolder, num_threads: int, precision: Precision) -> Encoder | Reranker:
     kind = CpuReranker if folder.spec.kind is ModelKind.RERANKER else CpuEncoder
     return kind(folder, num_threads=num_threads, precision=precision)
 
 
-def _onnxruntime(folder: ModelFolder, num_threads: int) -> OnnxRuntimeEncoder | OnnxRuntimeReranker:
+def _onnxruntime(folder: ModelFolder, num_threads: int) -> Encoder | Reranker:
     kind = OnnxRuntimeReranker if folder.spec.kind is ModelKind.RERANKER else OnnxRuntimeEncoder
     return kind(folder, num_threads=num_threads)

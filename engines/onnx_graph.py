@@ -14,6 +14,8 @@ Weights and products are of the compute type; LayerNorm, softmax, the residual s
 and the head are float32, since float16 overflows there (65,504) and rounds there most.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
@@ -27,6 +29,8 @@ from twopass.engines.bert_architecture import BertArchitecture
 from twopass.engines.bert_weights import BertWeights
 from twopass.engines.model_folder import Pooling
 
+# Part of the key that plans are cached under: raised with every change to what a graph computes.
+GRAPH_VERSION = 1
 # 20 brought Gelu; 17 LayerNormalization.
 _OPSET = 20
 # Added to the logits of padding before the softmax: exp of it is 0 in float32.
@@ -41,12 +45,20 @@ class ComputeType(Enum):
 
 
 class _GraphWriter:
-    """Collects nodes and initialisers under fresh names."""
+    """Collects nodes and initialisers under fresh names; a node's begins with its part's."""
 
     def __init__(self, compute: ComputeType) -> None:
         self.compute = compute
+        self._part = ""
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Names what is written inside after a part of the model."""
+        self._part = f"{name}/"
+        yield
+        self._part = ""
 
     def constant(self, value: NDArray[np.generic] | np.generic, name: str = "constant") -> str:
         name = f"{name}_{len(self.initializers)}"
@@ -57,8 +69,8 @@ class _GraphWriter:
         return self.constant(np.array(values, np.int64))
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        output = f"{kind}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        output = f"{self._part}{kind}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], output, **attributes))
         return output
 
     def compute_cast(self, x: str) -> str:
@@ -86,6 +98,9 @@ def build_graph(
 ) -> onnx.ModelProto:
     """Writes the whole graph of an encoder or a reranker.
 
+    Names of nodes begin with the part of the model they belong to: `embeddings/`, `layer.0/`, …,
+    `head/`; those of lengths and mask with none.
+
     Raises:
         ModelError: A tensor is missing.
     """
@@ -94,18 +109,22 @@ def build_graph(
     positions = _positions(writer, seq_len)
     lengths = writer.op("Unsqueeze", "lengths", writer.ints(1))
     is_real = writer.op("Less", positions, lengths)  # [batch_size, seq_len]
-    hidden = _embeddings(writer, architecture, weights, positions, seq_len)
+    with writer.part("embeddings"):
+        hidden = _embeddings(writer, architecture, weights, positions, seq_len)
     mask = writer.op(
         "Unsqueeze",
         writer.op("Where", is_real, writer.constant(np.float32(0)), writer.constant(_MASKED)),
         writer.ints(1, 2),
     )  # [batch_size, 1, 1, seq_len]
     for layer in range(architecture.num_layers):
-        hidden = _layer(writer, architecture, weights, f"encoder.layer.{layer}.", hidden, mask)
+        with writer.part(f"layer.{layer}"):
+            hidden = _layer(writer, architecture, weights, f"encoder.layer.{layer}.", hidden, mask)
     if kind is ModelKind.RERANKER:
-        logits = _classifier(writer, weights, hidden)
+        with writer.part("head"):
+            logits = _classifier(writer, weights, hidden)
         return _model(writer, logits, "logits", ["batch_size"])
-    embeddings = _pooled(writer, pooling, hidden, is_real)
+    with writer.part("head"):
+        embeddings = _pooled(writer, pooling, hidden, is_real)
     return _model(writer, embeddings, "embeddings", ["batch_size", architecture.hidden_size])
 
 

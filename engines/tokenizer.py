@@ -7,9 +7,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from tokenizers import Tokenizer as RustTokenizer
 
-from twopass.engines.base import PairTemplate, Ragged
+from twopass.engines.base import Int32s, PairTemplate, Ragged
 from twopass.engines.errors import ModelError
 
 # Characters that surely hold one token more than asked for, in nearly every text: what is longer is
@@ -57,6 +58,11 @@ class HuggingFaceTokenizer:
             for i, row in zip(short, self._encode([texts[i] for i in short]), strict=True):
                 rows[i] = row
         return Ragged.from_rows([row[:max_tokens] for row in rows])
+
+    def places(self, text: str) -> Int32s:
+        """Where each token stands in the text, in code points, int32 `[num_tokens, 2]`."""
+        encoding = self._tokenizer().encode(text, add_special_tokens=False)
+        return np.array(encoding.offsets, np.int32).reshape(-1, 2)
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         encodings = self._tokenizer().encode_batch_fast(list(texts), add_special_tokens=False)

@@ -2,9 +2,11 @@
 
 import csv
 import gzip
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +15,21 @@ from twopass.client import Document
 
 class DatasetError(Exception):
     """A folder is no test collection; names the file and what is wrong with it."""
+
+
+class Part(StrEnum):
+    """Which of the queries: settings are chosen on one half, and reported on the other."""
+
+    ALL = "all"
+    DEVELOPMENT = "development"
+    HELD_OUT = "held-out"
+
+    def has(self, query_id: str) -> bool:
+        """Whether a query is in this part; which half one is in depends on its id alone."""
+        if self is Part.ALL:
+            return True
+        is_odd = hashlib.sha256(query_id.encode()).digest()[0] % 2 == 1
+        return is_odd == (self is Part.HELD_OUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +49,13 @@ class Dataset:
     qrels: Mapping[str, Mapping[str, int]]
 
 
-def load_dataset(folder: Path, max_queries: int | None = None) -> Dataset:
+def load_dataset(folder: Path, max_queries: int | None = None, part: Part = Part.ALL) -> Dataset:
     """Reads `corpus.jsonl`, `queries.jsonl` (each may be .gz) and `qrels.tsv` or `qrels/test.tsv`.
 
     Args:
         folder: Where they are.
-        max_queries: Only the first so many queries that have judgements; None for all.
+        max_queries: Only the first so many queries of the part; None for all.
+        part: Which of the queries that have judgements.
 
     Raises:
         DatasetError: A file is missing or malformed.
@@ -47,10 +65,14 @@ def load_dataset(folder: Path, max_queries: int | None = None) -> Dataset:
         Document(id=row["_id"], title=row.get("title") or "", text=row.get("text") or "")
         for row in _rows(folder, "corpus.jsonl")
     )
-    judged = {r["_id"]: r["text"] for r in _rows(folder, "queries.jsonl") if r["_id"] in qrels}
+    judged = {
+        row["_id"]: row["text"]
+        for row in _rows(folder, "queries.jsonl")
+        if row["_id"] in qrels and part.has(row["_id"])
+    }
     queries = dict(list(judged.items())[:max_queries])
     if not queries:
-        raise DatasetError(f"{folder}: no query of queries.jsonl has a judgement")
+        raise DatasetError(f"{folder}: no query of queries.jsonl ({part}) has a judgement")
     return Dataset(folder.name, documents, queries, {q: qrels[q] for q in queries})
 
 

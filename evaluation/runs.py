@@ -1,51 +1,28 @@
-"""Runs a test collection through a real server, and measures the orders that come back."""
+"""Runs a test collection through a real server."""
 
-import statistics
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from typing import TypeAlias
 
-import ir_measures
-from ir_measures import nDCG
-
-from twopass.client import Client, NotFoundError, Rerank, RerankStatus, Retrieve, SearchResult
+from twopass.client import (
+    Client,
+    NotFoundError,
+    Rerank,
+    RerankStatus,
+    Retrieve,
+    RetrieveMode,
+    SearchResult,
+)
 from twopass.evaluation.datasets import Dataset
 
-_MEASURE = nDCG @ 10
+Answers: TypeAlias = Mapping[str, SearchResult]
+"""What was answered, by query id."""
 
-Run = Mapping[str, Mapping[str, float]]
-Advance = Callable[[int], None]
+Advance: TypeAlias = Callable[[int], None]
 
 
 class EvaluationError(Exception):
     """The server did not do what is to be measured."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """Quality of one test collection, nDCG@10 averaged over its queries.
-
-    Attributes:
-        dataset: Its name.
-        num_documents: Size of the corpus.
-        num_queries: Queries measured.
-        first_pass: The order of the first pass.
-        reranker: The order of the reranker's logits alone.
-        blended: The order answered: the reranker's with the first pass blended in.
-        blend: The weight of the first pass in it.
-        first_pass_ms: Median over queries: embedding and retrieving.
-        search_ms: Median over queries: both passes.
-    """
-
-    dataset: str
-    num_documents: int
-    num_queries: int
-    first_pass: float
-    reranker: float
-    blended: float
-    blend: float
-    first_pass_ms: float
-    search_ms: float
 
 
 def index_dataset(client: Client, dataset: Dataset, advance: Advance) -> str:
@@ -75,69 +52,49 @@ def index_dataset(client: Client, dataset: Dataset, advance: Advance) -> str:
     return name
 
 
-def evaluate_dataset(
+def search_dataset(
     client: Client,
     collection: str,
     dataset: Dataset,
     *,
+    mode: RetrieveMode,
     depth: int,
+    rerank: bool,
     concurrency: int,
     advance: Advance,
-) -> Evaluation:
-    """Searches every query once; the one answer carries the scores of both passes.
+) -> Answers:
+    """Searches every query once, and gets every candidate back; no fallback is allowed.
 
     Args:
         client: Of the server.
         collection: Where the corpus is.
         dataset: Queries and judgements.
-        depth: How many candidates are found and reranked.
+        mode: How candidates are found.
+        depth: How many candidates are found, and reranked if they are.
+        rerank: Whether there is a second pass.
         concurrency: Queries under way at once.
         advance: Called with 1 after each query.
 
     Raises:
         EvaluationError: The second pass did not run on a query.
     """
+    wanted = RerankStatus.COMPLETE if rerank else RerankStatus.DISABLED
 
     def search(query: str) -> SearchResult:
         result = client.search(
             collection,
             query,
             top_n=depth,
-            retrieve=Retrieve(k=depth),
-            rerank=Rerank(),
+            retrieve=Retrieve(mode=mode, k=depth),
+            rerank=Rerank() if rerank else False,
             allow_fallback=False,
             timeout=600,
         )
-        if result.rerank_status != RerankStatus.COMPLETE:
+        if result.rerank_status != wanted:
             raise EvaluationError(f"the second pass was {result.rerank_status} on {query!r}")
         advance(1)
         return result
 
     with ThreadPoolExecutor(concurrency) as threads:
         answers = threads.map(search, dataset.queries.values())
-        results = dict(zip(dataset.queries, answers, strict=True))
-    return Evaluation(
-        dataset=dataset.name,
-        num_documents=len(dataset.documents),
-        num_queries=len(results),
-        first_pass=_measured(dataset, _run(results, lambda hit, _: -hit.first_pass_rank)),
-        reranker=_measured(dataset, _run(results, lambda hit, _: hit.logit)),
-        blended=_measured(dataset, _run(results, lambda _, rank: -rank)),
-        blend=next(iter(results.values())).blend,
-        first_pass_ms=statistics.median(
-            (r.timings.embed_ms or 0) + (r.timings.retrieve_ms or 0) for r in results.values()
-        ),
-        search_ms=statistics.median(r.timings.total_ms or 0 for r in results.values()),
-    )
-
-
-def _run(results: Mapping[str, SearchResult], score: Callable[..., float]) -> Run:
-    """Scores by document, by query; higher is better."""
-    return {
-        query_id: {hit.id: score(hit, rank) for rank, hit in enumerate(result.hits, 1)}
-        for query_id, result in results.items()
-    }
-
-
-def _measured(dataset: Dataset, run: Run) -> float:
-    return float(ir_measures.calc_aggregate([_MEASURE], dataset.qrels, run)[_MEASURE])
+        return dict(zip(dataset.queries, answers, strict=True))

@@ -1,19 +1,17 @@
 """A collection: what it holds, what is written to it and what is found in it."""
 
-import logging
-import re
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 from twopass.engines.base import Float32s
-from twopass.index.database import Identity, open_for_writing, read_identity, storage_errors
+from twopass.index.connections import ReadConnections
+from twopass.index.damage import Damage
+from twopass.index.database import Identity
 from twopass.index.documents import (
     DocumentFields,
     IndexedDocument,
@@ -21,30 +19,24 @@ from twopass.index.documents import (
     encode_documents,
 )
 from twopass.index.errors import InvalidQueryError, StaleSequenceError
+from twopass.index.filter_sql import compile_filter
+from twopass.index.filters import Filter, IdCondition
+from twopass.index.kinds import Breadth
+from twopass.index.lexical import LexicalIndex
 from twopass.index.metric import scale
-from twopass.index.reader import Candidates, DocumentReader, vector_blocks
+from twopass.index.pages import DocumentPage, key_before, page_token
+from twopass.index.ranked_list import RankedList
+from twopass.index.reader import Candidates, DocumentReader
 from twopass.index.schema import CollectionSchema
+from twopass.index.segments import Int64s
 from twopass.index.sequences import SequenceToken
-from twopass.index.vectors import Int64s, Neighbours, VectorIndex
+from twopass.index.vectors import Neighbours, VectorIndex
+from twopass.index.windows import NearestDocuments, WindowIndex, vector_rows
 from twopass.index.writer import Delete, DeleteResult, Upsert, UpsertResult, Writer
 
-_LOG = logging.getLogger("twopass.index")
-
 _DEFAULT = DocumentFields()
-_PAGE_TOKEN = re.compile(r"([0-9a-f]{32})@([1-9][0-9]{0,18})")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DocumentPage:
-    """Some documents of a listing.
-
-    Attributes:
-        documents: By key.
-        next_page_token: Where the next page begins; empty after the last.
-    """
-
-    documents: list[StoredDocument]
-    next_page_token: str
+_DEFAULT_BREADTH = Breadth()
+_EVERYTHING = Filter()
 
 
 class Collection:
@@ -59,61 +51,42 @@ class Collection:
         self,
         name: str,
         identity: Identity,
-        reader: DocumentReader,
+        connections: ReadConnections,
         writer: Writer,
         vectors: VectorIndex,
+        damage: Damage,
     ) -> None:
         self.name = name
         self.schema: CollectionSchema = identity.schema
         self.create_time: datetime = identity.create_time
-        self._reader = reader
+        self._connections = connections
+        self._reader = DocumentReader(name, connections, damage)
+        self._lexical = LexicalIndex(connections, identity.schema.lexical_tokenizer)
         self._writer = writer
         self._vectors = vectors
-
-    @classmethod
-    def open(cls, name: str, path: Path, *, num_search_threads: int = 1) -> "Collection":
-        """Opens a collection and builds its vector index.
-
-        Args:
-            name: Its name.
-            path: Its SQLite file.
-            num_search_threads: OpenMP threads of one faiss search.
-
-        Raises:
-            StorageError: It is missing, damaged or of a newer format.
-        """
-        began = time.perf_counter()
-        with storage_errors(path):
-            connection = open_for_writing(path)
-            try:
-                identity = read_identity(connection, path)
-                blocks = vector_blocks(connection, identity.schema.dimension, path)
-                vectors = VectorIndex(
-                    name, identity.schema, blocks, identity.sequence, num_threads=num_search_threads
-                )
-            except BaseException:
-                connection.close()
-                raise
-        _LOG.info(
-            "collection opened",
-            extra={
-                "collection": name,
-                "num_documents": vectors.num_vectors,
-                "milliseconds": round(1e3 * (time.perf_counter() - began), 1),
-            },
-        )
-        writer = Writer(name, connection, path, identity, vectors)
-        return cls(name, identity, DocumentReader(name, path), writer, vectors)
+        self._vector_rows = vector_rows(identity.schema)
+        self._windows = WindowIndex(connections)
+        self._damage = damage
 
     @property
     def num_documents(self) -> int:
         """Documents that a search sees now."""
-        return self._vectors.num_vectors
+        return self._writer.num_documents
 
     @property
     def sequence(self) -> SequenceToken:
         """The state that a search sees now."""
         return self._vectors.sequence
+
+    @property
+    def read_only_reason(self) -> str:
+        """Why it takes no writes, and the way out; empty where it does."""
+        return self._damage.reason
+
+    def check_every_document(self) -> tuple[str, ...]:
+        """Waits until all damaged documents are known, if any was met; returns their ids."""
+        self._damage.wait_until_checked()
+        return self._damage.ids
 
     def ensure_reached(self, sequence: str) -> None:
         """Makes sure that a search that begins now sees the write whose sequence this is.
@@ -138,7 +111,7 @@ class Collection:
         Raises:
             InvalidDocumentError: A document, or the ids together, break a rule.
         """
-        write = Upsert(encode_documents(documents, self.schema))
+        write = Upsert(encode_documents(documents, self.schema), self._vector_rows)
         self._writer.submit(write)
         return write.future
 
@@ -147,22 +120,63 @@ class Collection:
 
         The future resolves when the deletion is on disk and no search that begins later finds them.
         """
-        write = Delete(ids, self.schema.dimension)
+        return self.delete_matching(Filter(must=(IdCondition(tuple(ids)),)))
+
+    def delete_matching(self, wanted: Filter) -> Future[DeleteResult]:
+        """Deletes all documents that pass a filter when their turn comes, otherwise as `delete`."""
+        write = Delete(compile_filter(wanted), self.schema.dimension, self._vector_rows)
         self._writer.submit(write)
         return write.future
 
-    def search(self, vectors: Float32s, k: int) -> Future[Neighbours]:
-        """Finds the `k` nearest documents of each query; all of them where there are fewer.
+    def matching(self, wanted: Filter) -> Int64s:
+        """Finds the keys of all documents that pass, int64 `[num_keys]`, ascending; blocks.
+
+        A test of a field that the schema declares as indexed costs what it finds, one of another
+        field a look at every document.
+        """
+        return self._reader.matching(compile_filter(wanted))
+
+    def search_words(self, query: str, k: int, among: Int64s | None = None) -> RankedList:
+        """Finds the `k` documents whose titles and texts fit the words of the query best, by BM25.
+
+        Blocks for the disk; SQLite works without the GIL. Sees every write acknowledged before.
+
+        Args:
+            query: Any text. A document that holds none of its words is not found.
+            k: At least 1.
+            among: Keys of the only documents to find, from `matching`; None for all.
+
+        Raises:
+            InvalidQueryError: `k` breaks its rule.
+        """
+        _check_k(k)
+        if among is None:
+            return self._lexical.search(query, k)
+        return self._lexical.search_among(query, k, among, self.num_documents)
+
+    def search(
+        self,
+        vectors: Float32s,
+        k: int,
+        among: Int64s | None = None,
+        breadth: Breadth = _DEFAULT_BREADTH,
+    ) -> Future[Neighbours]:
+        """Finds the `k` nearest vectors of each query; all of them where there are fewer.
+
+        Their keys are those of their documents, unless the collection splits documents: then
+        `nearest_by_window` finds documents.
 
         Args:
             vectors: float32 `[num_queries, dimension]`; scaled here as the metric needs it.
             k: At least 1.
+            among: Keys of the only vectors to find, int64 `[num_keys]`, ascending; None for all.
+            breadth: How far an approximate index kind searches.
 
         Raises:
-            InvalidQueryError: A vector or `k` breaks a rule.
+            InvalidQueryError: A vector, `k` or the breadth breaks a rule.
         """
-        if k < 1:
-            raise InvalidQueryError("retrieve.k", f"must be at least 1, {k} given")
+        _check_k(k)
+        breadth.check()
         dimension = self.schema.dimension
         if vectors.ndim != 2 or vectors.shape[1] != dimension:
             raise InvalidQueryError(
@@ -175,7 +189,30 @@ class Collection:
             self.schema.metric,
             lambda _, problem: InvalidQueryError("vector", problem),
         )
-        return self._vectors.search(scaled, k)
+        return self._vectors.search(scaled, k, among, breadth)
+
+    def nearest_by_window(
+        self,
+        vector: Float32s,
+        k: int,
+        among: Int64s | None = None,
+        breadth: Breadth = _DEFAULT_BREADTH,
+    ) -> NearestDocuments:
+        """Finds the `k` documents whose best windows are nearest; blocks.
+
+        Args:
+            vector: float32 `[dimension]`.
+            k: At least 1.
+            among: Keys of the only documents to find, from `matching`; None for all.
+            breadth: How far an approximate index kind searches.
+
+        Raises:
+            InvalidQueryError: The vector, `k` or the breadth breaks a rule.
+        """
+        windows = None if among is None else self._windows.of_documents(among)
+        return self._windows.nearest(
+            lambda count: self.search(vector[None, :], count, windows, breadth).result(), k
+        )
 
     def load(self, keys: Int64s) -> Candidates:
         """Loads what the second pass needs of documents found, int64 `[num_keys]`, in their order.
@@ -197,7 +234,11 @@ class Collection:
         return self._reader.get(ids, fields)
 
     def list_page(
-        self, page_size: int, page_token: str = "", fields: DocumentFields = _DEFAULT
+        self,
+        page_size: int,
+        token: str = "",
+        fields: DocumentFields = _DEFAULT,
+        wanted: Filter = _EVERYTHING,
     ) -> DocumentPage:
         """Reads a page of documents.
 
@@ -205,21 +246,42 @@ class Collection:
 
         Args:
             page_size: Most documents to read, at least 1.
-            page_token: `next_page_token` of the page before; empty for the first.
+            token: `next_page_token` of the page before; empty for the first.
             fields: What to read.
+            wanted: Which documents.
 
         Raises:
             InvalidQueryError: The size or the token is none.
         """
         if page_size < 1:
             raise InvalidQueryError("page_size", f"must be at least 1, {page_size} given")
-        after = self._key_of(page_token) if page_token else 0
+        incarnation = self.sequence.incarnation
+        after = key_before(token, incarnation)
         # One more than asked for tells whether this is the last page.
-        documents = self._reader.after(after, page_size + 1, fields)
+        documents = self._reader.after(after, page_size + 1, fields, compile_filter(wanted))
         if len(documents) <= page_size:
             return DocumentPage(documents, "")
         page = documents[:page_size]
-        return DocumentPage(page, f"{self.sequence.incarnation}@{page[-1].key}")
+        return DocumentPage(page, page_token(incarnation, page[-1].key))
+
+    def copy_into(self, path: Path) -> None:
+        """Writes all documents, as they are at one moment, into a new SQLite file.
+
+        Writes and searches go on meanwhile. The file is not synced.
+
+        Raises:
+            CollectionDamagedError: It would be a copy of the damage.
+        """
+        self._damage.check_writable()
+        self._reader.copy_into(path)
+
+    def merge(self) -> Future[None]:
+        """Merges the vector index now instead of when it is due, and saves it.
+
+        Raises:
+            StorageError: By the future: a merge has failed.
+        """
+        return self._vectors.merge()
 
     def close(self) -> None:
         """Finishes what was submitted, then ends the threads and closes the file. Idempotent."""
@@ -227,13 +289,10 @@ class Collection:
             last_first.callback(self._vectors.close)
             # The last connection to close checkpoints, which a reading one can't.
             last_first.callback(self._writer.close)
-            last_first.callback(self._reader.close)
+            last_first.callback(self._connections.close)
+            last_first.callback(self._damage.close)
 
-    def _key_of(self, page_token: str) -> int:
-        match = _PAGE_TOKEN.fullmatch(page_token)
-        if match is None or match[1] != self.sequence.incarnation:
-            raise InvalidQueryError(
-                "page_token",
-                f"{page_token!r} is of no listing of this collection; begin with an empty one",
-            )
-        return int(match[2])
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise InvalidQueryError("retrieve.k", f"must be at least 1, {k} given")

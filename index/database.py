@@ -1,4 +1,4 @@
-"""A collection's SQLite file: its tables, how it is opened, and what its errors mean."""
+"""A collection's SQLite file: how it is made and opened, and what its errors mean."""
 
 import time
 import uuid
@@ -14,8 +14,9 @@ import apsw
 from twopass.index.errors import InvalidSchemaError, StorageError
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
+from twopass.index.tables import create_tables
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 3
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 # A row of a 384-component embedding, 128 tokens and a short text is 2.5 KB: 8 KiB pages hold three
@@ -24,30 +25,14 @@ _PAGE_BYTES = 8_192
 # Only another process, such as a backup or a shell, can ever hold the write lock.
 _BUSY_TIMEOUT_MS = 5_000
 
-# AUTOINCREMENT never gives a key twice: one that is deleted can't come to mean another text.
-# Columns stand in the order in which they are needed: the second pass reads the beginning of a row,
-# and SQLite has to walk to the end of a long one.
-_TABLES = """
-CREATE TABLE documents (
-  key INTEGER PRIMARY KEY AUTOINCREMENT,  -- a new one for every version of a document
-  id TEXT NOT NULL UNIQUE,
-  position INTEGER NOT NULL,              -- of the write that brought this version
-  token_ids BLOB NOT NULL,                -- little-endian int32, without special tokens
-  embedding BLOB NOT NULL,                -- little-endian float32
-  title TEXT NOT NULL,
-  text TEXT NOT NULL,
-  metadata TEXT NOT NULL                  -- a JSON object
-) STRICT;
-CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
-"""
-
 _REASONS: dict[type[apsw.Error], str] = {
     apsw.FullError: "the disk is full; free some space and try again",
     apsw.ReadOnlyError: "it is read-only; give the server write access to its data folder",
     apsw.IOError: "the disk failed to read or write; check it and the system's log",
     apsw.CorruptError: "it is damaged; restore it from a backup, or delete the collection",
     apsw.NotADBError: "it is no database; restore it from a backup, or delete the collection",
-    apsw.CantOpenError: "it can't be opened; check that it exists and that the server may read it",
+    apsw.CantOpenError: "it can't be opened; check that it exists, and that the server may "
+    "write to it and to its folder",
     apsw.BusyError: "another process holds its write lock; end that process and try again",
     apsw.NoMemError: "there is not enough memory",
 }
@@ -97,7 +82,7 @@ def create_database(path: Path, schema: CollectionSchema) -> None:
             connection.pragma("page_size", _PAGE_BYTES)
             connection.pragma("journal_mode", "WAL")
             with connection:
-                connection.execute(_TABLES)
+                create_tables(connection, schema)
                 connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
         finally:
             connection.close()
@@ -110,9 +95,13 @@ def open_for_writing(path: Path) -> apsw.Connection:
         apsw.Error: It is missing, damaged or not to be written.
     """
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
-    connection.pragma("synchronous", "FULL")  # every COMMIT waits for the disk
-    connection.pragma("fullfsync", True)  # where fsync alone does not wait for it (macOS)
+    try:
+        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        connection.pragma("synchronous", "FULL")  # every COMMIT waits for the disk
+        connection.pragma("fullfsync", True)  # where fsync alone does not wait for it (macOS)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -125,6 +114,29 @@ def open_for_reading(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
     return connection
+
+
+def begin_new_life(path: Path) -> None:
+    """Makes a copied file a collection of its own: sequences of the one it was are not of it.
+
+    Raises:
+        StorageError: The disk does not allow it.
+    """
+    with storage_errors(path):
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.pragma("journal_mode", "WAL")
+            connection.pragma("synchronous", "FULL")
+            with connection:
+                connection.executemany(
+                    "UPDATE meta SET value = ? WHERE name = ?",
+                    [
+                        (uuid.uuid4().hex, "incarnation"),
+                        (time.time_ns() // 1_000, "create_time_us"),
+                    ],
+                )
+        finally:
+            connection.close()
 
 
 def read_identity(connection: apsw.Connection, path: Path) -> Identity:

@@ -4,17 +4,33 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
 from twopass.engines.base import Float32s, Int32s
 from twopass.index.errors import InvalidDocumentError
 from twopass.index.metric import scale
+from twopass.index.rows import checksum_of
 from twopass.index.schema import CollectionSchema
 
 MAX_ID_BYTES = 512
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode's category Cc
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitPassage:
+    """A passage in windows.
+
+    Attributes:
+        windows: Each window's first token in the passage and one past its last, int32
+            `[num_windows, 2]`, at least one.
+        vectors: Their embeddings, float32 `[num_windows, dimension]`.
+    """
+
+    windows: Int32s
+    vectors: Float32s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,7 +42,8 @@ class IndexedDocument:
         title: Put before the text, with a space between; may be empty if the text is not.
         text: What is searched and reranked; may be empty if the title is not.
         metadata: Whatever JSON can say.
-        vector: The embedding, float32 `[dimension]`.
+        vector: The embedding, float32 `[dimension]`, or in a collection with chunking the passage
+            in windows.
         token_ids: The passage's tokens without special ones, int32 `[num_tokens]`, by the tokenizer
             whose fingerprint the schema holds.
     """
@@ -35,7 +52,7 @@ class IndexedDocument:
     title: str = ""
     text: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
-    vector: Float32s
+    vector: Float32s | SplitPassage
     token_ids: Int32s
 
 
@@ -64,7 +81,8 @@ class StoredDocument:
         title: Its title.
         text: Its text.
         metadata: Its metadata.
-        vector: Its embedding, float32 `[dimension]`, L2-normalised under `Metric.COSINE`.
+        vector: Its embedding, float32 `[dimension]`, L2-normalised under `Metric.COSINE`; None too
+            where the collection splits documents, whose windows have one each.
     """
 
     key: int
@@ -81,11 +99,15 @@ class EncodedDocuments:
 
     Attributes:
         rows: For each its id, token ids (little-endian int32), embedding (little-endian float32),
-            title, text and metadata (JSON).
-        vectors: The embeddings once more, float32 `[num_documents, dimension]`.
+            title, text, metadata (JSON) and checksum.
+        windows: For each its windows: first token, one past the last, embedding; none where the
+            collection does not split documents.
+        vectors: All embeddings once more, document after document, float32
+            `[num_vectors, dimension]`.
     """
 
-    rows: list[tuple[str, bytes, bytes, str, str, str]]
+    rows: list[tuple[str, bytes, bytes, str, str, str, int]]
+    windows: list[list[tuple[int, int, bytes]]]
     vectors: Float32s
 
 
@@ -100,18 +122,29 @@ def encode_documents(
     if not documents:
         raise InvalidDocumentError("documents", "none given, at least 1 is needed")
     _check_distinct(documents)
-    vectors = scale(
-        _stack_vectors(documents, schema.dimension),
-        schema.metric,
-        lambda row, problem: InvalidDocumentError(
-            f"documents[{row}].vector", f"{problem} (id {documents[row].id!r})"
-        ),
-    )
-    rows = [
-        _encode(document, vector, f"documents[{position}]")
-        for position, (document, vector) in enumerate(zip(documents, vectors, strict=True))
-    ]
-    return EncodedDocuments(rows, vectors)
+    given = [_vectors_of(document, position, schema) for position, document in enumerate(documents)]
+    owners = np.repeat(np.arange(len(documents)), [len(vectors) for vectors in given])
+
+    def refuse(row: int, problem: str) -> InvalidDocumentError:
+        position = int(owners[row])
+        return InvalidDocumentError(
+            f"documents[{position}].vector", f"{problem} (id {documents[position].id!r})"
+        )
+
+    vectors = scale(np.concatenate(given).astype(np.float32, copy=False), schema.metric, refuse)
+    encoded = (vector.astype("<f4", copy=False).tobytes() for vector in vectors)
+    rows = []
+    windows = []
+    for position, document in enumerate(documents):
+        own = list(islice(encoded, len(given[position])))
+        split = document.vector if isinstance(document.vector, SplitPassage) else None
+        rows.append(_encode(document, b"" if split else own[0], f"documents[{position}]"))
+        windows.append(
+            [(*window, vector) for window, vector in zip(split.windows.tolist(), own, strict=True)]
+            if split
+            else []
+        )
+    return EncodedDocuments(rows, windows, vectors)
 
 
 def _check_distinct(documents: Sequence[IndexedDocument]) -> None:
@@ -126,20 +159,22 @@ def _check_distinct(documents: Sequence[IndexedDocument]) -> None:
             )
 
 
-def _stack_vectors(documents: Sequence[IndexedDocument], dimension: int) -> Float32s:
-    for position, document in enumerate(documents):
-        if document.vector.shape != (dimension,):
-            raise InvalidDocumentError(
-                f"documents[{position}].vector",
-                f"{document.vector.size:,} components given, the collection's dimension is "
-                f"{dimension:,} (id {document.id!r})",
-            )
-    return np.stack([document.vector for document in documents]).astype(np.float32, copy=False)
+def _vectors_of(document: IndexedDocument, position: int, schema: CollectionSchema) -> Float32s:
+    """A document's embeddings, float32 `[num_vectors, dimension]`, one where it is not split."""
+    given = document.vector
+    vectors = given.vectors if isinstance(given, SplitPassage) else given[None]
+    if vectors.shape[1:] != (schema.dimension,):
+        raise InvalidDocumentError(
+            f"documents[{position}].vector",
+            f"{vectors[0].size:,} components given, the collection's dimension is "
+            f"{schema.dimension:,} (id {document.id!r})",
+        )
+    return vectors
 
 
 def _encode(
-    document: IndexedDocument, vector: Float32s, where: str
-) -> tuple[str, bytes, bytes, str, str, str]:
+    document: IndexedDocument, embedding: bytes, where: str
+) -> tuple[str, bytes, bytes, str, str, str, int]:
     _check_id(document.id, f"{where}.id")
     if not document.title and not document.text:
         raise InvalidDocumentError(
@@ -147,14 +182,11 @@ def _encode(
         )
     _utf8_size(document.title, f"{where}.title")
     _utf8_size(document.text, f"{where}.text")
-    return (
-        document.id,
-        document.token_ids.astype("<i4", copy=False).tobytes(),
-        vector.astype("<f4", copy=False).tobytes(),
-        document.title,
-        document.text,
-        _encode_metadata(document.metadata, f"{where}.metadata"),
-    )
+    token_ids = document.token_ids.astype("<i4", copy=False).tobytes()
+    metadata = _encode_metadata(document.metadata, f"{where}.metadata")
+    texts = document.title, document.text, metadata
+    checksum = checksum_of(document.id, token_ids, embedding, *(text.encode() for text in texts))
+    return (document.id, token_ids, embedding, *texts, checksum)
 
 
 def _check_id(document_id: str, where: str) -> None:

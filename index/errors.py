@@ -11,9 +11,13 @@
     ├── CollectionNotFoundError     no collection has that name
     ├── CollectionExistsError       the name is taken
     ├── DocumentNotFoundError       no document has that id
+    ├── SnapshotNotFoundError       the collection has no snapshot of that name
+    ├── SnapshotExistsError         it has one already
     ├── StaleSequenceError          a sequence of another life of the collection
     ├── CollectionClosedError       deleted, or the store closed, before the call could be served
     └── StorageError                the disk, or what is on it, does not allow it
+        ├── CollectionDamagedError  documents of the collection are damaged on disk
+        ├── SnapshotDamagedError    a snapshot is not what it was when it was made
         └── FolderInUseError        another server holds the folder
 """
 
@@ -85,6 +89,25 @@ class DocumentNotFoundError(CollectionError):
         self.id = id
 
 
+class SnapshotNotFoundError(CollectionError):
+    """The collection has no snapshot of that name."""
+
+    def __init__(self, collection: str, name: str) -> None:
+        super().__init__(
+            f"collection {collection!r} has no snapshot {name!r}; ListSnapshots names those it has"
+        )
+
+
+class SnapshotExistsError(CollectionError):
+    """The collection has a snapshot of that name already."""
+
+    def __init__(self, collection: str, name: str) -> None:
+        super().__init__(
+            f"collection {collection!r} has a snapshot {name!r} already; delete it first or choose "
+            "another name"
+        )
+
+
 class StaleSequenceError(CollectionError):
     """A sequence belongs to another life of the collection, so it can never be reached."""
 
@@ -106,6 +129,14 @@ class CollectionClosedError(CollectionError):
 
 class StorageError(CollectionError):
     """The disk, or what is on it, does not allow what was asked."""
+
+
+class CollectionDamagedError(StorageError):
+    """Documents are damaged on disk: the collection is read-only, and they can't be read."""
+
+
+class SnapshotDamagedError(StorageError):
+    """A snapshot is not what it was when it was made."""
 
 
 class FolderInUseError(StorageError):

@@ -1,9 +1,7 @@
-"""Reads documents, on connections of its own beside the writer's."""
+"""Reads documents, on connections beside the writer's."""
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,21 +11,14 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s, Ragged
-from twopass.index.database import open_for_reading, storage_errors
+from twopass.engines.base import Ragged
+from twopass.index.connections import ReadConnections
+from twopass.index.damage import Damage
 from twopass.index.documents import DocumentFields, StoredDocument
-from twopass.index.errors import CollectionClosedError, DocumentNotFoundError, StorageError
-from twopass.index.vectors import Int64s
-
-_BLOCK_ROWS = 4_096
-
-# A column that is not asked for is never read from the disk: iif() is lazy.
-_DOCUMENTS = """
-SELECT documents.key, documents.id,
-       iif(:text, title, NULL), iif(:text, text, NULL),
-       iif(:metadata, metadata, NULL), iif(:vector, embedding, NULL)
-FROM documents
-"""
+from twopass.index.errors import DocumentNotFoundError
+from twopass.index.filter_sql import SqlCondition
+from twopass.index.rows import Row, read_ids, read_rows
+from twopass.index.segments import Int64s
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,23 +40,15 @@ class Candidates:
 class DocumentReader:
     """Reads documents. Safe to call from several threads; each call blocks for the disk."""
 
-    def __init__(self, collection: str, path: Path) -> None:
+    def __init__(self, collection: str, connections: ReadConnections, damage: Damage) -> None:
         self._collection = collection
-        self._path = path
-        self._idle: list[apsw.Connection] = []
-        self._num_borrowed = 0
-        self._closed = False
-        self._changed = threading.Condition()
+        self._connections = connections
+        self._damage = damage
 
     def load(self, keys: Int64s) -> Candidates:
         """Loads ids and token ids by key, int64 `[num_keys]`, in the order of the keys."""
-        with self._borrow() as connection:
-            stored: list[Any] = connection.execute(
-                "SELECT key, id, token_ids FROM documents "
-                "WHERE key IN (SELECT value FROM json_each(?))",
-                (json.dumps(keys.tolist()),),
-            ).fetchall()
-        found = {key: (document_id, token_ids) for key, document_id, token_ids in stored}
+        with self._connections.borrow() as connection:
+            found = self._token_ids(connection, keys.tolist())
         rows = [row for row, key in enumerate(keys.tolist()) if key in found]
         loaded = [found[key] for key in keys[rows].tolist()]
         return Candidates(
@@ -75,102 +58,129 @@ class DocumentReader:
         )
 
     def fetch(self, keys: Int64s, fields: DocumentFields) -> dict[int, StoredDocument]:
-        """Reads documents by key, int64 `[num_keys]`; those that are gone are left out."""
-        documents = self._select(
-            "WHERE key IN (SELECT value FROM json_each(:keys))",
-            fields,
-            keys=json.dumps(keys.tolist()),
-        )
-        return {document.key: document for document in documents}
+        """Reads documents by key, int64 `[num_keys]`; those gone or damaged are left out."""
+        with self._connections.borrow() as connection:
+            rows = list(self._sound_rows(connection, keys.tolist()))
+        return {row.key: _document(row, fields) for row in rows}
 
     def get(self, ids: Sequence[str], fields: DocumentFields) -> list[StoredDocument]:
         """Reads documents by id, in the order of the ids.
 
         Raises:
             DocumentNotFoundError: Names the first id that is not there.
+            CollectionDamagedError: One of them is damaged.
         """
-        documents = self._select(
-            "WHERE id IN (SELECT value FROM json_each(:ids))", fields, ids=json.dumps(list(ids))
-        )
-        found = {document.id: document for document in documents}
-        for document_id in ids:
-            if document_id not in found:
-                raise DocumentNotFoundError(self._collection, document_id)
-        return [found[document_id] for document_id in ids]
-
-    def after(self, key: int, limit: int, fields: DocumentFields) -> list[StoredDocument]:
-        """Reads at most `limit` documents with keys above `key`, ascending."""
-        return self._select(
-            "WHERE key > :after ORDER BY key LIMIT :limit", fields, after=key, limit=limit
-        )
-
-    def close(self) -> None:
-        """Waits for the reads in progress, and lets no other begin. Idempotent."""
-        with self._changed:
-            self._closed = True
-            self._changed.wait_for(lambda: self._num_borrowed == 0)
-            with storage_errors(self._path):
-                while self._idle:
-                    self._idle.pop().close()
-
-    def _select(self, which: str, fields: DocumentFields, **values: Any) -> list[StoredDocument]:
-        wanted = {"text": fields.text, "metadata": fields.metadata, "vector": fields.vector}
-        with self._borrow() as connection:
-            stored: list[Any] = connection.execute(_DOCUMENTS + which, wanted | values).fetchall()
-        return [
-            StoredDocument(
-                key=key,
-                id=document_id,
-                title=title,
-                text=text,
-                metadata=None if metadata is None else json.loads(metadata),
-                vector=None if vector is None else np.frombuffer(vector, "<f4"),
-            )
-            for key, document_id, title, text, metadata, vector in stored
-        ]
-
-    @contextmanager
-    def _borrow(self) -> Iterator[apsw.Connection]:
-        """A connection that nobody else uses meanwhile.
-
-        Fetch all rows before giving it back: a statement left half read would hold its snapshot,
-        and the next borrower would see the past.
-        """
-        with self._changed:
-            if self._closed:
-                raise CollectionClosedError(self._collection)
-            self._num_borrowed += 1
-            connection = self._idle.pop() if self._idle else None
-        try:
-            with storage_errors(self._path):
-                connection = connection or open_for_reading(self._path)
-                yield connection
-        finally:
-            with self._changed:
-                self._num_borrowed -= 1
-                if connection is not None:
-                    self._idle.append(connection)
-                self._changed.notify_all()
-
-
-def vector_blocks(
-    connection: apsw.Connection, dimension: int, path: Path
-) -> Iterator[tuple[Int64s, Float32s]]:
-    """Reads all keys, int64 `[n]`, and embeddings, float32 `[n, dimension]`, some thousand a time.
-
-    Raises:
-        StorageError: An embedding is damaged.
-    """
-    stored = connection.execute("SELECT key, embedding FROM documents ORDER BY key")
-    while block := list(islice(stored, _BLOCK_ROWS)):
-        for key, vector in block:
-            if len(vector) != 4 * dimension:
-                raise StorageError(
-                    f"{path}: the embedding of key {key} has {len(vector):,} bytes instead of "
-                    f"{4 * dimension:,}; restore it from a backup, or delete the collection"
+        with self._connections.borrow() as connection:
+            keys: dict[str, int] = dict(
+                connection.execute(
+                    "SELECT id, key FROM documents WHERE id IN (SELECT value FROM json_each(?))",
+                    (json.dumps(list(ids)),),
                 )
-        joined = np.frombuffer(b"".join(vector for _, vector in block), "<f4")
-        yield np.array([key for key, _ in block], np.int64), joined.reshape(-1, dimension)
+            )
+            found = {row.key: row for row in self._sound_rows(connection, list(keys.values()))}
+        for document_id in ids:
+            if document_id not in keys:
+                raise DocumentNotFoundError(self._collection, document_id)
+            if keys[document_id] not in found:
+                if document_id in self._damage.ids:
+                    raise self._damage.error_of(document_id)
+                return self.get(ids, fields)  # it was replaced between the two reads
+        return [_document(found[keys[document_id]], fields) for document_id in ids]
+
+    def after(
+        self, key: int, limit: int, fields: DocumentFields, condition: SqlCondition
+    ) -> list[StoredDocument]:
+        """Reads at most `limit` documents with keys above `key` that pass, ascending."""
+        rows: list[Row] = []
+        with self._connections.borrow() as connection:
+            while keys := self._keys_after(connection, key, limit - len(rows), condition):
+                rows += sorted(self._sound_rows(connection, keys), key=lambda row: row.key)
+                key = keys[-1]
+        return [_document(row, fields) for row in rows]
+
+    def matching(self, condition: SqlCondition) -> Int64s:
+        """Reads the keys of all documents that pass, int64 `[num_documents]`, ascending."""
+        # As one text: a million rows would cost Python half a second under the GIL.
+        select = f"SELECT coalesce(group_concat(key), '') FROM documents WHERE {condition.text}"
+        with self._connections.borrow() as connection:
+            try:
+                found: list[Any] = connection.execute(select, condition.values).fetchall()
+            except apsw.CorruptError:
+                return np.array(list(self._passing(connection, 0, condition)), np.int64)
+        ((keys,),) = found
+        return np.sort(np.fromstring(keys, np.int64, sep=","))
+
+    def copy_into(self, path: Path) -> None:
+        """Writes all documents, as they are at one moment, into a new SQLite file.
+
+        Writes and reads go on meanwhile; what is written later is not in the copy.
+        """
+        with self._connections.borrow() as connection:
+            connection.execute("VACUUM INTO ?", (str(path),))
+
+    def _sound_rows(self, connection: apsw.Connection, keys: Sequence[int]) -> Iterator[Row]:
+        """The rows of some keys, in no order; those that are damaged are noted and left out."""
+        for row in read_rows(connection, keys):
+            if isinstance(row, int):
+                self._damage.note_document(read_ids(connection).get(row, str(row)))
+            elif not row.is_sound:
+                self._damage.note_document(str(row.id))
+            else:
+                yield row
+
+    def _token_ids(
+        self, connection: apsw.Connection, keys: Sequence[int]
+    ) -> dict[int, tuple[str, bytes]]:
+        """Ids and token ids by key; unchecked, since that would take the rest of the row too."""
+        try:
+            found: list[Any] = connection.execute(
+                "SELECT key, id, token_ids FROM documents "
+                "WHERE key IN (SELECT value FROM json_each(?))",
+                (json.dumps(keys),),
+            ).fetchall()
+        except apsw.CorruptError:
+            found = [(r.key, r.id, r.token_ids) for r in self._sound_rows(connection, keys)]
+        return {key: (document_id, token_ids) for key, document_id, token_ids in found}
+
+    def _keys_after(
+        self, connection: apsw.Connection, key: int, limit: int, condition: SqlCondition
+    ) -> list[int]:
+        try:
+            found: list[Any] = connection.execute(
+                f"SELECT key FROM documents WHERE key > :after AND ({condition.text}) "
+                "ORDER BY key LIMIT :limit",
+                {"after": key, "limit": limit, **condition.values},
+            ).fetchall()
+        except apsw.CorruptError:
+            return list(islice(self._passing(connection, key, condition), limit))
+        return [k for (k,) in found]
+
+    def _passing(
+        self, connection: apsw.Connection, after: int, condition: SqlCondition
+    ) -> Iterator[int]:
+        """Keys above one that pass, ascending, each looked at alone: some rows can't be read."""
+        ids = read_ids(connection)
+        select = f"SELECT key FROM documents WHERE key = :one AND ({condition.text})"
+        for key in sorted(ids):
+            if key > after:
+                try:
+                    passes = connection.execute(select, {"one": key, **condition.values}).fetchall()
+                except apsw.CorruptError:
+                    self._damage.note_document(ids[key])
+                    continue
+                if passes:
+                    yield key
+
+
+def _document(row: Row, fields: DocumentFields) -> StoredDocument:
+    return StoredDocument(
+        key=row.key,
+        id=row.id,
+        title=row.title.decode() if fields.text else None,
+        text=row.text.decode() if fields.text else None,
+        metadata=json.loads(row.metadata) if fields.metadata else None,
+        vector=np.frombuffer(row.embedding, "<f4") if fields.vector and row.embedding else None,
+    )
 
 
 def _ragged(rows: Sequence[bytes]) -> Ragged:

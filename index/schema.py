@@ -8,9 +8,11 @@ from enum import StrEnum
 from typing import Any
 
 from twopass.index.errors import InvalidSchemaError
+from twopass.index.kinds import IndexKind
 
 MAX_DIMENSION = 8_192
-INDEX_KINDS = ("Flat",)
+MAX_INDEXED_FIELDS = 64
+MIN_WINDOW_TOKENS = 16
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -47,7 +49,13 @@ class IndexedField:
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """Splits long documents into overlapping windows, in tokens of the encoder."""
+    """Splits long documents into overlapping windows.
+
+    Attributes:
+        window_tokens: Most tokens in a window, by the encoder's tokenizer, at least
+            `MIN_WINDOW_TOKENS`.
+        overlap_tokens: Tokens that a window shares with the one before, at most half of it.
+    """
 
     window_tokens: int
     overlap_tokens: int = 0
@@ -63,7 +71,7 @@ class CollectionSchema:
         encoder: Id of the encoder that embeds; empty where clients bring the vectors.
         encoder_revision: sha256 of its weights, hexadecimal; empty where `encoder` is.
         client_vectors: Every document and query brings its own vector.
-        index_kind: A faiss factory string, one of `INDEX_KINDS`.
+        index_kind: A faiss factory string that `IndexKind` knows.
         tokenizer_fingerprint: Of the tokenizer that made the stored token ids.
         indexed_fields: Metadata fields that filters use often.
         chunking: How long documents are split. None: not at all.
@@ -89,19 +97,31 @@ class CollectionSchema:
             raise InvalidSchemaError(
                 "schema.dimension", f"must be 1 to {MAX_DIMENSION:,}, {self.dimension:,} given"
             )
-        if self.index_kind not in INDEX_KINDS:
-            raise InvalidSchemaError(
-                "schema.index_kind",
-                f"{self.index_kind!r} is not supported; supported: {', '.join(INDEX_KINDS)}",
-            )
-        if self.chunking is not None:
-            raise InvalidSchemaError(
-                "schema.chunking",
-                f"windows of {self.chunking.window_tokens:,} tokens asked for, but splitting "
-                "documents is not supported yet; leave it unset, and split before upserting",
-            )
+        IndexKind.parse(self.index_kind)
+        self._check_chunking()
         self._check_encoder()
         self._check_indexed_fields()
+
+    def _check_chunking(self) -> None:
+        if self.chunking is None:
+            return
+        window, overlap = self.chunking.window_tokens, self.chunking.overlap_tokens
+        if window < MIN_WINDOW_TOKENS:
+            raise InvalidSchemaError(
+                "schema.chunking.window_tokens",
+                f"must be at least {MIN_WINDOW_TOKENS}, {window:,} given",
+            )
+        if not 0 <= overlap <= window // 2:
+            raise InvalidSchemaError(
+                "schema.chunking.overlap_tokens",
+                f"must be 0 to {window // 2:,}, half of window_tokens, {overlap:,} given",
+            )
+        if self.client_vectors:
+            raise InvalidSchemaError(
+                "schema.chunking",
+                "given together with client_vectors, but only an encoder can embed the windows; "
+                "leave it unset, and split before upserting",
+            )
 
     def _check_encoder(self) -> None:
         if self.client_vectors and self.encoder:
@@ -117,13 +137,17 @@ class CollectionSchema:
             )
 
     def _check_indexed_fields(self) -> None:
+        if len(self.indexed_fields) > MAX_INDEXED_FIELDS:
+            raise InvalidSchemaError(
+                "schema.indexed_fields",
+                f"{len(self.indexed_fields):,} given, at most {MAX_INDEXED_FIELDS}; each costs "
+                "time at every write, and filters may test others too",
+            )
         seen: set[str] = set()
         for position, indexed in enumerate(self.indexed_fields):
             where = f"schema.indexed_fields[{position}].field"
-            if not all(indexed.field.split(".")):
-                raise InvalidSchemaError(
-                    where, f"{indexed.field!r} given, a name of dotted, non-empty parts is needed"
-                )
+            if (problem := field_name_problem(indexed.field)) is not None:
+                raise InvalidSchemaError(where, problem)
             if indexed.field in seen:
                 raise InvalidSchemaError(where, f"{indexed.field!r} is given twice")
             seen.add(indexed.field)
@@ -156,14 +180,23 @@ class CollectionSchema:
         )
 
 
-def check_name(name: str) -> None:
-    """Checks a collection's name.
+def field_name_problem(field: str) -> str | None:
+    """What is wrong with the name of a metadata field; None where nothing is."""
+    if not all(field.split(".")):
+        return f"{field!r} given, a name of dotted, non-empty parts is needed"
+    if "\0" in field:
+        return f"a NUL at character {field.index(chr(0))}, which no field's name can have here"
+    return None
+
+
+def check_name(name: str, field: str = "name") -> None:
+    """Checks the name of a collection or of a snapshot: it becomes a folder's.
 
     Raises:
-        InvalidSchemaError: It is none.
+        InvalidSchemaError: It is none; says so of the `field`.
     """
     if _NAME.fullmatch(name) is None:
         raise InvalidSchemaError(
-            "name",
+            field,
             f"{name!r} given; 1 to 64 of a-z, 0-9, '-' and '_' are needed, a letter or digit first",
         )

@@ -6,13 +6,13 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
 from twopass.index.collection import Collection
-from twopass.index.database import create_database
+from twopass.index.database import begin_new_life, create_database
 from twopass.index.errors import (
     CollectionClosedError,
     CollectionExistsError,
@@ -20,7 +20,11 @@ from twopass.index.errors import (
     FolderInUseError,
     StorageError,
 )
+from twopass.index.folders import os_errors, sync_folder
+from twopass.index.merging import MergePolicy
+from twopass.index.opening import open_collection
 from twopass.index.schema import CollectionSchema, check_name
+from twopass.index.snapshots import SnapshotFolder
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -37,16 +41,28 @@ class CollectionStore:
 
         <folder>/.lock                                  held while the store is open
         <folder>/collections/<name>/documents.sqlite    a collection
+        <folder>/collections/<name>/vectors.base        its index, derived: may be missing
+        <folder>/snapshots/                             copies of collections
 
     A damaged collection keeps no other from serving: it is in `failed`, and `get` says why.
+
+    Attributes:
+        snapshots: Copies of collections, of some that are no more too.
     """
 
-    def __init__(self, folder: Path, *, num_search_threads: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        num_search_threads: int = 1,
+        merge_policy: MergePolicy | None = None,
+    ) -> None:
         """Opens the folder, making it if need be, and every collection in it.
 
         Args:
             folder: The data folder.
             num_search_threads: OpenMP threads of one faiss search of one collection.
+            merge_policy: When a collection's index is merged; None for the default.
 
         Raises:
             FolderInUseError: Another server holds it.
@@ -54,16 +70,18 @@ class CollectionStore:
         """
         self._folder = folder / "collections"
         self._num_search_threads = num_search_threads
+        self._merge_policy = merge_policy
         self._collections: dict[str, Collection] = {}
         self._failed: dict[str, str] = {}
         self._closed = False
         # Over every change of which collections there are; lookups need none.
         self._changing = threading.Lock()
-        with _os_errors(folder):
+        with os_errors(folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder / ".lock")
         try:
-            with _os_errors(folder):
+            self.snapshots = SnapshotFolder(folder / "snapshots")
+            with os_errors(folder):
                 self._open_all()
         except BaseException:
             self.close()
@@ -82,24 +100,38 @@ class CollectionStore:
             CollectionExistsError: The name is taken, if only by one that failed to open.
             StorageError: The disk does not allow it.
         """
-        check_name(name)
-        with self._changing, _os_errors(self._folder):
-            if self._closed:
-                raise CollectionClosedError(name)
-            if name in self._collections or name in self._failed:
-                raise CollectionExistsError(name)
-            unfinished = self._folder / f"{_CREATING}{uuid.uuid4().hex}"
-            try:
-                unfinished.mkdir()
-                create_database(unfinished / _DATABASE, schema)
-                _sync(unfinished)
-                unfinished.rename(self._folder / name)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-            _sync(self._folder)
-            collection = self._open(name)
+        collection = self._add(name, lambda path: create_database(path, schema))
         _LOG.info("collection created", extra={"collection": name})
         return collection
+
+    def restore(self, collection: str, snapshot: str, name: str) -> Collection:
+        """Makes a new collection of a snapshot: after a crash it is there whole, or not at all.
+
+        Args:
+            collection: The name of the snapshot's collection.
+            snapshot: The snapshot's name.
+            name: Of the collection to make.
+
+        Raises:
+            InvalidSchemaError: The name is none.
+            CollectionExistsError: The name is taken.
+            SnapshotNotFoundError: There is no such snapshot.
+            SnapshotDamagedError: It is not what it was when it was made.
+            StorageError: The disk does not allow it.
+        """
+        check_name(name, "new_collection")
+        documents = self.snapshots.verified(collection, snapshot)
+
+        def copy(path: Path) -> None:
+            shutil.copyfile(documents, path)
+            begin_new_life(path)
+
+        restored = self._add(name, copy)
+        _LOG.info(
+            "snapshot restored",
+            extra={"collection": name, "from_collection": collection, "snapshot": snapshot},
+        )
+        return restored
 
     def get(self, name: str) -> Collection:
         """Returns a collection.
@@ -125,7 +157,7 @@ class CollectionStore:
             CollectionNotFoundError: There is none of that name.
             StorageError: The disk does not allow it.
         """
-        with self._changing, _os_errors(self._folder):
+        with self._changing, os_errors(self._folder):
             if self._closed:
                 raise CollectionClosedError(name)
             if name not in self._collections and name not in self._failed:
@@ -139,7 +171,7 @@ class CollectionStore:
                 self._failed[name] = "its deletion did not finish; delete it again"
                 raise
             self._failed.pop(name, None)
-            _sync(self._folder)
+            sync_folder(self._folder)
         shutil.rmtree(grave, ignore_errors=True)  # what is left is swept at the next start
         _LOG.info("collection deleted", extra={"collection": name})
 
@@ -165,6 +197,32 @@ class CollectionStore:
     ) -> None:
         self.close()
 
+    def _add(self, name: str, write_database: Callable[[Path], None]) -> Collection:
+        """Adds the collection whose file is written by the function given."""
+        check_name(name)
+        unfinished = self._folder / f"{_CREATING}{uuid.uuid4().hex}"
+        with os_errors(self._folder):
+            try:
+                with self._changing:
+                    self._check_free(name)
+                    unfinished.mkdir()
+                # A large copy takes minutes: collections may come and go meanwhile.
+                write_database(unfinished / _DATABASE)
+                sync_folder(unfinished)
+                with self._changing:
+                    self._check_free(name)
+                    unfinished.rename(self._folder / name)
+                    sync_folder(self._folder)
+                    return self._open(name)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+
+    def _check_free(self, name: str) -> None:
+        if self._closed:
+            raise CollectionClosedError(name)
+        if name in self._collections or name in self._failed:
+            raise CollectionExistsError(name)
+
     def _open_all(self) -> None:
         for entry in sorted(self._folder.iterdir()):
             if entry.name.startswith((_CREATING, _DELETED)):
@@ -177,7 +235,12 @@ class CollectionStore:
     def _open(self, name: str) -> Collection:
         path = self._folder / name / _DATABASE
         try:
-            collection = Collection.open(name, path, num_search_threads=self._num_search_threads)
+            collection = open_collection(
+                name,
+                path,
+                num_search_threads=self._num_search_threads,
+                merge_policy=self._merge_policy,
+            )
         except StorageError as error:
             self._failed[name] = str(error)
             _LOG.error("collection failed to open: %s", error, extra={"collection": name})
@@ -197,21 +260,3 @@ def _lock(path: Path) -> int:
             f"{path.parent}: another server holds this data folder; stop it, or choose another one"
         ) from error
     return descriptor
-
-
-def _sync(folder: Path) -> None:
-    """Makes the names in a folder durable: a rename is on disk only after this."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _os_errors(path: Path) -> Iterator[None]:
-    """Raises the system's errors as `StorageError`."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"{error.filename or path}: {error.strerror}") from error

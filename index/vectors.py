@@ -1,26 +1,33 @@
 """The nearest-neighbour index of a collection: faiss, owned by one thread."""
 
-from collections.abc import Iterable
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s
-from twopass.index.errors import StorageError
+from twopass.index.errors import CollectionClosedError, StorageError
 from twopass.index.group_thread import GroupThread
+from twopass.index.kinds import Breadth, IndexKind
+from twopass.index.loading import LoadedVectors
+from twopass.index.merging import MergeAbandonedError, MergedBase, MergePolicy, Merger
 from twopass.index.schema import CollectionSchema
+from twopass.index.segmented_index import SegmentedIndex
+from twopass.index.segments import Int64s
 from twopass.index.sequences import SequenceToken
 
-Int64s: TypeAlias = NDArray[np.int64]
+_LOG = logging.getLogger("twopass.index")
 
 _MAX_GROUP = 256
-# Older faiss hands 20 or more queries to BLAS, whose sums round otherwise: below that a score never
-# depends on the queries searched beside it.
-_QUERIES_PER_CALL = 16
+# Fewer vectors outside the base than this are read from the documents in no time at the next start.
+_WORTH_SAVING = 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +35,8 @@ class Neighbours:
     """The nearest documents of each query, best first; equal scores by key.
 
     Attributes:
-        keys: int64 `[num_queries, min(k, num_documents)]`.
+        keys: int64 `[num_queries, n]`, n being k or the most that any query found; `NO_KEY` at the
+            end of a row where an approximate search found fewer than for another query.
         scores: Inner products, float32, shaped as `keys`; higher is nearer.
         sequence: The state of the collection that was searched.
     """
@@ -44,7 +52,7 @@ class VectorChange:
 
     Attributes:
         removed: Keys, int64 `[num_removed]`.
-        keys: New keys, int64 `[num_added]`, none of them among `removed`.
+        keys: New keys, ascending and above all before them, int64 `[num_added]`.
         vectors: Their vectors, float32 `[num_added, dimension]`.
         sequence: The collection's state with this write in it.
     """
@@ -59,6 +67,8 @@ class VectorChange:
 class _Search:
     vectors: Float32s
     k: int
+    among: Int64s | None
+    breadth: Breadth
     future: Future[Neighbours] = field(default_factory=Future)
 
 
@@ -68,49 +78,76 @@ class _Update:
     future: Future[None] = field(default_factory=Future)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Swap:
+    merged: "Future[MergedBase]"
+    future: Future[None] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _MergeNow:
+    future: Future[None] = field(default_factory=Future)
+
+
+_Request: TypeAlias = _Search | _Update | _Swap | _MergeNow
+
+
 class VectorIndex:
-    """A faiss index that is searched and changed by one thread alone.
+    """A vector index that is searched and changed by one thread alone.
 
     faiss must not be searched while it is added to, and OpenMP keeps its thread count per calling
     thread. So every call is queued; searches that wait together share one pass over the vectors.
+    Merges run in a thread of their own and never block a search.
     """
 
     def __init__(
         self,
         collection: str,
         schema: CollectionSchema,
-        blocks: Iterable[tuple[Int64s, Float32s]],
-        sequence: SequenceToken,
+        loaded: LoadedVectors,
+        path: Path,
         *,
         num_threads: int = 1,
+        policy: MergePolicy | None = None,
     ) -> None:
-        """Builds the index in the calling thread, then starts its own.
+        """Starts the index's threads.
 
         Args:
             collection: The collection's name.
             schema: Its schema.
-            blocks: What it holds: keys, int64 `[n]`, and vectors, float32 `[n, dimension]`.
-            sequence: The state that they are of.
+            loaded: What the index holds.
+            path: The file where its base is saved.
             num_threads: OpenMP threads of one search; only queries that wait together use several.
+            policy: When to merge; None for the default.
         """
-        # No IDMap2: its reverse map costs memory and time at every removal, and nobody asks faiss
-        # for a vector back.
-        self._index = faiss.index_factory(
-            schema.dimension, f"IDMap,{schema.index_kind}", faiss.METRIC_INNER_PRODUCT
-        )
-        for keys, vectors in blocks:
-            self._index.add_with_ids(vectors, keys)
+        self._collection = collection
+        self._policy = policy or MergePolicy()
+        kind = IndexKind.parse(schema.index_kind)
+        self._index = SegmentedIndex(kind, schema.dimension, loaded)
         self._num_threads = num_threads
         self._failure = ""
-        self.sequence = sequence
-        self.num_vectors = int(self._index.ntotal)
-        self._thread: GroupThread[_Search | _Update] = GroupThread(
+        self._merge_failure = ""
+        self._wanted: list[Future[None]] = []  # of callers who asked for a merge
+        self._waiting: list[Future[None]] = []  # of those whose merge is under way
+        self.sequence = loaded.sequence
+        self.num_vectors = self._index.num_visible
+        self._merger = Merger(collection, kind, schema.dimension, path, self._policy)
+        self._thread: GroupThread[_Request] = GroupThread(
             collection, "search", self._work, max_group=_MAX_GROUP
         )
 
-    def search(self, vectors: Float32s, k: int) -> Future[Neighbours]:
-        """Queues queries, float32 `[num_queries, dimension]`, for their `k` nearest."""
-        request = _Search(vectors, k)
+    def search(
+        self, vectors: Float32s, k: int, among: Int64s | None, breadth: Breadth
+    ) -> Future[Neighbours]:
+        """Queues queries, float32 `[num_queries, dimension]`, for their `k` nearest.
+
+        Args:
+            vectors: The queries.
+            k: Most neighbours of each, at least 1.
+            among: Keys of the only documents to find, int64 `[num_keys]`, ascending; None for all.
+            breadth: How far an approximate kind searches.
+        """
+        request = _Search(vectors, k, among, breadth)
         self._thread.submit(request)
         return request.future
 
@@ -124,42 +161,115 @@ class VectorIndex:
         self._thread.submit(request)
         return request.future
 
-    def close(self) -> None:
-        """Finishes what was submitted, then ends the thread. Idempotent."""
-        self._thread.close()
+    def merge(self) -> Future[None]:
+        """Queues a merge, due or not; its future is done when what is there now is in the base.
 
-    def _work(self, group: list[_Search | _Update]) -> None:
+        Where that is too little to train a base from, nothing happens, and the future is done.
+        """
+        request = _MergeNow()
+        self._thread.submit(request)
+        return request.future
+
+    def close(self) -> None:
+        """Finishes what was submitted, saves what is worth it, ends the threads. Idempotent."""
+        self._merger.close()
+        self._thread.close()
+        if self._is_worth_saving():
+            self._merger.merge(self._index.begin_merge(self.sequence))
+
+    def _work(self, group: list[_Request]) -> None:
         # What an update holds is on disk already, so searches that came before it may see it too.
         for request in group:
             if isinstance(request, _Update):
                 self._update(request)
-        self._search([request for request in group if isinstance(request, _Search)])
+            elif isinstance(request, _Swap):
+                self._swap(request)
+            elif isinstance(request, _MergeNow):
+                self._wanted.append(request.future)
+        self._begin_merge_if_due()
+        alike: defaultdict[object, list[_Search]] = defaultdict(list)
+        for request in group:
+            if isinstance(request, _Search):
+                alike[self._shared(request)].append(request)
+        for searches in alike.values():
+            self._search(searches)
+
+    def _shared(self, search: _Search) -> object:
+        """What searches that share a call must have in common, so that none changes another's."""
+        if search.among is not None:
+            return id(search)
+        return None if self._index.kind.is_exact else (search.breadth, search.k)
 
     def _update(self, request: _Update) -> None:
         self._check_sound()
         change = request.change
         try:
-            if len(change.removed):
-                self._index.remove_ids(faiss.IDSelectorBatch(change.removed))
-            if len(change.keys):
-                self._index.add_with_ids(change.vectors, change.keys)
+            self._index.apply(change.removed, change.keys, change.vectors)
         except Exception as error:
             self._failure = (
                 f"the vector index could not take in a write ({error!r}); documents are safe on "
                 "disk, restart the server to build the index from them"
             )
             raise StorageError(self._failure) from error
-        self.num_vectors = int(self._index.ntotal)
+        self.num_vectors = self._index.num_visible
         self.sequence = change.sequence
         request.future.set_result(None)
 
-    def _search(self, searches: list[_Search]) -> None:
-        if not searches:
+    def _begin_merge_if_due(self) -> None:
+        if reason := self._failure or self._merge_failure:
+            while self._wanted:
+                self._wanted.pop().set_exception(StorageError(reason))
+        elif self._index.can_merge and (self._wanted or self._index.is_merge_due(self._policy)):
+            self._waiting, self._wanted = self._wanted, []
+            merge = self._index.begin_merge(self.sequence)
+            with suppress(CollectionClosedError):
+                self._merger.submit(merge, self._queue_swap)
+        elif not self._index.is_merging:
+            while self._wanted:  # there is not enough to train a base
+                self._wanted.pop().set_result(None)
+
+    def _queue_swap(self, merged: "Future[MergedBase]") -> None:
+        """Called in the merger's thread."""
+        with suppress(CollectionClosedError):
+            self._thread.submit(_Swap(merged))
+
+    def _swap(self, request: _Swap) -> None:
+        request.future.set_result(None)
+        error = request.merged.exception()
+        if error is None:
+            self._index.finish_merge(request.merged.result())
+            while self._waiting:
+                self._waiting.pop().set_result(None)
             return
+        # The index stays as it is, in three segments, and nothing is lost.
+        self._merge_failure = (
+            f"the vector index could not be merged ({error!r}); searches go on and get slower "
+            "until the server is restarted"
+        )
+        while self._waiting:
+            self._waiting.pop().set_exception(StorageError(self._merge_failure))
+        if not isinstance(error, MergeAbandonedError):
+            _LOG.error(self._merge_failure, extra={"collection": self._collection})
+
+    def _is_worth_saving(self) -> bool:
+        index = self._index
+        return (
+            not self._failure
+            and index.can_merge
+            # Adding to a graph takes minutes, reading the same vectors at the next start seconds.
+            and not index.kind.num_links
+            and index.num_outside_base >= _WORTH_SAVING
+        )
+
+    def _search(self, searches: Sequence[_Search]) -> None:
+        """Answers searches by one pass over the vectors."""
         self._check_sound()
-        keys, scores = self._nearest(
+        faiss.omp_set_num_threads(self._num_threads)
+        keys, scores = self._index.nearest(
             np.concatenate([search.vectors for search in searches]),
-            min(max(search.k for search in searches), self.num_vectors),
+            max(search.k for search in searches),
+            searches[0].among,
+            searches[0].breadth,
         )
         start = 0
         for search in searches:
@@ -172,19 +282,6 @@ class VectorIndex:
                 )
             )
             start = end
-
-    def _nearest(self, queries: Float32s, k: int) -> tuple[Int64s, Float32s]:
-        """Keys and scores of the `k` nearest, at most as many as there are; equal scores by key."""
-        keys = np.empty((len(queries), k), np.int64)
-        scores = np.empty((len(queries), k), np.float32)
-        if k == 0:
-            return keys, scores
-        faiss.omp_set_num_threads(self._num_threads)
-        for start in range(0, len(queries), _QUERIES_PER_CALL):
-            block = slice(start, start + _QUERIES_PER_CALL)
-            scores[block], keys[block] = self._index.search(queries[block], k)
-        order = np.lexsort((keys, -scores))
-        return np.take_along_axis(keys, order, 1), np.take_along_axis(scores, order, 1)
 
     def _check_sound(self) -> None:
         if self._failure:

@@ -1,6 +1,5 @@
 """Writes documents: one thread, one connection, one COMMIT for all that wait together."""
 
-import json
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -12,12 +11,15 @@ import apsw
 import numpy as np
 
 from twopass.engines.base import Float32s
+from twopass.index.damage import Damage
 from twopass.index.database import Identity, storage_errors
 from twopass.index.documents import EncodedDocuments
 from twopass.index.errors import StorageError
+from twopass.index.filter_sql import SqlCondition
 from twopass.index.group_thread import GroupThread
 from twopass.index.sequences import SequenceToken
 from twopass.index.vectors import VectorChange, VectorIndex
+from twopass.index.windows import VectorRows
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -54,8 +56,10 @@ class DeleteResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _RowChange:
-    """Keys that a write took from the table, and keys and vectors that it brought."""
+    """What a write did: how many documents went and came, and which vectors with them."""
 
+    num_removed: int
+    num_added: int
     removed: list[int]
     added: list[int]
     vectors: Float32s
@@ -66,56 +70,64 @@ class Upsert:
     """Writes documents; one with a known id replaces the one that had it."""
 
     documents: EncodedDocuments
+    vector_rows: VectorRows
     future: Future[UpsertResult] = field(default_factory=Future)
 
     def apply(self, connection: apsw.Connection, position: int) -> _RowChange:
         """Changes the table, inside a transaction."""
+        replaced: list[int] = []
         removed: list[int] = []
         added: list[int] = []
-        for row in self.documents.rows:
-            removed += (
+        for row, windows in zip(self.documents.rows, self.documents.windows, strict=True):
+            gone = [
                 key
                 for (key,) in connection.execute(
                     "DELETE FROM documents WHERE id = ? RETURNING key", row[:1]
                 )
-            )
+            ]
+            replaced += gone
+            removed += self.vector_rows.remove(connection, gone)
             connection.execute(
-                "INSERT INTO documents (position, id, token_ids, embedding, title, text, metadata) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO documents "
+                "(position, id, token_ids, embedding, title, text, metadata, checksum) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (position, *row),
             )
-            added.append(connection.last_insert_rowid())
-        return _RowChange(removed, added, self.documents.vectors)
+            added += self.vector_rows.add(connection, connection.last_insert_rowid(), windows)
+        num_added = len(self.documents.rows)
+        return _RowChange(len(replaced), num_added, removed, added, self.documents.vectors)
 
     def acknowledge(self, sequence: SequenceToken, change: _RowChange) -> None:
         """Resolves the future."""
-        num_replaced = len(change.removed)
-        self.future.set_result(
-            UpsertResult(sequence, len(change.added) - num_replaced, num_replaced)
-        )
+        num_inserted = change.num_added - change.num_removed
+        self.future.set_result(UpsertResult(sequence, num_inserted, change.num_removed))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delete:
-    """Deletes documents by id; ids that are not there are no error."""
+    """Deletes the documents that pass a condition."""
 
-    ids: Sequence[str]
+    condition: SqlCondition
     dimension: int
+    vector_rows: VectorRows
     future: Future[DeleteResult] = field(default_factory=Future)
 
     def apply(self, connection: apsw.Connection, position: int) -> _RowChange:  # noqa: ARG002
         """Changes the table, inside a transaction."""
-        removed = connection.execute(
-            "DELETE FROM documents WHERE id IN (SELECT value FROM json_each(?)) RETURNING key",
-            (json.dumps(list(self.ids)),),
-        )
-        return _RowChange(
-            [key for (key,) in removed], [], np.empty((0, self.dimension), np.float32)
-        )
+        deleted = [
+            key
+            for (key,) in connection.execute(
+                f"DELETE FROM documents WHERE {self.condition.text} RETURNING key",
+                self.condition.values,
+            )
+        ]
+        removed = self.vector_rows.remove(connection, deleted)
+        no_vectors = np.empty((0, self.dimension), np.float32)
+        return _RowChange(len(deleted), 0, removed, [], no_vectors)
 
     def acknowledge(self, sequence: SequenceToken, change: _RowChange) -> None:
         """Resolves the future."""
-        self.future.set_result(DeleteResult(sequence, len(change.removed)))
+        self.future.set_result(DeleteResult(sequence, change.num_removed))
 
 
 Write: TypeAlias = Upsert | Delete
@@ -135,6 +147,9 @@ class Writer:
     a savepoint of its own, so that one that fails leaves its neighbours alone. Futures resolve
     after the vector index has taken the writes in: what is acknowledged is durable, and every
     search that begins later sees it.
+
+    Attributes:
+        num_documents: Documents that a search sees now.
     """
 
     def __init__(
@@ -144,12 +159,15 @@ class Writer:
         path: Path,
         identity: Identity,
         vectors: VectorIndex,
+        damage: Damage,
     ) -> None:
+        self._damage = damage
         self._collection = collection
         self._connection = connection
         self._path = path
         self._sequence = identity.sequence
         self._vectors = vectors
+        self.num_documents = int(connection.execute("SELECT count(*) FROM documents").get)
         self._thread: GroupThread[Write] = GroupThread(
             collection, "write", self._work, max_group=_MAX_GROUP
         )
@@ -165,8 +183,9 @@ class Writer:
             self._connection.close()
 
     def _work(self, group: list[Write]) -> None:
+        self._damage.check_writable()
         try:
-            with storage_errors(self._path):
+            with storage_errors(self._path), self._damage.noted():
                 committed = self._commit(group)
         except StorageError as error:
             _LOG.error("write failed: %s", error, extra={"collection": self._collection})
@@ -174,6 +193,9 @@ class Writer:
         if not committed:
             return
         self._vectors.update(_joined(committed)).result()
+        self.num_documents += sum(
+            done.change.num_added - done.change.num_removed for done in committed
+        )
         for done in committed:
             done.write.acknowledge(done.sequence, done.change)
 
@@ -207,6 +229,8 @@ class Writer:
             with storage_errors(self._path):
                 change = write.apply(self._connection, position)
         except Exception as error:
+            if isinstance(error.__cause__, apsw.CorruptError):
+                raise error.__cause__ from None  # no neighbour may be written either
             # After some errors, such as a full disk, SQLite has rolled back the whole group.
             if not self._connection.in_transaction:
                 raise

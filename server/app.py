@@ -18,11 +18,14 @@ from grpc_reflection.v1alpha import reflection
 
 from twopass.engines.base import Float32s, Int32s, LoadedModel
 from twopass.engines.loading import load_model
+from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
+from twopass.index.merging import MergePolicy
 from twopass.index.store import CollectionStore
 from twopass.server.batcher import Batcher, Priority
 from twopass.server.caches import ByteCache
-from twopass.server.config import ServerConfig
+from twopass.server.config import FusionChoice, ServerConfig
 from twopass.server.embedding import Embedding
+from twopass.server.first_pass import FirstPass
 from twopass.server.gate import Gate
 from twopass.server.gauges import backlog_gauges, collection_gauges, server_gauges
 from twopass.server.ingest import Ingest
@@ -40,6 +43,7 @@ from twopass.server.servicers.collections import CollectionServicer
 from twopass.server.servicers.embed import EmbedServicer
 from twopass.server.servicers.models import ModelServicer
 from twopass.server.servicers.rerank import RerankServicer
+from twopass.server.servicers.retrieving import RetrieveDefaults
 from twopass.server.servicers.search import SearchServicer
 from twopass.server.standard_gate import StandardGate
 from twopass.server.supervisor import Supervisor, probe_batch
@@ -76,7 +80,13 @@ class App:
             ByteCache("queries", config.query_cache_bytes, self._metrics),
         )
         self._tokenizing = Tokenizing(self._num_cpus, self._caches[0])
-        self._store = CollectionStore(config.data, num_search_threads=self._num_cpus)
+        self._store = CollectionStore(
+            config.data,
+            num_search_threads=self._num_cpus,
+            merge_policy=MergePolicy(
+                min_changes=config.merge_changes, num_threads=max(1, self._num_cpus // 2)
+            ),
+        )
         try:
             self._models = _load_models(config)
         except BaseException:
@@ -149,12 +159,13 @@ class App:
         )
         batcher, tokenizing = self._batcher, self._tokenizing
         embedding, second_pass = Embedding(batcher, self._caches[1]), SecondPass(batcher)
-        pipeline = SearchPipeline(self._store, models, batcher, tokenizing, embedding, second_pass)
+        first_pass = FirstPass(models, batcher, embedding)
+        pipeline = SearchPipeline(self._store, models, batcher, tokenizing, first_pass, second_pass)
         reranking = Reranking(models, batcher, tokenizing, second_pass)
         ingest = Ingest(models, batcher, tokenizing, embedding)
         servicers = {
             rerank_pb2: RerankServicer(reranking, limits),
-            search_pb2: SearchServicer(pipeline, limits),
+            search_pb2: SearchServicer(pipeline, limits, _retrieve_defaults(config)),
             collection_pb2: CollectionServicer(self._store, models, ingest, limits),
             embed_pb2: EmbedServicer(models, batcher, tokenizing, embedding, limits),
             model_pb2: ModelServicer(models),
@@ -255,3 +266,12 @@ def _restartable(load: Callable[[str], LoadedModel], name: str) -> LoadedModel:
 def _names(config: ServerConfig) -> list[str]:
     """Models to load, the defaults first."""
     return list(dict.fromkeys((config.encoder, config.reranker, *config.more_models)))
+
+
+def _retrieve_defaults(config: ServerConfig) -> RetrieveDefaults:
+    convex = ConvexFusion(config.fusion_alpha)
+    return RetrieveDefaults(
+        mode=config.retrieve_mode,
+        fusion=ReciprocalRankFusion() if config.fusion is FusionChoice.RRF else convex,
+        convex=convex,
+    )

@@ -19,10 +19,18 @@ from pydantic_settings import (
 )
 
 from twopass.engines.base import EngineChoice, Precision
+from twopass.server.search import RetrieveMode
 
 
 class ConfigError(Exception):
     """A setting is unknown, malformed or out of range; the message names it."""
+
+
+class FusionChoice(StrEnum):
+    """How the dense and the lexical list are joined."""
+
+    RRF = "rrf"
+    CONVEX = "convex"
 
 
 class LogFormat(StrEnum):
@@ -111,13 +119,25 @@ class ServerConfig(BaseSettings):
         Precision,
         Field(
             description="Type of products on the engine cpu: int8 is fastest, bf16 and f32 are "
-            "nearer to the model as trained."
+            "nearer to the model as trained. The engine torch takes bf16 and f32, else fp16."
         ),
     ] = Precision.INT8
     threads: Annotated[
         int,
         Field(ge=0, le=1024, description="Threads of one forward pass; 0 takes one a core."),
     ] = 0
+    retrieve_mode: Annotated[
+        RetrieveMode,
+        Field(description="How searches that don't say find candidates: dense, lexical, hybrid."),
+    ] = RetrieveMode.HYBRID
+    fusion: Annotated[
+        FusionChoice,
+        Field(description="How hybrid searches that don't say join their lists: rrf, convex."),
+    ] = FusionChoice.CONVEX
+    fusion_alpha: Annotated[
+        float,
+        Field(ge=0, le=1, description="Weight of the dense score in convex fusion, 0 to 1."),
+    ] = 0.9
     max_candidates: Annotated[
         int, Field(ge=1, le=100_000, description="Most candidates in one rerank request or set.")
     ] = 10_000
@@ -192,6 +212,14 @@ class ServerConfig(BaseSettings):
             "anew.",
         ),
     ] = 30.0
+    merge_changes: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Documents written since a collection's vector index was last merged and "
+            "saved that are worth doing so again.",
+        ),
+    ] = 5_000
     drain_seconds: Annotated[
         float,
         Field(ge=0, description="How long running calls may take to end after SIGTERM."),

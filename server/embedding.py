@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass._core import assemble_singles
-from twopass.engines.base import Float32s, LoadedEncoder, Ragged, TokenBatch
+from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged, TokenBatch
 from twopass.server.batcher import Batcher, Priority
 from twopass.server.caches import ByteCache
 
@@ -103,17 +103,12 @@ class Embedding:
         priority: Priority,
         deadline: float | None,
     ) -> Embedded:
-        template = encoder.tokenizer.template
-        prefix = np.array(template.prefix, np.int32)
-        if text_prefix:
-            own = encoder.tokenizer.encode([text_prefix], encoder.spec.max_seq_len)[0]
-            prefix = np.concatenate([prefix, own])
         *batch, truncated = assemble_singles(
             token_ids.token_ids,
             token_ids.offsets,
-            prefix,
-            np.array(template.suffix, np.int32),
-            min(encoder.spec.max_seq_len, encoder.engine.info.max_seq_len),
+            _prefix(encoder, text_prefix),
+            np.array(encoder.tokenizer.template.suffix, np.int32),
+            _max_seq_len(encoder),
         )
         singles = TokenBatch(*batch)
         computed = await self._batcher.compute(encoder.engine, singles, priority, deadline=deadline)
@@ -124,3 +119,21 @@ class Embedding:
             queue_seconds=computed.queue_seconds,
             engine_seconds=computed.engine_seconds,
         )
+
+
+def max_passage_tokens(encoder: LoadedEncoder) -> int:
+    """Longest passage that an encoder reads to its end, in tokens without special ones."""
+    around = len(_prefix(encoder, encoder.spec.passage_prefix))
+    return _max_seq_len(encoder) - around - len(encoder.tokenizer.template.suffix)
+
+
+def _prefix(encoder: LoadedEncoder, text: str) -> Int32s:
+    """What stands before a text: special tokens, then the model's own words for its role."""
+    special = np.array(encoder.tokenizer.template.prefix, np.int32)
+    if not text:
+        return special
+    return np.concatenate([special, encoder.tokenizer.encode([text], encoder.spec.max_seq_len)[0]])
+
+
+def _max_seq_len(encoder: LoadedEncoder) -> int:
+    return min(encoder.spec.max_seq_len, encoder.engine.info.max_seq_len)

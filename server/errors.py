@@ -11,8 +11,7 @@
     ├── LateError                 the deadline or the time budget ran out
     ├── UnauthenticatedError      no API key, or none of the server's
     ├── PermissionDeniedError     the key may not use this collection
-    ├── UnavailableError          starting or draining
-    └── NotSupportedError         in the contract, not in this version
+    └── UnavailableError          starting or draining
 
 Errors of the index and of the engines join them in `STATUS_CODES`.
 """
@@ -71,10 +70,6 @@ class UnavailableError(RequestError):
     """The server is starting or draining."""
 
 
-class NotSupportedError(RequestError):
-    """The contract has it, this version does not."""
-
-
 # The most derived class that matches decides; what is not listed is INTERNAL.
 STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
     InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -85,17 +80,20 @@ STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
     UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
     PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
-    NotSupportedError: grpc.StatusCode.UNIMPLEMENTED,
     EngineError: grpc.StatusCode.INTERNAL,
     EngineUnavailableError: grpc.StatusCode.UNAVAILABLE,
     InputTooLongError: grpc.StatusCode.INVALID_ARGUMENT,
     index_errors.InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
     index_errors.CollectionNotFoundError: grpc.StatusCode.NOT_FOUND,
     index_errors.DocumentNotFoundError: grpc.StatusCode.NOT_FOUND,
+    index_errors.SnapshotNotFoundError: grpc.StatusCode.NOT_FOUND,
     index_errors.CollectionExistsError: grpc.StatusCode.ALREADY_EXISTS,
+    index_errors.SnapshotExistsError: grpc.StatusCode.ALREADY_EXISTS,
     index_errors.StaleSequenceError: grpc.StatusCode.FAILED_PRECONDITION,
     index_errors.CollectionClosedError: grpc.StatusCode.UNAVAILABLE,
     index_errors.StorageError: grpc.StatusCode.UNAVAILABLE,
+    index_errors.CollectionDamagedError: grpc.StatusCode.DATA_LOSS,
+    index_errors.SnapshotDamagedError: grpc.StatusCode.DATA_LOSS,
 }
 
 

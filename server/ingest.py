@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged
 from twopass.index.collection import Collection
-from twopass.index.documents import IndexedDocument
+from twopass.index.documents import IndexedDocument, SplitPassage
 from twopass.index.writer import UpsertResult
 from twopass.server.batcher import Batcher
 from twopass.server.embedding import Embedding
@@ -14,9 +16,10 @@ from twopass.server.errors import InvalidRequestError
 from twopass.server.models import Models
 from twopass.server.passages import passage_of
 from twopass.server.tokenizing import Tokenizing
+from twopass.server.windows import MAX_PASSAGE_TOKENS, cut
 
-# Token ids are stored for rerankers with sequences up to this; what they can't read is not kept.
-_MAX_STORED_TOKENS = 8_192
+# More than a passage within any limit has.
+_ALL_TOKENS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,19 +53,18 @@ class Ingest:
         self._tokenizing = tokenizing
         self._embedding = embedding
 
-    async def upsert(
+    async def prepare(
         self, collection: Collection, documents: Sequence[NewDocument], deadline: float | None
-    ) -> UpsertResult:
-        """Writes documents, all or none, and returns when they are on disk and can be found.
+    ) -> list[IndexedDocument]:
+        """Tokenises documents, and embeds those that brought no vector.
 
         Args:
-            collection: Where to.
+            collection: Where they will be written.
             documents: At least one, ids distinct.
             deadline: Seconds of `time.perf_counter` after which nobody waits; None for never.
 
         Raises:
             RequestError: A document lacks a vector where there is no encoder; or no time, no room.
-            CollectionError: A document breaks a rule, or the disk failed.
             EngineError: The encoder failed.
         """
         encoder = self._encoder(collection, documents)
@@ -71,14 +73,23 @@ class Ingest:
             token_ids = Ragged.from_rows([[]] * len(documents))
         else:
             passages = [document.passage for document in documents]
-            token_ids = await self._tokenizing.encode(tokenizer, passages, _MAX_STORED_TOKENS)
-        missing = [i for i, document in enumerate(documents) if document.vector is None]
-        embedded = await self._embed(encoder, token_ids, missing, deadline)
-        indexed = [
-            _indexed(document, token_ids[i], embedded.get(i))
-            for i, document in enumerate(documents)
+            # Split, a document is found by its last words too, so that none may be missing.
+            limit = _ALL_TOKENS if collection.schema.chunking else MAX_PASSAGE_TOKENS
+            token_ids = await self._tokenizing.encode(tokenizer, passages, limit)
+        vectors = await self._vectors(collection, encoder, documents, token_ids, deadline)
+        return [
+            _indexed(document, token_ids[i], vectors[i]) for i, document in enumerate(documents)
         ]
-        write = await asyncio.to_thread(collection.upsert, indexed)
+
+    async def write(
+        self, collection: Collection, documents: Sequence[IndexedDocument]
+    ) -> UpsertResult:
+        """Writes documents, all or none, and returns when they are on disk and can be found.
+
+        Raises:
+            CollectionError: A document breaks a rule, or the disk failed.
+        """
+        write = await asyncio.to_thread(collection.upsert, documents)
         return await asyncio.wrap_future(write)
 
     def _encoder(
@@ -94,27 +105,48 @@ class Ingest:
                 )
         return None
 
-    async def _embed(
+    async def _vectors(
         self,
+        collection: Collection,
         encoder: LoadedEncoder | None,
+        documents: Sequence[NewDocument],
         token_ids: Ragged,
-        missing: Sequence[int],
         deadline: float | None,
-    ) -> dict[int, Float32s]:
-        """Embeddings of the documents that brought none, by position."""
-        if encoder is None or not missing:
-            return {}
-        passages = Ragged.from_rows([token_ids[i] for i in missing])
-        with self._batcher.admitted(len(missing)):
+    ) -> Sequence[Float32s | SplitPassage]:
+        """Embeddings of the documents, in their order: those given, else the encoder's."""
+        if (chunking := collection.schema.chunking) is not None:
+            _refuse_vectors(collection, documents)
+            windows = cut(token_ids, chunking.window_tokens, chunking.overlap_tokens)
+            embedded = await self._embed(encoder, windows.token_ids, deadline)
+            parts = np.split(embedded, windows.offsets[1:-1])
+            return [SplitPassage(windows.of(i), part) for i, part in enumerate(parts)]
+        missing = [i for i, document in enumerate(documents) if document.vector is None]
+        rows = Ragged.from_rows([token_ids[i] for i in missing])
+        computed = iter(await self._embed(encoder, rows, deadline))
+        return [next(computed) if d.vector is None else d.vector for d in documents]
+
+    async def _embed(
+        self, encoder: LoadedEncoder | None, passages: Ragged, deadline: float | None
+    ) -> Float32s:
+        if encoder is None or not len(passages):
+            return np.empty((0, 0), np.float32)
+        with self._batcher.admitted(len(passages)):
             embedded = await self._embedding.passages(encoder, passages, deadline=deadline)
-        return dict(zip(missing, embedded.vectors, strict=True))
+        return embedded.vectors
+
+
+def _refuse_vectors(collection: Collection, documents: Sequence[NewDocument]) -> None:
+    for i, document in enumerate(documents):
+        if document.vector is not None:
+            raise InvalidRequestError(
+                f"documents[{i}].vector: given, but collection {collection.name!r} splits its "
+                "documents and embeds their windows; leave it unset"
+            )
 
 
 def _indexed(
-    document: NewDocument, token_ids: Int32s, embedding: Float32s | None
+    document: NewDocument, token_ids: Int32s, vector: Float32s | SplitPassage
 ) -> IndexedDocument:
-    vector = document.vector if document.vector is not None else embedding
-    assert vector is not None
     return IndexedDocument(
         id=document.id,
         title=document.title,

@@ -9,18 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, LoadedReranker, Ragged
+from twopass.engines.base import Int32s, LoadedReranker, Ragged
 from twopass.engines.errors import EngineError
 from twopass.index.collection import Collection
-from twopass.index.documents import DocumentFields
-from twopass.index.reader import Candidates
 from twopass.index.store import CollectionStore
-from twopass.index.vectors import Int64s
 from twopass.server.batcher import Batcher
-from twopass.server.embedding import Embedding
+from twopass.server.candidates import Candidates, load_candidates, load_passages
 from twopass.server.errors import InvalidRequestError, LateError, OverloadedError, WouldBeLateError
+from twopass.server.first_pass import FirstPass, Found, placed
 from twopass.server.models import Models
-from twopass.server.passages import passage_of
 from twopass.server.search import (
     RerankSettings,
     RerankStatus,
@@ -43,24 +40,6 @@ _FALLBACKS: dict[type[Exception], RerankStatus] = {
 }
 # Of a time budget, kept for fetching and sending what the hits carry.
 _ANSWER_SECONDS = 0.003
-_TEXT = DocumentFields(text=True, metadata=False)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Found:
-    """Candidates in first-pass order, best first.
-
-    Attributes:
-        keys: int64 `[num_candidates]`.
-        scores: Dense scores, float32 `[num_candidates]`.
-        passages: Their stored token ids.
-        sequence: The state of the collection that was searched.
-    """
-
-    keys: Int64s
-    scores: Float32s
-    passages: Ragged
-    sequence: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,14 +68,14 @@ class SearchPipeline:
         models: Models,
         batcher: Batcher,
         tokenizing: Tokenizing,
-        embedding: Embedding,
+        first_pass: FirstPass,
         second_pass: SecondPass,
     ) -> None:
         self._store = store
         self._models = models
         self._batcher = batcher
         self._tokenizing = tokenizing
-        self._embedding = embedding
+        self._first_pass = first_pass
         self._second_pass = second_pass
 
     async def search(self, query: SearchQuery) -> SearchResult:
@@ -115,20 +94,27 @@ class SearchPipeline:
             collection.ensure_reached(query.min_sequence)
         reranker = self._reranker(query)
         query_ids = await self._query_ids(query, collection, reranker, timings)
-        found = await self._first_pass(query, collection, query_ids, timings)
+        found = await self._first_pass.find(query, collection, query_ids, timings)
+        watch = Stopwatch()
+        candidates = await load_candidates(collection, found)
+        timings.load = watch.lap()
         blend = _blend(query.rerank, reranker)
-        ranking = await self._rank(query, collection, reranker, query_ids, found, blend, timings)
-        hits = await self._hits(query, collection, found, ranking)
+        ranking = await self._rank(
+            query, collection, reranker, query_ids, candidates, blend, timings
+        )
+        spans = await self._spans(query, collection, reranker, candidates, ranking)
+        hits = await _hits(query, collection, found, candidates, ranking, spans)
         timings.total = time.perf_counter() - began
         reranked = ranking.scored is not None
         return SearchResult(
             hits=hits,
+            retrieve_status=found.status,
             rerank_status=ranking.status,
-            num_candidates=len(found.keys),
+            num_candidates=len(candidates.keys),
             num_reranked=len(ranking.scored.logits) if ranking.scored else 0,
             num_below_min_score=ranking.num_below_min_score,
             blend=blend if reranked else 0.0,
-            encoder=collection.schema.encoder if query.vector is None else "",
+            encoder=found.encoder,
             reranker=reranker.spec.id if reranker and reranked else "",
             sequence=found.sequence,
             timings=timings,
@@ -153,11 +139,11 @@ class SearchPipeline:
         """The query's token ids by tokenizer: models that share one share them."""
         watch = Stopwatch()
         ids: dict[str, Int32s] = {}
-        if query.vector is None:
+        if query.needs_embedding:
             if collection.schema.client_vectors:
                 raise InvalidRequestError(
                     f"vector: unset, but collection {collection.name!r} has no encoder to embed "
-                    "the query with"
+                    "the query with; give one, or retrieve by RETRIEVE_MODE_LEXICAL"
                 )
             encoder = self._models.encoder_of(collection.schema)
             ids[encoder.tokenizer.fingerprint] = await self._tokenizing.query_ids(
@@ -171,51 +157,24 @@ class SearchPipeline:
         timings.tokenize = watch.lap() if ids else None
         return ids
 
-    async def _first_pass(
-        self,
-        query: SearchQuery,
-        collection: Collection,
-        query_ids: dict[str, Int32s],
-        timings: StageTimings,
-    ) -> _Found:
-        vector = query.vector
-        if vector is None:
-            encoder = self._models.encoder_of(collection.schema)
-            ids = Ragged.from_rows([query_ids[encoder.tokenizer.fingerprint]])
-            with self._batcher.admitted(1):
-                embedded = await self._embedding.queries(encoder, ids, deadline=query.end)
-            vector = embedded.vectors[0]
-            timings.embed, timings.queue = embedded.engine_seconds, embedded.queue_seconds
-        watch = Stopwatch()
-        neighbours = await asyncio.wrap_future(collection.search(vector[None, :], query.k))
-        timings.retrieve = watch.lap()
-        candidates: Candidates = await asyncio.to_thread(collection.load, neighbours.keys[0])
-        timings.load = watch.lap()
-        return _Found(
-            keys=neighbours.keys[0][candidates.rows],
-            scores=neighbours.scores[0][candidates.rows],
-            passages=candidates.token_ids,
-            sequence=str(neighbours.sequence),
-        )
-
     async def _rank(
         self,
         query: SearchQuery,
         collection: Collection,
         reranker: LoadedReranker | None,
         query_ids: dict[str, Int32s],
-        found: _Found,
+        candidates: Candidates,
         blend: float,
         timings: StageTimings,
     ) -> _Ranking:
-        everything = np.arange(len(found.keys), dtype=np.int32)
+        everything = np.arange(len(candidates.keys), dtype=np.int32)
         if reranker is None:
             return _Ranking(everything, None, RerankStatus.DISABLED)
         depth = min(query.rerank.depth or len(everything), len(everything))
         ids = query_ids[reranker.tokenizer.fingerprint]
         try:
             with self._batcher.admitted(depth):
-                passages = await self._passages(collection, reranker, found, depth)
+                passages = await self._passages(query, collection, reranker, candidates, depth)
                 scored = await self._score(query, reranker, ids, passages)
         except tuple(_FALLBACKS) as error:
             if not query.allow_fallback or query.is_past_deadline():
@@ -231,7 +190,7 @@ class SearchPipeline:
                 f"than {reranker.spec.max_seq_len} tokens with the query"
             )
         num_reranked = len(scored.logits)
-        order = best_first(scored.logits, found.scores[:num_reranked], blend, 0)
+        order = best_first(scored.logits, candidates.scores[:num_reranked], blend, 0)
         kept = order
         if query.rerank.min_score is not None:
             kept = order[scored.scores[order] >= query.rerank.min_score]
@@ -246,49 +205,92 @@ class SearchPipeline:
         self, query: SearchQuery, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged
     ) -> ScoredPairs:
         """Scores the candidates; where first-pass order may do, as many as the budget allows."""
+        truncation = query.rerank.truncation
         if query.budget_end is None or query.end is None or not query.allow_fallback:
-            return await self._second_pass.score(reranker, query_ids, passages, deadline=query.end)
+            return await self._second_pass.read(
+                reranker, query_ids, passages, truncation, deadline=query.end
+            )
         end = query.end - _ANSWER_SECONDS
-        return await self._second_pass.score_first(reranker, query_ids, passages, deadline=end)
+        return await self._second_pass.read_first(
+            reranker, query_ids, passages, truncation, deadline=end
+        )
 
     async def _passages(
-        self, collection: Collection, reranker: LoadedReranker, found: _Found, depth: int
+        self,
+        query: SearchQuery,
+        collection: Collection,
+        reranker: LoadedReranker,
+        candidates: Candidates,
+        depth: int,
     ) -> Ragged:
-        """Token ids of the first candidates: the stored ones, where the tokenizers agree."""
+        """Token ids of what is read of the first candidates: stored, where the tokenizers agree."""
+        truncation = query.rerank.truncation
+        in_windows = truncation is Truncation.MAX_WINDOW
         if collection.schema.tokenizer_fingerprint == reranker.tokenizer.fingerprint:
-            return found.passages.first(depth)
-        keys = found.keys[:depth]
-        documents = await asyncio.to_thread(collection.fetch, keys, _TEXT)
-        texts = [
-            passage_of(documents[key].title, documents[key].text) if key in documents else ""
-            for key in keys.tolist()
-        ]
-        return await self._tokenizing.passage_ids(reranker, texts)
+            return candidates.passages.first(depth) if in_windows else candidates.parts(depth)
+        texts = await load_passages(collection, candidates.keys[:depth])
+        tokenizer = self._models.tokenizer_of(collection.schema)
+        if candidates.windows is not None and tokenizer is not None and not in_windows:
+            spans = await self._tokenizing.spans(tokenizer, texts, candidates.windows[:depth])
+            texts = [text[slice(*span)] for text, span in zip(texts, spans, strict=True)]
+        return await self._tokenizing.passage_ids(reranker, texts, truncation)
 
-    async def _hits(
-        self, query: SearchQuery, collection: Collection, found: _Found, ranking: _Ranking
-    ) -> list[SearchHit]:
-        order = ranking.order[: query.top_n]
-        keys = found.keys[order]
-        documents = await asyncio.to_thread(collection.fetch, keys, query.fields)
-        scored = ranking.scored
-        num_reranked = len(scored.logits) if scored else 0
-        hits = []
-        for position, key in zip(order.tolist(), keys.tolist(), strict=True):
-            if key not in documents:  # replaced or deleted while the reranker was at work
-                continue
-            reranked = scored is not None and position < num_reranked
-            hits.append(
-                SearchHit(
-                    document=documents[key],
-                    dense_score=float(found.scores[position]),
-                    first_pass_rank=position + 1,
-                    logit=float(scored.logits[position]) if scored and reranked else None,
-                    score=float(scored.scores[position]) if scored and reranked else None,
-                    truncated=bool(scored.truncated[position]) if scored and reranked else False,
-                )
+    async def _spans(
+        self,
+        query: SearchQuery,
+        collection: Collection,
+        reranker: LoadedReranker | None,
+        candidates: Candidates,
+        ranking: _Ranking,
+    ) -> dict[int, tuple[int, int]]:
+        """Where the best windows of what will be answered stand in their passages, by key."""
+        answered = ranking.order[: query.top_n]
+        windows = candidates.windows
+        tokenizer = self._models.tokenizer_of(collection.schema) if windows is not None else None
+        if reranker is not None and ranking.scored and ranking.scored.windows is not None:
+            windows, tokenizer = ranking.scored.windows, reranker.tokenizer
+            answered = answered[answered < len(windows)]
+        if windows is None or tokenizer is None:
+            return {}
+        keys = candidates.keys[answered]
+        texts = await load_passages(collection, keys)
+        spans = await self._tokenizing.spans(tokenizer, texts, windows[answered])
+        return dict(zip(keys.tolist(), spans, strict=True))
+
+
+async def _hits(
+    query: SearchQuery,
+    collection: Collection,
+    found: Found,
+    candidates: Candidates,
+    ranking: _Ranking,
+    spans: dict[int, tuple[int, int]],
+) -> list[SearchHit]:
+    order = ranking.order[: query.top_n]
+    keys = candidates.keys[order]
+    documents = await asyncio.to_thread(collection.fetch, keys, query.fields)
+    dense, lexical = placed(found.dense), placed(found.lexical)
+    scored = ranking.scored
+    num_reranked = len(scored.logits) if scored else 0
+    hits = []
+    for position, key in zip(order.tolist(), keys.tolist(), strict=True):
+        if key not in documents:  # replaced or deleted while the reranker was at work
+            continue
+        reranked = scored is not None and position < num_reranked
+        hits.append(
+            SearchHit(
+                document=documents[key],
+                first_pass_rank=position + 1,
+                dense=dense.get(key),
+                lexical=lexical.get(key),
+                fused_score=float(candidates.scores[position]) if found.fused else None,
+                logit=float(scored.logits[position]) if scored and reranked else None,
+                score=float(scored.scores[position]) if scored and reranked else None,
+                truncated=bool(scored.truncated[position]) if scored and reranked else False,
+                span=spans.get(key),
             )
-        return hits
+        )
+    return hits
 
 
 def _blend(settings: RerankSettings, reranker: LoadedReranker | None) -> float:

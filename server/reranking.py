@@ -58,6 +58,8 @@ class RankedSet:
         blend: The weight of the first pass that was applied.
         num_below_min_score: Candidates left out of `order` for their score.
         num_tokens: Tokens the model read.
+        spans: The best window of each hit, in the order of `order`: its first character in the
+            passage and one past its last; None where passages were not read in windows.
     """
 
     order: Int32s
@@ -69,6 +71,7 @@ class RankedSet:
     num_below_min_score: int
     num_tokens: int
     timings: StageTimings
+    spans: list[tuple[int, int]] | None = None
 
 
 class OpenSet:
@@ -89,6 +92,7 @@ class OpenSet:
         self._tokenize_seconds = 0.0
         self._query_ids = asyncio.ensure_future(tokenizing.query_ids(reranker, options.query))
         self._pieces: list[asyncio.Task[ScoredPairs]] = []
+        self._passages: list[str] = []
         self._first_pass_scores: list[float | None] = []
 
     @property
@@ -108,6 +112,8 @@ class OpenSet:
                 f"candidates: {count:,} have come, set.num_candidates declared "
                 f"{self._options.num_candidates:,}"
             )
+        if self._options.truncation is Truncation.MAX_WINDOW:
+            self._passages += passages
         if passages:
             self._pieces.append(asyncio.create_task(self._score(passages)))
 
@@ -132,8 +138,9 @@ class OpenSet:
         blend, first_pass = self._blend()
         order = best_first(logits, first_pass, blend, 0)
         kept = order if options.min_score is None else order[scores[order] >= options.min_score]
+        best = kept[: options.top_n or None]
         return RankedSet(
-            order=kept[: options.top_n or None],
+            order=best,
             logits=logits,
             scores=scores,
             truncated=truncated,
@@ -147,6 +154,7 @@ class OpenSet:
                 queue=max(piece.queue_seconds for piece in pieces),
                 rerank=max(piece.engine_seconds for piece in pieces),
             ),
+            spans=await self._spans(pieces, best),
         )
 
     def cancel(self) -> None:
@@ -157,10 +165,24 @@ class OpenSet:
     async def _score(self, passages: Sequence[str]) -> ScoredPairs:
         watch = Stopwatch()
         query_ids = await self._query_ids
-        passage_ids = await self._tokenizing.passage_ids(self._reranker, passages)
+        truncation = self._options.truncation
+        passage_ids = await self._tokenizing.passage_ids(self._reranker, passages, truncation)
         self._tokenize_seconds += watch.lap()
-        return await self._second_pass.score(
-            self._reranker, query_ids, passage_ids, deadline=self._options.deadline
+        return await self._second_pass.read(
+            self._reranker, query_ids, passage_ids, truncation, deadline=self._options.deadline
+        )
+
+    async def _spans(
+        self, pieces: Sequence[ScoredPairs], positions: Int32s
+    ) -> list[tuple[int, int]] | None:
+        """Where the best windows of some passages stand in them."""
+        windows = [piece.windows for piece in pieces if piece.windows is not None]
+        if not windows:
+            return None
+        return await self._tokenizing.spans(
+            self._reranker.tokenizer,
+            [self._passages[position] for position in positions.tolist()],
+            np.concatenate(windows)[positions],
         )
 
     def _blend(self) -> tuple[float, Float32s | None]:

@@ -219,7 +219,7 @@ def _begin(call_id: str, began: float, caller: Caller, context: Any) -> Call:
 def _sound(request: Message | _Malformed, call: Call) -> Message:
     if isinstance(request, _Malformed):
         raise InvalidRequestError(request.reason)
-    if (collection := _collection_of(request)) is not None:
+    for collection in _collections_of(request):
         call.caller.ensure_may_use(collection)
     return request
 
@@ -231,16 +231,17 @@ async def _sound_stream(
         yield _sound(request, call)
 
 
-def _collection_of(request: Message) -> str | None:
-    """The collection that a request names; None for a request that concerns none."""
+def _collections_of(request: Message) -> list[str]:
+    """The collections that a request names; none for a request that concerns none."""
     descriptor = request.DESCRIPTOR
     fields = descriptor.fields_by_name
     if "collection" in fields:
-        # A later chunk of a stream may leave it out.
-        return request.collection or None  # type: ignore[attr-defined]
+        # A later chunk of a stream may leave it out. A snapshot is restored into a new collection.
+        named = [getattr(request, f) for f in ("collection", "new_collection") if f in fields]
+        return [collection for collection in named if collection]
     if "name" in fields and descriptor.file.name == collection_pb2.DESCRIPTOR.name:
-        return str(request.name)  # type: ignore[attr-defined]
-    return None
+        return [request.name]  # type: ignore[attr-defined]
+    return []
 
 
 async def _abort(error: Exception, call_id: str, context: Any) -> None:

@@ -2,10 +2,13 @@
 
 import time
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 
 from twopass.engines.base import Float32s
 from twopass.index.documents import DocumentFields, StoredDocument
+from twopass.index.filters import Filter
+from twopass.index.fusion import Fusion
+from twopass.index.kinds import Breadth
 
 DEFAULT_TOP_N = 10
 DEFAULT_K = 50
@@ -16,7 +19,25 @@ class Truncation(Enum):
     """What happens to a passage that is too long for the model beside the query."""
 
     TRUNCATE = "truncate"
+    MAX_WINDOW = "max_window"
     REJECT = "reject"
+
+
+class RetrieveMode(StrEnum):
+    """How candidates are found."""
+
+    DENSE = "dense"
+    LEXICAL = "lexical"
+    HYBRID = "hybrid"
+
+
+class RetrieveStatus(Enum):
+    """What became of the first pass."""
+
+    COMPLETE = "complete"
+    LEXICAL_DEADLINE = "lexical_deadline"
+    LEXICAL_OVERLOAD = "lexical_overload"
+    LEXICAL_FAILED = "lexical_failed"
 
 
 class RerankStatus(Enum):
@@ -28,6 +49,23 @@ class RerankStatus(Enum):
     SKIPPED_DEADLINE = "skipped_deadline"
     SKIPPED_OVERLOAD = "skipped_overload"
     FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrieveSettings:
+    """How candidates are found.
+
+    Attributes:
+        mode: By nearest embeddings, by words, or by both.
+        k: How many candidates, 1 to `MAX_K`; `HYBRID` takes as many from either side.
+        fusion: How `HYBRID` joins its two lists.
+        breadth: How far an approximate index is searched.
+    """
+
+    mode: RetrieveMode
+    k: int
+    fusion: Fusion
+    breadth: Breadth = field(default_factory=Breadth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +95,14 @@ class SearchQuery:
 
     Attributes:
         collection: Its name.
-        text: The question; may be "" where there is a vector and no second pass.
+        text: The question; may be "" where there is a vector and nothing that reads it.
         vector: Its embedding, float32 `[dimension]`; None to have `text` embedded.
         top_n: How many documents to return, at least 1.
-        k: How many candidates the first pass finds, 1 to `MAX_K`.
+        retrieve: The first pass.
         rerank: The second pass.
-        allow_fallback: Whether first-pass order may stand in for the second pass.
+        filter: Which documents are considered; None for all.
+        allow_fallback: Whether first-pass order may stand in for the second pass, and the lexical
+            list for both.
         deadline: Hard end, seconds of `time.perf_counter`; None for never.
         budget_end: Soft end, likewise.
         min_sequence: A write that must be visible; "" for none.
@@ -73,13 +113,19 @@ class SearchQuery:
     text: str
     vector: Float32s | None = None
     top_n: int = DEFAULT_TOP_N
-    k: int = DEFAULT_K
+    retrieve: RetrieveSettings
     rerank: RerankSettings = field(default_factory=RerankSettings)
+    filter: Filter | None = None
     allow_fallback: bool = True
     deadline: float | None = None
     budget_end: float | None = None
     min_sequence: str = ""
     fields: DocumentFields = field(default_factory=DocumentFields)
+
+    @property
+    def needs_embedding(self) -> bool:
+        """Whether an encoder has to embed the text."""
+        return self.vector is None and self.retrieve.mode is not RetrieveMode.LEXICAL
 
     @property
     def end(self) -> float | None:
@@ -105,16 +151,27 @@ class StageTimings:
     rerank: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PlacedScore:
+    """A score in one of the first pass's lists, and its rank there, from 1."""
+
+    score: float
+    rank: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SearchHit:
     """A document found; None stands for a score that was not computed."""
 
     document: StoredDocument
-    dense_score: float
     first_pass_rank: int
+    dense: PlacedScore | None
+    lexical: PlacedScore | None
+    fused_score: float | None
     logit: float | None = None
     score: float | None = None
     truncated: bool = False
+    span: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,6 +179,7 @@ class SearchResult:
     """The documents found, best first, and how the answer came about."""
 
     hits: list[SearchHit]
+    retrieve_status: RetrieveStatus
     rerank_status: RerankStatus
     num_candidates: int
     num_reranked: int

@@ -1,6 +1,8 @@
 """The second pass: one query against many passages, scored and put in order."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +10,9 @@ from numpy.typing import NDArray
 from twopass._core import assemble_pairs, top_k
 from twopass.engines.base import Float32s, Int32s, LoadedReranker, PairTemplate, Ragged, TokenBatch
 from twopass.server.batcher import Batcher, Computed, Priority
+from twopass.server.errors import LateError
+from twopass.server.search import Truncation
+from twopass.server.windows import MAX_PASSAGE_TOKENS, Windows, cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +22,12 @@ class ScoredPairs:
     Attributes:
         logits: float32 `[num_passages]`.
         scores: Calibrated, in [0, 1], float32 `[num_passages]`.
-        truncated: Whether the passage's end was cut, bool `[num_passages]`.
+        truncated: Whether the passage's end was not read, bool `[num_passages]`.
         num_tokens: Tokens the model read.
         queue_seconds: Time in which none of the pairs was in the engine.
         engine_seconds: Time in which at least one was.
+        windows: The best window's first token and one past its last, int32 `[num_passages, 2]`;
+            None where passages were not read in windows.
     """
 
     logits: Float32s
@@ -29,6 +36,7 @@ class ScoredPairs:
     num_tokens: int
     queue_seconds: float
     engine_seconds: float
+    windows: Int32s | None = None
 
 
 class SecondPass:
@@ -36,6 +44,33 @@ class SecondPass:
 
     def __init__(self, batcher: Batcher) -> None:
         self._batcher = batcher
+
+    async def read(
+        self,
+        reranker: LoadedReranker,
+        query_ids: Int32s,
+        passages: Ragged,
+        truncation: Truncation,
+        *,
+        deadline: float | None,
+    ) -> ScoredPairs:
+        """Scores every passage, as `score` or as `score_in_windows` does."""
+        score = self.score_in_windows if truncation is Truncation.MAX_WINDOW else self.score
+        return await score(reranker, query_ids, passages, deadline=deadline)
+
+    async def read_first(
+        self,
+        reranker: LoadedReranker,
+        query_ids: Int32s,
+        passages: Ragged,
+        truncation: Truncation,
+        *,
+        deadline: float,
+    ) -> ScoredPairs:
+        """Scores the first passages, as `score_first` or as `score_first_in_windows` does."""
+        in_windows = truncation is Truncation.MAX_WINDOW
+        score = self.score_first_in_windows if in_windows else self.score_first
+        return await score(reranker, query_ids, passages, deadline=deadline)
 
     async def score(
         self,
@@ -45,7 +80,7 @@ class SecondPass:
         *,
         deadline: float | None,
     ) -> ScoredPairs:
-        """Scores every passage.
+        """Scores every passage, each cut where the model can't read on.
 
         Args:
             reranker: Which model.
@@ -78,6 +113,61 @@ class SecondPass:
             reranker.engine, pairs, Priority.RERANK, deadline=deadline
         )
         return _scored(reranker, pairs, truncated, computed)
+
+    async def score_in_windows(
+        self,
+        reranker: LoadedReranker,
+        query_ids: Int32s,
+        passages: Ragged,
+        *,
+        deadline: float | None,
+    ) -> ScoredPairs:
+        """Scores every passage by its best window, as long as fits beside the query.
+
+        Each window takes a place in the queue; that of each passage's first one is held already.
+
+        Raises:
+            OverloadedError: There is no room for the other windows.
+            LateError: The deadline came first.
+            EngineError: The engine failed.
+        """
+        with self._admitted_windows(reranker, query_ids, passages) as windows:
+            scored = await self.score(reranker, query_ids, windows.token_ids, deadline=deadline)
+        return _by_best_window(scored, windows, passages)
+
+    async def score_first_in_windows(
+        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged, *, deadline: float
+    ) -> ScoredPairs:
+        """Scores as many passages as there is time for; otherwise as `score_in_windows`.
+
+        Raises:
+            OverloadedError: There is no room for the other windows.
+            WouldBeLateError: Not one window would be read before the deadline.
+            LateError: Not one passage was read in all its windows.
+            EngineError: The engine failed.
+        """
+        with self._admitted_windows(reranker, query_ids, passages) as windows:
+            scored = await self.score_first(
+                reranker, query_ids, windows.token_ids, deadline=deadline
+            )
+        best = _by_best_window(scored, windows, passages)
+        if len(passages) and not len(best.logits):
+            raise LateError("the deadline ran out before all windows of one passage were read")
+        return best
+
+    @contextmanager
+    def _admitted_windows(
+        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged
+    ) -> Iterator[Windows]:
+        """The windows of passages, each of which has a place in the queue within the block."""
+        special_tokens = reranker.tokenizer.template.num_pair_tokens
+        room = _max_seq_len(reranker) - special_tokens - len(query_ids)
+        readable = Ragged.from_rows(
+            [passages[i][:MAX_PASSAGE_TOKENS] for i in range(len(passages))]
+        )
+        windows = cut(readable, room, room // 4)
+        with self._batcher.admitted(len(windows.token_ids) - len(passages)):
+            yield windows
 
 
 def best_first(
@@ -116,7 +206,7 @@ def _assemble(
         passages.token_ids,
         passages.offsets,
         *_arrays(reranker.tokenizer.template),
-        min(reranker.spec.max_seq_len, reranker.engine.info.max_seq_len),
+        _max_seq_len(reranker),
     )
     return TokenBatch(*batch), truncated
 
@@ -134,6 +224,22 @@ def _scored(
         queue_seconds=computed.queue_seconds,
         engine_seconds=computed.engine_seconds,
     )
+
+
+def _by_best_window(scored: ScoredPairs, windows: Windows, passages: Ragged) -> ScoredPairs:
+    """Of scored windows, all or the first ones, the best of each passage that has them all."""
+    best = windows.best(scored.logits)
+    return replace(
+        scored,
+        logits=scored.logits[best],
+        scores=scored.scores[best],
+        truncated=passages.lengths[: len(best)] >= MAX_PASSAGE_TOKENS,
+        windows=windows.ranges(best),
+    )
+
+
+def _max_seq_len(reranker: LoadedReranker) -> int:
+    return min(reranker.spec.max_seq_len, reranker.engine.info.max_seq_len)
 
 
 def _arrays(template: PairTemplate) -> tuple[Int32s, Int32s, Int32s]:

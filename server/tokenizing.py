@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from twopass.engines.base import Int32s, LoadedModel, LoadedReranker, Ragged, Tokenizer
 from twopass.server.caches import ByteCache
 from twopass.server.errors import InvalidRequestError
+from twopass.server.search import Truncation
+from twopass.server.windows import MAX_PASSAGE_TOKENS
 
 # Of a cached passage beside its tokens: key, array object, place in the table.
 _ENTRY_BYTES = 400
@@ -54,9 +56,27 @@ class Tokenizing:
             )
         return ids
 
-    async def passage_ids(self, reranker: LoadedReranker, passages: Sequence[str]) -> Ragged:
-        """Token ids of passages, as many as a pair can hold; longer ones are cut there."""
-        return await self._encode_cached(reranker.tokenizer, passages, reranker.spec.max_seq_len)
+    async def passage_ids(
+        self, reranker: LoadedReranker, passages: Sequence[str], truncation: Truncation
+    ) -> Ragged:
+        """Token ids of passages, as many as will be read; longer ones are cut there."""
+        in_windows = truncation is Truncation.MAX_WINDOW
+        limit = MAX_PASSAGE_TOKENS if in_windows else reranker.spec.max_seq_len
+        return await self._encode_cached(reranker.tokenizer, passages, limit)
+
+    async def spans(
+        self, tokenizer: Tokenizer, passages: Sequence[str], windows: Int32s
+    ) -> list[tuple[int, int]]:
+        """Where windows stand in their passages, in characters: first, one past the last.
+
+        Args:
+            tokenizer: Whose tokens they are.
+            passages: The texts.
+            windows: First token and one past the last of a window of each, int32
+                `[num_passages, 2]`.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, _spans, tokenizer, passages, windows)
 
     async def _encode_cached(
         self, tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int
@@ -72,6 +92,14 @@ class Tokenizing:
     def close(self) -> None:
         """Finishes what was begun."""
         self._threads.shutdown()
+
+
+def _spans(tokenizer: Tokenizer, passages: Sequence[str], windows: Int32s) -> list[tuple[int, int]]:
+    spans = []
+    for passage, (first, end) in zip(passages, windows.tolist(), strict=True):
+        places = tokenizer.places(passage)[first:end]
+        spans.append((int(places[0, 0]), int(places[-1, 1])) if len(places) else (0, 0))
+    return spans
 
 
 def _encode_cached(

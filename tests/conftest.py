@@ -11,11 +11,23 @@ import pytest
 from numpy.typing import NDArray
 
 from twopass.engines.base import LoadedEncoder, LoadedReranker
+from twopass.engines.cuda_device import require_driver
+from twopass.engines.errors import EngineUnavailableError
 from twopass.engines.loading import load_model
 
 # A busy machine is no reason to fail: no example has a time limit.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what needs a GPU where there is none, and says so."""
+    try:
+        require_driver()
+    except EngineUnavailableError as error:
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason=str(error)))
 
 
 @dataclass(frozen=True, slots=True)

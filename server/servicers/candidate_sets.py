@@ -27,7 +27,6 @@ def read_options(
 
     Raises:
         InvalidRequestError: Names the field, the limit and the value.
-        NotSupportedError: An option of the contract that this version lacks.
     """
     check_text("query", message.query, limits.max_query_bytes)
     if not message.query.strip():
@@ -95,9 +94,9 @@ def ranked_message(
         num_tokens=ranked.num_tokens,
         timings=timings_message(ranked.timings),
     )
-    for position in ranked.order.tolist():
+    for rank, position in enumerate(ranked.order.tolist()):
         candidate = candidates[position]
-        response.hits.add(
+        hit = response.hits.add(
             index=position,
             id=candidate.id,
             score=ranked.scores[position],
@@ -106,4 +105,6 @@ def ranked_message(
             title=candidate.title if return_text else "",
             text=candidate.text if return_text else "",
         )
+        if ranked.spans is not None:
+            hit.window.start, hit.window.end = ranked.spans[rank]
     return response

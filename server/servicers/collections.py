@@ -2,20 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-
-from google.protobuf.timestamp_pb2 import Timestamp
+from contextlib import aclosing
 
 from twopass.index.collection import Collection
+from twopass.index.documents import IndexedDocument
+from twopass.index.filters import Filter, IdCondition
 from twopass.index.store import CollectionStore
-from twopass.index.writer import UpsertResult
-from twopass.server.errors import InvalidRequestError, NotSupportedError
+from twopass.server.ahead import one_ahead
+from twopass.server.errors import InvalidRequestError
 from twopass.server.ingest import Ingest
 from twopass.server.models import Models
 from twopass.server.passages import Limits, check_count
 from twopass.server.rpc import Call
 from twopass.server.servicers.documents import document_message, read_document, read_fields
+from twopass.server.servicers.filters import read_filter, selects_all
 from twopass.server.servicers.options import read_count
-from twopass.server.servicers.schemas import read_schema, schema_message
+from twopass.server.servicers.schemas import collection_message, read_schema
+from twopass.server.servicers.snapshots import SnapshotRpcs
 from twopass.v1 import collection_pb2, document_pb2
 
 _DEFAULT_PAGE_SIZE = 100
@@ -23,13 +26,13 @@ _MAX_PAGE_SIZE = 1_000
 _MAX_DELETED_IDS = 10_000
 
 
-class CollectionServicer:
+class CollectionServicer(SnapshotRpcs):
     """Translates; the store, and `Ingest`, do the work."""
 
     def __init__(
         self, store: CollectionStore, models: Models, ingest: Ingest, limits: Limits
     ) -> None:
-        self._store = store
+        super().__init__(store)
         self._models = models
         self._ingest = ingest
         self._limits = limits
@@ -40,20 +43,24 @@ class CollectionServicer:
         """Creates an empty collection."""
         schema = read_schema(request.schema, self._models)
         collection = await asyncio.to_thread(self._store.create, request.name, schema)
-        return collection_pb2.CreateCollectionResponse(collection=_message(collection))
+        return collection_pb2.CreateCollectionResponse(collection=collection_message(collection))
 
     async def get_collection(
         self, request: collection_pb2.GetCollectionRequest, call: Call
     ) -> collection_pb2.GetCollectionResponse:
         """Returns one collection."""
         collection = self._store.get(request.name)
-        return collection_pb2.GetCollectionResponse(collection=_message(collection))
+        return collection_pb2.GetCollectionResponse(collection=collection_message(collection))
 
     async def list_collections(
         self, request: collection_pb2.ListCollectionsRequest, call: Call
     ) -> collection_pb2.ListCollectionsResponse:
         """Returns all collections that the caller may use, by name."""
-        collections = [_message(c) for c in self._store.list() if call.caller.may_use(c.name)]
+        collections = [
+            collection_message(collection)
+            for collection in self._store.list()
+            if call.caller.may_use(collection.name)
+        ]
         return collection_pb2.ListCollectionsResponse(collections=collections)
 
     async def delete_collection(
@@ -68,7 +75,8 @@ class CollectionServicer:
     ) -> collection_pb2.UpsertDocumentsResponse:
         """Writes documents, all or none."""
         collection = self._store.get(request.collection)
-        result = await self._upsert(collection, request.documents, call)
+        documents = await self._prepare(collection, request.documents, call)
+        result = await self._ingest.write(collection, documents)
         return collection_pb2.UpsertDocumentsResponse(
             sequence=str(result.sequence),
             num_inserted=result.num_inserted,
@@ -79,33 +87,25 @@ class CollectionServicer:
         self, requests: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest], call: Call
     ) -> AsyncIterator[collection_pb2.UpsertDocumentsStreamResponse]:
         """Writes chunks in order, and acknowledges each when it is on disk."""
-        collection: Collection | None = None
         progress = collection_pb2.UpsertDocumentsStreamResponse()
-        async for chunk in requests:
-            if collection is None:
-                collection = self._store.get(chunk.collection)
-            elif chunk.collection not in ("", collection.name):
-                raise InvalidRequestError(
-                    f"collection: {chunk.collection!r} given, but this call writes to "
-                    f"{collection.name!r}"
-                )
-            result = await self._upsert(collection, chunk.documents, call)
-            progress.sequence = str(result.sequence)
-            progress.num_chunks += 1
-            progress.num_documents += len(chunk.documents)
-            progress.num_inserted += result.num_inserted
-            progress.num_replaced += result.num_replaced
-            yield progress
+        # While one chunk waits for the disk, the next one is tokenised and embedded.
+        async with aclosing(one_ahead(self._prepared(requests, call))) as prepared:
+            async for collection, documents in prepared:
+                result = await self._ingest.write(collection, documents)
+                progress.sequence = str(result.sequence)
+                progress.num_chunks += 1
+                progress.num_documents += len(documents)
+                progress.num_inserted += result.num_inserted
+                progress.num_replaced += result.num_replaced
+                yield progress
 
     async def delete_documents(
         self, request: collection_pb2.DeleteDocumentsRequest, call: Call
     ) -> collection_pb2.DeleteDocumentsResponse:
-        """Deletes documents by id."""
-        if request.HasField("filter"):
-            raise NotSupportedError("filter: deleting by filter is not supported yet; give ids")
-        check_count("ids", len(request.ids), _MAX_DELETED_IDS, "delete in several calls")
+        """Deletes documents by id or by filter."""
+        wanted = _read_deleted(request)
         collection = self._store.get(request.collection)
-        result = await asyncio.wrap_future(collection.delete(request.ids))
+        result = await asyncio.wrap_future(collection.delete_matching(wanted))
         return collection_pb2.DeleteDocumentsResponse(
             sequence=str(result.sequence), num_deleted=result.num_deleted
         )
@@ -127,38 +127,61 @@ class CollectionServicer:
         self, request: collection_pb2.ListDocumentsRequest, call: Call
     ) -> collection_pb2.ListDocumentsResponse:
         """Returns a page of documents."""
-        if request.HasField("filter"):
-            raise NotSupportedError("filter: filters are not supported yet; leave it unset")
         page_size = read_count("page_size", request.page_size) or _DEFAULT_PAGE_SIZE
         if page_size > _MAX_PAGE_SIZE:
             raise InvalidRequestError(f"page_size: {page_size:,} given, at most {_MAX_PAGE_SIZE:,}")
         collection = self._store.get(request.collection)
         page = await asyncio.to_thread(
-            collection.list_page, page_size, request.page_token, read_fields(request.fields)
+            collection.list_page,
+            page_size,
+            request.page_token,
+            read_fields(request.fields),
+            read_filter(request.filter),
         )
         return collection_pb2.ListDocumentsResponse(
             documents=[document_message(document) for document in page.documents],
             next_page_token=page.next_page_token,
         )
 
-    async def _upsert(
+    async def _prepared(
+        self, requests: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest], call: Call
+    ) -> AsyncIterator[tuple[Collection, list[IndexedDocument]]]:
+        """Chunks, ready to be written, and where to."""
+        collection: Collection | None = None
+        async for chunk in requests:
+            if collection is None:
+                collection = self._store.get(chunk.collection)
+            elif chunk.collection not in ("", collection.name):
+                raise InvalidRequestError(
+                    f"collection: {chunk.collection!r} given, but this call writes to "
+                    f"{collection.name!r}"
+                )
+            yield collection, await self._prepare(collection, chunk.documents, call)
+
+    async def _prepare(
         self, collection: Collection, messages: Sequence[document_pb2.Document], call: Call
-    ) -> UpsertResult:
+    ) -> list[IndexedDocument]:
         check_count("documents", len(messages), self._limits.max_documents, "send smaller chunks")
         documents = [
             read_document(f"documents[{i}]", message, self._limits)
             for i, message in enumerate(messages)
         ]
-        return await self._ingest.upsert(collection, documents, call.deadline)
+        return await self._ingest.prepare(collection, documents, call.deadline)
 
 
-def _message(collection: Collection) -> collection_pb2.Collection:
-    created = Timestamp()
-    created.FromDatetime(collection.create_time)
-    return collection_pb2.Collection(
-        name=collection.name,
-        schema=schema_message(collection.schema),
-        num_documents=collection.num_documents,
-        sequence=str(collection.sequence),
-        create_time=created,
-    )
+def _read_deleted(request: collection_pb2.DeleteDocumentsRequest) -> Filter:
+    """Which documents to delete."""
+    if not request.HasField("filter"):
+        check_count("ids", len(request.ids), _MAX_DELETED_IDS, "delete in several calls")
+        return Filter(must=(IdCondition(tuple(request.ids)),))
+    if request.ids:
+        raise InvalidRequestError(
+            f"filter: given together with {len(request.ids):,} ids; give one of them, a filter can "
+            "have a condition on ids"
+        )
+    wanted = read_filter(request.filter)
+    if selects_all(wanted):
+        raise InvalidRequestError(
+            "filter: it has no condition, so every document would go; delete the collection instead"
+        )
+    return wanted

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from twopass.server.errors import InvalidRequestError, NotSupportedError
+from twopass.server.errors import InvalidRequestError
 from twopass.server.search import Truncation
 from twopass.server.servicers.enums import EnumMapping
 from twopass.v1 import rerank_pb2
@@ -12,6 +12,7 @@ _TRUNCATIONS = EnumMapping(
     rerank_pb2.Truncation,
     {
         rerank_pb2.TRUNCATION_TRUNCATE: Truncation.TRUNCATE,
+        rerank_pb2.TRUNCATION_MAX_WINDOW: Truncation.MAX_WINDOW,
         rerank_pb2.TRUNCATION_REJECT: Truncation.REJECT,
     },
     default=Truncation.TRUNCATE,
@@ -22,13 +23,8 @@ def read_truncation(field: str, value: int) -> Truncation:
     """Reads the enum.
 
     Raises:
-        NotSupportedError: MAX_WINDOW.
         InvalidRequestError: No value of the enum.
     """
-    if value == rerank_pb2.TRUNCATION_MAX_WINDOW:
-        raise NotSupportedError(
-            f"{field}: TRUNCATION_MAX_WINDOW is not supported yet; use TRUNCATION_TRUNCATE"
-        )
     return _TRUNCATIONS.read(field, value)
 
 

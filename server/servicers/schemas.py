@@ -1,5 +1,8 @@
-"""Collection schemas from and to messages."""
+"""Collections and their schemas, from and to messages."""
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from twopass.index.collection import Collection
 from twopass.index.schema import (
     Chunking,
     CollectionSchema,
@@ -8,6 +11,7 @@ from twopass.index.schema import (
     LexicalTokenizer,
     Metric,
 )
+from twopass.server.embedding import max_passage_tokens
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models import Models
 from twopass.server.servicers.enums import EnumMapping
@@ -61,9 +65,7 @@ def read_schema(message: collection_pb2.CollectionSchema, models: Models) -> Col
             IndexedField(x.field, _FIELD_TYPES.read(f"schema.indexed_fields[{i}].type", x.type))
             for i, x in enumerate(message.indexed_fields)
         ),
-        chunking=Chunking(message.chunking.window_tokens, message.chunking.overlap_tokens)
-        if message.HasField("chunking")
-        else None,
+        chunking=_read_chunking(message, models),
         lexical_tokenizer=_LEXICAL_TOKENIZERS.read(
             "schema.lexical_tokenizer", message.lexical_tokenizer
         ),
@@ -91,6 +93,20 @@ def _read_encoder(
     return hidden_size, encoder.spec.id, encoder.spec.revision, encoder.tokenizer.fingerprint
 
 
+def _read_chunking(message: collection_pb2.CollectionSchema, models: Models) -> Chunking | None:
+    if not message.HasField("chunking"):
+        return None
+    chunking = Chunking(message.chunking.window_tokens, message.chunking.overlap_tokens)
+    if not message.client_vectors:
+        encoder = models.encoder(message.encoder)
+        if chunking.window_tokens > (limit := max_passage_tokens(encoder)):
+            raise InvalidRequestError(
+                f"schema.chunking.window_tokens: {chunking.window_tokens:,} given, encoder "
+                f"{encoder.spec.id} reads at most {limit:,}"
+            )
+    return chunking
+
+
 def schema_message(schema: CollectionSchema) -> collection_pb2.CollectionSchema:
     """A schema as a message."""
     message = collection_pb2.CollectionSchema(
@@ -108,3 +124,17 @@ def schema_message(schema: CollectionSchema) -> collection_pb2.CollectionSchema:
         message.chunking.window_tokens = schema.chunking.window_tokens
         message.chunking.overlap_tokens = schema.chunking.overlap_tokens
     return message
+
+
+def collection_message(collection: Collection) -> collection_pb2.Collection:
+    """A collection as a message."""
+    created = Timestamp()
+    created.FromDatetime(collection.create_time)
+    return collection_pb2.Collection(
+        name=collection.name,
+        schema=schema_message(collection.schema),
+        num_documents=collection.num_documents,
+        sequence=str(collection.sequence),
+        create_time=created,
+        read_only_reason=collection.read_only_reason,
+    )

@@ -1,31 +1,38 @@
 """SearchService: a query in, documents of a collection out."""
 
 from twopass.engines.base import Float32s
-from twopass.server.errors import InvalidRequestError, NotSupportedError
+from twopass.server.errors import InvalidRequestError
 from twopass.server.passages import Limits, check_text
 from twopass.server.pipeline import SearchPipeline
 from twopass.server.rpc import Call
 from twopass.server.search import (
-    DEFAULT_K,
     DEFAULT_TOP_N,
-    MAX_K,
     RerankSettings,
     RerankStatus,
+    RetrieveStatus,
     SearchHit,
     SearchQuery,
     SearchResult,
 )
 from twopass.server.servicers.documents import add_extras, read_fields, read_vector
 from twopass.server.servicers.enums import EnumMapping
+from twopass.server.servicers.filters import read_filter
 from twopass.server.servicers.options import (
     read_blend,
     read_count,
     read_min_score,
     read_truncation,
 )
+from twopass.server.servicers.retrieving import RetrieveDefaults, read_retrieve
 from twopass.server.servicers.timings import timings_message
 from twopass.v1 import search_pb2
 
+_RETRIEVE_STATUS = {
+    RetrieveStatus.COMPLETE: search_pb2.RETRIEVE_STATUS_COMPLETE,
+    RetrieveStatus.LEXICAL_DEADLINE: search_pb2.RETRIEVE_STATUS_LEXICAL_DEADLINE,
+    RetrieveStatus.LEXICAL_OVERLOAD: search_pb2.RETRIEVE_STATUS_LEXICAL_OVERLOAD,
+    RetrieveStatus.LEXICAL_FAILED: search_pb2.RETRIEVE_STATUS_LEXICAL_FAILED,
+}
 _RERANK_STATUS = {
     RerankStatus.COMPLETE: search_pb2.RERANK_STATUS_COMPLETE,
     RerankStatus.PARTIAL: search_pb2.RERANK_STATUS_PARTIAL,
@@ -39,26 +46,29 @@ _ALLOWS_FALLBACK = EnumMapping(
     {search_pb2.FALLBACK_ALLOW: True, search_pb2.FALLBACK_FORBID: False},
     default=True,
 )
-_MODES = (search_pb2.RETRIEVE_MODE_UNSPECIFIED, search_pb2.RETRIEVE_MODE_DENSE)
 
 
 class SearchServicer:
     """Translates; `SearchPipeline` does the work."""
 
-    def __init__(self, pipeline: SearchPipeline, limits: Limits) -> None:
+    def __init__(
+        self, pipeline: SearchPipeline, limits: Limits, defaults: RetrieveDefaults
+    ) -> None:
         self._pipeline = pipeline
         self._limits = limits
+        self._defaults = defaults
 
     async def search(
         self, request: search_pb2.SearchRequest, call: Call
     ) -> search_pb2.SearchResponse:
         """Answers one query."""
-        return _response(await self._pipeline.search(_read_query(request, self._limits, call)))
+        query = _read_query(request, self._limits, self._defaults, call)
+        return _response(await self._pipeline.search(query))
 
 
-def _read_query(request: search_pb2.SearchRequest, limits: Limits, call: Call) -> SearchQuery:
-    if request.HasField("filter"):
-        raise NotSupportedError("filter: filters are not supported yet; leave it unset")
+def _read_query(
+    request: search_pb2.SearchRequest, limits: Limits, defaults: RetrieveDefaults, call: Call
+) -> SearchQuery:
     check_text("query", request.query, limits.max_query_bytes)
     vector: Float32s | None = None
     if request.HasField("vector"):
@@ -71,28 +81,15 @@ def _read_query(request: search_pb2.SearchRequest, limits: Limits, call: Call) -
         text=request.query,
         vector=vector,
         top_n=top_n,
-        k=_read_k(request.retrieve, top_n),
+        retrieve=read_retrieve(request, top_n, defaults),
         rerank=_read_rerank(request.rerank),
+        filter=read_filter(request.filter) if request.HasField("filter") else None,
         allow_fallback=_ALLOWS_FALLBACK.read("fallback", request.fallback),
         deadline=call.deadline,
         budget_end=_budget_end(request, call),
         min_sequence=request.min_sequence,
         fields=read_fields(request.fields),
     )
-
-
-def _read_k(retrieve: search_pb2.RetrieveOptions, top_n: int) -> int:
-    if retrieve.mode not in _MODES:
-        raise NotSupportedError(
-            "retrieve.mode: only RETRIEVE_MODE_DENSE is supported yet; leave it unspecified"
-        )
-    if fusion := retrieve.WhichOneof("fusion"):
-        raise NotSupportedError(f"retrieve.{fusion}: there is one list only, nothing to fuse yet")
-    k = read_count("retrieve.k", retrieve.k) or max(DEFAULT_K, top_n)
-    if k > MAX_K:
-        field = "retrieve.k" if retrieve.k else "top_n"
-        raise InvalidRequestError(f"{field}: {k:,} given, at most {MAX_K:,}")
-    return k
 
 
 def _read_rerank(options: search_pb2.RerankOptions) -> RerankSettings:
@@ -118,7 +115,7 @@ def _budget_end(request: search_pb2.SearchRequest, call: Call) -> float | None:
 def _response(result: SearchResult) -> search_pb2.SearchResponse:
     return search_pb2.SearchResponse(
         hits=[_hit(hit) for hit in result.hits],
-        retrieve_status=search_pb2.RETRIEVE_STATUS_COMPLETE,
+        retrieve_status=_RETRIEVE_STATUS[result.retrieve_status],
         rerank_status=_RERANK_STATUS[result.rerank_status],
         num_reranked=result.num_reranked,
         num_candidates=result.num_candidates,
@@ -137,12 +134,17 @@ def _hit(hit: SearchHit) -> search_pb2.SearchHit:
         id=document.id,
         score=hit.score,
         logit=hit.logit,
-        dense_score=hit.dense_score,
-        dense_rank=hit.first_pass_rank,
+        fused_score=hit.fused_score,
         first_pass_rank=hit.first_pass_rank,
         truncated=hit.truncated,
         title=document.title or "",
         text=document.text or "",
     )
+    if hit.dense is not None:
+        message.dense_score, message.dense_rank = hit.dense.score, hit.dense.rank
+    if hit.lexical is not None:
+        message.lexical_score, message.lexical_rank = hit.lexical.score, hit.lexical.rank
+    if hit.span is not None:
+        message.span.start, message.span.end = hit.span
     add_extras(document, message)
     return message

@@ -4,25 +4,37 @@ import math
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.struct_pb2 import ListValue, Value
 
-from twopass.v1 import collection_pb2, embed_pb2, filter_pb2, rerank_pb2, search_pb2
+from twopass.v1 import collection_pb2, embed_pb2, rerank_pb2, search_pb2
 from twopass.v1.collection_pb2 import (
+    Chunking,
     CollectionSchema,
     CreateCollectionRequest,
+    CreateSnapshotRequest,
     DeleteDocumentsRequest,
+    DeleteSnapshotRequest,
     GetDocumentsRequest,
+    IndexedField,
     ListDocumentsRequest,
+    RestoreSnapshotRequest,
     UpsertDocumentsRequest,
 )
 from twopass.v1.document_pb2 import Document, Vector
 from twopass.v1.embed_pb2 import EmbedRequest
+from twopass.v1.filter_pb2 import Condition, FieldCondition, Filter, IdCondition, Range
 from twopass.v1.model_pb2 import GetModelRequest
 from twopass.v1.rerank_pb2 import Candidate, RerankRequest
-from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions, SearchRequest
+from twopass.v1.search_pb2 import (
+    ConvexFusion,
+    ReciprocalRankFusion,
+    RerankOptions,
+    RetrieveOptions,
+    SearchRequest,
+)
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
-NOT_YET = grpc.StatusCode.UNIMPLEMENTED
 
 MEGABYTE = "word " * 209_716  # 1,048,580 bytes
 NAN = math.nan
@@ -37,6 +49,11 @@ def search(**fields) -> SearchRequest:
     return SearchRequest(**{"collection": "facts", "query": "q"} | fields)
 
 
+def by_words(rrf: ReciprocalRankFusion | None = None, **fields) -> SearchRequest:
+    mode = search_pb2.RETRIEVE_MODE_LEXICAL
+    return search(retrieve=RetrieveOptions(mode=mode, rrf=rrf), **fields)
+
+
 def upsert(*documents: Document) -> UpsertDocumentsRequest:
     return UpsertDocumentsRequest(collection="facts", documents=documents)
 
@@ -49,6 +66,18 @@ def with_metadata(**values) -> Document:
     made = Document(id="a", text="t")
     made.metadata.update(values)
     return made
+
+
+def must(*conditions: Condition) -> Filter:
+    return Filter(must=conditions)
+
+
+def of_field(name: str, **test) -> Filter:
+    return must(Condition(field=FieldCondition(field=name, **test)))
+
+
+def nested(depth: int) -> Filter:
+    return must(Condition(filter=nested(depth - 1))) if depth else Filter()
 
 
 BAD = [
@@ -86,6 +115,19 @@ BAD = [
     (search(top_n=2_049), INVALID, "top_n: 2,049 given, at most 2,048"),
     (search(retrieve=RetrieveOptions(k=-1)), INVALID, "retrieve.k: -1 given"),
     (search(retrieve=RetrieveOptions(k=5_000)), INVALID, "retrieve.k: 5,000 given, at most 2,048"),
+    (search(retrieve=RetrieveOptions(mode=7)), INVALID, "retrieve.mode: 7 given, the values of"),
+    (by_words(query=" ", vector=Vector(values=[1] * 384)), INVALID, "query: empty, but LEXICAL"),
+    (by_words(rrf=ReciprocalRankFusion()), INVALID, "retrieve.rrf: given, but LEXICAL retrieval"),
+    (
+        search(retrieve=RetrieveOptions(rrf=ReciprocalRankFusion(k=-1))),
+        INVALID,
+        "retrieve.rrf.k: -1 given",
+    ),
+    (
+        search(retrieve=RetrieveOptions(convex=ConvexFusion(alpha=1.5))),
+        INVALID,
+        "retrieve.convex.alpha: 1.5 given, 0 to 1",
+    ),
     (search(rerank=RerankOptions(depth=-1)), INVALID, "rerank.depth: -1 given"),
     (rerank(blend=1.5), INVALID, "blend: 1.5 given, 0 to 1"),
     (rerank(blend=NAN), INVALID, "blend: nan given, 0 to 1"),
@@ -125,7 +167,65 @@ BAD = [
     (ListDocumentsRequest(collection="facts", page_size=-1), INVALID, "page_size: -1 given"),
     (ListDocumentsRequest(collection="facts", page_size=1_001), INVALID, "page_size: 1,001 given"),
     (ListDocumentsRequest(collection="facts", page_token="2"), INVALID, "page_token: '2'"),
+    # filters
+    (search(filter=must(Condition())), INVALID, "filter.must[0]: empty; field, filter or ids"),
+    (search(filter=of_field("x")), INVALID, "filter.must[0].field: no test of 'x'; equals, in,"),
+    (
+        search(filter=of_field("", exists=True)),
+        INVALID,
+        "filter.must[0].field.field: '' given, a name of dotted, non-empty parts",
+    ),
+    (search(filter=of_field("a..b", exists=True)), INVALID, "filter.must[0].field.field: 'a..b'"),
+    (search(filter=of_field("\0", exists=True)), INVALID, "filter.must[0].field.field: a NUL"),
+    (search(filter=of_field("x", equals=Value())), INVALID, "filter.must[0].field.equals: no val"),
+    (
+        search(filter=of_field("x", equals=Value(number_value=NAN))),
+        INVALID,
+        "filter.must[0].field.equals: nan given",
+    ),
+    (
+        search(filter=of_field("x", equals=Value(list_value=ListValue()))),
+        INVALID,
+        "filter.must[0].field.equals: a list given; text, a number",
+    ),
+    (
+        search(filter=of_field("x", **{"in": ListValue()})),
+        INVALID,
+        "filter.must[0].field.in: none given",
+    ),
+    (
+        search(filter=of_field("x", **{"in": ListValue(values=[Value(bool_value=True)] * 1_001)})),
+        INVALID,
+        "filter.must[0].field.in: 1,001 given, at most 1,000",
+    ),
+    (search(filter=of_field("x", range=Range())), INVALID, "filter.must[0].field.range: no bound"),
+    (search(filter=of_field("x", range=Range(gt=NAN))), INVALID, "filter.must[0].field.range.gt: "),
+    (search(filter=must(Condition(ids=IdCondition()))), INVALID, "filter.must[0].ids.ids: none"),
+    (search(filter=must(*[Condition()] * 257)), INVALID, "filter.must: over 256 conditions in all"),
+    (search(filter=nested(16)), INVALID, "filter.must[0].filter.must[0].filter"),
+    (
+        ListDocumentsRequest(collection="facts", filter=of_field("x")),
+        INVALID,
+        "filter.must[0].field: no test",
+    ),
+    (DeleteDocumentsRequest(collection="facts", filter=Filter()), INVALID, "filter: it has no con"),
+    (DeleteDocumentsRequest(collection="facts", filter=nested(2)), INVALID, "filter: it has no co"),
+    (
+        DeleteDocumentsRequest(collection="facts", filter=Filter(), ids=["a"]),
+        INVALID,
+        "filter: given together with 1 ids",
+    ),
     # collections
+    (
+        create(indexed_fields=[IndexedField(field=".")]),
+        INVALID,
+        "schema.indexed_fields[0].field: '.' given",
+    ),
+    (
+        create(indexed_fields=[IndexedField(field=f"f{i}") for i in range(65)]),
+        INVALID,
+        "schema.indexed_fields: 65 given, at most 64",
+    ),
     (create(""), INVALID, "name: '' given; 1 to 64"),
     (create("Has Spaces"), INVALID, "name: 'Has Spaces' given"),
     (create("x" * 65), INVALID, "name: 'xxx"),
@@ -139,7 +239,30 @@ BAD = [
         "schema.dimension: must be 1 to 8,192, -1",
     ),
     (create(metric=9), INVALID, "schema.metric: 9 given"),
-    (create(index_kind="HNSW32"), INVALID, "schema.index_kind: 'HNSW32'"),
+    (create(index_kind="PQ8"), INVALID, "schema.index_kind: 'PQ8' is not supported; supported:"),
+    (create(index_kind="IVF1,Flat"), INVALID, "schema.index_kind: 'IVF1,Flat': IVF needs 2 to"),
+    (
+        create(chunking=Chunking(window_tokens=255)),
+        INVALID,
+        "schema.chunking.window_tokens: 255 given, encoder all-MiniLM-L6-v2 reads at most 254",
+    ),
+    (
+        create(chunking=Chunking(window_tokens=8)),
+        INVALID,
+        "schema.chunking.window_tokens: must be at least 16, 8 given",
+    ),
+    (CreateSnapshotRequest(collection="facts", name="../x"), INVALID, "name: '../x' given; 1 to"),
+    (
+        RestoreSnapshotRequest(collection="facts", name="x", new_collection="../x"),
+        INVALID,
+        "new_collection: '../x' given",
+    ),
+    (
+        DeleteSnapshotRequest(collection="..", name="collections"),
+        NOT_FOUND,
+        "collection '..' has no snapshot 'collections'",
+    ),
+    (CreateSnapshotRequest(collection="nowhere"), NOT_FOUND, "collection 'nowhere' does not"),
     (create(encoder="nope"), NOT_FOUND, "model: no encoder 'nope', there are all-MiniLM-L6-v2"),
     # texts to embed
     (EmbedRequest(), INVALID, "texts: none given"),
@@ -169,19 +292,4 @@ BAD = [
     (EmbedRequest(texts=["a"], model="nope"), NOT_FOUND, "model: no encoder 'nope'"),
     (GetModelRequest(id="nope"), NOT_FOUND, "id: no model 'nope'"),
     (GetModelRequest(), INVALID, "id: empty; ListModels has the ids"),
-    # what this version lacks
-    (search(filter=filter_pb2.Filter()), NOT_YET, "filter: "),
-    (ListDocumentsRequest(collection="facts", filter=filter_pb2.Filter()), NOT_YET, "filter: "),
-    (DeleteDocumentsRequest(collection="facts", filter=filter_pb2.Filter()), NOT_YET, "filter: "),
-    (rerank(truncation=rerank_pb2.TRUNCATION_MAX_WINDOW), NOT_YET, "truncation: TRUNCATION_MAX"),
-    (
-        search(retrieve=RetrieveOptions(mode=search_pb2.RETRIEVE_MODE_HYBRID)),
-        NOT_YET,
-        "retrieve.mode: ",
-    ),
-    (
-        search(retrieve=RetrieveOptions(rrf=search_pb2.ReciprocalRankFusion())),
-        NOT_YET,
-        "retrieve.rrf: ",
-    ),
 ]

@@ -110,6 +110,16 @@ class Stubs:
         self.models = model_pb2_grpc.ModelServiceStub(self.channel)
 
 
+def code_of(call: Any, request: Any) -> grpc.StatusCode:
+    """The status that a call ends with."""
+    try:
+        call(request)
+    except grpc.RpcError as error:
+        code: grpc.StatusCode = error.code()
+        return code
+    return grpc.StatusCode.OK
+
+
 class Server(Stubs):
     """An `App` that runs in a thread's event loop, and stubs for it.
 
@@ -145,6 +155,10 @@ class Server(Stubs):
         self.data = data
         self.target = f"127.0.0.1:{self._app.port}"
         super().__init__(self.target)
+
+    def wait_for_merge(self, collection: str) -> None:
+        """Waits until the collection's vectors are all in the base of its index."""
+        self._app._store.get(collection).merge().result()
 
     def stop(self) -> None:
         """Drains it."""

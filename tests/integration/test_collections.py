@@ -232,6 +232,42 @@ def test_clients_may_bring_their_vectors(server):
         server.collections.DeleteCollection(DeleteCollectionRequest(name="vectors"))
 
 
+@pytest.mark.parametrize("kind", ["HNSW32", "IVF4,SQfp16", "SQfp16"])
+def test_a_collection_of_another_index_kind_is_searched_as_far_as_the_request_says(tmp_path, kind):
+    count, dimension = 400, 16
+    vectors = np.random.default_rng(0).standard_normal((count, dimension))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    schema = CollectionSchema(client_vectors=True, dimension=dimension, index_kind=kind)
+    documents = [
+        document_pb2.Document(id=str(i), text="x", vector=document_pb2.Vector(values=vector))
+        for i, vector in enumerate(vectors)
+    ]
+    with Server(tmp_path, merge_changes=300) as server:
+        create = CreateCollectionRequest(name="kinds", schema=schema)
+        assert server.collections.CreateCollection(create).collection.schema.index_kind == kind
+        upsert(server, "kinds", *documents)
+
+        def best(i: int, **breadth: int) -> str:
+            found = server.search(
+                SearchRequest(
+                    collection="kinds",
+                    vector=document_pb2.Vector(values=vectors[i]),
+                    retrieve=search_pb2.RetrieveOptions(
+                        mode=search_pb2.RETRIEVE_MODE_DENSE, **breadth
+                    ),
+                    rerank=FIRST_PASS,
+                )
+            )
+            return found.hits[0].id
+
+        for _ in range(2):  # from the delta or the base: the merge goes on beside this
+            assert [best(i, ef_search=400, nprobe=4) for i in range(count)] == [
+                str(i) for i in range(count)
+            ]
+        with pytest.raises(grpc.RpcError, match=r"retrieve\.nprobe: must be 1 to 65,536, 0 given"):
+            best(0, nprobe=0)
+
+
 def test_a_sequence_of_another_life_of_the_collection_is_refused(server, collection):
     sequence = upsert(server, collection, document("a", "one")).sequence
     server.collections.DeleteCollection(DeleteCollectionRequest(name=collection))

@@ -4,24 +4,15 @@ import gzip
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from twopass.commands.main import app
+from twopass.client import Chunking, Client, Document, Schema
 from twopass.server.config import ServerConfig
 
+from .command_line import answer, invoke
 from .corpus import FACTS
 from .serving import Server
-
-
-def invoke(*arguments: str, stdin: str | None = None):
-    return CliRunner().invoke(app, arguments, input=stdin, env={"COLUMNS": "200"})
-
-
-def answer(*arguments: str, stdin: str | None = None):
-    ended = invoke(*arguments, "--json", stdin=stdin)
-    assert ended.exit_code == 0, ended.stderr
-    return json.loads(ended.stdout)
 
 
 @pytest.fixture
@@ -41,6 +32,13 @@ def test_index_makes_the_collection_and_keeps_other_fields_as_metadata(server, l
     assert found["hits"][0]["metadata"] == {"number": list(FACTS).index("sky")}
     again = answer("index", "by-command", str(lines), "--target", server.target)
     assert (again["num_inserted"], again["num_replaced"]) == (0, len(FACTS))
+
+
+def test_index_splits_documents_where_it_is_told_to(server, lines):
+    answer("index", "in-windows", str(lines), "--window-tokens", "20", "--target", server.target)
+    found = answer("search", "in-windows", "blue sky", "--no-rerank", "--target", server.target)
+    best = found["hits"][0]
+    assert (best["id"], best["span"]["start"]) == ("sky", 0)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +66,26 @@ def test_search_shows_where_each_hit_stood_before(server, facts):
     assert "rerank" in ended.stdout
     alone = answer("search", facts, "blue sky", "--no-rerank", "--target", server.target)
     assert alone["rerank_status"] == "disabled"
+
+
+def test_search_finds_as_it_is_told(server, facts):
+    def scores(mode: str) -> tuple[bool, bool]:
+        found = answer("search", facts, "blue sky", "--mode", mode, "--target", server.target)
+        hit = found["hits"][0]
+        return hit["dense_score"] is not None, hit["lexical_score"] is not None
+
+    assert scores("dense") == (True, False)
+    assert scores("lexical") == (False, True)
+    assert scores("hybrid") == (True, True)
+    ended = invoke("search", facts, "blue sky", "--mode", "psychic", "--target", server.target)
+    assert ended.exit_code == 1
+    assert "retrieve.mode: 'psychic' given, one of dense, lexical, hybrid" in ended.stderr
+
+
+def test_search_considers_what_passes_its_filters(server, facts):
+    chosen = ("--filter", "place>=2", "--filter", "place<5", "--target", server.target)
+    found = answer("search", facts, "blue sky", *chosen)
+    assert {hit["metadata"]["place"] for hit in found["hits"]} == {2, 3, 4}
 
 
 def test_rerank_orders_the_lines_of_standard_input(server):
@@ -103,16 +121,89 @@ def test_serve_names_a_setting_that_is_out_of_range():
     assert "5000" in ended.stderr
 
 
-def test_eval_measures_a_test_collection_through_a_server_of_its_own(tmp_path):
+@pytest.fixture
+def test_collection(tmp_path) -> Path:
+    """A test collection of one query."""
     folder = tmp_path / "tiny"
     folder.mkdir()
     corpus = [json.dumps({"_id": name, "text": text}) for name, text in FACTS.items()]
     (folder / "corpus.jsonl").write_text("\n".join(corpus))
     (folder / "queries.jsonl").write_text('{"_id": "q", "text": "why is the sky blue"}\n')
     (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq\tsky\t1\n")
-    (measured,) = answer("eval", str(folder), "--depth", "5")
-    assert measured["num_documents"] == len(FACTS)
-    assert measured["first_pass"] == measured["blended"] == 1.0
+    return folder
+
+
+def test_eval_measures_every_mode_and_depth_through_a_server_of_its_own(test_collection):
+    measured = answer("eval", str(test_collection), "--depth", "5", "--depth", "2")
+    assert [result["mode"] for result in measured] == ["dense", "lexical", "hybrid"]
+    for result in measured:
+        assert result["num_documents"] == len(FACTS)
+        assert result["first_pass"] == result["reranker"] == 1.0
+        assert result["reranked"] == {"2": 1.0, "5": 1.0}
+
+
+def test_eval_compares_fusions_and_shows_tables(test_collection, tmp_path):
+    keep = ("--data", str(tmp_path / "kept"))
+    compared = answer("eval", str(test_collection), "--fusions", *keep)
+    assert compared["tiny"]["convex 0.5"] == 1.0
+    ended = invoke("eval", str(test_collection), "--no-rerank", *keep)
+    assert ended.exit_code == 0, ended.stderr
+    for row in ("dense", "lexical", "hybrid", "mean"):
+        assert row in ended.stdout
+    assert "reranker" not in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "flag", "low", "high"),
+    [("IVF8,Flat", "--nprobe", 1, 8), ("HNSW4", "--ef-search", 1, 300), ("Flat", "", 0, 0)],
+)
+def test_recall_is_measured_against_an_exact_search(tmp_path, kind, flag, low, high):
+    vectors = np.random.default_rng(0).standard_normal((400, 24)).astype(np.float32)
+    with Server(tmp_path, merge_changes=400) as server, Client(server.target) as client:
+        schema = Schema(client_vectors=True, dimension=24, index_kind=kind)
+        client.create_collection("vectors", schema)
+        documents = (Document(str(i), "x", vector=v) for i, v in enumerate(vectors))
+        client.upsert("vectors", documents, chunk_size=400)
+        server.wait_for_merge("vectors")
+        flags = [flag, str(low), flag, str(high)] if flag else []
+        told = answer("recall", "vectors", "--queries", "100", *flags, "--target", server.target)
+        if not flag:
+            (told_low, told_high) = (None, told[0])
+        else:
+            told_low, told_high = told
+            assert told_low["setting"].endswith(f"={low}")
+            assert told_low["recall"] < 0.9
+        assert told_high["recall"] >= 0.99
+        assert told_high["median_ms"] > 0
+
+
+def test_recall_says_what_it_can_not_measure(server):
+    with Client(server.target) as client:
+        for name, chunking in (("no-documents", None), ("recall-in-windows", Chunking(32))):
+            client.create_collection(name, Schema(chunking=chunking))
+            ended = invoke("recall", name, "--target", server.target)
+            client.delete_collection(name)
+            assert ended.exit_code == 1
+            said = "over 10 are needed" if chunking is None else "splits its documents"
+            assert said in " ".join(ended.stderr.split())
+
+
+def test_a_snapshot_is_made_listed_restored_and_deleted(server, lines):
+    target = ("--target", server.target)
+    answer("index", "to-copy", str(lines), *target)
+    (made,) = answer("snapshot", "create", "to-copy", "first", *target)
+    assert (made["collection"], made["num_documents"]) == ("to-copy", len(FACTS))
+    assert answer("snapshot", "list", "to-copy", *target) == [made]
+    assert "first" in invoke("snapshot", "list", "to-copy", *target).stdout
+    told = answer("snapshot", "restore", "to-copy", "first", "copied", *target)
+    assert told == {"collection": "copied", "num_documents": len(FACTS)}
+    found = answer("search", "copied", "blue sky", *target)
+    assert found["hits"][0]["id"] == "sky"
+    again = invoke("snapshot", "restore", "to-copy", "first", "copied", *target)
+    assert again.exit_code == 1
+    assert "ALREADY_EXISTS: collection 'copied' exists already" in " ".join(again.stderr.split())
+    assert invoke("snapshot", "delete", "to-copy", "first", *target).exit_code == 0
+    assert answer("snapshot", "list", "to-copy", *target) == []
 
 
 def test_a_setting_that_is_yes_or_no_is_a_flag_for_either():

@@ -19,7 +19,7 @@ from twopass.v1 import (
     status_pb2,
 )
 from twopass.v1.rerank_pb2 import Candidate, RerankRequest
-from twopass.v1.search_pb2 import SearchRequest
+from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions, SearchRequest
 
 from .corpus import document, fill
 from .serving import GatedEngine, Server, SetCall, places_taken
@@ -27,6 +27,7 @@ from .serving import GatedEngine, Server, SetCall, places_taken
 QUESTION = "What is the capital of Australia?"
 MAX_QUEUED = 20
 FORBID = search_pb2.FALLBACK_FORBID
+DENSE = RetrieveOptions(mode=search_pb2.RETRIEVE_MODE_DENSE)
 
 
 @pytest.fixture(scope="module")
@@ -146,9 +147,9 @@ def test_a_search_without_room_is_refused_where_fallback_is_forbidden(small):
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_a_search_whose_query_has_no_room_has_nothing_to_fall_back_to(small):
+def test_a_dense_search_whose_query_has_no_room_has_nothing_to_fall_back_to(small):
     with places_taken(small, MAX_QUEUED):
-        error = failure_of(small.search, asking())
+        error = failure_of(small.search, asking(retrieve=DENSE))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -198,8 +199,8 @@ def test_a_late_search_fails_where_fallback_is_forbidden(small, vector):
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_a_budget_too_short_for_the_first_pass_leaves_nothing_to_answer(small):
-    error = failure_of(small.search, asking(time_budget=Duration(nanos=1)))
+def test_a_budget_too_short_for_the_dense_list_leaves_nothing_to_answer(small):
+    error = failure_of(small.search, asking(time_budget=Duration(nanos=1), retrieve=DENSE))
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
@@ -236,7 +237,7 @@ def test_a_failure_that_can_not_be_hidden_is_internal_and_in_the_log(small, brok
     broken(small.reranker, small.encoder)
     failures = [
         failure_of(small.search, asking(fallback=FORBID)),
-        failure_of(small.search, asking()),  # of the encoder: there is no first pass
+        failure_of(small.search, asking(retrieve=DENSE)),  # there is no first pass
         failure_of(small.rerank, of(2)),
         failure_of(small.embed, embed_pb2.EmbedRequest(texts=["a"])),
         failure_of(
@@ -275,6 +276,65 @@ def test_a_failed_set_of_a_stream_fails_alone(small, broken):
     call.send("sound", "a", num_candidates=1)
     assert call.next().WhichOneof("outcome") == "result"
     assert call.end() == []
+
+
+# --- the first pass ------------------------------------------------------------------------------
+
+
+def words_alone(response: search_pb2.SearchResponse) -> bool:
+    """Whether the lexical list alone was answered, in its order, and looks like nothing else."""
+    hits = response.hits
+    return (
+        hits[0].id == "canberra"
+        and [hit.lexical_rank for hit in hits] == list(range(1, len(hits) + 1))
+        and not any(hit.HasField("dense_score") or hit.HasField("fused_score") for hit in hits)
+        and response.encoder == ""
+    )
+
+
+def test_a_hybrid_search_whose_query_has_no_room_answers_by_words(small):
+    with places_taken(small, MAX_QUEUED):
+        response = small.search(asking())
+        refused = failure_of(small.search, asking(fallback=FORBID))
+    assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_LEXICAL_OVERLOAD
+    assert response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_OVERLOAD
+    assert words_alone(response)
+    assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_hybrid_search_whose_encoder_is_late_answers_by_words(small):
+    small.encoder.gate.clear()
+    try:
+        # First, while the encoder is idle: a busy one refuses what would be late at once.
+        late = asking(time_budget=Duration(nanos=50_000_000), fallback=FORBID)
+        refused = failure_of(small.search, late)
+        response = small.search(asking(time_budget=Duration(nanos=50_000_000)))
+    finally:
+        small.encoder.gate.set()
+    assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_LEXICAL_DEADLINE
+    assert response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_DEADLINE
+    assert words_alone(response)
+    assert refused.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_hybrid_search_whose_encoder_failed_answers_by_words_and_reranks_them(small, broken):
+    broken(small.encoder)
+    response = small.search(asking(rerank=RerankOptions(blend=0)))
+    assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_LEXICAL_FAILED
+    assert response.rerank_status == search_pb2.RERANK_STATUS_COMPLETE
+    assert response.hits[0].HasField("logit")
+    assert words_alone(small.search(asking(rerank=RerankOptions(enabled=False))))
+
+
+def test_a_lexical_search_asks_no_encoder(small, broken):
+    broken(small.encoder)
+    lexical = RetrieveOptions(mode=search_pb2.RETRIEVE_MODE_LEXICAL)
+    response = small.search(asking(retrieve=lexical, rerank=RerankOptions(enabled=False)))
+    assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_COMPLETE
+    assert words_alone(response)
+
+
+# --- the end -------------------------------------------------------------------------------------
 
 
 def test_after_all_this_the_server_answers_as_before(small):

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from twopass.v1 import embed_pb2
 from twopass.v1.rerank_pb2 import Candidate, RerankRequest
-from twopass.v1.search_pb2 import SearchRequest
+from twopass.v1.search_pb2 import FALLBACK_FORBID, SearchRequest
 
 from .corpus import fill
 from .serving import Server
@@ -32,7 +32,10 @@ def watched(tmp_path_factory) -> Iterator[Server]:
             server.search(SearchRequest(collection="facts", query="Why is the sky blue?"))
             server.rerank(RerankRequest(query="which", candidates=PASSAGES))
         server.embed(embed_pb2.EmbedRequest(texts=["a text"]))
-        late = SearchRequest(collection="facts", query="late", time_budget=Duration(nanos=1))
+        budget = Duration(nanos=1)
+        late = SearchRequest(collection="facts", query="Is anything blue?", time_budget=budget)
+        server.search(late)
+        late.fallback = FALLBACK_FORBID
         for call, request in (
             (server.search, late),
             (server.search, SearchRequest(collection="none", query="x")),
@@ -64,7 +67,7 @@ def value(samples, name: str, **labels: str) -> float:
 def test_calls_are_counted_by_rpc_and_status(samples):
     name = "twopass_rpc_seconds_count"
     search, rerank = "twopass.v1.SearchService.Search", "twopass.v1.RerankService.Rerank"
-    assert value(samples, name, rpc=search, code="OK") == 2
+    assert value(samples, name, rpc=search, code="OK") == 3
     assert value(samples, name, rpc=search, code="NOT_FOUND") == 1
     assert value(samples, name, rpc=search, code="DEADLINE_EXCEEDED") == 1
     assert value(samples, name, rpc=rerank, code="OK") == 2
@@ -75,6 +78,7 @@ def test_calls_are_counted_by_rpc_and_status(samples):
 def test_searches_are_counted_by_what_became_of_both_passes(samples):
     name = "twopass_searches_total"
     assert value(samples, name, retrieve="complete", rerank="complete") == 2
+    assert value(samples, name, retrieve="lexical_deadline", rerank="skipped_deadline") == 1
 
 
 def test_each_stage_of_a_search_has_its_time(samples):

@@ -22,6 +22,7 @@ from twopass.client._enums import (
     RetrieveStatus,
     Truncation,
 )
+from twopass.client._filters import Condition, Field, document_ids, field
 from twopass.client._models import Model
 from twopass.client._rerank import CandidateSet, Passage, RerankHit, RerankResult, SetResult
 from twopass.client._search import (
@@ -32,11 +33,13 @@ from twopass.client._search import (
     SearchHit,
     SearchResult,
 )
+from twopass.client._snapshots import Snapshot
 from twopass.client._sync import Client
 from twopass.client._timings import Timings
 from twopass.client._upsert import UpsertSummary
 from twopass.client.errors import (
     AlreadyExistsError,
+    DataLossError,
     DeadlineExceededError,
     FailedPreconditionError,
     InternalError,
@@ -57,13 +60,16 @@ __all__ = [
     "Chunking",
     "Client",
     "Collection",
+    "Condition",
     "ConvexFusion",
+    "DataLossError",
     "DeadlineExceededError",
     "DeleteResult",
     "Document",
     "EmbedResult",
     "EmbedRole",
     "FailedPreconditionError",
+    "Field",
     "FieldType",
     "Fields",
     "InternalError",
@@ -88,6 +94,7 @@ __all__ = [
     "SearchHit",
     "SearchResult",
     "SetResult",
+    "Snapshot",
     "Span",
     "Timings",
     "Truncation",
@@ -96,4 +103,6 @@ __all__ = [
     "UnavailableError",
     "UnimplementedError",
     "UpsertSummary",
+    "document_ids",
+    "field",
 ]

@@ -21,12 +21,22 @@ from typing import Any, Concatenate, ParamSpec, Self
 import grpc
 import grpc.aio
 
-from twopass.client import _collections, _documents, _embed, _models, _rerank, _rpcs, _search
+from twopass.client import (
+    _collections,
+    _documents,
+    _embed,
+    _models,
+    _rerank,
+    _rpcs,
+    _search,
+    _snapshots,
+)
 from twopass.client._asyncio_streams import Duplex, Feed, chunks_of
 from twopass.client._call import Call, Result, method_signature
 from twopass.client._channel import MAX_MESSAGE_BYTES, Options, connection
 from twopass.client._documents import Document, Fields, Listing
 from twopass.client._errors import translated
+from twopass.client._filters import Condition
 from twopass.client._health import CHECK, FIRST_PAUSE, LONGEST_PAUSE
 from twopass.client._rerank import CandidateSet, SetResult, set_result
 from twopass.client._rpcs import Request, Response, Rpc
@@ -89,6 +99,10 @@ class AsyncClient:
     get_collection = _method(_collections.get_collection)
     list_collections = _method(_collections.list_collections)
     delete_collection = _method(_collections.delete_collection)
+    create_snapshot = _method(_snapshots.create_snapshot)
+    list_snapshots = _method(_snapshots.list_snapshots)
+    delete_snapshot = _method(_snapshots.delete_snapshot)
+    restore_snapshot = _method(_snapshots.restore_snapshot)
     get = _method(_documents.get)
     delete = _method(_documents.delete)
     models = _method(_models.models)
@@ -99,7 +113,7 @@ class AsyncClient:
         collection: str,
         *,
         page_size: int = 100,
-        filter: Filter | None = None,  # noqa: A002  # the contract's word
+        filter: Condition | Filter | None = None,  # noqa: A002  # the contract's word
         fields: Fields | None = None,
         timeout: float | None = None,
     ) -> AsyncIterator[Document]:

@@ -73,6 +73,8 @@ class Collection:
         num_documents: Documents in it.
         sequence: Its state after the last write; see `search`'s `min_sequence`.
         create_time: When it was created, in UTC.
+        read_only_reason: Why it takes no writes and serves only a part: documents that are damaged
+            on disk, by id, and the way out. Empty: it is sound.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Collection:
     num_documents: int
     sequence: str
     create_time: datetime
+    read_only_reason: str
 
 
 def create_collection(
@@ -98,7 +101,7 @@ def create_collection(
     """
 
     def created(response: collection_pb2.CreateCollectionResponse) -> Collection:
-        return _collection(response.collection)
+        return collection_of(response.collection)
 
     request = collection_pb2.CreateCollectionRequest(
         name=text(name, "name"), schema=None if schema is None else _schema_message(schema)
@@ -118,7 +121,7 @@ def get_collection(name: str, *, timeout: float | None = None) -> Call[Collectio
     """
 
     def found(response: collection_pb2.GetCollectionResponse) -> Collection:
-        return _collection(response.collection)
+        return collection_of(response.collection)
 
     request = collection_pb2.GetCollectionRequest(name=text(name, "name"))
     return Call(_rpcs.GET_COLLECTION, request, found, timeout)
@@ -132,7 +135,7 @@ def list_collections(*, timeout: float | None = None) -> Call[tuple[Collection, 
     """
 
     def listed(response: collection_pb2.ListCollectionsResponse) -> tuple[Collection, ...]:
-        return tuple(map(_collection, response.collections))
+        return tuple(map(collection_of, response.collections))
 
     return Call(_rpcs.LIST_COLLECTIONS, collection_pb2.ListCollectionsRequest(), listed, timeout)
 
@@ -184,13 +187,15 @@ def _chunking_message(chunking: Chunking) -> collection_pb2.Chunking:
     )
 
 
-def _collection(message: collection_pb2.Collection) -> Collection:
+def collection_of(message: collection_pb2.Collection) -> Collection:
+    """A collection."""
     return Collection(
         name=message.name,
         schema=_schema(message.schema),
         num_documents=message.num_documents,
         sequence=message.sequence,
         create_time=moment(message.create_time),
+        read_only_reason=message.read_only_reason,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from twopass.client import _rpcs
 from twopass.client._call import Call
+from twopass.client._filters import Condition, filter_message
 from twopass.client._values import int32, mapping, refuse_single, struct, text, texts, vector
 from twopass.v1 import collection_pb2, document_pb2
 from twopass.v1.filter_pb2 import Filter
@@ -168,7 +169,7 @@ def delete(
     collection: str,
     ids: Iterable[str] | None = None,
     *,
-    filter: Filter | None = None,  # noqa: A002  # the contract's word
+    filter: Condition | Filter | None = None,  # noqa: A002  # the contract's word
     timeout: float | None = None,
 ) -> Call[DeleteResult]:
     """Deletes documents, by id or by filter. Ids that are not there are no error.
@@ -192,7 +193,7 @@ def delete(
     request = collection_pb2.DeleteDocumentsRequest(
         collection=text(collection, "collection"),
         ids=None if ids is None else texts(ids, "ids"),
-        filter=filter,
+        filter=filter_message(filter),
     )
     return Call(_rpcs.DELETE_DOCUMENTS, request, result, timeout)
 
@@ -202,7 +203,7 @@ class Listing:
     """Which documents to list, how many at a time, and what they carry."""
 
     page_size: int
-    filter: Filter | None
+    filter: Condition | Filter | None
     fields: Fields | None
 
 
@@ -216,7 +217,7 @@ def page(collection: str, listing: Listing, page_token: str, timeout: float | No
         collection=text(collection, "collection"),
         page_size=int32(listing.page_size, "page_size"),
         page_token=page_token,
-        filter=listing.filter,
+        filter=filter_message(listing.filter),
         fields=fields_message(listing.fields),
     )
     return Call(_rpcs.LIST_DOCUMENTS, request, result, timeout)

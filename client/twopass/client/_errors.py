@@ -25,6 +25,7 @@ _CLASSES = {
         errors.OverloadedError,
         errors.UnavailableError,
         errors.DeadlineExceededError,
+        errors.DataLossError,
         errors.UnimplementedError,
         errors.InternalError,
     )

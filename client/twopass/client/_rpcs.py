@@ -88,8 +88,8 @@ LIST_MODELS = _rpc(
 GET_MODEL = _rpc(
     "ModelService.GetModel", model.GetModelRequest, model.GetModelResponse, is_repeatable=True
 )
-# Neither creating nor deleting a collection is repeated: after an answer was lost, the second try
-# would fail with ALREADY_EXISTS or NOT_FOUND.
+# Neither creating nor deleting a collection or a snapshot is repeated: after an answer was lost,
+# the second try would fail with ALREADY_EXISTS or NOT_FOUND.
 CREATE_COLLECTION = _rpc(
     "CollectionService.CreateCollection",
     collection.CreateCollectionRequest,
@@ -134,6 +134,28 @@ LIST_DOCUMENTS = _rpc(
     collection.ListDocumentsRequest,
     collection.ListDocumentsResponse,
     is_repeatable=True,
+)
+
+CREATE_SNAPSHOT = _rpc(
+    "CollectionService.CreateSnapshot",
+    collection.CreateSnapshotRequest,
+    collection.CreateSnapshotResponse,
+)
+LIST_SNAPSHOTS = _rpc(
+    "CollectionService.ListSnapshots",
+    collection.ListSnapshotsRequest,
+    collection.ListSnapshotsResponse,
+    is_repeatable=True,
+)
+DELETE_SNAPSHOT = _rpc(
+    "CollectionService.DeleteSnapshot",
+    collection.DeleteSnapshotRequest,
+    collection.DeleteSnapshotResponse,
+)
+RESTORE_SNAPSHOT = _rpc(
+    "CollectionService.RestoreSnapshot",
+    collection.RestoreSnapshotRequest,
+    collection.RestoreSnapshotResponse,
 )
 
 

@@ -15,6 +15,7 @@ from twopass.client._enums import (
     number_of,
     word_of,
 )
+from twopass.client._filters import Condition, filter_message
 from twopass.client._timings import Timings, timings
 from twopass.client._values import duration, int32, mapping, real, text, vector
 from twopass.v1 import rerank_pb2, search_pb2
@@ -161,7 +162,7 @@ def search(
     top_n: int = 10,
     retrieve: Retrieve | RetrieveMode | None = None,
     rerank: Rerank | bool = True,
-    filter: Filter | None = None,  # noqa: A002  # the contract's word
+    filter: Condition | Filter | None = None,  # noqa: A002  # the contract's word
     fields: Fields | None = None,
     time_budget: float | None = None,
     allow_fallback: bool = True,
@@ -180,7 +181,7 @@ def search(
         retrieve: The first pass; its mode alone will do, as in `retrieve="hybrid"`. None: all
             defaults.
         rerank: The second pass. True: all defaults; False: there is none.
-        filter: Which documents are considered. None: all.
+        filter: Which documents are considered, as in `field("year").between(gte=1990)`. None: all.
         fields: What hits carry. None: text and metadata.
         time_budget: Seconds for both passes, soft: at its end what is there is answered, if
             `allow_fallback`. None: only `timeout` counts, which stays hard either way.
@@ -203,7 +204,7 @@ def search(
         top_n=int32(top_n, "top_n"),
         retrieve=_retrieve_message(retrieve),
         rerank=_rerank_message(rerank),
-        filter=filter,
+        filter=filter_message(filter),
         time_budget=duration(time_budget, "time_budget"),
         fallback=search_pb2.FALLBACK_ALLOW if allow_fallback else search_pb2.FALLBACK_FORBID,
         min_sequence=text(min_sequence, "min_sequence"),

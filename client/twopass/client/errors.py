@@ -10,6 +10,7 @@ TwopassError                  every failed call; itself for a status without a c
 ├── OverloadedError           RESOURCE_EXHAUSTED   queue full, over quota, or a message too large
 ├── UnavailableError          UNAVAILABLE          server starting, draining, down or out of reach
 ├── DeadlineExceededError     DEADLINE_EXCEEDED    late
+├── DataLossError             DATA_LOSS            what is on the server's disk is damaged
 ├── UnimplementedError        UNIMPLEMENTED        a server that is older than this client
 └── InternalError             INTERNAL             a bug or a failed device; the text has a log id
 
@@ -101,6 +102,12 @@ class DeadlineExceededError(TwopassError):
     """The call's `timeout` ran out. Whether a write took effect is unknown."""
 
     code = StatusCode.DEADLINE_EXCEEDED
+
+
+class DataLossError(TwopassError):
+    """What is on the server's disk is damaged; the message names what, and the way out."""
+
+    code = StatusCode.DATA_LOSS
 
 
 class UnimplementedError(TwopassError):

@@ -81,12 +81,19 @@ void Barrier::wait() {
 }
 
 ThreadPool::ThreadPool(std::size_t num_threads) {
-  for (std::size_t number = 1; number < num_threads; ++number) {
-    workers_.emplace_back([this, number] { work(number); });
+  try {
+    for (std::size_t number = 1; number < num_threads; ++number) {
+      workers_.emplace_back([this, number] { work(number); });
+    }
+  } catch (...) {  // the system has no more threads: those there are would end the process
+    stop();
+    throw;
   }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;

@@ -41,6 +41,7 @@ class Barrier {
 // Threads that run one task together, the caller among them. One task at a time.
 class ThreadPool {
  public:
+  // Throws std::system_error where the system has no more threads to give.
   explicit ThreadPool(std::size_t num_threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -54,6 +55,7 @@ class ThreadPool {
 
  private:
   void work(std::size_t number);
+  void stop();
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -1,11 +1,13 @@
 #include "encoder/safetensors.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <fstream>
 #include <optional>
 #include <system_error>
+#include <utility>
 
 #include "encoder/json.h"
 #include "twopass/errors.h"
@@ -31,13 +33,21 @@ constexpr NamedType kTypes[] = {{"F32", ElementType::kF32, 4},   {"F16", Element
                                 {"U16", ElementType::kOther, 2}, {"U8", ElementType::kOther, 1},
                                 {"BOOL", ElementType::kOther, 1}};
 
+// What a file says of itself, fit for a message: messages become Python strings, and must be UTF-8.
+std::string printable(std::string_view text) {
+  constexpr std::size_t kMaxLength = 120;
+  std::string shown(text.substr(0, kMaxLength));
+  std::replace_if(shown.begin(), shown.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return text.size() > kMaxLength ? shown + "..." : shown;
+}
+
 const NamedType& type_named(std::string_view name) {
   for (const NamedType& type : kTypes) {
     if (type.name == name) {
       return type;
     }
   }
-  throw ModelError("unknown element type " + std::string(name));
+  throw ModelError("unknown element type " + printable(name));
 }
 
 // Product, or nothing where it exceeds 64 bits.
@@ -79,6 +89,26 @@ TensorEntry read_entry(JsonReader& json) {
     throw ModelError("its data_offsets do not fit its dtype and shape");
   }
   return entry;
+}
+
+// Two tensors in one place are no export of any model.
+void check_apart(const TensorEntries& entries) {
+  using Named = TensorEntries::value_type;
+  std::vector<const Named*> by_place;
+  for (const Named& entry : entries) {
+    by_place.push_back(&entry);
+  }
+  const auto place = [](const Named* entry) {
+    return std::pair(entry->second.begin, entry->second.end);
+  };
+  std::sort(by_place.begin(), by_place.end(),
+            [&](const Named* a, const Named* b) { return place(a) < place(b); });
+  for (std::size_t i = 1; i < by_place.size(); ++i) {
+    if (by_place[i]->second.begin < by_place[i - 1]->second.end) {
+      throw ModelError("tensor " + printable(by_place[i]->first) + ": it overlaps tensor " +
+                       printable(by_place[i - 1]->first));
+    }
+  }
 }
 
 float from_f16(std::uint16_t half) {
@@ -157,12 +187,15 @@ TensorEntries read_safetensors_header(std::span<const std::byte> file) {
         throw ModelError("it ends at byte " + std::to_string(entry.end) + " of " +
                          std::to_string(room) + ": the file is truncated");
       }
-      entries.insert_or_assign(name, std::move(entry));
+      if (!entries.emplace(name, std::move(entry)).second) {
+        throw ModelError("it is there twice");
+      }
     } catch (const ModelError& error) {
-      throw ModelError("tensor " + name + ": " + error.what());
+      throw ModelError("tensor " + printable(name) + ": " + error.what());
     }
   });
   json.expect_end();
+  check_apart(entries);
   return entries;
 }
 
@@ -198,7 +231,9 @@ std::vector<float> Safetensors::read(std::string_view name,
       return convert_halves(bytes, from_bf16);
     case ElementType::kF32: {
       std::vector<float> elements(bytes.size() / sizeof(float));
-      std::memcpy(elements.data(), bytes.data(), bytes.size());
+      if (!elements.empty()) {  // memcpy takes no null pointer, whatever the size
+        std::memcpy(elements.data(), bytes.data(), bytes.size());
+      }
       return elements;
     }
     default:

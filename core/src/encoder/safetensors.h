@@ -26,7 +26,8 @@ using TensorEntries = std::map<std::string, TensorEntry, std::less<>>;
 
 // Reads the header of a safetensors file: eight bytes of length, little-endian, then JSON, then the
 // tensors. (https://github.com/huggingface/safetensors, "Format".) What it returns is sound: every
-// tensor lies within the file and is as long as its type and shape say. Throws ModelError.
+// tensor lies within the file, apart from the others, and is as long as its type and shape say.
+// Throws ModelError.
 TensorEntries read_safetensors_header(std::span<const std::byte> file);
 
 // A safetensors file in memory.
@@ -34,6 +35,8 @@ class Safetensors {
  public:
   // Throws ModelError for a file that can't be read or is damaged.
   explicit Safetensors(const std::filesystem::path& path);
+  Safetensors(const Safetensors&) = delete;
+  Safetensors& operator=(const Safetensors&) = delete;
 
   bool contains(std::string_view name) const { return entries_.contains(name); }
 

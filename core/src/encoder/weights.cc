@@ -1,5 +1,6 @@
 #include "encoder/weights.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -53,7 +54,7 @@ void check_config(const EncoderConfig& config) {
 // A file's tensors by the names they have in BertModel, whatever its export puts before them.
 class NamedTensors {
  public:
-  explicit NamedTensors(const std::filesystem::path& path) : file_(path) {
+  explicit NamedTensors(const std::filesystem::path& path) : path_(path), file_(path) {
     constexpr std::array<const char*, 4> kPrefixes{"", "bert.", "roberta.", "model."};
     for (const char* prefix : kPrefixes) {
       if (file_.contains(prefix + std::string("embeddings.word_embeddings.weight"))) {
@@ -71,10 +72,18 @@ class NamedTensors {
 
   std::vector<float> read(const std::string& name, const Shape& shape) const {
     const std::string prefixed = prefix_ + name;
-    return file_.read(file_.contains(prefixed) || !file_.contains(name) ? prefixed : name, shape);
+    const std::string& found = file_.contains(prefixed) || !file_.contains(name) ? prefixed : name;
+    std::vector<float> elements = file_.read(found, shape);
+    // Kernels take finite numbers, and no training leaves others.
+    if (!std::all_of(elements.begin(), elements.end(), [](float x) { return std::isfinite(x); })) {
+      throw ModelError(path_.string() + ": tensor " + found +
+                       " holds a number that is not finite; the file is damaged");
+    }
+    return elements;
   }
 
  private:
+  std::filesystem::path path_;
   Safetensors file_;
   std::string prefix_;
 };

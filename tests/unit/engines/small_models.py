@@ -38,6 +38,17 @@ def small_config(model_type: str = "bert", **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def core_config(model_type: str = "bert", **changes: Any) -> dict[str, Any]:
+    """The same of a shape that the C++ core computes: two heads of 32 components."""
+    return small_config(model_type, **{"hidden_size": 64, "intermediate_size": 128} | changes)
+
+
+def core_tensors(config: dict[str, Any]) -> Tensors:
+    """Weights for it, as small as trained ones: attention spreads over many tokens."""
+    tensors = random_tensors(config)
+    return {k: v if "LayerNorm" in k else v / np.float32(4) for k, v in tensors.items()}
+
+
 def random_tensors(config: dict[str, Any], seed: int = 0) -> Tensors:
     """Weights of every tensor that a reranker has, by the names of `BertModel`."""
     generator = np.random.default_rng(seed)

@@ -176,3 +176,22 @@ def test_a_tokenizer_without_pairs_is_refused(tmp_path):
     file.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(ModelError, match=r"tokenizer\.json: .*pair"):
         HuggingFaceTokenizer(file)
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+@example(text="naïve  café 🙂 日本語 [SEP] x")
+def test_every_token_has_its_place_in_the_text(family, text):
+    tokenizer, _ = family
+    places = tokenizer.places(text)
+    ids = tokenizer.encode([text], 1_000)[0]
+    assert places.shape == (len(ids), 2)
+    assert (places[:, 0] <= places[:, 1]).all()
+    assert (np.diff(places[:, 0]) >= 0).all()
+    assert places.min(initial=0) >= 0
+    assert places.max(initial=0) <= len(text)  # in code points, not bytes
+
+
+def test_the_place_of_a_word_is_where_it_stands(tokenizer):
+    text = "Über naïve 🙂 sky"
+    (start, end) = tokenizer.places(text)[-1]
+    assert text[start:end] == "sky"

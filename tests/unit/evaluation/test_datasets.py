@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from twopass.evaluation.datasets import DatasetError, load_dataset
+from twopass.evaluation.datasets import DatasetError, Part, load_dataset
 
 
 @pytest.fixture
@@ -35,6 +35,22 @@ def test_judgements_may_lie_where_beir_puts_them(folder):
 def test_only_the_first_queries_are_kept_where_so_many_are_wanted(folder):
     dataset = load_dataset(folder, max_queries=1)
     assert list(dataset.queries) == list(dataset.qrels) == ["1"]
+
+
+def test_each_query_is_in_one_half_whatever_the_others_are(folder):
+    halves = [Part.DEVELOPMENT, Part.HELD_OUT]
+    names = [f"query{i}" for i in range(1_000)]
+    parts = {name: [part for part in halves if part.has(name)] for name in names}
+    assert all(len(found) == 1 for found in parts.values())
+    assert 400 < sum(Part.DEVELOPMENT.has(name) for name in names) < 600
+    whole = set(load_dataset(folder).queries)
+    loaded = set()
+    for part in halves:
+        try:
+            loaded |= set(load_dataset(folder, part=part).queries)
+        except DatasetError:
+            continue
+    assert loaded == whole
 
 
 @pytest.mark.parametrize(

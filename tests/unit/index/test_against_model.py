@@ -3,16 +3,20 @@
 import tempfile
 from pathlib import Path
 
+import apsw
 import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from twopass.index.documents import DocumentFields, IndexedDocument
+from twopass.index.merging import MergePolicy
 from twopass.index.schema import CollectionSchema, Metric
 from twopass.index.store import CollectionStore
 
 DIMENSION = 3
+# Merges in almost every history, some while the next writes come.
+EAGER = MergePolicy(min_changes=4)
 
 ids = st.sampled_from(["a", "b", "A", "ä", "a b", "%", "'", '"', "🙂", "\u2028", "[1]", "x" * 512])
 # Small whole numbers: products are exact in float32, and there are many equal scores.
@@ -54,7 +58,7 @@ class CollectionMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.model = {}
         self.num_writes = 0
-        self.store = CollectionStore(Path(self.folder.name))
+        self.store = CollectionStore(Path(self.folder.name), merge_policy=EAGER)
         self.collection = self.store.create(
             "notes",
             CollectionSchema(dimension=DIMENSION, metric=Metric.INNER_PRODUCT, client_vectors=True),
@@ -88,7 +92,8 @@ class CollectionMachine(RuleBasedStateMachine):
     def reopen(self):
         sequence = self.collection.sequence
         self.store.close()
-        self.store = CollectionStore(Path(self.folder.name))
+        self.check_words()
+        self.store = CollectionStore(Path(self.folder.name), merge_policy=EAGER)
         self.collection = self.store.get("notes")
         assert self.collection.sequence == sequence
 
@@ -102,6 +107,13 @@ class CollectionMachine(RuleBasedStateMachine):
         assert len(set(candidates.ids)) == len(candidates.ids)
         for name, token_ids in zip(candidates.ids, candidates.token_ids, strict=True):
             np.testing.assert_array_equal(token_ids, self.model[name].token_ids)
+
+    def check_words(self):
+        """The indexed words are those of the documents, no more and no fewer; FTS5 looks itself."""
+        file = Path(self.folder.name) / "collections" / "notes" / "documents.sqlite"
+        connection = apsw.Connection(str(file))
+        connection.execute("INSERT INTO passages (passages, rank) VALUES ('integrity-check', 1)")
+        connection.close()
 
     @rule(page_size=st.integers(1, 5))
     def list_documents(self, page_size):
@@ -126,6 +138,7 @@ class CollectionMachine(RuleBasedStateMachine):
 
     def teardown(self):
         self.store.close()
+        self.check_words()
         self.folder.cleanup()
 
 

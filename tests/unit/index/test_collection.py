@@ -16,6 +16,7 @@ from twopass.index.errors import (
     MalformedSequenceError,
     StaleSequenceError,
 )
+from twopass.index.kinds import Breadth
 from twopass.index.schema import Metric
 
 NOTHING = DocumentFields(text=False, metadata=False)
@@ -107,6 +108,14 @@ def test_a_query_that_breaks_a_rule_is_refused(collection, vectors, k, field):
     with pytest.raises(InvalidQueryError) as refused:
         collection.search(vectors, k)
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize("value", [-1, 0, 65_537])
+@pytest.mark.parametrize("name", ["ef_search", "nprobe"])
+def test_a_breadth_out_of_range_is_refused(collection, name, value):
+    with pytest.raises(InvalidQueryError, match=f"must be 1 to 65,536, {value:,} given") as refused:
+        collection.search(np.ones((1, 4), np.float32), 1, breadth=Breadth(**{name: value}))
+    assert refused.value.field == f"retrieve.{name}"
 
 
 def test_load_keeps_the_order_and_leaves_out_what_is_gone(collection, make_document):

@@ -49,9 +49,16 @@ def test_a_field_of_a_later_version_is_not_ignored() -> None:
     [
         ({"dimension": 0}, "schema.dimension", "1 to 8,192, 0 given"),
         ({"dimension": 8_193}, "schema.dimension", "8,193 given"),
-        ({"index_kind": "HNSW32"}, "schema.index_kind", "'HNSW32' is not supported.*Flat"),
+        ({"index_kind": "PQ8"}, "schema.index_kind", "'PQ8' is not supported.*Flat"),
         ({"index_kind": ""}, "schema.index_kind", "Flat"),
-        ({"chunking": Chunking(128)}, "schema.chunking", "128 tokens.*not supported yet"),
+        ({"chunking": Chunking(15)}, "schema.chunking.window_tokens", "at least 16, 15 given"),
+        ({"chunking": Chunking(33, 17)}, "schema.chunking.overlap_tokens", "0 to 16, .* 17 given"),
+        ({"chunking": Chunking(16, -1)}, "schema.chunking.overlap_tokens", "-1 given"),
+        (
+            {"chunking": Chunking(16), "client_vectors": True, "encoder": ""},
+            "schema.chunking",
+            "together with client_vectors",
+        ),
         ({"client_vectors": True}, "schema.encoder", "together with client_vectors"),
         ({"encoder": ""}, "schema.encoder", "needed unless client_vectors"),
         ({"encoder_revision": ""}, "schema.encoder", "revision ''"),

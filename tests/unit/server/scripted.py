@@ -1,6 +1,7 @@
 """An engine and a tokenizer whose every answer can be told beforehand."""
 
 import asyncio
+import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from twopass.engines.base import (
     EngineInfo,
     Float32s,
+    Int32s,
     Layout,
     LoadedReranker,
     ModelKind,
@@ -136,6 +138,10 @@ class NumberTokenizer:
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> Ragged:
         return Ragged.from_rows([[int(n) for n in text.split()][:max_tokens] for text in texts])
+
+    def places(self, text: str) -> Int32s:
+        spans = [found.span() for found in re.finditer(r"\S+", text)]
+        return np.array(spans, np.int32).reshape(-1, 2)
 
 
 def scripted_reranker(engine: ScriptedEngine, *, blend: float = 0.0) -> LoadedReranker:

@@ -1,4 +1,5 @@
 import asyncio
+from itertools import product
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from twopass.server.caches import ByteCache
 from twopass.server.metrics import Metrics
+from twopass.server.search import Truncation
 from twopass.server.tokenizing import Tokenizing
 
 from .scripted import NumberTokenizer, ScriptedEngine, scripted_reranker
@@ -75,9 +77,9 @@ def test_tokens_of_passages_are_the_same_from_the_cache(calls):
     async def scenario() -> None:
         reranker = scripted_reranker(ScriptedEngine())
         cached, plain = Tokenizing(1, cache_of(10_000)), Tokenizing(1)
-        for passages in calls:
-            first = await cached.passage_ids(reranker, passages)
-            second = await plain.passage_ids(reranker, passages)
+        for passages, truncation in product(calls, Truncation):
+            first = await cached.passage_ids(reranker, passages, truncation)
+            second = await plain.passage_ids(reranker, passages, truncation)
             np.testing.assert_array_equal(first.token_ids, second.token_ids)
             np.testing.assert_array_equal(first.offsets, second.offsets)
         cached.close()

@@ -21,30 +21,35 @@ CODES = {
     "CollectionNotFoundError": grpc.StatusCode.NOT_FOUND,
     "UnknownModelError": grpc.StatusCode.NOT_FOUND,
     "DocumentNotFoundError": grpc.StatusCode.NOT_FOUND,
+    "SnapshotNotFoundError": grpc.StatusCode.NOT_FOUND,
     # exists already
     "CollectionExistsError": grpc.StatusCode.ALREADY_EXISTS,
+    "SnapshotExistsError": grpc.StatusCode.ALREADY_EXISTS,
     # queue full
     "OverloadedError": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "WouldBeLateError": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    # no key, or not for this
     "UnauthenticatedError": grpc.StatusCode.UNAUTHENTICATED,
     "PermissionDeniedError": grpc.StatusCode.PERMISSION_DENIED,
-    "WouldBeLateError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     # starting, draining, engine or disk down
     "UnavailableError": grpc.StatusCode.UNAVAILABLE,
     "EngineUnavailableError": grpc.StatusCode.UNAVAILABLE,
     "CollectionClosedError": grpc.StatusCode.UNAVAILABLE,
     "StorageError": grpc.StatusCode.UNAVAILABLE,
     "FolderInUseError": grpc.StatusCode.UNAVAILABLE,
+    # damaged on disk
+    "CollectionDamagedError": grpc.StatusCode.DATA_LOSS,
+    "SnapshotDamagedError": grpc.StatusCode.DATA_LOSS,
     # late
     "LateError": grpc.StatusCode.DEADLINE_EXCEEDED,
     # what the collection is now is not what the caller has in mind
     "StaleSequenceError": grpc.StatusCode.FAILED_PRECONDITION,
     "EncoderChangedError": grpc.StatusCode.FAILED_PRECONDITION,
-    # in the contract, not in this version
-    "NotSupportedError": grpc.StatusCode.UNIMPLEMENTED,
     # a bug or a failed device
     "EngineError": grpc.StatusCode.INTERNAL,
     "ModelError": grpc.StatusCode.INTERNAL,
     "UnsupportedModelError": grpc.StatusCode.INTERNAL,
+    "OutOfDeviceMemoryError": grpc.StatusCode.INTERNAL,
     "DeviceError": grpc.StatusCode.INTERNAL,
     "CollectionError": grpc.StatusCode.INTERNAL,
     "RequestError": grpc.StatusCode.INTERNAL,

@@ -112,6 +112,32 @@ async def test_a_passage_too_long_is_named_by_its_place_in_the_set(parts):
     assert ranked.truncated.tolist() == [False, False, True]
 
 
+async def test_a_long_passage_counts_by_its_best_window_and_names_it(parts):
+    # 8 tokens of a pair are special or the query's: a window has 60.
+    numbers = ["1"] * 200
+    numbers[170:180] = ["9"] * 10
+    long = "  ".join(numbers)
+    ranked = await parts.rank([["70"], [long]], truncation=Truncation.MAX_WINDOW)
+    assert ranked.order.tolist() == [1, 0]
+    start, end = ranked.spans[0]
+    window = long[start:end].split()
+    assert len(window) == 60
+    assert window.count("9") == 10
+    assert ranked.logits[1] == sum(map(int, window))
+    assert ranked.spans[1] == (0, 2)
+    assert ranked.truncated.tolist() == [False, False]
+    cut = await parts.rank([["70"], [long]])
+    assert (cut.spans, cut.truncated.tolist()) == (None, [False, True])
+
+
+async def test_every_window_takes_a_place(parts):
+    long = " ".join(["1"] * 60 * 90)  # about 120 windows, of which each but the first needs a place
+    with pytest.raises(OverloadedError):
+        await parts.rank([[long]], truncation=Truncation.MAX_WINDOW)
+    with parts.batcher.admitted(100):
+        pass  # none is held any more
+
+
 async def test_one_candidate_more_than_declared_is_an_error(parts):
     with pytest.raises(InvalidRequestError, match=r"3 have come, set\.num_candidates declared 2"):
         await parts.rank([["1", "2"], ["3"]], num_candidates=2)

@@ -12,7 +12,6 @@ from twopass.engines.errors import DeviceError
 from twopass.server.errors import (
     InvalidRequestError,
     LateError,
-    NotSupportedError,
     OverloadedError,
     UnknownModelError,
 )
@@ -96,7 +95,6 @@ rpcs = pytest.mark.parametrize("rpc", [UNARY, STREAM])
         (InvalidRequestError("top_n: -1 given"), grpc.StatusCode.INVALID_ARGUMENT),
         (UnknownModelError("model: no such"), grpc.StatusCode.NOT_FOUND),
         (LateError("late"), grpc.StatusCode.DEADLINE_EXCEEDED),
-        (NotSupportedError("filter: not yet"), grpc.StatusCode.UNIMPLEMENTED),
         (InvalidRequestError("id: 東京 'é'\n\x1b[0m%41"), grpc.StatusCode.INVALID_ARGUMENT),
     ],
     ids=lambda value: getattr(value, "name", ""),

@@ -1,0 +1,109 @@
+"""`python -m twopass.benchmarks.size`: a large collection through a real server, measured."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from twopass.benchmarks.machine import this_machine
+from twopass.benchmarks.size.corpus import Corpus, nearest
+from twopass.benchmarks.size.ingest import Ingest, ingest, measure_stages
+from twopass.benchmarks.size.picture import save_picture
+from twopass.benchmarks.size.report import SizeReport, as_json, as_tables
+from twopass.benchmarks.size.searches import (
+    COLLECTION,
+    K,
+    KindReport,
+    build,
+    copy_as,
+    empty_server_bytes,
+    measure,
+)
+from twopass.client import Client
+from twopass.engines.base import Float32s
+from twopass.server.local import LocalServer
+
+
+def main(
+    documents: Annotated[int, typer.Option(min=1_000, help="How many documents.")] = 1_000_000,
+    dimension: Annotated[int, typer.Option(min=2, help="Components of a vector.")] = 384,
+    index_kind: Annotated[
+        list[str] | None, typer.Option(help="Index kinds; unset: Flat, HNSW32, IVF1024,Flat.")
+    ] = None,
+    queries: Annotated[int, typer.Option(min=1, help="Queries of each setting.")] = 500,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder for the collections; unset: a temporary one.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(help="Folder of the report: size.json and size.png.")
+    ] = Path("bench-results"),
+) -> None:
+    """Measure memory, disk, ingest, search and start-up of a large collection."""
+    corpus = Corpus(documents, dimension)
+    kinds = index_kind or ["Flat", "HNSW32", "IVF1024,Flat"]
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=data) as scratch:
+        for report in _measure(corpus, kinds, queries, Path(scratch)):
+            _save(report, output)  # after each kind: a later one may take too long, or too much
+    Console().print(as_tables(report))
+    Console().print(f"\n{output / 'size.json'}, {output / 'size.png'}")
+
+
+def _save(report: SizeReport, output: Path) -> None:
+    content = json.dumps(as_json(report), indent=2)
+    (output / "size.json").write_text(content, encoding="utf-8")
+    save_picture(report, output / "size.png")
+
+
+def _measure(
+    corpus: Corpus, kinds: list[str], num_queries: int, scratch: Path
+) -> Iterator[SizeReport]:
+    """Yields the report with one kind more each time."""
+    num_cpus = len(os.sched_getaffinity(0))
+    empty_bytes = empty_server_bytes(scratch / "empty")
+    stages = measure_stages(corpus, num_cpus)
+    source = scratch / "source"
+    with LocalServer(source) as server, Client(server.target) as client:
+        seconds = ingest(client, COLLECTION, corpus, "Flat")
+    queries = corpus.queries(num_queries)
+    truth = nearest(corpus, queries, K)
+    report = SizeReport(
+        machine=this_machine(),
+        num_documents=corpus.size,
+        dimension=corpus.dimension,
+        num_queries=num_queries,
+        ingest=Ingest(corpus.size / seconds, seconds, stages),
+        kinds=(),
+    )
+    for index_kind in kinds:
+        measured = _kind(source, index_kind, num_cpus, queries, truth, empty_bytes)
+        report = replace(report, kinds=(*report.kinds, measured))
+        yield report
+
+
+def _kind(
+    source: Path,
+    index_kind: str,
+    num_cpus: int,
+    queries: Float32s,
+    truth: list[set[str]],
+    empty_bytes: int,
+) -> KindReport:
+    folder = source.with_name("kind")
+    copy_as(source, folder, index_kind)
+    try:
+        seconds = build(folder, num_cpus)
+        return measure(folder, index_kind, seconds, queries, truth, empty_bytes)
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,120 @@
+"""The report on size, for people and for scripts."""
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from twopass.benchmarks.machine import Machine
+from twopass.benchmarks.size.ingest import Ingest
+from twopass.benchmarks.size.searches import K, KindReport, Searches
+
+# An approximate index is shown where it finds this much with the least effort.
+WANTED_RECALL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class SizeReport:
+    """Everything that was measured.
+
+    Attributes:
+        machine: What it ran on; server and client shared it.
+        num_documents: Documents, their texts 400 characters or some more.
+        dimension: Components of a vector.
+        num_queries: Queries of each setting.
+        ingest: How fast the documents came in.
+        kinds: Each index kind.
+    """
+
+    machine: Machine
+    num_documents: int
+    dimension: int
+    num_queries: int
+    ingest: Ingest
+    kinds: tuple[KindReport, ...]
+
+
+def chosen(kind: KindReport) -> Searches:
+    """The setting with the least effort that finds enough; the best where none does."""
+    enough = [s for s in kind.searches if s.recall >= WANTED_RECALL]
+    if enough:
+        return min(enough, key=lambda s: s.p50_ms)
+    return max(kind.searches, key=lambda s: s.recall)
+
+
+def as_json(report: SizeReport) -> dict[str, Any]:
+    """The whole report in what JSON has."""
+    ingest = {"slowest": report.ingest.slowest, "share": report.ingest.share}
+    return dataclasses.asdict(report) | {"ingest": dataclasses.asdict(report.ingest) | ingest}
+
+
+def as_tables(report: SizeReport) -> RenderableType:
+    """What it ran on, how documents came in, then a row for each kind and for each setting."""
+    return Group(
+        f"[bold]{report.num_documents:,} documents, {report.dimension} dimensions[/], "
+        f"{report.num_queries} queries, client and server on one machine",
+        *(escape(line) for line in report.machine.lines()),
+        "",
+        _ingest_table(report.ingest),
+        "",
+        _kinds_table(report),
+        "",
+        _searches_table(report.kinds),
+    )
+
+
+def _ingest_table(ingest: Ingest) -> Table:
+    table = _table("ingest", ("documents/s",))
+    for name, rate in ingest.alone.items():
+        table.add_row(f"{name}, alone", f"{rate:,.0f}")
+    table.add_row(
+        f"all of it through gRPC ({ingest.share:.0%} of the slowest alone)",
+        f"{ingest.through_grpc:,.0f}",
+        style="bold",
+    )
+    return table
+
+
+def _kinds_table(report: SizeReport) -> Table:
+    columns = ("build s", "start s", "load s", "memory B/doc", "index B/doc", "documents B/doc")
+    table = _table("index", columns)
+    count = report.num_documents
+    for kind in report.kinds:
+        table.add_row(
+            kind.index_kind,
+            f"{kind.build_seconds:,.1f}",
+            f"{kind.start_seconds:,.1f}",
+            f"{kind.load_seconds:,.2f}",
+            f"{kind.memory_bytes / count:,.0f}",
+            f"{kind.index_bytes / count:,.0f}",
+            f"{kind.documents_bytes / count:,.0f}",
+        )
+    return table
+
+
+def _searches_table(kinds: Iterable[KindReport]) -> Table:
+    columns = (f"recall@{K}", "p50 ms", "p99 ms", "searches/s, 8 at once")
+    table = _table("search", columns)
+    for kind in kinds:
+        for searches in kind.searches:
+            table.add_row(
+                f"{kind.index_kind} {searches.setting}",
+                f"{searches.recall:.4f}",
+                f"{searches.p50_ms:,.1f}",
+                f"{searches.p99_ms:,.1f}",
+                f"{searches.per_second:,.0f}",
+                style="bold" if searches == chosen(kind) else "",
+            )
+    return table
+
+
+def _table(first: str, columns: Iterable[str]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table

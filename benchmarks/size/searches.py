@@ -1,0 +1,189 @@
+"""What a collection of one index kind costs: to build, to start, to hold, to search."""
+
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import apsw
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from twopass.client import Client, Fields, Retrieve
+from twopass.engines.base import Float32s
+from twopass.index.kinds import IndexKind
+from twopass.index.merging import MergePolicy
+from twopass.index.schema import CollectionSchema
+from twopass.index.store import CollectionStore
+from twopass.server.local import LocalServer
+
+K = 10
+COLLECTION = "vectors"
+_CONCURRENCY = 8
+# An exact search of millions on a busy machine may take long; none is given up.
+_TIMEOUT = 600.0
+_EF_SEARCH = (16, 32, 64, 128, 256, 512)
+_NPROBE_SHARES = (64, 32, 16, 8, 4, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Searches:
+    """Searches for the nearest ten, dense, without a second pass.
+
+    Attributes:
+        setting: Such as "ef_search=64"; "exact" where nothing is left to chance.
+        recall: Share of the ten truly nearest that were found, mean over the queries.
+        p50_ms: Of one search at a time, from call to answer.
+        p99_ms: Likewise.
+        per_second: Answered when eight are under way at once.
+    """
+
+    setting: str
+    recall: float
+    p50_ms: float
+    p99_ms: float
+    per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class KindReport:
+    """One index kind.
+
+    Attributes:
+        index_kind: Its faiss factory string.
+        build_seconds: To build and save the index from documents on disk.
+        start_seconds: From the process's start to SERVING, models included.
+        load_seconds: Of it, to load the index from its file.
+        memory_bytes: Resident memory of the server, less that of one without documents.
+        index_bytes: The index's file on disk.
+        documents_bytes: The documents' file on disk.
+        searches: By setting.
+    """
+
+    index_kind: str
+    build_seconds: float
+    start_seconds: float
+    load_seconds: float
+    memory_bytes: int
+    index_bytes: int
+    documents_bytes: int
+    searches: tuple[Searches, ...]
+
+
+def copy_as(source: Path, folder: Path, index_kind: str) -> None:
+    """Makes a data folder of another one, its collection of another index kind and unbuilt."""
+    collection = folder / "collections" / COLLECTION
+    collection.mkdir(parents=True)
+    shutil.copy(source / "collections" / COLLECTION / "documents.sqlite", collection)
+    connection = apsw.Connection(str(collection / "documents.sqlite"))
+    with connection:
+        ((schema,),) = connection.execute("SELECT value FROM meta WHERE name = 'schema'")
+        changed = replace(CollectionSchema.from_json(schema), index_kind=index_kind)
+        connection.executemany(
+            "UPDATE meta SET value = ? WHERE name = ?",
+            [(changed.to_json(), "schema"), (uuid.uuid4().hex, "incarnation")],
+        )
+    connection.close()
+
+
+def build(folder: Path, num_threads: int) -> float:
+    """Builds and saves the index of a folder's collection; returns how long that took."""
+    began = time.perf_counter()
+    never = MergePolicy(min_changes=2**62, num_threads=num_threads)
+    with CollectionStore(folder, merge_policy=never) as store:
+        store.get(COLLECTION).merge().result()
+    return time.perf_counter() - began
+
+
+def measure(
+    folder: Path,
+    index_kind: str,
+    build_seconds: float,
+    queries: Float32s,
+    truth: Sequence[set[str]],
+    empty_bytes: int,
+) -> KindReport:
+    """Starts a server on a folder whose index is built, and searches it."""
+    log = folder / "server.log"
+    began = time.perf_counter()
+    with LocalServer(folder, log=log) as server, Client(server.target, timeout=_TIMEOUT) as client:
+        start_seconds = time.perf_counter() - began
+        kind = IndexKind.parse(index_kind)
+        searches = tuple(_search(client, s, queries, truth) for s in _settings(kind))
+        memory_bytes = resident_bytes(server.pid) - empty_bytes
+    collection = folder / "collections" / COLLECTION
+    return KindReport(
+        index_kind=index_kind,
+        build_seconds=build_seconds,
+        start_seconds=start_seconds,
+        load_seconds=_load_seconds(log),
+        memory_bytes=memory_bytes,
+        index_bytes=(collection / "vectors.base").stat().st_size,
+        documents_bytes=(collection / "documents.sqlite").stat().st_size,
+        searches=searches,
+    )
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return 1024 * int(line.split()[1])
+
+
+def empty_server_bytes(folder: Path) -> int:
+    """Resident memory of a server without documents."""
+    with LocalServer(folder) as server:
+        return resident_bytes(server.pid)
+
+
+def _settings(kind: IndexKind) -> list[Retrieve]:
+    if kind.num_links:
+        return [Retrieve("dense", k=K, ef_search=ef) for ef in _EF_SEARCH]
+    if kind.num_lists:
+        probes = sorted({max(1, kind.num_lists // share) for share in _NPROBE_SHARES})
+        return [Retrieve("dense", k=K, nprobe=nprobe) for nprobe in probes]
+    return [Retrieve("dense", k=K)]
+
+
+def _search(
+    client: Client, retrieve: Retrieve, queries: Float32s, truth: Sequence[set[str]]
+) -> Searches:
+    breadth = {"ef_search": retrieve.ef_search, "nprobe": retrieve.nprobe}
+    setting = " ".join(f"{name}={value}" for name, value in breadth.items() if value is not None)
+
+    def ids(query: Float32s) -> set[str]:
+        found = client.search(
+            COLLECTION,
+            vector=query,
+            top_n=K,
+            retrieve=retrieve,
+            rerank=False,
+            fields=Fields(text=False, metadata=False),
+        )
+        return {hit.id for hit in found.hits}
+
+    took, found = [], []
+    shown = track(queries, f"searching {setting or 'exactly'}", console=Console(stderr=True))
+    for query in shown:
+        began = time.perf_counter()
+        found.append(ids(query))
+        took.append(1e3 * (time.perf_counter() - began))
+    began = time.perf_counter()
+    with ThreadPoolExecutor(_CONCURRENCY) as threads:
+        list(threads.map(ids, queries))
+    per_second = len(queries) / (time.perf_counter() - began)
+    recall = np.mean([len(a & b) / K for a, b in zip(found, truth, strict=True)])
+    p50, p99 = np.percentile(took, [50, 99])
+    return Searches(setting or "exact", float(recall), float(p50), float(p99), per_second)
+
+
+def _load_seconds(log: Path) -> float:
+    records = (json.loads(line) for line in log.read_text(encoding="utf-8").splitlines())
+    loaded = (r for r in records if r["message"] == "index loaded from its file")
+    return float(next(loaded)["milliseconds"]) / 1e3

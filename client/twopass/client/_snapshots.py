@@ -1,0 +1,136 @@
+"""Snapshots: copies of collections as they were at one moment."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from twopass.client import _rpcs
+from twopass.client._call import Call
+from twopass.client._collections import Collection, collection_of
+from twopass.client._values import moment, text
+from twopass.v1 import collection_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A copy of a collection as it was at one moment.
+
+    Attributes:
+        name: Its name, unique among those of its collection.
+        collection: The name of the collection that it is of.
+        sequence: The state of the collection that it holds.
+        num_documents: Documents in it.
+        num_bytes: Its size on the server's disk.
+        sha256: Of its documents, hexadecimal.
+        create_time: When it was made, in UTC.
+    """
+
+    name: str
+    collection: str
+    sequence: str
+    num_documents: int
+    num_bytes: int
+    sha256: str
+    create_time: datetime
+
+
+def create_snapshot(
+    collection: str, name: str = "", *, timeout: float | None = None
+) -> Call[Snapshot]:
+    """Copies a collection as it is at one moment, while writes and searches go on.
+
+    It stays when its collection is deleted.
+
+    Args:
+        collection: The collection's name.
+        name: The snapshot's: 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit.
+            Empty: the time of day in UTC.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        AlreadyExistsError: The name is taken.
+        NotFoundError: No such collection.
+    """
+
+    def created(response: collection_pb2.CreateSnapshotResponse) -> Snapshot:
+        return _snapshot(response.snapshot)
+
+    request = collection_pb2.CreateSnapshotRequest(
+        collection=text(collection, "collection"), name=text(name, "name")
+    )
+    return Call(_rpcs.CREATE_SNAPSHOT, request, created, timeout)
+
+
+def list_snapshots(collection: str, *, timeout: float | None = None) -> Call[tuple[Snapshot, ...]]:
+    """Returns the snapshots of a collection, oldest first; none is no error.
+
+    Args:
+        collection: The collection's name; it need not exist any more.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+    """
+
+    def listed(response: collection_pb2.ListSnapshotsResponse) -> tuple[Snapshot, ...]:
+        return tuple(map(_snapshot, response.snapshots))
+
+    request = collection_pb2.ListSnapshotsRequest(collection=text(collection, "collection"))
+    return Call(_rpcs.LIST_SNAPSHOTS, request, listed, timeout)
+
+
+def delete_snapshot(collection: str, name: str, *, timeout: float | None = None) -> Call[None]:
+    """Deletes a snapshot.
+
+    Args:
+        collection: The name of its collection.
+        name: Its name.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        NotFoundError: No such snapshot.
+    """
+
+    def deleted(response: collection_pb2.DeleteSnapshotResponse) -> None:  # noqa: ARG001
+        return None
+
+    request = collection_pb2.DeleteSnapshotRequest(
+        collection=text(collection, "collection"), name=text(name, "name")
+    )
+    return Call(_rpcs.DELETE_SNAPSHOT, request, deleted, timeout)
+
+
+def restore_snapshot(
+    collection: str, name: str, new_collection: str, *, timeout: float | None = None
+) -> Call[Collection]:
+    """Makes a new collection of a snapshot, whose checksum is verified first, and returns it.
+
+    Args:
+        collection: The name of the snapshot's collection.
+        name: The snapshot's name.
+        new_collection: The name of the collection to make.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        AlreadyExistsError: The new name is taken.
+        DataLossError: The snapshot is damaged.
+        NotFoundError: No such snapshot.
+    """
+
+    def restored(response: collection_pb2.RestoreSnapshotResponse) -> Collection:
+        return collection_of(response.collection)
+
+    request = collection_pb2.RestoreSnapshotRequest(
+        collection=text(collection, "collection"),
+        name=text(name, "name"),
+        new_collection=text(new_collection, "new_collection"),
+    )
+    return Call(_rpcs.RESTORE_SNAPSHOT, request, restored, timeout)
+
+
+def _snapshot(message: collection_pb2.Snapshot) -> Snapshot:
+    return Snapshot(
+        name=message.name,
+        collection=message.collection,
+        sequence=message.sequence,
+        num_documents=message.num_documents,
+        num_bytes=message.num_bytes,
+        sha256=message.sha256,
+        create_time=moment(message.create_time),
+    )

@@ -1,0 +1,81 @@
+"""How far a run of `twopass index` has come, in a file by which another run goes on."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from twopass.commands.field_mapping import FieldMapping
+from twopass.commands.sources import SourceFile
+
+
+class CheckpointError(Exception):
+    """The file is of another run, or none at all; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The file.
+
+    Attributes:
+        path: Where it is.
+        run: What tells this run from others: a file of another one is refused.
+    """
+
+    path: Path
+    run: dict[str, object]
+
+    @classmethod
+    def of(
+        cls,
+        path: Path,
+        collection: str,
+        created: datetime,
+        files: Iterable[SourceFile],
+        mapping: FieldMapping,
+    ) -> "Checkpoint":
+        """The checkpoint of a run: of these files, as they are now, into this collection."""
+        sources = [
+            [str(file.path.resolve()), file.num_bytes, file.path.stat().st_mtime_ns]
+            for file in files
+        ]
+        run: dict[str, object] = {
+            "collection": collection,
+            "created": created.isoformat(),
+            "files": sources,
+            "mapping": json.loads(json.dumps(asdict(mapping))),
+        }
+        return cls(path, run)
+
+    def num_done(self) -> int:
+        """How many documents an earlier run has written, from the first; 0 without a file.
+
+        Raises:
+            CheckpointError: The file is of another run.
+        """
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+            run, num_done = content["run"], int(content["num_done"])
+        except FileNotFoundError:
+            return 0
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{self.path}: not a file of --resume; name another") from error
+        different = [name for name, value in self.run.items() if run.get(name) != value]
+        if different:
+            raise CheckpointError(
+                f"{self.path}: it is of another run, whose {' and '.join(different)} differ; "
+                "delete it to begin anew"
+            )
+        return num_done
+
+    def save(self, num_done: int) -> None:
+        """Notes that so many documents are on the server's disk."""
+        unfinished = self.path.with_name(self.path.name + ".new")
+        content = {"num_done": num_done, "run": self.run}
+        unfinished.write_text(json.dumps(content, indent=2), encoding="utf-8")
+        unfinished.replace(self.path)
+
+    def remove(self) -> None:
+        """Deletes the file: everything is done."""
+        self.path.unlink(missing_ok=True)

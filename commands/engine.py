@@ -1,0 +1,166 @@
+"""`twopass engine …`: what a GPU will run, looked at and built before there is one at hand."""
+
+import collections
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from twopass.commands.failures import exit_with
+from twopass.commands.options import AsJson, print_json
+from twopass.commands.stdlib_docs import passages
+
+if TYPE_CHECKING:  # heavy imports wait until a command runs: --help stays quick
+    from twopass.engines.base import TokenBatch
+    from twopass.engines.model_folder import ModelFolder
+
+app = typer.Typer(help="Prepare and examine what runs on an NVIDIA GPU.", no_args_is_help=True)
+
+Model = Annotated[str, typer.Argument(help="A shipped model, a folder, or a hub id.")]
+
+
+@app.command()
+def precision(
+    model: Model,
+    sets: Annotated[int, typer.Option(help="Candidate sets to compare the order of.")] = 4,
+    candidates: Annotated[int, typer.Option(help="Passages in a set.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a model in half precision with single, on the documentation of your own Python.
+
+    Prints the largest activation of each layer beside float16's limit, the largest error of an
+    output, and for a reranker Kendall's tau between the orders of each candidate set.
+    """
+    from twopass.engines.base import ModelKind
+    from twopass.engines.errors import EngineError
+    from twopass.engines.half_precision import graph_of, largest_activations, outputs
+    from twopass.engines.model_folder import open_model
+    from twopass.engines.onnx_graph import ComputeType
+    from twopass.evaluation.orders import kendall_tau
+
+    try:
+        folder = open_model(model)
+        single = graph_of(folder, ComputeType.F32)
+        half = graph_of(folder, ComputeType.F16)
+    except EngineError as error:
+        exit_with(error)
+    batches = _candidate_sets(folder, sets, candidates)
+    exact = [outputs(single, batch) for batch in batches]
+    rounded = [outputs(half, batch) for batch in batches]
+    largest_error = max(float(np.abs(a - b).max()) for a, b in zip(exact, rounded, strict=True))
+    taus = (
+        [kendall_tau(a, b) for a, b in zip(exact, rounded, strict=True)]
+        if folder.spec.kind is ModelKind.RERANKER
+        else []
+    )
+    activations = largest_activations(single, max(batches, key=lambda batch: batch.num_tokens))
+    if as_json:
+        print_json(
+            {
+                "model": folder.spec.id,
+                "largest_error": largest_error,
+                "kendall_tau": taus,
+                "largest_activations": {a.part: a.largest for a in activations},
+            }
+        )
+        return
+    table = Table(box=None, header_style="bold")
+    table.add_column("part")
+    table.add_column("largest activation", justify="right")
+    table.add_column("of float16's range", justify="right")
+    for a in activations:
+        table.add_row(a.part, f"{a.largest:,.1f}", f"{a.share_of_range:.2%}")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"largest error of an output: {largest_error:.2e}, {sets} sets of {candidates} passages"
+    )
+    if taus:
+        console.print(f"Kendall's tau of the orders: least {min(taus):.4f}", highlight=False)
+
+
+def _candidate_sets(folder: "ModelFolder", sets: int, size: int) -> "list[TokenBatch]":
+    """Neighbouring passages of the library's documentation, asked for by the title of one."""
+    from twopass.engines.tokenizer import HuggingFaceTokenizer
+    from twopass.evaluation.token_batches import token_batch
+
+    tokenizer = HuggingFaceTokenizer(folder.tokenizer)
+    documents = passages()
+    stride = max(1, len(documents) // sets)
+    batches = []
+    for first in range(0, stride * sets, stride):
+        chosen = documents[first : first + size]
+        texts = [f"{document.title} {document.text}" for document in chosen]
+        batches.append(token_batch(folder.spec, tokenizer, chosen[0].text[:80], texts))
+    return batches
+
+
+@app.command()
+def build(
+    model: Model,
+    max_batch_tokens: Annotated[
+        int, typer.Option(min=1, help="Most tokens of a forward pass, padding counted.")
+    ] = 16_384,
+) -> None:
+    """Build a model's TensorRT plan ahead of time and keep it in the cache.
+
+    With TensorRT-RTX no GPU is needed, and the plan runs on every GPU that it supports; with
+    TensorRT it is built on and for the GPU of this machine.
+    """
+    from twopass.engines.cuda_device import gpu_of
+    from twopass.engines.errors import EngineError
+    from twopass.engines.model_folder import open_model
+    from twopass.engines.plan_cache import PlanCache, default_plan_folder
+    from twopass.engines.tensorrt_api import find_tensorrt
+    from twopass.engines.tensorrt_plans import PlanRequest, build_into
+
+    console = Console()
+    try:
+        folder, tensorrt = open_model(model), find_tensorrt()
+        request = PlanRequest(folder, tensorrt, gpu_of(tensorrt), max_batch_tokens)
+        with _building(folder.spec.id) as progress:
+            plan, file = build_into(PlanCache(default_plan_folder()), request, progress=progress)
+    except EngineError as error:
+        exit_with(error)
+    table = Table(box=None, header_style="bold")
+    for column in ("tokens", "tuned for", "at most", "scratch MB"):
+        table.add_column(column, justify="right")
+    for profile, scratch in zip(request.key.profiles, plan.scratch_bytes, strict=False):
+        table.add_row(
+            str(profile.seq_len),
+            f"{profile.tuned_batch:,}",
+            f"{profile.max_batch:,}",
+            f"{scratch / 1e6:.0f}",
+        )
+    console.print(table)
+    types = collections.Counter(plan.products.values())
+    console.print(
+        f"{request.key.tensorrt}, GPU: {request.key.gpu}; matrix products: "
+        f"{', '.join(f'{count} {kind}' for kind, count in types.items())}; "
+        f"{len(plan.fused_attention)} nodes in fused attention",
+        highlight=False,
+    )
+    console.print(f"{file} ({len(plan.data) / 1e6:.0f} MB)", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _building(model: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A line that shows the phase a build is in."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as line:
+        task = line.add_task(model)
+
+        def show(phase: str, done: int, total: int) -> None:
+            line.update(task, description=f"{model}: {phase}", completed=done, total=total)
+
+        yield show

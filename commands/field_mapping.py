@@ -1,0 +1,89 @@
+"""Which fields of a record are what of a document."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from twopass.client import Document
+from twopass.commands.sources import Record, SourceError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldMapping:
+    """Names of fields.
+
+    Attributes:
+        id: With the id.
+        text: With the text.
+        title: With the title, if any.
+        vector: With the embedding, a list of numbers or JSON of one; empty: there is none.
+        metadata: With all metadata, an object or JSON of one; empty: every other field is metadata.
+        numbers: Fields of text, as CSV has, whose values are numbers.
+    """
+
+    id: str = "id"
+    text: str = "text"
+    title: str = "title"
+    vector: str = ""
+    metadata: str = ""
+    numbers: tuple[str, ...] = ()
+
+    def document(self, record: Record) -> Document:
+        """The document that a record is.
+
+        Raises:
+            SourceError: A field is missing, or is not what it is said to be.
+        """
+        fields = record.fields
+        if fields.get(self.id) in (None, ""):
+            raise SourceError(
+                f"{record.where}: no field {self.id!r}; --id-field names the one with the id"
+            )
+        return Document(
+            id=str(fields[self.id]),
+            text=str(fields.get(self.text) or ""),
+            title=str(fields.get(self.title) or ""),
+            metadata=self._metadata(record),
+            vector=self._vector(record) if self.vector else None,
+        )
+
+    def _vector(self, record: Record) -> list[float]:
+        values = _parsed(record, self.vector)
+        if not isinstance(values, list):
+            raise SourceError(f"{record.where}: field {self.vector!r} holds no list of numbers")
+        return values
+
+    def _metadata(self, record: Record) -> dict[str, Any]:
+        if self.metadata:
+            found = _parsed(record, self.metadata) or {}
+            if not isinstance(found, dict):
+                raise SourceError(f"{record.where}: field {self.metadata!r} holds no object")
+            return found
+        known = (self.id, self.text, self.title, self.vector)
+        return {
+            name: self._number(record, name) if name in self.numbers else value
+            for name, value in record.fields.items()
+            if name not in known
+        }
+
+    def _number(self, record: Record, name: str) -> float | None:
+        value = record.fields[name]
+        if value in (None, ""):
+            return None
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise SourceError(
+                f"{record.where}: field {name!r} holds {value!r}, which is no number"
+            ) from None
+
+
+def _parsed(record: Record, name: str) -> Any:
+    """A field's value; of text, what it says as JSON."""
+    value = record.fields.get(name)
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise SourceError(f"{record.where}: field {name!r} is not JSON ({error})") from error

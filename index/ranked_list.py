@@ -1,0 +1,19 @@
+"""What a retriever finds."""
+
+from dataclasses import dataclass
+
+from twopass.engines.base import Float32s
+from twopass.index.segments import Int64s
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankedList:
+    """Documents in the order of their scores, best first; equal scores by key.
+
+    Attributes:
+        keys: int64 `[num_documents]`.
+        scores: float32 `[num_documents]`; higher is better.
+    """
+
+    keys: Int64s
+    scores: Float32s

@@ -1,0 +1,142 @@
+"""Filters from messages."""
+
+import math
+from typing import Any
+
+from google.protobuf.struct_pb2 import Value
+
+from twopass.index.filters import (
+    Condition,
+    Exists,
+    FieldCondition,
+    Filter,
+    IdCondition,
+    InRange,
+    IsMissing,
+    OneOf,
+    Scalar,
+    StartsWith,
+    Test,
+)
+from twopass.index.schema import field_name_problem
+from twopass.server.errors import InvalidRequestError
+from twopass.server.passages import check_count
+from twopass.v1 import filter_pb2
+
+# SQLite refuses expressions that are nested 1,000 deep, and a chain of ANDs nests at each.
+_MAX_CONDITIONS = 256
+_MAX_DEPTH = 16
+_MAX_VALUES = 1_000
+_MAX_IDS = 10_000
+
+
+def read_filter(message: filter_pb2.Filter) -> Filter:
+    """Reads the filter of a request's field `filter`.
+
+    Raises:
+        InvalidRequestError: A condition is incomplete, out of range, or there are too many.
+    """
+    return _Reader().filter("filter", message, 1)
+
+
+def selects_all(wanted: Filter) -> bool:
+    """Whether there is no condition in a filter, at any depth."""
+    conditions = (*wanted.must, *wanted.should, *wanted.must_not)
+    return all(isinstance(c, Filter) and selects_all(c) for c in conditions)
+
+
+class _Reader:
+    """Reads conditions, and counts them."""
+
+    def __init__(self) -> None:
+        self._num_conditions = 0
+
+    def filter(self, where: str, message: filter_pb2.Filter, depth: int) -> Filter:
+        if depth > _MAX_DEPTH:
+            raise InvalidRequestError(f"{where}: filters nested over {_MAX_DEPTH} deep")
+        return Filter(
+            must=self._conditions(f"{where}.must", message.must, depth),
+            should=self._conditions(f"{where}.should", message.should, depth),
+            must_not=self._conditions(f"{where}.must_not", message.must_not, depth),
+        )
+
+    def _conditions(self, where: str, messages: Any, depth: int) -> tuple[Condition, ...]:
+        self._num_conditions += len(messages)
+        if self._num_conditions > _MAX_CONDITIONS:
+            raise InvalidRequestError(
+                f"{where}: over {_MAX_CONDITIONS} conditions in all; `in` tests a field against "
+                "many values at once"
+            )
+        return tuple(
+            self._condition(f"{where}[{i}]", message, depth) for i, message in enumerate(messages)
+        )
+
+    def _condition(self, where: str, message: filter_pb2.Condition, depth: int) -> Condition:
+        match message.WhichOneof("condition"):
+            case "field":
+                return _read_field(f"{where}.field", message.field)
+            case "filter":
+                return self.filter(f"{where}.filter", message.filter, depth + 1)
+            case "ids":
+                ids = message.ids.ids
+                check_count(f"{where}.ids.ids", len(ids), _MAX_IDS, "use several conditions")
+                return IdCondition(tuple(ids))
+        raise InvalidRequestError(f"{where}: empty; field, filter or ids is needed")
+
+
+def _read_field(where: str, message: filter_pb2.FieldCondition) -> FieldCondition:
+    if (problem := field_name_problem(message.field)) is not None:
+        raise InvalidRequestError(f"{where}.field: {problem}")
+    return FieldCondition(message.field, _read_test(where, message))
+
+
+def _read_test(where: str, message: filter_pb2.FieldCondition) -> Test:
+    match message.WhichOneof("test"):
+        case "equals":
+            return OneOf((_read_scalar(f"{where}.equals", message.equals),))
+        case "in":
+            values = getattr(message, "in").values
+            check_count(f"{where}.in", len(values), _MAX_VALUES, "use several conditions")
+            return OneOf(tuple(_read_scalar(f"{where}.in[{i}]", v) for i, v in enumerate(values)))
+        case "range":
+            return _read_range(f"{where}.range", message.range)
+        case "exists":
+            return Exists() if message.exists else IsMissing()
+        case "prefix":
+            return StartsWith(message.prefix)
+    raise InvalidRequestError(
+        f"{where}: no test of {message.field!r}; equals, in, range, exists or prefix is needed"
+    )
+
+
+def _read_scalar(where: str, message: Value) -> Scalar:
+    match message.WhichOneof("kind"):
+        case "null_value":
+            return None
+        case "bool_value":
+            return message.bool_value
+        case "string_value":
+            return message.string_value
+        case "number_value" if math.isfinite(message.number_value):
+            return message.number_value
+        case "number_value":
+            raise InvalidRequestError(
+                f"{where}: {message.number_value:g} given, but metadata's numbers are finite"
+            )
+        case None:
+            raise InvalidRequestError(f"{where}: no value in it")
+        case kind:
+            raise InvalidRequestError(
+                f"{where}: a {kind.removesuffix('_value')} given; text, a number, true, false or "
+                "null is needed"
+            )
+
+
+def _read_range(where: str, message: filter_pb2.Range) -> InRange:
+    given = {field.name: bound for field, bound in message.ListFields()}
+    if not given:
+        raise InvalidRequestError(f"{where}: no bound; gt, gte, lt or lte is needed")
+    for bound, value in given.items():
+        if math.isnan(value):
+            raise InvalidRequestError(f"{where}.{bound}: NaN given, a number is needed")
+    return InRange(**given)

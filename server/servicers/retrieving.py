@@ -1,0 +1,97 @@
+"""The first pass's options from messages."""
+
+from dataclasses import dataclass
+
+from twopass.index.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
+from twopass.index.kinds import Breadth
+from twopass.server.errors import InvalidRequestError
+from twopass.server.search import DEFAULT_K, MAX_K, RetrieveMode, RetrieveSettings
+from twopass.server.servicers.enums import EnumMapping
+from twopass.server.servicers.options import read_count
+from twopass.v1 import search_pb2
+
+_MODES: "EnumMapping[search_pb2.RetrieveMode.ValueType, RetrieveMode | None]" = EnumMapping(
+    search_pb2.RetrieveMode,
+    {
+        search_pb2.RETRIEVE_MODE_DENSE: RetrieveMode.DENSE,
+        search_pb2.RETRIEVE_MODE_LEXICAL: RetrieveMode.LEXICAL,
+        search_pb2.RETRIEVE_MODE_HYBRID: RetrieveMode.HYBRID,
+    },
+    default=None,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveDefaults:
+    """What requests that don't say get; settings of `ServerConfig`.
+
+    Attributes:
+        mode: How candidates are found.
+        fusion: How both lists are joined.
+        convex: The convex fusion of requests that ask for it without an alpha.
+    """
+
+    mode: RetrieveMode
+    fusion: Fusion
+    convex: ConvexFusion
+
+
+def read_retrieve(
+    request: search_pb2.SearchRequest, top_n: int, defaults: RetrieveDefaults
+) -> RetrieveSettings:
+    """Reads how candidates are found.
+
+    Raises:
+        InvalidRequestError: An option is out of range, or does not go with the others.
+    """
+    options = request.retrieve
+    k = read_count("retrieve.k", options.k) or max(DEFAULT_K, top_n)
+    if k > MAX_K:
+        field = "retrieve.k" if options.k else "top_n"
+        raise InvalidRequestError(f"{field}: {k:,} given, at most {MAX_K:,}")
+    mode = _read_mode(request, defaults)
+    fusion = _read_fusion(options, mode, defaults)
+    return RetrieveSettings(mode=mode, k=k, fusion=fusion, breadth=_read_breadth(options))
+
+
+def _read_breadth(options: search_pb2.RetrieveOptions) -> Breadth:
+    return Breadth(
+        ef_search=options.ef_search if options.HasField("ef_search") else None,
+        nprobe=options.nprobe if options.HasField("nprobe") else None,
+    )
+
+
+def _read_mode(request: search_pb2.SearchRequest, defaults: RetrieveDefaults) -> RetrieveMode:
+    mode = _MODES.read("retrieve.mode", request.retrieve.mode)
+    has_words = bool(request.query.strip())
+    if mode is None:
+        return defaults.mode if has_words else RetrieveMode.DENSE
+    if mode is not RetrieveMode.DENSE and not has_words:
+        raise InvalidRequestError(
+            f"query: empty, but {mode.upper()} retrieval reads its words; give one, or retrieve "
+            "by RETRIEVE_MODE_DENSE"
+        )
+    return mode
+
+
+def _read_fusion(
+    options: search_pb2.RetrieveOptions, mode: RetrieveMode, defaults: RetrieveDefaults
+) -> Fusion:
+    given = options.WhichOneof("fusion")
+    if given is None:
+        return defaults.fusion
+    if mode is not RetrieveMode.HYBRID:
+        raise InvalidRequestError(
+            f"retrieve.{given}: given, but {mode.upper()} retrieval has one list only, nothing to "
+            "fuse; leave it unset, or retrieve by RETRIEVE_MODE_HYBRID"
+        )
+    if given == "rrf":
+        k = read_count("retrieve.rrf.k", options.rrf.k)
+        return ReciprocalRankFusion(k) if k else ReciprocalRankFusion()
+    if not options.convex.HasField("alpha"):
+        return defaults.convex
+    if not 0 <= options.convex.alpha <= 1:
+        raise InvalidRequestError(
+            f"retrieve.convex.alpha: {options.convex.alpha:g} given, 0 to 1 is needed"
+        )
+    return ConvexFusion(options.convex.alpha)

@@ -1,0 +1,76 @@
+"""Long passages as overlapping windows, of which the best one counts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from twopass.engines.base import Float32s, Int32s, Ragged
+
+MAX_PASSAGE_TOKENS = 8_192
+"""Most tokens of a passage that a second pass reads in windows; what is beyond is not read."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Windows:
+    """Passages cut into windows.
+
+    Attributes:
+        token_ids: A row for each window, passage after passage.
+        offsets: int32 `[num_passages + 1]`; passage `i` has the rows `offsets[i]:offsets[i + 1]`,
+            at least one.
+        starts: Where each window begins in its passage, in tokens, int32 `[num_windows]`.
+    """
+
+    token_ids: Ragged
+    offsets: Int32s
+    starts: Int32s
+
+    def of(self, passage: int) -> Int32s:
+        """First token and one past the last of each window of a passage, int32 `[n, 2]`."""
+        return self.ranges(np.arange(*self.offsets[passage : passage + 2], dtype=np.int32))
+
+    def best(self, logits: Float32s) -> Int32s:
+        """The row of each passage's best window, of equals the first.
+
+        Args:
+            logits: Of every window, or of the first ones, float32 `[at most num_windows]`.
+
+        Returns:
+            int32, for each of the first passages whose windows all have a logit.
+        """
+        rows = [
+            start + int(np.argmax(logits[start:end]))
+            for start, end in zip(self.offsets[:-1], self.offsets[1:], strict=True)
+            if end <= len(logits)
+        ]
+        return np.array(rows, np.int32)
+
+    def ranges(self, rows: Int32s) -> Int32s:
+        """First token and one past the last of windows, in their passages, int32 `[n, 2]`."""
+        starts = self.starts[rows]
+        return np.stack([starts, starts + self.token_ids.lengths[rows]], axis=1)
+
+
+def cut(passages: Ragged, window_tokens: int, overlap_tokens: int) -> Windows:
+    """Cuts passages into windows.
+
+    What is no longer than the overlap stands whole in a window. The last window ends where its
+    passage does, and is as long as the others.
+
+    Args:
+        passages: Token ids.
+        window_tokens: Most tokens in a window, at least 1.
+        overlap_tokens: Least that a window shares with the one before, below `window_tokens`.
+    """
+    stride = window_tokens - overlap_tokens
+    rows: list[Int32s] = []
+    starts: list[int] = []
+    offsets = [0]
+    for i in range(len(passages)):
+        passage = passages[i]
+        last = max(0, len(passage) - window_tokens)
+        for start in [*range(0, last, stride), last]:
+            rows.append(passage[start : start + window_tokens])
+            starts.append(start)
+        offsets.append(len(rows))
+    return Windows(Ragged.from_rows(rows), np.array(offsets, np.int32), np.array(starts, np.int32))

@@ -1,0 +1,78 @@
+#include <cmath>
+#include <numbers>
+
+#include "check.h"
+#include "encoder/head.h"
+#include "products.h"
+
+namespace twopass {
+namespace {
+
+double erf_gelu(double x) { return 0.5 * x * std::erfc(-x / std::numbers::sqrt2); }
+
+// Hendrycks and Gimpel 2016, section 2.
+double tanh_gelu(double x) {
+  return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+}
+
+// The epilogue of a product of zeros: gelu of the bias, so of any numbers one likes.
+std::vector<float> gelu_of(const KernelTable& kernels, const std::vector<float>& values,
+                           Gelu gelu) {
+  constexpr std::size_t kDepth = 32;
+  const std::vector<float> rows(kRowTile * kDepth, 0.0F), panels(values.size() * kDepth, 0.0F);
+  std::vector<float> output(values.size());
+  kernels.begin();
+  kernels.gemm_f32(
+      {rows.data(),
+       kDepth,
+       1,
+       panels.data(),
+       values.size() / kPanelWidth,
+       kDepth,
+       {output.data(), output.size(), Epilogue::kGelu, values.data(), &gelu_coefficients(gelu)}});
+  kernels.end();
+  return output;
+}
+
+// [-20, 20] in steps of 1/512, and then some, to a whole number of panels.
+std::vector<float> arguments() {
+  std::vector<float> values;
+  for (int i = -20 * 512; i <= 20 * 512; ++i) {
+    values.push_back(static_cast<float>(i) / 512);
+  }
+  values.resize((values.size() + kPanelWidth - 1) / kPanelWidth * kPanelWidth, 0.0F);
+  return values;
+}
+
+TEST(gelu_errs_by_less_than_five_millionths) {
+  const std::vector<float> values = arguments();
+  for (const KernelTable* kernels : test::all_kernels()) {
+    const std::vector<float> erf = gelu_of(*kernels, values, Gelu::kErf);
+    const std::vector<float> tanh = gelu_of(*kernels, values, Gelu::kTanh);
+    double worst_erf = 0, worst_tanh = 0;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      worst_erf = std::max(worst_erf, std::fabs(erf[i] - erf_gelu(values[i])));
+      worst_tanh = std::max(worst_tanh, std::fabs(tanh[i] - tanh_gelu(values[i])));
+    }
+    CHECK(worst_erf < 5e-6);
+    CHECK(worst_tanh < 5e-6);
+  }
+}
+
+TEST(gelu_of_large_numbers_is_the_number_or_next_to_nothing) {
+  std::vector<float> values(kPanelWidth, 0.0F);
+  values[1] = 1e4F;
+  values[2] = -1e4F;
+  for (const KernelTable* kernels : test::all_kernels()) {
+    for (const Gelu gelu : {Gelu::kErf, Gelu::kTanh}) {
+      const std::vector<float> output = gelu_of(*kernels, values, gelu);
+      CHECK(output[0] == 0);
+      // Beyond +-5 Phi is 1 and 0 but for the rounding of the polynomial's sum.
+      CHECK(std::fabs(output[1] / values[1] - 1) < 2e-7F);
+      CHECK(std::fabs(output[2] / values[2]) < 2e-7F);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace twopass

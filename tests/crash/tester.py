@@ -1,0 +1,140 @@
+"""Lives of one server on one data folder, and what is found between them."""
+
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+from twopass.client import Client, Schema
+from twopass.server.config import ServerConfig, load_config
+
+from .documents import DIMENSION
+from .examination import examine
+from .killable import KillableServer
+from .ledger import Ledger
+from .tiny_models import write_tiny_models
+from .workload import Workload
+
+# Searched in both of its lists, the second is as exact as the first.
+_INDEX_KINDS = {"flat": "Flat", "lists": "IVF2,Flat"}
+# Merges come several times a second, so that many a kill meets one.
+_MERGE_CHANGES = 100
+# Starting takes a second at most; a server that needs longer hangs.
+_START_SECONDS = 60.0
+_SHARE_KILLED_DURING_START = 0.2
+_LONGEST_KILLED_START = 0.2
+
+
+class Tester:
+    """Starts, examines, burdens and kills a server.
+
+    Attributes:
+        num_problems: Broken promises so far.
+    """
+
+    def __init__(self, folder: Path, seed: int, longest_life: float) -> None:
+        models = write_tiny_models(folder)
+        self._config: ServerConfig = load_config(
+            {
+                "data": folder / "data",
+                "address": "127.0.0.1:0",
+                "encoder": str(models.encoder),
+                "reranker": str(models.reranker),
+                "threads": 1,
+                "merge_changes": _MERGE_CHANGES,
+            }
+        )
+        self._log = folder / "server.log"
+        self._collections = folder / "data" / "collections"
+        self._random = random.Random(seed)
+        self._longest_life = longest_life
+        self._ledgers = {name: Ledger() for name in _INDEX_KINDS}
+        self._snapshots: dict[str, list[str]] = {name: [] for name in _INDEX_KINDS}
+        self._num_snapshots = 0
+        self._num_kills = 0
+        self._num_kills_during_start = 0
+        self._counts: Counter[str] = Counter()
+        self._began = time.monotonic()
+
+    @property
+    def num_problems(self) -> int:
+        return self._counts.total()
+
+    def live_and_die(self) -> None:
+        """Starts the server, examines it, sets clients on it, and kills it."""
+        server = KillableServer(self._config, self._log)
+        patience = _START_SECONDS
+        if self._random.random() < _SHARE_KILLED_DURING_START:
+            patience = self._random.uniform(0, _LONGEST_KILLED_START)
+        if target := server.wait_until_serving(patience):
+            self._examine(target)
+            workloads = [
+                Workload(target, name, ledger, self._random.randrange(2**32))
+                for name, ledger in self._ledgers.items()
+            ]
+            time.sleep(self._random.uniform(0, self._longest_life))
+            server.kill()
+            for workload in workloads:
+                workload.join()
+                self._snapshots[workload.collection] += workload.snapshots
+                self._note("wrong answers", workload.failures)
+        else:
+            server.kill()
+            self._num_kills_during_start += 1
+        self._num_kills += 1
+
+    def finish(self) -> None:
+        """Examines what the last kill left, and stops the server as an operator would."""
+        server = KillableServer(self._config, self._log)
+        self._examine(server.wait_until_serving(_START_SECONDS))
+        server.stop()
+
+    def summary(self) -> str:
+        """What was done and found, in one line."""
+        return (
+            f"{self._num_kills} kills, {self._num_kills_during_start} of them during a start, "
+            f"in {time.monotonic() - self._began:.0f} s; "
+            f"{self._num_acknowledged:,} writes acknowledged, {self._num_snapshots:,} snapshots, "
+            f"{self._num_indexes()}: "
+            + ", ".join(f"{count} {kind}" for kind, count in self._counts.items())
+        )
+
+    def _examine(self, target: str) -> None:
+        num_documents = 0
+        with Client(target) as client:
+            existing = {collection.name for collection in client.list_collections()}
+            for name, kind in _INDEX_KINDS.items():
+                if name not in existing:
+                    schema = Schema(client_vectors=True, dimension=DIMENSION, index_kind=kind)
+                    client.create_collection(name, schema)
+                database = self._collections / name / "documents.sqlite"
+                snapshots, ledger = self._snapshots[name], self._ledgers[name]
+                findings = examine(client, name, ledger, snapshots, database, self._random)
+                self._num_snapshots += len(snapshots)
+                snapshots.clear()
+                num_documents += findings.num_documents
+                for what, problems in findings.by_kind().items():
+                    self._note(what, problems)
+        if self._num_kills % 20 == 0:
+            print(
+                f"{self._num_kills:4} kills, {self._num_acknowledged:7,} writes acknowledged, "
+                f"{num_documents:5,} documents",
+                flush=True,
+            )
+
+    @property
+    def _num_acknowledged(self) -> int:
+        return sum(ledger.num_acknowledged for ledger in self._ledgers.values())
+
+    def _num_indexes(self) -> str:
+        """How indexes came up, as the server's log tells."""
+        lines = self._log.read_text(encoding="utf-8").splitlines()
+        loaded = sum("index loaded from its file" in line for line in lines)
+        read = sum("index read from the documents" in line for line in lines)
+        merged = sum("index merged" in line for line in lines)
+        return f"indexes merged {merged:,} times, loaded {loaded:,}, read from documents {read:,}"
+
+    def _note(self, kind: str, problems: list[str]) -> None:
+        self._counts[kind] += len(problems)
+        for problem in problems:
+            print(f"kill {self._num_kills}: {kind}: {problem}", flush=True)

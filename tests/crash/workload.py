@@ -1,0 +1,152 @@
+"""Clients of a server that will be killed: writers, deleters and searchers, all at once."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from twopass.client import Client, DeadlineExceededError, Retrieve, TwopassError, UnavailableError
+
+from .documents import DIMENSION, document, vector_of
+from .ledger import Ledger, Operation
+
+_NUM_WRITERS = 3
+_NUM_SEARCHERS = 1
+# With this many ids nearly every write replaces or deletes something, and a search can return all.
+_IDS_OF_WRITER = 150
+_NUM_SHARED_IDS = 12
+# One commit of these fills some hundred pages of the write-ahead log: long enough to be torn.
+_LARGE_WRITE = 60
+
+
+_SECONDS_BETWEEN_SNAPSHOTS = 0.5
+
+EVERYWHERE = Retrieve("dense", nprobe=2)
+"""Where an index of two lists is searched as far as an exact one."""
+
+
+class Workload:
+    """Threads that write, delete and search until the server is gone.
+
+    Each writer has ids of its own, which it writes several at a time, and all share some, which
+    they write one at a time: what `Ledger` needs to tell every write's outcome.
+
+    Attributes:
+        collection: The name of the collection they use.
+        failures: What a client saw that it never may see while the server lived.
+        snapshots: Names of the snapshots that the server said it has made.
+    """
+
+    def __init__(self, target: str, collection: str, ledger: Ledger, seed: int) -> None:
+        """Starts the threads."""
+        self._client = Client(target, timeout=20, options=[("grpc.enable_retries", 0)])
+        self.collection = collection
+        self._ledger = ledger
+        self.failures: list[str] = []
+        self.snapshots: list[str] = []
+        roles = [self._write] * _NUM_WRITERS + [self._search] * _NUM_SEARCHERS + [self._copy]
+        self._threads = [
+            threading.Thread(target=self._until_killed, args=(role, number, seed))
+            for number, role in enumerate(roles)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        """Waits until every thread has found out that the server is gone."""
+        for thread in self._threads:
+            thread.join()
+        self._client.close()
+
+    def _until_killed(
+        self, role: Callable[[int, random.Random], None], number: int, seed: int
+    ) -> None:
+        drawn = random.Random(f"{seed} {number}")
+        try:
+            while True:
+                role(number, drawn)
+        except (UnavailableError, DeadlineExceededError):
+            return
+        except TwopassError as error:
+            # A connection that breaks in the middle of an answer may have other names.
+            if "Stream removed" not in error.message and error.code.name != "CANCELLED":
+                self.failures.append(f"{role.__name__}: {error.code.name}: {error.message}")
+        except Exception as error:  # a thread must not end unheard
+            self.failures.append(f"{role.__name__}: {error!r}")
+
+    def _write(self, number: int, drawn: random.Random) -> None:
+        own = [f"w{number}-{n}" for n in range(_IDS_OF_WRITER)]
+        shared = f"shared-{drawn.randrange(_NUM_SHARED_IDS)}"
+        choice = drawn.random()
+        if choice < 0.5:
+            self._upsert(tuple(drawn.sample(own, drawn.randint(1, 8))), drawn)
+        elif choice < 0.55:
+            self._upsert(tuple(drawn.sample(own, _LARGE_WRITE)), drawn)
+        elif choice < 0.75:
+            self._delete(tuple(drawn.sample(own, drawn.randint(1, 4))), drawn)
+        elif choice < 0.95:
+            self._upsert((shared,), drawn)
+        else:
+            self._delete((shared,), drawn)
+
+    def _upsert(self, ids: tuple[str, ...], drawn: random.Random) -> None:
+        operation = self._ledger.begin_upsert(ids)
+        documents = [document(name, operation.number) for name in ids]
+        summary = self._client.upsert(self.collection, documents, chunk_size=len(ids), timeout=20)
+        self._acknowledge(operation, summary.sequence)
+        if len(ids) > 1 and drawn.random() < 0.3:
+            self._expect(operation, drawn.choice(ids), operation.number, summary.sequence)
+
+    def _delete(self, ids: tuple[str, ...], drawn: random.Random) -> None:
+        operation = self._ledger.begin_delete(ids)
+        result = self._client.delete(self.collection, ids)
+        self._acknowledge(operation, result.sequence)
+        if len(ids) > 1 and drawn.random() < 0.3:
+            self._expect(operation, drawn.choice(ids), None, result.sequence)
+
+    def _acknowledge(self, operation: Operation, sequence: str) -> None:
+        self._ledger.acknowledge(operation, position_of(sequence))
+
+    def _expect(self, operation: Operation, name: str, version: int | None, sequence: str) -> None:
+        """Searches for a document of the writer's own right after its write was acknowledged."""
+        near = vector_of(name, version or operation.number).tolist()
+        found = self._client.search(
+            self.collection,
+            vector=near,
+            top_n=3,
+            retrieve=EVERYWHERE,
+            rerank=False,
+            min_sequence=sequence,
+        )
+        seen = {hit.id: int(hit.metadata["version"]) for hit in found.hits}.get(name)
+        if seen != version:
+            self.failures.append(
+                f"write {operation.number} was acknowledged, but a search saw {name} in version "
+                f"{seen} instead of {version}"
+            )
+
+    def _search(self, number: int, drawn: random.Random) -> None:
+        found = self._client.search(
+            self.collection,
+            f"{number} version",
+            vector=[drawn.gauss(0, 1) for _ in range(DIMENSION)],
+            top_n=drawn.choice((1, 10, 100)),
+            retrieve=EVERYWHERE,
+            rerank=drawn.random() < 0.2,
+        )
+        ids = [hit.id for hit in found.hits]
+        if len(set(ids)) != len(ids):
+            self.failures.append(f"a search found a document twice: {sorted(ids)}")
+        for hit in found.hits:
+            version = int(hit.metadata["version"])
+            if not self._ledger.was_begun(hit.id, version):
+                self.failures.append(f"a search found {hit.id} in version {version}: never written")
+
+    def _copy(self, number: int, drawn: random.Random) -> None:
+        time.sleep(drawn.uniform(0, _SECONDS_BETWEEN_SNAPSHOTS))
+        self.snapshots.append(self._client.create_snapshot(self.collection).name)
+
+
+def position_of(sequence: str) -> int:
+    """Where a write stands in the order of its collection's writes."""
+    return int(sequence.rpartition(".")[2])

@@ -1,0 +1,54 @@
+"""Memory, streams and graphs of a real device through pycuda and cuda-python."""
+
+import numpy as np
+import pytest
+
+from twopass.engines.cuda_device import find_gpu, opened_device
+from twopass.engines.errors import EngineUnavailableError, OutOfDeviceMemoryError
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture
+def device():
+    try:
+        find_gpu()
+    except EngineUnavailableError as error:
+        pytest.skip(str(error))
+    with opened_device() as device:
+        yield device
+
+
+def test_what_is_copied_there_comes_back(device):
+    stream, source, target = device.stream(), device.pinned(1000, "i4"), device.pinned(1000, "i4")
+    source[:] = np.arange(1000)
+    memory = device.allocate(source.nbytes)
+    device.upload(memory, source, stream)
+    device.download(target, memory, stream)
+    stream.synchronize()
+    np.testing.assert_array_equal(target, source)
+
+
+def test_a_graph_does_again_what_was_recorded(device):
+    stream, source, target = device.stream(), device.pinned(10, "f4"), device.pinned(10, "f4")
+    memory = device.allocate(source.nbytes)
+
+    def there_and_back():
+        device.upload(memory, source, stream)
+        device.download(target, memory, stream)
+
+    graph = device.capture(stream, there_and_back)
+    if graph is None:
+        pytest.skip("cuda-python is not installed")
+    for value in (1.0, 2.0):
+        source[:] = value
+        graph.launch(stream)
+        stream.synchronize()
+        np.testing.assert_array_equal(target, source)
+    graph.close()
+
+
+def test_memory_that_runs_out_leaves_the_device_in_order(device):
+    with pytest.raises(OutOfDeviceMemoryError):
+        device.allocate(2 * device.gpu.total_bytes)
+    assert int(device.allocate(1024)) > 0

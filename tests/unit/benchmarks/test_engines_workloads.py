@@ -1,0 +1,76 @@
+"""Workloads are the same token ids for the same seed, and of the sizes that they promise."""
+
+import numpy as np
+import pytest
+
+from twopass.benchmarks.engines.workloads import Sizes, WorkloadFactory, WorkloadName, digest
+from twopass.client import Document
+from twopass.engines.base import ModelKind
+from twopass.engines.model_folder import open_model
+from twopass.evaluation.datasets import Dataset
+
+DOCUMENTS = tuple(
+    Document(id=str(i), title="", text=" ".join(["river"] * (5 + i))) for i in range(40)
+)
+DATASET = Dataset(
+    "rivers",
+    DOCUMENTS,
+    {str(i): f"which river {i}" for i in range(12)},
+    {str(i): {str(i): 0, str(i + 1): 2} for i in range(12)},
+)
+
+
+@pytest.fixture(scope="module")
+def models():
+    return {
+        ModelKind.RERANKER: open_model("twopass-minilm-l6"),
+        ModelKind.ENCODER: open_model("all-MiniLM-L6-v2"),
+    }
+
+
+def factory(models, datasets=(), seed=1):
+    return WorkloadFactory(models, datasets, Sizes(5, 3, 30), seed)
+
+
+def test_uniform_pairs_are_32_of_128_tokens(models):
+    batch = factory(models).make(WorkloadName.UNIFORM).batch
+    assert batch.lengths.tolist() == [128] * 32
+
+
+@pytest.mark.parametrize("name", WorkloadName)
+@pytest.mark.parametrize("datasets", [(), (DATASET,)], ids=["made up", "real"])
+def test_the_seed_decides_every_token(models, name, datasets):
+    first, again = (digest(factory(models, datasets).make(name).batch) for _ in range(2))
+    assert first == again
+
+
+def test_another_seed_gives_other_texts(models):
+    one, other = (factory(models, seed=s).make(WorkloadName.MIXED).batch for s in (1, 2))
+    assert digest(one) != digest(other)
+
+
+def test_real_pairs_are_ten_queries_with_ten_passages_each(models):
+    batch = factory(models, (DATASET,)).make(WorkloadName.MIXED).batch
+    queries = [
+        tuple(batch.token_ids[start : start + length])
+        for start, length in zip(batch.offsets[:-1], batch.query_lengths, strict=True)
+    ]
+    assert len(batch) == 100
+    assert len(set(queries)) == 10
+    assert all(queries[i] == queries[10 * (i // 10)] for i in range(100))
+
+
+def test_the_passage_judged_best_comes_first(models):
+    batch = factory(models, (DATASET,)).make(WorkloadName.MIXED).batch
+    # Passage n has n + 5 words, a token each, and is the best of query n - 1.
+    tokens = batch.lengths - batch.query_lengths - 1
+    assert len(set(tokens[::10].tolist())) == 10
+    assert (tokens[::10] >= 6).all()
+
+
+def test_passages_to_embed_come_from_all_collections_up_to_the_number_asked_for(models):
+    small = Dataset("few", DOCUMENTS[:20], DATASET.queries, DATASET.qrels)
+    workload = factory(models, (small, DATASET)).make(WorkloadName.EMBED)
+    assert len(workload.batch) == 30
+    assert workload.num_rounds == 3
+    np.testing.assert_array_equal(workload.batch.query_lengths, workload.batch.lengths)

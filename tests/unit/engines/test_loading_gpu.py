@@ -1,0 +1,87 @@
+"""Where GPU engines stand in the choice of one, on a machine without a driver."""
+
+import ctypes
+import logging
+
+import pytest
+
+from twopass.engines import loading
+from twopass.engines.base import EngineChoice, LoadedEncoder, LoadedReranker
+from twopass.engines.errors import EngineUnavailableError
+from twopass.engines.loading import load_model
+
+
+@pytest.fixture(autouse=True)
+def no_driver(monkeypatch):
+    def refuse(name):
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+
+
+@pytest.fixture
+def load(caplog):
+    models = []
+
+    def load(engine, name="twopass-minilm-l6"):
+        with caplog.at_level(logging.INFO, "twopass.engines"):
+            models.append(load_model(name, num_threads=1, engine=engine))
+        return models[-1]
+
+    yield load
+    for model in models:
+        model.engine.close()
+
+
+def taken(caplog):
+    return [r.getMessage() for r in caplog.records if " taken: " in r.getMessage()]
+
+
+@pytest.mark.parametrize("engine", [EngineChoice.TENSORRT, EngineChoice.TORCH])
+def test_a_gpu_engine_without_a_gpu_says_in_one_sentence_what_is_missing(load, engine):
+    with pytest.raises(EngineUnavailableError, match=r"^no NVIDIA driver on this machine: libcuda"):
+        load(engine)
+
+
+def test_auto_says_in_one_line_what_it_took_and_why_nothing_faster(load, caplog, monkeypatch):
+    monkeypatch.setattr(loading, "has_fast_kernels", lambda: True)
+    assert load(EngineChoice.AUTO).engine.info.engine == "cpu"
+    (line,) = taken(caplog)
+    missing = "(no NVIDIA driver on this machine: libcuda.so.1 is not there)"
+    assert line == f"engine cpu taken: not tensorrt {missing}; not torch {missing}"
+
+
+def test_auto_takes_onnxruntime_where_the_core_would_be_slow(load, caplog, monkeypatch):
+    monkeypatch.setattr(loading, "has_fast_kernels", lambda: False)
+    assert load(EngineChoice.AUTO).engine.info.engine == "onnxruntime"
+    (line,) = taken(caplog)
+    assert line.startswith("engine onnxruntime taken: not tensorrt (")
+    assert line.endswith("; not cpu (the core has no kernels for this processor)")
+
+
+@pytest.mark.parametrize("first", [EngineChoice.TENSORRT, EngineChoice.TORCH])
+def test_auto_takes_the_first_gpu_engine_that_is_there(load, caplog, monkeypatch, first, reranker):
+    class Closable:
+        info = reranker.engine.info
+
+        def close(self):
+            pass
+
+    if first is EngineChoice.TENSORRT:
+        monkeypatch.setattr(loading, "_tensorrt", lambda *_: Closable())
+    else:
+        monkeypatch.setattr(loading, "_torch", lambda *_: Closable())
+    assert isinstance(load(EngineChoice.AUTO).engine, Closable)
+    (line,) = taken(caplog)
+    assert line.startswith(f"engine {first} taken: ")
+
+
+@pytest.mark.parametrize("engine", [EngineChoice.CPU, EngineChoice.ONNXRUNTIME])
+def test_an_engine_that_is_asked_for_is_taken_without_a_word(load, caplog, engine):
+    assert load(engine).engine.info.engine == engine
+    assert not taken(caplog)
+
+
+def test_an_encoder_is_loaded_as_one(load):
+    assert isinstance(load(EngineChoice.CPU, "all-MiniLM-L6-v2"), LoadedEncoder)
+    assert isinstance(load(EngineChoice.CPU), LoadedReranker)

@@ -1,0 +1,79 @@
+"""Measures over answers, against values worked out by hand."""
+
+import math
+
+import pytest
+
+from twopass.client import SearchHit, SearchResult, Timings
+from twopass.evaluation.datasets import Dataset
+from twopass.evaluation.measures import evaluation, first_pass_score, ndcg
+
+
+def hit(name, rank, score, logit=None, **scores):
+    given = dict.fromkeys(SearchHit.__dataclass_fields__) | {
+        "id": name,
+        "first_pass_rank": rank,
+        "dense_score": score,
+        "logit": logit,
+    }
+    return SearchHit(**given | scores)
+
+
+def result(*hits, num_reranked=0, blend=0.0):
+    given = dict.fromkeys(SearchResult.__dataclass_fields__) | {
+        "hits": hits,
+        "num_reranked": num_reranked,
+        "blend": blend,
+        "timings": Timings(**dict.fromkeys(Timings.__dataclass_fields__)),
+    }
+    return SearchResult(**given)
+
+
+def dataset(**qrels):
+    return Dataset("d", (), dict.fromkeys(qrels, "?"), qrels)
+
+
+def test_ndcg_of_a_known_order():
+    # Gains at ranks 1 and 3 over the ideal 1 and 2 (Järvelin and Kekäläinen 2002).
+    expected = (1 + 1 / math.log2(4)) / (1 + 1 / math.log2(3))
+    judged = dataset(q={"a": 1, "b": 1})
+    assert ndcg(judged, {"q": ["a", "x", "b"]}) == pytest.approx(expected)
+
+
+def test_a_query_without_an_answer_counts_as_nothing():
+    judged = dataset(q={"a": 1}, r={"b": 1})
+    assert ndcg(judged, {"q": ["a"], "r": []}) == pytest.approx(0.5)
+
+
+def test_shallower_second_passes_follow_from_the_deepest():
+    # Dense order a, b, c; only c answers, and the reranker knows.
+    answers = {
+        "q": result(hit("c", 3, 0.1, 5.0), hit("a", 1, 0.9, 1.0), hit("b", 2, 0.5, 0.0),
+                    num_reranked=3)
+    }  # fmt: skip
+    measured = evaluation(dataset(q={"c": 1}), "dense", answers, [1, 2, 3, 10])
+    third = 1 / math.log2(4)
+    assert measured.first_pass == pytest.approx(third)
+    assert measured.reranked == pytest.approx({1: third, 2: third, 3: 1.0, 10: 1.0})
+    assert measured.reranker == pytest.approx(1.0)
+
+
+def test_the_blend_is_the_servers():
+    hits = [hit("a", 1, 0.9, 0.0), hit("b", 2, 0.5, 0.1)]
+    judged = dataset(q={"a": 1})
+    for blend, expected in [(0.0, 1 / math.log2(3)), (1.0, 1.0)]:
+        answers = {"q": result(*hits, num_reranked=2, blend=blend)}
+        measured = evaluation(judged, "dense", answers, [2])
+        assert measured.reranked[2] == pytest.approx(expected)
+        assert measured.reranker == pytest.approx(1 / math.log2(3))
+
+
+def test_without_a_second_pass_there_is_nothing_to_measure_of_it():
+    measured = evaluation(dataset(q={"a": 1}), "lexical", {"q": result(hit("a", 1, 0.9))}, [10])
+    assert (measured.first_pass, measured.reranked, measured.reranker) == (1.0, {}, None)
+
+
+def test_the_first_pass_score_is_the_one_that_decided():
+    assert first_pass_score(hit("a", 1, 0.9, lexical_score=3.0)) == 0.9
+    assert first_pass_score(hit("a", 1, None, lexical_score=3.0)) == 3.0
+    assert first_pass_score(hit("a", 1, 0.9, lexical_score=3.0, fused_score=0.5)) == 0.5
