@@ -1,6 +1,7 @@
 """`twopass bench`: throughput and latency of a running server under load."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from twopass.benchmarks.report import as_tables
 from twopass.benchmarks.workload import RerankWorkload, SearchWorkload, Texts, Workload
 from twopass.client import AsyncClient, NotFoundError, TwopassError, UnavailableError
 from twopass.commands.failures import exit_with
-from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, print_json
+from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, print_json, tls_credentials
 
 _CONCURRENCIES = (1, 2, 4, 8)
 _MAX_CONCURRENCY = 10_000
@@ -83,6 +84,8 @@ def bench(
     the highest throughput found.
 
     Every passage that is sent is distinct, so no cache helps; nothing is retried.
+    Queries of a collection come again when there are few: their embeddings are
+    then remembered, unless the server runs with --query-cache-bytes 0.
     The load generator needs processor time too: run it on another machine than
     a server that is fast.
 
@@ -167,7 +170,13 @@ async def _measured(
     sweep: Sweep,
     on_progress: OnProgress,
 ) -> Report:
-    async with AsyncClient(target, timeout=seconds_a_request, options=_NO_RETRIES) as client:
+    async with AsyncClient(
+        target,
+        api_key=os.environ.get("TWOPASS_API_KEY"),
+        credentials=tls_credentials(),
+        timeout=seconds_a_request,
+        options=_NO_RETRIES,
+    ) as client:
         workload = await make_workload(client)
         return await measure(target, client, workload, sweep, on_progress)
 

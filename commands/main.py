@@ -9,6 +9,7 @@ from twopass.commands import (
     evaluate,
     export,
     index,
+    keys,
     models,
     recall,
     rerank,
@@ -29,6 +30,7 @@ app.command("index")(index.index)
 app.command("export")(export.export)
 app.command("search")(search.search)
 app.command("rerank")(rerank.rerank)
+app.command("keys")(keys.keys)
 app.command("models")(models.models)
 app.command("recall")(recall.recall)
 app.add_typer(snapshot.app, name="snapshot")

@@ -1,10 +1,13 @@
 """Options that several commands have, and the client they lead to."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
+import grpc
 import typer
 
 from twopass.client import Client, TwopassError
@@ -20,12 +23,37 @@ DEFAULT_TARGET = "localhost:50051"
 
 @contextmanager
 def connected(target: str) -> Iterator[Client]:
-    """A client for as long as the block lasts; a failed call ends the command with one sentence."""
-    with Client(target) as client:
+    """A client for as long as the block lasts; a failed call ends the command with one sentence.
+
+    `TWOPASS_API_KEY` is sent where it is set; flags would show in the list of processes.
+    """
+    with Client(
+        target, api_key=os.environ.get("TWOPASS_API_KEY"), credentials=tls_credentials()
+    ) as client:
         try:
             yield client
         except TwopassError as error:
             exit_with(f"{target}: {error.code.name}: {error.message}")
+
+
+def tls_credentials() -> grpc.ChannelCredentials | None:
+    """What `TWOPASS_CA` and its companions say: None, unset, for plain text.
+
+    `TWOPASS_CA` is a PEM file of authorities to trust, or "system" for the machine's own;
+    `TWOPASS_CLIENT_CERTIFICATE` and `TWOPASS_CLIENT_KEY` are for a server that asks for them.
+    """
+    authorities = os.environ.get("TWOPASS_CA")
+    if not authorities:
+        return None
+    names = ("TWOPASS_CLIENT_CERTIFICATE", "TWOPASS_CLIENT_KEY")
+    try:
+        certificate, key = (
+            Path(file).read_bytes() if (file := os.environ.get(name)) else None for name in names
+        )
+        trusted = None if authorities == "system" else Path(authorities).read_bytes()
+    except OSError as error:
+        exit_with(f"{error.filename}: {error.strerror}")
+    return grpc.ssl_channel_credentials(trusted, key, certificate)
 
 
 def print_json(content: object) -> None:

@@ -37,12 +37,13 @@ def _run(config: Path | None, show_config: bool, **flags: Any) -> None:
     from twopass.engines.errors import EngineError
     from twopass.index.errors import CollectionError
     from twopass.server.app import serve as run_server
+    from twopass.server.keys import KeysError
     from twopass.server.logs import configure_logging
 
     configure_logging(settings.log_format, settings.log_level)
     try:
         asyncio.run(run_server(settings))
-    except (EngineError, CollectionError, OSError) as error:
+    except (ConfigError, KeysError, EngineError, CollectionError, OSError) as error:
         exit_with(error)
 
 
@@ -66,8 +67,9 @@ def _with_flags(run: Callable[..., None]) -> Callable[..., None]:
         many = get_origin(field.annotation) is tuple
         kind: Any = list[get_args(field.annotation)[0]] if many else field.annotation  # type: ignore[misc]
         default = ", ".join(field.default) if many else str(field.default)
+        flag = name.replace("_", "-")
         option = typer.Option(
-            "--" + name.replace("_", "-"),
+            f"--{flag}/--no-{flag}" if field.annotation is bool else f"--{flag}",
             help=f"{field.description} [dim]\\[default: {default or 'none'}][/]",
             show_default=False,
         )

@@ -5,28 +5,38 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import grpc
-import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from twopass.engines.base import LoadedEncoder, LoadedModel, TokenBatch
+from twopass.engines.base import Float32s, Int32s, LoadedModel
 from twopass.engines.loading import load_model
 from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
 from twopass.index.merging import MergePolicy
 from twopass.index.store import CollectionStore
-from twopass.server.batcher import Batcher
+from twopass.server.batcher import Batcher, Priority
+from twopass.server.caches import ByteCache
 from twopass.server.config import FusionChoice, ServerConfig
 from twopass.server.embedding import Embedding
 from twopass.server.first_pass import FirstPass
+from twopass.server.gate import Gate
+from twopass.server.gauges import backlog_gauges, collection_gauges, server_gauges
 from twopass.server.ingest import Ingest
+from twopass.server.keys import KeyRing
+from twopass.server.metrics import Metrics
+from twopass.server.metrics_endpoint import MetricsEndpoint
 from twopass.server.models import Models
 from twopass.server.passages import Limits
 from twopass.server.pipeline import SearchPipeline
 from twopass.server.reranking import Reranking
+from twopass.server.restarting import RestartingEngine
 from twopass.server.rpc import service_handler
 from twopass.server.second_pass import SecondPass
 from twopass.server.servicers.collections import CollectionServicer
@@ -35,10 +45,15 @@ from twopass.server.servicers.models import ModelServicer
 from twopass.server.servicers.rerank import RerankServicer
 from twopass.server.servicers.retrieving import RetrieveDefaults
 from twopass.server.servicers.search import SearchServicer
+from twopass.server.standard_gate import StandardGate
+from twopass.server.supervisor import Supervisor, probe_batch
 from twopass.server.tokenizing import Tokenizing
+from twopass.server.transport import bind, check_transport, server_options
 from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2
 
 _logger = logging.getLogger("twopass.server")
+# The first is slow; from the others the speed is measured that admission goes by.
+_WARM_UP_BATCHES = 4
 
 
 class App:
@@ -48,13 +63,23 @@ class App:
         """Opens the collections and loads the models; nothing listens yet.
 
         Raises:
+            ConfigError: The settings would let others read along.
+            KeysError: The file of keys can't be read.
             ModelError: A model is missing or damaged.
             CollectionError: The data folder is in use or can't be read.
         """
+        check_transport(config)
         self.config = config
         self._began = time.perf_counter()
         self._num_cpus = config.threads or len(os.sched_getaffinity(0))
-        self._tokenizing = Tokenizing(self._num_cpus)
+        self._metrics = Metrics()
+        keys = KeyRing(Path(config.keys)) if config.keys else None
+        self._gate = Gate(self._metrics, keys=keys, max_calls=config.max_calls)
+        self._caches: tuple[ByteCache[Int32s], ByteCache[Float32s]] = (
+            ByteCache("passages", config.passage_cache_bytes, self._metrics),
+            ByteCache("queries", config.query_cache_bytes, self._metrics),
+        )
+        self._tokenizing = Tokenizing(self._num_cpus, self._caches[0])
         self._store = CollectionStore(
             config.data,
             num_search_threads=self._num_cpus,
@@ -67,13 +92,13 @@ class App:
         except BaseException:
             self._store.close()
             raise
-        self.port = 0
+        self.port = self.metrics_port = 0
 
     async def start(self) -> None:
-        """Warms the engines up, binds the port, and reports SERVING.
+        """Warms the engines up, binds the ports, and reports SERVING.
 
         Raises:
-            OSError: The address is taken or not one of this machine.
+            OSError: An address is taken or not one of this machine.
         """
         config = self.config
         # Blocking reads of SQLite run here; each holds a connection, so a few more than cores.
@@ -81,19 +106,21 @@ class App:
             ThreadPoolExecutor(4 + self._num_cpus, thread_name_prefix="blocking")
         )
         self._server = grpc.aio.server(
-            options=[
-                ("grpc.max_receive_message_length", config.max_message_bytes),
-                ("grpc.max_send_message_length", config.max_message_bytes),
-                ("grpc.so_reuseport", 0),
-            ]
+            options=server_options(config), interceptors=[self._standard_gate()]
         )
         self._health = health.aio.HealthServicer()
-        names = self._add_services()
+        self._batcher = Batcher(
+            max_queued_pairs=config.max_queued_pairs,
+            max_queued_tokens=config.max_queued_tokens,
+            metrics=self._metrics,
+        )
+        self._services = self._add_services()
         await self._warm_up()
-        self.port = _bind(self._server, config.address)
+        self.port = bind(self._server, config)
+        self._scraping = self._serve_metrics()
         await self._server.start()
-        for name in (*names, health.OVERALL_HEALTH):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        await self._tell_health(True)
+        self._watching = asyncio.create_task(self._supervisor().watch(self._tell_health))
         _logger.info(
             "serving",
             extra={
@@ -106,8 +133,11 @@ class App:
     async def stop(self) -> None:
         """Refuses new calls, lets running ones end for `drain_seconds`, and closes everything."""
         _logger.info("draining", extra={"seconds_at_most": self.config.drain_seconds})
+        self._watching.cancel()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self.config.drain_seconds)
+        if self._scraping is not None:
+            self._scraping.close()
         self.close()
         _logger.info("stopped")
 
@@ -127,9 +157,8 @@ class App:
             max_passage_bytes=config.max_passage_bytes,
             max_query_bytes=config.max_query_bytes,
         )
-        batcher = Batcher(max_queued_pairs=config.max_queued_pairs)
-        embedding, second_pass = Embedding(batcher), SecondPass(batcher)
-        tokenizing = self._tokenizing
+        batcher, tokenizing = self._batcher, self._tokenizing
+        embedding, second_pass = Embedding(batcher, self._caches[1]), SecondPass(batcher)
         first_pass = FirstPass(models, batcher, embedding)
         pipeline = SearchPipeline(self._store, models, batcher, tokenizing, first_pass, second_pass)
         reranking = Reranking(models, batcher, tokenizing, second_pass)
@@ -144,7 +173,8 @@ class App:
         names = []
         for module, servicer in servicers.items():
             (descriptor,) = module.DESCRIPTOR.services_by_name.values()
-            self._server.add_generic_rpc_handlers((service_handler(descriptor, servicer),))
+            handler = service_handler(descriptor, servicer, self._gate, self._metrics)
+            self._server.add_generic_rpc_handlers((handler,))
             names.append(descriptor.full_name)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
@@ -152,18 +182,59 @@ class App:
         )
         return names
 
+    def _standard_gate(self) -> StandardGate:
+        is_open = {
+            health.SERVICE_NAME: self.config.open_health,
+            reflection.SERVICE_NAME: self.config.open_reflection,
+        }
+        return StandardGate(self._gate, tuple(name for name, free in is_open.items() if not free))
+
+    def _supervisor(self) -> Supervisor:
+        return Supervisor(
+            self._models,
+            self._batcher,
+            self._metrics,
+            probe_seconds=self.config.probe_seconds,
+            timeout_seconds=self.config.probe_timeout_seconds,
+        )
+
+    def _serve_metrics(self) -> MetricsEndpoint | None:
+        if not self.config.metrics_address:
+            return None
+        self._metrics.gauges(lambda: backlog_gauges(self._batcher.backlog, self._models))
+        self._metrics.gauges(lambda: collection_gauges(self._store))
+        self._metrics.gauges(lambda: server_gauges(self._gate, self._caches))
+        endpoint = MetricsEndpoint(self.config.metrics_address, self._metrics)
+        self.metrics_port = endpoint.port
+        return endpoint
+
+    async def _tell_health(self, is_well: bool) -> None:
+        states = health_pb2.HealthCheckResponse
+        for name in (*self._services, health.OVERALL_HEALTH):
+            await self._health.set(name, states.SERVING if is_well else states.NOT_SERVING)
+
     async def _warm_up(self) -> None:
-        """Runs each engine once, so that the first request pays for nothing but itself."""
+        """Runs each engine, so that the first request pays for itself alone; measures its speed."""
         for model in self._models:
-            await asyncio.wrap_future(model.engine.submit(_warm_up_batch(model)))
+            self._metrics.name_engine(model.engine, model.spec.id)
+            for _ in range(_WARM_UP_BATCHES):
+                await self._batcher.compute(model.engine, probe_batch(model), Priority.INGEST)
 
 
 async def serve(config: ServerConfig) -> None:
-    """Runs a server until SIGTERM or SIGINT has drained it."""
+    """Runs a server until SIGTERM or SIGINT has drained it; a second signal ends it at once."""
     app = App(config)
     stopping = asyncio.Event()
+
+    def signalled() -> None:
+        if stopping.is_set():
+            _logger.warning("stopped without draining: second signal")
+            # What was acknowledged is on disk, and a device that hangs would hold up all else.
+            os._exit(1)
+        stopping.set()
+
     for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
+        asyncio.get_running_loop().add_signal_handler(signal_number, signalled)
     try:
         await app.start()
     except BaseException:
@@ -182,7 +253,14 @@ def _load_models(config: ServerConfig) -> list[LoadedModel]:
         precision=config.precision,
     )
     with ThreadPoolExecutor(thread_name_prefix="loading") as threads:
-        return list(threads.map(load, _names(config)))
+        return list(threads.map(partial(_restartable, load), _names(config)))
+
+
+def _restartable(load: Callable[[str], LoadedModel], name: str) -> LoadedModel:
+    """A model whose engine can be built anew."""
+    model = load(name)
+    engine: Any = RestartingEngine(model.spec.id, model.engine, lambda: load(name).engine)
+    return replace(model, engine=engine)
 
 
 def _names(config: ServerConfig) -> list[str]:
@@ -197,21 +275,3 @@ def _retrieve_defaults(config: ServerConfig) -> RetrieveDefaults:
         fusion=ReciprocalRankFusion() if config.fusion is FusionChoice.RRF else convex,
         convex=convex,
     )
-
-
-def _bind(server: grpc.aio.Server, address: str) -> int:
-    try:
-        return server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise OSError(f"address {address}: can't listen there ({error})") from error
-
-
-def _warm_up_batch(model: LoadedModel) -> TokenBatch:
-    """A few sequences of the length of ordinary passages."""
-    template = model.tokenizer.template
-    length = min(64, model.engine.info.max_seq_len)
-    row = np.full(length, model.tokenizer.pad_id, np.int32)
-    row[: len(template.prefix)] = template.prefix
-    query_length = length if isinstance(model, LoadedEncoder) else length // 4
-    offsets = np.arange(0, 4 * length + 1, length, dtype=np.int32)
-    return TokenBatch(np.tile(row, 4), offsets, np.full(4, query_length, np.int32))

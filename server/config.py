@@ -58,6 +58,45 @@ class ServerConfig(BaseSettings):
     address: Annotated[
         str, Field(description="Where to listen, host:port; port 0 takes a free one.")
     ] = "127.0.0.1:50051"
+    insecure: Annotated[
+        bool,
+        Field(
+            description="Allow plain text on addresses that other machines reach: texts and API "
+            "keys can be read on the way."
+        ),
+    ] = False
+    tls_certificate: Annotated[
+        str,
+        Field(
+            description="PEM file of the server's certificate chain, read again when it changes; "
+            "unset for plain text."
+        ),
+    ] = ""
+    tls_key: Annotated[str, Field(description="PEM file of the certificate's private key.")] = ""
+    tls_client_ca: Annotated[
+        str,
+        Field(
+            description="PEM file of the authorities whose certificates clients must show; unset "
+            "to ask for none."
+        ),
+    ] = ""
+    keys: Annotated[
+        str,
+        Field(
+            description="TOML file of API keys, made by `twopass keys` and read again when it "
+            "changes; unset to let everyone in."
+        ),
+    ] = ""
+    open_health: Annotated[bool, Field(description="Answer health checks without an API key.")] = (
+        True
+    )
+    open_reflection: Annotated[bool, Field(description="Answer reflection without an API key.")] = (
+        False
+    )
+    metrics_address: Annotated[
+        str,
+        Field(description="Where to serve Prometheus metrics, host:port, over HTTP; unset: not."),
+    ] = ""
     data: Annotated[
         Path, Field(description="Folder of the collections; made if missing, used by one server.")
     ] = Path("twopass-data")
@@ -118,6 +157,61 @@ class ServerConfig(BaseSettings):
         int,
         Field(ge=1, description="Most pairs and texts admitted at once; more is refused."),
     ] = 50_000
+    max_queued_tokens: Annotated[
+        int,
+        Field(ge=1, description="Most tokens that wait for an engine; more is refused."),
+    ] = 8_000_000
+    max_calls: Annotated[
+        int, Field(ge=1, description="Most calls under way, streams included; more is refused.")
+    ] = 1_000
+    max_connection_calls: Annotated[
+        int,
+        Field(ge=1, description="Most calls under way on one connection; more wait in the client."),
+    ] = 1_000
+    max_connection_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Age at which a connection is ended, its calls having drain-seconds to "
+            "end, so that clients spread over servers anew; 0 for none.",
+        ),
+    ] = 0.0
+    min_ping_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="A client that pings an idle connection more often than this loses it.",
+        ),
+    ] = 60.0
+    keepalive_seconds: Annotated[
+        float,
+        Field(gt=0, description="How long a connection is silent before the server pings it."),
+    ] = 60.0
+    keepalive_timeout_seconds: Annotated[
+        float,
+        Field(
+            gt=0, description="How long a ping is waited for before a connection counts as dead."
+        ),
+    ] = 20.0
+    passage_cache_bytes: Annotated[
+        int,
+        Field(ge=0, description="Memory for tokens of passages sent to Rerank; 0 keeps none."),
+    ] = 64 * 1024 * 1024
+    query_cache_bytes: Annotated[
+        int, Field(ge=0, description="Memory for embeddings of queries; 0 keeps none.")
+    ] = 16 * 1024 * 1024
+    probe_seconds: Annotated[
+        float,
+        Field(gt=0, description="How often each engine is asked to compute a probe."),
+    ] = 10.0
+    probe_timeout_seconds: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="A probe that takes longer makes health NOT_SERVING and the engine start "
+            "anew.",
+        ),
+    ] = 30.0
     merge_changes: Annotated[
         int,
         Field(
@@ -195,7 +289,9 @@ def to_toml(config: ServerConfig) -> str:
 def _toml_value(value: object) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_toml_value, value)) + "]"
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
         return str(value)
     # A JSON string is a TOML string, but for DEL, which TOML wants escaped too.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

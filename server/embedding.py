@@ -1,5 +1,6 @@
 """Token ids to embeddings, as the encoder's folder says: prefixes, special tokens, length."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,10 @@ from numpy.typing import NDArray
 from twopass._core import assemble_singles
 from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged, TokenBatch
 from twopass.server.batcher import Batcher, Priority
+from twopass.server.caches import ByteCache
+
+# Of a cached query beside its tokens and its embedding: array objects, place in the table.
+_ENTRY_BYTES = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +37,15 @@ class Embedded:
 class Embedding:
     """Embeds queries and passages through the batcher."""
 
-    def __init__(self, batcher: Batcher) -> None:
+    def __init__(self, batcher: Batcher, queries: ByteCache[Float32s] | None = None) -> None:
+        """Joins embedding to the batcher.
+
+        Args:
+            batcher: Of the device.
+            queries: Where embeddings of queries are kept; None to keep none.
+        """
         self._batcher = batcher
+        self._queries = queries
 
     async def queries(
         self, encoder: LoadedEncoder, token_ids: Ragged, *, deadline: float | None
@@ -49,8 +61,32 @@ class Embedding:
             LateError: The deadline came first.
             EngineError: The engine failed.
         """
+        keys = [(encoder.spec.revision, token_ids[i].tobytes()) for i in range(len(token_ids))]
+        if (remembered := self._remembered(keys)) is not None:
+            return remembered
         prefix = encoder.spec.query_prefix
-        return await self._embed(encoder, token_ids, prefix, Priority.QUERY, deadline)
+        embedded = await self._embed(encoder, token_ids, prefix, Priority.QUERY, deadline)
+        if self._queries is not None and not embedded.truncated.any():
+            self._queries.put_all(
+                (key, vector.copy(), vector.nbytes + len(key[1]) + _ENTRY_BYTES)
+                for key, vector in zip(keys, embedded.vectors, strict=True)
+            )
+        return embedded
+
+    def _remembered(self, keys: Sequence[tuple[str, bytes]]) -> Embedded | None:
+        """The embeddings of queries, where all are known: then no engine is asked."""
+        if self._queries is None:
+            return None
+        vectors = [vector for vector in self._queries.get_all(keys) if vector is not None]
+        if len(vectors) < len(keys):
+            return None
+        return Embedded(
+            vectors=np.stack(vectors),
+            truncated=np.zeros(len(vectors), np.bool_),
+            num_tokens=0,
+            queue_seconds=0.0,
+            engine_seconds=0.0,
+        )
 
     async def passages(
         self, encoder: LoadedEncoder, token_ids: Ragged, *, deadline: float | None

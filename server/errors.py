@@ -7,7 +7,10 @@
     ├── UnknownModelError         no model of that id, or of another kind
     ├── EncoderChangedError       the collection's embeddings were made by other weights
     ├── OverloadedError           the queue has no room; says when to try again
+    │   └── WouldBeLateError      it has, but the deadline would pass before the request's turn
     ├── LateError                 the deadline or the time budget ran out
+    ├── UnauthenticatedError      no API key, or none of the server's
+    ├── PermissionDeniedError     the key may not use this collection
     └── UnavailableError          starting or draining
 
 Errors of the index and of the engines join them in `STATUS_CODES`.
@@ -47,8 +50,20 @@ class OverloadedError(RequestError):
         self.retry_after = retry_after
 
 
+class WouldBeLateError(OverloadedError):
+    """By the measured speed of the engine, the answer would come after the deadline."""
+
+
 class LateError(RequestError):
     """The deadline or the time budget ran out."""
+
+
+class UnauthenticatedError(RequestError):
+    """The call carries no API key, or none that the server knows."""
+
+
+class PermissionDeniedError(RequestError):
+    """The call's key may not use what it asks for."""
 
 
 class UnavailableError(RequestError):
@@ -62,6 +77,8 @@ STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
     EncoderChangedError: grpc.StatusCode.FAILED_PRECONDITION,
     OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     LateError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
     EngineError: grpc.StatusCode.INTERNAL,
     EngineUnavailableError: grpc.StatusCode.UNAVAILABLE,

@@ -16,7 +16,7 @@ from twopass.index.segments import Int64s
 from twopass.index.windows import NearestDocuments
 from twopass.server.batcher import Batcher
 from twopass.server.embedding import Embedding
-from twopass.server.errors import LateError, OverloadedError
+from twopass.server.errors import LateError, OverloadedError, WouldBeLateError
 from twopass.server.models import Models
 from twopass.server.search import (
     PlacedScore,
@@ -32,6 +32,7 @@ _LOG = logging.getLogger("twopass.server")
 # Why there is no dense list, where the request allows the lexical one alone.
 _FALLBACKS: dict[type[Exception], RetrieveStatus] = {
     LateError: RetrieveStatus.LEXICAL_DEADLINE,
+    WouldBeLateError: RetrieveStatus.LEXICAL_DEADLINE,
     OverloadedError: RetrieveStatus.LEXICAL_OVERLOAD,
     EngineError: RetrieveStatus.LEXICAL_FAILED,
 }

@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twopass._core import gather_packed
 from twopass.engines.base import Encoder, Float32s, Int32s, Reranker, TokenBatch
@@ -22,9 +23,13 @@ class Job:
         batch: All of them.
         lengths: Their lengths in tokens, int32 `[num_sequences]`.
         done: Resolved when every output is there.
-        waiting: Rows that no batch has taken yet, longest first.
+        waiting: Rows that no batch has taken yet, in the order in which they will be.
         submitted: When it came, seconds of `time.perf_counter`.
-        num_unfinished: Rows whose output is not there.
+        deadline: When nobody waits any more, likewise; None for never.
+        seconds_per_token: What the engine was expected to take when the job came.
+        finished: Whether a row's output is there, bool `[num_sequences]`.
+        waiting_tokens: Tokens of the waiting rows.
+        virtual_finish: Its place in the order; see `FairQueue`.
         output: Filled row by row; None before the first batch is back.
         num_in_flight: Batches in the engine that hold rows of this job.
         began: When the first of those entered it.
@@ -37,11 +42,40 @@ class Job:
     done: asyncio.Future[None]
     waiting: Int32s
     submitted: float
-    num_unfinished: int
+    deadline: float | None
+    seconds_per_token: float
+    finished: NDArray[np.bool_] = field(init=False)
+    waiting_tokens: int = field(init=False)
+    virtual_finish: float = 0.0
     output: Float32s | None = None
     num_in_flight: int = 0
     began: float = 0.0
     engine_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.finished = np.zeros(len(self.batch), np.bool_)
+        self.waiting_tokens = int(self.lengths[self.waiting].sum())
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How long the engine is expected to take for what waits."""
+        return self.waiting_tokens * self.seconds_per_token
+
+    @property
+    def num_leading_finished(self) -> int:
+        """How many rows are finished from the first on, without a gap."""
+        return len(self.finished) if self.finished.all() else int(np.argmin(self.finished))
+
+    def is_late(self, now: float) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.deadline is not None and self.deadline <= now
+
+    def take(self, rows: Int32s) -> int:
+        """Takes rows off those that wait, and returns how many tokens they hold."""
+        num_tokens = int(self.lengths[rows].sum())
+        self.waiting = self.waiting[~np.isin(self.waiting, rows)]
+        self.waiting_tokens -= num_tokens
+        return num_tokens
 
     def enter_engine(self) -> None:
         """Notes that one more batch holds rows of this job."""
@@ -73,8 +107,10 @@ def gather(jobs: Sequence[Job], rows: Sequence[Int32s]) -> TokenBatch:
     )
 
 
-def deliver(jobs: Sequence[Job], rows: Sequence[Int32s], future: Future[Float32s]) -> None:
-    """Hands each job its part of a batch's output, or the engine's failure."""
+def deliver(
+    jobs: Sequence[Job], rows: Sequence[Int32s], future: Future[Float32s]
+) -> BaseException | None:
+    """Hands each job its part of a batch's output, or the engine's failure, which it returns."""
     error = future.exception()
     output = None if error else future.result()
     num_rows = sum(map(len, rows))
@@ -95,6 +131,7 @@ def deliver(jobs: Sequence[Job], rows: Sequence[Int32s], future: Future[Float32s
         if job.output is None:
             job.output = np.empty((len(job.batch), *output.shape[1:]), np.float32)
         job.output[mine] = output[part]
-        job.num_unfinished -= len(mine)
-        if job.num_unfinished == 0:
+        job.finished[mine] = True
+        if job.finished.all():
             job.done.set_result(None)
+    return error

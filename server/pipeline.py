@@ -15,7 +15,7 @@ from twopass.index.collection import Collection
 from twopass.index.store import CollectionStore
 from twopass.server.batcher import Batcher
 from twopass.server.candidates import Candidates, load_candidates, load_passages
-from twopass.server.errors import InvalidRequestError, LateError, OverloadedError
+from twopass.server.errors import InvalidRequestError, LateError, OverloadedError, WouldBeLateError
 from twopass.server.first_pass import FirstPass, Found, placed
 from twopass.server.models import Models
 from twopass.server.search import (
@@ -34,9 +34,12 @@ from twopass.server.tokenizing import Tokenizing
 # Why the second pass did not happen, where the request allows first-pass order instead.
 _FALLBACKS: dict[type[Exception], RerankStatus] = {
     LateError: RerankStatus.SKIPPED_DEADLINE,
+    WouldBeLateError: RerankStatus.SKIPPED_DEADLINE,
     OverloadedError: RerankStatus.SKIPPED_OVERLOAD,
     EngineError: RerankStatus.FAILED,
 }
+# Of a time budget, kept for fetching and sending what the hits carry.
+_ANSWER_SECONDS = 0.003
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,9 +175,7 @@ class SearchPipeline:
         try:
             with self._batcher.admitted(depth):
                 passages = await self._passages(query, collection, reranker, candidates, depth)
-                scored = await self._second_pass.read(
-                    reranker, ids, passages, query.rerank.truncation, deadline=query.end
-                )
+                scored = await self._score(query, reranker, ids, passages)
         except tuple(_FALLBACKS) as error:
             if not query.allow_fallback or query.is_past_deadline():
                 raise
@@ -188,15 +189,30 @@ class SearchPipeline:
                 f"rerank.truncation: REJECT, and candidate {position} of the first pass is longer "
                 f"than {reranker.spec.max_seq_len} tokens with the query"
             )
-        order = best_first(scored.logits, candidates.scores[:depth], blend, 0)
+        num_reranked = len(scored.logits)
+        order = best_first(scored.logits, candidates.scores[:num_reranked], blend, 0)
         kept = order
         if query.rerank.min_score is not None:
             kept = order[scored.scores[order] >= query.rerank.min_score]
         return _Ranking(
-            np.concatenate([kept, everything[depth:]]),
+            np.concatenate([kept, everything[num_reranked:]]),
             scored,
-            RerankStatus.COMPLETE,
+            RerankStatus.COMPLETE if num_reranked == depth else RerankStatus.PARTIAL,
             len(order) - len(kept),
+        )
+
+    async def _score(
+        self, query: SearchQuery, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged
+    ) -> ScoredPairs:
+        """Scores the candidates; where first-pass order may do, as many as the budget allows."""
+        truncation = query.rerank.truncation
+        if query.budget_end is None or query.end is None or not query.allow_fallback:
+            return await self._second_pass.read(
+                reranker, query_ids, passages, truncation, deadline=query.end
+            )
+        end = query.end - _ANSWER_SECONDS
+        return await self._second_pass.read_first(
+            reranker, query_ids, passages, truncation, deadline=end
         )
 
     async def _passages(

@@ -220,9 +220,10 @@ class Reranking:
         Raises:
             UnknownModelError: There is no such reranker.
             OverloadedError: There are fewer places than candidates.
+            WouldBeLateError: What waits before them takes longer than there is time.
         """
         reranker = self._models.reranker(options.model)
-        with self._batcher.admitted(options.num_candidates):
+        with self._batcher.admitted(options.num_candidates, deadline=options.deadline):
             candidates = OpenSet(options, reranker, self._tokenizing, self._second_pass)
             try:
                 yield candidates

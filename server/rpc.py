@@ -7,9 +7,11 @@ snake case. It takes messages and a `Call` and raises ordinary exceptions; all o
 import asyncio
 import logging
 import re
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +21,22 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 
-from twopass.server.errors import InvalidRequestError, LateError, OverloadedError, status_code
-from twopass.v1 import status_pb2
+from twopass.server.errors import (
+    InvalidRequestError,
+    LateError,
+    OverloadedError,
+    PermissionDeniedError,
+    status_code,
+)
+from twopass.server.gate import ANYONE, Caller, Gate, Metadata
+from twopass.server.metrics import Metrics
+from twopass.v1 import collection_pb2, status_pb2
 
 _logger = logging.getLogger("twopass.server")
 # Messages repeat what was sent. They travel twice in the trailers, which gRPC bounds to 8 KiB: a
 # character takes up to 12 bytes percent-encoded and 6 in base64, so that 400 take at most 7.2 KB.
 _MAX_MESSAGE_CHARS = 400
+_REQUEST_ID = re.compile("[A-Za-z0-9._-]{1,64}")
 _RETRY_INFO_TYPE = "type.googleapis.com/google.rpc.RetryInfo"
 
 
@@ -37,11 +48,13 @@ class Call:
         id: Found in the log, and in the text of an INTERNAL error.
         received: When the request was decoded, seconds of `time.perf_counter`.
         deadline: When the caller gives up, seconds of `time.perf_counter`; None for never.
+        caller: Whose it is.
     """
 
     id: str
     received: float
     deadline: float | None
+    caller: Caller = ANYONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +64,26 @@ class _Malformed:
     reason: str
 
 
-def service_handler(descriptor: ServiceDescriptor, servicer: object) -> grpc.GenericRpcHandler:
+def service_handler(
+    descriptor: ServiceDescriptor,
+    servicer: object,
+    gate: Gate | None = None,
+    metrics: Metrics | None = None,
+) -> grpc.GenericRpcHandler:
     """Builds the handlers of every rpc of a service.
+
+    Args:
+        descriptor: The service.
+        servicer: Has a method for each of its rpcs.
+        gate: Who may call; None for everyone.
+        metrics: Where calls are counted; None for nowhere that is read.
 
     Raises:
         AttributeError: The servicer lacks a method.
     """
-    handlers = {method.name: _method_handler(method, servicer) for method in descriptor.methods}
+    metrics = metrics or Metrics()
+    calls = _Calls(gate or Gate(metrics, max_calls=sys.maxsize), metrics)
+    handlers = {m.name: _method_handler(m, servicer, calls) for m in descriptor.methods}
     return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
 
 
@@ -77,16 +103,16 @@ def status_of(error: Exception, call_id: str) -> status_pb2.Status:
 
 
 def _method_handler(
-    method: MethodDescriptor, servicer: object
+    method: MethodDescriptor, servicer: object, calls: "_Calls"
 ) -> "grpc.RpcMethodHandler[Any, Message]":
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower()
     run = getattr(servicer, name)
     decode = _tolerant_decoder(message_factory.GetMessageClass(method.input_type))
     encode = message_factory.GetMessageClass(method.output_type).SerializeToString
     if method.client_streaming:
-        answer = _stream(method.full_name, run)
+        answer = calls.stream(method.full_name, run)
         return grpc.stream_stream_rpc_method_handler(answer, decode, encode)
-    return grpc.unary_unary_rpc_method_handler(_unary(method.full_name, run), decode, encode)
+    return grpc.unary_unary_rpc_method_handler(calls.unary(method.full_name, run), decode, encode)
 
 
 def _tolerant_decoder(message_class: type[Message]) -> Callable[[bytes], Message | _Malformed]:
@@ -99,72 +125,126 @@ def _tolerant_decoder(message_class: type[Message]) -> Callable[[bytes], Message
     return decode
 
 
-def _unary(name: str, run: Callable[..., Any]) -> Callable[..., Any]:
-    async def answer(request: Message | _Malformed, context: Any) -> Message:
-        call = _begin(context)
+class _Calls:
+    """What happens around a servicer's method: the gate, the status, the log line, the metrics."""
+
+    def __init__(self, gate: Gate, metrics: Metrics) -> None:
+        self._gate = gate
+        self._metrics = metrics
+
+    def unary(self, name: str, run: Callable[..., Any]) -> Callable[..., Any]:
+        """The behaviour of an rpc with one request and one response."""
+
+        async def answer(request: Message | _Malformed, context: Any) -> Message | None:
+            async with self._answering(name, context) as call:
+                response: Message = await run(_sound(request, call), call)
+                self._metrics.answered(name, response)
+                return response
+            return None  # never reached: what went wrong has been raised
+
+        return answer
+
+    def stream(self, name: str, run: Callable[..., Any]) -> Callable[..., Any]:
+        """The behaviour of an rpc with a stream of either."""
+
+        async def answer(
+            requests: AsyncIterator[Message | _Malformed], context: Any
+        ) -> AsyncIterator[Message]:
+            async with self._answering(name, context) as call:
+                async for response in run(_sound_stream(requests, call), call):
+                    self._metrics.answered(name, response)
+                    yield response
+
+        return answer
+
+    @asynccontextmanager
+    async def _answering(self, name: str, context: Any) -> AsyncIterator[Call]:
+        """Turns what is raised within into the call's status, and records its end."""
+        began = time.perf_counter()
+        metadata = context.invocation_metadata() or ()
+        call_id = _call_id(metadata)
         try:
-            response: Message = await run(_sound(request), call)
-        except Exception as error:
-            await _fail(name, call, error, context)
-            raise  # abort has raised already
-        _log(name, call, grpc.StatusCode.OK)
-        return response
-
-    return answer
-
-
-def _stream(name: str, run: Callable[..., Any]) -> Callable[..., Any]:
-    async def answer(
-        requests: AsyncIterator[Message | _Malformed], context: Any
-    ) -> AsyncIterator[Message]:
-        call = _begin(context)
-        try:
-            async for response in run(_sound_stream(requests), call):
-                yield response
-        except Exception as error:
-            await _fail(name, call, error, context)
+            with self._gate.passed(metadata) as caller:
+                yield _begin(call_id, began, caller, context)
+        except Exception as raised:
+            late = isinstance(raised, asyncio.TimeoutError)
+            error = LateError("the deadline ran out") if late else raised
+            if isinstance(error, PermissionDeniedError):
+                self._metrics.rejected("permission_denied")
+            # Before the answer: who has it finds the log line there.
+            self._ended(name, call_id, began, status_code(error), error)
+            await _abort(error, call_id, context)
+        except BaseException:  # the caller has gone, or the server is at its end
+            self._ended(name, call_id, began, grpc.StatusCode.CANCELLED)
+            raise
         else:
-            _log(name, call, grpc.StatusCode.OK)
+            self._ended(name, call_id, began, grpc.StatusCode.OK)
 
-    return answer
+    def _ended(
+        self,
+        name: str,
+        call_id: str,
+        began: float,
+        code: grpc.StatusCode,
+        error: Exception | None = None,
+    ) -> None:
+        seconds = time.perf_counter() - began
+        self._metrics.call_ended(name, code.name, seconds)
+        internal = code is grpc.StatusCode.INTERNAL
+        level = logging.ERROR if internal else logging.INFO if error else logging.DEBUG
+        fields = {
+            "rpc": name,
+            "code": code.name,
+            "milliseconds": round(seconds * 1000, 2),
+            "call": call_id,
+        }
+        if error is not None and not internal:
+            fields["reason"] = str(error)
+        _logger.log(level, "call", extra=fields, exc_info=error if internal else None)
 
 
-def _begin(context: Any) -> Call:
-    now = time.perf_counter()
+def _call_id(metadata: Metadata) -> str:
+    """The id that the caller gave in `x-request-id`, if it is one; else one of our own."""
+    given = next((value for name, value in metadata if name == "x-request-id"), "")
+    if isinstance(given, str) and _REQUEST_ID.fullmatch(given):
+        return given
+    return uuid.uuid4().hex[:12]
+
+
+def _begin(call_id: str, began: float, caller: Caller, context: Any) -> Call:
     remaining = context.time_remaining()
-    return Call(uuid.uuid4().hex[:12], now, None if remaining is None else now + remaining)
+    return Call(call_id, began, None if remaining is None else began + remaining, caller)
 
 
-def _sound(request: Message | _Malformed) -> Message:
+def _sound(request: Message | _Malformed, call: Call) -> Message:
     if isinstance(request, _Malformed):
         raise InvalidRequestError(request.reason)
+    for collection in _collections_of(request):
+        call.caller.ensure_may_use(collection)
     return request
 
 
-async def _sound_stream(requests: AsyncIterator[Message | _Malformed]) -> AsyncIterator[Message]:
+async def _sound_stream(
+    requests: AsyncIterator[Message | _Malformed], call: Call
+) -> AsyncIterator[Message]:
     async for request in requests:
-        yield _sound(request)
+        yield _sound(request, call)
 
 
-async def _fail(name: str, call: Call, error: Exception, context: Any) -> None:
-    if isinstance(error, asyncio.TimeoutError):
-        error = LateError("the deadline ran out")
-    status = status_of(error, call.id)
-    code = status_code(error)
-    _log(name, call, code, error)
+def _collections_of(request: Message) -> list[str]:
+    """The collections that a request names; none for a request that concerns none."""
+    descriptor = request.DESCRIPTOR
+    fields = descriptor.fields_by_name
+    if "collection" in fields:
+        # A later chunk of a stream may leave it out. A snapshot is restored into a new collection.
+        named = [getattr(request, f) for f in ("collection", "new_collection") if f in fields]
+        return [collection for collection in named if collection]
+    if "name" in fields and descriptor.file.name == collection_pb2.DESCRIPTOR.name:
+        return [request.name]  # type: ignore[attr-defined]
+    return []
+
+
+async def _abort(error: Exception, call_id: str, context: Any) -> None:
+    status = status_of(error, call_id)
     trailers = (("grpc-status-details-bin", status.SerializeToString()),)
-    await context.abort(code, status.message, trailers)
-
-
-def _log(name: str, call: Call, code: grpc.StatusCode, error: Exception | None = None) -> None:
-    internal = code is grpc.StatusCode.INTERNAL
-    level = logging.ERROR if internal else logging.INFO if error else logging.DEBUG
-    fields = {
-        "rpc": name,
-        "code": code.name,
-        "milliseconds": round((time.perf_counter() - call.received) * 1000, 2),
-        "call": call.id,
-    }
-    if error is not None and not internal:
-        fields["reason"] = str(error)
-    _logger.log(level, "call", extra=fields, exc_info=error if internal else None)
+    await context.abort(status_code(error), status.message, trailers)

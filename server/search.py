@@ -44,6 +44,7 @@ class RerankStatus(Enum):
     """What became of the second pass."""
 
     COMPLETE = "complete"
+    PARTIAL = "partial"
     DISABLED = "disabled"
     SKIPPED_DEADLINE = "skipped_deadline"
     SKIPPED_OVERLOAD = "skipped_overload"

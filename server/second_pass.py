@@ -1,5 +1,7 @@
 """The second pass: one query against many passages, scored and put in order."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -7,14 +9,15 @@ from numpy.typing import NDArray
 
 from twopass._core import assemble_pairs, top_k
 from twopass.engines.base import Float32s, Int32s, LoadedReranker, PairTemplate, Ragged, TokenBatch
-from twopass.server.batcher import Batcher, Priority
+from twopass.server.batcher import Batcher, Computed, Priority
+from twopass.server.errors import LateError
 from twopass.server.search import Truncation
-from twopass.server.windows import MAX_PASSAGE_TOKENS, cut
+from twopass.server.windows import MAX_PASSAGE_TOKENS, Windows, cut
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredPairs:
-    """The reranker's judgement of every passage, in the order they were given.
+    """The reranker's judgement of passages, in the order they were given.
 
     Attributes:
         logits: float32 `[num_passages]`.
@@ -55,6 +58,20 @@ class SecondPass:
         score = self.score_in_windows if truncation is Truncation.MAX_WINDOW else self.score
         return await score(reranker, query_ids, passages, deadline=deadline)
 
+    async def read_first(
+        self,
+        reranker: LoadedReranker,
+        query_ids: Int32s,
+        passages: Ragged,
+        truncation: Truncation,
+        *,
+        deadline: float,
+    ) -> ScoredPairs:
+        """Scores the first passages, as `score_first` or as `score_first_in_windows` does."""
+        in_windows = truncation is Truncation.MAX_WINDOW
+        score = self.score_first_in_windows if in_windows else self.score_first
+        return await score(reranker, query_ids, passages, deadline=deadline)
+
     async def score(
         self,
         reranker: LoadedReranker,
@@ -75,25 +92,27 @@ class SecondPass:
             LateError: The deadline came first.
             EngineError: The engine failed.
         """
-        *batch, truncated = assemble_pairs(
-            query_ids,
-            passages.token_ids,
-            passages.offsets,
-            *_arrays(reranker.tokenizer.template),
-            _max_seq_len(reranker),
-        )
-        pairs = TokenBatch(*batch)
+        pairs, truncated = _assemble(reranker, query_ids, passages)
         computed = await self._batcher.compute(
             reranker.engine, pairs, Priority.RERANK, deadline=deadline
         )
-        return ScoredPairs(
-            logits=computed.output,
-            scores=reranker.spec.calibration.score(computed.output),
-            truncated=truncated,
-            num_tokens=pairs.num_tokens,
-            queue_seconds=computed.queue_seconds,
-            engine_seconds=computed.engine_seconds,
+        return _scored(reranker, pairs, truncated, computed)
+
+    async def score_first(
+        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged, *, deadline: float
+    ) -> ScoredPairs:
+        """Scores as many passages as there is time for, from the first on; otherwise as `score`.
+
+        Raises:
+            WouldBeLateError: Not one would be done before the deadline.
+            LateError: Not one was.
+            EngineError: The engine failed.
+        """
+        pairs, truncated = _assemble(reranker, query_ids, passages)
+        computed = await self._batcher.compute_first(
+            reranker.engine, pairs, Priority.RERANK, deadline=deadline
         )
+        return _scored(reranker, pairs, truncated, computed)
 
     async def score_in_windows(
         self,
@@ -112,6 +131,35 @@ class SecondPass:
             LateError: The deadline came first.
             EngineError: The engine failed.
         """
+        with self._admitted_windows(reranker, query_ids, passages) as windows:
+            scored = await self.score(reranker, query_ids, windows.token_ids, deadline=deadline)
+        return _by_best_window(scored, windows, passages)
+
+    async def score_first_in_windows(
+        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged, *, deadline: float
+    ) -> ScoredPairs:
+        """Scores as many passages as there is time for; otherwise as `score_in_windows`.
+
+        Raises:
+            OverloadedError: There is no room for the other windows.
+            WouldBeLateError: Not one window would be read before the deadline.
+            LateError: Not one passage was read in all its windows.
+            EngineError: The engine failed.
+        """
+        with self._admitted_windows(reranker, query_ids, passages) as windows:
+            scored = await self.score_first(
+                reranker, query_ids, windows.token_ids, deadline=deadline
+            )
+        best = _by_best_window(scored, windows, passages)
+        if len(passages) and not len(best.logits):
+            raise LateError("the deadline ran out before all windows of one passage were read")
+        return best
+
+    @contextmanager
+    def _admitted_windows(
+        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged
+    ) -> Iterator[Windows]:
+        """The windows of passages, each of which has a place in the queue within the block."""
         special_tokens = reranker.tokenizer.template.num_pair_tokens
         room = _max_seq_len(reranker) - special_tokens - len(query_ids)
         readable = Ragged.from_rows(
@@ -119,15 +167,7 @@ class SecondPass:
         )
         windows = cut(readable, room, room // 4)
         with self._batcher.admitted(len(windows.token_ids) - len(passages)):
-            scored = await self.score(reranker, query_ids, windows.token_ids, deadline=deadline)
-        best = windows.best(scored.logits)
-        return replace(
-            scored,
-            logits=scored.logits[best],
-            scores=scored.scores[best],
-            truncated=passages.lengths >= MAX_PASSAGE_TOKENS,
-            windows=windows.ranges(best),
-        )
+            yield windows
 
 
 def best_first(
@@ -155,6 +195,47 @@ def _z(values: Float32s) -> NDArray[np.float64]:
     wide = values.astype(np.float64)
     deviation = wide.std() if len(wide) else 0.0
     return (wide - wide.mean()) / deviation if deviation > 0 else np.zeros_like(wide)
+
+
+def _assemble(
+    reranker: LoadedReranker, query_ids: Int32s, passages: Ragged
+) -> tuple[TokenBatch, NDArray[np.bool_]]:
+    """The pairs of a query with each passage, and which of them were cut."""
+    *batch, truncated = assemble_pairs(
+        query_ids,
+        passages.token_ids,
+        passages.offsets,
+        *_arrays(reranker.tokenizer.template),
+        _max_seq_len(reranker),
+    )
+    return TokenBatch(*batch), truncated
+
+
+def _scored(
+    reranker: LoadedReranker, pairs: TokenBatch, truncated: NDArray[np.bool_], computed: Computed
+) -> ScoredPairs:
+    """What was computed of the first pairs, or of all."""
+    count = len(computed.output)
+    return ScoredPairs(
+        logits=computed.output,
+        scores=reranker.spec.calibration.score(computed.output),
+        truncated=truncated[:count],
+        num_tokens=int(pairs.offsets[count]),
+        queue_seconds=computed.queue_seconds,
+        engine_seconds=computed.engine_seconds,
+    )
+
+
+def _by_best_window(scored: ScoredPairs, windows: Windows, passages: Ragged) -> ScoredPairs:
+    """Of scored windows, all or the first ones, the best of each passage that has them all."""
+    best = windows.best(scored.logits)
+    return replace(
+        scored,
+        logits=scored.logits[best],
+        scores=scored.scores[best],
+        truncated=passages.lengths[: len(best)] >= MAX_PASSAGE_TOKENS,
+        windows=windows.ranges(best),
+    )
 
 
 def _max_seq_len(reranker: LoadedReranker) -> int:

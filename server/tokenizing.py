@@ -1,19 +1,31 @@
 """Tokenising off the event loop, in threads that each have a tokenizer of their own."""
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from twopass.engines.base import Int32s, LoadedModel, LoadedReranker, Ragged, Tokenizer
+from twopass.server.caches import ByteCache
 from twopass.server.errors import InvalidRequestError
 from twopass.server.search import Truncation
 from twopass.server.windows import MAX_PASSAGE_TOKENS
 
+# Of a cached passage beside its tokens: key, array object, place in the table.
+_ENTRY_BYTES = 400
+
 
 class Tokenizing:
-    """Runs tokenizers in a pool of threads."""
+    """Runs tokenizers in a pool of threads; remembers the tokens of passages."""
 
-    def __init__(self, num_threads: int) -> None:
+    def __init__(self, num_threads: int, passages: ByteCache[Int32s] | None = None) -> None:
+        """Starts the threads.
+
+        Args:
+            num_threads: How many texts are tokenised at once.
+            passages: Where tokens of passages are kept; None to keep none.
+        """
+        self._passages = passages
         self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix="tokenizer")
 
     async def encode(self, tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) -> Ragged:
@@ -50,7 +62,7 @@ class Tokenizing:
         """Token ids of passages, as many as will be read; longer ones are cut there."""
         in_windows = truncation is Truncation.MAX_WINDOW
         limit = MAX_PASSAGE_TOKENS if in_windows else reranker.spec.max_seq_len
-        return await self.encode(reranker.tokenizer, passages, limit)
+        return await self._encode_cached(reranker.tokenizer, passages, limit)
 
     async def spans(
         self, tokenizer: Tokenizer, passages: Sequence[str], windows: Int32s
@@ -66,6 +78,17 @@ class Tokenizing:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, _spans, tokenizer, passages, windows)
 
+    async def _encode_cached(
+        self, tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int
+    ) -> Ragged:
+        """As `encode`, of texts that may come again."""
+        if self._passages is None:
+            return await self.encode(tokenizer, texts, max_tokens)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._threads, _encode_cached, self._passages, tokenizer, texts, max_tokens
+        )
+
     def close(self) -> None:
         """Finishes what was begun."""
         self._threads.shutdown()
@@ -77,3 +100,22 @@ def _spans(tokenizer: Tokenizer, passages: Sequence[str], windows: Int32s) -> li
         places = tokenizer.places(passage)[first:end]
         spans.append((int(places[0, 0]), int(places[-1, 1])) if len(places) else (0, 0))
     return spans
+
+
+def _encode_cached(
+    cache: ByteCache[Int32s], tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int
+) -> Ragged:
+    keys = [(tokenizer.fingerprint, max_tokens, _digest(text)) for text in texts]
+    rows = cache.get_all(keys)
+    missing = [i for i, row in enumerate(rows) if row is None]
+    encoded = tokenizer.encode([texts[i] for i in missing], max_tokens)
+    for row, i in enumerate(missing):
+        rows[i] = encoded[row].copy()  # its own memory, not a view that keeps the whole alive
+    complete = [row for row in rows if row is not None]
+    cache.put_all((keys[i], complete[i], complete[i].nbytes + _ENTRY_BYTES) for i in missing)
+    return Ragged.from_rows(complete)
+
+
+def _digest(text: str) -> bytes:
+    """Names a text, by so long a cryptographic hash that none can be made to pass for another."""
+    return hashlib.blake2b(text.encode(), digest_size=20).digest()

@@ -30,14 +30,18 @@ class Windows:
         return self.ranges(np.arange(*self.offsets[passage : passage + 2], dtype=np.int32))
 
     def best(self, logits: Float32s) -> Int32s:
-        """The row of each passage's best window, of equals the first, int32 `[num_passages]`.
+        """The row of each passage's best window, of equals the first.
 
         Args:
-            logits: Of every window, float32 `[num_windows]`.
+            logits: Of every window, or of the first ones, float32 `[at most num_windows]`.
+
+        Returns:
+            int32, for each of the first passages whose windows all have a logit.
         """
         rows = [
             start + int(np.argmax(logits[start:end]))
             for start, end in zip(self.offsets[:-1], self.offsets[1:], strict=True)
+            if end <= len(logits)
         ]
         return np.array(rows, np.int32)
 

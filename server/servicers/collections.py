@@ -55,8 +55,12 @@ class CollectionServicer(SnapshotRpcs):
     async def list_collections(
         self, request: collection_pb2.ListCollectionsRequest, call: Call
     ) -> collection_pb2.ListCollectionsResponse:
-        """Returns all collections, by name."""
-        collections = [collection_message(collection) for collection in self._store.list()]
+        """Returns all collections that the caller may use, by name."""
+        collections = [
+            collection_message(collection)
+            for collection in self._store.list()
+            if call.caller.may_use(collection.name)
+        ]
         return collection_pb2.ListCollectionsResponse(collections=collections)
 
     async def delete_collection(

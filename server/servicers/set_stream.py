@@ -16,6 +16,8 @@ from twopass.server.servicers.candidate_sets import (
 from twopass.v1 import rerank_pb2
 
 _MAX_SET_ID_BYTES = 128
+# While answers of this size wait for a client that reads slowly, no more pieces are read.
+_MAX_UNSENT_BYTES = 4 * 1024 * 1024
 
 _Pieces = asyncio.Queue[rerank_pb2.RerankStreamRequest | None]
 
@@ -28,6 +30,9 @@ class SetStream:
         self._limits = limits
         self._call = call
         self._answers: asyncio.Queue[rerank_pb2.RerankStreamResponse | None] = asyncio.Queue()
+        self._unsent_bytes = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
         # Pieces still expected of each set that is not answered.
         self._open: dict[str, _Pieces] = {}
         # Answered with an error before all pieces had come: the rest is on its way, and ignored.
@@ -40,7 +45,8 @@ class SetStream:
         reading = asyncio.create_task(self._read(requests))
         try:
             while (answer := await self._answers.get()) is not None:
-                yield answer
+                yield answer  # returns when gRPC has taken it, as fast as the client reads
+                self._count_unsent(-answer.ByteSize())
             await reading  # raises what ended it
         finally:
             reading.cancel()
@@ -51,6 +57,7 @@ class SetStream:
             async with asyncio.TaskGroup() as sets:
                 async for piece in requests:
                     self._take(piece, sets)
+                    await self._has_room.wait()
                 for pieces in self._open.values():
                     pieces.put_nowait(None)
         except ExceptionGroup as group:  # of the reading alone: a set's errors are its answer
@@ -68,7 +75,7 @@ class SetStream:
             pieces.put_nowait(piece)
             sets.create_task(self._answer(set_id, pieces))
         elif set_id not in self._failed:
-            self._answers.put_nowait(self._error(set_id, _out_of_turn(piece)))
+            self._send(self._error(set_id, _out_of_turn(piece)))
 
     async def _answer(self, set_id: str, pieces: _Pieces) -> None:
         try:
@@ -79,7 +86,18 @@ class SetStream:
             self._failed.add(set_id)
             answer = self._error(set_id, error)
         del self._open[set_id]
+        self._send(answer)
+
+    def _send(self, answer: rerank_pb2.RerankStreamResponse) -> None:
+        self._count_unsent(answer.ByteSize())
         self._answers.put_nowait(answer)
+
+    def _count_unsent(self, num_bytes: int) -> None:
+        self._unsent_bytes += num_bytes
+        if self._unsent_bytes < _MAX_UNSENT_BYTES:
+            self._has_room.set()
+        else:
+            self._has_room.clear()
 
     async def _ranked(self, set_id: str, pieces: _Pieces) -> rerank_pb2.RerankResponse:
         if not 1 <= len(set_id.encode()) <= _MAX_SET_ID_BYTES:

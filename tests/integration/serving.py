@@ -37,6 +37,7 @@ class GatedEngine:
     Attributes:
         gate: Batches wait while it is closed.
         failure: What batches raise instead of being computed; None to compute.
+        passing: Lets one batch past the closed gate for each release.
         entered: Set when a batch waits at the gate or is past it.
     """
 
@@ -47,6 +48,7 @@ class GatedEngine:
         self.hidden_size: int = getattr(engine, "hidden_size", 0)
         self.gate = threading.Event()
         self.gate.set()
+        self.passing = threading.Semaphore(0)
         self.failure: Exception | None = None
         self.entered = threading.Event()
 
@@ -59,24 +61,63 @@ class GatedEngine:
 
     def _run(self, batch: TokenBatch) -> Float32s:
         self.entered.set()
-        self.gate.wait()
+        while not self.gate.wait(0.001) and not self.passing.acquire(blocking=False):
+            pass
         if self.failure is not None:
             raise self.failure
         output: Float32s = self._engine.submit(batch).result()
         return output
 
 
+class WithKey(grpc.UnaryUnaryClientInterceptor, grpc.StreamStreamClientInterceptor):
+    """Sends an API key with every call."""
+
+    def __init__(self, key: str) -> None:
+        self._metadata = (("authorization", f"Bearer {key}"),)
+
+    def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        return continuation(self._keyed(details), request)
+
+    def intercept_stream_stream(self, continuation: Any, details: Any, requests: Any) -> Any:
+        return continuation(self._keyed(details), requests)
+
+    def _keyed(self, details: Any) -> Any:
+        return details._replace(metadata=self._metadata)
+
+
 class Stubs:
     """A channel, and a stub of every service."""
 
-    def __init__(self, target: str) -> None:
-        self.channel = grpc.insecure_channel(target)
+    def __init__(
+        self,
+        target: str,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        api_key: str | None = None,
+    ) -> None:
+        self.channel = (
+            grpc.secure_channel(target, credentials)
+            if credentials
+            else grpc.insecure_channel(target)
+        )
+        if api_key is not None:
+            self.channel = grpc.intercept_channel(self.channel, WithKey(api_key))
         self.search = search_pb2_grpc.SearchServiceStub(self.channel).Search
         rerank = rerank_pb2_grpc.RerankServiceStub(self.channel)
         self.rerank, self.rerank_stream = rerank.Rerank, rerank.RerankStream
         self.collections = collection_pb2_grpc.CollectionServiceStub(self.channel)
         self.embed = embed_pb2_grpc.EmbedServiceStub(self.channel).Embed
         self.models = model_pb2_grpc.ModelServiceStub(self.channel)
+
+
+def code_of(call: Any, request: Any) -> grpc.StatusCode:
+    """The status that a call ends with."""
+    try:
+        call(request)
+    except grpc.RpcError as error:
+        code: grpc.StatusCode = error.code()
+        return code
+    return grpc.StatusCode.OK
 
 
 class Server(Stubs):
@@ -89,8 +130,14 @@ class Server(Stubs):
         reranker: The default reranker's.
     """
 
-    def __init__(self, data: Path, **settings: Any) -> None:
-        """Starts the server and waits until it serves; settings are those of `ServerConfig`."""
+    def __init__(self, data: Path, *, gated: bool = True, **settings: Any) -> None:
+        """Starts the server and waits until it serves.
+
+        Args:
+            data: The folder of its collections.
+            gated: Whether its engines stand behind gates.
+            settings: Those of `ServerConfig`.
+        """
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="server")
         self._thread.start()
@@ -99,9 +146,10 @@ class Server(Stubs):
             undo.callback(self._end_loop)
             self._app = App(config)
             undo.callback(self._app.close)
-            gated = [_gated(model) for model in self._app._models]
-            self._app._models = [model for model, _ in gated]
-            self.encoder, self.reranker = gated[0][1], gated[1][1]
+            if gated:
+                models = [_gated(model) for model in self._app._models]
+                self._app._models = [model for model, _ in models]
+                self.encoder, self.reranker = models[0][1], models[1][1]
             self._run(self._app.start())
             undo.pop_all()
         self.data = data
@@ -114,8 +162,9 @@ class Server(Stubs):
 
     def stop(self) -> None:
         """Drains it."""
-        for engine in (self.encoder, self.reranker):
-            engine.gate.set()
+        for model in self._app._models:
+            if isinstance(model.engine, GatedEngine):
+                model.engine.gate.set()
         self.channel.close()
         self._run(self._app.stop())
         self._end_loop()

@@ -58,7 +58,8 @@ def test_searching_a_collection_measures_both_passes(server, facts):
     assert told["open_loop"] == []
     (figures,) = told["closed_loop"]
     check(figures, pairs_a_request=4)
-    assert all(figures["stages_ms"][stage] > 0 for stage in ("embed", "retrieve", "load", "rerank"))
+    assert all(figures["stages_ms"][stage] > 0 for stage in ("retrieve", "load", "rerank"))
+    assert figures["stages_ms"]["embed"] >= 0  # questions that come again are remembered
 
 
 def test_searches_may_take_their_queries_from_a_file(server, facts, tmp_path):

@@ -1,5 +1,6 @@
 """What is answered where the second pass is late, has no room or fails, allowed or forbidden."""
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 
@@ -33,7 +34,7 @@ DENSE = RetrieveOptions(mode=search_pb2.RETRIEVE_MODE_DENSE)
 def small(tmp_path_factory) -> Iterator[Server]:
     """A server whose queue has few places."""
     data = tmp_path_factory.mktemp("small")
-    with Server(data, max_queued_pairs=MAX_QUEUED) as server:
+    with Server(data, max_queued_pairs=MAX_QUEUED, query_cache_bytes=0) as server:
         fill(server, "facts")
         yield server
 
@@ -176,6 +177,22 @@ def test_a_search_that_becomes_late_in_the_second_pass_keeps_first_pass_order(sm
     assert in_first_pass_order(response)
 
 
+def test_a_time_budget_is_spent_on_the_first_candidates(small, held, vector):
+    """The engine gives back a batch while the rest of the budget runs out behind the gate."""
+    held.info = dataclasses.replace(held.info, max_batch_tokens=40)  # one or two passages
+    held.passing.release()
+    response = small.search(asking(vector=vector, time_budget=Duration(nanos=400_000_000)))
+    held.info = dataclasses.replace(held.info, max_batch_tokens=2_048)
+    assert response.rerank_status == search_pb2.RERANK_STATUS_PARTIAL
+    assert 1 <= response.num_reranked < response.num_candidates
+    num_reranked = response.num_reranked
+    first, rest = response.hits[:num_reranked], response.hits[num_reranked:]
+    assert sorted(hit.first_pass_rank for hit in first) == list(range(1, num_reranked + 1))
+    assert [hit.logit for hit in first] == sorted((hit.logit for hit in first), reverse=True)
+    assert [hit.first_pass_rank for hit in rest] == list(range(num_reranked + 1, 11))
+    assert not any(hit.HasField("logit") for hit in rest)
+
+
 def test_a_late_search_fails_where_fallback_is_forbidden(small, vector):
     request = asking(vector=vector, time_budget=Duration(nanos=1), fallback=FORBID)
     error = failure_of(small.search, request)
@@ -187,13 +204,22 @@ def test_a_budget_too_short_for_the_dense_list_leaves_nothing_to_answer(small):
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_the_calls_own_deadline_is_hard(small, held, vector):
+@pytest.mark.parametrize("rpc", ["search", "rerank"])
+def test_the_calls_own_deadline_is_hard(small, held, vector, rpc):
+    request = asking(vector=vector) if rpc == "search" else of(3)
     with pytest.raises(grpc.RpcError) as raised:
-        small.search(asking(vector=vector), timeout=0.05)
+        getattr(small, rpc)(request, timeout=0.05)
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    with pytest.raises(grpc.RpcError) as raised:
-        small.rerank(of(3), timeout=0.05)
-    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_search_that_would_be_late_keeps_first_pass_order_at_once(small, held, vector):
+    under_way = small.rerank.future(of(5))
+    held.entered.wait()
+    budget = Duration(nanos=8_000_000)
+    response = small.search(asking(vector=vector, time_budget=budget))
+    assert response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_DEADLINE
+    assert in_first_pass_order(response)
+    under_way.cancel()
 
 
 # --- failed --------------------------------------------------------------------------------------
@@ -279,9 +305,10 @@ def test_a_hybrid_search_whose_query_has_no_room_answers_by_words(small):
 def test_a_hybrid_search_whose_encoder_is_late_answers_by_words(small):
     small.encoder.gate.clear()
     try:
-        response = small.search(asking(time_budget=Duration(nanos=50_000_000)))
+        # First, while the encoder is idle: a busy one refuses what would be late at once.
         late = asking(time_budget=Duration(nanos=50_000_000), fallback=FORBID)
         refused = failure_of(small.search, late)
+        response = small.search(asking(time_budget=Duration(nanos=50_000_000)))
     finally:
         small.encoder.gate.set()
     assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_LEXICAL_DEADLINE

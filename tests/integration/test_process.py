@@ -75,6 +75,21 @@ def test_a_call_that_outlasts_the_drain_is_cut_off(tmp_path):
         assert process.wait() == 0
 
 
+def test_a_second_signal_ends_the_process_at_once(tmp_path):
+    with server_process(tmp_path) as (process, target):
+        running = SetCall(Stubs(target))
+        running.send("a", "one", num_candidates=2)
+        running.send("sign", "x", num_candidates=1)
+        assert running.next().set_id == "sign"
+        assert process.stderr is not None
+        process.send_signal(signal.SIGTERM)
+        messages = (json.loads(line)["message"] for line in process.stderr)
+        assert "draining" in messages  # read until it is there
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 1
+        assert "stopped without draining: second signal" in messages
+
+
 def test_a_folder_has_one_server_at_a_time(server):
     with pytest.raises(FolderInUseError, match="another server holds this data folder"):
         Server(server.data)

@@ -21,6 +21,7 @@ _CLASSES = {
         errors.AlreadyExistsError,
         errors.FailedPreconditionError,
         errors.UnauthenticatedError,
+        errors.PermissionDeniedError,
         errors.OverloadedError,
         errors.UnavailableError,
         errors.DeadlineExceededError,

@@ -6,6 +6,7 @@ TwopassError                  every failed call; itself for a status without a c
 ├── AlreadyExistsError        ALREADY_EXISTS       the name is taken
 ├── FailedPreconditionError   FAILED_PRECONDITION  a `sequence` of a collection since recreated
 ├── UnauthenticatedError      UNAUTHENTICATED      no API key, or a wrong one
+├── PermissionDeniedError     PERMISSION_DENIED    the API key may not use this collection
 ├── OverloadedError           RESOURCE_EXHAUSTED   queue full, over quota, or a message too large
 ├── UnavailableError          UNAVAILABLE          server starting, draining, down or out of reach
 ├── DeadlineExceededError     DEADLINE_EXCEEDED    late
@@ -73,6 +74,12 @@ class UnauthenticatedError(TwopassError):
     """The server wants an API key, or another one."""
 
     code = StatusCode.UNAUTHENTICATED
+
+
+class PermissionDeniedError(TwopassError):
+    """The API key may not use this collection."""
+
+    code = StatusCode.PERMISSION_DENIED
 
 
 class OverloadedError(TwopassError):

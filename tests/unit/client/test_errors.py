@@ -24,7 +24,7 @@ CLASSES = {
     grpc.StatusCode.UNAUTHENTICATED: twopass.UnauthenticatedError,
     grpc.StatusCode.UNIMPLEMENTED: twopass.UnimplementedError,
     grpc.StatusCode.INTERNAL: twopass.InternalError,
-    grpc.StatusCode.PERMISSION_DENIED: twopass.TwopassError,
+    grpc.StatusCode.PERMISSION_DENIED: twopass.PermissionDeniedError,
 }
 
 

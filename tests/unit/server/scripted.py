@@ -120,6 +120,15 @@ def compute(
     return asyncio.create_task(batcher.compute(engine, batch_of(rows), priority, deadline=deadline))
 
 
+def compute_first(
+    batcher: Batcher, engine: ScriptedEngine, rows: Sequence[Sequence[int]], *, deadline: float
+) -> asyncio.Task[Computed]:
+    """Starts a request that takes what it can get."""
+    return asyncio.create_task(
+        batcher.compute_first(engine, batch_of(rows), Priority.RERANK, deadline=deadline)
+    )
+
+
 class NumberTokenizer:
     """A text is numbers, and those are its tokens: "3 4" has the ids 3 and 4."""
 

@@ -77,6 +77,9 @@ def test_a_configuration_does_not_change():
         ("max_message_bytes", 1_023, "greater than or equal to 1024"),
         ("log_format", "xml", "'text' or 'json'"),
         ("max_documents", "many", "valid integer"),
+        ("max_calls", 0, "greater than or equal to 1"),
+        ("keepalive_seconds", 0, "greater than 0"),
+        ("insecure", "perhaps", "valid boolean"),
         ("tls", "yes", "not permitted"),
     ],
 )
@@ -127,6 +130,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
             "more_models": st.lists(texts, max_size=3).map(tuple),
             "engine": st.sampled_from(EngineChoice),
             "threads": st.integers(0, 1024),
+            "insecure": st.booleans(),
             "drain_seconds": st.floats(0),
             "log_format": st.sampled_from(LogFormat),
         },

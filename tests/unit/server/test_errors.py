@@ -27,6 +27,10 @@ CODES = {
     "SnapshotExistsError": grpc.StatusCode.ALREADY_EXISTS,
     # queue full
     "OverloadedError": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "WouldBeLateError": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    # no key, or not for this
+    "UnauthenticatedError": grpc.StatusCode.UNAUTHENTICATED,
+    "PermissionDeniedError": grpc.StatusCode.PERMISSION_DENIED,
     # starting, draining, engine or disk down
     "UnavailableError": grpc.StatusCode.UNAVAILABLE,
     "EngineUnavailableError": grpc.StatusCode.UNAVAILABLE,
@@ -41,7 +45,6 @@ CODES = {
     # what the collection is now is not what the caller has in mind
     "StaleSequenceError": grpc.StatusCode.FAILED_PRECONDITION,
     "EncoderChangedError": grpc.StatusCode.FAILED_PRECONDITION,
-    # in the contract, not in this version
     # a bug or a failed device
     "EngineError": grpc.StatusCode.INTERNAL,
     "ModelError": grpc.StatusCode.INTERNAL,

@@ -1,3 +1,5 @@
+import asyncio
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -8,9 +10,11 @@ from hypothesis.extra import numpy as hnp
 
 from twopass.engines.base import Ragged
 from twopass.server.batcher import Batcher
-from twopass.server.second_pass import SecondPass, best_first
+from twopass.server.errors import LateError
+from twopass.server.search import Truncation
+from twopass.server.second_pass import ScoredPairs, SecondPass, best_first
 
-from .scripted import MAX_SEQ_LEN, ScriptedEngine, scripted_reranker
+from .scripted import MAX_SEQ_LEN, ScriptedEngine, scripted_reranker, settled
 
 # Few distinct values, so that there are ties.
 scores = st.integers(0, 30).flatmap(
@@ -105,3 +109,55 @@ async def test_no_passages_have_no_scores():
         deadline=None,
     )
     assert len(scored.logits) == len(scored.scores) == len(scored.truncated) == 0
+
+
+# --- as many passages as there is time for -------------------------------------------------------
+
+ROOM = MAX_SEQ_LEN - 3 - 1  # three special tokens, one of the query
+
+
+def begin_first(
+    engine: ScriptedEngine, lengths: list[int], truncation: Truncation
+) -> asyncio.Task[ScoredPairs]:
+    """Begins to score passages of these lengths in 0.2 s, by an engine of one row a batch."""
+    return asyncio.create_task(
+        SecondPass(Batcher(max_queued_pairs=99)).read_first(
+            scripted_reranker(engine),
+            np.array([10], np.int32),
+            Ragged.from_rows([[i] * length for i, length in enumerate(lengths, 1)]),
+            truncation,
+            deadline=time.perf_counter() + 0.2,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("truncation", "num_computed", "logits"),
+    [
+        (Truncation.TRUNCATE, 2, [10 + ROOM, 10 + 2 * ROOM]),
+        # The first passage has one window, the second and the third have two each.
+        (Truncation.MAX_WINDOW, 2, [10 + ROOM]),
+        (Truncation.MAX_WINDOW, 4, [10 + ROOM, 10 + 2 * ROOM]),
+        (Truncation.MAX_WINDOW, 5, [10 + ROOM, 10 + 2 * ROOM, 10 + 3 * ROOM]),
+    ],
+)
+async def test_passages_read_by_the_deadline_are_scored(truncation, num_computed, logits):
+    engine = ScriptedEngine(is_held=True)
+    scoring = begin_first(engine, [ROOM, ROOM + 9, ROOM + 9], truncation)
+    for _ in range(num_computed):
+        await settled()
+        await engine.answer()
+    scored = await scoring
+    assert scored.logits.tolist() == logits
+    assert len(scored.scores) == len(scored.truncated) == len(logits)
+    if truncation is Truncation.MAX_WINDOW:
+        assert scored.windows.tolist() == [[0, ROOM]] * len(logits)
+
+
+async def test_where_no_passage_is_read_in_all_its_windows_it_is_late():
+    engine = ScriptedEngine(is_held=True)
+    scoring = begin_first(engine, [ROOM + 9], Truncation.MAX_WINDOW)
+    await settled()
+    await engine.answer()
+    with pytest.raises(LateError, match="all windows of one passage"):
+        await scoring

@@ -10,6 +10,7 @@ from twopass.server.passages import Limits
 from twopass.server.reranking import Reranking
 from twopass.server.rpc import Call
 from twopass.server.second_pass import SecondPass
+from twopass.server.servicers import set_stream
 from twopass.server.servicers.set_stream import SetStream
 from twopass.server.tokenizing import Tokenizing
 from twopass.v1 import rerank_pb2
@@ -207,3 +208,15 @@ async def test_a_caller_that_goes_away_frees_the_places_of_its_sets(stream):
     await settled()
     with stream.batcher.admitted(MAX_QUEUED):
         pass
+
+
+async def test_of_a_client_that_reads_slowly_no_more_is_read(stream, monkeypatch):
+    monkeypatch.setattr(set_stream, "_MAX_UNSENT_BYTES", 1)
+    for number in range(5):
+        stream.send(f"out of turn {number}", "1")
+    assert (await stream.next()).set_id == "out of turn 0"
+    await settled()
+    assert stream._pieces.qsize() == 4
+    assert [answer.set_id for answer in await stream.rest()] == [
+        f"out of turn {number}" for number in range(1, 5)
+    ]

@@ -46,6 +46,13 @@ def test_the_best_window_of_each_passage_is_found_and_of_equals_the_first():
     assert windows.ranges(best).tolist() == [[3, 7], [0, 3], [4, 8]]
 
 
+@pytest.mark.parametrize(("num_logits", "best"), [(0, []), (2, []), (3, [1]), (6, [1, 3])])
+def test_of_the_first_windows_those_of_whole_passages_count(num_logits, best):
+    windows = cut(Ragged.from_rows([range(10), range(3), range(8)]), 4, 1)
+    logits = np.array([1, 5, 5, -9, 0, 0, 2], np.float32)
+    assert windows.best(logits[:num_logits]).tolist() == best
+
+
 @pytest.mark.parametrize(("length", "count"), [(0, 1), (1, 1), (4, 1), (5, 2), (7, 2), (8, 3)])
 def test_a_passage_has_as_many_windows_as_it_needs(length, count):
     assert len(cut(Ragged.from_rows([range(length)]), 4, 1).token_ids) == count

@@ -1,0 +1,65 @@
+"""`twopass keys`: makes an API key."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.markup import escape
+
+from twopass.commands.failures import exit_with
+from twopass.server.keys import ApiKey, KeysError, make_key, read_keys
+
+
+def keys(
+    name: Annotated[str, typer.Argument(help="Who will use it; stands in logs and messages.")],
+    file: Annotated[
+        Path, typer.Option("--file", "-f", help="TOML file that `twopass serve --keys` reads.")
+    ] = Path("twopass-keys.toml"),
+    collection: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--collection", "-c", help="Collection it may use, or a pattern such as docs*; [all]."
+        ),
+    ] = None,
+    max_calls: Annotated[
+        int, typer.Option(min=0, help="Most calls under way at once; 0 for no limit of its own.")
+    ] = 0,
+    calls_per_second: Annotated[
+        float, typer.Option(min=0, help="Most calls a second; 0 for no limit of its own.")
+    ] = 0.0,
+) -> None:
+    """Make an API key, print it, and add its hash to a file.
+
+    The key itself is kept nowhere: who loses it needs a new one. A running
+    server reads the file again by itself. To take a key back, delete its
+    lines.
+    """
+    made = make_key()
+    try:
+        known = read_keys(file) if file.exists() else ()
+        key = ApiKey(
+            name=name,
+            sha256=made.sha256,
+            collections=tuple(collection or ("*",)),
+            max_calls=max_calls,
+            calls_per_second=calls_per_second,
+        )
+        if name in {other.name for other in known}:
+            exit_with(escape(f"name: {file} has a key {name!r} already; delete its lines first"))
+        _append(file, key)
+    except ValidationError as error:
+        exit_with(escape("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())))
+    except (KeysError, OSError) as error:
+        exit_with(escape(str(error)))
+    typer.echo(made.secret)
+
+
+def _append(file: Path, key: ApiKey) -> None:
+    # Hashes are no secret, but who may use what is nobody else's business.
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        lines = (f"{name} = {json.dumps(value)}" for name, value in key.model_dump().items())
+        out.write("\n".join(("[[keys]]", *lines)) + "\n\n")

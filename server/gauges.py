@@ -1,0 +1,63 @@
+"""The gauges of the metrics: what waits, how fast engines are, what caches and collections hold."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from prometheus_client.core import GaugeMetricFamily
+
+from twopass.engines.base import LoadedModel
+from twopass.index.store import CollectionStore
+from twopass.server.backlog import Backlog
+from twopass.server.caches import ByteCache
+from twopass.server.gate import Gate
+from twopass.server.metrics import gauge
+
+
+def backlog_gauges(backlog: Backlog, models: Sequence[LoadedModel]) -> Iterator[GaugeMetricFamily]:
+    """Yields what waits, by kind, and the measured speed of each engine."""
+    now = time.perf_counter()
+    waiting = {p.name.lower(): list(queue) for p, queue in backlog.queues.items()}
+    yield gauge(
+        "queue_pairs",
+        "Pairs and texts that wait for an engine.",
+        "kind",
+        {kind: sum(len(job.waiting) for job in jobs) for kind, jobs in waiting.items()},
+    )
+    yield gauge(
+        "queue_tokens",
+        "Tokens that wait for an engine.",
+        "kind",
+        {kind: sum(job.waiting_tokens for job in jobs) for kind, jobs in waiting.items()},
+    )
+    yield gauge(
+        "queue_age_seconds",
+        "How long the oldest request of those that wait has been there.",
+        "kind",
+        {
+            kind: max((now - job.submitted for job in jobs), default=0.0)
+            for kind, jobs in waiting.items()
+        },
+    )
+    yield gauge(
+        "engine_tokens_per_second",
+        "Measured speed of the engine, recent batches counting most.",
+        "model",
+        {m.spec.id: backlog.service_times[m.engine].tokens_per_second for m in models},
+    )
+
+
+def server_gauges(gate: Gate, caches: Sequence[ByteCache[Any]]) -> Iterator[GaugeMetricFamily]:
+    """Yields the calls under way, and what the caches take."""
+    yield gauge("calls", "Calls under way, streams included.", "state", {"open": gate.num_calls})
+    yield gauge("cache_bytes", "Memory of a cache.", "cache", {c.name: c.num_bytes for c in caches})
+
+
+def collection_gauges(store: CollectionStore) -> Iterator[GaugeMetricFamily]:
+    """Yields what the collections hold."""
+    yield gauge(
+        "collection_documents",
+        "Documents in a collection.",
+        "collection",
+        {collection.name: collection.num_documents for collection in store.list()},
+    )

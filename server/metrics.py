@@ -1,0 +1,133 @@
+"""What an operator can see: counters and histograms, and gauges read when they are asked for.
+
+Every name begins with `twopass_`. Labels have few values: rpcs, status codes, stages, models,
+collections; never texts, ids or keys.
+"""
+
+from collections.abc import Callable, Iterator
+
+from google.protobuf.message import Message
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from twopass.v1 import search_pb2
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_TOKENS = (16, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 32_768)
+_SEQUENCES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class Metrics:
+    """The metrics of one server."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._models: dict[object, str] = {}
+        self._rpc_seconds = self._histogram(
+            "rpc_seconds", "Time of a call, by its status.", _SECONDS, "rpc", "code"
+        )
+        self._stage_seconds = self._histogram(
+            "stage_seconds", "Time of a stage of an answered call.", _SECONDS, "rpc", "stage"
+        )
+        self._searches = self._counter(
+            "searches", "Answered searches, by what became of both passes.", "retrieve", "rerank"
+        )
+        self._rejections = self._counter("rejections", "Requests refused, by reason.", "reason")
+        self._batch_sequences = self._histogram(
+            "batch_sequences", "Pairs or texts in a batch.", _SEQUENCES, "model"
+        )
+        self._batch_tokens = self._histogram(
+            "batch_tokens", "Tokens in a batch, padding left out.", _TOKENS, "model"
+        )
+        self._padding_tokens = self._counter(
+            "padding_tokens", "Tokens computed for nothing, to make rows equally long.", "model"
+        )
+        self._engine_seconds = self._histogram(
+            "engine_seconds", "Time of a batch in its engine.", _SECONDS, "model"
+        )
+        self._engine_restarts = self._counter(
+            "engine_restarts", "Engines built anew after they had failed.", "model"
+        )
+        self._cache_lookups = self._counter(
+            "cache_lookups", "Look-ups in a cache, by result: hit, miss.", "cache", "result"
+        )
+
+    def gauges(self, read: Callable[[], Iterator[GaugeMetricFamily]]) -> None:
+        """Adds gauges that are read at every scrape, from the thread that serves it."""
+        self.registry.register(_Gauges(read))
+
+    def call_ended(self, rpc: str, code: str, seconds: float) -> None:
+        """Counts a call."""
+        self._rpc_seconds.labels(rpc, code).observe(seconds)
+
+    def answered(self, rpc: str, response: Message) -> None:
+        """Takes the stage timings and the statuses of both passes out of a response."""
+        if isinstance(response, search_pb2.SearchResponse):
+            retrieve = search_pb2.RetrieveStatus.Name(response.retrieve_status)
+            rerank = search_pb2.RerankStatus.Name(response.rerank_status)
+            self._searches.labels(_word(retrieve), _word(rerank)).inc()
+        if "timings" in response.DESCRIPTOR.fields_by_name:
+            for stage, duration in response.timings.ListFields():  # type: ignore[attr-defined]
+                seconds = duration.ToNanoseconds() / 1e9
+                self._stage_seconds.labels(rpc, stage.name).observe(seconds)
+
+    def rejected(self, reason: str) -> None:
+        """Counts a request that was refused."""
+        self._rejections.labels(reason).inc()
+
+    def name_engine(self, engine: object, model: str) -> None:
+        """Says whose engine it is, for the label of its batches."""
+        self._models[engine] = model
+
+    def batch_computed(
+        self, engine: object, num_sequences: int, num_tokens: int, num_padding: int, seconds: float
+    ) -> None:
+        """Counts a batch."""
+        model = self._models.get(engine, "other")
+        self._batch_sequences.labels(model).observe(num_sequences)
+        self._batch_tokens.labels(model).observe(num_tokens)
+        self._padding_tokens.labels(model).inc(num_padding)
+        self._engine_seconds.labels(model).observe(seconds)
+
+    def engine_restarted(self, model: str) -> None:
+        """Counts an engine that was built anew."""
+        self._engine_restarts.labels(model).inc()
+
+    def cache_looked_up(self, cache: str, *, num_hits: int, num_misses: int) -> None:
+        """Counts look-ups in a cache."""
+        self._cache_lookups.labels(cache, "hit").inc(num_hits)
+        self._cache_lookups.labels(cache, "miss").inc(num_misses)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"twopass_{name}", text, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], *labels: str
+    ) -> Histogram:
+        return Histogram(f"twopass_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+
+def gauge(name: str, text: str, label: str, values: dict[str, float]) -> GaugeMetricFamily:
+    """A gauge with one value for each value of its label."""
+    family = GaugeMetricFamily(f"twopass_{name}", text, labels=[label])
+    for labelled, value in values.items():
+        family.add_metric([labelled], value)
+    return family
+
+
+class _Gauges(Collector):
+    """Values that are there anyhow, read when they are asked for."""
+
+    def __init__(self, read: Callable[[], Iterator[GaugeMetricFamily]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Reads them all."""
+        return self._read()
+
+
+def _word(enum_name: str) -> str:
+    """RERANK_STATUS_SKIPPED_DEADLINE as skipped_deadline."""
+    return enum_name.partition("STATUS_")[2].lower()

@@ -1,0 +1,34 @@
+"""How long an engine takes, learned from the batches it has computed."""
+
+# What was measured this many seconds of computation ago counts half.
+_HALF_LIFE_SECONDS = 1.0
+# Assumed until a batch has been timed, and forgotten soon after.
+_INITIAL_TOKENS_PER_SECOND = 5_000.0
+_INITIAL_WEIGHT_SECONDS = 1e-3
+
+
+class ServiceTime:
+    """The measured speed of one engine.
+
+    Batches count by their time, so that a single query does not speak for full batches.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = _INITIAL_WEIGHT_SECONDS
+        self._tokens = _INITIAL_TOKENS_PER_SECOND * _INITIAL_WEIGHT_SECONDS
+
+    @property
+    def tokens_per_second(self) -> float:
+        """The speed, above 0."""
+        return self._tokens / self._seconds
+
+    def seconds(self, num_tokens: int) -> float:
+        """How long so many tokens are expected to take."""
+        return num_tokens / self.tokens_per_second
+
+    def measured(self, num_tokens: int, seconds: float) -> None:
+        """Takes a batch into account."""
+        seconds = max(seconds, 1e-6)
+        kept = 0.5 ** (seconds / _HALF_LIFE_SECONDS)
+        self._seconds = self._seconds * kept + seconds
+        self._tokens = self._tokens * kept + num_tokens

@@ -1,0 +1,128 @@
+"""The socket: TLS, and what bounds a connection."""
+
+import ipaddress
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from twopass.server.config import ConfigError, ServerConfig
+
+_logger = logging.getLogger("twopass.server")
+
+
+def check_transport(config: ServerConfig) -> None:
+    """Refuses settings under which texts and keys would travel in the open unasked.
+
+    Raises:
+        ConfigError: Names the settings and the way out.
+    """
+    if bool(config.tls_certificate) != bool(config.tls_key):
+        missing = "tls_key" if config.tls_certificate else "tls_certificate"
+        raise ConfigError(f"{missing}: unset; TLS needs both tls_certificate and tls_key")
+    if config.tls_client_ca and not config.tls_certificate:
+        raise ConfigError("tls_client_ca: set, but tls_certificate is not; clients can't be asked")
+    if not config.tls_certificate and not config.insecure and not _is_local(config.address):
+        raise ConfigError(
+            f"address: {config.address} is in reach of other machines, and without TLS all can be "
+            "read on the way; set tls_certificate and tls_key, or allow it by --insecure"
+        )
+
+
+def server_options(config: ServerConfig) -> Sequence[tuple[str, Any]]:
+    """The options of gRPC's server, as the settings want them."""
+    options = [
+        ("grpc.max_receive_message_length", config.max_message_bytes),
+        ("grpc.max_send_message_length", config.max_message_bytes),
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_concurrent_streams", config.max_connection_calls),
+        ("grpc.http2.min_ping_interval_without_data_ms", _ms(config.min_ping_seconds)),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", _ms(config.min_ping_seconds)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.keepalive_time_ms", _ms(config.keepalive_seconds)),
+        ("grpc.keepalive_timeout_ms", _ms(config.keepalive_timeout_seconds)),
+        ("grpc.http2.ping_timeout_ms", _ms(config.keepalive_timeout_seconds)),
+    ]
+    if config.max_connection_seconds:
+        options.append(("grpc.max_connection_age_ms", _ms(config.max_connection_seconds)))
+        options.append(("grpc.max_connection_age_grace_ms", _ms(config.drain_seconds)))
+    return options
+
+
+def bind(server: grpc.aio.Server, config: ServerConfig) -> int:
+    """Takes the address, and returns the port.
+
+    Raises:
+        OSError: It is taken, or none of this machine's; or a certificate can't be read.
+    """
+    try:
+        if not config.tls_certificate:
+            return server.add_insecure_port(config.address)
+        return server.add_secure_port(config.address, Certificates(config).credentials())
+    except RuntimeError as error:
+        raise OSError(f"address {config.address}: can't listen there ({error})") from error
+
+
+class Certificates:
+    """The server's certificate, read again when its file has changed."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._certificate = Path(config.tls_certificate)
+        self._key = Path(config.tls_key)
+        self._client_ca = Path(config.tls_client_ca) if config.tls_client_ca else None
+        self._stamp = self._stamp_now()
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """What gRPC secures a port with; it asks for the certificate at every handshake.
+
+        Raises:
+            OSError: A file can't be read.
+        """
+        return grpc.dynamic_ssl_server_credentials(
+            self._read(),
+            self._renewed,  # type: ignore[arg-type]  # None is documented; the stubs lack it
+            require_client_authentication=self._client_ca is not None,
+        )
+
+    def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
+        """The new certificate, if there is one; None keeps the old."""
+        try:
+            stamp = self._stamp_now()
+            if stamp == self._stamp:
+                return None
+            renewed = self._read()
+        except OSError as error:
+            _logger.error("certificate not reloaded: %s", error)
+            return None
+        self._stamp = stamp
+        _logger.info("certificate reloaded", extra={"file": str(self._certificate)})
+        return renewed
+
+    def _read(self) -> grpc.ServerCertificateConfiguration:
+        return grpc.ssl_server_certificate_configuration(
+            [(self._key.read_bytes(), self._certificate.read_bytes())],
+            self._client_ca.read_bytes() if self._client_ca else None,
+        )
+
+    def _stamp_now(self) -> list[tuple[int, int]]:
+        files = [self._certificate, self._key, *([self._client_ca] if self._client_ca else [])]
+        return [(status.st_mtime_ns, status.st_ino) for status in map(Path.stat, files)]
+
+
+def _is_local(address: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if address.startswith(("unix:", "unix-abstract:")):
+        return True
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, which may be anything
+        return False
+
+
+def _ms(seconds: float) -> int:
+    return min(round(seconds * 1000), 2**31 - 1)

@@ -1,0 +1,142 @@
+"""What bounds calls and connections, seen from the wire where a client would hide it."""
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from twopass.v1 import model_pb2, status_pb2
+
+from .serving import Server, SetCall
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SETTINGS, PING, GOAWAY = 4, 6, 7
+ACK = 1
+MAX_CONCURRENT_STREAMS = 3
+NO_ERROR, ENHANCE_YOUR_CALM = 0, 11
+FEW_CALLS = 3
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory) -> Iterator[Server]:
+    """A server that allows little."""
+    limits = {
+        "max_calls": FEW_CALLS,
+        "max_connection_calls": 7,
+        "max_connection_seconds": 1.0,
+        "min_ping_seconds": 100.0,
+        "keepalive_seconds": 0.3,
+        "keepalive_timeout_seconds": 0.3,
+        "drain_seconds": 5.0,
+    }
+    with Server(tmp_path_factory.mktemp("strict"), **limits) as server:
+        yield server
+
+
+class Wire:
+    """A connection whose HTTP/2 frames the test sends and reads by itself."""
+
+    def __init__(self, target: str) -> None:
+        host, port = target.split(":")
+        self._socket = socket.create_connection((host, int(port)), timeout=20)
+        self._socket.sendall(PREFACE)
+        self.send(SETTINGS)
+
+    def send(self, kind: int, content: bytes = b"", flags: int = 0) -> None:
+        header = struct.pack(">I", len(content))[1:] + bytes((kind, flags)) + bytes(4)
+        self._socket.sendall(header + content)
+
+    def frames(self) -> Iterator[tuple[int, int, bytes]]:
+        """Yields kind, flags and content of each frame until the server ends the connection."""
+        with self._socket, self._socket.makefile("rb") as stream:
+            while len(header := stream.read(9)) == 9:
+                length = int.from_bytes(header[:3])
+                yield header[3], header[4], stream.read(length)
+
+    def goaway(self, *, answer_pings: bool = True) -> tuple[int, bytes] | None:
+        """Why the server said that it goes; None if it went without a word."""
+        said = None
+        for kind, flags, content in self.frames():
+            if kind == GOAWAY:
+                said = struct.unpack(">I", content[4:8])[0], content[8:]
+            elif kind == PING and not flags & ACK and answer_pings:
+                self.send(PING, content, ACK)
+        return said
+
+
+def test_one_call_more_than_are_allowed_is_refused_with_a_time_to_wait(strict):
+    held = [SetCall(strict) for _ in range(FEW_CALLS)]
+    for call in held:
+        call.send("sign", num_candidates=-1)
+        assert call.next().set_id == "sign"
+    with pytest.raises(grpc.RpcError) as raised:
+        strict.models.ListModels(model_pb2.ListModelsRequest())
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "calls: 3 are under way, which is the most" in raised.value.details()
+    trailers = dict(raised.value.trailing_metadata())
+    (detail,) = status_pb2.Status.FromString(trailers["grpc-status-details-bin"]).details
+    assert status_pb2.RetryInfo.FromString(detail.value).retry_delay.ToMilliseconds() == 100
+    for call in held:
+        call.end()
+    assert strict.models.ListModels(model_pb2.ListModelsRequest()).models
+
+
+def test_the_calls_of_a_connection_are_bounded(strict):
+    (settings,) = (content for kind, _, content in until_settings(Wire(strict.target)))
+    pairs = dict(struct.iter_unpack(">HI", settings))
+    assert pairs[MAX_CONCURRENT_STREAMS] == 7
+
+
+def until_settings(wire: Wire) -> Iterator[tuple[int, int, bytes]]:
+    yield next(frame for frame in wire.frames() if frame[0] == SETTINGS and not frame[1] & ACK)
+
+
+def test_a_connection_ends_at_its_age(strict):
+    code, reason = Wire(strict.target).goaway()
+    assert code == NO_ERROR
+    assert reason == b"max_age"
+
+
+def test_a_client_that_pings_without_end_loses_its_connection(strict):
+    wire = Wire(strict.target)
+    for _ in range(5):
+        wire.send(PING, bytes(8))
+    code, reason = wire.goaway()
+    assert code == ENHANCE_YOUR_CALM
+    assert reason == b"too_many_pings"
+
+
+def test_a_client_that_answers_no_ping_counts_as_gone(tmp_path: Path):
+    limits = {"keepalive_seconds": 0.3, "keepalive_timeout_seconds": 0.3}
+    with Server(tmp_path, **limits) as server:
+        Wire(server.target).goaway(answer_pings=False)  # returns: the server ends the connection
+
+
+def test_five_hundred_connections_are_served(server):
+    failures = []
+
+    def ask() -> None:
+        # Channels to one target share a connection unless they are told to have their own.
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        for _ in range(50):
+            with grpc.insecure_channel(server.target, options) as channel:
+                call = channel.unary_unary(
+                    "/twopass.v1.ModelService/ListModels",
+                    model_pb2.ListModelsRequest.SerializeToString,
+                    model_pb2.ListModelsResponse.FromString,
+                )
+                try:
+                    call(model_pb2.ListModelsRequest())
+                except grpc.RpcError as error:
+                    failures.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures

@@ -1,0 +1,143 @@
+"""What an operator sees, and that dashboard and alerts look at what is there."""
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from prometheus_client.parser import text_string_to_metric_families
+
+from twopass.v1 import embed_pb2
+from twopass.v1.rerank_pb2 import Candidate, RerankRequest
+from twopass.v1.search_pb2 import FALLBACK_FORBID, SearchRequest
+
+from .corpus import fill
+from .serving import Server
+
+DOCS = Path(__file__).parents[2] / "docs"
+PASSAGES = [Candidate(text=f"passage {i}") for i in range(3)]
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory) -> Iterator[Server]:
+    """A server that has answered, refused and remembered something of each kind."""
+    data = tmp_path_factory.mktemp("watched")
+    with Server(data, metrics_address="127.0.0.1:0", max_queued_pairs=100) as server:
+        fill(server, "facts")
+        for _ in range(2):
+            server.search(SearchRequest(collection="facts", query="Why is the sky blue?"))
+            server.rerank(RerankRequest(query="which", candidates=PASSAGES))
+        server.embed(embed_pb2.EmbedRequest(texts=["a text"]))
+        budget = Duration(nanos=1)
+        late = SearchRequest(collection="facts", query="Is anything blue?", time_budget=budget)
+        server.search(late)
+        late.fallback = FALLBACK_FORBID
+        for call, request in (
+            (server.search, late),
+            (server.search, SearchRequest(collection="none", query="x")),
+            (server.rerank, RerankRequest(query="x", candidates=PASSAGES * 40)),
+        ):
+            with pytest.raises(grpc.RpcError):
+                call(request)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def samples(watched: Server) -> dict[str, list]:
+    """Every sample of a scrape, by name."""
+    url = f"http://127.0.0.1:{watched._app.metrics_port}/metrics"
+    with urllib.request.urlopen(url) as response:
+        text = response.read().decode()
+    found: dict[str, list] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append(sample)
+    return found
+
+
+def value(samples, name: str, **labels: str) -> float:
+    (sample,) = (s for s in samples[name] if s.labels == labels)
+    return sample.value
+
+
+def test_calls_are_counted_by_rpc_and_status(samples):
+    name = "twopass_rpc_seconds_count"
+    search, rerank = "twopass.v1.SearchService.Search", "twopass.v1.RerankService.Rerank"
+    assert value(samples, name, rpc=search, code="OK") == 3
+    assert value(samples, name, rpc=search, code="NOT_FOUND") == 1
+    assert value(samples, name, rpc=search, code="DEADLINE_EXCEEDED") == 1
+    assert value(samples, name, rpc=rerank, code="OK") == 2
+    assert value(samples, name, rpc=rerank, code="RESOURCE_EXHAUSTED") == 1
+    assert value(samples, "twopass_rejections_total", reason="queue_pairs") == 1
+
+
+def test_searches_are_counted_by_what_became_of_both_passes(samples):
+    name = "twopass_searches_total"
+    assert value(samples, name, retrieve="complete", rerank="complete") == 2
+    assert value(samples, name, retrieve="lexical_deadline", rerank="skipped_deadline") == 1
+
+
+def test_each_stage_of_a_search_has_its_time(samples):
+    rpc = "twopass.v1.SearchService.Search"
+    stages = {s.labels["stage"] for s in samples["twopass_stage_seconds_count"]}
+    assert stages == {"total", "tokenize", "queue", "embed", "retrieve", "load", "rerank"}
+    assert value(samples, "twopass_stage_seconds_count", rpc=rpc, stage="rerank") == 2
+
+
+def test_batches_are_counted_by_model_and_have_no_padding_where_they_are_packed(samples):
+    models = {s.labels["model"] for s in samples["twopass_batch_tokens_sum"] if s.value > 0}
+    assert models == {"all-MiniLM-L6-v2", "twopass-minilm-l6"}
+    assert all(s.value == 0 for s in samples["twopass_padding_tokens_total"])
+    assert all(s.value > 0 for s in samples["twopass_engine_tokens_per_second"])
+
+
+def test_what_is_asked_again_comes_from_the_caches(samples):
+    name = "twopass_cache_lookups_total"
+    assert value(samples, name, cache="passages", result="hit") == 3
+    assert value(samples, name, cache="passages", result="miss") == 3
+    assert value(samples, name, cache="queries", result="hit") == 1
+    assert value(samples, "twopass_cache_bytes", cache="passages") > 0
+
+
+def test_a_collection_tells_how_many_documents_it_holds(samples):
+    assert value(samples, "twopass_collection_documents", collection="facts") >= 10
+
+
+def test_no_text_and_no_name_of_a_caller_is_in_the_metrics(samples):
+    labels = {v for found in samples.values() for s in found for v in s.labels.values()}
+    assert not any("sky" in label or "passage " in label for label in labels)
+
+
+def expressions() -> Iterator[str]:
+    dashboard = json.loads((DOCS / "grafana-dashboard.json").read_text())
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            yield target["expr"]
+    alerts = (DOCS / "alerts.yml").read_text()
+    for match in re.finditer(r"expr: (?:\|\n((?: {10}.*\n)+)|(.*)\n)", alerts):
+        yield match[1] or match[2]
+
+
+@pytest.mark.parametrize("expression", list(expressions()))
+def test_dashboard_and_alerts_ask_for_metrics_and_labels_that_are_there(samples, expression):
+    if "up{" in expression:  # Prometheus's own
+        return
+    names = re.findall(r"\b((?:twopass|process)_\w+)(?:\{([^}]*)\})?", expression)
+    assert names
+    for name, conditions in names:
+        if name == "twopass_engine_restarts_total":  # none has failed
+            continue
+        assert name in samples
+        labels = {label for sample in samples[name] for label in sample.labels}
+        grouped = re.findall(r"by \(([^)]*)\)", expression)
+        wanted = {w.strip() for group in grouped for w in group.split(",")}
+        wanted |= set(re.findall(r"(\w+)=~?\"", conditions or ""))
+        assert wanted <= labels
+
+
+def test_without_an_address_nothing_is_served(server):
+    assert server._app.metrics_port == 0
