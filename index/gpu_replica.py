@@ -95,7 +95,7 @@ class GpuReplica:
                 first = np.argsort(~kept, axis=1, kind="stable")[:, :k]
                 return np.take_along_axis(scores, first, 1), np.take_along_axis(keys, first, 1)
         selector = faiss.IDSelectorBatch(allowed)
-        parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]  # a stub's gap
+        parameters = faiss.SearchParameters(sel=selector)
         found: tuple[Float32s, Int64s] = self._master.search(queries, k, params=parameters)
         return found
 
