@@ -69,6 +69,14 @@ TEST(the_longest_sequences_there_are_get_groups_of_their_own) {
   }
 }
 
+// Two of these are two tokens more than a group holds, and shared groups are as few as can be.
+TEST(a_group_that_would_be_a_little_too_large_is_split) {
+  const Lengths lengths(3, kMaxGroupTokens / 2 + 1);
+  const GroupPlan plan = plan_groups(lengths, 2, kMaxGroupTokens);
+  CHECK(plan.is_shared);
+  check_plan(plan, lengths, kMaxGroupTokens);
+}
+
 TEST(nothing_makes_no_groups) { CHECK(plan_groups({}, 4, kMaxGroupTokens).groups.empty()); }
 
 TEST(one_long_sequence_is_shared_and_many_are_not) {
