@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from twopass._core import assemble_pairs, assemble_singles
-from twopass.benchmarks.engines.batching import Order
+from twopass.benchmarks.engines.batching import Order, padded_plan
 from twopass.benchmarks.engines.texts import MIXED_WORDS, mixed_passages
 from twopass.benchmarks.workload import Texts
 from twopass.engines.base import Int32s, ModelKind, Ragged, TokenBatch
@@ -141,7 +141,7 @@ class WorkloadFactory:
         batch = self._pairs(candidates, self._max_seq_len[ModelKind.RERANKER])
         return Workload(
             WorkloadName.MIXED,
-            f"{len(batch)} pairs of mixed length: {of}; {_described(batch)}",
+            f"{len(batch)} pairs of mixed length: {of}; {_described(batch)}; {_padding(batch)}",
             ModelKind.RERANKER,
             batch,
             (Order.GIVEN, Order.LENGTH_SORTED),
@@ -249,6 +249,16 @@ def _judged_pairs(dataset: Dataset, seed: int) -> list[tuple[str, list[str]]]:
         others = generator.choice(len(everything), _MIXED_PASSAGES_EACH - 1, replace=False)
         pairs.append((dataset.queries[query_id], [best, *(everything[i] for i in others.tolist())]))
     return pairs
+
+
+def _padding(batch: TokenBatch) -> str:
+    """What engines that pad compute in vain, in one phrase."""
+    lengths = batch.lengths
+    phrases = []
+    for order in Order:
+        slots = sum(len(rows) * int(lengths[rows].max()) for rows in padded_plan(lengths, order))
+        phrases.append(f"{slots / batch.num_tokens - 1:.0%} {order}")
+    return f"padding adds {', '.join(phrases)}"
 
 
 def _described(batch: TokenBatch) -> str:

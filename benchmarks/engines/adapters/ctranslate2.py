@@ -1,7 +1,7 @@
 """CTranslate2: the encoder and BERT's pooler; the classifier's one row is ours to multiply.
 
-It takes ragged lists and removes their padding by itself; weights are quantised as they load,
-activations on the fly.
+It takes lists of any length and pads them itself, which is timed; weights are quantised as they
+load, activations on the fly.
 """
 
 # mypy: disable-error-code="import-not-found"
