@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PIP_QUIET ?= 1
 
-PACKAGES := server engines index commands evaluation benchmarks
+PACKAGES := server engines index commands evaluation training benchmarks
 PYTHON_SOURCES := $(shell find $(PACKAGES) -name '*.py')
 CORE_SOURCES := $(shell find core -name '*.h' -o -name '*.cc') CMakeLists.txt
 CLIENT_SOURCES := $(shell find client -name '*.py') client/pyproject.toml $(wildcard protos/twopass/v1/*)

@@ -16,6 +16,7 @@ from twopass.commands import (
     search,
     serve,
     snapshot,
+    train,
 )
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ app.command("recall")(recall.recall)
 app.add_typer(snapshot.app, name="snapshot")
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)
+app.command("train")(train.train)
 app.command("bench")(bench.bench)
 app.add_typer(engine.app, name="engine")
 

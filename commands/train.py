@@ -1,0 +1,183 @@
+"""`twopass train`: a better reranker from pairs of one's own."""
+
+import importlib.util
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from twopass.client import TwopassError
+from twopass.commands.failures import exit_with
+from twopass.engines.errors import EngineError
+from twopass.server.local import LocalServerError
+from twopass.training.mined import Mined, read_mined, write_mined
+from twopass.training.mining import Advance, MiningOptions
+from twopass.training.options import TrainingOptions
+from twopass.training.pairs import TrainingError
+from twopass.training.preparing import mine_files
+
+_DEFAULTS = TrainingOptions()
+
+
+def train(
+    pairs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Files of pairs, JSON lines: {query, positive, negatives?}. .gz or not. Negatives "
+            "are mined among the passages of the same file, by the dense and the lexical search."
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder of the run. The same command goes on where it was stopped."),
+    ],
+    base: Annotated[
+        str, typer.Option(help="What to start from: a shipped model, a folder or a hub id.")
+    ] = "twopass-minilm-l6",
+    encoder: Annotated[str, typer.Option(help="Of the first pass.")] = "all-MiniLM-L6-v2",
+    shares: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--share",
+            metavar="PATTERN=SHARE",
+            help="Take only a share of the pairs of files whose name matches: 'openstax*=0.3'.",
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Updates of the weights.")] = _DEFAULTS.steps,
+    questions: Annotated[int, typer.Option(min=1, help="A step.")] = _DEFAULTS.questions,
+    negatives: Annotated[
+        int, typer.Option(min=1, help="Beside the answer, for each question.")
+    ] = _DEFAULTS.negatives,
+    max_tokens: Annotated[
+        int, typer.Option(min=16, max=512, help="Longest pair; longer passages are cut.")
+    ] = _DEFAULTS.max_tokens,
+    learning_rate: Annotated[
+        float, typer.Option(min=0, help="At its highest.")
+    ] = _DEFAULTS.learning_rate,
+    teacher_weight: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="How much the first pass's order counts beside the answer."
+        ),
+    ] = _DEFAULTS.teacher_weight,
+    measure_every: Annotated[
+        int, typer.Option(min=1, help="Steps between measurements; each writes a checkpoint.")
+    ] = _DEFAULTS.measure_every,
+    seed: Annotated[int, typer.Option(help="Of every random choice.")] = _DEFAULTS.seed,
+) -> None:
+    """Train a reranker on question-passage pairs, and say whether it helped.
+
+    Needs the extra: pip install 'twopass[training]'. A GPU is used where there is one.
+
+    One query in 50 is kept from training; on half of these the blend with the first pass, the
+    calibration and the best moment to stop are chosen, on the other half the result is compared
+    with its base. OUT/model is written only if it is better there (p < 0.05).
+    """
+    missing = [name for name in ("torch", "transformers") if not importlib.util.find_spec(name)]
+    if missing:
+        exit_with(f"{' and '.join(missing)} not installed: pip install 'twopass[training]'")
+    options = TrainingOptions(
+        steps=steps,
+        questions=questions,
+        negatives=negatives,
+        max_tokens=max_tokens,
+        learning_rate=learning_rate,
+        teacher_weight=teacher_weight,
+        measure_every=measure_every,
+        seed=seed,
+    )
+    try:
+        mined = _mined(pairs, _shares(shares or []), encoder, seed, out / "mined")
+        _train(mined, base, out, options)
+    except (TrainingError, EngineError, LocalServerError, TwopassError) as error:
+        exit_with(error)
+
+
+def _train(mined: Mined, base: str, out: Path, options: TrainingOptions) -> None:
+    from twopass.training import loop, run  # the extra's packages
+
+    with _bars() as bars:
+        bar = bars.add_task("training", total=options.steps)
+
+        def report(progress: loop.Progress) -> None:
+            best = f", best nDCG@10 {progress.best.ndcg:.4f}" if progress.best else ""
+            bars.update(
+                bar,
+                completed=progress.step,
+                description=f"loss {progress.loss:.3f}, {progress.pairs_per_second:.0f} pairs/s"
+                f"{best}",
+            )
+
+        command = shlex.join(["twopass", *sys.argv[1:]])
+        outcome = run.train(mined, base, out, options, command, report)
+    verdict, fit = outcome.verdict, outcome.calibration
+    typer.echo(
+        f"nDCG@10 on {verdict.num_queries:,} held-out queries: "
+        f"first pass {verdict.first_pass:.4f}, "
+        f"{base} {verdict.base:.4f}, trained {verdict.trained:.4f} (p = {verdict.p_value:.4f})\n"
+        f"blend {outcome.blend:g}; "
+        f"calibration error {fit.error_before:.4f} before, {fit.error_after:.4f} after"
+    )
+    if outcome.folder is None:
+        exit_with(f"not significantly better than {base}: no model was written")
+    typer.echo(f"{outcome.folder}: twopass serve --reranker {outcome.folder}")
+
+
+def _mined(
+    files: list[Path], shares: dict[str, float], encoder: str, seed: int, folder: Path
+) -> Mined:
+    """Mines, unless an earlier run did."""
+    earlier = read_mined(folder)
+    if earlier is not None:
+        typer.echo(f"{folder}: {len(earlier.groups):,} questions mined by an earlier run")
+        return earlier
+    with _bars() as bars:
+
+        def report(name: str, size: int) -> Advance:
+            bar = bars.add_task(name, total=size)
+            return lambda done: bars.advance(bar, done)
+
+        mined = mine_files(
+            files, shares, encoder=encoder, seed=seed, options=MiningOptions(), report=report
+        )
+    write_mined(mined, folder)
+    return mined
+
+
+def _shares(given: list[str]) -> dict[str, float]:
+    shares = {}
+    for text in given:
+        pattern, _, share = text.rpartition("=")
+        try:
+            shares[pattern] = float(share)
+        except ValueError:
+            shares[pattern] = -1.0
+        if not pattern or not 0 <= shares[pattern] <= 1:
+            exit_with(f"--share {text}: PATTERN=SHARE is needed, the share from 0 to 1")
+    return shares
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as bars:
+        yield bars

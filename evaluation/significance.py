@@ -1,0 +1,38 @@
+"""Whether one way is better than another, or was only luckier with the queries."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+_RESAMPLES = 100_000
+_AT_ONCE = 2_000
+
+
+def randomization_test(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> float:
+    """Two-sided paired randomisation test of the difference of means (Smucker et al. 2007).
+
+    Were both ways equal, each query's two values could as well have been swapped. The result is
+    the share of 100,000 random swappings whose means differ as much as the measured ones or more.
+
+    Args:
+        first: Quality by query, float `[num_queries]`.
+        second: Of the same queries in the same order.
+        seed: Of the swappings.
+
+    Returns:
+        The p-value, above 0 and at most 1.
+
+    Raises:
+        ValueError: The two are not of equal length, or empty.
+    """
+    differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    if differences.ndim != 1 or not len(differences):
+        raise ValueError(f"two lists of qualities are needed, of equal length: {differences.shape}")
+    differences = differences[differences != 0]  # swapping equals changes nothing
+    measured = abs(float(differences.sum()))
+    rng = np.random.default_rng(seed)
+    num_as_large = 0
+    for _ in range(_RESAMPLES // _AT_ONCE):
+        signs = rng.integers(0, 2, (_AT_ONCE, len(differences)), np.int8) * 2 - 1
+        # The tolerance keeps a swapping that equals the measurement from counting as less.
+        num_as_large += int((abs(signs @ differences) >= measured - 1e-9).sum())
+    return (num_as_large + 1) / (_RESAMPLES + 1)

@@ -1,0 +1,141 @@
+"""A training from beginning to end, with a model small enough for seconds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra training")
+transformers = pytest.importorskip("transformers", reason="needs the extra training")
+
+from twopass.training.cross_encoder import AveragedWeights, CrossEncoder  # noqa: E402
+from twopass.training.loop import TrainingLoop  # noqa: E402
+from twopass.training.measuring import measure, ndcg_by_query, read_groups  # noqa: E402
+from twopass.training.options import TrainingOptions  # noqa: E402
+
+OPTIONS = TrainingOptions(
+    steps=60,
+    questions=8,
+    negatives=7,
+    random_negatives=0,
+    max_tokens=16,
+    learning_rate=3e-3,
+    average=0.9,
+    teacher_weight=0.0,
+    frozen_embeddings=False,
+    measure_every=20,
+)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory, tokenizer):
+    """A random BERT of two layers."""
+    folder = tmp_path_factory.mktemp("base")
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=32,
+        num_labels=1,
+    )
+    transformers.BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def trained(tmp_path, base, make_examples, groups):
+    def train(name: str, options: TrainingOptions = OPTIONS):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        examples = make_examples(groups, options)
+        model = CrossEncoder(base, frozen_embeddings=options.frozen_embeddings)
+        return TrainingLoop(model, examples, examples, options, folder).run(lambda _: None), model
+
+    return train
+
+
+def test_a_model_learns_what_its_groups_ask_for(trained, tmp_path):
+    measured, _ = trained("run")
+    log = (tmp_path / "run" / "log.jsonl").read_text()
+    assert measured.first_pass < 0.4
+    assert measured.ndcg > 0.9
+    assert log.count("development") == 4  # before the first step, then every 20
+    assert (tmp_path / "run" / "best" / "model.safetensors").is_file()
+
+
+def test_an_interrupted_run_ends_with_the_weights_of_a_whole_one(trained):
+    class InterruptedTrainingError(Exception):
+        pass
+
+    _, whole = trained("whole")
+    with pytest.MonkeyPatch.context() as patch:
+
+        def step(loop, original=TrainingLoop._train_step):
+            if loop._step == 30:
+                raise InterruptedTrainingError
+            return original(loop)
+
+        patch.setattr(TrainingLoop, "_train_step", step)
+        with pytest.raises(InterruptedTrainingError):
+            trained("parts")
+    _, resumed = trained("parts")
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_training_ends_early_when_nothing_becomes_better(trained, tmp_path):
+    options = replace(OPTIONS, learning_rate=0.0, steps=1_000, measure_every=2, patience=3)
+    trained("idle", options)
+    assert '"step": 6' in (tmp_path / "idle" / "log.jsonl").read_text().splitlines()[-1]
+
+
+def test_frozen_embeddings_stay_as_they_are(trained, base):
+    _, model = trained("frozen", replace(OPTIONS, frozen_embeddings=True, steps=3))
+    start = CrossEncoder(base, frozen_embeddings=True)
+    words = "bert.embeddings.word_embeddings.weight"
+    assert torch.equal(model.module.state_dict()[words], start.module.state_dict()[words])
+    head = "classifier.weight"
+    assert not torch.equal(model.module.state_dict()[head], start.module.state_dict()[head])
+
+
+def test_weights_are_averaged_and_exchanged_back(base):
+    model = CrossEncoder(base, frozen_embeddings=True)
+    averaged = AveragedWeights(model, 0.75)
+    start = [p.detach().clone() for p in model.parameters()]
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 1
+    averaged.update()
+    averaged.exchange()
+    for parameter, old in zip(model.parameters(), start, strict=True):
+        torch.testing.assert_close(parameter, old + 0.25)
+    averaged.exchange()
+    for parameter, old in zip(model.parameters(), start, strict=True):
+        torch.testing.assert_close(parameter, old + 1)
+
+
+def test_logits_come_back_in_the_order_of_the_pairs(base, make_examples, groups):
+    model = CrossEncoder(base, frozen_embeddings=True)
+    examples = make_examples(groups, OPTIONS)
+    together = read_groups(model, examples)
+    alone = [read_groups(model, make_examples([g], OPTIONS))[0] for g in groups[:5]]
+    for one, other in zip(alone, together[:5], strict=True):
+        np.testing.assert_allclose(one, other, atol=0.02)  # products are bfloat16
+
+
+def test_ndcg_is_that_of_the_first_of_each_group():
+    similarity = [np.array(s, np.float32) for s in ([3, 2, 1], [1, 2, 3], [2, 2, 1])]
+    logits = [np.array(s, np.float32) for s in ([1, 2, 3], [3, 2, 1], [5, 1, 1])]
+    second = 1 / np.log2(3)
+    assert ndcg_by_query(similarity, logits, 1.0) == pytest.approx([1, 0.5, second])
+    assert ndcg_by_query(similarity, logits, 0.0) == pytest.approx([0.5, 1, 1])
+    measured = measure(similarity, logits)
+    assert (measured.first_pass, measured.alone) == pytest.approx(((1.5 + second) / 3, 2.5 / 3))
+    assert measured.ndcg >= measured.alone
+
+
+def test_a_tie_counts_against_the_answer_and_beyond_ten_nothing_counts():
+    equal = [np.ones(9, np.float32), np.ones(11, np.float32)]
+    assert ndcg_by_query(equal, equal, 0.5) == pytest.approx([1 / np.log2(10), 0.0])

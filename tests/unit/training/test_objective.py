@@ -1,0 +1,52 @@
+"""What a step lessens, beside a plain reading of the formula."""
+
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra training")
+
+from twopass.training.examples import Example  # noqa: E402
+from twopass.training.objective import listwise_loss  # noqa: E402
+
+
+def example(similarity: list[float]) -> Example:
+    size = len(similarity)
+    return Example([np.zeros(4, np.int32)] * size, [2] * size, similarity)
+
+
+def softmax(values):
+    exponentials = [math.exp(v - max(values)) for v in values]
+    return [e / sum(exponentials) for e in exponentials]
+
+
+def plain_loss(logits, examples, weight, temperature):
+    losses, first = [], 0
+    for one in examples:
+        size = len(one.pairs)
+        read = softmax(logits[first : first + size])
+        teacher = softmax([s / temperature for s in one.similarity])
+        target = [(1 - weight) * (i == 0) + weight * t for i, t in enumerate(teacher)]
+        losses.append(-sum(t * math.log(r) for t, r in zip(target, read, strict=True)))
+        first += size
+    return sum(losses) / len(losses)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_it_is_the_cross_entropy_with_answer_and_teacher(weight):
+    examples = [example([0.9, 0.8, 0.1]), example([0.2, 0.5]), example([0.3, 0.3, 0.3, 0.7])]
+    logits = np.random.default_rng(0).normal(0, 2, 9).astype(np.float32)
+    loss = listwise_loss(
+        torch.from_numpy(logits), examples, teacher_weight=weight, teacher_temperature=0.1
+    )
+    assert float(loss) == pytest.approx(plain_loss(logits.tolist(), examples, weight, 0.1), 1e-5)
+
+
+def test_groups_of_unequal_size_give_finite_gradients():
+    examples = [example([0.9, 0.8, 0.1]), example([0.2])]
+    logits = torch.zeros(4, requires_grad=True)
+    listwise_loss(logits, examples, teacher_weight=0.5, teacher_temperature=0.05).backward()
+    assert torch.isfinite(logits.grad).all()
+    assert logits.grad[0] < 0 < logits.grad[2]
+    assert logits.grad[3] == 0  # alone in its group: nothing to order

@@ -1,0 +1,100 @@
+"""The model in training: Hugging Face's, so that any BERT-family folder can be started from."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from transformers import AutoModelForSequenceClassification
+
+from twopass.training.examples import PaddedPart
+
+
+class CrossEncoder:
+    """A cross-encoder with one logit, in float32, computing in bfloat16 where that pays."""
+
+    def __init__(self, base: Path, *, frozen_embeddings: bool) -> None:
+        """Loads a reranker, or an encoder that gets a new head.
+
+        Args:
+            base: A folder in Hugging Face's layout.
+            frozen_embeddings: Whether word, position and type embeddings stay as they are.
+        """
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.module: Any = AutoModelForSequenceClassification.from_pretrained(
+            base,
+            num_labels=1,
+            dtype=torch.float32,
+            # On a CPU the backward pass of the fused attention takes several times as long.
+            attn_implementation="sdpa" if self.device.type == "cuda" else "eager",
+            # Nothing is seen often enough to be learnt by heart, and on a CPU the random numbers of
+            # dropout take as long as a third of the products.
+            attention_probs_dropout_prob=0.0,
+            hidden_dropout_prob=0.0,
+        ).to(self.device)
+        if frozen_embeddings:
+            self.module.base_model.embeddings.requires_grad_(False)
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """Those that are trained."""
+        return [p for p in self.module.parameters() if p.requires_grad]
+
+    def logits(self, parts: list[PaddedPart]) -> torch.Tensor:
+        """Reads padded parts; returns float32 `[num_pairs]` in the order of the pairs' places."""
+        places = [place for part in parts for place in part.places]
+        read = torch.cat([self._part(part) for part in parts])
+        order = torch.empty(len(places), dtype=torch.long)
+        order[torch.tensor(places)] = torch.arange(len(places))
+        return read[order.to(self.device)]
+
+    def save(self, folder: Path) -> None:
+        """Writes `model.safetensors` in float16, and `config.json`."""
+        state = {
+            name: value.detach().half().contiguous().cpu()
+            for name, value in self.module.state_dict().items()
+            if value.is_floating_point()
+        }
+        save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+        config = self.module.config
+        config.dtype = "float16"
+        config.to_json_file(folder / "config.json")
+
+    def _part(self, part: PaddedPart) -> torch.Tensor:
+        token_ids, token_types, is_real = (
+            torch.from_numpy(array).to(self.device)
+            for array in (part.token_ids, part.token_types, part.is_real)
+        )
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            read = self.module(
+                input_ids=token_ids, token_type_ids=token_types, attention_mask=is_real.long()
+            )
+        logits: torch.Tensor = read.logits[:, 0].float()
+        return logits
+
+
+class AveragedWeights:
+    """The mean of the weights over the last steps: better than the last ones, and steadier."""
+
+    def __init__(self, model: CrossEncoder, average: float) -> None:
+        """Starts from the model's weights.
+
+        Args:
+            model: Whose trained parameters are averaged.
+            average: Weight of the mean so far, against the newest weights.
+        """
+        self._parameters = model.parameters()
+        self._average = average
+        self.values = [p.detach().clone() for p in self._parameters]
+
+    def update(self) -> None:
+        """Takes in the weights after a step."""
+        with torch.no_grad():
+            torch._foreach_lerp_(self.values, self._parameters, 1 - self._average)
+
+    def exchange(self) -> None:
+        """Puts the mean into the model, and the model's weights here; twice is as before."""
+        with torch.no_grad():
+            for value, parameter in zip(self.values, self._parameters, strict=True):
+                kept = parameter.clone()
+                parameter.copy_(value)
+                value.copy_(kept)

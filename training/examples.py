@@ -1,0 +1,162 @@
+"""Groups as token ids, and which of them make up a step."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from twopass.engines.base import Float32s, Int32s, PairTemplate, Ragged
+from twopass.engines.tokenizer import HuggingFaceTokenizer
+from twopass.training.mining import Group
+from twopass.training.options import TrainingOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question with the passages of one group that take part in a step.
+
+    Attributes:
+        pairs: Token ids of each pair, the answer's first.
+        query_lengths: Leading tokens of each pair that are of the query.
+        similarity: The first pass's cosines.
+    """
+
+    pairs: list[Int32s]
+    query_lengths: list[int]
+    similarity: list[float]
+
+
+class Examples:
+    """Tokenised groups. The same seed and step give the same examples, so a run can be resumed."""
+
+    def __init__(
+        self,
+        passages: Ragged,
+        groups: Sequence[Group],
+        tokenizer: HuggingFaceTokenizer,
+        options: TrainingOptions,
+    ) -> None:
+        """Tokenises every question once.
+
+        Args:
+            passages: Token ids of what the groups' numbers refer to.
+            groups: To train or to measure on.
+            tokenizer: Of the model.
+            options: Sizes and seed.
+        """
+        self.groups = groups
+        self.pad_id = tokenizer.pad_id
+        self._options = options
+        self._template = tokenizer.template
+        self._passages = passages
+        queries = [group.query for group in groups]
+        self._queries = tokenizer.encode(queries, options.max_tokens // 2)
+        self._range_of = _ranges(groups)
+
+    def __len__(self) -> int:
+        """Number of groups."""
+        return len(self.groups)
+
+    def of_step(self, step: int) -> list[Example]:
+        """The examples of one step, counted from 0; every group comes once an epoch."""
+        size = self._options.questions
+        rng = np.random.default_rng([self._options.seed, step])
+        steps_per_epoch = max(len(self) // size, 1)
+        epoch, place = divmod(step, steps_per_epoch)
+        order = np.random.default_rng([self._options.seed, 1, epoch]).permutation(len(self))
+        chosen = order[place * size : (place + 1) * size]
+        return [self._sampled(int(number), rng) for number in chosen]
+
+    def similarity(self) -> list[Float32s]:
+        """The first pass's scores of every group, the answer's first."""
+        return [np.array(group.similarity, np.float32) for group in self.groups]
+
+    def whole(self, number: int) -> Example:
+        """A group with all of its passages: to measure on."""
+        group = self.groups[number]
+        return self._example(number, list(group.passages), list(group.similarity))
+
+    def _sampled(self, number: int, rng: np.random.Generator) -> Example:
+        group, options = self.groups[number], self._options
+        num_mined = min(options.negatives - options.random_negatives, len(group.passages) - 1)
+        places = [0, *(1 + rng.permutation(len(group.passages) - 1)[:num_mined])]
+        first, last = self._range_of[group.source]
+        others = rng.integers(first, last + 1, options.negatives - num_mined).tolist()
+        known = set(group.passages)
+        others = [other for other in others if other not in known]
+        least = min(group.similarity)
+        return self._example(
+            number,
+            [group.passages[p] for p in places] + others,
+            [group.similarity[p] for p in places] + [least] * len(others),
+        )
+
+    def _example(self, number: int, passages: list[int], similarity: list[float]) -> Example:
+        query = self._queries[number]
+        pairs = [
+            _pair(self._template, query, self._passages[p], self._options.max_tokens)
+            for p in passages
+        ]
+        query_length = len(self._template.prefix) + len(query) + len(self._template.separator)
+        return Example(pairs, [query_length] * len(pairs), similarity)
+
+
+def _pair(template: PairTemplate, query: Int32s, passage: Int32s, max_tokens: int) -> Int32s:
+    room = max_tokens - template.num_pair_tokens - len(query)
+    return np.concatenate(
+        [template.prefix, query, template.separator, passage[:room], template.suffix],
+        dtype=np.int32,
+        casting="unsafe",
+    )
+
+
+def _ranges(groups: Sequence[Group]) -> dict[str, tuple[int, int]]:
+    """The least and the greatest number of a passage, by source."""
+    ranges: dict[str, tuple[int, int]] = {}
+    for group in groups:
+        first, last = ranges.get(group.source, (group.passages[0], group.passages[0]))
+        ranges[group.source] = min(first, *group.passages), max(last, *group.passages)
+    return ranges
+
+
+@dataclass(frozen=True, slots=True)
+class PaddedPart:
+    """Pairs of like length, padded to the longest.
+
+    Attributes:
+        places: Where they stand among all pairs of the step, `[n]`.
+        token_ids: int64 `[n, max_len]`.
+        token_types: 0 for tokens of the query, 1 for others, int64 `[n, max_len]`.
+        is_real: Which tokens are no padding, bool `[n, max_len]`.
+    """
+
+    places: list[int]
+    token_ids: np.ndarray
+    token_types: np.ndarray
+    is_real: np.ndarray
+
+
+def padded_parts(examples: Sequence[Example], max_tokens: int, pad_id: int) -> Iterator[PaddedPart]:
+    """Splits the pairs of examples into parts of like length, the longest first.
+
+    Args:
+        examples: Whose pairs are counted through.
+        max_tokens: Most tokens of a part, padding included.
+        pad_id: What fills.
+    """
+    pairs = [pair for example in examples for pair in example.pairs]
+    query_lengths = [n for example in examples for n in example.query_lengths]
+    order = sorted(range(len(pairs)), key=lambda i: -len(pairs[i]))
+    first = 0
+    while first < len(order):
+        longest = len(pairs[order[first]])
+        places = order[first : first + max(max_tokens // longest, 1)]
+        lengths = np.array([len(pairs[i]) for i in places])
+        columns = np.arange(longest)
+        token_ids = np.full((len(places), longest), pad_id, np.int64)
+        for row, place in enumerate(places):
+            token_ids[row, : lengths[row]] = pairs[place]
+        is_real = columns < lengths[:, None]
+        is_passage = columns >= np.array([query_lengths[i] for i in places])[:, None]
+        yield PaddedPart(places, token_ids, (is_real & is_passage).astype(np.int64), is_real)
+        first += len(places)

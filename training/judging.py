@@ -1,0 +1,67 @@
+"""Whether a trained reranker is better than the one it started from, on queries held out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twopass.engines.base import Float32s
+from twopass.evaluation.significance import randomization_test
+from twopass.training.measuring import ndcg_by_query
+
+_LEVEL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Two rerankers on the same held-out groups, each blended with the first pass as it is best.
+
+    Attributes:
+        first_pass: nDCG@10 before the second pass.
+        base: That of the reranker that was started from.
+        trained: That of the trained one.
+        p_value: Of the difference, two-sided.
+        num_queries: Held out.
+    """
+
+    first_pass: float
+    base: float
+    trained: float
+    p_value: float
+    num_queries: int
+
+    @property
+    def is_better(self) -> bool:
+        """Whether it is worth installing."""
+        return self.trained > self.base and self.p_value < _LEVEL
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reranker makes of held-out groups.
+
+    Attributes:
+        logits: float32 `[num_pairs]` of each group, the answer's first.
+        blend: Weight of the first pass, chosen on other queries.
+    """
+
+    logits: list[Float32s]
+    blend: float
+
+
+def judge(similarity: list[Float32s], base: Reading, trained: Reading) -> Verdict:
+    """Compares two readings of the same groups, whose first-pass scores are given."""
+    before, after = (
+        ndcg_by_query(similarity, reading.logits, reading.blend) for reading in (base, trained)
+    )
+    return Verdict(
+        first_pass=_mean(ndcg_by_query(similarity, base.logits, 1.0)),
+        base=_mean(before),
+        trained=_mean(after),
+        p_value=randomization_test(after, before),
+        num_queries=len(similarity),
+    )
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean())

@@ -1,0 +1,183 @@
+"""The training loop: steps, measurements, checkpoints."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from twopass.training.cross_encoder import AveragedWeights, CrossEncoder
+from twopass.training.examples import Examples, padded_parts
+from twopass.training.measuring import Measured, measure, read_groups
+from twopass.training.objective import listwise_loss
+from twopass.training.options import TrainingOptions
+
+# Of a part in training: activations of all parts of a step are held until its end, so this bounds
+# padding and not memory.
+_TOKENS_A_PART = 4_096
+_WARM_UP = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a training is.
+
+    Attributes:
+        step: Updates made.
+        loss: Mean over about the last 50 steps.
+        pairs_per_second: Since the last report.
+        best: The best measurement so far; None before the first.
+    """
+
+    step: int
+    loss: float
+    pairs_per_second: float
+    best: Measured | None
+
+
+class TrainingLoop:
+    """Trains one model. What it writes into its folder suffices to go on after an interruption."""
+
+    def __init__(
+        self,
+        model: CrossEncoder,
+        examples: Examples,
+        development: Examples,
+        options: TrainingOptions,
+        folder: Path,
+    ) -> None:
+        """Prepares a run, or takes up the one that the folder holds.
+
+        Args:
+            model: What is trained.
+            examples: To train on.
+            development: To measure on.
+            options: How.
+            folder: Gets `checkpoint.pt`, `log.jsonl` and `best/`.
+        """
+        self._model = model
+        self._examples = examples
+        self._development = development
+        self._options = options
+        self._folder = folder
+        self._optimizer = torch.optim.AdamW(
+            model.parameters(), lr=options.learning_rate, weight_decay=0.01, fused=True
+        )
+        self._averaged = AveragedWeights(model, options.average)
+        self._step = 0
+        self._loss = 0.0
+        self._best: Measured | None = None
+        self._num_worse = 0
+        self._spent = 0.0
+        self._resume()
+
+    @property
+    def seconds(self) -> float:
+        """Spent on steps, over all interruptions."""
+        return self._spent
+
+    def run(self, report: Callable[[Progress], None]) -> Measured:
+        """Trains to the last step, or until nothing has become better for long enough.
+
+        Args:
+            report: Called every 20 steps.
+
+        Returns:
+            The measurement of the weights in `best/`.
+        """
+        options = self._options
+        if self._best is None:
+            self._measure()
+        begun, num_pairs = time.monotonic(), 0
+        while self._step < options.steps and self._num_worse < options.patience:
+            started = time.monotonic()
+            num_pairs += self._train_step()
+            self._spent += time.monotonic() - started
+            if self._step % 20 == 0:
+                rate = num_pairs / (time.monotonic() - begun)
+                progress = Progress(self._step, self._loss, rate, self._best)
+                self._log({"step": self._step, "loss": self._loss, "pairs_per_second": rate})
+                report(progress)
+                begun, num_pairs = time.monotonic(), 0
+            if self._step % options.measure_every == 0 or self._step == options.steps:
+                self._measure()
+                begun, num_pairs = time.monotonic(), 0
+        assert self._best is not None
+        return self._best
+
+    def _train_step(self) -> int:
+        options = self._options
+        for group in self._optimizer.param_groups:
+            group["lr"] = options.learning_rate * _schedule(self._step, options.steps)
+        examples = self._examples.of_step(self._step)
+        parts = list(padded_parts(examples, _TOKENS_A_PART, self._examples.pad_id))
+        self._model.module.train()
+        loss = listwise_loss(
+            self._model.logits(parts),
+            examples,
+            teacher_weight=options.teacher_weight,
+            teacher_temperature=options.teacher_temperature,
+        )
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._averaged.update()
+        self._step += 1
+        value = float(loss.detach())
+        self._loss = value if self._step == 1 else 0.98 * self._loss + 0.02 * value
+        return sum(len(example.pairs) for example in examples)
+
+    def _measure(self) -> None:
+        """Measures the averaged weights, keeps them if they are the best, writes a checkpoint."""
+        self._averaged.exchange()
+        logits = read_groups(self._model, self._development)
+        measured = measure(self._development.similarity(), logits)
+        if self._best is None or measured.ndcg > self._best.ndcg:
+            self._best, self._num_worse = measured, 0
+            (self._folder / "best").mkdir(exist_ok=True)
+            self._model.save(self._folder / "best")
+        else:
+            self._num_worse += 1
+        self._averaged.exchange()
+        self._log({"step": self._step, "development": asdict(measured)})
+        self._checkpoint()
+
+    def _log(self, entry: dict[str, object]) -> None:
+        with (self._folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(entry) + "\n")
+
+    def _checkpoint(self) -> None:
+        state = {
+            "step": self._step,
+            "loss": self._loss,
+            "spent": self._spent,
+            "best": None if self._best is None else asdict(self._best),
+            "num_worse": self._num_worse,
+            "model": self._model.module.state_dict(),
+            "averaged": self._averaged.values,
+            "optimizer": self._optimizer.state_dict(),
+        }
+        partial = self._folder / "checkpoint.partial"
+        torch.save(state, partial)
+        partial.rename(self._folder / "checkpoint.pt")
+
+    def _resume(self) -> None:
+        file = self._folder / "checkpoint.pt"
+        if not file.is_file():
+            return
+        state = torch.load(file, map_location=self._model.device, weights_only=True)
+        self._step, self._loss, self._spent = state["step"], state["loss"], state["spent"]
+        self._best = None if state["best"] is None else Measured(**state["best"])
+        self._num_worse = state["num_worse"]
+        self._model.module.load_state_dict(state["model"])
+        for value, kept in zip(self._averaged.values, state["averaged"], strict=True):
+            value.copy_(kept)
+        self._optimizer.load_state_dict(state["optimizer"])
+
+
+def _schedule(step: int, steps: int) -> float:
+    """Share of the learning rate: linear up over the first 5 %, linear down to 0 at the end."""
+    return min((step + 1) / max(_WARM_UP * steps, 1), 1 - step / steps)

@@ -1,0 +1,85 @@
+"""How well a reranker orders groups that it was not trained on: nDCG@10, each with one answer."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from twopass.engines.base import Float32s
+from twopass.training.cross_encoder import CrossEncoder
+from twopass.training.examples import Examples, padded_parts
+
+_GROUPS_AT_ONCE = 8
+_TOKENS_A_PART = 8_192
+_BLENDS = tuple(round(0.1 * i, 1) for i in range(10))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """nDCG@10 on the development groups.
+
+    Attributes:
+        ndcg: By the blend that is best here: what early stopping looks at.
+        blend: That blend: the weight of the first pass.
+        alone: By logits alone.
+        first_pass: By the first pass's cosines.
+    """
+
+    ndcg: float
+    blend: float
+    alone: float
+    first_pass: float
+
+
+def measure(similarity: list[Float32s], logits: list[Float32s]) -> Measured:
+    """Measures every blend in steps of a tenth.
+
+    Args:
+        similarity: The first pass's scores of each group, the answer's first.
+        logits: The reranker's.
+    """
+    by_blend = {
+        blend: float(ndcg_by_query(similarity, logits, blend).mean()) for blend in (*_BLENDS, 1.0)
+    }
+    best = max(_BLENDS, key=lambda blend: by_blend[blend])
+    return Measured(by_blend[best], best, by_blend[0.0], by_blend[1.0])
+
+
+def read_groups(model: CrossEncoder, groups: Examples) -> list[Float32s]:
+    """Reads every group whole; logits float32 `[num_pairs]` of each."""
+    model.module.eval()
+    logits: list[Float32s] = []
+    with torch.inference_mode():
+        for first in range(0, len(groups), _GROUPS_AT_ONCE):
+            last = min(first + _GROUPS_AT_ONCE, len(groups))
+            some = [groups.whole(number) for number in range(first, last)]
+            parts = list(padded_parts(some, _TOKENS_A_PART, groups.pad_id))
+            read = model.logits(parts).cpu().numpy()
+            ends = np.cumsum([len(example.pairs) for example in some])
+            logits += np.split(read, ends[:-1])
+    return logits
+
+
+def ndcg_by_query(
+    similarity: list[Float32s], logits: list[Float32s], blend: float
+) -> NDArray[np.float64]:
+    """nDCG@10 of each group; its first member alone is relevant, and a tie counts against it.
+
+    Args:
+        similarity: The first pass's scores.
+        logits: The reranker's.
+        blend: Weight of the first pass, of the z-scores of both.
+    """
+    scores = [
+        blend * _z(first) + (1 - blend) * _z(second)
+        for first, second in zip(similarity, logits, strict=True)
+    ]
+    ranks = np.array([1 + int((s[1:] >= s[0]).sum()) for s in scores])
+    return np.where(ranks <= 10, 1 / np.log2(ranks + 1), 0.0)
+
+
+def _z(scores: Float32s) -> Float32s:
+    spread = scores.std()
+    centred: Float32s = scores - scores.mean()
+    return centred / spread if spread > 0 else centred

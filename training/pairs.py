@@ -1,0 +1,101 @@
+"""Training pairs: a question, and a passage that answers it."""
+
+import fnmatch
+import gzip
+import hashlib
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+
+class TrainingError(Exception):
+    """The training can't go on; says which file or option, and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One line of a file of pairs.
+
+    Attributes:
+        query: What is asked.
+        positive: A passage that answers it.
+        negatives: Passages known not to answer it; often none, they are mined.
+    """
+
+    query: str
+    positive: str
+    negatives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The pairs of one file: they share a subject and a style.
+
+    Attributes:
+        name: The file's name without its endings.
+        pairs: In the file's order.
+    """
+
+    name: str
+    pairs: tuple[Pair, ...]
+
+    def passages(self) -> list[str]:
+        """Every passage once, in order of appearance."""
+        return list(
+            dict.fromkeys(p for pair in self.pairs for p in (pair.positive, *pair.negatives))
+        )
+
+
+def read_source(file: Path) -> Source:
+    """Reads JSON lines of `query`, `positive` and perhaps `negatives`; `.gz` or not.
+
+    Raises:
+        TrainingError: The file is missing, or one of its lines is no pair.
+    """
+    pairs = []
+    try:
+        with _open(file) as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    row = json.loads(line)
+                    pair = Pair(row["query"], row["positive"], tuple(row.get("negatives") or ()))
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
+                    raise TrainingError(
+                        f"{file}:{number}: not a JSON object with query and positive ({error!r})"
+                    ) from error
+                if pair.query.strip() and pair.positive.strip():
+                    pairs.append(pair)
+    except OSError as error:
+        raise TrainingError(f"{file}: {error.strerror or error}") from error
+    if not pairs:
+        raise TrainingError(f"{file}: holds no pair")
+    return Source(file.name.removesuffix(".gz").removesuffix(".jsonl"), tuple(pairs))
+
+
+def share_of(source: Source, shares: Mapping[str, float], seed: int) -> Source:
+    """Keeps a random share of the pairs, told by the first pattern that the name matches.
+
+    Args:
+        source: Of which all is kept where no pattern matches.
+        shares: From 0 to 1, by pattern (`openstax*`).
+        seed: Of the choice.
+    """
+    share = next((s for p, s in shares.items() if fnmatch.fnmatchcase(source.name, p)), 1.0)
+    count = round(share * len(source.pairs))
+    chosen = random.Random(seed).sample(range(len(source.pairs)), count)  # noqa: S311  # no secret
+    return Source(source.name, tuple(source.pairs[i] for i in sorted(chosen)))
+
+
+def is_development(query: str, one_in: int) -> bool:
+    """Whether a query is kept from training, to measure on; depends on its words alone."""
+    digest = hashlib.sha256(" ".join(query.lower().split()).encode()).digest()
+    return int.from_bytes(digest[:4]) % one_in == 0
+
+
+def _open(file: Path) -> IO[str]:
+    if file.suffix == ".gz":
+        return gzip.open(file, "rt", encoding="utf-8")
+    return file.open(encoding="utf-8")

@@ -1,0 +1,125 @@
+"""A whole training: from mined groups to a model folder, or to the verdict that it is no better."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from twopass.engines.base import Float32s, ModelKind
+from twopass.engines.model_folder import ModelFolder, open_model
+from twopass.engines.tokenizer import HuggingFaceTokenizer
+from twopass.training.calibration import Fit, fit
+from twopass.training.card import Story, card
+from twopass.training.cross_encoder import CrossEncoder
+from twopass.training.examples import Examples
+from twopass.training.judging import Reading, Verdict, judge
+from twopass.training.loop import Progress, TrainingLoop
+from twopass.training.measuring import measure, read_groups
+from twopass.training.mined import Mined
+from twopass.training.model_files import write_model
+from twopass.training.options import TrainingOptions
+from twopass.training.preparing import split
+
+_MAX_SEQ_LEN = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a training.
+
+    Attributes:
+        verdict: On held-out queries.
+        blend: Default weight of the first pass.
+        calibration: Of the scores.
+        folder: The model's, or None where it is no better than what it started from.
+    """
+
+    verdict: Verdict
+    blend: float
+    calibration: Fit
+    folder: Path | None
+
+
+def train(
+    mined: Mined,
+    base: str,
+    folder: Path,
+    options: TrainingOptions,
+    command: str,
+    report: Callable[[Progress], None],
+) -> Outcome:
+    """Trains, chooses a blend and a calibration, and judges; goes on where an earlier run stopped.
+
+    Of the queries kept from training, every other chooses and the rest judge.
+
+    Args:
+        mined: Questions and candidates.
+        base: A shipped model, a folder or a hub id to start from.
+        folder: Gets the log, checkpoints, and the model in `model/`.
+        options: How.
+        command: For the card.
+        report: Called as training goes on.
+
+    Raises:
+        ModelError: The base is missing or damaged.
+    """
+    start = open_model(base)
+    tokenizer = HuggingFaceTokenizer(start.tokenizer)
+    passages = tokenizer.encode(list(mined.passages), options.max_tokens)
+    training, kept = split(
+        mined.groups, options.development_one_in, 2 * options.development_queries
+    )
+    examples, development, held_out = (
+        Examples(passages, groups, tokenizer, options)
+        for groups in (training, kept[::2], kept[1::2])
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    model = CrossEncoder(start.path, frozen_embeddings=options.frozen_embeddings)
+    loop = TrainingLoop(model, examples, development, options, folder)
+    loop.run(report)
+
+    best = CrossEncoder(folder / "best", frozen_embeddings=True)
+    chosen_on = read_groups(best, development)
+    blend = measure(development.similarity(), chosen_on).blend
+    after = read_groups(best, held_out)
+    verdict = judge(
+        held_out.similarity(), _base_reading(start, development, held_out), Reading(after, blend)
+    )
+    calibration = _calibration(chosen_on, after)
+    outcome = Outcome(verdict, blend, calibration, folder / "model" if verdict.is_better else None)
+    if outcome.folder:
+        story = Story(
+            outcome.folder.parent.name, start.spec.id, command, options, training,
+            loop.seconds / 60, blend, calibration, verdict,
+        )  # fmt: skip
+        write_model(
+            outcome.folder,
+            trained=folder / "best",
+            base=start.path,
+            max_seq_len=min(start.spec.max_seq_len, _MAX_SEQ_LEN)
+            if start.spec.kind is ModelKind.RERANKER
+            else _MAX_SEQ_LEN,
+            blend=blend,
+            calibration=calibration,
+            card=card(story),
+        )
+    return outcome
+
+
+def _base_reading(start: ModelFolder, development: Examples, held_out: Examples) -> Reading:
+    """What the base makes of the same queries; an encoder has no logits, only a first pass."""
+    if start.spec.kind is ModelKind.ENCODER:
+        return Reading(held_out.similarity(), 1.0)
+    model = CrossEncoder(start.path, frozen_embeddings=True)
+    blend = measure(development.similarity(), read_groups(model, development)).blend
+    return Reading(read_groups(model, held_out), blend)
+
+
+def _calibration(chosen_on: list[Float32s], held_out: list[Float32s]) -> Fit:
+    groups = [*chosen_on, *held_out]
+    return fit(
+        np.concatenate(groups),
+        np.concatenate([np.arange(len(logits)) == 0 for logits in groups]),
+        np.repeat([False] * len(chosen_on) + [True] * len(held_out), [len(g) for g in groups]),
+    )
