@@ -1,68 +1,117 @@
 """Measured quality as tables for people."""
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
 
 from rich.table import Table
 
-from twopass.evaluation.measures import Evaluation
+from twopass.evaluation.measures import Evaluation, Quality
 
 _MEAN = "mean"
+_LEVEL = 0.05
 
 
-def evaluation_table(results: Sequence[Evaluation]) -> Table:
-    """nDCG@10 of every mode: on each test collection, then the mean over them."""
+class Measure(StrEnum):
+    """What a table shows of a `Quality`."""
+
+    NDCG = "ndcg"
+    MRR = "mrr"
+    RECALL = "recall"
+    AVERAGE_PRECISION = "average_precision"
+
+
+_TITLES = {
+    Measure.NDCG: "nDCG@10",
+    Measure.MRR: "RR@10",
+    Measure.RECALL: "recall of all candidates",
+    Measure.AVERAGE_PRECISION: "average precision over all candidates",
+}
+
+
+def evaluation_table(results: Sequence[Evaluation], measure: Measure) -> Table:
+    """One measure of every mode: on each test collection, then the mean over them.
+
+    ▲ and ▼ stand where nDCG@10 is above or below that of the dense first pass on the same
+    collection by more than chance explains.
+    """
     depths = sorted({depth for result in results for depth in result.reranked})
-    table = Table(title="nDCG@10", header_style="bold")
-    table.add_column("set")
+    table = Table(title=_title(results, measure), header_style="bold", box=None)
+    table.add_column("set", no_wrap=True)
     table.add_column("first pass by")
     for column in (
-        *("documents", "queries", "first pass"),
-        *(f"both, depth {depth}" for depth in depths),
-        *(("reranker alone",) if depths else ()),
+        *("queries", "first pass"),
+        *(f"depth {depth}" for depth in depths),
+        *(("logits alone",) if depths else ()),
         "ms",
     ):
         table.add_column(column, justify="right")
     for dataset in dict.fromkeys(result.dataset for result in results):
         of_dataset = [result for result in results if result.dataset == dataset]
+        mark = _marker(of_dataset)
         for result in of_dataset:
             table.add_row(
-                dataset,
+                dataset if result is of_dataset[0] else "",
                 result.mode,
-                f"{result.num_documents:,}",
                 f"{result.num_queries:,}",
-                *_digits(_qualities(result)),
+                *(f"{getattr(q, measure):.3f}{mark(q)}" for q in _qualities(result)),
                 f"{result.search_ms:.0f}",
                 end_section=result is of_dataset[-1],
             )
     for mode in dict.fromkeys(result.mode for result in results):
-        of_mode = [_qualities(result) for result in results if result.mode == mode]
+        of_mode = [
+            [getattr(quality, measure) for quality in _qualities(result)]
+            for result in results
+            if result.mode == mode
+        ]
         means = map(statistics.fmean, zip(*of_mode, strict=True))
-        table.add_row(_MEAN, mode, "", "", *_digits(means), "")
+        table.add_row(_MEAN, mode, "", *(f"{mean} " for mean in _digits(means)), "")
     return table
 
 
-def fusion_table(results: Mapping[str, Mapping[str, float]]) -> Table:
-    """nDCG@10 of every fusion on every test collection, and the mean; the best is bold."""
-    table = Table(title="nDCG@10 of hybrid retrieval, first pass alone", header_style="bold")
-    table.add_column("fusion")
+def settings_table(results: Mapping[str, Mapping[str, float]], setting: str, title: str) -> Table:
+    """Quality with every value of a setting on every test collection; the best is bold.
+
+    Args:
+        results: Quality by value, by test collection.
+        setting: What is set.
+        title: Above the table.
+    """
+    table = Table(title=title, header_style="bold", box=None)
+    table.add_column(setting)
     for column in (*results, _MEAN):
         table.add_column(column, justify="right")
     rows = {
-        fusion: [*(result[fusion] for result in results.values())]
-        for fusion in next(iter(results.values()))
+        value: [*(result[value] for result in results.values())]
+        for value in next(iter(results.values()))
     }
-    whole = {fusion: [*values, statistics.fmean(values)] for fusion, values in rows.items()}
+    whole = {value: [*qualities, statistics.fmean(qualities)] for value, qualities in rows.items()}
     best = [max(column) for column in zip(*whole.values(), strict=True)]
-    for fusion, values in whole.items():
-        cells = zip(_digits(values), values, best, strict=True)
+    for value, qualities in whole.items():
+        cells = zip(_digits(qualities), qualities, best, strict=True)
         table.add_row(
-            fusion, *(f"[bold]{text}[/]" if value == top else text for text, value, top in cells)
+            value, *(f"[bold]{text}[/]" if quality == top else text for text, quality, top in cells)
         )
     return table
 
 
-def _qualities(result: Evaluation) -> list[float]:
+def _title(results: Sequence[Evaluation], measure: Measure) -> str:
+    blend = next((result.blend for result in results if result.reranked), None)
+    return _TITLES[measure] + ("" if blend is None else f"; blend {blend:g}")
+
+
+def _marker(of_dataset: Sequence[Evaluation]) -> Callable[[Quality], str]:
+    dense = next((r.first_pass for r in of_dataset if r.mode == "dense"), None)
+
+    def mark(quality: Quality) -> str:
+        if dense is None or quality.p_value(dense) >= _LEVEL:
+            return " "
+        return "▲" if quality.ndcg > dense.ndcg else "▼"
+
+    return mark
+
+
+def _qualities(result: Evaluation) -> list[Quality]:
     alone = [] if result.reranker is None else [result.reranker]
     return [result.first_pass, *(result.reranked[d] for d in sorted(result.reranked)), *alone]
 

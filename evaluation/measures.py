@@ -10,6 +10,7 @@ import numpy as np
 from twopass.client import RetrieveMode, SearchHit, SearchResult
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.runs import Answers
+from twopass.evaluation.significance import randomization_test
 from twopass.server.second_pass import best_first
 
 Orders: TypeAlias = Mapping[str, Sequence[str]]
@@ -17,14 +18,41 @@ Orders: TypeAlias = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """How good the orders of one way are, averaged over queries.
+
+    Attributes:
+        ndcg: nDCG@10 (Järvelin and Kekäläinen 2002): the order of the first ten.
+        mrr: RR@10: how far down the first relevant document is.
+        recall: R@k of all candidates that were found: what a second pass can work with.
+        average_precision: AP over the candidates.
+        ndcg_of: nDCG@10 by query id: to compare ways query by query.
+    """
+
+    ndcg: float
+    mrr: float
+    recall: float
+    average_precision: float
+    ndcg_of: Mapping[str, float]
+
+    def p_value(self, other: "Quality") -> float:
+        """How likely chance alone makes the two differ so much in nDCG@10, on the same queries."""
+        queries = list(self.ndcg_of)
+        return randomization_test(
+            [self.ndcg_of[query] for query in queries], [other.ndcg_of[query] for query in queries]
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Quality of one way of finding candidates on one test collection: nDCG@10, averaged.
+    """Quality of one way of finding candidates on one test collection.
 
     Attributes:
         dataset: The collection's name.
         mode: How candidates were found.
         num_documents: Size of the corpus.
         num_queries: Queries measured.
+        num_candidates: Found for each query, at most.
         first_pass: The order of the first pass.
         reranked: The order after both passes, blended as the server does, by rerank depth.
         reranker: The order of the reranker's logits alone, at the greatest depth; None without a
@@ -37,9 +65,10 @@ class Evaluation:
     mode: RetrieveMode
     num_documents: int
     num_queries: int
-    first_pass: float
-    reranked: Mapping[int, float]
-    reranker: float | None
+    num_candidates: int
+    first_pass: Quality
+    reranked: Mapping[int, Quality]
+    reranker: Quality | None
     blend: float
     search_ms: float
 
@@ -59,37 +88,64 @@ def evaluation(
     candidates = {query: in_first_pass_order(result) for query, result in answers.items()}
     blend = next(iter(answers.values())).blend
     is_reranked = any(result.num_reranked for result in answers.values())
+    k = max(depths)
 
-    def reranked(depth: int, weight: float) -> float:
-        return ndcg(dataset, {q: _reranked(hits, depth, weight) for q, hits in candidates.items()})
+    def reranked(depth: int, weight: float) -> Quality:
+        return quality(dataset, reranked_orders(candidates, depth, weight), k)
 
     return Evaluation(
         dataset=dataset.name,
         mode=mode,
         num_documents=len(dataset.documents),
         num_queries=len(answers),
-        first_pass=ndcg(dataset, {q: [h.id for h in hits] for q, hits in candidates.items()}),
+        num_candidates=k,
+        first_pass=quality(dataset, {q: [h.id for h in hits] for q, hits in candidates.items()}, k),
         reranked={depth: reranked(depth, blend) for depth in depths} if is_reranked else {},
-        reranker=reranked(max(depths), 0.0) if is_reranked else None,
+        reranker=reranked(k, 0.0) if is_reranked else None,
         blend=blend,
         search_ms=statistics.median(r.timings.total_ms or 0 for r in answers.values()),
     )
 
 
-def ndcg(dataset: Dataset, orders: Orders) -> float:
-    """nDCG@10 averaged over the queries (Järvelin and Kekäläinen 2002)."""
+def quality(dataset: Dataset, orders: Orders, k: int) -> Quality:
+    """Measures orders of at most k documents; a query without an answer counts as 0."""
+    import ir_measures  # of the extra evaluation: the other commands start without it
+
+    wanted = {
+        "ndcg": ir_measures.nDCG @ 10,
+        "mrr": ir_measures.RR @ 10,
+        "recall": ir_measures.R @ k,
+        "average_precision": ir_measures.AP @ k,
+    }
     run = {
         query: {document: -float(rank) for rank, document in enumerate(order)}
         for query, order in orders.items()
     }
-    import ir_measures  # of the extra evaluation: the other commands start without it
+    # ir_measures leaves out a query with an empty run.
+    values = {name: dict.fromkeys(dataset.queries, 0.0) for name in wanted}
+    name_of = {measure: name for name, measure in wanted.items()}
+    for measured in ir_measures.iter_calc(list(wanted.values()), dataset.qrels, run):
+        values[name_of[measured.measure]][measured.query_id] = measured.value
+    means = {name: statistics.fmean(of.values()) for name, of in values.items()}
+    return Quality(**means, ndcg_of=values["ndcg"])
 
-    # A query without an answer has to count as 0, and ir_measures leaves out one with an empty run.
-    measured = {
-        m.query_id: m.value
-        for m in ir_measures.iter_calc([ir_measures.nDCG @ 10], dataset.qrels, run)
-    }
-    return statistics.fmean(measured.get(query, 0.0) for query in dataset.queries)
+
+def ndcg(dataset: Dataset, orders: Orders) -> float:
+    """nDCG@10 averaged over the queries."""
+    return quality(dataset, orders, 10).ndcg
+
+
+def reranked_orders(
+    candidates: Mapping[str, Sequence[SearchHit]], depth: int, blend: float
+) -> Orders:
+    """The orders that a second pass of that depth and blend leads to.
+
+    Args:
+        candidates: By query id, in first-pass order, with their logits.
+        depth: How many the reranker reads.
+        blend: Weight of the first pass.
+    """
+    return {query: _reranked(hits, depth, blend) for query, hits in candidates.items()}
 
 
 def in_first_pass_order(result: SearchResult) -> list[SearchHit]:

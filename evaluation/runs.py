@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeAlias
 
 from twopass.client import (
@@ -98,3 +99,15 @@ def search_dataset(
     with ThreadPoolExecutor(concurrency) as threads:
         answers = threads.map(search, dataset.queries.values())
         return dict(zip(dataset.queries, answers, strict=True))
+
+
+def write_run(file: Path, answers: Answers, name: str) -> None:
+    """Writes the orders that were answered as a TREC run: query, Q0, document, rank, score, name.
+
+    Scores only repeat the ranks, since a blended order follows no single score.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", encoding="utf-8") as lines:
+        for query, result in answers.items():
+            for rank, hit in enumerate(result.hits, 1):
+                lines.write(f"{query} Q0 {hit.id} {rank} {1 / rank:.6f} {name}\n")

@@ -138,8 +138,8 @@ def test_eval_measures_every_mode_and_depth_through_a_server_of_its_own(test_col
     assert [result["mode"] for result in measured] == ["dense", "lexical", "hybrid"]
     for result in measured:
         assert result["num_documents"] == len(FACTS)
-        assert result["first_pass"] == result["reranker"] == 1.0
-        assert result["reranked"] == {"2": 1.0, "5": 1.0}
+        assert result["first_pass"]["ndcg"] == result["reranker"]["mrr"] == 1.0
+        assert {depth: q["ndcg"] for depth, q in result["reranked"].items()} == {"2": 1.0, "5": 1.0}
 
 
 def test_eval_compares_fusions_and_shows_tables(test_collection, tmp_path):
@@ -150,7 +150,20 @@ def test_eval_compares_fusions_and_shows_tables(test_collection, tmp_path):
     assert ended.exit_code == 0, ended.stderr
     for row in ("dense", "lexical", "hybrid", "mean"):
         assert row in ended.stdout
-    assert "reranker" not in ended.stdout
+    assert "logits alone" not in ended.stdout
+
+
+def test_eval_compares_blends_and_leaves_runs(test_collection, tmp_path):
+    keep = ("--data", str(tmp_path / "kept"))
+    compared = answer("eval", str(test_collection), "--blends", "--depth", "3", *keep)
+    assert list(compared["tiny"]) == [f"{tenths / 10:g}" for tenths in range(11)]
+    assert compared["tiny"]["1"] == 1.0
+    ended = invoke("eval", str(test_collection), "--depth", "3", "--runs", str(tmp_path), *keep)
+    assert ended.exit_code == 0, ended.stderr
+    assert "logits alone" in ended.stdout
+    for mode in ("dense", "lexical", "hybrid"):
+        first = (tmp_path / f"tiny.{mode}.trec").read_text().splitlines()[0]
+        assert first == f"q Q0 sky 1 1.000000 {mode}"
 
 
 @pytest.mark.parametrize(

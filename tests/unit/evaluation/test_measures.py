@@ -6,7 +6,7 @@ import pytest
 
 from twopass.client import SearchHit, SearchResult, Timings
 from twopass.evaluation.datasets import Dataset
-from twopass.evaluation.measures import evaluation, first_pass_score, ndcg
+from twopass.evaluation.measures import Quality, evaluation, first_pass_score, ndcg, quality
 
 
 def hit(name, rank, score, logit=None, **scores):
@@ -45,6 +45,26 @@ def test_a_query_without_an_answer_counts_as_nothing():
     assert ndcg(judged, {"q": ["a"], "r": []}) == pytest.approx(0.5)
 
 
+def test_the_other_measures_of_a_known_order():
+    judged = dataset(q={"a": 1, "b": 2, "c": 0}, r={"a": 1})
+    measured = quality(judged, {"q": ["c", "a", "x", "b"], "r": ["x", "y"]}, 3)
+    assert measured.mrr == pytest.approx((1 / 2 + 0) / 2)
+    assert measured.recall == pytest.approx((1 / 2 + 0) / 2)
+    assert measured.average_precision == pytest.approx((1 / 2 / 2 + 0) / 2)
+    assert measured.ndcg_of["r"] == 0
+    assert measured.ndcg == pytest.approx(measured.ndcg_of["q"] / 2)
+
+
+def test_ways_are_compared_query_by_query():
+    def of(*ndcgs):
+        return Quality(0, 0, 0, 0, {str(number): value for number, value in enumerate(ndcgs)})
+
+    worse, better = of(*([0.4] * 20)), of(*([0.5] * 20))
+    assert better.p_value(worse) < 0.001
+    assert better.p_value(better) == 1.0
+    assert of(1.0, 0.0).p_value(of(0.0, 1.0)) == 1.0
+
+
 def test_shallower_second_passes_follow_from_the_deepest():
     # Dense order a, b, c; only c answers, and the reranker knows.
     answers = {
@@ -53,9 +73,10 @@ def test_shallower_second_passes_follow_from_the_deepest():
     }  # fmt: skip
     measured = evaluation(dataset(q={"c": 1}), "dense", answers, [1, 2, 3, 10])
     third = 1 / math.log2(4)
-    assert measured.first_pass == pytest.approx(third)
-    assert measured.reranked == pytest.approx({1: third, 2: third, 3: 1.0, 10: 1.0})
-    assert measured.reranker == pytest.approx(1.0)
+    assert measured.first_pass.ndcg == pytest.approx(third)
+    by_depth = {depth: quality.ndcg for depth, quality in measured.reranked.items()}
+    assert by_depth == pytest.approx({1: third, 2: third, 3: 1.0, 10: 1.0})
+    assert measured.reranker.ndcg == pytest.approx(1.0)
 
 
 def test_the_blend_is_the_servers():
@@ -64,13 +85,13 @@ def test_the_blend_is_the_servers():
     for blend, expected in [(0.0, 1 / math.log2(3)), (1.0, 1.0)]:
         answers = {"q": result(*hits, num_reranked=2, blend=blend)}
         measured = evaluation(judged, "dense", answers, [2])
-        assert measured.reranked[2] == pytest.approx(expected)
-        assert measured.reranker == pytest.approx(1 / math.log2(3))
+        assert measured.reranked[2].ndcg == pytest.approx(expected)
+        assert measured.reranker.ndcg == pytest.approx(1 / math.log2(3))
 
 
 def test_without_a_second_pass_there_is_nothing_to_measure_of_it():
     measured = evaluation(dataset(q={"a": 1}), "lexical", {"q": result(hit("a", 1, 0.9))}, [10])
-    assert (measured.first_pass, measured.reranked, measured.reranker) == (1.0, {}, None)
+    assert (measured.first_pass.ndcg, measured.reranked, measured.reranker) == (1.0, {}, None)
 
 
 def test_the_first_pass_score_is_the_one_that_decided():
