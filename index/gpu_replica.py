@@ -6,8 +6,7 @@ return 2,048 neighbours at most, and ignore an IDSelector without a word.
 
 import logging
 from collections.abc import Callable
-from threading import Lock
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import faiss
 import numpy as np
@@ -16,12 +15,14 @@ from numpy.typing import NDArray
 from twopass.engines.base import Float32s
 
 Int64s: TypeAlias = NDArray[np.int64]
-Clone: TypeAlias = Callable[[faiss.Index], faiss.Index]
+Bools: TypeAlias = NDArray[np.bool_]
+Clone: TypeAlias = Callable[[Any], Any]
+"""Copies a faiss index to a device; RuntimeError where it does not fit, or has no form there."""
 
-_logger = logging.getLogger("twopass.index")
+_LOG = logging.getLogger("twopass.index")
 
 MAX_NEIGHBOURS = 2_048
-# With a filter, this many times the neighbours asked for are fetched and sifted.
+# Where not every vector may be found, this many times those asked for are fetched and sifted.
 _OVER_FETCH = 4
 
 
@@ -52,22 +53,21 @@ def gpu_cloner(*, scratch_bytes: int = 256 << 20, use_float16: bool = False) -> 
 
 
 class GpuReplica:
-    """Searches the copy, and the master where the copy can't or has failed."""
+    """Searches the copy, or says that it can't. Not safe for threads: one thread searches it."""
 
-    def __init__(self, master: faiss.Index, clone: Clone) -> None:
-        """Copies the index; one that does not fit stays on the CPU, with a log line.
+    def __init__(self, master: Any, clone: Clone) -> None:
+        """Copies the index; where that fails there is no copy, and a log line says why.
 
         Args:
-            master: Never changed from now on. Its ids are the keys.
-            clone: Copies an index to the device.
+            master: A faiss index that is never changed from now on.
+            clone: Copies it to the device.
         """
-        self._master = master
-        self._lock = Lock()
-        self._copy: faiss.Index | None = None
+        self._num_vectors = int(master.ntotal)
+        self._copy: Any = None
         try:
             self._copy = clone(master)
         except RuntimeError as error:
-            _fall_back("the index does not fit on the GPU", error)
+            _fall_back("the index can't be copied to the GPU", error)
 
     @property
     def is_on_gpu(self) -> bool:
@@ -75,45 +75,48 @@ class GpuReplica:
         return self._copy is not None
 
     def search(
-        self, queries: Float32s, k: int, *, allowed: Int64s | None = None
-    ) -> tuple[Float32s, Int64s]:
-        """The nearest of each query: scores and keys, `[num_queries, k]`, -1 where there are fewer.
+        self, queries: Float32s, k: int, parameters: Any, chosen: Bools | None
+    ) -> tuple[Float32s, Int64s] | None:
+        """The nearest of each query, or None where the master has to be searched.
 
         Args:
             queries: float32 `[num_queries, dimension]`.
             k: At least 1.
-            allowed: Keys that may be found; None allows all.
-        """
-        if allowed is None:
-            return self._nearest(queries, k)
-        wanted = min(_OVER_FETCH * k, MAX_NEIGHBOURS, max(1, int(self._master.ntotal)))
-        if self._copy is not None and wanted >= k:
-            scores, keys = self._nearest(queries, wanted)
-            kept = np.isin(keys, allowed)
-            if (kept.sum(axis=1) >= k).all():
-                # A stable sort of booleans: what is kept comes first, in its order.
-                first = np.argsort(~kept, axis=1, kind="stable")[:, :k]
-                return np.take_along_axis(scores, first, 1), np.take_along_axis(keys, first, 1)
-        selector = faiss.IDSelectorBatch(allowed)
-        parameters = faiss.SearchParameters(sel=selector)
-        found: tuple[Float32s, Int64s] = self._master.search(queries, k, params=parameters)
-        return found
+            parameters: faiss's, without a selector; None for its defaults.
+            chosen: Which vectors may be found, bool `[num_vectors]`; None for all.
 
-    def _nearest(self, queries: Float32s, k: int) -> tuple[Float32s, Int64s]:
-        found: tuple[Float32s, Int64s]
-        copy = self._copy
-        if copy is not None and k <= MAX_NEIGHBOURS:
-            try:
-                with self._lock:
-                    found = copy.search(queries, k)
-            except RuntimeError as error:
-                self._copy = None
-                _fall_back("the GPU failed in a search", error)
-            else:
-                return found
-        found = self._master.search(queries, k)
+        Returns:
+            Scores and positions, `[num_queries, k]`, -1 where there are fewer.
+        """
+        if chosen is None:
+            return self._nearest(queries, k, parameters)
+        wanted = min(_OVER_FETCH * k, MAX_NEIGHBOURS, self._num_vectors)
+        if wanted < k:
+            return None
+        found = self._nearest(queries, wanted, parameters)
+        if found is None:
+            return None
+        scores, positions = found
+        kept = (positions >= 0) & chosen[positions]
+        if (kept.sum(axis=1) < k).any():
+            return None
+        # A stable sort of booleans: what is kept comes first, in its order.
+        first = np.argsort(~kept, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(scores, first, 1), np.take_along_axis(positions, first, 1)
+
+    def _nearest(
+        self, queries: Float32s, k: int, parameters: Any
+    ) -> tuple[Float32s, Int64s] | None:
+        if self._copy is None or k > MAX_NEIGHBOURS:
+            return None
+        try:
+            found: tuple[Float32s, Int64s] = self._copy.search(queries, k, params=parameters)
+        except RuntimeError as error:
+            self._copy = None
+            _fall_back("the GPU failed in a search", error)
+            return None
         return found
 
 
 def _fall_back(what: str, error: Exception) -> None:
-    _logger.warning("first pass goes on on the CPU: %s (%s)", what, error)
+    _LOG.warning("first pass goes on on the CPU: %s (%s)", what, error)

@@ -13,6 +13,7 @@ import numpy as np
 
 from twopass.engines.base import Float32s
 from twopass.index.base_file import Header, save_base
+from twopass.index.gpu_replica import Clone
 from twopass.index.group_thread import GroupThread
 from twopass.index.kinds import IndexKind
 from twopass.index.segments import Bools, Int64s, Segment
@@ -100,7 +101,13 @@ class Merger:
     """Builds and saves new bases, one after the other, in a thread of its own."""
 
     def __init__(
-        self, collection: str, kind: IndexKind, dimension: int, path: Path, policy: MergePolicy
+        self,
+        collection: str,
+        kind: IndexKind,
+        dimension: int,
+        path: Path,
+        policy: MergePolicy,
+        clone: Clone | None = None,
     ) -> None:
         """Starts the thread.
 
@@ -110,12 +117,14 @@ class Merger:
             dimension: Components of a vector.
             path: The file where bases are saved.
             policy: When to build anew, and with how many threads.
+            clone: Copies a new base to a GPU before it is searched; None for none.
         """
         self._collection = collection
         self._kind = kind
         self._dimension = dimension
         self._path = path
         self._policy = policy
+        self._clone = clone
         self._closing = threading.Event()
         self._thread: GroupThread[Merge] = GroupThread(collection, "merge", self._work, max_group=1)
 
@@ -132,7 +141,10 @@ class Merger:
 
     def _work(self, group: list[Merge]) -> None:
         for merge in group:
-            merge.future.set_result(self.merge(merge))
+            merged = self.merge(merge)
+            if self._clone is not None:
+                merged.base.replicate(self._clone)
+            merge.future.set_result(merged)
 
     def merge(self, merge: Merge) -> MergedBase:
         """Builds a new base in the calling thread and saves it.

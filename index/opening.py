@@ -8,6 +8,7 @@ from twopass.index.collection import Collection
 from twopass.index.connections import ReadConnections
 from twopass.index.damage import Damage
 from twopass.index.database import open_for_writing, read_identity, storage_errors
+from twopass.index.gpu_replica import Clone
 from twopass.index.loading import load_vectors
 from twopass.index.merging import MergePolicy
 from twopass.index.migrations import migrate
@@ -25,6 +26,7 @@ def open_collection(
     *,
     num_search_threads: int = 1,
     merge_policy: MergePolicy | None = None,
+    clone: Clone | None = None,
 ) -> Collection:
     """Opens a collection, and its vector index from its file or from the documents.
 
@@ -33,6 +35,7 @@ def open_collection(
         path: Its SQLite file; the index's file stands beside it.
         num_search_threads: OpenMP threads of one faiss search.
         merge_policy: When the index is merged; None for the default.
+        clone: Copies its base to a GPU; None for none.
 
     Raises:
         StorageError: It is missing, damaged or of a newer format.
@@ -57,6 +60,7 @@ def open_collection(
         base_path,
         num_threads=num_search_threads,
         policy=merge_policy,
+        clone=clone,
     )
     _LOG.info(
         "collection opened",

@@ -1,5 +1,6 @@
 """A part of a collection's vectors, in one faiss index."""
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import faiss
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s
+from twopass.index.gpu_replica import Clone, GpuReplica
 from twopass.index.kinds import FLAT, Breadth, IndexKind
 
 Int64s: TypeAlias = NDArray[np.int64]
@@ -49,6 +51,7 @@ class Segment:
         self._size = len(keys)
         self._num_hidden = int(np.count_nonzero(hidden))
         self._selector: Any = None
+        self._replica: GpuReplica | None = None
 
     @classmethod
     def empty(cls, dimension: int) -> "Segment":
@@ -82,6 +85,7 @@ class Segment:
     def add(self, keys: Int64s, vectors: Float32s) -> None:
         """Adds vectors, float32 `[num_added, dimension]`, under keys above all that are there."""
         assert self._size == 0 or len(keys) == 0 or keys[0] > self._keys[self._size - 1]
+        assert self._replica is None, "a copy would not have what is added"
         self.index.add(vectors)
         end = self._size + len(keys)
         if end > len(self._keys):
@@ -93,6 +97,11 @@ class Segment:
         self._hidden[self._size : end] = False
         self._size = end
         self._selector = None
+
+    def replicate(self, clone: Clone) -> None:
+        """Lets a copy on a GPU answer what it can; nothing may be added from now on."""
+        if self._size:
+            self._replica = GpuReplica(self.index, clone)
 
     def hide(self, keys: Int64s) -> None:
         """Hides vectors from every later search; keys that are not here are no error."""
@@ -126,8 +135,9 @@ class Segment:
             approximate kind found no more.
         """
         if among is None:
-            selector, k = self._visible(), min(k, self.num_visible)
-            return self._search(queries, k, selector, breadth, num_threads)
+            chosen = ~self.hidden if self._num_hidden else None
+            k = min(k, self.num_visible)
+            return self._search(queries, k, chosen, self._visible, breadth, num_threads)
         wanted = self._positions(among)
         wanted = wanted[~self._hidden[wanted]]
         if len(wanted) <= _FEW and not self.kind.is_exact:
@@ -135,16 +145,44 @@ class Segment:
         chosen = np.zeros(self._size, np.bool_)
         chosen[wanted] = True
         k = min(k, len(wanted))
-        return self._search(queries, k, _selector(chosen), breadth, num_threads)
+        return self._search(queries, k, chosen, lambda: _selector(chosen), breadth, num_threads)
 
     def _search(
-        self, queries: Float32s, k: int, selector: Any, breadth: Breadth, num_threads: int
+        self,
+        queries: Float32s,
+        k: int,
+        chosen: Bools | None,
+        selector: Callable[[], Any],
+        breadth: Breadth,
+        num_threads: int,
     ) -> tuple[Int64s, Float32s]:
+        """Searches the vectors that `chosen` and `selector` both tell, the latter to faiss."""
+        scores, positions = self._on_gpu(queries, k, chosen, breadth) or self._on_cpu(
+            queries, k, selector, breadth, num_threads
+        )
+        found = positions >= 0
+        return np.where(found, self._keys[positions], NO_KEY), np.where(found, scores, -np.inf)
+
+    def _on_gpu(
+        self, queries: Float32s, k: int, chosen: Bools | None, breadth: Breadth
+    ) -> tuple[Float32s, Int64s] | None:
+        if self._replica is None or k == 0:
+            return None
+        return self._replica.search(queries, k, self.kind.parameters(breadth, None), chosen)
+
+    def _on_cpu(
+        self,
+        queries: Float32s,
+        k: int,
+        selector: Callable[[], Any],
+        breadth: Breadth,
+        num_threads: int,
+    ) -> tuple[Float32s, Int64s]:
         positions = np.empty((len(queries), k), np.int64)
         scores = np.empty((len(queries), k), np.float32)
         if k == 0:
-            return positions, scores
-        parameters = self.kind.parameters(breadth, selector)
+            return scores, positions
+        parameters = self.kind.parameters(breadth, selector())
         for start in range(0, len(queries), _QUERIES_PER_CALL):
             block = slice(start, start + _QUERIES_PER_CALL)
             # Threads without a query of their own would share out the vectors, whose products are
@@ -153,9 +191,7 @@ class Segment:
             scores[block], positions[block] = self.index.search(
                 queries[block], k, params=parameters
             )
-        found = positions >= 0
-        scores[~found] = -np.inf
-        return np.where(found, self._keys[positions], NO_KEY), scores
+        return scores, positions
 
     def _search_few(self, queries: Float32s, k: int, positions: Int64s) -> tuple[Int64s, Float32s]:
         """Compares the queries with each of a few vectors: a graph would lose its way to them."""

@@ -21,6 +21,7 @@ from twopass.index.errors import (
     StorageError,
 )
 from twopass.index.folders import os_errors, sync_folder
+from twopass.index.gpu_replica import Clone
 from twopass.index.merging import MergePolicy
 from twopass.index.opening import open_collection
 from twopass.index.schema import CollectionSchema, check_name
@@ -56,6 +57,7 @@ class CollectionStore:
         *,
         num_search_threads: int = 1,
         merge_policy: MergePolicy | None = None,
+        clone: Clone | None = None,
     ) -> None:
         """Opens the folder, making it if need be, and every collection in it.
 
@@ -63,6 +65,7 @@ class CollectionStore:
             folder: The data folder.
             num_search_threads: OpenMP threads of one faiss search of one collection.
             merge_policy: When a collection's index is merged; None for the default.
+            clone: Copies the base of a collection's index to a GPU; None for none.
 
         Raises:
             FolderInUseError: Another server holds it.
@@ -71,6 +74,7 @@ class CollectionStore:
         self._folder = folder / "collections"
         self._num_search_threads = num_search_threads
         self._merge_policy = merge_policy
+        self._clone = clone
         self._collections: dict[str, Collection] = {}
         self._failed: dict[str, str] = {}
         self._closed = False
@@ -240,6 +244,7 @@ class CollectionStore:
                 path,
                 num_search_threads=self._num_search_threads,
                 merge_policy=self._merge_policy,
+                clone=self._clone,
             )
         except StorageError as error:
             self._failed[name] = str(error)

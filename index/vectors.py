@@ -13,6 +13,7 @@ import numpy as np
 
 from twopass.engines.base import Float32s
 from twopass.index.errors import CollectionClosedError, StorageError
+from twopass.index.gpu_replica import Clone
 from twopass.index.group_thread import GroupThread
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.loading import LoadedVectors
@@ -108,6 +109,7 @@ class VectorIndex:
         *,
         num_threads: int = 1,
         policy: MergePolicy | None = None,
+        clone: Clone | None = None,
     ) -> None:
         """Starts the index's threads.
 
@@ -118,9 +120,12 @@ class VectorIndex:
             path: The file where its base is saved.
             num_threads: OpenMP threads of one search; only queries that wait together use several.
             policy: When to merge; None for the default.
+            clone: Copies each base to a GPU, which then searches it; None for none.
         """
         self._collection = collection
         self._policy = policy or MergePolicy()
+        if clone is not None:
+            loaded.base.replicate(clone)
         kind = IndexKind.parse(schema.index_kind)
         self._index = SegmentedIndex(kind, schema.dimension, loaded)
         self._num_threads = num_threads
@@ -130,7 +135,7 @@ class VectorIndex:
         self._waiting: list[Future[None]] = []  # of those whose merge is under way
         self.sequence = loaded.sequence
         self.num_vectors = self._index.num_visible
-        self._merger = Merger(collection, kind, schema.dimension, path, self._policy)
+        self._merger = Merger(collection, kind, schema.dimension, path, self._policy, clone)
         self._thread: GroupThread[_Request] = GroupThread(
             collection, "search", self._work, max_group=_MAX_GROUP
         )

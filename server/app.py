@@ -19,11 +19,12 @@ from grpc_reflection.v1alpha import reflection
 from twopass.engines.base import Float32s, Int32s, LoadedModel
 from twopass.engines.loading import load_model
 from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
+from twopass.index.gpu_replica import gpu_cloner
 from twopass.index.merging import MergePolicy
 from twopass.index.store import CollectionStore
 from twopass.server.batcher import Batcher, Priority
 from twopass.server.caches import ByteCache
-from twopass.server.config import FusionChoice, ServerConfig
+from twopass.server.config import FusionChoice, ServerConfig, VectorDevice
 from twopass.server.embedding import Embedding
 from twopass.server.first_pass import FirstPass
 from twopass.server.gate import Gate
@@ -64,6 +65,7 @@ class App:
 
         Raises:
             ConfigError: The settings would let others read along.
+            GpuUnavailableError: Vectors are to be searched on a GPU, and there is none.
             KeysError: The file of keys can't be read.
             ModelError: A model is missing or damaged.
             CollectionError: The data folder is in use or can't be read.
@@ -80,12 +82,14 @@ class App:
             ByteCache("queries", config.query_cache_bytes, self._metrics),
         )
         self._tokenizing = Tokenizing(self._num_cpus, self._caches[0])
+        clone = gpu_cloner() if config.vector_device is VectorDevice.GPU else None
         self._store = CollectionStore(
             config.data,
             num_search_threads=self._num_cpus,
             merge_policy=MergePolicy(
                 min_changes=config.merge_changes, num_threads=max(1, self._num_cpus // 2)
             ),
+            clone=clone,
         )
         try:
             self._models = _load_models(config)

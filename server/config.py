@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from twopass.engines.base import EngineChoice, Precision
+from twopass.server.logs import LogFormat, LogLevel
 from twopass.server.search import RetrieveMode
 
 
@@ -26,27 +27,18 @@ class ConfigError(Exception):
     """A setting is unknown, malformed or out of range; the message names it."""
 
 
+class VectorDevice(StrEnum):
+    """Where the vectors of collections are searched."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+
+
 class FusionChoice(StrEnum):
     """How the dense and the lexical list are joined."""
 
     RRF = "rrf"
     CONVEX = "convex"
-
-
-class LogFormat(StrEnum):
-    """How log lines look."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-class LogLevel(StrEnum):
-    """The least severity that is logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
 
 
 class ServerConfig(BaseSettings):
@@ -138,6 +130,13 @@ class ServerConfig(BaseSettings):
         float,
         Field(ge=0, le=1, description="Weight of the dense score in convex fusion, 0 to 1."),
     ] = 0.9
+    vector_device: Annotated[
+        VectorDevice,
+        Field(
+            description="Where vectors are searched: cpu, or gpu for a copy of each index on the "
+            "first NVIDIA GPU, which needs the extra faiss-gpu. HNSW stays on the CPU."
+        ),
+    ] = VectorDevice.CPU
     max_candidates: Annotated[
         int, Field(ge=1, le=100_000, description="Most candidates in one rerank request or set.")
     ] = 10_000

@@ -4,8 +4,7 @@ import json
 import logging
 import sys
 import time
-
-from twopass.server.config import LogFormat, LogLevel
+from enum import StrEnum
 
 # What every LogRecord carries; what else it has came through `extra` and is the line's fields.
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
@@ -13,6 +12,22 @@ _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
     "asctime",
     "taskName",
 }
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least severity that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:

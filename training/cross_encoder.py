@@ -1,5 +1,6 @@
 """The model in training: Hugging Face's, so that any BERT-family folder can be started from."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoModelForSequenceClassification
 
-from twopass.training.examples import PaddedPart
+from twopass.training.padding import PaddedPart
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
 class CrossEncoder:
@@ -20,6 +23,7 @@ class CrossEncoder:
             base: A folder in Hugging Face's layout.
             frozen_embeddings: Whether word, position and type embeddings stay as they are.
         """
+        self._base = base
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.module: Any = AutoModelForSequenceClassification.from_pretrained(
             base,
@@ -39,27 +43,8 @@ class CrossEncoder:
         """Those that are trained."""
         return [p for p in self.module.parameters() if p.requires_grad]
 
-    def logits(self, parts: list[PaddedPart]) -> torch.Tensor:
-        """Reads padded parts; returns float32 `[num_pairs]` in the order of the pairs' places."""
-        places = [place for part in parts for place in part.places]
-        read = torch.cat([self._part(part) for part in parts])
-        order = torch.empty(len(places), dtype=torch.long)
-        order[torch.tensor(places)] = torch.arange(len(places))
-        return read[order.to(self.device)]
-
-    def save(self, folder: Path) -> None:
-        """Writes `model.safetensors` in float16, and `config.json`."""
-        state = {
-            name: value.detach().half().contiguous().cpu()
-            for name, value in self.module.state_dict().items()
-            if value.is_floating_point()
-        }
-        save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
-        config = self.module.config
-        config.dtype = "float16"
-        config.to_json_file(folder / "config.json")
-
-    def _part(self, part: PaddedPart) -> torch.Tensor:
+    def logits(self, part: PaddedPart) -> torch.Tensor:
+        """Reads a part; returns float32 `[num_pairs]`."""
         token_ids, token_types, is_real = (
             torch.from_numpy(array).to(self.device)
             for array in (part.token_ids, part.token_types, part.is_real)
@@ -70,6 +55,23 @@ class CrossEncoder:
             )
         logits: torch.Tensor = read.logits[:, 0].float()
         return logits
+
+    def save(self, folder: Path) -> None:
+        """Writes a reranker's folder: weights in float16, configuration, the base's tokenizer."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            name: value.detach().half().contiguous().cpu()
+            for name, value in self.module.state_dict().items()
+            if value.is_floating_point()
+        }
+        save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+        config = self.module.config
+        config.dtype = "float16"
+        config.architectures = [type(self.module).__name__]
+        config.to_json_file(folder / "config.json")
+        for name in TOKENIZER_FILES:
+            if (self._base / name).is_file():
+                shutil.copyfile(self._base / name, folder / name)
 
 
 class AveragedWeights:

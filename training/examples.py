@@ -1,6 +1,6 @@
 """Groups as token ids, and which of them make up a step."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,46 +117,3 @@ def _ranges(groups: Sequence[Group]) -> dict[str, tuple[int, int]]:
         first, last = ranges.get(group.source, (group.passages[0], group.passages[0]))
         ranges[group.source] = min(first, *group.passages), max(last, *group.passages)
     return ranges
-
-
-@dataclass(frozen=True, slots=True)
-class PaddedPart:
-    """Pairs of like length, padded to the longest.
-
-    Attributes:
-        places: Where they stand among all pairs of the step, `[n]`.
-        token_ids: int64 `[n, max_len]`.
-        token_types: 0 for tokens of the query, 1 for others, int64 `[n, max_len]`.
-        is_real: Which tokens are no padding, bool `[n, max_len]`.
-    """
-
-    places: list[int]
-    token_ids: np.ndarray
-    token_types: np.ndarray
-    is_real: np.ndarray
-
-
-def padded_parts(examples: Sequence[Example], max_tokens: int, pad_id: int) -> Iterator[PaddedPart]:
-    """Splits the pairs of examples into parts of like length, the longest first.
-
-    Args:
-        examples: Whose pairs are counted through.
-        max_tokens: Most tokens of a part, padding included.
-        pad_id: What fills.
-    """
-    pairs = [pair for example in examples for pair in example.pairs]
-    query_lengths = [n for example in examples for n in example.query_lengths]
-    order = sorted(range(len(pairs)), key=lambda i: -len(pairs[i]))
-    first = 0
-    while first < len(order):
-        longest = len(pairs[order[first]])
-        places = order[first : first + max(max_tokens // longest, 1)]
-        lengths = np.array([len(pairs[i]) for i in places])
-        columns = np.arange(longest)
-        token_ids = np.full((len(places), longest), pad_id, np.int64)
-        for row, place in enumerate(places):
-            token_ids[row, : lengths[row]] = pairs[place]
-        is_real = columns < lengths[:, None]
-        is_passage = columns >= np.array([query_lengths[i] for i in places])[:, None]
-        yield PaddedPart(places, token_ids, (is_real & is_passage).astype(np.int64), is_real)
-        first += len(places)

@@ -3,15 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s
-from twopass.training.cross_encoder import CrossEncoder
-from twopass.training.examples import Examples, padded_parts
 
-_GROUPS_AT_ONCE = 8
-_TOKENS_A_PART = 8_192
 _BLENDS = tuple(round(0.1 * i, 1) for i in range(10))
 
 
@@ -44,21 +39,6 @@ def measure(similarity: list[Float32s], logits: list[Float32s]) -> Measured:
     }
     best = max(_BLENDS, key=lambda blend: by_blend[blend])
     return Measured(by_blend[best], best, by_blend[0.0], by_blend[1.0])
-
-
-def read_groups(model: CrossEncoder, groups: Examples) -> list[Float32s]:
-    """Reads every group whole; logits float32 `[num_pairs]` of each."""
-    model.module.eval()
-    logits: list[Float32s] = []
-    with torch.inference_mode():
-        for first in range(0, len(groups), _GROUPS_AT_ONCE):
-            last = min(first + _GROUPS_AT_ONCE, len(groups))
-            some = [groups.whole(number) for number in range(first, last)]
-            parts = list(padded_parts(some, _TOKENS_A_PART, groups.pad_id))
-            read = model.logits(parts).cpu().numpy()
-            ends = np.cumsum([len(example.pairs) for example in some])
-            logits += np.split(read, ends[:-1])
-    return logits
 
 
 def ndcg_by_query(

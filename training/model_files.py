@@ -7,15 +7,11 @@ from pathlib import Path
 
 from twopass.training.calibration import Fit
 
-_WEIGHTS = "model.safetensors"
-_TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
-
 
 def write_model(
     folder: Path,
     *,
     trained: Path,
-    base: Path,
     max_seq_len: int,
     blend: float,
     calibration: Fit,
@@ -25,8 +21,7 @@ def write_model(
 
     Args:
         folder: Where; replaced if it is there.
-        trained: Holds the trained weights and their configuration.
-        base: Whose tokenizer it shares.
+        trained: A folder with weights, configuration and tokenizer.
         max_seq_len: Tokens of a pair that the server lets it read.
         blend: Default weight of the first pass.
         calibration: Of its scores.
@@ -34,12 +29,7 @@ def write_model(
     """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for name in (_WEIGHTS, "config.json"):
-        shutil.copyfile(trained / name, partial / name)
-    for name in _TOKENIZER:
-        if (base / name).is_file():
-            shutil.copyfile(base / name, partial / name)
+    shutil.copytree(trained, partial)
     settings = {
         "kind": "reranker",
         "max_seq_len": max_seq_len,
@@ -47,7 +37,7 @@ def write_model(
         "calibration": {"a": calibration.a, "b": calibration.b},
         "sha256": {
             name: hashlib.sha256((partial / name).read_bytes()).hexdigest()
-            for name in ("config.json", _WEIGHTS, _TOKENIZER[0])
+            for name in ("config.json", "model.safetensors", "tokenizer.json")
         },
     }
     (partial / "twopass.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

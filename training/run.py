@@ -15,11 +15,12 @@ from twopass.training.cross_encoder import CrossEncoder
 from twopass.training.examples import Examples
 from twopass.training.judging import Reading, Verdict, judge
 from twopass.training.loop import Progress, TrainingLoop
-from twopass.training.measuring import measure, read_groups
+from twopass.training.measuring import measure
 from twopass.training.mined import Mined
 from twopass.training.model_files import write_model
 from twopass.training.options import TrainingOptions
 from twopass.training.preparing import split
+from twopass.training.reading import read_groups
 
 _MAX_SEQ_LEN = 512
 
@@ -79,7 +80,7 @@ def train(
     loop = TrainingLoop(model, examples, development, options, folder)
     loop.run(report)
 
-    best = CrossEncoder(folder / "best", frozen_embeddings=True)
+    best = folder / "best"
     chosen_on = read_groups(best, development)
     blend = measure(development.similarity(), chosen_on).blend
     after = read_groups(best, held_out)
@@ -95,8 +96,7 @@ def train(
         )  # fmt: skip
         write_model(
             outcome.folder,
-            trained=folder / "best",
-            base=start.path,
+            trained=best,
             max_seq_len=min(start.spec.max_seq_len, _MAX_SEQ_LEN)
             if start.spec.kind is ModelKind.RERANKER
             else _MAX_SEQ_LEN,
@@ -111,9 +111,8 @@ def _base_reading(start: ModelFolder, development: Examples, held_out: Examples)
     """What the base makes of the same queries; an encoder has no logits, only a first pass."""
     if start.spec.kind is ModelKind.ENCODER:
         return Reading(held_out.similarity(), 1.0)
-    model = CrossEncoder(start.path, frozen_embeddings=True)
-    blend = measure(development.similarity(), read_groups(model, development)).blend
-    return Reading(read_groups(model, held_out), blend)
+    blend = measure(development.similarity(), read_groups(start.path, development)).blend
+    return Reading(read_groups(start.path, held_out), blend)
 
 
 def _calibration(chosen_on: list[Float32s], held_out: list[Float32s]) -> Fit:

@@ -234,3 +234,37 @@ def test_the_key_of_the_environment_is_sent(tmp_path, monkeypatch):
         assert "UNAUTHENTICATED" in refused.stderr
         monkeypatch.setenv("TWOPASS_API_KEY", key)
         assert len(answer("models", "--target", closed.target)) == 2
+
+
+def test_vectors_are_not_searched_on_a_gpu_that_is_not_there(tmp_path):
+    ended = invoke("serve", "--data", str(tmp_path), "--vector-device", "gpu")
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith("error: ")
+    assert "faiss" in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--share", "weak"], "--share weak: PATTERN=SHARE is needed"),
+        (["--share", "weak*=1.5"], "the share from 0 to 1"),
+        ([], "pairs.jsonl:1: not a JSON object with query and positive"),
+    ],
+)
+def test_training_names_what_is_wrong_before_it_begins(tmp_path, monkeypatch, arguments, reason):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text('{"query": "no passage"}\n')
+    ended = invoke("train", str(pairs), "--out", str(tmp_path / "run"), *arguments)
+    assert ended.exit_code == 1
+    assert reason in ended.stderr.replace("\n", " ")
+
+
+def test_training_without_its_packages_says_how_to_get_them(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    ended = invoke("train", str(tmp_path / "pairs.jsonl"), "--out", str(tmp_path))
+    assert ended.exit_code == 1
+    assert "torch and transformers not installed: pip install 'twopass[training]'" in (
+        ended.stderr.replace("\n", " ")
+    )

@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 from twopass.engines.base import EngineChoice
 from twopass.server.config import (
     ConfigError,
-    LogFormat,
-    LogLevel,
     ServerConfig,
     load_config,
     to_toml,
 )
+from twopass.server.logs import LogFormat, LogLevel
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,13 @@ import sys
 
 import pytest
 
-from twopass.server.config import LogFormat, LogLevel
-from twopass.server.logs import JsonFormatter, TextFormatter, configure_logging
+from twopass.server.logs import (
+    JsonFormatter,
+    LogFormat,
+    LogLevel,
+    TextFormatter,
+    configure_logging,
+)
 
 
 def record(message: str = "call", *, failed: bool = False, **fields: object) -> logging.LogRecord:

@@ -1,9 +1,7 @@
-"""Which pairs make up a step, and how they are padded."""
+"""Which pairs make up a step."""
 
 import numpy as np
-import pytest
 
-from twopass.training.examples import padded_parts
 from twopass.training.options import TrainingOptions
 
 OPTIONS = TrainingOptions(questions=8, negatives=5, random_negatives=2, max_tokens=32)
@@ -63,23 +61,3 @@ def test_a_long_passage_is_cut_and_keeps_its_end_token(make_examples, groups):
     example = make_examples(groups, options).whole(0)
     assert {len(pair) for pair in example.pairs} == {8}
     assert {int(pair[-1]) for pair in example.pairs} == {102}  # [SEP]
-
-
-@pytest.mark.parametrize("max_tokens", [1, 20, 57, 10_000])
-def test_parts_hold_every_pair_once_and_no_more_tokens_than_allowed(
-    make_examples, groups, max_tokens
-):
-    examples = make_examples(groups, OPTIONS).of_step(2)
-    pairs = [pair for example in examples for pair in example.pairs]
-    query_lengths = [n for example in examples for n in example.query_lengths]
-    parts = list(padded_parts(examples, max_tokens, pad_id=0))
-    assert sorted(place for part in parts for place in part.places) == list(range(len(pairs)))
-    for part in parts:
-        assert part.token_ids.size <= max_tokens or len(part.places) == 1
-        for row, place in enumerate(part.places):
-            length = len(pairs[place])
-            assert part.token_ids[row][:length].tolist() == pairs[place].tolist()
-            assert part.is_real[row].tolist() == [i < length for i in range(len(part.is_real[row]))]
-            is_passage = part.token_types[row][:length]
-            assert is_passage.tolist() == [int(i >= query_lengths[place]) for i in range(length)]
-            assert not part.token_ids[row][length:].any()

@@ -1,5 +1,6 @@
 """A training from beginning to end, with a model small enough for seconds."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra training")
 transformers = pytest.importorskip("transformers", reason="needs the extra training")
 
+from twopass.engines.model_folder import locate  # noqa: E402
 from twopass.training.cross_encoder import AveragedWeights, CrossEncoder  # noqa: E402
 from twopass.training.loop import TrainingLoop  # noqa: E402
-from twopass.training.measuring import measure, ndcg_by_query, read_groups  # noqa: E402
+from twopass.training.measuring import measure, ndcg_by_query  # noqa: E402
 from twopass.training.options import TrainingOptions  # noqa: E402
+from twopass.training.padding import padded_parts  # noqa: E402
+from twopass.training.reading import read_groups  # noqa: E402
 
 OPTIONS = TrainingOptions(
     steps=60,
@@ -28,7 +32,7 @@ OPTIONS = TrainingOptions(
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory, tokenizer):
+def base(tmp_path_factory):
     """A random BERT of two layers."""
     folder = tmp_path_factory.mktemp("base")
     torch.manual_seed(0)
@@ -41,6 +45,7 @@ def base(tmp_path_factory, tokenizer):
         num_labels=1,
     )
     transformers.BertForSequenceClassification(config).save_pretrained(folder)
+    shutil.copyfile(locate("twopass-minilm-l6") / "tokenizer.json", folder / "tokenizer.json")
     return folder
 
 
@@ -116,13 +121,19 @@ def test_weights_are_averaged_and_exchanged_back(base):
         torch.testing.assert_close(parameter, old + 1)
 
 
-def test_logits_come_back_in_the_order_of_the_pairs(base, make_examples, groups):
+def test_the_server_reads_in_a_saved_model_what_was_trained(base, make_examples, groups, tmp_path):
     model = CrossEncoder(base, frozen_embeddings=True)
-    examples = make_examples(groups, OPTIONS)
-    together = read_groups(model, examples)
-    alone = [read_groups(model, make_examples([g], OPTIONS))[0] for g in groups[:5]]
-    for one, other in zip(alone, together[:5], strict=True):
-        np.testing.assert_allclose(one, other, atol=0.02)  # products are bfloat16
+    model.module.eval()
+    model.save(tmp_path / "saved")
+    examples = make_examples(groups[:9], OPTIONS)
+    served = read_groups(tmp_path / "saved", examples)
+    whole = [examples.whole(number) for number in range(9)]
+    with torch.inference_mode():
+        for part in padded_parts(whole, 10_000, examples.pad_id):
+            trained = model.logits(part).numpy()
+            places = [next(i for i, w in enumerate(whole) if w is e) for e in part.examples]
+            expected = np.concatenate([served[place] for place in places])
+            np.testing.assert_allclose(trained, expected, atol=0.02)  # bfloat16 against int8
 
 
 def test_ndcg_is_that_of_the_first_of_each_group():
