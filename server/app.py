@@ -55,6 +55,8 @@ from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_
 _logger = logging.getLogger("twopass.server")
 # The first is slow; from the others the speed is measured that admission goes by.
 _WARM_UP_BATCHES = 4
+# EX_SOFTWARE of sysexits.h: not the caller's fault, and another try may help.
+_ENGINES_LOST = 70
 
 
 class App:
@@ -124,7 +126,7 @@ class App:
         self._scraping = self._serve_metrics()
         await self._server.start()
         await self._tell_health(True)
-        self._watching = asyncio.create_task(self._supervisor().watch(self._tell_health))
+        self.watching = asyncio.create_task(self._supervisor().watch(self._tell_health))
         _logger.info(
             "serving",
             extra={
@@ -137,7 +139,7 @@ class App:
     async def stop(self) -> None:
         """Refuses new calls, lets running ones end for `drain_seconds`, and closes everything."""
         _logger.info("draining", extra={"seconds_at_most": self.config.drain_seconds})
-        self._watching.cancel()
+        self.watching.cancel()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self.config.drain_seconds)
         if self._scraping is not None:
@@ -200,6 +202,7 @@ class App:
             self._metrics,
             probe_seconds=self.config.probe_seconds,
             timeout_seconds=self.config.probe_timeout_seconds,
+            give_up_seconds=self.config.exit_unwell_seconds,
         )
 
     def _serve_metrics(self) -> MetricsEndpoint | None:
@@ -226,7 +229,10 @@ class App:
 
 
 async def serve(config: ServerConfig) -> None:
-    """Runs a server until SIGTERM or SIGINT has drained it; a second signal ends it at once."""
+    """Runs a server until SIGTERM or SIGINT has drained it; a second signal ends it at once.
+
+    Engines that are lost for good end the process with status 70, if it may.
+    """
     app = App(config)
     stopping = asyncio.Event()
 
@@ -244,7 +250,11 @@ async def serve(config: ServerConfig) -> None:
     except BaseException:
         app.close()
         raise
-    await stopping.wait()
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait({stop, app.watching}, return_when=asyncio.FIRST_COMPLETED)
+    if not stop.done():
+        _logger.critical("stopped without draining: %s", app.watching.exception())
+        os._exit(_ENGINES_LOST)
     await app.stop()
 
 

@@ -177,10 +177,7 @@ class ServerConfig(BaseSettings):
     ] = 0.0
     min_ping_seconds: Annotated[
         float,
-        Field(
-            ge=0,
-            description="A client that pings an idle connection more often than this loses it.",
-        ),
+        Field(ge=0, description="A client that pings an idle connection more often loses it."),
     ] = 60.0
     keepalive_seconds: Annotated[
         float,
@@ -188,9 +185,7 @@ class ServerConfig(BaseSettings):
     ] = 60.0
     keepalive_timeout_seconds: Annotated[
         float,
-        Field(
-            gt=0, description="How long a ping is waited for before a connection counts as dead."
-        ),
+        Field(gt=0, description="How long a ping is waited for before a connection is dead."),
     ] = 20.0
     passage_cache_bytes: Annotated[
         int,
@@ -211,6 +206,14 @@ class ServerConfig(BaseSettings):
             "anew.",
         ),
     ] = 30.0
+    exit_unwell_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Engines that do not answer for so long, built anew or not, end the server "
+            "with status 70, so that what runs it starts it afresh; 0 keeps trying.",
+        ),
+    ] = 0.0
     merge_changes: Annotated[
         int,
         Field(

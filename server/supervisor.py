@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
@@ -18,6 +20,10 @@ _logger = logging.getLogger("twopass.server")
 _IMPATIENT_SECONDS = 0.2
 
 
+class EnginesLostError(Exception):
+    """Engines have not answered for as long as they may: this process can't mend them."""
+
+
 class Supervisor:
     """Keeps the engines answering."""
 
@@ -29,6 +35,7 @@ class Supervisor:
         *,
         probe_seconds: float,
         timeout_seconds: float,
+        give_up_seconds: float,
     ) -> None:
         """Prepares to watch.
 
@@ -38,12 +45,14 @@ class Supervisor:
             metrics: Where restarts are counted.
             probe_seconds: How often each is probed.
             timeout_seconds: How long a probe may take.
+            give_up_seconds: How long engines may fail to answer; 0 for any time.
         """
         self._models = models
         self._batcher = batcher
         self._metrics = metrics
         self._probe_seconds = probe_seconds
         self._timeout_seconds = timeout_seconds
+        self._give_up_seconds = give_up_seconds or math.inf
         self._names = {model.engine: model.spec.id for model in models}
         self._failed = asyncio.Event()
         batcher.on_failure = self._batch_failed
@@ -53,8 +62,12 @@ class Supervisor:
 
         Args:
             tell: Told whether all engines answer, whenever that changes; they do at first.
+
+        Raises:
+            EnginesLostError: They have not answered for too long. No engine of a process comes back
+                from some faults of a device (a sticky CUDA error).
         """
-        was_well = True
+        was_well, last_well = True, time.monotonic()
         while True:
             pause = self._probe_seconds if was_well else _IMPATIENT_SECONDS
             with suppress(TimeoutError):
@@ -69,6 +82,10 @@ class Supervisor:
                 )
                 await tell(is_well)
             was_well = is_well
+            if is_well:
+                last_well = time.monotonic()
+            elif time.monotonic() - last_well > self._give_up_seconds:
+                raise EnginesLostError(f"engines have not answered for {self._give_up_seconds:g} s")
 
     async def _probe(self, model: LoadedModel) -> bool:
         """Whether an engine computes; builds it anew where it does not."""

@@ -253,7 +253,7 @@ def test_vectors_are_not_searched_on_a_gpu_that_is_not_there(tmp_path):
     ],
 )
 def test_training_names_what_is_wrong_before_it_begins(tmp_path, monkeypatch, arguments, reason):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: object())
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text('{"query": "no passage"}\n')
     ended = invoke("train", str(pairs), "--out", str(tmp_path / "run"), *arguments)
@@ -262,7 +262,7 @@ def test_training_names_what_is_wrong_before_it_begins(tmp_path, monkeypatch, ar
 
 
 def test_training_without_its_packages_says_how_to_get_them(tmp_path, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     ended = invoke("train", str(tmp_path / "pairs.jsonl"), "--out", str(tmp_path))
     assert ended.exit_code == 1
     assert "torch and transformers not installed: pip install 'twopass[training]'" in (

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 
 import grpc
 import pytest
@@ -88,6 +90,31 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path):
         process.send_signal(signal.SIGTERM)
         assert process.wait() == 1
         assert "stopped without draining: second signal" in messages
+
+
+_LOSING_ITS_ENGINES = """
+import asyncio, sys
+from twopass.server import app, config, supervisor
+
+async def watch(self, tell):
+    raise supervisor.EnginesLostError("engines have not answered for 5 s")
+
+supervisor.Supervisor.watch = watch
+settings = config.load_config({"data": sys.argv[1], "address": "127.0.0.1:0"})
+asyncio.run(app.serve(settings))
+"""
+
+
+def test_engines_that_are_lost_end_the_process_with_a_status_of_its_own(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", _LOSING_ITS_ENGINES, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 70, ended.stderr
+    assert "stopped without draining: engines have not answered for 5 s" in ended.stderr
+    CollectionStore(tmp_path).close()
 
 
 def test_a_folder_has_one_server_at_a_time(server):
