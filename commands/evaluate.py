@@ -1,33 +1,22 @@
 """`twopass eval`: quality of each way of retrieving, before and after the second pass."""
 
 import dataclasses
-import importlib.util
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from twopass.client import Client, RetrieveMode, TwopassError
+from twopass.client import Rerank, RetrieveMode
+from twopass.commands.evaluation_run import EvaluationRun, evaluation_run
 from twopass.commands.evaluation_tables import Measure, evaluation_table, settings_table
-from twopass.commands.failures import exit_with
 from twopass.commands.options import AsJson, print_json
 from twopass.evaluation.blends import blend_quality
-from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_dataset
+from twopass.evaluation.datasets import Dataset, Part, load_dataset
 from twopass.evaluation.fusions import fusion_quality
 from twopass.evaluation.measures import Evaluation, evaluation
-from twopass.evaluation.runs import (
-    Answers,
-    EvaluationError,
-    index_dataset,
-    search_dataset,
-    write_run,
-)
-from twopass.server.local import LocalServer, LocalServerError
+from twopass.evaluation.runs import write_run
 
 _MODES: tuple[RetrieveMode, ...] = get_args(RetrieveMode)
 
@@ -90,49 +79,46 @@ def evaluate(
     passages get no help: what the first pass misses is missed. Marks tell what differs from the
     dense first pass by more than chance does (paired randomisation test of nDCG@10, p < 0.05).
     """
-    if importlib.util.find_spec("ir_measures") is None:
-        exit_with("ir_measures is not installed: pip install 'twopass[evaluation]'")
     depths = sorted(set(depths or [50]))
     flags = ("--reranker", reranker) if reranker else ()
-    with _failures_told():
+    with evaluation_run(data, flags, concurrency) as run:
         datasets = [load_dataset(folder, max_queries, part) for folder in folders]
-        with (
-            tempfile.TemporaryDirectory() as scratch,
-            LocalServer(data or Path(scratch), flags=flags) as server,
-            Client(server.target) as client,
-        ):
-            run = _Run(client, max(depths), concurrency)
-            if fusions:
-                by_set = {d.name: _fusions(run, d) for d in datasets}
-                _show_settings(by_set, "fusion", "hybrid retrieval, first pass alone", as_json)
-            elif blends:
-                by_set = {d.name: _blends(run, d, max(depths)) for d in datasets}
-                _show_settings(by_set, "blend", f"hybrid, depth {max(depths)}", as_json)
-            else:
-                results = [e for d in datasets for e in _modes(run, d, depths, rerank, runs)]
-                _show_modes(results, measure, as_json)
+        if fusions:
+            by_set = {d.name: _fusions(run, d, max(depths)) for d in datasets}
+            _show_settings(by_set, "fusion", "hybrid retrieval, first pass alone", as_json)
+        elif blends:
+            by_set = {d.name: _blends(run, d, max(depths)) for d in datasets}
+            _show_settings(by_set, "blend", f"hybrid, depth {max(depths)}", as_json)
+        else:
+            second = Rerank() if rerank else None
+            results = [e for d in datasets for e in _modes(run, d, depths, second, runs)]
+            _show_modes(results, measure, as_json)
 
 
 def _modes(
-    run: "_Run", dataset: Dataset, depths: list[int], rerank: bool, runs: Path | None
+    run: EvaluationRun,
+    dataset: Dataset,
+    depths: list[int],
+    rerank: Rerank | None,
+    runs: Path | None,
 ) -> Iterator[Evaluation]:
     collection = run.index(dataset)
     for mode in _MODES:
-        answers = run.search(dataset, collection, mode, rerank)
+        answers = run.search(dataset, collection, mode, max(depths), rerank)
         if runs is not None:
             write_run(runs / f"{dataset.name}.{mode}.trec", answers, mode)
         yield evaluation(dataset, mode, answers, depths)
 
 
-def _fusions(run: "_Run", dataset: Dataset) -> dict[str, float]:
+def _fusions(run: EvaluationRun, dataset: Dataset, depth: int) -> dict[str, float]:
     collection = run.index(dataset)
-    dense = run.search(dataset, collection, "dense", False)
-    lexical = run.search(dataset, collection, "lexical", False)
+    dense = run.search(dataset, collection, "dense", depth, None)
+    lexical = run.search(dataset, collection, "lexical", depth, None)
     return fusion_quality(dataset, dense, lexical)
 
 
-def _blends(run: "_Run", dataset: Dataset, depth: int) -> dict[str, float]:
-    answers = run.search(dataset, run.index(dataset), "hybrid", True)
+def _blends(run: EvaluationRun, dataset: Dataset, depth: int) -> dict[str, float]:
+    answers = run.search(dataset, run.index(dataset), "hybrid", depth, Rerank())
     return {f"{blend:g}": q for blend, q in blend_quality(dataset, answers, depth).items()}
 
 
@@ -150,56 +136,3 @@ def _show_settings(
         print_json(by_set)
     else:
         Console().print(settings_table(by_set, setting, f"nDCG@10 of {of}"))
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Run:
-    """Searches through one server, and shows how far it is."""
-
-    client: Client
-    num_candidates: int
-    concurrency: int
-
-    def index(self, dataset: Dataset) -> str:
-        """Indexes the corpus; returns the collection's name."""
-        with _progress() as progress:
-            task = progress.add_task(f"{dataset.name}: indexing", total=len(dataset.documents))
-            return index_dataset(
-                self.client, dataset, lambda done: progress.update(task, completed=done)
-            )
-
-    def search(
-        self, dataset: Dataset, collection: str, mode: RetrieveMode, rerank: bool
-    ) -> Answers:
-        """Searches every query."""
-        with _progress() as progress:
-            task = progress.add_task(f"{dataset.name}: {mode}", total=len(dataset.queries))
-            return search_dataset(
-                self.client,
-                collection,
-                dataset,
-                mode=mode,
-                depth=self.num_candidates,
-                rerank=rerank,
-                concurrency=self.concurrency,
-                advance=lambda done: progress.advance(task, done),
-            )
-
-
-@contextmanager
-def _failures_told() -> Iterator[None]:
-    try:
-        yield
-    except (DatasetError, EvaluationError, LocalServerError, TwopassError) as error:
-        exit_with(error)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )

@@ -8,6 +8,7 @@ from twopass.commands import (
     engine,
     evaluate,
     export,
+    frontier,
     index,
     keys,
     models,
@@ -37,6 +38,7 @@ app.command("recall")(recall.recall)
 app.add_typer(snapshot.app, name="snapshot")
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)
+app.command("frontier")(frontier.frontier)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)
 app.add_typer(engine.app, name="engine")

@@ -60,7 +60,7 @@ def search_dataset(
     *,
     mode: RetrieveMode,
     depth: int,
-    rerank: bool,
+    rerank: Rerank | None,
     concurrency: int,
     advance: Advance,
 ) -> Answers:
@@ -72,7 +72,7 @@ def search_dataset(
         dataset: Queries and judgements.
         mode: How candidates are found.
         depth: How many candidates are found, and reranked if they are.
-        rerank: Whether there is a second pass.
+        rerank: The second pass; None for none.
         concurrency: Queries under way at once.
         advance: Called with 1 after each query.
 
@@ -87,7 +87,7 @@ def search_dataset(
             query,
             top_n=depth,
             retrieve=Retrieve(mode=mode, k=depth),
-            rerank=Rerank() if rerank else False,
+            rerank=rerank or False,
             allow_fallback=False,
             timeout=600,
         )

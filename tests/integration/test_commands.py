@@ -268,3 +268,15 @@ def test_training_without_its_packages_says_how_to_get_them(tmp_path, monkeypatc
     assert "torch and transformers not installed: pip install 'twopass[training]'" in (
         ended.stderr.replace("\n", " ")
     )
+
+
+def test_the_frontier_has_every_way_of_searching(test_collection, tmp_path):
+    measured = answer("frontier", str(test_collection), "--depth", "2", "--depth", "3")
+    assert [(p["way"]["mode"], p["way"]["depth"], p["way"]["reranker"]) for p in measured] == [
+        ("lexical", 3, None),
+        ("dense", 3, None),
+        ("hybrid", 3, None),
+        ("hybrid", 2, "twopass-minilm-l6"),
+        ("hybrid", 3, "twopass-minilm-l6"),
+    ]
+    assert all(p["ndcg"] == 1.0 and p["milliseconds"] > 0 for p in measured)

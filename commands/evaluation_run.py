@@ -1,0 +1,95 @@
+"""Searches of test collections through one server, for the commands that measure quality."""
+
+import dataclasses
+import importlib.util
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from twopass.client import Client, Rerank, RetrieveMode, TwopassError
+from twopass.commands.failures import exit_with
+from twopass.evaluation.datasets import Dataset, DatasetError
+from twopass.evaluation.runs import Answers, EvaluationError, index_dataset, search_dataset
+from twopass.server.local import LocalServer, LocalServerError
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EvaluationRun:
+    """Searches through one server, and shows how far it is.
+
+    Attributes:
+        client: Of the server.
+        concurrency: Queries under way at once.
+    """
+
+    client: Client
+    concurrency: int
+
+    def index(self, dataset: Dataset) -> str:
+        """Indexes the corpus; returns the collection's name."""
+        with _progress() as progress:
+            task = progress.add_task(f"{dataset.name}: indexing", total=len(dataset.documents))
+            return index_dataset(
+                self.client, dataset, lambda done: progress.update(task, completed=done)
+            )
+
+    def search(
+        self,
+        dataset: Dataset,
+        collection: str,
+        mode: RetrieveMode,
+        depth: int,
+        rerank: Rerank | None,
+    ) -> Answers:
+        """Searches every query; arguments are those of `search_dataset`."""
+        with _progress() as progress:
+            task = progress.add_task(f"{dataset.name}: {mode}", total=len(dataset.queries))
+            return search_dataset(
+                self.client,
+                collection,
+                dataset,
+                mode=mode,
+                depth=depth,
+                rerank=rerank,
+                concurrency=self.concurrency,
+                advance=lambda done: progress.advance(task, done),
+            )
+
+
+@contextmanager
+def evaluation_run(
+    data: Path | None, flags: tuple[str, ...], concurrency: int
+) -> Iterator[EvaluationRun]:
+    """A server for as long as the block lasts; what goes wrong in it ends the command.
+
+    Args:
+        data: Keeps the indexed corpora; None drops them.
+        flags: Of the server.
+        concurrency: Queries under way at once.
+    """
+    if importlib.util.find_spec("ir_measures") is None:
+        exit_with("ir_measures is not installed: pip install 'twopass[evaluation]'")
+    try:
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            LocalServer(data or Path(scratch), flags=flags) as server,
+            Client(server.target) as client,
+        ):
+            yield EvaluationRun(client, concurrency)
+    except (DatasetError, EvaluationError, LocalServerError, TwopassError) as error:
+        exit_with(error)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

@@ -1,0 +1,92 @@
+"""`twopass frontier`: what each way of searching buys in quality, and costs in milliseconds."""
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from twopass.client import Rerank
+from twopass.commands.evaluation_run import EvaluationRun, evaluation_run
+from twopass.commands.failures import exit_with
+from twopass.commands.options import AsJson, print_json
+from twopass.evaluation.datasets import Dataset, Part, load_dataset
+from twopass.evaluation.frontier import Point, Way, point, ways
+
+_DEPTHS = [10, 20, 50, 100]
+
+
+def frontier(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(help="Test collections in BEIR form: corpus, queries, qrels.tsv."),
+    ],
+    depths: Annotated[
+        list[int] | None,
+        typer.Option("--depth", min=1, max=2048, help="Rerank depths. Unset: 10, 20, 50, 100."),
+    ] = None,
+    rerankers: Annotated[
+        list[str] | None,
+        typer.Option("--reranker", help="Rerankers to compare. Unset: twopass-minilm-l6."),
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="PNG to draw, which needs matplotlib; unset: none.")
+    ] = None,
+    part: Annotated[Part, typer.Option(help="Which queries.")] = Part.ALL,
+    max_queries: Annotated[
+        int | None, typer.Option(help="Only the first so many queries of each; unset: all.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Keep the indexed corpora here for the next run; unset: drop them."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure nDCG@10 and milliseconds of first passes alone and of both, by rerank depth.
+
+    One query at a time, in the server, without the network. The mean over the collections is
+    shown; each counts alike.
+    """
+    if picture is not None and importlib.util.find_spec("matplotlib") is None:
+        exit_with("matplotlib is not installed: pip install 'twopass[bench]'")
+    names = rerankers or ["twopass-minilm-l6"]
+    flags = ("--reranker", names[0], *(f for name in names[1:] for f in ("--more-models", name)))
+    with evaluation_run(data, flags, concurrency=1) as run:
+        datasets = [load_dataset(folder, max_queries, part) for folder in folders]
+        collections = {dataset.name: run.index(dataset) for dataset in datasets}
+        points = [
+            _measured(run, way, datasets, collections) for way in ways(depths or _DEPTHS, names)
+        ]
+    if picture is not None:
+        from twopass.evaluation.picture import save_frontier
+
+        sets = ", ".join(dataset.name for dataset in datasets)
+        save_frontier(points, f"{sets} ({part} queries)", picture)
+    if as_json:
+        print_json([dataclasses.asdict(one) for one in points])
+    else:
+        Console().print(_table(points))
+
+
+def _measured(
+    run: EvaluationRun, way: Way, datasets: list[Dataset], collections: dict[str, str]
+) -> Point:
+    rerank = None if way.reranker is None else Rerank(model=way.reranker)
+    answers = [
+        (d, run.search(d, collections[d.name], way.mode, way.depth, rerank)) for d in datasets
+    ]
+    return point(way, answers)
+
+
+def _table(points: list[Point]) -> Table:
+    table = Table(title="quality and time of a search", header_style="bold", box=None)
+    table.add_column("way")
+    for column in ("depth", "nDCG@10", "ms"):
+        table.add_column(column, justify="right")
+    for one in points:
+        depth = "" if one.way.reranker is None else str(one.way.depth)
+        table.add_row(one.way.series, depth, f"{one.ndcg:.3f}", f"{one.milliseconds:.1f}")
+    return table
