@@ -1,14 +1,14 @@
 """`twopass eval`: quality of each way of retrieving, before and after the second pass."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from twopass.client import Rerank, RetrieveMode
+from twopass.client import Rerank
 from twopass.commands.evaluation_run import EvaluationRun, evaluation_run
 from twopass.commands.evaluation_tables import Measure, evaluation_table, settings_table
 from twopass.commands.options import AsJson, print_json
@@ -17,8 +17,7 @@ from twopass.evaluation.datasets import Dataset, Part, load_dataset
 from twopass.evaluation.fusions import fusion_quality
 from twopass.evaluation.measures import Evaluation, evaluation
 from twopass.evaluation.runs import write_run
-
-_MODES: tuple[RetrieveMode, ...] = get_args(RetrieveMode)
+from twopass.server.search import RetrieveMode
 
 
 def evaluate(
@@ -39,6 +38,10 @@ def evaluate(
     rerank: Annotated[
         bool, typer.Option("--rerank/--no-rerank", help="Whether to run the second pass too.")
     ] = True,
+    modes: Annotated[
+        list[RetrieveMode] | None,
+        typer.Option("--mode", help="How candidates are found; give several. Unset: all three."),
+    ] = None,
     fusions: Annotated[
         bool,
         typer.Option("--fusions", help="Compare ways of fusing instead; no second pass."),
@@ -91,19 +94,26 @@ def evaluate(
             _show_settings(by_set, "blend", f"hybrid, depth {max(depths)}", as_json)
         else:
             second = Rerank() if rerank else None
-            results = [e for d in datasets for e in _modes(run, d, depths, second, runs)]
+            results = [
+                measured
+                for dataset in datasets
+                for measured in _modes(
+                    run, dataset, modes or list(RetrieveMode), depths, second, runs
+                )
+            ]
             _show_modes(results, measure, as_json)
 
 
 def _modes(
     run: EvaluationRun,
     dataset: Dataset,
+    modes: Sequence[RetrieveMode],
     depths: list[int],
     rerank: Rerank | None,
     runs: Path | None,
 ) -> Iterator[Evaluation]:
     collection = run.index(dataset)
-    for mode in _MODES:
+    for mode in (mode.value for mode in modes):
         answers = run.search(dataset, collection, mode, max(depths), rerank)
         if runs is not None:
             write_run(runs / f"{dataset.name}.{mode}.trec", answers, mode)

@@ -280,3 +280,8 @@ def test_the_frontier_has_every_way_of_searching(test_collection, tmp_path):
         ("hybrid", 3, "twopass-minilm-l6"),
     ]
     assert all(p["ndcg"] == 1.0 and p["milliseconds"] > 0 for p in measured)
+
+
+def test_eval_measures_the_modes_that_are_asked_for(test_collection):
+    measured = answer("eval", str(test_collection), "--mode", "lexical", "--no-rerank")
+    assert [result["mode"] for result in measured] == ["lexical"]
