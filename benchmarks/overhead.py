@@ -31,7 +31,8 @@ from twopass.client import Client, Model, TwopassError
 from twopass.engines.base import LoadedReranker
 from twopass.engines.errors import EngineError
 from twopass.engines.loading import load_model
-from twopass.server.config import ConfigError, load_config
+from twopass.server.config import ConfigError
+from twopass.server.config_loading import load_config
 from twopass.server.local import LocalServer, LocalServerError
 
 _CONCURRENCY = 4

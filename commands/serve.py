@@ -9,7 +9,8 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from twopass.commands.failures import exit_with
-from twopass.server.config import ConfigError, ServerConfig, load_config, to_toml
+from twopass.server.config import ConfigError, ServerConfig
+from twopass.server.config_loading import load_config, to_toml
 
 _CONFIG = typer.Option(
     "--config", help="TOML file of settings; flags and TWOPASS_… variables win over it."

@@ -49,6 +49,7 @@ from twopass.server.servicers.search import SearchServicer
 from twopass.server.standard_gate import StandardGate
 from twopass.server.supervisor import Supervisor, probe_batch
 from twopass.server.tokenizing import Tokenizing
+from twopass.server.tracing import open_tracer
 from twopass.server.transport import bind, check_transport, server_options
 from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2
 
@@ -77,6 +78,7 @@ class App:
         self._began = time.perf_counter()
         self._num_cpus = config.threads or len(os.sched_getaffinity(0))
         self._metrics = Metrics()
+        self._tracer = open_tracer(config.traces_endpoint)
         keys = KeyRing(Path(config.keys)) if config.keys else None
         self._gate = Gate(self._metrics, keys=keys, max_calls=config.max_calls)
         self._caches: tuple[ByteCache[Int32s], ByteCache[Float32s]] = (
@@ -119,6 +121,7 @@ class App:
             max_queued_pairs=config.max_queued_pairs,
             max_queued_tokens=config.max_queued_tokens,
             metrics=self._metrics,
+            tracer=self._tracer,
         )
         self._services = self._add_services()
         await self._warm_up()
@@ -150,6 +153,8 @@ class App:
     def close(self) -> None:
         """Frees threads, models and collections."""
         self._tokenizing.close()
+        if self._tracer is not None:
+            self._tracer.close()
         for model in self._models:
             model.engine.close()
         self._store.close()
@@ -179,7 +184,7 @@ class App:
         names = []
         for module, servicer in servicers.items():
             (descriptor,) = module.DESCRIPTOR.services_by_name.values()
-            handler = service_handler(descriptor, servicer, self._gate, self._metrics)
+            handler = service_handler(descriptor, servicer, self._gate, self._metrics, self._tracer)
             self._server.add_generic_rpc_handlers((handler,))
             names.append(descriptor.full_name)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -22,10 +22,12 @@ from twopass.server.batch_choice import num_padding_tokens
 from twopass.server.errors import LateError, OverloadedError
 from twopass.server.jobs import Job, deliver, gather
 from twopass.server.metrics import Metrics
+from twopass.server.tracing import Attributes, Tracer, record
 
 __all__ = ["Batcher", "Computed", "Priority"]
 
 _NO_LIMIT = 2**62
+_STAGES = {Priority.QUERY: "embed", Priority.RERANK: "rerank", Priority.INGEST: "embed"}
 
 OnFailure: TypeAlias = Callable[[Reranker | Encoder, BaseException], None]
 """Takes an engine, and why it did not compute a batch."""
@@ -60,6 +62,7 @@ class Batcher:
         max_queued_pairs: int,
         max_queued_tokens: int = _NO_LIMIT,
         metrics: Metrics | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """Starts with an empty queue.
 
@@ -67,8 +70,10 @@ class Batcher:
             max_queued_pairs: Most pairs and texts of requests admitted and not answered.
             max_queued_tokens: Most tokens that wait for an engine.
             metrics: Where batches and refusals are counted; None for nowhere that is read.
+            tracer: Told of every batch; None for nobody.
         """
         self._metrics = metrics or Metrics()
+        self._tracer = tracer
         self.on_failure: OnFailure = lambda _engine, _error: None
         self._max_queued = max_queued_pairs
         self._num_admitted = 0
@@ -206,6 +211,17 @@ class Batcher:
             raise LateError("the deadline ran out while the engine was at work") from None
         finally:
             self.backlog.withdraw(job, priority)
+            self._record(job, priority)
+
+    def _record(self, job: Job, priority: Priority) -> None:
+        """Tells the trace of the call what became of its sequences."""
+        attributes: Attributes = {
+            "model": self._metrics.model_of(job.engine),
+            "sequences": len(job.batch),
+            "tokens": job.batch.num_tokens,
+            "engine_seconds": job.engine_seconds,
+        }
+        record(_STAGES[priority], job.submitted, attributes=attributes, batches=job.batches)
 
     def _dispatch(self) -> None:
         """Gives the device batches while it takes any."""
@@ -232,6 +248,12 @@ class Batcher:
                 num_padding_tokens(engine, batch.lengths),
                 time.perf_counter() - began,
             )
+            if self._tracer is not None:
+                sizes = {"sequences": len(batch), "tokens": batch.num_tokens, "calls": len(jobs)}
+                model = self._metrics.model_of(engine)
+                span = self._tracer.batch(model, began, time.perf_counter(), sizes)
+                for job in jobs:
+                    job.batches.append(span)
             error = deliver(jobs, rows, future)
             if error is not None:
                 self.on_failure(engine, error)

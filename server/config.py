@@ -4,17 +4,15 @@ A setting comes from a flag, else from the environment (`TWOPASS_` and its name 
 from a TOML file, else from the default here. The description of a field is the help of its flag.
 """
 
-import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -226,6 +224,13 @@ class ServerConfig(BaseSettings):
         float,
         Field(ge=0, description="How long running calls may take to end after SIGTERM."),
     ] = 30.0
+    traces_endpoint: Annotated[
+        str,
+        Field(
+            description="Where traces go by OTLP over gRPC, http://host:port; empty for nowhere. "
+            "Needs the extra tracing; sampling is told by OTEL_TRACES_SAMPLER."
+        ),
+    ] = ""
     log_format: Annotated[
         LogFormat, Field(description="Log lines for people (text) or for machines (json).")
     ] = LogFormat.TEXT
@@ -247,53 +252,3 @@ class ServerConfig(BaseSettings):
         if cls.toml_file is None:
             return init_settings, env_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.toml_file)
-
-
-def load_config(flags: dict[str, Any], file: Path | None = None) -> ServerConfig:
-    """Joins flags, environment and file.
-
-    Args:
-        flags: Settings given by flags, by name; they win.
-        file: A TOML file, or None.
-
-    Raises:
-        ConfigError: A setting is wrong; names it, its limit and the value.
-    """
-    if file is not None and not file.is_file():
-        raise ConfigError(f"config file {file}: there is no such file")
-
-    class Config(ServerConfig):
-        toml_file = file
-
-    try:
-        config = Config(**flags)
-    except ValidationError as error:
-        lines = (
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}"
-            for e in error.errors()
-        )
-        raise ConfigError("; ".join(lines)) from error
-    except SettingsError as error:  # a variable that does not parse; names it
-        raise ConfigError(str(error)) from error
-    except ValueError as error:  # TOML that does not parse
-        raise ConfigError(f"config file {file}: {error}") from error
-    return ServerConfig.model_construct(**config.model_dump())
-
-
-def to_toml(config: ServerConfig) -> str:
-    """The settings as a TOML file, each under its explanation."""
-    lines = []
-    for name, field in ServerConfig.model_fields.items():
-        lines += [f"# {field.description}", f"{name} = {_toml_value(getattr(config, name))}", ""]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _toml_value(value: object) -> str:
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_toml_value, value)) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return str(value)
-    # A JSON string is a TOML string, but for DEL, which TOML wants escaped too.
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -157,7 +157,7 @@ class _Search:
             found = await self._nearest_whole(vector)
         else:
             found = await self._nearest_by_window(vector)
-        self._took(watch)
+        self._took(watch, "nearest vectors")
         return replace(found, vector=vector, encoder=encoder)
 
     async def _nearest_whole(self, vector: Float32s) -> Found:
@@ -191,7 +191,7 @@ class _Search:
         lexical = await asyncio.to_thread(
             self.collection.search_words, self.query.text, self.query.retrieve.k, members
         )
-        self._took(watch)
+        self._took(watch, "words")
         return Found(best=lexical, lexical=lexical, sequence=sequence)
 
     async def both(self) -> Found:
@@ -239,9 +239,9 @@ class _Search:
         )
         return replace(found, windows={**found.windows, **_windows(nearest)})
 
-    def _took(self, watch: Stopwatch) -> None:
+    def _took(self, watch: Stopwatch, stage: str) -> None:
         """Of two retrievers side by side the slower one counts."""
-        self.timings.retrieve = max(self.timings.retrieve or 0.0, watch.lap())
+        self.timings.retrieve = max(self.timings.retrieve or 0.0, watch.lap(stage))
 
 
 def _windows(nearest: NearestDocuments) -> dict[int, Sequence[int]]:

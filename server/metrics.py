@@ -81,11 +81,15 @@ class Metrics:
         """Says whose engine it is, for the label of its batches."""
         self._models[engine] = model
 
+    def model_of(self, engine: object) -> str:
+        """Whose engine it is."""
+        return self._models.get(engine, "other")
+
     def batch_computed(
         self, engine: object, num_sequences: int, num_tokens: int, num_padding: int, seconds: float
     ) -> None:
         """Counts a batch."""
-        model = self._models.get(engine, "other")
+        model = self.model_of(engine)
         self._batch_sequences.labels(model).observe(num_sequences)
         self._batch_tokens.labels(model).observe(num_tokens)
         self._padding_tokens.labels(model).inc(num_padding)

@@ -97,7 +97,7 @@ class SearchPipeline:
         found = await self._first_pass.find(query, collection, query_ids, timings)
         watch = Stopwatch()
         candidates = await load_candidates(collection, found)
-        timings.load = watch.lap()
+        timings.load = watch.lap("load candidates")
         blend = _blend(query.rerank, reranker)
         ranking = await self._rank(
             query, collection, reranker, query_ids, candidates, blend, timings
@@ -154,7 +154,7 @@ class SearchPipeline:
             known = ids.get(fingerprint)
             if known is None or len(known) > reranker.spec.max_query_tokens:
                 ids[fingerprint] = await self._tokenizing.query_ids(reranker, query.text)
-        timings.tokenize = watch.lap() if ids else None
+        timings.tokenize = watch.lap("tokenize") if ids else None
         return ids
 
     async def _rank(

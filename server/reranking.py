@@ -167,7 +167,7 @@ class OpenSet:
         query_ids = await self._query_ids
         truncation = self._options.truncation
         passage_ids = await self._tokenizing.passage_ids(self._reranker, passages, truncation)
-        self._tokenize_seconds += watch.lap()
+        self._tokenize_seconds += watch.lap("tokenize")
         return await self._second_pass.read(
             self._reranker, query_ids, passage_ids, truncation, deadline=self._options.deadline
         )

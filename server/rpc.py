@@ -30,6 +30,7 @@ from twopass.server.errors import (
 )
 from twopass.server.gate import ANYONE, Caller, Gate, Metadata
 from twopass.server.metrics import Metrics
+from twopass.server.tracing import Tracer, start_recording, stop_recording
 from twopass.v1 import collection_pb2, status_pb2
 
 _logger = logging.getLogger("twopass.server")
@@ -69,6 +70,7 @@ def service_handler(
     servicer: object,
     gate: Gate | None = None,
     metrics: Metrics | None = None,
+    tracer: Tracer | None = None,
 ) -> grpc.GenericRpcHandler:
     """Builds the handlers of every rpc of a service.
 
@@ -77,12 +79,13 @@ def service_handler(
         servicer: Has a method for each of its rpcs.
         gate: Who may call; None for everyone.
         metrics: Where calls are counted; None for nowhere that is read.
+        tracer: Told what every call did; None for nobody.
 
     Raises:
         AttributeError: The servicer lacks a method.
     """
     metrics = metrics or Metrics()
-    calls = _Calls(gate or Gate(metrics, max_calls=sys.maxsize), metrics)
+    calls = _Calls(gate or Gate(metrics, max_calls=sys.maxsize), metrics, tracer)
     handlers = {m.name: _method_handler(m, servicer, calls) for m in descriptor.methods}
     return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
 
@@ -126,11 +129,12 @@ def _tolerant_decoder(message_class: type[Message]) -> Callable[[bytes], Message
 
 
 class _Calls:
-    """What happens around a servicer's method: the gate, the status, the log line, the metrics."""
+    """Around a servicer's method: the gate, the status, the log line, the metrics, the trace."""
 
-    def __init__(self, gate: Gate, metrics: Metrics) -> None:
+    def __init__(self, gate: Gate, metrics: Metrics, tracer: Tracer | None) -> None:
         self._gate = gate
         self._metrics = metrics
+        self._tracer = tracer
 
     def unary(self, name: str, run: Callable[..., Any]) -> Callable[..., Any]:
         """The behaviour of an rpc with one request and one response."""
@@ -163,6 +167,7 @@ class _Calls:
         began = time.perf_counter()
         metadata = context.invocation_metadata() or ()
         call_id = _call_id(metadata)
+        ended = self._traced(name, call_id, metadata)
         try:
             with self._gate.passed(metadata) as caller:
                 yield _begin(call_id, began, caller, context)
@@ -173,12 +178,31 @@ class _Calls:
                 self._metrics.rejected("permission_denied")
             # Before the answer: who has it finds the log line there.
             self._ended(name, call_id, began, status_code(error), error)
+            ended(status_code(error))
             await _abort(error, call_id, context)
         except BaseException:  # the caller has gone, or the server is at its end
             self._ended(name, call_id, began, grpc.StatusCode.CANCELLED)
+            ended(grpc.StatusCode.CANCELLED)
             raise
         else:
             self._ended(name, call_id, began, grpc.StatusCode.OK)
+            ended(grpc.StatusCode.OK)
+
+    def _traced(
+        self, name: str, call_id: str, metadata: Metadata
+    ) -> Callable[[grpc.StatusCode], None]:
+        """Begins the trace of a call; what it returns ends it."""
+        traced = None if self._tracer is None else self._tracer.begin(name, metadata)
+        if traced is None:
+            stop_recording()
+            return lambda _: None
+        stages = start_recording()
+
+        def end(code: grpc.StatusCode) -> None:
+            error = "" if code is grpc.StatusCode.OK else code.name
+            traced.end(stages, {"call": call_id, "code": code.name}, error)
+
+        return end
 
     def _ended(
         self,

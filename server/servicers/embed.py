@@ -65,7 +65,7 @@ class EmbedServicer:
                 token_ids = await self._tokenizing.encode(
                     encoder.tokenizer, request.texts, encoder.spec.max_seq_len
                 )
-            timings.tokenize = watch.lap()
+            timings.tokenize = watch.lap("tokenize")
             embedded = await embed(encoder, token_ids, deadline=call.deadline)
         timings.embed, timings.queue = embedded.engine_seconds, embedded.queue_seconds
         timings.total = time.perf_counter() - began

@@ -6,7 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 from twopass.client import Client, Schema
-from twopass.server.config import ServerConfig, load_config
+from twopass.server.config import ServerConfig
+from twopass.server.config_loading import load_config
 
 from .documents import DIMENSION
 from .examination import examine

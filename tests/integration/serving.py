@@ -17,7 +17,7 @@ import grpc
 
 from twopass.engines.base import Encoder, Float32s, LoadedModel, Reranker, TokenBatch
 from twopass.server.app import App
-from twopass.server.config import load_config
+from twopass.server.config_loading import load_config
 from twopass.v1 import (
     collection_pb2_grpc,
     embed_pb2_grpc,

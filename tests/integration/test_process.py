@@ -94,13 +94,13 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path):
 
 _LOSING_ITS_ENGINES = """
 import asyncio, sys
-from twopass.server import app, config, supervisor
+from twopass.server import app, config_loading, supervisor
 
 async def watch(self, tell):
     raise supervisor.EnginesLostError("engines have not answered for 5 s")
 
 supervisor.Supervisor.watch = watch
-settings = config.load_config({"data": sys.argv[1], "address": "127.0.0.1:0"})
+settings = config_loading.load_config({"data": sys.argv[1], "address": "127.0.0.1:0"})
 asyncio.run(app.serve(settings))
 """
 

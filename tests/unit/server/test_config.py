@@ -6,12 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twopass.engines.base import EngineChoice
-from twopass.server.config import (
-    ConfigError,
-    ServerConfig,
-    load_config,
-    to_toml,
-)
+from twopass.server.config import ConfigError, ServerConfig
+from twopass.server.config_loading import load_config, to_toml
 from twopass.server.logs import LogFormat, LogLevel
 
 
