@@ -9,7 +9,16 @@ from pathlib import Path
 from twopass.client import AsyncClient, Document, Retrieve, SearchResult
 from twopass.server.local import LocalServer
 
-from .driver import NO_RETRIES, closed_loop, open_loop, passages, percentile, statuses, stolen_share
+from .driver import (
+    NO_RETRIES,
+    closed_loop,
+    open_loop,
+    passages,
+    percentile,
+    statuses,
+    step_back,
+    stolen_share,
+)
 
 DOCUMENTS, CANDIDATES = 500, 50
 FIFTY = Retrieve(k=CANDIDATES)
@@ -56,6 +65,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=0.05)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as data, LocalServer(Path(data)) as server:
+        step_back()
         asyncio.run(run(server, **vars(options)))
 
 

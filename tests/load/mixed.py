@@ -8,7 +8,7 @@ from pathlib import Path
 from twopass.client import AsyncClient
 from twopass.server.local import LocalServer
 
-from .driver import NO_RETRIES, closed_loop, open_loop, passages, percentile, statuses
+from .driver import NO_RETRIES, closed_loop, open_loop, passages, percentile, statuses, step_back
 
 SMALL, LARGE = 10, 1_000
 
@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=3.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as data, LocalServer(Path(data)) as server:
+        step_back()
         asyncio.run(run(server, **vars(options)))
 
 

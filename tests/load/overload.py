@@ -17,6 +17,7 @@ from .driver import (
     print_statuses,
     resident_bytes,
     statuses,
+    step_back,
 )
 
 CANDIDATES = 20
@@ -62,6 +63,7 @@ def main() -> None:
     parser.add_argument("--deadline", type=float, default=0.5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as data, LocalServer(Path(data)) as server:
+        step_back()
         asyncio.run(run(server, **vars(options)))
 
 

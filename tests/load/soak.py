@@ -19,6 +19,7 @@ from .driver import (
     print_statuses,
     resident_bytes,
     statuses,
+    step_back,
 )
 
 DOCUMENTS = 300
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as data, LocalServer(Path(data)) as server:
+        step_back()
         asyncio.run(run(server, **vars(options)))
 
 
