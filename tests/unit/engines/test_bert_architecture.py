@@ -32,6 +32,8 @@ def test_activations_are_known_by_all_their_names(written, formula):
     [
         ("model_type", "distilbert"),
         ("model_type", None),
+        ("model_type", {}),
+        ("hidden_act", {}),
         ("position_embedding_type", "relative_key"),
         ("hidden_act", "relu"),
     ],
@@ -49,3 +51,27 @@ def test_a_missing_key_is_named(key):
     del config[key]
     with pytest.raises(ModelError, match=rf"config\.json: {key} is missing"):
         read_architecture(config)
+
+
+@pytest.mark.parametrize("value", ["8", 8.0, True, None, 0, -4, [8]])
+@pytest.mark.parametrize("key", ["hidden_size", "vocab_size", "type_vocab_size"])
+def test_what_is_no_size_is_named_with_its_value(key, value):
+    with pytest.raises(ModelError, match=rf"config\.json: {key} is .*a whole number above 0"):
+        read_architecture(small_config(**{key: value}))
+
+
+@pytest.mark.parametrize(("key", "value"), [("layer_norm_eps", "1e-12"), ("layer_norm_eps", -1.0)])
+def test_what_is_no_epsilon_is_named(key, value):
+    with pytest.raises(ModelError, match=f"layer_norm_eps is {value!r}"):
+        read_architecture(small_config(**{key: value}))
+
+
+@pytest.mark.parametrize("value", [None, "1", -1])
+def test_a_family_that_counts_from_its_padding_has_to_say_which_it_is(value):
+    with pytest.raises(ModelError, match=f"pad_token_id is {value!r}"):
+        read_architecture(small_config("roberta", pad_token_id=value))
+
+
+def test_heads_share_the_hidden_size_evenly():
+    with pytest.raises(UnsupportedModelError, match="no multiple of num_attention_heads 3"):
+        read_architecture(small_config(num_attention_heads=3))
