@@ -1,6 +1,7 @@
 """What the ledger measures: each check gives rows of a table, or raises what stood in its way."""
 
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,17 +24,19 @@ from twopass.benchmarks.gpu.speed import (
 from twopass.benchmarks.latency import Sweep, measure
 from twopass.benchmarks.workload import RerankWorkload, Texts
 from twopass.client import AsyncClient
-from twopass.engines.base import Reranker
+from twopass.engines.base import Float32s, Reranker
 from twopass.engines.bert_architecture import read_architecture
 from twopass.engines.cpu_engine import CpuReranker
 from twopass.engines.cuda_device import find_gpu
-from twopass.engines.errors import EngineUnavailableError
 from twopass.engines.model_folder import ModelFolder, open_model
 from twopass.engines.plan_cache import PlanCache, default_plan_folder
 from twopass.engines.tensorrt_api import BuildLog, find_tensorrt
 from twopass.engines.tensorrt_engine import TensorRtReranker
 from twopass.engines.tensorrt_plans import PlanRequest, cached_plan
 from twopass.engines.torch_engine import TorchReranker, find_torch
+from twopass.index.gpu_replica import gpu_cloner
+from twopass.index.kinds import FLAT, Breadth
+from twopass.index.segments import Int64s, Segment
 from twopass.server.local import LocalServer
 
 Row = dict[str, Any]
@@ -218,41 +221,49 @@ async def _sweep(scale: Scale, target: str, count: int) -> list[Row]:
 
 
 def vector_search(scale: Scale) -> list[Row]:
-    """Queries a second of an exact search by faiss, on the CPU and on the GPU, 64 a call."""
-    import faiss
-
-    if scale.on_gpu and not hasattr(faiss, "StandardGpuResources"):
-        raise EngineUnavailableError("the faiss that is installed has no GPU part: faiss-gpu has")
+    """Queries a second of an exact search, 64 a call: a segment on the CPU, and its copy's."""
+    cloners = {
+        f"GPU {'float16' if half else 'float32'}": gpu_cloner(use_float16=half)
+        for half in (False, True)
+        if scale.on_gpu
+    }
     generator = np.random.default_rng(0)
     rows = []
     for count in scale.num_vectors:
-        vectors = generator.standard_normal((count, 384), np.float32)
-        queries = generator.standard_normal((64, 384), np.float32)
-        faiss.normalize_L2(vectors)
-        faiss.normalize_L2(queries)
-        index = faiss.IndexFlatIP(384)
+        vectors, queries = (_unit_vectors(generator, number) for number in (count, 64))
+        keys = np.arange(count)
+        index = FLAT.create(vectors.shape[1])
         index.add(vectors)
-        _, exact = index.search(queries, 100)
-        row: Row = {"vectors": count, "CPU queries/s": _searches(index, queries, scale.seconds)}
-        if scale.on_gpu:
-            resources = faiss.StandardGpuResources()
-            resources.setTempMemory(256 << 20)
-            options = faiss.GpuClonerOptions()
-            options.useFloat16 = True
-            replica = faiss.index_cpu_to_gpu(resources, 0, index, options)
-            _, found = replica.search(queries, 100)
+        master = Segment(FLAT, index, keys, np.zeros(count, np.bool_))
+        exact, _ = _nearest(master, queries)
+        row: Row = {"vectors": count, "CPU queries/s": _searches(master, queries, scale.seconds)}
+        for name, clone in cloners.items():
+            replica = Segment(FLAT, index, keys, np.zeros(count, np.bool_))
+            replica.replicate(clone)
+            found, _ = _nearest(replica, queries)
             hits = [np.isin(a, b).mean() for a, b in zip(found, exact, strict=True)]
             row |= {
-                "GPU queries/s": _searches(replica, queries, scale.seconds),
-                "recall@100": float(np.mean(hits)),
+                f"{name} queries/s": _searches(replica, queries, scale.seconds),
+                f"{name} recall@100": float(np.mean(hits)),
             }
         rows.append(row)
     return rows
 
 
-def _searches(index: Any, queries: Any, seconds: float) -> float:
+def _unit_vectors(generator: np.random.Generator, count: int) -> Float32s:
+    drawn: Float32s = generator.standard_normal((count, 384), np.float32)
+    drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+    return drawn
+
+
+def _nearest(segment: Segment, queries: Float32s) -> tuple[Int64s, Float32s]:
+    threads = len(os.sched_getaffinity(0))
+    return segment.search(queries, 100, None, Breadth(), num_threads=threads)
+
+
+def _searches(segment: Segment, queries: Float32s, seconds: float) -> float:
     began, done = time.perf_counter(), 0
     while not done or time.perf_counter() - began < seconds:
-        index.search(queries, 100)
+        _nearest(segment, queries)
         done += len(queries)
     return done / (time.perf_counter() - began)
