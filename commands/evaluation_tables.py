@@ -1,12 +1,13 @@
 """Measured quality as tables for people."""
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from rich.table import Table
 
-from twopass.evaluation.measures import Evaluation, Quality
+from twopass.client import RetrieveMode
+from twopass.evaluation.measures import Evaluation, Quality, mean_quality
 
 _MEAN = "mean"
 _LEVEL = 0.05
@@ -48,24 +49,22 @@ def evaluation_table(results: Sequence[Evaluation], measure: Measure) -> Table:
         table.add_column(column, justify="right")
     for dataset in dict.fromkeys(result.dataset for result in results):
         of_dataset = [result for result in results if result.dataset == dataset]
-        mark = _marker(of_dataset)
+        qualities = {result.mode: _qualities(result) for result in of_dataset}
         for result in of_dataset:
             table.add_row(
                 dataset if result is of_dataset[0] else "",
                 result.mode,
                 f"{result.num_queries:,}",
-                *(f"{getattr(q, measure):.3f}{mark(q)}" for q in _qualities(result)),
+                *_cells(qualities, result.mode, measure),
                 f"{result.search_ms:.0f}",
                 end_section=result is of_dataset[-1],
             )
-    for mode in dict.fromkeys(result.mode for result in results):
-        of_mode = [
-            [getattr(quality, measure) for quality in _qualities(result)]
-            for result in results
-            if result.mode == mode
-        ]
-        means = map(statistics.fmean, zip(*of_mode, strict=True))
-        table.add_row(_MEAN, mode, "", *(f"{mean} " for mean in _digits(means)), "")
+    means = {
+        mode: _means([result for result in results if result.mode == mode])
+        for mode in dict.fromkeys(result.mode for result in results)
+    }
+    for mode in means:
+        table.add_row(_MEAN, mode, "", *_cells(means, mode, measure), "")
     return table
 
 
@@ -100,15 +99,26 @@ def _title(results: Sequence[Evaluation], measure: Measure) -> str:
     return _TITLES[measure] + ("" if blend is None else f"; blend {blend:g}")
 
 
-def _marker(of_dataset: Sequence[Evaluation]) -> Callable[[Quality], str]:
-    dense = next((r.first_pass for r in of_dataset if r.mode == "dense"), None)
+def _cells(
+    by_mode: Mapping[RetrieveMode, Sequence[Quality]], mode: RetrieveMode, measure: Measure
+) -> list[str]:
+    """A mode's qualities, marked against the dense first pass."""
+    dense = by_mode["dense"][0] if "dense" in by_mode else None
 
-    def mark(quality: Quality) -> str:
+    def marked(quality: Quality) -> str:
+        text = f"{getattr(quality, measure):.3f}"
         if dense is None or quality.p_value(dense) >= _LEVEL:
-            return " "
-        return "▲" if quality.ndcg > dense.ndcg else "▼"
+            return text + " "
+        return text + ("▲" if quality.ndcg > dense.ndcg else "▼")
 
-    return mark
+    return [marked(quality) for quality in by_mode[mode]]
+
+
+def _means(results: Sequence[Evaluation]) -> list[Quality]:
+    """The mean over test collections of each column."""
+    columns = zip(*(_qualities(result) for result in results), strict=True)
+    names = [result.dataset for result in results]
+    return [mean_quality(dict(zip(names, column, strict=True))) for column in columns]
 
 
 def _qualities(result: Evaluation) -> list[Quality]:

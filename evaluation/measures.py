@@ -43,6 +43,27 @@ class Quality:
         )
 
 
+def mean_quality(by_dataset: Mapping[str, Quality]) -> Quality:
+    """The mean over test collections, each of which counts alike.
+
+    A query's value is weighted by what it is worth in that mean, so that two means can be compared
+    as two qualities are.
+    """
+    qualities = by_dataset.values()
+    num_queries = sum(len(quality.ndcg_of) for quality in qualities)
+    return Quality(
+        ndcg=statistics.fmean(quality.ndcg for quality in qualities),
+        mrr=statistics.fmean(quality.mrr for quality in qualities),
+        recall=statistics.fmean(quality.recall for quality in qualities),
+        average_precision=statistics.fmean(quality.average_precision for quality in qualities),
+        ndcg_of={
+            f"{dataset}/{query}": value * num_queries / (len(by_dataset) * len(quality.ndcg_of))
+            for dataset, quality in by_dataset.items()
+            for query, value in quality.ndcg_of.items()
+        },
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """Quality of one way of finding candidates on one test collection.

@@ -6,7 +6,14 @@ import pytest
 
 from twopass.client import SearchHit, SearchResult, Timings
 from twopass.evaluation.datasets import Dataset
-from twopass.evaluation.measures import Quality, evaluation, first_pass_score, ndcg, quality
+from twopass.evaluation.measures import (
+    Quality,
+    evaluation,
+    first_pass_score,
+    mean_quality,
+    ndcg,
+    quality,
+)
 
 
 def hit(name, rank, score, logit=None, **scores):
@@ -63,6 +70,15 @@ def test_ways_are_compared_query_by_query():
     assert better.p_value(worse) < 0.001
     assert better.p_value(better) == 1.0
     assert of(1.0, 0.0).p_value(of(0.0, 1.0)) == 1.0
+
+
+def test_every_collection_counts_alike_in_a_mean():
+    small = Quality(0.5, 0.5, 0.5, 0.5, {"a": 0.5})
+    large = Quality(0.9, 0.8, 0.7, 0.6, {"a": 1.0, "b": 0.8, "c": 0.9})
+    mean = mean_quality({"small": small, "large": large})
+    assert (mean.ndcg, mean.mrr, mean.recall) == pytest.approx((0.7, 0.65, 0.6))
+    assert sum(mean.ndcg_of.values()) / 4 == pytest.approx(mean.ndcg)
+    assert mean.ndcg_of["small/a"] == pytest.approx(1.0)  # it is worth as much as the other three
 
 
 def test_shallower_second_passes_follow_from_the_deepest():
