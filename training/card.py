@@ -24,6 +24,7 @@ class Story:
         options: Of the training.
         groups: It was trained on.
         minutes: Spent on steps.
+        best_step: Of which the weights are.
         blend: Chosen on development queries.
         calibration: Likewise.
         verdict: On held-out queries.
@@ -35,6 +36,7 @@ class Story:
     options: TrainingOptions
     groups: Sequence[Group]
     minutes: float
+    best_step: int
     blend: float
     calibration: Fit
     verdict: Verdict
@@ -58,7 +60,8 @@ A cross-encoder with one logit, trained from {story.base} by `twopass train`.
 {story.command}
 ```
 
-Trained for {story.minutes:.0f} minutes on {_device()}, PyTorch {torch.__version__}.
+Trained for {story.minutes:.0f} minutes on {_device()}, PyTorch {torch.__version__}. The weights are
+the average around step {story.best_step:,}, the best on development queries.
 
 ## Quality
 

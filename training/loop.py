@@ -140,7 +140,8 @@ class TrainingLoop:
         self._averaged.exchange()
         self._model.save(current)
         self._averaged.exchange()
-        measured = measure(self._development.similarity(), read_groups(current, self._development))
+        logits = read_groups(current, self._development)
+        measured = measure(self._development.similarity(), logits, self._step)
         if self._best is None or measured.ndcg > self._best.ndcg:
             self._best, self._num_worse = measured, 0
             shutil.rmtree(self._folder / "best", ignore_errors=True)

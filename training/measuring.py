@@ -15,30 +15,33 @@ class Measured:
     """nDCG@10 on the development groups.
 
     Attributes:
+        step: Updates made when it was measured.
         ndcg: By the blend that is best here: what early stopping looks at.
         blend: That blend: the weight of the first pass.
         alone: By logits alone.
         first_pass: By the first pass's cosines.
     """
 
+    step: int
     ndcg: float
     blend: float
     alone: float
     first_pass: float
 
 
-def measure(similarity: list[Float32s], logits: list[Float32s]) -> Measured:
+def measure(similarity: list[Float32s], logits: list[Float32s], step: int) -> Measured:
     """Measures every blend in steps of a tenth.
 
     Args:
         similarity: The first pass's scores of each group, the answer's first.
         logits: The reranker's.
+        step: Updates made.
     """
     by_blend = {
         blend: float(ndcg_by_query(similarity, logits, blend).mean()) for blend in (*_BLENDS, 1.0)
     }
     best = max(_BLENDS, key=lambda blend: by_blend[blend])
-    return Measured(by_blend[best], best, by_blend[0.0], by_blend[1.0])
+    return Measured(step, by_blend[best], best, by_blend[0.0], by_blend[1.0])
 
 
 def ndcg_by_query(

@@ -30,6 +30,7 @@ def write_model(
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(trained, partial)
+    (partial / "model.safetensors").chmod(0o644)  # safetensors leaves it to its owner alone
     settings = {
         "kind": "reranker",
         "max_seq_len": max_seq_len,

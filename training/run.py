@@ -78,11 +78,11 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     model = CrossEncoder(start.path, frozen_embeddings=options.frozen_embeddings)
     loop = TrainingLoop(model, examples, development, options, folder)
-    loop.run(report)
+    chosen = loop.run(report)
 
     best = folder / "best"
     chosen_on = read_groups(best, development)
-    blend = measure(development.similarity(), chosen_on).blend
+    blend = chosen.blend
     after = read_groups(best, held_out)
     verdict = judge(
         held_out.similarity(), _base_reading(start, development, held_out), Reading(after, blend)
@@ -92,7 +92,7 @@ def train(
     if outcome.folder:
         story = Story(
             outcome.folder.parent.name, start.spec.id, command, options, training,
-            loop.seconds / 60, blend, calibration, verdict,
+            loop.seconds / 60, chosen.step, blend, calibration, verdict,
         )  # fmt: skip
         write_model(
             outcome.folder,
@@ -111,7 +111,7 @@ def _base_reading(start: ModelFolder, development: Examples, held_out: Examples)
     """What the base makes of the same queries; an encoder has no logits, only a first pass."""
     if start.spec.kind is ModelKind.ENCODER:
         return Reading(held_out.similarity(), 1.0)
-    blend = measure(development.similarity(), read_groups(start.path, development)).blend
+    blend = measure(development.similarity(), read_groups(start.path, development), 0).blend
     return Reading(read_groups(start.path, held_out), blend)
 
 

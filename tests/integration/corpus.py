@@ -1,5 +1,10 @@
 """A dozen documents that answer a dozen questions."""
 
+import math
+from functools import cache
+
+from twopass.engines.base import Calibration
+from twopass.engines.model_folder import open_model
 from twopass.v1 import collection_pb2, document_pb2
 
 from .serving import Stubs
@@ -18,6 +23,17 @@ FACTS = {
     "volcano": "Volcanoes erupt where molten rock finds its way to the surface.",
     "chess": "In chess the bishop moves along the diagonals.",
 }
+
+
+@cache
+def _calibration() -> Calibration:
+    return open_model("twopass-minilm-l6").spec.calibration
+
+
+def calibrated(logit: float) -> float:
+    """The score that the default reranker's calibration makes of a logit."""
+    found = _calibration()
+    return 1 / (1 + math.exp(-(found.a * logit + found.b)))
 
 
 def document(document_id: str, text: str, **fields: object) -> document_pb2.Document:

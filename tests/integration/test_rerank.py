@@ -4,7 +4,7 @@ import pytest
 from twopass.v1 import embed_pb2, rerank_pb2
 from twopass.v1.rerank_pb2 import Candidate, RerankRequest
 
-from .corpus import FACTS
+from .corpus import FACTS, calibrated
 from .serving import SetCall
 
 QUESTION = "How do I parse a date from a string?"
@@ -27,7 +27,7 @@ def test_the_best_candidate_comes_first(server):
     assert len(response.hits) == 2
     assert response.hits[0].logit > response.hits[1].logit
     for hit in response.hits:
-        assert hit.score == pytest.approx(1 / (1 + np.exp(-hit.logit)), rel=1e-5)
+        assert hit.score == pytest.approx(calibrated(hit.logit), rel=1e-5)
         assert (hit.text, hit.title, hit.id, hit.truncated) == ("", "", "", False)
     assert response.model == "twopass-minilm-l6"
     assert response.num_tokens > 0

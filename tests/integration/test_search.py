@@ -5,7 +5,7 @@ from google.protobuf.duration_pb2 import Duration
 from twopass.v1 import document_pb2, embed_pb2, rerank_pb2, search_pb2
 from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions, SearchRequest, SearchResponse
 
-from .corpus import FACTS
+from .corpus import FACTS, calibrated
 from .serving import Server
 
 QUESTION = "What is the capital of Australia?"
@@ -47,7 +47,7 @@ def test_the_document_that_answers_comes_first_with_every_score_apart(search):
     assert (response.num_candidates, response.num_reranked) == (len(FACTS), len(FACTS))
     assert (response.encoder, response.reranker) == ("all-MiniLM-L6-v2", "twopass-minilm-l6")
     best = response.hits[0]
-    assert best.score == pytest.approx(1 / (1 + np.exp(-best.logit)), rel=1e-5)
+    assert best.score == pytest.approx(calibrated(best.logit), rel=1e-5)
     assert -1 <= best.dense_score <= 1
     assert best.lexical_score > 0
     assert best.fused_score == pytest.approx(1)  # first in both lists

@@ -142,7 +142,7 @@ def test_ndcg_is_that_of_the_first_of_each_group():
     second = 1 / np.log2(3)
     assert ndcg_by_query(similarity, logits, 1.0) == pytest.approx([1, 0.5, second])
     assert ndcg_by_query(similarity, logits, 0.0) == pytest.approx([0.5, 1, 1])
-    measured = measure(similarity, logits)
+    measured = measure(similarity, logits, 7)
     assert (measured.first_pass, measured.alone) == pytest.approx(((1.5 + second) / 3, 2.5 / 3))
     assert measured.ndcg >= measured.alone
 
