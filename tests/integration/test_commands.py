@@ -236,14 +236,6 @@ def test_the_key_of_the_environment_is_sent(tmp_path, monkeypatch):
         assert len(answer("models", "--target", closed.target)) == 2
 
 
-def test_vectors_are_not_searched_on_a_gpu_that_is_not_there(tmp_path):
-    ended = invoke("serve", "--data", str(tmp_path), "--vector-device", "gpu")
-    assert ended.exit_code == 1
-    assert ended.stderr.startswith("error: ")
-    assert "faiss" in ended.stderr
-    assert len(ended.stderr.strip().splitlines()) == 1
-
-
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -117,6 +117,17 @@ def test_engines_that_are_lost_end_the_process_with_a_status_of_its_own(tmp_path
     CollectionStore(tmp_path).close()
 
 
+def test_vectors_are_not_searched_on_a_gpu_that_is_not_there(tmp_path):
+    command = [sys.executable, "-m", "twopass.commands.main", "serve", "--data", str(tmp_path)]
+    ended = subprocess.run(
+        [*command, "--vector-device", "gpu"], capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: ")
+    assert "faiss" in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+
+
 def test_a_folder_has_one_server_at_a_time(server):
     with pytest.raises(FolderInUseError, match="another server holds this data folder"):
         Server(server.data)

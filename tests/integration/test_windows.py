@@ -20,7 +20,6 @@ def test_rerank_reads_to_the_end_and_says_where_it_found_it(client):
     passages = [FILLER, Passage(LONG, title="Minutes")]
     best = client.rerank(QUESTION, passages, truncation="max_window").hits[0]
     assert best.index == 1
-    assert best.score > 0.5
     assert not best.truncated
     whole = f"Minutes {LONG}"
     assert ANSWER in whole[best.window.start : best.window.end]
