@@ -9,11 +9,18 @@ import typer
 from rich.console import Console
 
 from twopass.client import Rerank
-from twopass.commands.evaluation_run import EvaluationRun, evaluation_run
+from twopass.commands.evaluation_run import (
+    EvaluationRun,
+    Folders,
+    KeptData,
+    MaxQueries,
+    evaluation_run,
+    load_datasets,
+)
 from twopass.commands.evaluation_tables import Measure, evaluation_table, settings_table
 from twopass.commands.options import AsJson, print_json
 from twopass.evaluation.blends import blend_quality
-from twopass.evaluation.datasets import Dataset, Part, load_dataset
+from twopass.evaluation.datasets import Dataset, Part
 from twopass.evaluation.fusions import fusion_quality
 from twopass.evaluation.measures import Evaluation, evaluation
 from twopass.evaluation.runs import write_run
@@ -21,10 +28,7 @@ from twopass.server.search import RetrieveMode
 
 
 def evaluate(
-    folders: Annotated[
-        list[Path],
-        typer.Argument(help="Test collections in BEIR form: corpus, queries, qrels.tsv."),
-    ],
+    folders: Folders,
     depths: Annotated[
         list[int] | None,
         typer.Option(
@@ -66,14 +70,9 @@ def evaluate(
         Part,
         typer.Option(help="Which queries: settings are chosen on one half, reported on the other."),
     ] = Part.ALL,
-    max_queries: Annotated[
-        int | None, typer.Option(help="Only the first so many queries of each; unset: all.")
-    ] = None,
+    max_queries: MaxQueries = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Queries under way at once.")] = 2,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Keep the indexed corpora here for the next run; unset: drop them."),
-    ] = None,
+    data: KeptData = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure nDCG@10 of dense, lexical and hybrid retrieval, before and after the second pass.
@@ -84,8 +83,8 @@ def evaluate(
     """
     depths = sorted(set(depths or [50]))
     flags = ("--reranker", reranker) if reranker else ()
+    datasets = load_datasets(folders, max_queries, part)
     with evaluation_run(data, flags, concurrency) as run:
-        datasets = [load_dataset(folder, max_queries, part) for folder in folders]
         if fusions:
             by_set = {d.name: _fusions(run, d, max(depths)) for d in datasets}
             _show_settings(by_set, "fusion", "hybrid retrieval, first pass alone", as_json)

@@ -3,18 +3,32 @@
 import dataclasses
 import importlib.util
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+import typer
 
 from twopass.client import Client, Rerank, RetrieveMode, TwopassError
 from twopass.commands.failures import exit_with
-from twopass.evaluation.datasets import Dataset, DatasetError
+from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_dataset
+from twopass.evaluation.progress import progress_bars
 from twopass.evaluation.runs import Answers, EvaluationError, index_dataset, search_dataset
 from twopass.server.local import LocalServer, LocalServerError
+
+Folders = Annotated[
+    list[Path], typer.Argument(help="Test collections in BEIR form: corpus, queries, qrels.tsv.")
+]
+MaxQueries = Annotated[
+    int | None, typer.Option(help="Only the first so many queries of each; unset: all.")
+]
+KeptData = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Keep the indexed corpora here for the next run; unset: drop them."
+    ),
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,7 +45,7 @@ class EvaluationRun:
 
     def index(self, dataset: Dataset) -> str:
         """Indexes the corpus; returns the collection's name."""
-        with _progress() as progress:
+        with progress_bars() as progress:
             task = progress.add_task(f"{dataset.name}: indexing", total=len(dataset.documents))
             return index_dataset(
                 self.client, dataset, lambda done: progress.update(task, completed=done)
@@ -46,7 +60,7 @@ class EvaluationRun:
         rerank: Rerank | None,
     ) -> Answers:
         """Searches every query; arguments are those of `search_dataset`."""
-        with _progress() as progress:
+        with progress_bars() as progress:
             task = progress.add_task(f"{dataset.name}: {mode}", total=len(dataset.queries))
             return search_dataset(
                 self.client,
@@ -80,16 +94,13 @@ def evaluation_run(
             Client(server.target) as client,
         ):
             yield EvaluationRun(client, concurrency)
-    except (DatasetError, EvaluationError, LocalServerError, TwopassError) as error:
+    except (EvaluationError, LocalServerError, TwopassError) as error:
         exit_with(error)
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
+def load_datasets(folders: Sequence[Path], max_queries: int | None, part: Part) -> list[Dataset]:
+    """Test collections; one that can't be read ends the command. Arguments as `load_dataset`'s."""
+    try:
+        return [load_dataset(folder, max_queries, part) for folder in folders]
+    except DatasetError as error:
+        exit_with(error)

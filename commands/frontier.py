@@ -10,20 +10,24 @@ from rich.console import Console
 from rich.table import Table
 
 from twopass.client import Rerank
-from twopass.commands.evaluation_run import EvaluationRun, evaluation_run
+from twopass.commands.evaluation_run import (
+    EvaluationRun,
+    Folders,
+    KeptData,
+    MaxQueries,
+    evaluation_run,
+    load_datasets,
+)
 from twopass.commands.failures import exit_with
 from twopass.commands.options import AsJson, print_json
-from twopass.evaluation.datasets import Dataset, Part, load_dataset
+from twopass.evaluation.datasets import Dataset, Part
 from twopass.evaluation.frontier import Point, Way, point, ways
 
 _DEPTHS = [10, 20, 50, 100]
 
 
 def frontier(
-    folders: Annotated[
-        list[Path],
-        typer.Argument(help="Test collections in BEIR form: corpus, queries, qrels.tsv."),
-    ],
+    folders: Folders,
     depths: Annotated[
         list[int] | None,
         typer.Option("--depth", min=1, max=2048, help="Rerank depths. Unset: 10, 20, 50, 100."),
@@ -36,13 +40,8 @@ def frontier(
         Path | None, typer.Option(help="PNG to draw, which needs matplotlib; unset: none.")
     ] = None,
     part: Annotated[Part, typer.Option(help="Which queries.")] = Part.ALL,
-    max_queries: Annotated[
-        int | None, typer.Option(help="Only the first so many queries of each; unset: all.")
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Keep the indexed corpora here for the next run; unset: drop them."),
-    ] = None,
+    max_queries: MaxQueries = None,
+    data: KeptData = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure nDCG@10 and milliseconds of first passes alone and of both, by rerank depth.
@@ -54,8 +53,8 @@ def frontier(
         exit_with("matplotlib is not installed: pip install 'twopass[bench]'")
     names = rerankers or ["twopass-minilm-l6"]
     flags = ("--reranker", names[0], *(f for name in names[1:] for f in ("--more-models", name)))
+    datasets = load_datasets(folders, max_queries, part)
     with evaluation_run(data, flags, concurrency=1) as run:
-        datasets = [load_dataset(folder, max_queries, part) for folder in folders]
         collections = {dataset.name: run.index(dataset) for dataset in datasets}
         points = [
             _measured(run, way, datasets, collections) for way in ways(depths or _DEPTHS, names)

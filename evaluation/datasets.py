@@ -80,7 +80,7 @@ def _rows(folder: Path, name: str) -> Iterator[dict[str, Any]]:
     file = next((f for f in (folder / name, folder / f"{name}.gz") if f.is_file()), None)
     if file is None:
         raise DatasetError(f"{folder}: neither {name} nor {name}.gz is there")
-    with _open(file) as lines:
+    with open_text(file) as lines:
         for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
@@ -92,7 +92,8 @@ def _rows(folder: Path, name: str) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _open(file: Path) -> IO[str]:
+def open_text(file: Path) -> IO[str]:
+    """Opens UTF-8 text for reading; gzip-compressed where the name ends so."""
     if file.suffix == ".gz":
         return gzip.open(file, "rt", encoding="utf-8")
     return file.open(encoding="utf-8")

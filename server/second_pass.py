@@ -186,11 +186,13 @@ def best_first(
     """
     order_by = logits
     if blend > 0 and first_pass_scores is not None:
-        order_by = (blend * _z(first_pass_scores) + (1 - blend) * _z(logits)).astype(np.float32)
+        order_by = (blend * z_scores(first_pass_scores) + (1 - blend) * z_scores(logits)).astype(
+            np.float32
+        )
     return top_k(order_by, count or len(logits))
 
 
-def _z(values: Float32s) -> NDArray[np.float64]:
+def z_scores(values: Float32s) -> NDArray[np.float64]:
     """Standard scores within the set; zeros where all values are equal."""
     wide = values.astype(np.float64)
     deviation = wide.std() if len(wide) else 0.0

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s
+from twopass.server.second_pass import z_scores
 
 _BLENDS = tuple(round(0.1 * i, 1) for i in range(10))
 
@@ -55,14 +56,8 @@ def ndcg_by_query(
         blend: Weight of the first pass, of the z-scores of both.
     """
     scores = [
-        blend * _z(first) + (1 - blend) * _z(second)
+        blend * z_scores(first) + (1 - blend) * z_scores(second)
         for first, second in zip(similarity, logits, strict=True)
     ]
     ranks = np.array([1 + int((s[1:] >= s[0]).sum()) for s in scores])
     return np.where(ranks <= 10, 1 / np.log2(ranks + 1), 0.0)
-
-
-def _z(scores: Float32s) -> Float32s:
-    spread = scores.std()
-    centred: Float32s = scores - scores.mean()
-    return centred / spread if spread > 0 else centred

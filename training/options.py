@@ -7,7 +7,7 @@ from twopass.training.mining import MiningOptions
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """How a reranker is trained; the defaults made the shipped one.
+    """How a reranker is trained.
 
     Attributes:
         steps: Updates of the weights.

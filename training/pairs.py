@@ -1,14 +1,14 @@
 """Training pairs: a question, and a passage that answers it."""
 
 import fnmatch
-import gzip
 import hashlib
 import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+
+from twopass.evaluation.datasets import open_text
 
 
 class TrainingError(Exception):
@@ -57,7 +57,7 @@ def read_source(file: Path) -> Source:
     """
     pairs = []
     try:
-        with _open(file) as lines:
+        with open_text(file) as lines:
             for number, line in enumerate(lines, 1):
                 try:
                     row = json.loads(line)
@@ -93,9 +93,3 @@ def is_development(query: str, one_in: int) -> bool:
     """Whether a query is kept from training, to measure on; depends on its words alone."""
     digest = hashlib.sha256(" ".join(query.lower().split()).encode()).digest()
     return int.from_bytes(digest[:4]) % one_in == 0
-
-
-def _open(file: Path) -> IO[str]:
-    if file.suffix == ".gz":
-        return gzip.open(file, "rt", encoding="utf-8")
-    return file.open(encoding="utf-8")

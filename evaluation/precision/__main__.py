@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from twopass.engines.base import Precision
@@ -22,6 +21,7 @@ from twopass.evaluation.datasets import Dataset, DatasetError, load_dataset
 from twopass.evaluation.precision.comparison import Comparison, PassQuality, compare
 from twopass.evaluation.precision.models import Advance, Models
 from twopass.evaluation.precision.runs import Run, find, read
+from twopass.evaluation.progress import progress_bars
 
 
 def main(
@@ -68,7 +68,7 @@ def main(
 
 
 def _compared(exact: Models, lower: Models, dataset: Dataset, depth: int) -> Comparison:
-    with _progress() as progress:
+    with progress_bars() as progress:
 
         def advance(step: str, total: int) -> Advance:
             task = progress.add_task(f"{dataset.name}: {step}", total=total)
@@ -83,17 +83,6 @@ def _compared(exact: Models, lower: Models, dataset: Dataset, depth: int) -> Com
             Run(found, read(exact, dataset, found, advance("second pass, f32", num_pairs))),
             Run(lower_found, read(lower, dataset, found, advance("second pass, lower", num_pairs))),
         )
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
 
 
 def _plain(result: Comparison) -> dict[str, object]:
