@@ -4,6 +4,7 @@ The server sees engines, tokenizers and models through this module alone, so tha
 replaced without a line changing above it. Arrays are C-contiguous; shapes stand in brackets.
 """
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Ragged:
     @property
     def lengths(self) -> Int32s:
         """Tokens in each row, int32 `[num_rows]`."""
-        return np.diff(self.offsets)
+        return self.offsets[1:] - self.offsets[:-1]
 
     def first(self, num_rows: int) -> "Ragged":
         """The first rows, as views."""
@@ -108,7 +109,7 @@ class TokenBatch:
     @property
     def lengths(self) -> Int32s:
         """Tokens in each sequence, int32 `[num_sequences]`."""
-        return np.diff(self.offsets)
+        return self.offsets[1:] - self.offsets[:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,10 @@ class EngineInfo:
         max_seq_len: Longest sequence in tokens, special tokens included.
         layout: What a batch costs.
         max_batch_tokens: Tokens of a batch (padded ones counted) beyond which larger gains nothing.
-        max_in_flight: How many batches it may be computing at once.
+        max_in_flight: How many batches it may be computing at once; queries come on top.
+        batch_seconds: How long a batch should take at most, so that what comes next need not wait
+            longer; smaller ones than `max_batch_tokens` are made where the engine is too slow.
+        min_batch_tokens: Tokens below which a batch wastes the engine, however slow it is.
     """
 
     engine: str
@@ -195,6 +199,8 @@ class EngineInfo:
     layout: Layout
     max_batch_tokens: int
     max_in_flight: int = 1
+    batch_seconds: float = math.inf
+    min_batch_tokens: int = 1
 
 
 class Engine(Protocol):

@@ -5,7 +5,6 @@ many threads.
 """
 
 import logging
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -25,12 +24,14 @@ from twopass.engines.model_folder import ModelFolder, Pooling
 
 _logger = logging.getLogger("twopass.engines")
 
-# A batch takes about this long: what comes next, a query perhaps, never waits longer for it.
+# Two batches are in the core at once, so that its threads never wait for the next: while one ends,
+# they begin the other. The core takes a small batch, a query perhaps, before the rest of a large
+# one, which it computes in pieces of some 3 ms.
+_MAX_IN_FLIGHT = 2
 _BATCH_SECONDS = 0.020
 # Fewer tokens leave cores idle, whatever the speed; more gain nothing.
 _MIN_BATCH_TOKENS, _MAX_BATCH_TOKENS = 512, 16_384
 _WARM_UP_SEQUENCES, _WARM_UP_TOKENS = 8, 128
-
 
 _CORE_PRECISIONS = {
     Precision.INT8: _core.Precision.INT8,
@@ -57,7 +58,7 @@ def _selected_isa() -> str:
 
 
 class _CpuEngine:
-    """What rerankers and encoders share: the packed encoder, and the thread that calls it."""
+    """What rerankers and encoders share: the packed encoder, and the threads that call it."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class _CpuEngine:
         num_threads: int = 0,
         precision: Precision = Precision.INT8,
     ) -> None:
-        """Reads and packs the weights, and measures how many tokens make a batch.
+        """Reads and packs the weights.
 
         Args:
             folder: The model.
@@ -86,10 +87,16 @@ class _CpuEngine:
             device=isa,
             max_seq_len=max_seq_len,
             layout=PackedLayout(),
-            max_batch_tokens=_batch_tokens(self._encoder, max_seq_len),
+            max_batch_tokens=_MAX_BATCH_TOKENS,
+            max_in_flight=_MAX_IN_FLIGHT,
+            batch_seconds=_BATCH_SECONDS,
+            min_batch_tokens=_MIN_BATCH_TOKENS,
         )
-        # One batch at a time: it takes all threads.
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"cpu-{folder.spec.id}")
+        _warm_up(self._encoder, max_seq_len)
+        # As many again for queries, which are submitted whatever else is under way.
+        self._callers = ThreadPoolExecutor(
+            2 * _MAX_IN_FLIGHT, thread_name_prefix=f"cpu-{folder.spec.id}"
+        )
         _logger.debug(
             "scratch memory allocated",
             extra={"model": folder.spec.id, "bytes": self._encoder.scratch_bytes},
@@ -97,11 +104,11 @@ class _CpuEngine:
 
     def submit(self, batch: TokenBatch) -> Future[Float32s]:
         """Queues a batch for one forward pass; see `engines.base`."""
-        return self._worker.submit(self._run, batch)
+        return self._callers.submit(self._run, batch)
 
     def close(self) -> None:
         """Finishes what was submitted."""
-        self._worker.shutdown()
+        self._callers.shutdown()
 
     def _run(self, batch: TokenBatch) -> Float32s:
         longest = int(batch.lengths.max(initial=0))
@@ -184,16 +191,9 @@ def _output(folder: ModelFolder) -> _core.Output:
     return _core.Output.MEAN_EMBEDDING
 
 
-def _batch_tokens(encoder: _core.PackedEncoder, max_seq_len: int) -> int:
-    """Tokens that take `_BATCH_SECONDS`, from the faster of two passes; they warm up, too."""
+def _warm_up(encoder: _core.PackedEncoder, max_seq_len: int) -> None:
+    """Touches all weights once, so that the first request does not wait for their pages."""
     seq_len = min(_WARM_UP_TOKENS, max_seq_len)
     offsets = np.arange(_WARM_UP_SEQUENCES + 1, dtype=np.int32) * np.int32(seq_len)
-    token_ids = np.zeros(offsets[-1], np.int32)
     query_lengths = np.ones(_WARM_UP_SEQUENCES, np.int32)
-    seconds = []
-    for _ in range(2):
-        began = time.perf_counter()
-        encoder.forward(token_ids, offsets, query_lengths)
-        seconds.append(time.perf_counter() - began)
-    fitting = int(len(token_ids) / min(seconds) * _BATCH_SECONDS)
-    return min(max(fitting, _MIN_BATCH_TOKENS, max_seq_len), _MAX_BATCH_TOKENS)
+    encoder.forward(np.zeros(offsets[-1], np.int32), offsets, query_lengths)

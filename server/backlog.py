@@ -3,6 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from enum import IntEnum
+from math import inf
 
 from twopass.engines.base import Encoder, Int32s, Reranker
 from twopass.server.batch_choice import next_batch
@@ -39,15 +40,23 @@ class Backlog:
         self.queues = {priority: FairQueue() for priority in Priority}
         self.waiting_tokens = 0
         self.in_flight: Counter[Reranker | Encoder] = Counter()
+        self._num_queries_in_flight = 0
         self.service_times: defaultdict[Reranker | Encoder, ServiceTime] = defaultdict(ServiceTime)
         self._max_tokens = max_tokens
         self._free_at = 0.0  # when the batches in flight are expected back
-        self._last_answer = 0.0
+        self._last_answers: defaultdict[Reranker | Encoder, float] = defaultdict(float)
 
     @property
     def num_in_flight(self) -> int:
         """Batches in all engines of the device."""
         return self.in_flight.total()
+
+    def num_before(self, priority: Priority) -> int:
+        """Batches in the engines that count against the limit of what may be there together.
+
+        Queries are short, so they wait for each other only.
+        """
+        return self._num_queries_in_flight if priority is Priority.QUERY else self.num_in_flight
 
     def add(self, job: Job, priority: Priority) -> None:
         """Lets a job wait."""
@@ -60,19 +69,20 @@ class Backlog:
             self.queues[priority].withdraw(job)
             self.waiting_tokens -= job.take(job.waiting)
 
-    def most_urgent(self) -> FairQueue | None:
-        """The first queue whose first request is in time; drops what has become late before it."""
+    def most_urgent(self) -> Priority | None:
+        """The first kind whose first request is in time; drops what has become late before it."""
         now = time.perf_counter()
         for priority, queue in self.queues.items():
             while len(queue):
                 if not queue.first.is_late(now):
-                    return queue
+                    return priority
                 self.withdraw(queue.first, priority)  # its own timeout tells it
         return None
 
-    def take_batch(self, queue: FairQueue) -> tuple[list[Job], list[Int32s]]:
-        """Takes the next batch off a queue: the jobs in it, and each one's rows."""
-        jobs, rows = next_batch(queue)
+    def take_batch(self, priority: Priority) -> tuple[list[Job], list[Int32s]]:
+        """Takes the next batch of a kind: the jobs in it, and each one's rows."""
+        queue = self.queues[priority]
+        jobs, rows = next_batch(queue, self._batch_tokens(queue.first.engine))
         for job, mine in zip(jobs, rows, strict=True):
             num_tokens = job.take(mine)
             self.waiting_tokens -= num_tokens
@@ -81,19 +91,34 @@ class Backlog:
                 queue.remove(job)
         return jobs, rows
 
-    def batch_entered(self, engine: Reranker | Encoder, num_tokens: int) -> None:
+    def _batch_tokens(self, engine: Reranker | Encoder) -> int:
+        """How many tokens make a batch, at the engine's speed of the last seconds."""
+        info = engine.info
+        if info.batch_seconds == inf:
+            return info.max_batch_tokens
+        in_time = int(self.service_times[engine].tokens_per_second * info.batch_seconds)
+        return min(max(in_time, info.min_batch_tokens), info.max_batch_tokens)
+
+    def batch_entered(
+        self, engine: Reranker | Encoder, priority: Priority, num_tokens: int
+    ) -> None:
         """Notes that an engine has got a batch."""
         self.in_flight[engine] += 1
+        self._num_queries_in_flight += priority is Priority.QUERY
         now = time.perf_counter()
         self._free_at = max(now, self._free_at) + self.service_times[engine].seconds(num_tokens)
 
-    def batch_left(self, engine: Reranker | Encoder, num_tokens: int, began: float) -> None:
+    def batch_left(
+        self, engine: Reranker | Encoder, priority: Priority, num_tokens: int, began: float
+    ) -> None:
         """Notes that it is back, and learns from how long that took."""
         self.in_flight[engine] -= 1
+        self._num_queries_in_flight -= priority is Priority.QUERY
         now = time.perf_counter()
         # Of batches that overlap each counts from the end of the one before.
-        self.service_times[engine].measured(num_tokens, now - max(began, self._last_answer))
-        self._last_answer = now
+        began = max(began, self._last_answers[engine])
+        self.service_times[engine].measured(num_tokens, now - began)
+        self._last_answers[engine] = now
 
     def seconds_before(
         self, priority: Priority, own_seconds: float, deadline: float | None

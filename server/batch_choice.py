@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 
-from twopass._core import BatchPlan, plan_packed, plan_padded
-from twopass.engines.base import Encoder, Int32s, PaddedLayout, Reranker
+from twopass._core import BatchPlan, plan_padded
+from twopass.engines.base import Encoder, Int32s, PaddedLayout, Reranker, TokenBatch
 from twopass.server.fair_queue import FairQueue
 from twopass.server.jobs import Job
 
@@ -14,37 +14,42 @@ from twopass.server.jobs import Job
 _PADDED_WINDOW_BATCHES = 4
 
 
-def next_batch(queue: FairQueue) -> tuple[list[Job], list[Int32s]]:
+def next_batch(queue: FairQueue, max_tokens: int) -> tuple[list[Job], list[Int32s]]:
     """The jobs in the next batch, and which of each one's waiting rows; nothing is taken yet.
 
     The batch holds the first job's first waiting row, so nothing waits forever.
+
+    Args:
+        queue: Not empty.
+        max_tokens: Most tokens of a batch, padded ones counted; a longer row is one of its own.
     """
-    jobs, candidates = _window(queue)
+    layout = queue.first.engine.info.layout
+    if not isinstance(layout, PaddedLayout):
+        return _window(queue, max_tokens)
+    jobs, candidates = _window(queue, max_tokens * _PADDED_WINDOW_BATCHES)
     owners = np.repeat(np.arange(len(jobs)), [len(rows) for rows in candidates])
     rows = np.concatenate(candidates)
     lengths = np.concatenate([job.lengths[r] for job, r in zip(jobs, candidates, strict=True)])
-    chosen = _batch_holding(_plan(jobs[0].engine, lengths), 0)
+    plan = plan_padded(lengths, np.array(layout.buckets, np.int32), max_tokens)
+    chosen = _batch_holding(plan, 0)
     present = np.unique(owners[chosen])
     return [jobs[owner] for owner in present], [
         rows[chosen[owners[chosen] == owner]] for owner in present
     ]
 
 
-def num_padding_tokens(engine: Reranker | Encoder, lengths: Int32s) -> int:
+def num_padding_tokens(engine: Reranker | Encoder, batch: TokenBatch) -> int:
     """Tokens that an engine computes beyond those of a batch."""
     layout = engine.info.layout
     if not isinstance(layout, PaddedLayout):
         return 0
-    fitting = np.searchsorted(layout.buckets, int(lengths.max()))
-    return layout.buckets[int(fitting)] * len(lengths) - int(lengths.sum())
+    fitting = np.searchsorted(layout.buckets, int(batch.lengths.max()))
+    return layout.buckets[int(fitting)] * len(batch) - batch.num_tokens
 
 
-def _window(queue: FairQueue) -> tuple[list[Job], list[Int32s]]:
-    """The waiting rows from which a batch is chosen: those of the first jobs in turn."""
+def _window(queue: FairQueue, room: int) -> tuple[list[Job], list[Int32s]]:
+    """The first waiting rows of the first jobs in turn, of so many tokens; at least one row."""
     first = queue.first
-    info = first.engine.info
-    num_batches = _PADDED_WINDOW_BATCHES if isinstance(info.layout, PaddedLayout) else 1
-    room = info.max_batch_tokens * num_batches
     jobs, candidates = [], []
     now = time.perf_counter()
     for job in queue:
@@ -68,14 +73,6 @@ def _num_within(job: Job, max_tokens: int) -> int:
     # No row is shorter than a token, so more rows than tokens need not be summed.
     totals = np.cumsum(job.lengths[job.waiting[:max_tokens]])
     return int(np.searchsorted(totals, max_tokens, side="right"))
-
-
-def _plan(engine: Reranker | Encoder, lengths: Int32s) -> BatchPlan:
-    info = engine.info
-    if isinstance(info.layout, PaddedLayout):
-        buckets = np.array(info.layout.buckets, np.int32)
-        return plan_padded(lengths, buckets, info.max_batch_tokens)
-    return plan_packed(lengths, info.max_batch_tokens)
 
 
 def _batch_holding(plan: BatchPlan, row: int) -> Int32s:

@@ -225,27 +225,33 @@ class Batcher:
 
     def _dispatch(self) -> None:
         """Gives the device batches while it takes any."""
-        while queue := self.backlog.most_urgent():
-            engine = queue.first.engine
-            if self.backlog.num_in_flight >= engine.info.max_in_flight:
+        while (priority := self.backlog.most_urgent()) is not None:
+            engine = self.backlog.queues[priority].first.engine
+            if self.backlog.num_before(priority) >= engine.info.max_in_flight:
                 return
-            self._submit(engine, *self.backlog.take_batch(queue))
+            self._submit(priority, engine, *self.backlog.take_batch(priority))
 
-    def _submit(self, engine: Reranker | Encoder, jobs: list[Job], rows: list[Int32s]) -> None:
+    def _submit(
+        self,
+        priority: Priority,
+        engine: Reranker | Encoder,
+        jobs: list[Job],
+        rows: list[Int32s],
+    ) -> None:
         batch = gather(jobs, rows)
         for job in jobs:
             job.enter_engine()
         loop = asyncio.get_running_loop()
-        self.backlog.batch_entered(engine, batch.num_tokens)
+        self.backlog.batch_entered(engine, priority, batch.num_tokens)
         began = time.perf_counter()
 
         def answer(future: Future[Float32s]) -> None:
-            self.backlog.batch_left(engine, batch.num_tokens, began)
+            self.backlog.batch_left(engine, priority, batch.num_tokens, began)
             self._metrics.batch_computed(
                 engine,
                 len(batch),
                 batch.num_tokens,
-                num_padding_tokens(engine, batch.lengths),
+                num_padding_tokens(engine, batch),
                 time.perf_counter() - began,
             )
             if self._tracer is not None:

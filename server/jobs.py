@@ -76,7 +76,10 @@ class Job:
     def take(self, rows: Int32s) -> int:
         """Takes rows off those that wait, and returns how many tokens they hold."""
         num_tokens = int(self.lengths[rows].sum())
-        self.waiting = self.waiting[~np.isin(self.waiting, rows)]
+        rest = self.waiting[len(rows) :]
+        if not np.array_equal(self.waiting[: len(rows)], rows):  # mostly they are the first ones
+            rest = self.waiting[~np.isin(self.waiting, rows)]
+        self.waiting = rest
         self.waiting_tokens -= num_tokens
         return num_tokens
 

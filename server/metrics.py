@@ -5,6 +5,7 @@ collections; never texts, ids or keys.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
@@ -18,6 +19,16 @@ _TOKENS = (16, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 32_768)
 _SEQUENCES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """The metrics of one model's batches."""
+
+    sequences: Histogram
+    tokens: Histogram
+    padding: Counter
+    seconds: Histogram
+
+
 class Metrics:
     """The metrics of one server."""
 
@@ -25,6 +36,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._models: dict[object, str] = {}
+        self._batches: dict[str, _Batches] = {}
         self._rpc_seconds = self._histogram(
             "rpc_seconds", "Time of a call, by its status.", _SECONDS, "rpc", "code"
         )
@@ -90,10 +102,18 @@ class Metrics:
     ) -> None:
         """Counts a batch."""
         model = self.model_of(engine)
-        self._batch_sequences.labels(model).observe(num_sequences)
-        self._batch_tokens.labels(model).observe(num_tokens)
-        self._padding_tokens.labels(model).inc(num_padding)
-        self._engine_seconds.labels(model).observe(seconds)
+        batches = self._batches.get(model)
+        if batches is None:  # looking labels up takes longer than all the rest
+            batches = self._batches[model] = _Batches(
+                self._batch_sequences.labels(model),
+                self._batch_tokens.labels(model),
+                self._padding_tokens.labels(model),
+                self._engine_seconds.labels(model),
+            )
+        batches.sequences.observe(num_sequences)
+        batches.tokens.observe(num_tokens)
+        batches.padding.inc(num_padding)
+        batches.seconds.observe(seconds)
 
     def engine_restarted(self, model: str) -> None:
         """Counts an engine that was built anew."""

@@ -109,14 +109,16 @@ Args:
     config: The model's shape.
     output: What `forward` returns.
     precision: Type of the products.
-    num_threads: Of one forward pass; 0 takes one for each CPU of the process.
+    num_threads: Of one forward pass; 0 takes one for each CPU of the process. Encoders with as
+        many threads share them.
 
 Raises:
     ModelError: The file is damaged or does not fit the configuration.
     UnsupportedModelError: The shape is none that is computed here.)")
-      .def("forward", &forward, nb::arg("token_ids").noconvert(), nb::arg("offsets").noconvert(),
-           nb::arg("query_lengths").noconvert(),
-           R"(Computes all sequences of a batch. One call at a time.
+      .def(
+          "forward", &forward, nb::arg("token_ids").noconvert(), nb::arg("offsets").noconvert(),
+          nb::arg("query_lengths").noconvert(),
+          R"(Computes all sequences of a batch. Calls may overlap; batches are computed as they come.
 
 Args:
     token_ids: int32 `[num_tokens]`.

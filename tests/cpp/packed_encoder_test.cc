@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <numeric>
+#include <thread>
 
 #include "check.h"
 #include "safetensors_file.h"
@@ -148,6 +150,34 @@ TEST(a_sequence_gets_the_same_bits_alone_or_not_on_one_thread_or_several) {
   }
   check_independence(Output::kMeanEmbedding, Precision::kInt8);
   check_independence(Output::kClsEmbedding, Precision::kInt8);
+}
+
+// An encoder and a reranker on the same threads, each called from two, by one sequence (shared
+// among the threads) and by all of them (a group to each).
+TEST(calls_that_overlap_give_the_same_bits) {
+  const std::vector<Ints> rows = sequences();
+  Batch one, all;
+  one.add(rows[8], query_length_of(rows[8]));
+  for (const Ints& row : rows) {
+    all.add(row, query_length_of(row));
+  }
+  PackedEncoder reranker(model(), kConfig, Output::kLogit, Precision::kInt8, 2);
+  PackedEncoder encoder(model(), kConfig, Output::kMeanEmbedding, Precision::kInt8, 2);
+  std::vector<std::thread> callers;
+  std::atomic<int> num_different = 0;
+  for (PackedEncoder* model : {&reranker, &encoder, &reranker, &encoder}) {
+    callers.emplace_back(
+        [&, model, from_one = one.computed_by(*model), from_all = all.computed_by(*model)] {
+          for (int round = 0; round < 20; ++round) {
+            num_different += test::same_bits(one.computed_by(*model), from_one) ? 0 : 1;
+            num_different += test::same_bits(all.computed_by(*model), from_all) ? 0 : 1;
+          }
+        });
+  }
+  for (std::thread& caller : callers) {
+    caller.join();
+  }
+  CHECK(num_different == 0);
 }
 
 TEST(lower_precision_is_close_to_float32) {

@@ -54,7 +54,8 @@ class PackedEncoder {
                 Precision precision, std::size_t num_threads);
   ~PackedEncoder();
 
-  // Computes all sequences, each of at least one token. One call at a time.
+  // Computes all sequences, each of at least one token. Calls may overlap: batches are computed in
+  // the order they came, and those of all encoders with as many threads share the same ones.
   //   query_lengths  [num_sequences]; so many leading tokens have type 0, the others type 1
   // Returns [num_sequences, output_width()]. Throws InputTooLongError for a sequence longer than
   // max_seq_len(), std::invalid_argument for an empty one or a token id outside the vocabulary.

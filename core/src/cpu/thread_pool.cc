@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <map>
 #include <string>
 
 #ifdef __linux__
@@ -80,10 +81,22 @@ void Barrier::wait() {
   }
 }
 
-ThreadPool::ThreadPool(std::size_t num_threads) {
+// One call of run().
+struct ThreadPool::Call {
+  const Task& task;
+  std::size_t num_items;
+  std::size_t num_taken = 0;
+  std::size_t num_done = 0;
+
+  std::size_t num_left() const { return num_items - num_taken; }
+  bool is_done() const { return num_done == num_items; }
+};
+
+ThreadPool::ThreadPool(std::size_t num_threads)
+    : is_computing_(std::max<std::size_t>(1, num_threads), false) {
   try {
-    for (std::size_t number = 1; number < num_threads; ++number) {
-      workers_.emplace_back([this, number] { work(number); });
+    for (std::size_t thread = 0; thread < is_computing_.size(); ++thread) {
+      workers_.emplace_back([this, thread] { work(thread); });
     }
   } catch (...) {  // the system has no more threads: those there are would end the process
     stop();
@@ -98,43 +111,96 @@ void ThreadPool::stop() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  wake_.notify_all();
+  for_workers_.notify_all();
   for (std::thread& worker : workers_) {
     worker.join();
   }
 }
 
-void ThreadPool::run(const std::function<void(std::size_t)>& task) {
-  {
-    const std::lock_guard lock(mutex_);
-    task_ = &task;
-    num_running_ = workers_.size();
-    ++round_;
+void ThreadPool::run(std::size_t num_items, const Task& task) {
+  if (num_items == 0) {
+    return;
   }
-  wake_.notify_all();
-  task(0);
+  Call call{task, num_items};
+  ++num_calls_;
   std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return num_running_ == 0; });
-  task_ = nullptr;
+  const bool is_idle = calls_.empty() && !is_computing_[0];
+  calls_.push_back(&call);
+  if (is_idle) {
+    take_part(lock, call);
+  } else {
+    for_workers_.notify_all();
+  }
+  for_callers_.wait(lock, [&] { return call.is_done(); });
+  --num_calls_;
 }
 
-void ThreadPool::work(std::size_t number) {
-  std::uint64_t seen = 0;
+// Computes, in the place of thread 0, until nothing is left of a call.
+void ThreadPool::take_part(std::unique_lock<std::mutex>& lock, const Call& call) {
+  is_replaced_ = true;
+  if (call.num_items > 1) {
+    for_workers_.notify_all();
+  }
+  while (call.num_left() > 0) {
+    compute_next(lock, 0);
+  }
+  is_replaced_ = false;
+  if (!calls_.empty()) {
+    for_workers_.notify_all();
+  }
+}
+
+void ThreadPool::run_together(const std::function<void(std::size_t)>& task) {
+  Barrier all_here(num_threads());
+  run(num_threads(), [&](std::size_t, std::size_t thread) {
+    all_here.wait();  // so each thread takes one item only
+    task(thread);
+  });
+}
+
+void ThreadPool::work(std::size_t thread) {
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [&] { return stopping_ || round_ != seen; });
+    for_workers_.wait(
+        lock, [&] { return stopping_ || (!calls_.empty() && !(thread == 0 && is_replaced_)); });
     if (stopping_) {
       return;
     }
-    seen = round_;
-    const std::function<void(std::size_t)>& task = *task_;
-    lock.unlock();
-    task(number);
-    lock.lock();
-    if (--num_running_ == 0) {
-      done_.notify_one();
-    }
+    compute_next(lock, thread);
   }
+}
+
+// Takes an item, of which there is one, and computes it without the lock.
+void ThreadPool::compute_next(std::unique_lock<std::mutex>& lock, std::size_t thread) {
+  const auto first =
+      std::min_element(calls_.begin(), calls_.end(),
+                       [](const Call* a, const Call* b) { return a->num_left() < b->num_left(); });
+  Call& call = **first;
+  const std::size_t item = call.num_taken++;
+  if (call.num_left() == 0) {
+    calls_.erase(first);
+  }
+  is_computing_[thread] = true;
+  lock.unlock();
+  call.task(item, thread);
+  lock.lock();
+  is_computing_[thread] = false;
+  ++call.num_done;
+  if (call.is_done()) {
+    for_callers_.notify_all();
+  }
+}
+
+std::shared_ptr<ThreadPool> shared_thread_pool(std::size_t num_threads) {
+  static std::mutex mutex;
+  static std::map<std::size_t, std::weak_ptr<ThreadPool>> pools;
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<ThreadPool> pool = pools[num_threads].lock();
+  if (!pool) {
+    pool = std::make_shared<ThreadPool>(num_threads);
+    pools[num_threads] = pool;
+  }
+  return pool;
 }
 
 }  // namespace twopass

@@ -1,4 +1,3 @@
-#include <atomic>
 #include <limits>
 #include <memory>
 
@@ -28,9 +27,9 @@ class PackedEncoder::Implementation {
         kernels_(kernels()),
         weights_(load_weights(path, config, output, precision)),
         forward_(kernels_, config_, weights_, output),
-        pool_(num_threads != 0 ? num_threads : num_usable_cpus()) {
+        pool_(shared_thread_pool(num_threads != 0 ? num_threads : num_usable_cpus())) {
     max_group_tokens_ = std::max(kMaxGroupTokens, max_seq_len());
-    for (std::size_t i = 0; i < pool_.num_threads(); ++i) {
+    for (std::size_t i = 0; i < pool_->num_threads(); ++i) {
       groups_.emplace_back(config_, precision, max_group_tokens_);
       heads_.push_back(std::make_unique<HeadScratch>(kernels_, config_, precision,
                                                      max_group_tokens_, max_seq_len()));
@@ -44,7 +43,10 @@ class PackedEncoder::Implementation {
     for (std::size_t i = 0; i < rows.num_rows(); ++i) {
       lengths[i] = rows[i].size();
     }
-    const GroupPlan plan = plan_groups(lengths, pool_.num_threads(), max_group_tokens_);
+    // Where other batches keep the threads busy, nothing is gained by spreading this one evenly
+    // over them, and much is lost by letting them wait for each other.
+    const std::size_t num_idle_threads = pool_->is_busy() ? 1 : pool_->num_threads();
+    const GroupPlan plan = plan_groups(lengths, num_idle_threads, max_group_tokens_);
     std::vector<std::vector<Sequence>> groups;
     for (const std::vector<std::uint32_t>& members : plan.groups) {
       std::vector<Sequence>& group = groups.emplace_back();
@@ -65,7 +67,7 @@ class PackedEncoder::Implementation {
     return static_cast<std::size_t>(config_.max_positions - config_.position_offset);
   }
 
-  std::size_t num_threads() const { return pool_.num_threads(); }
+  std::size_t num_threads() const { return pool_->num_threads(); }
 
   std::size_t scratch_bytes() const {
     std::size_t total = 0;
@@ -100,26 +102,18 @@ class PackedEncoder::Implementation {
 
   // Each thread takes whole groups, the largest first.
   void run_apart(const std::vector<std::vector<Sequence>>& groups) {
-    std::atomic<std::size_t> next = 0;
     Barrier alone(1);
-    const auto task = [&](std::size_t thread) {
-      for (std::size_t i = next++; i < groups.size(); i = next++) {
-        forward_.run(groups[i], {0, 1, alone}, groups_[thread], *heads_[thread]);
-      }
-    };
-    if (groups.size() == 1) {
-      task(0);
-    } else {
-      pool_.run(task);
-    }
+    pool_->run(groups.size(), [&](std::size_t group, std::size_t thread) {
+      forward_.run(groups[group], {0, 1, alone}, groups_[thread], *heads_[thread]);
+    });
   }
 
   // All threads go through each group side by side.
   void run_together(const std::vector<std::vector<Sequence>>& groups) {
-    Barrier barrier(pool_.num_threads());
-    pool_.run([&](std::size_t thread) {
+    Barrier barrier(pool_->num_threads());
+    pool_->run_together([&](std::size_t thread) {
       for (const std::vector<Sequence>& group : groups) {
-        forward_.run(group, {thread, pool_.num_threads(), barrier}, groups_[0], *heads_[thread]);
+        forward_.run(group, {thread, pool_->num_threads(), barrier}, groups_[0], *heads_[thread]);
       }
     });
   }
@@ -129,7 +123,7 @@ class PackedEncoder::Implementation {
   const KernelTable& kernels_;
   const EncoderWeights weights_;
   const Forward forward_;
-  ThreadPool pool_;
+  const std::shared_ptr<ThreadPool> pool_;
   std::size_t max_group_tokens_ = 0;
   std::vector<GroupScratch> groups_;                 // [num_threads]
   std::vector<std::unique_ptr<HeadScratch>> heads_;  // [num_threads]
