@@ -28,6 +28,7 @@ from twopass.training.mining import Advance, MiningOptions
 from twopass.training.options import TrainingOptions
 from twopass.training.pairs import TrainingError
 from twopass.training.preparing import mine_files
+from twopass.training.recipe import Recipe, hold_to
 
 _DEFAULTS = TrainingOptions()
 
@@ -99,8 +100,10 @@ def train(
         measure_every=measure_every,
         seed=seed,
     )
+    wanted = _shares(shares or [])
     try:
-        mined = _mined(pairs, _shares(shares or []), encoder, seed, out / "mined")
+        hold_to(Recipe.of(pairs, wanted, encoder, base, options), out)
+        mined = _mined(pairs, wanted, encoder, seed, out / "mined")
         _train(mined, base, out, options)
     except (TrainingError, EngineError, LocalServerError, TwopassError) as error:
         exit_with(error)

@@ -70,7 +70,7 @@ class Batcher:
             max_queued_pairs: Most pairs and texts of requests admitted and not answered.
             max_queued_tokens: Most tokens that wait for an engine.
             metrics: Where batches and refusals are counted; None for nowhere that is read.
-            tracer: Told of every batch; None for nobody.
+            tracer: Told of every batch that holds rows of a traced call; None for nobody.
         """
         self._metrics = metrics or Metrics()
         self._tracer = tracer
@@ -254,7 +254,7 @@ class Batcher:
                 num_padding_tokens(engine, batch),
                 time.perf_counter() - began,
             )
-            if self._tracer is not None:
+            if self._tracer is not None and any(job.is_traced for job in jobs):
                 sizes = {"sequences": len(batch), "tokens": batch.num_tokens, "calls": len(jobs)}
                 model = self._metrics.model_of(engine)
                 span = self._tracer.batch(model, began, time.perf_counter(), sizes)

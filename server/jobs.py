@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from twopass._core import gather_packed
 from twopass.engines.base import Encoder, Float32s, Int32s, Reranker, TokenBatch
 from twopass.engines.errors import DeviceError
-from twopass.server.tracing import BatchSpan
+from twopass.server.tracing import BatchSpan, is_recording
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +35,7 @@ class Job:
         num_in_flight: Batches in the engine that hold rows of this job.
         began: When the first of those entered it.
         engine_seconds: Time in which at least one batch was in the engine.
+        is_traced: Whether the call it belongs to is.
         batches: What the tracer calls those that held rows of this job.
     """
 
@@ -53,6 +54,7 @@ class Job:
     num_in_flight: int = 0
     began: float = 0.0
     engine_seconds: float = 0.0
+    is_traced: bool = field(default_factory=is_recording)
     batches: list[BatchSpan] = field(default_factory=list)
 
     def __post_init__(self) -> None:

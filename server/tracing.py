@@ -102,6 +102,11 @@ def stop_recording() -> None:
     _stages.set(None)
 
 
+def is_recording() -> bool:
+    """Whether the call that runs is traced."""
+    return _stages.get() is not None
+
+
 def record(
     name: str,
     began: float,

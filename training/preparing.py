@@ -8,7 +8,16 @@ from twopass.client import Client
 from twopass.server.local import LocalServer
 from twopass.training.mined import Mined, joined
 from twopass.training.mining import Advance, Group, MiningOptions, mine
-from twopass.training.pairs import Source, is_development, read_source, share_of
+from twopass.training.pairs import (
+    Source,
+    TrainingError,
+    is_development,
+    read_source,
+    share_of,
+)
+
+# Half of them choose, half judge: with fewer, not even a great difference would be significant.
+_FEWEST_KEPT = 10
 
 Report = Callable[[str, int], Advance]
 """Announces a piece of work by its name and size; returns what to call as it advances."""
@@ -48,9 +57,19 @@ def mine_files(
 
 
 def split(groups: Sequence[Group], one_in: int, at_most: int) -> tuple[list[Group], list[Group]]:
-    """Groups to train on, and those to measure on: `at_most` of them, of all sources alike."""
+    """Groups to train on, and those to measure on: `at_most` of them, of all sources alike.
+
+    Raises:
+        TrainingError: There are too few to train on some, choose by some and judge by others.
+    """
     training = [g for g in groups if not is_development(g.query, one_in)]
     kept = [g for g in groups if is_development(g.query, one_in)]
+    if not training or len(kept) < _FEWEST_KEPT:
+        raise TrainingError(
+            f"pairs: of {len(groups):,} questions with mined negatives one in {one_in} is kept to "
+            f"measure on, which makes {len(kept)}; at least {_FEWEST_KEPT} are needed, so give "
+            f"about {2 * _FEWEST_KEPT * one_in:,} pairs or more"
+        )
     every = max(len(kept) // at_most, 1)
     return training, kept[::every][:at_most]
 

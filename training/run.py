@@ -64,6 +64,7 @@ def train(
 
     Raises:
         ModelError: The base is missing or damaged.
+        TrainingError: There are too few questions.
     """
     start = open_model(base)
     tokenizer = HuggingFaceTokenizer(start.tokenizer)
