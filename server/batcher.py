@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -20,7 +19,7 @@ from twopass.engines.base import Encoder, Float32s, Int32s, Reranker, TokenBatch
 from twopass.server.backlog import Backlog, Priority
 from twopass.server.batch_choice import num_padding_tokens
 from twopass.server.errors import LateError, OverloadedError
-from twopass.server.jobs import Job, deliver, gather
+from twopass.server.jobs import Computed, Job, computed, deliver, first_sequences, gather
 from twopass.server.metrics import Metrics
 from twopass.server.tracing import Attributes, Tracer, record
 
@@ -31,21 +30,6 @@ _STAGES = {Priority.QUERY: "embed", Priority.RERANK: "rerank", Priority.INGEST: 
 
 OnFailure: TypeAlias = Callable[[Reranker | Encoder, BaseException], None]
 """Takes an engine, and why it did not compute a batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Computed:
-    """What the engine made of one request's sequences.
-
-    Attributes:
-        output: In the order of the sequences; `[num_sequences]` or `[num_sequences, hidden_size]`.
-        queue_seconds: Time in which none of its sequences was in an engine.
-        engine_seconds: Time in which at least one was.
-    """
-
-    output: Float32s
-    queue_seconds: float
-    engine_seconds: float
 
 
 class Batcher:
@@ -77,19 +61,27 @@ class Batcher:
         self.on_failure: OnFailure = lambda _engine, _error: None
         self._max_queued = max_queued_pairs
         self._num_admitted = 0
+        self._seconds_arriving = 0.0
         self.backlog = Backlog(self._metrics, max_tokens=max_queued_tokens)
 
     @contextmanager
-    def admitted(self, num_pairs: int, *, deadline: float | None = None) -> Iterator[None]:
+    def admitted(
+        self, num_pairs: int, *, seconds: float = 0.0, deadline: float | None = None
+    ) -> Iterator[Callable[[], None]]:
         """Holds places in the queue for a whole request, or refuses it at once.
 
         Args:
             num_pairs: How many places.
+            seconds: How long they are expected to take, as far as is known before tokenising.
             deadline: Of pairs to rerank, seconds of `time.perf_counter`; None for never.
+
+        Yields:
+            To be called when they are tokenised and about to be computed. Until then those that
+            come later are told that they are on their way.
 
         Raises:
             OverloadedError: There are fewer places than pairs.
-            WouldBeLateError: What waits before them takes longer than there is time.
+            WouldBeLateError: With what waits before them they take longer than there is time.
         """
         if self._num_admitted + num_pairs > self._max_queued:
             self._metrics.rejected("queue_pairs")
@@ -98,13 +90,24 @@ class Batcher:
                 f"of {self._max_queued:,} are free; try again later or send fewer candidates",
                 retry_after=self.backlog.retry_after(),
             )
-        # How long they are is known once they are tokenised; what waits before them is known now.
-        self.backlog.ensure_in_time(Priority.RERANK, 0.0, deadline)
+        self.backlog.ensure_in_time(Priority.RERANK, self._seconds_arriving + seconds, deadline)
         self._num_admitted += num_pairs
+        self._seconds_arriving += seconds
+
+        def arrived() -> None:
+            nonlocal seconds
+            self._seconds_arriving -= seconds
+            seconds = 0.0
+
         try:
-            yield
+            yield arrived
         finally:
+            arrived()
             self._num_admitted -= num_pairs
+
+    def expected_seconds(self, engine: Reranker | Encoder, num_tokens: int) -> float:
+        """How long an engine is expected to take for so many tokens."""
+        return self.backlog.service_times[engine].seconds(num_tokens)
 
     async def compute(
         self,
@@ -134,7 +137,7 @@ class Batcher:
         job = self._job(engine, batch, longest_first, deadline)
         self.backlog.ensure_in_time(priority, job.waiting_seconds, deadline)
         await self._run(job, priority)
-        return _computed(job, len(batch))
+        return computed(job, len(batch))
 
     async def compute_first(
         self,
@@ -157,14 +160,14 @@ class Batcher:
         """
         if len(batch) == 0:
             return Computed(np.zeros(0, np.float32), 0.0, 0.0)
-        batch = _first(batch, self._num_fitting(engine, batch, priority, deadline))
+        batch = first_sequences(batch, self._num_fitting(engine, batch, priority, deadline))
         job = self._job(engine, batch, np.arange(len(batch), dtype=np.int32), deadline)
         try:
             await self._run(job, priority)
         except LateError:
             if job.num_leading_finished == 0:
                 raise
-        return _computed(job, job.num_leading_finished)
+        return computed(job, job.num_leading_finished)
 
     def _num_fitting(
         self, engine: Reranker | Encoder, batch: TokenBatch, priority: Priority, deadline: float
@@ -271,15 +274,3 @@ class Batcher:
             submitted = Future()
             submitted.set_exception(error)
         submitted.add_done_callback(lambda future: loop.call_soon_threadsafe(answer, future))
-
-
-def _first(batch: TokenBatch, num_sequences: int) -> TokenBatch:
-    """The first sequences of a batch, as views."""
-    offsets = batch.offsets[: num_sequences + 1]
-    return TokenBatch(batch.token_ids[: offsets[-1]], offsets, batch.query_lengths[:num_sequences])
-
-
-def _computed(job: Job, num_rows: int) -> Computed:
-    assert job.output is not None
-    total = time.perf_counter() - job.submitted
-    return Computed(job.output[:num_rows], max(0.0, total - job.engine_seconds), job.engine_seconds)

@@ -15,6 +15,21 @@ from twopass.engines.errors import DeviceError
 from twopass.server.tracing import BatchSpan, is_recording
 
 
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What the engine made of one request's sequences.
+
+    Attributes:
+        output: In the order of the sequences; `[num_sequences]` or `[num_sequences, hidden_size]`.
+        queue_seconds: Time in which none of its sequences was in an engine.
+        engine_seconds: Time in which at least one was.
+    """
+
+    output: Float32s
+    queue_seconds: float
+    engine_seconds: float
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     """One request's sequences.
@@ -98,6 +113,12 @@ class Job:
             self.engine_seconds += time.perf_counter() - self.began
 
 
+def first_sequences(batch: TokenBatch, num_sequences: int) -> TokenBatch:
+    """The first sequences of a batch, as views."""
+    offsets = batch.offsets[: num_sequences + 1]
+    return TokenBatch(batch.token_ids[: offsets[-1]], offsets, batch.query_lengths[:num_sequences])
+
+
 def gather(jobs: Sequence[Job], rows: Sequence[Int32s]) -> TokenBatch:
     """Joins the chosen rows of several jobs into one batch, job after job."""
     parts = [
@@ -143,3 +164,10 @@ def deliver(
         if job.finished.all():
             job.done.set_result(None)
     return error
+
+
+def computed(job: Job, num_rows: int) -> Computed:
+    """What came of the first rows of a job that has ended."""
+    assert job.output is not None
+    total = time.perf_counter() - job.submitted
+    return Computed(job.output[:num_rows], max(0.0, total - job.engine_seconds), job.engine_seconds)

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from twopass.server.errors import InvalidRequestError
 from twopass.server.models import Models
 from twopass.server.search import StageTimings, Truncation
 from twopass.server.second_pass import ScoredPairs, SecondPass, best_first
+from twopass.server.service_time import TokenDensity
 from twopass.server.stopwatch import Stopwatch
 from twopass.server.tokenizing import Tokenizing
 
@@ -26,6 +28,7 @@ class SetOptions:
     Attributes:
         query: The question.
         num_candidates: How many will come.
+        num_chars: Characters of those that have come already.
         top_n: How many of the best are wanted; 0 for all.
         model: The reranker's id; "" for the default.
         truncation: What happens to a passage that is too long.
@@ -37,6 +40,7 @@ class SetOptions:
 
     query: str
     num_candidates: int
+    num_chars: int = 0
     top_n: int = 0
     model: str = ""
     truncation: Truncation = Truncation.TRUNCATE
@@ -83,8 +87,12 @@ class OpenSet:
         reranker: LoadedReranker,
         tokenizing: Tokenizing,
         second_pass: SecondPass,
+        density: TokenDensity,
+        arrived: Callable[[], None],
     ) -> None:
         self._options = options
+        self._density = density
+        self._arrived = arrived
         self._reranker = reranker
         self._tokenizing = tokenizing
         self._second_pass = second_pass
@@ -168,6 +176,8 @@ class OpenSet:
         truncation = self._options.truncation
         passage_ids = await self._tokenizing.passage_ids(self._reranker, passages, truncation)
         self._tokenize_seconds += watch.lap("tokenize")
+        self._density.measured(sum(map(len, passages)), len(passage_ids.token_ids))
+        self._arrived()
         return await self._second_pass.read(
             self._reranker, query_ids, passage_ids, truncation, deadline=self._options.deadline
         )
@@ -212,6 +222,7 @@ class Reranking:
         self._batcher = batcher
         self._tokenizing = tokenizing
         self._second_pass = second_pass
+        self._densities: defaultdict[str, TokenDensity] = defaultdict(TokenDensity)
 
     @asynccontextmanager
     async def open(self, options: SetOptions) -> AsyncIterator[OpenSet]:
@@ -220,11 +231,18 @@ class Reranking:
         Raises:
             UnknownModelError: There is no such reranker.
             OverloadedError: There are fewer places than candidates.
-            WouldBeLateError: What waits before them takes longer than there is time.
+            WouldBeLateError: They, and what waits before them, take longer than there is time.
         """
         reranker = self._models.reranker(options.model)
-        with self._batcher.admitted(options.num_candidates, deadline=options.deadline):
-            candidates = OpenSet(options, reranker, self._tokenizing, self._second_pass)
+        density = self._densities[reranker.spec.id]
+        # Those that can't be done in time are refused before they cost any tokenising.
+        seconds = self._batcher.expected_seconds(reranker.engine, density.tokens(options.num_chars))
+        with self._batcher.admitted(
+            options.num_candidates, seconds=seconds, deadline=options.deadline
+        ) as arrived:
+            candidates = OpenSet(
+                options, reranker, self._tokenizing, self._second_pass, density, arrived
+            )
             try:
                 yield candidates
             finally:

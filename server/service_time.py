@@ -1,10 +1,14 @@
-"""How long an engine takes, learned from the batches it has computed."""
+"""How long work will take, learned from what was done: tokens a second, tokens a character."""
 
 # What was measured this many seconds of computation ago counts half.
 _HALF_LIFE_SECONDS = 1.0
 # Assumed until a batch has been timed, and forgotten soon after.
 _INITIAL_TOKENS_PER_SECOND = 5_000.0
 _INITIAL_WEIGHT_SECONDS = 1e-3
+# Likewise. English has 4 to 5 characters a token; too few tokens refuse nobody wrongly.
+_HALF_LIFE_CHARS = 100_000.0
+_INITIAL_TOKENS_PER_CHAR = 0.2
+_INITIAL_WEIGHT_CHARS = 1_000.0
 
 
 class ServiceTime:
@@ -31,4 +35,22 @@ class ServiceTime:
         seconds = max(seconds, 1e-6)
         kept = 0.5 ** (seconds / _HALF_LIFE_SECONDS)
         self._seconds = self._seconds * kept + seconds
+        self._tokens = self._tokens * kept + num_tokens
+
+
+class TokenDensity:
+    """Tokens per character of the texts that one tokenizer has read lately."""
+
+    def __init__(self) -> None:
+        self._chars = _INITIAL_WEIGHT_CHARS
+        self._tokens = _INITIAL_TOKENS_PER_CHAR * _INITIAL_WEIGHT_CHARS
+
+    def tokens(self, num_chars: int) -> int:
+        """How many tokens a text of so many characters is expected to have."""
+        return round(num_chars * self._tokens / self._chars)
+
+    def measured(self, num_chars: int, num_tokens: int) -> None:
+        """Takes texts into account that were tokenised."""
+        kept = 0.5 ** (num_chars / _HALF_LIFE_CHARS)
+        self._chars = self._chars * kept + num_chars
         self._tokens = self._tokens * kept + num_tokens

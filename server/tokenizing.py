@@ -113,7 +113,7 @@ def _encode_cached(
         rows[i] = encoded[row].copy()  # its own memory, not a view that keeps the whole alive
     complete = [row for row in rows if row is not None]
     cache.put_all((keys[i], complete[i], complete[i].nbytes + _ENTRY_BYTES) for i in missing)
-    return Ragged.from_rows(complete)
+    return encoded if len(missing) == len(texts) else Ragged.from_rows(complete)
 
 
 def _digest(text: str) -> bytes:

@@ -22,6 +22,7 @@ def read_options(
     num_candidates: int,
     limits: Limits,
     call: Call,
+    num_chars: int = 0,
 ) -> SetOptions:
     """Reads a set's query and options.
 
@@ -34,6 +35,7 @@ def read_options(
     return SetOptions(
         query=message.query,
         num_candidates=num_candidates,
+        num_chars=num_chars,
         top_n=read_count("top_n", message.top_n),
         model=message.model,
         truncation=read_truncation("truncation", message.truncation),
@@ -94,14 +96,16 @@ def ranked_message(
         num_tokens=ranked.num_tokens,
         timings=timings_message(ranked.timings),
     )
+    scores, logits = ranked.scores.tolist(), ranked.logits.tolist()
+    truncated = ranked.truncated.tolist()
     for rank, position in enumerate(ranked.order.tolist()):
         candidate = candidates[position]
         hit = response.hits.add(
             index=position,
             id=candidate.id,
-            score=ranked.scores[position],
-            logit=ranked.logits[position],
-            truncated=ranked.truncated[position],
+            score=scores[position],
+            logit=logits[position],
+            truncated=truncated[position],
             title=candidate.title if return_text else "",
             text=candidate.text if return_text else "",
         )

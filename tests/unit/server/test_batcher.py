@@ -1,6 +1,7 @@
 """What comes back of what is asked: every row, an error, or a refusal."""
 
 import asyncio
+import time
 from concurrent.futures import Future
 from itertools import count
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from twopass.engines.base import PackedLayout, PaddedLayout
 from twopass.engines.errors import DeviceError
 from twopass.server.batcher import Batcher, Priority
-from twopass.server.errors import OverloadedError
+from twopass.server.errors import OverloadedError, WouldBeLateError
 
 from .scripted import (
     MAX_SEQ_LEN,
@@ -180,6 +181,18 @@ def test_admission_is_whole_or_not_at_all(batcher):
             batcher.admitted(41).__enter__()
         with batcher.admitted(40), pytest.raises(OverloadedError):
             batcher.admitted(1).__enter__()
+
+
+async def test_work_that_is_on_its_way_counts_until_it_has_arrived(batcher, held):
+    compute(batcher, held, [[1]])  # an idle device would take on anything
+    await settled()
+    deadline = time.perf_counter() + 10.0
+    with batcher.admitted(1, seconds=6.0, deadline=deadline) as arrived:
+        with pytest.raises(WouldBeLateError):
+            batcher.admitted(1, seconds=6.0, deadline=deadline).__enter__()
+        arrived()
+        with batcher.admitted(1, seconds=6.0, deadline=deadline):
+            pass
 
 
 def test_places_are_free_again_whatever_became_of_the_request(batcher):

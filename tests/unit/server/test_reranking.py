@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import logging
+import time
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from twopass.server.errors import (
     LateError,
     OverloadedError,
     UnknownModelError,
+    WouldBeLateError,
 )
 from twopass.server.models import Models
 from twopass.server.reranking import RankedSet, Reranking, SetOptions
@@ -163,6 +165,17 @@ async def test_places_are_held_until_the_set_ends(parts):
         with pytest.raises(OverloadedError):
             await parts.rank([["1"]])
     assert (await parts.rank([["1"]])).order.tolist() == [0]
+
+
+async def test_a_set_too_long_for_its_deadline_is_refused_before_it_is_tokenised(monkeypatch):
+    parts = Parts(ScriptedEngine(is_held=True))
+    other = asyncio.create_task(parts.rank([["1"]]))
+    while not parts.engine.held:  # an idle device would take on anything
+        await settled()
+    monkeypatch.setattr(parts.tokenizing, "encode", None)
+    with pytest.raises(WouldBeLateError):
+        await parts.rank([["1"]], num_chars=10**9, deadline=time.perf_counter() + 10.0)
+    other.cancel()
 
 
 async def test_a_set_that_is_left_takes_its_pairs_with_it():

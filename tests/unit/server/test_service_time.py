@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twopass.server.service_time import ServiceTime
+from twopass.server.service_time import ServiceTime, TokenDensity
 
 
 def test_the_first_batches_replace_what_was_assumed():
@@ -37,3 +37,13 @@ def test_the_speed_is_always_a_number_above_zero(batches):
     for num_tokens, seconds in batches:
         speed.measured(max(1, num_tokens), seconds)
     assert 0 < speed.tokens_per_second < float("inf")
+
+
+def test_the_tokens_of_a_text_are_expected_as_the_last_texts_had_them():
+    density = TokenDensity()
+    assert density.tokens(0) == 0
+    for _ in range(3):
+        density.measured(100_000, 60_000)
+    assert density.tokens(1_000) == pytest.approx(600, rel=0.05)
+    density.measured(0, 0)
+    assert density.tokens(1_000) == pytest.approx(600, rel=0.05)
