@@ -39,7 +39,7 @@ _FALLBACKS: dict[type[Exception], RerankStatus] = {
     EngineError: RerankStatus.FAILED,
 }
 # Of a time budget, kept for fetching and sending what the hits carry.
-_ANSWER_SECONDS = 0.003
+_ANSWER_SECONDS = 0.006
 
 
 @dataclass(frozen=True, slots=True, eq=False)
