@@ -14,6 +14,8 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from twopass.engines.calibration import Calibration
+
 Int32s: TypeAlias = NDArray[np.int32]
 Float32s: TypeAlias = NDArray[np.float32]
 
@@ -187,9 +189,8 @@ class EngineInfo:
         layout: What a batch costs.
         max_batch_tokens: Tokens of a batch (padded ones counted) beyond which larger gains nothing.
         max_in_flight: How many batches it may be computing at once; queries come on top.
-        batch_seconds: How long a batch should take at most, so that what comes next need not wait
-            longer; smaller ones than `max_batch_tokens` are made where the engine is too slow.
-        min_batch_tokens: Tokens below which a batch wastes the engine, however slow it is.
+        batch_seconds: How long a batch may take, so that nothing waits longer for it; where the
+            engine is slow, batches hold fewer than `max_batch_tokens`, but `min_batch_tokens`.
     """
 
     engine: str
@@ -237,22 +238,6 @@ class Encoder(Engine, Protocol):
             A future of embeddings, float32 `[num_texts, hidden_size]`, L2-normalised, in batch
             order. It raises as `Reranker.submit` does.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Turns a logit into a score in [0, 1]: `sigmoid(a * logit + b)` (Platt 1999)."""
-
-    a: float = 1.0
-    b: float = 0.0
-
-    def score(self, logits: Float32s) -> Float32s:
-        """Scores in float32, shape as `logits`: half precision would tie what float32 tells."""
-        x = np.float32(self.a) * logits + np.float32(self.b)
-        # exp of a non-positive number never overflows, and small scores stay apart.
-        e = np.exp(-np.abs(x))
-        scores: Float32s = np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(np.float32)
-        return scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from twopass.engines.base import Calibration, ModelKind, ModelSpec
+from twopass.engines.base import ModelKind, ModelSpec
 from twopass.engines.bert_architecture import read_architecture
+from twopass.engines.calibration import Calibration
 from twopass.engines.errors import ModelError, UnsupportedModelError
 
 _HUB_FILES = ["*.json", "*.safetensors", "*.onnx", "1_Pooling/*"]

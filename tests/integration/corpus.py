@@ -3,7 +3,7 @@
 import math
 from functools import cache
 
-from twopass.engines.base import Calibration
+from twopass.engines.calibration import Calibration
 from twopass.engines.model_folder import open_model
 from twopass.v1 import collection_pb2, document_pb2
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from twopass.engines.base import Calibration, ModelKind
+from twopass.engines.base import ModelKind
+from twopass.engines.calibration import Calibration
 from twopass.engines.errors import EngineError, ModelError
 from twopass.engines.loading import load_model
 from twopass.engines.model_folder import Pooling, locate, open_model, shipped_models
