@@ -34,6 +34,8 @@ def send(channel: grpc.Channel, attempt: Attempt) -> str:
             unary(attempt.contents[0], timeout=TIMEOUT_SECONDS)
     except grpc.RpcError as error:
         status: str = error.code().name
+        if status == "UNAVAILABLE" and "it was deleted" in (error.details() or ""):
+            return "deleted meanwhile"  # by another of these calls; whoever retries gets NOT_FOUND
         if status in FORBIDDEN:
             print(f"{status}: {error.details()} {attempt!r:.300}")
         return status
