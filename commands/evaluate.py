@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from twopass.client import Rerank
 from twopass.commands.evaluation_run import (
@@ -19,6 +18,7 @@ from twopass.commands.evaluation_run import (
 )
 from twopass.commands.evaluation_tables import Measure, evaluation_table, settings_table
 from twopass.commands.options import AsJson, print_json
+from twopass.commands.tables import print_table
 from twopass.evaluation.blends import blend_quality
 from twopass.evaluation.datasets import Dataset, Part
 from twopass.evaluation.fusions import fusion_quality
@@ -135,7 +135,7 @@ def _show_modes(results: list[Evaluation], measure: Measure, as_json: bool) -> N
     if as_json:
         print_json([dataclasses.asdict(result) for result in results])
     else:
-        Console().print(evaluation_table(results, measure))
+        print_table(evaluation_table(results, measure))
 
 
 def _show_settings(
@@ -144,4 +144,4 @@ def _show_settings(
     if as_json:
         print_json(by_set)
     else:
-        Console().print(settings_table(by_set, setting, f"nDCG@10 of {of}"))
+        print_table(settings_table(by_set, setting, f"nDCG@10 of {of}"))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from twopass.client import Rerank
@@ -20,6 +19,7 @@ from twopass.commands.evaluation_run import (
 )
 from twopass.commands.failures import exit_with
 from twopass.commands.options import AsJson, print_json
+from twopass.commands.tables import print_table
 from twopass.evaluation.datasets import Dataset, Part
 from twopass.evaluation.frontier import Point, Way, point, ways
 
@@ -67,7 +67,7 @@ def frontier(
     if as_json:
         print_json([dataclasses.asdict(one) for one in points])
     else:
-        Console().print(_table(points))
+        print_table(_table(points))
 
 
 def _measured(

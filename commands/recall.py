@@ -16,6 +16,7 @@ from rich.table import Table
 from twopass.client import Client, Collection, Fields, Retrieve
 from twopass.commands.failures import exit_with
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.tables import print_table
 from twopass.index.kinds import IndexKind
 
 _EF_SEARCH = (16, 32, 64, 128, 256, 512, 1024)
@@ -77,7 +78,7 @@ def recall(
     if as_json:
         print_json([dataclasses.asdict(result) for result in results])
     else:
-        Console().print(_table(described, results, k))
+        print_table(_table(described, results, k))
 
 
 class _Documents:

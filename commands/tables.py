@@ -1,11 +1,16 @@
 """Results as tables for people."""
 
+import os
+
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from twopass.client import RerankResult, SearchResult, Timings
 
 _SNIPPET_CHARS = 90
+# What no terminal bounds is as wide as it has to be: a figure that is cut is lost.
+_WIDTH_WITHOUT_TERMINAL = 240
 _STAGES = ("tokenize", "embed", "retrieve", "load", "queue", "rerank", "total")
 
 
@@ -68,3 +73,11 @@ def snippet(text: str) -> str:
 def number(value: float | None) -> str:
     """A score to three digits; nothing for one that was not computed."""
     return "" if value is None else f"{value:.3f}"
+
+
+def print_table(table: Table) -> None:
+    """Prints a table, as wide as the terminal; whole where there is none."""
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=_WIDTH_WITHOUT_TERMINAL)
+    console.print(table)
