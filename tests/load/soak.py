@@ -75,9 +75,10 @@ def _report(samples: list[tuple[int, int]], seconds: float) -> None:
     mib = [bytes_ / 2**20 for bytes_ in memory]
     print(f"memory: {mib[0]:.1f} MiB in the first third, {mib[1]:.1f} in the last")
     print(f"drift: {drift:+.2%} (wanted: under 2 %); files: {files[0]:g} and {files[1]:g}")
-    assert files[1] <= files[0] + 2
-    # In the first minutes what is measured is how caches and allocators fill.
-    assert drift < (0.02 if seconds >= 600 else 0.10)
+    # In the first minutes what is measured is how caches, pools and allocators fill.
+    is_settled = seconds >= 600
+    assert files[1] <= files[0] + (2 if is_settled else 8)
+    assert drift < (0.02 if is_settled else 0.10)
 
 
 def main() -> None:
