@@ -144,7 +144,7 @@ TEST(a_call_of_few_items_does_not_wait_for_one_of_many) {
       while (num_waiting < 2) {
         std::this_thread::yield();
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));  // both have come
+      std::this_thread::sleep_for(std::chrono::milliseconds(300));  // both have come
     });
   });
   while (!began) {
