@@ -68,11 +68,16 @@ def train(
     learning_rate: Annotated[
         float, typer.Option(min=0, help="At its highest.")
     ] = _DEFAULTS.learning_rate,
+    layers: Annotated[
+        int | None, typer.Option(min=1, help="Keep only so many of the base's layers; unset: all.")
+    ] = _DEFAULTS.layers,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="A reranker to learn from beside the answers; unset: the first pass."),
+    ] = _DEFAULTS.teacher,
     teacher_weight: Annotated[
         float,
-        typer.Option(
-            min=0, max=1, help="How much the first pass's order counts beside the answer."
-        ),
+        typer.Option(min=0, max=1, help="How much the teacher's order counts beside the answer."),
     ] = _DEFAULTS.teacher_weight,
     measure_every: Annotated[
         int, typer.Option(min=1, help="Steps between measurements; each writes a checkpoint.")
@@ -85,7 +90,8 @@ def train(
 
     One query in 50 is kept from training; on half of these the blend with the first pass, the
     calibration and the best moment to stop are chosen, on the other half the result is compared
-    with its base. OUT/model is written only if it is better there (p < 0.05).
+    with its base; with --layers it is compared with the first pass alone. OUT/model is written
+    only if it is better there (p < 0.05).
     """
     missing = [name for name in ("torch", "transformers") if not importlib.util.find_spec(name)]
     if missing:
@@ -96,6 +102,8 @@ def train(
         negatives=negatives,
         max_tokens=max_tokens,
         learning_rate=learning_rate,
+        layers=layers,
+        teacher=teacher,
         teacher_weight=teacher_weight,
         measure_every=measure_every,
         seed=seed,
@@ -130,12 +138,13 @@ def _train(mined: Mined, base: str, out: Path, options: TrainingOptions) -> None
     typer.echo(
         f"nDCG@10 on {verdict.num_queries:,} held-out queries: "
         f"first pass {verdict.first_pass:.4f}, "
-        f"{base} {verdict.base:.4f}, trained {verdict.trained:.4f} (p = {verdict.p_value:.4f})\n"
+        f"{outcome.rival} {verdict.rival:.4f}, trained {verdict.trained:.4f} "
+        f"(p = {verdict.p_value:.4f})\n"
         f"blend {outcome.blend:g}; "
         f"calibration error {fit.error_before:.4f} before, {fit.error_after:.4f} after"
     )
     if outcome.folder is None:
-        exit_with(f"not significantly better than {base}: no model was written")
+        exit_with(f"not significantly better than {outcome.rival}: no model was written")
     typer.echo(f"{outcome.folder}: twopass serve --reranker {outcome.folder}")
 
 

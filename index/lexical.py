@@ -59,9 +59,16 @@ class LexicalIndex:
     SQLite works without the GIL, so searches run beside each other and beside faiss.
     """
 
-    def __init__(self, connections: ReadConnections, tokenizer: LexicalTokenizer) -> None:
+    def __init__(
+        self,
+        connections: ReadConnections,
+        tokenizer: LexicalTokenizer,
+        *,
+        max_postings: int = MAX_POSTINGS,
+    ) -> None:
         self._connections = connections
         self._tokenizer = TOKENIZERS[tokenizer]
+        self._max_postings = max_postings
 
     def search(self, query: str, k: int) -> RankedList:
         """Finds the documents with the highest BM25, of those that hold any word of the query.
@@ -130,7 +137,7 @@ class LexicalIndex:
         occurring = [term for term in terms if term.indexed in frequencies]
         rarest_first = sorted(occurring, key=lambda term: frequencies[term.indexed])[:MAX_TERMS]
         postings = np.cumsum([frequencies[term.indexed] for term in rarest_first])
-        num_affordable = int(np.searchsorted(postings, MAX_POSTINGS, side="right"))
+        num_affordable = int(np.searchsorted(postings, self._max_postings, side="right"))
         return rarest_first[: max(1, num_affordable)]
 
 

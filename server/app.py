@@ -86,6 +86,7 @@ class App:
             ByteCache("queries", config.query_cache_bytes, self._metrics),
         )
         self._tokenizing = Tokenizing(self._num_cpus, self._caches[0])
+        self._tokenizing_new = Tokenizing(self._num_cpus)  # apart, so that no query waits for it
         clone = gpu_cloner() if config.vector_device is VectorDevice.GPU else None
         self._store = CollectionStore(
             config.data,
@@ -153,6 +154,7 @@ class App:
     def close(self) -> None:
         """Frees threads, models and collections."""
         self._tokenizing.close()
+        self._tokenizing_new.close()
         if self._tracer is not None:
             self._tracer.close()
         for model in self._models:
@@ -173,7 +175,7 @@ class App:
         first_pass = FirstPass(models, batcher, embedding)
         pipeline = SearchPipeline(self._store, models, batcher, tokenizing, first_pass, second_pass)
         reranking = Reranking(models, batcher, tokenizing, second_pass)
-        ingest = Ingest(models, batcher, tokenizing, embedding)
+        ingest = Ingest(models, batcher, self._tokenizing_new, embedding)
         servicers = {
             rerank_pb2: RerankServicer(reranking, limits),
             search_pb2: SearchServicer(pipeline, limits, _retrieve_defaults(config)),

@@ -1,6 +1,5 @@
 """The way of a document into a collection: checked, tokenised, embedded, written."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,6 @@ import numpy as np
 from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged
 from twopass.index.collection import Collection
 from twopass.index.documents import IndexedDocument, SplitPassage
-from twopass.index.writer import UpsertResult
 from twopass.server.batcher import Batcher
 from twopass.server.embedding import Embedding
 from twopass.server.errors import InvalidRequestError
@@ -43,7 +41,7 @@ class NewDocument:
 
 
 class Ingest:
-    """Writes documents to collections."""
+    """Makes documents ready to be written."""
 
     def __init__(
         self, models: Models, batcher: Batcher, tokenizing: Tokenizing, embedding: Embedding
@@ -80,17 +78,6 @@ class Ingest:
         return [
             _indexed(document, token_ids[i], vectors[i]) for i, document in enumerate(documents)
         ]
-
-    async def write(
-        self, collection: Collection, documents: Sequence[IndexedDocument]
-    ) -> UpsertResult:
-        """Writes documents, all or none, and returns when they are on disk and can be found.
-
-        Raises:
-            CollectionError: A document breaks a rule, or the disk failed.
-        """
-        write = await asyncio.to_thread(collection.upsert, documents)
-        return await asyncio.wrap_future(write)
 
     def _encoder(
         self, collection: Collection, documents: Sequence[NewDocument]

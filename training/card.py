@@ -20,6 +20,7 @@ class Story:
     Attributes:
         name: The model's.
         base: What it started from.
+        rival: What it had to beat.
         command: That made it.
         options: Of the training.
         groups: It was trained on.
@@ -32,6 +33,7 @@ class Story:
 
     name: str
     base: str
+    rival: str
     command: str
     options: TrainingOptions
     groups: Sequence[Group]
@@ -67,9 +69,9 @@ the average around step {story.best_step:,}, the best on development queries.
 
 On {verdict.num_queries:,} queries that were held out, mined candidates, nDCG@10:
 
-| first pass | {story.base}, blended | this model, blended | p |
+| first pass | {story.rival}, blended | this model, blended | p |
 |---:|---:|---:|---:|
-| {verdict.first_pass:.4f} | {verdict.base:.4f} | {verdict.trained:.4f} | {verdict.p_value:.4f} |
+| {verdict.first_pass:.4f} | {verdict.rival:.4f} | {verdict.trained:.4f} | {verdict.p_value:.4f} |
 
 The default blend gives the first pass a weight of {story.blend:g}. Scores are
 `sigmoid({fit.a:.4f} * logit {fit.b:+.4f})`: the expected calibration error was

@@ -4,11 +4,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from transformers import AutoModelForSequenceClassification
 
 from twopass.training.padding import PaddedPart
+from twopass.training.pairs import TrainingError
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
@@ -16,12 +18,16 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 class CrossEncoder:
     """A cross-encoder with one logit, in float32, computing in bfloat16 where that pays."""
 
-    def __init__(self, base: Path, *, frozen_embeddings: bool) -> None:
+    def __init__(self, base: Path, *, frozen_embeddings: bool, layers: int | None = None) -> None:
         """Loads a reranker, or an encoder that gets a new head.
 
         Args:
             base: A folder in Hugging Face's layout.
             frozen_embeddings: Whether word, position and type embeddings stay as they are.
+            layers: How many to keep of the base's; None for all.
+
+        Raises:
+            TrainingError: It has fewer.
         """
         self._base = base
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -36,8 +42,20 @@ class CrossEncoder:
             attention_probs_dropout_prob=0.0,
             hidden_dropout_prob=0.0,
         ).to(self.device)
+        if layers is not None:
+            self._keep_layers(layers)
         if frozen_embeddings:
             self.module.base_model.embeddings.requires_grad_(False)
+
+    def _keep_layers(self, count: int) -> None:
+        """Drops layers evenly; the first and the last stay, where more than one does."""
+        encoder = self.module.base_model.encoder
+        there = len(encoder.layer)
+        if not 1 <= count <= there:
+            raise TrainingError(f"layers: {count} given, but {self._base.name} has {there}")
+        kept = np.rint(np.linspace(0, there - 1, count)).astype(int)
+        encoder.layer = torch.nn.ModuleList(encoder.layer[number] for number in kept)
+        self.module.config.num_hidden_layers = count
 
     def parameters(self) -> list[torch.nn.Parameter]:
         """Those that are trained."""

@@ -18,12 +18,12 @@ class Example:
     Attributes:
         pairs: Token ids of each pair, the answer's first.
         query_lengths: Leading tokens of each pair that are of the query.
-        similarity: The first pass's cosines.
+        teaching: What the teacher gives each pair, as logits.
     """
 
     pairs: list[Int32s]
     query_lengths: list[int]
-    similarity: list[float]
+    teaching: list[float]
 
 
 class Examples:
@@ -58,7 +58,10 @@ class Examples:
         return len(self.groups)
 
     def of_step(self, step: int) -> list[Example]:
-        """The examples of one step, counted from 0; every group comes once an epoch."""
+        """The examples of one step, counted from 0; every group comes once an epoch.
+
+        Their teacher is the first pass.
+        """
         size = self._options.questions
         rng = np.random.default_rng([self._options.seed, step])
         steps_per_epoch = max(len(self) // size, 1)
@@ -98,7 +101,8 @@ class Examples:
             for p in passages
         ]
         query_length = len(self._template.prefix) + len(query) + len(self._template.separator)
-        return Example(pairs, [query_length] * len(pairs), similarity)
+        teaching = [cosine / self._options.teacher_temperature for cosine in similarity]
+        return Example(pairs, [query_length] * len(pairs), teaching)
 
 
 def _pair(template: PairTemplate, query: Int32s, passage: Int32s, max_tokens: int) -> Int32s:

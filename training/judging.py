@@ -1,4 +1,4 @@
-"""Whether a trained reranker is better than the one it started from, on queries held out."""
+"""Whether a trained reranker is better than what it has to beat, on queries held out."""
 
 from dataclasses import dataclass
 
@@ -14,18 +14,18 @@ _LEVEL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Two rerankers on the same held-out groups, each blended with the first pass as it is best.
+    """Two readings of the same held-out groups, each blended with the first pass as it is best.
 
     Attributes:
         first_pass: nDCG@10 before the second pass.
-        base: That of the reranker that was started from.
+        rival: That of what it has to beat.
         trained: That of the trained one.
         p_value: Of the difference, two-sided.
         num_queries: Held out.
     """
 
     first_pass: float
-    base: float
+    rival: float
     trained: float
     p_value: float
     num_queries: int
@@ -33,7 +33,7 @@ class Verdict:
     @property
     def is_better(self) -> bool:
         """Whether it is worth installing."""
-        return self.trained > self.base and self.p_value < _LEVEL
+        return self.trained > self.rival and self.p_value < _LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ class Reading:
     blend: float
 
 
-def judge(similarity: list[Float32s], base: Reading, trained: Reading) -> Verdict:
+def judge(similarity: list[Float32s], rival: Reading, trained: Reading) -> Verdict:
     """Compares two readings of the same groups, whose first-pass scores are given."""
     before, after = (
-        ndcg_by_query(similarity, reading.logits, reading.blend) for reading in (base, trained)
+        ndcg_by_query(similarity, reading.logits, reading.blend) for reading in (rival, trained)
     )
     return Verdict(
-        first_pass=_mean(ndcg_by_query(similarity, base.logits, 1.0)),
-        base=_mean(before),
+        first_pass=_mean(ndcg_by_query(similarity, rival.logits, 1.0)),
+        rival=_mean(before),
         trained=_mean(after),
         p_value=randomization_test(after, before),
         num_queries=len(similarity),

@@ -16,6 +16,7 @@ from twopass.training.objective import listwise_loss
 from twopass.training.options import TrainingOptions
 from twopass.training.padding import padded_parts
 from twopass.training.reading import read_groups
+from twopass.training.teachers import Teach, first_pass_teaches
 
 # Parts are computed and derived one by one, so this bounds the memory of activations: about 1 GiB
 # for a hidden size of 384. Fewer tokens keep the arithmetic units of a GPU waiting.
@@ -50,6 +51,7 @@ class TrainingLoop:
         development: Examples,
         options: TrainingOptions,
         folder: Path,
+        teach: Teach = first_pass_teaches,
     ) -> None:
         """Prepares a run, or takes up the one that the folder holds.
 
@@ -59,12 +61,14 @@ class TrainingLoop:
             development: To measure on.
             options: How.
             folder: Gets `checkpoint.pt`, `log.jsonl` and `best/`.
+            teach: Gives the examples of each step what their teacher makes of them.
         """
         self._model = model
         self._examples = examples
         self._development = development
         self._options = options
         self._folder = folder
+        self._teach = teach
         self._optimizer = torch.optim.AdamW(
             model.parameters(), lr=options.learning_rate, weight_decay=0.01, fused=True
         )
@@ -114,7 +118,7 @@ class TrainingLoop:
         options = self._options
         for group in self._optimizer.param_groups:
             group["lr"] = options.learning_rate * _schedule(self._step, options.steps)
-        examples = self._examples.of_step(self._step)
+        examples = self._teach(self._examples.of_step(self._step))
         self._model.module.train()
         value = 0.0
         for part in padded_parts(examples, _TOKENS_A_PART, self._examples.pad_id):
@@ -122,7 +126,6 @@ class TrainingLoop:
                 self._model.logits(part),
                 part.examples,
                 teacher_weight=options.teacher_weight,
-                teacher_temperature=options.teacher_temperature,
             ) * (len(part.examples) / len(examples))
             loss.backward()
             value += float(loss.detach())

@@ -13,18 +13,16 @@ def listwise_loss(
     examples: Sequence[Example],
     *,
     teacher_weight: float,
-    teacher_temperature: float,
 ) -> torch.Tensor:
-    """Softmax cross-entropy over each group, with the answer and the first pass as its targets.
+    """Softmax cross-entropy over each group, with the answer and a teacher's order as its targets.
 
     The first term is that of ListNet with one relevant passage (Cao et al. 2007); the second is the
-    distance from the first pass's own distribution (Hinton et al. 2015).
+    distance from the teacher's distribution (Hinton et al. 2015).
 
     Args:
         logits: float32 `[num_pairs]`, the pairs of all examples one after another.
         examples: To which they belong.
         teacher_weight: Of the second term, 0 to 1; the first has the rest.
-        teacher_temperature: Of the softmax over cosines.
 
     Returns:
         The mean over examples, a scalar.
@@ -32,12 +30,10 @@ def listwise_loss(
     sizes = torch.tensor([len(example.pairs) for example in examples], device=logits.device)
     is_there = torch.arange(int(sizes.max()), device=logits.device) < sizes[:, None]
     scores = logits.new_full(is_there.shape, -torch.inf).masked_scatter(is_there, logits)
-    cosines = torch.tensor(
-        [cosine for example in examples for cosine in example.similarity], device=logits.device
+    teaching = torch.tensor(
+        [logit for example in examples for logit in example.teaching], device=logits.device
     )
-    teacher = logits.new_full(is_there.shape, -torch.inf).masked_scatter(
-        is_there, cosines / teacher_temperature
-    )
+    teacher = logits.new_full(is_there.shape, -torch.inf).masked_scatter(is_there, teaching)
     answer = functional.one_hot(sizes.new_zeros(len(sizes)), is_there.shape[1])
     target = (1 - teacher_weight) * answer + teacher_weight * teacher.softmax(1)
     # Log probabilities of places that are not there are minus infinity: they weigh nothing.

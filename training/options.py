@@ -16,9 +16,12 @@ class TrainingOptions:
         random_negatives: How many of them are any passage of the same source, not mined ones.
         max_tokens: Longest pair, special tokens included; longer passages are cut.
         learning_rate: At its highest; it rises over the first 5 % of the steps and then falls to 0.
-        teacher_weight: How much the order of the first pass counts beside the answer; it keeps what
-            the encoder knows of subjects that the pairs do not touch.
-        teacher_temperature: Of the softmax over the first pass's cosines.
+        teacher: A reranker to learn from, as it would be served; None for the first pass.
+        teacher_weight: How much the teacher's order counts beside the answer. The first pass's
+            keeps what the encoder knows of subjects that the pairs do not touch.
+        teacher_temperature: Of the softmax over the first pass's cosines; a reranker's logits are
+            taken as they are.
+        layers: Layers to keep of the base, its first and last and some between; None for all.
         average: Weights are averaged over about 1 / (1 - average) steps (Polyak and Juditsky 1992).
         frozen_embeddings: Whether word embeddings stay as they are, so that words which no pair
             holds keep their place among the others.
@@ -36,8 +39,10 @@ class TrainingOptions:
     random_negatives: int = 1
     max_tokens: int = 192
     learning_rate: float = 6e-5
+    teacher: str | None = None
     teacher_weight: float = 0.3
     teacher_temperature: float = 0.05
+    layers: int | None = None
     average: float = 0.998
     frozen_embeddings: bool = True
     development_one_in: int = 50

@@ -21,6 +21,7 @@ from twopass.training.model_files import write_model
 from twopass.training.options import TrainingOptions
 from twopass.training.preparing import split
 from twopass.training.reading import read_groups
+from twopass.training.teachers import teacher
 
 _MAX_SEQ_LEN = 512
 
@@ -30,12 +31,14 @@ class Outcome:
     """What came of a training.
 
     Attributes:
+        rival: What it had to beat.
         verdict: On held-out queries.
         blend: Default weight of the first pass.
         calibration: Of the scores.
-        folder: The model's, or None where it is no better than what it started from.
+        folder: The model's, or None where it is no better than its rival.
     """
 
+    rival: str
     verdict: Verdict
     blend: float
     calibration: Fit
@@ -63,8 +66,8 @@ def train(
         report: Called as training goes on.
 
     Raises:
-        ModelError: The base is missing or damaged.
-        TrainingError: There are too few questions.
+        ModelError: The base or the teacher is missing or damaged.
+        TrainingError: There are too few questions, or base and teacher don't fit.
     """
     start = open_model(base)
     tokenizer = HuggingFaceTokenizer(start.tokenizer)
@@ -77,22 +80,25 @@ def train(
         for groups in (training, kept[::2], kept[1::2])
     )
     folder.mkdir(parents=True, exist_ok=True)
-    model = CrossEncoder(start.path, frozen_embeddings=options.frozen_embeddings)
-    loop = TrainingLoop(model, examples, development, options, folder)
-    chosen = loop.run(report)
+    model = CrossEncoder(
+        start.path, frozen_embeddings=options.frozen_embeddings, layers=options.layers
+    )
+    with teacher(options.teacher, tokenizer) as teach:
+        loop = TrainingLoop(model, examples, development, options, folder, teach)
+        chosen = loop.run(report)
 
     best = folder / "best"
     chosen_on = read_groups(best, development)
     blend = chosen.blend
     after = read_groups(best, held_out)
-    verdict = judge(
-        held_out.similarity(), _base_reading(start, development, held_out), Reading(after, blend)
-    )
+    rival, before = _rival(start, options, development, held_out)
+    verdict = judge(held_out.similarity(), before, Reading(after, blend))
     calibration = _calibration(chosen_on, after)
-    outcome = Outcome(verdict, blend, calibration, folder / "model" if verdict.is_better else None)
+    installed = folder / "model" if verdict.is_better else None
+    outcome = Outcome(rival, verdict, blend, calibration, installed)
     if outcome.folder:
         story = Story(
-            outcome.folder.parent.name, start.spec.id, command, options, training,
+            outcome.folder.parent.name, start.spec.id, rival, command, options, training,
             loop.seconds / 60, chosen.step, blend, calibration, verdict,
         )  # fmt: skip
         write_model(
@@ -108,12 +114,18 @@ def train(
     return outcome
 
 
-def _base_reading(start: ModelFolder, development: Examples, held_out: Examples) -> Reading:
-    """What the base makes of the same queries; an encoder has no logits, only a first pass."""
-    if start.spec.kind is ModelKind.ENCODER:
-        return Reading(held_out.similarity(), 1.0)
+def _rival(
+    start: ModelFolder, options: TrainingOptions, development: Examples, held_out: Examples
+) -> tuple[str, Reading]:
+    """What the result has to beat, by name, and what that makes of the held-out queries.
+
+    That is the base; but an encoder has no logits, and a model of fewer layers is not meant to beat
+    the one that it was cut from.
+    """
+    if options.layers is not None or start.spec.kind is ModelKind.ENCODER:
+        return "first pass alone", Reading(held_out.similarity(), 1.0)
     blend = measure(development.similarity(), read_groups(start.path, development), 0).blend
-    return Reading(read_groups(start.path, held_out), blend)
+    return start.spec.id, Reading(read_groups(start.path, held_out), blend)
 
 
 def _calibration(chosen_on: list[Float32s], held_out: list[Float32s]) -> Fit:

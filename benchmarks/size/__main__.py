@@ -1,5 +1,6 @@
 """`python -m twopass.benchmarks.size`: a large collection through a real server, measured."""
 
+import itertools
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from twopass.benchmarks.machine import this_machine
 from twopass.benchmarks.size.corpus import Corpus, nearest
+from twopass.benchmarks.size.frequent_words import measure_frequent_words
 from twopass.benchmarks.size.ingest import Ingest, ingest, measure_stages
 from twopass.benchmarks.size.picture import save_picture
 from twopass.benchmarks.size.report import SizeReport, as_json, as_tables
@@ -21,14 +23,19 @@ from twopass.benchmarks.size.searches import (
     COLLECTION,
     K,
     KindReport,
+    Queries,
     build,
     copy_as,
     empty_server_bytes,
     measure,
 )
+from twopass.benchmarks.size.texts import Texts
 from twopass.client import Client
-from twopass.engines.base import Float32s
+from twopass.commands.failures import exit_with
+from twopass.evaluation.datasets import DatasetError
 from twopass.server.local import LocalServer
+
+_SEED = 0
 
 
 def main(
@@ -41,15 +48,26 @@ def main(
     data: Annotated[
         Path | None, typer.Option(help="Folder for the collections; unset: a temporary one.")
     ] = None,
+    texts: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Test collection in BEIR's form, to make documents and questions of; repeatable. "
+            "Unset: common words."
+        ),
+    ] = None,
     output: Annotated[
         Path, typer.Option(help="Folder of the report: size.json and size.png.")
     ] = Path("bench-results"),
 ) -> None:
     """Measure memory, disk, ingest, search and start-up of a large collection."""
-    corpus = Corpus(documents, dimension)
     kinds = index_kind or ["Flat", "IVF1024,Flat", "HNSW32"]
     output.mkdir(parents=True, exist_ok=True)
+    try:
+        source = Texts.of(texts, documents // 2) if texts else Texts.made_up(_SEED)
+    except DatasetError as error:
+        exit_with(error)
     with tempfile.TemporaryDirectory(dir=data) as scratch:
+        corpus = Corpus.make(Path(scratch) / "corpus", documents, dimension, source, _SEED)
         for report in _measure(corpus, kinds, queries, Path(scratch)):
             _save(report, output)  # after each kind: a later one may take too long, or too much
     Console().print(as_tables(report))
@@ -72,35 +90,41 @@ def _measure(
     source = scratch / "source"
     with LocalServer(source) as server, Client(server.target) as client:
         seconds = ingest(client, COLLECTION, corpus, "Flat")
-    queries = corpus.queries(num_queries)
-    truth = nearest(corpus, queries, K)
+    queries = _queries(corpus, num_queries)
+    words = measure_frequent_words(source / "collections" / COLLECTION, corpus.questions)
     report = SizeReport(
         machine=this_machine(),
         num_documents=corpus.size,
         dimension=corpus.dimension,
         num_queries=num_queries,
         ingest=Ingest(corpus.size / seconds, seconds, stages),
+        frequent_words=words,
         kinds=(),
     )
     for index_kind in kinds:
-        measured = _kind(source, index_kind, num_cpus, queries, truth, empty_bytes)
+        measured = _kind(source, index_kind, num_cpus, queries, empty_bytes)
         report = replace(report, kinds=(*report.kinds, measured))
         yield report
+
+
+def _queries(corpus: Corpus, count: int) -> Queries:
+    vectors = corpus.queries(count)
+    words = itertools.cycle(question.text for question in corpus.questions)
+    return Queries(vectors, nearest(corpus, vectors, K), list(itertools.islice(words, count)))
 
 
 def _kind(
     source: Path,
     index_kind: str,
     num_cpus: int,
-    queries: Float32s,
-    truth: list[set[str]],
+    queries: Queries,
     empty_bytes: int,
 ) -> KindReport:
     folder = source.with_name("kind")
     copy_as(source, folder, index_kind)
     try:
         seconds = build(folder, num_cpus)
-        return measure(folder, index_kind, seconds, queries, truth, empty_bytes)
+        return measure(folder, index_kind, seconds, queries, empty_bytes)
     finally:
         shutil.rmtree(folder)
 

@@ -1,18 +1,22 @@
-"""Documents of any number: made up, each distinct, the same again for the same seed."""
+"""Documents of any number, made beforehand: making them up is no part of what is measured."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
 
-from twopass.benchmarks.words import COMMON_WORDS
+from twopass.benchmarks.size.texts import Question, Texts
 from twopass.client import Document
 from twopass.engines.base import Float32s
 
 _BLOCK = 10_000
 _QUERIES = -1
-_TEXT_CHARS = 400
+_VECTORS = "vectors.npy"
+_TEXTS = "texts.txt"
 
 # Embeddings of texts fill a few dozen dimensions of their hundreds, some much more than others, and
 # crowd around topics. With independent components instead, everything would be as far from
@@ -25,37 +29,64 @@ _NOISE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Documents with vectors, by number.
+    """Documents with vectors, by number, in a folder.
 
     Attributes:
+        folder: Holds the vectors and, a line each, the texts.
         size: How many documents there are.
         dimension: Components of a vector.
+        questions: In words; their answers are documents.
         seed: Another one makes other documents.
     """
 
+    folder: Path
     size: int
     dimension: int
+    questions: tuple[Question, ...]
     seed: int = 0
+
+    @classmethod
+    def make(cls, folder: Path, size: int, dimension: int, texts: Texts, seed: int = 0) -> "Corpus":
+        """Makes the documents: at most half of them whole passages, which come last."""
+        folder.mkdir(parents=True)
+        passages = texts.passages[: size // 2]
+        num_joined = size - len(passages)
+        questions = tuple(
+            Question(q.text, {num_joined + number: grade for number, grade in q.answers.items()})
+            for q in texts.questions
+        )
+        corpus = cls(folder, size, dimension, questions, seed)
+        vectors = np.lib.format.open_memmap(
+            folder / _VECTORS, "w+", np.dtype(np.float32), (size, dimension)
+        )
+        starts = range(0, size, _BLOCK)
+        shown = track(starts, "making documents", console=Console(stderr=True))
+        with (folder / _TEXTS).open("w", encoding="utf-8") as lines:
+            for start in shown:
+                count = min(_BLOCK, size - start)
+                vectors[start : start + count] = corpus._vectors(start // _BLOCK, count)
+                joined = texts.joined(start, max(0, min(count, num_joined - start)))
+                lines.writelines(f"{text}\n" for text in joined)
+            lines.writelines(f"{passage}\n" for passage in passages)
+        vectors.flush()
+        return corpus
 
     def documents(self) -> Iterator[Document]:
         """All documents in order, their texts 400 characters or some more."""
-        for start, vectors in self.vector_blocks():
-            texts = self._texts(start, len(vectors))
-            for row, (text, vector) in enumerate(zip(texts, vectors, strict=True)):
-                yield Document(id=f"d{start + row}", text=text, vector=vector)
+        with (self.folder / _TEXTS).open(encoding="utf-8") as lines:
+            for start, vectors in self.vector_blocks():
+                for row, (vector, line) in enumerate(zip(vectors, lines, strict=False)):
+                    yield Document(id=f"d{start + row}", text=line.rstrip("\n"), vector=vector)
 
     def vector_blocks(self) -> Iterator[tuple[int, Float32s]]:
         """The first document's number and vectors, float32 `[n, dimension]`, block by block."""
+        vectors = np.load(self.folder / _VECTORS, mmap_mode="r")
         for start in range(0, self.size, _BLOCK):
-            yield start, self._vectors(start // _BLOCK, min(_BLOCK, self.size - start))
+            yield start, np.array(vectors[start : start + _BLOCK])
 
     def queries(self, count: int) -> Float32s:
         """Vectors like those of the documents, but of none, float32 `[count, dimension]`."""
         return self._vectors(_QUERIES, count)
-
-    def texts(self, count: int) -> list[str]:
-        """The texts of the first so many documents, 10,000 at most."""
-        return self._texts(0, min(count, self.size, _BLOCK))
 
     def _vectors(self, block: int, count: int) -> Float32s:
         shape = np.random.default_rng(self.seed)
@@ -69,15 +100,6 @@ class Corpus:
         vectors = place @ directions.T + _NOISE * drawn.standard_normal((count, self.dimension))
         unit: NDArray[np.float64] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return unit.astype(np.float32)
-
-    def _texts(self, start: int, count: int) -> list[str]:
-        drawn = np.random.default_rng([self.seed, start, 1])
-        words = np.array(COMMON_WORDS)
-        longest = -(-_TEXT_CHARS // 2)  # no word and its space are shorter
-        chosen = drawn.integers(0, len(words), (count, longest))
-        lengths = np.cumsum(np.char.str_len(words)[chosen] + 1, axis=1)
-        needed = (lengths < _TEXT_CHARS + 1).sum(axis=1) + 1
-        return [" ".join(words[row[:n]]) for row, n in zip(chosen, needed, strict=True)]
 
 
 def nearest(corpus: Corpus, queries: Float32s, k: int) -> list[set[str]]:

@@ -33,8 +33,8 @@ from twopass.server.tokenizing import Tokenizing
 from twopass.v1 import collection_pb2, document_pb2
 
 _CHUNK = 256
-# Enough that a stage runs for a second or two.
-_SAMPLE = 10_000
+# Enough that the quickest stage runs for a second.
+_SAMPLE = 50_000
 _MAX_TOKENS = 8_192
 
 

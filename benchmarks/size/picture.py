@@ -6,8 +6,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from twopass.benchmarks.size.report import WANTED_RECALL, SizeReport, chosen
-from twopass.benchmarks.size.searches import K
+from twopass.benchmarks.size.report import SizeReport
+from twopass.benchmarks.size.searches import WANTED_RECALL, K, KindReport, Searches, chosen
 
 _DARK, _LIGHT, _GREY = "#08519c", "#9ecae1", "#bdbdbd"
 _COLOURS = ("#08519c", "#238b45", "#d94801", "#6a51a3", "#636363")
@@ -60,25 +60,34 @@ def _draw_ingest(axes: Axes, report: SizeReport) -> None:
 
 
 def _draw_latency(axes: Axes, report: SizeReport) -> None:
-    best = [chosen(kind) for kind in report.kinds]
+    lexical = next(s for s in report.kinds[0].searches_for_words if s.setting == "lexical")
+    best = {"words alone\nlexical": lexical}
+    for kind in report.kinds:
+        best |= _shown(kind)
     places = range(len(best))
-    _bars(axes, [p - 0.2 for p in places], [s.p50_ms for s in best], _DARK, "p50")
-    _bars(axes, [p + 0.2 for p in places], [s.p99_ms for s in best], _LIGHT, "p99")
-    labels = [
-        f"{kind.index_kind}\n{s.setting}, recall {s.recall:.3f}"
-        for kind, s in zip(report.kinds, best, strict=True)
-    ]
-    axes.set_yticks(list(places), labels)
+    _bars(axes, [p - 0.2 for p in places], [s.p50_ms for s in best.values()], _DARK, "p50")
+    _bars(axes, [p + 0.2 for p in places], [s.p99_ms for s in best.values()], _LIGHT, "p99")
+    axes.set_yticks(list(places), list(best), fontsize="small")
     axes.invert_yaxis()
     axes.set_xscale("log")
     _finish(axes, f"Search, ms (logarithmic), where recall@{K} is {WANTED_RECALL} or more")
+
+
+def _shown(kind: KindReport) -> dict[str, Searches]:
+    """The chosen dense search, and the hybrid one with it, by label."""
+    dense = chosen(kind.searches)
+    hybrid = next(s for s in kind.searches_for_words if s.setting.startswith("hybrid"))
+    return {
+        f"{kind.index_kind}\n{dense.setting}, recall {dense.recall:.3f}": dense,
+        f"{kind.index_kind}\nhybrid": hybrid,
+    }
 
 
 def _draw_recall(axes: Axes, report: SizeReport) -> None:
     for kind, colour in zip(report.kinds, _COLOURS, strict=False):
         axes.plot(
             [s.p50_ms for s in kind.searches],
-            [s.recall for s in kind.searches],
+            [s.recall or 0 for s in kind.searches],
             marker="o",
             color=colour,
             label=kind.index_kind,

@@ -10,11 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from twopass.benchmarks.machine import Machine
+from twopass.benchmarks.size.frequent_words import FrequentWords
 from twopass.benchmarks.size.ingest import Ingest
-from twopass.benchmarks.size.searches import K, KindReport, Searches
-
-# An approximate index is shown where it finds this much with the least effort.
-WANTED_RECALL = 0.95
+from twopass.benchmarks.size.searches import K, KindReport, chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +25,7 @@ class SizeReport:
         dimension: Components of a vector.
         num_queries: Queries of each setting.
         ingest: How fast the documents came in.
+        frequent_words: What leaving them out does; None where no question has an answer.
         kinds: Each index kind.
     """
 
@@ -35,15 +34,8 @@ class SizeReport:
     dimension: int
     num_queries: int
     ingest: Ingest
+    frequent_words: FrequentWords | None
     kinds: tuple[KindReport, ...]
-
-
-def chosen(kind: KindReport) -> Searches:
-    """The setting with the least effort that finds enough; the best where none does."""
-    enough = [s for s in kind.searches if s.recall >= WANTED_RECALL]
-    if enough:
-        return min(enough, key=lambda s: s.p50_ms)
-    return max(kind.searches, key=lambda s: s.recall)
 
 
 def as_json(report: SizeReport) -> dict[str, Any]:
@@ -64,6 +56,7 @@ def as_tables(report: SizeReport) -> RenderableType:
         _kinds_table(report),
         "",
         _searches_table(report.kinds),
+        *(() if report.frequent_words is None else ("", _words_table(report.frequent_words))),
     )
 
 
@@ -100,15 +93,27 @@ def _searches_table(kinds: Iterable[KindReport]) -> Table:
     columns = (f"recall@{K}", "p50 ms", "p99 ms", "searches/s, 8 at once")
     table = _table("search", columns)
     for kind in kinds:
-        for searches in kind.searches:
+        best = chosen(kind.searches)
+        for searches in (*kind.searches, *kind.searches_for_words):
             table.add_row(
                 f"{kind.index_kind} {searches.setting}",
-                f"{searches.recall:.4f}",
+                "" if searches.recall is None else f"{searches.recall:.4f}",
                 f"{searches.p50_ms:,.1f}",
                 f"{searches.p99_ms:,.1f}",
                 f"{searches.per_second:,.0f}",
-                style="bold" if searches == chosen(kind) else "",
+                style="bold" if searches == best else "",
             )
+    return table
+
+
+def _words_table(words: FrequentWords) -> Table:
+    table = _table(f"lexical, {words.num_questions} judged questions", ("nDCG@10", "p50 ms"))
+    rows = (
+        (f"rarest words, {words.max_postings:,} matches", words.ndcg, words.ms),
+        ("every word", words.ndcg_of_all, words.ms_of_all),
+    )
+    for name, ndcg, ms in rows:
+        table.add_row(name, f"{ndcg:.4f}", f"{ms:,.1f}")
     return table
 
 

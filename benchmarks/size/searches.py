@@ -23,6 +23,8 @@ from twopass.index.store import CollectionStore
 from twopass.server.local import LocalServer
 
 K = 10
+# An approximate index is shown where it finds this much with the least effort.
+WANTED_RECALL = 0.95
 COLLECTION = "vectors"
 _CONCURRENCY = 8
 # An exact search of millions on a busy machine may take long; none is given up.
@@ -31,20 +33,37 @@ _EF_SEARCH = (16, 32, 64, 128, 256, 512)
 _NPROBE_SHARES = (64, 32, 16, 8, 4, 2)
 
 
-@dataclass(frozen=True, slots=True)
-class Searches:
-    """Searches for the nearest ten, dense, without a second pass.
+@dataclass(frozen=True, slots=True, eq=False)
+class Queries:
+    """What is searched for.
 
     Attributes:
-        setting: Such as "ef_search=64"; "exact" where nothing is left to chance.
-        recall: Share of the ten truly nearest that were found, mean over the queries.
+        vectors: float32 `[num_queries, dimension]`.
+        nearest: Ids of the `K` truly nearest documents of each vector.
+        words: A question for each vector.
+    """
+
+    vectors: Float32s
+    nearest: Sequence[set[str]]
+    words: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Searches:
+    """Searches for the best ten, without a second pass.
+
+    Attributes:
+        setting: Such as "ef_search=64"; "exact" where nothing is left to chance; or "lexical", or
+            "hybrid" and the setting of its dense half.
+        recall: Share of the ten truly nearest that were found, mean over the queries; None where
+            words decide, too.
         p50_ms: Of one search at a time, from call to answer.
         p99_ms: Likewise.
         per_second: Answered when eight are under way at once.
     """
 
     setting: str
-    recall: float
+    recall: float | None
     p50_ms: float
     p99_ms: float
     per_second: float
@@ -63,6 +82,7 @@ class KindReport:
         index_bytes: The index's file on disk.
         documents_bytes: The documents' file on disk.
         searches: By setting.
+        searches_for_words: Lexical, and hybrid with the chosen of the settings above.
     """
 
     index_kind: str
@@ -73,6 +93,15 @@ class KindReport:
     index_bytes: int
     documents_bytes: int
     searches: tuple[Searches, ...]
+    searches_for_words: tuple[Searches, ...]
+
+
+def chosen(searches: Sequence[Searches]) -> Searches:
+    """The setting with the least effort that finds enough; the best where none does."""
+    enough = [s for s in searches if (s.recall or 0) >= WANTED_RECALL]
+    if enough:
+        return min(enough, key=lambda s: s.p50_ms)
+    return max(searches, key=lambda s: s.recall or 0)
 
 
 def copy_as(source: Path, folder: Path, index_kind: str) -> None:
@@ -104,8 +133,7 @@ def measure(
     folder: Path,
     index_kind: str,
     build_seconds: float,
-    queries: Float32s,
-    truth: Sequence[set[str]],
+    queries: Queries,
     empty_bytes: int,
 ) -> KindReport:
     """Starts a server on a folder whose index is built, and searches it."""
@@ -113,8 +141,13 @@ def measure(
     began = time.perf_counter()
     with LocalServer(folder, log=log) as server, Client(server.target, timeout=_TIMEOUT) as client:
         start_seconds = time.perf_counter() - began
-        kind = IndexKind.parse(index_kind)
-        searches = tuple(_search(client, s, queries, truth) for s in _settings(kind))
+        settings = _settings(IndexKind.parse(index_kind))
+        searches = tuple(_search(client, setting, queries) for setting in settings)
+        best = settings[searches.index(chosen(searches))]
+        for_words = tuple(
+            _search(client, setting, queries)
+            for setting in (Retrieve("lexical", k=K), replace(best, mode="hybrid"))
+        )
         memory_bytes = resident_bytes(server.pid) - empty_bytes
     collection = folder / "collections" / COLLECTION
     return KindReport(
@@ -126,6 +159,7 @@ def measure(
         index_bytes=(collection / "vectors.base").stat().st_size,
         documents_bytes=(collection / "documents.sqlite").stat().st_size,
         searches=searches,
+        searches_for_words=for_words,
     )
 
 
@@ -151,16 +185,14 @@ def _settings(kind: IndexKind) -> list[Retrieve]:
     return [Retrieve("dense", k=K)]
 
 
-def _search(
-    client: Client, retrieve: Retrieve, queries: Float32s, truth: Sequence[set[str]]
-) -> Searches:
-    breadth = {"ef_search": retrieve.ef_search, "nprobe": retrieve.nprobe}
-    setting = " ".join(f"{name}={value}" for name, value in breadth.items() if value is not None)
+def _search(client: Client, retrieve: Retrieve, queries: Queries) -> Searches:
+    setting = _name(retrieve)
 
-    def ids(query: Float32s) -> set[str]:
+    def ids(number: int) -> set[str]:
         found = client.search(
             COLLECTION,
-            vector=query,
+            "" if retrieve.mode == "dense" else queries.words[number],
+            vector=None if retrieve.mode == "lexical" else queries.vectors[number],
             top_n=K,
             retrieve=retrieve,
             rerank=False,
@@ -169,18 +201,29 @@ def _search(
         return {hit.id for hit in found.hits}
 
     took, found = [], []
-    shown = track(queries, f"searching {setting or 'exactly'}", console=Console(stderr=True))
-    for query in shown:
+    numbers = range(len(queries.words))
+    for number in track(numbers, f"searching, {setting}", console=Console(stderr=True)):
         began = time.perf_counter()
-        found.append(ids(query))
+        found.append(ids(number))
         took.append(1e3 * (time.perf_counter() - began))
     began = time.perf_counter()
     with ThreadPoolExecutor(_CONCURRENCY) as threads:
-        list(threads.map(ids, queries))
-    per_second = len(queries) / (time.perf_counter() - began)
-    recall = np.mean([len(a & b) / K for a, b in zip(found, truth, strict=True)])
+        list(threads.map(ids, numbers))
+    per_second = len(numbers) / (time.perf_counter() - began)
+    recall = None
+    if retrieve.mode == "dense":
+        shares = [len(a & b) / K for a, b in zip(found, queries.nearest, strict=True)]
+        recall = float(np.mean(shares))
     p50, p99 = np.percentile(took, [50, 99])
-    return Searches(setting or "exact", float(recall), float(p50), float(p99), per_second)
+    return Searches(setting, recall, float(p50), float(p99), per_second)
+
+
+def _name(retrieve: Retrieve) -> str:
+    breadth = {"ef_search": retrieve.ef_search, "nprobe": retrieve.nprobe}
+    given = [f"{name}={value}" for name, value in breadth.items() if value is not None]
+    if retrieve.mode == "dense":
+        return given[0] if given else "exact"
+    return " ".join([str(retrieve.mode), *given])
 
 
 def _load_seconds(log: Path) -> float:

@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Future
 from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
 
 from twopass.index.collection import Collection
 from twopass.index.documents import IndexedDocument
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.store import CollectionStore
-from twopass.server.ahead import one_ahead
+from twopass.index.writer import UpsertResult
+from twopass.server.ahead import in_order
 from twopass.server.errors import InvalidRequestError
 from twopass.server.ingest import Ingest
 from twopass.server.models import Models
@@ -24,6 +28,25 @@ from twopass.v1 import collection_pb2, document_pb2
 _DEFAULT_PAGE_SIZE = 100
 _MAX_PAGE_SIZE = 1_000
 _MAX_DELETED_IDS = 10_000
+
+# Two threads tokenise while a third writes. More would only hold more documents in memory.
+_CHUNKS_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Documents as they came in, and where to."""
+
+    collection: Collection
+    messages: Sequence[document_pb2.Document]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """Documents ready to be written, and where to."""
+
+    collection: Collection
+    documents: Sequence[IndexedDocument]
 
 
 class CollectionServicer(SnapshotRpcs):
@@ -75,8 +98,8 @@ class CollectionServicer(SnapshotRpcs):
     ) -> collection_pb2.UpsertDocumentsResponse:
         """Writes documents, all or none."""
         collection = self._store.get(request.collection)
-        documents = await self._prepare(collection, request.documents, call)
-        result = await self._ingest.write(collection, documents)
+        chunk = await self._prepare(_Chunk(collection, request.documents), call=call)
+        result = await asyncio.wrap_future(await self._submit(chunk))
         return collection_pb2.UpsertDocumentsResponse(
             sequence=str(result.sequence),
             num_inserted=result.num_inserted,
@@ -88,13 +111,17 @@ class CollectionServicer(SnapshotRpcs):
     ) -> AsyncIterator[collection_pb2.UpsertDocumentsStreamResponse]:
         """Writes chunks in order, and acknowledges each when it is on disk."""
         progress = collection_pb2.UpsertDocumentsStreamResponse()
-        # While one chunk waits for the disk, the next one is tokenised and embedded.
-        async with aclosing(one_ahead(self._prepared(requests, call))) as prepared:
-            async for collection, documents in prepared:
-                result = await self._ingest.write(collection, documents)
+        prepare = partial(self._prepare, call=call)
+        # While chunks wait for the disk, in one COMMIT if they can, the next ones are prepared.
+        async with (
+            aclosing(in_order(self._chunks(requests), prepare, limit=_CHUNKS_AHEAD)) as prepared,
+            aclosing(in_order(prepared, self._submit, limit=1)) as submitted,
+            aclosing(in_order(submitted, asyncio.wrap_future, limit=_CHUNKS_AHEAD)) as written,
+        ):
+            async for result in written:
                 progress.sequence = str(result.sequence)
                 progress.num_chunks += 1
-                progress.num_documents += len(documents)
+                progress.num_documents += result.num_inserted + result.num_replaced
                 progress.num_inserted += result.num_inserted
                 progress.num_replaced += result.num_replaced
                 yield progress
@@ -143,30 +170,34 @@ class CollectionServicer(SnapshotRpcs):
             next_page_token=page.next_page_token,
         )
 
-    async def _prepared(
-        self, requests: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest], call: Call
-    ) -> AsyncIterator[tuple[Collection, list[IndexedDocument]]]:
-        """Chunks, ready to be written, and where to."""
+    async def _chunks(
+        self, requests: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest]
+    ) -> AsyncIterator[_Chunk]:
+        """Documents as they come in, and where to: to the collection that the first names."""
         collection: Collection | None = None
-        async for chunk in requests:
+        async for request in requests:
             if collection is None:
-                collection = self._store.get(chunk.collection)
-            elif chunk.collection not in ("", collection.name):
+                collection = self._store.get(request.collection)
+            elif request.collection not in ("", collection.name):
                 raise InvalidRequestError(
-                    f"collection: {chunk.collection!r} given, but this call writes to "
+                    f"collection: {request.collection!r} given, but this call writes to "
                     f"{collection.name!r}"
                 )
-            yield collection, await self._prepare(collection, chunk.documents, call)
+            yield _Chunk(collection, request.documents)
 
-    async def _prepare(
-        self, collection: Collection, messages: Sequence[document_pb2.Document], call: Call
-    ) -> list[IndexedDocument]:
+    async def _prepare(self, chunk: _Chunk, *, call: Call) -> _Prepared:
+        messages = chunk.messages
         check_count("documents", len(messages), self._limits.max_documents, "send smaller chunks")
         documents = [
             read_document(f"documents[{i}]", message, self._limits)
             for i, message in enumerate(messages)
         ]
-        return await self._ingest.prepare(collection, documents, call.deadline)
+        prepared = await self._ingest.prepare(chunk.collection, documents, call.deadline)
+        return _Prepared(chunk.collection, prepared)
+
+    async def _submit(self, chunk: _Prepared) -> Future[UpsertResult]:
+        """Checks a chunk and queues it; the future resolves when it is on disk."""
+        return await asyncio.to_thread(chunk.collection.upsert, chunk.documents)
 
 
 def _read_deleted(request: collection_pb2.DeleteDocumentsRequest) -> Filter:

@@ -150,9 +150,10 @@ def test_frequent_words_are_dropped_where_rarer_ones_are_there(fill, monkeypatch
     collection = fill(a="the sky", b="the sea", c="the moon", d="the sky")
     everything = {name for name, _ in found(collection, "the sky sea")}
     assert everything == {"a", "b", "c", "d"}
-    monkeypatch.setattr(lexical, "MAX_POSTINGS", 3)  # sea is in 1 document, sky in 2, the in 4
+    # sea is in 1 document, sky in 2, the in 4
+    monkeypatch.setattr(collection._lexical, "_max_postings", 3)
     assert {name for name, _ in found(collection, "the sky sea")} == {"a", "b", "d"}
-    monkeypatch.setattr(lexical, "MAX_POSTINGS", 2)
+    monkeypatch.setattr(collection._lexical, "_max_postings", 2)
     assert {name for name, _ in found(collection, "the sky sea")} == {"b"}
     assert {name for name, _ in found(collection, "the")} == everything  # the rarest there is
 

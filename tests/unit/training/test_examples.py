@@ -11,7 +11,7 @@ def test_the_same_seed_and_step_give_the_same_examples(make_examples, groups):
     one, other = make_examples(groups, OPTIONS), make_examples(groups, OPTIONS)
     for step in (0, 1, 7, 100):
         for a, b in zip(one.of_step(step), other.of_step(step), strict=True):
-            assert a.similarity == b.similarity
+            assert a.teaching == b.teaching
             assert [p.tolist() for p in a.pairs] == [p.tolist() for p in b.pairs]
 
 
@@ -51,8 +51,8 @@ def test_the_answer_comes_first_and_random_passages_fill_up(make_examples, group
     examples = make_examples(groups, OPTIONS)
     for example in examples.of_step(0):
         assert 4 <= len(example.pairs) <= 6  # a random passage that is known already is dropped
-        assert len(example.similarity) == len(example.pairs) == len(example.query_lengths)
-        assert example.similarity[0] == 0.2
+        assert len(example.teaching) == len(example.pairs) == len(example.query_lengths)
+        assert example.teaching[0] == 0.2 / OPTIONS.teacher_temperature
         assert len({tuple(pair) for pair in example.pairs}) == len(example.pairs)
 
 

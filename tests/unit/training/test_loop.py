@@ -15,6 +15,7 @@ from twopass.training.loop import TrainingLoop  # noqa: E402
 from twopass.training.measuring import measure, ndcg_by_query  # noqa: E402
 from twopass.training.options import TrainingOptions  # noqa: E402
 from twopass.training.padding import padded_parts  # noqa: E402
+from twopass.training.pairs import TrainingError  # noqa: E402
 from twopass.training.reading import read_groups  # noqa: E402
 
 OPTIONS = TrainingOptions(
@@ -103,6 +104,26 @@ def test_frozen_embeddings_stay_as_they_are(trained, base):
     assert torch.equal(model.module.state_dict()[words], start.module.state_dict()[words])
     head = "classifier.weight"
     assert not torch.equal(model.module.state_dict()[head], start.module.state_dict()[head])
+
+
+def test_of_the_layers_kept_the_first_and_the_last_stay(base):
+    whole, small = CrossEncoder(base, frozen_embeddings=True), None
+    for layers, kept in ((1, [0]), (2, [0, 1])):
+        small = CrossEncoder(base, frozen_embeddings=True, layers=layers)
+        assert small.module.config.num_hidden_layers == layers
+        for own, number in zip(small.module.bert.encoder.layer, kept, strict=True):
+            theirs = whole.module.bert.encoder.layer[number]
+            torch.testing.assert_close(own.output.dense.weight, theirs.output.dense.weight)
+    with pytest.raises(TrainingError, match=r"layers: 3 given, but .* has 2"):
+        CrossEncoder(base, frozen_embeddings=True, layers=3)
+
+
+def test_a_smaller_model_is_saved_as_such_and_can_be_served(base, make_examples, groups, tmp_path):
+    small = CrossEncoder(base, frozen_embeddings=True, layers=1)
+    small.save(tmp_path / "small")
+    examples = make_examples(groups[:2], OPTIONS)
+    logits = read_groups(tmp_path / "small", examples)
+    assert [len(of_group) for of_group in logits] == [len(g.passages) for g in groups[:2]]
 
 
 def test_weights_are_averaged_and_exchanged_back(base):

@@ -11,9 +11,9 @@ from twopass.training.examples import Example  # noqa: E402
 from twopass.training.objective import listwise_loss  # noqa: E402
 
 
-def example(similarity: list[float]) -> Example:
-    size = len(similarity)
-    return Example([np.zeros(4, np.int32)] * size, [2] * size, similarity)
+def example(teaching: list[float]) -> Example:
+    size = len(teaching)
+    return Example([np.zeros(4, np.int32)] * size, [2] * size, teaching)
 
 
 def softmax(values):
@@ -21,12 +21,12 @@ def softmax(values):
     return [e / sum(exponentials) for e in exponentials]
 
 
-def plain_loss(logits, examples, weight, temperature):
+def plain_loss(logits, examples, weight):
     losses, first = [], 0
     for one in examples:
         size = len(one.pairs)
         read = softmax(logits[first : first + size])
-        teacher = softmax([s / temperature for s in one.similarity])
+        teacher = softmax(one.teaching)
         target = [(1 - weight) * (i == 0) + weight * t for i, t in enumerate(teacher)]
         losses.append(-sum(t * math.log(r) for t, r in zip(target, read, strict=True)))
         first += size
@@ -35,18 +35,16 @@ def plain_loss(logits, examples, weight, temperature):
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
 def test_it_is_the_cross_entropy_with_answer_and_teacher(weight):
-    examples = [example([0.9, 0.8, 0.1]), example([0.2, 0.5]), example([0.3, 0.3, 0.3, 0.7])]
+    examples = [example([9.0, 8.0, 1.0]), example([2.0, 5.0]), example([3.0, 3.0, 3.0, 7.0])]
     logits = np.random.default_rng(0).normal(0, 2, 9).astype(np.float32)
-    loss = listwise_loss(
-        torch.from_numpy(logits), examples, teacher_weight=weight, teacher_temperature=0.1
-    )
-    assert float(loss) == pytest.approx(plain_loss(logits.tolist(), examples, weight, 0.1), 1e-5)
+    loss = listwise_loss(torch.from_numpy(logits), examples, teacher_weight=weight)
+    assert float(loss) == pytest.approx(plain_loss(logits.tolist(), examples, weight), 1e-5)
 
 
 def test_groups_of_unequal_size_give_finite_gradients():
     examples = [example([0.9, 0.8, 0.1]), example([0.2])]
     logits = torch.zeros(4, requires_grad=True)
-    listwise_loss(logits, examples, teacher_weight=0.5, teacher_temperature=0.05).backward()
+    listwise_loss(logits, examples, teacher_weight=0.5).backward()
     assert torch.isfinite(logits.grad).all()
     assert logits.grad[0] < 0 < logits.grad[2]
     assert logits.grad[3] == 0  # alone in its group: nothing to order

@@ -7,16 +7,18 @@ import pytest
 from rich.console import Console
 
 from twopass.benchmarks.machine import this_machine
+from twopass.benchmarks.size.frequent_words import FrequentWords
 from twopass.benchmarks.size.ingest import Ingest
 from twopass.benchmarks.size.picture import save_picture
-from twopass.benchmarks.size.report import SizeReport, as_json, as_tables, chosen
-from twopass.benchmarks.size.searches import KindReport, Searches
+from twopass.benchmarks.size.report import SizeReport, as_json, as_tables
+from twopass.benchmarks.size.searches import KindReport, Searches, chosen
 
 INGEST = Ingest(through_grpc=900, seconds=10, alone={"tokenise": 1_200, "write": 5_000})
 
 
 def kind(name, *searches):
-    return KindReport(name, 12.5, 3.0, 0.25, 2_000_000, 1_600_000, 3_000_000, searches)
+    words = (Searches("lexical", None, 4, 9, 50), Searches("hybrid ef_search=32", None, 5, 9, 40))
+    return KindReport(name, 12.5, 3.0, 0.25, 2_000_000, 1_600_000, 3_000_000, searches, words)
 
 
 def searches(setting, recall, p50_ms):
@@ -29,7 +31,8 @@ FLAT = kind("Flat", searches("exact", 1.0, 20))
 
 @pytest.fixture
 def report():
-    return SizeReport(this_machine(), 1_000, 384, 50, INGEST, (FLAT, HNSW))
+    words = FrequentWords(100_000, 200, 0.71, 0.72, 30, 900)
+    return SizeReport(this_machine(), 1_000, 384, 50, INGEST, words, (FLAT, HNSW))
 
 
 def test_ingest_is_held_against_its_slowest_stage():
@@ -38,10 +41,10 @@ def test_ingest_is_held_against_its_slowest_stage():
 
 
 def test_the_cheapest_setting_that_finds_enough_is_chosen():
-    assert chosen(HNSW).setting == "ef_search=32"
-    assert chosen(FLAT).setting == "exact"
+    assert chosen(HNSW.searches).setting == "ef_search=32"
+    assert chosen(FLAT.searches).setting == "exact"
     poor = kind("IVF4,Flat", searches("nprobe=1", 0.3, 1), searches("nprobe=2", 0.8, 2))
-    assert chosen(poor).setting == "nprobe=2"
+    assert chosen(poor.searches).setting == "nprobe=2"
 
 
 def test_tables_show_each_kind_by_document(report):
@@ -51,6 +54,8 @@ def test_tables_show_each_kind_by_document(report):
     for shown in ("1,000 documents", "75% of the slowest alone", "2,000", "1,600", "3,000"):
         assert shown in text
     assert "ef_search=16" in text
+    assert "HNSW32 hybrid ef_search=32" in text
+    assert "lexical, 200 judged questions" in text
 
 
 def test_json_holds_everything(report):
