@@ -22,6 +22,8 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 # A row of a 384-component embedding, 128 tokens and a short text is 2.5 KB: 8 KiB pages hold three
 # where SQLite's usual 4 KiB would hold one and waste the rest.
 _PAGE_BYTES = 8_192
+# Holds the pages of a group of writes: what SQLite has to spill, it has to read again.
+_WRITER_CACHE_KIB = 32_768
 # Only another process, such as a backup or a shell, can ever hold the write lock.
 _BUSY_TIMEOUT_MS = 5_000
 
@@ -98,6 +100,7 @@ def open_for_writing(path: Path) -> apsw.Connection:
     try:
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         connection.pragma("synchronous", "FULL")  # every COMMIT waits for the disk
+        connection.pragma("cache_size", -_WRITER_CACHE_KIB)
         connection.pragma("fullfsync", True)  # where fsync alone does not wait for it (macOS)
     except BaseException:
         connection.close()

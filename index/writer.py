@@ -17,6 +17,7 @@ from twopass.index.documents import EncodedDocuments
 from twopass.index.errors import StorageError
 from twopass.index.filter_sql import SqlCondition
 from twopass.index.group_thread import GroupThread
+from twopass.index.inserting import delete_ids, insert_rows
 from twopass.index.sequences import SequenceToken
 from twopass.index.vectors import VectorChange, VectorIndex
 from twopass.index.windows import VectorRows
@@ -75,27 +76,15 @@ class Upsert:
 
     def apply(self, connection: apsw.Connection, position: int) -> _RowChange:
         """Changes the table, inside a transaction."""
-        replaced: list[int] = []
-        removed: list[int] = []
+        rows = self.documents.rows
+        replaced = delete_ids(connection, [row[0] for row in rows])
+        removed = self.vector_rows.remove(connection, replaced)
         added: list[int] = []
-        for row, windows in zip(self.documents.rows, self.documents.windows, strict=True):
-            gone = [
-                key
-                for (key,) in connection.execute(
-                    "DELETE FROM documents WHERE id = ? RETURNING key", row[:1]
-                )
-            ]
-            replaced += gone
-            removed += self.vector_rows.remove(connection, gone)
-            connection.execute(
-                "INSERT INTO documents "
-                "(position, id, token_ids, embedding, title, text, metadata, checksum) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (position, *row),
-            )
-            added += self.vector_rows.add(connection, connection.last_insert_rowid(), windows)
-        num_added = len(self.documents.rows)
-        return _RowChange(len(replaced), num_added, removed, added, self.documents.vectors)
+        for key, windows in zip(
+            insert_rows(connection, position, rows), self.documents.windows, strict=True
+        ):
+            added += self.vector_rows.add(connection, key, windows)
+        return _RowChange(len(replaced), len(rows), removed, added, self.documents.vectors)
 
     def acknowledge(self, sequence: SequenceToken, change: _RowChange) -> None:
         """Resolves the future."""

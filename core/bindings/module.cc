@@ -14,4 +14,5 @@ NB_MODULE(_core, m) {
   twopass::bind_encoder(m);
   twopass::bind_packing(m);
   twopass::bind_top_k(m);
+  twopass::bind_wordpiece(m);
 }

@@ -29,8 +29,10 @@ _DEFAULT_PAGE_SIZE = 100
 _MAX_PAGE_SIZE = 1_000
 _MAX_DELETED_IDS = 10_000
 
-# Two threads tokenise while a third writes. More would only hold more documents in memory.
-_CHUNKS_AHEAD = 2
+# Chunks of one call that are tokenised and embedded at once, and that wait for the disk at once: of
+# the latter there are some, since those that wait while a COMMIT is under way share the next one.
+_CHUNKS_PREPARED = 2
+_CHUNKS_WRITTEN = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,9 @@ class CollectionServicer(SnapshotRpcs):
         prepare = partial(self._prepare, call=call)
         # While chunks wait for the disk, in one COMMIT if they can, the next ones are prepared.
         async with (
-            aclosing(in_order(self._chunks(requests), prepare, limit=_CHUNKS_AHEAD)) as prepared,
+            aclosing(in_order(self._chunks(requests), prepare, limit=_CHUNKS_PREPARED)) as prepared,
             aclosing(in_order(prepared, self._submit, limit=1)) as submitted,
-            aclosing(in_order(submitted, asyncio.wrap_future, limit=_CHUNKS_AHEAD)) as written,
+            aclosing(in_order(submitted, asyncio.wrap_future, limit=_CHUNKS_WRITTEN)) as written,
         ):
             async for result in written:
                 progress.sequence = str(result.sequence)

@@ -38,6 +38,8 @@ def read_document(where: str, message: document_pb2.Document, limits: Limits) ->
 
 
 def _read_metadata(where: str, message: Struct) -> dict[str, object]:
+    if not message.fields:
+        return {}
     try:
         return MessageToDict(message)
     except ValueError as error:  # NaN and infinities, which JSON lacks

@@ -151,7 +151,7 @@ class Client:
         """Writes documents, any number of them; one with a known id replaces the one that had it.
 
         They are sent in chunks, each of which is written whole or not at all, and read from
-        `documents` in the calling thread at most four chunks ahead of what is on disk. When the
+        `documents` in the calling thread at most eight chunks ahead of what is on disk. When the
         call fails, what was acknowledged stays: repeating it, whole or from there, is safe.
 
         Args:

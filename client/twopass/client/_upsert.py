@@ -11,9 +11,9 @@ from twopass.client.errors import InternalError
 from twopass.v1.collection_pb2 import UpsertDocumentsStreamRequest as Chunk
 from twopass.v1.collection_pb2 import UpsertDocumentsStreamResponse as Acknowledgement
 
-# Chunks sent and not acknowledged: enough that the server embeds one while it writes another, few
+# Chunks sent and not acknowledged: enough that the server prepares some while it writes others, few
 # enough that a generator of millions of documents is not read far ahead.
-MAX_IN_FLIGHT = 4
+MAX_IN_FLIGHT = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,12 @@ def tokenizer(bert_file: Path) -> HuggingFaceTokenizer:
     return HuggingFaceTokenizer(bert_file)
 
 
+@pytest.fixture(scope="module")
+def bert(tokenizer, bert_file) -> tuple[HuggingFaceTokenizer, Whole]:
+    """The shipped models' tokenizer, with its reference."""
+    return tokenizer, Whole(bert_file)
+
+
 @pytest.fixture(scope="module", params=["bert", "byte-level", "metaspace"])
 def family(request, bert_file, tmp_path_factory) -> tuple[HuggingFaceTokenizer, Whole]:
     """A tokenizer of each family, with its reference."""
@@ -116,6 +122,37 @@ def test_a_text_is_tokenised_alike_alone_and_among_others(family, texts):
     tokenizer, _ = family
     alone = [rows(tokenizer.encode([text], 64))[0] for text in texts]
     assert rows(tokenizer.encode(texts, 64)) == alone
+
+
+def test_the_core_cuts_for_uncased_bert_and_for_nobody_else(tokenizer, bert_file, tmp_path):
+    assert tokenizer._wordpiece is not None
+    assert HuggingFaceTokenizer(byte_level(tmp_path / "byte-level.json"))._wordpiece is None
+    content = json.loads(bert_file.read_text(encoding="utf-8"))
+    content["normalizer"]["lowercase"] = False
+    cased = tmp_path / "cased.json"
+    cased.write_text(json.dumps(content), encoding="utf-8")
+    assert HuggingFaceTokenizer(cased)._wordpiece is None
+    assert rows(HuggingFaceTokenizer(cased).encode(["SKY sky"], 9))[0][-1] == 3712
+
+
+english = st.lists(
+    st.from_regex(r"[A-Za-z0-9'.,;()%$#_-]{1,14}", fullmatch=True)
+    | st.sampled_from(["café", "“quoted”", "\u2013", "naïve,", "Å", "x\u0301y", "\u00a0", "東京"]),
+    max_size=60,
+).map(" ".join)
+
+
+@given(texts=st.lists(english, max_size=5), max_tokens=st.integers(0, 40))
+@example(texts=["word " * 9 + "café", "café"], max_tokens=9)
+def test_words_beyond_ascii_find_their_places_among_the_others(bert, texts, max_tokens):
+    tokenizer, whole = bert
+    expected = [whole.encode(text, max_tokens) for text in texts]
+    assert rows(tokenizer.encode(texts, max_tokens)) == expected
+
+
+def test_a_lone_surrogate_is_an_error_and_no_crash(tokenizer):
+    with pytest.raises(UnicodeEncodeError):
+        tokenizer.encode(["fine", "\ud800"], 9)
 
 
 @pytest.mark.parametrize("text", ["[SEP]", "[CLS] a [SEP] b", "a[PAD]b", "x [MASK]", "[UNK]"])

@@ -1,0 +1,85 @@
+#include "twopass/wordpiece.h"
+
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "arrays.h"
+#include "bindings.h"
+
+namespace twopass {
+namespace {
+
+// Python keeps a string's UTF-8 as long as the string, so the views hold as long as the list.
+std::vector<std::string_view> utf8_of(const nb::list& texts) {
+  std::vector<std::string_view> views;
+  views.reserve(nb::len(texts));
+  for (const nb::handle text : texts) {
+    Py_ssize_t size = 0;
+    const char* bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+    if (bytes == nullptr) throw nb::python_error();
+    views.emplace_back(bytes, static_cast<std::size_t>(size));
+  }
+  return views;
+}
+
+auto cut(const WordPiece& wordpiece, const nb::list& texts, std::int32_t max_tokens) {
+  const std::vector<std::string_view> views = utf8_of(texts);
+  CutTexts cut = without_gil([&] { return wordpiece.cut(views, max_tokens); });
+  std::vector<std::tuple<std::int32_t, std::int32_t, std::string>> foreign_words;
+  foreign_words.reserve(cut.foreign_words.size());
+  for (const auto& [row, position, begin, end] : cut.foreign_words) {
+    foreign_words.emplace_back(row, position, views[row].substr(begin, end - begin));
+  }
+  return std::make_tuple(to_numpy<std::int32_t>(std::move(cut.token_ids)),
+                         to_numpy<std::int32_t>(std::move(cut.offsets)), std::move(foreign_words),
+                         std::move(cut.foreign_texts));
+}
+
+}  // namespace
+
+void bind_wordpiece(nb::module_& m) {
+  nb::class_<WordPiece>(
+      m, "WordPiece",
+      "Cuts words of ASCII into the pieces of a vocabulary, as uncased BERT does. Safe for "
+      "threads.")
+      .def(
+          "__init__",
+          [](WordPiece* self, const std::vector<std::pair<std::string, std::int32_t>>& vocabulary,
+             std::int32_t unknown_id) { new (self) WordPiece(vocabulary, unknown_id); },
+          nb::arg("vocabulary"), nb::arg("unknown_id"),
+          R"(Copies a vocabulary.
+
+Args:
+    vocabulary: Pieces and their ids; a piece that begins with "##" goes on within a word.
+    unknown_id: Of a word that can't be cut, or has more than 100 characters.
+
+Raises:
+    ValueError: An id is negative.)")
+      .def_ro_static("max_word_chars", &WordPiece::kMaxWordChars,
+                     "Characters of the longest word that is cut; a longer one is unknown.")
+      .def("cut", &cut, nb::arg("texts"), nb::arg("max_tokens"),
+           R"(Cuts texts, as far as they are ASCII.
+
+Args:
+    texts: A list of strings.
+    max_tokens: Most tokens of a row; a row with foreign words may be longer once it has theirs.
+
+Returns:
+    `token_ids` int32 `[num_tokens]`; `offsets` int32 `[num_texts + 1]`; words with characters
+    beyond ASCII, each with its row, the number of the row's tokens before it, and itself; rows
+    that hold little but such words, and are empty here.
+
+Raises:
+    UnicodeEncodeError: A text holds a lone surrogate.
+    ValueError: `max_tokens` is negative.)");
+}
+
+}  // namespace twopass
