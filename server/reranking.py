@@ -18,7 +18,7 @@ from twopass.server.search import StageTimings, Truncation
 from twopass.server.second_pass import ScoredPairs, SecondPass, best_first
 from twopass.server.service_time import TokenDensity
 from twopass.server.stopwatch import Stopwatch
-from twopass.server.tokenizing import Tokenizing
+from twopass.server.tokenizing import Tokenizing, passage_limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class SetOptions:
     Attributes:
         query: The question.
         num_candidates: How many will come.
-        num_chars: Characters of those that have come already.
+        passage_chars: Characters of each that has come already.
         top_n: How many of the best are wanted; 0 for all.
         model: The reranker's id; "" for the default.
         truncation: What happens to a passage that is too long.
@@ -40,7 +40,7 @@ class SetOptions:
 
     query: str
     num_candidates: int
-    num_chars: int = 0
+    passage_chars: Sequence[int] = ()
     top_n: int = 0
     model: str = ""
     truncation: Truncation = Truncation.TRUNCATE
@@ -176,7 +176,8 @@ class OpenSet:
         truncation = self._options.truncation
         passage_ids = await self._tokenizing.passage_ids(self._reranker, passages, truncation)
         self._tokenize_seconds += watch.lap("tokenize")
-        self._density.measured(sum(map(len, passages)), len(passage_ids.token_ids))
+        num_chars, num_tokens = list(map(len, passages)), passage_ids.lengths.tolist()
+        self._density.measured(num_chars, num_tokens, passage_limit(self._reranker, truncation))
         self._arrived()
         return await self._second_pass.read(
             self._reranker, query_ids, passage_ids, truncation, deadline=self._options.deadline
@@ -236,7 +237,9 @@ class Reranking:
         reranker = self._models.reranker(options.model)
         density = self._densities[reranker.spec.id]
         # Those that can't be done in time are refused before they cost any tokenising.
-        seconds = self._batcher.expected_seconds(reranker.engine, density.tokens(options.num_chars))
+        limit = passage_limit(reranker, options.truncation)
+        num_tokens = density.tokens(options.passage_chars, limit)
+        seconds = self._batcher.expected_seconds(reranker.engine, num_tokens)
         with self._batcher.admitted(
             options.num_candidates, seconds=seconds, deadline=options.deadline
         ) as arrived:

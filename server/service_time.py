@@ -1,5 +1,7 @@
 """How long work will take, learned from what was done: tokens a second, tokens a character."""
 
+from collections.abc import Sequence
+
 # What was measured this many seconds of computation ago counts half.
 _HALF_LIFE_SECONDS = 1.0
 # Assumed until a batch has been timed, and forgotten soon after.
@@ -39,18 +41,28 @@ class ServiceTime:
 
 
 class TokenDensity:
-    """Tokens per character of the texts that one tokenizer has read lately."""
+    """Tokens per character of the texts that one tokenizer has read lately.
+
+    Every text is read up to some tokens only, `most`: what lies beyond them counts for nothing.
+    """
 
     def __init__(self) -> None:
         self._chars = _INITIAL_WEIGHT_CHARS
         self._tokens = _INITIAL_TOKENS_PER_CHAR * _INITIAL_WEIGHT_CHARS
 
-    def tokens(self, num_chars: int) -> int:
-        """How many tokens a text of so many characters is expected to have."""
-        return round(num_chars * self._tokens / self._chars)
+    def tokens(self, num_chars: Sequence[int], most: int) -> int:
+        """How many tokens texts of so many characters each are expected to have in all."""
+        density = self._tokens / self._chars
+        return round(sum(min(chars * density, most) for chars in num_chars))
 
-    def measured(self, num_chars: int, num_tokens: int) -> None:
-        """Takes texts into account that were tokenised."""
-        kept = 0.5 ** (num_chars / _HALF_LIFE_CHARS)
-        self._chars = self._chars * kept + num_chars
-        self._tokens = self._tokens * kept + num_tokens
+    def measured(self, num_chars: Sequence[int], num_tokens: Sequence[int], most: int) -> None:
+        """Takes texts into account that were tokenised; of those that were cut nobody knows."""
+        whole = [
+            (chars, tokens)
+            for chars, tokens in zip(num_chars, num_tokens, strict=True)
+            if tokens < most
+        ]
+        total = sum(chars for chars, _ in whole)
+        kept = 0.5 ** (total / _HALF_LIFE_CHARS)
+        self._chars = self._chars * kept + total
+        self._tokens = self._tokens * kept + sum(tokens for _, tokens in whole)

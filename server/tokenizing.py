@@ -60,8 +60,7 @@ class Tokenizing:
         self, reranker: LoadedReranker, passages: Sequence[str], truncation: Truncation
     ) -> Ragged:
         """Token ids of passages, as many as will be read; longer ones are cut there."""
-        in_windows = truncation is Truncation.MAX_WINDOW
-        limit = MAX_PASSAGE_TOKENS if in_windows else reranker.spec.max_seq_len
+        limit = passage_limit(reranker, truncation)
         return await self._encode_cached(reranker.tokenizer, passages, limit)
 
     async def spans(
@@ -92,6 +91,12 @@ class Tokenizing:
     def close(self) -> None:
         """Finishes what was begun."""
         self._threads.shutdown()
+
+
+def passage_limit(reranker: LoadedReranker, truncation: Truncation) -> int:
+    """Most tokens of a passage that a second pass may read."""
+    in_windows = truncation is Truncation.MAX_WINDOW
+    return MAX_PASSAGE_TOKENS if in_windows else reranker.spec.max_seq_len
 
 
 def _spans(tokenizer: Tokenizer, passages: Sequence[str], windows: Int32s) -> list[tuple[int, int]]:

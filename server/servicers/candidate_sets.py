@@ -22,9 +22,9 @@ def read_options(
     num_candidates: int,
     limits: Limits,
     call: Call,
-    num_chars: int = 0,
+    passages: Sequence[str] = (),
 ) -> SetOptions:
-    """Reads a set's query and options.
+    """Reads a set's query and options; `passages` are those that came with them.
 
     Raises:
         InvalidRequestError: Names the field, the limit and the value.
@@ -35,7 +35,7 @@ def read_options(
     return SetOptions(
         query=message.query,
         num_candidates=num_candidates,
-        num_chars=num_chars,
+        passage_chars=list(map(len, passages)),
         top_n=read_count("top_n", message.top_n),
         model=message.model,
         truncation=read_truncation("truncation", message.truncation),

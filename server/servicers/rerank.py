@@ -34,8 +34,7 @@ class RerankServicer:
             "send several sets through RerankStream",
         )
         passages = read_passages(candidates, 0, self._limits)
-        num_chars = sum(map(len, passages))
-        options = read_options(request, len(candidates), self._limits, call, num_chars)
+        options = read_options(request, len(candidates), self._limits, call, passages)
         async with self._reranking.open(options) as ranking:
             ranking.add(passages, read_first_pass_scores(candidates, 0))
             return ranked_message(

@@ -174,7 +174,22 @@ async def test_a_set_too_long_for_its_deadline_is_refused_before_it_is_tokenised
         await settled()
     monkeypatch.setattr(parts.tokenizing, "encode", None)
     with pytest.raises(WouldBeLateError):
-        await parts.rank([["1"]], num_chars=10**9, deadline=time.perf_counter() + 10.0)
+        await parts.rank(
+            [["1"]], passage_chars=[1_000] * 10**6, deadline=time.perf_counter() + 10.0
+        )
+    other.cancel()
+
+
+async def test_of_a_long_passage_only_what_the_model_reads_counts_against_a_deadline():
+    parts = Parts(ScriptedEngine(is_held=True))
+    other = asyncio.create_task(parts.rank([["1"]]))
+    while not parts.engine.held:
+        await settled()
+    options = SetOptions(
+        query="0", num_candidates=1, passage_chars=[10**9], deadline=time.perf_counter() + 10.0
+    )
+    async with parts.reranking.open(options):
+        pass
     other.cancel()
 
 

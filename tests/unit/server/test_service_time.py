@@ -41,9 +41,20 @@ def test_the_speed_is_always_a_number_above_zero(batches):
 
 def test_the_tokens_of_a_text_are_expected_as_the_last_texts_had_them():
     density = TokenDensity()
-    assert density.tokens(0) == 0
+    assert density.tokens([], 512) == 0
     for _ in range(3):
-        density.measured(100_000, 60_000)
-    assert density.tokens(1_000) == pytest.approx(600, rel=0.05)
-    density.measured(0, 0)
-    assert density.tokens(1_000) == pytest.approx(600, rel=0.05)
+        density.measured([500] * 200, [300] * 200, 512)
+    assert density.tokens([600, 400], 512) == pytest.approx(600, rel=0.05)
+    density.measured([], [], 512)
+    assert density.tokens([600, 400], 512) == pytest.approx(600, rel=0.05)
+
+
+def test_no_text_is_expected_to_have_more_tokens_than_are_read_of_it():
+    assert TokenDensity().tokens([10**9, 10**9, 10], 512) == 2 * 512 + 2
+
+
+def test_nothing_is_learned_from_a_text_that_was_cut():
+    density, expected = TokenDensity(), TokenDensity()
+    density.measured([10**6, 1_000], [512, 200], 512)
+    expected.measured([1_000], [200], 512)
+    assert density.tokens([1_000], 512) == expected.tokens([1_000], 512)
