@@ -2,7 +2,7 @@
 
 import os
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
@@ -75,8 +75,8 @@ def number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def print_table(table: Table) -> None:
-    """Prints a table, as wide as the terminal; whole where there is none."""
+def print_table(table: RenderableType) -> None:
+    """Prints a table, or several in a group, as wide as the terminal; whole where there is none."""
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(width=_WIDTH_WITHOUT_TERMINAL)

@@ -80,21 +80,22 @@ class App:
         self._metrics = Metrics()
         self._tracer = open_tracer(config.traces_endpoint)
         keys = KeyRing(Path(config.keys)) if config.keys else None
-        self._gate = Gate(self._metrics, keys=keys, max_calls=config.max_calls)
+        self._gate = Gate(
+            self._metrics, keys=keys, max_calls=config.max_calls, max_bytes=config.max_bytes
+        )
         self._caches: tuple[ByteCache[Int32s], ByteCache[Float32s]] = (
             ByteCache("passages", config.passage_cache_bytes, self._metrics),
             ByteCache("queries", config.query_cache_bytes, self._metrics),
         )
         self._tokenizing = Tokenizing(self._num_cpus, self._caches[0])
         self._tokenizing_new = Tokenizing(self._num_cpus)  # apart, so that no query waits for it
-        clone = gpu_cloner() if config.vector_device is VectorDevice.GPU else None
         self._store = CollectionStore(
             config.data,
             num_search_threads=self._num_cpus,
             merge_policy=MergePolicy(
                 min_changes=config.merge_changes, num_threads=max(1, self._num_cpus // 2)
             ),
-            clone=clone,
+            clone=gpu_cloner() if config.vector_device is VectorDevice.GPU else None,
         )
         try:
             self._models = _load_models(config)

@@ -161,6 +161,9 @@ class ServerConfig(BaseSettings):
     max_calls: Annotated[
         int, Field(ge=1, description="Most calls under way, streams included; more is refused.")
     ] = 1_000
+    max_bytes: Annotated[
+        int, Field(ge=1024, description="Most bytes of requests under way; more is refused.")
+    ] = 1024 * 1024 * 1024
     max_connection_calls: Annotated[
         int,
         Field(ge=1, description="Most calls under way on one connection; more wait in the client."),

@@ -1,5 +1,6 @@
-"""Who may come in: API keys, quotas, and how many calls are under way."""
+"""Who may come in: API keys, quotas, and how many calls and bytes are under way."""
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -57,18 +58,28 @@ ANYONE = Caller()
 class Gate:
     """Lets calls in, one by one."""
 
-    def __init__(self, metrics: Metrics, *, keys: KeyRing | None = None, max_calls: int) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        keys: KeyRing | None = None,
+        max_calls: int = sys.maxsize,
+        max_bytes: int = sys.maxsize,
+    ) -> None:
         """Opens the gate.
 
         Args:
             metrics: Where refusals are counted.
             keys: Whom to let in; None for everyone.
             max_calls: Most calls under way.
+            max_bytes: Most bytes of requests under way.
         """
         self._metrics = metrics
         self._keys = keys
         self._max_calls = max_calls
+        self._max_bytes = max_bytes
         self.num_calls = 0
+        self.num_bytes = 0
         self._num_calls_of: Counter[str] = Counter()
         self._allowances: dict[str, _Allowance] = {}
 
@@ -94,6 +105,25 @@ class Gate:
         finally:
             self.num_calls -= 1
             self._num_calls_of[caller.name] -= 1
+
+    @contextmanager
+    def held(self, num_bytes: int) -> Iterator[None]:
+        """Counts bytes of a request as under way for as long as the block lasts.
+
+        Raises:
+            OverloadedError: They are too many with those that are.
+        """
+        if self.num_bytes + num_bytes > self._max_bytes:
+            raise self._refused(
+                "bytes",
+                f"bytes: {self.num_bytes:,} of requests are under way and {num_bytes:,} more came, "
+                f"at most {self._max_bytes:,} may be",
+            )
+        self.num_bytes += num_bytes
+        try:
+            yield
+        finally:
+            self.num_bytes -= num_bytes
 
     def caller(self, metadata: Metadata) -> Caller:
         """Whose call it is, by its metadata.

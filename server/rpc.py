@@ -7,11 +7,10 @@ snake case. It takes messages and a `Call` and raises ordinary exceptions; all o
 import asyncio
 import logging
 import re
-import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,19 +49,24 @@ class Call:
         received: When the request was decoded, seconds of `time.perf_counter`.
         deadline: When the caller gives up, seconds of `time.perf_counter`; None for never.
         caller: Whose it is.
+        held: Counts so many bytes of requests as under way for as long as its context lasts; raises
+            `OverloadedError` where they are too many.
     """
 
     id: str
     received: float
     deadline: float | None
     caller: Caller = ANYONE
+    held: Callable[[int], AbstractContextManager[None]] = lambda _: nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
-class _Malformed:
-    """Stands in for a message whose bytes are none; grpc would answer UNKNOWN."""
+class _Received:
+    """A message that came in, or why its bytes are none; grpc would answer UNKNOWN."""
 
-    reason: str
+    message: Message | None
+    problem: str
+    num_bytes: int
 
 
 def service_handler(
@@ -85,7 +89,7 @@ def service_handler(
         AttributeError: The servicer lacks a method.
     """
     metrics = metrics or Metrics()
-    calls = _Calls(gate or Gate(metrics, max_calls=sys.maxsize), metrics, tracer)
+    calls = _Calls(gate or Gate(metrics), metrics, tracer)
     handlers = {m.name: _method_handler(m, servicer, calls) for m in descriptor.methods}
     return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
 
@@ -118,12 +122,13 @@ def _method_handler(
     return grpc.unary_unary_rpc_method_handler(calls.unary(method.full_name, run), decode, encode)
 
 
-def _tolerant_decoder(message_class: type[Message]) -> Callable[[bytes], Message | _Malformed]:
-    def decode(content: bytes) -> Message | _Malformed:
+def _tolerant_decoder(message_class: type[Message]) -> Callable[[bytes], _Received]:
+    def decode(content: bytes) -> _Received:
         try:
-            return message_class.FromString(content)
+            return _Received(message_class.FromString(content), "", len(content))
         except DecodeError as error:
-            return _Malformed(f"not a {message_class.DESCRIPTOR.full_name}: {error}")
+            problem = f"not a {message_class.DESCRIPTOR.full_name}: {error}"
+            return _Received(None, problem, len(content))
 
     return decode
 
@@ -139,9 +144,10 @@ class _Calls:
     def unary(self, name: str, run: Callable[..., Any]) -> Callable[..., Any]:
         """The behaviour of an rpc with one request and one response."""
 
-        async def answer(request: Message | _Malformed, context: Any) -> Message | None:
+        async def answer(request: _Received, context: Any) -> Message | None:
             async with self._answering(name, context) as call:
-                response: Message = await run(_sound(request, call), call)
+                with call.held(request.num_bytes):
+                    response: Message = await run(_sound(request, call), call)
                 self._metrics.answered(name, response)
                 return response
             return None  # never reached: what went wrong has been raised
@@ -152,7 +158,7 @@ class _Calls:
         """The behaviour of an rpc with a stream of either."""
 
         async def answer(
-            requests: AsyncIterator[Message | _Malformed], context: Any
+            requests: AsyncIterator[_Received], context: Any
         ) -> AsyncIterator[Message]:
             async with self._answering(name, context) as call:
                 async for response in run(_sound_stream(requests, call), call):
@@ -170,7 +176,9 @@ class _Calls:
         ended = self._traced(name, call_id, metadata)
         try:
             with self._gate.passed(metadata) as caller:
-                yield _begin(call_id, began, caller, context)
+                remaining = context.time_remaining()
+                deadline = None if remaining is None else began + remaining
+                yield Call(call_id, began, deadline, caller, self._gate.held)
         except Exception as raised:
             late = isinstance(raised, asyncio.TimeoutError)
             error = LateError("the deadline ran out") if late else raised
@@ -235,22 +243,16 @@ def _call_id(metadata: Metadata) -> str:
     return uuid.uuid4().hex[:12]
 
 
-def _begin(call_id: str, began: float, caller: Caller, context: Any) -> Call:
-    remaining = context.time_remaining()
-    return Call(call_id, began, None if remaining is None else began + remaining, caller)
-
-
-def _sound(request: Message | _Malformed, call: Call) -> Message:
-    if isinstance(request, _Malformed):
-        raise InvalidRequestError(request.reason)
-    for collection in _collections_of(request):
+def _sound(request: _Received, call: Call) -> Message:
+    if request.message is None:
+        raise InvalidRequestError(request.problem)
+    for collection in _collections_of(request.message):
         call.caller.ensure_may_use(collection)
-    return request
+    return request.message
 
 
-async def _sound_stream(
-    requests: AsyncIterator[Message | _Malformed], call: Call
-) -> AsyncIterator[Message]:
+async def _sound_stream(requests: AsyncIterator[_Received], call: Call) -> AsyncIterator[Message]:
+    """Messages. Who works on them holds their bytes, and alone knows for how long."""
     async for request in requests:
         yield _sound(request, call)
 

@@ -113,7 +113,7 @@ class CollectionServicer(SnapshotRpcs):
     ) -> AsyncIterator[collection_pb2.UpsertDocumentsStreamResponse]:
         """Writes chunks in order, and acknowledges each when it is on disk."""
         progress = collection_pb2.UpsertDocumentsStreamResponse()
-        prepare = partial(self._prepare, call=call)
+        prepare = partial(self._prepare_held, call=call)
         # While chunks wait for the disk, in one COMMIT if they can, the next ones are prepared.
         async with (
             aclosing(in_order(self._chunks(requests), prepare, limit=_CHUNKS_PREPARED)) as prepared,
@@ -186,6 +186,10 @@ class CollectionServicer(SnapshotRpcs):
                     f"{collection.name!r}"
                 )
             yield _Chunk(collection, request.documents)
+
+    async def _prepare_held(self, chunk: _Chunk, *, call: Call) -> _Prepared:
+        with call.held(sum(message.ByteSize() for message in chunk.messages)):
+            return await self._prepare(chunk, call=call)
 
     async def _prepare(self, chunk: _Chunk, *, call: Call) -> _Prepared:
         messages = chunk.messages

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import TypeAlias
 
 from twopass.server.errors import InvalidRequestError, LateError
 from twopass.server.passages import Limits, check_count
@@ -16,10 +18,32 @@ from twopass.server.servicers.candidate_sets import (
 from twopass.v1 import rerank_pb2
 
 _MAX_SET_ID_BYTES = 128
-# While answers of this size wait for a client that reads slowly, no more pieces are read.
-_MAX_UNSENT_BYTES = 4 * 1024 * 1024
+# While so many bytes of whole sets wait to be scored, and of answers for a client that reads
+# slowly, no more pieces are read. None of them needs another piece to get on.
+_MAX_WAITING_BYTES = 16 * 1024 * 1024
 
-_Pieces = asyncio.Queue[rerank_pb2.RerankStreamRequest | None]
+
+_Pieces: TypeAlias = asyncio.Queue[rerank_pb2.RerankStreamRequest | None]
+
+
+class _OpenSet:
+    """What has come of a set that is not answered."""
+
+    def __init__(self, num_candidates: int) -> None:
+        self.pieces: _Pieces = asyncio.Queue()
+        self._num_bytes = 0
+        self._num_missing = num_candidates
+
+    @property
+    def whole_bytes(self) -> int:
+        """Bytes of its pieces once all candidates have come; 0 before."""
+        return self._num_bytes if self._num_missing <= 0 else 0
+
+    def put(self, piece: rerank_pb2.RerankStreamRequest) -> None:
+        """Takes a piece."""
+        self._num_bytes += piece.ByteSize()
+        self._num_missing -= len(piece.candidates)
+        self.pieces.put_nowait(piece)
 
 
 class SetStream:
@@ -30,11 +54,10 @@ class SetStream:
         self._limits = limits
         self._call = call
         self._answers: asyncio.Queue[rerank_pb2.RerankStreamResponse | None] = asyncio.Queue()
+        self._whole_bytes = 0
         self._unsent_bytes = 0
-        self._has_room = asyncio.Event()
-        self._has_room.set()
-        # Pieces still expected of each set that is not answered.
-        self._open: dict[str, _Pieces] = {}
+        self._changed = asyncio.Event()
+        self._open: dict[str, _OpenSet] = {}
         # Answered with an error before all pieces had come: the rest is on its way, and ignored.
         self._failed: set[str] = set()
 
@@ -46,7 +69,8 @@ class SetStream:
         try:
             while (answer := await self._answers.get()) is not None:
                 yield answer  # returns when gRPC has taken it, as fast as the client reads
-                self._count_unsent(-answer.ByteSize())
+                self._unsent_bytes -= answer.ByteSize()
+                self._changed.set()
             await reading  # raises what ended it
         finally:
             reading.cancel()
@@ -57,9 +81,9 @@ class SetStream:
             async with asyncio.TaskGroup() as sets:
                 async for piece in requests:
                     self._take(piece, sets)
-                    await self._has_room.wait()
-                for pieces in self._open.values():
-                    pieces.put_nowait(None)
+                    await self._room()
+                for open_set in self._open.values():
+                    open_set.pieces.put_nowait(None)
         except ExceptionGroup as group:  # of the reading alone: a set's errors are its answer
             raise group.exceptions[0] from None
         finally:
@@ -68,14 +92,25 @@ class SetStream:
     def _take(self, piece: rerank_pb2.RerankStreamRequest, sets: asyncio.TaskGroup) -> None:
         set_id = piece.set_id
         if set_id in self._open and not piece.HasField("set"):
-            self._open[set_id].put_nowait(piece)
+            self._put(self._open[set_id], piece)
         elif piece.HasField("set") and set_id not in self._open:
             self._failed.discard(set_id)
-            pieces = self._open[set_id] = _Pieces()
-            pieces.put_nowait(piece)
-            sets.create_task(self._answer(set_id, pieces))
+            opened = self._open[set_id] = _OpenSet(piece.set.num_candidates)
+            self._put(opened, piece)
+            sets.create_task(self._answer(set_id, opened.pieces))
         elif set_id not in self._failed:
             self._send(self._error(set_id, _out_of_turn(piece)))
+
+    def _put(self, opened: _OpenSet, piece: rerank_pb2.RerankStreamRequest) -> None:
+        before = opened.whole_bytes
+        opened.put(piece)
+        self._whole_bytes += opened.whole_bytes - before
+
+    async def _room(self) -> None:
+        """Waits until no more waits than may."""
+        while self._whole_bytes + self._unsent_bytes >= _MAX_WAITING_BYTES:
+            self._changed.clear()
+            await self._changed.wait()
 
     async def _answer(self, set_id: str, pieces: _Pieces) -> None:
         try:
@@ -85,19 +120,13 @@ class SetStream:
         except Exception as error:
             self._failed.add(set_id)
             answer = self._error(set_id, error)
-        del self._open[set_id]
+        self._whole_bytes -= self._open.pop(set_id).whole_bytes
         self._send(answer)
+        self._changed.set()
 
     def _send(self, answer: rerank_pb2.RerankStreamResponse) -> None:
-        self._count_unsent(answer.ByteSize())
+        self._unsent_bytes += answer.ByteSize()
         self._answers.put_nowait(answer)
-
-    def _count_unsent(self, num_bytes: int) -> None:
-        self._unsent_bytes += num_bytes
-        if self._unsent_bytes < _MAX_UNSENT_BYTES:
-            self._has_room.set()
-        else:
-            self._has_room.clear()
 
     async def _ranked(self, set_id: str, pieces: _Pieces) -> rerank_pb2.RerankResponse:
         if not 1 <= len(set_id.encode()) <= _MAX_SET_ID_BYTES:
@@ -115,7 +144,8 @@ class SetStream:
         )
         options = read_options(header, header.num_candidates, self._limits, self._call)
         candidates: list[rerank_pb2.Candidate] = []
-        async with self._reranking.open(options) as ranking:
+        async with self._reranking.open(options) as ranking, AsyncExitStack() as held:
+            held.enter_context(self._call.held(piece.ByteSize()))
             self._add(piece, candidates, ranking)
             while not ranking.is_complete:
                 piece = await pieces.get()
@@ -124,6 +154,7 @@ class SetStream:
                         f"candidates: {len(candidates):,} have come of the "
                         f"{header.num_candidates:,} declared, and the client has sent its last"
                     )
+                held.enter_context(self._call.held(piece.ByteSize()))
                 self._add(piece, candidates, ranking)
             ranked = await ranking.ranked()
             # What came while the set was scored: a candidate among it is one too many.

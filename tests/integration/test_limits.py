@@ -3,13 +3,14 @@
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 
-from twopass.v1 import model_pb2, status_pb2
+from twopass.v1 import model_pb2, rerank_pb2, status_pb2
 
 from .serving import Server, SetCall
 
@@ -19,6 +20,7 @@ ACK = 1
 MAX_CONCURRENT_STREAMS = 3
 NO_ERROR, ENHANCE_YOUR_CALM = 0, 11
 FEW_CALLS = 3
+FEW_BYTES = 100_000
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +28,7 @@ def strict(tmp_path_factory) -> Iterator[Server]:
     """A server that allows little."""
     limits = {
         "max_calls": FEW_CALLS,
+        "max_bytes": FEW_BYTES,
         "max_connection_calls": 7,
         "max_connection_seconds": 1.0,
         "min_ping_seconds": 100.0,
@@ -85,6 +88,33 @@ def test_one_call_more_than_are_allowed_is_refused_with_a_time_to_wait(strict):
     assert strict.models.ListModels(model_pb2.ListModelsRequest()).models
 
 
+def test_more_bytes_than_are_allowed_are_refused_with_a_time_to_wait(strict):
+    def rerank(text: str) -> rerank_pb2.RerankResponse:
+        candidates = [rerank_pb2.Candidate(text=text)]
+        return strict.rerank(rerank_pb2.RerankRequest(query="sky", candidates=candidates))
+
+    with pytest.raises(grpc.RpcError) as raised:
+        rerank("sky " * FEW_BYTES)
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "bytes: 0 of requests are under way and 400," in raised.value.details()
+    assert "grpc-status-details-bin" in dict(raised.value.trailing_metadata())
+    assert rerank("sky").hits
+
+
+def test_of_a_stream_the_set_that_holds_too_many_bytes_is_refused_and_no_other(strict):
+    call = SetCall(strict)
+    call.send("large", "sky " * 15_000, num_candidates=3)
+    call.send("large", "sky " * 15_000)
+    refused = call.next()
+    assert (refused.set_id, refused.error.code) == (
+        "large",
+        grpc.StatusCode.RESOURCE_EXHAUSTED.value[0],
+    )
+    call.send("small", "sky", num_candidates=1)
+    assert call.next().result.hits
+    call.end()
+
+
 def test_the_calls_of_a_connection_are_bounded(strict):
     (settings,) = (content for kind, _, content in until_settings(Wire(strict.target)))
     pairs = dict(struct.iter_unpack(">HI", settings))
@@ -140,3 +170,43 @@ def test_five_hundred_connections_are_served(server):
     for thread in threads:
         thread.join()
     assert not failures
+
+
+def test_a_client_that_reads_slowly_is_read_slowly_and_gets_every_answer(server):
+    """Else the answers that wait for it would fill the server's memory."""
+    num_sets, text = 300, "sky " * 60_000
+    taken = []
+
+    def sets() -> Iterator[rerank_pb2.RerankStreamRequest]:
+        for number in range(num_sets):
+            taken.append(number)
+            header = rerank_pb2.RerankSet(query="sky", num_candidates=1, return_text=True)
+            candidates = [rerank_pb2.Candidate(text=text)]
+            yield rerank_pb2.RerankStreamRequest(
+                set_id=str(number), set=header, candidates=candidates
+            )
+
+    answers = server.rerank_stream(sets())
+    before = -1
+    while before < len(taken):  # until nothing more is taken for a while
+        before = len(taken)
+        time.sleep(1.0)
+    assert len(taken) < num_sets / 2, len(taken)
+    ids = [int(answer.set_id) for answer in answers if answer.result.hits[0].text == text]
+    assert sorted(ids) == list(range(num_sets))
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0], ids=["back a day", "on a day"])
+def test_a_clock_that_is_set_changes_nothing(server, monkeypatch, jump):
+    def rerank() -> rerank_pb2.RerankResponse:
+        candidates = [rerank_pb2.Candidate(text=text) for text in ("sky", "sea")]
+        request = rerank_pb2.RerankRequest(query="sky", candidates=candidates)
+        return server.rerank(request)  # gRPC's own deadlines are times of day
+
+    before = rerank()
+    now, now_ns = time.time, time.time_ns
+    monkeypatch.setattr(time, "time", lambda: now() + jump)
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + int(jump * 1e9))
+    after = rerank()
+    assert [hit.score for hit in after.hits] == [hit.score for hit in before.hits]
+    assert after.timings.total.ToMilliseconds() < 20_000

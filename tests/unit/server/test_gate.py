@@ -46,6 +46,18 @@ def test_no_more_calls_than_allowed_are_under_way():
         pass
 
 
+def test_no_more_bytes_than_allowed_are_under_way():
+    metrics = Metrics()
+    gate = Gate(metrics, max_bytes=100)
+    with gate.held(60), gate.held(40):
+        with pytest.raises(OverloadedError, match="bytes: 100 of requests are under way"):
+            gate.held(1).__enter__()
+        assert rejections(metrics, "bytes") == 1
+    with gate.held(100):
+        pass
+    assert gate.num_bytes == 0
+
+
 def test_a_call_that_fails_gives_its_place_back():
     gate = Gate(Metrics(), max_calls=1)
     with pytest.raises(ZeroDivisionError), gate.passed([]):

@@ -211,7 +211,7 @@ async def test_a_caller_that_goes_away_frees_the_places_of_its_sets(stream):
 
 
 async def test_of_a_client_that_reads_slowly_no_more_is_read(stream, monkeypatch):
-    monkeypatch.setattr(set_stream, "_MAX_UNSENT_BYTES", 1)
+    monkeypatch.setattr(set_stream, "_MAX_WAITING_BYTES", 1)
     for number in range(5):
         stream.send(f"out of turn {number}", "1")
     assert (await stream.next()).set_id == "out of turn 0"
