@@ -14,7 +14,7 @@ CLIENT_SOURCES := $(shell find client -name '*.py') client/pyproject.toml $(wild
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo test test-python test-cpp test-tensorrt crash check format bench gate clean
-.PHONY: overload mixed budget soak fuzz-rpc
+.PHONY: overload mixed budget soak fuzz-rpc engine-faults
 
 help:
 	@echo "make demo     see both passes at work on the documentation of your own Python"
@@ -25,8 +25,8 @@ help:
 	@echo "make check    style, types, layering, protos"
 	@echo "make bench    what the server costs on top of its engine, and its latency under load"
 	@echo "make gate     what int8 costs in quality; SETS=folders of test collections in BEIR form"
-	@echo "make overload, mixed, budget, soak, fuzz-rpc"
-	@echo "              what becomes of requests when there are too many, or strange ones"
+	@echo "make overload, mixed, budget, soak, fuzz-rpc, engine-faults"
+	@echo "              what becomes of requests when there are too many, or strange ones, or the engine fails"
 	@echo "make format   put every file into shape"
 
 # --- installation -------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ gate: dev
 # Longer: make soak LOAD='--seconds 1800'; `--help` has the options of each.
 LOAD ?=
 
-overload mixed budget soak fuzz-rpc: dev
+overload mixed budget soak fuzz-rpc engine-faults: dev
 	$(BIN)/python -m tests.load.$(subst -,_,$@) $(LOAD)
 
 PYTHON_TREES := $(PACKAGES) client tests

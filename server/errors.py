@@ -18,7 +18,12 @@ Errors of the index and of the engines join them in `STATUS_CODES`.
 
 import grpc
 
-from twopass.engines.errors import EngineError, EngineUnavailableError, InputTooLongError
+from twopass.engines.errors import (
+    EngineError,
+    EngineUnavailableError,
+    InputTooLongError,
+    OutOfDeviceMemoryError,
+)
 from twopass.index import errors as index_errors
 
 
@@ -83,6 +88,7 @@ STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
     EngineError: grpc.StatusCode.INTERNAL,
     EngineUnavailableError: grpc.StatusCode.UNAVAILABLE,
     InputTooLongError: grpc.StatusCode.INVALID_ARGUMENT,
+    OutOfDeviceMemoryError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     index_errors.InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
     index_errors.CollectionNotFoundError: grpc.StatusCode.NOT_FOUND,
     index_errors.DocumentNotFoundError: grpc.StatusCode.NOT_FOUND,

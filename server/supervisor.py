@@ -10,7 +10,7 @@ from contextlib import suppress
 import numpy as np
 
 from twopass.engines.base import Encoder, LoadedEncoder, LoadedModel, Reranker, TokenBatch
-from twopass.engines.errors import DeviceError, EngineError
+from twopass.engines.errors import DeviceError, EngineError, OutOfDeviceMemoryError
 from twopass.server.batcher import Batcher, Priority
 from twopass.server.metrics import Metrics
 from twopass.server.restarting import RestartingEngine
@@ -97,7 +97,14 @@ class Supervisor:
             if self._batcher.backlog.in_flight[model.engine]:
                 self._restart(model.engine)
             return False
+        except OutOfDeviceMemoryError:  # not even for a probe: what it holds must be freed
+            self._restart(model.engine)
+            return False
         except EngineError:  # if it takes a restart, that is under way
+            return False
+        except Exception:  # a bug of an engine; without its watch, nobody would mend the others
+            _logger.exception("probe failed")
+            self._restart(model.engine)
             return False
         return True
 

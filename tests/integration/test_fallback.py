@@ -305,7 +305,6 @@ def test_a_hybrid_search_whose_query_has_no_room_answers_by_words(small):
 def test_a_hybrid_search_whose_encoder_is_late_answers_by_words(small):
     small.encoder.gate.clear()
     try:
-        # First, while the encoder is idle: a busy one refuses what would be late at once.
         late = asking(time_budget=Duration(nanos=50_000_000), fallback=FORBID)
         refused = failure_of(small.search, late)
         response = small.search(asking(time_budget=Duration(nanos=50_000_000)))
@@ -314,7 +313,9 @@ def test_a_hybrid_search_whose_encoder_is_late_answers_by_words(small):
     assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_LEXICAL_DEADLINE
     assert response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_DEADLINE
     assert words_alone(response)
-    assert refused.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    # The latter where a probe was under way: a busy encoder refuses at once what would be late.
+    late = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
+    assert refused.code() in late
 
 
 def test_a_hybrid_search_whose_encoder_failed_answers_by_words_and_reranks_them(small, broken):

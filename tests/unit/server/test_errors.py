@@ -28,6 +28,7 @@ CODES = {
     # queue full
     "OverloadedError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "WouldBeLateError": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "OutOfDeviceMemoryError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     # no key, or not for this
     "UnauthenticatedError": grpc.StatusCode.UNAUTHENTICATED,
     "PermissionDeniedError": grpc.StatusCode.PERMISSION_DENIED,
@@ -49,7 +50,6 @@ CODES = {
     "EngineError": grpc.StatusCode.INTERNAL,
     "ModelError": grpc.StatusCode.INTERNAL,
     "UnsupportedModelError": grpc.StatusCode.INTERNAL,
-    "OutOfDeviceMemoryError": grpc.StatusCode.INTERNAL,
     "DeviceError": grpc.StatusCode.INTERNAL,
     "CollectionError": grpc.StatusCode.INTERNAL,
     "RequestError": grpc.StatusCode.INTERNAL,

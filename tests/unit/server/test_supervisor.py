@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from twopass.engines.errors import DeviceError
+from twopass.engines.errors import DeviceError, OutOfDeviceMemoryError
 from twopass.server.batcher import Batcher
 from twopass.server.metrics import Metrics
 from twopass.server.restarting import RestartingEngine
@@ -18,9 +18,13 @@ from .scripted import ScriptedEngine, scripted_reranker
 class BrokenEngine(ScriptedEngine):
     """Fails as a device does whose context is lost."""
 
+    def __init__(self, error=None):
+        super().__init__()
+        self._error = error or DeviceError("CUDA error 700")
+
     def submit(self, batch):
         future: Future = Future()
-        future.set_exception(DeviceError("CUDA error 700"))
+        future.set_exception(self._error)
         return future
 
 
@@ -65,6 +69,32 @@ async def test_unless_told_so_they_are_never_given_up(told):
             await supervisor(engine, give_up_seconds=0).watch(tell)
     engine.close()
     assert states == [False]
+
+
+async def test_an_engine_without_room_for_a_probe_is_built_anew(told):
+    states, tell = told
+    full = BrokenEngine(OutOfDeviceMemoryError("no room"))
+    engine = RestartingEngine("m", full, ScriptedEngine)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2):
+            await supervisor(engine, give_up_seconds=0).watch(tell)
+    assert states == [False, True]
+    engine.close()
+
+
+async def test_a_bug_in_an_engine_does_not_end_the_watch(told):
+    states, tell = told
+
+    class BuggyEngine(ScriptedEngine):
+        def submit(self, batch):
+            raise RuntimeError("cannot schedule new futures after shutdown")
+
+    engine = RestartingEngine("m", BuggyEngine(), ScriptedEngine)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2):
+            await supervisor(engine, give_up_seconds=0).watch(tell)
+    assert states == [False, True]
+    engine.close()
 
 
 async def test_an_engine_that_comes_back_in_time_is_kept(told):
