@@ -24,7 +24,7 @@ from twopass.evaluation.datasets import Dataset, Part
 from twopass.evaluation.fusions import fusion_quality
 from twopass.evaluation.measures import Evaluation, evaluation
 from twopass.evaluation.runs import write_run
-from twopass.server.search import RetrieveMode
+from twopass.server.search import RetrieveMode, Truncation
 
 
 def evaluate(
@@ -63,6 +63,9 @@ def evaluate(
     reranker: Annotated[
         str | None, typer.Option(help="Of the second pass; unset: the server's default.")
     ] = None,
+    truncation: Annotated[
+        Truncation, typer.Option(help="What the second pass reads of a passage that is too long.")
+    ] = Truncation.TRUNCATE,
     runs: Annotated[
         Path | None, typer.Option(help="Folder for the orders, as TREC run files; unset: none.")
     ] = None,
@@ -92,7 +95,7 @@ def evaluate(
             by_set = {d.name: _blends(run, d, max(depths)) for d in datasets}
             _show_settings(by_set, "blend", f"hybrid, depth {max(depths)}", as_json)
         else:
-            second = Rerank() if rerank else None
+            second = Rerank(truncation=truncation.value) if rerank else None
             results = [
                 measured
                 for dataset in datasets
