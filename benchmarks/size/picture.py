@@ -5,6 +5,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from twopass.benchmarks.size.report import SizeReport
 from twopass.benchmarks.size.searches import WANTED_RECALL, K, KindReport, Searches, chosen
@@ -46,7 +47,7 @@ def _draw_size(axes: Axes, report: SizeReport) -> None:
     axes.set_yticks(list(places), names)
     axes.invert_yaxis()
     documents = report.kinds[0].documents_bytes / count
-    _finish(axes, f"Bytes a document (documents on disk: {documents:,.0f})")
+    _finish(axes, f"Bytes a document (on disk: {documents:,.0f} more)")
 
 
 def _draw_ingest(axes: Axes, report: SizeReport) -> None:
@@ -56,6 +57,8 @@ def _draw_ingest(axes: Axes, report: SizeReport) -> None:
     bars = axes.barh(names, rates, color=[_GREY] * len(ingest.alone) + [_DARK])
     axes.bar_label(bars, fmt="{:,.0f}", padding=3)
     axes.invert_yaxis()
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     _finish(axes, "Ingest, documents a second")
 
 
@@ -70,7 +73,7 @@ def _draw_latency(axes: Axes, report: SizeReport) -> None:
     axes.set_yticks(list(places), list(best), fontsize="small")
     axes.invert_yaxis()
     axes.set_xscale("log")
-    _finish(axes, f"Search, ms (logarithmic), where recall@{K} is {WANTED_RECALL} or more")
+    _finish(axes, f"Search, ms, recall@{K} at least {WANTED_RECALL}")
 
 
 def _shown(kind: KindReport) -> dict[str, Searches]:
@@ -106,10 +109,19 @@ def _bars(
 
 
 def _finish(axes: Axes, title: str) -> None:
-    axes.set_title(title, loc="left", fontsize="medium")
+    has_legend = bool(axes.get_legend_handles_labels()[0])
+    axes.set_title(title, loc="left", fontsize="medium", pad=22 if has_legend else 6)
     axes.grid(alpha=0.3)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.margins(x=0.15)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False)
+    axes.margins(x=0.2)
+    if has_legend:
+        # Between title and frame: inside there is no place that no bar ever reaches.
+        axes.legend(
+            frameon=False,
+            ncols=4,
+            fontsize="small",
+            loc="lower left",
+            bbox_to_anchor=(-0.01, 0.98),
+            borderpad=0.2,
+        )
