@@ -8,7 +8,10 @@ import pytest
 from twopass.v1 import collection_pb2
 
 from .corpus import fill
+from .fallback import broken, held, small
 from .serving import MAX_MESSAGE_BYTES, Server
+
+__all__ = ["broken", "collection", "facts", "held", "server", "small"]
 
 
 @pytest.fixture(scope="session")

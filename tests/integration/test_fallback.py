@@ -2,14 +2,12 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
 
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from twopass.client import Client, OverloadedError
-from twopass.engines.errors import DeviceError
 from twopass.v1 import (
     collection_pb2,
     document_pb2,
@@ -18,47 +16,13 @@ from twopass.v1 import (
     search_pb2,
     status_pb2,
 )
-from twopass.v1.rerank_pb2 import Candidate, RerankRequest
-from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions, SearchRequest
+from twopass.v1.search_pb2 import RetrieveOptions
 
-from .corpus import document, fill
-from .serving import GatedEngine, Server, SetCall, places_taken
+from .corpus import document
+from .fallback import FORBID, MAX_QUEUED, QUESTION, asking, failure_of, of, wait_for_room
+from .serving import Server, SetCall, places_taken
 
-QUESTION = "What is the capital of Australia?"
-MAX_QUEUED = 20
-FORBID = search_pb2.FALLBACK_FORBID
 DENSE = RetrieveOptions(mode=search_pb2.RETRIEVE_MODE_DENSE)
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory) -> Iterator[Server]:
-    """A server whose queue has few places."""
-    data = tmp_path_factory.mktemp("small")
-    with Server(data, max_queued_pairs=MAX_QUEUED, query_cache_bytes=0) as server:
-        fill(server, "facts")
-        yield server
-
-
-@pytest.fixture
-def held(small: Server) -> Iterator[GatedEngine]:
-    """The reranker, which computes nothing until its gate is opened or the test ends."""
-    small.reranker.entered.clear()
-    small.reranker.gate.clear()
-    yield small.reranker
-    small.reranker.gate.set()
-    wait_for_room(small)
-
-
-@pytest.fixture
-def broken(small: Server) -> Iterator[Callable]:
-    """Lets engines fail until the test ends."""
-
-    def fail(*engines: GatedEngine) -> None:
-        for engine in engines:
-            engine.failure = DeviceError("the secret of the device")
-
-    yield fail
-    small.reranker.failure = small.encoder.failure = None
 
 
 @pytest.fixture(scope="module")
@@ -67,29 +31,8 @@ def vector(small: Server) -> document_pb2.Vector:
     return small.embed(embed_pb2.EmbedRequest(texts=[QUESTION])).embeddings[0].vector
 
 
-def of(num_candidates: int) -> RerankRequest:
-    candidates = [Candidate(text=f"passage {i}") for i in range(num_candidates)]
-    return RerankRequest(query="which", candidates=candidates)
-
-
-def wait_for_room(small: Server) -> None:
-    """Waits until no call holds a place: what was cancelled travels beside what comes next."""
-    while small.rerank.future(of(MAX_QUEUED)).code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        pass
-
-
-def asking(**fields: object) -> SearchRequest:
-    return SearchRequest(**{"collection": "facts", "query": QUESTION} | fields)
-
-
 def in_first_pass_order(response: search_pb2.SearchResponse) -> bool:
     return [hit.first_pass_rank for hit in response.hits] == list(range(1, 11))
-
-
-def failure_of(call: Callable, request: object) -> grpc.RpcError:
-    with pytest.raises(grpc.RpcError) as raised:
-        call(request)
-    return raised.value
 
 
 # --- no room -------------------------------------------------------------------------------------
@@ -276,63 +219,6 @@ def test_a_failed_set_of_a_stream_fails_alone(small, broken):
     call.send("sound", "a", num_candidates=1)
     assert call.next().WhichOneof("outcome") == "result"
     assert call.end() == []
-
-
-# --- the first pass ------------------------------------------------------------------------------
-
-
-def words_alone(response: search_pb2.SearchResponse) -> bool:
-    """Whether the lexical list alone was answered, in its order, and looks like nothing else."""
-    hits = response.hits
-    return (
-        hits[0].id == "canberra"
-        and [hit.lexical_rank for hit in hits] == list(range(1, len(hits) + 1))
-        and not any(hit.HasField("dense_score") or hit.HasField("fused_score") for hit in hits)
-        and response.encoder == ""
-    )
-
-
-def test_a_hybrid_search_whose_query_has_no_room_answers_by_words(small):
-    with places_taken(small, MAX_QUEUED):
-        response = small.search(asking())
-        refused = failure_of(small.search, asking(fallback=FORBID))
-    assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_LEXICAL_OVERLOAD
-    assert response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_OVERLOAD
-    assert words_alone(response)
-    assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
-def test_a_hybrid_search_whose_encoder_is_late_answers_by_words(small):
-    small.encoder.gate.clear()
-    try:
-        late = asking(time_budget=Duration(nanos=50_000_000), fallback=FORBID)
-        refused = failure_of(small.search, late)
-        response = small.search(asking(time_budget=Duration(nanos=50_000_000)))
-    finally:
-        small.encoder.gate.set()
-    assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_LEXICAL_DEADLINE
-    assert response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_DEADLINE
-    assert words_alone(response)
-    # The latter where a probe was under way: a busy encoder refuses at once what would be late.
-    late = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
-    assert refused.code() in late
-
-
-def test_a_hybrid_search_whose_encoder_failed_answers_by_words_and_reranks_them(small, broken):
-    broken(small.encoder)
-    response = small.search(asking(rerank=RerankOptions(blend=0)))
-    assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_LEXICAL_FAILED
-    assert response.rerank_status == search_pb2.RERANK_STATUS_COMPLETE
-    assert response.hits[0].HasField("logit")
-    assert words_alone(small.search(asking(rerank=RerankOptions(enabled=False))))
-
-
-def test_a_lexical_search_asks_no_encoder(small, broken):
-    broken(small.encoder)
-    lexical = RetrieveOptions(mode=search_pb2.RETRIEVE_MODE_LEXICAL)
-    response = small.search(asking(retrieve=lexical, rerank=RerankOptions(enabled=False)))
-    assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_COMPLETE
-    assert words_alone(response)
 
 
 # --- the end -------------------------------------------------------------------------------------

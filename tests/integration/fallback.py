@@ -1,0 +1,70 @@
+"""A server with little room, engines that can be held or broken, and what is asked of it."""
+
+from collections.abc import Callable, Iterator
+
+import grpc
+import pytest
+
+from twopass.engines.errors import DeviceError
+from twopass.v1 import search_pb2
+from twopass.v1.rerank_pb2 import Candidate, RerankRequest
+from twopass.v1.search_pb2 import SearchRequest
+
+from .corpus import fill
+from .serving import GatedEngine, Server
+
+QUESTION = "What is the capital of Australia?"
+MAX_QUEUED = 20
+FORBID = search_pb2.FALLBACK_FORBID
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Iterator[Server]:
+    """A server whose queue has few places."""
+    data = tmp_path_factory.mktemp("small")
+    with Server(data, max_queued_pairs=MAX_QUEUED, query_cache_bytes=0) as server:
+        fill(server, "facts")
+        yield server
+
+
+@pytest.fixture
+def held(small: Server) -> Iterator[GatedEngine]:
+    """The reranker, which computes nothing until its gate is opened or the test ends."""
+    small.reranker.entered.clear()
+    small.reranker.gate.clear()
+    yield small.reranker
+    small.reranker.gate.set()
+    wait_for_room(small)
+
+
+@pytest.fixture
+def broken(small: Server) -> Iterator[Callable]:
+    """Lets engines fail until the test ends."""
+
+    def fail(*engines: GatedEngine) -> None:
+        for engine in engines:
+            engine.failure = DeviceError("the secret of the device")
+
+    yield fail
+    small.reranker.failure = small.encoder.failure = None
+
+
+def of(num_candidates: int) -> RerankRequest:
+    candidates = [Candidate(text=f"passage {i}") for i in range(num_candidates)]
+    return RerankRequest(query="which", candidates=candidates)
+
+
+def wait_for_room(small: Server) -> None:
+    """Waits until no call holds a place: what was cancelled travels beside what comes next."""
+    while small.rerank.future(of(MAX_QUEUED)).code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        pass
+
+
+def asking(**fields: object) -> SearchRequest:
+    return SearchRequest(**{"collection": "facts", "query": QUESTION} | fields)
+
+
+def failure_of(call: Callable, request: object) -> grpc.RpcError:
+    with pytest.raises(grpc.RpcError) as raised:
+        call(request)
+    return raised.value
