@@ -23,7 +23,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 # where SQLite's usual 4 KiB would hold one and waste the rest.
 _PAGE_BYTES = 8_192
 # Holds the pages of a group of writes: what SQLite has to spill, it has to read again.
-_WRITER_CACHE_KIB = 32_768
+_WRITER_CACHE_KIB = 8_192
 # Only another process, such as a backup or a shell, can ever hold the write lock.
 _BUSY_TIMEOUT_MS = 5_000
 

