@@ -113,7 +113,8 @@ def _wordpiece(content: Mapping[str, Any]) -> WordPiece | None:
         and normalizer["lowercase"]
         and content.get("pre_tokenizer") == {"type": "BertPreTokenizer"}
         # Special tokens in a text are text, so that they need not be looked for; others would be.
-        and all(token["special"] for token in content["added_tokens"])
+        and all(token["special"] for token in content.get("added_tokens") or ())
+        and model["unk_token"] in model["vocab"]
     )
     if not is_uncased_bert:
         return None

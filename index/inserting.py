@@ -1,7 +1,7 @@
 """Many documents in few statements.
 
 Each statement that Python executes gives the GIL away and has to wait for it again. Two statements
-a document made ingest a third slower, on two cores.
+a document made ingest a quarter slower, on two cores.
 """
 
 import json

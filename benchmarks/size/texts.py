@@ -75,8 +75,9 @@ class Texts:
                 number_of[document.id] = len(passages)
                 passages.append(" ".join(cut))
             for query, text in dataset.queries.items():
-                grades = {number_of[d]: grade for d, grade in dataset.qrels[query].items()}
-                if max(grades) < max_passages:
+                judged = dataset.qrels[query].items()  # some judge what is not in the corpus
+                grades = {number_of[d]: grade for d, grade in judged if d in number_of}
+                if grades and max(grades) < max_passages:
                     questions.append(Question(text, grades))
         order = np.random.default_rng(0).permutation(len(questions))
         return cls(words, passages[:max_passages], [questions[i] for i in order])

@@ -71,25 +71,21 @@ async def test_unless_told_so_they_are_never_given_up(told):
     assert states == [False]
 
 
-async def test_an_engine_without_room_for_a_probe_is_built_anew(told):
+class BuggyEngine(ScriptedEngine):
+    """Raises where it is called."""
+
+    def submit(self, batch):
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: BrokenEngine(OutOfDeviceMemoryError("no room")), BuggyEngine],
+    ids=["no room for a probe", "a bug"],
+)
+async def test_whatever_keeps_an_engine_from_a_probe_it_is_built_anew(told, make):
     states, tell = told
-    full = BrokenEngine(OutOfDeviceMemoryError("no room"))
-    engine = RestartingEngine("m", full, ScriptedEngine)
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(2):
-            await supervisor(engine, give_up_seconds=0).watch(tell)
-    assert states == [False, True]
-    engine.close()
-
-
-async def test_a_bug_in_an_engine_does_not_end_the_watch(told):
-    states, tell = told
-
-    class BuggyEngine(ScriptedEngine):
-        def submit(self, batch):
-            raise RuntimeError("cannot schedule new futures after shutdown")
-
-    engine = RestartingEngine("m", BuggyEngine(), ScriptedEngine)
+    engine = RestartingEngine("m", make(), ScriptedEngine)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(2):
             await supervisor(engine, give_up_seconds=0).watch(tell)

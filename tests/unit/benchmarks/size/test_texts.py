@@ -11,7 +11,7 @@ from twopass.evaluation.datasets import DatasetError
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three documents; the first answers the only judged question."""
+    """Three documents; the first, and one that is not there, answer the only judged question."""
     corpus = [
         {"_id": "a", "title": "Tides", "text": "the moon\nmoves the sea"},
         {"_id": "b", "text": " ".join(f"word{i}" for i in range(40))},
@@ -21,7 +21,7 @@ def folder(tmp_path):
     for name, rows in (("corpus", corpus), ("queries", queries)):
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (tmp_path / f"{name}.jsonl").write_text(lines, encoding="utf-8")
-    (tmp_path / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq\ta\t2\n")
+    (tmp_path / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq\ta\t2\nq\tnowhere\t1\n")
     return tmp_path
 
 
