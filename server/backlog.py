@@ -7,7 +7,7 @@ from math import inf
 
 from twopass.engines.base import Encoder, Int32s, Reranker
 from twopass.server.batch_choice import next_batch
-from twopass.server.errors import OverloadedError, WouldBeLateError
+from twopass.server.errors import LateError, OverloadedError, WouldBeLateError
 from twopass.server.fair_queue import FairQueue
 from twopass.server.jobs import Job
 from twopass.server.metrics import Metrics
@@ -164,18 +164,21 @@ class Backlog:
         An idle device takes on anything: so a wrong estimate of its speed is found out.
 
         Raises:
+            LateError: The deadline has passed: there is nothing to try again for.
             WouldBeLateError: Says how long it would take.
         """
         if deadline is None or self.num_in_flight == 0:
             return
         left = deadline - time.perf_counter()
+        if left <= 0:
+            raise LateError("the deadline ran out before the work was begun")
         if _CAUTION * (self.retry_after() + own_seconds) <= left:
             return  # in time even if it were the last: no need to look who is before it
         needed = _CAUTION * (self.seconds_before(priority, own_seconds, deadline) + own_seconds)
         if needed > left:
             self._metrics.rejected("deadline")
             raise WouldBeLateError(
-                f"deadline: {max(0.0, left) * 1000:,.0f} ms are left, about "
+                f"deadline: {left * 1000:,.0f} ms are left, about "
                 f"{needed * 1000:,.0f} ms are needed with what waits before; try again later",
                 retry_after=needed - left,
             )

@@ -171,6 +171,15 @@ async def test_what_can_not_be_in_time_is_refused_at_once_with_a_time_to_wait(he
     assert len(held.batches) == num_batches
 
 
+async def test_what_comes_after_its_deadline_is_late_and_not_told_to_try_again(held):
+    batcher = Batcher(max_queued_pairs=3_000)
+    await busy_for(batcher, held, seconds=10)
+    num_batches = len(held.batches)
+    with pytest.raises(LateError):
+        await compute(batcher, held, [[1]], deadline=time.perf_counter() - 0.001)
+    assert len(held.batches) == num_batches
+
+
 async def test_what_waits_before_is_enough_to_refuse_a_set_that_is_not_yet_tokenised(held):
     batcher = Batcher(max_queued_pairs=3_000)
     await busy_for(batcher, held, seconds=10)
