@@ -8,6 +8,7 @@ import numpy as np
 from twopass._core import BatchPlan, assemble_pairs, gather_packed, plan_packed, plan_padded
 from twopass.benchmarks.workload import CandidateTexts
 from twopass.engines.base import EngineInfo, Int32s, LoadedReranker, PaddedLayout, TokenBatch
+from twopass.server.second_pass import max_pair_tokens
 
 
 def score(reranker: LoadedReranker, candidates: Sequence[CandidateTexts]) -> int:
@@ -38,7 +39,7 @@ def _pairs(reranker: LoadedReranker, texts: CandidateTexts) -> TokenBatch:
         _array(template.prefix),
         _array(template.separator),
         _array(template.suffix),
-        min(spec.max_seq_len, reranker.engine.info.max_seq_len),
+        max_pair_tokens(reranker, query),
     )
     return TokenBatch(token_ids, offsets, query_lengths)
 

@@ -66,6 +66,9 @@ def evaluate(
     truncation: Annotated[
         Truncation, typer.Option(help="What the second pass reads of a passage that is too long.")
     ] = Truncation.TRUNCATE,
+    max_passage_tokens: Annotated[
+        int, typer.Option(min=0, help="Where a passage is too long; 0: the reranker's own.")
+    ] = 0,
     runs: Annotated[
         Path | None, typer.Option(help="Folder for the orders, as TREC run files; unset: none.")
     ] = None,
@@ -85,7 +88,10 @@ def evaluate(
     dense first pass by more than chance does (paired randomisation test of nDCG@10, p < 0.05).
     """
     depths = sorted(set(depths or [50]))
-    flags = ("--reranker", reranker) if reranker else ()
+    flags = (
+        *("--max-passage-tokens", str(max_passage_tokens)),
+        *(("--reranker", reranker) if reranker else ()),
+    )
     datasets = load_datasets(folders, max_queries, part)
     with evaluation_run(data, flags, concurrency) as run:
         if fusions:

@@ -18,7 +18,7 @@ def models(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
     table = Table(box=None, header_style="bold")
     for column in ("model", "kind", "engine", "precision", "device"):
         table.add_column(column)
-    for column in ("max tokens", "dimension", "blend"):
+    for column in ("max tokens", "of a passage", "dimension", "blend"):
         table.add_column(column, justify="right")
     for model in found:
         table.add_row(
@@ -28,6 +28,7 @@ def models(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
             model.precision,
             model.device,
             str(model.max_seq_len),
+            str(model.max_passage_tokens or ""),
             str(model.dimension or ""),
             f"{model.blend:g}" if model.kind == "reranker" else "",
         )

@@ -65,6 +65,13 @@ def train(
     max_tokens: Annotated[
         int, typer.Option(min=16, max=512, help="Longest pair; longer passages are cut.")
     ] = _DEFAULTS.max_tokens,
+    max_passage_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=16,
+            help="Of a passage, as many will be read at once by a server; unset: as --max-tokens.",
+        ),
+    ] = _DEFAULTS.max_passage_tokens,
     learning_rate: Annotated[
         float, typer.Option(min=0, help="At its highest.")
     ] = _DEFAULTS.learning_rate,
@@ -101,6 +108,7 @@ def train(
         questions=questions,
         negatives=negatives,
         max_tokens=max_tokens,
+        max_passage_tokens=max_passage_tokens,
         learning_rate=learning_rate,
         layers=layers,
         teacher=teacher,

@@ -250,6 +250,8 @@ class ModelSpec:
         revision: sha256 of the weights, hexadecimal.
         max_seq_len: Tokens it was made for, special tokens included.
         max_query_tokens: Longest query, in tokens without special ones. Queries are never cut.
+        max_passage_tokens: Of a passage, as many are read at once, in one pair; None for all that
+            the sequence has room for. Rerankers only.
         query_prefix: Text put before every query (e5, bge); encoders only.
         passage_prefix: Text put before every passage; encoders only.
         calibration: From logit to score; rerankers only.
@@ -261,6 +263,7 @@ class ModelSpec:
     revision: str
     max_seq_len: int
     max_query_tokens: int
+    max_passage_tokens: int | None = None
     query_prefix: str = ""
     passage_prefix: str = ""
     calibration: Calibration = field(default_factory=Calibration)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 from twopass.engines.base import (
@@ -31,6 +32,7 @@ def load_model(
     num_threads: int,
     engine: EngineChoice = EngineChoice.AUTO,
     precision: Precision = Precision.INT8,
+    max_passage_tokens: int | None = None,
 ) -> LoadedModel:
     """Opens a model's folder, its tokenizer and an engine for it.
 
@@ -40,12 +42,16 @@ def load_model(
         engine: What runs it.
         precision: Of the products on the engine cpu; the engine torch takes bf16 and f32 from it.
             The others have their own.
+        max_passage_tokens: Of a passage, as many are read at once; None for the model's own.
 
     Raises:
         ModelError: The folder is missing or damaged, or the engine does not run it.
         EngineUnavailableError: The engine asked for needs a package or a device that is missing.
     """
     folder = open_model(name)
+    if max_passage_tokens is not None:
+        spec = replace(folder.spec, max_passage_tokens=max_passage_tokens)
+        folder = replace(folder, spec=spec)
     tokenizer = HuggingFaceTokenizer(folder.tokenizer)
     built = _build(folder, num_threads, engine, precision)
     _logger.info(

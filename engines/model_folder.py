@@ -153,6 +153,7 @@ def _spec(
         revision=revision,
         max_seq_len=max_seq_len,
         max_query_tokens=min(_MAX_QUERY_TOKENS, room),
+        max_passage_tokens=settings.get("max_passage_tokens"),
         query_prefix=settings.get("query_prefix", ""),
         passage_prefix=settings.get("passage_prefix", ""),
         calibration=Calibration(**settings.get("calibration", {})),

@@ -5,19 +5,14 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from twopass.engines.base import Float32s, Int32s, LoadedModel
-from twopass.engines.loading import load_model
+from twopass.engines.base import Float32s, Int32s
 from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
 from twopass.index.gpu_replica import gpu_cloner
 from twopass.index.merging import MergePolicy
@@ -33,11 +28,11 @@ from twopass.server.ingest import Ingest
 from twopass.server.keys import KeyRing
 from twopass.server.metrics import Metrics
 from twopass.server.metrics_endpoint import MetricsEndpoint
+from twopass.server.model_loading import load_models
 from twopass.server.models import Models
 from twopass.server.passages import Limits
 from twopass.server.pipeline import SearchPipeline
 from twopass.server.reranking import Reranking
-from twopass.server.restarting import RestartingEngine
 from twopass.server.rpc import service_handler
 from twopass.server.second_pass import SecondPass
 from twopass.server.servicers.collections import CollectionServicer
@@ -98,7 +93,7 @@ class App:
             clone=gpu_cloner() if config.vector_device is VectorDevice.GPU else None,
         )
         try:
-            self._models = _load_models(config)
+            self._models = load_models(config)
         except BaseException:
             self._store.close()
             raise
@@ -264,30 +259,6 @@ async def serve(config: ServerConfig) -> None:
         _logger.critical("stopped without draining: %s", app.watching.exception())
         os._exit(_ENGINES_LOST)
     await app.stop()
-
-
-def _load_models(config: ServerConfig) -> list[LoadedModel]:
-    """All models side by side: reading, checking and packing weights leaves the GIL alone."""
-    load = partial(
-        load_model,
-        num_threads=config.threads,
-        engine=config.engine,
-        precision=config.precision,
-    )
-    with ThreadPoolExecutor(thread_name_prefix="loading") as threads:
-        return list(threads.map(partial(_restartable, load), _names(config)))
-
-
-def _restartable(load: Callable[[str], LoadedModel], name: str) -> LoadedModel:
-    """A model whose engine can be built anew."""
-    model = load(name)
-    engine: Any = RestartingEngine(model.spec.id, model.engine, lambda: load(name).engine)
-    return replace(model, engine=engine)
-
-
-def _names(config: ServerConfig) -> list[str]:
-    """Models to load, the defaults first."""
-    return list(dict.fromkeys((config.encoder, config.reranker, *config.more_models)))
 
 
 def _retrieve_defaults(config: ServerConfig) -> RetrieveDefaults:

@@ -144,6 +144,14 @@ class ServerConfig(BaseSettings):
     max_passage_bytes: Annotated[
         int, Field(ge=1, description="Longest passage, title and text together, in bytes of UTF-8.")
     ] = 256 * 1024
+    max_passage_tokens: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Tokens of a passage that the second pass reads at once; what is beyond is "
+            "cut, or read in further windows. 0 takes as many as the reranker was best with.",
+        ),
+    ] = 0
     max_query_bytes: Annotated[
         int, Field(ge=1, description="Longest query in bytes of UTF-8, before its tokens count.")
     ] = 16 * 1024

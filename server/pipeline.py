@@ -27,7 +27,7 @@ from twopass.server.search import (
     StageTimings,
     Truncation,
 )
-from twopass.server.second_pass import ScoredPairs, SecondPass, best_first
+from twopass.server.second_pass import ScoredPairs, SecondPass, best_first, room_beside
 from twopass.server.stopwatch import Stopwatch
 from twopass.server.tokenizing import Tokenizing
 
@@ -187,7 +187,7 @@ class SearchPipeline:
             position = int(np.argmax(scored.truncated))
             raise InvalidRequestError(
                 f"rerank.truncation: REJECT, and candidate {position} of the first pass is longer "
-                f"than {reranker.spec.max_seq_len} tokens with the query"
+                f"than the {room_beside(reranker, ids)} tokens read of a passage beside this query"
             )
         num_reranked = len(scored.logits)
         order = best_first(scored.logits, candidates.scores[:num_reranked], blend, 0)

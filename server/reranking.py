@@ -15,7 +15,7 @@ from twopass.server.batcher import Batcher
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models import Models
 from twopass.server.search import StageTimings, Truncation
-from twopass.server.second_pass import ScoredPairs, SecondPass, best_first
+from twopass.server.second_pass import ScoredPairs, SecondPass, best_first, room_beside
 from twopass.server.service_time import TokenDensity
 from twopass.server.stopwatch import Stopwatch
 from twopass.server.tokenizing import Tokenizing, passage_limit
@@ -140,8 +140,9 @@ class OpenSet:
         truncated = np.concatenate([piece.truncated for piece in pieces])
         if options.truncation is Truncation.REJECT and truncated.any():
             raise InvalidRequestError(
-                f"candidates[{int(np.argmax(truncated))}]: longer than {spec.max_seq_len} tokens "
-                f"of {spec.id} with the query, and truncation is REJECT"
+                f"candidates[{int(np.argmax(truncated))}]: longer than the "
+                f"{room_beside(self._reranker, await self._query_ids)} tokens that {spec.id} reads "
+                "of a passage beside this query, and truncation is REJECT"
             )
         blend, first_pass = self._blend()
         order = best_first(logits, first_pass, blend, 0)

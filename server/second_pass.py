@@ -160,14 +160,18 @@ class SecondPass:
         self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged
     ) -> Iterator[Windows]:
         """The windows of passages, each of which has a place in the queue within the block."""
-        special_tokens = reranker.tokenizer.template.num_pair_tokens
-        room = _max_seq_len(reranker) - special_tokens - len(query_ids)
+        room = room_beside(reranker, query_ids)
         readable = Ragged.from_rows(
             [passages[i][:MAX_PASSAGE_TOKENS] for i in range(len(passages))]
         )
         windows = cut(readable, room, room // 4)
         with self._batcher.admitted(len(windows.token_ids) - len(passages)):
             yield windows
+
+
+def room_beside(reranker: LoadedReranker, query_ids: Int32s) -> int:
+    """Most tokens of a passage that are read in one pair with a query."""
+    return max_pair_tokens(reranker, query_ids) - _num_beside(reranker, query_ids)
 
 
 def best_first(
@@ -208,7 +212,7 @@ def _assemble(
         passages.token_ids,
         passages.offsets,
         *_arrays(reranker.tokenizer.template),
-        _max_seq_len(reranker),
+        max_pair_tokens(reranker, query_ids),
     )
     return TokenBatch(*batch), truncated
 
@@ -240,8 +244,17 @@ def _by_best_window(scored: ScoredPairs, windows: Windows, passages: Ragged) -> 
     )
 
 
-def _max_seq_len(reranker: LoadedReranker) -> int:
-    return min(reranker.spec.max_seq_len, reranker.engine.info.max_seq_len)
+def max_pair_tokens(reranker: LoadedReranker, query_ids: Int32s) -> int:
+    """Longest pair of a query with a passage, special tokens included."""
+    spec = reranker.spec
+    possible = min(spec.max_seq_len, reranker.engine.info.max_seq_len)
+    if spec.max_passage_tokens is None:
+        return possible
+    return min(possible, _num_beside(reranker, query_ids) + spec.max_passage_tokens)
+
+
+def _num_beside(reranker: LoadedReranker, query_ids: Int32s) -> int:
+    return reranker.tokenizer.template.num_pair_tokens + len(query_ids)
 
 
 def _arrays(template: PairTemplate) -> tuple[Int32s, Int32s, Int32s]:

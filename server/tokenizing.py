@@ -94,9 +94,12 @@ class Tokenizing:
 
 
 def passage_limit(reranker: LoadedReranker, truncation: Truncation) -> int:
-    """Most tokens of a passage that a second pass may read."""
-    in_windows = truncation is Truncation.MAX_WINDOW
-    return MAX_PASSAGE_TOKENS if in_windows else reranker.spec.max_seq_len
+    """Tokens of a passage beyond which none need be known: read they never are."""
+    if truncation is Truncation.MAX_WINDOW:
+        return MAX_PASSAGE_TOKENS
+    # One beyond what is read is enough to know that a passage is cut.
+    readable = reranker.spec.max_passage_tokens or reranker.spec.max_seq_len
+    return min(readable + 1, reranker.spec.max_seq_len)
 
 
 def _spans(tokenizer: Tokenizer, passages: Sequence[str], windows: Int32s) -> list[tuple[int, int]]:

@@ -13,6 +13,7 @@ def write_model(
     *,
     trained: Path,
     max_seq_len: int,
+    max_passage_tokens: int,
     blend: float,
     calibration: Fit,
     card: str,
@@ -22,7 +23,8 @@ def write_model(
     Args:
         folder: Where; replaced if it is there.
         trained: A folder with weights, configuration and tokenizer.
-        max_seq_len: Tokens of a pair that the server lets it read.
+        max_seq_len: Longest pair that it can read, in tokens.
+        max_passage_tokens: Of a passage, as many are read at once.
         blend: Default weight of the first pass.
         calibration: Of its scores.
         card: Text of the README.
@@ -34,6 +36,7 @@ def write_model(
     settings = {
         "kind": "reranker",
         "max_seq_len": max_seq_len,
+        "max_passage_tokens": max_passage_tokens,
         "blend": blend,
         "calibration": {"a": calibration.a, "b": calibration.b},
         "sha256": {

@@ -15,6 +15,8 @@ class TrainingOptions:
         negatives: Passages beside the one that answers, in each group.
         random_negatives: How many of them are any passage of the same source, not mined ones.
         max_tokens: Longest pair, special tokens included; longer passages are cut.
+        max_passage_tokens: Of a passage, as many will be read at once by a server; None for
+            `max_tokens`. Far beyond what a model was trained on, its order gets worse.
         learning_rate: At its highest; it rises over the first 5 % of the steps and then falls to 0.
         teacher: A reranker to learn from, as it would be served; None for the first pass.
         teacher_weight: How much the teacher's order counts beside the answer. The first pass's
@@ -38,6 +40,7 @@ class TrainingOptions:
     negatives: int = 7
     random_negatives: int = 1
     max_tokens: int = 192
+    max_passage_tokens: int | None = None
     learning_rate: float = 6e-5
     teacher: str | None = None
     teacher_weight: float = 0.3

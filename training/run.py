@@ -107,6 +107,7 @@ def train(
             max_seq_len=min(start.spec.max_seq_len, _MAX_SEQ_LEN)
             if start.spec.kind is ModelKind.RERANKER
             else _MAX_SEQ_LEN,
+            max_passage_tokens=options.max_passage_tokens or options.max_tokens,
             blend=blend,
             calibration=calibration,
             card=card(story),

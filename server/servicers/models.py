@@ -31,6 +31,8 @@ class ModelServicer:
     def _message(self, model: LoadedModel) -> model_pb2.Model:
         spec, info = model.spec, model.engine.info
         is_encoder = isinstance(model, LoadedEncoder)
+        max_seq_len = min(spec.max_seq_len, info.max_seq_len)
+        max_passage_tokens = min(max_seq_len, spec.max_passage_tokens or max_seq_len)
         return model_pb2.Model(
             id=spec.id,
             kind=model_pb2.MODEL_KIND_ENCODER if is_encoder else model_pb2.MODEL_KIND_RERANKER,
@@ -39,8 +41,9 @@ class ModelServicer:
             precision=info.precision,
             device=info.device,
             sha256=spec.revision,
-            max_seq_len=min(spec.max_seq_len, info.max_seq_len),
+            max_seq_len=max_seq_len,
             max_query_tokens=spec.max_query_tokens,
+            max_passage_tokens=0 if is_encoder else max_passage_tokens,
             dimension=model.engine.hidden_size if isinstance(model, LoadedEncoder) else 0,
             blend=spec.blend,
         )

@@ -101,7 +101,7 @@ BAD = [
     (
         rerank("x", "long " * 600, truncation=rerank_pb2.TRUNCATION_REJECT),
         INVALID,
-        "candidates[1]: longer than 512 tokens",
+        "candidates[1]: longer than the 240 tokens",
     ),
     (
         rerank(candidates=[Candidate(text="x", first_pass_score=NAN)]),

@@ -44,7 +44,8 @@ def test_logits_are_those_that_torch_computed(server, golden):
         hits = server.rerank(RerankRequest(query=query, candidates=texts)).hits
         logits = [hit.logit for hit in sorted(hits, key=lambda hit: hit.index)]
         expected = golden.logits[i * len(passages) : (i + 1) * len(passages)]
-        np.testing.assert_allclose(logits, expected, atol=INT8_LOGITS)
+        # The last is read to its 240th token here, to the end of the sequence there.
+        np.testing.assert_allclose(logits[:-1], expected[:-1], atol=INT8_LOGITS)
         assert [hit.index for hit in hits if hit.truncated] == [len(passages) - 1]
 
 

@@ -23,6 +23,8 @@ class Model:
         sha256: Of the weights, hexadecimal.
         max_seq_len: Longest sequence in tokens: query, passage and special tokens together.
         max_query_tokens: Longest query in tokens.
+        max_passage_tokens: Of a passage, as many are read at once, as far as the sequence has room
+            beside the query; 0 for an encoder.
         dimension: Components of an embedding; 0 for a reranker.
         blend: Default weight of the first-pass score in the order; 0 for an encoder.
     """
@@ -36,6 +38,7 @@ class Model:
     sha256: str
     max_seq_len: int
     max_query_tokens: int
+    max_passage_tokens: int
     dimension: int
     blend: float
 
@@ -82,6 +85,7 @@ def _model(message: model_pb2.Model) -> Model:
         sha256=message.sha256,
         max_seq_len=message.max_seq_len,
         max_query_tokens=message.max_query_tokens,
+        max_passage_tokens=message.max_passage_tokens,
         dimension=message.dimension,
         blend=message.blend,
     )

@@ -35,6 +35,6 @@ def summary(level: float, samples: list[Sample]) -> Summary:
 def report(closed_loop: tuple[Summary, ...] = (), open_loop: tuple[Summary, ...] = ()) -> Report:
     sweep = Sweep(concurrencies=(1,), rates=(5.0,), seconds=10, warm_up_seconds=2, seed=1)
     machine = Machine("A CPU", 2, ("avx2",), {"python": "3.11"}, "")
-    model = Model("small", "reranker", True, "cpu", "int8", "avx2", "", 512, 256, 0, 0.0)
+    model = Model("small", "reranker", True, "cpu", "int8", "avx2", "", 512, 256, 512, 0, 0.0)
     shape = Shape("Rerank", 10, "Rerank of 10 candidates")
     return Report("here:1", machine, (model,), shape, sweep, closed_loop, open_loop)

@@ -201,6 +201,7 @@ def test_models_tell_what_they_are(serve, connect):
         sha256="ab",
         max_seq_len=512,
         max_query_tokens=128,
+        max_passage_tokens=240,
         blend=0.25,
     )
     client = connect(serve(Models()))
@@ -210,4 +211,4 @@ def test_models_tell_what_they_are(serve, connect):
     assert (model.id, model.kind, model.is_default) == ("mini", ModelKind.RERANKER, True)
     assert (model.engine, model.precision, model.device) == ("cpu", "int8", "avx512_vnni")
     assert (model.sha256, model.max_seq_len, model.max_query_tokens) == ("ab", 512, 128)
-    assert (model.dimension, model.blend) == (0, 0.25)
+    assert (model.max_passage_tokens, model.dimension, model.blend) == (240, 0, 0.25)

@@ -32,6 +32,7 @@ def test_both_models_are_shipped_and_sound():
     assert (encoder.spec.kind, reranker.spec.kind) == (ModelKind.ENCODER, ModelKind.RERANKER)
     assert encoder.spec.id == "all-MiniLM-L6-v2"
     assert (encoder.spec.max_seq_len, reranker.spec.max_seq_len) == (256, 512)
+    assert (encoder.spec.max_passage_tokens, reranker.spec.max_passage_tokens) == (None, 240)
     assert reranker.spec.blend == 0.5
     assert encoder.safetensors is not None
     assert encoder.spec.revision == sha256(encoder.safetensors)
@@ -50,6 +51,7 @@ def test_settings_say_what_the_other_files_do_not(folder):
         "kind": "encoder",
         "pooling": "cls",
         "max_seq_len": 20,
+        "max_passage_tokens": 12,
         "query_prefix": "query: ",
         "passage_prefix": "passage: ",
         "calibration": {"a": 2.0, "b": -1.0},
@@ -59,7 +61,7 @@ def test_settings_say_what_the_other_files_do_not(folder):
     model = open_model(str(folder))
     assert model.pooling is Pooling.CLS
     assert model.spec.kind is ModelKind.ENCODER
-    assert model.spec.max_seq_len == 20
+    assert (model.spec.max_seq_len, model.spec.max_passage_tokens) == (20, 12)
     assert (model.spec.query_prefix, model.spec.passage_prefix) == ("query: ", "passage: ")
     assert model.spec.calibration == Calibration(2.0, -1.0)
     assert model.spec.blend == 0.25

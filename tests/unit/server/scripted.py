@@ -144,7 +144,9 @@ class NumberTokenizer:
         return np.array(spans, np.int32).reshape(-1, 2)
 
 
-def scripted_reranker(engine: ScriptedEngine, *, blend: float = 0.0) -> LoadedReranker:
+def scripted_reranker(
+    engine: ScriptedEngine, *, blend: float = 0.0, max_passage_tokens: int | None = None
+) -> LoadedReranker:
     """A model of the scripted parts: a pair's logit is the sum of its numbers."""
     spec = ModelSpec(
         id="scripted",
@@ -152,6 +154,7 @@ def scripted_reranker(engine: ScriptedEngine, *, blend: float = 0.0) -> LoadedRe
         revision="0",
         max_seq_len=MAX_SEQ_LEN,
         max_query_tokens=8,
+        max_passage_tokens=max_passage_tokens,
         blend=blend,
     )
     return LoadedReranker(spec, NumberTokenizer(), engine)

@@ -28,11 +28,11 @@ from .scripted import MAX_SEQ_LEN, ScriptedEngine, scripted_reranker, settled
 class Parts:
     """`Reranking` over scripted parts, whose logit is the sum of query and passage."""
 
-    def __init__(self, engine: ScriptedEngine | None = None, *, blend: float = 0.0) -> None:
+    def __init__(self, engine: ScriptedEngine | None = None, **model) -> None:
         self.engine = engine or ScriptedEngine()
         self.batcher = Batcher(max_queued_pairs=100)
         self.tokenizing = Tokenizing(1)
-        models = Models([scripted_reranker(self.engine, blend=blend)])
+        models = Models([scripted_reranker(self.engine, **model)])
         self.reranking = Reranking(models, self.batcher, self.tokenizing, SecondPass(self.batcher))
 
     async def rank(self, pieces, first_pass=None, **options) -> RankedSet:
@@ -108,10 +108,19 @@ async def test_blend_asked_for_needs_every_score_and_names_the_first_that_lacks(
 
 async def test_a_passage_too_long_is_named_by_its_place_in_the_set(parts):
     long = " ".join(["1"] * MAX_SEQ_LEN)
-    with pytest.raises(InvalidRequestError, match=rf"candidates\[2\]: .*{MAX_SEQ_LEN} tokens"):
+    with pytest.raises(InvalidRequestError, match=r"candidates\[2\]: .* the 60 tokens"):
         await parts.rank([["1"], ["2", long]], truncation=Truncation.REJECT)
     ranked = await parts.rank([["1"], ["2", long]])
     assert ranked.truncated.tolist() == [False, False, True]
+
+
+async def test_a_passage_is_cut_where_the_model_says_though_the_sequence_has_room():
+    parts = Parts(max_passage_tokens=10)
+    ranked = await parts.rank([[" ".join(["1"] * count) for count in (10, 11, 12)]])
+    assert (ranked.logits.tolist(), ranked.truncated.tolist()) == ([10] * 3, [False, True, True])
+    with pytest.raises(InvalidRequestError, match=r"candidates\[1\]: .* the 10 tokens"):
+        await parts.rank([["1", " ".join(["1"] * 11)]], truncation=Truncation.REJECT)
+    parts.tokenizing.close()
 
 
 async def test_a_long_passage_counts_by_its_best_window_and_names_it(parts):

@@ -12,7 +12,7 @@ from twopass.engines.base import Ragged
 from twopass.server.batcher import Batcher
 from twopass.server.errors import LateError
 from twopass.server.search import Truncation
-from twopass.server.second_pass import ScoredPairs, SecondPass, best_first
+from twopass.server.second_pass import ScoredPairs, SecondPass, best_first, room_beside
 
 from .scripted import MAX_SEQ_LEN, ScriptedEngine, scripted_reranker, settled
 
@@ -99,6 +99,22 @@ async def test_a_passage_is_cut_where_the_sequence_ends_and_marked(excess):
     assert scored.logits.tolist() == [20 + min(room, room + excess), 25]
     assert scored.num_tokens == min(MAX_SEQ_LEN, MAX_SEQ_LEN + excess) + 6
     assert [len(row) for row in engine.batches[0]] == [min(MAX_SEQ_LEN, 64 + excess), 6]
+
+
+@pytest.mark.parametrize(
+    ("max_passage_tokens", "room"), [(1, 1), (30, 30), (59, 59), (60, 59), (900, 59), (None, 59)]
+)
+async def test_no_more_of_a_passage_is_read_at_once_than_the_model_says(max_passage_tokens, room):
+    reranker = scripted_reranker(ScriptedEngine(), max_passage_tokens=max_passage_tokens)
+    query = np.array([10, 10], np.int32)  # beside it and three special tokens, 59 are left of 64
+    assert room_beside(reranker, query) == room
+    second_pass = SecondPass(Batcher(max_queued_pairs=99))
+    passages = Ragged.from_rows([[1] * room, [1] * (room + 1)])
+    cut = await second_pass.score(reranker, query, passages, deadline=None)
+    assert (cut.logits.tolist(), cut.truncated.tolist()) == ([20 + room, 20 + room], [False, True])
+    read = await second_pass.score_in_windows(reranker, query, passages, deadline=None)
+    assert read.windows.tolist() == [[0, room], [0, room]]
+    assert not read.truncated.any()
 
 
 async def test_no_passages_have_no_scores():
