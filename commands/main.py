@@ -4,6 +4,7 @@ import typer
 
 from twopass.commands import (
     bench,
+    compare,
     demo,
     engine,
     evaluate,
@@ -38,6 +39,7 @@ app.command("recall")(recall.recall)
 app.add_typer(snapshot.app, name="snapshot")
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("frontier")(frontier.frontier)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)

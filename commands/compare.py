@@ -1,0 +1,72 @@
+"""`twopass compare`: whether two ways of searching differ by more than chance explains."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from twopass.commands.failures import exit_with
+from twopass.commands.options import AsJson, print_json
+from twopass.commands.tables import print_table
+from twopass.evaluation.comparison import (
+    ComparisonError,
+    Difference,
+    differences,
+    qualities,
+    read_evaluations,
+)
+
+
+def compare(
+    file: Annotated[Path, typer.Argument(help="What `twopass eval --json` printed.")],
+    other: Annotated[
+        Path | None, typer.Argument(help="Another such file, for --after; unset: the same.")
+    ] = None,
+    before: Annotated[
+        str,
+        typer.Option(
+            help="A way of searching: hybrid is the first pass alone, hybrid@50 both passes at "
+            "depth 50, hybrid@logits the reranker's own order; dense and lexical likewise."
+        ),
+    ] = "dense",
+    after: Annotated[str, typer.Option(help="The way to compare it with.")] = "hybrid@50",
+    as_json: AsJson = False,
+) -> None:
+    """Compare nDCG@10 of two ways of searching, query by query.
+
+    p is how likely chance alone makes them differ so much on the same queries (paired randomisation
+    test, two-sided). The mean counts each test collection alike.
+    """
+    try:
+        rows = differences(
+            qualities(read_evaluations(file), before),
+            qualities(read_evaluations(other or file), after),
+        )
+    except ComparisonError as error:
+        exit_with(error)
+    if as_json:
+        print_json([dataclasses.asdict(row) for row in rows])
+    else:
+        print_table(_table(rows, before, after))
+
+
+def _table(rows: Sequence[Difference], before: str, after: str) -> Table:
+    table = Table(title="nDCG@10", header_style="bold", box=None)
+    table.add_column("set", no_wrap=True)
+    for column in ("queries", before, after, "difference", "relative", "p"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        change = row.after - row.before
+        table.add_row(
+            row.dataset,
+            f"{row.num_queries:,}",
+            f"{row.before:.3f}",
+            f"{row.after:.3f}",
+            f"{change:+.3f}",
+            f"{change / row.before:+.1%}" if row.before else "",
+            "<0.0001" if row.p_value < 0.0001 else f"{row.p_value:.4f}",
+        )
+    return table

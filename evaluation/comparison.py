@@ -1,0 +1,109 @@
+"""What `twopass eval --json` printed, read back; and how two ways of searching differ by it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twopass.evaluation.measures import Evaluation, Quality, mean_quality
+
+LOGITS_ALONE = "logits"
+"""Stands for a depth where the order is that of the logits, without the first pass."""
+
+
+class ComparisonError(Exception):
+    """The files do not hold what is to be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """nDCG@10 of two ways on the same queries.
+
+    Attributes:
+        dataset: The test collection, or "mean" of all.
+        num_queries: How many.
+        before: Of the first way.
+        after: Of the second.
+        p_value: How likely chance alone makes them differ so much (paired randomisation test).
+    """
+
+    dataset: str
+    num_queries: int
+    before: float
+    after: float
+    p_value: float
+
+
+def read_evaluations(file: Path) -> list[Evaluation]:
+    """Reads what `twopass eval --json` printed.
+
+    Raises:
+        ComparisonError: The file can't be read, or something else wrote it.
+    """
+    try:
+        return [_evaluation(found) for found in json.loads(file.read_text(encoding="utf-8"))]
+    except OSError as error:
+        raise ComparisonError(f"{file}: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ComparisonError(f"{file}: not what `twopass eval --json` prints") from error
+
+
+def qualities(evaluations: Sequence[Evaluation], way: str) -> dict[str, Quality]:
+    """The quality of one way of searching on each test collection.
+
+    Args:
+        evaluations: Of all ways.
+        way: "hybrid" for that first pass alone, "hybrid@50" for both passes at that depth,
+            "hybrid@logits" for the reranker's own order; likewise "dense" and "lexical".
+
+    Raises:
+        ComparisonError: That way was not measured; names those that were.
+    """
+    found: dict[str, dict[str, Quality]] = {}
+    for one in evaluations:
+        for name, quality in _ways(one).items():
+            found.setdefault(name, {})[one.dataset] = quality
+    if way not in found:
+        raise ComparisonError(f"{way}: not measured; there are {', '.join(found) or 'none'}")
+    return found[way]
+
+
+def differences(before: Mapping[str, Quality], after: Mapping[str, Quality]) -> list[Difference]:
+    """How two ways differ on each test collection; with several, on their mean at the end.
+
+    Raises:
+        ComparisonError: They were not measured on the same queries.
+    """
+    for dataset in sorted(before.keys() | after.keys()):
+        pair = (before.get(dataset), after.get(dataset))
+        if None in pair:
+            raise ComparisonError(f"{dataset}: measured on one side alone")
+        if len({frozenset(quality.ndcg_of) for quality in pair if quality}) > 1:
+            raise ComparisonError(f"{dataset}: measured on other queries on either side")
+    rows = [_difference(dataset, before[dataset], after[dataset]) for dataset in before]
+    if len(rows) > 1:
+        rows.append(_difference("mean", mean_quality(before), mean_quality(after)))
+    return rows
+
+
+def _difference(dataset: str, before: Quality, after: Quality) -> Difference:
+    return Difference(dataset, len(before.ndcg_of), before.ndcg, after.ndcg, after.p_value(before))
+
+
+def _ways(one: Evaluation) -> dict[str, Quality]:
+    depths = {f"{one.mode}@{depth}": quality for depth, quality in one.reranked.items()}
+    alone = {} if one.reranker is None else {f"{one.mode}@{LOGITS_ALONE}": one.reranker}
+    return {one.mode: one.first_pass, **depths, **alone}
+
+
+def _evaluation(found: dict[str, Any]) -> Evaluation:
+    reranker = found["reranker"]
+    return Evaluation(
+        **found
+        | {
+            "first_pass": Quality(**found["first_pass"]),
+            "reranked": {int(depth): Quality(**q) for depth, q in found["reranked"].items()},
+            "reranker": None if reranker is None else Quality(**reranker),
+        }
+    )
