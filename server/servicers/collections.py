@@ -14,6 +14,7 @@ from twopass.index.store import CollectionStore
 from twopass.index.writer import UpsertResult
 from twopass.server.ahead import in_order
 from twopass.server.errors import InvalidRequestError
+from twopass.server.held_in_turn import HeldInTurn
 from twopass.server.ingest import Ingest
 from twopass.server.models import Models
 from twopass.server.passages import Limits, check_count
@@ -113,20 +114,24 @@ class CollectionServicer(SnapshotRpcs):
     ) -> AsyncIterator[collection_pb2.UpsertDocumentsStreamResponse]:
         """Writes chunks in order, and acknowledges each when it is on disk."""
         progress = collection_pb2.UpsertDocumentsStreamResponse()
-        prepare = partial(self._prepare_held, call=call)
+        prepare = partial(self._prepare, call=call)
+        on_disk = asyncio.wrap_future
         # While chunks wait for the disk, in one COMMIT if they can, the next ones are prepared.
-        async with (
-            aclosing(in_order(self._chunks(requests), prepare, limit=_CHUNKS_PREPARED)) as prepared,
-            aclosing(in_order(prepared, self._submit, limit=1)) as submitted,
-            aclosing(in_order(submitted, asyncio.wrap_future, limit=_CHUNKS_WRITTEN)) as written,
-        ):
-            async for result in written:
-                progress.sequence = str(result.sequence)
-                progress.num_chunks += 1
-                progress.num_documents += result.num_inserted + result.num_replaced
-                progress.num_inserted += result.num_inserted
-                progress.num_replaced += result.num_replaced
-                yield progress
+        with HeldInTurn(call.held) as held:
+            chunks = self._chunks(requests, held)
+            async with (
+                aclosing(in_order(chunks, prepare, limit=_CHUNKS_PREPARED)) as prepared,
+                aclosing(in_order(prepared, self._submit, limit=1)) as submitted,
+                aclosing(in_order(submitted, on_disk, limit=_CHUNKS_WRITTEN)) as written,
+            ):
+                async for result in written:
+                    held.release_first()
+                    progress.sequence = str(result.sequence)
+                    progress.num_chunks += 1
+                    progress.num_documents += result.num_inserted + result.num_replaced
+                    progress.num_inserted += result.num_inserted
+                    progress.num_replaced += result.num_replaced
+                    yield progress
 
     async def delete_documents(
         self, request: collection_pb2.DeleteDocumentsRequest, call: Call
@@ -173,7 +178,9 @@ class CollectionServicer(SnapshotRpcs):
         )
 
     async def _chunks(
-        self, requests: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest]
+        self,
+        requests: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest],
+        held: HeldInTurn,
     ) -> AsyncIterator[_Chunk]:
         """Documents as they come in, and where to: to the collection that the first names."""
         collection: Collection | None = None
@@ -185,11 +192,8 @@ class CollectionServicer(SnapshotRpcs):
                     f"collection: {request.collection!r} given, but this call writes to "
                     f"{collection.name!r}"
                 )
+            held.hold(request.ByteSize())
             yield _Chunk(collection, request.documents)
-
-    async def _prepare_held(self, chunk: _Chunk, *, call: Call) -> _Prepared:
-        with call.held(sum(message.ByteSize() for message in chunk.messages)):
-            return await self._prepare(chunk, call=call)
 
     async def _prepare(self, chunk: _Chunk, *, call: Call) -> _Prepared:
         messages = chunk.messages
