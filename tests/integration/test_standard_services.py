@@ -94,7 +94,8 @@ def test_models_are_described_defaults_first(call):
     assert all(model["default"] for model in models)
     assert [model["kind"] for model in models] == ["MODEL_KIND_ENCODER", "MODEL_KIND_RERANKER"]
     assert models[0]["dimension"] == 384
-    assert models[1]["blend"] == 0.5
+    assert models[1]["blend"] == 0.4
     assert [model["maxSeqLen"] for model in models] == [256, 512]
+    assert [model.get("maxPassageTokens") for model in models] == [None, 240]
     one = call("twopass.v1.ModelService", "GetModel", {"id": "twopass-minilm-l6"})
     assert one["model"] == models[1]

@@ -33,7 +33,7 @@ def test_both_models_are_shipped_and_sound():
     assert encoder.spec.id == "all-MiniLM-L6-v2"
     assert (encoder.spec.max_seq_len, reranker.spec.max_seq_len) == (256, 512)
     assert (encoder.spec.max_passage_tokens, reranker.spec.max_passage_tokens) == (None, 240)
-    assert reranker.spec.blend == 0.5
+    assert reranker.spec.blend == 0.4
     assert encoder.safetensors is not None
     assert encoder.spec.revision == sha256(encoder.safetensors)
 
