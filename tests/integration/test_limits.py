@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from twopass.v1 import model_pb2, rerank_pb2, status_pb2
+from twopass.v1 import collection_pb2, document_pb2, model_pb2, rerank_pb2, status_pb2
 
 from .serving import Server, SetCall
 
@@ -113,6 +113,34 @@ def test_of_a_stream_the_set_that_holds_too_many_bytes_is_refused_and_no_other(s
     call.send("small", "sky", num_candidates=1)
     assert call.next().result.hits
     call.end()
+
+
+def test_of_streamed_documents_each_chunk_counts_until_it_is_on_disk(strict):
+    strict.collections.CreateCollection(collection_pb2.CreateCollectionRequest(name="bounded"))
+
+    def chunk(number: int, num_words: int) -> collection_pb2.UpsertDocumentsStreamRequest:
+        document = document_pb2.Document(id=str(number), text="sky " * num_words)
+        return collection_pb2.UpsertDocumentsStreamRequest(
+            collection="bounded", documents=[document]
+        )
+
+    half = FEW_BYTES // 8  # at four bytes a word, two such chunks fit and a third beside them not
+
+    def one_by_one() -> Iterator[collection_pb2.UpsertDocumentsStreamRequest]:
+        for number in range(6):
+            yield chunk(number, half - 50)
+            acknowledged.acquire()
+
+    acknowledged = threading.Semaphore(0)
+    num_chunks = 0
+    for progress in strict.collections.UpsertDocumentsStream(one_by_one()):
+        num_chunks = progress.num_chunks
+        acknowledged.release()
+    assert num_chunks == 6  # each was let go of when it was acknowledged
+    with pytest.raises(grpc.RpcError) as raised:
+        list(strict.collections.UpsertDocumentsStream(iter([chunk(7, 3 * half)])))
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "bytes: 0 of requests are under way" in raised.value.details()
 
 
 def test_the_calls_of_a_connection_are_bounded(strict):
