@@ -1,5 +1,6 @@
 """The words that requests and answers use, and the contract's numbers for them."""
 
+import functools
 import re
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -97,6 +98,7 @@ FieldTypeName: TypeAlias = FieldType | Literal["text", "number", "bool"]
 LexicalTokenizerName: TypeAlias = LexicalTokenizer | Literal["unicode", "porter"]
 
 Word = TypeVar("Word", bound=StrEnum)
+_UNSPECIFIED = "unspecified"
 
 
 def number_of(values: Any, word: str | None, field: str) -> Any:
@@ -110,13 +112,12 @@ def number_of(values: Any, word: str | None, field: str) -> Any:
     Raises:
         InvalidArgumentError: The contract has no such word.
     """
-    words = {name.removeprefix(_prefix(values)).lower(): number for name, number in values.items()}
-    unspecified = words.pop("unspecified")
-    if word is None:
-        return unspecified
-    if word not in words:
-        raise InvalidArgumentError(f"{field}: {word!r} given, one of {', '.join(words)} needed")
-    return words[word]
+    numbers = _numbers(values)
+    number = numbers.get(_UNSPECIFIED if word is None else word)
+    if number is None or word == _UNSPECIFIED:
+        words = ", ".join(known for known in numbers if known != _UNSPECIFIED)
+        raise InvalidArgumentError(f"{field}: {word!r} given, one of {words} needed")
+    return number
 
 
 def word_of(words: type[Word], values: Any, number: int) -> Word:
@@ -126,6 +127,13 @@ def word_of(words: type[Word], values: Any, number: int) -> Word:
     return words(known if known in list(words) else "unknown")
 
 
+@functools.cache
+def _numbers(values: Any) -> dict[str, int]:
+    """The numbers of an enum by their words."""
+    return {name.removeprefix(_prefix(values)).lower(): number for name, number in values.items()}
+
+
+@functools.cache
 def _prefix(values: Any) -> str:
     """What the values' names begin with: RETRIEVE_MODE_ for RetrieveMode."""
     words: list[str] = re.findall("[A-Z][a-z]*", values.DESCRIPTOR.name)

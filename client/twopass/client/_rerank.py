@@ -1,6 +1,6 @@
 """Rerank: the second pass alone, for one set of candidates or a stream of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,8 +75,8 @@ class CandidateSet:
         text(self.set_id, "set_id")
         refuse_single(self.passages, "passages", str, Passage)
         object.__setattr__(self, "passages", tuple(self.passages))
-        rerank_pb2.RerankSet(**_options(self))
-        for _ in _candidates(self):
+        rerank_pb2.RerankSet(**_options_of(self))
+        for _ in _candidates(self.passages):
             pass
 
 
@@ -189,10 +189,9 @@ def rerank(
         DeadlineExceededError: Not all could be scored in time.
         TypeError: An argument is of the wrong type, such as one str for all passages.
     """
-    candidates = CandidateSet(
-        "", query, passages, top_n, model, blend, truncation, min_score, return_text
-    )
-    request = rerank_pb2.RerankRequest(candidates=_candidates(candidates), **_options(candidates))
+    refuse_single(passages, "passages", str, Passage)
+    options = _options(query, top_n, model, blend, truncation, min_score, return_text)
+    request = rerank_pb2.RerankRequest(candidates=_candidates(passages), **options)
     return Call(_rpcs.RERANK, request, _result, timeout)
 
 
@@ -206,10 +205,12 @@ def pieces(candidates: CandidateSet, piece_size: int) -> Iterator[rerank_pb2.Rer
         raise TypeError(f"sets: a CandidateSet is needed, {type(candidates).__name__} given")
     piece = rerank_pb2.RerankStreamRequest(
         set_id=candidates.set_id,
-        set=rerank_pb2.RerankSet(num_candidates=len(candidates.passages), **_options(candidates)),
+        set=rerank_pb2.RerankSet(
+            num_candidates=len(candidates.passages), **_options_of(candidates)
+        ),
     )
     num_bytes = 0
-    for candidate in _candidates(candidates):
+    for candidate in _candidates(candidates.passages):
         size = candidate.ByteSize()
         is_full = num_bytes + size > STREAMED_MESSAGE_BYTES or len(piece.candidates) == piece_size
         if piece.candidates and is_full:
@@ -228,21 +229,41 @@ def set_result(response: rerank_pb2.RerankStreamResponse) -> SetResult:
     return SetResult(response.set_id, status_error(response.error))
 
 
-def _options(candidates: CandidateSet) -> dict[str, Any]:
+def _options_of(candidates: CandidateSet) -> dict[str, Any]:
+    return _options(
+        candidates.query,
+        candidates.top_n,
+        candidates.model,
+        candidates.blend,
+        candidates.truncation,
+        candidates.min_score,
+        candidates.return_text,
+    )
+
+
+def _options(
+    query: str,
+    top_n: int,
+    model: str | None,
+    blend: float | None,
+    truncation: Truncation | None,
+    min_score: float | None,
+    return_text: bool,
+) -> dict[str, Any]:
     """The fields that RerankRequest and RerankSet share."""
     return {
-        "query": text(candidates.query, "query"),
-        "top_n": int32(candidates.top_n, "top_n"),
-        "model": text(candidates.model or "", "model"),
-        "truncation": number_of(rerank_pb2.Truncation, candidates.truncation, "truncation"),
-        "blend": real(candidates.blend, "blend"),
-        "min_score": real(candidates.min_score, "min_score"),
-        "return_text": candidates.return_text,
+        "query": text(query, "query"),
+        "top_n": int32(top_n, "top_n"),
+        "model": text(model or "", "model"),
+        "truncation": number_of(rerank_pb2.Truncation, truncation, "truncation"),
+        "blend": real(blend, "blend"),
+        "min_score": real(min_score, "min_score"),
+        "return_text": return_text,
     }
 
 
-def _candidates(candidates: CandidateSet) -> Iterator[rerank_pb2.Candidate]:
-    for index, passage in enumerate(candidates.passages):
+def _candidates(passages: Iterable[str | Passage]) -> Iterator[rerank_pb2.Candidate]:
+    for index, passage in enumerate(passages):
         where = f"passages[{index}]"
         if isinstance(passage, Passage):
             yield rerank_pb2.Candidate(
