@@ -8,14 +8,14 @@ is refused when it comes; what was cancelled or is late leaves before an engine 
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from typing import TypeAlias
 
 import numpy as np
 
 from twopass.engines.base import Encoder, Float32s, Int32s, Reranker, TokenBatch
+from twopass.server.admission import Admission, Places
 from twopass.server.backlog import Backlog, Priority
 from twopass.server.batch_choice import num_padding_tokens
 from twopass.server.errors import LateError, OverloadedError
@@ -60,50 +60,33 @@ class Batcher:
         self._tracer = tracer
         self.on_failure: OnFailure = lambda _engine, _error: None
         self._max_queued = max_queued_pairs
-        self._num_admitted = 0
-        self._seconds_arriving = 0.0
+        self._places = Places()
         self.backlog = Backlog(self._metrics, max_tokens=max_queued_tokens)
 
-    @contextmanager
     def admitted(
         self, num_pairs: int, *, seconds: float = 0.0, deadline: float | None = None
-    ) -> Iterator[Callable[[], None]]:
-        """Holds places in the queue for a whole request, or refuses it at once.
+    ) -> Admission:
+        """Takes places in the queue for a whole request, or refuses it at once.
 
         Args:
             num_pairs: How many places.
             seconds: How long they are expected to take, as far as is known before tokenising.
             deadline: Of pairs to rerank, seconds of `time.perf_counter`; None for never.
 
-        Yields:
-            To be called when they are tokenised and about to be computed. Until then those that
-            come later are told that they are on their way.
-
         Raises:
             OverloadedError: There are fewer places than pairs.
             WouldBeLateError: With what waits before them they take longer than there is time.
         """
-        if self._num_admitted + num_pairs > self._max_queued:
+        taken = self._places
+        if taken.num_pairs + num_pairs > self._max_queued:
             self._metrics.rejected("queue_pairs")
             raise OverloadedError(
-                f"queue: {num_pairs:,} places asked for, {self._max_queued - self._num_admitted:,} "
+                f"queue: {num_pairs:,} places asked for, {self._max_queued - taken.num_pairs:,} "
                 f"of {self._max_queued:,} are free; try again later or send fewer candidates",
                 retry_after=self.backlog.retry_after(),
             )
-        self.backlog.ensure_in_time(Priority.RERANK, self._seconds_arriving + seconds, deadline)
-        self._num_admitted += num_pairs
-        self._seconds_arriving += seconds
-
-        def arrived() -> None:
-            nonlocal seconds
-            self._seconds_arriving -= seconds
-            seconds = 0.0
-
-        try:
-            yield arrived
-        finally:
-            arrived()
-            self._num_admitted -= num_pairs
+        self.backlog.ensure_in_time(Priority.RERANK, taken.seconds_arriving + seconds, deadline)
+        return Admission(taken, num_pairs, seconds)
 
     def expected_seconds(self, engine: Reranker | Encoder, num_tokens: int) -> float:
         """How long an engine is expected to take for so many tokens."""

@@ -3,8 +3,8 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from twopass.server.errors import (
@@ -83,14 +83,25 @@ class Gate:
         self._num_calls_of: Counter[str] = Counter()
         self._allowances: dict[str, _Allowance] = {}
 
-    @contextmanager
-    def passed(self, metadata: Metadata) -> Iterator[Caller]:
+    def passed(self, metadata: Metadata) -> AbstractContextManager[Caller]:
         """Lets a call in for as long as the block lasts.
 
-        Raises:
+        Entering it raises:
             UnauthenticatedError: It has no key, or a wrong one.
             OverloadedError: Too many calls are under way, or the key's quota is used up.
         """
+        return _Passed(self, metadata)
+
+    def held(self, num_bytes: int) -> AbstractContextManager[None]:
+        """Counts bytes of a request as under way for as long as the block lasts.
+
+        Entering it raises:
+            OverloadedError: They are too many with those that are.
+        """
+        return _Held(self, num_bytes)
+
+    def let_in(self, metadata: Metadata) -> Caller:
+        """Counts a call as under way, until `let_out`; raises as `passed`."""
         if self.num_calls >= self._max_calls:
             raise self._refused(
                 "calls", f"calls: {self._max_calls:,} are under way, which is the most"
@@ -100,19 +111,15 @@ class Gate:
             self._ensure_quota(caller.key)
         self.num_calls += 1
         self._num_calls_of[caller.name] += 1
-        try:
-            yield caller
-        finally:
-            self.num_calls -= 1
-            self._num_calls_of[caller.name] -= 1
+        return caller
 
-    @contextmanager
-    def held(self, num_bytes: int) -> Iterator[None]:
-        """Counts bytes of a request as under way for as long as the block lasts.
+    def let_out(self, caller: Caller) -> None:
+        """Counts it no more."""
+        self.num_calls -= 1
+        self._num_calls_of[caller.name] -= 1
 
-        Raises:
-            OverloadedError: They are too many with those that are.
-        """
+    def hold(self, num_bytes: int) -> None:
+        """Counts bytes as under way, until `let_go`; raises as `held`."""
         if self.num_bytes + num_bytes > self._max_bytes:
             raise self._refused(
                 "bytes",
@@ -120,10 +127,10 @@ class Gate:
                 f"at most {self._max_bytes:,} may be",
             )
         self.num_bytes += num_bytes
-        try:
-            yield
-        finally:
-            self.num_bytes -= num_bytes
+
+    def let_go(self, num_bytes: int) -> None:
+        """Counts them no more."""
+        self.num_bytes -= num_bytes
 
     def caller(self, metadata: Metadata) -> Caller:
         """Whose call it is, by its metadata.
@@ -167,6 +174,39 @@ class Gate:
     ) -> OverloadedError:
         self._metrics.rejected(reason)
         return OverloadedError(f"{message}; try again later", retry_after=retry_after)
+
+
+class _Passed:
+    """A call that is in; a class, since every call pays for it and a generator costs more."""
+
+    __slots__ = ("_caller", "_gate", "_metadata")
+
+    def __init__(self, gate: Gate, metadata: Metadata) -> None:
+        self._gate = gate
+        self._metadata = metadata
+
+    def __enter__(self) -> Caller:
+        self._caller = self._gate.let_in(self._metadata)
+        return self._caller
+
+    def __exit__(self, *raised: object) -> None:
+        self._gate.let_out(self._caller)
+
+
+class _Held:
+    """Bytes that are under way; a class for the same reason."""
+
+    __slots__ = ("_gate", "_num_bytes")
+
+    def __init__(self, gate: Gate, num_bytes: int) -> None:
+        self._gate = gate
+        self._num_bytes = num_bytes
+
+    def __enter__(self) -> None:
+        self._gate.hold(self._num_bytes)
+
+    def __exit__(self, *raised: object) -> None:
+        self._gate.let_go(self._num_bytes)
 
 
 class _Allowance:

@@ -4,6 +4,7 @@ Every name begins with `twopass_`. Labels have few values: rpcs, status codes, s
 collections; never texts, ids or keys.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._models: dict[object, str] = {}
         self._batches: dict[str, _Batches] = {}
-        self._rpc_seconds = self._histogram(
+        rpc_seconds = self._histogram(
             "rpc_seconds", "Time of a call, by its status.", _SECONDS, "rpc", "code"
         )
         self._stage_seconds = self._histogram(
@@ -46,7 +47,10 @@ class Metrics:
         self._searches = self._counter(
             "searches", "Answered searches, by what became of both passes.", "retrieve", "rerank"
         )
-        self._rejections = self._counter("rejections", "Requests refused, by reason.", "reason")
+        rejections = self._counter("rejections", "Requests refused, by reason.", "reason")
+        # Looking labels up takes longer than all the rest.
+        self._rpc_seconds_of = functools.cache(rpc_seconds.labels)
+        self._rejections_of = functools.cache(rejections.labels)
         self._batch_sequences = self._histogram(
             "batch_sequences", "Pairs or texts in a batch.", _SEQUENCES, "model"
         )
@@ -72,7 +76,7 @@ class Metrics:
 
     def call_ended(self, rpc: str, code: str, seconds: float) -> None:
         """Counts a call."""
-        self._rpc_seconds.labels(rpc, code).observe(seconds)
+        self._rpc_seconds_of(rpc, code).observe(seconds)
 
     def answered(self, rpc: str, response: Message) -> None:
         """Takes the stage timings and the statuses of both passes out of a response."""
@@ -87,7 +91,7 @@ class Metrics:
 
     def rejected(self, reason: str) -> None:
         """Counts a request that was refused."""
-        self._rejections.labels(reason).inc()
+        self._rejections_of(reason).inc()
 
     def name_engine(self, engine: object, model: str) -> None:
         """Says whose engine it is, for the label of its batches."""
@@ -103,7 +107,7 @@ class Metrics:
         """Counts a batch."""
         model = self.model_of(engine)
         batches = self._batches.get(model)
-        if batches is None:  # looking labels up takes longer than all the rest
+        if batches is None:
             batches = self._batches[model] = _Batches(
                 self._batch_sequences.labels(model),
                 self._batch_tokens.labels(model),

@@ -31,13 +31,18 @@ def check_text(field: str, text: str, max_bytes: int) -> None:
     Raises:
         InvalidRequestError: Names the field, the limit and the value.
     """
+    if problem := problem_of(text, max_bytes):
+        raise InvalidRequestError(f"{field}: {problem}")
+
+
+def problem_of(text: str, max_bytes: int) -> str:
+    """Why `check_text` would refuse a text; empty if it would not."""
     # No character takes more than 4 bytes: most texts need not be encoded to be measured.
     if len(text) * 4 > max_bytes and (size := len(text.encode())) > max_bytes:
-        raise InvalidRequestError(f"{field}: {size:,} bytes of UTF-8 given, at most {max_bytes:,}")
+        return f"{size:,} bytes of UTF-8 given, at most {max_bytes:,}"
     if (position := text.find("\0")) >= 0:
-        raise InvalidRequestError(
-            f"{field}: a NUL at character {position:,}; send text, not binary content"
-        )
+        return f"a NUL at character {position:,}; send text, not binary content"
+    return ""
 
 
 def check_count(field: str, count: int, limit: int, advice: str) -> None:

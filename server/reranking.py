@@ -3,14 +3,15 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s, Int32s, LoadedReranker
+from twopass.server.admission import Admission
 from twopass.server.batcher import Batcher
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models import Models
@@ -88,11 +89,11 @@ class OpenSet:
         tokenizing: Tokenizing,
         second_pass: SecondPass,
         density: TokenDensity,
-        arrived: Callable[[], None],
+        admission: Admission,
     ) -> None:
         self._options = options
         self._density = density
-        self._arrived = arrived
+        self._admission = admission
         self._reranker = reranker
         self._tokenizing = tokenizing
         self._second_pass = second_pass
@@ -166,10 +167,14 @@ class OpenSet:
             spans=await self._spans(pieces, best),
         )
 
-    def cancel(self) -> None:
-        """Drops what is not finished."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Drops what is not finished, and gives its places back."""
         for task in (self._query_ids, *self._pieces):
             task.cancel()
+        self._admission.release()
 
     async def _score(self, passages: Sequence[str]) -> ScoredPairs:
         watch = Stopwatch()
@@ -179,7 +184,7 @@ class OpenSet:
         self._tokenize_seconds += watch.lap("tokenize")
         num_chars, num_tokens = list(map(len, passages)), passage_ids.lengths.tolist()
         self._density.measured(num_chars, num_tokens, passage_limit(self._reranker, truncation))
-        self._arrived()
+        self._admission.arrived()
         return await self._second_pass.read(
             self._reranker, query_ids, passage_ids, truncation, deadline=self._options.deadline
         )
@@ -226,9 +231,8 @@ class Reranking:
         self._second_pass = second_pass
         self._densities: defaultdict[str, TokenDensity] = defaultdict(TokenDensity)
 
-    @asynccontextmanager
-    async def open(self, options: SetOptions) -> AsyncIterator[OpenSet]:
-        """Reserves places for a whole set, and holds them until the block ends.
+    def open(self, options: SetOptions) -> OpenSet:
+        """Reserves places for a whole set, which are held until the block ends that it is used in.
 
         Raises:
             UnknownModelError: There is no such reranker.
@@ -240,14 +244,9 @@ class Reranking:
         # Those that can't be done in time are refused before they cost any tokenising.
         limit = passage_limit(reranker, options.truncation)
         num_tokens = density.tokens(options.passage_chars, limit)
-        seconds = self._batcher.expected_seconds(reranker.engine, num_tokens)
-        with self._batcher.admitted(
-            options.num_candidates, seconds=seconds, deadline=options.deadline
-        ) as arrived:
-            candidates = OpenSet(
-                options, reranker, self._tokenizing, self._second_pass, density, arrived
-            )
-            try:
-                yield candidates
-            finally:
-                candidates.cancel()
+        admission = self._batcher.admitted(
+            options.num_candidates,
+            seconds=self._batcher.expected_seconds(reranker.engine, num_tokens),
+            deadline=options.deadline,
+        )
+        return OpenSet(options, reranker, self._tokenizing, self._second_pass, density, admission)

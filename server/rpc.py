@@ -5,12 +5,11 @@ snake case. It takes messages and a `Call` and raises ordinary exceptions; all o
 """
 
 import asyncio
-import logging
+import os
 import re
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 
+from twopass.server.call_log import CallLog
 from twopass.server.errors import (
     InvalidRequestError,
     LateError,
@@ -32,7 +32,6 @@ from twopass.server.metrics import Metrics
 from twopass.server.tracing import Tracer, start_recording, stop_recording
 from twopass.v1 import collection_pb2, status_pb2
 
-_logger = logging.getLogger("twopass.server")
 # Messages repeat what was sent. They travel twice in the trailers, which gRPC bounds to 8 KiB: a
 # character takes up to 12 bytes percent-encoded and 6 in base64, so that 400 take at most 7.2 KB.
 _MAX_MESSAGE_CHARS = 400
@@ -102,8 +101,8 @@ def status_of(error: Exception, call_id: str) -> status_pb2.Status:
         message = f"internal error; the log has the cause under {call_id}"
     status = status_pb2.Status(code=code.value[0], message=message)
     if isinstance(error, OverloadedError):
-        delay = Duration()
-        delay.FromMilliseconds(max(1, round(error.retry_after * 1000)))
+        seconds, milliseconds = divmod(max(1, round(error.retry_after * 1000)), 1000)
+        delay = Duration(seconds=seconds, nanos=milliseconds * 10**6)
         info = status_pb2.RetryInfo(retry_delay=delay)
         status.details.add(type_url=_RETRY_INFO_TYPE, value=info.SerializeToString())
     return status
@@ -134,23 +133,34 @@ def _tolerant_decoder(message_class: type[Message]) -> Callable[[bytes], _Receiv
 
 
 class _Calls:
-    """Around a servicer's method: the gate, the status, the log line, the metrics, the trace."""
+    """Around a servicer's method: the gate, the status, the log line, the metrics, the trace.
+
+    A server that is asked too much spends its time here, so what all calls share is kept short:
+    plain blocks and objects, where generators as contexts would take several times as long.
+    """
 
     def __init__(self, gate: Gate, metrics: Metrics, tracer: Tracer | None) -> None:
-        self._gate = gate
-        self._metrics = metrics
-        self._tracer = tracer
+        self.gate = gate
+        self.metrics = metrics
+        self.tracer = tracer
+        self.log = CallLog()
 
     def unary(self, name: str, run: Callable[..., Any]) -> Callable[..., Any]:
         """The behaviour of an rpc with one request and one response."""
 
-        async def answer(request: _Received, context: Any) -> Message | None:
-            async with self._answering(name, context) as call:
-                with call.held(request.num_bytes):
-                    response: Message = await run(_sound(request, call), call)
-                self._metrics.answered(name, response)
-                return response
-            return None  # never reached: what went wrong has been raised
+        async def answer(request: _Received, context: Any) -> Message:
+            answering = _Answering(self, name, context)
+            try:
+                with self.gate.passed(answering.metadata) as caller:
+                    call = answering.call(caller)
+                    with call.held(request.num_bytes):
+                        response: Message = await run(_sound(request, call), call)
+                self.metrics.answered(name, response)
+            except BaseException as error:
+                await answering.fail(error)
+                raise
+            answering.ended(grpc.StatusCode.OK)
+            return response
 
         return answer
 
@@ -160,79 +170,83 @@ class _Calls:
         async def answer(
             requests: AsyncIterator[_Received], context: Any
         ) -> AsyncIterator[Message]:
-            async with self._answering(name, context) as call:
-                async for response in run(_sound_stream(requests, call), call):
-                    self._metrics.answered(name, response)
-                    yield response
+            answering = _Answering(self, name, context)
+            try:
+                with self.gate.passed(answering.metadata) as caller:
+                    call = answering.call(caller)
+                    async for response in run(_sound_stream(requests, call), call):
+                        self.metrics.answered(name, response)
+                        yield response
+            except BaseException as error:
+                await answering.fail(error)
+                raise
+            answering.ended(grpc.StatusCode.OK)
 
         return answer
 
-    @asynccontextmanager
-    async def _answering(self, name: str, context: Any) -> AsyncIterator[Call]:
-        """Turns what is raised within into the call's status, and records its end."""
-        began = time.perf_counter()
-        metadata = context.invocation_metadata() or ()
-        call_id = _call_id(metadata)
-        ended = self._traced(name, call_id, metadata)
-        try:
-            with self._gate.passed(metadata) as caller:
-                remaining = context.time_remaining()
-                deadline = None if remaining is None else began + remaining
-                yield Call(call_id, began, deadline, caller, self._gate.held)
-        except Exception as raised:
-            late = isinstance(raised, asyncio.TimeoutError)
-            error = LateError("the deadline ran out") if late else raised
-            if isinstance(error, PermissionDeniedError):
-                self._metrics.rejected("permission_denied")
-            # Before the answer: who has it finds the log line there.
-            self._ended(name, call_id, began, status_code(error), error)
-            ended(status_code(error))
-            await _abort(error, call_id, context)
-        except BaseException:  # the caller has gone, or the server is at its end
-            self._ended(name, call_id, began, grpc.StatusCode.CANCELLED)
-            ended(grpc.StatusCode.CANCELLED)
-            raise
-        else:
-            self._ended(name, call_id, began, grpc.StatusCode.OK)
-            ended(grpc.StatusCode.OK)
 
-    def _traced(
-        self, name: str, call_id: str, metadata: Metadata
-    ) -> Callable[[grpc.StatusCode], None]:
-        """Begins the trace of a call; what it returns ends it."""
-        traced = None if self._tracer is None else self._tracer.begin(name, metadata)
+class _Answering:
+    """One call, from when it came until it has its status."""
+
+    __slots__ = ("_began", "_calls", "_context", "_end_trace", "_id", "_name", "metadata")
+
+    def __init__(self, calls: _Calls, name: str, context: Any) -> None:
+        self._began = time.perf_counter()
+        self._calls = calls
+        self._name = name
+        self._context = context
+        self.metadata: Metadata = context.invocation_metadata() or ()
+        self._id = _call_id(self.metadata)
+        self._end_trace = self._begin_trace()
+
+    def call(self, caller: Caller) -> Call:
+        """What the servicer may know of it."""
+        remaining = self._context.time_remaining()
+        deadline = None if remaining is None else self._began + remaining
+        return Call(self._id, self._began, deadline, caller, self._calls.gate.held)
+
+    async def fail(self, raised: BaseException) -> None:
+        """Answers with what was raised; returns only where nobody waits for an answer.
+
+        Raises:
+            grpc.aio.AbortError: By which gRPC learns that the call is answered.
+        """
+        if not isinstance(raised, Exception):  # the caller has gone, or the server is at its end
+            self.ended(grpc.StatusCode.CANCELLED)
+            return
+        late = isinstance(raised, asyncio.TimeoutError)
+        error = LateError("the deadline ran out") if late else raised
+        if isinstance(error, PermissionDeniedError):
+            self._calls.metrics.rejected("permission_denied")
+        code = status_code(error)
+        # Before the answer: who has it finds the log line there.
+        self.ended(code, error)
+        status = status_of(error, self._id)
+        trailers = (("grpc-status-details-bin", status.SerializeToString()),)
+        await self._context.abort(code, status.message, trailers)
+
+    def ended(self, code: grpc.StatusCode, error: Exception | None = None) -> None:
+        """Records the end."""
+        seconds = time.perf_counter() - self._began
+        self._calls.metrics.call_ended(self._name, code.name, seconds)
+        self._calls.log.ended(self._name, self._id, code, seconds, error)
+        if self._end_trace is not None:
+            self._end_trace(code)
+
+    def _begin_trace(self) -> Callable[[grpc.StatusCode], None] | None:
+        """Begins the trace of the call; what it returns ends it."""
+        tracer = self._calls.tracer
+        traced = None if tracer is None else tracer.begin(self._name, self.metadata)
         if traced is None:
             stop_recording()
-            return lambda _: None
+            return None
         stages = start_recording()
 
         def end(code: grpc.StatusCode) -> None:
             error = "" if code is grpc.StatusCode.OK else code.name
-            traced.end(stages, {"call": call_id, "code": code.name}, error)
+            traced.end(stages, {"call": self._id, "code": code.name}, error)
 
         return end
-
-    def _ended(
-        self,
-        name: str,
-        call_id: str,
-        began: float,
-        code: grpc.StatusCode,
-        error: Exception | None = None,
-    ) -> None:
-        seconds = time.perf_counter() - began
-        self._metrics.call_ended(name, code.name, seconds)
-        internal = code is grpc.StatusCode.INTERNAL
-        level = logging.ERROR if internal else logging.INFO if error else logging.DEBUG
-        fields = {
-            "rpc": name,
-            "code": code.name,
-            "milliseconds": round(seconds * 1000, 2),
-            "call": call_id,
-        }
-        if error is not None and not internal:
-            fields["reason"] = str(error)
-        _logger.log(level, "call", extra=fields, exc_info=error if internal else None)
 
 
 def _call_id(metadata: Metadata) -> str:
@@ -240,7 +254,7 @@ def _call_id(metadata: Metadata) -> str:
     given = next((value for name, value in metadata if name == "x-request-id"), "")
     if isinstance(given, str) and _REQUEST_ID.fullmatch(given):
         return given
-    return uuid.uuid4().hex[:12]
+    return os.urandom(6).hex()
 
 
 def _sound(request: _Received, call: Call) -> Message:
@@ -268,9 +282,3 @@ def _collections_of(request: Message) -> list[str]:
     if "name" in fields and descriptor.file.name == collection_pb2.DESCRIPTOR.name:
         return [request.name]  # type: ignore[attr-defined]
     return []
-
-
-async def _abort(error: Exception, call_id: str, context: Any) -> None:
-    status = status_of(error, call_id)
-    trailers = (("grpc-status-details-bin", status.SerializeToString()),)
-    await context.abort(status_code(error), status.message, trailers)

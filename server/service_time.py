@@ -53,6 +53,8 @@ class TokenDensity:
     def tokens(self, num_chars: Sequence[int], most: int) -> int:
         """How many tokens texts of so many characters each are expected to have in all."""
         density = self._tokens / self._chars
+        if not num_chars or max(num_chars) * density <= most:
+            return round(sum(num_chars) * density)
         return round(sum(min(chars * density, most) for chars in num_chars))
 
     def measured(self, num_chars: Sequence[int], num_tokens: Sequence[int], most: int) -> None:

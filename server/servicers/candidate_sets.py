@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from twopass.server.errors import InvalidRequestError
-from twopass.server.passages import Limits, check_text, passage_of
+from twopass.server.passages import Limits, check_text, passage_of, problem_of
 from twopass.server.reranking import RankedSet, SetOptions
 from twopass.server.rpc import Call
 from twopass.server.servicers.options import (
@@ -58,7 +58,8 @@ def read_passages(
         passage = passage_of(candidate.title, candidate.text)
         if not passage:
             raise InvalidRequestError(f"candidates[{i}].text: empty, and there is no title")
-        check_text(f"candidates[{i}].text", passage, limits.max_passage_bytes)
+        if problem := problem_of(passage, limits.max_passage_bytes):
+            raise InvalidRequestError(f"candidates[{i}].text: {problem}")
         passages.append(passage)
     return passages
 

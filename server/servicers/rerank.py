@@ -35,7 +35,7 @@ class RerankServicer:
         )
         passages = read_passages(candidates, 0, self._limits)
         options = read_options(request, len(candidates), self._limits, call, passages)
-        async with self._reranking.open(options) as ranking:
+        with self._reranking.open(options) as ranking:
             ranking.add(passages, read_first_pass_scores(candidates, 0))
             return ranked_message(
                 await ranking.ranked(), candidates, return_text=request.return_text

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from typing import TypeAlias
 
 from twopass.server.errors import InvalidRequestError, LateError
@@ -144,7 +144,7 @@ class SetStream:
         )
         options = read_options(header, header.num_candidates, self._limits, self._call)
         candidates: list[rerank_pb2.Candidate] = []
-        async with self._reranking.open(options) as ranking, AsyncExitStack() as held:
+        with self._reranking.open(options) as ranking, ExitStack() as held:
             held.enter_context(self._call.held(piece.ByteSize()))
             self._add(piece, candidates, ranking)
             while not ranking.is_complete:

@@ -187,10 +187,10 @@ async def test_work_that_is_on_its_way_counts_until_it_has_arrived(batcher, held
     compute(batcher, held, [[1]])  # an idle device would take on anything
     await settled()
     deadline = time.perf_counter() + 10.0
-    with batcher.admitted(1, seconds=6.0, deadline=deadline) as arrived:
+    with batcher.admitted(1, seconds=6.0, deadline=deadline) as admission:
         with pytest.raises(WouldBeLateError):
             batcher.admitted(1, seconds=6.0, deadline=deadline).__enter__()
-        arrived()
+        admission.arrived()
         with batcher.admitted(1, seconds=6.0, deadline=deadline):
             pass
 

@@ -39,7 +39,7 @@ class Parts:
         """Ranks a set that comes in these pieces."""
         options = {"query": "0", "num_candidates": sum(map(len, pieces))} | options
         scores = iter(first_pass or [None] * sum(map(len, pieces)))
-        async with self.reranking.open(SetOptions(**options)) as candidates:
+        with self.reranking.open(SetOptions(**options)) as candidates:
             for piece in pieces:
                 candidates.add(piece, [next(scores) for _ in piece])
             assert candidates.is_complete == (sum(map(len, pieces)) == options["num_candidates"])
@@ -170,9 +170,9 @@ async def test_an_unknown_model_is_named_with_those_there_are(parts):
 
 
 async def test_places_are_held_until_the_set_ends(parts):
-    async with parts.reranking.open(SetOptions(query="0", num_candidates=100)):
-        with pytest.raises(OverloadedError):
-            await parts.rank([["1"]])
+    whole_queue = SetOptions(query="0", num_candidates=100)
+    with parts.reranking.open(whole_queue), pytest.raises(OverloadedError):
+        await parts.rank([["1"]])
     assert (await parts.rank([["1"]])).order.tolist() == [0]
 
 
@@ -197,7 +197,7 @@ async def test_of_a_long_passage_only_what_the_model_reads_counts_against_a_dead
     options = SetOptions(
         query="0", num_candidates=1, passage_chars=[10**9], deadline=time.perf_counter() + 10.0
     )
-    async with parts.reranking.open(options):
+    with parts.reranking.open(options):
         pass
     other.cancel()
 
@@ -206,7 +206,7 @@ async def test_a_set_that_is_left_takes_its_pairs_with_it():
     engine = ScriptedEngine(is_held=True)
     parts = Parts(engine)
     long = " ".join(["1"] * MAX_SEQ_LEN)
-    async with parts.reranking.open(SetOptions(query="0", num_candidates=9)) as candidates:
+    with parts.reranking.open(SetOptions(query="0", num_candidates=9)) as candidates:
         candidates.add([long] * 5, [None] * 5)
         while not engine.held:
             await settled()
@@ -232,7 +232,7 @@ async def test_errors_of_pieces_that_nobody_waits_for_are_not_logged_as_lost(par
     caplog.set_level(logging.ERROR, logger="asyncio")
 
     async def leave_early() -> None:
-        async with parts.reranking.open(SetOptions(query=" ", num_candidates=2)) as candidates:
+        with parts.reranking.open(SetOptions(query=" ", num_candidates=2)) as candidates:
             candidates.add(["1"], [None])
             while len(asyncio.all_tasks()) > 1:  # the query has failed, and so has the piece
                 await settled()

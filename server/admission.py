@@ -1,0 +1,60 @@
+"""Places in the queue: a request takes all it needs before any work, or is refused."""
+
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(slots=True)
+class Places:
+    """Those that are taken.
+
+    Attributes:
+        num_pairs: How many.
+        seconds_arriving: Expected time of the pairs among them that are still being tokenised.
+    """
+
+    num_pairs: int = 0
+    seconds_arriving: float = 0.0
+
+
+class Admission:
+    """The places of one request, taken when it is made and given back at the end of its block.
+
+    A class, since every call pays for it: a generator as context takes several times as long.
+    """
+
+    __slots__ = ("_num_pairs", "_places", "_seconds")
+
+    def __init__(self, places: Places, num_pairs: int, seconds: float) -> None:
+        """Takes places.
+
+        Args:
+            places: Of which.
+            num_pairs: How many.
+            seconds: How long they are expected to take.
+        """
+        self._places = places
+        self._num_pairs = num_pairs
+        self._seconds = seconds
+        places.num_pairs += num_pairs
+        places.seconds_arriving += seconds
+
+    def arrived(self) -> None:
+        """Tells that they are tokenised and about to be computed.
+
+        Until then those that come later are told that they are on their way.
+        """
+        self._places.seconds_arriving -= self._seconds
+        self._seconds = 0.0
+
+    def release(self) -> None:
+        """Gives the places back."""
+        self.arrived()
+        self._places.num_pairs -= self._num_pairs
+        self._num_pairs = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.release()
