@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from twopass.benchmarks.load import poisson_arrivals
 from twopass.client import AsyncClient, TwopassError
 
 Ask = Callable[[AsyncClient, int], Awaitable[object]]
+Result = TypeVar("Result")
 NO_RETRIES = (("grpc.enable_retries", 0),)
 
 
@@ -54,29 +56,43 @@ async def ask_once(client: AsyncClient, ask: Ask, number: int) -> Outcome:
 
 async def open_loop(client: AsyncClient, ask: Ask, rate: float, seconds: float) -> list[Outcome]:
     """Sends at random times at a mean rate, whatever is unanswered; returns all outcomes."""
-    tasks = []
-    began = time.perf_counter()
-    for number, offset in enumerate(poisson_arrivals(rate, seconds, seed=1)):
-        await asyncio.sleep(began + offset - time.perf_counter())
-        tasks.append(asyncio.create_task(ask_once(client, ask, number)))
-    return await asyncio.gather(*tasks)
+    return await sent_at_random(lambda number: ask_once(client, ask, number), rate, seconds)
 
 
 async def closed_loop(
     client: AsyncClient, ask: Ask, concurrency: int, seconds: float
 ) -> list[Outcome]:
     """Keeps a number of requests under way; returns all outcomes."""
+    return await kept_under_way(lambda number: ask_once(client, ask, number), concurrency, seconds)
+
+
+async def sent_at_random(
+    send: Callable[[int], Awaitable[Result]], rate: float, seconds: float
+) -> list[Result]:
+    """As `open_loop`, by any means of sending a request by its number."""
+    sent = []
+    began = time.perf_counter()
+    for number, offset in enumerate(poisson_arrivals(rate, seconds, seed=1)):
+        await asyncio.sleep(began + offset - time.perf_counter())
+        sent.append(asyncio.ensure_future(send(number)))
+    return await asyncio.gather(*sent)
+
+
+async def kept_under_way(
+    send: Callable[[int], Awaitable[Result]], concurrency: int, seconds: float
+) -> list[Result]:
+    """As `closed_loop`, by any means of sending a request by its number."""
     end = time.perf_counter() + seconds
-    outcomes: list[Outcome] = []
+    results: list[Result] = []
 
     async def one_after_another(first: int) -> None:
         number = first
         while time.perf_counter() < end:
-            outcomes.append(await ask_once(client, ask, number))
+            results.append(await send(number))
             number += concurrency
 
     await asyncio.gather(*map(one_after_another, range(concurrency)))
-    return outcomes
+    return results
 
 
 def percentile(seconds: Sequence[float], percent: float) -> float:

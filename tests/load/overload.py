@@ -4,79 +4,139 @@ import argparse
 import asyncio
 import json
 import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import mean
+from typing import TypeAlias
 
-from twopass.client import AsyncClient
 from twopass.server.local import LocalServer
+from twopass.v1 import rerank_pb2
 
 from .driver import (
-    NO_RETRIES,
-    Ask,
-    closed_loop,
-    open_loop,
+    Outcome,
+    kept_under_way,
     passages,
-    percentile,
     print_statuses,
     resident_bytes,
+    sent_at_random,
     statuses,
     step_back,
 )
+from .wire import Answer, Wire
 
 CANDIDATES = 20
+PATH = "/twopass.v1.RerankService/Rerank"
+Send: TypeAlias = Callable[[int], asyncio.Future[Answer]]
 ALLOWED = {"OK", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
 
 
-async def _capacity(client: AsyncClient, ask: Ask, seconds: float) -> float:
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What came of a while beyond capacity.
+
+    Attributes:
+        goodput: Sets a second that were answered in time.
+        outcomes: Of all that were sent.
+        resident: Memory of the server at the end, bytes.
+    """
+
+    goodput: float
+    outcomes: list[Outcome]
+    resident: int
+
+
+async def capacity_now(send: Send, seconds: float, deadline: float) -> float:
     """Sets a second that are answered in a closed loop of four."""
-    return statuses(await closed_loop(client, ask, 4, seconds))["OK"] / seconds
+    ended = time.perf_counter() + seconds
+    return num_good(await kept_under_way(send, 4, seconds), ended, deadline) / seconds
+
+
+async def beyond_capacity(
+    server: LocalServer, send: Send, *, rate: float, seconds: float, deadline: float
+) -> Beyond:
+    """Sends more than can be done."""
+    ended = time.perf_counter() + seconds
+    answers = await sent_at_random(send, max(1.0, rate), seconds)
+    goodput = num_good(answers, ended, deadline) / seconds
+    outcomes = [answer.outcome(deadline) for answer in answers]
+    return Beyond(goodput, outcomes, resident_bytes(server.pid))
+
+
+def num_good(answers: Sequence[Answer], ended: float, deadline: float) -> int:
+    """How many were answered in time, and before sending had ended."""
+    return sum(a.ended <= ended and a.outcome(deadline).status == "OK" for a in answers)
 
 
 async def run(
-    server: LocalServer, log: Path, *, seconds: float, times: float, deadline: float
+    server: LocalServer, log: Path, *, rounds: int, seconds: float, times: float, deadline: float
 ) -> None:
-    """Finds the capacity, exceeds it, and says what became of it."""
-    sets = [passages(number, CANDIDATES) for number in range(64)]
+    """Goes beyond capacity in rounds, and says what became of it.
 
-    async def ask(client: AsyncClient, number: int) -> object:
-        return await client.rerank(f"question {number}", sets[number % 64], timeout=deadline)
+    Capacity is measured before and after each, since a shared machine changes its speed.
+    """
+    messages = [request(number).SerializeToString() for number in range(64)]
+    wire = await Wire.connect(server.target, PATH, deadline)
 
-    async with AsyncClient(server.target, options=NO_RETRIES) as client:
-        await closed_loop(client, ask, 4, 1.0)
-        before_it = await _capacity(client, ask, seconds / 2)
-        before = resident_bytes(server.pid)
-        outcomes = await open_loop(client, ask, max(1.0, times * before_it), seconds)
-        middle = resident_bytes(server.pid)
-        outcomes += await open_loop(client, ask, max(1.0, times * before_it), seconds)
-        after = resident_bytes(server.pid)
-        # Again, since a shared machine is not as fast from one minute to the next.
-        capacity = (before_it + await _capacity(client, ask, seconds / 2)) / 2
-    print(f"capacity: {capacity:.1f} sets of {CANDIDATES} a second, {before_it:.1f} before it all")
-    print(f"{times:g} x capacity for {2 * seconds:g} s, deadline {1000 * deadline:g} ms:")
-    print_statuses(outcomes, 2 * seconds)
-    goodput = statuses(outcomes)["OK"] / (2 * seconds)
-    refused = [o for o in outcomes if o.status == "RESOURCE_EXHAUSTED"]
-    print(f"goodput: {goodput:.1f} a second, {goodput / capacity:.0%} of capacity (wanted: 90 %)")
+    def send(number: int) -> asyncio.Future[Answer]:
+        return wire.call(messages[number % 64])
+
+    await kept_under_way(send, 4, 1.0)
+    capacities = [await capacity_now(send, seconds / 2, deadline)]
+    done = []
+    for _ in range(rounds):
+        rate = times * capacities[-1]
+        done.append(
+            await beyond_capacity(server, send, rate=rate, seconds=seconds, deadline=deadline)
+        )
+        capacities.append(await capacity_now(send, seconds / 2, deadline))
+    wire.close()
+    total = rounds * seconds
+    print(f"{times:g} x capacity for {total:g} s, deadline {1000 * deadline:g} ms:")
+    report(capacities, done, total)
+    print(f"refused within {slowest_refusal(log):.1f} ms at most in the server (wanted: 50)")
+
+
+def report(capacities: Sequence[float], done: Sequence[Beyond], seconds: float) -> None:
+    """Prints what became of the requests, and holds it to what was promised."""
+    outcomes = [outcome for beyond in done for outcome in beyond.outcomes]
+    print_statuses(outcomes, seconds)
+    around = [mean(pair) for pair in pairwise(capacities)]
+    shares = [beyond.goodput / capacity for beyond, capacity in zip(done, around, strict=True)]
     print(
-        f"refused within {percentile(refusals(log), 99):.1f} ms at p99 in the server (wanted: 50), "
-        f"{percentile([o.seconds for o in refused], 99):.1f} ms here, at low priority"
+        f"goodput: {mean(beyond.goodput for beyond in done):.1f} of {mean(around):.1f} sets of "
+        f"{CANDIDATES} a second, {mean(shares):.0%} of capacity (rounds: {min(shares):.0%} to "
+        f"{max(shares):.0%}; wanted: 90 %)"
     )
-    print(f"memory: {before >> 20} MiB before, {middle >> 20} in the middle, {after >> 20} after")
+    memory = [beyond.resident for beyond in done]
+    print(f"memory after each round: {', '.join(f'{size >> 20}' for size in memory)} MiB")
     assert set(statuses(outcomes)) <= ALLOWED, statuses(outcomes)
+    refused = [o for o in outcomes if o.status == "RESOURCE_EXHAUSTED"]
     assert all(o.retry_after is not None and o.retry_after > 0 for o in refused)
-    assert after < 1.1 * middle + 32 * 2**20
+    assert memory[-1] < 1.1 * memory[0] + 32 * 2**20
 
 
-def refusals(log: Path) -> list[float]:
-    """Seconds of each refused call, as the server counted them."""
+def request(number: int) -> rerank_pb2.RerankRequest:
+    """A set that differs from those of other numbers."""
+    texts = passages(number, CANDIDATES)
+    candidates = [rerank_pb2.Candidate(text=text) for text in texts]
+    return rerank_pb2.RerankRequest(query=f"question {number}", candidates=candidates)
+
+
+def slowest_refusal(log: Path) -> float:
+    """Milliseconds of the refused call that took the server longest, as its log has it."""
     lines = (json.loads(line) for line in log.read_text(encoding="utf-8").splitlines())
-    return [
-        line["milliseconds"] / 1000 for line in lines if line.get("code") == "RESOURCE_EXHAUSTED"
-    ]
+    refused = [line for line in lines if line.get("code") == "RESOURCE_EXHAUSTED"]
+    times = [line.get("slowest_milliseconds", line.get("milliseconds")) for line in refused]
+    return max(times, default=float("nan"))
 
 
 def main() -> None:
     """Reads the options and runs."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--times", type=float, default=10.0)
     parser.add_argument("--deadline", type=float, default=0.5)
