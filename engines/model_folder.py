@@ -141,7 +141,7 @@ def open_model(name: str) -> ModelFolder:
 def _spec(
     model_id: str, path: Path, settings: dict[str, Any], config: dict[str, Any], *, revision: str
 ) -> ModelSpec:
-    max_seq_len = settings.get("max_seq_len") or _sentence_bert_length(path)
+    max_seq_len = _count(settings, "max_seq_len") or _sentence_bert_length(path)
     max_seq_len = max_seq_len or _num_positions(config)
     kind = ModelKind(settings["kind"]) if "kind" in settings else _kind(config)
     # A reranker's query shares the sequence; an encoder's has it alone. 3 special tokens at most
@@ -153,12 +153,26 @@ def _spec(
         revision=revision,
         max_seq_len=max_seq_len,
         max_query_tokens=min(_MAX_QUERY_TOKENS, room),
-        max_passage_tokens=settings.get("max_passage_tokens"),
+        max_passage_tokens=_count(settings, "max_passage_tokens"),
         query_prefix=settings.get("query_prefix", ""),
         passage_prefix=settings.get("passage_prefix", ""),
         calibration=Calibration(**settings.get("calibration", {})),
-        blend=settings.get("blend", 0.0),
+        blend=_weight(settings, "blend"),
     )
+
+
+def _count(settings: dict[str, Any], name: str) -> int | None:
+    value = settings.get(name)
+    if value is not None and (type(value) is not int or value < 1):
+        raise ValueError(f"{name}: {value!r} given, a whole number of at least 1 is needed")
+    return value
+
+
+def _weight(settings: dict[str, Any], name: str) -> float:
+    value = settings.get(name, 0.0)
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise ValueError(f"{name}: {value!r} given, a number from 0 to 1 is needed")
+    return float(value)
 
 
 def _kind(config: dict[str, Any]) -> ModelKind:

@@ -164,8 +164,13 @@ def test_broken_json_is_named(folder, name, content, problem):
         ({"kind": "classifier"}, "classifier"),
         ({"pooling": "max"}, "max"),
         ({"calibration": {"slope": 1}}, "slope"),
+        ({"max_seq_len": "long"}, "max_seq_len: 'long' given"),
+        ({"max_passage_tokens": 0}, "max_passage_tokens: 0 given, a whole number of at least 1"),
+        ({"max_passage_tokens": 2.5}, "max_passage_tokens: 2.5 given"),
+        ({"blend": 1.5}, "blend: 1.5 given, a number from 0 to 1"),
+        ({"blend": None}, "blend: None given"),
     ],
-    ids=["kind", "pooling", "calibration"],
+    ids=str,
 )
 def test_a_setting_that_has_no_meaning_is_named_with_its_file(folder, settings, named):
     write_json(folder / "twopass.json", settings)
