@@ -11,6 +11,7 @@ from twopass.commands import (
     export,
     frontier,
     index,
+    info,
     keys,
     models,
     recall,
@@ -35,6 +36,7 @@ app.command("search")(search.search)
 app.command("rerank")(rerank.rerank)
 app.command("keys")(keys.keys)
 app.command("models")(models.models)
+app.command("info")(info.info)
 app.command("recall")(recall.recall)
 app.add_typer(snapshot.app, name="snapshot")
 app.command("demo")(demo.demo)

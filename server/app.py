@@ -42,12 +42,13 @@ from twopass.server.servicers.models import ModelServicer
 from twopass.server.servicers.rerank import RerankServicer
 from twopass.server.servicers.retrieving import RetrieveDefaults
 from twopass.server.servicers.search import SearchServicer
+from twopass.server.servicers.server import ServerServicer
 from twopass.server.standard_gate import StandardGate
 from twopass.server.supervisor import Supervisor, probe_batch
 from twopass.server.tokenizing import Tokenizing
 from twopass.server.tracing import open_tracer
 from twopass.server.transport import bind, check_transport, server_options
-from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2
+from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2
 
 _logger = logging.getLogger("twopass.server")
 # The first is slow; from the others the speed is measured that admission goes by.
@@ -179,6 +180,7 @@ class App:
             collection_pb2: CollectionServicer(self._store, models, ingest, limits),
             embed_pb2: EmbedServicer(models, batcher, tokenizing, embedding, limits),
             model_pb2: ModelServicer(models),
+            server_pb2: ServerServicer(config, self._gate, batcher, num_threads=self._num_cpus),
         }
         names = []
         for module, servicer in servicers.items():

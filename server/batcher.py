@@ -88,6 +88,11 @@ class Batcher:
         self.backlog.ensure_in_time(Priority.RERANK, taken.seconds_arriving + seconds, deadline)
         return Admission(taken, num_pairs, seconds)
 
+    @property
+    def num_admitted(self) -> int:
+        """Places that are taken."""
+        return self._places.num_pairs
+
     def expected_seconds(self, engine: Reranker | Encoder, num_tokens: int) -> float:
         """How long an engine is expected to take for so many tokens."""
         return self.backlog.service_times[engine].seconds(num_tokens)

@@ -16,6 +16,7 @@ SERVICES = {
     "twopass.v1.ModelService",
     "twopass.v1.RerankService",
     "twopass.v1.SearchService",
+    "twopass.v1.ServerService",
 }
 STANDARD = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
 

@@ -9,9 +9,9 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 
-from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2
+from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2
 
-_MODULES = (collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2)
+_MODULES = (collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2)
 # Few names, so that calls meet in the same collections.
 _TEXTS = (
     *(

@@ -33,6 +33,7 @@ from twopass.client._search import (
     SearchHit,
     SearchResult,
 )
+from twopass.client._server import Limits, Load, ServerInfo
 from twopass.client._snapshots import Snapshot
 from twopass.client._sync import Client
 from twopass.client._timings import Timings
@@ -75,6 +76,8 @@ __all__ = [
     "InternalError",
     "InvalidArgumentError",
     "LexicalTokenizer",
+    "Limits",
+    "Load",
     "Metric",
     "Model",
     "ModelKind",
@@ -93,6 +96,7 @@ __all__ = [
     "Schema",
     "SearchHit",
     "SearchResult",
+    "ServerInfo",
     "SetResult",
     "Snapshot",
     "Span",

@@ -29,6 +29,7 @@ from twopass.client import (
     _rerank,
     _rpcs,
     _search,
+    _server,
     _snapshots,
 )
 from twopass.client._asyncio_streams import Duplex, Feed, chunks_of
@@ -107,6 +108,7 @@ class AsyncClient:
     delete = _method(_documents.delete)
     models = _method(_models.models)
     model = _method(_models.model)
+    server_info = _method(_server.server_info)
 
     async def documents(
         self,

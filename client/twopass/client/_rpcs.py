@@ -12,6 +12,7 @@ from twopass.v1 import embed_pb2 as embed
 from twopass.v1 import model_pb2 as model
 from twopass.v1 import rerank_pb2 as rerank
 from twopass.v1 import search_pb2 as search
+from twopass.v1 import server_pb2 as server
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -87,6 +88,12 @@ LIST_MODELS = _rpc(
 )
 GET_MODEL = _rpc(
     "ModelService.GetModel", model.GetModelRequest, model.GetModelResponse, is_repeatable=True
+)
+GET_SERVER_INFO = _rpc(
+    "ServerService.GetServerInfo",
+    server.GetServerInfoRequest,
+    server.GetServerInfoResponse,
+    is_repeatable=True,
 )
 # Neither creating nor deleting a collection or a snapshot is repeated: after an answer was lost,
 # the second try would fail with ALREADY_EXISTS or NOT_FOUND.

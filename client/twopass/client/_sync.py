@@ -17,6 +17,7 @@ from twopass.client import (
     _rerank,
     _rpcs,
     _search,
+    _server,
     _snapshots,
 )
 from twopass.client._call import Call, Result, method_signature
@@ -107,6 +108,7 @@ class Client:
     delete = _method(_documents.delete)
     models = _method(_models.models)
     model = _method(_models.model)
+    server_info = _method(_server.server_info)
 
     def documents(
         self,

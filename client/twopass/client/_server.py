@@ -1,0 +1,102 @@
+"""The server itself: its version, its limits, its load."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from twopass.client import _rpcs
+from twopass.client._call import Call
+from twopass.client._values import moment, seconds
+from twopass.v1 import server_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on requests: each is a setting of the server.
+
+    Attributes:
+        max_candidates: Most candidates in one rerank request or set.
+        max_documents: Most documents, ids or texts in one message.
+        max_passage_bytes: Longest passage, title and text together, in bytes of UTF-8.
+        max_query_bytes: Longest query in bytes of UTF-8; a model's `max_query_tokens` holds too.
+        max_message_bytes: Longest message in or out, in bytes.
+        max_queued_pairs: Most pairs and texts admitted at once.
+        max_queued_tokens: Most tokens that wait for an engine.
+        max_calls: Most calls under way, streams included.
+        max_bytes: Most bytes of requests under way.
+    """
+
+    max_candidates: int
+    max_documents: int
+    max_passage_bytes: int
+    max_query_bytes: int
+    max_message_bytes: int
+    max_queued_pairs: int
+    max_queued_tokens: int
+    max_calls: int
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a server has to do at one moment.
+
+    Attributes:
+        queued_pairs: Pairs and texts that are admitted and not answered.
+        queued_tokens: Tokens that wait for an engine.
+        calls: Calls under way, the one that asked included.
+        bytes: Bytes of requests under way.
+        busy_seconds: Until all that waits now is computed, by the measured speed of the engines.
+    """
+
+    queued_pairs: int
+    queued_tokens: int
+    calls: int
+    bytes: int
+    busy_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """A server, as it was when it answered.
+
+    Attributes:
+        version: Of the distribution, as in "1.2.3".
+        start_time: When it began to serve, in UTC.
+        num_threads: Threads of one forward pass on a CPU.
+        limits: What one request, or all together, may take.
+        load: What it has to do.
+    """
+
+    version: str
+    start_time: datetime
+    num_threads: int
+    limits: Limits
+    load: Load
+
+
+def server_info(*, timeout: float | None = None) -> Call[ServerInfo]:
+    """Returns the server's version, its limits and its load.
+
+    Args:
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+    """
+    return Call(_rpcs.GET_SERVER_INFO, server_pb2.GetServerInfoRequest(), _server, timeout)
+
+
+def _server(response: server_pb2.GetServerInfoResponse) -> ServerInfo:
+    server = response.server
+    load = server.load
+    names = Limits.__dataclass_fields__
+    return ServerInfo(
+        version=server.version,
+        start_time=moment(server.start_time),
+        num_threads=server.num_threads,
+        limits=Limits(**{name: getattr(server.limits, name) for name in names}),
+        load=Load(
+            queued_pairs=load.queued_pairs,
+            queued_tokens=load.queued_tokens,
+            calls=load.calls,
+            bytes=load.bytes,
+            busy_seconds=seconds(load.busy),
+        ),
+    )

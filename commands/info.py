@@ -1,0 +1,54 @@
+"""`twopass info`: a server's version, limits and load."""
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+
+from rich.console import Console
+from rich.table import Table
+
+from twopass.client import ServerInfo
+from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+
+# Limits by what counts against them.
+_LIMIT_OF = {
+    "queued_pairs": "max_queued_pairs",
+    "queued_tokens": "max_queued_tokens",
+    "calls": "max_calls",
+    "bytes": "max_bytes",
+}
+
+
+def info(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
+    """Show a server's version, what it has to do, and what it allows."""
+    with connected(target) as client:
+        server = client.server_info()
+    if as_json:
+        print_json(dataclasses.asdict(server) | {"start_time": server.start_time.isoformat()})
+        return
+    up = timedelta(seconds=round((datetime.now(UTC) - server.start_time).total_seconds()))
+    print(f"twopass {server.version}, up {up}, {server.num_threads} threads a forward pass")
+    print(f"busy for {server.load.busy_seconds:.2f} s with what waits now")
+    console = Console()
+    console.print(_load(server))
+    console.print(_limits(server))
+
+
+def _load(server: ServerInfo) -> Table:
+    table = Table(box=None, header_style="bold")
+    table.add_column("load")
+    table.add_column("now", justify="right")
+    table.add_column("at most", justify="right")
+    for name, limit in _LIMIT_OF.items():
+        now, most = getattr(server.load, name), getattr(server.limits, limit)
+        table.add_row(name.replace("_", " "), f"{now:,}", f"{most:,}")
+    return table
+
+
+def _limits(server: ServerInfo) -> Table:
+    table = Table(box=None, header_style="bold")
+    table.add_column("limit of one request")
+    table.add_column("at most", justify="right")
+    for name, most in dataclasses.asdict(server.limits).items():
+        if name not in _LIMIT_OF.values():
+            table.add_row(name.removeprefix("max_").replace("_", " "), f"{most:,}")
+    return table
