@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from twopass.server.errors import InvalidRequestError
+from twopass.server.open_set import RankedSet, SetOptions
 from twopass.server.passages import Limits, check_text, passage_of, problem_of
-from twopass.server.reranking import RankedSet, SetOptions
 from twopass.server.rpc import Call
 from twopass.server.servicers.options import (
     read_blend,

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from twopass.server.errors import InvalidRequestError, LateError
+from twopass.server.open_set import OpenSet
 from twopass.server.passages import Limits, check_count
-from twopass.server.reranking import OpenSet, Reranking
+from twopass.server.reranking import Reranking
 from twopass.server.rpc import Call, status_of
 from twopass.server.servicers.candidate_sets import (
     ranked_message,
@@ -46,6 +48,14 @@ class _OpenSet:
         self.pieces.put_nowait(piece)
 
 
+@dataclass(frozen=True, slots=True)
+class _Unsent:
+    """An answer that waits for the client to read, and whether gRPC has taken it."""
+
+    answer: rerank_pb2.RerankStreamResponse
+    taken: asyncio.Event
+
+
 class SetStream:
     """The sets of one call. A bad set is answered with its error and harms no other."""
 
@@ -53,7 +63,7 @@ class SetStream:
         self._reranking = reranking
         self._limits = limits
         self._call = call
-        self._answers: asyncio.Queue[rerank_pb2.RerankStreamResponse | None] = asyncio.Queue()
+        self._answers: asyncio.Queue[_Unsent | None] = asyncio.Queue()
         self._whole_bytes = 0
         self._unsent_bytes = 0
         self._changed = asyncio.Event()
@@ -67,9 +77,10 @@ class SetStream:
         """Reads pieces and yields answers until both ends are done."""
         reading = asyncio.create_task(self._read(requests))
         try:
-            while (answer := await self._answers.get()) is not None:
-                yield answer  # returns when gRPC has taken it, as fast as the client reads
-                self._unsent_bytes -= answer.ByteSize()
+            while (unsent := await self._answers.get()) is not None:
+                yield unsent.answer  # returns when gRPC has taken it, as fast as the client reads
+                unsent.taken.set()
+                self._unsent_bytes -= unsent.answer.ByteSize()
                 self._changed.set()
             await reading  # raises what ended it
         finally:
@@ -124,9 +135,12 @@ class SetStream:
         self._send(answer)
         self._changed.set()
 
-    def _send(self, answer: rerank_pb2.RerankStreamResponse) -> None:
+    def _send(self, answer: rerank_pb2.RerankStreamResponse) -> asyncio.Event:
+        """Lets an answer wait for the client; returns what is set when it has been taken."""
         self._unsent_bytes += answer.ByteSize()
-        self._answers.put_nowait(answer)
+        unsent = _Unsent(answer, asyncio.Event())
+        self._answers.put_nowait(unsent)
+        return unsent.taken
 
     async def _ranked(self, set_id: str, pieces: _Pieces) -> rerank_pb2.RerankResponse:
         if not 1 <= len(set_id.encode()) <= _MAX_SET_ID_BYTES:
@@ -146,6 +160,9 @@ class SetStream:
         candidates: list[rerank_pb2.Candidate] = []
         with self._reranking.open(options) as ranking, ExitStack() as held:
             held.enter_context(self._call.held(piece.ByteSize()))
+            if header.running:
+                telling = asyncio.create_task(self._tell(set_id, header, candidates, ranking))
+                held.callback(telling.cancel)
             self._add(piece, candidates, ranking)
             while not ranking.is_complete:
                 piece = await pieces.get()
@@ -161,6 +178,18 @@ class SetStream:
             while not pieces.empty() and (piece := pieces.get_nowait()) is not None:
                 self._add(piece, candidates, ranking)
             return ranked_message(ranked, candidates, return_text=header.return_text)
+
+    async def _tell(
+        self,
+        set_id: str,
+        header: rerank_pb2.RerankSet,
+        candidates: list[rerank_pb2.Candidate],
+        ranking: OpenSet,
+    ) -> None:
+        """Answers with the best so far, no faster than the client reads."""
+        async for ranked in ranking.so_far():
+            best = ranked_message(ranked, candidates, return_text=header.return_text)
+            await self._send(rerank_pb2.RerankStreamResponse(set_id=set_id, running=best)).wait()
 
     def _add(
         self,

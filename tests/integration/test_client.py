@@ -69,6 +69,18 @@ def test_rerank_and_its_stream_agree(client):
         assert [hit.index for hit in hits] == [hit.index for hit in whole.hits]
 
 
+def test_a_running_set_ends_with_the_best_of_all(client):
+    texts = list(FACTS.values())
+    whole = client.rerank(QUESTION, texts, top_n=3)
+    running = CandidateSet("a", QUESTION, texts, top_n=3, running=True)
+    *so_far, last = client.rerank_stream([running], piece_size=2)
+    assert [hit.index for hit in last.result().hits] == [hit.index for hit in whole.hits]
+    assert [result.is_last for result in so_far] == [False] * len(so_far)
+    for result in so_far:
+        logits = [hit.logit for hit in result.result().hits]
+        assert logits == sorted(logits, reverse=True)
+
+
 def test_passages_may_carry_the_score_of_a_first_pass(client):
     passages = [Passage(text=text, first_pass_score=i) for i, text in enumerate(FACTS.values())]
     result = client.rerank(QUESTION, passages, blend=1.0)

@@ -24,7 +24,8 @@ from twopass.client._enums import (
 )
 from twopass.client._filters import Condition, Field, document_ids, field
 from twopass.client._models import Model
-from twopass.client._rerank import CandidateSet, Passage, RerankHit, RerankResult, SetResult
+from twopass.client._rerank import CandidateSet, Passage
+from twopass.client._rerank_results import RerankHit, RerankResult, SetResult
 from twopass.client._search import (
     ConvexFusion,
     ReciprocalRankFusion,

@@ -39,7 +39,8 @@ from twopass.client._documents import Document, Fields, Listing
 from twopass.client._errors import translated
 from twopass.client._filters import Condition
 from twopass.client._health import CHECK, FIRST_PAUSE, LONGEST_PAUSE
-from twopass.client._rerank import CandidateSet, SetResult, set_result
+from twopass.client._rerank import CandidateSet
+from twopass.client._rerank_results import SetResult, set_result
 from twopass.client._rpcs import Request, Response, Rpc
 from twopass.client._upsert import Chunker, OnProgress, Upload, UpsertSummary
 from twopass.client.errors import DeadlineExceededError, UnavailableError
@@ -179,8 +180,7 @@ class AsyncClient:
         writing = asyncio.create_task(feed.write_to(stream))
         try:
             while (response := await stream.read()) is not None:
-                feed.answered()
-                yield set_result(response)
+                yield feed.answered(set_result(response))
         finally:
             writing.cancel()
             stream.close()

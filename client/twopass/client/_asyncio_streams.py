@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from twopass.client import _sync_streams
 from twopass.client._documents import Document, refuse_single_document
 from twopass.client._rerank import CandidateSet, pieces
+from twopass.client._rerank_results import SetResult
 from twopass.client._rpcs import Request, Response
 from twopass.client._upsert import Chunker
 from twopass.client._values import positive, refuse_single
@@ -82,9 +83,11 @@ class Feed:
             self._failure = failure
         stream.done_writing()
 
-    def answered(self) -> None:
-        """Makes room for one more set."""
-        self._places.release()
+    def answered(self, result: SetResult) -> SetResult:
+        """Returns the answer; if it is the last of its set, it makes room for one more."""
+        if result.is_last:
+            self._places.release()
+        return result
 
     def raise_failure(self) -> None:
         """Raises what the caller's sets have raised, if anything."""

@@ -7,12 +7,9 @@ from typing import Any
 from twopass.client import _rpcs
 from twopass.client._call import Call
 from twopass.client._channel import STREAMED_MESSAGE_BYTES
-from twopass.client._documents import Span, span
 from twopass.client._enums import Truncation, number_of
-from twopass.client._errors import status_error
-from twopass.client._timings import Timings, timings
+from twopass.client._rerank_results import RerankResult, result_of
 from twopass.client._values import int32, real, refuse_single, text
-from twopass.client.errors import TwopassError
 from twopass.v1 import rerank_pb2
 
 
@@ -54,6 +51,8 @@ class CandidateSet:
         truncation: "truncate", "max_window" or "reject". None: "truncate".
         min_score: Leaves out hits whose `score` is below. None: none are left out.
         return_text: Whether hits repeat their title and text.
+        running: Whether the best so far are answered too, whenever another of the pieces that
+            `piece_size` cuts the set into has been scored; see `SetResult.is_last`.
 
     Raises:
         InvalidArgumentError: A message can't carry one of its fields.
@@ -69,6 +68,7 @@ class CandidateSet:
     truncation: Truncation | None = None
     min_score: float | None = None
     return_text: bool = False
+    running: bool = False
 
     def __post_init__(self) -> None:
         """Checks every field by building what is sent."""
@@ -78,81 +78,6 @@ class CandidateSet:
         rerank_pb2.RerankSet(**_options_of(self))
         for _ in _candidates(self.passages):
             pass
-
-
-@dataclass(frozen=True, slots=True)
-class RerankHit:
-    """A scored passage.
-
-    Attributes:
-        index: Its position among the passages given, from 0.
-        id: Its id as given.
-        score: Relevance in [0, 1]: the logit, calibrated.
-        logit: The model's raw output. Higher is more relevant; scales differ between models.
-        truncated: Whether the model did not read the passage's end.
-        window: The best window, with "max_window" only: characters of title, space and text
-            together.
-        title: Its title, with `return_text` only.
-        text: Its text, with `return_text` only.
-    """
-
-    index: int
-    id: str
-    score: float
-    logit: float
-    truncated: bool
-    window: Span | None
-    title: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class RerankResult:
-    """The best passages.
-
-    Attributes:
-        hits: At most `top_n`, best first, ordered by the blend if there was one, else by logit.
-        model: The reranker that scored them.
-        blend: The weight of the first pass that was applied; 0 when the reranker alone decided.
-        num_below_min_score: Passages left out for `min_score`.
-        num_tokens: Tokens that the model read, padding not counted.
-        timings: Where the time went.
-    """
-
-    hits: tuple[RerankHit, ...]
-    model: str
-    blend: float
-    num_below_min_score: int
-    num_tokens: int
-    timings: Timings
-
-
-@dataclass(frozen=True, slots=True)
-class SetResult:
-    """The answer to one set of a stream.
-
-    Attributes:
-        set_id: The set this answers.
-        outcome: The best passages, or why there are none.
-    """
-
-    set_id: str
-    outcome: RerankResult | TwopassError
-
-    @property
-    def error(self) -> TwopassError | None:
-        """Why there is no result; None when there is one."""
-        return self.outcome if isinstance(self.outcome, TwopassError) else None
-
-    def result(self) -> RerankResult:
-        """The best passages.
-
-        Raises:
-            TwopassError: The set failed; the class is the one that `rerank` would have raised.
-        """
-        if isinstance(self.outcome, TwopassError):
-            raise self.outcome
-        return self.outcome
 
 
 def rerank(
@@ -192,7 +117,7 @@ def rerank(
     refuse_single(passages, "passages", str, Passage)
     options = _options(query, top_n, model, blend, truncation, min_score, return_text)
     request = rerank_pb2.RerankRequest(candidates=_candidates(passages), **options)
-    return Call(_rpcs.RERANK, request, _result, timeout)
+    return Call(_rpcs.RERANK, request, result_of, timeout)
 
 
 def pieces(candidates: CandidateSet, piece_size: int) -> Iterator[rerank_pb2.RerankStreamRequest]:
@@ -206,7 +131,9 @@ def pieces(candidates: CandidateSet, piece_size: int) -> Iterator[rerank_pb2.Rer
     piece = rerank_pb2.RerankStreamRequest(
         set_id=candidates.set_id,
         set=rerank_pb2.RerankSet(
-            num_candidates=len(candidates.passages), **_options_of(candidates)
+            num_candidates=len(candidates.passages),
+            running=candidates.running,
+            **_options_of(candidates),
         ),
     )
     num_bytes = 0
@@ -220,13 +147,6 @@ def pieces(candidates: CandidateSet, piece_size: int) -> Iterator[rerank_pb2.Rer
         piece.candidates.append(candidate)
         num_bytes += size
     yield piece
-
-
-def set_result(response: rerank_pb2.RerankStreamResponse) -> SetResult:
-    """Reads the answer to one set."""
-    if response.WhichOneof("outcome") == "result":
-        return SetResult(response.set_id, _result(response.result))
-    return SetResult(response.set_id, status_error(response.error))
 
 
 def _options_of(candidates: CandidateSet) -> dict[str, Any]:
@@ -274,27 +194,3 @@ def _candidates(passages: Iterable[str | Passage]) -> Iterator[rerank_pb2.Candid
             )
         else:
             yield rerank_pb2.Candidate(text=text(passage, where))
-
-
-def _result(response: rerank_pb2.RerankResponse) -> RerankResult:
-    return RerankResult(
-        hits=tuple(map(_hit, response.hits)),
-        model=response.model,
-        blend=response.blend,
-        num_below_min_score=response.num_below_min_score,
-        num_tokens=response.num_tokens,
-        timings=timings(response.timings),
-    )
-
-
-def _hit(message: rerank_pb2.RerankHit) -> RerankHit:
-    return RerankHit(
-        index=message.index,
-        id=message.id,
-        score=message.score,
-        logit=message.logit,
-        truncated=message.truncated,
-        window=span(message.window) if message.HasField("window") else None,
-        title=message.title,
-        text=message.text,
-    )

@@ -26,7 +26,8 @@ from twopass.client._documents import Document, Fields, Listing
 from twopass.client._errors import translated
 from twopass.client._filters import Condition
 from twopass.client._health import CHECK, FIRST_PAUSE, LONGEST_PAUSE
-from twopass.client._rerank import CandidateSet, SetResult, set_result
+from twopass.client._rerank import CandidateSet
+from twopass.client._rerank_results import SetResult, set_result
 from twopass.client._rpcs import Request, Response, Rpc
 from twopass.client._sync_streams import Duplex, Feed
 from twopass.client._upsert import Chunker, OnProgress, Upload, UpsertSummary
@@ -216,8 +217,7 @@ class Client:
         try:
             with translated():
                 for response in call:
-                    feed.answered()
-                    yield set_result(response)
+                    yield feed.answered(set_result(response))
         finally:
             call.cancel()
             feed.close()

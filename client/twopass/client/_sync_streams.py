@@ -11,6 +11,7 @@ from typing import Any, Generic
 
 from twopass.client._errors import translated
 from twopass.client._rerank import CandidateSet, pieces
+from twopass.client._rerank_results import SetResult
 from twopass.client._rpcs import Request, Response
 from twopass.client._values import positive, refuse_single
 from twopass.v1.rerank_pb2 import RerankStreamRequest
@@ -76,9 +77,11 @@ class Feed:
         except Exception as failure:  # raised where the answers are read, not in gRPC's thread
             self._failure = failure
 
-    def answered(self) -> None:
-        """Makes room for one more set."""
-        self._places.release()
+    def answered(self, result: SetResult) -> SetResult:
+        """Returns the answer; if it is the last of its set, it makes room for one more."""
+        if result.is_last:
+            self._places.release()
+        return result
 
     def close(self) -> None:
         """Ends the requests, even while one waits for room."""

@@ -60,6 +60,24 @@ def test_answers_come_in_the_order_of_completion(serve, connect):
     assert all(result.error is None for result in results)
 
 
+def test_a_running_set_has_answers_before_its_last_and_keeps_its_place_until_then(serve, connect):
+    def in_two_steps(requests, context):
+        for request in requests:
+            best = rerank_pb2.RerankResponse(model="so far")
+            yield rerank_pb2.RerankStreamResponse(set_id=request.set_id, running=best)
+            yield answer(request.set_id)
+
+    servicer = Streams(in_two_steps)
+    running = [CandidateSet(name, "q", ["x"], running=True) for name in "ab"]
+    results = connect(serve(servicer)).rerank_stream(running, max_in_flight=1)
+    first = next(results)
+    assert (first.set_id, first.is_last, first.result().model) == ("a", False, "so far")
+    assert len(servicer.requests) == 1
+    assert servicer.requests[0].set.running
+    rest = [(result.set_id, result.is_last) for result in results]
+    assert rest == [("a", True), ("b", False), ("b", True)]
+
+
 def test_a_failed_set_is_a_result_among_the_good_ones(serve, connect):
     def second_fails(requests, context):
         for request in requests:

@@ -17,7 +17,8 @@ from twopass.server.errors import (
     WouldBeLateError,
 )
 from twopass.server.models import Models
-from twopass.server.reranking import RankedSet, Reranking, SetOptions
+from twopass.server.open_set import RankedSet, SetOptions
+from twopass.server.reranking import Reranking
 from twopass.server.search import Truncation
 from twopass.server.second_pass import SecondPass
 from twopass.server.tokenizing import Tokenizing
@@ -213,6 +214,40 @@ async def test_a_set_that_is_left_takes_its_pairs_with_it():
     await settled()
     await engine.answer()
     assert len(engine.batches) == 1
+
+
+class FirstPieceLate(SecondPass):
+    """Holds the piece of two passages until it is told."""
+
+    def __init__(self, batcher: Batcher) -> None:
+        super().__init__(batcher)
+        self.told = asyncio.Event()
+
+    async def read(self, reranker, query_ids, passage_ids, truncation, *, deadline=None):
+        if len(passage_ids) == 2:
+            await self.told.wait()
+        return await super().read(reranker, query_ids, passage_ids, truncation, deadline=deadline)
+
+
+async def test_what_is_scored_first_is_told_first_wherever_it_stands(parts):
+    second_pass = FirstPieceLate(parts.batcher)
+    models = Models([scripted_reranker(parts.engine)])
+    reranking = Reranking(models, parts.batcher, parts.tokenizing, second_pass)
+    options = SetOptions(query="0", num_candidates=6, blend=0.5)
+    with reranking.open(options) as candidates:
+        so_far = candidates.so_far()
+        candidates.add(["8", "9"], [2.0, 1.0])
+        candidates.add(["3", "5", "4"], [1.0, 1.0, 1.0])
+        first = await anext(so_far)
+        assert first.order.tolist() == [3, 4, 2]
+        assert first.logits.tolist() == [0, 0, 3, 5, 4]
+        second_pass.told.set()
+        second = await anext(so_far)
+        assert sorted(second.order.tolist()) == [0, 1, 2, 3, 4]
+        candidates.add(["1"], [0.0])
+        with pytest.raises(StopAsyncIteration):
+            await anext(so_far)
+        assert (await candidates.ranked()).logits.tolist() == [8, 9, 3, 5, 4, 1]
 
 
 async def test_a_deadline_and_a_failed_device_reach_the_caller():

@@ -98,6 +98,51 @@ async def test_scoring_begins_with_the_first_piece(stream, engine):
     assert logits(await waiting) == [3, 2, 1]
 
 
+# --- running sets --------------------------------------------------------------------------------
+
+
+def best_so_far(answer: rerank_pb2.RerankStreamResponse) -> list[tuple[int, float]]:
+    assert answer.WhichOneof("outcome") == "running"
+    return [(hit.index, hit.logit) for hit in answer.running.hits]
+
+
+async def test_a_running_set_is_answered_with_the_best_so_far_until_it_is_complete(stream):
+    stream.send("a", "1", "4", num_candidates=4, running=True, top_n=2)
+    assert best_so_far(await stream.next()) == [(1, 4), (0, 1)]
+    stream.send("a", "3")
+    assert best_so_far(await stream.next()) == [(1, 4), (2, 3)]
+    stream.send("a", "2")
+    assert logits(await stream.next()) == [4, 3]
+    assert await stream.rest() == []
+
+
+async def test_a_running_set_that_comes_whole_has_one_answer(stream):
+    stream.send("a", "1", "4", num_candidates=2, running=True)
+    assert [logits(answer) for answer in await stream.rest()] == [[4, 1]]
+
+
+async def test_a_client_that_reads_slowly_gets_fewer_answers_of_a_running_set(stream, engine):
+    stream.send("a", "1", num_candidates=5, running=True)
+    assert best_so_far(await stream.next()) == [(0, 1)]
+    for number, text in enumerate("2345", 2):
+        stream.send("a", text)
+        while len(engine.batches) < number:
+            await settled()
+    assert [logits(answer) for answer in await stream.rest()] == [[5, 4, 3, 2, 1]]
+
+
+async def test_what_is_wrong_with_a_running_set_is_its_last_answer(stream):
+    stream.send("a", "1", num_candidates=3, running=True, blend=0.5)
+    stream.send("b", "2", num_candidates=3, running=True)
+    assert best_so_far(await stream.next()) == [(0, 2)]
+    stream.send("b", "\0")
+    answers = await stream.rest()
+    assert {answer.set_id: answer.WhichOneof("outcome") for answer in answers} == dict.fromkeys(
+        "ab", "error"
+    )
+    assert len(answers) == 2
+
+
 async def test_a_bad_set_is_answered_with_its_error_and_harms_no_other(stream):
     stream.send("good", "1", num_candidates=2)
     stream.send("bad", "1", num_candidates=2, top_n=-1)

@@ -1,0 +1,122 @@
+"""What reranking answers: the best passages of a set, or why there are none."""
+
+from dataclasses import dataclass
+
+from twopass.client._documents import Span, span
+from twopass.client._errors import status_error
+from twopass.client._timings import Timings, timings
+from twopass.client.errors import TwopassError
+from twopass.v1 import rerank_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class RerankHit:
+    """A scored passage.
+
+    Attributes:
+        index: Its position among the passages given, from 0.
+        id: Its id as given.
+        score: Relevance in [0, 1]: the logit, calibrated.
+        logit: The model's raw output. Higher is more relevant; scales differ between models.
+        truncated: Whether the model did not read the passage's end.
+        window: The best window, with "max_window" only: characters of title, space and text
+            together.
+        title: Its title, with `return_text` only.
+        text: Its text, with `return_text` only.
+    """
+
+    index: int
+    id: str
+    score: float
+    logit: float
+    truncated: bool
+    window: Span | None
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RerankResult:
+    """The best passages.
+
+    Attributes:
+        hits: At most `top_n`, best first, ordered by the blend if there was one, else by logit.
+        model: The reranker that scored them.
+        blend: The weight of the first pass that was applied; 0 when the reranker alone decided.
+        num_below_min_score: Passages left out for `min_score`.
+        num_tokens: Tokens that the model read, padding not counted.
+        timings: Where the time went.
+    """
+
+    hits: tuple[RerankHit, ...]
+    model: str
+    blend: float
+    num_below_min_score: int
+    num_tokens: int
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class SetResult:
+    """An answer to one set of a stream: its only one, or the last unless the set is `running`.
+
+    Attributes:
+        set_id: The set this answers.
+        outcome: The best passages, or why there are none.
+        is_last: Whether these are the best of all passages; if not, they are the best of those that
+            have been scored so far, and more answers of the set follow.
+    """
+
+    set_id: str
+    outcome: RerankResult | TwopassError
+    is_last: bool = True
+
+    @property
+    def error(self) -> TwopassError | None:
+        """Why there is no result; None when there is one."""
+        return self.outcome if isinstance(self.outcome, TwopassError) else None
+
+    def result(self) -> RerankResult:
+        """The best passages.
+
+        Raises:
+            TwopassError: The set failed; the class is the one that `rerank` would have raised.
+        """
+        if isinstance(self.outcome, TwopassError):
+            raise self.outcome
+        return self.outcome
+
+
+def set_result(response: rerank_pb2.RerankStreamResponse) -> SetResult:
+    """Reads an answer to one set."""
+    match response.WhichOneof("outcome"):
+        case "result":
+            return SetResult(response.set_id, result_of(response.result))
+        case "running":
+            return SetResult(response.set_id, result_of(response.running), is_last=False)
+    return SetResult(response.set_id, status_error(response.error))
+
+
+def result_of(response: rerank_pb2.RerankResponse) -> RerankResult:
+    """Reads the best passages."""
+    return RerankResult(
+        hits=tuple(map(_hit, response.hits)),
+        model=response.model,
+        blend=response.blend,
+        num_below_min_score=response.num_below_min_score,
+        num_tokens=response.num_tokens,
+        timings=timings(response.timings),
+    )
+
+
+def _hit(message: rerank_pb2.RerankHit) -> RerankHit:
+    return RerankHit(
+        index=message.index,
+        id=message.id,
+        score=message.score,
+        logit=message.logit,
+        truncated=message.truncated,
+        window=span(message.window) if message.HasField("window") else None,
+        title=message.title,
+        text=message.text,
+    )
