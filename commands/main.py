@@ -3,6 +3,7 @@
 import typer
 
 from twopass.commands import (
+    alias,
     bench,
     compare,
     demo,
@@ -36,6 +37,7 @@ app.command("rerank")(rerank.rerank)
 app.command("keys")(keys.keys)
 app.command("models")(models.models)
 app.command("recall")(recall.recall)
+app.command("alias")(alias.alias)
 app.add_typer(snapshot.app, name="snapshot")
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)

@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, Self
 import grpc
 
 from twopass.client import (
+    _aliases,
     _collections,
     _documents,
     _embed,
@@ -99,6 +100,7 @@ class Client:
     get_collection = _method(_collections.get_collection)
     list_collections = _method(_collections.list_collections)
     delete_collection = _method(_collections.delete_collection)
+    update_aliases = _method(_aliases.update_aliases)
     create_snapshot = _method(_snapshots.create_snapshot)
     list_snapshots = _method(_snapshots.list_snapshots)
     delete_snapshot = _method(_snapshots.delete_snapshot)
@@ -120,7 +122,7 @@ class Client:
         """Yields a collection's documents, in an order that is stable but means nothing.
 
         Args:
-            collection: The collection's name.
+            collection: The collection's name or alias.
             page_size: Documents fetched at a time, 1 to 1,000; the next page when one is used up.
             filter: Which documents. None: all.
             fields: What they carry. None: text and metadata.
@@ -155,7 +157,7 @@ class Client:
         call fails, what was acknowledged stays: repeating it, whole or from there, is safe.
 
         Args:
-            collection: The collection's name.
+            collection: The collection's name or alias.
             documents: Documents, or mappings with a document's fields.
             chunk_size: Most documents in a chunk, 1 to the server's limit (1,000 by default). Large
                 documents make smaller chunks.
