@@ -3,6 +3,7 @@
 import typer
 
 from twopass.commands import (
+    alias,
     bench,
     compare,
     demo,
@@ -38,6 +39,7 @@ app.command("keys")(keys.keys)
 app.command("models")(models.models)
 app.command("info")(info.info)
 app.command("recall")(recall.recall)
+app.command("alias")(alias.alias)
 app.add_typer(snapshot.app, name="snapshot")
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)

@@ -6,10 +6,13 @@
     ├── InvalidInputError           the caller's input breaks a rule; `field` names where
     │   ├── InvalidSchemaError      a collection's name or schema
     │   ├── InvalidDocumentError    a document
+    │   ├── InvalidAliasError       an alias: what it stands for, or its being given twice
     │   ├── InvalidQueryError       a query's vector, k, a page's size or token
     │   └── MalformedSequenceError  a sequence that no collection ever gave out
     ├── CollectionNotFoundError     no collection has that name
     ├── CollectionExistsError       the name is taken
+    ├── AliasExistsError            the name is an alias
+    ├── CollectionAliasedError      aliases stand for the collection
     ├── DocumentNotFoundError       no document has that id
     ├── SnapshotNotFoundError       the collection has no snapshot of that name
     ├── SnapshotExistsError         it has one already
@@ -20,6 +23,10 @@
         ├── SnapshotDamagedError    a snapshot is not what it was when it was made
         └── FolderInUseError        another server holds the folder
 """
+
+from collections.abc import Sequence
+
+_MAX_NAMED = 10
 
 
 class CollectionError(Exception):
@@ -46,6 +53,10 @@ class InvalidSchemaError(InvalidInputError):
 
 class InvalidDocumentError(InvalidInputError):
     """A document can't be stored as it is."""
+
+
+class InvalidAliasError(InvalidInputError):
+    """An alias can't stand for that, is given twice, or is one too many."""
 
 
 class InvalidQueryError(InvalidInputError):
@@ -75,6 +86,35 @@ class CollectionExistsError(CollectionError):
         super().__init__(
             f"collection {name!r} exists already; delete it first or choose another name"
         )
+
+
+class AliasExistsError(CollectionError):
+    """The name is taken by an alias."""
+
+    def __init__(self, alias: str, collection: str) -> None:
+        super().__init__(
+            f"{alias!r} is an alias of collection {collection!r}; remove the alias first or choose "
+            "another name"
+        )
+
+
+class CollectionAliasedError(CollectionError):
+    """Aliases stand for the collection, so that it can't be deleted.
+
+    Attributes:
+        collection: Its own name.
+        aliases: Those that are named.
+    """
+
+    def __init__(self, collection: str, aliases: Sequence[str]) -> None:
+        named = ", ".join(map(repr, aliases[:_MAX_NAMED]))
+        more = ", …" if len(aliases) > _MAX_NAMED else ""
+        super().__init__(
+            f"collection {collection!r} can't be deleted while it has aliases; switch them to "
+            f"another or remove them, by UpdateAliases{': ' if named else ''}{named}{more}"
+        )
+        self.collection = collection
+        self.aliases = tuple(aliases)
 
 
 class DocumentNotFoundError(CollectionError):

@@ -20,7 +20,7 @@ from twopass.index.errors import (
     SnapshotExistsError,
     SnapshotNotFoundError,
 )
-from twopass.index.folders import os_errors, sync_folder
+from twopass.index.folders import os_errors, sync_folder, write_json
 from twopass.index.schema import check_name
 
 _LOG = logging.getLogger("twopass.index")
@@ -104,7 +104,7 @@ class SnapshotFolder:
                 unfinished.mkdir()
                 collection.copy_into(unfinished / _DOCUMENTS)
                 snapshot = _describe(unfinished / _DOCUMENTS, collection.name, name, now)
-                _write_durably(unfinished / _DESCRIPTION, dataclasses.asdict(snapshot))
+                write_json(unfinished / _DESCRIPTION, dataclasses.asdict(snapshot))
                 sync_folder(unfinished)
                 _take_name(unfinished, parent / name, snapshot)
             finally:
@@ -214,13 +214,6 @@ def _read_description(file: Path) -> Snapshot:
         raise SnapshotDamagedError(
             f"{file}: it is damaged ({error}); delete the snapshot"
         ) from error
-
-
-def _write_durably(file: Path, content: dict[str, object]) -> None:
-    with file.open("w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=2)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _sha256(file: Path) -> str:

@@ -1,28 +1,25 @@
 """All collections of a data folder."""
 
-import fcntl
+import dataclasses
 import logging
 import os
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
+from twopass.index.aliases import AliasChange, Aliases, read_aliases, write_aliases
 from twopass.index.collection import Collection
 from twopass.index.database import begin_new_life, create_database
-from twopass.index.errors import (
-    CollectionClosedError,
-    CollectionExistsError,
-    CollectionNotFoundError,
-    FolderInUseError,
-    StorageError,
-)
-from twopass.index.folders import os_errors, sync_folder
+from twopass.index.errors import CollectionClosedError, StorageError
+from twopass.index.folders import lock_folder, os_errors, sync_folder
 from twopass.index.gpu_replica import Clone
 from twopass.index.merging import MergePolicy
+from twopass.index.names import CollectionNames
 from twopass.index.opening import open_collection
 from twopass.index.schema import CollectionSchema, check_name
 from twopass.index.snapshots import SnapshotFolder
@@ -44,6 +41,7 @@ class CollectionStore:
         <folder>/collections/<name>/documents.sqlite    a collection
         <folder>/collections/<name>/vectors.base        its index, derived: may be missing
         <folder>/snapshots/                             copies of collections
+        <folder>/aliases.json                           other names of collections
 
     A damaged collection keeps no other from serving: it is in `failed`, and `get` says why.
 
@@ -69,21 +67,25 @@ class CollectionStore:
 
         Raises:
             FolderInUseError: Another server holds it.
-            StorageError: It can't be made or read.
+            StorageError: It can't be made or read, or its aliases are damaged.
         """
         self._folder = folder / "collections"
-        self._num_search_threads = num_search_threads
-        self._merge_policy = merge_policy
-        self._clone = clone
-        self._collections: dict[str, Collection] = {}
-        self._failed: dict[str, str] = {}
+        self._aliases_file = folder / "aliases.json"
+        self._names = CollectionNames(Aliases({}))
+        self._open_database = partial(
+            open_collection,
+            num_search_threads=num_search_threads,
+            merge_policy=merge_policy,
+            clone=clone,
+        )
         self._closed = False
         # Over every change of which collections there are; lookups need none.
         self._changing = threading.Lock()
         with os_errors(folder):
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(folder / ".lock")
+            self._lock = lock_folder(folder)
         try:
+            self._names.aliases = read_aliases(self._aliases_file)
             self.snapshots = SnapshotFolder(folder / "snapshots")
             with os_errors(folder):
                 self._open_all()
@@ -94,7 +96,12 @@ class CollectionStore:
     @property
     def failed(self) -> Mapping[str, str]:
         """The collections that could not be opened, and why."""
-        return MappingProxyType(self._failed)
+        return MappingProxyType(self._names.failed)
+
+    @property
+    def aliases(self) -> Aliases:
+        """Other names of collections, as they are now."""
+        return self._names.aliases
 
     def create(self, name: str, schema: CollectionSchema) -> Collection:
         """Creates an empty collection: after a crash it is there whole, or not at all.
@@ -102,6 +109,7 @@ class CollectionStore:
         Raises:
             InvalidSchemaError: The name is none.
             CollectionExistsError: The name is taken, if only by one that failed to open.
+            AliasExistsError: It is an alias.
             StorageError: The disk does not allow it.
         """
         collection = self._add(name, lambda path: create_database(path, schema))
@@ -119,6 +127,7 @@ class CollectionStore:
         Raises:
             InvalidSchemaError: The name is none.
             CollectionExistsError: The name is taken.
+            AliasExistsError: It is an alias.
             SnapshotNotFoundError: There is no such snapshot.
             SnapshotDamagedError: It is not what it was when it was made.
             StorageError: The disk does not allow it.
@@ -138,43 +147,66 @@ class CollectionStore:
         return restored
 
     def get(self, name: str) -> Collection:
-        """Returns a collection.
+        """Returns a collection by its name or an alias.
 
         Raises:
             CollectionNotFoundError: There is none of that name.
             StorageError: It could not be opened; says why.
         """
-        if (collection := self._collections.get(name)) is not None:
-            return collection
-        if (reason := self._failed.get(name)) is not None:
-            raise StorageError(f"collection {name!r} could not be opened: {reason}")
-        raise CollectionNotFoundError(name)
+        return self._names.find(name)
 
     def list(self) -> tuple[Collection, ...]:
         """All collections that are open, by name."""
-        return tuple(collection for _, collection in sorted(self._collections.copy().items()))
+        return tuple(collection for _, collection in sorted(self._names.opened.copy().items()))
+
+    def update_aliases(
+        self, changes: Sequence[AliasChange], ensure_may_use: Callable[[str], None]
+    ) -> Aliases:
+        """Makes, switches and removes aliases, all or none; what is there then is on disk.
+
+        Args:
+            changes: At least one, no two of one alias.
+            ensure_may_use: Called with each collection that a changed alias has stood for; raises
+                where the caller may not change that.
+
+        Raises:
+            InvalidSchemaError: An alias has a name that is none.
+            InvalidAliasError: One is to stand for another, is changed twice, or is one too many.
+            CollectionExistsError: One has the name of a collection.
+            CollectionNotFoundError: One is to stand for a collection that is not there.
+            StorageError: For one that could not be opened; or the disk does not allow it.
+        """
+        with self._changing:
+            if self._closed:
+                raise CollectionClosedError(changes[0].collection or changes[0].alias)
+            changed = self._names.changed_aliases(changes, ensure_may_use)
+            write_aliases(self._aliases_file, changed)
+            self._names.aliases = changed
+        for change in changes:
+            _LOG.info("alias changed", extra=dataclasses.asdict(change))
+        return changed
 
     def delete(self, name: str) -> None:
         """Deletes a collection for good, one that failed to open too.
 
         Raises:
+            CollectionAliasedError: It has aliases, of which the name given may be one.
             CollectionNotFoundError: There is none of that name.
             StorageError: The disk does not allow it.
         """
         with self._changing, os_errors(self._folder):
             if self._closed:
                 raise CollectionClosedError(name)
-            if name not in self._collections and name not in self._failed:
-                raise CollectionNotFoundError(name)
+            self._names.ensure_deletable(name)
             grave = self._folder / f"{_DELETED}{uuid.uuid4().hex}"
             try:
-                if (collection := self._collections.pop(name, None)) is not None:
+                if (collection := self._names.opened.pop(name, None)) is not None:
                     collection.close()
                 (self._folder / name).rename(grave)
             except BaseException:
-                self._failed[name] = "its deletion did not finish; delete it again"
+                self._names.failed[name] = "its deletion did not finish; delete it again"
                 raise
-            self._failed.pop(name, None)
+            self._names.failed.pop(name, None)
             sync_folder(self._folder)
         shutil.rmtree(grave, ignore_errors=True)  # what is left is swept at the next start
         _LOG.info("collection deleted", extra={"collection": name})
@@ -187,7 +219,7 @@ class CollectionStore:
             self._closed = True
             with ExitStack() as last_first:
                 last_first.callback(os.close, self._lock)
-                for collection in self._collections.values():
+                for collection in self._names.opened.values():
                     last_first.callback(collection.close)
 
     def __enter__(self) -> "CollectionStore":
@@ -224,8 +256,7 @@ class CollectionStore:
     def _check_free(self, name: str) -> None:
         if self._closed:
             raise CollectionClosedError(name)
-        if name in self._collections or name in self._failed:
-            raise CollectionExistsError(name)
+        self._names.ensure_free(name)
 
     def _open_all(self) -> None:
         for entry in sorted(self._folder.iterdir()):
@@ -239,29 +270,10 @@ class CollectionStore:
     def _open(self, name: str) -> Collection:
         path = self._folder / name / _DATABASE
         try:
-            collection = open_collection(
-                name,
-                path,
-                num_search_threads=self._num_search_threads,
-                merge_policy=self._merge_policy,
-                clone=self._clone,
-            )
+            collection = self._open_database(name, path)
         except StorageError as error:
-            self._failed[name] = str(error)
+            self._names.failed[name] = str(error)
             _LOG.error("collection failed to open: %s", error, extra={"collection": name})
             raise
-        self._collections[name] = collection
+        self._names.opened[name] = collection
         return collection
-
-
-def _lock(path: Path) -> int:
-    """Locks a file for as long as the returned descriptor, or the process, lives."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise FolderInUseError(
-            f"{path.parent}: another server holds this data folder; stop it, or choose another one"
-        ) from error
-    return descriptor

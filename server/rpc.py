@@ -272,7 +272,10 @@ async def _sound_stream(requests: AsyncIterator[_Received], call: Call) -> Async
 
 
 def _collections_of(request: Message) -> list[str]:
-    """The collections that a request names; none for a request that concerns none."""
+    """The collections that a request names, if by an alias; none where it concerns none."""
+    if isinstance(request, collection_pb2.UpdateAliasesRequest):
+        named = [name for change in request.changes for name in (change.alias, change.collection)]
+        return [collection for collection in named if collection]  # with none, the alias is removed
     descriptor = request.DESCRIPTOR
     fields = descriptor.fields_by_name
     if "collection" in fields:

@@ -9,6 +9,7 @@ from functools import partial
 
 from twopass.index.collection import Collection
 from twopass.index.documents import IndexedDocument
+from twopass.index.errors import CollectionAliasedError
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.store import CollectionStore
 from twopass.index.writer import UpsertResult
@@ -19,6 +20,7 @@ from twopass.server.ingest import Ingest
 from twopass.server.models import Models
 from twopass.server.passages import Limits, check_count
 from twopass.server.rpc import Call
+from twopass.server.servicers.aliases import AliasRpcs
 from twopass.server.servicers.documents import document_message, read_document, read_fields
 from twopass.server.servicers.filters import read_filter, selects_all
 from twopass.server.servicers.options import read_count
@@ -52,7 +54,7 @@ class _Prepared:
     documents: Sequence[IndexedDocument]
 
 
-class CollectionServicer(SnapshotRpcs):
+class CollectionServicer(AliasRpcs, SnapshotRpcs):
     """Translates; the store, and `Ingest`, do the work."""
 
     def __init__(
@@ -76,14 +78,14 @@ class CollectionServicer(SnapshotRpcs):
     ) -> collection_pb2.GetCollectionResponse:
         """Returns one collection."""
         collection = self._store.get(request.name)
-        return collection_pb2.GetCollectionResponse(collection=collection_message(collection))
+        return collection_pb2.GetCollectionResponse(collection=self._message(collection, call))
 
     async def list_collections(
         self, request: collection_pb2.ListCollectionsRequest, call: Call
     ) -> collection_pb2.ListCollectionsResponse:
         """Returns all collections that the caller may use, by name."""
         collections = [
-            collection_message(collection)
+            self._message(collection, call)
             for collection in self._store.list()
             if call.caller.may_use(collection.name)
         ]
@@ -93,7 +95,11 @@ class CollectionServicer(SnapshotRpcs):
         self, request: collection_pb2.DeleteCollectionRequest, call: Call
     ) -> collection_pb2.DeleteCollectionResponse:
         """Deletes a collection and everything in it."""
-        await asyncio.to_thread(self._store.delete, request.name)
+        try:
+            await asyncio.to_thread(self._store.delete, request.name)
+        except CollectionAliasedError as error:
+            named = tuple(filter(call.caller.may_use, error.aliases))
+            raise CollectionAliasedError(error.collection, named) from error
         return collection_pb2.DeleteCollectionResponse()
 
     async def upsert_documents(
@@ -177,20 +183,24 @@ class CollectionServicer(SnapshotRpcs):
             next_page_token=page.next_page_token,
         )
 
+    def _message(self, collection: Collection, call: Call) -> collection_pb2.Collection:
+        """A collection as a message that names what the caller may use."""
+        aliases = self._store.aliases.of(collection.name)
+        return collection_message(collection, filter(call.caller.may_use, aliases))
+
     async def _chunks(
         self,
         requests: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest],
         held: HeldInTurn,
     ) -> AsyncIterator[_Chunk]:
         """Documents as they come in, and where to: to the collection that the first names."""
-        collection: Collection | None = None
+        name, collection = "", None
         async for request in requests:
             if collection is None:
-                collection = self._store.get(request.collection)
-            elif request.collection not in ("", collection.name):
+                name, collection = request.collection, self._store.get(request.collection)
+            elif request.collection not in ("", name):
                 raise InvalidRequestError(
-                    f"collection: {request.collection!r} given, but this call writes to "
-                    f"{collection.name!r}"
+                    f"collection: {request.collection!r} given, but this call writes to {name!r}"
                 )
             held.hold(request.ByteSize())
             yield _Chunk(collection, request.documents)

@@ -1,5 +1,7 @@
 """Collections and their schemas, from and to messages."""
 
+from collections.abc import Iterable
+
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from twopass.index.collection import Collection
@@ -126,8 +128,10 @@ def schema_message(schema: CollectionSchema) -> collection_pb2.CollectionSchema:
     return message
 
 
-def collection_message(collection: Collection) -> collection_pb2.Collection:
-    """A collection as a message."""
+def collection_message(
+    collection: Collection, aliases: Iterable[str] = ()
+) -> collection_pb2.Collection:
+    """A collection, and its aliases, as a message."""
     created = Timestamp()
     created.FromDatetime(collection.create_time)
     return collection_pb2.Collection(
@@ -137,4 +141,5 @@ def collection_message(collection: Collection) -> collection_pb2.Collection:
         sequence=str(collection.sequence),
         create_time=created,
         read_only_reason=collection.read_only_reason,
+        aliases=aliases,
     )

@@ -18,6 +18,7 @@ from twopass.v1.collection_pb2 import (
     IndexedField,
     ListDocumentsRequest,
     RestoreSnapshotRequest,
+    UpdateAliasesRequest,
     UpsertDocumentsRequest,
 )
 from twopass.v1.document_pb2 import Document, Vector
@@ -263,6 +264,7 @@ BAD = [
         "collection '..' has no snapshot 'collections'",
     ),
     (CreateSnapshotRequest(collection="nowhere"), NOT_FOUND, "collection 'nowhere' does not"),
+    (UpdateAliasesRequest(), INVALID, "changes: none given, at least 1"),
     (create(encoder="nope"), NOT_FOUND, "model: no encoder 'nope', there are all-MiniLM-L6-v2"),
     # texts to embed
     (EmbedRequest(), INVALID, "texts: none given"),

@@ -219,6 +219,22 @@ def test_a_snapshot_is_made_listed_restored_and_deleted(server, lines):
     assert answer("snapshot", "list", "to-copy", *target) == []
 
 
+def test_an_alias_is_made_listed_switched_and_removed(server, lines):
+    target = ("--target", server.target)
+    for name in ("aliased-1", "aliased-2"):
+        answer("index", name, str(lines), *target)
+    assert answer("alias", "by-alias", "aliased-1", *target)["by-alias"] == "aliased-1"
+    assert answer("search", "by-alias", "blue sky", *target)["hits"][0]["id"] == "sky"
+    assert answer("alias", "by-alias", "aliased-2", *target)["by-alias"] == "aliased-2"
+    assert answer("alias", *target)["by-alias"] == "aliased-2"
+    assert "by-alias" in invoke("alias", *target).stdout
+    assert "by-alias" not in answer("alias", "by-alias", "--remove", *target)
+    for wrong in (["by-alias"], ["by-alias", "aliased-1", "--remove"], ["--remove"]):
+        assert invoke("alias", *wrong, *target).exit_code == 1
+    refused = invoke("alias", "by-alias", "aliased-3", *target)
+    assert "NOT_FOUND: collection 'aliased-3' does not exist" in " ".join(refused.stderr.split())
+
+
 def test_a_setting_that_is_yes_or_no_is_a_flag_for_either():
     shown = invoke("serve", "--insecure", "--no-open-health", "--show-config").stdout
     assert "insecure = true\n" in shown

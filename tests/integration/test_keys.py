@@ -99,6 +99,9 @@ def test_a_key_for_some_collections_learns_nothing_of_others(small, name):
         small.collections.RestoreSnapshot: collection_pb2.RestoreSnapshotRequest(
             collection=name, name="mine", new_collection="mine-3"
         ),
+        small.collections.UpdateAliases: collection_pb2.UpdateAliasesRequest(
+            changes=[collection_pb2.AliasChange(alias=name)]
+        ),
     }
     for call, request in calls.items():
         assert code_of(call, request) is grpc.StatusCode.PERMISSION_DENIED

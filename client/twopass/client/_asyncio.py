@@ -22,6 +22,7 @@ import grpc
 import grpc.aio
 
 from twopass.client import (
+    _aliases,
     _collections,
     _documents,
     _embed,
@@ -101,6 +102,7 @@ class AsyncClient:
     get_collection = _method(_collections.get_collection)
     list_collections = _method(_collections.list_collections)
     delete_collection = _method(_collections.delete_collection)
+    update_aliases = _method(_aliases.update_aliases)
     create_snapshot = _method(_snapshots.create_snapshot)
     list_snapshots = _method(_snapshots.list_snapshots)
     delete_snapshot = _method(_snapshots.delete_snapshot)

@@ -75,6 +75,7 @@ class Collection:
         create_time: When it was created, in UTC.
         read_only_reason: Why it takes no writes and serves only a part: documents that are damaged
             on disk, by id, and the way out. Empty: it is sound.
+        aliases: Its other names, sorted; those that the client's key may use.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Collection:
     sequence: str
     create_time: datetime
     read_only_reason: str
+    aliases: tuple[str, ...]
 
 
 def create_collection(
@@ -113,7 +115,7 @@ def get_collection(name: str, *, timeout: float | None = None) -> Call[Collectio
     """Returns a collection.
 
     Args:
-        name: Its name.
+        name: Its name or an alias.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
@@ -144,10 +146,11 @@ def delete_collection(name: str, *, timeout: float | None = None) -> Call[None]:
     """Deletes a collection and everything in it, at once and for good.
 
     Args:
-        name: Its name.
+        name: Its own name.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
+        FailedPreconditionError: It has aliases.
         NotFoundError: No such collection.
     """
 
@@ -196,6 +199,7 @@ def collection_of(message: collection_pb2.Collection) -> Collection:
         sequence=message.sequence,
         create_time=moment(message.create_time),
         read_only_reason=message.read_only_reason,
+        aliases=tuple(message.aliases),
     )
 
 

@@ -145,7 +145,7 @@ def get(
     """Returns documents by id, in the order of the ids.
 
     Args:
-        collection: The collection's name.
+        collection: The collection's name or alias.
         ids: 1 to 1,000.
         fields: What they carry. None: text and metadata.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
@@ -175,7 +175,7 @@ def delete(
     """Deletes documents, by id or by filter. Ids that are not there are no error.
 
     Args:
-        collection: The collection's name.
+        collection: The collection's name or alias.
         ids: 1 to 10,000. Exactly one of `ids` and `filter` must be given.
         filter: By metadata. An empty one is refused: delete the collection instead.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.

@@ -119,6 +119,13 @@ LIST_COLLECTIONS = _rpc(
     collection.ListCollectionsResponse,
     is_repeatable=True,
 )
+# Twice changes what once does: an alias that is gone may be removed again.
+UPDATE_ALIASES = _rpc(
+    "CollectionService.UpdateAliases",
+    collection.UpdateAliasesRequest,
+    collection.UpdateAliasesResponse,
+    is_repeatable=True,
+)
 UPSERT_DOCUMENTS_STREAM = _rpc(
     "CollectionService.UpsertDocumentsStream",
     collection.UpsertDocumentsStreamRequest,

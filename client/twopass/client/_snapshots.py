@@ -41,7 +41,7 @@ def create_snapshot(
     It stays when its collection is deleted.
 
     Args:
-        collection: The collection's name.
+        collection: The collection's name or alias.
         name: The snapshot's: 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit.
             Empty: the time of day in UTC.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
@@ -64,7 +64,7 @@ def list_snapshots(collection: str, *, timeout: float | None = None) -> Call[tup
     """Returns the snapshots of a collection, oldest first; none is no error.
 
     Args:
-        collection: The collection's name; it need not exist any more.
+        collection: The collection's own name, no alias; it need not exist any more.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
     """
 
@@ -79,7 +79,7 @@ def delete_snapshot(collection: str, name: str, *, timeout: float | None = None)
     """Deletes a snapshot.
 
     Args:
-        collection: The name of its collection.
+        collection: The own name of its collection, no alias.
         name: Its name.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
@@ -102,7 +102,7 @@ def restore_snapshot(
     """Makes a new collection of a snapshot, whose checksum is verified first, and returns it.
 
     Args:
-        collection: The name of the snapshot's collection.
+        collection: The own name of the snapshot's collection, no alias.
         name: The snapshot's name.
         new_collection: The name of the collection to make.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.

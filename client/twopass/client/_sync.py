@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, Self
 import grpc
 
 from twopass.client import (
+    _aliases,
     _collections,
     _documents,
     _embed,
@@ -55,9 +56,8 @@ def _method(
 class Client:
     """A connection to a twopass server. Any number of threads may share one.
 
-    Reads and writes that can be repeated are tried up to four times while the server is
-    unavailable; streams, and creating or deleting a collection, once. A call that fails raises a
-    `TwopassError`.
+    What can be repeated is tried up to four times while the server is unavailable; streams, and
+    creating or deleting a collection, once. A call that fails raises a `TwopassError`.
 
     ```python
     with Client("localhost:50051") as client:
@@ -78,10 +78,8 @@ class Client:
         """Opens the client; the connection itself is made by the first call.
 
         Args:
-            target: Where the server is, by gRPC's naming: "host:port", "dns:///host:port" or
-                "unix:path".
-            api_key: Sent with every call, as `authorization: Bearer`. In plain text without
-                `credentials`.
+            target: Where the server is: "host:port", "dns:///host:port" or "unix:path".
+            api_key: Sent with every call, as `authorization: Bearer`; in the open without TLS.
             credentials: For TLS, such as `grpc.ssl_channel_credentials()`. None: plain text.
             timeout: Seconds that a call may take unless it says otherwise. None: no deadline.
                 `upsert` and `rerank_stream` have none unless they are given one.
@@ -101,6 +99,7 @@ class Client:
     get_collection = _method(_collections.get_collection)
     list_collections = _method(_collections.list_collections)
     delete_collection = _method(_collections.delete_collection)
+    update_aliases = _method(_aliases.update_aliases)
     create_snapshot = _method(_snapshots.create_snapshot)
     list_snapshots = _method(_snapshots.list_snapshots)
     delete_snapshot = _method(_snapshots.delete_snapshot)
@@ -123,7 +122,7 @@ class Client:
         """Yields a collection's documents, in an order that is stable but means nothing.
 
         Args:
-            collection: The collection's name.
+            collection: The collection's name or alias.
             page_size: Documents fetched at a time, 1 to 1,000; the next page when one is used up.
             filter: Which documents. None: all.
             fields: What they carry. None: text and metadata.
@@ -158,7 +157,7 @@ class Client:
         call fails, what was acknowledged stays: repeating it, whole or from there, is safe.
 
         Args:
-            collection: The collection's name.
+            collection: The collection's name or alias.
             documents: Documents, or mappings with a document's fields.
             chunk_size: Most documents in a chunk, 1 to the server's limit (1,000 by default). Large
                 documents make smaller chunks.

@@ -14,6 +14,7 @@ CODES = {
     "InputTooLongError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidInputError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidSchemaError": grpc.StatusCode.INVALID_ARGUMENT,
+    "InvalidAliasError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidDocumentError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidQueryError": grpc.StatusCode.INVALID_ARGUMENT,
     "MalformedSequenceError": grpc.StatusCode.INVALID_ARGUMENT,
@@ -24,6 +25,7 @@ CODES = {
     "SnapshotNotFoundError": grpc.StatusCode.NOT_FOUND,
     # exists already
     "CollectionExistsError": grpc.StatusCode.ALREADY_EXISTS,
+    "AliasExistsError": grpc.StatusCode.ALREADY_EXISTS,
     "SnapshotExistsError": grpc.StatusCode.ALREADY_EXISTS,
     # queue full
     "OverloadedError": grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -46,6 +48,7 @@ CODES = {
     # what the collection is now is not what the caller has in mind
     "StaleSequenceError": grpc.StatusCode.FAILED_PRECONDITION,
     "EncoderChangedError": grpc.StatusCode.FAILED_PRECONDITION,
+    "CollectionAliasedError": grpc.StatusCode.FAILED_PRECONDITION,
     # a bug or a failed device
     "EngineError": grpc.StatusCode.INTERNAL,
     "ModelError": grpc.StatusCode.INTERNAL,

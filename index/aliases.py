@@ -1,0 +1,153 @@
+"""Aliases: names that stand for collections, and can be switched from one to another at once."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from twopass.index.errors import (
+    CollectionExistsError,
+    InvalidAliasError,
+    InvalidInputError,
+    StorageError,
+)
+from twopass.index.folders import os_errors, sync_folder, write_json
+from twopass.index.schema import check_name
+
+FORMAT_VERSION = 1
+# All of them fit into one answer: 10,000 pairs of names of 64 characters are 1.4 MB.
+MAX_ALIASES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class AliasChange:
+    """What becomes of one alias.
+
+    Attributes:
+        alias: Its name.
+        collection: What it stands for from now on; None removes it.
+    """
+
+    alias: str
+    collection: str | None
+
+
+class Aliases:
+    """The collection that each alias stands for. Never changes: `changed` makes another one."""
+
+    def __init__(self, collections: Mapping[str, str]) -> None:
+        """Takes the name of the collection of each alias."""
+        self._collections = dict(sorted(collections.items()))
+        self._aliases: dict[str, list[str]] = {}
+        for alias, collection in self._collections.items():
+            self._aliases.setdefault(collection, []).append(alias)
+
+    def collection_of(self, alias: str) -> str | None:
+        """The name of the collection that an alias stands for; None where it is no alias."""
+        return self._collections.get(alias)
+
+    def of(self, collection: str) -> tuple[str, ...]:
+        """The aliases of a collection, sorted."""
+        return tuple(self._aliases.get(collection, ()))
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Every alias and the name of its collection, by alias."""
+        return self._collections.items()
+
+    def changed(
+        self, changes: Sequence[AliasChange], is_collection: Callable[[str], bool]
+    ) -> "Aliases":
+        """The aliases that there are after some changes; to remove one that is not there is none.
+
+        Args:
+            changes: No two of one alias.
+            is_collection: Whether there is a collection of that name.
+
+        Raises:
+            InvalidSchemaError: An alias has a name that is none.
+            InvalidAliasError: One is to stand for another, is changed twice, or is one too many.
+            CollectionExistsError: One has the name of a collection.
+        """
+        collections = dict(self._collections)
+        met: set[str] = set()
+        for i, change in enumerate(changes):
+            alias, collection = change.alias, change.collection
+            check_name(alias, f"changes[{i}].alias")
+            if alias in met:
+                raise InvalidAliasError(
+                    f"changes[{i}].alias", f"{alias!r} is changed twice; change it once"
+                )
+            met.add(alias)
+            if collection is None:
+                collections.pop(alias, None)
+                continue
+            if is_collection(alias):
+                raise CollectionExistsError(alias)
+            if collection in self._collections and not is_collection(collection):
+                raise InvalidAliasError(
+                    f"changes[{i}].collection", f"{collection!r} is an alias; name its collection"
+                )
+            collections[alias] = collection
+        if len(collections) > MAX_ALIASES:
+            raise InvalidAliasError(
+                "changes",
+                f"{len(collections):,} aliases in all would be there, at most {MAX_ALIASES:,} may; "
+                "remove some",
+            )
+        return Aliases(collections)
+
+
+def read_aliases(file: Path) -> Aliases:
+    """Reads the aliases of a file; where there is no file there are none.
+
+    Raises:
+        StorageError: It is damaged, of a newer format, or can't be read.
+    """
+    with os_errors(file):
+        try:
+            content = json.loads(file.read_bytes())
+        except FileNotFoundError:
+            return Aliases({})
+        except ValueError as error:
+            raise _damaged(file, error) from error
+    if not isinstance(content, dict) or not isinstance(content.get("format_version"), int):
+        raise _damaged(file, "it does not say its format")
+    if content["format_version"] != FORMAT_VERSION:
+        raise StorageError(
+            f"{file}: its format is {content['format_version']}, this server reads "
+            f"{FORMAT_VERSION}; upgrade"
+        )
+    return Aliases(_checked(file, content.get("aliases")))
+
+
+def write_aliases(file: Path, aliases: Aliases) -> None:
+    """Writes the aliases: after a crash there are the new ones or the old ones, all of them.
+
+    Raises:
+        StorageError: The disk does not allow it.
+    """
+    unfinished = file.with_name(file.name + ".new")
+    with os_errors(file):
+        write_json(unfinished, {"format_version": FORMAT_VERSION, "aliases": dict(aliases.items())})
+        unfinished.replace(file)
+        sync_folder(file.parent)
+
+
+def _checked(file: Path, collections: object) -> dict[str, str]:
+    if not isinstance(collections, dict):
+        raise _damaged(file, "it holds no aliases")
+    for name in (*collections, *collections.values()):
+        try:
+            check_name(name)
+        except (InvalidInputError, TypeError) as error:
+            raise _damaged(file, error) from error
+    return collections
+
+
+def _damaged(file: Path, reason: object) -> StorageError:
+    # Without its aliases a server would say that what its clients search is not there, and would
+    # give their names away: better none that serves.
+    return StorageError(
+        f"{file}: it is damaged ({reason}); restore it from a backup, or delete it and make the "
+        "aliases again"
+    )

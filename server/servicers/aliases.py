@@ -1,0 +1,35 @@
+"""The rpc of CollectionService that gives collections other names."""
+
+import asyncio
+
+from twopass.index.aliases import AliasChange
+from twopass.index.store import CollectionStore
+from twopass.server.passages import check_count
+from twopass.server.rpc import Call
+from twopass.v1 import collection_pb2
+
+_MAX_CHANGES = 1_000
+
+
+class AliasRpcs:
+    """Translates; the store does the work."""
+
+    def __init__(self, store: CollectionStore) -> None:
+        self._store = store
+
+    async def update_aliases(
+        self, request: collection_pb2.UpdateAliasesRequest, call: Call
+    ) -> collection_pb2.UpdateAliasesResponse:
+        """Makes, switches and removes aliases, all or none."""
+        check_count("changes", len(request.changes), _MAX_CHANGES, "change them in several calls")
+        changes = [AliasChange(x.alias, x.collection or None) for x in request.changes]
+        aliases = await asyncio.to_thread(
+            self._store.update_aliases, changes, call.caller.ensure_may_use
+        )
+        return collection_pb2.UpdateAliasesResponse(
+            aliases=[
+                collection_pb2.Alias(alias=alias, collection=collection)
+                for alias, collection in aliases.items()
+                if call.caller.may_use(alias)
+            ]
+        )
