@@ -9,6 +9,7 @@ from twopass.client import Client, Schema
 from twopass.server.config import ServerConfig
 from twopass.server.config_loading import load_config
 
+from .aliases import SwitchedAliases
 from .documents import DIMENSION
 from .examination import examine
 from .killable import KillableServer
@@ -50,6 +51,11 @@ class Tester:
         self._random = random.Random(seed)
         self._longest_life = longest_life
         self._ledgers = {name: Ledger() for name in _INDEX_KINDS}
+        first, second = _INDEX_KINDS
+        self._aliases = {
+            name: SwitchedAliases((f"{name}-a", f"{name}-b"), (first, second))
+            for name in _INDEX_KINDS
+        }
         self._snapshots: dict[str, list[str]] = {name: [] for name in _INDEX_KINDS}
         self._num_snapshots = 0
         self._num_kills = 0
@@ -70,7 +76,7 @@ class Tester:
         if target := server.wait_until_serving(patience):
             self._examine(target)
             workloads = [
-                Workload(target, name, ledger, self._random.randrange(2**32))
+                Workload(target, name, ledger, self._aliases[name], self._random.randrange(2**32))
                 for name, ledger in self._ledgers.items()
             ]
             time.sleep(self._random.uniform(0, self._longest_life))
@@ -96,6 +102,7 @@ class Tester:
             f"{self._num_kills} kills, {self._num_kills_during_start} of them during a start, "
             f"in {time.monotonic() - self._began:.0f} s; "
             f"{self._num_acknowledged:,} writes acknowledged, {self._num_snapshots:,} snapshots, "
+            f"{sum(a.num_acknowledged for a in self._aliases.values()):,} switches of aliases, "
             f"{self._num_indexes()}: "
             + ", ".join(f"{count} {kind}" for kind, count in self._counts.items())
         )
@@ -116,6 +123,7 @@ class Tester:
                 num_documents += findings.num_documents
                 for what, problems in findings.by_kind().items():
                     self._note(what, problems)
+                self._note("wrong aliases", self._aliases[name].examine(client))
         if self._num_kills % 20 == 0:
             print(
                 f"{self._num_kills:4} kills, {self._num_acknowledged:7,} writes acknowledged, "

@@ -1,4 +1,4 @@
-"""Clients of a server that will be killed: writers, deleters and searchers, all at once."""
+"""Clients of a server that will be killed: they write, delete, search, copy and switch at once."""
 
 import random
 import threading
@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from twopass.client import Client, DeadlineExceededError, Retrieve, TwopassError, UnavailableError
 
+from .aliases import SwitchedAliases
 from .documents import DIMENSION, document, vector_of
 from .ledger import Ledger, Operation
 
@@ -20,6 +21,7 @@ _LARGE_WRITE = 60
 
 
 _SECONDS_BETWEEN_SNAPSHOTS = 0.5
+_SECONDS_BETWEEN_SWITCHES = 0.05
 
 EVERYWHERE = Retrieve("dense", nprobe=2)
 """Where an index of two lists is searched as far as an exact one."""
@@ -37,14 +39,23 @@ class Workload:
         snapshots: Names of the snapshots that the server said it has made.
     """
 
-    def __init__(self, target: str, collection: str, ledger: Ledger, seed: int) -> None:
+    def __init__(
+        self,
+        target: str,
+        collection: str,
+        ledger: Ledger,
+        aliases: SwitchedAliases,
+        seed: int,
+    ) -> None:
         """Starts the threads."""
         self._client = Client(target, timeout=20, options=[("grpc.enable_retries", 0)])
         self.collection = collection
         self._ledger = ledger
+        self._aliases = aliases
         self.failures: list[str] = []
         self.snapshots: list[str] = []
-        roles = [self._write] * _NUM_WRITERS + [self._search] * _NUM_SEARCHERS + [self._copy]
+        roles = [self._write] * _NUM_WRITERS + [self._search] * _NUM_SEARCHERS
+        roles += [self._copy, self._switch]
         self._threads = [
             threading.Thread(target=self._until_killed, args=(role, number, seed))
             for number, role in enumerate(roles)
@@ -145,6 +156,10 @@ class Workload:
     def _copy(self, number: int, drawn: random.Random) -> None:
         time.sleep(drawn.uniform(0, _SECONDS_BETWEEN_SNAPSHOTS))
         self.snapshots.append(self._client.create_snapshot(self.collection).name)
+
+    def _switch(self, number: int, drawn: random.Random) -> None:
+        time.sleep(drawn.uniform(0, _SECONDS_BETWEEN_SWITCHES))
+        self._aliases.switch(self._client)
 
 
 def position_of(sequence: str) -> int:
