@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from twopass.client import Client
 from twopass.commands.failures import exit_with
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 
@@ -37,13 +36,8 @@ def alias(
     if remove and not alias:
         exit_with("--remove: name the alias")
     with connected(target) as client:
-        aliases = client.update_aliases({alias: collection or None}) if alias else _all(client)
+        aliases = client.update_aliases({alias: collection or None} if alias else {})
     _print(aliases, as_json=as_json)
-
-
-def _all(client: Client) -> dict[str, str]:
-    collections = client.list_collections()
-    return {alias: each.name for each in collections for alias in each.aliases}
 
 
 def _print(aliases: Mapping[str, str], *, as_json: bool) -> None:

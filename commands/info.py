@@ -25,7 +25,8 @@ def info(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
     if as_json:
         print_json(dataclasses.asdict(server) | {"start_time": server.start_time.isoformat()})
         return
-    up = timedelta(seconds=round((datetime.now(UTC) - server.start_time).total_seconds()))
+    seconds = (datetime.now(UTC) - server.start_time).total_seconds()
+    up = timedelta(seconds=max(0, round(seconds)))  # clocks may differ
     print(f"twopass {server.version}, up {up}, {server.num_threads} threads a forward pass")
     print(f"busy for {server.load.busy_seconds:.2f} s with what waits now")
     console = Console()

@@ -165,22 +165,33 @@ class CollectionStore:
         """Makes, switches and removes aliases, all or none; what is there then is on disk.
 
         Args:
-            changes: At least one, no two of one alias.
+            changes: No two of one alias.
             ensure_may_use: Called with each collection that a changed alias has stood for; raises
                 where the caller may not change that.
 
+        Returns:
+            Those there are then.
+
         Raises:
+            CollectionClosedError: The store is closed.
             InvalidSchemaError: An alias has a name that is none.
             InvalidAliasError: One is to stand for another, is changed twice, or is one too many.
             CollectionExistsError: One has the name of a collection.
             CollectionNotFoundError: One is to stand for a collection that is not there.
             StorageError: For one that could not be opened; or the disk does not allow it.
         """
+        if not changes:
+            return self._names.aliases
         with self._changing:
             if self._closed:
                 raise CollectionClosedError(changes[0].collection or changes[0].alias)
             changed = self._names.changed_aliases(changes, ensure_may_use)
-            write_aliases(self._aliases_file, changed)
+            try:
+                write_aliases(self._aliases_file, changed)
+            except BaseException:
+                # The file may hold them all the same, and is what counts after a start.
+                self._names.aliases = read_aliases(self._aliases_file)
+                raise
             self._names.aliases = changed
         for change in changes:
             _LOG.info("alias changed", extra=dataclasses.asdict(change))

@@ -86,17 +86,17 @@ class Gate:
     def passed(self, metadata: Metadata) -> AbstractContextManager[Caller]:
         """Lets a call in for as long as the block lasts.
 
-        Entering it raises:
-            UnauthenticatedError: It has no key, or a wrong one.
-            OverloadedError: Too many calls are under way, or the key's quota is used up.
+        Raises:
+            UnauthenticatedError: At its beginning: it has no key, or a wrong one.
+            OverloadedError: Likewise: too many calls are under way, or the key's quota is used up.
         """
         return _Passed(self, metadata)
 
     def held(self, num_bytes: int) -> AbstractContextManager[None]:
         """Counts bytes of a request as under way for as long as the block lasts.
 
-        Entering it raises:
-            OverloadedError: They are too many with those that are.
+        Raises:
+            OverloadedError: At its beginning: they are too many with those that are.
         """
         return _Held(self, num_bytes)
 

@@ -18,6 +18,9 @@ from twopass.server.service_time import TokenDensity
 from twopass.server.stopwatch import Stopwatch
 from twopass.server.tokenizing import Tokenizing, passage_limit
 
+# A running set is told of when this part of what was scored has been scored on top.
+_SHARE_WORTH_TELLING = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetOptions:
@@ -53,8 +56,8 @@ class RankedSet:
 
     Attributes:
         order: Positions of the best, best first.
-        logits: Of every candidate, in the order they came, float32 `[num_candidates]`; 0 for one
-            that is not scored yet.
+        logits: Of every candidate up to the last that is scored, in the order they came, float32
+            `[num_candidates]`; 0 for one before it that is not scored yet.
         scores: Likewise, calibrated.
         truncated: Likewise, bool.
         model: The reranker.
@@ -157,10 +160,12 @@ class OpenSet:
         return await self._ordered(self._pieces)
 
     async def so_far(self) -> AsyncIterator[RankedSet]:
-        """Yields the order of what has been scored, whenever more of it has and some has not.
+        """Yields the order of what has been scored, while some has not.
 
-        Ends where `ranked` has all to tell, or what is wrong.
+        Not for every piece: ordering all again and again would take time that grows with their
+        square. Ends where `ranked` has all to tell, or what is wrong.
         """
+        worth_telling = 1
         while True:
             await self._scored.wait()
             self._scored.clear()
@@ -168,6 +173,10 @@ class OpenSet:
             is_whole = self.is_complete and len(scored) == len(self._pieces)
             if is_whole or any(piece.has_failed for piece in scored):
                 return
+            num_scored = sum(len(piece.scoring.result().logits) for piece in scored)
+            if num_scored < worth_telling:
+                continue
+            worth_telling = num_scored + max(1, num_scored // _SHARE_WORTH_TELLING)
             try:
                 yield await self._ordered(scored)
             except InvalidRequestError:

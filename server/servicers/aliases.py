@@ -20,8 +20,10 @@ class AliasRpcs:
     async def update_aliases(
         self, request: collection_pb2.UpdateAliasesRequest, call: Call
     ) -> collection_pb2.UpdateAliasesResponse:
-        """Makes, switches and removes aliases, all or none."""
-        check_count("changes", len(request.changes), _MAX_CHANGES, "change them in several calls")
+        """Makes, switches and removes aliases, all or none; returns those there are then."""
+        if request.changes:
+            advice = "change them in several calls"
+            check_count("changes", len(request.changes), _MAX_CHANGES, advice)
         changes = [AliasChange(x.alias, x.collection or None) for x in request.changes]
         aliases = await asyncio.to_thread(
             self._store.update_aliases, changes, call.caller.ensure_may_use

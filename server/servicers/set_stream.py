@@ -1,6 +1,10 @@
-"""One RerankStream call: sets come in pieces, interleaved; each is answered when it is done."""
+"""One RerankStream call: sets come in pieces, interleaved; each is answered when it is done.
+
+Of a `running` one the best so far are answered before.
+"""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +23,7 @@ from twopass.server.servicers.candidate_sets import (
 )
 from twopass.v1 import rerank_pb2
 
+_logger = logging.getLogger("twopass.server")
 _MAX_SET_ID_BYTES = 128
 # While so many bytes of whole sets wait to be scored, and of answers for a client that reads
 # slowly, no more pieces are read. None of them needs another piece to get on.
@@ -187,9 +192,13 @@ class SetStream:
         ranking: OpenSet,
     ) -> None:
         """Answers with the best so far, no faster than the client reads."""
-        async for ranked in ranking.so_far():
-            best = ranked_message(ranked, candidates, return_text=header.return_text)
-            await self._send(rerank_pb2.RerankStreamResponse(set_id=set_id, running=best)).wait()
+        try:
+            async for ranked in ranking.so_far():
+                best = ranked_message(ranked, candidates, return_text=header.return_text)
+                running = rerank_pb2.RerankStreamResponse(set_id=set_id, running=best)
+                await self._send(running).wait()
+        except Exception:  # nobody waits for this task; the set's last answer comes without it
+            _logger.exception("a running set is told of no more", extra={"call": self._call.id})
 
     def _add(
         self,

@@ -8,6 +8,7 @@ from google.protobuf.struct_pb2 import ListValue, Value
 
 from twopass.v1 import collection_pb2, embed_pb2, rerank_pb2, search_pb2
 from twopass.v1.collection_pb2 import (
+    AliasChange,
     Chunking,
     CollectionSchema,
     CreateCollectionRequest,
@@ -264,7 +265,7 @@ BAD = [
         "collection '..' has no snapshot 'collections'",
     ),
     (CreateSnapshotRequest(collection="nowhere"), NOT_FOUND, "collection 'nowhere' does not"),
-    (UpdateAliasesRequest(), INVALID, "changes: none given, at least 1"),
+    (UpdateAliasesRequest(changes=[AliasChange()] * 1_001), INVALID, "changes: 1,001 given, at"),
     (create(encoder="nope"), NOT_FOUND, "model: no encoder 'nope', there are all-MiniLM-L6-v2"),
     # texts to embed
     (EmbedRequest(), INVALID, "texts: none given"),

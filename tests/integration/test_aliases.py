@@ -108,6 +108,10 @@ def test_bad_changes_are_named_and_none_is_made(server, client, changes, message
     assert client.get_collection(OLD).aliases == ("texts",)
 
 
+def test_without_changes_the_aliases_are_told(client):
+    assert client.update_aliases({}) == client.update_aliases({"nowhere": None}) == {"texts": OLD}
+
+
 def test_a_collection_is_not_deleted_while_it_has_aliases(client):
     for name in (OLD, "texts"):
         with pytest.raises(FailedPreconditionError, match=f"'{OLD}' can't be deleted .*: 'texts'"):

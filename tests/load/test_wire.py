@@ -80,3 +80,5 @@ async def test_a_connection_that_ends_fails_what_is_under_way(wire):
     wire.close()
     with pytest.raises(ConnectionError):
         await waiting
+    with pytest.raises(ConnectionError):
+        wire.call(b"x")

@@ -47,8 +47,10 @@ class Answer:
 
     def outcome(self, deadline: float) -> Outcome:
         """What gRPC's client would have said, which stops waiting at the deadline."""
-        if self.seconds > deadline or self.trailers is None:
+        if self.seconds > deadline:
             return Outcome("DEADLINE_EXCEEDED", self.seconds)
+        if self.trailers is None:
+            return Outcome("UNAVAILABLE", self.seconds)
         fields = {bytes(k): bytes(v) for k, v in hpack.Decoder().decode(self.trailers, raw=True)}
         status = _STATUSES[int(fields[b"grpc-status"])]
         return Outcome(status, self.seconds, _retry_after(fields.get(b"grpc-status-details-bin")))
@@ -79,6 +81,7 @@ class Wire(asyncio.Protocol):
         self._unsent: deque[tuple[bytes, int]] = deque()  # frames, and their bytes of data
         self._received = b""
         self._next_stream = 1
+        self._lost: Exception | None = None
         self._window = _DEFAULT_WINDOW
         self._stream_window = _DEFAULT_WINDOW
 
@@ -102,7 +105,13 @@ class Wire(asyncio.Protocol):
         )
 
     def call(self, message: bytes) -> asyncio.Future[Answer]:
-        """Sends a serialized request, of at most 16 KiB; the result is there when it ended."""
+        """Sends a serialized request, of almost 16 KiB at most; the result is there at its end.
+
+        Raises:
+            ConnectionError: The connection is lost.
+        """
+        if self._lost is not None:
+            raise ConnectionError("the connection is lost") from self._lost
         stream, self._next_stream = self._next_stream, self._next_stream + 2
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[stream] = time.perf_counter(), future
@@ -130,9 +139,10 @@ class Wire(asyncio.Protocol):
                 self._send()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Fails what is under way."""
+        """Fails what is under way, and what comes later."""
+        self._lost = error or ConnectionError("the server closed the connection")
         for _, future in self._waiting.values():
-            future.set_exception(error or ConnectionError("the server closed the connection"))
+            future.set_exception(self._lost)
 
     def close(self) -> None:
         """Ends the connection."""

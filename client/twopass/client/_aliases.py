@@ -15,10 +15,11 @@ def update_aliases(
     """Makes, switches and removes aliases, all or none; returns the collection of each there is.
 
     Calls that begin later use the new collection; those under way end with the one they began with.
+    It is not tried again by itself: another client may have switched the alias meanwhile.
 
     Args:
         changes: The collection that each alias stands for from now on; None removes the alias, if
-            it is there. 1 to 1,000.
+            it is there. At most 1,000; none to learn what aliases there are.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:

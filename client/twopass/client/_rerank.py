@@ -51,8 +51,9 @@ class CandidateSet:
         truncation: "truncate", "max_window" or "reject". None: "truncate".
         min_score: Leaves out hits whose `score` is below. None: none are left out.
         return_text: Whether hits repeat their title and text.
-        running: Whether the best so far are answered too, whenever another of the pieces that
-            `piece_size` cuts the set into has been scored; see `SetResult.is_last`.
+        running: Whether the best so far are answered too, as the pieces are scored that
+            `piece_size` makes of the set, each time an eighth more has been; see
+            `SetResult.is_last`.
 
     Raises:
         InvalidArgumentError: A message can't carry one of its fields.
@@ -75,7 +76,7 @@ class CandidateSet:
         text(self.set_id, "set_id")
         refuse_single(self.passages, "passages", str, Passage)
         object.__setattr__(self, "passages", tuple(self.passages))
-        rerank_pb2.RerankSet(**_options_of(self))
+        rerank_pb2.RerankSet(running=self.running, **_options_of(self))
         for _ in _candidates(self.passages):
             pass
 
@@ -115,7 +116,15 @@ def rerank(
         TypeError: An argument is of the wrong type, such as one str for all passages.
     """
     refuse_single(passages, "passages", str, Passage)
-    options = _options(query, top_n, model, blend, truncation, min_score, return_text)
+    options = _options(
+        query=query,
+        top_n=top_n,
+        model=model,
+        blend=blend,
+        truncation=truncation,
+        min_score=min_score,
+        return_text=return_text,
+    )
     request = rerank_pb2.RerankRequest(candidates=_candidates(passages), **options)
     return Call(_rpcs.RERANK, request, result_of, timeout)
 
@@ -151,17 +160,18 @@ def pieces(candidates: CandidateSet, piece_size: int) -> Iterator[rerank_pb2.Rer
 
 def _options_of(candidates: CandidateSet) -> dict[str, Any]:
     return _options(
-        candidates.query,
-        candidates.top_n,
-        candidates.model,
-        candidates.blend,
-        candidates.truncation,
-        candidates.min_score,
-        candidates.return_text,
+        query=candidates.query,
+        top_n=candidates.top_n,
+        model=candidates.model,
+        blend=candidates.blend,
+        truncation=candidates.truncation,
+        min_score=candidates.min_score,
+        return_text=candidates.return_text,
     )
 
 
 def _options(
+    *,
     query: str,
     top_n: int,
     model: str | None,

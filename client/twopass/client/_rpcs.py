@@ -96,7 +96,8 @@ GET_SERVER_INFO = _rpc(
     is_repeatable=True,
 )
 # Neither creating nor deleting a collection or a snapshot is repeated: after an answer was lost,
-# the second try would fail with ALREADY_EXISTS or NOT_FOUND.
+# the second try would fail with ALREADY_EXISTS or NOT_FOUND. Nor are aliases switched again, since
+# another client may have switched them on meanwhile.
 CREATE_COLLECTION = _rpc(
     "CollectionService.CreateCollection",
     collection.CreateCollectionRequest,
@@ -124,7 +125,6 @@ UPDATE_ALIASES = _rpc(
     "CollectionService.UpdateAliases",
     collection.UpdateAliasesRequest,
     collection.UpdateAliasesResponse,
-    is_repeatable=True,
 )
 UPSERT_DOCUMENTS_STREAM = _rpc(
     "CollectionService.UpsertDocumentsStream",

@@ -61,7 +61,7 @@ class ServerInfo:
 
     Attributes:
         version: Of the distribution, as in "1.2.3".
-        start_time: When it began to serve, in UTC.
+        start_time: When it was started, in UTC.
         num_threads: Threads of one forward pass on a CPU.
         limits: What one request, or all together, may take.
         load: What it has to do.

@@ -57,7 +57,7 @@ class Client:
     """A connection to a twopass server. Any number of threads may share one.
 
     What can be repeated is tried up to four times while the server is unavailable; streams, and
-    creating or deleting a collection, once. A call that fails raises a `TwopassError`.
+    what creates, deletes or switches, once. A call that fails raises a `TwopassError`.
 
     ```python
     with Client("localhost:50051") as client:

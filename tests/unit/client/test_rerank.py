@@ -106,6 +106,8 @@ def test_a_bad_set_fails_where_it_is_made():
         CandidateSet("s", "q", [Passage("x", first_pass_score="0.5")])
     with pytest.raises(TypeError, match=r"passages\[0\]: a str is needed, int given"):
         CandidateSet("s", "q", [1])
+    with pytest.raises(TypeError):
+        CandidateSet("s", "q", ["x"], running="yes")
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=5), max_size=12), st.integers(1, 14))

@@ -1,7 +1,9 @@
 """Collections come, go and come back; a damaged one stays out of the others' way."""
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import apsw
 import pytest
@@ -113,6 +115,16 @@ def test_a_folder_held_by_another_process_is_freed_by_its_death(tmp_path):
             CollectionStore(tmp_path)
         other.kill()
     CollectionStore(tmp_path).close()
+
+
+def test_the_memory_of_a_deleted_collection_waits_for_no_garbage_collector(store, schema):
+    vectors = weakref.ref(store.create("notes", schema)._vectors)
+    gc.disable()
+    try:
+        store.delete("notes")
+        assert vectors() is None
+    finally:
+        gc.enable()
 
 
 def test_what_was_half_created_or_half_deleted_is_swept(tmp_path, schema):

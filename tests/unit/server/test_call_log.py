@@ -10,6 +10,7 @@ from twopass.server.errors import InvalidRequestError, OverloadedError
 
 RERANK = "twopass.v1.RerankService.Rerank"
 SEARCH = "twopass.v1.SearchService.Search"
+MORE = "more calls refused"
 FULL = OverloadedError("queue: full", retry_after=1.0)
 
 
@@ -61,19 +62,38 @@ async def test_the_text_of_a_bug_is_in_its_traceback_alone(log, lines):
 async def test_calls_of_one_second_that_are_too_many_share_a_line(log, lines):
     for milliseconds in (1.0, 2.0, 7.5, 3.0):
         refuse(log, milliseconds=milliseconds)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.1)
     first, others = lines(logging.INFO)
     assert (first["message"], first["reason"]) == ("call", "queue: full")
-    assert (others["message"], others["rpc"]) == ("more calls refused", RERANK)
+    assert (others["message"], others["rpc"], others["limit"]) == (MORE, RERANK, "queue")
     assert (others["count"], others["slowest_milliseconds"]) == (3, 7.5)
+
+
+async def test_there_is_one_line_a_second_until_one_is_without_refusals(log, lines):
+    for _ in range(20):
+        refuse(log)
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(0.1)
+    told = lines(logging.INFO)
+    assert [line["message"] for line in told] == ["call"] + [MORE] * (len(told) - 1)
+    assert sum(line["count"] for line in told[1:]) == 19
+    refuse(log)
+    assert lines(logging.INFO)[-1]["message"] == "call"
 
 
 async def test_a_refused_call_without_others_has_its_line_and_no_more(log, lines):
     refuse(log)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.1)
     refuse(log)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.1)
     assert [line["message"] for line in lines(logging.INFO)] == ["call", "call"]
+
+
+async def test_every_limit_is_told_of(log, lines):
+    for limit in ("queue", "calls", "queue"):
+        error = OverloadedError(f"{limit}: full", retry_after=1.0)
+        log.ended(RERANK, "id", grpc.StatusCode.RESOURCE_EXHAUSTED, 0.0, error)
+    assert [line["reason"] for line in lines(logging.INFO)] == ["queue: full", "calls: full"]
 
 
 async def test_every_rpc_is_told_of(log, lines):

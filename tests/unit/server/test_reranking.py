@@ -2,6 +2,7 @@ import asyncio
 import gc
 import logging
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -248,6 +249,24 @@ async def test_what_is_scored_first_is_told_first_wherever_it_stands(parts):
         with pytest.raises(StopAsyncIteration):
             await anext(so_far)
         assert (await candidates.ranked()).logits.tolist() == [8, 9, 3, 5, 4, 1]
+
+
+async def test_many_pieces_are_not_told_of_one_by_one(parts):
+    async def sizes(candidates):
+        return [len(ranked.order) async for ranked in candidates.so_far()]
+
+    with parts.reranking.open(SetOptions(query="0", num_candidates=100)) as candidates:
+        listening = asyncio.create_task(sizes(candidates))
+        for number in range(100):
+            candidates.add(["1"], [None])
+            while len(parts.engine.batches) <= number:
+                await settled()
+            await settled()
+        await candidates.ranked()
+        told = await listening
+    assert told[:8] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert all(more >= less + max(1, less // 8) for less, more in pairwise(told))
+    assert 20 < len(told) < 35
 
 
 async def test_a_deadline_and_a_failed_device_reach_the_caller():
