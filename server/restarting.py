@@ -1,5 +1,6 @@
 """An engine that can be built anew when it has failed or answers no more."""
 
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -117,3 +118,4 @@ def _close(engine: Reranker | Encoder) -> None:
         engine.close()
     except Exception as error:
         _logger.warning("failed engine not closed: %s", error)
+    gc.unfreeze()  # what was loaded at the start may hold the engine in a circle

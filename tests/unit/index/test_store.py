@@ -118,11 +118,13 @@ def test_a_folder_held_by_another_process_is_freed_by_its_death(tmp_path):
 
 
 def test_the_memory_of_a_deleted_collection_waits_for_no_garbage_collector(store, schema):
-    vectors = weakref.ref(store.create("notes", schema)._vectors)
+    opened = store.create("notes", schema)
+    parts = [weakref.ref(part) for part in (opened, opened._vectors, opened._writer)]
+    del opened
     gc.disable()
     try:
         store.delete("notes")
-        assert vectors() is None
+        assert [part() for part in parts] == [None] * 3
     finally:
         gc.enable()
 
