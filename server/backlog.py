@@ -14,8 +14,8 @@ from twopass.server.metrics import Metrics
 from twopass.server.service_time import ServiceTime
 
 # A request is refused when its time would be shorter than this many times the estimate: what comes
-# later and is smaller may go before it, and the speed is never quite steady. In `make overload` 15
-# of 1,000 answers were late at 1.15, and what was computed for them was lost; at 1.25 1 or 2 were.
+# later and is smaller may go before it, and the speed is never quite steady. In `make overload` 14
+# of 1,000 answers were late at 1.15, and what was computed for them was lost; at 1.25 4 were.
 _CAUTION = 1.25
 
 

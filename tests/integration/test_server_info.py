@@ -35,12 +35,13 @@ def test_it_tells_every_limit_as_it_is_set(tmp_path):
     assert told == default | limits
 
 
-def test_it_tells_what_it_has_to_do(server, client):
-    idle = client.server_info().load
-    assert (idle.queued_pairs, idle.queued_tokens, idle.calls) == (0, 0, 1)
-    with places_taken(server, 5):
-        load = client.server_info().load
-        assert (load.queued_pairs, load.calls) == (5, 2)
+def test_it_tells_what_it_has_to_do(tmp_path):
+    with Server(tmp_path) as server, Client(server.target) as client:  # that nobody else asks
+        idle = client.server_info().load
+        assert (idle.queued_pairs, idle.queued_tokens, idle.calls) == (0, 0, 1)
+        with places_taken(server, 5):
+            load = client.server_info().load
+            assert (load.queued_pairs, load.calls) == (5, 2)
 
 
 def test_the_command_shows_it_all(server):

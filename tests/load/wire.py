@@ -1,8 +1,8 @@
 """Unary calls straight over HTTP/2, for a load that takes little of the machine it shares.
 
-gRPC's own client for Python takes 0.5 ms of a core for a call, as much as a server takes to refuse
-it. This one writes frames that are made beforehand, and keeps what comes back to be read when all
-is over. It knows what one connection to a gRPC server needs (RFC 9113) and no more.
+gRPC's own client for Python takes as much of a core for a call as a server takes to refuse it. This
+one writes frames that are made beforehand, and keeps what comes back to be read when all is over.
+It knows what one connection to a gRPC server needs (RFC 9113) and no more.
 """
 
 import asyncio
