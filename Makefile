@@ -88,8 +88,8 @@ crash: dev
 # The wheel is 95 MB and for Linux on x86-64; elsewhere the tests skip and say why.
 test-tensorrt: dev
 	-$(PIP) install '.[tensorrt-rtx]'
-	$(BIN)/python -m pytest -q tests/unit/engines/test_tensorrt_*.py \
-	  tests/unit/engines/test_half_precision.py
+	$(BIN)/python -m pytest -q tests/unit/engines/gpu/test_tensorrt_*.py \
+	  tests/unit/engines/onnx/test_half_precision.py
 
 gate: dev
 	$(BIN)/python -m twopass.evaluation.precision $(SETS)

@@ -8,7 +8,7 @@ import numpy as np
 from twopass._core import BatchPlan, assemble_pairs, gather_packed, plan_packed, plan_padded
 from twopass.benchmarks.workload import CandidateTexts
 from twopass.engines.base import EngineInfo, Int32s, LoadedReranker, PaddedLayout, TokenBatch
-from twopass.server.second_pass import max_pair_tokens
+from twopass.server.search.second_pass import max_pair_tokens
 
 
 def score(reranker: LoadedReranker, candidates: Sequence[CandidateTexts]) -> int:

@@ -17,7 +17,7 @@ from twopass.commands.stdlib_docs import passages
 
 if TYPE_CHECKING:  # heavy imports wait until a command runs: --help stays quick
     from twopass.engines.base import TokenBatch
-    from twopass.engines.model_folder import ModelFolder
+    from twopass.engines.model.folder import ModelFolder
 
 app = typer.Typer(help="Prepare and examine what runs on an NVIDIA GPU.", no_args_is_help=True)
 
@@ -38,9 +38,9 @@ def precision(
     """
     from twopass.engines.base import ModelKind
     from twopass.engines.errors import EngineError
-    from twopass.engines.half_precision import graph_of, largest_activations, outputs
-    from twopass.engines.model_folder import open_model
-    from twopass.engines.onnx_graph import ComputeType
+    from twopass.engines.model.folder import open_model
+    from twopass.engines.onnx.graph import ComputeType
+    from twopass.engines.onnx.half_precision import graph_of, largest_activations, outputs
     from twopass.evaluation.orders import kendall_tau
 
     try:
@@ -86,7 +86,7 @@ def precision(
 
 def _candidate_sets(folder: "ModelFolder", sets: int, size: int) -> "list[TokenBatch]":
     """Neighbouring passages of the library's documentation, asked for by the title of one."""
-    from twopass.engines.tokenizer import HuggingFaceTokenizer
+    from twopass.engines.model.tokenizer import HuggingFaceTokenizer
     from twopass.evaluation.token_batches import token_batch
 
     tokenizer = HuggingFaceTokenizer(folder.tokenizer)
@@ -112,12 +112,12 @@ def build(
     With TensorRT-RTX no GPU is needed, and the plan runs on every GPU that it supports; with
     TensorRT it is built on and for the GPU of this machine.
     """
-    from twopass.engines.cuda_device import gpu_of
     from twopass.engines.errors import EngineError
-    from twopass.engines.model_folder import open_model
-    from twopass.engines.plan_cache import PlanCache, default_plan_folder
-    from twopass.engines.tensorrt_api import find_tensorrt
-    from twopass.engines.tensorrt_plans import PlanRequest, build_into
+    from twopass.engines.gpu.cuda_device import gpu_of
+    from twopass.engines.gpu.plan_cache import PlanCache, default_plan_folder
+    from twopass.engines.gpu.tensorrt_api import find_tensorrt
+    from twopass.engines.gpu.tensorrt_plans import PlanRequest, build_into
+    from twopass.engines.model.folder import open_model
 
     console = Console()
     try:

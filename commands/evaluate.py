@@ -24,7 +24,8 @@ from twopass.evaluation.datasets import Dataset, Part
 from twopass.evaluation.fusions import fusion_quality
 from twopass.evaluation.measures import Evaluation, evaluation
 from twopass.evaluation.runs import write_run
-from twopass.server.search import RetrieveMode, Truncation
+from twopass.server.config import RetrieveMode
+from twopass.server.models.passages import Truncation
 
 
 def evaluate(

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from rich.markup import escape
 
 from twopass.commands.failures import exit_with
-from twopass.server.keys import ApiKey, KeysError, make_key, read_keys
+from twopass.server.edge.keys import ApiKey, KeysError, make_key, read_keys
 
 
 def keys(

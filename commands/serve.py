@@ -37,10 +37,10 @@ def _run(config: Path | None, show_config: bool, **flags: Any) -> None:
     # Heavy imports wait until a server is really wanted: --help and --show-config stay quick.
     from twopass.engines.errors import EngineError
     from twopass.index.errors import CollectionError
-    from twopass.index.gpu_replica import GpuUnavailableError
+    from twopass.index.vectors.gpu_replica import GpuUnavailableError
     from twopass.server.app import serve as run_server
-    from twopass.server.keys import KeysError
-    from twopass.server.logs import configure_logging
+    from twopass.server.edge.keys import KeysError
+    from twopass.server.telemetry.logs import configure_logging
 
     configure_logging(settings.log_format, settings.log_level)
     try:

@@ -15,13 +15,13 @@ from twopass.engines.base import (
     Precision,
     Reranker,
 )
-from twopass.engines.cpu_engine import CpuEncoder, CpuReranker, has_fast_kernels
+from twopass.engines.cpu.engine import CpuEncoder, CpuReranker, has_fast_kernels
 from twopass.engines.errors import EngineUnavailableError, UnsupportedModelError
-from twopass.engines.model_folder import ModelFolder, open_model
-from twopass.engines.onnxruntime_engine import OnnxRuntimeEncoder, OnnxRuntimeReranker
-from twopass.engines.tensorrt_engine import TensorRtEncoder, TensorRtReranker
-from twopass.engines.tokenizer import HuggingFaceTokenizer
-from twopass.engines.torch_engine import TorchEncoder, TorchReranker
+from twopass.engines.gpu.tensorrt_engine import TensorRtEncoder, TensorRtReranker
+from twopass.engines.gpu.torch_engine import TorchEncoder, TorchReranker
+from twopass.engines.model.folder import ModelFolder, open_model
+from twopass.engines.model.tokenizer import HuggingFaceTokenizer
+from twopass.engines.onnx.engine import OnnxRuntimeEncoder, OnnxRuntimeReranker
 
 _logger = logging.getLogger("twopass.engines")
 

@@ -8,7 +8,7 @@ from twopass.client import SearchResult
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.measures import first_pass_score, in_first_pass_order, ndcg
 from twopass.evaluation.runs import Answers
-from twopass.index.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
+from twopass.index.collection.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
 from twopass.index.ranked_list import RankedList
 
 FUSIONS: Mapping[str, Fusion] = {

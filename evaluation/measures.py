@@ -11,7 +11,7 @@ from twopass.client import RetrieveMode, SearchHit, SearchResult
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.runs import Answers
 from twopass.evaluation.significance import randomization_test
-from twopass.server.second_pass import best_first
+from twopass.server.search.second_pass import best_first
 
 Orders: TypeAlias = Mapping[str, Sequence[str]]
 """Document ids, best first, by query id."""

@@ -18,6 +18,8 @@
     ├── SnapshotExistsError         it has one already
     ├── StaleSequenceError          a sequence of another life of the collection
     ├── CollectionClosedError       deleted, or the store closed, before the call could be served
+    ├── StoppedError                nobody needs the answer any more
+    ├── LaneFullError               as much blocking work waits as may
     └── StorageError                the disk, or what is on it, does not allow it
         ├── CollectionDamagedError  documents of the collection are damaged on disk
         ├── SnapshotDamagedError    a snapshot is not what it was when it was made
@@ -165,6 +167,25 @@ class CollectionClosedError(CollectionError):
         super().__init__(
             f"collection {collection!r} was closed: it was deleted, or the server is stopping"
         )
+
+
+class StoppedError(CollectionError):
+    """Nobody needs the answer any more: its caller has gone, or the time for it is over."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped: the time for it is over")
+
+
+class LaneFullError(CollectionError):
+    """As much blocking work of a kind waits as may.
+
+    Attributes:
+        retry_after: Seconds until there will likely be room.
+    """
+
+    def __init__(self, lane: str, max_waiting: int, retry_after: float) -> None:
+        super().__init__(f"{lane}: {max_waiting:,} wait, which is the most; try again later")
+        self.retry_after = retry_after
 
 
 class StorageError(CollectionError):

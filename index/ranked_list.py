@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from twopass.engines.base import Float32s
-from twopass.index.segments import Int64s
+from twopass.index.arrays import Int64s
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,28 +14,31 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from twopass.engines.base import Float32s, Int32s
-from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
-from twopass.index.gpu_replica import gpu_cloner
-from twopass.index.merging import MergePolicy
-from twopass.index.store import CollectionStore
-from twopass.server.batcher import Batcher, Priority
-from twopass.server.caches import ByteCache
+from twopass.index.collection.fusion import ConvexFusion, ReciprocalRankFusion
+from twopass.index.lanes import Lanes
+from twopass.index.store.store import CollectionStore
+from twopass.index.vectors.gpu_replica import gpu_cloner
+from twopass.index.vectors.merging import MergePolicy
 from twopass.server.config import FusionChoice, ServerConfig, VectorDevice
-from twopass.server.embedding import Embedding
-from twopass.server.first_pass import FirstPass
-from twopass.server.gate import Gate
+from twopass.server.edge.gate import Gate
+from twopass.server.edge.keys import KeyRing
+from twopass.server.edge.rpc import service_handler
+from twopass.server.edge.standard_gate import StandardGate
+from twopass.server.edge.transport import bind, check_transport, server_options
 from twopass.server.gauges import backlog_gauges, collection_gauges, server_gauges
-from twopass.server.ingest import Ingest
-from twopass.server.keys import KeyRing
-from twopass.server.metrics import Metrics
-from twopass.server.metrics_endpoint import MetricsEndpoint
-from twopass.server.model_loading import load_models
-from twopass.server.models import Models
-from twopass.server.passages import Limits
-from twopass.server.pipeline import SearchPipeline
-from twopass.server.reranking import Reranking
-from twopass.server.rpc import service_handler
-from twopass.server.second_pass import SecondPass
+from twopass.server.ingest.documents import Ingest
+from twopass.server.models.caches import ByteCache
+from twopass.server.models.embedding import Embedding
+from twopass.server.models.loading import load_models
+from twopass.server.models.passages import Limits
+from twopass.server.models.registry import Models
+from twopass.server.models.supervisor import Supervisor, probe_batch
+from twopass.server.models.tokenizing import Tokenizing
+from twopass.server.scheduling.arbiter import Arbiter, Priority
+from twopass.server.search.first_pass import FirstPass
+from twopass.server.search.pipeline import SearchPipeline
+from twopass.server.search.reranking import Reranking
+from twopass.server.search.second_pass import SecondPass
 from twopass.server.servicers.collections import CollectionServicer
 from twopass.server.servicers.embed import EmbedServicer
 from twopass.server.servicers.models import ModelServicer
@@ -43,11 +46,9 @@ from twopass.server.servicers.rerank import RerankServicer
 from twopass.server.servicers.retrieving import RetrieveDefaults
 from twopass.server.servicers.search import SearchServicer
 from twopass.server.servicers.server import ServerServicer
-from twopass.server.standard_gate import StandardGate
-from twopass.server.supervisor import Supervisor, probe_batch
-from twopass.server.tokenizing import Tokenizing
-from twopass.server.tracing import open_tracer
-from twopass.server.transport import bind, check_transport, server_options
+from twopass.server.telemetry.metrics import Metrics
+from twopass.server.telemetry.metrics_endpoint import MetricsEndpoint
+from twopass.server.telemetry.tracing import open_tracer
 from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2
 
 _logger = logging.getLogger("twopass.server")
@@ -80,6 +81,7 @@ class App:
         self._gate = Gate(
             self._metrics, keys=self._keys, max_calls=config.max_calls, max_bytes=config.max_bytes
         )
+        self._lanes = Lanes.for_cpus(self._num_cpus)
         self._caches: tuple[ByteCache[Int32s], ByteCache[Float32s]] = (
             ByteCache("passages", config.passage_cache_bytes, self._metrics),
             ByteCache("queries", config.query_cache_bytes, self._metrics),
@@ -116,7 +118,7 @@ class App:
             options=server_options(config), interceptors=self._interceptors()
         )
         self._health = health.aio.HealthServicer()
-        self._batcher = Batcher(
+        self._arbiter = Arbiter(
             max_queued_pairs=config.max_queued_pairs,
             max_queued_tokens=config.max_queued_tokens,
             metrics=self._metrics,
@@ -158,6 +160,7 @@ class App:
         for model in self._models:
             model.engine.close()
         self._store.close()
+        self._lanes.close()
 
     def _add_services(self) -> list[str]:
         config = self.config
@@ -168,19 +171,19 @@ class App:
             max_passage_bytes=config.max_passage_bytes,
             max_query_bytes=config.max_query_bytes,
         )
-        batcher, tokenizing = self._batcher, self._tokenizing
-        embedding, second_pass = Embedding(batcher, self._caches[1]), SecondPass(batcher)
-        first_pass = FirstPass(models, batcher, embedding)
-        pipeline = SearchPipeline(self._store, models, batcher, tokenizing, first_pass, second_pass)
-        reranking = Reranking(models, batcher, tokenizing, second_pass)
-        ingest = Ingest(models, batcher, self._tokenizing_new, embedding)
+        arbiter, tokenizing = self._arbiter, self._tokenizing
+        embedding, second_pass = Embedding(arbiter, self._caches[1]), SecondPass(arbiter)
+        first_pass = FirstPass(models, arbiter, embedding)
+        pipeline = SearchPipeline(self._store, models, arbiter, tokenizing, first_pass, second_pass)
+        reranking = Reranking(models, arbiter, tokenizing, second_pass)
+        ingest = Ingest(models, arbiter, self._tokenizing_new, embedding)
         servicers = {
             rerank_pb2: RerankServicer(reranking, limits),
             search_pb2: SearchServicer(pipeline, limits, _retrieve_defaults(config)),
             collection_pb2: CollectionServicer(self._store, models, ingest, limits),
-            embed_pb2: EmbedServicer(models, batcher, tokenizing, embedding, limits),
+            embed_pb2: EmbedServicer(models, arbiter, tokenizing, embedding, limits),
             model_pb2: ModelServicer(models),
-            server_pb2: ServerServicer(config, self._gate, batcher, num_threads=self._num_cpus),
+            server_pb2: ServerServicer(config, self._gate, arbiter, num_threads=self._num_cpus),
         }
         names = []
         for module, servicer in servicers.items():
@@ -208,7 +211,7 @@ class App:
     def _supervisor(self) -> Supervisor:
         return Supervisor(
             self._models,
-            self._batcher,
+            self._arbiter,
             self._metrics,
             probe_seconds=self.config.probe_seconds,
             timeout_seconds=self.config.probe_timeout_seconds,
@@ -218,7 +221,7 @@ class App:
     def _serve_metrics(self) -> MetricsEndpoint | None:
         if not self.config.metrics_address:
             return None
-        self._metrics.gauges(lambda: backlog_gauges(self._batcher.backlog, self._models))
+        self._metrics.gauges(lambda: backlog_gauges(self._arbiter.backlog, self._models))
         self._metrics.gauges(lambda: collection_gauges(self._store))
         self._metrics.gauges(lambda: server_gauges(self._gate, self._caches))
         endpoint = MetricsEndpoint(self.config.metrics_address, self._metrics)
@@ -235,7 +238,7 @@ class App:
         for model in self._models:
             self._metrics.name_engine(model.engine, model.spec.id)
             for _ in range(_WARM_UP_BATCHES):
-                await self._batcher.compute(model.engine, probe_batch(model), Priority.INGEST)
+                await self._arbiter.compute(model.engine, probe_batch(model), Priority.INGEST)
 
 
 async def serve(config: ServerConfig) -> None:

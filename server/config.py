@@ -17,8 +17,7 @@ from pydantic_settings import (
 )
 
 from twopass.engines.base import EngineChoice, Precision
-from twopass.server.logs import LogFormat, LogLevel
-from twopass.server.search import RetrieveMode
+from twopass.server.telemetry.logs import LogFormat, LogLevel
 
 
 class ConfigError(Exception):
@@ -30,6 +29,14 @@ class VectorDevice(StrEnum):
 
     CPU = "cpu"
     GPU = "gpu"
+
+
+class RetrieveMode(StrEnum):
+    """How candidates are found."""
+
+    DENSE = "dense"
+    LEXICAL = "lexical"
+    HYBRID = "hybrid"
 
 
 class FusionChoice(StrEnum):

@@ -7,11 +7,11 @@ from typing import Any
 from prometheus_client.core import GaugeMetricFamily
 
 from twopass.engines.base import LoadedModel
-from twopass.index.store import CollectionStore
-from twopass.server.backlog import Backlog
-from twopass.server.caches import ByteCache
-from twopass.server.gate import Gate
-from twopass.server.metrics import gauge
+from twopass.index.store.store import CollectionStore
+from twopass.server.edge.gate import Gate
+from twopass.server.models.caches import ByteCache
+from twopass.server.scheduling.backlog import Backlog
+from twopass.server.telemetry.metrics import gauge
 
 
 def backlog_gauges(backlog: Backlog, models: Sequence[LoadedModel]) -> Iterator[GaugeMetricFamily]:

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from twopass.engines.base import LoadedEncoder, LoadedReranker
-from twopass.engines.cuda_device import require_driver
 from twopass.engines.errors import EngineUnavailableError
+from twopass.engines.gpu.cuda_device import require_driver
 from twopass.engines.loading import load_model
 
 # A busy machine is no reason to fail: no example has a time limit.

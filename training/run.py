@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from twopass.engines.base import Float32s, ModelKind
-from twopass.engines.model_folder import ModelFolder, open_model
-from twopass.engines.tokenizer import HuggingFaceTokenizer
+from twopass.engines.model.folder import ModelFolder, open_model
+from twopass.engines.model.tokenizer import HuggingFaceTokenizer
 from twopass.training.calibration import Fit, fit
 from twopass.training.card import Story, card
 from twopass.training.cross_encoder import CrossEncoder

@@ -26,7 +26,7 @@ from twopass.benchmarks.engines.workloads import Sizes, Workload, WorkloadFactor
 from twopass.benchmarks.machine import this_machine
 from twopass.engines.base import ModelKind
 from twopass.engines.errors import EngineError
-from twopass.engines.model_folder import ModelFolder, open_model
+from twopass.engines.model.folder import ModelFolder, open_model
 from twopass.evaluation.datasets import DatasetError, load_dataset
 
 # Quantisers see sequences that are then measured: that can only flatter them.

@@ -12,8 +12,8 @@ from twopass.benchmarks.engines.batching import Order, padded_plan
 from twopass.benchmarks.engines.texts import MIXED_WORDS, mixed_passages
 from twopass.benchmarks.workload import Texts
 from twopass.engines.base import Int32s, ModelKind, Ragged, TokenBatch
-from twopass.engines.model_folder import ModelFolder
-from twopass.engines.tokenizer import HuggingFaceTokenizer
+from twopass.engines.model.folder import ModelFolder
+from twopass.engines.model.tokenizer import HuggingFaceTokenizer
 from twopass.evaluation.datasets import Dataset
 
 _UNIFORM_PAIRS, _UNIFORM_TOKENS = 32, 128

@@ -25,18 +25,19 @@ from twopass.benchmarks.latency import Sweep, measure
 from twopass.benchmarks.workload import RerankWorkload, Texts
 from twopass.client import AsyncClient
 from twopass.engines.base import Float32s, Reranker
-from twopass.engines.bert_architecture import read_architecture
-from twopass.engines.cpu_engine import CpuReranker
-from twopass.engines.cuda_device import find_gpu
-from twopass.engines.model_folder import ModelFolder, open_model
-from twopass.engines.plan_cache import PlanCache, default_plan_folder
-from twopass.engines.tensorrt_api import BuildLog, find_tensorrt
-from twopass.engines.tensorrt_engine import TensorRtReranker
-from twopass.engines.tensorrt_plans import PlanRequest, cached_plan
-from twopass.engines.torch_engine import TorchReranker, find_torch
-from twopass.index.gpu_replica import gpu_cloner
+from twopass.engines.cpu.engine import CpuReranker
+from twopass.engines.gpu.cuda_device import find_gpu
+from twopass.engines.gpu.plan_cache import PlanCache, default_plan_folder
+from twopass.engines.gpu.tensorrt_api import BuildLog, find_tensorrt
+from twopass.engines.gpu.tensorrt_engine import TensorRtReranker
+from twopass.engines.gpu.tensorrt_plans import PlanRequest, cached_plan
+from twopass.engines.gpu.torch_engine import TorchReranker, find_torch
+from twopass.engines.model.architecture import read_architecture
+from twopass.engines.model.folder import ModelFolder, open_model
+from twopass.index.arrays import Int64s
 from twopass.index.kinds import FLAT, Breadth
-from twopass.index.segments import Int64s, Segment
+from twopass.index.vectors.gpu_replica import gpu_cloner
+from twopass.index.vectors.segments import Segment
 from twopass.server.local import LocalServer
 
 Row = dict[str, Any]

@@ -20,8 +20,8 @@ from twopass.benchmarks.gpu import checks
 from twopass.benchmarks.gpu.checks import Row
 from twopass.benchmarks.gpu.scale import Scale
 from twopass.benchmarks.machine import this_machine
-from twopass.engines.cuda_device import find_gpu
 from twopass.engines.errors import EngineUnavailableError
+from twopass.engines.gpu.cuda_device import find_gpu
 
 Check = Callable[[Scale], list[Row]]
 CEILING = "fp16 matmul ceiling"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from twopass.benchmarks.summary import percentile
 from twopass.engines.base import Encoder, PaddedLayout, Reranker, TokenBatch
-from twopass.engines.bert_architecture import BertArchitecture
-from twopass.engines.bucket_grid import BucketGrid
+from twopass.engines.model.architecture import BertArchitecture
+from twopass.engines.onnx.bucket_grid import BucketGrid
 
 Compute = Callable[[TokenBatch], object]
 """Scores a batch and returns when its results are there."""

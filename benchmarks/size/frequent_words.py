@@ -12,10 +12,10 @@ from rich.progress import track
 from twopass.benchmarks.size.texts import Question
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.measures import ndcg
-from twopass.index.connections import ReadConnections
-from twopass.index.damage import Damage
-from twopass.index.lexical import MAX_POSTINGS, LexicalIndex
+from twopass.index.rows.connections import ReadConnections
+from twopass.index.rows.damage import Damage
 from twopass.index.schema import LexicalTokenizer
+from twopass.index.words.lexical import MAX_POSTINGS, LexicalIndex
 
 _K = 10
 # Searched for every word, a question takes seconds among millions.

@@ -25,11 +25,11 @@ from twopass.engines.base import Tokenizer
 from twopass.engines.loading import load_model
 from twopass.index.documents import IndexedDocument
 from twopass.index.schema import CollectionSchema
-from twopass.index.store import CollectionStore
+from twopass.index.store.store import CollectionStore
 from twopass.server.config import ServerConfig
-from twopass.server.passages import Limits
+from twopass.server.models.passages import Limits
+from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.servicers.documents import read_document
-from twopass.server.tokenizing import Tokenizing
 from twopass.v1 import collection_pb2, document_pb2
 
 _CHUNK = 256

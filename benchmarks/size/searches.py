@@ -17,9 +17,9 @@ from rich.progress import track
 from twopass.client import Client, Fields, Retrieve
 from twopass.engines.base import Float32s
 from twopass.index.kinds import IndexKind
-from twopass.index.merging import MergePolicy
 from twopass.index.schema import CollectionSchema
-from twopass.index.store import CollectionStore
+from twopass.index.store.store import CollectionStore
+from twopass.index.vectors.merging import MergePolicy
 from twopass.server.local import LocalServer
 
 K = 10

@@ -10,7 +10,7 @@ from twopass._core import top_k
 from twopass.engines.base import Float32s, Int32s, Ragged
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.precision.models import Advance, Models
-from twopass.server.passages import passage_of
+from twopass.server.models.passages import passage_of
 
 Candidates: TypeAlias = Mapping[str, Int32s]
 """Numbers of documents, best first, by query id."""

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from twopass.index.aliases import AliasChange
-from twopass.index.store import CollectionStore
-from twopass.server.passages import check_count
-from twopass.server.rpc import Call
+from twopass.index.store.aliases import AliasChange
+from twopass.index.store.store import CollectionStore
+from twopass.server.models.passages import check_count
+from twopass.server.request import Request
 from twopass.v1 import collection_pb2
 
 _MAX_CHANGES = 1_000
@@ -18,20 +18,20 @@ class AliasRpcs:
         self._store = store
 
     async def update_aliases(
-        self, request: collection_pb2.UpdateAliasesRequest, call: Call
+        self, message: collection_pb2.UpdateAliasesRequest, request: Request
     ) -> collection_pb2.UpdateAliasesResponse:
         """Makes, switches and removes aliases, all or none; returns those there are then."""
-        if request.changes:
+        if message.changes:
             advice = "change them in several calls"
-            check_count("changes", len(request.changes), _MAX_CHANGES, advice)
-        changes = [AliasChange(x.alias, x.collection or None) for x in request.changes]
+            check_count("changes", len(message.changes), _MAX_CHANGES, advice)
+        changes = [AliasChange(x.alias, x.collection or None) for x in message.changes]
         aliases = await asyncio.to_thread(
-            self._store.update_aliases, changes, call.caller.ensure_may_use
+            self._store.update_aliases, changes, request.caller.ensure_may_use
         )
         return collection_pb2.UpdateAliasesResponse(
             aliases=[
                 collection_pb2.Alias(alias=alias, collection=collection)
                 for alias, collection in aliases.items()
-                if call.caller.may_use(alias)
+                if request.caller.may_use(alias)
             ]
         )

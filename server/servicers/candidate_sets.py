@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 
 from twopass.server.errors import InvalidRequestError
-from twopass.server.open_set import RankedSet, SetOptions
-from twopass.server.passages import Limits, check_text, passage_of, problem_of
-from twopass.server.rpc import Call
+from twopass.server.models.passages import Limits, check_text, passage_of, problem_of
+from twopass.server.request import Request
+from twopass.server.search.open_set import RankedSet, SetOptions
 from twopass.server.servicers.options import (
     read_blend,
     read_count,
@@ -21,7 +21,7 @@ def read_options(
     message: rerank_pb2.RerankRequest | rerank_pb2.RerankSet,
     num_candidates: int,
     limits: Limits,
-    call: Call,
+    request: Request,
     passages: Sequence[str] = (),
 ) -> SetOptions:
     """Reads a set's query and options; `passages` are those that came with them.
@@ -41,7 +41,7 @@ def read_options(
         truncation=read_truncation("truncation", message.truncation),
         blend=read_blend(message),
         min_score=read_min_score(message),
-        deadline=call.deadline,
+        deadline=request.deadline,
     )
 
 

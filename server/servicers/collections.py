@@ -1,25 +1,25 @@
 """CollectionService: collections and what is written to them."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
-from twopass.index.collection import Collection
+from twopass.index.collection.collection import Collection
+from twopass.index.collection.writer import UpsertResult
 from twopass.index.documents import IndexedDocument
 from twopass.index.errors import CollectionAliasedError
 from twopass.index.filters import Filter, IdCondition
-from twopass.index.store import CollectionStore
-from twopass.index.writer import UpsertResult
-from twopass.server.ahead import in_order
+from twopass.index.store.store import CollectionStore
 from twopass.server.errors import InvalidRequestError
-from twopass.server.held_in_turn import HeldInTurn
-from twopass.server.ingest import Ingest
-from twopass.server.models import Models
-from twopass.server.passages import Limits, check_count
-from twopass.server.rpc import Call
+from twopass.server.ingest.ahead import in_order
+from twopass.server.ingest.documents import Ingest
+from twopass.server.models.passages import Limits, check_count
+from twopass.server.models.registry import Models
+from twopass.server.request import Request
 from twopass.server.servicers.aliases import AliasRpcs
 from twopass.server.servicers.documents import document_message, read_document, read_fields
 from twopass.server.servicers.filters import read_filter, selects_all
@@ -66,48 +66,48 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
         self._limits = limits
 
     async def create_collection(
-        self, request: collection_pb2.CreateCollectionRequest, call: Call
+        self, message: collection_pb2.CreateCollectionRequest, request: Request
     ) -> collection_pb2.CreateCollectionResponse:
         """Creates an empty collection."""
-        schema = read_schema(request.schema, self._models)
-        collection = await asyncio.to_thread(self._store.create, request.name, schema)
+        schema = read_schema(message.schema, self._models)
+        collection = await asyncio.to_thread(self._store.create, message.name, schema)
         return collection_pb2.CreateCollectionResponse(collection=collection_message(collection))
 
     async def get_collection(
-        self, request: collection_pb2.GetCollectionRequest, call: Call
+        self, message: collection_pb2.GetCollectionRequest, request: Request
     ) -> collection_pb2.GetCollectionResponse:
         """Returns one collection."""
-        collection = self._store.get(request.name)
-        return collection_pb2.GetCollectionResponse(collection=self._message(collection, call))
+        collection = self._store.get(message.name)
+        return collection_pb2.GetCollectionResponse(collection=self._message(collection, request))
 
     async def list_collections(
-        self, request: collection_pb2.ListCollectionsRequest, call: Call
+        self, message: collection_pb2.ListCollectionsRequest, request: Request
     ) -> collection_pb2.ListCollectionsResponse:
         """Returns all collections that the caller may use, by name."""
         collections = [
-            self._message(collection, call)
+            self._message(collection, request)
             for collection in self._store.list()
-            if call.caller.may_use(collection.name)
+            if request.caller.may_use(collection.name)
         ]
         return collection_pb2.ListCollectionsResponse(collections=collections)
 
     async def delete_collection(
-        self, request: collection_pb2.DeleteCollectionRequest, call: Call
+        self, message: collection_pb2.DeleteCollectionRequest, request: Request
     ) -> collection_pb2.DeleteCollectionResponse:
         """Deletes a collection and everything in it."""
         try:
-            await asyncio.to_thread(self._store.delete, request.name)
+            await asyncio.to_thread(self._store.delete, message.name)
         except CollectionAliasedError as error:
-            named = tuple(filter(call.caller.may_use, error.aliases))
+            named = tuple(filter(request.caller.may_use, error.aliases))
             raise CollectionAliasedError(error.collection, named) from error
         return collection_pb2.DeleteCollectionResponse()
 
     async def upsert_documents(
-        self, request: collection_pb2.UpsertDocumentsRequest, call: Call
+        self, message: collection_pb2.UpsertDocumentsRequest, request: Request
     ) -> collection_pb2.UpsertDocumentsResponse:
         """Writes documents, all or none."""
-        collection = self._store.get(request.collection)
-        chunk = await self._prepare(_Chunk(collection, request.documents), call=call)
+        collection = self._store.get(message.collection)
+        chunk = await self._prepare(_Chunk(collection, message.documents), request=request)
         result = await asyncio.wrap_future(await self._submit(chunk))
         return collection_pb2.UpsertDocumentsResponse(
             sequence=str(result.sequence),
@@ -116,103 +116,106 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
         )
 
     async def upsert_documents_stream(
-        self, requests: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest], call: Call
+        self, messages: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest], request: Request
     ) -> AsyncIterator[collection_pb2.UpsertDocumentsStreamResponse]:
         """Writes chunks in order, and acknowledges each when it is on disk."""
         progress = collection_pb2.UpsertDocumentsStreamResponse()
-        prepare = partial(self._prepare, call=call)
+        prepare = partial(self._prepare, request=request)
         on_disk = asyncio.wrap_future
         # While chunks wait for the disk, in one COMMIT if they can, the next ones are prepared.
-        with HeldInTurn(call.held) as held:
-            chunks = self._chunks(requests, held)
-            async with (
-                aclosing(in_order(chunks, prepare, limit=_CHUNKS_PREPARED)) as prepared,
-                aclosing(in_order(prepared, self._submit, limit=1)) as submitted,
-                aclosing(in_order(submitted, on_disk, limit=_CHUNKS_WRITTEN)) as written,
-            ):
-                async for result in written:
-                    held.release_first()
-                    progress.sequence = str(result.sequence)
-                    progress.num_chunks += 1
-                    progress.num_documents += result.num_inserted + result.num_replaced
-                    progress.num_inserted += result.num_inserted
-                    progress.num_replaced += result.num_replaced
-                    yield progress
+        reserved: deque[int] = deque()  # bytes of each chunk that is not on disk, in their order
+        chunks = self._chunks(messages, request, reserved)
+        async with (
+            aclosing(in_order(chunks, prepare, limit=_CHUNKS_PREPARED)) as prepared,
+            aclosing(in_order(prepared, self._submit, limit=1)) as submitted,
+            aclosing(in_order(submitted, on_disk, limit=_CHUNKS_WRITTEN)) as written,
+        ):
+            async for result in written:
+                request.release_bytes(reserved.popleft())
+                progress.sequence = str(result.sequence)
+                progress.num_chunks += 1
+                progress.num_documents += result.num_inserted + result.num_replaced
+                progress.num_inserted += result.num_inserted
+                progress.num_replaced += result.num_replaced
+                yield progress
 
     async def delete_documents(
-        self, request: collection_pb2.DeleteDocumentsRequest, call: Call
+        self, message: collection_pb2.DeleteDocumentsRequest, request: Request
     ) -> collection_pb2.DeleteDocumentsResponse:
         """Deletes documents by id or by filter."""
-        wanted = _read_deleted(request)
-        collection = self._store.get(request.collection)
+        wanted = _read_deleted(message)
+        collection = self._store.get(message.collection)
         result = await asyncio.wrap_future(collection.delete_matching(wanted))
         return collection_pb2.DeleteDocumentsResponse(
             sequence=str(result.sequence), num_deleted=result.num_deleted
         )
 
     async def get_documents(
-        self, request: collection_pb2.GetDocumentsRequest, call: Call
+        self, message: collection_pb2.GetDocumentsRequest, request: Request
     ) -> collection_pb2.GetDocumentsResponse:
         """Returns documents by id."""
-        check_count("ids", len(request.ids), self._limits.max_documents, "ask in several calls")
-        collection = self._store.get(request.collection)
+        check_count("ids", len(message.ids), self._limits.max_documents, "ask in several calls")
+        collection = self._store.get(message.collection)
         documents = await asyncio.to_thread(
-            collection.get, request.ids, read_fields(request.fields)
+            collection.get, message.ids, read_fields(message.fields)
         )
         return collection_pb2.GetDocumentsResponse(
             documents=[document_message(document) for document in documents]
         )
 
     async def list_documents(
-        self, request: collection_pb2.ListDocumentsRequest, call: Call
+        self, message: collection_pb2.ListDocumentsRequest, request: Request
     ) -> collection_pb2.ListDocumentsResponse:
         """Returns a page of documents."""
-        page_size = read_count("page_size", request.page_size) or _DEFAULT_PAGE_SIZE
+        page_size = read_count("page_size", message.page_size) or _DEFAULT_PAGE_SIZE
         if page_size > _MAX_PAGE_SIZE:
             raise InvalidRequestError(f"page_size: {page_size:,} given, at most {_MAX_PAGE_SIZE:,}")
-        collection = self._store.get(request.collection)
+        collection = self._store.get(message.collection)
         page = await asyncio.to_thread(
             collection.list_page,
             page_size,
-            request.page_token,
-            read_fields(request.fields),
-            read_filter(request.filter),
+            message.page_token,
+            read_fields(message.fields),
+            read_filter(message.filter),
         )
         return collection_pb2.ListDocumentsResponse(
             documents=[document_message(document) for document in page.documents],
             next_page_token=page.next_page_token,
         )
 
-    def _message(self, collection: Collection, call: Call) -> collection_pb2.Collection:
+    def _message(self, collection: Collection, request: Request) -> collection_pb2.Collection:
         """A collection as a message that names what the caller may use."""
         aliases = self._store.aliases.of(collection.name)
-        return collection_message(collection, filter(call.caller.may_use, aliases))
+        return collection_message(collection, filter(request.caller.may_use, aliases))
 
     async def _chunks(
         self,
-        requests: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest],
-        held: HeldInTurn,
+        messages: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest],
+        request: Request,
+        reserved: deque[int],
     ) -> AsyncIterator[_Chunk]:
         """Documents as they come in, and where to: to the collection that the first names."""
         name, collection = "", None
-        async for request in requests:
+        async for message in messages:
             if collection is None:
-                name, collection = request.collection, self._store.get(request.collection)
-            elif request.collection not in ("", name):
+                name, collection = message.collection, self._store.get(message.collection)
+            elif message.collection not in ("", name):
                 raise InvalidRequestError(
-                    f"collection: {request.collection!r} given, but this call writes to {name!r}"
+                    f"collection: {message.collection!r} given, but this call writes to {name!r}"
                 )
-            held.hold(request.ByteSize())
-            yield _Chunk(collection, request.documents)
+            num_bytes = message.ByteSize()
+            request.reserve_bytes(num_bytes)
+            reserved.append(num_bytes)
+            yield _Chunk(collection, message.documents)
 
-    async def _prepare(self, chunk: _Chunk, *, call: Call) -> _Prepared:
+    async def _prepare(self, chunk: _Chunk, *, request: Request) -> _Prepared:
         messages = chunk.messages
         check_count("documents", len(messages), self._limits.max_documents, "send smaller chunks")
         documents = [
             read_document(f"documents[{i}]", message, self._limits)
             for i, message in enumerate(messages)
         ]
-        prepared = await self._ingest.prepare(chunk.collection, documents, call.deadline)
+        prepared = await self._ingest.prepare(chunk.collection, documents, request.deadline)
         return _Prepared(chunk.collection, prepared)
 
     async def _submit(self, chunk: _Prepared) -> Future[UpsertResult]:
@@ -220,17 +223,17 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
         return await asyncio.to_thread(chunk.collection.upsert, chunk.documents)
 
 
-def _read_deleted(request: collection_pb2.DeleteDocumentsRequest) -> Filter:
+def _read_deleted(message: collection_pb2.DeleteDocumentsRequest) -> Filter:
     """Which documents to delete."""
-    if not request.HasField("filter"):
-        check_count("ids", len(request.ids), _MAX_DELETED_IDS, "delete in several calls")
-        return Filter(must=(IdCondition(tuple(request.ids)),))
-    if request.ids:
+    if not message.HasField("filter"):
+        check_count("ids", len(message.ids), _MAX_DELETED_IDS, "delete in several calls")
+        return Filter(must=(IdCondition(tuple(message.ids)),))
+    if message.ids:
         raise InvalidRequestError(
-            f"filter: given together with {len(request.ids):,} ids; give one of them, a filter can "
+            f"filter: given together with {len(message.ids):,} ids; give one of them, a filter can "
             "have a condition on ids"
         )
-    wanted = read_filter(request.filter)
+    wanted = read_filter(message.filter)
     if selects_all(wanted):
         raise InvalidRequestError(
             "filter: it has no condition, so every document would go; delete the collection instead"

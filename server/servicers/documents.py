@@ -7,8 +7,8 @@ from google.protobuf.struct_pb2 import Struct
 from twopass.engines.base import Float32s
 from twopass.index.documents import DocumentFields, StoredDocument
 from twopass.server.errors import InvalidRequestError
-from twopass.server.ingest import NewDocument
-from twopass.server.passages import Limits, check_text
+from twopass.server.ingest.documents import NewDocument
+from twopass.server.models.passages import Limits, check_text
 from twopass.v1 import document_pb2, search_pb2
 
 
@@ -16,7 +16,7 @@ def read_document(where: str, message: document_pb2.Document, limits: Limits) ->
     """Reads a document.
 
     Args:
-        where: Where it stands in the request, for messages.
+        where: Where it stands in the message, for errors.
         message: The document.
         limits: Bounds on its texts.
 

@@ -20,7 +20,7 @@ from twopass.index.filters import (
 )
 from twopass.index.schema import field_name_problem
 from twopass.server.errors import InvalidRequestError
-from twopass.server.passages import check_count
+from twopass.server.models.passages import check_count
 from twopass.v1 import filter_pb2
 
 # SQLite refuses expressions that are nested 1,000 deep, and a chain of ANDs nests at each.

@@ -2,8 +2,8 @@
 
 from twopass.engines.base import LoadedEncoder, LoadedModel
 from twopass.server.errors import InvalidRequestError
-from twopass.server.models import Models
-from twopass.server.rpc import Call
+from twopass.server.models.registry import Models
+from twopass.server.request import Request
 from twopass.v1 import model_pb2
 
 
@@ -14,19 +14,19 @@ class ModelServicer:
         self._models = models
 
     async def list_models(
-        self, request: model_pb2.ListModelsRequest, call: Call
+        self, message: model_pb2.ListModelsRequest, request: Request
     ) -> model_pb2.ListModelsResponse:
         """Returns all models, defaults first."""
         models = [self._message(model) for model in self._models.all()]
         return model_pb2.ListModelsResponse(models=models)
 
     async def get_model(
-        self, request: model_pb2.GetModelRequest, call: Call
+        self, message: model_pb2.GetModelRequest, request: Request
     ) -> model_pb2.GetModelResponse:
         """Returns one model."""
-        if not request.id:
+        if not message.id:
             raise InvalidRequestError("id: empty; ListModels has the ids")
-        return model_pb2.GetModelResponse(model=self._message(self._models.get(request.id)))
+        return model_pb2.GetModelResponse(model=self._message(self._models.get(message.id)))
 
     def _message(self, model: LoadedModel) -> model_pb2.Model:
         spec, info = model.spec, model.engine.info

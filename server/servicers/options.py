@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from twopass.server.errors import InvalidRequestError
-from twopass.server.search import Truncation
+from twopass.server.models.passages import Truncation
 from twopass.server.servicers.enums import EnumMapping
 from twopass.v1 import rerank_pb2
 

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator
 
-from twopass.server.passages import Limits, check_count
-from twopass.server.reranking import Reranking
-from twopass.server.rpc import Call
+from twopass.server.models.passages import Limits, check_count
+from twopass.server.request import Request
+from twopass.server.search.reranking import Reranking
 from twopass.server.servicers.candidate_sets import (
     ranked_message,
     read_first_pass_scores,
@@ -23,10 +23,10 @@ class RerankServicer:
         self._limits = limits
 
     async def rerank(
-        self, request: rerank_pb2.RerankRequest, call: Call
+        self, message: rerank_pb2.RerankRequest, request: Request
     ) -> rerank_pb2.RerankResponse:
         """Answers one set."""
-        candidates = request.candidates
+        candidates = message.candidates
         check_count(
             "candidates",
             len(candidates),
@@ -34,15 +34,15 @@ class RerankServicer:
             "send several sets through RerankStream",
         )
         passages = read_passages(candidates, 0, self._limits)
-        options = read_options(request, len(candidates), self._limits, call, passages)
+        options = read_options(message, len(candidates), self._limits, request, passages)
         with self._reranking.open(options) as ranking:
             ranking.add(passages, read_first_pass_scores(candidates, 0))
             return ranked_message(
-                await ranking.ranked(), candidates, return_text=request.return_text
+                await ranking.ranked(), candidates, return_text=message.return_text
             )
 
     def rerank_stream(
-        self, requests: AsyncIterator[rerank_pb2.RerankStreamRequest], call: Call
+        self, messages: AsyncIterator[rerank_pb2.RerankStreamRequest], request: Request
     ) -> AsyncIterator[rerank_pb2.RerankStreamResponse]:
         """Answers many sets, each when it is done."""
-        return SetStream(self._reranking, self._limits, call).answers(requests)
+        return SetStream(self._reranking, self._limits, request).answers(messages)

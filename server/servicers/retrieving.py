@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from twopass.index.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
+from twopass.index.collection.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
 from twopass.index.kinds import Breadth
+from twopass.server.config import RetrieveMode
 from twopass.server.errors import InvalidRequestError
-from twopass.server.search import DEFAULT_K, MAX_K, RetrieveMode, RetrieveSettings
+from twopass.server.search.types import DEFAULT_K, MAX_K, RetrieveSettings
 from twopass.server.servicers.enums import EnumMapping
 from twopass.server.servicers.options import read_count
 from twopass.v1 import search_pb2
@@ -37,19 +38,19 @@ class RetrieveDefaults:
 
 
 def read_retrieve(
-    request: search_pb2.SearchRequest, top_n: int, defaults: RetrieveDefaults
+    message: search_pb2.SearchRequest, top_n: int, defaults: RetrieveDefaults
 ) -> RetrieveSettings:
     """Reads how candidates are found.
 
     Raises:
         InvalidRequestError: An option is out of range, or does not go with the others.
     """
-    options = request.retrieve
+    options = message.retrieve
     k = read_count("retrieve.k", options.k) or max(DEFAULT_K, top_n)
     if k > MAX_K:
         field = "retrieve.k" if options.k else "top_n"
         raise InvalidRequestError(f"{field}: {k:,} given, at most {MAX_K:,}")
-    mode = _read_mode(request, defaults)
+    mode = _read_mode(message, defaults)
     fusion = _read_fusion(options, mode, defaults)
     return RetrieveSettings(mode=mode, k=k, fusion=fusion, breadth=_read_breadth(options))
 
@@ -61,9 +62,9 @@ def _read_breadth(options: search_pb2.RetrieveOptions) -> Breadth:
     )
 
 
-def _read_mode(request: search_pb2.SearchRequest, defaults: RetrieveDefaults) -> RetrieveMode:
-    mode = _MODES.read("retrieve.mode", request.retrieve.mode)
-    has_words = bool(request.query.strip())
+def _read_mode(message: search_pb2.SearchRequest, defaults: RetrieveDefaults) -> RetrieveMode:
+    mode = _MODES.read("retrieve.mode", message.retrieve.mode)
+    has_words = bool(message.query.strip())
     if mode is None:
         return defaults.mode if has_words else RetrieveMode.DENSE
     if mode is not RetrieveMode.DENSE and not has_words:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from twopass.index.collection import Collection
+from twopass.index.collection.collection import Collection
 from twopass.index.schema import (
     Chunking,
     CollectionSchema,
@@ -13,9 +13,9 @@ from twopass.index.schema import (
     LexicalTokenizer,
     Metric,
 )
-from twopass.server.embedding import max_passage_tokens
 from twopass.server.errors import InvalidRequestError
-from twopass.server.models import Models
+from twopass.server.models.embedding import max_passage_tokens
+from twopass.server.models.registry import Models
 from twopass.server.servicers.enums import EnumMapping
 from twopass.v1 import collection_pb2
 

@@ -2,10 +2,10 @@
 
 from twopass.engines.base import Float32s
 from twopass.server.errors import InvalidRequestError
-from twopass.server.passages import Limits, check_text
-from twopass.server.pipeline import SearchPipeline
-from twopass.server.rpc import Call
-from twopass.server.search import (
+from twopass.server.models.passages import Limits, check_text
+from twopass.server.request import Request
+from twopass.server.search.pipeline import SearchPipeline
+from twopass.server.search.types import (
     DEFAULT_TOP_N,
     RerankSettings,
     RerankStatus,
@@ -59,36 +59,36 @@ class SearchServicer:
         self._defaults = defaults
 
     async def search(
-        self, request: search_pb2.SearchRequest, call: Call
+        self, message: search_pb2.SearchRequest, request: Request
     ) -> search_pb2.SearchResponse:
         """Answers one query."""
-        query = _read_query(request, self._limits, self._defaults, call)
+        query = _read_query(message, self._limits, self._defaults, request)
         return _response(await self._pipeline.search(query))
 
 
 def _read_query(
-    request: search_pb2.SearchRequest, limits: Limits, defaults: RetrieveDefaults, call: Call
+    message: search_pb2.SearchRequest, limits: Limits, defaults: RetrieveDefaults, request: Request
 ) -> SearchQuery:
-    check_text("query", request.query, limits.max_query_bytes)
+    check_text("query", message.query, limits.max_query_bytes)
     vector: Float32s | None = None
-    if request.HasField("vector"):
-        vector = read_vector("vector", request.vector)
-    elif not request.query.strip():
+    if message.HasField("vector"):
+        vector = read_vector("vector", message.vector)
+    elif not message.query.strip():
         raise InvalidRequestError("query: empty, and there is no vector; at least one is needed")
-    top_n = read_count("top_n", request.top_n) or DEFAULT_TOP_N
+    top_n = read_count("top_n", message.top_n) or DEFAULT_TOP_N
     return SearchQuery(
-        collection=request.collection,
-        text=request.query,
+        collection=message.collection,
+        text=message.query,
         vector=vector,
         top_n=top_n,
-        retrieve=read_retrieve(request, top_n, defaults),
-        rerank=_read_rerank(request.rerank),
-        filter=read_filter(request.filter) if request.HasField("filter") else None,
-        allow_fallback=_ALLOWS_FALLBACK.read("fallback", request.fallback),
-        deadline=call.deadline,
-        budget_end=_budget_end(request, call),
-        min_sequence=request.min_sequence,
-        fields=read_fields(request.fields),
+        retrieve=read_retrieve(message, top_n, defaults),
+        rerank=_read_rerank(message.rerank),
+        filter=read_filter(message.filter) if message.HasField("filter") else None,
+        allow_fallback=_ALLOWS_FALLBACK.read("fallback", message.fallback),
+        deadline=request.deadline,
+        budget_end=_budget_end(message, request),
+        min_sequence=message.min_sequence,
+        fields=read_fields(message.fields),
     )
 
 
@@ -103,13 +103,13 @@ def _read_rerank(options: search_pb2.RerankOptions) -> RerankSettings:
     )
 
 
-def _budget_end(request: search_pb2.SearchRequest, call: Call) -> float | None:
-    if not request.HasField("time_budget"):
+def _budget_end(message: search_pb2.SearchRequest, request: Request) -> float | None:
+    if not message.HasField("time_budget"):
         return None
-    seconds = request.time_budget.ToNanoseconds() / 1e9
+    seconds = message.time_budget.ToNanoseconds() / 1e9
     if seconds <= 0:
         raise InvalidRequestError(f"time_budget: {seconds:g} s given, more than 0 is needed")
-    return call.received + seconds
+    return request.received + seconds
 
 
 def _response(result: SearchResult) -> search_pb2.SearchResponse:

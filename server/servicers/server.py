@@ -6,10 +6,10 @@ from importlib.metadata import version
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from twopass.server.batcher import Batcher
 from twopass.server.config import ServerConfig
-from twopass.server.gate import Gate
-from twopass.server.rpc import Call
+from twopass.server.edge.gate import Gate
+from twopass.server.request import Request
+from twopass.server.scheduling.arbiter import Arbiter
 from twopass.v1 import server_pb2
 
 
@@ -17,10 +17,10 @@ class ServerServicer:
     """Describes the server."""
 
     def __init__(
-        self, config: ServerConfig, gate: Gate, batcher: Batcher, *, num_threads: int
+        self, config: ServerConfig, gate: Gate, arbiter: Arbiter, *, num_threads: int
     ) -> None:
         self._gate = gate
-        self._batcher = batcher
+        self._arbiter = arbiter
         self._num_threads = num_threads
         self._version = version("twopass")
         self._start_time = Timestamp()
@@ -29,7 +29,7 @@ class ServerServicer:
         self._limits = server_pb2.Limits(**{name: getattr(config, name) for name in names})
 
     async def get_server_info(
-        self, request: server_pb2.GetServerInfoRequest, call: Call
+        self, message: server_pb2.GetServerInfoRequest, request: Request
     ) -> server_pb2.GetServerInfoResponse:
         """Returns all there is to know."""
         server = server_pb2.ServerInfo(
@@ -42,13 +42,13 @@ class ServerServicer:
         return server_pb2.GetServerInfoResponse(server=server)
 
     def _load(self) -> server_pb2.Load:
-        backlog = self._batcher.backlog
+        backlog = self._arbiter.backlog
         busy = Duration()
         busy.FromMicroseconds(round(backlog.retry_after() * 1e6))
         return server_pb2.Load(
-            queued_pairs=self._batcher.num_admitted,
+            queued_pairs=self._arbiter.num_admitted,
             queued_tokens=backlog.waiting_tokens,
             calls=self._gate.num_calls,
-            bytes=self._gate.num_bytes,
+            bytes=self._gate.bytes_in_flight.num_bytes,
             busy=busy,
         )

@@ -10,11 +10,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from twopass.server.edge.statuses import status_of
 from twopass.server.errors import InvalidRequestError, LateError
-from twopass.server.open_set import OpenSet
-from twopass.server.passages import Limits, check_count
-from twopass.server.reranking import Reranking
-from twopass.server.rpc import Call, status_of
+from twopass.server.models.passages import Limits, check_count
+from twopass.server.request import Request
+from twopass.server.search.open_set import OpenSet
+from twopass.server.search.reranking import Reranking
 from twopass.server.servicers.candidate_sets import (
     ranked_message,
     read_first_pass_scores,
@@ -33,7 +34,7 @@ _MAX_WAITING_BYTES = 16 * 1024 * 1024
 _Pieces: TypeAlias = asyncio.Queue[rerank_pb2.RerankStreamRequest | None]
 
 
-class _OpenSet:
+class _IncomingSet:
     """What has come of a set that is not answered."""
 
     def __init__(self, num_candidates: int) -> None:
@@ -64,23 +65,23 @@ class _Unsent:
 class SetStream:
     """The sets of one call. A bad set is answered with its error and harms no other."""
 
-    def __init__(self, reranking: Reranking, limits: Limits, call: Call) -> None:
+    def __init__(self, reranking: Reranking, limits: Limits, request: Request) -> None:
         self._reranking = reranking
         self._limits = limits
-        self._call = call
+        self._request = request
         self._answers: asyncio.Queue[_Unsent | None] = asyncio.Queue()
         self._whole_bytes = 0
         self._unsent_bytes = 0
         self._changed = asyncio.Event()
-        self._open: dict[str, _OpenSet] = {}
+        self._open: dict[str, _IncomingSet] = {}
         # Answered with an error before all pieces had come: the rest is on its way, and ignored.
         self._failed: set[str] = set()
 
     async def answers(
-        self, requests: AsyncIterator[rerank_pb2.RerankStreamRequest]
+        self, messages: AsyncIterator[rerank_pb2.RerankStreamRequest]
     ) -> AsyncIterator[rerank_pb2.RerankStreamResponse]:
         """Reads pieces and yields answers until both ends are done."""
-        reading = asyncio.create_task(self._read(requests))
+        reading = asyncio.create_task(self._read(messages))
         try:
             while (unsent := await self._answers.get()) is not None:
                 yield unsent.answer  # returns when gRPC has taken it, as fast as the client reads
@@ -91,11 +92,11 @@ class SetStream:
         finally:
             reading.cancel()
 
-    async def _read(self, requests: AsyncIterator[rerank_pb2.RerankStreamRequest]) -> None:
+    async def _read(self, messages: AsyncIterator[rerank_pb2.RerankStreamRequest]) -> None:
         """Hands every piece to its set, and ends the answers when all sets are answered."""
         try:
             async with asyncio.TaskGroup() as sets:
-                async for piece in requests:
+                async for piece in messages:
                     self._take(piece, sets)
                     await self._room()
                 for open_set in self._open.values():
@@ -111,13 +112,13 @@ class SetStream:
             self._put(self._open[set_id], piece)
         elif piece.HasField("set") and set_id not in self._open:
             self._failed.discard(set_id)
-            opened = self._open[set_id] = _OpenSet(piece.set.num_candidates)
+            opened = self._open[set_id] = _IncomingSet(piece.set.num_candidates)
             self._put(opened, piece)
             sets.create_task(self._answer(set_id, opened.pieces))
         elif set_id not in self._failed:
             self._send(self._error(set_id, _out_of_turn(piece)))
 
-    def _put(self, opened: _OpenSet, piece: rerank_pb2.RerankStreamRequest) -> None:
+    def _put(self, opened: _IncomingSet, piece: rerank_pb2.RerankStreamRequest) -> None:
         before = opened.whole_bytes
         opened.put(piece)
         self._whole_bytes += opened.whole_bytes - before
@@ -161,13 +162,13 @@ class SetStream:
             self._limits.max_candidates,
             "send several sets",
         )
-        options = read_options(header, header.num_candidates, self._limits, self._call)
+        options = read_options(header, header.num_candidates, self._limits, self._request)
         candidates: list[rerank_pb2.Candidate] = []
-        with self._reranking.open(options) as ranking, ExitStack() as held:
-            held.enter_context(self._call.held(piece.ByteSize()))
+        with self._reranking.open(options) as ranking, ExitStack() as kept:
+            self._reserve(piece, kept)
             if header.running:
                 telling = asyncio.create_task(self._tell(set_id, header, candidates, ranking))
-                held.callback(telling.cancel)
+                kept.callback(telling.cancel)
             self._add(piece, candidates, ranking)
             while not ranking.is_complete:
                 piece = await pieces.get()
@@ -176,13 +177,19 @@ class SetStream:
                         f"candidates: {len(candidates):,} have come of the "
                         f"{header.num_candidates:,} declared, and the client has sent its last"
                     )
-                held.enter_context(self._call.held(piece.ByteSize()))
+                self._reserve(piece, kept)
                 self._add(piece, candidates, ranking)
             ranked = await ranking.ranked()
             # What came while the set was scored: a candidate among it is one too many.
             while not pieces.empty() and (piece := pieces.get_nowait()) is not None:
                 self._add(piece, candidates, ranking)
             return ranked_message(ranked, candidates, return_text=header.return_text)
+
+    def _reserve(self, piece: rerank_pb2.RerankStreamRequest, kept: ExitStack) -> None:
+        """Counts a piece as kept for the call until its set is answered."""
+        num_bytes = piece.ByteSize()
+        self._request.reserve_bytes(num_bytes)
+        kept.callback(self._request.release_bytes, num_bytes)
 
     async def _tell(
         self,
@@ -198,7 +205,7 @@ class SetStream:
                 running = rerank_pb2.RerankStreamResponse(set_id=set_id, running=best)
                 await self._send(running).wait()
         except Exception:  # nobody waits for this task; the set's last answer comes without it
-            _logger.exception("a running set is told of no more", extra={"call": self._call.id})
+            _logger.exception("a running set is told of no more", extra={"call": self._request.id})
 
     def _add(
         self,
@@ -216,7 +223,9 @@ class SetStream:
     def _error(self, set_id: str, error: Exception) -> rerank_pb2.RerankStreamResponse:
         if isinstance(error, TimeoutError):
             error = LateError("the deadline ran out")
-        return rerank_pb2.RerankStreamResponse(set_id=set_id, error=status_of(error, self._call.id))
+        return rerank_pb2.RerankStreamResponse(
+            set_id=set_id, error=status_of(error, self._request.id)
+        )
 
 
 def _out_of_turn(piece: rerank_pb2.RerankStreamRequest) -> InvalidRequestError:

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from twopass.index.snapshots import Snapshot
-from twopass.index.store import CollectionStore
-from twopass.server.rpc import Call
+from twopass.index.store.snapshots import Snapshot
+from twopass.index.store.store import CollectionStore
+from twopass.server.request import Request
 from twopass.server.servicers.schemas import collection_message
 from twopass.v1 import collection_pb2
 
@@ -16,34 +16,34 @@ class SnapshotRpcs:
         self._store = store
 
     async def create_snapshot(
-        self, request: collection_pb2.CreateSnapshotRequest, call: Call
+        self, message: collection_pb2.CreateSnapshotRequest, request: Request
     ) -> collection_pb2.CreateSnapshotResponse:
         """Copies a collection as it is now."""
-        collection = self._store.get(request.collection)
+        collection = self._store.get(message.collection)
         snapshots = self._store.snapshots
-        snapshot = await asyncio.to_thread(snapshots.create, collection, request.name)
+        snapshot = await asyncio.to_thread(snapshots.create, collection, message.name)
         return collection_pb2.CreateSnapshotResponse(snapshot=_message(snapshot))
 
     async def list_snapshots(
-        self, request: collection_pb2.ListSnapshotsRequest, call: Call
+        self, message: collection_pb2.ListSnapshotsRequest, request: Request
     ) -> collection_pb2.ListSnapshotsResponse:
         """Returns a collection's snapshots, oldest first."""
-        snapshots = await asyncio.to_thread(self._store.snapshots.list, request.collection)
+        snapshots = await asyncio.to_thread(self._store.snapshots.list, message.collection)
         return collection_pb2.ListSnapshotsResponse(snapshots=map(_message, snapshots))
 
     async def delete_snapshot(
-        self, request: collection_pb2.DeleteSnapshotRequest, call: Call
+        self, message: collection_pb2.DeleteSnapshotRequest, request: Request
     ) -> collection_pb2.DeleteSnapshotResponse:
         """Deletes a snapshot."""
-        await asyncio.to_thread(self._store.snapshots.delete, request.collection, request.name)
+        await asyncio.to_thread(self._store.snapshots.delete, message.collection, message.name)
         return collection_pb2.DeleteSnapshotResponse()
 
     async def restore_snapshot(
-        self, request: collection_pb2.RestoreSnapshotRequest, call: Call
+        self, message: collection_pb2.RestoreSnapshotRequest, request: Request
     ) -> collection_pb2.RestoreSnapshotResponse:
         """Makes a new collection of a snapshot."""
         restored = await asyncio.to_thread(
-            self._store.restore, request.collection, request.name, request.new_collection
+            self._store.restore, message.collection, message.name, message.new_collection
         )
         return collection_pb2.RestoreSnapshotResponse(collection=collection_message(restored))
 

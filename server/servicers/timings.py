@@ -2,7 +2,7 @@
 
 from google.protobuf.duration_pb2 import Duration
 
-from twopass.server.search import StageTimings
+from twopass.server.telemetry.stopwatch import StageTimings
 from twopass.v1 import timings_pb2
 
 _STAGES = ("total", "tokenize", "queue", "embed", "retrieve", "load", "rerank")

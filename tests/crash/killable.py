@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twopass.server.app import App
 from twopass.server.config import ServerConfig
-from twopass.server.logs import configure_logging
+from twopass.server.telemetry.logs import configure_logging
 
 # Children come from a process that has imported everything and started nothing: no thread of
 # OpenMP or gRPC is lost in the fork, and no child pays for the imports.

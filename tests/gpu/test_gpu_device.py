@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from twopass.engines.cuda_device import find_gpu, opened_device
 from twopass.engines.errors import EngineUnavailableError, OutOfDeviceMemoryError
+from twopass.engines.gpu.cuda_device import find_gpu, opened_device
 
 pytestmark = pytest.mark.gpu
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from twopass.engines.base import Precision, Ragged, TokenBatch
-from twopass.engines.model_folder import open_model
-from twopass.engines.tensorrt_engine import TensorRtEncoder, TensorRtReranker
-from twopass.engines.torch_engine import TorchEncoder, TorchReranker
+from twopass.engines.gpu.tensorrt_engine import TensorRtEncoder, TensorRtReranker
+from twopass.engines.gpu.torch_engine import TorchEncoder, TorchReranker
+from twopass.engines.model.folder import open_model
 
 pytestmark = pytest.mark.gpu
 

@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from twopass.engines.cuda_device import find_gpu
-from twopass.engines.model_folder import open_model
-from twopass.engines.plan_cache import PlanCache, default_plan_folder
-from twopass.engines.tensorrt_api import find_tensorrt
-from twopass.engines.tensorrt_engine import TensorRtReranker
-from twopass.engines.tensorrt_plans import PlanRequest
+from twopass.engines.gpu.cuda_device import find_gpu
+from twopass.engines.gpu.plan_cache import PlanCache, default_plan_folder
+from twopass.engines.gpu.tensorrt_api import find_tensorrt
+from twopass.engines.gpu.tensorrt_engine import TensorRtReranker
+from twopass.engines.gpu.tensorrt_plans import PlanRequest
+from twopass.engines.model.folder import open_model
 
 pytestmark = pytest.mark.gpu
 

@@ -3,8 +3,8 @@
 import math
 from functools import cache
 
-from twopass.engines.calibration import Calibration
-from twopass.engines.model_folder import open_model
+from twopass.engines.model.calibration import Calibration
+from twopass.engines.model.folder import open_model
 from twopass.v1 import collection_pb2, document_pb2
 
 from .serving import Stubs

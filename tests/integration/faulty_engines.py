@@ -8,7 +8,7 @@ import numpy as np
 
 from twopass.engines.base import ModelKind, TokenBatch
 from twopass.engines.errors import DeviceError, OutOfDeviceMemoryError
-from twopass.server.restarting import RestartingEngine
+from twopass.server.models.restarting import RestartingEngine
 
 from .serving import Server
 

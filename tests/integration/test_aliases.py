@@ -14,7 +14,7 @@ from twopass.client import (
     NotFoundError,
     PermissionDeniedError,
 )
-from twopass.server.keys import make_key
+from twopass.server.edge.keys import make_key
 from twopass.v1.collection_pb2 import (
     AliasChange,
     UpdateAliasesRequest,

@@ -10,7 +10,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from twopass.client import Client, PermissionDeniedError, UnauthenticatedError
 from twopass.client import OverloadedError as ClientOverloadedError
-from twopass.server.keys import KeysError, make_key
+from twopass.server.edge.keys import KeysError, make_key
 from twopass.v1 import collection_pb2, document_pb2, model_pb2, search_pb2
 from twopass.v1.filter_pb2 import Condition, Filter, IdCondition
 

@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from twopass.engines.errors import ModelError
 from twopass.index.errors import FolderInUseError
-from twopass.index.store import CollectionStore
+from twopass.index.store.store import CollectionStore
 from twopass.v1 import model_pb2, model_pb2_grpc, search_pb2
 
 from .corpus import fill
@@ -94,7 +94,8 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path):
 
 _LOSING_ITS_ENGINES = """
 import asyncio, sys
-from twopass.server import app, config_loading, supervisor
+from twopass.server import app, config_loading
+from twopass.server.models import supervisor
 
 async def watch(self, tell):
     raise supervisor.EnginesLostError("engines have not answered for 5 s")

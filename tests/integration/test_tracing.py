@@ -10,7 +10,7 @@ otlp = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc  # noqa: E402
 
 from twopass.server.config import ConfigError  # noqa: E402
-from twopass.server.tracing import open_tracer  # noqa: E402
+from twopass.server.telemetry.tracing import open_tracer  # noqa: E402
 from twopass.v1.rerank_pb2 import Candidate, RerankRequest  # noqa: E402
 from twopass.v1.search_pb2 import SearchRequest  # noqa: E402
 
@@ -105,7 +105,7 @@ def test_a_collector_that_is_not_there_keeps_nobody_waiting(tmp_path):
 
 
 def test_without_opentelemetry_it_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "twopass.server.otlp", None)
+    monkeypatch.setitem(__import__("sys").modules, "twopass.server.telemetry.otlp", None)
     with pytest.raises(ConfigError, match=r"traces_endpoint: .*twopass\[tracing\]"):
         open_tracer("http://127.0.0.1:1")
     assert open_tracer("") is None

@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 
 from twopass.benchmarks.engines.batching import PaddedBatch
 from twopass.engines.base import Float32s, Precision, TokenBatch
-from twopass.engines.model_folder import ModelFolder
+from twopass.engines.model.folder import ModelFolder
 
 Forward: TypeAlias = Callable[[], Float32s]
 """One forward pass of a batch: logits `[num_pairs]`, or normalised embeddings

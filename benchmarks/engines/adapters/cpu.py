@@ -2,7 +2,7 @@
 
 from twopass.benchmarks.engines.adapters.base import Forward, Source
 from twopass.engines.base import ModelKind, TokenBatch
-from twopass.engines.cpu_engine import CpuEncoder, CpuReranker
+from twopass.engines.cpu.engine import CpuEncoder, CpuReranker
 
 
 class Cpu:

@@ -11,9 +11,9 @@ import numpy as np
 
 from twopass.benchmarks.engines.adapters.base import Forward, Source
 from twopass.engines.base import Float32s, ModelKind, Precision, Ragged, TokenBatch
-from twopass.engines.bert_weights import BertWeights
 from twopass.engines.errors import ModelError
-from twopass.engines.model_folder import Pooling
+from twopass.engines.model.folder import Pooling
+from twopass.engines.model.weights import BertWeights
 
 _COMPUTE_TYPES = {
     Precision.F32: "float32",

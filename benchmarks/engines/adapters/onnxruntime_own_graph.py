@@ -2,7 +2,7 @@
 
 from twopass.benchmarks.engines.adapters.base import Forward, Source
 from twopass.engines.base import ModelKind, TokenBatch
-from twopass.engines.onnxruntime_engine import OnnxRuntimeEncoder, OnnxRuntimeReranker
+from twopass.engines.onnx.engine import OnnxRuntimeEncoder, OnnxRuntimeReranker
 
 
 class OnnxRuntimeOwnGraph:

@@ -17,7 +17,7 @@ from twopass.benchmarks.engines.roster import CONTENDERS, REFERENCE, SUBJECT
 from twopass.benchmarks.engines.worker import Case
 from twopass.benchmarks.engines.workloads import Workload, WorkloadName
 from twopass.engines.base import ModelKind, Ragged, TokenBatch
-from twopass.engines.model_folder import open_model
+from twopass.engines.model.folder import open_model
 
 BY_LABEL = {c.label: c for c in CONTENDERS}
 

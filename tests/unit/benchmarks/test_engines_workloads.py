@@ -6,7 +6,7 @@ import pytest
 from twopass.benchmarks.engines.workloads import Sizes, WorkloadFactory, WorkloadName, digest
 from twopass.client import Document
 from twopass.engines.base import ModelKind
-from twopass.engines.model_folder import open_model
+from twopass.engines.model.folder import open_model
 from twopass.evaluation.datasets import Dataset
 
 DOCUMENTS = tuple(

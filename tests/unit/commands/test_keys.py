@@ -4,7 +4,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from twopass.commands.main import app
-from twopass.server.keys import KeyRing, read_keys
+from twopass.server.edge.keys import KeyRing, read_keys
 
 
 def run(*arguments: str):

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twopass.index.collection import Collection
+from twopass.index.collection.collection import Collection
 from twopass.index.documents import IndexedDocument
 from twopass.index.schema import CollectionSchema
-from twopass.index.store import CollectionStore
+from twopass.index.store.store import CollectionStore
 
 DIMENSION = 4
 

@@ -1,15 +1,15 @@
-"""A batcher with an empty queue, and an engine that holds its batches."""
+"""A arbiter with an empty queue, and an engine that holds its batches."""
 
 import pytest
 
-from twopass.server.batcher import Batcher
+from twopass.server.scheduling.arbiter import Arbiter
 
 from .scripted import ScriptedEngine
 
 
 @pytest.fixture
-def batcher() -> Batcher:
-    return Batcher(max_queued_pairs=100)
+def arbiter() -> Arbiter:
+    return Arbiter(max_queued_pairs=100)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from twopass.engines.base import (
     Ragged,
     TokenBatch,
 )
-from twopass.server.batcher import Batcher, Computed, Priority
+from twopass.server.scheduling.arbiter import Arbiter, Computed, Priority
 
 MAX_SEQ_LEN = 64
 
@@ -109,7 +109,7 @@ async def settled() -> None:
 
 
 def compute(
-    batcher: Batcher,
+    arbiter: Arbiter,
     engine: ScriptedEngine,
     rows: Sequence[Sequence[int]],
     priority: Priority = Priority.RERANK,
@@ -117,15 +117,15 @@ def compute(
     deadline: float | None = None,
 ) -> asyncio.Task[Computed]:
     """Starts a request."""
-    return asyncio.create_task(batcher.compute(engine, batch_of(rows), priority, deadline=deadline))
+    return asyncio.create_task(arbiter.compute(engine, batch_of(rows), priority, deadline=deadline))
 
 
 def compute_first(
-    batcher: Batcher, engine: ScriptedEngine, rows: Sequence[Sequence[int]], *, deadline: float
+    arbiter: Arbiter, engine: ScriptedEngine, rows: Sequence[Sequence[int]], *, deadline: float
 ) -> asyncio.Task[Computed]:
     """Starts a request that takes what it can get."""
     return asyncio.create_task(
-        batcher.compute_first(engine, batch_of(rows), Priority.RERANK, deadline=deadline)
+        arbiter.compute_first(engine, batch_of(rows), Priority.RERANK, deadline=deadline)
     )
 
 

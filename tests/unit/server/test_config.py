@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twopass.engines.base import EngineChoice
 from twopass.server.config import ConfigError, ServerConfig
 from twopass.server.config_loading import load_config, to_toml
-from twopass.server.logs import LogFormat, LogLevel
+from twopass.server.telemetry.logs import LogFormat, LogLevel
 
 
 @pytest.fixture(autouse=True)

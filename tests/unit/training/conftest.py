@@ -2,8 +2,8 @@
 
 import pytest
 
-from twopass.engines.model_folder import locate
-from twopass.engines.tokenizer import HuggingFaceTokenizer
+from twopass.engines.model.folder import locate
+from twopass.engines.model.tokenizer import HuggingFaceTokenizer
 from twopass.training.examples import Examples
 from twopass.training.mining import Group
 from twopass.training.options import TrainingOptions

@@ -12,8 +12,8 @@ from twopass.benchmarks.gpu.speed import (
     products_of,
 )
 from twopass.engines.base import EngineInfo, PackedLayout, PaddedLayout
-from twopass.engines.bert_architecture import read_architecture
-from twopass.engines.model_folder import open_model
+from twopass.engines.model.architecture import read_architecture
+from twopass.engines.model.folder import open_model
 
 
 class Instant:

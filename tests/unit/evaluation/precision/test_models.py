@@ -6,7 +6,7 @@ import pytest
 from twopass.engines.base import Precision
 from twopass.evaluation.precision.models import Models
 
-# As of the engine: see tests/unit/engines/test_cpu_engine.py.
+# As of the engine: see tests/unit/engines/cpu/test_engine.py.
 LOGITS = 2e-4
 TURNS = 1e-6
 

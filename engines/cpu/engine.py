@@ -1,0 +1,199 @@
+"""The engine of the C++ core: BERT-family models on a CPU, packed, in int8, bfloat16 or float32.
+
+A pair's logit is the same bit for bit whatever it is batched with, in whatever order, with however
+many threads.
+"""
+
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from twopass import _core
+from twopass.engines.base import (
+    EngineInfo,
+    Float32s,
+    ModelKind,
+    PackedLayout,
+    Precision,
+    TokenBatch,
+)
+from twopass.engines.errors import InputTooLongError, ModelError, UnsupportedModelError
+from twopass.engines.model.architecture import read_architecture
+from twopass.engines.model.folder import ModelFolder, Pooling
+
+_logger = logging.getLogger("twopass.engines")
+
+# Two batches are in the core at once, so that its threads never wait for the next: while one ends,
+# they begin the other. The core takes a small batch, a query perhaps, before the rest of a large
+# one, which it computes in pieces of some 3 ms.
+_MAX_IN_FLIGHT = 2
+_BATCH_SECONDS = 0.020
+# Fewer tokens leave cores idle, whatever the speed; more gain nothing.
+_MIN_BATCH_TOKENS, _MAX_BATCH_TOKENS = 512, 16_384
+_WARM_UP_SEQUENCES, _WARM_UP_TOKENS = 8, 128
+
+_CORE_PRECISIONS = {
+    Precision.INT8: _core.Precision.INT8,
+    Precision.BF16: _core.Precision.BF16,
+    Precision.F32: _core.Precision.F32,
+}
+_GELUS = {"erf": _core.Gelu.ERF, "tanh": _core.Gelu.TANH}
+
+
+def has_fast_kernels() -> bool:
+    """Whether the core has kernels for this machine, rather than portable code alone.
+
+    Raises:
+        ModelError: The environment variable TWOPASS_ISA names a set this machine lacks.
+    """
+    return _selected_isa() != "portable"
+
+
+def _selected_isa() -> str:
+    try:
+        return _core.selected_isa()
+    except ValueError as error:
+        raise ModelError(str(error)) from error
+
+
+class _CpuEngine:
+    """What rerankers and encoders share: the packed encoder, and the threads that call it."""
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        *,
+        num_threads: int = 0,
+        precision: Precision = Precision.INT8,
+    ) -> None:
+        """Reads and packs the weights.
+
+        Args:
+            folder: The model.
+            num_threads: Threads of one forward pass; 0 takes one for each CPU of the process.
+            precision: Type of the products.
+
+        Raises:
+            UnsupportedModelError: The core does not compute models of this shape.
+            ModelError: The weights are damaged or missing.
+        """
+        isa = _selected_isa()
+        self._encoder = _packed_encoder(folder, num_threads, precision)
+        max_seq_len = min(folder.spec.max_seq_len, self._encoder.max_seq_len)
+        self.info = EngineInfo(
+            engine="cpu",
+            precision=precision.value,
+            device=isa,
+            max_seq_len=max_seq_len,
+            layout=PackedLayout(),
+            max_batch_tokens=_MAX_BATCH_TOKENS,
+            max_in_flight=_MAX_IN_FLIGHT,
+            batch_seconds=_BATCH_SECONDS,
+            min_batch_tokens=_MIN_BATCH_TOKENS,
+        )
+        _warm_up(self._encoder, max_seq_len)
+        # As many again for queries, which are submitted whatever else is under way.
+        self._callers = ThreadPoolExecutor(
+            2 * _MAX_IN_FLIGHT, thread_name_prefix=f"cpu-{folder.spec.id}"
+        )
+        _logger.debug(
+            "scratch memory allocated",
+            extra={"model": folder.spec.id, "bytes": self._encoder.scratch_bytes},
+        )
+
+    def submit(self, batch: TokenBatch) -> Future[Float32s]:
+        """Queues a batch for one forward pass; see `engines.base`."""
+        return self._callers.submit(self._run, batch)
+
+    def close(self) -> None:
+        """Finishes what was submitted."""
+        self._callers.shutdown()
+
+    def _run(self, batch: TokenBatch) -> Float32s:
+        longest = int(batch.lengths.max(initial=0))
+        if longest > self.info.max_seq_len:
+            raise InputTooLongError(
+                f"a sequence has {longest} tokens, at most {self.info.max_seq_len} are supported"
+            )
+        return self._finish(
+            self._encoder.forward(batch.token_ids, batch.offsets, batch.query_lengths)
+        )
+
+    def _finish(self, results: Float32s) -> Float32s:
+        return results
+
+
+class CpuReranker(_CpuEngine):
+    """A cross-encoder in the C++ core; implements `engines.base.Reranker`."""
+
+    def _finish(self, results: Float32s) -> Float32s:
+        return results.reshape(len(results))
+
+
+class CpuEncoder(_CpuEngine):
+    """A bi-encoder in the C++ core; implements `engines.base.Encoder`."""
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        *,
+        num_threads: int = 0,
+        precision: Precision = Precision.INT8,
+    ) -> None:
+        """Reads and packs the weights; see `CpuReranker`."""
+        super().__init__(folder, num_threads=num_threads, precision=precision)
+        self.hidden_size = self._encoder.output_width
+
+
+def _packed_encoder(
+    folder: ModelFolder, num_threads: int, precision: Precision
+) -> _core.PackedEncoder:
+    if folder.safetensors is None:
+        raise UnsupportedModelError(
+            f"{folder.path}: no model.safetensors, which the cpu engine reads; "
+            "its model.onnx runs on the engine onnxruntime"
+        )
+    architecture = read_architecture(folder.config)
+    config = _core.EncoderConfig(
+        hidden_size=architecture.hidden_size,
+        num_layers=architecture.num_layers,
+        num_heads=architecture.num_heads,
+        intermediate_size=architecture.intermediate_size,
+        vocab_size=architecture.vocab_size,
+        max_positions=architecture.max_positions,
+        type_vocab_size=architecture.type_vocab_size,
+        position_offset=architecture.position_offset,
+        layer_norm_epsilon=architecture.layer_norm_eps,
+        gelu=_GELUS[architecture.gelu],
+    )
+    try:
+        return _core.PackedEncoder(
+            str(folder.safetensors),
+            config,
+            output=_output(folder),
+            precision=_CORE_PRECISIONS[precision],
+            num_threads=num_threads,
+        )
+    except _core.UnsupportedModelError as error:
+        raise UnsupportedModelError(
+            f"{folder.path}: {error}; the engine onnxruntime runs it"
+        ) from error
+    except _core.ModelError as error:
+        raise ModelError(str(error)) from error
+
+
+def _output(folder: ModelFolder) -> _core.Output:
+    if folder.spec.kind is ModelKind.RERANKER:
+        return _core.Output.LOGIT
+    if folder.pooling is Pooling.CLS:
+        return _core.Output.CLS_EMBEDDING
+    return _core.Output.MEAN_EMBEDDING
+
+
+def _warm_up(encoder: _core.PackedEncoder, max_seq_len: int) -> None:
+    """Touches all weights once, so that the first request does not wait for their pages."""
+    seq_len = min(_WARM_UP_TOKENS, max_seq_len)
+    offsets = np.arange(_WARM_UP_SEQUENCES + 1, dtype=np.int32) * np.int32(seq_len)
+    query_lengths = np.ones(_WARM_UP_SEQUENCES, np.int32)
+    encoder.forward(np.zeros(offsets[-1], np.int32), offsets, query_lengths)

@@ -1,0 +1,268 @@
+"""The PyTorch engine: NVIDIA GPUs where TensorRT is missing or refuses them. It runs on CPUs too.
+
+Packed: a batch costs the tokens it has. PyTorch is not imported before an engine is asked for.
+"""
+
+import importlib
+import importlib.util
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from twopass._core import gather_packed, plan_packed
+from twopass.engines.base import EngineInfo, Float32s, PackedLayout, Precision, TokenBatch
+from twopass.engines.errors import (
+    DeviceError,
+    EngineUnavailableError,
+    InputTooLongError,
+    OutOfDeviceMemoryError,
+    UnsupportedModelError,
+)
+from twopass.engines.gpu.cuda_device import require_driver
+from twopass.engines.gpu.slots import Slot, SlotPipeline
+from twopass.engines.gpu.torch_bert import TorchBert
+from twopass.engines.model.architecture import read_architecture
+from twopass.engines.model.folder import ModelFolder
+from twopass.engines.model.weights import BertWeights
+from twopass.engines.onnx.bucket_grid import Launch
+
+_logger = logging.getLogger("twopass.engines")
+
+# On a GPU, 128 passages of 128 tokens fill it; on a CPU a larger batch has left the cache.
+_GPU_BATCH_TOKENS, _CPU_BATCH_TOKENS = 16_384, 1_024
+# One batch is copied while another computes; a CPU has but one place to compute.
+_GPU_SLOTS, _CPU_SLOTS = 2, 1
+
+
+def find_torch() -> Any:
+    """Imports PyTorch.
+
+    Raises:
+        EngineUnavailableError: It is not installed in working order.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise EngineUnavailableError("PyTorch is not installed: pip install 'twopass[torch]'")
+    try:
+        return importlib.import_module("torch")
+    except (ImportError, OSError) as error:  # a wheel for another CUDA lacks libraries
+        raise EngineUnavailableError(f"PyTorch does not load ({error})") from error
+
+
+def find_torch_with_cuda() -> Any:
+    """Imports PyTorch where it can use an NVIDIA GPU; without a driver it is not even imported.
+
+    Raises:
+        EngineUnavailableError: The driver, PyTorch or a GPU is missing; says which.
+    """
+    require_driver()
+    torch = find_torch()
+    if not torch.cuda.is_available():
+        raise EngineUnavailableError(
+            f"PyTorch {torch.__version__} sees no NVIDIA GPU: it is a build without CUDA, "
+            "or older than the driver"
+        )
+    return torch
+
+
+class _TorchEngine:
+    """What rerankers and encoders share."""
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        *,
+        device: str = "cuda",
+        precision: Precision | None = None,
+    ) -> None:
+        """Copies the weights to the device.
+
+        Args:
+            folder: The model.
+            device: "cuda", "cuda:1", …, or "cpu".
+            precision: `Precision.BF16` or `Precision.F32`; None takes fp16 on a GPU, f32 on a CPU.
+
+        Raises:
+            EngineUnavailableError: PyTorch, the driver or the GPU is missing; says which.
+            UnsupportedModelError: It is no BERT-family model with safetensors.
+            ModelError: A tensor is missing.
+        """
+        if folder.safetensors is None:
+            raise UnsupportedModelError(
+                f"{folder.path}: no model.safetensors, which the engine torch reads; "
+                "its model.onnx runs on the engine onnxruntime"
+            )
+        architecture = read_architecture(folder.config)
+        is_gpu = device != "cpu"
+        torch = find_torch_with_cuda() if is_gpu else find_torch()
+        self._budget = max(
+            _GPU_BATCH_TOKENS if is_gpu else _CPU_BATCH_TOKENS, folder.spec.max_seq_len
+        )
+        target = torch.device(device)
+        label, dtype = _number_type(torch, precision, is_gpu=is_gpu)
+        model = TorchBert(
+            torch,
+            architecture,
+            BertWeights(folder.safetensors),
+            kind=folder.spec.kind,
+            pooling=folder.pooling,
+            device=target,
+            dtype=dtype,
+        )
+        _logger.debug(
+            "attention is %s", "packed" if model.is_packed else "padded: no kernel for packed"
+        )
+        self._pipeline = SlotPipeline(
+            f"torch-{folder.spec.id}", partial(_opened_slots, torch, model, target), self._launches
+        )
+        self.info = EngineInfo(
+            engine="torch",
+            precision=label,
+            device=torch.cuda.get_device_name(target) if is_gpu else "CPU",
+            max_seq_len=min(folder.spec.max_seq_len, architecture.max_seq_len),
+            layout=PackedLayout(),
+            max_batch_tokens=self._budget,
+            max_in_flight=self._pipeline.num_slots,
+        )
+
+    def submit(self, batch: TokenBatch) -> Future[Float32s]:
+        """Queues a batch for one forward pass; see `engines.base`."""
+        longest = int(batch.lengths.max(initial=1))
+        if longest > self.info.max_seq_len:
+            refused: Future[Float32s] = Future()
+            refused.set_exception(
+                InputTooLongError(
+                    f"a sequence has {longest} tokens, at most {self.info.max_seq_len} "
+                    "are supported"
+                )
+            )
+            return refused
+        return self._pipeline.submit(batch)
+
+    def close(self) -> None:
+        """Finishes what was submitted and frees the device's memory."""
+        self._pipeline.close()
+
+    def _launches(self, batch: TokenBatch) -> list[Launch]:
+        lengths = batch.lengths
+        plan = plan_packed(lengths, self._budget)
+        bounds = zip(plan.batch_offsets[:-1], plan.batch_offsets[1:], strict=True)
+        chosen = [np.array(plan.order[begin:end]) for begin, end in bounds]
+        return [Launch(rows, int(lengths[rows].max())) for rows in chosen]
+
+
+class TorchReranker(_TorchEngine):
+    """A cross-encoder through PyTorch; implements `engines.base.Reranker`."""
+
+
+class TorchEncoder(_TorchEngine):
+    """A bi-encoder through PyTorch; implements `engines.base.Encoder`."""
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        *,
+        device: str = "cuda",
+        precision: Precision | None = None,
+    ) -> None:
+        """Copies the weights to the device; see `TorchReranker`."""
+        super().__init__(folder, device=device, precision=precision)
+        self.hidden_size: int = folder.config["hidden_size"]
+
+
+def _number_type(torch: Any, precision: Precision | None, *, is_gpu: bool) -> tuple[str, Any]:
+    """What `EngineInfo.precision` says, and PyTorch's type."""
+    if precision is Precision.BF16:
+        return "bf16", torch.bfloat16
+    if precision is Precision.F32 or not is_gpu:
+        return "f32", torch.float32
+    return "fp16", torch.float16
+
+
+@contextmanager
+def _opened_slots(torch: Any, model: TorchBert, device: Any) -> Iterator[Sequence[Slot]]:
+    if device.type == "cpu":
+        yield [_HostSlot(torch, model) for _ in range(_CPU_SLOTS)]
+        return
+    with torch.cuda.device(device):
+        yield [_GpuSlot(torch, model, device) for _ in range(_GPU_SLOTS)]
+        torch.cuda.synchronize()
+
+
+def _gathered(torch: Any, batch: TokenBatch, launch: Launch) -> tuple[Any, Any, Any]:
+    """Token ids, offsets and query lengths of a launch as tensors."""
+    arrays = gather_packed(batch.token_ids, batch.offsets, batch.query_lengths, launch.rows)
+    token_ids, offsets, query_lengths = map(torch.from_numpy, arrays)
+    return token_ids, offsets, query_lengths
+
+
+class _HostSlot:
+    """Computes where it is; implements `Slot`."""
+
+    def __init__(self, torch: Any, model: TorchBert) -> None:
+        self._torch = torch
+        self._model = model
+        self._inputs: tuple[Any, Any, Any] | None = None
+        self._max_len = 0
+
+    def start(self, batch: TokenBatch, launch: Launch) -> None:
+        """Gathers the launch's sequences; see `Slot`."""
+        self._max_len = launch.seq_len
+        self._inputs = _gathered(self._torch, batch, launch)
+
+    def finish(self) -> Float32s:
+        """Computes; see `Slot`."""
+        assert self._inputs is not None
+        with self._torch.inference_mode():
+            result: Float32s = self._model.forward(*self._inputs, self._max_len).numpy()
+        return result
+
+
+class _GpuSlot:
+    """A stream, and a page-locked buffer for each copy; implements `Slot`."""
+
+    def __init__(self, torch: Any, model: TorchBert, device: Any) -> None:
+        self._torch = torch
+        self._model = model
+        self._device = device
+        self._stream = torch.cuda.Stream(device)
+        self._done = torch.cuda.Event()
+        self._sources: tuple[Any, ...] = ()
+        self._results: Any = None
+
+    def start(self, batch: TokenBatch, launch: Launch) -> None:
+        """Copies there, computes, copies back; see `Slot`."""
+        torch = self._torch
+        gathered = _gathered(torch, batch, launch)
+        with self._errors(), torch.inference_mode(), torch.cuda.stream(self._stream):
+            # Kept until the copies are done; PyTorch uses page-locked blocks again.
+            self._sources = tuple(tensor.pin_memory() for tensor in gathered)
+            token_ids, offsets, query_lengths = (
+                source.to(self._device, non_blocking=True) for source in self._sources
+            )
+            outputs = self._model.forward(token_ids, offsets, query_lengths, launch.seq_len)
+            self._results = torch.empty(outputs.shape, dtype=outputs.dtype, pin_memory=True)
+            self._results.copy_(outputs, non_blocking=True)
+            self._done.record(self._stream)
+
+    def finish(self) -> Float32s:
+        """Waits for the copy back; see `Slot`."""
+        with self._errors():
+            self._done.synchronize()
+        results: Float32s = self._results.numpy()
+        return results
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        torch = self._torch
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise OutOfDeviceMemoryError(str(error)) from error
+        except torch.AcceleratorError as error:  # the context does not survive it
+            raise DeviceError(str(error)) from error

@@ -1,0 +1,240 @@
+"""Model folders: Hugging Face layout with a `twopass.json` beside, found by name, path or hub id.
+
+`twopass.json` says what the other files don't: kind, pooling, prefixes, calibration, default blend,
+sha256 of the files. Without one the same is read from the files sentence-transformers writes.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from twopass.engines.base import ModelKind, ModelSpec
+from twopass.engines.errors import ModelError, UnsupportedModelError
+from twopass.engines.model.architecture import read_architecture
+from twopass.engines.model.calibration import Calibration
+
+_HUB_FILES = ["*.json", "*.safetensors", "*.onnx", "1_Pooling/*"]
+# A query may be long, but it must leave the passage most of the sequence: never more than this.
+_MAX_QUERY_TOKENS = 256
+
+
+class Pooling(StrEnum):
+    """How an encoder turns token vectors into one."""
+
+    MEAN = "mean"
+    CLS = "cls"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A model on disk, checked and described.
+
+    Attributes:
+        path: The folder.
+        spec: What the server needs to know of it.
+        config: `config.json` as read.
+        pooling: Of an encoder; meaningless for a reranker.
+        safetensors: The weights, or None where there is only an ONNX file.
+        onnx: An exported graph with Hugging Face's inputs, or None.
+    """
+
+    path: Path
+    spec: ModelSpec
+    config: Mapping[str, Any]
+    pooling: Pooling
+    safetensors: Path | None
+    onnx: Path | None
+
+    @property
+    def tokenizer(self) -> Path:
+        """The tokenizer's file."""
+        return self.path / "tokenizer.json"
+
+
+def shipped_models() -> dict[str, Path]:
+    """Models of the distribution twopass-models, by name; empty where it is not installed."""
+    try:
+        root = Path(str(files("twopass.models").joinpath("__init__.py"))).parent
+    except ModuleNotFoundError:
+        return {}
+    return {p.parent.name: p.parent for p in sorted(root.glob("*/twopass.json"))}
+
+
+def locate(name: str) -> Path:
+    """Finds a model's folder: a shipped name, a local path, or a hub id, in this order.
+
+    Raises:
+        ModelError: There is none; says what was tried.
+    """
+    shipped = shipped_models()
+    if name in shipped:
+        return shipped[name]
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return _download(name)
+    raise ModelError(
+        f"model {name!r}: no folder of that name, and not among the shipped models "
+        f"({', '.join(shipped) or 'none: install twopass-models'})"
+    )
+
+
+def _download(hub_id: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"model {hub_id!r}: a hub id needs huggingface_hub; pip install 'twopass[hub]', "
+            "or give a folder"
+        ) from error
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=_HUB_FILES))
+    except Exception as error:  # the hub client raises requests', its own and OS errors alike
+        raise ModelError(
+            f"model {hub_id!r}: not in the local hub cache and the hub did not give it ({error}); "
+            "download its folder elsewhere and give its path"
+        ) from error
+
+
+def open_model(name: str) -> ModelFolder:
+    """Finds, checks and describes a model.
+
+    Raises:
+        ModelError: The folder or one of its files is missing or damaged.
+    """
+    path = locate(name)
+    settings = _read_json(path / "twopass.json") if (path / "twopass.json").exists() else {}
+    config = _read_json(path / "config.json")
+    _require(path / "tokenizer.json")
+    safetensors = path / "model.safetensors"
+    onnx = next((p for p in (path / "model.onnx", path / "onnx/model.onnx") if p.exists()), None)
+    if not safetensors.exists() and onnx is None:
+        raise ModelError(
+            f"{path}: neither model.safetensors nor model.onnx; pickled weights are never read"
+        )
+    weights = safetensors if safetensors.exists() else onnx
+    assert weights is not None
+    digests = _check_sha256(path, settings.get("sha256", {}))
+    model_id = path.name if path in shipped_models().values() else name
+    revision = digests.get(weights.name) or _sha256(weights)
+    try:
+        spec = _spec(model_id, path, settings, config, revision=revision)
+        pooling = _pooling(path, settings)
+    except (TypeError, ValueError) as error:  # a kind, pooling or calibration that is none
+        raise ModelError(f"{path / 'twopass.json'}: {error}") from error
+    return ModelFolder(
+        path=path,
+        spec=spec,
+        config=config,
+        pooling=pooling,
+        safetensors=safetensors if safetensors.exists() else None,
+        onnx=onnx,
+    )
+
+
+def _spec(
+    model_id: str, path: Path, settings: dict[str, Any], config: dict[str, Any], *, revision: str
+) -> ModelSpec:
+    max_seq_len = _count(settings, "max_seq_len") or _sentence_bert_length(path)
+    max_seq_len = max_seq_len or _num_positions(config)
+    kind = ModelKind(settings["kind"]) if "kind" in settings else _kind(config)
+    # A reranker's query shares the sequence; an encoder's has it alone. 3 special tokens at most
+    # stand beside either half in the families supported (4 in RoBERTa's pair, 2 beside the query).
+    room = max_seq_len // 2 if kind is ModelKind.RERANKER else max_seq_len - 3
+    return ModelSpec(
+        id=model_id,
+        kind=kind,
+        revision=revision,
+        max_seq_len=max_seq_len,
+        max_query_tokens=min(_MAX_QUERY_TOKENS, room),
+        max_passage_tokens=_count(settings, "max_passage_tokens"),
+        query_prefix=settings.get("query_prefix", ""),
+        passage_prefix=settings.get("passage_prefix", ""),
+        calibration=Calibration(**settings.get("calibration", {})),
+        blend=_weight(settings, "blend"),
+    )
+
+
+def _count(settings: dict[str, Any], name: str) -> int | None:
+    value = settings.get(name)
+    if value is not None and (type(value) is not int or value < 1):
+        raise ValueError(f"{name}: {value!r} given, a whole number of at least 1 is needed")
+    return value
+
+
+def _weight(settings: dict[str, Any], name: str) -> float:
+    value = settings.get(name, 0.0)
+    if type(value) not in (int, float) or not 0 <= value <= 1:
+        raise ValueError(f"{name}: {value!r} given, a number from 0 to 1 is needed")
+    return float(value)
+
+
+def _kind(config: dict[str, Any]) -> ModelKind:
+    architectures = config.get("architectures") or [""]
+    if not architectures[0].endswith("ForSequenceClassification"):
+        return ModelKind.ENCODER
+    if (num_labels := len(config.get("id2label", {0: ""}))) != 1:
+        raise ModelError(
+            f"config.json: id2label has {num_labels} labels; a reranker has 1, this is a classifier"
+        )
+    return ModelKind.RERANKER
+
+
+def _pooling(path: Path, settings: dict[str, Any]) -> Pooling:
+    if "pooling" in settings:
+        return Pooling(settings["pooling"])
+    file = path / "1_Pooling" / "config.json"
+    if file.exists() and _read_json(file).get("pooling_mode_cls_token"):
+        return Pooling.CLS
+    return Pooling.MEAN
+
+
+def _num_positions(config: dict[str, Any]) -> int:
+    try:
+        return read_architecture(config).max_seq_len
+    except UnsupportedModelError:
+        return int(config.get("max_position_embeddings", 512))
+
+
+def _sentence_bert_length(path: Path) -> int | None:
+    file = path / "sentence_bert_config.json"
+    return _read_json(file).get("max_seq_length") if file.exists() else None
+
+
+def _check_sha256(path: Path, expected: dict[str, str]) -> dict[str, str]:
+    for name, digest in expected.items():
+        if (actual := _sha256(_require(path / name))) != digest:
+            raise ModelError(
+                f"{path / name}: sha256 is {actual}, twopass.json says {digest}; "
+                "the file is damaged or was replaced: install the model again"
+            )
+    return expected
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _require(file: Path) -> Path:
+    if not file.is_file():
+        raise ModelError(
+            f"{file}: missing; a model folder holds config.json, tokenizer.json and weights"
+        )
+    return file
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_require(file).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{file}: not valid JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{file}: holds a {type(content).__name__}, not an object")
+    return content

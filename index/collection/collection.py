@@ -1,0 +1,312 @@
+"""A collection: what it holds, what is written to it and what is found in it."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from twopass.engines.base import Float32s
+from twopass.index.arrays import Int64s
+from twopass.index.collection.encoding import encode_documents
+from twopass.index.collection.pages import DocumentPage, key_before, page_token
+from twopass.index.collection.windows import NearestDocuments, WindowIndex
+from twopass.index.collection.writer import Delete, DeleteResult, Upsert, UpsertResult, Writer
+from twopass.index.documents import DocumentFields, IndexedDocument, StoredDocument
+from twopass.index.errors import InvalidQueryError, StaleSequenceError
+from twopass.index.filters import Filter, IdCondition
+from twopass.index.kinds import Breadth
+from twopass.index.ranked_list import RankedList
+from twopass.index.rows.connections import ReadConnections
+from twopass.index.rows.damage import Damage
+from twopass.index.rows.database import Identity
+from twopass.index.rows.filter_sql import compile_filter
+from twopass.index.rows.reader import Candidates, DocumentReader
+from twopass.index.rows.window_rows import vector_rows
+from twopass.index.schema import CollectionSchema
+from twopass.index.sequences import SequenceToken
+from twopass.index.stopping import NEVER, Stop
+from twopass.index.vectors.metric import scale
+from twopass.index.vectors.vector_index import Neighbours, VectorIndex
+from twopass.index.words.lexical import LexicalIndex
+
+_DEFAULT = DocumentFields()
+_DEFAULT_BREADTH = Breadth()
+_EVERYTHING = Filter()
+
+
+class Collection:
+    """An open collection. Every method may be called from any thread.
+
+    Futures resolve in the collection's own threads; methods without one block for the disk, and
+    are to be called in a lane of their kind. Any of them raises `StorageError` when the disk does
+    not do its part, and `CollectionClosedError` after `close`; those that take a `stop` end soon
+    after it is set, by `StoppedError`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        identity: Identity,
+        connections: ReadConnections,
+        writer: Writer,
+        vectors: VectorIndex,
+        damage: Damage,
+    ) -> None:
+        self.name = name
+        self.schema: CollectionSchema = identity.schema
+        self.create_time: datetime = identity.create_time
+        self._connections = connections
+        self._reader = DocumentReader(name, connections, damage)
+        self._lexical = LexicalIndex(connections, identity.schema.lexical_tokenizer)
+        self._writer = writer
+        self._vectors = vectors
+        self._vector_rows = vector_rows(identity.schema)
+        self._windows = WindowIndex(connections)
+        self._damage = damage
+
+    @property
+    def num_documents(self) -> int:
+        """Documents that a search sees now."""
+        return self._writer.num_documents
+
+    @property
+    def sequence(self) -> SequenceToken:
+        """The state that a search sees now."""
+        return self._vectors.sequence
+
+    @property
+    def read_only_reason(self) -> str:
+        """Why it takes no writes, and the way out; empty where it does."""
+        return self._damage.reason
+
+    def check_every_document(self) -> tuple[str, ...]:
+        """Waits until all damaged documents are known, if any was met; returns their ids."""
+        self._damage.wait_until_checked()
+        return self._damage.ids
+
+    def ensure_reached(self, sequence: str) -> None:
+        """Makes sure that a search that begins now sees the write whose sequence this is.
+
+        Writes are acknowledged after they can be found, so there is never anything to wait for.
+
+        Raises:
+            MalformedSequenceError: It is no sequence.
+            StaleSequenceError: It is of another life of the collection.
+        """
+        wanted = SequenceToken.parse(sequence)
+        seen = self.sequence
+        if wanted.incarnation != seen.incarnation or wanted.position > seen.position:
+            raise StaleSequenceError(self.name, sequence)
+
+    def upsert(self, documents: Sequence[IndexedDocument]) -> Future[UpsertResult]:
+        """Writes documents, all or none; one with a known id replaces the one that had it.
+
+        Checks in the calling thread, writes in the collection's. The future resolves when the
+        documents are on disk and every search that begins later can find them.
+
+        Raises:
+            InvalidDocumentError: A document, or the ids together, break a rule.
+        """
+        write = Upsert(encode_documents(documents, self.schema), self._vector_rows)
+        self._writer.submit(write)
+        return write.future
+
+    def delete(self, ids: Sequence[str]) -> Future[DeleteResult]:
+        """Deletes documents by id; ids that are not there are no error.
+
+        The future resolves when the deletion is on disk and no search that begins later finds them.
+        """
+        return self.delete_matching(Filter(must=(IdCondition(tuple(ids)),)))
+
+    def delete_matching(self, wanted: Filter) -> Future[DeleteResult]:
+        """Deletes all documents that pass a filter when their turn comes, otherwise as `delete`."""
+        write = Delete(compile_filter(wanted), self.schema.dimension, self._vector_rows)
+        self._writer.submit(write)
+        return write.future
+
+    def matching(self, wanted: Filter, stop: Stop = NEVER) -> Int64s:
+        """Finds the keys of all documents that pass, int64 `[num_keys]`, ascending; blocks.
+
+        A test of a field that the schema declares as indexed costs what it finds, one of another
+        field a look at every document.
+        """
+        return self._reader.matching(compile_filter(wanted), stop)
+
+    def search_words(
+        self, query: str, k: int, among: Int64s | None = None, stop: Stop = NEVER
+    ) -> RankedList:
+        """Finds the `k` documents whose titles and texts fit the words of the query best, by BM25.
+
+        Blocks for the disk; SQLite works without the GIL. Sees every write acknowledged before.
+
+        Args:
+            query: Any text. A document that holds none of its words is not found.
+            k: At least 1.
+            among: Keys of the only documents to find, from `matching`; None for all.
+            stop: Ends the search.
+
+        Raises:
+            InvalidQueryError: `k` breaks its rule.
+        """
+        _check_k(k)
+        if among is None:
+            return self._lexical.search(query, k, stop)
+        return self._lexical.search_among(query, k, among, self.num_documents, stop)
+
+    def search(
+        self,
+        vectors: Float32s,
+        k: int,
+        among: Int64s | None = None,
+        breadth: Breadth = _DEFAULT_BREADTH,
+        stop: Stop = NEVER,
+    ) -> Future[Neighbours]:
+        """Finds the `k` nearest vectors of each query; all of them where there are fewer.
+
+        Their keys are those of their documents, unless the collection splits documents: then
+        `nearest_by_window` finds documents.
+
+        Args:
+            vectors: float32 `[num_queries, dimension]`; scaled here as the metric needs it.
+            k: At least 1.
+            among: Keys of the only vectors to find, int64 `[num_keys]`, ascending; None for all.
+            breadth: How far an approximate index kind searches.
+            stop: Lets the search leave the queue; the future raises `StoppedError` then.
+
+        Raises:
+            InvalidQueryError: A vector, `k` or the breadth breaks a rule.
+        """
+        _check_k(k)
+        breadth.check()
+        dimension = self.schema.dimension
+        if vectors.ndim != 2 or vectors.shape[1] != dimension:
+            raise InvalidQueryError(
+                "vector",
+                f"{vectors.shape[-1]:,} components given, the collection's dimension is "
+                f"{dimension:,}",
+            )
+        scaled = scale(
+            np.ascontiguousarray(vectors, np.float32),
+            self.schema.metric,
+            lambda _, problem: InvalidQueryError("vector", problem),
+        )
+        return self._vectors.search(scaled, k, among, breadth, stop)
+
+    def nearest_by_window(
+        self,
+        vector: Float32s,
+        k: int,
+        among: Int64s | None = None,
+        breadth: Breadth = _DEFAULT_BREADTH,
+        stop: Stop = NEVER,
+    ) -> NearestDocuments:
+        """Finds the `k` documents whose best windows are nearest; blocks.
+
+        Args:
+            vector: float32 `[dimension]`.
+            k: At least 1.
+            among: Keys of the only documents to find, from `matching`; None for all.
+            breadth: How far an approximate index kind searches.
+            stop: Ends the search.
+
+        Raises:
+            InvalidQueryError: The vector, `k` or the breadth breaks a rule.
+        """
+        windows = None if among is None else self._windows.of_documents(among, stop)
+        return self._windows.nearest(
+            lambda count: self.search(vector[None, :], count, windows, breadth, stop).result(),
+            k,
+            stop,
+        )
+
+    def load(self, keys: Int64s, stop: Stop = NEVER) -> Candidates:
+        """Loads what the second pass needs of documents found, int64 `[num_keys]`, in their order.
+
+        A document replaced or deleted since it was found is left out: its key names it no more.
+        """
+        return self._reader.load(keys, stop)
+
+    def fetch(
+        self, keys: Int64s, fields: DocumentFields = _DEFAULT, stop: Stop = NEVER
+    ) -> dict[int, StoredDocument]:
+        """Reads documents by key, int64 `[num_keys]`; those gone since then are left out."""
+        return self._reader.fetch(keys, fields, stop)
+
+    def get(
+        self, ids: Sequence[str], fields: DocumentFields = _DEFAULT, stop: Stop = NEVER
+    ) -> list[StoredDocument]:
+        """Reads documents by id, in the order of the ids.
+
+        Raises:
+            DocumentNotFoundError: Names the first id that is not there.
+        """
+        return self._reader.get(ids, fields, stop)
+
+    def list_page(
+        self,
+        page_size: int,
+        token: str = "",
+        fields: DocumentFields = _DEFAULT,
+        wanted: Filter = _EVERYTHING,
+        stop: Stop = NEVER,
+    ) -> DocumentPage:
+        """Reads a page of documents.
+
+        A document that stays is on exactly one page, one replaced between two pages may be on both.
+
+        Args:
+            page_size: Most documents to read, at least 1.
+            token: `next_page_token` of the page before; empty for the first.
+            fields: What to read.
+            wanted: Which documents.
+            stop: Ends the reading.
+
+        Raises:
+            InvalidQueryError: The size or the token is none.
+        """
+        if page_size < 1:
+            raise InvalidQueryError("page_size", f"must be at least 1, {page_size} given")
+        incarnation = self.sequence.incarnation
+        after = key_before(token, incarnation)
+        # One more than asked for tells whether this is the last page.
+        documents = self._reader.after(after, page_size + 1, fields, compile_filter(wanted), stop)
+        if len(documents) <= page_size:
+            return DocumentPage(documents, "")
+        page = documents[:page_size]
+        return DocumentPage(page, page_token(incarnation, page[-1].key))
+
+    def copy_into(self, path: Path, stop: Stop = NEVER) -> None:
+        """Writes all documents, as they are at one moment, into a new SQLite file.
+
+        Writes and searches go on meanwhile. The file is not synced.
+
+        Raises:
+            CollectionDamagedError: It would be a copy of the damage.
+        """
+        self._damage.check_writable()
+        self._reader.copy_into(path, stop)
+
+    def merge(self) -> Future[None]:
+        """Merges the vector index now instead of when it is due, and saves it.
+
+        Raises:
+            StorageError: By the future: a merge has failed.
+        """
+        return self._vectors.merge()
+
+    def close(self) -> None:
+        """Finishes what was submitted, then ends the threads and closes the file. Idempotent."""
+        with ExitStack() as last_first:
+            last_first.callback(self._vectors.close)
+            # The last connection to close checkpoints, which a reading one can't.
+            last_first.callback(self._writer.close)
+            last_first.callback(self._connections.close)
+            last_first.callback(self._damage.close)
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise InvalidQueryError("retrieve.k", f"must be at least 1, {k} given")

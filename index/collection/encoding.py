@@ -1,0 +1,151 @@
+"""The checks that documents pass before they are stored, and the form in which they are."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from twopass.engines.base import Float32s
+from twopass.index.documents import MAX_ID_BYTES, IndexedDocument, SplitPassage
+from twopass.index.errors import InvalidDocumentError
+from twopass.index.rows.rows import checksum_of
+from twopass.index.schema import CollectionSchema
+from twopass.index.vectors.metric import scale
+
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode's category Cc
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedDocuments:
+    """Checked documents in the form in which they are stored.
+
+    Attributes:
+        rows: For each its id, token ids (little-endian int32), embedding (little-endian float32),
+            title, text, metadata (JSON) and checksum.
+        windows: For each its windows: first token, one past the last, embedding; none where the
+            collection does not split documents.
+        vectors: All embeddings once more, document after document, float32
+            `[num_vectors, dimension]`.
+    """
+
+    rows: list[tuple[str, bytes, bytes, str, str, str, int]]
+    windows: list[list[tuple[int, int, bytes]]]
+    vectors: Float32s
+
+
+def encode_documents(
+    documents: Sequence[IndexedDocument], schema: CollectionSchema
+) -> EncodedDocuments:
+    """Checks documents and encodes them for storage.
+
+    Raises:
+        InvalidDocumentError: The first rule broken: where, by which value, and what is allowed.
+    """
+    if not documents:
+        raise InvalidDocumentError("documents", "none given, at least 1 is needed")
+    _check_distinct(documents)
+    given = [_vectors_of(document, position, schema) for position, document in enumerate(documents)]
+    owners = np.repeat(np.arange(len(documents)), [len(vectors) for vectors in given])
+
+    def refuse(row: int, problem: str) -> InvalidDocumentError:
+        position = int(owners[row])
+        return InvalidDocumentError(
+            f"documents[{position}].vector", f"{problem} (id {documents[position].id!r})"
+        )
+
+    vectors = scale(np.concatenate(given).astype(np.float32, copy=False), schema.metric, refuse)
+    encoded = (vector.astype("<f4", copy=False).tobytes() for vector in vectors)
+    rows = []
+    windows = []
+    for position, document in enumerate(documents):
+        own = list(islice(encoded, len(given[position])))
+        split = document.vector if isinstance(document.vector, SplitPassage) else None
+        rows.append(_encode(document, b"" if split else own[0], f"documents[{position}]"))
+        windows.append(
+            [(*window, vector) for window, vector in zip(split.windows.tolist(), own, strict=True)]
+            if split
+            else []
+        )
+    return EncodedDocuments(rows, windows, vectors)
+
+
+def _check_distinct(documents: Sequence[IndexedDocument]) -> None:
+    first: dict[str, int] = {}
+    for position, document in enumerate(documents):
+        earlier = first.setdefault(document.id, position)
+        if earlier != position:
+            raise InvalidDocumentError(
+                f"documents[{position}].id",
+                f"{document.id!r} is the id of documents[{earlier}] too; "
+                "ids must be distinct in one request",
+            )
+
+
+def _vectors_of(document: IndexedDocument, position: int, schema: CollectionSchema) -> Float32s:
+    """A document's embeddings, float32 `[num_vectors, dimension]`, one where it is not split."""
+    given = document.vector
+    vectors = given.vectors if isinstance(given, SplitPassage) else given[None]
+    if vectors.shape[1:] != (schema.dimension,):
+        raise InvalidDocumentError(
+            f"documents[{position}].vector",
+            f"{vectors[0].size:,} components given, the collection's dimension is "
+            f"{schema.dimension:,} (id {document.id!r})",
+        )
+    return vectors
+
+
+def _encode(
+    document: IndexedDocument, embedding: bytes, where: str
+) -> tuple[str, bytes, bytes, str, str, str, int]:
+    _check_id(document.id, f"{where}.id")
+    if not document.title and not document.text:
+        raise InvalidDocumentError(
+            f"{where}.text", f"text and title are both empty, one is needed (id {document.id!r})"
+        )
+    _utf8_size(document.title, f"{where}.title")
+    _utf8_size(document.text, f"{where}.text")
+    token_ids = document.token_ids.astype("<i4", copy=False).tobytes()
+    metadata = _encode_metadata(document.metadata, f"{where}.metadata")
+    texts = document.title, document.text, metadata
+    checksum = checksum_of(document.id, token_ids, embedding, *(text.encode() for text in texts))
+    return (document.id, token_ids, embedding, *texts, checksum)
+
+
+def _check_id(document_id: str, where: str) -> None:
+    size = _utf8_size(document_id, where)
+    if not 1 <= size <= MAX_ID_BYTES:
+        raise InvalidDocumentError(
+            where, f"must be 1 to {MAX_ID_BYTES} bytes of UTF-8, {size:,} given"
+        )
+    if control := _CONTROL_CHARACTER.search(document_id):
+        raise InvalidDocumentError(
+            where,
+            f"control characters are not allowed, U+{ord(control[0]):04X} given "
+            f"at character {control.start()}",
+        )
+
+
+def _utf8_size(text: str, where: str) -> int:
+    """Bytes of a text in UTF-8, in which lone surrogates can't be written."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidDocumentError(
+            where, f"not valid Unicode: a lone surrogate at character {error.start}"
+        ) from error
+
+
+def _encode_metadata(metadata: Mapping[str, object], where: str) -> str:
+    if not isinstance(metadata, Mapping):
+        raise InvalidDocumentError(where, f"must be a JSON object, {type(metadata).__name__} given")
+    try:
+        text = json.dumps(
+            dict(metadata), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidDocumentError(where, f"can't be written as JSON: {error}") from error
+    _utf8_size(text, where)
+    return text

@@ -1,0 +1,75 @@
+"""Opens a collection: its file, brought to today's format, its vectors, and its threads."""
+
+import logging
+import time
+from pathlib import Path
+
+from twopass.index.collection.collection import Collection
+from twopass.index.collection.writer import Writer
+from twopass.index.rows.connections import ReadConnections
+from twopass.index.rows.damage import Damage
+from twopass.index.rows.database import open_for_writing, read_identity, storage_errors
+from twopass.index.rows.migrations import migrate
+from twopass.index.vectors.gpu_replica import Clone
+from twopass.index.vectors.loading import load_vectors
+from twopass.index.vectors.merging import MergePolicy
+from twopass.index.vectors.vector_index import VectorIndex
+
+_LOG = logging.getLogger("twopass.index")
+
+_BASE = "vectors.base"
+
+
+def open_collection(
+    name: str,
+    path: Path,
+    *,
+    num_search_threads: int = 1,
+    merge_policy: MergePolicy | None = None,
+    clone: Clone | None = None,
+) -> Collection:
+    """Opens a collection, and its vector index from its file or from the documents.
+
+    Args:
+        name: Its name.
+        path: Its SQLite file; the index's file stands beside it.
+        num_search_threads: OpenMP threads of one faiss search.
+        merge_policy: When the index is merged; None for the default.
+        clone: Copies its base to a GPU; None for none.
+
+    Raises:
+        StorageError: It is missing, damaged or of a newer format.
+    """
+    began = time.perf_counter()
+    base_path = path.with_name(_BASE)
+    damage = Damage(name, path)
+    with storage_errors(path):
+        connection = open_for_writing(path)
+        try:
+            identity = read_identity(connection, path)
+            migrate(connection, path, identity.schema)
+            loaded = load_vectors(name, connection, identity, base_path, damage)
+        except BaseException:
+            damage.close()
+            connection.close()
+            raise
+    vectors = VectorIndex(
+        name,
+        identity.schema,
+        loaded,
+        base_path,
+        num_threads=num_search_threads,
+        policy=merge_policy,
+        clone=clone,
+    )
+    _LOG.info(
+        "collection opened",
+        extra={
+            "collection": name,
+            "num_vectors": vectors.num_vectors,
+            "milliseconds": round(1e3 * (time.perf_counter() - began), 1),
+        },
+    )
+    writer = Writer(name, connection, path, identity, vectors, damage)
+    connections = ReadConnections(name, path, damage)
+    return Collection(name, identity, connections, writer, vectors, damage)

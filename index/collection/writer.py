@@ -1,0 +1,239 @@
+"""Writes documents: one thread, one connection, one COMMIT for all that wait together."""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import apsw
+import numpy as np
+
+from twopass.engines.base import Float32s
+from twopass.index.collection.encoding import EncodedDocuments
+from twopass.index.errors import StorageError
+from twopass.index.group_thread import GroupThread
+from twopass.index.rows.damage import Damage
+from twopass.index.rows.database import Identity, storage_errors
+from twopass.index.rows.filter_sql import SqlCondition
+from twopass.index.rows.inserting import delete_ids, insert_rows
+from twopass.index.rows.window_rows import VectorRows
+from twopass.index.sequences import SequenceToken
+from twopass.index.vectors.vector_index import VectorChange, VectorIndex
+
+_LOG = logging.getLogger("twopass.index")
+
+_MAX_GROUP = 256
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertResult:
+    """What an upsert did.
+
+    Attributes:
+        sequence: The collection's state with these documents in it.
+        num_inserted: How many were new.
+        num_replaced: How many replaced one of the same id.
+    """
+
+    sequence: SequenceToken
+    num_inserted: int
+    num_replaced: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteResult:
+    """What a deletion did.
+
+    Attributes:
+        sequence: The collection's state without the documents.
+        num_deleted: How many there were.
+    """
+
+    sequence: SequenceToken
+    num_deleted: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _RowChange:
+    """What a write did: how many documents went and came, and which vectors with them."""
+
+    num_removed: int
+    num_added: int
+    removed: list[int]
+    added: list[int]
+    vectors: Float32s
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Upsert:
+    """Writes documents; one with a known id replaces the one that had it."""
+
+    documents: EncodedDocuments
+    vector_rows: VectorRows
+    future: Future[UpsertResult] = field(default_factory=Future)
+
+    def apply(self, connection: apsw.Connection, position: int) -> _RowChange:
+        """Changes the table, inside a transaction."""
+        rows = self.documents.rows
+        replaced = delete_ids(connection, [row[0] for row in rows])
+        removed = self.vector_rows.remove(connection, replaced)
+        added: list[int] = []
+        for key, windows in zip(
+            insert_rows(connection, position, rows), self.documents.windows, strict=True
+        ):
+            added += self.vector_rows.add(connection, key, windows)
+        return _RowChange(len(replaced), len(rows), removed, added, self.documents.vectors)
+
+    def acknowledge(self, sequence: SequenceToken, change: _RowChange) -> None:
+        """Resolves the future."""
+        num_inserted = change.num_added - change.num_removed
+        self.future.set_result(UpsertResult(sequence, num_inserted, change.num_removed))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delete:
+    """Deletes the documents that pass a condition."""
+
+    condition: SqlCondition
+    dimension: int
+    vector_rows: VectorRows
+    future: Future[DeleteResult] = field(default_factory=Future)
+
+    def apply(self, connection: apsw.Connection, position: int) -> _RowChange:  # noqa: ARG002
+        """Changes the table, inside a transaction."""
+        deleted = [
+            key
+            for (key,) in connection.execute(
+                f"DELETE FROM documents WHERE {self.condition.text} RETURNING key",
+                self.condition.values,
+            )
+        ]
+        removed = self.vector_rows.remove(connection, deleted)
+        no_vectors = np.empty((0, self.dimension), np.float32)
+        return _RowChange(len(deleted), 0, removed, [], no_vectors)
+
+    def acknowledge(self, sequence: SequenceToken, change: _RowChange) -> None:
+        """Resolves the future."""
+        self.future.set_result(DeleteResult(sequence, change.num_removed))
+
+
+Write: TypeAlias = Upsert | Delete
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Committed:
+    write: Write
+    change: _RowChange
+    sequence: SequenceToken
+
+
+class Writer:
+    """Applies writes in the order in which they come, and acknowledges what is on disk.
+
+    All writes that wait together share one COMMIT, since that is what waits for the disk. Each has
+    a savepoint of its own, so that one that fails leaves its neighbours alone. Futures resolve
+    after the vector index has taken the writes in: what is acknowledged is durable, and every
+    search that begins later sees it.
+
+    Attributes:
+        num_documents: Documents that a search sees now.
+    """
+
+    def __init__(
+        self,
+        collection: str,
+        connection: apsw.Connection,
+        path: Path,
+        identity: Identity,
+        vectors: VectorIndex,
+        damage: Damage,
+    ) -> None:
+        self._damage = damage
+        self._collection = collection
+        self._connection = connection
+        self._path = path
+        self._sequence = identity.sequence
+        self._vectors = vectors
+        self.num_documents = int(connection.execute("SELECT count(*) FROM documents").get)
+        self._thread: GroupThread[Write] = GroupThread(
+            collection, "write", self._work, max_group=_MAX_GROUP
+        )
+
+    def submit(self, write: Write) -> None:
+        """Queues a write; its future resolves when it is on disk and can be found."""
+        self._thread.submit(write)
+
+    def close(self) -> None:
+        """Finishes what was submitted, then closes the connection. Idempotent."""
+        self._thread.close()
+        with storage_errors(self._path):
+            self._connection.close()
+
+    def _work(self, group: list[Write]) -> None:
+        self._damage.check_writable()
+        try:
+            with storage_errors(self._path), self._damage.noted():
+                committed = self._commit(group)
+        except StorageError as error:
+            _LOG.error("write failed: %s", error, extra={"collection": self._collection})
+            raise
+        if not committed:
+            return
+        self._vectors.update(_joined(committed)).result()
+        self.num_documents += sum(
+            done.change.num_added - done.change.num_removed for done in committed
+        )
+        for done in committed:
+            done.write.acknowledge(done.sequence, done.change)
+
+    def _commit(self, group: list[Write]) -> list[_Committed]:
+        """Writes a group to disk, except for those of it that fail by themselves."""
+        committed: list[_Committed] = []
+        sequence = self._sequence
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            for write in group:
+                following = SequenceToken(sequence.incarnation, sequence.position + 1)
+                change = self._attempt(write, following.position)
+                if change is not None:
+                    sequence = following
+                    committed.append(_Committed(write, change, sequence))
+            self._connection.execute(
+                "UPDATE meta SET value = ? WHERE name = 'position'", (sequence.position,)
+            )
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        self._sequence = sequence
+        return committed
+
+    def _attempt(self, write: Write, position: int) -> _RowChange | None:
+        """Applies one write; None if it failed, which its future then says."""
+        self._connection.execute("SAVEPOINT write")
+        try:
+            with storage_errors(self._path):
+                change = write.apply(self._connection, position)
+        except Exception as error:
+            if isinstance(error.__cause__, apsw.CorruptError):
+                raise error.__cause__ from None  # no neighbour may be written either
+            # After some errors, such as a full disk, SQLite has rolled back the whole group.
+            if not self._connection.in_transaction:
+                raise
+            self._connection.execute("ROLLBACK TO write")
+            write.future.set_exception(error)
+            change = None
+        self._connection.execute("RELEASE write")
+        return change
+
+
+def _joined(committed: Sequence[_Committed]) -> VectorChange:
+    """The group as one change; keys that came and went within it cancel out."""
+    removed = np.array([key for done in committed for key in done.change.removed], np.int64)
+    keys = np.array([key for done in committed for key in done.change.added], np.int64)
+    vectors = np.concatenate([done.change.vectors for done in committed])
+    stays = np.isin(keys, removed, invert=True)
+    return VectorChange(removed, keys[stays], vectors[stays], committed[-1].sequence)

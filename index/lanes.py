@@ -1,0 +1,246 @@
+"""Threads for blocking work, by kind, so that no kind can take another's.
+
+::
+
+    lane           does                                            waits for
+    reads          rows by key or id: what every search needs      the disk, briefly
+    scans          filters, words, pages: what may take long       the processor
+    vectors        faiss searches                                  the processor
+    writes         commits                                         fsync
+    maintenance    merges, snapshots, opening, deleting            both; at low priority
+"""
+
+import asyncio
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from twopass.index.errors import LaneFullError, StoppedError
+from twopass.index.stopping import NEVER, Stop
+
+T = TypeVar("T")
+
+# Enough for a burst, and few enough that the last of them is worth waiting for.
+_MAX_WAITING = 1_024
+# Linux's nice value of maintenance: an eleventh of the processor beside one thread of the others.
+_MAINTENANCE_NICENESS = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
+    """A call that waits for a thread."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    stop: Stop
+    future: "Future[Any]"
+
+
+class Lane:
+    """Threads that do one kind of blocking work: so many at once, so many waiting.
+
+    What waits and is stopped leaves without having had a thread. What runs ends itself: it is
+    handed the stop by its caller, and asks it.
+
+    Attributes:
+        name: In metrics and messages.
+        num_threads: How much is done at once.
+        num_running: How much is being done now.
+        longest_overrun: Longest time, in seconds, that something ran on after it had been stopped.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        num_threads: int,
+        *,
+        max_waiting: int | None = _MAX_WAITING,
+        niceness: int = 0,
+    ) -> None:
+        """Prepares threads, which start when they are first needed.
+
+        Args:
+            name: The lane's.
+            num_threads: Most threads.
+            max_waiting: Most calls that wait for one; None for any number.
+            niceness: Added to the threads' nice value; 0 leaves them as urgent as others.
+        """
+        self.name = name
+        self.num_threads = num_threads
+        self.num_running = 0
+        self.longest_overrun = 0.0
+        self._max_waiting = max_waiting
+        self._niceness = niceness
+        self._waiting: deque[_Task] = deque()
+        self._threads: list[threading.Thread] = []
+        self._num_idle = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    @property
+    def num_waiting(self) -> int:
+        """How many calls wait for a thread."""
+        return len(self._waiting)
+
+    def submit(
+        self, function: Callable[..., T], *arguments: Any, stop: Stop = NEVER
+    ) -> "Future[T]":
+        """Queues a call.
+
+        Args:
+            function: What to call.
+            arguments: Its arguments.
+            stop: Lets the call leave the queue; to end it once it runs, pass the stop to the
+                function too.
+
+        Returns:
+            A future of what it returns. It is cancelled where the stop is set before its turn.
+
+        Raises:
+            LaneFullError: As many wait as may.
+            RuntimeError: The lane is closed.
+        """
+        task = _Task(function, arguments, stop, Future())
+        with self._changed:
+            if self._closed:
+                raise RuntimeError(f"the lane {self.name} is closed")
+            if self._max_waiting is not None and len(self._waiting) >= self._max_waiting:
+                raise LaneFullError(self.name, self._max_waiting, retry_after=0.1)
+            self._waiting.append(task)
+            if self._num_idle < len(self._waiting) and len(self._threads) < self.num_threads:
+                self._start_thread()
+            self._changed.notify()
+        return task.future
+
+    async def run(self, function: Callable[..., T], *arguments: Any, stop: Stop = NEVER) -> T:
+        """Awaits a call; ends at once when it is stopped, though the call may take a little longer.
+
+        Raises:
+            StoppedError: The stop was set first.
+            LaneFullError: As many wait as may.
+        """
+        stop.check()
+        loop = asyncio.get_running_loop()
+        stopped: asyncio.Future[None] = loop.create_future()
+
+        def wake() -> None:
+            if not stopped.done():
+                stopped.set_result(None)
+
+        def interrupt() -> None:
+            with suppress(RuntimeError):  # the loop has ended: nobody waits
+                loop.call_soon_threadsafe(wake)
+
+        submitted = self.submit(function, *arguments, stop=stop)
+        result = asyncio.wrap_future(submitted)
+        with stop.calling(interrupt):
+            try:
+                await asyncio.wait((result, stopped), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                stopped.cancel()
+                if not result.done():
+                    result.add_done_callback(_retrieve)
+                    submitted.cancel()  # where it still waits
+        if not result.done() or result.cancelled():
+            raise StoppedError
+        return result.result()
+
+    def close(self) -> None:
+        """Does what waits, then ends the threads. Idempotent."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join()
+
+    def _start_thread(self) -> None:
+        name = f"{self.name}-{len(self._threads)}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        if self._niceness:
+            with suppress(OSError, AttributeError):  # not every system has a nice value a thread
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
+        while (task := self._take()) is not None:
+            self._do(task)
+            del task  # nothing of a call is kept while the thread waits for the next
+
+    def _take(self) -> _Task | None:
+        with self._changed:
+            self._num_idle += 1
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            self._num_idle -= 1
+            return self._waiting.popleft() if self._waiting else None
+
+    def _do(self, task: _Task) -> None:
+        if task.stop.is_set:
+            task.future.cancel()
+        if not task.future.set_running_or_notify_cancel():
+            return
+        stopped_at: list[float] = []
+        with self._changed:
+            self.num_running += 1
+        try:
+            with task.stop.calling(lambda: stopped_at.append(time.perf_counter())):
+                result = task.function(*task.arguments)
+        except BaseException as error:
+            task.future.set_exception(error)
+        else:
+            task.future.set_result(result)
+        finally:
+            with self._changed:
+                self.num_running -= 1
+                if stopped_at:
+                    overrun = time.perf_counter() - stopped_at[0]
+                    self.longest_overrun = max(self.longest_overrun, overrun)
+
+
+def _retrieve(result: "asyncio.Future[Any]") -> None:
+    """Takes note of how something ended that nobody waits for, so that asyncio logs nothing."""
+    if not result.cancelled():
+        result.exception()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lanes:
+    """The lanes of one process; what each does is told at the top of this file."""
+
+    reads: Lane
+    scans: Lane
+    vectors: Lane
+    writes: Lane
+    maintenance: Lane
+
+    @classmethod
+    def for_cpus(cls, num_cpus: int) -> "Lanes":
+        """Lanes for so many CPUs.
+
+        Args:
+            num_cpus: Those the process may use, by affinity and quota.
+        """
+        return cls(
+            reads=Lane("reads", 2 + num_cpus),  # they wait for the disk as often as they compute
+            scans=Lane("scans", num_cpus),
+            # One entry for each collection that has anything to do, and no more.
+            vectors=Lane("vectors", num_cpus, max_waiting=None),
+            writes=Lane("writes", 2 + num_cpus, max_waiting=None),
+            maintenance=Lane("maintenance", 2, max_waiting=None, niceness=_MAINTENANCE_NICENESS),
+        )
+
+    def all(self) -> tuple[Lane, ...]:
+        """Every lane."""
+        return self.reads, self.scans, self.vectors, self.writes, self.maintenance
+
+    def close(self) -> None:
+        """Does what waits, then ends all threads. Idempotent."""
+        for lane in self.all():
+            lane.close()

@@ -1,0 +1,59 @@
+"""Brings files that older servers wrote to today's format, when they are opened."""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+
+from twopass.index.rows.rows import add_checksums
+from twopass.index.rows.tables import add_field_indexes, add_vectors, add_words
+from twopass.index.schema import CollectionSchema
+
+_LOG = logging.getLogger("twopass.index")
+
+
+def migrate(connection: apsw.Connection, path: Path, schema: CollectionSchema) -> None:
+    """Applies what a file lacks, in one transaction each: after a crash it is done or not begun.
+
+    Raises:
+        apsw.Error: It can't be read or written.
+    """
+    while (step := _STEPS.get(version := _format_version(connection))) is not None:
+        began = time.perf_counter()
+        _LOG.info("migrating", extra={"path": str(path), "from_format": version})
+        with connection:
+            step(connection, schema)
+            connection.execute(
+                "UPDATE meta SET value = ? WHERE name = 'format_version'", (version + 1,)
+            )
+        _LOG.info(
+            "migrated",
+            extra={
+                "path": str(path),
+                "to_format": version + 1,
+                "milliseconds": round(1e3 * (time.perf_counter() - began), 1),
+            },
+        )
+
+
+def _format_version(connection: apsw.Connection) -> int:
+    row = connection.execute("SELECT value FROM meta WHERE name = 'format_version'").fetchone()
+    return row[0] if row is not None and isinstance(row[0], int) else 0
+
+
+def _to_2(connection: apsw.Connection, schema: CollectionSchema) -> None:
+    """Format 2 indexes words and declared fields, and names what the vector index holds."""
+    add_vectors(connection, schema)
+    add_words(connection, schema)
+    add_field_indexes(connection, schema)
+
+
+def _to_3(connection: apsw.Connection, schema: CollectionSchema) -> None:  # noqa: ARG001
+    """Format 3 has a checksum in every row; what is there now is taken for sound."""
+    add_checksums(connection)
+
+
+# By the format that they start from.
+_STEPS: dict[int, Callable[[apsw.Connection, CollectionSchema], None]] = {1: _to_2, 2: _to_3}

@@ -1,0 +1,199 @@
+"""Reads documents, on connections beside the writer's."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import apsw
+import numpy as np
+from numpy.typing import NDArray
+
+from twopass.engines.base import Ragged
+from twopass.index.arrays import Int64s
+from twopass.index.documents import DocumentFields, StoredDocument
+from twopass.index.errors import DocumentNotFoundError
+from twopass.index.rows.connections import ReadConnections
+from twopass.index.rows.damage import Damage
+from twopass.index.rows.filter_sql import SqlCondition
+from twopass.index.rows.rows import Row, read_ids, read_rows
+from twopass.index.stopping import NEVER, Stop
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """What the second pass needs of the documents it was asked to read.
+
+    Attributes:
+        rows: Which of the keys asked for are still there: indices into them, ascending,
+            `[num_candidates]`. The others were replaced or deleted since they were found.
+        ids: The documents' ids, `[num_candidates]`.
+        token_ids: Their passages' tokens, a row for each.
+    """
+
+    rows: NDArray[np.intp]
+    ids: tuple[str, ...]
+    token_ids: Ragged
+
+
+class DocumentReader:
+    """Reads documents. Safe to call from several threads; each call blocks for the disk."""
+
+    def __init__(self, collection: str, connections: ReadConnections, damage: Damage) -> None:
+        self._collection = collection
+        self._connections = connections
+        self._damage = damage
+
+    def load(self, keys: Int64s, stop: Stop = NEVER) -> Candidates:
+        """Loads ids and token ids by key, int64 `[num_keys]`, in the order of the keys."""
+        with self._connections.borrow(stop) as connection:
+            found = self._token_ids(connection, keys.tolist())
+        rows = [row for row, key in enumerate(keys.tolist()) if key in found]
+        loaded = [found[key] for key in keys[rows].tolist()]
+        return Candidates(
+            np.array(rows, np.intp),
+            tuple(document_id for document_id, _ in loaded),
+            _ragged([token_ids for _, token_ids in loaded]),
+        )
+
+    def fetch(
+        self, keys: Int64s, fields: DocumentFields, stop: Stop = NEVER
+    ) -> dict[int, StoredDocument]:
+        """Reads documents by key, int64 `[num_keys]`; those gone or damaged are left out."""
+        with self._connections.borrow(stop) as connection:
+            rows = list(self._sound_rows(connection, keys.tolist()))
+        return {row.key: _document(row, fields) for row in rows}
+
+    def get(
+        self, ids: Sequence[str], fields: DocumentFields, stop: Stop = NEVER
+    ) -> list[StoredDocument]:
+        """Reads documents by id, in the order of the ids.
+
+        Raises:
+            DocumentNotFoundError: Names the first id that is not there.
+            CollectionDamagedError: One of them is damaged.
+        """
+        with self._connections.borrow(stop) as connection:
+            keys: dict[str, int] = dict(
+                connection.execute(
+                    "SELECT id, key FROM documents WHERE id IN (SELECT value FROM json_each(?))",
+                    (json.dumps(list(ids)),),
+                )
+            )
+            found = {row.key: row for row in self._sound_rows(connection, list(keys.values()))}
+        for document_id in ids:
+            if document_id not in keys:
+                raise DocumentNotFoundError(self._collection, document_id)
+            if keys[document_id] not in found:
+                if document_id in self._damage.ids:
+                    raise self._damage.error_of(document_id)
+                return self.get(ids, fields, stop)  # it was replaced between the two reads
+        return [_document(found[keys[document_id]], fields) for document_id in ids]
+
+    def after(
+        self,
+        key: int,
+        limit: int,
+        fields: DocumentFields,
+        condition: SqlCondition,
+        stop: Stop = NEVER,
+    ) -> list[StoredDocument]:
+        """Reads at most `limit` documents with keys above `key` that pass, ascending."""
+        rows: list[Row] = []
+        with self._connections.borrow(stop) as connection:
+            while keys := self._keys_after(connection, key, limit - len(rows), condition):
+                rows += sorted(self._sound_rows(connection, keys), key=lambda row: row.key)
+                key = keys[-1]
+        return [_document(row, fields) for row in rows]
+
+    def matching(self, condition: SqlCondition, stop: Stop = NEVER) -> Int64s:
+        """Reads the keys of all documents that pass, int64 `[num_documents]`, ascending."""
+        # As one text: a million rows would cost Python half a second under the GIL.
+        select = f"SELECT coalesce(group_concat(key), '') FROM documents WHERE {condition.text}"
+        with self._connections.borrow(stop) as connection:
+            try:
+                found: list[Any] = connection.execute(select, condition.values).fetchall()
+            except apsw.CorruptError:
+                return np.array(list(self._passing(connection, 0, condition)), np.int64)
+        ((keys,),) = found
+        return np.sort(np.fromstring(keys, np.int64, sep=","))
+
+    def copy_into(self, path: Path, stop: Stop = NEVER) -> None:
+        """Writes all documents, as they are at one moment, into a new SQLite file.
+
+        Writes and reads go on meanwhile; what is written later is not in the copy.
+        """
+        with self._connections.borrow(stop) as connection:
+            connection.execute("VACUUM INTO ?", (str(path),))
+
+    def _sound_rows(self, connection: apsw.Connection, keys: Sequence[int]) -> Iterator[Row]:
+        """The rows of some keys, in no order; those that are damaged are noted and left out."""
+        for row in read_rows(connection, keys):
+            if isinstance(row, int):
+                self._damage.note_document(read_ids(connection).get(row, str(row)))
+            elif not row.is_sound:
+                self._damage.note_document(str(row.id))
+            else:
+                yield row
+
+    def _token_ids(
+        self, connection: apsw.Connection, keys: Sequence[int]
+    ) -> dict[int, tuple[str, bytes]]:
+        """Ids and token ids by key; unchecked, since that would take the rest of the row too."""
+        try:
+            found: list[Any] = connection.execute(
+                "SELECT key, id, token_ids FROM documents "
+                "WHERE key IN (SELECT value FROM json_each(?))",
+                (json.dumps(keys),),
+            ).fetchall()
+        except apsw.CorruptError:
+            found = [(r.key, r.id, r.token_ids) for r in self._sound_rows(connection, keys)]
+        return {key: (document_id, token_ids) for key, document_id, token_ids in found}
+
+    def _keys_after(
+        self, connection: apsw.Connection, key: int, limit: int, condition: SqlCondition
+    ) -> list[int]:
+        try:
+            found: list[Any] = connection.execute(
+                f"SELECT key FROM documents WHERE key > :after AND ({condition.text}) "
+                "ORDER BY key LIMIT :limit",
+                {"after": key, "limit": limit, **condition.values},
+            ).fetchall()
+        except apsw.CorruptError:
+            return list(islice(self._passing(connection, key, condition), limit))
+        return [k for (k,) in found]
+
+    def _passing(
+        self, connection: apsw.Connection, after: int, condition: SqlCondition
+    ) -> Iterator[int]:
+        """Keys above one that pass, ascending, each looked at alone: some rows can't be read."""
+        ids = read_ids(connection)
+        select = f"SELECT key FROM documents WHERE key = :one AND ({condition.text})"
+        for key in sorted(ids):
+            if key > after:
+                try:
+                    passes = connection.execute(select, {"one": key, **condition.values}).fetchall()
+                except apsw.CorruptError:
+                    self._damage.note_document(ids[key])
+                    continue
+                if passes:
+                    yield key
+
+
+def _document(row: Row, fields: DocumentFields) -> StoredDocument:
+    return StoredDocument(
+        key=row.key,
+        id=row.id,
+        title=row.title.decode() if fields.text else None,
+        text=row.text.decode() if fields.text else None,
+        metadata=json.loads(row.metadata) if fields.metadata else None,
+        vector=np.frombuffer(row.embedding, "<f4") if fields.vector and row.embedding else None,
+    )
+
+
+def _ragged(rows: Sequence[bytes]) -> Ragged:
+    offsets = np.zeros(len(rows) + 1, np.int32)
+    np.cumsum([len(row) // 4 for row in rows], out=offsets[1:])
+    return Ragged(np.frombuffer(b"".join(rows), "<i4"), offsets)

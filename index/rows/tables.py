@@ -1,0 +1,90 @@
+"""The tables of a collection's SQLite file."""
+
+import apsw
+
+from twopass.index.rows.filter_sql import field_expressions
+from twopass.index.schema import CollectionSchema, LexicalTokenizer
+
+# AUTOINCREMENT never gives a key twice: one that is deleted can't come to mean another text.
+# Columns stand in the order in which they are needed: the second pass reads the beginning of a row,
+# and SQLite has to walk to the end of a long one.
+_DOCUMENTS = """
+CREATE TABLE documents (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,  -- a new one for every version of a document
+  id TEXT NOT NULL UNIQUE,
+  position INTEGER NOT NULL,              -- of the write that brought this version
+  token_ids BLOB NOT NULL,                -- little-endian int32, without special tokens
+  embedding BLOB NOT NULL,                -- little-endian float32; empty where documents are split
+  title TEXT NOT NULL,
+  text TEXT NOT NULL,
+  metadata TEXT NOT NULL,                 -- a JSON object
+  checksum INTEGER NOT NULL               -- of the columns above, but for key and position
+) STRICT;
+CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+# Where documents are split, each window has an embedding, and a key of its own as a document has.
+_WINDOWS = """
+CREATE TABLE windows (
+  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  document INTEGER NOT NULL,              -- its key
+  first_token INTEGER NOT NULL,           -- of the passage, from 0
+  end_token INTEGER NOT NULL,             -- one past the last
+  embedding BLOB NOT NULL,                -- little-endian float32
+  checksum INTEGER NOT NULL               -- of the embedding
+) STRICT;
+CREATE INDEX windows_of_document ON windows (document);
+CREATE VIEW vectors AS SELECT key, embedding FROM windows;
+"""
+
+_WHOLE_DOCUMENTS = "CREATE VIEW vectors AS SELECT key, embedding FROM documents"
+
+_UNICODE = ("unicode61", "remove_diacritics", "2")
+TOKENIZERS: dict[LexicalTokenizer, tuple[str, ...]] = {
+    LexicalTokenizer.UNICODE: _UNICODE,
+    LexicalTokenizer.PORTER: ("porter", *_UNICODE),
+}
+"""FTS5's tokenizer of each kind, and its arguments."""
+
+# Triggers keep the words, so they change in the same transaction as the documents. The texts
+# themselves stay in `documents` alone; for a deletion FTS5 needs them once more, to know which
+# words to forget. `vocabulary` tells in how many documents a term is.
+_WORDS = """
+CREATE VIRTUAL TABLE passages USING fts5(
+  title, text, content='documents', content_rowid='key', tokenize='{tokenizer}'
+);
+CREATE VIRTUAL TABLE vocabulary USING fts5vocab(passages, row);
+CREATE TRIGGER words_of_inserted AFTER INSERT ON documents BEGIN
+  INSERT INTO passages (rowid, title, text) VALUES (new.key, new.title, new.text);
+END;
+CREATE TRIGGER words_of_deleted AFTER DELETE ON documents BEGIN
+  INSERT INTO passages (passages, rowid, title, text)
+  VALUES ('delete', old.key, old.title, old.text);
+END;
+"""
+
+
+def create_tables(connection: apsw.Connection, schema: CollectionSchema) -> None:
+    """Creates all tables, empty, inside a transaction."""
+    connection.execute(_DOCUMENTS)
+    add_vectors(connection, schema)
+    add_words(connection, schema)
+    add_field_indexes(connection, schema)
+
+
+def add_vectors(connection: apsw.Connection, schema: CollectionSchema) -> None:
+    """Creates the view of all that the vector index holds, inside a transaction."""
+    connection.execute(_WINDOWS if schema.chunking else _WHOLE_DOCUMENTS)
+
+
+def add_words(connection: apsw.Connection, schema: CollectionSchema) -> None:
+    """Indexes the words of all documents, and keeps them from now on, inside a transaction."""
+    connection.execute(_WORDS.format(tokenizer=" ".join(TOKENIZERS[schema.lexical_tokenizer])))
+    connection.execute("INSERT INTO passages (passages) VALUES ('rebuild')")
+
+
+def add_field_indexes(connection: apsw.Connection, schema: CollectionSchema) -> None:
+    """Indexes the declared metadata fields of all documents, inside a transaction."""
+    for position, indexed in enumerate(schema.indexed_fields):
+        kind, value = field_expressions(indexed.field)
+        connection.execute(f"CREATE INDEX field_{position} ON documents ({kind}, {value})")

@@ -1,0 +1,68 @@
+"""Ending work that nobody needs any more."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from twopass.index.errors import StoppedError
+
+
+class Stop:
+    """Tells all that work on something that it is not needed any more. Safe for all threads.
+
+    Work asks by `is_set` or `check` between two pieces; what can't ask, because it waits inside a
+    library, registers how it is interrupted with `calling`.
+    """
+
+    __slots__ = ("_callbacks", "_changing", "_is_set")
+
+    def __init__(self) -> None:
+        self._changing = threading.Lock()
+        self._callbacks: dict[object, Callable[[], object]] = {}
+        self._is_set = False
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the work should end."""
+        return self._is_set
+
+    def check(self) -> None:
+        """Ends the work that calls this, if it should.
+
+        Raises:
+            StoppedError: It should.
+        """
+        if self._is_set:
+            raise StoppedError
+
+    def set(self) -> None:
+        """Ends the work, now and for good. Idempotent."""
+        with self._changing:
+            self._is_set = True
+            callbacks, self._callbacks = self._callbacks, {}
+            for callback in callbacks.values():
+                callback()
+
+    @contextmanager
+    def calling(self, callback: Callable[[], object]) -> Iterator[None]:
+        """Has a function called when the work should end, within the block and never after it.
+
+        Args:
+            callback: Called at most once, from any thread; at once where the stop is set already.
+                It must be quick, and must not use this stop.
+        """
+        key = object()
+        with self._changing:
+            if self._is_set:
+                callback()
+            else:
+                self._callbacks[key] = callback
+        try:
+            yield
+        finally:
+            with self._changing:
+                self._callbacks.pop(key, None)
+
+
+NEVER = Stop()
+"""For work that is always needed: never set."""

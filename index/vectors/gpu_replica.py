@@ -1,0 +1,120 @@
+"""A copy of an immutable faiss index on a GPU; the index on the CPU stays the master.
+
+What a GPU does otherwise than a CPU ends here: its indexes are not safe to search from two threads,
+return 2,048 neighbours at most, and ignore an IDSelector without a word.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import faiss
+import numpy as np
+
+from twopass.engines.base import Float32s
+from twopass.index.arrays import Bools, Int64s
+
+Clone: TypeAlias = Callable[[Any], Any]
+"""Copies a faiss index to a device; RuntimeError where it does not fit, or has no form there."""
+
+_LOG = logging.getLogger("twopass.index")
+
+MAX_NEIGHBOURS = 2_048
+# Where not every vector may be found, this many times those asked for are fetched and sifted.
+_OVER_FETCH = 4
+
+
+class GpuUnavailableError(Exception):
+    """faiss has no GPU part, or there is no GPU."""
+
+
+def gpu_cloner(*, scratch_bytes: int = 256 << 20, use_float16: bool = False) -> Clone:
+    """Makes what copies an index to the first GPU.
+
+    Args:
+        scratch_bytes: Memory for searches; faiss would take 1.5 GB.
+        use_float16: Whether vectors are stored in half precision: half the memory, and scores off
+            by some 1e-3.
+
+    Raises:
+        GpuUnavailableError: faiss has no GPU part, or there is no GPU; says which.
+    """
+    if not hasattr(faiss, "StandardGpuResources"):
+        raise GpuUnavailableError("this faiss has no GPU part: pip install 'twopass[faiss-gpu]'")
+    if not faiss.get_num_gpus():
+        raise GpuUnavailableError("faiss sees no NVIDIA GPU")
+    resources = faiss.StandardGpuResources()
+    resources.setTempMemory(scratch_bytes)
+    options = faiss.GpuClonerOptions()
+    options.useFloat16 = use_float16
+    return lambda index: faiss.index_cpu_to_gpu(resources, 0, index, options)
+
+
+class GpuReplica:
+    """Searches the copy, or says that it can't. Not safe for threads: one thread searches it."""
+
+    def __init__(self, master: Any, clone: Clone) -> None:
+        """Copies the index; where that fails there is no copy, and a log line says why.
+
+        Args:
+            master: A faiss index that is never changed from now on.
+            clone: Copies it to the device.
+        """
+        self._num_vectors = int(master.ntotal)
+        self._copy: Any = None
+        try:
+            self._copy = clone(master)
+        except RuntimeError as error:
+            _fall_back("the index can't be copied to the GPU", error)
+
+    @property
+    def is_on_gpu(self) -> bool:
+        """Whether searches are the GPU's; false once it has failed."""
+        return self._copy is not None
+
+    def search(
+        self, queries: Float32s, k: int, parameters: Any, chosen: Bools | None
+    ) -> tuple[Float32s, Int64s] | None:
+        """The nearest of each query, or None where the master has to be searched.
+
+        Args:
+            queries: float32 `[num_queries, dimension]`.
+            k: At least 1.
+            parameters: faiss's, without a selector; None for its defaults.
+            chosen: Which vectors may be found, bool `[num_vectors]`; None for all.
+
+        Returns:
+            Scores and positions, `[num_queries, k]`, -1 where there are fewer.
+        """
+        if chosen is None:
+            return self._nearest(queries, k, parameters)
+        wanted = min(_OVER_FETCH * k, MAX_NEIGHBOURS, self._num_vectors)
+        if wanted < k:
+            return None
+        found = self._nearest(queries, wanted, parameters)
+        if found is None:
+            return None
+        scores, positions = found
+        kept = (positions >= 0) & chosen[positions]
+        if (kept.sum(axis=1) < k).any():
+            return None
+        # A stable sort of booleans: what is kept comes first, in its order.
+        first = np.argsort(~kept, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(scores, first, 1), np.take_along_axis(positions, first, 1)
+
+    def _nearest(
+        self, queries: Float32s, k: int, parameters: Any
+    ) -> tuple[Float32s, Int64s] | None:
+        if self._copy is None or k > MAX_NEIGHBOURS:
+            return None
+        try:
+            found: tuple[Float32s, Int64s] = self._copy.search(queries, k, params=parameters)
+        except RuntimeError as error:
+            self._copy = None
+            _fall_back("the GPU failed in a search", error)
+            return None
+        return found
+
+
+def _fall_back(what: str, error: Exception) -> None:
+    _LOG.warning("first pass goes on on the CPU: %s (%s)", what, error)

@@ -1,0 +1,119 @@
+"""All vectors of a collection, in segments: a base, a delta, and while they are merged a third.
+
+::
+
+    base ─────┐ search      base ───┐           merge   ┌──▶ new base
+    delta ────┘             frozen ─┴─ searched on  ────┘    delta
+                            delta ── takes writes
+"""
+
+import numpy as np
+
+from twopass.engines.base import Float32s
+from twopass.index.arrays import Int64s
+from twopass.index.kinds import Breadth, IndexKind
+from twopass.index.sequences import SequenceToken
+from twopass.index.vectors.loading import LoadedVectors
+from twopass.index.vectors.merging import Merge, MergedBase, MergePolicy
+from twopass.index.vectors.segments import NO_KEY, Segment
+
+
+class SegmentedIndex:
+    """Nobody changes the base; the small flat delta takes what is written; both hide what is gone.
+
+    Not safe for threads: one thread searches and changes it.
+
+    Attributes:
+        kind: Of the base.
+        is_merging: Whether a merge was begun and not finished.
+    """
+
+    def __init__(self, kind: IndexKind, dimension: int, loaded: LoadedVectors) -> None:
+        self.kind = kind
+        self.is_merging = False
+        self._dimension = dimension
+        self._base = loaded.base
+        self._num_trained = loaded.num_trained
+        self._frozen = Segment.empty(dimension)
+        self._delta = loaded.delta
+        self._hidden_in_merge: list[Int64s] = []
+
+    @property
+    def num_visible(self) -> int:
+        """How many vectors a search can find."""
+        return sum(segment.num_visible for segment in self._segments())
+
+    @property
+    def num_outside_base(self) -> int:
+        """How many vectors the base lacks."""
+        return self.num_visible - self._base.num_visible
+
+    def apply(self, removed: Int64s, keys: Int64s, vectors: Float32s) -> None:
+        """Hides the vectors of some keys, and adds others under keys above all before them."""
+        for segment in self._segments():
+            segment.hide(removed)
+        if self.is_merging:
+            self._hidden_in_merge.append(removed)
+        if len(keys):
+            self._delta.add(keys, vectors)
+
+    def nearest(
+        self,
+        queries: Float32s,
+        k: int,
+        among: Int64s | None,
+        breadth: Breadth,
+        *,
+        num_threads: int,
+    ) -> tuple[Int64s, Float32s]:
+        """Finds the `k` nearest of all segments, best first; equal scores by key.
+
+        Arguments are those of `Segment.search`.
+
+        Returns:
+            Keys, int64, and inner products, float32, both `[num_queries, n]`; n is k, or the most
+            that any query found.
+        """
+        found = [
+            segment.search(queries, k, among, breadth, num_threads=num_threads)
+            for segment in self._segments()
+        ]
+        keys = np.concatenate([keys for keys, _ in found], axis=1)
+        scores = np.concatenate([scores for _, scores in found], axis=1)
+        num_found = (keys != NO_KEY).sum(axis=1).max() if len(queries) else keys.shape[1]
+        order = np.lexsort((keys, -scores))[:, : min(k, int(num_found))]
+        return np.take_along_axis(keys, order, 1), np.take_along_axis(scores, order, 1)
+
+    def is_merge_due(self, policy: MergePolicy) -> bool:
+        """Whether a merge may begin, and is worth its cost."""
+        return self.can_merge and policy.is_due(self._base, self._delta)
+
+    @property
+    def can_merge(self) -> bool:
+        """Whether a merge may begin: none is under way, and there is enough to train a base."""
+        return not self.is_merging and self.num_visible >= self.kind.min_training
+
+    def begin_merge(self, sequence: SequenceToken) -> Merge:
+        """Sets the delta aside for a merge; from now on a new one takes what is written."""
+        self._frozen, self._delta = self._delta, Segment.empty(self._dimension)
+        self.is_merging = True
+        return Merge(
+            self._base,
+            self._base.hidden.copy(),
+            self._frozen,
+            self._frozen.hidden.copy(),
+            sequence,
+            self._num_trained,
+        )
+
+    def finish_merge(self, merged: MergedBase) -> None:
+        """Puts the new base in the place of the old one and of the delta set aside."""
+        for keys in self._hidden_in_merge:
+            merged.base.hide(keys)
+        self._base, self._num_trained = merged.base, merged.num_trained
+        self._frozen = Segment.empty(self._dimension)
+        self._hidden_in_merge = []
+        self.is_merging = False
+
+    def _segments(self) -> tuple[Segment, ...]:
+        return self._base, self._frozen, self._delta

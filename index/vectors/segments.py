@@ -1,0 +1,227 @@
+"""A part of a collection's vectors, in one faiss index."""
+
+from collections.abc import Callable
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from twopass.engines.base import Float32s
+from twopass.index.arrays import Bools, Int64s
+from twopass.index.kinds import FLAT, Breadth, IndexKind
+from twopass.index.vectors.gpu_replica import Clone, GpuReplica
+
+NO_KEY = -1
+"""Stands where an approximate search found fewer than it was asked for."""
+
+# Older faiss hands 20 or more queries to BLAS, whose sums round otherwise: below that a score never
+# depends on the queries searched beside it.
+_QUERIES_PER_CALL = 16
+# Comparing a query with so many takes about as long as an approximate search.
+_FEW = 5_000
+
+
+class Segment:
+    """Vectors under ascending keys. One that is removed is hidden: its place stays, unseen.
+
+    Not safe for threads: one thread searches and changes it. Others may read `index` and `keys` of
+    a segment to which nobody adds.
+
+    Attributes:
+        kind: What `index` is.
+        index: faiss's; its ids are positions in `keys`.
+    """
+
+    def __init__(self, kind: IndexKind, index: Any, keys: Int64s, hidden: Bools) -> None:
+        """Takes over what it is given.
+
+        Args:
+            kind: What `index` is.
+            index: Holds a vector for each key.
+            keys: Ascending, int64 `[num_vectors]`.
+            hidden: Which of them are hidden, bool `[num_vectors]`.
+        """
+        self.kind = kind
+        self.index = index
+        self._keys = keys
+        self._hidden = hidden
+        self._size = len(keys)
+        self._num_hidden = int(np.count_nonzero(hidden))
+        self._selector: Any = None
+        self._replica: GpuReplica | None = None
+
+    @classmethod
+    def empty(cls, dimension: int) -> "Segment":
+        """A flat segment without vectors, to be added to."""
+        return cls(FLAT, FLAT.create(dimension), np.empty(0, np.int64), np.empty(0, np.bool_))
+
+    @property
+    def keys(self) -> Int64s:
+        """All keys, those of hidden vectors too, ascending, int64 `[num_vectors]`."""
+        return self._keys[: self._size]
+
+    @property
+    def hidden(self) -> Bools:
+        """Which of `keys` are hidden, bool `[num_vectors]`."""
+        return self._hidden[: self._size]
+
+    @property
+    def num_hidden(self) -> int:
+        """How many are hidden."""
+        return self._num_hidden
+
+    @property
+    def num_visible(self) -> int:
+        """How many a search can find."""
+        return self._size - self._num_hidden
+
+    def __len__(self) -> int:
+        """How many there are, hidden ones too."""
+        return self._size
+
+    def add(self, keys: Int64s, vectors: Float32s) -> None:
+        """Adds vectors, float32 `[num_added, dimension]`, under keys above all that are there."""
+        assert self._size == 0 or len(keys) == 0 or keys[0] > self._keys[self._size - 1]
+        assert self._replica is None, "a copy would not have what is added"
+        self.index.add(vectors)
+        end = self._size + len(keys)
+        if end > len(self._keys):
+            # Doubled, so that many small additions copy each key only about once.
+            capacity = max(end, 2 * self._size)
+            self._keys = _grown(self._keys, capacity)
+            self._hidden = _grown(self._hidden, capacity)
+        self._keys[self._size : end] = keys
+        self._hidden[self._size : end] = False
+        self._size = end
+        self._selector = None
+
+    def replicate(self, clone: Clone) -> None:
+        """Lets a copy on a GPU answer what it can; nothing may be added from now on."""
+        if self._size:
+            self._replica = GpuReplica(self.index, clone)
+
+    def hide(self, keys: Int64s) -> None:
+        """Hides vectors from every later search; keys that are not here are no error."""
+        positions = self._positions(keys)
+        if len(positions):
+            self._hidden[positions] = True
+            self._num_hidden = int(np.count_nonzero(self.hidden))
+            self._selector = None
+
+    def search(
+        self,
+        queries: Float32s,
+        k: int,
+        among: Int64s | None,
+        breadth: Breadth,
+        *,
+        num_threads: int = 1,
+    ) -> tuple[Int64s, Float32s]:
+        """Finds the nearest visible vectors of each query.
+
+        Args:
+            queries: float32 `[num_queries, dimension]`.
+            k: At least 1.
+            among: Keys of the only vectors to find, ascending, int64 `[num_keys]`; None for all.
+            breadth: How far an approximate kind searches.
+            num_threads: OpenMP threads at most; each has queries of its own.
+
+        Returns:
+            Keys, int64, and inner products, float32, both `[num_queries, n]`, in no order; n is k
+            or how many could be found at all. `NO_KEY` and minus infinity stand where an
+            approximate kind found no more.
+        """
+        if among is None:
+            chosen = ~self.hidden if self._num_hidden else None
+            k = min(k, self.num_visible)
+            return self._search(queries, k, chosen, self._visible, breadth, num_threads)
+        wanted = self._positions(among)
+        wanted = wanted[~self._hidden[wanted]]
+        if len(wanted) <= _FEW and not self.kind.is_exact:
+            return self._search_few(queries, k, wanted)
+        chosen = np.zeros(self._size, np.bool_)
+        chosen[wanted] = True
+        k = min(k, len(wanted))
+        return self._search(queries, k, chosen, lambda: _selector(chosen), breadth, num_threads)
+
+    def _search(
+        self,
+        queries: Float32s,
+        k: int,
+        chosen: Bools | None,
+        selector: Callable[[], Any],
+        breadth: Breadth,
+        num_threads: int,
+    ) -> tuple[Int64s, Float32s]:
+        """Searches the vectors that `chosen` and `selector` both tell, the latter to faiss."""
+        scores, positions = self._on_gpu(queries, k, chosen, breadth) or self._on_cpu(
+            queries, k, selector, breadth, num_threads
+        )
+        found = positions >= 0
+        return np.where(found, self._keys[positions], NO_KEY), np.where(found, scores, -np.inf)
+
+    def _on_gpu(
+        self, queries: Float32s, k: int, chosen: Bools | None, breadth: Breadth
+    ) -> tuple[Float32s, Int64s] | None:
+        if self._replica is None or k == 0:
+            return None
+        return self._replica.search(queries, k, self.kind.parameters(breadth, None), chosen)
+
+    def _on_cpu(
+        self,
+        queries: Float32s,
+        k: int,
+        selector: Callable[[], Any],
+        breadth: Breadth,
+        num_threads: int,
+    ) -> tuple[Float32s, Int64s]:
+        positions = np.empty((len(queries), k), np.int64)
+        scores = np.empty((len(queries), k), np.float32)
+        if k == 0:
+            return scores, positions
+        parameters = self.kind.parameters(breadth, selector())
+        for start in range(0, len(queries), _QUERIES_PER_CALL):
+            block = slice(start, start + _QUERIES_PER_CALL)
+            # Threads without a query of their own would share out the vectors, whose products are
+            # then summed in other groups: scores would depend on how many queries wait together.
+            faiss.omp_set_num_threads(min(num_threads, len(queries[block])))
+            scores[block], positions[block] = self.index.search(
+                queries[block], k, params=parameters
+            )
+        return scores, positions
+
+    def _search_few(self, queries: Float32s, k: int, positions: Int64s) -> tuple[Int64s, Float32s]:
+        """Compares the queries with each of a few vectors: a graph would lose its way to them."""
+        few = FLAT.create(self.index.d)
+        if len(positions):
+            few.add(self.index.reconstruct_batch(positions))
+        keys = self._keys[positions]
+        segment = Segment(FLAT, few, keys, np.zeros(len(keys), np.bool_))
+        return segment.search(queries, k, None, Breadth())
+
+    def _positions(self, keys: Int64s) -> Int64s:
+        """Where those of the keys are that are here."""
+        if not self._size:
+            return np.empty(0, np.int64)
+        positions = np.searchsorted(self.keys, keys)
+        positions[positions == self._size] = 0
+        here: Int64s = positions[self._keys[positions] == keys]
+        return here
+
+    def _visible(self) -> Any:
+        """A selector for faiss of what is not hidden; None where nothing is."""
+        if self._num_hidden and self._selector is None:
+            self._selector = _selector(~self.hidden)
+        return self._selector
+
+
+def _selector(chosen: Bools) -> Any:
+    """Lets faiss find the vectors at some positions only, bool `[num_vectors]`."""
+    return faiss.IDSelectorBitmap(np.packbits(chosen, bitorder="little"))
+
+
+def _grown(values: NDArray[Any], capacity: int) -> NDArray[Any]:
+    grown = np.empty(capacity, values.dtype)
+    grown[: len(values)] = values
+    return grown

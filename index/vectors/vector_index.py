@@ -1,0 +1,302 @@
+"""The nearest-neighbour index of a collection: faiss, owned by one thread."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from twopass.engines.base import Float32s
+from twopass.index.arrays import Int64s
+from twopass.index.errors import CollectionClosedError, StoppedError, StorageError
+from twopass.index.group_thread import GroupThread
+from twopass.index.kinds import Breadth, IndexKind
+from twopass.index.schema import CollectionSchema
+from twopass.index.sequences import SequenceToken
+from twopass.index.stopping import NEVER, Stop
+from twopass.index.vectors.gpu_replica import Clone
+from twopass.index.vectors.loading import LoadedVectors
+from twopass.index.vectors.merging import MergeAbandonedError, MergedBase, MergePolicy, Merger
+from twopass.index.vectors.segmented_index import SegmentedIndex
+
+_LOG = logging.getLogger("twopass.index")
+
+_MAX_GROUP = 256
+# Fewer vectors outside the base than this are read from the documents in no time at the next start.
+_WORTH_SAVING = 1_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """The nearest documents of each query, best first; equal scores by key.
+
+    Attributes:
+        keys: int64 `[num_queries, n]`, n being k or the most that any query found; `NO_KEY` at the
+            end of a row where an approximate search found fewer than for another query.
+        scores: Inner products, float32, shaped as `keys`; higher is nearer.
+        sequence: The state of the collection that was searched.
+    """
+
+    keys: Int64s
+    scores: Float32s
+    sequence: SequenceToken
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VectorChange:
+    """What a write does to the index.
+
+    Attributes:
+        removed: Keys, int64 `[num_removed]`.
+        keys: New keys, ascending and above all before them, int64 `[num_added]`.
+        vectors: Their vectors, float32 `[num_added, dimension]`.
+        sequence: The collection's state with this write in it.
+    """
+
+    removed: Int64s
+    keys: Int64s
+    vectors: Float32s
+    sequence: SequenceToken
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Search:
+    vectors: Float32s
+    k: int
+    among: Int64s | None
+    breadth: Breadth
+    stop: Stop
+    future: Future[Neighbours] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Update:
+    change: VectorChange
+    future: Future[None] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Swap:
+    merged: "Future[MergedBase]"
+    future: Future[None] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _MergeNow:
+    future: Future[None] = field(default_factory=Future)
+
+
+_Request: TypeAlias = _Search | _Update | _Swap | _MergeNow
+
+
+class VectorIndex:
+    """A vector index that is searched and changed by one thread alone.
+
+    faiss must not be searched while it is added to, and OpenMP keeps its thread count per calling
+    thread. So every call is queued; searches that wait together share one pass over the vectors.
+    Merges run in a thread of their own and never block a search.
+    """
+
+    def __init__(
+        self,
+        collection: str,
+        schema: CollectionSchema,
+        loaded: LoadedVectors,
+        path: Path,
+        *,
+        num_threads: int = 1,
+        policy: MergePolicy | None = None,
+        clone: Clone | None = None,
+    ) -> None:
+        """Starts the index's threads.
+
+        Args:
+            collection: The collection's name.
+            schema: Its schema.
+            loaded: What the index holds.
+            path: The file where its base is saved.
+            num_threads: OpenMP threads of one search; only queries that wait together use several.
+            policy: When to merge; None for the default.
+            clone: Copies each base to a GPU, which then searches it; None for none.
+        """
+        self._collection = collection
+        self._policy = policy or MergePolicy()
+        if clone is not None:
+            loaded.base.replicate(clone)
+        kind = IndexKind.parse(schema.index_kind)
+        self._index = SegmentedIndex(kind, schema.dimension, loaded)
+        self._num_threads = num_threads
+        self._failure = ""
+        self._merge_failure = ""
+        self._wanted: list[Future[None]] = []  # of callers who asked for a merge
+        self._waiting: list[Future[None]] = []  # of those whose merge is under way
+        self.sequence = loaded.sequence
+        self.num_vectors = self._index.num_visible
+        self._merger = Merger(collection, kind, schema.dimension, path, self._policy, clone)
+        self._thread: GroupThread[_Request] = GroupThread(
+            collection, "search", self._work, max_group=_MAX_GROUP
+        )
+
+    def search(
+        self,
+        vectors: Float32s,
+        k: int,
+        among: Int64s | None,
+        breadth: Breadth,
+        stop: Stop = NEVER,
+    ) -> Future[Neighbours]:
+        """Queues queries, float32 `[num_queries, dimension]`, for their `k` nearest.
+
+        Args:
+            vectors: The queries.
+            k: Most neighbours of each, at least 1.
+            among: Keys of the only documents to find, int64 `[num_keys]`, ascending; None for all.
+            breadth: How far an approximate kind searches.
+            stop: Lets the queries leave the queue; their future raises `StoppedError` then.
+        """
+        request = _Search(vectors, k, among, breadth, stop)
+        self._thread.submit(request)
+        return request.future
+
+    def update(self, change: VectorChange) -> Future[None]:
+        """Queues a change; every search that is queued after its future is done sees it whole.
+
+        A future that raises leaves the index without the change, and from then on every call raises
+        `StorageError`: it is in doubt until it is built again.
+        """
+        request = _Update(change)
+        self._thread.submit(request)
+        return request.future
+
+    def merge(self) -> Future[None]:
+        """Queues a merge, due or not; its future is done when what is there now is in the base.
+
+        Where that is too little to train a base from, nothing happens, and the future is done.
+        """
+        request = _MergeNow()
+        self._thread.submit(request)
+        return request.future
+
+    def close(self) -> None:
+        """Finishes what was submitted, saves what is worth it, ends the threads. Idempotent."""
+        self._merger.close()
+        self._thread.close()
+        if self._is_worth_saving():
+            self._merger.merge(self._index.begin_merge(self.sequence))
+
+    def _work(self, group: list[_Request]) -> None:
+        # What an update holds is on disk already, so searches that came before it may see it too.
+        for request in group:
+            if isinstance(request, _Update):
+                self._update(request)
+            elif isinstance(request, _Swap):
+                self._swap(request)
+            elif isinstance(request, _MergeNow):
+                self._wanted.append(request.future)
+        self._begin_merge_if_due()
+        alike: defaultdict[object, list[_Search]] = defaultdict(list)
+        for request in group:
+            if isinstance(request, _Search) and request.stop.is_set:
+                request.future.set_exception(StoppedError())
+            elif isinstance(request, _Search):
+                alike[self._shared(request)].append(request)
+        for searches in alike.values():
+            self._search(searches)
+
+    def _shared(self, search: _Search) -> object:
+        """What searches that share a call must have in common, so that none changes another's."""
+        if search.among is not None:
+            return id(search)
+        return None if self._index.kind.is_exact else (search.breadth, search.k)
+
+    def _update(self, request: _Update) -> None:
+        self._check_sound()
+        change = request.change
+        try:
+            self._index.apply(change.removed, change.keys, change.vectors)
+        except Exception as error:
+            self._failure = (
+                f"the vector index could not take in a write ({error!r}); documents are safe on "
+                "disk, restart the server to build the index from them"
+            )
+            raise StorageError(self._failure) from error
+        self.num_vectors = self._index.num_visible
+        self.sequence = change.sequence
+        request.future.set_result(None)
+
+    def _begin_merge_if_due(self) -> None:
+        if reason := self._failure or self._merge_failure:
+            while self._wanted:
+                self._wanted.pop().set_exception(StorageError(reason))
+        elif self._index.can_merge and (self._wanted or self._index.is_merge_due(self._policy)):
+            self._waiting, self._wanted = self._wanted, []
+            merge = self._index.begin_merge(self.sequence)
+            with suppress(CollectionClosedError):
+                self._merger.submit(merge, self._queue_swap)
+        elif not self._index.is_merging:
+            while self._wanted:  # there is not enough to train a base
+                self._wanted.pop().set_result(None)
+
+    def _queue_swap(self, merged: "Future[MergedBase]") -> None:
+        """Called in the merger's thread."""
+        with suppress(CollectionClosedError):
+            self._thread.submit(_Swap(merged))
+
+    def _swap(self, request: _Swap) -> None:
+        request.future.set_result(None)
+        error = request.merged.exception()
+        if error is None:
+            self._index.finish_merge(request.merged.result())
+            while self._waiting:
+                self._waiting.pop().set_result(None)
+            return
+        # The index stays as it is, in three segments, and nothing is lost.
+        self._merge_failure = (
+            f"the vector index could not be merged ({error!r}); searches go on and get slower "
+            "until the server is restarted"
+        )
+        while self._waiting:
+            self._waiting.pop().set_exception(StorageError(self._merge_failure))
+        if not isinstance(error, MergeAbandonedError):
+            _LOG.error(self._merge_failure, extra={"collection": self._collection})
+
+    def _is_worth_saving(self) -> bool:
+        index = self._index
+        return (
+            not self._failure
+            and index.can_merge
+            # Adding to a graph takes minutes, reading the same vectors at the next start seconds.
+            and not index.kind.num_links
+            and index.num_outside_base >= _WORTH_SAVING
+        )
+
+    def _search(self, searches: Sequence[_Search]) -> None:
+        """Answers searches by one pass over the vectors."""
+        self._check_sound()
+        keys, scores = self._index.nearest(
+            np.concatenate([search.vectors for search in searches]),
+            max(search.k for search in searches),
+            searches[0].among,
+            searches[0].breadth,
+            num_threads=self._num_threads,
+        )
+        start = 0
+        for search in searches:
+            end = start + len(search.vectors)
+            search.future.set_result(
+                Neighbours(
+                    keys[start:end, : search.k].copy(),
+                    scores[start:end, : search.k].copy(),
+                    self.sequence,
+                )
+            )
+            start = end
+
+    def _check_sound(self) -> None:
+        if self._failure:
+            raise StorageError(self._failure)

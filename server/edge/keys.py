@@ -1,0 +1,132 @@
+"""API keys: kept as sha256 in a TOML file, which is read again when it has changed.
+
+::
+
+    [[keys]]
+    name = "web"                # in logs and metrics
+    sha256 = "9f86d081884c…"    # of the key; `twopass keys` makes both
+    collections = ["docs*"]     # shell patterns; all where unset
+    max_calls = 20              # at once; 0 or unset for no limit of its own
+    calls_per_second = 50.0     # likewise
+
+A key has 256 random bits, so that one round of sha256 is enough: there is nothing to guess.
+"""
+
+import hashlib
+import hmac
+import logging
+import secrets
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+_logger = logging.getLogger("twopass.server")
+_KEY_BYTES = 32
+
+
+class KeysError(Exception):
+    """The file of keys can't be read; the message names the line or the field, never a key."""
+
+
+class ApiKey(BaseModel):
+    """What a key may do. Its fields are those of the file, as explained above."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    collections: tuple[str, ...] = ("*",)
+    max_calls: Annotated[int, Field(ge=0)] = 0
+    calls_per_second: Annotated[float, Field(ge=0)] = 0.0
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    keys: tuple[ApiKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was just made; only its hash is kept."""
+
+    secret: str
+    sha256: str
+
+
+def make_key() -> NewKey:
+    """Makes a random key."""
+    secret = "tp_" + secrets.token_urlsafe(_KEY_BYTES)
+    return NewKey(secret, _hash(secret))
+
+
+def read_keys(file: Path) -> tuple[ApiKey, ...]:
+    """Reads a file of keys.
+
+    Raises:
+        KeysError: It can't be read, or a field is wrong.
+    """
+    try:
+        keys = _File(**tomllib.loads(file.read_text(encoding="utf-8"))).keys
+    except OSError as error:
+        raise KeysError(f"keys {file}: {error.strerror}") from error
+    except ValidationError as error:
+        lines = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise KeysError(f"keys {file}: {'; '.join(lines)}") from None
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise KeysError(f"keys {file}: {error}") from None
+    names = [key.name for key in keys]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise KeysError(f"keys {file}: the name {twice!r} is there twice; each key needs its own")
+    return keys
+
+
+class KeyRing:
+    """The keys of a file."""
+
+    def __init__(self, file: Path) -> None:
+        """Reads the file.
+
+        Raises:
+            KeysError: It can't be read, or a field is wrong.
+        """
+        self._file = file
+        self._stamp = self._stamp_now()
+        self._keys = read_keys(file)
+
+    def find(self, secret: str) -> ApiKey | None:
+        """The key of that secret, in a time that tells nothing about any; None for none."""
+        self._refresh()
+        digest = _hash(secret)
+        found = None
+        for key in self._keys:
+            if hmac.compare_digest(key.sha256, digest):
+                found = key
+        return found
+
+    def _refresh(self) -> None:
+        """Reads the file again if it has changed; if that fails, the keys stay as they were."""
+        stamp = self._stamp_now()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._keys = read_keys(self._file)
+        except KeysError as error:
+            _logger.error("keys not reloaded: %s", error)
+        else:
+            _logger.info("keys reloaded", extra={"keys": len(self._keys)})
+
+    def _stamp_now(self) -> tuple[int, int, int]:
+        try:
+            status = self._file.stat()
+        except OSError:
+            return (0, 0, 0)
+        return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,80 @@
+"""The one table from causes to gRPC status codes, and the status that a call is answered with."""
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+
+from twopass.engines.errors import (
+    EngineError,
+    EngineUnavailableError,
+    InputTooLongError,
+    OutOfDeviceMemoryError,
+)
+from twopass.index import errors as index_errors
+from twopass.server.errors import (
+    EncoderChangedError,
+    InvalidRequestError,
+    LateError,
+    OverloadedError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+    UnknownModelError,
+)
+from twopass.v1 import status_pb2
+
+# Messages repeat what was sent. They travel twice in the trailers, which gRPC bounds to 8 KiB: a
+# character takes up to 12 bytes percent-encoded and 6 in base64, so that 400 take at most 7.2 KB.
+_MAX_MESSAGE_CHARS = 400
+_RETRY_INFO_TYPE = "type.googleapis.com/google.rpc.RetryInfo"
+
+# The most derived class that matches decides; what is not listed is INTERNAL.
+STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
+    InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    UnknownModelError: grpc.StatusCode.NOT_FOUND,
+    EncoderChangedError: grpc.StatusCode.FAILED_PRECONDITION,
+    OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    LateError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
+    EngineError: grpc.StatusCode.INTERNAL,
+    EngineUnavailableError: grpc.StatusCode.UNAVAILABLE,
+    InputTooLongError: grpc.StatusCode.INVALID_ARGUMENT,
+    OutOfDeviceMemoryError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    index_errors.InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
+    index_errors.CollectionNotFoundError: grpc.StatusCode.NOT_FOUND,
+    index_errors.DocumentNotFoundError: grpc.StatusCode.NOT_FOUND,
+    index_errors.SnapshotNotFoundError: grpc.StatusCode.NOT_FOUND,
+    index_errors.CollectionExistsError: grpc.StatusCode.ALREADY_EXISTS,
+    index_errors.AliasExistsError: grpc.StatusCode.ALREADY_EXISTS,
+    index_errors.SnapshotExistsError: grpc.StatusCode.ALREADY_EXISTS,
+    index_errors.CollectionAliasedError: grpc.StatusCode.FAILED_PRECONDITION,
+    index_errors.StaleSequenceError: grpc.StatusCode.FAILED_PRECONDITION,
+    index_errors.StoppedError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    index_errors.LaneFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    index_errors.CollectionClosedError: grpc.StatusCode.UNAVAILABLE,
+    index_errors.StorageError: grpc.StatusCode.UNAVAILABLE,
+    index_errors.CollectionDamagedError: grpc.StatusCode.DATA_LOSS,
+    index_errors.SnapshotDamagedError: grpc.StatusCode.DATA_LOSS,
+}
+
+
+def status_code(error: Exception) -> grpc.StatusCode:
+    """The status code an error is answered with."""
+    for kind in type(error).__mro__:
+        if kind in STATUS_CODES:
+            return STATUS_CODES[kind]
+    return grpc.StatusCode.INTERNAL
+
+
+def status_of(error: Exception, call_id: str) -> status_pb2.Status:
+    """The status an error is answered with; a bug's own text stays in the log."""
+    code = status_code(error)
+    message = str(error)[:_MAX_MESSAGE_CHARS]
+    if code is grpc.StatusCode.INTERNAL:
+        message = f"internal error; the log has the cause under {call_id}"
+    status = status_pb2.Status(code=code.value[0], message=message)
+    if isinstance(error, OverloadedError | index_errors.LaneFullError):
+        seconds, milliseconds = divmod(max(1, round(error.retry_after * 1000)), 1000)
+        delay = Duration(seconds=seconds, nanos=milliseconds * 10**6)
+        info = status_pb2.RetryInfo(retry_delay=delay)
+        status.details.add(type_url=_RETRY_INFO_TYPE, value=info.SerializeToString())
+    return status

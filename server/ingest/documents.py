@@ -1,0 +1,144 @@
+"""The way of a document into a collection: checked, tokenised, embedded, written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged
+from twopass.index.collection.collection import Collection
+from twopass.index.documents import IndexedDocument, SplitPassage
+from twopass.server.errors import InvalidRequestError
+from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, cut
+from twopass.server.models.embedding import Embedding
+from twopass.server.models.passages import passage_of
+from twopass.server.models.registry import Models
+from twopass.server.models.tokenizing import Tokenizing
+from twopass.server.scheduling.arbiter import Arbiter
+
+# More than a passage within any limit has.
+_ALL_TOKENS = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewDocument:
+    """A document as it came in, its texts within the limits.
+
+    Attributes:
+        vector: The client's embedding, float32; None to have the passage embedded.
+    """
+
+    id: str
+    title: str
+    text: str
+    metadata: dict[str, object]
+    vector: Float32s | None
+
+    @property
+    def passage(self) -> str:
+        """What the models read."""
+        return passage_of(self.title, self.text)
+
+
+class Ingest:
+    """Makes documents ready to be written."""
+
+    def __init__(
+        self, models: Models, arbiter: Arbiter, tokenizing: Tokenizing, embedding: Embedding
+    ) -> None:
+        self._models = models
+        self._arbiter = arbiter
+        self._tokenizing = tokenizing
+        self._embedding = embedding
+
+    async def prepare(
+        self, collection: Collection, documents: Sequence[NewDocument], deadline: float | None
+    ) -> list[IndexedDocument]:
+        """Tokenises documents, and embeds those that brought no vector.
+
+        Args:
+            collection: Where they will be written.
+            documents: At least one, ids distinct.
+            deadline: Seconds of `time.perf_counter` after which nobody waits; None for never.
+
+        Raises:
+            RequestError: A document lacks a vector where there is no encoder; or no time, no room.
+            EngineError: The encoder failed.
+        """
+        encoder = self._encoder(collection, documents)
+        tokenizer = self._models.tokenizer_of(collection.schema)
+        if tokenizer is None:
+            token_ids = Ragged.from_rows([[]] * len(documents))
+        else:
+            passages = [document.passage for document in documents]
+            # Split, a document is found by its last words too, so that none may be missing.
+            limit = _ALL_TOKENS if collection.schema.chunking else MAX_PASSAGE_TOKENS
+            token_ids = await self._tokenizing.encode(tokenizer, passages, limit)
+        vectors = await self._vectors(collection, encoder, documents, token_ids, deadline)
+        return [
+            _indexed(document, token_ids[i], vectors[i]) for i, document in enumerate(documents)
+        ]
+
+    def _encoder(
+        self, collection: Collection, documents: Sequence[NewDocument]
+    ) -> LoadedEncoder | None:
+        if not collection.schema.client_vectors:
+            return self._models.encoder_of(collection.schema)
+        for i, document in enumerate(documents):
+            if document.vector is None:
+                raise InvalidRequestError(
+                    f"documents[{i}].vector: unset, but collection {collection.name!r} has no "
+                    "encoder: its clients bring the vectors"
+                )
+        return None
+
+    async def _vectors(
+        self,
+        collection: Collection,
+        encoder: LoadedEncoder | None,
+        documents: Sequence[NewDocument],
+        token_ids: Ragged,
+        deadline: float | None,
+    ) -> Sequence[Float32s | SplitPassage]:
+        """Embeddings of the documents, in their order: those given, else the encoder's."""
+        if (chunking := collection.schema.chunking) is not None:
+            _refuse_vectors(collection, documents)
+            windows = cut(token_ids, chunking.window_tokens, chunking.overlap_tokens)
+            embedded = await self._embed(encoder, windows.token_ids, deadline)
+            parts = np.split(embedded, windows.offsets[1:-1])
+            return [SplitPassage(windows.of(i), part) for i, part in enumerate(parts)]
+        missing = [i for i, document in enumerate(documents) if document.vector is None]
+        rows = Ragged.from_rows([token_ids[i] for i in missing])
+        computed = iter(await self._embed(encoder, rows, deadline))
+        return [next(computed) if d.vector is None else d.vector for d in documents]
+
+    async def _embed(
+        self, encoder: LoadedEncoder | None, passages: Ragged, deadline: float | None
+    ) -> Float32s:
+        if encoder is None or not len(passages):
+            return np.empty((0, 0), np.float32)
+        with self._arbiter.admitted(len(passages)):
+            embedded = await self._embedding.passages(encoder, passages, deadline=deadline)
+        return embedded.vectors
+
+
+def _refuse_vectors(collection: Collection, documents: Sequence[NewDocument]) -> None:
+    for i, document in enumerate(documents):
+        if document.vector is not None:
+            raise InvalidRequestError(
+                f"documents[{i}].vector: given, but collection {collection.name!r} splits its "
+                "documents and embeds their windows; leave it unset"
+            )
+
+
+def _indexed(
+    document: NewDocument, token_ids: Int32s, vector: Float32s | SplitPassage
+) -> IndexedDocument:
+    return IndexedDocument(
+        id=document.id,
+        title=document.title,
+        text=document.text,
+        metadata=document.metadata,
+        vector=vector,
+        token_ids=token_ids,
+    )

@@ -1,0 +1,139 @@
+"""Token ids to embeddings, as the encoder's folder says: prefixes, special tokens, length."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twopass._core import assemble_singles
+from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged, TokenBatch
+from twopass.server.models.caches import ByteCache
+from twopass.server.scheduling.arbiter import Arbiter, Priority
+
+# Of a cached query beside its tokens and its embedding: array objects, place in the table.
+_ENTRY_BYTES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Embeddings of texts, in their order.
+
+    Attributes:
+        vectors: L2-normalised, float32 `[num_texts, hidden_size]`.
+        truncated: Whether the text's end was cut, bool `[num_texts]`.
+        num_tokens: Tokens the model read.
+        queue_seconds: Time in which none of the texts was in the engine.
+        engine_seconds: Time in which at least one was.
+    """
+
+    vectors: Float32s
+    truncated: NDArray[np.bool_]
+    num_tokens: int
+    queue_seconds: float
+    engine_seconds: float
+
+
+class Embedding:
+    """Embeds queries and passages through the arbiter."""
+
+    def __init__(self, arbiter: Arbiter, queries: ByteCache[Float32s] | None = None) -> None:
+        """Joins embedding to the arbiter.
+
+        Args:
+            arbiter: Of the device.
+            queries: Where embeddings of queries are kept; None to keep none.
+        """
+        self._arbiter = arbiter
+        self._queries = queries
+
+    async def queries(
+        self, encoder: LoadedEncoder, token_ids: Ragged, *, deadline: float | None
+    ) -> Embedded:
+        """Embeds queries, ahead of everything else.
+
+        Args:
+            encoder: Which model.
+            token_ids: By the encoder's tokenizer, without special tokens and prefixes.
+            deadline: Seconds of `time.perf_counter`; None for never.
+
+        Raises:
+            LateError: The deadline came first.
+            EngineError: The engine failed.
+        """
+        keys = [(encoder.spec.revision, token_ids[i].tobytes()) for i in range(len(token_ids))]
+        if (remembered := self._remembered(keys)) is not None:
+            return remembered
+        prefix = encoder.spec.query_prefix
+        embedded = await self._embed(encoder, token_ids, prefix, Priority.QUERY, deadline)
+        if self._queries is not None and not embedded.truncated.any():
+            self._queries.put_all(
+                (key, vector.copy(), vector.nbytes + len(key[1]) + _ENTRY_BYTES)
+                for key, vector in zip(keys, embedded.vectors, strict=True)
+            )
+        return embedded
+
+    def _remembered(self, keys: Sequence[tuple[str, bytes]]) -> Embedded | None:
+        """The embeddings of queries, where all are known: then no engine is asked."""
+        if self._queries is None:
+            return None
+        vectors = [vector for vector in self._queries.get_all(keys) if vector is not None]
+        if len(vectors) < len(keys):
+            return None
+        return Embedded(
+            vectors=np.stack(vectors),
+            truncated=np.zeros(len(vectors), np.bool_),
+            num_tokens=0,
+            queue_seconds=0.0,
+            engine_seconds=0.0,
+        )
+
+    async def passages(
+        self, encoder: LoadedEncoder, token_ids: Ragged, *, deadline: float | None
+    ) -> Embedded:
+        """Embeds passages, after everything else; otherwise as `queries`."""
+        prefix = encoder.spec.passage_prefix
+        return await self._embed(encoder, token_ids, prefix, Priority.INGEST, deadline)
+
+    async def _embed(
+        self,
+        encoder: LoadedEncoder,
+        token_ids: Ragged,
+        text_prefix: str,
+        priority: Priority,
+        deadline: float | None,
+    ) -> Embedded:
+        *batch, truncated = assemble_singles(
+            token_ids.token_ids,
+            token_ids.offsets,
+            _prefix(encoder, text_prefix),
+            np.array(encoder.tokenizer.template.suffix, np.int32),
+            _max_seq_len(encoder),
+        )
+        singles = TokenBatch(*batch)
+        computed = await self._arbiter.compute(encoder.engine, singles, priority, deadline=deadline)
+        return Embedded(
+            vectors=computed.output,
+            truncated=truncated,
+            num_tokens=singles.num_tokens,
+            queue_seconds=computed.queue_seconds,
+            engine_seconds=computed.engine_seconds,
+        )
+
+
+def max_passage_tokens(encoder: LoadedEncoder) -> int:
+    """Longest passage that an encoder reads to its end, in tokens without special ones."""
+    around = len(_prefix(encoder, encoder.spec.passage_prefix))
+    return _max_seq_len(encoder) - around - len(encoder.tokenizer.template.suffix)
+
+
+def _prefix(encoder: LoadedEncoder, text: str) -> Int32s:
+    """What stands before a text: special tokens, then the model's own words for its role."""
+    special = np.array(encoder.tokenizer.template.prefix, np.int32)
+    if not text:
+        return special
+    return np.concatenate([special, encoder.tokenizer.encode([text], encoder.spec.max_seq_len)[0]])
+
+
+def _max_seq_len(encoder: LoadedEncoder) -> int:
+    return min(encoder.spec.max_seq_len, encoder.engine.info.max_seq_len)

@@ -1,0 +1,38 @@
+"""The models that a configuration names, loaded side by side, each with an engine that restarts."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from twopass.engines.base import LoadedModel
+from twopass.engines.loading import load_model
+from twopass.server.config import ServerConfig
+from twopass.server.models.restarting import RestartingEngine
+
+
+def load_models(config: ServerConfig) -> list[LoadedModel]:
+    """All models, the defaults first; reading, checking and packing weights leaves the GIL alone.
+
+    Raises:
+        ModelError: A folder is missing or damaged, or the engine does not run it.
+        EngineUnavailableError: The engine asked for needs a package or a device that is missing.
+    """
+    load = partial(
+        load_model,
+        num_threads=config.threads,
+        engine=config.engine,
+        precision=config.precision,
+        max_passage_tokens=config.max_passage_tokens or None,
+    )
+    names = list(dict.fromkeys((config.encoder, config.reranker, *config.more_models)))
+    with ThreadPoolExecutor(thread_name_prefix="loading") as threads:
+        return list(threads.map(partial(_restartable, load), names))
+
+
+def _restartable(load: Callable[[str], LoadedModel], name: str) -> LoadedModel:
+    """A model whose engine can be built anew."""
+    model = load(name)
+    engine: Any = RestartingEngine(model.spec.id, model.engine, lambda: load(name).engine)
+    return replace(model, engine=engine)

@@ -1,0 +1,66 @@
+"""What the models read of a document, and the bounds on texts that come in."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from twopass.server.errors import InvalidRequestError
+
+
+class Truncation(Enum):
+    """What happens to a passage that is too long for the model beside the query."""
+
+    TRUNCATE = "truncate"
+    MAX_WINDOW = "max_window"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on requests; the fields of `ServerConfig` of the same names explain them."""
+
+    max_candidates: int
+    max_documents: int
+    max_passage_bytes: int
+    max_query_bytes: int
+
+
+def passage_of(title: str | None, text: str | None) -> str:
+    """Title and text with a space between, as the models read them."""
+    return f"{title} {text}".strip() if title else text or ""
+
+
+def check_text(field: str, text: str, max_bytes: int) -> None:
+    """Refuses text that is too long, or that no text file would hold.
+
+    Args:
+        field: Where it stands in the request, for the message.
+        text: Any Unicode.
+        max_bytes: The limit in bytes of UTF-8.
+
+    Raises:
+        InvalidRequestError: Names the field, the limit and the value.
+    """
+    if problem := problem_of(text, max_bytes):
+        raise InvalidRequestError(f"{field}: {problem}")
+
+
+def problem_of(text: str, max_bytes: int) -> str:
+    """Why `check_text` would refuse a text; empty if it would not."""
+    # No character takes more than 4 bytes: most texts need not be encoded to be measured.
+    if len(text) * 4 > max_bytes and (size := len(text.encode())) > max_bytes:
+        return f"{size:,} bytes of UTF-8 given, at most {max_bytes:,}"
+    if (position := text.find("\0")) >= 0:
+        return f"a NUL at character {position:,}; send text, not binary content"
+    return ""
+
+
+def check_count(field: str, count: int, limit: int, advice: str) -> None:
+    """Refuses an empty list, or one that is too long.
+
+    Raises:
+        InvalidRequestError: Names the field, the limit, the number given and the way out.
+    """
+    if count < 1:
+        raise InvalidRequestError(f"{field}: {count or 'none'} given, at least 1 is needed")
+    if count > limit:
+        raise InvalidRequestError(f"{field}: {count:,} given, at most {limit:,}; {advice}")

@@ -1,0 +1,129 @@
+"""Watches the engines: probes them, builds failed ones anew, and tells health."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+import numpy as np
+
+from twopass.engines.base import Encoder, LoadedEncoder, LoadedModel, Reranker, TokenBatch
+from twopass.engines.errors import DeviceError, EngineError, OutOfDeviceMemoryError
+from twopass.server.models.restarting import RestartingEngine
+from twopass.server.scheduling.arbiter import Arbiter, Priority
+from twopass.server.telemetry.metrics import Metrics
+
+_logger = logging.getLogger("twopass.server")
+# While an engine is not well, it is looked after this often.
+_IMPATIENT_SECONDS = 0.2
+
+
+class EnginesLostError(Exception):
+    """Engines have not answered for as long as they may: this process can't mend them."""
+
+
+class Supervisor:
+    """Keeps the engines answering."""
+
+    def __init__(
+        self,
+        models: Sequence[LoadedModel],
+        arbiter: Arbiter,
+        metrics: Metrics,
+        *,
+        probe_seconds: float,
+        timeout_seconds: float,
+        give_up_seconds: float,
+    ) -> None:
+        """Prepares to watch.
+
+        Args:
+            models: Whose engines.
+            arbiter: Feeds them.
+            metrics: Where restarts are counted.
+            probe_seconds: How often each is probed.
+            timeout_seconds: How long a probe may take.
+            give_up_seconds: How long engines may fail to answer; 0 for any time.
+        """
+        self._models = models
+        self._arbiter = arbiter
+        self._metrics = metrics
+        self._probe_seconds = probe_seconds
+        self._timeout_seconds = timeout_seconds
+        self._give_up_seconds = give_up_seconds or math.inf
+        self._names = {model.engine: model.spec.id for model in models}
+        self._failed = asyncio.Event()
+        arbiter.on_failure = self._batch_failed
+
+    async def watch(self, tell: Callable[[bool], Awaitable[None]]) -> None:
+        """Probes until it is cancelled.
+
+        Args:
+            tell: Told whether all engines answer, whenever that changes; they do at first.
+
+        Raises:
+            EnginesLostError: They have not answered for too long. No engine of a process comes back
+                from some faults of a device (a sticky CUDA error).
+        """
+        was_well, last_well = True, time.monotonic()
+        while True:
+            pause = self._probe_seconds if was_well else _IMPATIENT_SECONDS
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._failed.wait()
+            self._failed.clear()
+            is_well = all(await asyncio.gather(*map(self._probe, self._models)))
+            if is_well != was_well:
+                _logger.log(
+                    logging.INFO if is_well else logging.ERROR,
+                    "engines answer again" if is_well else "engines do not answer",
+                )
+                await tell(is_well)
+            was_well = is_well
+            if is_well:
+                last_well = time.monotonic()
+            elif time.monotonic() - last_well > self._give_up_seconds:
+                raise EnginesLostError(f"engines have not answered for {self._give_up_seconds:g} s")
+
+    async def _probe(self, model: LoadedModel) -> bool:
+        """Whether an engine computes; builds it anew where it does not."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await self._arbiter.compute(model.engine, probe_batch(model), Priority.QUERY)
+        except TimeoutError:
+            # Where it has no batch, another engine of the device is what it waits for.
+            if self._arbiter.backlog.in_flight[model.engine]:
+                self._restart(model.engine)
+            return False
+        except OutOfDeviceMemoryError:  # not even for a probe: what it holds must be freed
+            self._restart(model.engine)
+            return False
+        except EngineError:  # if it takes a restart, that is under way
+            return False
+        except Exception:  # a bug of an engine; without its watch, nobody would mend the others
+            _logger.exception("probe failed")
+            self._restart(model.engine)
+            return False
+        return True
+
+    def _batch_failed(self, engine: Reranker | Encoder, error: BaseException) -> None:
+        if isinstance(error, DeviceError):
+            self._restart(engine)
+        self._failed.set()
+
+    def _restart(self, engine: Reranker | Encoder) -> None:
+        if isinstance(engine, RestartingEngine) and engine.restart():
+            self._metrics.engine_restarted(self._names.get(engine, "other"))
+
+
+def probe_batch(model: LoadedModel) -> TokenBatch:
+    """A few sequences of the length of ordinary passages."""
+    template = model.tokenizer.template
+    length = min(64, model.engine.info.max_seq_len)
+    row = np.full(length, model.tokenizer.pad_id, np.int32)
+    row[: len(template.prefix)] = template.prefix
+    query_length = length if isinstance(model, LoadedEncoder) else length // 4
+    offsets = np.arange(0, 4 * length + 1, length, dtype=np.int32)
+    return TokenBatch(np.tile(row, 4), offsets, np.full(4, query_length, np.int32))

@@ -1,0 +1,222 @@
+"""A request: whose it is, until when it is wanted, and what is kept for it.
+
+One object for every call, made at the edge, passed to all that works for the call, and closed when
+the call is answered or its caller is gone.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from twopass.index.stopping import Stop
+from twopass.server.errors import OverloadedError, PermissionDeniedError
+from twopass.server.telemetry.stopwatch import StageTimings
+
+_RETRY_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a call.
+
+    Attributes:
+        name: The name of its API key; "" where the server has no keys.
+        collections: Shell patterns of the names of the collections it may use.
+    """
+
+    name: str = ""
+    collections: tuple[str, ...] = ("*",)
+
+    def may_use(self, collection: str) -> bool:
+        """Whether the caller may use a collection, or create it."""
+        return any(fnmatchcase(collection, pattern) for pattern in self.collections)
+
+    def ensure_may_use(self, collection: str) -> None:
+        """Refuses a collection that the caller may not use, whether it exists or not.
+
+        Raises:
+            PermissionDeniedError: Names the key and the collection.
+        """
+        if not self.may_use(collection):
+            raise PermissionDeniedError(
+                f"collection: the key {self.name!r} may not use {collection[:128]!r}"
+            )
+
+
+ANYONE = Caller()
+
+
+class BytesInFlight:
+    """The bytes that are kept for requests, all together, and the most that may be.
+
+    Attributes:
+        num_bytes: How many there are now.
+    """
+
+    def __init__(
+        self, max_bytes: int = sys.maxsize, on_refusal: Callable[[], None] = lambda: None
+    ) -> None:
+        """Starts with none.
+
+        Args:
+            max_bytes: The most.
+            on_refusal: Called for each reservation that is refused.
+        """
+        self.num_bytes = 0
+        self._max_bytes = max_bytes
+        self._on_refusal = on_refusal
+
+    def reserve(self, num_bytes: int) -> None:
+        """Counts bytes until `release`.
+
+        Raises:
+            OverloadedError: With those there are they are too many; none is counted.
+        """
+        if self.num_bytes + num_bytes > self._max_bytes:
+            self._on_refusal()
+            raise OverloadedError(
+                f"bytes: {self.num_bytes:,} of requests are under way and {num_bytes:,} more came, "
+                f"at most {self._max_bytes:,} may be; try again later",
+                retry_after=_RETRY_SECONDS,
+            )
+        self.num_bytes += num_bytes
+
+    def release(self, num_bytes: int) -> None:
+        """Counts bytes no more."""
+        self.num_bytes -= num_bytes
+
+
+class Request:
+    """A call, from when it came until it is answered. Lives on the event loop.
+
+    Only `stop`, and what `stop_by` yields, may be used from other threads.
+
+    Attributes:
+        id: Found in the log, and in the text of an INTERNAL error.
+        received: When it came, seconds of `time.perf_counter`.
+        deadline: When the caller gives up, in those seconds; None for never.
+        budget_end: When the caller would rather have what there is; None for never.
+        caller: Whose it is.
+        timings: How long its stages took.
+    """
+
+    __slots__ = (
+        "_bytes_in_flight",
+        "_closing",
+        "_num_bytes",
+        "_stop",
+        "_timer",
+        "budget_end",
+        "caller",
+        "deadline",
+        "id",
+        "received",
+        "timings",
+    )
+
+    def __init__(
+        self,
+        *,
+        id: str = "",  # noqa: A002
+        received: float | None = None,
+        deadline: float | None = None,
+        caller: Caller = ANYONE,
+        bytes_in_flight: BytesInFlight | None = None,
+    ) -> None:
+        """Begins a request; `close` ends it.
+
+        Args:
+            id: Its id.
+            received: When it came; None for now.
+            deadline: When the caller gives up; None for never.
+            caller: Whose it is.
+            bytes_in_flight: Where bytes kept for it are counted; None for nowhere.
+        """
+        self.id = id
+        self.received = time.perf_counter() if received is None else received
+        self.deadline = deadline
+        self.budget_end: float | None = None
+        self.caller = caller
+        self.timings = StageTimings()
+        self._stop: Stop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._bytes_in_flight = bytes_in_flight
+        self._num_bytes = 0
+        self._closing: list[Callable[[], None]] = []
+
+    @property
+    def end(self) -> float | None:
+        """When what is there should be answered: the earlier of deadline and budget."""
+        ends = [end for end in (self.deadline, self.budget_end) if end is not None]
+        return min(ends, default=None)
+
+    def is_past_deadline(self) -> bool:
+        """Whether the caller has given up: nothing that is answered now arrives."""
+        return self.deadline is not None and time.perf_counter() >= self.deadline
+
+    @property
+    def stop(self) -> Stop:
+        """Is set when nobody needs an answer any more: at the deadline, or when it is closed."""
+        if self._stop is None:
+            self._stop = Stop()
+            if self.deadline is not None:
+                self._timer = _call_at(self.deadline, self._stop.set)
+        return self._stop
+
+    @contextmanager
+    def stop_by(self, end: float | None) -> Iterator[Stop]:
+        """A stop that is set at `end` too, for work that is not worth more time than that.
+
+        Args:
+            end: Seconds of `time.perf_counter`; None for never.
+        """
+        if end is None:
+            yield self.stop
+            return
+        stop = Stop()
+        timer = _call_at(end, stop.set)
+        try:
+            with self.stop.calling(stop.set):
+                yield stop
+        finally:
+            timer.cancel()
+            stop.set()  # whatever the block has left behind
+
+    def reserve_bytes(self, num_bytes: int) -> None:
+        """Counts bytes as kept for the request, until `release_bytes` or `close`.
+
+        Raises:
+            OverloadedError: They are too many with those of all other requests.
+        """
+        if self._bytes_in_flight is not None:
+            self._bytes_in_flight.reserve(num_bytes)
+            self._num_bytes += num_bytes
+
+    def release_bytes(self, num_bytes: int) -> None:
+        """Counts bytes no more."""
+        if self._bytes_in_flight is not None:
+            self._bytes_in_flight.release(num_bytes)
+            self._num_bytes -= num_bytes
+
+    def on_close(self, function: Callable[[], None]) -> None:
+        """Has a function called at the end, the last given first."""
+        self._closing.append(function)
+
+    def close(self) -> None:
+        """Ends the request: stops what still works for it and releases what is kept. Idempotent."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._stop is not None:
+            self._stop.set()
+        while self._closing:
+            self._closing.pop()()
+        self.release_bytes(self._num_bytes)
+
+
+def _call_at(moment: float, function: Callable[[], None]) -> asyncio.TimerHandle:
+    """Has the loop call a function at a moment in seconds of `time.perf_counter`."""
+    return asyncio.get_running_loop().call_later(moment - time.perf_counter(), function)

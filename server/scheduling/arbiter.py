@@ -1,0 +1,264 @@
+"""Feeds the engines of one device: one arbiter decides which pairs go into the next batch.
+
+There is no timer: a batch forms while the one before it computes, from whatever waits then.
+Queries to embed come before pairs to rerank, and those before documents to ingest; within a kind
+`FairQueue` has the order. What can't be done by its deadline, by the measured speed of the engine,
+is refused when it comes; what was cancelled or is late leaves before an engine sees it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeAlias
+
+import numpy as np
+
+from twopass.engines.base import Encoder, Float32s, Int32s, Reranker, TokenBatch
+from twopass.server.errors import LateError, OverloadedError
+from twopass.server.scheduling.admission import Admission, Places
+from twopass.server.scheduling.backlog import Backlog, Priority
+from twopass.server.scheduling.batch_choice import num_padding_tokens
+from twopass.server.scheduling.jobs import Computed, Job, computed, deliver, first_sequences, gather
+from twopass.server.telemetry.metrics import Metrics
+from twopass.server.telemetry.tracing import Attributes, Tracer, record
+
+__all__ = ["Arbiter", "Computed", "Priority"]
+
+_NO_LIMIT = 2**62
+_STAGES = {Priority.QUERY: "embed", Priority.RERANK: "rerank", Priority.INGEST: "embed"}
+
+OnFailure: TypeAlias = Callable[[Reranker | Encoder, BaseException], None]
+"""Takes an engine, and why it did not compute a batch."""
+
+
+class Arbiter:
+    """The arbiter of one device. Lives on one event loop; engines answer from their own threads.
+
+    Attributes:
+        backlog: What waits.
+        on_failure: Called after every batch that was not computed.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_queued_pairs: int,
+        max_queued_tokens: int = _NO_LIMIT,
+        metrics: Metrics | None = None,
+        tracer: Tracer | None = None,
+    ) -> None:
+        """Starts with an empty queue.
+
+        Args:
+            max_queued_pairs: Most pairs and texts of requests admitted and not answered.
+            max_queued_tokens: Most tokens that wait for an engine.
+            metrics: Where batches and refusals are counted; None for nowhere that is read.
+            tracer: Told of every batch that holds rows of a traced call; None for nobody.
+        """
+        self._metrics = metrics or Metrics()
+        self._tracer = tracer
+        self.on_failure: OnFailure = lambda _engine, _error: None
+        self._max_queued = max_queued_pairs
+        self._places = Places()
+        self.backlog = Backlog(self._metrics, max_tokens=max_queued_tokens)
+
+    def admitted(
+        self, num_pairs: int, *, seconds: float = 0.0, deadline: float | None = None
+    ) -> Admission:
+        """Takes places in the queue for a whole request, or refuses it at once.
+
+        Args:
+            num_pairs: How many places.
+            seconds: How long they are expected to take, as far as is known before tokenising.
+            deadline: Of pairs to rerank, seconds of `time.perf_counter`; None for never.
+
+        Raises:
+            OverloadedError: There are fewer places than pairs.
+            WouldBeLateError: With what waits before them they take longer than there is time.
+        """
+        taken = self._places
+        if taken.num_pairs + num_pairs > self._max_queued:
+            self._metrics.rejected("queue_pairs")
+            raise OverloadedError(
+                f"queue: {num_pairs:,} places asked for, {self._max_queued - taken.num_pairs:,} "
+                f"of {self._max_queued:,} are free; try again later or send fewer candidates",
+                retry_after=self.backlog.retry_after(),
+            )
+        self.backlog.ensure_in_time(Priority.RERANK, taken.seconds_arriving + seconds, deadline)
+        return Admission(taken, num_pairs, seconds)
+
+    @property
+    def num_admitted(self) -> int:
+        """Places that are taken."""
+        return self._places.num_pairs
+
+    def expected_seconds(self, engine: Reranker | Encoder, num_tokens: int) -> float:
+        """How long an engine is expected to take for so many tokens."""
+        return self.backlog.service_times[engine].seconds(num_tokens)
+
+    async def compute(
+        self,
+        engine: Reranker | Encoder,
+        batch: TokenBatch,
+        priority: Priority,
+        *,
+        deadline: float | None = None,
+    ) -> Computed:
+        """Runs every sequence through an engine, in batches shared with other requests.
+
+        Args:
+            engine: One of this device.
+            batch: The request's sequences, none longer than the engine takes.
+            priority: What kind of request this is.
+            deadline: Seconds of `time.perf_counter` after which the result is worthless.
+
+        Raises:
+            OverloadedError: So many tokens have no room.
+            WouldBeLateError: The deadline would come first.
+            LateError: The deadline came first.
+            EngineError: The engine failed on one of the sequences.
+        """
+        if len(batch) == 0:
+            return Computed(np.zeros(0, np.float32), 0.0, 0.0)
+        longest_first = np.argsort(-batch.lengths, kind="stable").astype(np.int32)
+        job = self._job(engine, batch, longest_first, deadline)
+        self.backlog.ensure_in_time(priority, job.waiting_seconds, deadline)
+        await self._run(job, priority)
+        return computed(job, len(batch))
+
+    async def compute_first(
+        self,
+        engine: Reranker | Encoder,
+        batch: TokenBatch,
+        priority: Priority,
+        *,
+        deadline: float,
+    ) -> Computed:
+        """Runs as many sequences as there is time for, from the first on; otherwise as `compute`.
+
+        Returns:
+            The output of the first sequences: at least one, where any was given.
+
+        Raises:
+            OverloadedError: So many tokens have no room.
+            WouldBeLateError: Not one would be done before the deadline.
+            LateError: Not one was.
+            EngineError: The engine failed on one of the sequences.
+        """
+        if len(batch) == 0:
+            return Computed(np.zeros(0, np.float32), 0.0, 0.0)
+        batch = first_sequences(batch, self._num_fitting(engine, batch, priority, deadline))
+        job = self._job(engine, batch, np.arange(len(batch), dtype=np.int32), deadline)
+        try:
+            await self._run(job, priority)
+        except LateError:
+            if job.num_leading_finished == 0:
+                raise
+        return computed(job, job.num_leading_finished)
+
+    def _num_fitting(
+        self, engine: Reranker | Encoder, batch: TokenBatch, priority: Priority, deadline: float
+    ) -> int:
+        """How many sequences, at least one, would be done before the deadline."""
+        seconds = np.cumsum(batch.lengths) * self.backlog.service_times[engine].seconds(1)
+        left = self.backlog.seconds_left(priority, deadline)
+        num_fitting = int(np.searchsorted(seconds, left, side="right"))
+        if num_fitting == 0:
+            self.backlog.ensure_in_time(priority, float(seconds[0]), deadline)
+        return max(1, num_fitting)
+
+    def _job(
+        self,
+        engine: Reranker | Encoder,
+        batch: TokenBatch,
+        order: Int32s,
+        deadline: float | None,
+    ) -> Job:
+        self.backlog.ensure_room(batch.num_tokens)
+        now = time.perf_counter()
+        if deadline is not None and deadline <= now:
+            raise LateError("the deadline had run out before the engine was asked")
+        return Job(
+            engine=engine,
+            batch=batch,
+            lengths=batch.lengths,
+            done=asyncio.get_running_loop().create_future(),
+            waiting=order,
+            submitted=now,
+            deadline=deadline,
+            seconds_per_token=self.backlog.service_times[engine].seconds(1),
+        )
+
+    async def _run(self, job: Job, priority: Priority) -> None:
+        """Waits until every row of the job is computed."""
+        self.backlog.add(job, priority)
+        self._dispatch()
+        remaining = None if job.deadline is None else job.deadline - job.submitted
+        try:
+            async with asyncio.timeout(remaining):
+                await job.done
+        except TimeoutError:
+            raise LateError("the deadline ran out while the engine was at work") from None
+        finally:
+            self.backlog.withdraw(job, priority)
+            self._record(job, priority)
+
+    def _record(self, job: Job, priority: Priority) -> None:
+        """Tells the trace of the call what became of its sequences."""
+        attributes: Attributes = {
+            "model": self._metrics.model_of(job.engine),
+            "sequences": len(job.batch),
+            "tokens": job.batch.num_tokens,
+            "engine_seconds": job.engine_seconds,
+        }
+        record(_STAGES[priority], job.submitted, attributes=attributes, batches=job.batches)
+
+    def _dispatch(self) -> None:
+        """Gives the device batches while it takes any."""
+        while (priority := self.backlog.most_urgent()) is not None:
+            engine = self.backlog.queues[priority].first.engine
+            if self.backlog.num_before(priority) >= engine.info.max_in_flight:
+                return
+            self._submit(priority, engine, *self.backlog.take_batch(priority))
+
+    def _submit(
+        self,
+        priority: Priority,
+        engine: Reranker | Encoder,
+        jobs: list[Job],
+        rows: list[Int32s],
+    ) -> None:
+        batch = gather(jobs, rows)
+        for job in jobs:
+            job.enter_engine()
+        loop = asyncio.get_running_loop()
+        self.backlog.batch_entered(engine, priority, batch.num_tokens)
+        began = time.perf_counter()
+
+        def answer(future: Future[Float32s]) -> None:
+            self.backlog.batch_left(engine, priority, batch.num_tokens, began)
+            self._metrics.batch_computed(
+                engine,
+                len(batch),
+                batch.num_tokens,
+                num_padding_tokens(engine, batch),
+                time.perf_counter() - began,
+            )
+            if self._tracer is not None and any(job.is_traced for job in jobs):
+                sizes = {"sequences": len(batch), "tokens": batch.num_tokens, "calls": len(jobs)}
+                model = self._metrics.model_of(engine)
+                span = self._tracer.batch(model, began, time.perf_counter(), sizes)
+                for job in jobs:
+                    job.batches.append(span)
+            error = deliver(jobs, rows, future)
+            if error is not None:
+                self.on_failure(engine, error)
+            self._dispatch()
+
+        try:
+            submitted = engine.submit(batch)
+        except Exception as error:  # an engine that is closed or broken refuses in its own way
+            submitted = Future()
+            submitted.set_exception(error)
+        submitted.add_done_callback(lambda future: loop.call_soon_threadsafe(answer, future))

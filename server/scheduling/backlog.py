@@ -1,0 +1,190 @@
+"""What waits for the engines of one device, and how long it will take."""
+
+import time
+from collections import Counter, defaultdict
+from enum import IntEnum
+from math import inf
+
+from twopass.engines.base import Encoder, Int32s, Reranker
+from twopass.server.errors import LateError, OverloadedError, WouldBeLateError
+from twopass.server.scheduling.batch_choice import next_batch
+from twopass.server.scheduling.fair_queue import FairQueue
+from twopass.server.scheduling.jobs import Job
+from twopass.server.scheduling.service_time import ServiceTime
+from twopass.server.telemetry.metrics import Metrics
+
+# A request is refused when its time would be shorter than this many times the estimate: what comes
+# later and is smaller may go before it, and the speed is never quite steady. In `make overload` 14
+# of 1,000 answers were late at 1.15, and what was computed for them was lost; at 1.25 4 were.
+_CAUTION = 1.25
+
+
+class Priority(IntEnum):
+    """What is computed first when several kinds wait."""
+
+    QUERY = 0
+    RERANK = 1
+    INGEST = 2
+
+
+class Backlog:
+    """Requests that wait, by kind, and the batches under way."""
+
+    def __init__(self, metrics: Metrics, *, max_tokens: int) -> None:
+        """Starts empty.
+
+        Args:
+            metrics: Where refusals are counted.
+            max_tokens: Most tokens that wait.
+        """
+        self._metrics = metrics
+        self.queues = {priority: FairQueue() for priority in Priority}
+        self.waiting_tokens = 0
+        self.in_flight: Counter[Reranker | Encoder] = Counter()
+        self._num_queries_in_flight = 0
+        self.service_times: defaultdict[Reranker | Encoder, ServiceTime] = defaultdict(ServiceTime)
+        self._max_tokens = max_tokens
+        self._free_at = 0.0  # when the batches in flight are expected back
+        self._last_answers: defaultdict[Reranker | Encoder, float] = defaultdict(float)
+
+    @property
+    def num_in_flight(self) -> int:
+        """Batches in all engines of the device."""
+        return self.in_flight.total()
+
+    def num_before(self, priority: Priority) -> int:
+        """Batches in the engines that count against the limit of what may be there together.
+
+        Queries are short, so they wait for each other only.
+        """
+        return self._num_queries_in_flight if priority is Priority.QUERY else self.num_in_flight
+
+    def add(self, job: Job, priority: Priority) -> None:
+        """Lets a job wait."""
+        self.queues[priority].add(job)
+        self.waiting_tokens += job.waiting_tokens
+
+    def withdraw(self, job: Job, priority: Priority) -> None:
+        """Drops what still waits of a job, if anything does."""
+        if len(job.waiting):
+            self.queues[priority].withdraw(job)
+            self.waiting_tokens -= job.take(job.waiting)
+
+    def most_urgent(self) -> Priority | None:
+        """The first kind whose first request is in time; drops what has become late before it."""
+        now = time.perf_counter()
+        for priority, queue in self.queues.items():
+            while len(queue):
+                if not queue.first.is_late(now):
+                    return priority
+                self.withdraw(queue.first, priority)  # its own timeout tells it
+        return None
+
+    def take_batch(self, priority: Priority) -> tuple[list[Job], list[Int32s]]:
+        """Takes the next batch of a kind: the jobs in it, and each one's rows."""
+        queue = self.queues[priority]
+        jobs, rows = next_batch(queue, self._batch_tokens(queue.first.engine))
+        for job, mine in zip(jobs, rows, strict=True):
+            num_tokens = job.take(mine)
+            self.waiting_tokens -= num_tokens
+            queue.served(num_tokens * job.seconds_per_token)
+            if not len(job.waiting):
+                queue.remove(job)
+        return jobs, rows
+
+    def _batch_tokens(self, engine: Reranker | Encoder) -> int:
+        """How many tokens make a batch, at the engine's speed of the last seconds."""
+        info = engine.info
+        if info.batch_seconds == inf:
+            return info.max_batch_tokens
+        in_time = int(self.service_times[engine].tokens_per_second * info.batch_seconds)
+        return min(max(in_time, info.min_batch_tokens), info.max_batch_tokens)
+
+    def batch_entered(
+        self, engine: Reranker | Encoder, priority: Priority, num_tokens: int
+    ) -> None:
+        """Notes that an engine has got a batch."""
+        self.in_flight[engine] += 1
+        self._num_queries_in_flight += priority is Priority.QUERY
+        now = time.perf_counter()
+        self._free_at = max(now, self._free_at) + self.service_times[engine].seconds(num_tokens)
+
+    def batch_left(
+        self, engine: Reranker | Encoder, priority: Priority, num_tokens: int, began: float
+    ) -> None:
+        """Notes that it is back, and learns from how long that took."""
+        self.in_flight[engine] -= 1
+        self._num_queries_in_flight -= priority is Priority.QUERY
+        now = time.perf_counter()
+        # Of batches that overlap each counts from the end of the one before.
+        began = max(began, self._last_answers[engine])
+        self.service_times[engine].measured(num_tokens, now - began)
+        self._last_answers[engine] = now
+
+    def seconds_before(
+        self, priority: Priority, own_seconds: float, deadline: float | None
+    ) -> float:
+        """Time until a request that came now would have its turn.
+
+        Args:
+            priority: What kind of request.
+            own_seconds: Its own work.
+            deadline: Its deadline, seconds of `time.perf_counter`; None for never.
+        """
+        more_urgent = sum(queue.seconds for p, queue in self.queues.items() if p < priority)
+        same = self.queues[priority].seconds_before(own_seconds, deadline)
+        return self._seconds_in_flight() + more_urgent + same
+
+    def retry_after(self) -> float:
+        """Seconds until all that waits now is done."""
+        return self._seconds_in_flight() + sum(queue.seconds for queue in self.queues.values())
+
+    def _seconds_in_flight(self) -> float:
+        return max(0.0, self._free_at - time.perf_counter()) if self.num_in_flight else 0.0
+
+    def ensure_room(self, num_tokens: int) -> None:
+        """Refuses more tokens than may wait.
+
+        Raises:
+            OverloadedError: Says how many may.
+        """
+        if self.waiting_tokens + num_tokens > self._max_tokens:
+            self._metrics.rejected("queue_tokens")
+            raise OverloadedError(
+                f"queue: room for {num_tokens:,} tokens asked for, "
+                f"{self._max_tokens - self.waiting_tokens:,} of {self._max_tokens:,} are free; "
+                "try again later or send fewer candidates",
+                retry_after=self.retry_after(),
+            )
+
+    def ensure_in_time(
+        self, priority: Priority, own_seconds: float, deadline: float | None
+    ) -> None:
+        """Refuses what would be late; as `seconds_before`.
+
+        An idle device takes on anything: so a wrong estimate of its speed is found out.
+
+        Raises:
+            LateError: The deadline has passed: there is nothing to try again for.
+            WouldBeLateError: Says how long it would take.
+        """
+        if deadline is None or self.num_in_flight == 0:
+            return
+        left = deadline - time.perf_counter()
+        if left <= 0:
+            raise LateError("the deadline ran out before the work was begun")
+        if _CAUTION * (self.retry_after() + own_seconds) <= left:
+            return  # in time even if it were the last: no need to look who is before it
+        needed = _CAUTION * (self.seconds_before(priority, own_seconds, deadline) + own_seconds)
+        if needed > left:
+            self._metrics.rejected("deadline")
+            raise WouldBeLateError(
+                f"deadline: {left * 1000:,.0f} ms are left, about "
+                f"{needed * 1000:,.0f} ms are needed with what waits before; try again later",
+                retry_after=needed - left,
+            )
+
+    def seconds_left(self, priority: Priority, deadline: float) -> float:
+        """How much of its own work a request that came now would get done before a deadline."""
+        left = (deadline - time.perf_counter()) / _CAUTION
+        return left - self.seconds_before(priority, 0.0, deadline)

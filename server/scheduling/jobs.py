@@ -1,0 +1,173 @@
+"""A request's sequences on their way through the arbiter: joined into batches, and parted again."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twopass._core import gather_packed
+from twopass.engines.base import Encoder, Float32s, Int32s, Reranker, TokenBatch
+from twopass.engines.errors import DeviceError
+from twopass.server.telemetry.tracing import BatchSpan, is_recording
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What the engine made of one request's sequences.
+
+    Attributes:
+        output: In the order of the sequences; `[num_sequences]` or `[num_sequences, hidden_size]`.
+        queue_seconds: Time in which none of its sequences was in an engine.
+        engine_seconds: Time in which at least one was.
+    """
+
+    output: Float32s
+    queue_seconds: float
+    engine_seconds: float
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One request's sequences.
+
+    Attributes:
+        engine: Which engine they are for.
+        batch: All of them.
+        lengths: Their lengths in tokens, int32 `[num_sequences]`.
+        done: Resolved when every output is there.
+        waiting: Rows that no batch has taken yet, in the order in which they will be.
+        submitted: When it came, seconds of `time.perf_counter`.
+        deadline: When nobody waits any more, likewise; None for never.
+        seconds_per_token: What the engine was expected to take when the job came.
+        finished: Whether a row's output is there, bool `[num_sequences]`.
+        waiting_tokens: Tokens of the waiting rows.
+        virtual_finish: Its place in the order; see `FairQueue`.
+        output: Filled row by row; None before the first batch is back.
+        num_in_flight: Batches in the engine that hold rows of this job.
+        began: When the first of those entered it.
+        engine_seconds: Time in which at least one batch was in the engine.
+        is_traced: Whether the call it belongs to is.
+        batches: What the tracer calls those that held rows of this job.
+    """
+
+    engine: Reranker | Encoder
+    batch: TokenBatch
+    lengths: Int32s
+    done: asyncio.Future[None]
+    waiting: Int32s
+    submitted: float
+    deadline: float | None
+    seconds_per_token: float
+    finished: NDArray[np.bool_] = field(init=False)
+    waiting_tokens: int = field(init=False)
+    virtual_finish: float = 0.0
+    output: Float32s | None = None
+    num_in_flight: int = 0
+    began: float = 0.0
+    engine_seconds: float = 0.0
+    is_traced: bool = field(default_factory=is_recording)
+    batches: list[BatchSpan] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.finished = np.zeros(len(self.batch), np.bool_)
+        self.waiting_tokens = int(self.lengths[self.waiting].sum())
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How long the engine is expected to take for what waits."""
+        return self.waiting_tokens * self.seconds_per_token
+
+    @property
+    def num_leading_finished(self) -> int:
+        """How many rows are finished from the first on, without a gap."""
+        return len(self.finished) if self.finished.all() else int(np.argmin(self.finished))
+
+    def is_late(self, now: float) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.deadline is not None and self.deadline <= now
+
+    def take(self, rows: Int32s) -> int:
+        """Takes rows off those that wait, and returns how many tokens they hold."""
+        num_tokens = int(self.lengths[rows].sum())
+        rest = self.waiting[len(rows) :]
+        if not np.array_equal(self.waiting[: len(rows)], rows):  # mostly they are the first ones
+            rest = self.waiting[~np.isin(self.waiting, rows)]
+        self.waiting = rest
+        self.waiting_tokens -= num_tokens
+        return num_tokens
+
+    def enter_engine(self) -> None:
+        """Notes that one more batch holds rows of this job."""
+        if self.num_in_flight == 0:
+            self.began = time.perf_counter()
+        self.num_in_flight += 1
+
+    def leave_engine(self) -> None:
+        """Notes that one of its batches is back."""
+        self.num_in_flight -= 1
+        if self.num_in_flight == 0:
+            self.engine_seconds += time.perf_counter() - self.began
+
+
+def first_sequences(batch: TokenBatch, num_sequences: int) -> TokenBatch:
+    """The first sequences of a batch, as views."""
+    offsets = batch.offsets[: num_sequences + 1]
+    return TokenBatch(batch.token_ids[: offsets[-1]], offsets, batch.query_lengths[:num_sequences])
+
+
+def gather(jobs: Sequence[Job], rows: Sequence[Int32s]) -> TokenBatch:
+    """Joins the chosen rows of several jobs into one batch, job after job."""
+    parts = [
+        TokenBatch(*gather_packed(j.batch.token_ids, j.batch.offsets, j.batch.query_lengths, r))
+        for j, r in zip(jobs, rows, strict=True)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    starts = np.cumsum([0, *(part.num_tokens for part in parts)])
+    offsets = [part.offsets[:-1] + start for part, start in zip(parts, starts, strict=False)]
+    return TokenBatch(
+        np.concatenate([part.token_ids for part in parts]),
+        np.concatenate([*offsets, starts[-1:]]).astype(np.int32),
+        np.concatenate([part.query_lengths for part in parts]),
+    )
+
+
+def deliver(
+    jobs: Sequence[Job], rows: Sequence[Int32s], future: Future[Float32s]
+) -> BaseException | None:
+    """Hands each job its part of a batch's output, or the engine's failure, which it returns."""
+    error = future.exception()
+    output = None if error else future.result()
+    num_rows = sum(map(len, rows))
+    if output is not None and len(output) != num_rows:
+        error = DeviceError(f"the engine returned {len(output)} outputs for {num_rows} sequences")
+    elif output is not None and not np.isfinite(output).all():
+        error = DeviceError("the engine returned a value that is not finite")
+    start = 0
+    for job, mine in zip(jobs, rows, strict=True):
+        job.leave_engine()
+        part = slice(start, start + len(mine))
+        start += len(mine)
+        if job.done.done():
+            continue
+        if error is not None or output is None:
+            job.done.set_exception(error or DeviceError("the engine returned nothing"))
+            continue
+        if job.output is None:
+            job.output = np.empty((len(job.batch), *output.shape[1:]), np.float32)
+        job.output[mine] = output[part]
+        job.finished[mine] = True
+        if job.finished.all():
+            job.done.set_result(None)
+    return error
+
+
+def computed(job: Job, num_rows: int) -> Computed:
+    """What came of the first rows of a job that has ended."""
+    assert job.output is not None
+    total = time.perf_counter() - job.submitted
+    return Computed(job.output[:num_rows], max(0.0, total - job.engine_seconds), job.engine_seconds)

@@ -1,0 +1,43 @@
+"""Candidate sets from outside: admitted, then tokenised and scored as their pieces come."""
+
+from collections import defaultdict
+
+from twopass.server.models.registry import Models
+from twopass.server.models.tokenizing import Tokenizing, passage_limit
+from twopass.server.scheduling.arbiter import Arbiter
+from twopass.server.scheduling.service_time import TokenDensity
+from twopass.server.search.open_set import OpenSet, SetOptions
+from twopass.server.search.second_pass import SecondPass
+
+
+class Reranking:
+    """Orders candidate sets from outside."""
+
+    def __init__(
+        self, models: Models, arbiter: Arbiter, tokenizing: Tokenizing, second_pass: SecondPass
+    ) -> None:
+        self._models = models
+        self._arbiter = arbiter
+        self._tokenizing = tokenizing
+        self._second_pass = second_pass
+        self._densities: defaultdict[str, TokenDensity] = defaultdict(TokenDensity)
+
+    def open(self, options: SetOptions) -> OpenSet:
+        """Reserves places for a whole set, which are held until the block ends that it is used in.
+
+        Raises:
+            UnknownModelError: There is no such reranker.
+            OverloadedError: There are fewer places than candidates.
+            WouldBeLateError: They, and what waits before them, take longer than there is time.
+        """
+        reranker = self._models.reranker(options.model)
+        density = self._densities[reranker.spec.id]
+        # Those that can't be done in time are refused before they cost any tokenising.
+        limit = passage_limit(reranker, options.truncation)
+        num_tokens = density.tokens(options.passage_chars, limit)
+        admission = self._arbiter.admitted(
+            options.num_candidates,
+            seconds=self._arbiter.expected_seconds(reranker.engine, num_tokens),
+            deadline=options.deadline,
+        )
+        return OpenSet(options, reranker, self._tokenizing, self._second_pass, density, admission)

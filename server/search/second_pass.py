@@ -1,0 +1,265 @@
+"""The second pass: one query against many passages, scored and put in order."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twopass._core import assemble_pairs, top_k
+from twopass.engines.base import Float32s, Int32s, LoadedReranker, PairTemplate, Ragged, TokenBatch
+from twopass.server.errors import LateError
+from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, Windows, cut
+from twopass.server.models.passages import Truncation
+from twopass.server.scheduling.arbiter import Arbiter, Computed, Priority
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPairs:
+    """The reranker's judgement of passages, in the order they were given.
+
+    Attributes:
+        logits: float32 `[num_passages]`.
+        scores: Calibrated, in [0, 1], float32 `[num_passages]`.
+        truncated: Whether the passage's end was not read, bool `[num_passages]`.
+        num_tokens: Tokens the model read.
+        queue_seconds: Time in which none of the pairs was in the engine.
+        engine_seconds: Time in which at least one was.
+        windows: The best window's first token and one past its last, int32 `[num_passages, 2]`;
+            None where passages were not read in windows.
+    """
+
+    logits: Float32s
+    scores: Float32s
+    truncated: NDArray[np.bool_]
+    num_tokens: int
+    queue_seconds: float
+    engine_seconds: float
+    windows: Int32s | None = None
+
+
+class SecondPass:
+    """Scores pairs through the arbiter."""
+
+    def __init__(self, arbiter: Arbiter) -> None:
+        self._arbiter = arbiter
+
+    async def read(
+        self,
+        reranker: LoadedReranker,
+        query_ids: Int32s,
+        passages: Ragged,
+        truncation: Truncation,
+        *,
+        deadline: float | None,
+    ) -> ScoredPairs:
+        """Scores every passage, as `score` or as `score_in_windows` does."""
+        score = self.score_in_windows if truncation is Truncation.MAX_WINDOW else self.score
+        return await score(reranker, query_ids, passages, deadline=deadline)
+
+    async def read_first(
+        self,
+        reranker: LoadedReranker,
+        query_ids: Int32s,
+        passages: Ragged,
+        truncation: Truncation,
+        *,
+        deadline: float,
+    ) -> ScoredPairs:
+        """Scores the first passages, as `score_first` or as `score_first_in_windows` does."""
+        in_windows = truncation is Truncation.MAX_WINDOW
+        score = self.score_first_in_windows if in_windows else self.score_first
+        return await score(reranker, query_ids, passages, deadline=deadline)
+
+    async def score(
+        self,
+        reranker: LoadedReranker,
+        query_ids: Int32s,
+        passages: Ragged,
+        *,
+        deadline: float | None,
+    ) -> ScoredPairs:
+        """Scores every passage, each cut where the model can't read on.
+
+        Args:
+            reranker: Which model.
+            query_ids: By the reranker's tokenizer, without special tokens, int32 `[num_tokens]`.
+            passages: Likewise, a row for each passage.
+            deadline: Seconds of `time.perf_counter`; None for never.
+
+        Raises:
+            LateError: The deadline came first.
+            EngineError: The engine failed.
+        """
+        pairs, truncated = _assemble(reranker, query_ids, passages)
+        computed = await self._arbiter.compute(
+            reranker.engine, pairs, Priority.RERANK, deadline=deadline
+        )
+        return _scored(reranker, pairs, truncated, computed)
+
+    async def score_first(
+        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged, *, deadline: float
+    ) -> ScoredPairs:
+        """Scores as many passages as there is time for, from the first on; otherwise as `score`.
+
+        Raises:
+            WouldBeLateError: Not one would be done before the deadline.
+            LateError: Not one was.
+            EngineError: The engine failed.
+        """
+        pairs, truncated = _assemble(reranker, query_ids, passages)
+        computed = await self._arbiter.compute_first(
+            reranker.engine, pairs, Priority.RERANK, deadline=deadline
+        )
+        return _scored(reranker, pairs, truncated, computed)
+
+    async def score_in_windows(
+        self,
+        reranker: LoadedReranker,
+        query_ids: Int32s,
+        passages: Ragged,
+        *,
+        deadline: float | None,
+    ) -> ScoredPairs:
+        """Scores every passage by its best window, as long as fits beside the query.
+
+        Each window takes a place in the queue; that of each passage's first one is held already.
+
+        Raises:
+            OverloadedError: There is no room for the other windows.
+            LateError: The deadline came first.
+            EngineError: The engine failed.
+        """
+        with self._admitted_windows(reranker, query_ids, passages) as windows:
+            scored = await self.score(reranker, query_ids, windows.token_ids, deadline=deadline)
+        return _by_best_window(scored, windows, passages)
+
+    async def score_first_in_windows(
+        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged, *, deadline: float
+    ) -> ScoredPairs:
+        """Scores as many passages as there is time for; otherwise as `score_in_windows`.
+
+        Raises:
+            OverloadedError: There is no room for the other windows.
+            WouldBeLateError: Not one window would be read before the deadline.
+            LateError: Not one passage was read in all its windows.
+            EngineError: The engine failed.
+        """
+        with self._admitted_windows(reranker, query_ids, passages) as windows:
+            scored = await self.score_first(
+                reranker, query_ids, windows.token_ids, deadline=deadline
+            )
+        best = _by_best_window(scored, windows, passages)
+        if len(passages) and not len(best.logits):
+            raise LateError("the deadline ran out before all windows of one passage were read")
+        return best
+
+    @contextmanager
+    def _admitted_windows(
+        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged
+    ) -> Iterator[Windows]:
+        """The windows of passages, each of which has a place in the queue within the block."""
+        room = room_beside(reranker, query_ids)
+        readable = Ragged.from_rows(
+            [passages[i][:MAX_PASSAGE_TOKENS] for i in range(len(passages))]
+        )
+        windows = cut(readable, room, room // 4)
+        with self._arbiter.admitted(len(windows.token_ids) - len(passages)):
+            yield windows
+
+
+def room_beside(reranker: LoadedReranker, query_ids: Int32s) -> int:
+    """Most tokens of a passage that are read in one pair with a query."""
+    return max_pair_tokens(reranker, query_ids) - _num_beside(reranker, query_ids)
+
+
+def best_first(
+    logits: Float32s, first_pass_scores: Float32s | None, blend: float, count: int
+) -> Int32s:
+    """The positions of the best, best first; ties keep their order.
+
+    Args:
+        logits: float32 `[n]`.
+        first_pass_scores: float32 `[n]`; read only where `blend` is above 0.
+        blend: Weight w of the first pass: `w * z(first_pass_scores) + (1 - w) * z(logits)`.
+        count: How many; 0 for all.
+
+    Returns:
+        int32 `[min(count, n)]`.
+    """
+    order_by = logits
+    if blend > 0 and first_pass_scores is not None:
+        order_by = (blend * z_scores(first_pass_scores) + (1 - blend) * z_scores(logits)).astype(
+            np.float32
+        )
+    return top_k(order_by, count or len(logits))
+
+
+def z_scores(values: Float32s) -> NDArray[np.float64]:
+    """Standard scores within the set; zeros where all values are equal."""
+    wide = values.astype(np.float64)
+    deviation = wide.std() if len(wide) else 0.0
+    return (wide - wide.mean()) / deviation if deviation > 0 else np.zeros_like(wide)
+
+
+def _assemble(
+    reranker: LoadedReranker, query_ids: Int32s, passages: Ragged
+) -> tuple[TokenBatch, NDArray[np.bool_]]:
+    """The pairs of a query with each passage, and which of them were cut."""
+    *batch, truncated = assemble_pairs(
+        query_ids,
+        passages.token_ids,
+        passages.offsets,
+        *_arrays(reranker.tokenizer.template),
+        max_pair_tokens(reranker, query_ids),
+    )
+    return TokenBatch(*batch), truncated
+
+
+def _scored(
+    reranker: LoadedReranker, pairs: TokenBatch, truncated: NDArray[np.bool_], computed: Computed
+) -> ScoredPairs:
+    """What was computed of the first pairs, or of all."""
+    count = len(computed.output)
+    return ScoredPairs(
+        logits=computed.output,
+        scores=reranker.spec.calibration.score(computed.output),
+        truncated=truncated[:count],
+        num_tokens=int(pairs.offsets[count]),
+        queue_seconds=computed.queue_seconds,
+        engine_seconds=computed.engine_seconds,
+    )
+
+
+def _by_best_window(scored: ScoredPairs, windows: Windows, passages: Ragged) -> ScoredPairs:
+    """Of scored windows, all or the first ones, the best of each passage that has them all."""
+    best = windows.best(scored.logits)
+    return replace(
+        scored,
+        logits=scored.logits[best],
+        scores=scored.scores[best],
+        truncated=passages.lengths[: len(best)] >= MAX_PASSAGE_TOKENS,
+        windows=windows.ranges(best),
+    )
+
+
+def max_pair_tokens(reranker: LoadedReranker, query_ids: Int32s) -> int:
+    """Longest pair of a query with a passage, special tokens included."""
+    spec = reranker.spec
+    possible = min(spec.max_seq_len, reranker.engine.info.max_seq_len)
+    if spec.max_passage_tokens is None:
+        return possible
+    return min(possible, _num_beside(reranker, query_ids) + spec.max_passage_tokens)
+
+
+def _num_beside(reranker: LoadedReranker, query_ids: Int32s) -> int:
+    return reranker.tokenizer.template.num_pair_tokens + len(query_ids)
+
+
+def _arrays(template: PairTemplate) -> tuple[Int32s, Int32s, Int32s]:
+    return (
+        np.array(template.prefix, np.int32),
+        np.array(template.separator, np.int32),
+        np.array(template.suffix, np.int32),
+    )

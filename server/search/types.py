@@ -1,0 +1,165 @@
+"""What a search asks for and what it answers, free of gRPC."""
+
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+
+from twopass.engines.base import Float32s
+from twopass.index.collection.fusion import Fusion
+from twopass.index.documents import DocumentFields, StoredDocument
+from twopass.index.filters import Filter
+from twopass.index.kinds import Breadth
+from twopass.server.config import RetrieveMode
+from twopass.server.models.passages import Truncation
+from twopass.server.telemetry.stopwatch import StageTimings
+
+DEFAULT_TOP_N = 10
+DEFAULT_K = 50
+MAX_K = 2_048
+
+
+class RetrieveStatus(Enum):
+    """What became of the first pass."""
+
+    COMPLETE = "complete"
+    LEXICAL_DEADLINE = "lexical_deadline"
+    LEXICAL_OVERLOAD = "lexical_overload"
+    LEXICAL_FAILED = "lexical_failed"
+
+
+class RerankStatus(Enum):
+    """What became of the second pass."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    DISABLED = "disabled"
+    SKIPPED_DEADLINE = "skipped_deadline"
+    SKIPPED_OVERLOAD = "skipped_overload"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrieveSettings:
+    """How candidates are found.
+
+    Attributes:
+        mode: By nearest embeddings, by words, or by both.
+        k: How many candidates, 1 to `MAX_K`; `HYBRID` takes as many from either side.
+        fusion: How `HYBRID` joins its two lists.
+        breadth: How far an approximate index is searched.
+    """
+
+    mode: RetrieveMode
+    k: int
+    fusion: Fusion
+    breadth: Breadth = field(default_factory=Breadth)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerankSettings:
+    """How candidates are reranked.
+
+    Attributes:
+        enabled: Whether there is a second pass.
+        depth: How many candidates are reranked, from the first; 0 for all.
+        model: The reranker's id; "" for the default.
+        blend: Weight of the first pass in the order; None for the model's own.
+        truncation: What happens to a passage that is too long.
+        min_score: Reranked hits below this are left out; None leaves out none.
+    """
+
+    enabled: bool = True
+    depth: int = 0
+    model: str = ""
+    blend: float | None = None
+    truncation: Truncation = Truncation.TRUNCATE
+    min_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SearchQuery:
+    """A query against a collection, checked and with its defaults filled in.
+
+    Attributes:
+        collection: Its name.
+        text: The question; may be "" where there is a vector and nothing that reads it.
+        vector: Its embedding, float32 `[dimension]`; None to have `text` embedded.
+        top_n: How many documents to return, at least 1.
+        retrieve: The first pass.
+        rerank: The second pass.
+        filter: Which documents are considered; None for all.
+        allow_fallback: Whether first-pass order may stand in for the second pass, and the lexical
+            list for both.
+        deadline: Hard end, seconds of `time.perf_counter`; None for never.
+        budget_end: Soft end, likewise.
+        min_sequence: A write that must be visible; "" for none.
+        fields: What hits carry.
+    """
+
+    collection: str
+    text: str
+    vector: Float32s | None = None
+    top_n: int = DEFAULT_TOP_N
+    retrieve: RetrieveSettings
+    rerank: RerankSettings = field(default_factory=RerankSettings)
+    filter: Filter | None = None
+    allow_fallback: bool = True
+    deadline: float | None = None
+    budget_end: float | None = None
+    min_sequence: str = ""
+    fields: DocumentFields = field(default_factory=DocumentFields)
+
+    @property
+    def needs_embedding(self) -> bool:
+        """Whether an encoder has to embed the text."""
+        return self.vector is None and self.retrieve.mode is not RetrieveMode.LEXICAL
+
+    @property
+    def end(self) -> float | None:
+        """When the first pass must be done: the earlier of both ends."""
+        ends = [end for end in (self.deadline, self.budget_end) if end is not None]
+        return min(ends, default=None)
+
+    def is_past_deadline(self) -> bool:
+        """Whether the caller has given up: nothing that is answered now arrives."""
+        return self.deadline is not None and time.perf_counter() >= self.deadline
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedScore:
+    """A score in one of the first pass's lists, and its rank there, from 1."""
+
+    score: float
+    rank: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SearchHit:
+    """A document found; None stands for a score that was not computed."""
+
+    document: StoredDocument
+    first_pass_rank: int
+    dense: PlacedScore | None
+    lexical: PlacedScore | None
+    fused_score: float | None
+    logit: float | None = None
+    score: float | None = None
+    truncated: bool = False
+    span: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SearchResult:
+    """The documents found, best first, and how the answer came about."""
+
+    hits: list[SearchHit]
+    retrieve_status: RetrieveStatus
+    rerank_status: RerankStatus
+    num_candidates: int
+    num_reranked: int
+    num_below_min_score: int
+    blend: float
+    encoder: str
+    reranker: str
+    sequence: str
+    timings: StageTimings

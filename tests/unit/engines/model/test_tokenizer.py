@@ -1,0 +1,234 @@
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer as RustTokenizer
+
+from twopass._core import assemble_pairs
+from twopass.engines.base import PairTemplate, Ragged
+from twopass.engines.errors import ModelError
+from twopass.engines.model.folder import locate
+from twopass.engines.model.tokenizer import HuggingFaceTokenizer
+
+from ..small_tokenizers import byte_level, metaspace
+
+CLS, SEP, UNKNOWN = 101, 102, 100
+
+
+class Whole:
+    """The reference: every text tokenised to its end, then cut."""
+
+    def __init__(self, file: Path) -> None:
+        self._tokenizer = RustTokenizer.from_file(str(file))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._tokenizer.encode_special_tokens = True
+
+    def encode(self, text: str, max_tokens: int) -> list[int]:
+        return self._tokenizer.encode(text, add_special_tokens=False).ids[:max_tokens]
+
+
+def rows(ragged: Ragged) -> list[list[int]]:
+    return [ragged[i].tolist() for i in range(len(ragged))]
+
+
+@pytest.fixture(scope="module")
+def bert_file() -> Path:
+    return locate("twopass-minilm-l6") / "tokenizer.json"
+
+
+@pytest.fixture(scope="module")
+def tokenizer(bert_file: Path) -> HuggingFaceTokenizer:
+    return HuggingFaceTokenizer(bert_file)
+
+
+@pytest.fixture(scope="module")
+def bert(tokenizer, bert_file) -> tuple[HuggingFaceTokenizer, Whole]:
+    """The shipped models' tokenizer, with its reference."""
+    return tokenizer, Whole(bert_file)
+
+
+@pytest.fixture(scope="module", params=["bert", "byte-level", "metaspace"])
+def family(request, bert_file, tmp_path_factory) -> tuple[HuggingFaceTokenizer, Whole]:
+    """A tokenizer of each family, with its reference."""
+    folder = tmp_path_factory.mktemp("tokenizer")
+    writers = {"byte-level": byte_level, "metaspace": metaspace}
+    writer = writers.get(request.param)
+    file = writer(folder / "tokenizer.json") if writer else bert_file
+    return HuggingFaceTokenizer(file), Whole(file)
+
+
+def test_pairs_have_the_ids_that_transformers_gave_them(tokenizer, golden):
+    template = tokenizer.template
+    special = (template.prefix, template.separator, template.suffix)
+    for (query, passage), expected in zip(golden.pairs, golden.pair_ids, strict=True):
+        query_ids, passage_ids = tokenizer.encode([query, passage], 512)
+        assembled = assemble_pairs(
+            query_ids,
+            passage_ids,
+            np.array([0, len(passage_ids)], np.int32),
+            *(np.array(tokens, np.int32) for tokens in special),
+            512,
+        )
+        assert assembled[0].tolist() == expected
+
+
+@pytest.mark.parametrize("max_tokens", [1, 2, 3, 4, 5, 100])
+def test_rows_are_cut_after_max_tokens(tokenizer, max_tokens):
+    whole = tokenizer.encode(["one two three four", "five"], 100)
+    assert whole.lengths.tolist() == [4, 1]
+    cut = tokenizer.encode(["one two three four", "five"], max_tokens)
+    assert rows(cut) == [row[:max_tokens] for row in rows(whole)]
+
+
+def test_an_empty_text_has_no_tokens(tokenizer):
+    assert rows(tokenizer.encode(["", " \n\t", "a"], 9)) == [[], [], [1037]]
+    assert len(tokenizer.encode([], 9)) == 0
+
+
+odd_text = st.text(
+    st.sampled_from("abAB .,!\n\t\r\u00a0\u3000\u200d\u0301éßİ東京🙂\U0010ffff\x01\ufffd[]</>")
+    | st.characters(exclude_categories=["Cs"]),
+    max_size=200,
+)
+spelled_out = st.lists(
+    st.sampled_from(["[SEP]", "[CLS]", "[PAD]", "<s>", "</s>", "<pad>", " ", "ab", "a" * 17, "   "])
+    | odd_text,
+    max_size=20,
+).map("".join)
+
+
+@given(texts=st.lists(spelled_out, max_size=4), max_tokens=st.integers(1, 9))
+@example(texts=["a" * 15 + " b"], max_tokens=1)  # one below, at and above the first cut
+@example(texts=["a" * 16 + " b"], max_tokens=1)
+@example(texts=["a" * 17 + " b"], max_tokens=1)
+@example(texts=[" " * 500 + "ab ab ab"], max_tokens=2)
+@example(texts=["ab" + " " * 500 + "ab"], max_tokens=2)
+@example(texts=["x" + " " * 60 + "x"], max_tokens=3)  # a run of spaces is a word to byte-level BPE
+@example(texts=["ab " * 200], max_tokens=9)
+def test_tokenising_a_beginning_gives_the_ids_of_the_whole(family, texts, max_tokens):
+    tokenizer, whole = family
+    expected = [whole.encode(text, max_tokens) for text in texts]
+    assert rows(tokenizer.encode(texts, max_tokens)) == expected
+
+
+@given(st.lists(odd_text, min_size=1, max_size=5))
+def test_a_text_is_tokenised_alike_alone_and_among_others(family, texts):
+    tokenizer, _ = family
+    alone = [rows(tokenizer.encode([text], 64))[0] for text in texts]
+    assert rows(tokenizer.encode(texts, 64)) == alone
+
+
+def test_the_core_cuts_for_uncased_bert_and_for_nobody_else(tokenizer, bert_file, tmp_path):
+    assert tokenizer._wordpiece is not None
+    assert HuggingFaceTokenizer(byte_level(tmp_path / "byte-level.json"))._wordpiece is None
+    content = json.loads(bert_file.read_text(encoding="utf-8"))
+    content["normalizer"]["lowercase"] = False
+    cased = tmp_path / "cased.json"
+    cased.write_text(json.dumps(content), encoding="utf-8")
+    assert HuggingFaceTokenizer(cased)._wordpiece is None
+    assert rows(HuggingFaceTokenizer(cased).encode(["SKY sky"], 9))[0][-1] == 3712
+
+
+english = st.lists(
+    st.from_regex(r"[A-Za-z0-9'.,;()%$#_-]{1,14}", fullmatch=True)
+    | st.sampled_from(["café", "“quoted”", "\u2013", "naïve,", "Å", "x\u0301y", "\u00a0", "東京"]),
+    max_size=60,
+).map(" ".join)
+
+
+@given(texts=st.lists(english, max_size=5), max_tokens=st.integers(0, 40))
+@example(texts=["word " * 9 + "café", "café"], max_tokens=9)
+def test_words_beyond_ascii_find_their_places_among_the_others(bert, texts, max_tokens):
+    tokenizer, whole = bert
+    expected = [whole.encode(text, max_tokens) for text in texts]
+    assert rows(tokenizer.encode(texts, max_tokens)) == expected
+
+
+def test_a_lone_surrogate_is_an_error_and_no_crash(tokenizer):
+    with pytest.raises(UnicodeEncodeError):
+        tokenizer.encode(["fine", "\ud800"], 9)
+
+
+@pytest.mark.parametrize("text", ["[SEP]", "[CLS] a [SEP] b", "a[PAD]b", "x [MASK]", "[UNK]"])
+def test_special_tokens_spelled_out_are_text_like_any_other(tokenizer, text):
+    (ids,) = rows(tokenizer.encode([text], 64))
+    assert not {0, CLS, SEP, 103} & set(ids)
+    assert len(ids) >= 3  # brackets and letters, each a token of its own
+
+
+def test_a_word_that_no_vocabulary_holds_is_unknown(tokenizer):
+    assert rows(tokenizer.encode(["\U0010ffff", "a" * 101], 9)) == [[UNKNOWN], [UNKNOWN]]
+
+
+def test_template_is_read_off_the_post_processor(tokenizer, tmp_path):
+    assert tokenizer.template == PairTemplate((CLS,), (SEP,), (SEP,))
+    roberta = HuggingFaceTokenizer(byte_level(tmp_path / "tokenizer.json"))
+    assert roberta.template == PairTemplate((0,), (2, 2), (2,))
+    assert (tokenizer.pad_id, roberta.pad_id) == (0, 1)
+
+
+def test_equal_files_have_equal_fingerprints_and_other_vocabularies_others(
+    tokenizer, bert_file, tmp_path
+):
+    content = json.loads(bert_file.read_text(encoding="utf-8"))
+    content["truncation"] = None  # how a file was cut when it was saved changes no id
+    same = tmp_path / "same.json"
+    same.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    assert HuggingFaceTokenizer(same).fingerprint == tokenizer.fingerprint
+    other = HuggingFaceTokenizer(byte_level(tmp_path / "other.json"))
+    assert other.fingerprint != tokenizer.fingerprint
+
+
+def test_threads_may_share_a_tokenizer(tokenizer):
+    texts = [f"thread {i} counts {'word ' * i}" for i in range(40)]
+    expected = rows(tokenizer.encode(texts, 64))
+    together = threading.Barrier(8)
+
+    def encode(_: int) -> list[list[int]]:
+        together.wait()
+        return rows(tokenizer.encode(texts, 64))
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(ids == expected for ids in threads.map(encode, range(8)))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"model": 3}'], ids=repr)
+def test_a_file_that_is_no_tokenizer_is_named(tmp_path, content):
+    file = tmp_path / "tokenizer.json"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(ModelError, match=r"tokenizer\.json: not a tokenizer"):
+        HuggingFaceTokenizer(file)
+
+
+def test_a_tokenizer_without_pairs_is_refused(tmp_path):
+    file = byte_level(tmp_path / "tokenizer.json")
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["post_processor"]["pair"] = content["post_processor"]["single"]
+    file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"tokenizer\.json: .*pair"):
+        HuggingFaceTokenizer(file)
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+@example(text="naïve  café 🙂 日本語 [SEP] x")
+def test_every_token_has_its_place_in_the_text(family, text):
+    tokenizer, _ = family
+    places = tokenizer.places(text)
+    ids = tokenizer.encode([text], 1_000)[0]
+    assert places.shape == (len(ids), 2)
+    assert (places[:, 0] <= places[:, 1]).all()
+    assert (np.diff(places[:, 0]) >= 0).all()
+    assert places.min(initial=0) >= 0
+    assert places.max(initial=0) <= len(text)  # in code points, not bytes
+
+
+def test_the_place_of_a_word_is_where_it_stands(tokenizer):
+    text = "Über naïve 🙂 sky"
+    (start, end) = tokenizer.places(text)[-1]
+    assert text[start:end] == "sky"

@@ -1,0 +1,151 @@
+"""Random writes, reads and restarts against a dict and brute force."""
+
+import tempfile
+from pathlib import Path
+
+import apsw
+import numpy as np
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from twopass.index.documents import DocumentFields, IndexedDocument
+from twopass.index.schema import CollectionSchema, Metric
+from twopass.index.store.store import CollectionStore
+from twopass.index.vectors.merging import MergePolicy
+
+DIMENSION = 3
+# Merges in almost every history, some while the next writes come.
+EAGER = MergePolicy(min_changes=4)
+
+ids = st.sampled_from(["a", "b", "A", "ä", "a b", "%", "'", '"', "🙂", "\u2028", "[1]", "x" * 512])
+# Small whole numbers: products are exact in float32, and there are many equal scores.
+vectors = st.lists(st.integers(-3, 3), min_size=DIMENSION, max_size=DIMENSION).filter(any)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+metadata = st.dictionaries(
+    texts,
+    st.recursive(
+        st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+        max_leaves=5,
+    ),
+    max_size=3,
+)
+documents = st.builds(
+    lambda name, title, text, metadata, vector, token_ids: IndexedDocument(
+        id=name,
+        title=title,
+        text=text or "not empty",
+        metadata=metadata,
+        vector=np.array(vector, np.float32),
+        token_ids=np.array(token_ids, np.int32),
+    ),
+    ids,
+    texts,
+    texts,
+    metadata,
+    vectors,
+    st.lists(st.integers(0, 2**31 - 1), max_size=5),
+)
+requests = st.lists(documents, min_size=1, max_size=4, unique_by=lambda document: document.id)
+
+
+class CollectionMachine(RuleBasedStateMachine):
+    """The collection beside `model`, which maps each id to the document last written under it."""
+
+    @initialize()
+    def create(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.model = {}
+        self.num_writes = 0
+        self.store = CollectionStore(Path(self.folder.name), merge_policy=EAGER)
+        self.collection = self.store.create(
+            "notes",
+            CollectionSchema(dimension=DIMENSION, metric=Metric.INNER_PRODUCT, client_vectors=True),
+        )
+
+    @rule(
+        waiting=st.lists(requests | st.lists(ids, min_size=1, max_size=3), min_size=1, max_size=4)
+    )
+    def write(self, waiting):
+        """Upserts, given as documents, and deletions, given as ids, without waiting in between."""
+        futures = [
+            self.collection.delete(request)
+            if isinstance(request[0], str)
+            else self.collection.upsert(request)
+            for request in waiting
+        ]
+        for request, future in zip(waiting, futures, strict=True):
+            result = future.result()
+            self.num_writes += 1
+            assert result.sequence.position == self.num_writes
+            if isinstance(request[0], str):
+                assert result.num_deleted == len(self.model.keys() & set(request))
+                for name in request:
+                    self.model.pop(name, None)
+            else:
+                known = sum(document.id in self.model for document in request)
+                assert (result.num_replaced, result.num_inserted) == (known, len(request) - known)
+                self.model |= {document.id: document for document in request}
+
+    @rule()
+    def reopen(self):
+        sequence = self.collection.sequence
+        self.store.close()
+        self.check_words()
+        self.store = CollectionStore(Path(self.folder.name), merge_policy=EAGER)
+        self.collection = self.store.get("notes")
+        assert self.collection.sequence == sequence
+
+    @rule(query=vectors, k=st.integers(1, 15))
+    def search(self, query, k):
+        found = self.collection.search(np.array([query], np.float32), k).result()
+        candidates = self.collection.load(found.keys[0])
+        scores = {name: float(document.vector @ query) for name, document in self.model.items()}
+        assert found.scores[0].tolist() == sorted(scores.values(), reverse=True)[:k]
+        assert [scores[name] for name in candidates.ids] == found.scores[0].tolist()
+        assert len(set(candidates.ids)) == len(candidates.ids)
+        for name, token_ids in zip(candidates.ids, candidates.token_ids, strict=True):
+            np.testing.assert_array_equal(token_ids, self.model[name].token_ids)
+
+    def check_words(self):
+        """The indexed words are those of the documents, no more and no fewer; FTS5 looks itself."""
+        file = Path(self.folder.name) / "collections" / "notes" / "documents.sqlite"
+        connection = apsw.Connection(str(file))
+        connection.execute("INSERT INTO passages (passages, rank) VALUES ('integrity-check', 1)")
+        connection.close()
+
+    @rule(page_size=st.integers(1, 5))
+    def list_documents(self, page_size):
+        page = self.collection.list_page(page_size)
+        listed = list(page.documents)
+        while page.next_page_token:
+            page = self.collection.list_page(page_size, page.next_page_token)
+            listed += page.documents
+        assert sorted(document.id for document in listed) == sorted(self.model)
+
+    @invariant()
+    def every_document_reads_back_as_written(self):
+        assert self.collection.num_documents == len(self.model)
+        for stored in self.collection.get(list(self.model), DocumentFields(vector=True)):
+            given = self.model[stored.id]
+            assert (stored.title, stored.text, stored.metadata) == (
+                given.title,
+                given.text,
+                given.metadata,
+            )
+            np.testing.assert_array_equal(stored.vector, given.vector)
+
+    def teardown(self):
+        self.store.close()
+        self.check_words()
+        self.folder.cleanup()
+
+
+TestCollection = CollectionMachine.TestCase
+TestCollection.settings = settings(
+    max_examples=40,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)

@@ -1,0 +1,98 @@
+"""The rules for documents, each refused by field, and how what passes is stored."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from twopass.index.collection.encoding import encode_documents
+from twopass.index.errors import InvalidDocumentError
+from twopass.index.schema import Metric
+from twopass.index.vectors.metric import MAX_NORM
+
+NESTED = [1]
+for _ in range(100_000):
+    NESTED = [NESTED]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "said"),
+    [
+        ({"id": ""}, "id", "1 to 512 bytes of UTF-8, 0 given"),
+        ({"id": "x" * 513}, "id", "513 given"),
+        ({"id": "ä" * 257}, "id", "514 given"),
+        ({"id": "a\nb"}, "id", r"U\+000A given at character 1"),
+        ({"id": "a\x7f"}, "id", r"U\+007F"),
+        ({"id": "a\x85"}, "id", r"U\+0085"),
+        ({"id": "a\ud800"}, "id", "lone surrogate at character 1"),
+        ({"title": "", "text": ""}, "text", "both empty"),
+        ({"text": "\udfff"}, "text", "lone surrogate"),
+        ({"title": "a\udfff"}, "title", "lone surrogate"),
+        ({"metadata": [1]}, "metadata", "JSON object, list given"),
+        ({"metadata": {"x": float("nan")}}, "metadata", "JSON"),
+        ({"metadata": {"x": object()}}, "metadata", "object"),
+        ({"metadata": {"x": "\ud800"}}, "metadata", "lone surrogate"),
+        ({"metadata": {"x": NESTED}}, "metadata", "recursion"),
+        ({"vector": np.ones(3, np.float32)}, "vector", "3 components given.*dimension is 4"),
+        ({"vector": np.ones((1, 4), np.float32)}, "vector", "4 components given"),
+        ({"vector": np.array([1, np.nan, 0, 0], np.float32)}, "vector", "finite, nan given"),
+        ({"vector": np.array([1, -np.inf, 0, 0], np.float32)}, "vector", "finite, -inf given"),
+        ({"vector": np.zeros(4, np.float32)}, "vector", "all components are 0"),
+    ],
+)
+def test_a_document_that_breaks_a_rule_is_refused_by_field(
+    make_document, schema, fields, field, said
+):
+    good, bad = make_document("good"), replace(make_document("bad"), **fields)
+    with pytest.raises(InvalidDocumentError, match=said) as refused:
+        encode_documents([good, bad], schema)
+    assert refused.value.field == f"documents[1].{field}"
+
+
+def test_an_id_given_twice_is_named(make_document, schema):
+    with pytest.raises(InvalidDocumentError, match=r"documents\[2\].id: 'a' .*documents\[0\]"):
+        encode_documents([make_document(name) for name in "aba"], schema)
+
+
+def test_no_documents_are_refused(schema):
+    with pytest.raises(InvalidDocumentError, match="at least 1"):
+        encode_documents([], schema)
+
+
+@pytest.mark.parametrize("name", ["x", "ä" * 256, "\u00a0 .%/'\"", "x" * 512])
+def test_ids_at_the_edge_are_allowed(make_document, schema, name):
+    assert encode_documents([make_document(name)], schema).rows[0][0] == name
+
+
+@pytest.mark.parametrize("fields", [{"title": "t", "text": ""}, {"title": "", "text": "t"}])
+def test_title_or_text_is_enough(make_document, schema, fields):
+    encode_documents([make_document("a", **fields)], schema)
+
+
+def test_metadata_is_stored_as_json(make_document, schema):
+    metadata = {"ü": [1, 2.5, None, True, {"deep": "🙂"}], "huge": 2**70}
+    (row,) = encode_documents([make_document("a", metadata=metadata)], schema).rows
+    assert json.loads(row[5]) == metadata
+
+
+@pytest.mark.parametrize("scale", [1e-45, 1e-30, 1.0, 3e38])
+def test_cosine_normalises_whatever_the_length(make_document, schema, scale):
+    vector = np.array([0, scale, 0, 0], np.float32)
+    vectors = encode_documents([make_document("a", vector=vector)], schema).vectors
+    np.testing.assert_array_equal(vectors, np.array([[0, 1, 0, 0]], np.float32))
+
+
+def test_inner_product_stores_vectors_as_given(make_document, schema):
+    by_product = replace(schema, metric=Metric.INNER_PRODUCT)
+    vectors = np.array([[0, 0, 0, 0], [1, -2, 3, 4]], np.float32)
+    documents = [make_document(name, vector=v) for name, v in zip("ab", vectors, strict=True)]
+    np.testing.assert_array_equal(encode_documents(documents, by_product).vectors, vectors)
+
+
+def test_inner_product_refuses_vectors_whose_products_could_overflow(make_document, schema):
+    by_product = replace(schema, metric=Metric.INNER_PRODUCT)
+    longest = make_document("a", vector=np.array([MAX_NORM * 0.999, 0, 0, 0], np.float32))
+    encode_documents([longest], by_product)
+    with pytest.raises(InvalidDocumentError, match="norm must be at most 1e"):
+        encode_documents([replace(longest, vector=longest.vector * 2)], by_product)

@@ -1,0 +1,100 @@
+"""Files that older servers wrote."""
+
+from dataclasses import replace
+
+import apsw
+import numpy as np
+import pytest
+
+from twopass.index.documents import SplitPassage
+from twopass.index.rows.database import FORMAT_VERSION
+from twopass.index.schema import Chunking
+from twopass.index.store.store import CollectionStore
+
+
+@pytest.fixture
+def format_1(tmp_path, schema, make_document):
+    """A folder with a collection as format 1 had it, without words and checksums; its file."""
+    with CollectionStore(tmp_path) as store:
+        documents = [make_document("a", text="blue sky"), make_document("b", text="deep sea")]
+        store.create("notes", schema).upsert(documents).result()
+    file = tmp_path / "collections" / "notes" / "documents.sqlite"
+    connection = apsw.Connection(str(file))
+    connection.execute(
+        "DROP TRIGGER words_of_inserted; DROP TRIGGER words_of_deleted; "
+        "DROP TABLE vocabulary; DROP TABLE passages; DROP VIEW vectors; "
+        "ALTER TABLE documents DROP COLUMN checksum; "
+        "UPDATE meta SET value = 1 WHERE name = 'format_version'"
+    )
+    connection.close()
+    return file
+
+
+def version_of(file):
+    connection = apsw.Connection(str(file))
+    (version,) = connection.execute(
+        "SELECT value FROM meta WHERE name = 'format_version'"
+    ).fetchone()
+    connection.close()
+    return version
+
+
+def test_a_file_without_words_gets_them_when_it_is_opened(
+    tmp_path, format_1, make_document, caplog
+):
+    caplog.set_level("INFO", "twopass.index")
+    with CollectionStore(tmp_path) as store:
+        collection = store.get("notes")
+        assert len(collection.search_words("sky", 10).keys) == 1
+        collection.upsert([make_document("c", text="sky")]).result()
+        collection.delete(["a"]).result()
+        assert len(collection.search_words("sky", 10).keys) == 1
+    assert version_of(format_1) == FORMAT_VERSION
+    done = [record for record in caplog.records if record.message == "migrated"]
+    assert [(record.to_format, record.path) for record in done] == [
+        (2, str(format_1)),
+        (3, str(format_1)),
+    ]
+
+
+def test_rows_without_checksums_get_them_when_their_file_is_opened(tmp_path, schema, make_document):
+    split = replace(
+        schema, chunking=Chunking(16), encoder="e", encoder_revision="0", client_vectors=False
+    )
+    vectors = np.eye(4, dtype=np.float32)
+    windows = SplitPassage(np.array([[0, 9], [7, 16], [14, 20]], np.int32), vectors[:3])
+    with CollectionStore(tmp_path) as store:
+        store.create("whole", schema).upsert([make_document("é", metadata={"ü": 1})]).result()
+        store.create("split", split).upsert([make_document("b", vector=windows)]).result()
+    for name, tables in [("whole", ["documents"]), ("split", ["documents", "windows"])]:
+        file = tmp_path / "collections" / name / "documents.sqlite"
+        connection = apsw.Connection(str(file))
+        for table in tables:
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
+        connection.execute("UPDATE meta SET value = 2 WHERE name = 'format_version'")
+        connection.close()
+    with CollectionStore(tmp_path) as store:
+        assert store.failed == {}
+        assert [document.id for document in store.get("whole").list_page(10).documents] == ["é"]
+        assert [document.id for document in store.get("split").list_page(10).documents] == ["b"]
+        assert store.get("split").nearest_by_window(vectors[1], 1).windows.tolist() == [[7, 16]]
+        for name in ("whole", "split"):
+            assert store.get(name).read_only_reason == ""
+            store.get(name).delete(["b"]).result()
+
+
+def test_a_file_of_today_is_left_alone(tmp_path, format_1, caplog):
+    CollectionStore(tmp_path).close()
+    caplog.clear()
+    caplog.set_level("INFO", "twopass.index")
+    CollectionStore(tmp_path).close()
+    assert "migrated" not in [record.message for record in caplog.records]
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path, format_1):
+    connection = apsw.Connection(str(format_1))
+    connection.execute("CREATE TABLE passages (x)")  # stands in the way
+    connection.close()
+    with CollectionStore(tmp_path) as store:
+        assert "passages already exists" in store.failed["notes"]
+    assert version_of(format_1) == 1

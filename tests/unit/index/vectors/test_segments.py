@@ -1,0 +1,125 @@
+"""One segment: keys, hiding, and searches that see neither more nor less."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twopass.index.kinds import Breadth, IndexKind
+from twopass.index.vectors import segments
+from twopass.index.vectors.segments import NO_KEY, Segment
+
+DIMENSION = 8
+ALL_LISTS = Breadth(ef_search=2_000, nprobe=1_000)
+
+
+def vectors_of(count, seed=0):
+    drawn = np.random.default_rng(seed).standard_normal((count, DIMENSION))
+    return drawn.astype(np.float32)
+
+
+def segment_of(factory, keys):
+    kind = IndexKind.parse(factory)
+    index = kind.create(DIMENSION)
+    vectors = vectors_of(len(keys))
+    if not index.is_trained:
+        index.train(vectors)
+    index.add(vectors)
+    return Segment(kind, index, np.array(keys, np.int64), np.zeros(len(keys), np.bool_)), vectors
+
+
+def as_set(keys):
+    return {int(key) for key in keys.ravel()}
+
+
+@given(
+    additions=st.lists(st.integers(0, 5), max_size=6),
+    hidden=st.lists(st.integers(-2, 40), max_size=20),
+    k=st.integers(1, 40),
+)
+def test_a_flat_segment_finds_what_brute_force_finds(additions, hidden, k):
+    segment = Segment.empty(DIMENSION)
+    keys = np.empty(0, np.int64)
+    vectors = vectors_of(sum(additions))
+    for count in additions:
+        new = np.arange(count, dtype=np.int64) * 2 + 2 * len(keys) + 1  # odd keys, ascending
+        segment.add(new, vectors[len(keys) : len(keys) + count])
+        keys = np.concatenate([keys, new])
+        segment.hide(np.array(hidden[: len(keys)], np.int64))
+    gone = np.isin(keys, hidden) & segment.hidden
+    assert segment.keys.tolist() == keys.tolist()
+    assert (len(segment), segment.num_hidden) == (len(keys), int(gone.sum()))
+    queries = vectors_of(3, seed=1)
+    found, scores = segment.search(queries, k, None, Breadth())
+    products = np.where(gone, -np.inf, queries @ vectors.T)
+    expected = min(k, len(keys) - int(gone.sum()))
+    assert found.shape == scores.shape == (3, expected)
+    best = -np.sort(-products, axis=1)[:, :expected]
+    # 8 products of components below 6, each rounded to 2^-24.
+    np.testing.assert_allclose(-np.sort(-scores, axis=1), best, rtol=0, atol=1e-4)
+    assert not as_set(found) & set(keys[gone].tolist())
+
+
+@pytest.mark.parametrize("factory", ["Flat", "SQfp16", "HNSW16", "HNSW16,SQfp16", "IVF4,Flat"])
+def test_what_is_hidden_is_never_found_and_the_rest_is(factory):
+    segment, vectors = segment_of(factory, range(10, 1_010))
+    gone = np.arange(10, 1_010, 3)
+    segment.hide(gone)
+    found, scores = segment.search(vectors, 5, None, ALL_LISTS)
+    assert not as_set(found) & set(gone.tolist())
+    visible = ~segment.hidden
+    # Under the inner product a longer vector may be nearer than the query itself: so the best score
+    # is looked at, not the key. Half precision keeps 11 bits: 2^-11 of a product of at most 60.
+    best = (vectors @ vectors[visible].T).max(axis=1)
+    np.testing.assert_allclose(scores.max(axis=1), best, rtol=0, atol=0.03)
+
+
+def test_hiding_changes_no_score():
+    segment, vectors = segment_of("Flat", range(1, 501))
+    before_keys, before = segment.search(vectors[:40], 500, None, Breadth())
+    segment.hide(np.array([3, 99, 500]))
+    after_keys, after = segment.search(vectors[:40], 500, None, Breadth())
+    for row in range(40):
+        was = dict(zip(before_keys[row].tolist(), before[row].tolist(), strict=True))
+        now = dict(zip(after_keys[row].tolist(), after[row].tolist(), strict=True))
+        assert now == {key: score for key, score in was.items() if key not in (3, 99, 500)}
+
+
+def test_an_approximate_search_that_finds_fewer_says_so():
+    segment, vectors = segment_of("IVF64,Flat", range(1, 3_001))
+    found, scores = segment.search(vectors[:5], 3_000, None, Breadth(nprobe=1))
+    missing = found == NO_KEY
+    assert missing.any(axis=1).all()
+    assert (scores[missing] == -np.inf).all()
+    assert np.isfinite(scores[~missing]).all()
+
+
+def test_hiding_twice_or_what_is_not_there_counts_nothing():
+    segment, _ = segment_of("Flat", [2, 4, 6])
+    segment.hide(np.array([4, 5, 7, 1, 4]))
+    segment.hide(np.array([4]))
+    segment.hide(np.empty(0, np.int64))
+    assert (segment.num_hidden, segment.num_visible) == (1, 2)
+    Segment.empty(DIMENSION).hide(np.array([1]))
+
+
+@pytest.mark.parametrize("factory", ["Flat", "SQfp16", "HNSW4", "IVF16,Flat"])
+@pytest.mark.parametrize("share", [1, 2, 50])
+def test_a_search_among_few_is_exact_in_every_kind(factory, share):
+    segment, vectors = segment_of(factory, range(1, 1_001))
+    segment.hide(np.arange(1, 1_001, 3))
+    among = np.arange(0, 1_100, share, dtype=np.int64)
+    visible = np.isin(segment.keys, among) & ~segment.hidden
+    found, scores = segment.search(vectors[:20], 10, among, Breadth(ef_search=1, nprobe=1))
+    assert as_set(found) <= set(segment.keys[visible].tolist())
+    best = -np.sort(-(vectors[:20] @ vectors[visible].T), axis=1)[:, :10]
+    # Half precision keeps 11 bits: 2^-11 of a product of at most 60.
+    np.testing.assert_allclose(-np.sort(-scores, axis=1), best, rtol=0, atol=0.03)
+
+
+def test_a_search_among_many_stays_approximate(monkeypatch):
+    monkeypatch.setattr(segments, "_FEW", 100)
+    segment, vectors = segment_of("HNSW16", range(1, 1_001))
+    among = np.arange(1, 1_001, 2, dtype=np.int64)
+    found, _ = segment.search(vectors[:20], 10, among, ALL_LISTS)
+    assert (found % 2 == 1).all()

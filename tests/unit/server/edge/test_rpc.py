@@ -1,0 +1,226 @@
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+
+from twopass.engines.errors import DeviceError
+from twopass.server.edge.rpc import service_handler
+from twopass.server.errors import (
+    InvalidRequestError,
+    LateError,
+    OverloadedError,
+    UnknownModelError,
+)
+from twopass.server.request import Request
+from twopass.v1 import rerank_pb2, status_pb2
+
+SERVICE = rerank_pb2.DESCRIPTOR.services_by_name["RerankService"]
+UNARY, STREAM = "Rerank", "RerankStream"
+
+
+class Servicer:
+    """Answers with what the test has put in.
+
+    Attributes:
+        error: Raised by every call; None to answer.
+        requests: What was known of each call.
+    """
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.requests: list[Request] = []
+
+    async def rerank(self, message: rerank_pb2.RerankRequest, request: Request) -> Any:
+        self.requests.append(request)
+        if self.error:
+            raise self.error
+        return rerank_pb2.RerankResponse(model=message.query)
+
+    async def rerank_stream(
+        self, messages: AsyncIterator[Any], request: Request
+    ) -> AsyncIterator[Any]:
+        self.requests.append(request)
+        async for message in messages:
+            if self.error:
+                raise self.error
+            yield rerank_pb2.RerankStreamResponse(set_id=message.set_id)
+
+
+@pytest.fixture
+def servicer() -> Servicer:
+    return Servicer()
+
+
+@pytest.fixture
+async def ask(servicer: Servicer) -> AsyncIterator[Callable]:
+    """Calls an rpc of the servicer over a socket with bytes, and returns the answers' bytes."""
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((service_handler(SERVICE, servicer),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+
+        async def call(rpc: str, *requests: bytes, seconds: float | None = None) -> list[bytes]:
+            path = f"/{SERVICE.full_name}/{rpc}"
+            if rpc == UNARY:
+                return [await channel.unary_unary(path)(*requests, timeout=seconds)]
+            stream = channel.stream_stream(path)(iter(requests), timeout=seconds)
+            return [answer async for answer in stream]
+
+        yield call
+    await server.stop(None)
+
+
+def request_of(rpc: str, text: str = "q") -> bytes:
+    if rpc == UNARY:
+        return rerank_pb2.RerankRequest(query=text).SerializeToString()
+    return rerank_pb2.RerankStreamRequest(set_id=text).SerializeToString()
+
+
+def status_in(error: grpc.aio.AioRpcError) -> status_pb2.Status:
+    """The google.rpc.Status of the trailers."""
+    trailers = dict(error.trailing_metadata())
+    return status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+
+
+rpcs = pytest.mark.parametrize("rpc", [UNARY, STREAM])
+
+
+@rpcs
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InvalidRequestError("top_n: -1 given"), grpc.StatusCode.INVALID_ARGUMENT),
+        (UnknownModelError("model: no such"), grpc.StatusCode.NOT_FOUND),
+        (LateError("late"), grpc.StatusCode.DEADLINE_EXCEEDED),
+        (InvalidRequestError("id: 東京 'é'\n\x1b[0m%41"), grpc.StatusCode.INVALID_ARGUMENT),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+async def test_an_error_is_answered_with_its_status_twice_over(ask, servicer, rpc, error, code):
+    servicer.error = error
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await ask(rpc, request_of(rpc))
+    assert raised.value.code() is code
+    assert raised.value.details() == str(error)
+    status = status_in(raised.value)
+    assert (status.code, status.message) == (code.value[0], str(error))
+
+
+@rpcs
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("the secret"), DeviceError("the secret of /home"), KeyError("the secret")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_bug_keeps_its_text_and_gives_an_id_that_the_log_has(
+    ask, servicer, caplog, rpc, error
+):
+    servicer.error = error
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await ask(rpc, request_of(rpc))
+    assert raised.value.code() is grpc.StatusCode.INTERNAL
+    (request,) = servicer.requests
+    assert request.id in raised.value.details()
+    assert "secret" not in raised.value.details() + str(status_in(raised.value))
+    (record,) = (r for r in caplog.records if getattr(r, "call", None) == request.id)
+    assert record.levelno == logging.ERROR
+    assert record.exc_info is not None
+    assert record.exc_info[1] is error
+
+
+async def test_a_full_queue_says_when_to_come_again(ask, servicer):
+    servicer.error = OverloadedError("queue: full", retry_after=1.25)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await ask(UNARY, request_of(UNARY))
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    (detail,) = status_in(raised.value).details
+    assert detail.type_url == "type.googleapis.com/google.rpc.RetryInfo"
+    retry = status_pb2.RetryInfo.FromString(detail.value)
+    assert retry.retry_delay == Duration(seconds=1, nanos=250_000_000)
+
+
+async def test_a_queue_that_will_be_free_at_once_still_asks_for_a_moment(ask, servicer):
+    servicer.error = OverloadedError("queue: full", retry_after=0.0)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await ask(UNARY, request_of(UNARY))
+    (detail,) = status_in(raised.value).details
+    assert status_pb2.RetryInfo.FromString(detail.value).retry_delay.ToMilliseconds() > 0
+
+
+@rpcs
+@pytest.mark.parametrize("text", ["x", "東", "\n", "🙂"], ids=ascii)
+async def test_a_message_that_repeats_a_long_value_still_arrives_with_its_status(
+    ask, servicer, rpc, text
+):
+    servicer.error = InvalidRequestError("name: " + text * 100_000)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await ask(rpc, request_of(rpc))
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert raised.value.details().startswith("name: " + text)
+
+
+MALFORMED = {
+    "a field cut short": b"\x0a\x05ab",
+    "no field at all": b"\xff\xff\xff\xff",
+    "a lone surrogate": b"\x0a\x03\xed\xa0\x80",
+    "no UTF-8": b"\x0a\x01\xff",
+}
+
+
+@rpcs
+@pytest.mark.parametrize("content", MALFORMED.values(), ids=MALFORMED)
+async def test_bytes_that_are_no_message_are_the_callers_fault(ask, servicer, rpc, content):
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await ask(rpc, content)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert f"not a twopass.v1.{rpc}Request" in raised.value.details()
+    assert await ask(rpc, request_of(rpc))  # and the next call is answered
+
+
+async def test_a_call_knows_its_deadline_if_it_has_one(ask, servicer):
+    await ask(UNARY, request_of(UNARY))
+    began = time.perf_counter()
+    await ask(UNARY, request_of(UNARY), seconds=60)
+    without, with_one = servicer.requests
+    assert without.deadline is None
+    assert began < with_one.received < time.perf_counter()
+    # gRPC sends a timeout with two or three digits, rounded up.
+    assert 0 < with_one.deadline - with_one.received <= 60 * 1.1
+    assert without.id != with_one.id
+
+
+@rpcs
+async def test_a_time_out_of_the_servers_own_is_late(ask, servicer, rpc):
+    servicer.error = TimeoutError()
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await ask(rpc, request_of(rpc))
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+@rpcs
+@pytest.mark.parametrize(
+    ("error", "code", "level"),
+    [(None, "OK", "DEBUG"), (InvalidRequestError("why"), "INVALID_ARGUMENT", "INFO")],
+    ids=["answered", "refused"],
+)
+async def test_a_call_is_one_line_of_the_log(ask, servicer, caplog, rpc, error, code, level):
+    caplog.set_level(logging.DEBUG, logger="twopass.server")
+    servicer.error = error
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        await ask(rpc, request_of(rpc))
+    (record,) = (vars(r) for r in caplog.records if r.name == "twopass.server")
+    assert record["rpc"] == f"twopass.v1.RerankService.{rpc}"
+    assert (record["code"], record["levelname"]) == (code, level)
+    assert record["milliseconds"] >= 0
+    assert record.get("reason") == (str(error) if error else None)
+
+
+def test_a_servicer_without_one_of_the_rpcs_is_refused():
+    with pytest.raises(AttributeError, match="rerank"):
+        service_handler(SERVICE, object())

@@ -1,0 +1,296 @@
+import asyncio
+import gc
+import logging
+import time
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twopass.engines.errors import DeviceError
+from twopass.server.errors import (
+    InvalidRequestError,
+    LateError,
+    OverloadedError,
+    UnknownModelError,
+    WouldBeLateError,
+)
+from twopass.server.models.passages import Truncation
+from twopass.server.models.registry import Models
+from twopass.server.models.tokenizing import Tokenizing
+from twopass.server.scheduling.arbiter import Arbiter
+from twopass.server.search.open_set import RankedSet, SetOptions
+from twopass.server.search.reranking import Reranking
+from twopass.server.search.second_pass import SecondPass
+
+from ..scripted import MAX_SEQ_LEN, ScriptedEngine, scripted_reranker, settled
+
+
+class Parts:
+    """`Reranking` over scripted parts, whose logit is the sum of query and passage."""
+
+    def __init__(self, engine: ScriptedEngine | None = None, **model) -> None:
+        self.engine = engine or ScriptedEngine()
+        self.arbiter = Arbiter(max_queued_pairs=100)
+        self.tokenizing = Tokenizing(1)
+        models = Models([scripted_reranker(self.engine, **model)])
+        self.reranking = Reranking(models, self.arbiter, self.tokenizing, SecondPass(self.arbiter))
+
+    async def rank(self, pieces, first_pass=None, **options) -> RankedSet:
+        """Ranks a set that comes in these pieces."""
+        options = {"query": "0", "num_candidates": sum(map(len, pieces))} | options
+        scores = iter(first_pass or [None] * sum(map(len, pieces)))
+        with self.reranking.open(SetOptions(**options)) as candidates:
+            for piece in pieces:
+                candidates.add(piece, [next(scores) for _ in piece])
+            assert candidates.is_complete == (sum(map(len, pieces)) == options["num_candidates"])
+            return await candidates.ranked()
+
+
+@pytest.fixture
+def parts():
+    made = Parts()
+    yield made
+    made.tokenizing.close()
+
+
+@given(
+    pieces=st.lists(
+        st.lists(st.integers(0, 9).map(str), max_size=5), min_size=1, max_size=5
+    ).filter(lambda pieces: any(pieces))
+)
+def test_pieces_are_ranked_as_the_whole_is(pieces):
+    async def scenario() -> None:
+        parts = Parts()
+        together = [passage for piece in pieces for passage in piece]
+        ranked, whole = await parts.rank(pieces), await parts.rank([together])
+        assert ranked.order.tolist() == whole.order.tolist()
+        assert ranked.logits.tolist() == [float(passage) for passage in together]
+        assert ranked.num_tokens == whole.num_tokens == 5 * len(together)
+        parts.tokenizing.close()
+
+    asyncio.run(scenario())
+
+
+async def test_the_best_come_first_and_top_n_cuts(parts):
+    ranked = await parts.rank([["1", "3", "2"]], top_n=2)
+    assert ranked.order.tolist() == [1, 2]
+    assert ranked.logits.tolist() == [1, 3, 2]  # of all, in the order they came
+    assert (await parts.rank([["1", "3"]], top_n=9)).order.tolist() == [1, 0]
+
+
+async def test_scores_below_the_least_are_left_out_and_counted(parts):
+    ranked = await parts.rank([["0", "1", "2"]], min_score=0.7)
+    assert ranked.order.tolist() == [2, 1]  # sigmoid(1) = 0.73
+    assert ranked.num_below_min_score == 1
+
+
+async def test_without_scores_of_a_first_pass_nothing_is_blended():
+    parts = Parts(blend=1.0)
+    ranked = await parts.rank([["1", "2"]])
+    assert (ranked.blend, ranked.order.tolist()) == (0.0, [1, 0])
+    partly = await parts.rank([["1", "2"]], first_pass=[9.0, None])
+    assert (partly.blend, partly.order.tolist()) == (0.0, [1, 0])
+
+
+@pytest.mark.parametrize(
+    ("asked", "applied", "order"), [(None, 1.0, [0, 1]), (0.0, 0.0, [1, 0]), (0.75, 0.75, [0, 1])]
+)
+async def test_blend_is_the_requests_else_the_models(asked, applied, order):
+    parts = Parts(blend=1.0)
+    ranked = await parts.rank([["1"], ["2"]], first_pass=[9.0, 3.0], blend=asked)
+    assert (ranked.blend, ranked.order.tolist()) == (applied, order)
+
+
+async def test_blend_asked_for_needs_every_score_and_names_the_first_that_lacks(parts):
+    with pytest.raises(InvalidRequestError, match=r"candidates\[2\]\.first_pass_score: unset"):
+        await parts.rank([["1"], ["2", "3"]], first_pass=[1.0, 2.0, None], blend=0.5)
+
+
+async def test_a_passage_too_long_is_named_by_its_place_in_the_set(parts):
+    long = " ".join(["1"] * MAX_SEQ_LEN)
+    with pytest.raises(InvalidRequestError, match=r"candidates\[2\]: .* the 60 tokens"):
+        await parts.rank([["1"], ["2", long]], truncation=Truncation.REJECT)
+    ranked = await parts.rank([["1"], ["2", long]])
+    assert ranked.truncated.tolist() == [False, False, True]
+
+
+async def test_a_passage_is_cut_where_the_model_says_though_the_sequence_has_room():
+    parts = Parts(max_passage_tokens=10)
+    ranked = await parts.rank([[" ".join(["1"] * count) for count in (10, 11, 12)]])
+    assert (ranked.logits.tolist(), ranked.truncated.tolist()) == ([10] * 3, [False, True, True])
+    with pytest.raises(InvalidRequestError, match=r"candidates\[1\]: .* the 10 tokens"):
+        await parts.rank([["1", " ".join(["1"] * 11)]], truncation=Truncation.REJECT)
+    parts.tokenizing.close()
+
+
+async def test_a_long_passage_counts_by_its_best_window_and_names_it(parts):
+    # 8 tokens of a pair are special or the query's: a window has 60.
+    numbers = ["1"] * 200
+    numbers[170:180] = ["9"] * 10
+    long = "  ".join(numbers)
+    ranked = await parts.rank([["70"], [long]], truncation=Truncation.MAX_WINDOW)
+    assert ranked.order.tolist() == [1, 0]
+    start, end = ranked.spans[0]
+    window = long[start:end].split()
+    assert len(window) == 60
+    assert window.count("9") == 10
+    assert ranked.logits[1] == sum(map(int, window))
+    assert ranked.spans[1] == (0, 2)
+    assert ranked.truncated.tolist() == [False, False]
+    cut = await parts.rank([["70"], [long]])
+    assert (cut.spans, cut.truncated.tolist()) == (None, [False, True])
+
+
+async def test_every_window_takes_a_place(parts):
+    long = " ".join(["1"] * 60 * 90)  # about 120 windows, of which each but the first needs a place
+    with pytest.raises(OverloadedError):
+        await parts.rank([[long]], truncation=Truncation.MAX_WINDOW)
+    with parts.arbiter.admitted(100):
+        pass  # none is held any more
+
+
+async def test_one_candidate_more_than_declared_is_an_error(parts):
+    with pytest.raises(InvalidRequestError, match=r"3 have come, set\.num_candidates declared 2"):
+        await parts.rank([["1", "2"], ["3"]], num_candidates=2)
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [(" ", "query: it has no words"), ("1 " * 9, "query: over 8 tokens of scripted")],
+    ids=["no words", "too long"],
+)
+async def test_a_query_without_words_or_with_too_many_is_refused(parts, query, problem):
+    with pytest.raises(InvalidRequestError, match=problem):
+        await parts.rank([["1"], ["2"]], query=query)
+
+
+async def test_an_unknown_model_is_named_with_those_there_are(parts):
+    with pytest.raises(UnknownModelError, match="no reranker 'other', there are scripted"):
+        await parts.rank([["1"]], model="other")
+
+
+async def test_places_are_held_until_the_set_ends(parts):
+    whole_queue = SetOptions(query="0", num_candidates=100)
+    with parts.reranking.open(whole_queue), pytest.raises(OverloadedError):
+        await parts.rank([["1"]])
+    assert (await parts.rank([["1"]])).order.tolist() == [0]
+
+
+async def test_a_set_too_long_for_its_deadline_is_refused_before_it_is_tokenised(monkeypatch):
+    parts = Parts(ScriptedEngine(is_held=True))
+    other = asyncio.create_task(parts.rank([["1"]]))
+    while not parts.engine.held:  # an idle device would take on anything
+        await settled()
+    monkeypatch.setattr(parts.tokenizing, "encode", None)
+    with pytest.raises(WouldBeLateError):
+        await parts.rank(
+            [["1"]], passage_chars=[1_000] * 10**6, deadline=time.perf_counter() + 10.0
+        )
+    other.cancel()
+
+
+async def test_of_a_long_passage_only_what_the_model_reads_counts_against_a_deadline():
+    parts = Parts(ScriptedEngine(is_held=True))
+    other = asyncio.create_task(parts.rank([["1"]]))
+    while not parts.engine.held:
+        await settled()
+    options = SetOptions(
+        query="0", num_candidates=1, passage_chars=[10**9], deadline=time.perf_counter() + 10.0
+    )
+    with parts.reranking.open(options):
+        pass
+    other.cancel()
+
+
+async def test_a_set_that_is_left_takes_its_pairs_with_it():
+    engine = ScriptedEngine(is_held=True)
+    parts = Parts(engine)
+    long = " ".join(["1"] * MAX_SEQ_LEN)
+    with parts.reranking.open(SetOptions(query="0", num_candidates=9)) as candidates:
+        candidates.add([long] * 5, [None] * 5)
+        while not engine.held:
+            await settled()
+    await settled()
+    await engine.answer()
+    assert len(engine.batches) == 1
+
+
+class FirstPieceLate(SecondPass):
+    """Holds the piece of two passages until it is told."""
+
+    def __init__(self, arbiter: Arbiter) -> None:
+        super().__init__(arbiter)
+        self.told = asyncio.Event()
+
+    async def read(self, reranker, query_ids, passage_ids, truncation, *, deadline=None):
+        if len(passage_ids) == 2:
+            await self.told.wait()
+        return await super().read(reranker, query_ids, passage_ids, truncation, deadline=deadline)
+
+
+async def test_what_is_scored_first_is_told_first_wherever_it_stands(parts):
+    second_pass = FirstPieceLate(parts.arbiter)
+    models = Models([scripted_reranker(parts.engine)])
+    reranking = Reranking(models, parts.arbiter, parts.tokenizing, second_pass)
+    options = SetOptions(query="0", num_candidates=6, blend=0.5)
+    with reranking.open(options) as candidates:
+        so_far = candidates.so_far()
+        candidates.add(["8", "9"], [2.0, 1.0])
+        candidates.add(["3", "5", "4"], [1.0, 1.0, 1.0])
+        first = await anext(so_far)
+        assert first.order.tolist() == [3, 4, 2]
+        assert first.logits.tolist() == [0, 0, 3, 5, 4]
+        second_pass.told.set()
+        second = await anext(so_far)
+        assert sorted(second.order.tolist()) == [0, 1, 2, 3, 4]
+        candidates.add(["1"], [0.0])
+        with pytest.raises(StopAsyncIteration):
+            await anext(so_far)
+        assert (await candidates.ranked()).logits.tolist() == [8, 9, 3, 5, 4, 1]
+
+
+async def test_many_pieces_are_not_told_of_one_by_one(parts):
+    async def sizes(candidates):
+        return [len(ranked.order) async for ranked in candidates.so_far()]
+
+    with parts.reranking.open(SetOptions(query="0", num_candidates=100)) as candidates:
+        listening = asyncio.create_task(sizes(candidates))
+        for number in range(100):
+            candidates.add(["1"], [None])
+            while len(parts.engine.batches) <= number:
+                await settled()
+            await settled()
+        await candidates.ranked()
+        told = await listening
+    assert told[:8] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert all(more >= less + max(1, less // 8) for less, more in pairwise(told))
+    assert 20 < len(told) < 35
+
+
+async def test_a_deadline_and_a_failed_device_reach_the_caller():
+    engine = ScriptedEngine(is_held=True)
+    parts = Parts(engine)
+    with pytest.raises(LateError):
+        await parts.rank([["1"]], deadline=0.0)
+    ranking = asyncio.create_task(parts.rank([["1"]]))
+    while not engine.held:
+        await settled()
+    await engine.answer(output=DeviceError("burnt"))
+    with pytest.raises(DeviceError):
+        await ranking
+
+
+async def test_errors_of_pieces_that_nobody_waits_for_are_not_logged_as_lost(parts, caplog):
+    caplog.set_level(logging.ERROR, logger="asyncio")
+
+    async def leave_early() -> None:
+        with parts.reranking.open(SetOptions(query=" ", num_candidates=2)) as candidates:
+            candidates.add(["1"], [None])
+            while len(asyncio.all_tasks()) > 1:  # the query has failed, and so has the piece
+                await settled()
+
+    await leave_early()
+    gc.collect()
+    assert not caplog.records

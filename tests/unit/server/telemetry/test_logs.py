@@ -1,0 +1,85 @@
+import json
+import logging
+import re
+import sys
+
+import pytest
+
+from twopass.server.telemetry.logs import (
+    JsonFormatter,
+    LogFormat,
+    LogLevel,
+    TextFormatter,
+    configure_logging,
+)
+
+
+def record(message: str = "call", *, failed: bool = False, **fields: object) -> logging.LogRecord:
+    error = None
+    if failed:
+        try:
+            raise ZeroDivisionError("of the test")
+        except ZeroDivisionError:
+            error = sys.exc_info()
+    made = logging.getLogger("twopass.server").makeRecord(
+        "twopass.server", logging.WARNING, "file.py", 3, message, (), error, extra=fields
+    )
+    made.created, made.msecs = 1_750_000_000.25, 250.0
+    return made
+
+
+def test_a_json_line_holds_time_level_logger_message_and_fields():
+    line = json.loads(JsonFormatter().format(record(code="OK", milliseconds=1.5)))
+    assert line == {
+        "time": "2025-06-15T15:06:40.250Z",
+        "level": "warning",
+        "logger": "twopass.server",
+        "message": "call",
+        "code": "OK",
+        "milliseconds": 1.5,
+    }
+
+
+@pytest.mark.parametrize("value", ["two\nlines", 'a "quote"', "東京 🙂", "\x1b[31m"], ids=ascii)
+def test_a_json_line_is_one_line_whatever_it_holds(value):
+    line = JsonFormatter().format(record(reason=value))
+    assert "\n" not in line
+    assert json.loads(line)["reason"] == value
+
+
+def test_a_value_that_json_can_not_say_is_written_out():
+    assert json.loads(JsonFormatter().format(record(code=LogFormat)))["code"] == str(LogFormat)
+
+
+def test_a_json_line_of_a_failure_holds_its_traceback():
+    line = json.loads(JsonFormatter().format(record(failed=True)))
+    assert "ZeroDivisionError: of the test" in line["exception"]
+
+
+def test_a_text_line_ends_with_its_fields():
+    line = TextFormatter().format(record(code="OK", milliseconds=1.5))
+    assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING call  code=OK milliseconds=1\.5", line)
+    assert TextFormatter().format(record()).endswith("WARNING call")
+
+
+def test_a_text_line_of_a_failure_has_its_fields_before_the_traceback():
+    first, *rest = TextFormatter().format(record(failed=True, call="abc")).splitlines()
+    assert first.endswith("call=abc")
+    assert rest[-1] == "ZeroDivisionError: of the test"
+
+
+@pytest.fixture
+def restored():
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield root
+    root.handlers[:], root.level = handlers, level
+
+
+def test_configured_lines_go_to_stderr_from_the_level_on(restored, capsys):
+    configure_logging(LogFormat.JSON, LogLevel.WARNING)
+    logging.getLogger("twopass.index").info("unseen")
+    logging.getLogger("twopass.index").warning("seen", extra={"collection": "docs"})
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert json.loads(err)["collection"] == "docs"
