@@ -23,7 +23,7 @@ from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import Identity
 from twopass.index.rows.filter_sql import compile_filter
-from twopass.index.rows.reader import Candidates, DocumentReader
+from twopass.index.rows.reader import DocumentReader, StoredPassages
 from twopass.index.rows.window_rows import vector_rows
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
@@ -96,9 +96,9 @@ class Collection:
             MalformedSequenceError: It is no sequence.
             StaleSequenceError: It is of another life of the collection.
         """
-        wanted = SequenceToken.parse(sequence)
+        given = SequenceToken.parse(sequence)
         seen = self.sequence
-        if wanted.incarnation != seen.incarnation or wanted.position > seen.position:
+        if given.incarnation != seen.incarnation or given.position > seen.position:
             raise StaleSequenceError(self.name, sequence)
 
     def upsert(self, documents: Sequence[IndexedDocument]) -> Future[UpsertResult]:
@@ -136,7 +136,7 @@ class Collection:
         return self._reader.matching(compile_filter(wanted), stop)
 
     def search_words(
-        self, query: str, k: int, among: Int64s | None = None, stop: Stop = NEVER
+        self, query: str, k: int, members: Int64s | None = None, stop: Stop = NEVER
     ) -> RankedList:
         """Finds the `k` documents whose titles and texts fit the words of the query best, by BM25.
 
@@ -145,22 +145,22 @@ class Collection:
         Args:
             query: Any text. A document that holds none of its words is not found.
             k: At least 1.
-            among: Keys of the only documents to find, from `matching`; None for all.
+            members: Keys of the only documents to find, from `matching`; None for all.
             stop: Ends the search.
 
         Raises:
             InvalidQueryError: `k` breaks its rule.
         """
         _check_k(k)
-        if among is None:
+        if members is None:
             return self._lexical.search(query, k, stop)
-        return self._lexical.search_among(query, k, among, self.num_documents, stop)
+        return self._lexical.search_members(query, k, members, self.num_documents, stop)
 
     def search(
         self,
         vectors: Float32s,
         k: int,
-        among: Int64s | None = None,
+        members: Int64s | None = None,
         breadth: Breadth = _DEFAULT_BREADTH,
         stop: Stop = NEVER,
     ) -> Future[Neighbours]:
@@ -172,7 +172,7 @@ class Collection:
         Args:
             vectors: float32 `[num_queries, dimension]`; scaled here as the metric needs it.
             k: At least 1.
-            among: Keys of the only vectors to find, int64 `[num_keys]`, ascending; None for all.
+            members: Keys of the only vectors to find, int64 `[num_keys]`, ascending; None for all.
             breadth: How far an approximate index kind searches.
             stop: Lets the search leave the queue; the future raises `StoppedError` then.
 
@@ -193,13 +193,13 @@ class Collection:
             self.schema.metric,
             lambda _, problem: InvalidQueryError("vector", problem),
         )
-        return self._vectors.search(scaled, k, among, breadth, stop)
+        return self._vectors.search(scaled, k, members, breadth, stop)
 
     def nearest_by_window(
         self,
         vector: Float32s,
         k: int,
-        among: Int64s | None = None,
+        members: Int64s | None = None,
         breadth: Breadth = _DEFAULT_BREADTH,
         stop: Stop = NEVER,
     ) -> NearestDocuments:
@@ -208,21 +208,21 @@ class Collection:
         Args:
             vector: float32 `[dimension]`.
             k: At least 1.
-            among: Keys of the only documents to find, from `matching`; None for all.
+            members: Keys of the only documents to find, from `matching`; None for all.
             breadth: How far an approximate index kind searches.
             stop: Ends the search.
 
         Raises:
             InvalidQueryError: The vector, `k` or the breadth breaks a rule.
         """
-        windows = None if among is None else self._windows.of_documents(among, stop)
+        windows = None if members is None else self._windows.of_documents(members, stop)
         return self._windows.nearest(
             lambda count: self.search(vector[None, :], count, windows, breadth, stop).result(),
             k,
             stop,
         )
 
-    def load(self, keys: Int64s, stop: Stop = NEVER) -> Candidates:
+    def load(self, keys: Int64s, stop: Stop = NEVER) -> StoredPassages:
         """Loads what the second pass needs of documents found, int64 `[num_keys]`, in their order.
 
         A document replaced or deleted since it was found is left out: its key names it no more.

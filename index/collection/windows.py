@@ -71,11 +71,11 @@ class WindowIndex:
 
     def _documents(self, keys: Int64s, scores: Float32s, k: int, stop: Stop) -> NearestDocuments:
         """The documents of windows, each where its best window stands."""
-        place = self._places(keys, stop)
+        windows = self._windows_of(keys, stop)
         best: dict[int, tuple[float, tuple[int, int]]] = {}
         for key, score in zip(keys.tolist(), scores.tolist(), strict=True):
-            if key in place:  # it may have gone since
-                document, window = place[key]
+            if key in windows:  # it may have gone since
+                document, window = windows[key]
                 best.setdefault(document, (score, window))
         chosen = list(best.items())[:k]
         return NearestDocuments(
@@ -86,8 +86,8 @@ class WindowIndex:
             np.array([window for _, (_, window) in chosen], np.int32).reshape(-1, 2),
         )
 
-    def _places(self, keys: Int64s, stop: Stop) -> dict[int, tuple[int, tuple[int, int]]]:
-        """Each window's document, and where it stands in it, by the window's key."""
+    def _windows_of(self, keys: Int64s, stop: Stop) -> dict[int, tuple[int, tuple[int, int]]]:
+        """Each window's document, its first token there and one past its last, by its key."""
         if not len(keys):
             return {}
         with self._connections.borrow(stop) as connection:

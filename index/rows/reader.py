@@ -23,17 +23,17 @@ from twopass.index.stopping import NEVER, Stop
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
-    """What the second pass needs of the documents it was asked to read.
+class StoredPassages:
+    """The stored tokens of documents that were found.
 
     Attributes:
-        rows: Which of the keys asked for are still there: indices into them, ascending,
-            `[num_candidates]`. The others were replaced or deleted since they were found.
-        ids: The documents' ids, `[num_candidates]`.
+        positions: Which of the keys asked for are still there, by their positions in that list,
+            ascending, `[num_passages]`. The others were replaced or deleted since they were found.
+        ids: The documents' ids, `[num_passages]`.
         token_ids: Their passages' tokens, a row for each.
     """
 
-    rows: NDArray[np.intp]
+    positions: NDArray[np.intp]
     ids: tuple[str, ...]
     token_ids: Ragged
 
@@ -46,14 +46,14 @@ class DocumentReader:
         self._connections = connections
         self._damage = damage
 
-    def load(self, keys: Int64s, stop: Stop = NEVER) -> Candidates:
+    def load(self, keys: Int64s, stop: Stop = NEVER) -> StoredPassages:
         """Loads ids and token ids by key, int64 `[num_keys]`, in the order of the keys."""
         with self._connections.borrow(stop) as connection:
             found = self._token_ids(connection, keys.tolist())
-        rows = [row for row, key in enumerate(keys.tolist()) if key in found]
-        loaded = [found[key] for key in keys[rows].tolist()]
-        return Candidates(
-            np.array(rows, np.intp),
+        positions = [position for position, key in enumerate(keys.tolist()) if key in found]
+        loaded = [found[key] for key in keys[positions].tolist()]
+        return StoredPassages(
+            np.array(positions, np.intp),
             tuple(document_id for document_id, _ in loaded),
             _ragged([token_ids for _, token_ids in loaded]),
         )

@@ -61,7 +61,7 @@ class SegmentedIndex:
         self,
         queries: Float32s,
         k: int,
-        among: Int64s | None,
+        members: Int64s | None,
         breadth: Breadth,
         *,
         num_threads: int,
@@ -75,7 +75,7 @@ class SegmentedIndex:
             that any query found.
         """
         found = [
-            segment.search(queries, k, among, breadth, num_threads=num_threads)
+            segment.search(queries, k, members, breadth, num_threads=num_threads)
             for segment in self._segments()
         ]
         keys = np.concatenate([keys for keys, _ in found], axis=1)

@@ -113,7 +113,7 @@ class Segment:
         self,
         queries: Float32s,
         k: int,
-        among: Int64s | None,
+        members: Int64s | None,
         breadth: Breadth,
         *,
         num_threads: int = 1,
@@ -123,7 +123,7 @@ class Segment:
         Args:
             queries: float32 `[num_queries, dimension]`.
             k: At least 1.
-            among: Keys of the only vectors to find, ascending, int64 `[num_keys]`; None for all.
+            members: Keys of the only vectors to find, ascending, int64 `[num_keys]`; None for all.
             breadth: How far an approximate kind searches.
             num_threads: OpenMP threads at most; each has queries of its own.
 
@@ -132,17 +132,17 @@ class Segment:
             or how many could be found at all. `NO_KEY` and minus infinity stand where an
             approximate kind found no more.
         """
-        if among is None:
+        if members is None:
             chosen = ~self.hidden if self._num_hidden else None
             k = min(k, self.num_visible)
             return self._search(queries, k, chosen, self._visible, breadth, num_threads)
-        wanted = self._positions(among)
-        wanted = wanted[~self._hidden[wanted]]
-        if len(wanted) <= _FEW and not self.kind.is_exact:
-            return self._search_few(queries, k, wanted)
+        positions = self._positions(members)
+        positions = positions[~self._hidden[positions]]
+        if len(positions) <= _FEW and not self.kind.is_exact:
+            return self._search_few(queries, k, positions)
         chosen = np.zeros(self._size, np.bool_)
-        chosen[wanted] = True
-        k = min(k, len(wanted))
+        chosen[positions] = True
+        k = min(k, len(positions))
         return self._search(queries, k, chosen, lambda: _selector(chosen), breadth, num_threads)
 
     def _search(

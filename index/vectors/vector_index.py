@@ -68,7 +68,7 @@ class VectorChange:
 class _Search:
     vectors: Float32s
     k: int
-    among: Int64s | None
+    members: Int64s | None
     breadth: Breadth
     stop: Stop
     future: Future[Neighbours] = field(default_factory=Future)
@@ -146,7 +146,7 @@ class VectorIndex:
         self,
         vectors: Float32s,
         k: int,
-        among: Int64s | None,
+        members: Int64s | None,
         breadth: Breadth,
         stop: Stop = NEVER,
     ) -> Future[Neighbours]:
@@ -155,11 +155,12 @@ class VectorIndex:
         Args:
             vectors: The queries.
             k: Most neighbours of each, at least 1.
-            among: Keys of the only documents to find, int64 `[num_keys]`, ascending; None for all.
+            members: Keys of the only documents to find, ascending, int64 `[num_keys]`; None for
+                all.
             breadth: How far an approximate kind searches.
             stop: Lets the queries leave the queue; their future raises `StoppedError` then.
         """
-        request = _Search(vectors, k, among, breadth, stop)
+        request = _Search(vectors, k, members, breadth, stop)
         self._thread.submit(request)
         return request.future
 
@@ -210,7 +211,7 @@ class VectorIndex:
 
     def _shared(self, search: _Search) -> object:
         """What searches that share a call must have in common, so that none changes another's."""
-        if search.among is not None:
+        if search.members is not None:
             return id(search)
         return None if self._index.kind.is_exact else (search.breadth, search.k)
 
@@ -281,7 +282,7 @@ class VectorIndex:
         keys, scores = self._index.nearest(
             np.concatenate([search.vectors for search in searches]),
             max(search.k for search in searches),
-            searches[0].among,
+            searches[0].members,
             searches[0].breadth,
             num_threads=self._num_threads,
         )

@@ -34,9 +34,9 @@ SELECT rowid, -bm25(passages, 2, 1) AS score FROM passages WHERE passages MATCH 
 ORDER BY score DESC, rowid LIMIT :k
 """
 # The plus keeps SQLite from asking FTS5 for each key by itself.
-_SEARCH_AMONG = """
+_SEARCH_MEMBERS = """
 SELECT rowid, -bm25(passages, 2, 1) AS score FROM passages
-WHERE passages MATCH :words AND +rowid IN carray(:among)
+WHERE passages MATCH :words AND +rowid IN carray(:members)
 ORDER BY score DESC, rowid LIMIT :k
 """
 
@@ -84,27 +84,27 @@ class LexicalIndex:
         """
         return self._ranked(_SEARCH, query, k, {}, stop)
 
-    def search_among(
-        self, query: str, k: int, among: Int64s, num_documents: int, stop: Stop = NEVER
+    def search_members(
+        self, query: str, k: int, members: Int64s, num_documents: int, stop: Stop = NEVER
     ) -> RankedList:
         """Finds documents as `search` does, of some only.
 
         Args:
             query: Any text.
             k: Most documents to find, at least 1.
-            among: Keys of those documents, int64 `[num_keys]`.
+            members: Keys of those documents, int64 `[num_keys]`.
             num_documents: About how many there are in all: it decides how, not what is found.
             stop: Ends the search.
         """
-        if not len(among):
+        if not len(members):
             return _NOTHING
-        if len(among) * 2 >= num_documents:
+        if len(members) * 2 >= num_documents:
             # SQLite would build a tree of them all. Some more than asked for will nearly always do.
             found = self.search(query, _SPARE * k, stop)
-            inside = np.isin(found.keys, among)
+            inside = np.isin(found.keys, members)
             if np.count_nonzero(inside) >= k or len(found.keys) < _SPARE * k:
                 return RankedList(found.keys[inside][:k], found.scores[inside][:k])
-        return self._ranked(_SEARCH_AMONG, query, k, {"among": apsw.carray(among)}, stop)
+        return self._ranked(_SEARCH_MEMBERS, query, k, {"members": apsw.carray(members)}, stop)
 
     def _ranked(
         self, select: str, query: str, k: int, values: dict[str, Any], stop: Stop

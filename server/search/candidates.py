@@ -43,14 +43,14 @@ class Candidates:
 async def load_candidates(collection: Collection, found: Found) -> Candidates:
     """Loads what was found; what was replaced or deleted since is left out."""
     loaded = await asyncio.to_thread(collection.load, found.best.keys)
-    keys, passages = found.best.keys[loaded.rows], loaded.token_ids
+    keys, passages = found.best.keys[loaded.positions], loaded.token_ids
     windows = None
     if collection.schema.chunking is not None:
         whole = zip(keys.tolist(), passages.lengths.tolist(), strict=True)
         windows = np.array(
             [found.windows.get(key, (0, length)) for key, length in whole], np.int32
         ).reshape(-1, 2)
-    return Candidates(keys, found.best.scores[loaded.rows], passages, windows)
+    return Candidates(keys, found.best.scores[loaded.positions], passages, windows)
 
 
 async def load_passages(collection: Collection, keys: Int64s) -> list[str]:

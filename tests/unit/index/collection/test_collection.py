@@ -125,7 +125,7 @@ def test_load_keeps_the_order_and_leaves_out_what_is_gone(collection, make_docum
     collection.delete([ids[0]]).result()
     collection.upsert([make_document(ids[2])]).result()  # a replacement has another key
     candidates = collection.load(keys)
-    assert candidates.rows.tolist() == [1, 3]
+    assert candidates.positions.tolist() == [1, 3]
     assert candidates.ids == (ids[1], ids[3])
     assert [row.tolist() for row in candidates.token_ids] == [
         list(range(len(name))) for name in candidates.ids
@@ -135,7 +135,7 @@ def test_load_keeps_the_order_and_leaves_out_what_is_gone(collection, make_docum
 
 def test_load_of_nothing_is_empty(collection):
     candidates = collection.load(np.empty(0, np.int64))
-    assert (len(candidates.rows), candidates.ids, len(candidates.token_ids)) == (0, (), 0)
+    assert (len(candidates.positions), candidates.ids, len(candidates.token_ids)) == (0, (), 0)
 
 
 def test_a_document_may_have_no_tokens(collection, make_document):

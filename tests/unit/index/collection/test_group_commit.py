@@ -82,7 +82,7 @@ def test_a_document_that_comes_and_goes_within_a_group_is_not_found(
     assert (last.result().num_inserted, last.result().num_replaced) == (0, 1)
     assert texts(collection) == {"a": "third"}
     found = collection.search(make_document("a").vector[None], 10).result()
-    assert len(collection.load(found.keys[0]).rows) == found.keys.shape[1] == 1
+    assert len(collection.load(found.keys[0]).positions) == found.keys.shape[1] == 1
 
 
 def test_a_cancelled_write_is_not_written(collection, database, make_document):

@@ -39,9 +39,9 @@ def split(number, rows):
     )
 
 
-def found(collection, query, k, among=None):
+def found(collection, query, k, members=None):
     """Number, score and window of each document found."""
-    nearest = collection.nearest_by_window(np.array(query, np.float32), k, among)
+    nearest = collection.nearest_by_window(np.array(query, np.float32), k, members)
     keys = nearest.ranked.keys
     ids = {key: d.id for key, d in collection.fetch(keys, NOTHING).items()}
     numbers = [int(ids[key].removeprefix("d")) for key in keys.tolist()]
@@ -72,10 +72,10 @@ def test_documents_are_found_by_their_best_windows(
     with CollectionStore(folder) as store:
         collection = store.get("notes")
         assert collection.num_documents == len(there)
-        among = collection.matching(Filter(must=(FieldCondition("number", InRange(lt=below)),)))
-        for members, chosen in ((there, None), ({n for n in there if n < below}, among)):
-            scores = {n: max(float(np.dot(v, query)) for v in there[n]) for n in members}
-            ranked = found(collection, query, k, chosen)
+        below_it = collection.matching(Filter(must=(FieldCondition("number", InRange(lt=below)),)))
+        for numbers, members in ((there, None), ({n for n in there if n < below}, below_it)):
+            scores = {n: max(float(np.dot(v, query)) for v in there[n]) for n in numbers}
+            ranked = found(collection, query, k, members)
             assert [score for _, score, _ in ranked] == sorted(scores.values(), reverse=True)[:k]
             assert len({n for n, _, _ in ranked}) == len(ranked)
             for number, score, (start, end) in ranked:

@@ -97,37 +97,37 @@ def test_every_way_of_reading_has_the_same_members(tmp_path, share, declared):
         must=(FieldCondition("percent", InRange(lt=share)),),
         must_not=(FieldCondition("tags", OneOf(("d",))),) if share % 3 else (),
     )
-    members = {n for n, d in documents.items() if passes(n, dict(d.metadata), wanted)}
+    passing = {n for n, d in documents.items() if passes(n, dict(d.metadata), wanted)}
     with CollectionStore(tmp_path) as store:
         collection = store.create("notes", schema)
         collection.upsert(list(documents.values())).result()
         # Replaced once, so that keys and ids don't run alongside each other.
         collection.upsert([documents[f"d{i}"] for i in range(0, 400, 3)]).result()
-        among = collection.matching(wanted)
-        names = {key: found.id for key, found in collection.fetch(among, NOTHING).items()}
-        assert set(names.values()) == members
-        assert among.tolist() == sorted(names)
+        members = collection.matching(wanted)
+        names = {key: found.id for key, found in collection.fetch(members, NOTHING).items()}
+        assert set(names.values()) == passing
+        assert members.tolist() == sorted(names)
         # The nearest, exactly, among the members alone.
         query = vectors[:1]
         for k in (1, 10, 400):
-            found = collection.search(query, k, among).result()
-            scores = {n: _cosine(documents[n].vector, query[0]) for n in members}
+            found = collection.search(query, k, members).result()
+            scores = {n: _cosine(documents[n].vector, query[0]) for n in passing}
             expected = sorted(scores.values(), reverse=True)[:k]
             np.testing.assert_allclose(found.scores[0], expected, atol=2e-6)
             of_found = [scores[names[key]] for key in found.keys[0].tolist()]
             np.testing.assert_allclose(of_found, expected, atol=2e-6)
         # The words, among the members alone, with the scores that they have anyway.
         everywhere = collection.search_words("sky", 400)
-        inside = np.isin(everywhere.keys, among)
+        inside = np.isin(everywhere.keys, members)
         for k in (1, 30, 400):
-            found = collection.search_words("sky", k, among)
+            found = collection.search_words("sky", k, members)
             assert found.keys.tolist() == everywhere.keys[inside][:k].tolist()
             assert found.scores.tolist() == everywhere.scores[inside][:k].tolist()
         # Listing and deleting.
-        assert _listed(collection, wanted) == members
-        assert collection.delete_matching(wanted).result().num_deleted == len(members)
-        assert _listed(collection, Filter()) == documents.keys() - members
-        assert collection.num_documents == len(documents) - len(members)
+        assert _listed(collection, wanted) == passing
+        assert collection.delete_matching(wanted).result().num_deleted == len(passing)
+        assert _listed(collection, Filter()) == documents.keys() - passing
+        assert collection.num_documents == len(documents) - len(passing)
 
 
 def _cosine(a, b):
@@ -162,10 +162,10 @@ def test_a_declared_field_is_looked_up_in_its_index(table, test):
 
 def test_members_that_are_gone_are_not_found(collection, make_document):
     collection.upsert([make_document(name) for name in "abc"]).result()
-    among = collection.matching(Filter())
+    members = collection.matching(Filter())
     collection.delete(["b"]).result()
     for k in (1, 2, 3, 10):
-        found = collection.search(make_document("b").vector[None], k, among).result()
+        found = collection.search(make_document("b").vector[None], k, members).result()
         assert found.keys.shape == found.scores.shape == (1, min(k, 2))
         assert (found.keys > 0).all()
 
@@ -175,20 +175,20 @@ def test_words_are_found_however_far_down_the_members_stand(collection, make_doc
     texts = {f"d{i}": "sky " * (3 if i < 60 else 1) + "sea " * 4 for i in range(200)}
     collection.upsert([make_document(name, text=text) for name, text in texts.items()]).result()
     last = Filter(must_not=(IdCondition(tuple(f"d{i}" for i in range(60))),))
-    among = collection.matching(last)
-    assert collection.search_words("sky", 5, among).keys.tolist() == among[:5].tolist()
+    members = collection.matching(last)
+    assert collection.search_words("sky", 5, members).keys.tolist() == members[:5].tolist()
 
 
 def test_searches_that_wait_together_keep_their_filters_apart(collection, make_document):
     names = [f"d{i}" for i in range(50)]
     collection.upsert([make_document(name, metadata={"name": name}) for name in names]).result()
-    among = {
+    members = {
         name: collection.matching(Filter(must=(FieldCondition("name", OneOf((name,))),)))
         for name in names
     }
     query = np.ones((1, DIMENSION), np.float32)
-    waiting = [(name, collection.search(query, 5, among[name])) for name in names * 4]
+    waiting = [(name, collection.search(query, 5, members[name])) for name in names * 4]
     everywhere = collection.search(query, 50)
     for name, future in waiting:
-        assert future.result().keys.tolist() == [among[name].tolist()]
+        assert future.result().keys.tolist() == [members[name].tolist()]
     assert len(everywhere.result().keys[0]) == 50

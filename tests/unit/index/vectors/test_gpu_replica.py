@@ -139,8 +139,8 @@ def test_a_segment_finds_the_same_with_a_replica_and_without(kind):
         device = lambda master, to=device: _probing(to(master))  # noqa: E731
     segments[1].replicate(device)
     for hidden in (range(100, 150), range(150, 480)):
-        for among in (None, np.arange(120, 500, 3), np.array([499])):
-            alone, replicated = (s.search(QUERIES, 9, among, breadth) for s in segments)
+        for members in (None, np.arange(120, 500, 3), np.array([499])):
+            alone, replicated = (s.search(QUERIES, 9, members, breadth) for s in segments)
             for one, other in zip(alone, replicated, strict=True):
                 np.testing.assert_allclose(np.sort(one), np.sort(other), rtol=1e-6)
         for segment in segments:

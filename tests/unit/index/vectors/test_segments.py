@@ -108,9 +108,9 @@ def test_hiding_twice_or_what_is_not_there_counts_nothing():
 def test_a_search_among_few_is_exact_in_every_kind(factory, share):
     segment, vectors = segment_of(factory, range(1, 1_001))
     segment.hide(np.arange(1, 1_001, 3))
-    among = np.arange(0, 1_100, share, dtype=np.int64)
-    visible = np.isin(segment.keys, among) & ~segment.hidden
-    found, scores = segment.search(vectors[:20], 10, among, Breadth(ef_search=1, nprobe=1))
+    members = np.arange(0, 1_100, share, dtype=np.int64)
+    visible = np.isin(segment.keys, members) & ~segment.hidden
+    found, scores = segment.search(vectors[:20], 10, members, Breadth(ef_search=1, nprobe=1))
     assert as_set(found) <= set(segment.keys[visible].tolist())
     best = -np.sort(-(vectors[:20] @ vectors[visible].T), axis=1)[:, :10]
     # Half precision keeps 11 bits: 2^-11 of a product of at most 60.
@@ -120,6 +120,6 @@ def test_a_search_among_few_is_exact_in_every_kind(factory, share):
 def test_a_search_among_many_stays_approximate(monkeypatch):
     monkeypatch.setattr(segments, "_FEW", 100)
     segment, vectors = segment_of("HNSW16", range(1, 1_001))
-    among = np.arange(1, 1_001, 2, dtype=np.int64)
-    found, _ = segment.search(vectors[:20], 10, among, ALL_LISTS)
+    members = np.arange(1, 1_001, 2, dtype=np.int64)
+    found, _ = segment.search(vectors[:20], 10, members, ALL_LISTS)
     assert (found % 2 == 1).all()

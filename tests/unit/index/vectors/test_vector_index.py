@@ -32,9 +32,9 @@ def open_index(path, keys, vectors, kind="Flat", policy=None, num_threads=1):
     return VectorIndex("notes", schema, loaded, base_path, num_threads=num_threads, policy=policy)
 
 
-def search(index, queries, k, among=None):
-    wanted = None if among is None else np.array(among, np.int64)
-    return index.search(queries, k, wanted, Breadth()).result()
+def search(index, queries, k, members=None):
+    keys = None if members is None else np.array(members, np.int64)
+    return index.search(queries, k, keys, Breadth()).result()
 
 
 def change(position, removed=(), keys=(), vectors=None):
@@ -159,14 +159,14 @@ def test_close_finishes_what_was_submitted_and_takes_no_more(thousand):
 def test_a_search_among_some_finds_those_that_are_left_of_them(thousand):
     index, vectors = thousand
     index.update(change(1, removed=[5], keys=[1_001], vectors=unit_vectors(1, seed=3))).result()
-    found = search(index, vectors[:3], 10, among=[2, 5, 900, 1_001, 5_000])
+    found = search(index, vectors[:3], 10, members=[2, 5, 900, 1_001, 5_000])
     assert found.keys.shape == (3, 3)
     assert {*found.keys.ravel().tolist()} == {2, 900, 1_001}
     everywhere = search(index, vectors[:3], 2_000)
     for row in range(3):
         scores = dict(zip(everywhere.keys[row], everywhere.scores[row], strict=True))
         assert found.scores[row].tolist() == [scores[key] for key in found.keys[row]]
-    assert search(index, vectors[:3], 10, among=[]).keys.shape == (3, 0)
+    assert search(index, vectors[:3], 10, members=[]).keys.shape == (3, 0)
 
 
 def test_searches_among_different_documents_do_not_mix(thousand):
