@@ -19,6 +19,7 @@ from twopass.index.lanes import Lanes
 from twopass.index.store.store import CollectionStore
 from twopass.index.vectors.gpu_replica import gpu_cloner
 from twopass.index.vectors.merging import MergePolicy
+from twopass.server.collections import Collections
 from twopass.server.config import FusionChoice, ServerConfig, VectorDevice
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.keys import KeyRing
@@ -174,13 +175,14 @@ class App:
         arbiter, tokenizing = self._arbiter, self._tokenizing
         embedding, second_pass = Embedding(arbiter, self._caches[1]), SecondPass(arbiter)
         first_pass = FirstPass(models, arbiter, embedding)
-        pipeline = SearchPipeline(self._store, models, arbiter, tokenizing, first_pass, second_pass)
+        collections = Collections(self._store, self._lanes)
+        pipeline = SearchPipeline(collections, models, arbiter, tokenizing, first_pass, second_pass)
         reranking = Reranking(models, arbiter, tokenizing, second_pass)
         ingest = Ingest(models, arbiter, self._tokenizing_new, embedding)
         servicers = {
             rerank_pb2: RerankServicer(reranking, limits),
             search_pb2: SearchServicer(pipeline, limits, _retrieve_defaults(config)),
-            collection_pb2: CollectionServicer(self._store, models, ingest, limits),
+            collection_pb2: CollectionServicer(collections, models, ingest, limits),
             embed_pb2: EmbedServicer(models, arbiter, tokenizing, embedding, limits),
             model_pb2: ModelServicer(models),
             server_pb2: ServerServicer(config, self._gate, arbiter, num_threads=self._num_cpus),

@@ -12,6 +12,7 @@ from twopass.engines.base import Float32s
 from twopass.index.arrays import Int64s
 from twopass.index.collection.encoding import encode_documents
 from twopass.index.collection.pages import DocumentPage, key_before, page_token
+from twopass.index.collection.summary import CollectionSummary
 from twopass.index.collection.windows import NearestDocuments, WindowIndex
 from twopass.index.collection.writer import Delete, DeleteResult, Upsert, UpsertResult, Writer
 from twopass.index.documents import DocumentFields, IndexedDocument, StoredDocument
@@ -81,6 +82,17 @@ class Collection:
     def read_only_reason(self) -> str:
         """Why it takes no writes, and the way out; empty where it does."""
         return self._damage.reason
+
+    def summary(self) -> CollectionSummary:
+        """Describes the collection as it is now; after `close`, as it was then."""
+        return CollectionSummary(
+            name=self.name,
+            schema=self.schema,
+            create_time=self.create_time,
+            num_documents=self.num_documents,
+            sequence=self.sequence,
+            read_only_reason=self.read_only_reason,
+        )
 
     def check_every_document(self) -> tuple[str, ...]:
         """Waits until all damaged documents are known, if any was met; returns their ids."""

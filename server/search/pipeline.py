@@ -12,11 +12,12 @@ import numpy as np
 from twopass.engines.base import Int32s, LoadedReranker, Ragged
 from twopass.engines.errors import EngineError
 from twopass.index.collection.collection import Collection
-from twopass.index.store.store import CollectionStore
+from twopass.server.collections import Collections
 from twopass.server.errors import InvalidRequestError, LateError, OverloadedError, WouldBeLateError
 from twopass.server.models.passages import Truncation
 from twopass.server.models.registry import Models
 from twopass.server.models.tokenizing import Tokenizing
+from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.candidates import Candidates, load_candidates, load_passages
 from twopass.server.search.first_pass import FirstPass, Found, placed
@@ -59,25 +60,25 @@ class _Ranking:
 
 
 class SearchPipeline:
-    """Runs both passes over the collections of a store."""
+    """Runs both passes over collections."""
 
     def __init__(
         self,
-        store: CollectionStore,
+        collections: Collections,
         models: Models,
         arbiter: Arbiter,
         tokenizing: Tokenizing,
         first_pass: FirstPass,
         second_pass: SecondPass,
     ) -> None:
-        self._store = store
+        self._collections = collections
         self._models = models
         self._arbiter = arbiter
         self._tokenizing = tokenizing
         self._first_pass = first_pass
         self._second_pass = second_pass
 
-    async def search(self, query: SearchQuery) -> SearchResult:
+    async def search(self, query: SearchQuery, request: Request) -> SearchResult:
         """Answers a query.
 
         Raises:
@@ -88,7 +89,7 @@ class SearchPipeline:
         """
         timings = StageTimings()
         began = time.perf_counter()
-        collection = self._store.get(query.collection)
+        collection = await self._collections.acquire(query.collection, request)
         if query.min_sequence:
             collection.ensure_reached(query.min_sequence)
         reranker = self._reranker(query)

@@ -1,9 +1,7 @@
 """The rpc of CollectionService that gives collections other names."""
 
-import asyncio
-
 from twopass.index.store.aliases import AliasChange
-from twopass.index.store.store import CollectionStore
+from twopass.server.collections import Collections
 from twopass.server.models.passages import check_count
 from twopass.server.request import Request
 from twopass.v1 import collection_pb2
@@ -12,10 +10,10 @@ _MAX_CHANGES = 1_000
 
 
 class AliasRpcs:
-    """Translates; the store does the work."""
+    """Translates; `Collections` does the work."""
 
-    def __init__(self, store: CollectionStore) -> None:
-        self._store = store
+    def __init__(self, collections: Collections) -> None:
+        self._collections = collections
 
     async def update_aliases(
         self, message: collection_pb2.UpdateAliasesRequest, request: Request
@@ -25,9 +23,7 @@ class AliasRpcs:
             advice = "change them in several calls"
             check_count("changes", len(message.changes), _MAX_CHANGES, advice)
         changes = [AliasChange(x.alias, x.collection or None) for x in message.changes]
-        aliases = await asyncio.to_thread(
-            self._store.update_aliases, changes, request.caller.ensure_may_use
-        )
+        aliases = await self._collections.update_aliases(changes, request)
         return collection_pb2.UpdateAliasesResponse(
             aliases=[
                 collection_pb2.Alias(alias=alias, collection=collection)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from twopass.index.collection.collection import Collection
+from twopass.index.collection.summary import CollectionSummary
 from twopass.index.collection.writer import UpsertResult
 from twopass.index.documents import IndexedDocument
 from twopass.index.errors import CollectionAliasedError
 from twopass.index.filters import Filter, IdCondition
-from twopass.index.store.store import CollectionStore
+from twopass.server.collections import Collections
 from twopass.server.errors import InvalidRequestError
 from twopass.server.ingest.ahead import in_order
 from twopass.server.ingest.documents import Ingest
@@ -55,12 +56,12 @@ class _Prepared:
 
 
 class CollectionServicer(AliasRpcs, SnapshotRpcs):
-    """Translates; the store, and `Ingest`, do the work."""
+    """Translates; `Collections` and `Ingest` do the work."""
 
     def __init__(
-        self, store: CollectionStore, models: Models, ingest: Ingest, limits: Limits
+        self, collections: Collections, models: Models, ingest: Ingest, limits: Limits
     ) -> None:
-        super().__init__(store)
+        super().__init__(collections)
         self._models = models
         self._ingest = ingest
         self._limits = limits
@@ -70,14 +71,14 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
     ) -> collection_pb2.CreateCollectionResponse:
         """Creates an empty collection."""
         schema = read_schema(message.schema, self._models)
-        collection = await asyncio.to_thread(self._store.create, message.name, schema)
+        collection = await self._collections.create(message.name, schema, request)
         return collection_pb2.CreateCollectionResponse(collection=collection_message(collection))
 
     async def get_collection(
         self, message: collection_pb2.GetCollectionRequest, request: Request
     ) -> collection_pb2.GetCollectionResponse:
         """Returns one collection."""
-        collection = self._store.get(message.name)
+        collection = await self._collections.summary(message.name, request)
         return collection_pb2.GetCollectionResponse(collection=self._message(collection, request))
 
     async def list_collections(
@@ -86,8 +87,7 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
         """Returns all collections that the caller may use, by name."""
         collections = [
             self._message(collection, request)
-            for collection in self._store.list()
-            if request.caller.may_use(collection.name)
+            for collection in await self._collections.summaries(request)
         ]
         return collection_pb2.ListCollectionsResponse(collections=collections)
 
@@ -96,7 +96,7 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
     ) -> collection_pb2.DeleteCollectionResponse:
         """Deletes a collection and everything in it."""
         try:
-            await asyncio.to_thread(self._store.delete, message.name)
+            await self._collections.delete(message.name, request)
         except CollectionAliasedError as error:
             named = tuple(filter(request.caller.may_use, error.aliases))
             raise CollectionAliasedError(error.collection, named) from error
@@ -106,7 +106,7 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
         self, message: collection_pb2.UpsertDocumentsRequest, request: Request
     ) -> collection_pb2.UpsertDocumentsResponse:
         """Writes documents, all or none."""
-        collection = self._store.get(message.collection)
+        collection = await self._collections.acquire(message.collection, request)
         chunk = await self._prepare(_Chunk(collection, message.documents), request=request)
         result = await asyncio.wrap_future(await self._submit(chunk))
         return collection_pb2.UpsertDocumentsResponse(
@@ -144,7 +144,7 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
     ) -> collection_pb2.DeleteDocumentsResponse:
         """Deletes documents by id or by filter."""
         wanted = _read_deleted(message)
-        collection = self._store.get(message.collection)
+        collection = await self._collections.acquire(message.collection, request)
         result = await asyncio.wrap_future(collection.delete_matching(wanted))
         return collection_pb2.DeleteDocumentsResponse(
             sequence=str(result.sequence), num_deleted=result.num_deleted
@@ -155,7 +155,7 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
     ) -> collection_pb2.GetDocumentsResponse:
         """Returns documents by id."""
         check_count("ids", len(message.ids), self._limits.max_documents, "ask in several calls")
-        collection = self._store.get(message.collection)
+        collection = await self._collections.acquire(message.collection, request)
         documents = await asyncio.to_thread(
             collection.get, message.ids, read_fields(message.fields)
         )
@@ -170,7 +170,7 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
         page_size = read_count("page_size", message.page_size) or _DEFAULT_PAGE_SIZE
         if page_size > _MAX_PAGE_SIZE:
             raise InvalidRequestError(f"page_size: {page_size:,} given, at most {_MAX_PAGE_SIZE:,}")
-        collection = self._store.get(message.collection)
+        collection = await self._collections.acquire(message.collection, request)
         page = await asyncio.to_thread(
             collection.list_page,
             page_size,
@@ -183,9 +183,11 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
             next_page_token=page.next_page_token,
         )
 
-    def _message(self, collection: Collection, request: Request) -> collection_pb2.Collection:
+    def _message(
+        self, collection: CollectionSummary, request: Request
+    ) -> collection_pb2.Collection:
         """A collection as a message that names what the caller may use."""
-        aliases = self._store.aliases.of(collection.name)
+        aliases = self._collections.aliases.of(collection.name)
         return collection_message(collection, filter(request.caller.may_use, aliases))
 
     async def _chunks(
@@ -198,7 +200,8 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
         name, collection = "", None
         async for message in messages:
             if collection is None:
-                name, collection = message.collection, self._store.get(message.collection)
+                name = message.collection
+                collection = await self._collections.acquire(name, request)
             elif message.collection not in ("", name):
                 raise InvalidRequestError(
                     f"collection: {message.collection!r} given, but this call writes to {name!r}"

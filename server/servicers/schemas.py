@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from twopass.index.collection.collection import Collection
+from twopass.index.collection.summary import CollectionSummary
 from twopass.index.schema import (
     Chunking,
     CollectionSchema,
@@ -129,7 +129,7 @@ def schema_message(schema: CollectionSchema) -> collection_pb2.CollectionSchema:
 
 
 def collection_message(
-    collection: Collection, aliases: Iterable[str] = ()
+    collection: CollectionSummary, aliases: Iterable[str] = ()
 ) -> collection_pb2.Collection:
     """A collection, and its aliases, as a message."""
     created = Timestamp()

@@ -63,7 +63,7 @@ class SearchServicer:
     ) -> search_pb2.SearchResponse:
         """Answers one query."""
         query = _read_query(message, self._limits, self._defaults, request)
-        return _response(await self._pipeline.search(query))
+        return _response(await self._pipeline.search(query, request))
 
 
 def _read_query(

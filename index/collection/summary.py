@@ -1,0 +1,28 @@
+"""What is told of a collection, whether it is open or not."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from twopass.index.schema import CollectionSchema
+from twopass.index.sequences import SequenceToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionSummary:
+    """A collection at one moment, described.
+
+    Attributes:
+        name: Its own name, not an alias.
+        schema: Its schema.
+        create_time: When it was created, UTC.
+        num_documents: How many documents a search sees.
+        sequence: The state that a search sees.
+        read_only_reason: Why it takes no writes, and the way out; empty where it takes them.
+    """
+
+    name: str
+    schema: CollectionSchema
+    create_time: datetime
+    num_documents: int
+    sequence: SequenceToken
+    read_only_reason: str

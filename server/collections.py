@@ -1,0 +1,105 @@
+"""The collections of the store, for calls: nothing here blocks the event loop."""
+
+from collections.abc import Sequence
+
+from twopass.index.collection.collection import Collection
+from twopass.index.collection.summary import CollectionSummary
+from twopass.index.lanes import Lanes
+from twopass.index.schema import CollectionSchema
+from twopass.index.store.aliases import AliasChange, Aliases
+from twopass.index.store.snapshots import Snapshot
+from twopass.index.store.store import CollectionStore
+from twopass.server.request import Request
+
+
+class Collections:
+    """Finds, makes, copies and deletes collections, each in the lane of its kind.
+
+    Every method raises what the method of `CollectionStore` raises that does the work, and
+    `StoppedError` when its request is closed or past its deadline. What changes something is done
+    to its end all the same, once it has begun.
+    """
+
+    def __init__(self, store: CollectionStore, lanes: Lanes) -> None:
+        self._store = store
+        self._lanes = lanes
+
+    @property
+    def aliases(self) -> Aliases:
+        """Other names of collections, as they are now."""
+        return self._store.aliases
+
+    async def acquire(self, name: str, request: Request) -> Collection:
+        """Returns a collection that stays open until the request is closed.
+
+        Opens it if need be; calls that want the same collection share one opening.
+
+        Args:
+            name: Its name or an alias.
+            request: For which it is used.
+
+        Raises:
+            CollectionNotFoundError: There is no collection of that name.
+            StorageError: It can't be opened; says why.
+            StoppedError: The request has ended first.
+        """
+        del request
+        return self._store.get(name)
+
+    async def summary(self, name: str, request: Request) -> CollectionSummary:
+        """Describes a collection, given by its name or an alias, without opening it for long."""
+        del request
+        return self._store.get(name).summary()
+
+    async def summaries(self, request: Request) -> Sequence[CollectionSummary]:
+        """Describes all collections that can be read and that the caller may use, by name."""
+        return [
+            collection.summary()
+            for collection in self._store.list()
+            if request.caller.may_use(collection.name)
+        ]
+
+    async def create(
+        self, name: str, schema: CollectionSchema, request: Request
+    ) -> CollectionSummary:
+        """Creates an empty collection."""
+        created = await self._lanes.writes.run(self._store.create, name, schema, stop=request.stop)
+        return created.summary()
+
+    async def delete(self, name: str, request: Request) -> None:
+        """Deletes a collection for good."""
+        await self._lanes.maintenance.run(self._store.delete, name, stop=request.stop)
+
+    async def update_aliases(self, changes: Sequence[AliasChange], request: Request) -> Aliases:
+        """Makes, switches and removes aliases, all or none; returns those there are then."""
+        return await self._lanes.writes.run(
+            self._store.update_aliases, changes, request.caller.ensure_may_use, stop=request.stop
+        )
+
+    async def create_snapshot(self, collection: str, name: str, request: Request) -> Snapshot:
+        """Copies a collection as it is now; an empty `name` takes the time of day."""
+        source = await self.acquire(collection, request)
+        return await self._lanes.maintenance.run(
+            self._store.snapshots.create, source, name, stop=request.stop
+        )
+
+    async def list_snapshots(self, collection: str, request: Request) -> tuple[Snapshot, ...]:
+        """Returns the snapshots of a collection, oldest first."""
+        return await self._lanes.reads.run(
+            self._store.snapshots.list, collection, stop=request.stop
+        )
+
+    async def delete_snapshot(self, collection: str, name: str, request: Request) -> None:
+        """Deletes a snapshot for good."""
+        await self._lanes.maintenance.run(
+            self._store.snapshots.delete, collection, name, stop=request.stop
+        )
+
+    async def restore(
+        self, collection: str, snapshot: str, name: str, request: Request
+    ) -> CollectionSummary:
+        """Makes a new collection of a snapshot."""
+        restored = await self._lanes.maintenance.run(
+            self._store.restore, collection, snapshot, name, stop=request.stop
+        )
+        return restored.summary()
