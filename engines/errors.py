@@ -8,6 +8,7 @@
     ├── EngineUnavailableError     the engine needs a package or a device that is not here
     ├── InputTooLongError          a sequence is longer than the engine's `max_seq_len`
     ├── OutOfDeviceMemoryError     a batch does not fit on the device now; the engine goes on
+    ├── NonFiniteOutputError       a sequence's output is not a number; the others are sound
     └── DeviceError                the device failed; the engine must be rebuilt
 """
 
@@ -34,6 +35,14 @@ class InputTooLongError(EngineError):
 
 class OutOfDeviceMemoryError(EngineError):
     """The device has no memory for a batch; the engine goes on with smaller ones."""
+
+
+class NonFiniteOutputError(EngineError):
+    """The output of a sequence holds a NaN or an infinity.
+
+    The text may overflow the precision that the engine computes in, which concerns that text alone,
+    or the device may be at fault, which a probe finds out.
+    """
 
 
 class DeviceError(EngineError):

@@ -10,7 +10,12 @@ from contextlib import suppress
 import numpy as np
 
 from twopass.engines.base import Encoder, LoadedEncoder, LoadedModel, Reranker, TokenBatch
-from twopass.engines.errors import DeviceError, EngineError, OutOfDeviceMemoryError
+from twopass.engines.errors import (
+    DeviceError,
+    EngineError,
+    NonFiniteOutputError,
+    OutOfDeviceMemoryError,
+)
 from twopass.server.models.restarting import RestartingEngine
 from twopass.server.scheduling.arbiter import Arbiter, Priority
 from twopass.server.telemetry.metrics import Metrics
@@ -98,6 +103,9 @@ class Supervisor:
                 self._restart(model.engine)
             return False
         except OutOfDeviceMemoryError:  # not even for a probe: what it holds must be freed
+            self._restart(model.engine)
+            return False
+        except NonFiniteOutputError:  # of a probe, whose tokens every sound engine can compute
             self._restart(model.engine)
             return False
         except EngineError:  # if it takes a restart, that is under way

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from twopass._core import gather_packed
 from twopass.engines.base import Encoder, Float32s, Int32s, Reranker, TokenBatch
-from twopass.engines.errors import DeviceError
+from twopass.engines.errors import DeviceError, NonFiniteOutputError
 from twopass.server.telemetry.tracing import BatchSpan, is_recording
+
+# Of sequences without a finite output, so many are named.
+_MAX_NAMED_ROWS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,22 @@ class Job:
         if self.num_in_flight == 0:
             self.engine_seconds += time.perf_counter() - self.began
 
+    def take_output(self, rows: Int32s, output: Float32s) -> None:
+        """Takes the output of some rows; a no-op where the job has ended."""
+        if self.done.done():
+            return
+        if self.output is None:
+            self.output = np.empty((len(self.batch), *output.shape[1:]), np.float32)
+        self.output[rows] = output
+        self.finished[rows] = True
+        if self.finished.all():
+            self.done.set_result(None)
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the job by an error; a no-op where it has ended."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
 
 def first_sequences(batch: TokenBatch, num_sequences: int) -> TokenBatch:
     """The first sequences of a batch, as views."""
@@ -139,31 +158,52 @@ def gather(jobs: Sequence[Job], rows: Sequence[Int32s]) -> TokenBatch:
 def deliver(
     jobs: Sequence[Job], rows: Sequence[Int32s], future: Future[Float32s]
 ) -> BaseException | None:
-    """Hands each job its part of a batch's output, or the engine's failure, which it returns."""
-    error = future.exception()
-    output = None if error else future.result()
-    num_rows = sum(map(len, rows))
-    if output is not None and len(output) != num_rows:
-        error = DeviceError(f"the engine returned {len(output)} outputs for {num_rows} sequences")
-    elif output is not None and not np.isfinite(output).all():
-        error = DeviceError("the engine returned a value that is not finite")
-    start = 0
-    for job, mine in zip(jobs, rows, strict=True):
+    """Hands each job its part of a batch's output.
+
+    A failure of the engine fails every job of the batch, a value that is not finite only the job
+    whose sequence it belongs to.
+
+    Returns:
+        What went wrong, if anything did.
+    """
+    for job in jobs:
         job.leave_engine()
+    output = _output(future, sum(map(len, rows)))
+    if isinstance(output, BaseException):
+        for job in jobs:
+            job.fail(output)
+        return output
+    is_finite = np.asarray(np.isfinite(output.reshape(len(output), -1)).all(axis=1))
+    error, start = None, 0
+    for job, mine in zip(jobs, rows, strict=True):
         part = slice(start, start + len(mine))
         start += len(mine)
-        if job.done.done():
-            continue
-        if error is not None or output is None:
-            job.done.set_exception(error or DeviceError("the engine returned nothing"))
-            continue
-        if job.output is None:
-            job.output = np.empty((len(job.batch), *output.shape[1:]), np.float32)
-        job.output[mine] = output[part]
-        job.finished[mine] = True
-        if job.finished.all():
-            job.done.set_result(None)
+        if is_finite[part].all():
+            job.take_output(mine, output[part])
+        else:
+            error = _non_finite(job, mine[~is_finite[part]])
+            job.fail(error)
     return error
+
+
+def _output(future: Future[Float32s], num_rows: int) -> Float32s | BaseException:
+    """The output of a batch, or why there is none."""
+    if (error := future.exception()) is not None:
+        return error
+    output = future.result()
+    if len(output) != num_rows:
+        return DeviceError(f"the engine returned {len(output)} outputs for {num_rows} sequences")
+    return output
+
+
+def _non_finite(job: Job, rows: Int32s) -> NonFiniteOutputError:
+    named = ", ".join(map(str, np.sort(rows)[:_MAX_NAMED_ROWS].tolist()))
+    more = f" and {len(rows) - _MAX_NAMED_ROWS} more" if len(rows) > _MAX_NAMED_ROWS else ""
+    return NonFiniteOutputError(
+        f"the engine computed a value that is not finite for sequence {named}{more} of "
+        f"{len(job.batch)}, counted from 0: either it overflows {job.engine.info.precision}, or "
+        "the device is at fault; serve the model in a wider precision if texts like it are to work"
+    )
 
 
 def computed(job: Job, num_rows: int) -> Computed:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twopass.engines.base import PackedLayout, PaddedLayout
-from twopass.engines.errors import DeviceError
+from twopass.engines.errors import DeviceError, NonFiniteOutputError
 from twopass.server.errors import OverloadedError, WouldBeLateError
 from twopass.server.scheduling.arbiter import Arbiter, Priority
 
@@ -141,11 +141,34 @@ async def test_a_request_with_a_failed_batch_asks_for_no_more(arbiter, held):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-async def test_an_output_that_is_no_number_is_a_failure_of_the_device(arbiter, held, value):
-    request = compute(arbiter, held, [[1], [2]])
+@pytest.mark.parametrize("shape", [(2,), (2, 3)], ids=["logits", "embeddings"])
+async def test_an_output_that_is_not_finite_fails_the_request_it_belongs_to_alone(
+    arbiter, held, value, shape
+):
+    blocker = compute(arbiter, held, [[9]])
     await settled()
-    await held.answer(output=np.array([1, value], np.float32))
-    with pytest.raises(DeviceError, match="not finite"):
+    overflowing, sound = (compute(arbiter, held, [row]) for row in ([1], [2]))
+    told: list = []
+    arbiter.on_failure = lambda engine, error: told.append((engine, error))
+    await settled()
+    await held.answer()
+    output = np.ones(shape, np.float32)
+    output.reshape(2, -1)[0, -1] = value
+    await held.answer(output=output)
+    with pytest.raises(NonFiniteOutputError, match="not finite for sequence 0 of 1"):
+        await overflowing
+    assert np.isfinite((await sound).output).all()
+    await blocker
+    ((engine, error),) = told
+    assert engine is held
+    assert isinstance(error, NonFiniteOutputError)
+
+
+async def test_of_many_sequences_that_are_not_finite_the_first_are_named(arbiter, held):
+    request = compute(arbiter, held, [[1]] * 9)
+    await settled()
+    await held.answer(output=np.array([1, *[np.nan] * 8], np.float32))
+    with pytest.raises(NonFiniteOutputError, match="sequence 1, 2, 3, 4, 5 and 3 more of 9"):
         await request
 
 
