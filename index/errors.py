@@ -14,6 +14,8 @@
     ├── AliasExistsError            the name is an alias
     ├── CollectionAliasedError      aliases stand for the collection
     ├── DocumentNotFoundError       no document has that id
+    ├── AnswerTooLargeError         the documents together are larger than one answer may be
+    │   └── DocumentTooLargeError   one of them alone is
     ├── SnapshotNotFoundError       the collection has no snapshot of that name
     ├── SnapshotExistsError         it has one already
     ├── StaleSequenceError          a sequence of another life of the collection
@@ -128,6 +130,38 @@ class DocumentNotFoundError(CollectionError):
 
     def __init__(self, collection: str, id: str) -> None:  # noqa: A002
         super().__init__(f"collection {collection!r} has no document {id!r}")
+        self.id = id
+
+
+class AnswerTooLargeError(CollectionError):
+    """The documents asked for are together larger than one answer may be.
+
+    It is a size limit as that of a message, and is answered as one: RESOURCE_EXHAUSTED, without a
+    time after which to try again, since the same call will never succeed.
+    """
+
+    def __init__(self, num_documents: int, num_bytes: int, max_bytes: int) -> None:
+        super().__init__(
+            f"{num_documents:,} documents have {num_bytes:,} bytes in the fields asked for, at "
+            f"most {max_bytes:,} fit into one answer; ask for fewer documents in one call, or for "
+            "fewer fields"
+        )
+
+
+class DocumentTooLargeError(AnswerTooLargeError):
+    """A single document is larger than one answer may be.
+
+    Attributes:
+        id: The document's.
+    """
+
+    def __init__(self, id: str, num_bytes: int, max_bytes: int) -> None:  # noqa: A002
+        CollectionError.__init__(
+            self,
+            f"document {id!r} has {num_bytes:,} bytes in the fields asked for, at most "
+            f"{max_bytes:,} fit into one answer; ask for fewer of its fields, or raise the "
+            "server's limit on messages",
+        )
         self.id = id
 
 

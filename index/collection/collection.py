@@ -242,20 +242,48 @@ class Collection:
         return self._reader.load(keys, stop)
 
     def fetch(
-        self, keys: Int64s, fields: DocumentFields = _DEFAULT, stop: Stop = NEVER
+        self,
+        keys: Int64s,
+        fields: DocumentFields = _DEFAULT,
+        stop: Stop = NEVER,
+        max_bytes: int | None = None,
     ) -> dict[int, StoredDocument]:
-        """Reads documents by key, int64 `[num_keys]`; those gone since then are left out."""
-        return self._reader.fetch(keys, fields, stop)
+        """Reads documents by key; those gone since then are left out.
+
+        Args:
+            keys: int64 `[num_keys]`.
+            fields: What to read of them.
+            stop: Ends the reading.
+            max_bytes: Most bytes that may be read: of ids and of the fields asked for, as they are
+                stored; None for any number. Metadata is stored as JSON, of which a protobuf
+                `Struct` makes up to six times as much.
+
+        Raises:
+            AnswerTooLargeError: They are larger than `max_bytes`, which is found out before any
+                is read: together, or (`DocumentTooLargeError`) one alone.
+        """
+        return self._reader.fetch(keys, fields, stop, max_bytes)
 
     def get(
-        self, ids: Sequence[str], fields: DocumentFields = _DEFAULT, stop: Stop = NEVER
+        self,
+        ids: Sequence[str],
+        fields: DocumentFields = _DEFAULT,
+        stop: Stop = NEVER,
+        max_bytes: int | None = None,
     ) -> list[StoredDocument]:
         """Reads documents by id, in the order of the ids.
 
+        Args:
+            ids: The ids.
+            fields: What to read of them.
+            stop: Ends the reading.
+            max_bytes: Most bytes that may be read, counted as `fetch` does; None for any number.
+
         Raises:
             DocumentNotFoundError: Names the first id that is not there.
+            AnswerTooLargeError: They are larger than `max_bytes`, together or one alone.
         """
-        return self._reader.get(ids, fields, stop)
+        return self._reader.get(ids, fields, stop, max_bytes)
 
     def list_page(
         self,
@@ -264,6 +292,7 @@ class Collection:
         fields: DocumentFields = _DEFAULT,
         wanted: Filter = _EVERYTHING,
         stop: Stop = NEVER,
+        max_bytes: int | None = None,
     ) -> DocumentPage:
         """Reads a page of documents.
 
@@ -275,20 +304,22 @@ class Collection:
             fields: What to read.
             wanted: Which documents.
             stop: Ends the reading.
+            max_bytes: Most bytes of one page, counted as `fetch` does; None for any number. A page
+                ends early, with a token, where the next document would not fit.
 
         Raises:
-            InvalidQueryError: The size or the token is none.
+            InvalidQueryError: The size is below 1, or the token is of another listing.
+            DocumentTooLargeError: The first document of the page alone is larger than `max_bytes`.
         """
         if page_size < 1:
             raise InvalidQueryError("page_size", f"must be at least 1, {page_size} given")
         incarnation = self.sequence.incarnation
-        after = key_before(token, incarnation)
-        # One more than asked for tells whether this is the last page.
-        documents = self._reader.after(after, page_size + 1, fields, compile_filter(wanted), stop)
-        if len(documents) <= page_size:
-            return DocumentPage(documents, "")
-        page = documents[:page_size]
-        return DocumentPage(page, page_token(incarnation, page[-1].key))
+        after = key_before(token, incarnation, wanted)
+        documents, last_key = self._reader.after(
+            after, page_size, fields, compile_filter(wanted), stop, max_bytes
+        )
+        following = "" if last_key is None else page_token(incarnation, last_key, wanted)
+        return DocumentPage(documents, following)
 
     def copy_into(self, path: Path, stop: Stop = NEVER) -> None:
         """Writes all documents, as they are at one moment, into a new SQLite file.

@@ -1,12 +1,17 @@
 """Listings in pages."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 
 from twopass.index.documents import StoredDocument
 from twopass.index.errors import InvalidQueryError
+from twopass.index.filters import Filter
 
-_TOKEN = re.compile(r"([0-9a-f]{32})@([1-9][0-9]{0,18})")
+# The digest of a filter was added later: a token without one is of a listing without a filter.
+_TOKEN = re.compile(r"([0-9a-f]{32})@([1-9][0-9]{0,18})(?:\.([0-9a-f]{16}))?")
+_DIGEST_BYTES = 8
+_EVERYTHING = Filter()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -15,23 +20,31 @@ class DocumentPage:
 
     Attributes:
         documents: By key.
-        next_page_token: Where the next page begins; empty after the last.
+        next_page_token: Where the next page begins; empty after the last. A page that ended early,
+            for its size in bytes, has one too.
     """
 
     documents: list[StoredDocument]
     next_page_token: str
 
 
-def page_token(incarnation: str, last_key: int) -> str:
-    """The token of the page that follows a key, in this life of the collection."""
-    return f"{incarnation}@{last_key}"
+def page_token(incarnation: str, last_key: int, wanted: Filter) -> str:
+    """The token of the page that follows a key, in this life of the collection.
+
+    Args:
+        incarnation: The collection's.
+        last_key: Key of the last document looked at.
+        wanted: The listing's filter: another one's pages begin elsewhere.
+    """
+    digest = _digest(wanted)
+    return f"{incarnation}@{last_key}" + (f".{digest}" if digest else "")
 
 
-def key_before(token: str, incarnation: str) -> int:
+def key_before(token: str, incarnation: str, wanted: Filter) -> int:
     """The key after which a page begins; 0 for the empty token of the first.
 
     Raises:
-        InvalidQueryError: It is of no listing of this life of the collection.
+        InvalidQueryError: It is of no listing with this filter in this life of the collection.
     """
     if not token:
         return 0
@@ -41,4 +54,18 @@ def key_before(token: str, incarnation: str) -> int:
             "page_token",
             f"{token!r} is of no listing of this collection; begin with an empty one",
         )
+    if (match[3] or "") != _digest(wanted):
+        raise InvalidQueryError(
+            "page_token",
+            f"{token!r} is of a listing with another filter; send the filter that it began with, "
+            "or begin with an empty token",
+        )
     return int(match[2])
+
+
+def _digest(wanted: Filter) -> str:
+    """What tells filters apart, in hexadecimal; empty for the filter that passes everything."""
+    if wanted == _EVERYTHING:
+        return ""
+    # The text of a tree of frozen dataclasses says all that is in it, in one way only.
+    return hashlib.blake2b(repr(wanted).encode(), digest_size=_DIGEST_BYTES).hexdigest()

@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 from twopass.engines.base import Ragged
 from twopass.index.arrays import Int64s
 from twopass.index.documents import DocumentFields, StoredDocument
-from twopass.index.errors import DocumentNotFoundError
+from twopass.index.errors import (
+    AnswerTooLargeError,
+    DocumentNotFoundError,
+    DocumentTooLargeError,
+)
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.filter_sql import SqlCondition
-from twopass.index.rows.rows import Row, read_ids, read_rows
+from twopass.index.rows.rows import Row, Size, read_ids, read_rows, read_sizes
 from twopass.index.stopping import NEVER, Stop
 
 
@@ -59,21 +63,36 @@ class DocumentReader:
         )
 
     def fetch(
-        self, keys: Int64s, fields: DocumentFields, stop: Stop = NEVER
+        self,
+        keys: Int64s,
+        fields: DocumentFields,
+        stop: Stop = NEVER,
+        max_bytes: int | None = None,
     ) -> dict[int, StoredDocument]:
-        """Reads documents by key, int64 `[num_keys]`; those gone or damaged are left out."""
+        """Reads documents by key, int64 `[num_keys]`; those gone or damaged are left out.
+
+        Raises:
+            AnswerTooLargeError: They are larger than `max_bytes`, together or one alone.
+        """
         with self._connections.borrow(stop) as connection:
+            if max_bytes is not None:
+                _check_fit(self._sizes(connection, keys.tolist(), fields), max_bytes)
             rows = list(self._sound_rows(connection, keys.tolist()))
         return {row.key: _document(row, fields) for row in rows}
 
     def get(
-        self, ids: Sequence[str], fields: DocumentFields, stop: Stop = NEVER
+        self,
+        ids: Sequence[str],
+        fields: DocumentFields,
+        stop: Stop = NEVER,
+        max_bytes: int | None = None,
     ) -> list[StoredDocument]:
         """Reads documents by id, in the order of the ids.
 
         Raises:
             DocumentNotFoundError: Names the first id that is not there.
             CollectionDamagedError: One of them is damaged.
+            AnswerTooLargeError: They are larger than `max_bytes`, together or one alone.
         """
         with self._connections.borrow(stop) as connection:
             keys: dict[str, int] = dict(
@@ -82,6 +101,9 @@ class DocumentReader:
                     (json.dumps(list(ids)),),
                 )
             )
+            if max_bytes is not None:
+                asked_for = [keys[document_id] for document_id in ids if document_id in keys]
+                _check_fit(self._sizes(connection, asked_for, fields), max_bytes)
             found = {row.key: row for row in self._sound_rows(connection, list(keys.values()))}
         for document_id in ids:
             if document_id not in keys:
@@ -89,7 +111,8 @@ class DocumentReader:
             if keys[document_id] not in found:
                 if document_id in self._damage.ids:
                     raise self._damage.error_of(document_id)
-                return self.get(ids, fields, stop)  # it was replaced between the two reads
+                # It was replaced between the two reads.
+                return self.get(ids, fields, stop, max_bytes)
         return [_document(found[keys[document_id]], fields) for document_id in ids]
 
     def after(
@@ -99,14 +122,46 @@ class DocumentReader:
         fields: DocumentFields,
         condition: SqlCondition,
         stop: Stop = NEVER,
-    ) -> list[StoredDocument]:
-        """Reads at most `limit` documents with keys above `key` that pass, ascending."""
+        max_bytes: int | None = None,
+    ) -> tuple[list[StoredDocument], int | None]:
+        """Reads the documents that follow a key and pass, ascending by key.
+
+        Args:
+            key: Of the document before the first.
+            limit: Most documents to read, at least 1.
+            fields: What to read of them.
+            condition: Which documents pass.
+            stop: Ends the reading.
+            max_bytes: Most bytes of them in all, as they are stored; None for any number.
+
+        Returns:
+            The documents, and the key after which the reading goes on; None where nothing follows.
+
+        Raises:
+            DocumentTooLargeError: The first one alone is larger than `max_bytes`.
+        """
         rows: list[Row] = []
+        num_bytes = 0
         with self._connections.borrow(stop) as connection:
-            while keys := self._keys_after(connection, key, limit - len(rows), condition):
-                rows += sorted(self._sound_rows(connection, keys), key=lambda row: row.key)
-                key = keys[-1]
-        return [_document(row, fields) for row in rows]
+            while True:
+                # One more than asked for tells whether others follow.
+                num_left = limit - len(rows)
+                keys = self._keys_after(connection, key, num_left + 1, condition)
+                some = keys[:num_left]
+                if max_bytes is not None:
+                    sizes = self._sizes(connection, some, fields)
+                    totals = num_bytes + np.cumsum([size.num_bytes for size in sizes])
+                    some = some[: int(np.searchsorted(totals, max_bytes, side="right"))]
+                    if sizes and not some and not rows:
+                        raise DocumentTooLargeError(sizes[0].id, sizes[0].num_bytes, max_bytes)
+                    num_bytes = int(totals[len(some) - 1]) if some else num_bytes
+                rows += sorted(self._sound_rows(connection, some), key=lambda row: row.key)
+                key = some[-1] if some else key
+                if len(keys) == len(some):
+                    return [_document(row, fields) for row in rows], None
+                # Damaged ones were left out, so that a page may have room for more.
+                if len(rows) == limit or len(some) < min(len(keys), num_left):
+                    return [_document(row, fields) for row in rows], key
 
     def matching(self, condition: SqlCondition, stop: Stop = NEVER) -> Int64s:
         """Reads the keys of all documents that pass, int64 `[num_documents]`, ascending."""
@@ -137,6 +192,20 @@ class DocumentReader:
                 self._damage.note_document(str(row.id))
             else:
                 yield row
+
+    def _sizes(
+        self, connection: apsw.Connection, keys: Sequence[int], fields: DocumentFields
+    ) -> list[Size]:
+        """Sizes of documents by key, in the order of the keys; SQLite reads no texts for them.
+
+        What is gone, or can't be read at all, has no bytes.
+        """
+        columns = ["id"]
+        columns += ("title", "text") if fields.text else ()
+        columns += ("metadata",) if fields.metadata else ()
+        columns += ("embedding",) if fields.vector else ()
+        found = {size.key: size for size in read_sizes(connection, keys, columns)}
+        return [found.get(key) or Size(key, "", 0) for key in keys]
 
     def _token_ids(
         self, connection: apsw.Connection, keys: Sequence[int]
@@ -180,6 +249,19 @@ class DocumentReader:
                     continue
                 if passes:
                     yield key
+
+
+def _check_fit(sizes: Sequence[Size], max_bytes: int) -> None:
+    """Makes sure that documents fit into one answer.
+
+    Raises:
+        AnswerTooLargeError: They don't, together or one alone.
+    """
+    for size in sizes:
+        if size.num_bytes > max_bytes:
+            raise DocumentTooLargeError(size.id, size.num_bytes, max_bytes)
+    if (total := sum(size.num_bytes for size in sizes)) > max_bytes:
+        raise AnswerTooLargeError(len(sizes), total, max_bytes)
 
 
 def _document(row: Row, fields: DocumentFields) -> StoredDocument:

@@ -85,6 +85,21 @@ class WindowRow:
         return isinstance(self.embedding, bytes) and self.checksum == zlib.crc32(self.embedding)
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a document is.
+
+    Attributes:
+        key: The document's.
+        id: The document's.
+        num_bytes: Of some of its columns, as they are stored.
+    """
+
+    key: int
+    id: str
+    num_bytes: int
+
+
 def read_rows(connection: apsw.Connection, keys: Sequence[int]) -> Iterator[Row | int]:
     """Reads documents' rows by key; those that are gone are left out.
 
@@ -102,6 +117,19 @@ def read_window_rows(connection: apsw.Connection, keys: Sequence[int]) -> Iterat
     """Reads windows' rows by key, as `read_rows` does documents'."""
     for found in _read(connection, _WINDOWS, keys):
         yield found if isinstance(found, int) else WindowRow(*found)
+
+
+def read_sizes(
+    connection: apsw.Connection, keys: Sequence[int], columns: Sequence[str]
+) -> Iterator[Size]:
+    """Reads how large documents are, by key, in no order; SQLite reads no texts for it.
+
+    What is gone, or can't be read at all, is left out.
+    """
+    num_bytes = " + ".join(f"octet_length({column})" for column in columns)
+    for found in _read(connection, f"SELECT key, id, {num_bytes} FROM documents ", keys):
+        if not isinstance(found, int):
+            yield Size(*found)
 
 
 def _read(

@@ -47,6 +47,7 @@ STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
     index_errors.AliasExistsError: grpc.StatusCode.ALREADY_EXISTS,
     index_errors.SnapshotExistsError: grpc.StatusCode.ALREADY_EXISTS,
     index_errors.CollectionAliasedError: grpc.StatusCode.FAILED_PRECONDITION,
+    index_errors.AnswerTooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     index_errors.StaleSequenceError: grpc.StatusCode.FAILED_PRECONDITION,
     index_errors.StoppedError: grpc.StatusCode.DEADLINE_EXCEEDED,
     index_errors.LaneFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,

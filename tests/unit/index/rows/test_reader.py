@@ -1,0 +1,97 @@
+"""Documents are read within a bound on their bytes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from twopass.index.documents import DocumentFields
+from twopass.index.errors import AnswerTooLargeError, DocumentTooLargeError
+
+TEXT = DocumentFields(metadata=False)
+NOTHING = DocumentFields(text=False, metadata=False)
+EVERYTHING = DocumentFields(vector=True)
+
+
+@pytest.fixture
+def three(collection, make_document):
+    """Documents a, b and c, of 10, 20 and 30 bytes with their ids, metadata aside."""
+    documents = [
+        replace(make_document(name), title="é", text=count * "x", metadata={"n": 1})
+        for name, count in (("a", 7), ("b", 17), ("c", 27))
+    ]
+    collection.upsert(documents).result()
+    return collection
+
+
+def keys(collection):
+    return np.array([document.key for document in collection.list_page(10).documents], np.int64)
+
+
+def pages(collection, max_bytes, fields=TEXT, page_size=10):
+    page = collection.list_page(page_size, "", fields, max_bytes=max_bytes)
+    yield [document.id for document in page.documents]
+    while page.next_page_token:
+        page = collection.list_page(page_size, page.next_page_token, fields, max_bytes=max_bytes)
+        yield [document.id for document in page.documents]
+
+
+@pytest.mark.parametrize(
+    ("max_bytes", "expected"),
+    [
+        (60, [["a", "b", "c"]]),
+        (59, [["a", "b"], ["c"]]),
+        (50, [["a", "b"], ["c"]]),
+        (30, [["a", "b"], ["c"]]),
+    ],
+)
+def test_a_page_ends_where_the_next_document_would_not_fit(three, max_bytes, expected):
+    assert list(pages(three, max_bytes)) == expected
+
+
+def test_a_page_holds_at_most_as_many_documents_as_asked_for_however_small(three):
+    assert list(pages(three, 1_000, page_size=2)) == [["a", "b"], ["c"]]
+
+
+def test_a_document_that_no_page_can_hold_is_named_and_has_a_way_out(three):
+    listing = pages(three, 29)
+    assert next(listing) == ["a"]
+    assert next(listing) == ["b"]
+    with pytest.raises(DocumentTooLargeError, match=r"'c' has 30 bytes.* at most 29 ") as refused:
+        next(listing)
+    assert refused.value.id == "c"
+    assert list(pages(three, 29, NOTHING)) == [["a", "b", "c"]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "num_bytes"),
+    [
+        (NOTHING, 3),
+        (TEXT, 60),
+        (DocumentFields(text=False), 3 + 3 * len('{"n":1}')),
+        (EVERYTHING, 60 + 3 * len('{"n":1}') + 3 * 16),
+    ],
+    ids=["ids", "text", "metadata", "everything"],
+)
+def test_what_is_asked_for_counts_and_nothing_else(three, fields, num_bytes):
+    found = keys(three)
+    assert len(three.fetch(found, fields, max_bytes=num_bytes)) == 3
+    assert len(three.get(["a", "b", "c"], fields, max_bytes=num_bytes)) == 3
+    for read, what in ((three.fetch, found), (three.get, ["a", "b", "c"])):
+        with pytest.raises(AnswerTooLargeError, match=f"{num_bytes:,} bytes.*{num_bytes - 1:,}"):
+            read(what, fields, max_bytes=num_bytes - 1)
+
+
+def test_of_documents_asked_for_by_id_one_too_large_is_named(three):
+    with pytest.raises(DocumentTooLargeError) as refused:
+        three.get(["a", "c"], TEXT, max_bytes=29)
+    assert refused.value.id == "c"
+    with pytest.raises(DocumentTooLargeError) as refused:
+        three.fetch(keys(three), TEXT, max_bytes=29)
+    assert refused.value.id == "c"
+
+
+def test_a_document_asked_for_twice_counts_twice(three):
+    assert len(three.get(["b", "b"], TEXT, max_bytes=40)) == 2
+    with pytest.raises(AnswerTooLargeError, match="40 bytes"):
+        three.get(["b", "b"], TEXT, max_bytes=39)
