@@ -1,68 +1,109 @@
 # Every target makes the virtual environment it needs; a machine with Python 3.11 to 3.13, a C++20
 # compiler and CMake 3.20 or newer is enough.
+#
+# What a user installs and the tree that a developer changes never meet: .venv holds copies, made by
+# `pip install`; .venv-dev holds dependencies, and a path to build/dev, whose links lead to the tree.
 
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 export PIP_QUIET ?= 1
+export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
+
+INSTALLED := .venv
+DEV := .venv-dev
+BIN := $(DEV)/bin
+TREE := build/dev/twopass
 
 PACKAGES := server engines index commands evaluation training benchmarks
-PYTHON_SOURCES := $(shell find $(PACKAGES) -name '*.py')
+# Folders too: one is newer once a file in it was added or deleted.
+PYTHON_SOURCES := $(shell find $(PACKAGES) -name '*.py' -o -type d ! -name __pycache__)
 CORE_SOURCES := $(shell find core -name '*.h' -o -name '*.cc') CMakeLists.txt
-CLIENT_SOURCES := $(shell find client -name '*.py') client/pyproject.toml $(wildcard protos/twopass/v1/*)
+STUB_SOURCES := client/pyproject.toml client/generate_stubs.py $(wildcard protos/twopass/v1 protos/twopass/v1/*)
+CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
-.PHONY: help install dev demo test test-python test-cpp test-tensorrt crash check format bench gate clean
-.PHONY: overload mixed budget soak fuzz-rpc engine-faults
+.PHONY: help install dev demo check format clean
+.PHONY: test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt crash bench gate
+.PHONY: overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
-	@echo "make demo     see both passes at work on the documentation of your own Python"
-	@echo "make install  a virtual environment in $(VENV) with the command twopass"
-	@echo "make test     all tests: Python, and C++ under sanitizers"
-	@echo "make crash    kill a server KILLS times (200), and look for what it lost"
-	@echo "make test-tensorrt  plans of both default models by the real builder, which needs no GPU"
-	@echo "make check    style, types, layering, protos"
-	@echo "make bench    what the server costs on top of its engine, and its latency under load"
-	@echo "make gate     what int8 costs in quality; SETS=folders of test collections in BEIR form"
-	@echo "make overload, mixed, budget, soak, fuzz-rpc, engine-faults"
-	@echo "              what becomes of requests when there are too many, or strange ones, or the engine fails"
-	@echo "make format   put every file into shape"
+	@echo "make demo            see both passes at work on the documentation of your own Python"
+	@echo "make install         an environment in $(INSTALLED) with the command twopass, as users have it"
+	@echo
+	@echo "make dev             an environment in $(DEV) that runs the tree: changed Python needs nothing more"
+	@echo "make test            every change's tests: Python, and C++ under AddressSanitizer and UBSan"
+	@echo "make test-python, test-cpp, test-cpp-tsan, test-slow"
+	@echo "                     parts of them; C++ under ThreadSanitizer; tests that take long"
+	@echo "make test-installed  the README's commands, and the server as a process, on what make install installs"
+	@echo "make test-tensorrt   plans of both default models by the real builder, which needs no GPU"
+	@echo "make check           style, types, layering, protos"
+	@echo "make format          put every file into shape"
+	@echo "make clean           delete environments and everything that was built"
+	@echo
+	@echo "make crash           kill a server KILLS times (200), and look for what it lost"
+	@echo "make overload, mixed, budget, soak, fuzz-rpc, engine-faults, isolation, many-collections"
+	@echo "                     what becomes of requests when there are too many, or strange ones, or heavy"
+	@echo "                     work beside them, or a failing engine; LOAD='--seconds 600' for longer"
+	@echo "make bench           what the server costs on top of its engine, and its latency under load"
+	@echo "make gate            what int8 costs in quality; SETS=folders of test collections in BEIR form"
 
 # --- installation -------------------------------------------------------------------------------
 
-install: $(VENV)/.twopass
+install: $(INSTALLED)/.twopass
 
-dev: $(VENV)/.dev $(VENV)/.twopass
-
-$(VENV)/.venv:
+$(INSTALLED)/.made $(DEV)/.made:
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), \
 	  f"Python 3.11 to 3.13 is needed, this is {sys.version.split()[0]}; set PYTHON="'
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --upgrade pip
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --upgrade pip
 	@touch $@
 
-$(VENV)/.models: $(VENV)/.venv $(MODEL_FILES)
-	$(PIP) install ./models
+$(INSTALLED)/.models $(DEV)/.models: %/.models: %/.made $(MODEL_FILES)
+	$*/bin/python -m pip install ./models
 	@touch $@
 
-$(VENV)/.client: $(VENV)/.venv $(CLIENT_SOURCES)
-	$(PIP) install ./client
+$(INSTALLED)/.client: $(INSTALLED)/.made $(CLIENT_SOURCES)
+	$(@D)/bin/python -m pip install ./client
 	@touch $@
 
-$(VENV)/.twopass: $(VENV)/.models $(VENV)/.client $(PYTHON_SOURCES) $(CORE_SOURCES) pyproject.toml
-	$(PIP) install .
+$(INSTALLED)/.twopass: $(INSTALLED)/.models $(INSTALLED)/.client $(PYTHON_SOURCES) $(CORE_SOURCES) pyproject.toml
+	$(@D)/bin/python -m pip install .
 	@touch $@
 
-# Once for the packages it names; the code itself is kept fresh by .twopass.
-$(VENV)/.dev: pyproject.toml | $(VENV)/.twopass
-	$(PIP) install '.[dev,evaluation,bench]'
+# --- the tree, as a developer runs it -------------------------------------------------------------
+
+dev: $(DEV)/.models $(DEV)/.client $(DEV)/.dependencies $(DEV)/.tree $(DEV)/.core
+
+# The client is editable, with stubs generated by its own build: again when a proto changed.
+$(DEV)/.client: $(DEV)/.made $(STUB_SOURCES)
+	$(@D)/bin/python -m pip install -e ./client
+	@touch $@
+
+# The distribution without its code: what it depends on, its version, and the command.
+$(DEV)/.dependencies: pyproject.toml | $(DEV)/.models $(DEV)/.client
+	$(@D)/bin/python -m pip install '.[dev,evaluation,bench]' -C wheel.cmake=false -C 'wheel.exclude=**'
+	@touch $@
+
+# The code: links that make the top-level folders twopass.server and so on, for Python and mypy alike.
+$(DEV)/.tree: Makefile | $(DEV)/.dependencies
+	mkdir -p $(TREE)
+	for package in $(PACKAGES); do ln -sfn ../../../$$package $(TREE)/$$package; done
+	echo $(CURDIR)/build/dev \
+	  > "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/twopass-tree.pth"
+	@touch $@
+
+CMAKE_FLAGS := -S . $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+
+$(DEV)/.core: $(CORE_SOURCES) | $(DEV)/.dependencies
+	cmake $(CMAKE_FLAGS) -B build/core -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python
+	cmake --build build/core --parallel $(JOBS)
+	cmake --install build/core --prefix build/dev
 	@touch $@
 
 # --- use ----------------------------------------------------------------------------------------
 
 demo: install
-	$(BIN)/twopass demo
+	$(INSTALLED)/bin/twopass demo
 
 bench: dev
 	$(BIN)/python -m twopass.benchmarks.overhead
@@ -72,13 +113,27 @@ bench: dev
 test: test-cpp test-python
 
 test-python: dev
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -m 'not slow'
+
+test-slow: dev
+	$(BIN)/python -m pytest -q -m slow
+
+CPP_TEST_FLAGS := -DCMAKE_BUILD_TYPE=RelWithDebInfo -DTWOPASS_BUILD_MODULE=OFF -DTWOPASS_BUILD_TESTS=ON -DTWOPASS_WERROR=ON
 
 test-cpp:
-	cmake -S . -B build/cpp -DCMAKE_BUILD_TYPE=RelWithDebInfo -DTWOPASS_BUILD_MODULE=OFF \
-	  -DTWOPASS_BUILD_TESTS=ON -DTWOPASS_WERROR=ON -DTWOPASS_SANITIZE=address,undefined
-	cmake --build build/cpp --parallel 2
-	ctest --test-dir build/cpp --output-on-failure
+	cmake $(CMAKE_FLAGS) -B build/cpp $(CPP_TEST_FLAGS) -DTWOPASS_SANITIZE=address,undefined
+	cmake --build build/cpp --parallel $(JOBS)
+	ctest --test-dir build/cpp --output-on-failure --parallel $(JOBS)
+
+# What the encoder's threads share; the rest of the core has none.
+test-cpp-tsan:
+	cmake $(CMAKE_FLAGS) -B build/tsan $(CPP_TEST_FLAGS) -DTWOPASS_SANITIZE=thread
+	cmake --build build/tsan --parallel $(JOBS) --target thread_pool_test packed_encoder_test
+	ctest --test-dir build/tsan --output-on-failure -R '^(thread_pool|packed_encoder)$$'
+
+test-installed: install
+	$(INSTALLED)/bin/python -m pip install pytest pytest-asyncio hypothesis
+	$(INSTALLED)/bin/python -m pytest -q tests/integration/test_readme.py tests/integration/test_process.py
 
 KILLS ?= 200
 
@@ -87,7 +142,7 @@ crash: dev
 
 # The wheel is 95 MB and for Linux on x86-64; elsewhere the tests skip and say why.
 test-tensorrt: dev
-	-$(PIP) install '.[tensorrt-rtx]'
+	-$(BIN)/python -m pip install '.[tensorrt-rtx]' -C wheel.cmake=false -C 'wheel.exclude=**'
 	$(BIN)/python -m pytest -q tests/unit/engines/gpu/test_tensorrt_*.py \
 	  tests/unit/engines/onnx/test_half_precision.py
 
@@ -99,7 +154,7 @@ gate: dev
 # Longer: make soak LOAD='--seconds 1800'; `--help` has the options of each.
 LOAD ?=
 
-overload mixed budget soak fuzz-rpc engine-faults: dev
+overload mixed budget soak fuzz-rpc engine-faults isolation many-collections: dev
 	$(BIN)/python -m tests.load.$(subst -,_,$@) $(LOAD)
 
 PYTHON_TREES := $(PACKAGES) client tests
@@ -120,4 +175,4 @@ format: dev
 	cd protos && ../$(BIN)/buf format -w
 
 clean:
-	rm -rf $(VENV) build .cache
+	rm -rf $(INSTALLED) $(DEV) build .cache
