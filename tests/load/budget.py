@@ -1,4 +1,7 @@
-"""`make budget`: searches with a time budget under load. Prints what became of the second pass."""
+"""`make budget`: searches with a time budget. Prints what became of both passes.
+
+First of a large collection with filters, then of a small one at a multiple of what can be done.
+"""
 
 import argparse
 import asyncio
@@ -9,6 +12,7 @@ from pathlib import Path
 from twopass.client import AsyncClient, Document, Retrieve, SearchResult
 from twopass.server.local import LocalServer
 
+from . import large_budget
 from .driver import (
     NO_RETRIES,
     closed_loop,
@@ -46,7 +50,7 @@ async def run(server: LocalServer, *, seconds: float, times: float, budget: floa
         outcomes = await open_loop(client, ask_soon, rate, seconds)
     answers = [o.answer for o in outcomes if isinstance(o.answer, SearchResult)]
     became = Counter(str(answer.rerank_status) for answer in answers)
-    totals = [answer.timings.total_ms / 1000 for answer in answers]
+    totals = [(answer.timings.total_ms or 0.0) / 1000 for answer in answers]
     print(f"budget {1000 * budget:g} ms, {rate:.1f} searches a second, {times:g} x capacity:")
     print(f"  answered: {len(answers)} of {len(outcomes)}; {dict(statuses(outcomes))}")
     print(f"  second pass: {dict(became)}")
@@ -63,10 +67,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--times", type=float, default=2.0)
     parser.add_argument("--budget", type=float, default=0.05)
+    parser.add_argument(
+        "--documents", type=int, default=100_000, help="in the large collection; 0 leaves it out"
+    )
+    parser.add_argument("--tree", type=Path, help="where to import another version's server from")
     options = parser.parse_args()
+    seconds, budget = options.seconds, options.budget
+    if options.documents:
+        large_budget.measure(
+            documents=options.documents, seconds=seconds, budget=budget, tree=options.tree
+        )
     with tempfile.TemporaryDirectory() as data, LocalServer(Path(data)) as server:
         step_back()
-        asyncio.run(run(server, **vars(options)))
+        asyncio.run(run(server, seconds=seconds, times=options.times, budget=budget))
 
 
 if __name__ == "__main__":

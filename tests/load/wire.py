@@ -10,7 +10,7 @@ import base64
 import struct
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import grpc
@@ -59,12 +59,15 @@ class Answer:
 class Wire(asyncio.Protocol):
     """A connection on which any number of calls of one method are under way."""
 
-    def __init__(self, path: str, deadline: float) -> None:
+    def __init__(
+        self, path: str, deadline: float, metadata: Sequence[tuple[str, str]] = ()
+    ) -> None:
         """Prepares a connection; `connect` opens one.
 
         Args:
             path: Of the method, as /package.Service/Method.
             deadline: Sent with every call, in seconds.
+            metadata: Sent with every call.
         """
         fields = [
             (":method", "POST"),
@@ -74,6 +77,7 @@ class Wire(asyncio.Protocol):
             ("te", "trailers"),
             ("content-type", "application/grpc"),
             ("grpc-timeout", f"{round(deadline * 1000)}m"),
+            *metadata,
         ]
         # Never indexed: so the block means the same in every call.
         self._block = hpack.Encoder().encode([NeverIndexedHeaderTuple(*field) for field in fields])
@@ -86,11 +90,15 @@ class Wire(asyncio.Protocol):
         self._stream_window = _DEFAULT_WINDOW
 
     @classmethod
-    async def connect(cls, target: str, path: str, deadline: float) -> "Wire":
-        """Opens a connection to host:port."""
+    async def connect(
+        cls, target: str, path: str, deadline: float, metadata: Sequence[tuple[str, str]] = ()
+    ) -> "Wire":
+        """Opens a connection to host:port; the other arguments are those of the constructor."""
         host, _, port = target.rpartition(":")
         loop = asyncio.get_running_loop()
-        _, wire = await loop.create_connection(lambda: cls(path, deadline), host, int(port))
+        _, wire = await loop.create_connection(
+            lambda: cls(path, deadline, metadata), host, int(port)
+        )
         return wire
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

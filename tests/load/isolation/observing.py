@@ -1,0 +1,119 @@
+"""What a server's process says of itself: memory, processor time, lanes, log."""
+
+import asyncio
+import os
+import time
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from ..driver import resident_bytes
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_LOOK_SECONDS = 0.05
+# A server without calls, over this long, takes less of one processor than this share.
+_IDLE_SECONDS, _IDLE_SHARE = 0.4, 0.1
+_OVERRUN = "twopass_lane_longest_overrun_seconds"
+_TRACEBACK = "Traceback (most recent call last)"
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time that a process has taken, in steps of 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def loop_seconds(pid: int) -> float:
+    """Processor time that the server's event loop has taken: that of its main thread."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+async def busy_after(pid: int, patience: float) -> float:
+    """Waits until a process is idle; returns how long it was not, or `patience`, in seconds."""
+    began = time.perf_counter()
+    looks = [(began, processor_seconds(pid))]
+    while looks[-1][0] - began < patience:
+        await asyncio.sleep(_LOOK_SECONDS)
+        now, taken = time.perf_counter(), processor_seconds(pid)
+        looks.append((now, taken))
+        earlier, taken_then = next(look for look in looks if look[0] >= now - _IDLE_SECONDS)
+        is_whole = now - began >= _IDLE_SECONDS and now - earlier >= _IDLE_SECONDS / 2
+        if is_whole and taken - taken_then < _IDLE_SHARE * (now - earlier):
+            return max(0.0, earlier - began)
+    return patience
+
+
+class PeakMemory:
+    """Watches the memory of a process from a task, for as long as a block lasts.
+
+    Attributes:
+        num_bytes: The most that was seen.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.num_bytes = resident_bytes(pid)
+
+    async def __aenter__(self) -> "PeakMemory":
+        self._watching = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        self._watching.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            self.num_bytes = max(self.num_bytes, resident_bytes(self._pid))
+
+
+class Log:
+    """A server's log, read piece by piece."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+
+    def tracebacks_since(self) -> int:
+        """How many tracebacks were written since this was called before."""
+        with self._path.open(encoding="utf-8") as lines:
+            lines.seek(self._read)
+            content = lines.read()
+            self._read = lines.tell()
+        return content.count(_TRACEBACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server's metrics."""
+
+    address: str
+
+    async def gauges(self) -> dict[str, dict[str, float]]:
+        """Every gauge of the server's own, by name and by the value of its label."""
+        content = await asyncio.to_thread(self._read)
+        return gauges_in(content)
+
+    def _read(self) -> str:
+        url = f"http://{self.address}/metrics"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return str(answer.read().decode())
+
+
+def gauges_in(content: str) -> dict[str, dict[str, float]]:
+    """The gauges in a text of Prometheus's format, by name and by the value of their one label."""
+    found: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(content):
+        for sample in family.samples:
+            if sample.name.startswith("twopass_") and family.type == "gauge":
+                label = next(iter(sample.labels.values()), "")
+                found.setdefault(sample.name, {})[label] = sample.value
+    return found
+
+
+def longest_overrun(gauges: Mapping[str, Mapping[str, float]]) -> float | None:
+    """Seconds that any lane worked on for a caller that was gone; None where it does not tell."""
+    return max(gauges.get(_OVERRUN, {}).values(), default=None)
