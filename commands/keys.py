@@ -1,6 +1,5 @@
 """`twopass keys`: makes an API key."""
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -58,8 +57,24 @@ def keys(
 
 
 def _append(file: Path, key: ApiKey) -> None:
+    """Adds a key to a file of keys, which keeps its comments, its owner and who may read it.
+
+    It is written in place: of its old contents the bytes stay what they are, so that a server that
+    reads it meanwhile finds the keys that were there.
+    """
+    import tomlkit  # only here: other commands start without it
+    from tomlkit.items import Array
+
     # Hashes are no secret, but who may use what is nobody else's business.
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        lines = (f"{name} = {json.dumps(value)}" for name, value in key.model_dump().items())
-        out.write("\n".join(("[[keys]]", *lines)) + "\n\n")
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "r+", encoding="utf-8", newline="") as content:
+        text = content.read()
+        # TOML Kit would go on in the last line where it is not ended.
+        document = tomlkit.parse(text if text.endswith("\n") else text + "\n")
+        keys = document.setdefault("keys", tomlkit.aot())
+        table = tomlkit.inline_table() if isinstance(keys, Array) else tomlkit.table()
+        table.update(key.model_dump(mode="json"))
+        keys.append(table)
+        content.seek(0)
+        content.write(tomlkit.dumps(document))
+        content.truncate()

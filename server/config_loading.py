@@ -1,6 +1,5 @@
 """Where settings come from: flags, the environment, a TOML file; and back into one."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +42,11 @@ def load_config(flags: dict[str, Any], file: Path | None = None) -> ServerConfig
 
 def to_toml(config: ServerConfig) -> str:
     """The settings as a TOML file, each under its explanation."""
-    lines = []
-    for name, field in ServerConfig.model_fields.items():
-        lines += [f"# {field.description}", f"{name} = {_toml_value(getattr(config, name))}", ""]
-    return "\n".join(lines).rstrip() + "\n"
+    import tomlkit  # for --show-config alone
 
-
-def _toml_value(value: object) -> str:
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_toml_value, value)) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return str(value)
-    # A JSON string is a TOML string, but for DEL, which TOML wants escaped too.
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    document = tomlkit.document()
+    for name, value in config.model_dump(mode="json").items():
+        document.add(tomlkit.comment(str(ServerConfig.model_fields[name].description)))
+        document.add(name, tomlkit.item(value))
+        document.add(tomlkit.nl())
+    return tomlkit.dumps(document).rstrip() + "\n"

@@ -1,6 +1,7 @@
 import stat
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from twopass.commands.main import app
@@ -37,7 +38,30 @@ def test_a_name_that_is_taken_or_none_is_refused(tmp_path: Path):
     assert file.read_text() == before
 
 
-def test_a_file_that_is_none_is_left_alone(tmp_path: Path):
+OTHER = f'name = "other"\nsha256 = "{"0" * 64}"'
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        f"[[keys]]\n{OTHER}",
+        f"# whose keys\n\n[[keys]]\n{OTHER}  # the other's\n\n\n",
+        f"[[keys]]\n{OTHER}\n# the end",
+        f"keys = [{{{OTHER.replace(chr(10), ', ')}}}]",
+    ],
+    ids=["no final newline", "comments", "comment at the end", "inline tables"],
+)
+def test_what_is_in_the_file_stays_as_it_is(tmp_path: Path, before: str):
+    file = tmp_path / "keys.toml"
+    file.write_text(before)
+    file.chmod(0o640)
+    assert run("web", "-f", str(file), "-c", "docs*").exit_code == 0
+    assert file.read_text().startswith(before.rstrip("]\n"))
+    assert [key.name for key in read_keys(file)] == ["other", "web"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+def test_a_file_that_is_malformed_is_left_alone(tmp_path: Path):
     file = tmp_path / "keys.toml"
     file.write_text("keys = 3")
     assert run("web", "-f", str(file)).exit_code == 1
