@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from twopass.engines.base import Float32s, Int32s
 
 MAX_ID_BYTES = 512
+# Objects and lists of metadata within each other, the outermost counted.
+MAX_METADATA_DEPTH = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)

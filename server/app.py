@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection
 
 from twopass.engines.base import Float32s, Int32s
 from twopass.index.collection.fusion import ConvexFusion, ReciprocalRankFusion
-from twopass.index.lanes import Lanes
+from twopass.index.lanes import Lane, Lanes
 from twopass.index.store.store import CollectionStore
 from twopass.index.vectors.gpu_replica import gpu_cloner
 from twopass.index.vectors.merging import MergePolicy
@@ -47,6 +47,7 @@ from twopass.server.servicers.rerank import RerankServicer
 from twopass.server.servicers.retrieving import RetrieveDefaults
 from twopass.server.servicers.search import SearchServicer
 from twopass.server.servicers.server import ServerServicer
+from twopass.server.servicers.translating import Translating
 from twopass.server.telemetry.metrics import Metrics
 from twopass.server.telemetry.metrics_endpoint import MetricsEndpoint
 from twopass.server.telemetry.tracing import open_tracer
@@ -55,6 +56,8 @@ from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_
 _logger = logging.getLogger("twopass.server")
 # The first is slow; from the others the speed is measured that admission goes by.
 _WARM_UP_BATCHES = 4
+# They hold the GIL most of the time; two, so that no message waits for one long one.
+_MESSAGE_THREADS = 2
 # EX_SOFTWARE of sysexits.h: not the caller's fault, and another try may help.
 _ENGINES_LOST = 70
 
@@ -83,6 +86,7 @@ class App:
             self._metrics, keys=self._keys, max_calls=config.max_calls, max_bytes=config.max_bytes
         )
         self._lanes = Lanes.for_cpus(self._num_cpus)
+        self._messages = Lane("messages", _MESSAGE_THREADS)
         self._caches: tuple[ByteCache[Int32s], ByteCache[Float32s]] = (
             ByteCache("passages", config.passage_cache_bytes, self._metrics),
             ByteCache("queries", config.query_cache_bytes, self._metrics),
@@ -162,6 +166,7 @@ class App:
             model.engine.close()
         self._store.close()
         self._lanes.close()
+        self._messages.close()
 
     def _add_services(self) -> list[str]:
         config = self.config
@@ -178,11 +183,14 @@ class App:
         collections = Collections(self._store, self._lanes)
         pipeline = SearchPipeline(collections, models, arbiter, tokenizing, first_pass, second_pass)
         reranking = Reranking(models, arbiter, tokenizing, second_pass)
-        ingest = Ingest(models, arbiter, self._tokenizing_new, embedding)
+        ingest = Ingest(models, arbiter, self._tokenizing_new, embedding, self._messages)
+        translating = Translating(self._messages)
         servicers = {
             rerank_pb2: RerankServicer(reranking, limits),
             search_pb2: SearchServicer(pipeline, limits, _retrieve_defaults(config)),
-            collection_pb2: CollectionServicer(collections, models, ingest, limits),
+            collection_pb2: CollectionServicer(
+                collections, models, ingest, limits, self._lanes, translating
+            ),
             embed_pb2: EmbedServicer(models, arbiter, tokenizing, embedding, limits),
             model_pb2: ModelServicer(models),
             server_pb2: ServerServicer(config, self._gate, arbiter, num_threads=self._num_cpus),

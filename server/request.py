@@ -102,6 +102,7 @@ class Request:
         budget_end: When the caller would rather have what there is; None for never.
         caller: Whose it is.
         timings: How long its stages took.
+        message_bytes: Size of its message; in a stream, of the one that came last.
     """
 
     __slots__ = (
@@ -114,6 +115,7 @@ class Request:
         "caller",
         "deadline",
         "id",
+        "message_bytes",
         "received",
         "timings",
     )
@@ -142,6 +144,7 @@ class Request:
         self.budget_end: float | None = None
         self.caller = caller
         self.timings = StageTimings()
+        self.message_bytes = 0
         self._stop: Stop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._bytes_in_flight = bytes_in_flight

@@ -115,6 +115,7 @@ class _Calls:
                 with self.gate.admitted(answering.metadata) as caller:
                     request = answering.request(caller)
                     try:
+                        request.message_bytes = received.num_bytes
                         request.reserve_bytes(received.num_bytes)
                         response: Message = await run(_sound(received, request), request)
                     finally:
@@ -242,6 +243,7 @@ async def _sound_stream(
 ) -> AsyncIterator[Message]:
     """Messages. Who works on them reserves their bytes, and alone knows for how long."""
     async for each in received:
+        request.message_bytes = each.num_bytes
         yield _sound(each, request)
 
 

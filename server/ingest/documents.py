@@ -1,15 +1,18 @@
 """The way of a document into a collection: checked, tokenised, embedded, written."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
 
 from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged
 from twopass.index.collection.collection import Collection
+from twopass.index.collection.writer import UpsertResult
 from twopass.index.documents import IndexedDocument, SplitPassage
+from twopass.index.lanes import Lane
 from twopass.server.errors import InvalidRequestError
-from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, cut
+from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, Windows, cut
 from twopass.server.models.embedding import Embedding
 from twopass.server.models.passages import passage_of
 from twopass.server.models.registry import Models
@@ -40,25 +43,74 @@ class NewDocument:
         return passage_of(self.title, self.text)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedDocuments:
+    """Documents with all that models had to tell of them, and where they are to be written.
+
+    Attributes:
+        token_ids: Of their passages, a row for each.
+        embedded: In their order, the embeddings of those that brought no vector, or of `windows`,
+            float32 `[num_embeddings, dimension]`.
+        windows: Of their passages, where the collection splits documents.
+    """
+
+    collection: Collection
+    documents: Sequence[NewDocument]
+    token_ids: Ragged
+    embedded: Float32s
+    windows: Windows | None
+
+    def write(self) -> Future[UpsertResult]:
+        """Checks the documents and queues them, all or none; takes a while, for large ones.
+
+        The future resolves when they are on disk and every search that begins later finds them.
+
+        Raises:
+            InvalidDocumentError: A document, or the ids together, break a rule.
+        """
+        vectors = self._vectors()
+        return self.collection.upsert(
+            [
+                _indexed(document, self.token_ids[i], vectors[i])
+                for i, document in enumerate(self.documents)
+            ]
+        )
+
+    def _vectors(self) -> Sequence[Float32s | SplitPassage]:
+        """Of each document, its own or the embedding made of it."""
+        if self.windows is not None:
+            parts = np.split(self.embedded, self.windows.offsets[1:-1])
+            return [SplitPassage(self.windows.of(i), part) for i, part in enumerate(parts)]
+        computed = iter(self.embedded)
+        return [next(computed) if d.vector is None else d.vector for d in self.documents]
+
+
 class Ingest:
     """Makes documents ready to be written."""
 
     def __init__(
-        self, models: Models, arbiter: Arbiter, tokenizing: Tokenizing, embedding: Embedding
+        self,
+        models: Models,
+        arbiter: Arbiter,
+        tokenizing: Tokenizing,
+        embedding: Embedding,
+        lane: Lane,
     ) -> None:
+        """Joins it to what it works with; `lane` has threads for what takes long in Python."""
         self._models = models
         self._arbiter = arbiter
         self._tokenizing = tokenizing
         self._embedding = embedding
+        self._lane = lane
 
     async def prepare(
         self, collection: Collection, documents: Sequence[NewDocument], deadline: float | None
-    ) -> list[IndexedDocument]:
+    ) -> PreparedDocuments:
         """Tokenises documents, and embeds those that brought no vector.
 
         Args:
             collection: Where they will be written.
-            documents: At least one, ids distinct.
+            documents: At least one.
             deadline: Seconds of `time.perf_counter` after which nobody waits; None for never.
 
         Raises:
@@ -74,10 +126,21 @@ class Ingest:
             # Split, a document is found by its last words too, so that none may be missing.
             limit = _ALL_TOKENS if collection.schema.chunking else MAX_PASSAGE_TOKENS
             token_ids = await self._tokenizing.encode(tokenizer, passages, limit)
-        vectors = await self._vectors(collection, encoder, documents, token_ids, deadline)
-        return [
-            _indexed(document, token_ids[i], vectors[i]) for i, document in enumerate(documents)
-        ]
+        windows = None
+        if (chunking := collection.schema.chunking) is not None:
+            _refuse_vectors(collection, documents)
+            windows = await self._lane.run(
+                cut, token_ids, chunking.window_tokens, chunking.overlap_tokens
+            )
+            unembedded = windows.token_ids
+        else:
+            missing = [i for i, document in enumerate(documents) if document.vector is None]
+            all_missing = len(missing) == len(documents)
+            unembedded = (
+                token_ids if all_missing else Ragged.from_rows([token_ids[i] for i in missing])
+            )
+        embedded = await self._embed(encoder, unembedded, deadline)
+        return PreparedDocuments(collection, documents, token_ids, embedded, windows)
 
     def _encoder(
         self, collection: Collection, documents: Sequence[NewDocument]
@@ -91,26 +154,6 @@ class Ingest:
                     "encoder: its clients bring the vectors"
                 )
         return None
-
-    async def _vectors(
-        self,
-        collection: Collection,
-        encoder: LoadedEncoder | None,
-        documents: Sequence[NewDocument],
-        token_ids: Ragged,
-        deadline: float | None,
-    ) -> Sequence[Float32s | SplitPassage]:
-        """Embeddings of the documents, in their order: those given, else the encoder's."""
-        if (chunking := collection.schema.chunking) is not None:
-            _refuse_vectors(collection, documents)
-            windows = cut(token_ids, chunking.window_tokens, chunking.overlap_tokens)
-            embedded = await self._embed(encoder, windows.token_ids, deadline)
-            parts = np.split(embedded, windows.offsets[1:-1])
-            return [SplitPassage(windows.of(i), part) for i, part in enumerate(parts)]
-        missing = [i for i, document in enumerate(documents) if document.vector is None]
-        rows = Ragged.from_rows([token_ids[i] for i in missing])
-        computed = iter(await self._embed(encoder, rows, deadline))
-        return [next(computed) if d.vector is None else d.vector for d in documents]
 
     async def _embed(
         self, encoder: LoadedEncoder | None, passages: Ragged, deadline: float | None

@@ -1,4 +1,4 @@
-"""CollectionService: collections and what is written to them."""
+"""CollectionService: collections, their documents, their snapshots and their other names."""
 
 import asyncio
 from collections import deque
@@ -11,27 +11,31 @@ from functools import partial
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.summary import CollectionSummary
 from twopass.index.collection.writer import UpsertResult
-from twopass.index.documents import IndexedDocument
+from twopass.index.documents import DocumentFields
 from twopass.index.errors import CollectionAliasedError
 from twopass.index.filters import Filter, IdCondition
+from twopass.index.lanes import Lanes
+from twopass.index.stopping import Stop
+from twopass.index.store.aliases import AliasChange
+from twopass.index.store.snapshots import Snapshot
 from twopass.server.collections import Collections
 from twopass.server.errors import InvalidRequestError
 from twopass.server.ingest.ahead import in_order
-from twopass.server.ingest.documents import Ingest
+from twopass.server.ingest.documents import Ingest, PreparedDocuments
 from twopass.server.models.passages import Limits, check_count
 from twopass.server.models.registry import Models
 from twopass.server.request import Request
-from twopass.server.servicers.aliases import AliasRpcs
-from twopass.server.servicers.documents import document_message, read_document, read_fields
+from twopass.server.servicers.documents import document_message, read_documents, read_fields
 from twopass.server.servicers.filters import read_filter, selects_all
 from twopass.server.servicers.options import read_count
 from twopass.server.servicers.schemas import collection_message, read_schema
-from twopass.server.servicers.snapshots import SnapshotRpcs
+from twopass.server.servicers.translating import Translating
 from twopass.v1 import collection_pb2, document_pb2
 
 _DEFAULT_PAGE_SIZE = 100
 _MAX_PAGE_SIZE = 1_000
 _MAX_DELETED_IDS = 10_000
+_MAX_ALIAS_CHANGES = 1_000
 
 # Chunks of one call that are tokenised and embedded at once, and that wait for the disk at once: of
 # the latter there are some, since those that wait while a COMMIT is under way share the next one.
@@ -41,30 +45,31 @@ _CHUNKS_WRITTEN = 6
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Documents as they came in, and where to."""
+    """Documents as they came in, in a message of so many bytes, and where to."""
 
     collection: Collection
     messages: Sequence[document_pb2.Document]
+    num_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """Documents ready to be written, and where to."""
-
-    collection: Collection
-    documents: Sequence[IndexedDocument]
-
-
-class CollectionServicer(AliasRpcs, SnapshotRpcs):
+class CollectionServicer:
     """Translates; `Collections` and `Ingest` do the work."""
 
     def __init__(
-        self, collections: Collections, models: Models, ingest: Ingest, limits: Limits
+        self,
+        collections: Collections,
+        models: Models,
+        ingest: Ingest,
+        limits: Limits,
+        lanes: Lanes,
+        translating: Translating,
     ) -> None:
-        super().__init__(collections)
+        self._collections = collections
         self._models = models
         self._ingest = ingest
         self._limits = limits
+        self._lanes = lanes
+        self._translating = translating
 
     async def create_collection(
         self, message: collection_pb2.CreateCollectionRequest, request: Request
@@ -107,8 +112,9 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
     ) -> collection_pb2.UpsertDocumentsResponse:
         """Writes documents, all or none."""
         collection = await self._collections.acquire(message.collection, request)
-        chunk = await self._prepare(_Chunk(collection, message.documents), request=request)
-        result = await asyncio.wrap_future(await self._submit(chunk))
+        chunk = _Chunk(collection, message.documents, request.message_bytes)
+        prepared = await self._prepare(chunk, request=request)
+        result = await asyncio.wrap_future(await self._submit(prepared, request=request))
         return collection_pb2.UpsertDocumentsResponse(
             sequence=str(result.sequence),
             num_inserted=result.num_inserted,
@@ -121,13 +127,14 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
         """Writes chunks in order, and acknowledges each when it is on disk."""
         progress = collection_pb2.UpsertDocumentsStreamResponse()
         prepare = partial(self._prepare, request=request)
+        submit = partial(self._submit, request=request)
         on_disk = asyncio.wrap_future
         # While chunks wait for the disk, in one COMMIT if they can, the next ones are prepared.
         reserved: deque[int] = deque()  # bytes of each chunk that is not on disk, in their order
         chunks = self._chunks(messages, request, reserved)
         async with (
             aclosing(in_order(chunks, prepare, limit=_CHUNKS_PREPARED)) as prepared,
-            aclosing(in_order(prepared, self._submit, limit=1)) as submitted,
+            aclosing(in_order(prepared, submit, limit=1)) as submitted,
             aclosing(in_order(submitted, on_disk, limit=_CHUNKS_WRITTEN)) as written,
         ):
             async for result in written:
@@ -156,12 +163,8 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
         """Returns documents by id."""
         check_count("ids", len(message.ids), self._limits.max_documents, "ask in several calls")
         collection = await self._collections.acquire(message.collection, request)
-        documents = await asyncio.to_thread(
-            collection.get, message.ids, read_fields(message.fields)
-        )
-        return collection_pb2.GetDocumentsResponse(
-            documents=[document_message(document) for document in documents]
-        )
+        fields, stop = read_fields(message.fields), request.stop
+        return await self._lanes.reads.run(_get, collection, message.ids, fields, stop, stop=stop)
 
     async def list_documents(
         self, message: collection_pb2.ListDocumentsRequest, request: Request
@@ -171,17 +174,61 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
         if page_size > _MAX_PAGE_SIZE:
             raise InvalidRequestError(f"page_size: {page_size:,} given, at most {_MAX_PAGE_SIZE:,}")
         collection = await self._collections.acquire(message.collection, request)
-        page = await asyncio.to_thread(
-            collection.list_page,
-            page_size,
-            message.page_token,
-            read_fields(message.fields),
-            read_filter(message.filter),
+        wanted = read_filter(message.filter)
+        # A filter may look at every document before it finds the first of the page.
+        lane = self._lanes.reads if selects_all(wanted) else self._lanes.scans
+        fields, stop = read_fields(message.fields), request.stop
+        page = (page_size, message.page_token, fields, wanted, stop)
+        return await lane.run(_list, collection, *page, stop=stop)
+
+    async def update_aliases(
+        self, message: collection_pb2.UpdateAliasesRequest, request: Request
+    ) -> collection_pb2.UpdateAliasesResponse:
+        """Makes, switches and removes aliases, all or none; returns those there are then."""
+        if message.changes:
+            advice = "change them in several calls"
+            check_count("changes", len(message.changes), _MAX_ALIAS_CHANGES, advice)
+        changes = [AliasChange(x.alias, x.collection or None) for x in message.changes]
+        aliases = await self._collections.update_aliases(changes, request)
+        return collection_pb2.UpdateAliasesResponse(
+            aliases=[
+                collection_pb2.Alias(alias=alias, collection=collection)
+                for alias, collection in aliases.items()
+                if request.caller.may_use(alias)
+            ]
         )
-        return collection_pb2.ListDocumentsResponse(
-            documents=[document_message(document) for document in page.documents],
-            next_page_token=page.next_page_token,
+
+    async def create_snapshot(
+        self, message: collection_pb2.CreateSnapshotRequest, request: Request
+    ) -> collection_pb2.CreateSnapshotResponse:
+        """Copies a collection as it is now."""
+        snapshot = await self._collections.create_snapshot(
+            message.collection, message.name, request
         )
+        return collection_pb2.CreateSnapshotResponse(snapshot=_snapshot_message(snapshot))
+
+    async def list_snapshots(
+        self, message: collection_pb2.ListSnapshotsRequest, request: Request
+    ) -> collection_pb2.ListSnapshotsResponse:
+        """Returns a collection's snapshots, oldest first."""
+        snapshots = await self._collections.list_snapshots(message.collection, request)
+        return collection_pb2.ListSnapshotsResponse(snapshots=map(_snapshot_message, snapshots))
+
+    async def delete_snapshot(
+        self, message: collection_pb2.DeleteSnapshotRequest, request: Request
+    ) -> collection_pb2.DeleteSnapshotResponse:
+        """Deletes a snapshot."""
+        await self._collections.delete_snapshot(message.collection, message.name, request)
+        return collection_pb2.DeleteSnapshotResponse()
+
+    async def restore_snapshot(
+        self, message: collection_pb2.RestoreSnapshotRequest, request: Request
+    ) -> collection_pb2.RestoreSnapshotResponse:
+        """Makes a new collection of a snapshot."""
+        restored = await self._collections.restore(
+            message.collection, message.name, message.new_collection, request
+        )
+        return collection_pb2.RestoreSnapshotResponse(collection=collection_message(restored))
 
     def _message(
         self, collection: CollectionSummary, request: Request
@@ -206,24 +253,47 @@ class CollectionServicer(AliasRpcs, SnapshotRpcs):
                 raise InvalidRequestError(
                     f"collection: {message.collection!r} given, but this call writes to {name!r}"
                 )
-            num_bytes = message.ByteSize()
+            num_bytes = request.message_bytes
             request.reserve_bytes(num_bytes)
             reserved.append(num_bytes)
-            yield _Chunk(collection, message.documents)
+            yield _Chunk(collection, message.documents, num_bytes)
 
-    async def _prepare(self, chunk: _Chunk, *, request: Request) -> _Prepared:
+    async def _prepare(self, chunk: _Chunk, *, request: Request) -> PreparedDocuments:
         messages = chunk.messages
         check_count("documents", len(messages), self._limits.max_documents, "send smaller chunks")
-        documents = [
-            read_document(f"documents[{i}]", message, self._limits)
-            for i, message in enumerate(messages)
-        ]
-        prepared = await self._ingest.prepare(chunk.collection, documents, request.deadline)
-        return _Prepared(chunk.collection, prepared)
+        documents = await self._translating.run(
+            chunk.num_bytes, read_documents, messages, self._limits, stop=request.stop
+        )
+        return await self._ingest.prepare(chunk.collection, documents, request.deadline)
 
-    async def _submit(self, chunk: _Prepared) -> Future[UpsertResult]:
+    async def _submit(
+        self, prepared: PreparedDocuments, *, request: Request
+    ) -> Future[UpsertResult]:
         """Checks a chunk and queues it; the future resolves when it is on disk."""
-        return await asyncio.to_thread(chunk.collection.upsert, chunk.documents)
+        return await self._translating.in_thread(prepared.write, stop=request.stop)
+
+
+def _get(
+    collection: Collection, ids: Sequence[str], fields: DocumentFields, stop: Stop
+) -> collection_pb2.GetDocumentsResponse:
+    """Reads documents and builds the answer; blocks."""
+    documents = collection.get(ids, fields, stop)
+    return collection_pb2.GetDocumentsResponse(documents=map(document_message, documents))
+
+
+def _list(
+    collection: Collection,
+    page_size: int,
+    token: str,
+    fields: DocumentFields,
+    wanted: Filter,
+    stop: Stop,
+) -> collection_pb2.ListDocumentsResponse:
+    """Reads a page and builds the answer; blocks."""
+    page = collection.list_page(page_size, token, fields, wanted, stop)
+    return collection_pb2.ListDocumentsResponse(
+        documents=map(document_message, page.documents), next_page_token=page.next_page_token
+    )
 
 
 def _read_deleted(message: collection_pb2.DeleteDocumentsRequest) -> Filter:
@@ -242,3 +312,17 @@ def _read_deleted(message: collection_pb2.DeleteDocumentsRequest) -> Filter:
             "filter: it has no condition, so every document would go; delete the collection instead"
         )
     return wanted
+
+
+def _snapshot_message(snapshot: Snapshot) -> collection_pb2.Snapshot:
+    """A snapshot as a message."""
+    message = collection_pb2.Snapshot(
+        name=snapshot.name,
+        collection=snapshot.collection,
+        sequence=snapshot.sequence,
+        num_documents=snapshot.num_documents,
+        num_bytes=snapshot.num_bytes,
+        sha256=snapshot.sha256,
+    )
+    message.create_time.FromMicroseconds(snapshot.create_time_us)
+    return message

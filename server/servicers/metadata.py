@@ -1,0 +1,104 @@
+"""Metadata from and to messages.
+
+As `google.protobuf.json_format` would convert it, in a fraction of the time: a message of a
+thousand documents holds ten thousand values and more.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
+
+from twopass.index.documents import MAX_METADATA_DEPTH
+from twopass.server.errors import InvalidRequestError
+
+# Characters of what an error says of a place.
+_LONGEST_PLACE = 200
+
+
+def read_metadata(where: str, message: Struct) -> dict[str, object]:
+    """Reads a document's metadata; all its numbers are float, as in the message.
+
+    Args:
+        where: Where it stands in the request, for errors.
+        message: The metadata.
+
+    Raises:
+        InvalidRequestError: A number is not finite, or objects and lists are nested too deeply.
+    """
+    return _read_object(message, where, MAX_METADATA_DEPTH)
+
+
+def _read_object(message: Struct, where: str, depth: int) -> dict[str, object]:
+    if not depth:
+        raise _too_deep(where)
+    return {key: _read_value(value, where, key, depth - 1) for key, value in message.fields.items()}
+
+
+def _read_list(values: Iterable[Value], where: str, depth: int) -> list[object]:
+    if not depth:
+        raise _too_deep(where)
+    return [_read_value(value, where, i, depth - 1) for i, value in enumerate(values)]
+
+
+def _read_value(value: Value, where: str, key: str | int, depth: int) -> object:
+    # The most frequent kinds first.
+    kind = value.WhichOneof("kind")
+    if kind == "string_value":
+        return value.string_value
+    if kind == "number_value":
+        number = value.number_value
+        if not math.isfinite(number):
+            raise InvalidRequestError(
+                f"{_place(where, key)}: {number} given, but JSON's numbers are finite; send null "
+                "or a text"
+            )
+        return number
+    if kind == "bool_value":
+        return value.bool_value
+    if kind == "struct_value":
+        return _read_object(value.struct_value, _place(where, key), depth)
+    if kind == "list_value":
+        return _read_list(value.list_value.values, _place(where, key), depth)
+    return None  # a null, or a value without any kind
+
+
+def _place(where: str, key: str | int) -> str:
+    """Where a value stands, in a message of bounded length."""
+    place = f"{where}[{key}]" if isinstance(key, int) else f"{where}.{key[:64]}"
+    return place if len(place) <= _LONGEST_PLACE else f"{place[:_LONGEST_PLACE]}…"
+
+
+def _too_deep(where: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"{where}: nested deeper than {MAX_METADATA_DEPTH} objects and lists; flatten it, or keep "
+        "it as a text"
+    )
+
+
+def write_metadata(metadata: Mapping[str, Any], message: Struct) -> None:
+    """Fills in a message with what JSON can say. An empty object counts as set."""
+    message.SetInParent()
+    fields = message.fields
+    for key, value in metadata.items():
+        _write_value(value, fields[key])
+
+
+def _write_value(value: Any, message: Value) -> None:
+    kind = type(value)
+    if kind is str:
+        message.string_value = value
+    elif kind is float or kind is int:
+        message.number_value = value
+    elif kind is bool:
+        message.bool_value = value
+    elif value is None:
+        message.null_value = NULL_VALUE
+    elif kind is dict:
+        write_metadata(value, message.struct_value)
+    else:
+        items = message.list_value
+        items.SetInParent()
+        for item in value:
+            _write_value(item, items.values.add())

@@ -1,0 +1,83 @@
+import math
+
+import pytest
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twopass.index.documents import MAX_METADATA_DEPTH
+from twopass.server.errors import InvalidRequestError
+from twopass.server.servicers.metadata import read_metadata, write_metadata
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=("Cs",)))
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text("ab.é", max_size=3), inner)
+)
+METADATA = st.dictionaries(st.text("ab.é", max_size=3), VALUES)
+
+
+def nested(depth: int) -> Struct:
+    """Objects in each other, so many with the outermost; the innermost is empty."""
+    message = inner = Struct()
+    for _ in range(depth - 1):
+        inner = inner.fields["x"].struct_value
+        inner.SetInParent()
+    return message
+
+
+@given(METADATA)
+def test_metadata_is_read_as_json_format_reads_it(metadata):
+    message = ParseDict(metadata, Struct())
+    read, expected = read_metadata("metadata", message), MessageToDict(message)
+    assert read == expected
+    assert repr(read) == repr(expected)  # 1 and 1.0 and True are equal, and not the same
+
+
+@given(METADATA)
+def test_metadata_is_written_as_json_format_writes_it(metadata):
+    message = Struct()
+    write_metadata(metadata, message)
+    assert message == ParseDict(metadata, Struct())
+
+
+def test_empty_objects_and_lists_and_values_without_a_kind_come_back():
+    message = Struct(fields={"a": Value(), "b": Value(list_value=ListValue())})
+    message.fields["c"].struct_value.SetInParent()
+    assert read_metadata("m", message) == {"a": None, "b": [], "c": {}} == MessageToDict(message)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_not_finite_is_refused_with_its_place(number):
+    message = Struct()
+    message.fields["a"].list_value.values.add().number_value = 1
+    message.fields["a"].list_value.values.add().number_value = number
+    with pytest.raises(InvalidRequestError, match=rf"documents\[3\].metadata.a\[1\]: {number}"):
+        read_metadata("documents[3].metadata", message)
+
+
+def test_metadata_may_be_nested_to_the_limit_and_no_deeper():
+    assert read_metadata("m", nested(MAX_METADATA_DEPTH)) == MessageToDict(
+        nested(MAX_METADATA_DEPTH)
+    )
+    with pytest.raises(InvalidRequestError, match=f"deeper than {MAX_METADATA_DEPTH}"):
+        read_metadata("m", nested(MAX_METADATA_DEPTH + 1))
+
+
+def test_metadata_nested_beyond_pythons_recursion_is_refused_as_any_other():
+    with pytest.raises(InvalidRequestError, match="nested deeper"):
+        read_metadata("m", nested(5_000))
+
+
+def test_an_error_repeats_no_long_keys():
+    message = Struct()
+    message.fields["k" * 10_000].number_value = math.nan
+    with pytest.raises(InvalidRequestError) as raised:
+        read_metadata("m", message)
+    assert len(str(raised.value)) < 400
