@@ -205,39 +205,27 @@ class EngineInfo:
 
 
 class Engine(Protocol):
-    """What rerankers and encoders share."""
+    """A model on a device: it computes a logit or an embedding for each sequence of a batch."""
 
     info: EngineInfo
 
+    output_width: int
+    """Numbers for each sequence: 1 for a reranker's logit, `hidden_size` for an embedding."""
+
+    def submit(self, batch: TokenBatch) -> Future[Float32s]:
+        """Queues every sequence of a batch for one forward pass.
+
+        Returns:
+            A future of float32 values in batch order. A reranker's are raw logits `[num_sequences]`
+            of (query, passage) pairs: higher is more relevant. An encoder's are L2-normalised
+            embeddings `[num_sequences, output_width]`. The future raises `InputTooLongError` for a
+            sequence longer than `info.max_seq_len`, `OutOfDeviceMemoryError` for a batch that does
+            not fit on the device now, and `DeviceError` when the device failed and the engine must
+            be rebuilt.
+        """
+
     def close(self) -> None:
         """Finishes what was submitted, then frees the device. Idempotent."""
-
-
-class Reranker(Engine, Protocol):
-    """A cross-encoder: one logit for each (query, passage) pair."""
-
-    def submit(self, batch: TokenBatch) -> Future[Float32s]:
-        """Queues every pair of a batch for one forward pass.
-
-        Returns:
-            A future of raw logits, float32 `[num_pairs]`, in batch order. Higher is more relevant.
-            It raises `InputTooLongError` for a pair longer than `info.max_seq_len`, `DeviceError`
-            when the device failed and this engine must be rebuilt.
-        """
-
-
-class Encoder(Engine, Protocol):
-    """A bi-encoder: one embedding for each text."""
-
-    hidden_size: int
-
-    def submit(self, batch: TokenBatch) -> Future[Float32s]:
-        """Queues every text of a batch for one forward pass.
-
-        Returns:
-            A future of embeddings, float32 `[num_texts, hidden_size]`, L2-normalised, in batch
-            order. It raises as `Reranker.submit` does.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +264,7 @@ class LoadedReranker:
 
     spec: ModelSpec
     tokenizer: Tokenizer
-    engine: Reranker
+    engine: Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +273,7 @@ class LoadedEncoder:
 
     spec: ModelSpec
     tokenizer: Tokenizer
-    engine: Encoder
+    engine: Engine
 
 
 LoadedModel: TypeAlias = LoadedReranker | LoadedEncoder

@@ -3,25 +3,23 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
 
 from twopass.engines.base import (
-    Encoder,
+    Engine,
     EngineChoice,
     LoadedEncoder,
     LoadedModel,
     LoadedReranker,
     ModelKind,
     Precision,
-    Reranker,
 )
-from twopass.engines.cpu.engine import CpuEncoder, CpuReranker, has_fast_kernels
+from twopass.engines.cpu.engine import CpuEngine, has_fast_kernels
 from twopass.engines.errors import EngineUnavailableError, UnsupportedModelError
-from twopass.engines.gpu.tensorrt_engine import TensorRtEncoder, TensorRtReranker
-from twopass.engines.gpu.torch_engine import TorchEncoder, TorchReranker
+from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
+from twopass.engines.gpu.torch_engine import TorchEngine
 from twopass.engines.model.folder import ModelFolder, open_model
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
-from twopass.engines.onnx.engine import OnnxRuntimeEncoder, OnnxRuntimeReranker
+from twopass.engines.onnx.engine import OnnxRuntimeEngine
 
 _logger = logging.getLogger("twopass.engines")
 
@@ -65,13 +63,13 @@ def load_model(
         },
     )
     if folder.spec.kind is ModelKind.ENCODER:
-        return LoadedEncoder(folder.spec, tokenizer, cast("Encoder", built))
+        return LoadedEncoder(folder.spec, tokenizer, built)
     return LoadedReranker(folder.spec, tokenizer, built)
 
 
 def _build(
     folder: ModelFolder, num_threads: int, choice: EngineChoice, precision: Precision
-) -> Encoder | Reranker:
+) -> Engine:
     match choice:
         case EngineChoice.TENSORRT:
             return _tensorrt(folder)
@@ -85,9 +83,9 @@ def _build(
             return _fastest(folder, num_threads, precision)
 
 
-def _fastest(folder: ModelFolder, num_threads: int, precision: Precision) -> Encoder | Reranker:
+def _fastest(folder: ModelFolder, num_threads: int, precision: Precision) -> Engine:
     """The first engine that runs the model here; one log line says why not those before it."""
-    attempts: dict[EngineChoice, Callable[[], Encoder | Reranker]] = {
+    attempts: dict[EngineChoice, Callable[[], Engine]] = {
         EngineChoice.TENSORRT: lambda: _tensorrt(folder),
         EngineChoice.TORCH: lambda: _torch(folder, precision),
         EngineChoice.CPU: lambda: _fast_cpu(folder, num_threads, precision),
@@ -103,34 +101,28 @@ def _fastest(folder: ModelFolder, num_threads: int, precision: Precision) -> Enc
     return _taken(EngineChoice.ONNXRUNTIME, reasons, _onnxruntime(folder, num_threads))
 
 
-def _taken(
-    choice: EngineChoice, reasons: list[str], built: Encoder | Reranker
-) -> Encoder | Reranker:
+def _taken(choice: EngineChoice, reasons: list[str], built: Engine) -> Engine:
     _logger.info("engine %s taken: %s", choice, "; ".join(reasons) or "it is the fastest there is")
     return built
 
 
-def _tensorrt(folder: ModelFolder) -> Encoder | Reranker:
-    kind = TensorRtReranker if folder.spec.kind is ModelKind.RERANKER else TensorRtEncoder
-    return kind(folder)
+def _tensorrt(folder: ModelFolder) -> Engine:
+    return TensorRtEngine(folder)
 
 
-def _torch(folder: ModelFolder, precision: Precision) -> Encoder | Reranker:
-    kind = TorchReranker if folder.spec.kind is ModelKind.RERANKER else TorchEncoder
-    return kind(folder, precision=precision)
+def _torch(folder: ModelFolder, precision: Precision) -> Engine:
+    return TorchEngine(folder, precision=precision)
 
 
-def _fast_cpu(folder: ModelFolder, num_threads: int, precision: Precision) -> Encoder | Reranker:
+def _fast_cpu(folder: ModelFolder, num_threads: int, precision: Precision) -> Engine:
     if not has_fast_kernels():
         raise EngineUnavailableError("the core has no kernels for this processor")
     return _cpu(folder, num_threads, precision)
 
 
-def _cpu(folder: ModelFolder, num_threads: int, precision: Precision) -> Encoder | Reranker:
-    kind = CpuReranker if folder.spec.kind is ModelKind.RERANKER else CpuEncoder
-    return kind(folder, num_threads=num_threads, precision=precision)
+def _cpu(folder: ModelFolder, num_threads: int, precision: Precision) -> Engine:
+    return CpuEngine(folder, num_threads=num_threads, precision=precision)
 
 
-def _onnxruntime(folder: ModelFolder, num_threads: int) -> Encoder | Reranker:
-    kind = OnnxRuntimeReranker if folder.spec.kind is ModelKind.RERANKER else OnnxRuntimeEncoder
-    return kind(folder, num_threads=num_threads)
+def _onnxruntime(folder: ModelFolder, num_threads: int) -> Engine:
+    return OnnxRuntimeEngine(folder, num_threads=num_threads)

@@ -24,14 +24,14 @@ from twopass.benchmarks.gpu.speed import (
 from twopass.benchmarks.latency import Sweep, measure
 from twopass.benchmarks.workload import RerankWorkload, Texts
 from twopass.client import AsyncClient
-from twopass.engines.base import Float32s, Reranker
-from twopass.engines.cpu.engine import CpuReranker
+from twopass.engines.base import Engine, Float32s
+from twopass.engines.cpu.engine import CpuEngine
 from twopass.engines.gpu.cuda_device import find_gpu
 from twopass.engines.gpu.plan_cache import PlanCache, default_plan_folder
 from twopass.engines.gpu.tensorrt_api import BuildLog, find_tensorrt
-from twopass.engines.gpu.tensorrt_engine import TensorRtReranker
+from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
 from twopass.engines.gpu.tensorrt_plans import PlanRequest, cached_plan
-from twopass.engines.gpu.torch_engine import TorchReranker, find_torch
+from twopass.engines.gpu.torch_engine import TorchEngine, find_torch
 from twopass.engines.model.architecture import read_architecture
 from twopass.engines.model.folder import ModelFolder, open_model
 from twopass.index.arrays import Int64s
@@ -86,25 +86,25 @@ def matmul_ceiling(scale: Scale) -> list[Row]:
     return [{"type": str(dtype), "size": size, "TFLOP/s": speed / 1e12}]
 
 
-EngineMaker = Callable[[ModelFolder], Reranker]
+EngineMaker = Callable[[ModelFolder], Engine]
 
 
 def engines_of(scale: Scale) -> dict[str, EngineMaker]:
     """The engines to compare, by what the report calls them."""
-    cpu: dict[str, EngineMaker] = {"cpu int8": CpuReranker}
+    cpu: dict[str, EngineMaker] = {"cpu int8": CpuEngine}
     host: dict[str, EngineMaker] = {
-        "torch f32 on the CPU": lambda folder: TorchReranker(folder, device="cpu")
+        "torch f32 on the CPU": lambda folder: TorchEngine(folder, device="cpu")
     }
     gpu: dict[str, EngineMaker] = {
-        "tensorrt fp16": TensorRtReranker,
-        "tensorrt fp16, no CUDA graphs": lambda folder: TensorRtReranker(folder, use_graphs=False),
-        "torch fp16": TorchReranker,
+        "tensorrt fp16": TensorRtEngine,
+        "tensorrt fp16, no CUDA graphs": lambda folder: TensorRtEngine(folder, use_graphs=False),
+        "torch fp16": TorchEngine,
     }
     return (gpu if scale.on_gpu else host) | cpu
 
 
 @contextmanager
-def _opened(scale: Scale, make: EngineMaker) -> Iterator[Reranker]:
+def _opened(scale: Scale, make: EngineMaker) -> Iterator[Engine]:
     engine = make(open_model(scale.model(RERANKER)))
     try:
         yield engine

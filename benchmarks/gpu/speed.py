@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twopass.benchmarks.summary import percentile
-from twopass.engines.base import Encoder, PaddedLayout, Reranker, TokenBatch
+from twopass.engines.base import Engine, PaddedLayout, TokenBatch
 from twopass.engines.model.architecture import BertArchitecture
 from twopass.engines.onnx.bucket_grid import BucketGrid
 
@@ -23,7 +23,7 @@ class Latency:
 
 
 def pairs_per_second(
-    engine: Reranker | Encoder, batch: TokenBatch, seconds: float, *, in_flight: int | None = None
+    engine: Engine, batch: TokenBatch, seconds: float, *, in_flight: int | None = None
 ) -> float:
     """Submits a batch over and over, as many at once as the engine overlaps, and one that waits."""
     most = in_flight or engine.info.max_in_flight + 1
@@ -63,7 +63,7 @@ def latency(compute: Compute, batch: TokenBatch, requests: int) -> Latency:
     return Latency(percentile(times, 500), percentile(times, 990))
 
 
-def padding_share(engine: Reranker | Encoder, batch: TokenBatch) -> float:
+def padding_share(engine: Engine, batch: TokenBatch) -> float:
     """Share of the tokens computed that are padding, surplus rows of batch steps counted."""
     layout = engine.info.layout
     if not isinstance(layout, PaddedLayout):

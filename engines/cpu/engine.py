@@ -57,8 +57,8 @@ def _selected_isa() -> str:
         raise ModelError(str(error)) from error
 
 
-class _CpuEngine:
-    """What rerankers and encoders share: the packed encoder, and the threads that call it."""
+class CpuEngine:
+    """The packed encoder of the core, and the threads that call it; an `engines.base.Engine`."""
 
     def __init__(
         self,
@@ -80,6 +80,7 @@ class _CpuEngine:
         """
         isa = _selected_isa()
         self._encoder = _packed_encoder(folder, num_threads, precision)
+        self.output_width = self._encoder.output_width
         max_seq_len = min(folder.spec.max_seq_len, self._encoder.max_seq_len)
         self.info = EngineInfo(
             engine="cpu",
@@ -116,34 +117,8 @@ class _CpuEngine:
             raise InputTooLongError(
                 f"a sequence has {longest} tokens, at most {self.info.max_seq_len} are supported"
             )
-        return self._finish(
-            self._encoder.forward(batch.token_ids, batch.offsets, batch.query_lengths)
-        )
-
-    def _finish(self, results: Float32s) -> Float32s:
-        return results
-
-
-class CpuReranker(_CpuEngine):
-    """A cross-encoder in the C++ core; implements `engines.base.Reranker`."""
-
-    def _finish(self, results: Float32s) -> Float32s:
-        return results.reshape(len(results))
-
-
-class CpuEncoder(_CpuEngine):
-    """A bi-encoder in the C++ core; implements `engines.base.Encoder`."""
-
-    def __init__(
-        self,
-        folder: ModelFolder,
-        *,
-        num_threads: int = 0,
-        precision: Precision = Precision.INT8,
-    ) -> None:
-        """Reads and packs the weights; see `CpuReranker`."""
-        super().__init__(folder, num_threads=num_threads, precision=precision)
-        self.hidden_size = self._encoder.output_width
+        output = self._encoder.forward(batch.token_ids, batch.offsets, batch.query_lengths)
+        return output.reshape(len(batch)) if self.output_width == 1 else output
 
 
 def _packed_encoder(

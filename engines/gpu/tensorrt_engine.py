@@ -27,8 +27,8 @@ _logger = logging.getLogger("twopass.engines")
 NUM_SLOTS = 2
 
 
-class _TensorRtEngine:
-    """What rerankers and encoders share."""
+class TensorRtEngine:
+    """A plan on a GPU and the slots that feed it; an `engines.base.Engine`."""
 
     def __init__(
         self,
@@ -59,9 +59,11 @@ class _TensorRtEngine:
         gpu = find_gpu()
         request = PlanRequest(folder, tensorrt, str(gpu), max_batch_tokens)
         grid = request.grid
+        output = _output_of(folder)
+        self.output_width = output.width
         self._pipeline = SlotPipeline(
             f"tensorrt-{folder.spec.id}",
-            partial(_opened_slots, request, _output_of(folder), use_graphs),
+            partial(_opened_slots, request, output, use_graphs),
             grid.plan,
         )
         self.info = EngineInfo(
@@ -91,25 +93,6 @@ class _TensorRtEngine:
     def close(self) -> None:
         """Finishes what was submitted and frees the GPU's memory."""
         self._pipeline.close()
-
-
-class TensorRtReranker(_TensorRtEngine):
-    """A cross-encoder through TensorRT; implements `engines.base.Reranker`."""
-
-
-class TensorRtEncoder(_TensorRtEngine):
-    """A bi-encoder through TensorRT; implements `engines.base.Encoder`."""
-
-    def __init__(
-        self,
-        folder: ModelFolder,
-        *,
-        max_batch_tokens: int = MAX_BATCH_TOKENS,
-        use_graphs: bool = True,
-    ) -> None:
-        """Opens the model's plan; see `TensorRtReranker`."""
-        super().__init__(folder, max_batch_tokens=max_batch_tokens, use_graphs=use_graphs)
-        self.hidden_size: int = folder.config["hidden_size"]
 
 
 def _output_of(folder: ModelFolder) -> Output:

@@ -13,12 +13,12 @@ from twopass.engines.model.architecture import BertArchitecture
 from twopass.engines.model.folder import Pooling
 from twopass.engines.model.weights import BertWeights
 
-Attention = Callable[[Any, Any, Any, "Layout"], Any]
+Attention = Callable[[Any, Any, Any, "PackedTokens"], Any]
 """From query, key, value `[num_tokens, num_heads, head_dim]` to the heads' outputs, same shape."""
 
 
-class Layout:
-    """Where the tokens of each sequence are, on the device.
+class PackedTokens:
+    """Where the tokens of each sequence of a packed batch are, on the device.
 
     Attributes:
         offsets: int32 `[n + 1]`.
@@ -54,8 +54,8 @@ def variable_length_attention(torch: Any, device: Any, head_dim: int) -> Attenti
     except (ImportError, AttributeError):  # before PyTorch 2.10
         return None
 
-    def attend(query: Any, key: Any, value: Any, layout: Layout) -> Any:
-        ends, longest = layout.offsets, layout.max_len
+    def attend(query: Any, key: Any, value: Any, packed: PackedTokens) -> Any:
+        ends, longest = packed.offsets, packed.max_len
         return kernel(query, key, value, ends, ends, longest, longest)
 
     return attend
@@ -64,17 +64,17 @@ def variable_length_attention(torch: Any, device: Any, head_dim: int) -> Attenti
 def padded_attention(torch: Any) -> Attention:
     """The same by padding: `scaled_dot_product_attention` over `[n, num_heads, max_len, …]`."""
 
-    def attend(query: Any, key: Any, value: Any, layout: Layout) -> Any:
-        places = layout.sequence, layout.position
-        shape = (len(layout.lengths), layout.max_len, *query.shape[1:])
+    def attend(query: Any, key: Any, value: Any, packed: PackedTokens) -> Any:
+        places = packed.sequence, packed.position
+        shape = (len(packed.lengths), packed.max_len, *query.shape[1:])
 
-        def padded(packed: Any) -> Any:
-            result = packed.new_zeros(shape)
-            result[places] = packed
+        def padded(rows: Any) -> Any:
+            result = rows.new_zeros(shape)
+            result[places] = rows
             return result.transpose(1, 2)
 
-        columns = torch.arange(layout.max_len, device=query.device)
-        is_real = (columns < layout.lengths[:, None])[:, None, None, :]
+        columns = torch.arange(packed.max_len, device=query.device)
+        is_real = (columns < packed.lengths[:, None])[:, None, None, :]
         context = torch.nn.functional.scaled_dot_product_attention(
             padded(query), padded(key), padded(value), attn_mask=is_real
         )
@@ -168,28 +168,28 @@ class TorchBert:
             query_lengths: int32 `[n]`, on the device.
             max_len: Tokens of the longest sequence.
         """
-        layout = Layout(self._torch, offsets, len(token_ids), max_len)
-        hidden = self._embed(token_ids, query_lengths, layout)
+        packed = PackedTokens(self._torch, offsets, len(token_ids), max_len)
+        hidden = self._embed(token_ids, query_lengths, packed)
         for layer in self._layers:
-            hidden = self._layer(layer, hidden, layout)
+            hidden = self._layer(layer, hidden, packed)
         if self._head:
-            return self._logits(hidden[layout.offsets[:-1].long()])
-        return self._pooled(hidden, layout)
+            return self._logits(hidden[packed.offsets[:-1].long()])
+        return self._pooled(hidden, packed)
 
-    def _embed(self, token_ids: Any, query_lengths: Any, layout: Layout) -> Any:
-        is_passage = layout.position >= query_lengths[layout.sequence]
+    def _embed(self, token_ids: Any, query_lengths: Any, packed: PackedTokens) -> Any:
+        is_passage = packed.position >= query_lengths[packed.sequence]
         types = self._types[is_passage.long().clamp(max=len(self._types) - 1)]
-        hidden = self._words[token_ids.long()].float() + self._positions[layout.position] + types
+        hidden = self._words[token_ids.long()].float() + self._positions[packed.position] + types
         return self._norm(hidden, self._embedding_norm)
 
-    def _layer(self, layer: dict[str, Any], hidden: Any, layout: Layout) -> Any:
+    def _layer(self, layer: dict[str, Any], hidden: Any, packed: PackedTokens) -> Any:
         """One transformer layer, post-norm as in BERT; float32 in and out."""
         linear, gelu = self._torch.nn.functional.linear, self._torch.nn.functional.gelu
         heads = (-1, self._architecture.num_heads, self._architecture.head_dim)
         projected = linear(hidden.to(self._dtype), *layer["projections"])
         query, key, value = (part.reshape(heads) for part in projected.chunk(3, dim=-1))
         assert self.attention is not None
-        context = self.attention(query, key, value, layout).flatten(1)
+        context = self.attention(query, key, value, packed).flatten(1)
         hidden = self._norm(hidden + linear(context, *layer["attended"]), layer["attended_norm"])
         approximate = "none" if self._architecture.gelu == "erf" else "tanh"
         inner = gelu(linear(hidden.to(self._dtype), *layer["inner"]), approximate=approximate)
@@ -206,9 +206,9 @@ class TorchBert:
         inner, outer = self._head
         return linear(linear(first, *inner).tanh(), *outer).squeeze(1)
 
-    def _pooled(self, hidden: Any, layout: Layout) -> Any:
+    def _pooled(self, hidden: Any, packed: PackedTokens) -> Any:
         if self._pooling is Pooling.CLS:
-            pooled = hidden[layout.offsets[:-1].long()]
+            pooled = hidden[packed.offsets[:-1].long()]
         else:  # the sum points where the mean does
-            pooled = self._torch.segment_reduce(hidden, "sum", lengths=layout.lengths, axis=0)
+            pooled = self._torch.segment_reduce(hidden, "sum", lengths=packed.lengths, axis=0)
         return self._torch.nn.functional.normalize(pooled, dim=1)

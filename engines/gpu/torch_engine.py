@@ -15,7 +15,14 @@ from typing import Any
 import numpy as np
 
 from twopass._core import gather_packed, plan_packed
-from twopass.engines.base import EngineInfo, Float32s, PackedLayout, Precision, TokenBatch
+from twopass.engines.base import (
+    EngineInfo,
+    Float32s,
+    ModelKind,
+    PackedLayout,
+    Precision,
+    TokenBatch,
+)
 from twopass.engines.errors import (
     DeviceError,
     EngineUnavailableError,
@@ -69,8 +76,8 @@ def find_torch_with_cuda() -> Any:
     return torch
 
 
-class _TorchEngine:
-    """What rerankers and encoders share."""
+class TorchEngine:
+    """A model in PyTorch and the slots that feed it; an `engines.base.Engine`."""
 
     def __init__(
         self,
@@ -116,6 +123,8 @@ class _TorchEngine:
         _logger.debug(
             "attention is %s", "packed" if model.is_packed else "padded: no kernel for packed"
         )
+        is_reranker = folder.spec.kind is ModelKind.RERANKER
+        self.output_width = 1 if is_reranker else architecture.hidden_size
         self._pipeline = SlotPipeline(
             f"torch-{folder.spec.id}", partial(_opened_slots, torch, model, target), self._launches
         )
@@ -153,25 +162,6 @@ class _TorchEngine:
         bounds = zip(plan.batch_offsets[:-1], plan.batch_offsets[1:], strict=True)
         chosen = [np.array(plan.order[begin:end]) for begin, end in bounds]
         return [Launch(rows, int(lengths[rows].max())) for rows in chosen]
-
-
-class TorchReranker(_TorchEngine):
-    """A cross-encoder through PyTorch; implements `engines.base.Reranker`."""
-
-
-class TorchEncoder(_TorchEngine):
-    """A bi-encoder through PyTorch; implements `engines.base.Encoder`."""
-
-    def __init__(
-        self,
-        folder: ModelFolder,
-        *,
-        device: str = "cuda",
-        precision: Precision | None = None,
-    ) -> None:
-        """Copies the weights to the device; see `TorchReranker`."""
-        super().__init__(folder, device=device, precision=precision)
-        self.hidden_size: int = folder.config["hidden_size"]
 
 
 def _number_type(torch: Any, precision: Precision | None, *, is_gpu: bool) -> tuple[str, Any]:

@@ -4,7 +4,6 @@ BERT-family weights in safetensors run as our own graph; everything else as the 
 `model.onnx`, with the inputs Hugging Face's exporters give it.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -13,7 +12,14 @@ import numpy as np
 import onnxruntime
 
 from twopass._core import pack_padded
-from twopass.engines.base import EngineInfo, Float32s, Int32s, PaddedLayout, TokenBatch
+from twopass.engines.base import (
+    EngineInfo,
+    Float32s,
+    Int32s,
+    ModelKind,
+    PaddedLayout,
+    TokenBatch,
+)
 from twopass.engines.errors import (
     DeviceError,
     EngineError,
@@ -32,8 +38,8 @@ _BUCKET_STEP = 16
 _MAX_BATCH_TOKENS = 1024
 
 
-class _OnnxRuntimeEngine(ABC):
-    """A session and the one thread that runs it."""
+class OnnxRuntimeEngine:
+    """A session and the one thread that runs it; an `engines.base.Engine`."""
 
     def __init__(
         self,
@@ -64,6 +70,8 @@ class _OnnxRuntimeEngine(ABC):
             raise
         except Exception as error:  # ONNX Runtime's exceptions share no base of their own
             raise ModelError(f"{folder.path}: ONNX Runtime refuses the graph ({error})") from error
+        self.output_width = _output_width(folder, self._session)
+        self._pooling = folder.pooling
         self._inputs = {x.name for x in self._session.get_inputs()}
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"onnxruntime-{folder.spec.id}")
         max_seq_len = folder.spec.max_seq_len
@@ -99,7 +107,11 @@ class _OnnxRuntimeEngine(ABC):
             output = self._session.run(None, feeds)[0]
         except Exception as error:  # as above
             raise DeviceError(f"ONNX Runtime failed: {error}") from error
-        return self._finish(output, lengths)
+        if self.output_width == 1:
+            return np.asarray(output.reshape(len(batch)), np.float32)
+        if output.ndim == 2:  # our own graph pools and normalises
+            return np.asarray(output, np.float32)
+        return _pooled(output, lengths, self._pooling)
 
     def _feeds(self, input_ids: Int32s, lengths: Int32s, query_lengths: Int32s) -> dict[str, Any]:
         if "lengths" in self._inputs:  # our own graph
@@ -113,43 +125,31 @@ class _OnnxRuntimeEngine(ABC):
         }
         return {name: value for name, value in feeds.items() if name in self._inputs}
 
-    @abstractmethod
-    def _finish(self, output: Float32s, lengths: Int32s) -> Float32s:
-        """Turns the graph's output into the engine's."""
+
+def _output_width(folder: ModelFolder, session: Any) -> int:
+    """1 for a reranker; the components of an embedding, from the graph or else from the config."""
+    if folder.spec.kind is ModelKind.RERANKER:
+        return 1
+    width = session.get_outputs()[0].shape[-1]
+    if not isinstance(width, int):  # exports may leave the dimension symbolic
+        width = folder.config.get("hidden_size")
+    if not isinstance(width, int):
+        raise ModelError(
+            f"{folder.path}: neither the graph's first output nor hidden_size in config.json says "
+            "how many components an embedding has"
+        )
+    return width
 
 
-class OnnxRuntimeReranker(_OnnxRuntimeEngine):
-    """A cross-encoder through ONNX Runtime; implements `engines.base.Reranker`."""
-
-    def _finish(self, output: Float32s, lengths: Int32s) -> Float32s:
-        return output.reshape(len(lengths))
-
-
-class OnnxRuntimeEncoder(_OnnxRuntimeEngine):
-    """A bi-encoder through ONNX Runtime; implements `engines.base.Encoder`."""
-
-    def __init__(
-        self,
-        folder: ModelFolder,
-        *,
-        num_threads: int = 0,
-        providers: Sequence[str] = ("CPUExecutionProvider",),
-    ) -> None:
-        """Builds the session; see `OnnxRuntimeReranker`."""
-        super().__init__(folder, num_threads=num_threads, providers=providers)
-        self.hidden_size: int = folder.config["hidden_size"]
-        self._pooling = folder.pooling
-
-    def _finish(self, output: Float32s, lengths: Int32s) -> Float32s:
-        if output.ndim == 2:  # our own graph pools and normalises
-            return output
-        if self._pooling is Pooling.CLS:
-            pooled = output[:, 0]
-        else:
-            mask = np.arange(output.shape[1]) < lengths[:, None]
-            pooled = np.einsum("bsh,bs->bh", output, mask.astype(np.float32))
-        norms = np.linalg.norm(pooled, axis=1, keepdims=True)
-        return np.asarray(pooled / np.maximum(norms, 1e-12), np.float32)
+def _pooled(vectors: Float32s, lengths: Int32s, pooling: Pooling) -> Float32s:
+    """Token vectors `[batch_size, seq_len, hidden_size]` as one L2-normalised vector each."""
+    if pooling is Pooling.CLS:
+        pooled = vectors[:, 0]
+    else:
+        mask = np.arange(vectors.shape[1]) < lengths[:, None]
+        pooled = np.einsum("bsh,bs->bh", vectors, mask.astype(np.float32))
+    norms = np.linalg.norm(pooled, axis=1, keepdims=True)
+    return np.asarray(pooled / np.maximum(norms, 1e-12), np.float32)
 
 
 def _graph(folder: ModelFolder) -> bytes | str:

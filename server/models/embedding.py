@@ -20,7 +20,7 @@ class Embedded:
     """Embeddings of texts, in their order.
 
     Attributes:
-        vectors: L2-normalised, float32 `[num_texts, hidden_size]`.
+        vectors: L2-normalised, float32 `[num_texts, output_width]`.
         truncated: Whether the text's end was cut, bool `[num_texts]`.
         num_tokens: Tokens the model read.
         queue_seconds: Time in which none of the texts was in the engine.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 
-from twopass.engines.base import Encoder, Float32s, Reranker, TokenBatch
+from twopass.engines.base import Engine, Float32s, TokenBatch
 from twopass.engines.errors import DeviceError, EngineUnavailableError
 
 _logger = logging.getLogger("twopass.server")
@@ -18,14 +18,14 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
 class RestartingEngine:
     """Passes batches to an engine, and can put another in its place.
 
-    Implements `engines.base.Reranker` and `engines.base.Encoder`, as what it wraps does.
+    Implements `engines.base.Engine`.
     """
 
     def __init__(
         self,
         model: str,
-        engine: Reranker | Encoder,
-        build: Callable[[], Reranker | Encoder],
+        engine: Engine,
+        build: Callable[[], Engine],
     ) -> None:
         """Begins with an engine that is ready.
 
@@ -35,9 +35,9 @@ class RestartingEngine:
             build: Makes another like it; may take seconds and may fail.
         """
         self.info = engine.info
-        self.hidden_size: int = getattr(engine, "hidden_size", 0)
+        self.output_width = engine.output_width
         self._model = model
-        self._engine: Reranker | Encoder | None = engine
+        self._engine: Engine | None = engine
         self._build = build
         self._lock = threading.Lock()
         self._pending: set[Future[Float32s]] = set()
@@ -113,7 +113,7 @@ def _pass_on(computed: Future[Float32s], answer: Future[Float32s]) -> None:
             answer.set_result(computed.result())
 
 
-def _close(engine: Reranker | Encoder) -> None:
+def _close(engine: Engine) -> None:
     try:
         engine.close()
     except Exception as error:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from twopass.engines.base import Encoder, LoadedEncoder, LoadedModel, Reranker, TokenBatch
+from twopass.engines.base import Engine, LoadedEncoder, LoadedModel, TokenBatch
 from twopass.engines.errors import (
     DeviceError,
     EngineError,
@@ -116,12 +116,12 @@ class Supervisor:
             return False
         return True
 
-    def _batch_failed(self, engine: Reranker | Encoder, error: BaseException) -> None:
+    def _batch_failed(self, engine: Engine, error: BaseException) -> None:
         if isinstance(error, DeviceError):
             self._restart(engine)
         self._failed.set()
 
-    def _restart(self, engine: Reranker | Encoder) -> None:
+    def _restart(self, engine: Engine) -> None:
         if isinstance(engine, RestartingEngine) and engine.restart():
             self._metrics.engine_restarted(self._names.get(engine, "other"))
 

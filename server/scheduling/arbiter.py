@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from twopass.engines.base import Encoder, Float32s, Int32s, Reranker, TokenBatch
+from twopass.engines.base import Engine, Float32s, Int32s, TokenBatch
 from twopass.server.errors import LateError, OverloadedError
 from twopass.server.scheduling.admission import Admission, Places
 from twopass.server.scheduling.backlog import Backlog, Priority
@@ -28,7 +28,7 @@ __all__ = ["Arbiter", "Computed", "Priority"]
 _NO_LIMIT = 2**62
 _STAGES = {Priority.QUERY: "embed", Priority.RERANK: "rerank", Priority.INGEST: "embed"}
 
-OnFailure: TypeAlias = Callable[[Reranker | Encoder, BaseException], None]
+OnFailure: TypeAlias = Callable[[Engine, BaseException], None]
 """Takes an engine, and why it did not compute a batch."""
 
 
@@ -93,13 +93,13 @@ class Arbiter:
         """Places that are taken."""
         return self._places.num_pairs
 
-    def expected_seconds(self, engine: Reranker | Encoder, num_tokens: int) -> float:
+    def expected_seconds(self, engine: Engine, num_tokens: int) -> float:
         """How long an engine is expected to take for so many tokens."""
         return self.backlog.service_times[engine].seconds(num_tokens)
 
     async def compute(
         self,
-        engine: Reranker | Encoder,
+        engine: Engine,
         batch: TokenBatch,
         priority: Priority,
         *,
@@ -129,7 +129,7 @@ class Arbiter:
 
     async def compute_first(
         self,
-        engine: Reranker | Encoder,
+        engine: Engine,
         batch: TokenBatch,
         priority: Priority,
         *,
@@ -158,7 +158,7 @@ class Arbiter:
         return computed(job, job.num_leading_finished)
 
     def _num_fitting(
-        self, engine: Reranker | Encoder, batch: TokenBatch, priority: Priority, deadline: float
+        self, engine: Engine, batch: TokenBatch, priority: Priority, deadline: float
     ) -> int:
         """How many sequences, at least one, would be done before the deadline."""
         seconds = np.cumsum(batch.lengths) * self.backlog.service_times[engine].seconds(1)
@@ -170,7 +170,7 @@ class Arbiter:
 
     def _job(
         self,
-        engine: Reranker | Encoder,
+        engine: Engine,
         batch: TokenBatch,
         order: Int32s,
         deadline: float | None,
@@ -225,7 +225,7 @@ class Arbiter:
     def _submit(
         self,
         priority: Priority,
-        engine: Reranker | Encoder,
+        engine: Engine,
         jobs: list[Job],
         rows: list[Int32s],
     ) -> None:

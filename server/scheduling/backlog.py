@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from enum import IntEnum
 from math import inf
 
-from twopass.engines.base import Encoder, Int32s, Reranker
+from twopass.engines.base import Engine, Int32s
 from twopass.server.errors import LateError, OverloadedError, WouldBeLateError
 from twopass.server.scheduling.batch_choice import next_batch
 from twopass.server.scheduling.fair_queue import FairQueue
@@ -40,12 +40,12 @@ class Backlog:
         self._metrics = metrics
         self.queues = {priority: FairQueue() for priority in Priority}
         self.waiting_tokens = 0
-        self.in_flight: Counter[Reranker | Encoder] = Counter()
+        self.in_flight: Counter[Engine] = Counter()
         self._num_queries_in_flight = 0
-        self.service_times: defaultdict[Reranker | Encoder, ServiceTime] = defaultdict(ServiceTime)
+        self.service_times: defaultdict[Engine, ServiceTime] = defaultdict(ServiceTime)
         self._max_tokens = max_tokens
         self._free_at = 0.0  # when the batches in flight are expected back
-        self._last_answers: defaultdict[Reranker | Encoder, float] = defaultdict(float)
+        self._last_answers: defaultdict[Engine, float] = defaultdict(float)
 
     @property
     def num_in_flight(self) -> int:
@@ -92,7 +92,7 @@ class Backlog:
                 queue.remove(job)
         return jobs, rows
 
-    def _batch_tokens(self, engine: Reranker | Encoder) -> int:
+    def _batch_tokens(self, engine: Engine) -> int:
         """How many tokens make a batch, at the engine's speed of the last seconds."""
         info = engine.info
         if info.batch_seconds == inf:
@@ -100,18 +100,14 @@ class Backlog:
         in_time = int(self.service_times[engine].tokens_per_second * info.batch_seconds)
         return min(max(in_time, info.min_batch_tokens), info.max_batch_tokens)
 
-    def batch_entered(
-        self, engine: Reranker | Encoder, priority: Priority, num_tokens: int
-    ) -> None:
+    def batch_entered(self, engine: Engine, priority: Priority, num_tokens: int) -> None:
         """Notes that an engine has got a batch."""
         self.in_flight[engine] += 1
         self._num_queries_in_flight += priority is Priority.QUERY
         now = time.perf_counter()
         self._free_at = max(now, self._free_at) + self.service_times[engine].seconds(num_tokens)
 
-    def batch_left(
-        self, engine: Reranker | Encoder, priority: Priority, num_tokens: int, began: float
-    ) -> None:
+    def batch_left(self, engine: Engine, priority: Priority, num_tokens: int, began: float) -> None:
         """Notes that it is back, and learns from how long that took."""
         self.in_flight[engine] -= 1
         self._num_queries_in_flight -= priority is Priority.QUERY

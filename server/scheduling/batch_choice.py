@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from twopass._core import BatchPlan, plan_padded
-from twopass.engines.base import Encoder, Int32s, PaddedLayout, Reranker, TokenBatch
+from twopass.engines.base import Engine, Int32s, PaddedLayout, TokenBatch
 from twopass.server.scheduling.fair_queue import FairQueue
 from twopass.server.scheduling.jobs import Job
 
@@ -38,7 +38,7 @@ def next_batch(queue: FairQueue, max_tokens: int) -> tuple[list[Job], list[Int32
     ]
 
 
-def num_padding_tokens(engine: Reranker | Encoder, batch: TokenBatch) -> int:
+def num_padding_tokens(engine: Engine, batch: TokenBatch) -> int:
     """Tokens that an engine computes beyond those of a batch."""
     layout = engine.info.layout
     if not isinstance(layout, PaddedLayout):

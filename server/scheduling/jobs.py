@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass._core import gather_packed
-from twopass.engines.base import Encoder, Float32s, Int32s, Reranker, TokenBatch
+from twopass.engines.base import Engine, Float32s, Int32s, TokenBatch
 from twopass.engines.errors import DeviceError, NonFiniteOutputError
 from twopass.server.telemetry.tracing import BatchSpan, is_recording
 
@@ -23,7 +23,7 @@ class Computed:
     """What the engine made of one request's sequences.
 
     Attributes:
-        output: In the order of the sequences; `[num_sequences]` or `[num_sequences, hidden_size]`.
+        output: In the order of the sequences; `[num_sequences]` or `[num_sequences, output_width]`.
         queue_seconds: Time in which none of its sequences was in an engine.
         engine_seconds: Time in which at least one was.
     """
@@ -57,7 +57,7 @@ class Job:
         batches: What the tracer calls those that held rows of this job.
     """
 
-    engine: Reranker | Encoder
+    engine: Engine
     batch: TokenBatch
     lengths: Int32s
     done: asyncio.Future[None]

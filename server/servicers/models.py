@@ -44,6 +44,6 @@ class ModelServicer:
             max_seq_len=max_seq_len,
             max_query_tokens=spec.max_query_tokens,
             max_passage_tokens=0 if is_encoder else max_passage_tokens,
-            dimension=model.engine.hidden_size if isinstance(model, LoadedEncoder) else 0,
+            dimension=model.engine.output_width if is_encoder else 0,
             blend=spec.blend,
         )

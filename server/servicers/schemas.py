@@ -86,13 +86,13 @@ def _read_encoder(
         # No encoder tokenises, so the passages are kept as the second pass wants them.
         return message.dimension, message.encoder, "", models.default_reranker_tokenizer()
     encoder = models.encoder(message.encoder)
-    hidden_size = encoder.engine.hidden_size
-    if message.dimension not in (0, hidden_size):
+    dimension = encoder.engine.output_width
+    if message.dimension not in (0, dimension):
         raise InvalidRequestError(
             f"schema.dimension: {message.dimension:,} given, encoder {encoder.spec.id} makes "
-            f"{hidden_size:,}; leave it 0"
+            f"{dimension:,}; leave it 0"
         )
-    return hidden_size, encoder.spec.id, encoder.spec.revision, encoder.tokenizer.fingerprint
+    return dimension, encoder.spec.id, encoder.spec.revision, encoder.tokenizer.fingerprint
 
 
 def _read_chunking(message: collection_pb2.CollectionSchema, models: Models) -> Chunking | None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from twopass.engines.base import Precision, Ragged, TokenBatch
-from twopass.engines.gpu.tensorrt_engine import TensorRtEncoder, TensorRtReranker
-from twopass.engines.gpu.torch_engine import TorchEncoder, TorchReranker
+from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
+from twopass.engines.gpu.torch_engine import TorchEngine
 from twopass.engines.model.folder import open_model
 
 pytestmark = pytest.mark.gpu
@@ -16,29 +16,28 @@ EMBEDDINGS = {"rtol": 0, "atol": 2e-3}
 # Other shapes run other kernels, which add up in another order.
 BATCH_MATES = {"rtol": 0, "atol": 1e-2}
 
-RERANKERS = [TensorRtReranker, TorchReranker]
-ENCODERS = [TensorRtEncoder, TorchEncoder]
+ENGINES = [TensorRtEngine, TorchEngine]
 
 
 def names(value):
     return value.__name__
 
 
-@pytest.mark.parametrize("kind", RERANKERS, ids=names)
+@pytest.mark.parametrize("kind", ENGINES, ids=names)
 def test_logits_are_the_golden_ones(open_engine, golden, golden_pairs, kind):
     engine = open_engine(kind, open_model("twopass-minilm-l6"))
     np.testing.assert_allclose(engine.submit(golden_pairs).result(), golden.logits, **LOGITS)
     assert engine.info.precision == "fp16"
 
 
-@pytest.mark.parametrize("kind", ENCODERS, ids=names)
+@pytest.mark.parametrize("kind", ENGINES, ids=names)
 def test_embeddings_are_the_golden_ones(open_engine, golden, golden_texts, kind):
     engine = open_engine(kind, open_model("all-MiniLM-L6-v2"))
     embeddings = engine.submit(golden_texts).result()
     np.testing.assert_allclose(embeddings, golden.embeddings, **EMBEDDINGS)
 
 
-@pytest.mark.parametrize("kind", RERANKERS, ids=names)
+@pytest.mark.parametrize("kind", ENGINES, ids=names)
 def test_a_pair_scores_alike_alone_and_among_others(open_engine, golden_pairs, kind):
     engine = open_engine(kind, open_model("twopass-minilm-l6"))
     together = engine.submit(golden_pairs).result()
@@ -54,7 +53,7 @@ def test_a_pair_scores_alike_alone_and_among_others(open_engine, golden_pairs, k
     np.testing.assert_allclose(alone, together, **BATCH_MATES)
 
 
-@pytest.mark.parametrize("kind", RERANKERS, ids=names)
+@pytest.mark.parametrize("kind", ENGINES, ids=names)
 @pytest.mark.parametrize("size", [1, 3, 8, 9, 127, 128, 129, 600])
 def test_batches_of_every_size_agree_with_single_pairs(open_engine, golden_pairs, kind, size):
     engine = open_engine(kind, open_model("twopass-minilm-l6"))
@@ -68,15 +67,15 @@ def test_batches_of_every_size_agree_with_single_pairs(open_engine, golden_pairs
 
 def test_a_replayed_graph_computes_what_single_launches_compute(open_engine, golden_pairs):
     folder = open_model("twopass-minilm-l6")
-    with_graphs = open_engine(TensorRtReranker, folder, max_batch_tokens=2_048)
-    without = open_engine(TensorRtReranker, folder, max_batch_tokens=2_048, use_graphs=False)
+    with_graphs = open_engine(TensorRtEngine, folder, max_batch_tokens=2_048)
+    without = open_engine(TensorRtEngine, folder, max_batch_tokens=2_048, use_graphs=False)
     np.testing.assert_array_equal(
         with_graphs.submit(golden_pairs).result(), without.submit(golden_pairs).result()
     )
 
 
 def test_many_batches_in_flight_do_not_mix_up_their_results(open_engine, golden_pairs):
-    engine = open_engine(TensorRtReranker, open_model("twopass-minilm-l6"))
+    engine = open_engine(TensorRtEngine, open_model("twopass-minilm-l6"))
     expected = engine.submit(golden_pairs).result()
     futures = [engine.submit(golden_pairs) for _ in range(200)]
     for future in futures:
@@ -84,5 +83,5 @@ def test_many_batches_in_flight_do_not_mix_up_their_results(open_engine, golden_
 
 
 def test_bfloat16_is_near_enough_to_order_by(open_engine, golden, golden_pairs):
-    engine = open_engine(TorchReranker, open_model("twopass-minilm-l6"), precision=Precision.BF16)
+    engine = open_engine(TorchEngine, open_model("twopass-minilm-l6"), precision=Precision.BF16)
     np.testing.assert_allclose(engine.submit(golden_pairs).result(), golden.logits, atol=0.15)

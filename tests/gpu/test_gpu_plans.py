@@ -9,7 +9,7 @@ import pytest
 from twopass.engines.gpu.cuda_device import find_gpu
 from twopass.engines.gpu.plan_cache import PlanCache, default_plan_folder
 from twopass.engines.gpu.tensorrt_api import find_tensorrt
-from twopass.engines.gpu.tensorrt_engine import TensorRtReranker
+from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
 from twopass.engines.gpu.tensorrt_plans import PlanRequest
 from twopass.engines.model.folder import open_model
 
@@ -21,7 +21,7 @@ def test_a_plan_that_does_not_open_is_built_anew(
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = open_model("twopass-minilm-l6")
-    first = open_engine(TensorRtReranker, folder, max_batch_tokens=1_024)
+    first = open_engine(TensorRtEngine, folder, max_batch_tokens=1_024)
     first.close()
     request = PlanRequest(folder, find_tensorrt(), str(find_gpu()), 1_024)
     file = PlanCache(default_plan_folder()).plan_file(request.key)
@@ -30,6 +30,6 @@ def test_a_plan_that_does_not_open_is_built_anew(
     label["sha256"] = hashlib.sha256(b"no plan").hexdigest()
     file.with_suffix(".json").write_text(json.dumps(label))
     with caplog.at_level("WARNING", "twopass.engines"):
-        again = open_engine(TensorRtReranker, folder, max_batch_tokens=1_024)
+        again = open_engine(TensorRtEngine, folder, max_batch_tokens=1_024)
     assert any("does not open, building it anew" in r.getMessage() for r in caplog.records)
     np.testing.assert_allclose(again.submit(golden_pairs).result(), golden.logits, atol=2e-2)

@@ -18,6 +18,7 @@ class FaultyEngine:
 
     def __init__(self, engine, fault: Callable[[TokenBatch], np.ndarray]) -> None:
         self.info = engine.info
+        self.output_width = engine.output_width
         self._fault = fault
         self.is_closed = threading.Event()
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import grpc
 
-from twopass.engines.base import Encoder, Float32s, LoadedModel, Reranker, TokenBatch
+from twopass.engines.base import Engine, Float32s, LoadedModel, TokenBatch
 from twopass.server.app import App
 from twopass.server.config_loading import load_config
 from twopass.v1 import (
@@ -45,7 +45,7 @@ class GatedEngine:
         self._engine = engine
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gate")
         self.info = engine.info
-        self.hidden_size: int = getattr(engine, "hidden_size", 0)
+        self.output_width: int = engine.output_width
         self.gate = threading.Event()
         self.gate.set()
         self.passing = threading.Semaphore(0)
@@ -224,7 +224,7 @@ def places_taken(stubs: Stubs, count: int) -> Iterator[None]:
 
 def _gated(model: LoadedModel) -> tuple[LoadedModel, GatedEngine]:
     engine = GatedEngine(model.engine)
-    replaced: LoadedModel = dataclasses.replace(model, engine=engine)  # type: ignore[arg-type]
+    replaced: LoadedModel = dataclasses.replace(model, engine=engine)
     return replaced, engine
 
 
@@ -243,6 +243,4 @@ def server_process(data: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[s
             process.kill()
 
 
-# The engines behind the gate keep to the protocols.
-_is_reranker: type[Reranker] = GatedEngine
-_is_encoder: type[Encoder] = GatedEngine
+_implements: type[Engine] = GatedEngine  # mypy checks the gate against the protocol

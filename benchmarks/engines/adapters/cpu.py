@@ -1,16 +1,15 @@
 """Ours: the C++ core, packed."""
 
 from twopass.benchmarks.engines.adapters.base import Forward, Source
-from twopass.engines.base import ModelKind, TokenBatch
-from twopass.engines.cpu.engine import CpuEncoder, CpuReranker
+from twopass.engines.base import TokenBatch
+from twopass.engines.cpu.engine import CpuEngine
 
 
 class Cpu:
     """Takes ragged batches as the server gives them."""
 
     def __init__(self, source: Source, num_threads: int) -> None:
-        kind = CpuReranker if source.folder.spec.kind is ModelKind.RERANKER else CpuEncoder
-        self._engine = kind(source.folder, precision=source.precision, num_threads=num_threads)
+        self._engine = CpuEngine(source.folder, precision=source.precision, num_threads=num_threads)
         self.device = self._engine.info.device
         self.max_batch_tokens: int | None = self._engine.info.max_batch_tokens
 

@@ -1,8 +1,8 @@
 """Ours: the graph written straight from the weights, through ONNX Runtime, padded."""
 
 from twopass.benchmarks.engines.adapters.base import Forward, Source
-from twopass.engines.base import ModelKind, TokenBatch
-from twopass.engines.onnx.engine import OnnxRuntimeEncoder, OnnxRuntimeReranker
+from twopass.engines.base import TokenBatch
+from twopass.engines.onnx.engine import OnnxRuntimeEngine
 
 
 class OnnxRuntimeOwnGraph:
@@ -11,9 +11,7 @@ class OnnxRuntimeOwnGraph:
     max_batch_tokens: int | None = None
 
     def __init__(self, source: Source, num_threads: int) -> None:
-        is_reranker = source.folder.spec.kind is ModelKind.RERANKER
-        kind = OnnxRuntimeReranker if is_reranker else OnnxRuntimeEncoder
-        self._engine = kind(source.folder, num_threads=num_threads)
+        self._engine = OnnxRuntimeEngine(source.folder, num_threads=num_threads)
         self.device = self._engine.info.device
 
     def prepare(self, batch: TokenBatch) -> Forward:

@@ -72,6 +72,7 @@ class ScriptedEngine:
             max_batch_tokens=max_batch_tokens,
             max_in_flight=max_in_flight,
         )
+        self.output_width = 1
         self.is_held = is_held
         self.batches: list[list[list[int]]] = []
         self.held: list[tuple[list[list[int]], Future[Float32s]]] = []

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twopass.engines.base import PackedLayout, Precision
-from twopass.engines.cpu.engine import CpuEncoder, CpuReranker
+from twopass.engines.base import ModelKind, PackedLayout, Precision
+from twopass.engines.cpu.engine import CpuEngine
 from twopass.engines.model.folder import open_model
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
-from twopass.engines.onnx.engine import OnnxRuntimeEncoder, OnnxRuntimeReranker
+from twopass.engines.onnx.engine import OnnxRuntimeEngine
 
 from .. import bert_reference
 from ..small_models import batch_of, core_config, core_tensors, random_rows, write_model
@@ -39,7 +39,7 @@ NUM_THREADS = (1, 2, 3)
 def test_logits_are_those_that_torch_computed(golden, precision):
     folder = open_model("twopass-minilm-l6")
     separator = HuggingFaceTokenizer(folder.tokenizer).template.separator[0]
-    engine = CpuReranker(folder, precision=precision)
+    engine = CpuEngine(folder, precision=precision)
     query_lengths = [ids.index(separator) + 1 for ids in golden.pair_ids]
     logits = engine.submit(batch_of(golden.pair_ids, query_lengths)).result()
     engine.close()
@@ -56,10 +56,10 @@ def test_embeddings_are_those_that_torch_computed(golden, precision):
     template = tokenizer.template
     texts = tokenizer.encode(golden.texts, 256 - template.num_single_tokens)
     rows = [[*template.prefix, *texts[i], *template.suffix] for i in range(len(texts))]
-    engine = CpuEncoder(folder, precision=precision)
+    engine = CpuEngine(folder, precision=precision)
     embeddings = engine.submit(batch_of(rows, [len(row) for row in rows])).result()
     engine.close()
-    assert embeddings.shape == (len(rows), engine.hidden_size)
+    assert embeddings.shape == (len(rows), engine.output_width)
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-6)
     turns = 1 - np.sum(embeddings * golden.embeddings, axis=1)
     assert turns.max() < TURNS[precision]
@@ -69,7 +69,7 @@ def test_embeddings_are_those_that_torch_computed(golden, precision):
 # --- the promise ----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module", params=[CpuReranker, CpuEncoder])
+@pytest.fixture(scope="module", params=ModelKind)
 def kind(request):
     return request.param
 
@@ -79,8 +79,9 @@ def engines(request, kind, tmp_path_factory):
     """The same small model on one, two and three threads."""
     config = core_config(max_position_embeddings=MAX_SEQ_LEN)
     path = tmp_path_factory.mktemp("model")
-    folder = open_model(str(write_model(path, config, core_tensors(config))))
-    built = {n: kind(folder, num_threads=n, precision=request.param) for n in NUM_THREADS}
+    settings = {"kind": kind}
+    folder = open_model(str(write_model(path, config, core_tensors(config), settings=settings)))
+    built = {n: CpuEngine(folder, num_threads=n, precision=request.param) for n in NUM_THREADS}
     yield built
     for engine in built.values():
         engine.close()
@@ -181,9 +182,9 @@ def computed(engine, query_lengths):
 @pytest.mark.parametrize("changes", SHAPES.values(), ids=SHAPES)
 def test_logits_are_those_of_onnxruntime(open_small, model_type, changes):
     folder, config, tensors = open_small(model_type, {"kind": "reranker"}, **changes)
-    engine = CpuReranker(folder, num_threads=2, precision=Precision.F32)
+    engine = CpuEngine(folder, num_threads=2, precision=Precision.F32)
     logits = computed(engine, SHAPE_QUERY_LENGTHS)
-    theirs = computed(OnnxRuntimeReranker(folder, num_threads=1), SHAPE_QUERY_LENGTHS)
+    theirs = computed(OnnxRuntimeEngine(folder, num_threads=1), SHAPE_QUERY_LENGTHS)
     np.testing.assert_allclose(logits, theirs, **FLOAT32)
     exact = bert_reference.logit(tensors, config, SHAPE_ROWS[-1], SHAPE_QUERY_LENGTHS[-1])
     np.testing.assert_allclose(logits[-1], exact, **FLOAT32)
@@ -195,8 +196,8 @@ def test_embeddings_are_those_of_onnxruntime(open_small, model_type, changes, po
     settings = {"kind": "encoder", "pooling": pooling}
     folder, _, _ = open_small(model_type, settings, **changes)
     lengths = [len(row) for row in SHAPE_ROWS]
-    embeddings = computed(CpuEncoder(folder, num_threads=2, precision=Precision.F32), lengths)
-    theirs = computed(OnnxRuntimeEncoder(folder, num_threads=1), lengths)
+    embeddings = computed(CpuEngine(folder, num_threads=2, precision=Precision.F32), lengths)
+    theirs = computed(OnnxRuntimeEngine(folder, num_threads=1), lengths)
     np.testing.assert_allclose(embeddings, theirs, **FLOAT32)
 
 
@@ -207,7 +208,7 @@ def test_weights_are_read_in_half_precision_and_under_any_exports_prefix(tmp_pat
     tensors = {k: v.astype(np.float16) for k, v in core_tensors(config).items()}
     stored = {k: v.astype(dtype) for k, v in tensors.items()}
     folder = open_model(str(write_model(tmp_path, config, stored, prefix=prefix)))
-    engine = CpuReranker(folder, num_threads=1, precision=Precision.F32)
+    engine = CpuEngine(folder, num_threads=1, precision=Precision.F32)
     (row,) = random_rows([17])
     logits = engine.submit(batch_of([row], [5])).result()
     engine.close()
@@ -221,7 +222,7 @@ def test_weights_are_read_in_half_precision_and_under_any_exports_prefix(tmp_pat
 @pytest.mark.parametrize("model_type", ["bert", "roberta"])
 def test_an_engine_says_what_a_batch_costs_and_how_long_a_sequence_may_be(open_small, model_type):
     folder, _, _ = open_small(model_type, {"kind": "reranker"})
-    engine = CpuReranker(folder, num_threads=1)
+    engine = CpuEngine(folder, num_threads=1)
     info = engine.info
     assert (info.engine, info.precision, info.layout) == ("cpu", "int8", PackedLayout())
     assert info.max_seq_len == 100
@@ -233,7 +234,7 @@ def test_an_engine_says_what_a_batch_costs_and_how_long_a_sequence_may_be(open_s
 
 def test_a_model_made_for_less_than_it_has_positions_for_keeps_to_that(open_small):
     folder, _, _ = open_small("bert", {"max_seq_len": 64})
-    engine = CpuReranker(folder, num_threads=1)
+    engine = CpuEngine(folder, num_threads=1)
     engine.close()
     assert engine.info.max_seq_len == 64
 
@@ -242,7 +243,7 @@ def test_scratch_memory_is_reported_and_grows_with_the_threads(open_small, caplo
     folder, config, _ = open_small("bert", {})
     caplog.set_level(logging.DEBUG, "twopass.engines")
     for num_threads in (1, 2):
-        CpuReranker(folder, num_threads=num_threads).close()
+        CpuEngine(folder, num_threads=num_threads).close()
     one, two = (r.bytes for r in caplog.records if r.message == "scratch memory allocated")
     # At least the residual stream of a group: 512 tokens of hidden_size float32 numbers.
     assert one > 512 * config["hidden_size"] * 4

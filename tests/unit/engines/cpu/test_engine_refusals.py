@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from twopass import _core
-from twopass.engines.cpu.engine import CpuEncoder, CpuReranker
+from twopass.engines.cpu.engine import CpuEngine
 from twopass.engines.errors import InputTooLongError, ModelError, UnsupportedModelError
 from twopass.engines.model.folder import open_model
 
@@ -30,7 +30,7 @@ def engine(tmp_path):
     """A small reranker on two threads."""
     config = core_config()
     folder = open_model(str(write_model(tmp_path, config, core_tensors(config))))
-    engine = CpuReranker(folder, num_threads=2)
+    engine = CpuEngine(folder, num_threads=2)
     yield engine
     engine.close()
 
@@ -84,21 +84,21 @@ def test_a_shape_it_does_not_compute_is_refused_with_the_reason(tmp_path, reason
     tensors = core_tensors(config | {"model_type": "bert"})
     folder = open_model(str(write_model(tmp_path, config, tensors, settings={"max_seq_len": 24})))
     with pytest.raises(UnsupportedModelError, match=reason):
-        CpuReranker(folder)
+        CpuEngine(folder)
 
 
 def test_a_hidden_size_it_does_not_compute_is_refused_with_the_way_out(tmp_path):
     config = small_config()
     folder = open_model(str(write_model(tmp_path, config, core_tensors(config))))
     with pytest.raises(UnsupportedModelError, match=r"hidden_size: 8 .*the engine onnxruntime"):
-        CpuReranker(folder)
+        CpuEngine(folder)
 
 
 def test_a_folder_without_safetensors_is_refused_with_the_way_out(tmp_path):
     write_model(tmp_path, core_config())
     (tmp_path / "model.onnx").write_bytes(b"a graph")
     with pytest.raises(UnsupportedModelError, match=r"no model\.safetensors.*onnxruntime"):
-        CpuReranker(open_model(str(tmp_path)))
+        CpuEngine(open_model(str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_missing_tensor_is_named_with_its_file(tmp_path, name):
     del tensors[name]
     folder = open_model(str(write_model(tmp_path, config, tensors)))
     with pytest.raises(ModelError, match=rf"model\.safetensors: .*{name}") as caught:
-        CpuReranker(folder)
+        CpuEngine(folder)
     assert not isinstance(caught.value, UnsupportedModelError)
 
 
@@ -126,7 +126,7 @@ def test_an_encoder_needs_no_head(tmp_path):
     config = core_config()
     tensors = {k: v for k, v in core_tensors(config).items() if "classifier" not in k}
     folder = open_model(str(write_model(tmp_path, config, tensors, settings={"kind": "encoder"})))
-    CpuEncoder(folder).close()
+    CpuEngine(folder).close()
 
 
 def test_a_tensor_that_contradicts_the_configuration_is_named(tmp_path):
@@ -135,7 +135,7 @@ def test_a_tensor_that_contradicts_the_configuration_is_named(tmp_path):
         str(write_model(tmp_path, config | {"vocab_size": VOCAB_SIZE + 1}, core_tensors(config)))
     )
     with pytest.raises(ModelError, match=r"word_embeddings\.weight has the shape \[40, 64\]"):
-        CpuReranker(folder)
+        CpuEngine(folder)
 
 
 def truncate(content: bytes) -> bytes:
@@ -161,7 +161,7 @@ def test_a_damaged_file_is_named(tmp_path, damage):
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(damage(weights.read_bytes()))
     with pytest.raises(ModelError, match=f"{weights}: "):
-        CpuReranker(folder)
+        CpuEngine(folder)
 
 
 # --- instruction sets -----------------------------------------------------------------------------
@@ -180,7 +180,7 @@ rows = Ragged.from_rows(asked["rows"])
 batch = TokenBatch(rows.token_ids, rows.offsets, np.array(asked["query_lengths"], np.int32))
 logits = {}
 for precision in Precision:
-    engine = cpu_engine.CpuReranker(open_model(asked["model"]), num_threads=2, precision=precision)
+    engine = cpu_engine.CpuEngine(open_model(asked["model"]), num_threads=2, precision=precision)
     logits[precision.value] = engine.submit(batch).result().tolist()
     engine.close()
 print(json.dumps({"device": engine.info.device, "logits": logits}))

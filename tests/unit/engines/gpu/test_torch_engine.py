@@ -11,7 +11,7 @@ from twopass.engines.errors import (
     InputTooLongError,
     UnsupportedModelError,
 )
-from twopass.engines.gpu.torch_engine import TorchEncoder, TorchReranker, find_torch
+from twopass.engines.gpu.torch_engine import TorchEngine, find_torch
 from twopass.engines.model.folder import open_model
 
 from .. import bert_reference
@@ -53,7 +53,7 @@ def test_logits_are_those_of_the_reference(opened, tmp_path, model_type, activat
     tensors = random_tensors(config)
     write_model(tmp_path, config, tensors, settings={"kind": "reranker"})
     rows = random_rows(LENGTHS)
-    logits = opened(TorchReranker, tmp_path).submit(batch_of(rows, QUERY_LENGTHS)).result()
+    logits = opened(TorchEngine, tmp_path).submit(batch_of(rows, QUERY_LENGTHS)).result()
     pairs = zip(rows, QUERY_LENGTHS, strict=True)
     expected = [bert_reference.logit(tensors, config, *pair) for pair in pairs]
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
@@ -67,11 +67,11 @@ def test_embeddings_are_those_of_the_reference(opened, tmp_path, model_type, poo
     tensors = random_tensors(config)
     write_model(tmp_path, config, tensors, settings={"kind": "encoder", "pooling": pooling})
     rows = random_rows(LENGTHS)
-    engine = opened(TorchEncoder, tmp_path)
+    engine = opened(TorchEngine, tmp_path)
     embeddings = engine.submit(batch_of(rows, LENGTHS)).result()
     expected = [bert_reference.embedding(tensors, config, row, pooling) for row in rows]
     np.testing.assert_allclose(embeddings, expected, rtol=1e-4, atol=1e-5)
-    assert engine.hidden_size == embeddings.shape[1]
+    assert engine.output_width == embeddings.shape[1]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_embeddings_are_those_of_the_reference(opened, tmp_path, model_type, poo
 def test_logits_are_the_golden_ones(opened, golden, reranker, precision, tolerance):
     separator = reranker.tokenizer.template.separator[0]
     batch = batch_of(golden.pair_ids, [ids.index(separator) + 1 for ids in golden.pair_ids])
-    engine = opened(TorchReranker, "twopass-minilm-l6", precision=precision)
+    engine = opened(TorchEngine, "twopass-minilm-l6", precision=precision)
     np.testing.assert_allclose(engine.submit(batch).result(), golden.logits, atol=tolerance)
     assert engine.info.precision == (precision or "f32")
 
@@ -92,7 +92,7 @@ def test_embeddings_are_the_golden_ones(opened, golden, encoder):
     template = encoder.tokenizer.template
     texts = encoder.tokenizer.encode(golden.texts, 256 - template.num_single_tokens)
     rows = [[*template.prefix, *texts[i], *template.suffix] for i in range(len(texts))]
-    engine = opened(TorchEncoder, "all-MiniLM-L6-v2")
+    engine = opened(TorchEngine, "all-MiniLM-L6-v2")
     embeddings = engine.submit(batch_of(rows, [len(row) for row in rows])).result()
     np.testing.assert_allclose(embeddings, golden.embeddings, atol=1e-5)
 
@@ -100,7 +100,7 @@ def test_embeddings_are_the_golden_ones(opened, golden, encoder):
 def test_a_batch_costs_its_tokens_and_a_large_one_is_split(opened, tmp_path):
     config = small_config()
     tensors = random_tensors(config)
-    engine = opened(TorchReranker, write_model(tmp_path, config, tensors))
+    engine = opened(TorchEngine, write_model(tmp_path, config, tensors))
     assert isinstance(engine.info.layout, PackedLayout)
     rows = random_rows([MAX_SEQ_LEN] * 100)  # 2,400 tokens, 1,024 fit
     logits = engine.submit(batch_of(rows, [5] * 100)).result()
@@ -110,7 +110,7 @@ def test_a_batch_costs_its_tokens_and_a_large_one_is_split(opened, tmp_path):
 
 def test_a_sequence_that_is_too_long_is_refused_with_both_numbers(opened, tmp_path):
     config = small_config()
-    engine = opened(TorchReranker, write_model(tmp_path, config, random_tensors(config)))
+    engine = opened(TorchEngine, write_model(tmp_path, config, random_tensors(config)))
     future = engine.submit(batch_of(random_rows([3, MAX_SEQ_LEN + 1]), [1, 1]))
     with pytest.raises(InputTooLongError, match=f"{MAX_SEQ_LEN + 1} tokens, at most {MAX_SEQ_LEN}"):
         future.result()
@@ -120,7 +120,7 @@ def test_a_model_without_safetensors_is_refused(tmp_path):
     write_model(tmp_path, small_config())
     (tmp_path / "model.onnx").write_bytes(b"a graph")
     with pytest.raises(UnsupportedModelError, match=r"no model\.safetensors, .* onnxruntime"):
-        TorchReranker(open_model(str(tmp_path)), device="cpu")
+        TorchEngine(open_model(str(tmp_path)), device="cpu")
 
 
 def test_where_pytorch_is_missing_one_sentence_says_how_to_get_it(monkeypatch):

@@ -11,7 +11,7 @@ from twopass.engines.base import EngineChoice, ModelKind, PaddedLayout
 from twopass.engines.errors import InputTooLongError, ModelError
 from twopass.engines.loading import load_model
 from twopass.engines.model.folder import open_model
-from twopass.engines.onnx.engine import OnnxRuntimeEncoder, OnnxRuntimeReranker
+from twopass.engines.onnx.engine import OnnxRuntimeEngine
 
 from .. import bert_reference
 from ..small_models import (
@@ -58,7 +58,7 @@ def small(tmp_path_factory):
     """A small reranker's engine; its weights are random, so its scores move with every token."""
     config = small_config()
     folder = write_model(tmp_path_factory.mktemp("small"), config, random_tensors(config))
-    engine = OnnxRuntimeReranker(open_model(str(folder)), num_threads=1)
+    engine = OnnxRuntimeEngine(open_model(str(folder)), num_threads=1)
     yield engine
     engine.close()
 
@@ -75,7 +75,7 @@ def test_embeddings_are_those_that_torch_computed(encoder, golden):
     rows = [[*template.prefix, *texts[i], *template.suffix] for i in range(len(texts))]
     embeddings = encoder.engine.submit(batch_of(rows, [len(row) for row in rows])).result()
     np.testing.assert_allclose(embeddings, golden.embeddings, **GOLDEN_EMBEDDINGS)
-    assert embeddings.shape == (len(rows), encoder.engine.hidden_size)
+    assert embeddings.shape == (len(rows), encoder.engine.output_width)
 
 
 def test_a_pair_scores_alike_alone_and_among_others(reranker, pairs):
@@ -117,7 +117,7 @@ def test_buckets_rise_to_the_longest_sequence(tmp_path, max_seq_len):
     config = small_config()
     settings = {"max_seq_len": max_seq_len}
     write_model(tmp_path, config, random_tensors(config), settings=settings)
-    engine = OnnxRuntimeReranker(open_model(str(tmp_path)), num_threads=1)
+    engine = OnnxRuntimeEngine(open_model(str(tmp_path)), num_threads=1)
     layout = engine.info.layout
     engine.close()
     assert isinstance(layout, PaddedLayout)
@@ -130,7 +130,7 @@ def test_every_position_there_is_can_be_used(tmp_path, model_type):
     config = small_config(model_type)
     tensors = random_tensors(config)
     folder = open_model(str(write_model(tmp_path, config, tensors, settings={"kind": "reranker"})))
-    engine = OnnxRuntimeReranker(folder, num_threads=1)
+    engine = OnnxRuntimeEngine(folder, num_threads=1)
     (row,) = random_rows([engine.info.max_seq_len])
     logits = engine.submit(batch_of([row], [7])).result()
     engine.close()
@@ -143,20 +143,20 @@ def test_an_unknown_architecture_without_a_graph_is_refused(tmp_path):
     config = small_config(model_type="nomic_bert")
     write_model(tmp_path, config, random_tensors(config | {"model_type": "bert"}))
     with pytest.raises(ModelError, match="model_type is 'nomic_bert'"):
-        OnnxRuntimeReranker(open_model(str(tmp_path)))
+        OnnxRuntimeEngine(open_model(str(tmp_path)))
 
 
 def test_a_graph_that_is_none_is_refused_with_its_folder(tmp_path):
     write_model(tmp_path, small_config())
     (tmp_path / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(ModelError, match=f"{tmp_path}: ONNX Runtime refuses the graph"):
-        OnnxRuntimeReranker(open_model(str(tmp_path)))
+        OnnxRuntimeEngine(open_model(str(tmp_path)))
 
 
 def test_what_was_submitted_is_finished_before_the_engine_closes(tmp_path):
     config = small_config()
     write_model(tmp_path, config, random_tensors(config))
-    engine = OnnxRuntimeReranker(open_model(str(tmp_path)), num_threads=1)
+    engine = OnnxRuntimeEngine(open_model(str(tmp_path)), num_threads=1)
     futures = [engine.submit(batch_of(random_rows([9]), [3])) for _ in range(20)]
     engine.close()
     engine.close()
@@ -224,7 +224,7 @@ def write_exported(folder: Path, kind: ModelKind, inputs: list[str], changes: di
 @pytest.mark.parametrize("inputs", [[IDS, MASK], [IDS, MASK, TYPES]], ids=["two", "three"])
 def test_an_exported_reranker_gets_the_inputs_it_has(tmp_path, inputs):
     write_exported(tmp_path, ModelKind.RERANKER, inputs, {})
-    engine = OnnxRuntimeReranker(open_model(str(tmp_path)), num_threads=1)
+    engine = OnnxRuntimeEngine(open_model(str(tmp_path)), num_threads=1)
     rows, query_lengths = random_rows([4, 9, 1]), [2, 3, 1]
     logits = engine.submit(batch_of(rows, query_lengths)).result()
     engine.close()
@@ -237,7 +237,7 @@ def test_an_exported_reranker_gets_the_inputs_it_has(tmp_path, inputs):
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_an_exported_encoder_is_pooled_without_its_padding(tmp_path, pooling):
     write_exported(tmp_path, ModelKind.ENCODER, [IDS, MASK], {"pooling": pooling})
-    engine = OnnxRuntimeEncoder(open_model(str(tmp_path)), num_threads=1)
+    engine = OnnxRuntimeEngine(open_model(str(tmp_path)), num_threads=1)
     rows = random_rows([4, 9, 1])
     embeddings = engine.submit(batch_of(rows, [len(row) for row in rows])).result()
     engine.close()
