@@ -1,8 +1,8 @@
 """What the load test of isolation makes of what it measured."""
 
 import dataclasses
+import itertools
 import os
-import time
 
 import pytest
 
@@ -126,21 +126,26 @@ def test_tracebacks_are_counted_once(tmp_path):
     assert lines.tracebacks_since() == 1
 
 
-async def test_a_process_that_takes_no_processor_time_is_idle(monkeypatch):
-    monkeypatch.setattr(observing, "processor_seconds", lambda _: 3.0)
-    assert await observing.busy_after(0, patience=60.0) < 60.0
+async def test_a_process_without_a_thread_at_work_is_idle(monkeypatch):
+    looks = itertools.chain([True] * 5, itertools.repeat(False))
+    monkeypatch.setattr(observing, "is_working", lambda _: next(looks))
+    assert 0 < await observing.busy_after(0, patience=60.0) < 60.0
 
 
 async def test_a_process_that_works_on_is_waited_for_as_long_as_there_is_patience(monkeypatch):
-    monkeypatch.setattr(observing, "processor_seconds", lambda _: time.perf_counter())
+    looks = itertools.cycle([True, False])
+    monkeypatch.setattr(observing, "is_working", lambda _: next(looks))
     assert await observing.busy_after(0, patience=1.0) == 1.0
 
 
-def test_processor_time_is_that_of_the_process_and_its_event_loop():
-    before = observing.processor_seconds(os.getpid()), observing.loop_seconds(os.getpid())
-    sum(range(3_000_000))
-    assert observing.processor_seconds(os.getpid()) > before[0]
-    assert observing.loop_seconds(os.getpid()) > before[1]
+def test_a_process_that_looks_at_itself_is_at_work():
+    assert observing.is_working(os.getpid())
+
+
+def test_the_event_loop_takes_the_time_of_the_main_thread():
+    before = observing.loop_seconds(os.getpid())
+    sum(range(1_000_000))
+    assert observing.loop_seconds(os.getpid()) > before
 
 
 def test_a_chunk_is_the_same_each_time_and_shares_no_id_with_another():

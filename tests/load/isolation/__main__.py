@@ -5,6 +5,7 @@ import asyncio
 import multiprocessing
 import sys
 import tempfile
+import time
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -67,13 +68,18 @@ class Measuring:
         await self._idle()
         server.log.tracebacks_since()
         quiet = await self._probe.measure(self._rate, seconds / 2)
+        overrun_before = longest_overrun(await server.metrics.gauges())
         async with PeakMemory(server.pid) as peak:
+            end = time.perf_counter() + seconds
             sending = asyncio.ensure_future(self._step(neighbour, "beside"))
             beside = await self._probe.measure(self._rate, seconds)
+            unanswered = time.perf_counter() - end
             ended = await sending
-        busy = await self._idle()
-        hangs = busy >= self._patience
+        idle_after = await self._idle()
+        hangs = idle_after >= self._patience
         overrun = None if hangs else longest_overrun(await server.metrics.gauges())
+        if overrun == overrun_before:  # it is the longest since the start
+            overrun = None
         loop_ms = await self._loop_ms() if isinstance(neighbour, UnknownCallers) else None
         num_tracebacks = server.log.tracebacks_since()
         if not hangs:
@@ -88,7 +94,7 @@ class Measuring:
             quiet=quiet,
             beside=beside,
             memory=Memory(before, peak.num_bytes, after),
-            busy_seconds=busy,
+            busy_seconds=max(0.0, unanswered) + idle_after,
             overrun_ms=None if overrun is None else 1000 * overrun,
             loop_ms=loop_ms,
             num_tracebacks=num_tracebacks,
@@ -147,6 +153,8 @@ def main() -> None:
     against = report.load(options.against) if options.against else {}
     machine = this_machine()
     print("\n".join(machine.lines()))
+    if options.version:
+        print(f"the server is of {options.version}")
     print(
         f"{options.documents:,} documents, {options.rate:g} searches a second, "
         f"{options.seconds / 2:g} s alone and {options.seconds:g} s beside each; "
@@ -160,6 +168,7 @@ def main() -> None:
     if options.out:
         about = {
             "machine": asdict(machine),
+            "version": options.version or machine.commit,
             "documents": options.documents,
             "rate": options.rate,
             "seconds": options.seconds,
@@ -182,6 +191,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--against", type=Path, help="results of an earlier run, to compare with")
     parser.add_argument("--out", type=Path, help="where to save the results")
     parser.add_argument("--tree", type=Path, help="where to import another version's server from")
+    parser.add_argument("--version", default="", help="what to call that version")
     parser.add_argument(
         "--patience", type=float, default=60.0, help="seconds a server may work for nobody"
     )

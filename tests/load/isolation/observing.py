@@ -1,9 +1,9 @@
-"""What a server's process says of itself: memory, processor time, lanes, log."""
+"""What a server's process says of itself: memory, threads at work, lanes, log."""
 
 import asyncio
-import os
 import time
 import urllib.request
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +12,24 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ..driver import resident_bytes
 
-_TICKS = os.sysconf("SC_CLK_TCK")
 _LOOK_SECONDS = 0.05
-# A server without calls, over this long, takes less of one processor than this share.
-_IDLE_SECONDS, _IDLE_SHARE = 0.4, 0.1
+# A process is idle when in all of so many looks in a row, but for one, no thread of it had work to
+# do: by processor time, one that waits for its turn on a busy machine would seem idle.
+_IDLE_LOOKS = 10
 _OVERRUN = "twopass_lane_longest_overrun_seconds"
 _TRACEBACK = "Traceback (most recent call last)"
 
 
-def processor_seconds(pid: int) -> float:
-    """Processor time that a process has taken, in steps of 10 ms."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+def is_working(pid: int) -> bool:
+    """Whether a thread of a process runs, waits for a processor or for the disk."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:  # it has ended
+            continue
+        if state in "RD":
+            return True
+    return False
 
 
 def loop_seconds(pid: int) -> float:
@@ -34,15 +40,12 @@ def loop_seconds(pid: int) -> float:
 async def busy_after(pid: int, patience: float) -> float:
     """Waits until a process is idle; returns how long it was not, or `patience`, in seconds."""
     began = time.perf_counter()
-    looks = [(began, processor_seconds(pid))]
-    while looks[-1][0] - began < patience:
+    looks: deque[tuple[float, bool]] = deque(maxlen=_IDLE_LOOKS)
+    while (now := time.perf_counter()) - began < patience:
+        looks.append((now, is_working(pid)))
+        if len(looks) == _IDLE_LOOKS and sum(works for _, works in looks) <= 1:
+            return looks[0][0] - began
         await asyncio.sleep(_LOOK_SECONDS)
-        now, taken = time.perf_counter(), processor_seconds(pid)
-        looks.append((now, taken))
-        earlier, taken_then = next(look for look in looks if look[0] >= now - _IDLE_SECONDS)
-        is_whole = now - began >= _IDLE_SECONDS and now - earlier >= _IDLE_SECONDS / 2
-        if is_whole and taken - taken_then < _IDLE_SHARE * (now - earlier):
-            return max(0.0, earlier - began)
     return patience
 
 

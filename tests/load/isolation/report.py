@@ -15,8 +15,8 @@ _MIB = 2**20
 _QUIET_TIMES, _ADDED_MS = 3, 50
 # Allocators keep some of what was used; what is kept for callers that are gone grows with them.
 _KEPT_SHARE, _KEPT_BYTES = 0.10, 32 * _MIB
-# What may still be done for callers that are gone: in a lane, and by all of the process, which
-# is seen by its processor time and so less sharply.
+# What may still be done for callers that are gone: in a lane, which tells it exactly, and by the
+# whole process, whose threads are looked at from outside and do other things too.
 _OVERRUN_MS, _BUSY_SECONDS = 50.0, 1.0
 _LOOP_MS = 1.0
 
@@ -40,8 +40,8 @@ class Result:
         beside: Searches beside the neighbour.
         memory: Of the server.
         busy_seconds: How long the server went on working when all callers were gone.
-        overrun_ms: Longest time that a lane of the server worked on for a caller that was gone;
-            None where the server does not tell.
+        overrun_ms: Longest time that a lane of the server worked on for a caller that was gone, if
+            it is longer than with the neighbours before; None where the server does not tell.
         loop_ms: Processor time that one message of an unknown caller takes of the event loop; None
             where there were none.
         num_tracebacks: In the server's log.
