@@ -2,9 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import TypeVar
 
 from twopass.index.errors import StoppedError
+
+T = TypeVar("T")
 
 
 class Stop:
@@ -62,6 +66,22 @@ class Stop:
         finally:
             with self._changing:
                 self._callbacks.pop(key, None)
+
+
+def wait_for(future: "Future[T]", stop: Stop) -> T:
+    """Waits for a future, but no longer than until a stop is set; blocks.
+
+    Raises:
+        StoppedError: The stop was set first.
+    """
+    over = threading.Event()
+    future.add_done_callback(lambda _: over.set())
+    with stop.calling(over.set):
+        over.wait()
+    if not future.done():
+        future.cancel()
+        raise StoppedError
+    return future.result()
 
 
 NEVER = Stop()

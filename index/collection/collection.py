@@ -28,7 +28,7 @@ from twopass.index.rows.reader import DocumentReader, StoredPassages
 from twopass.index.rows.window_rows import vector_rows
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
-from twopass.index.stopping import NEVER, Stop
+from twopass.index.stopping import NEVER, Stop, wait_for
 from twopass.index.vectors.metric import scale
 from twopass.index.vectors.vector_index import Neighbours, VectorIndex
 from twopass.index.words.lexical import LexicalIndex
@@ -133,9 +133,15 @@ class Collection:
         """
         return self.delete_matching(Filter(must=(IdCondition(tuple(ids)),)))
 
-    def delete_matching(self, wanted: Filter) -> Future[DeleteResult]:
-        """Deletes all documents that pass a filter when their turn comes, otherwise as `delete`."""
-        write = Delete(compile_filter(wanted), self.schema.dimension, self._vector_rows)
+    def delete_matching(self, wanted: Filter, stop: Stop = NEVER) -> Future[DeleteResult]:
+        """Deletes all documents that pass a filter when their turn comes, otherwise as `delete`.
+
+        Args:
+            wanted: Which documents.
+            stop: Ends the deletion before its turn, and while documents are looked for; the future
+                raises `StoppedError` then, and nothing is deleted. Later it has no effect.
+        """
+        write = Delete(compile_filter(wanted), self.schema.dimension, self._vector_rows, stop)
         self._writer.submit(write)
         return write.future
 
@@ -229,7 +235,9 @@ class Collection:
         """
         windows = None if members is None else self._windows.of_documents(members, stop)
         return self._windows.nearest(
-            lambda count: self.search(vector[None, :], count, windows, breadth, stop).result(),
+            lambda count: wait_for(
+                self.search(vector[None, :], count, windows, breadth, stop), stop
+            ),
             k,
             stop,
         )

@@ -11,9 +11,11 @@ from twopass.engines.base import Float32s, Int32s
 from twopass.index.arrays import Int64s
 from twopass.index.ranked_list import RankedList
 from twopass.index.rows.connections import ReadConnections
+from twopass.index.rows.keys import ALL_KEYS, read_keys
 from twopass.index.stopping import NEVER, Stop
 from twopass.index.vectors.vector_index import Neighbours
 
+_KEYS_OF_DOCUMENTS = f"SELECT {ALL_KEYS} FROM windows WHERE document IN carray(?)"
 # As many windows for each document wanted, at first: neighbours are often of one document.
 _WINDOWS_PER_DOCUMENT = 4
 
@@ -44,11 +46,10 @@ class WindowIndex:
             return documents
         with self._connections.borrow(stop) as connection:
             found: list[Any] = connection.execute(
-                "SELECT coalesce(group_concat(key), '') FROM windows WHERE document IN carray(?)",
-                (apsw.carray(documents),),
+                _KEYS_OF_DOCUMENTS, (apsw.carray(documents),)
             ).fetchall()
         ((keys,),) = found
-        return np.sort(np.fromstring(keys, np.int64, sep=","))
+        return read_keys(keys, stop)
 
     def nearest(
         self, search: Callable[[int], Neighbours], k: int, stop: Stop = NEVER
@@ -74,6 +75,7 @@ class WindowIndex:
         windows = self._windows_of(keys, stop)
         best: dict[int, tuple[float, tuple[int, int]]] = {}
         for key, score in zip(keys.tolist(), scores.tolist(), strict=True):
+            stop.check()
             if key in windows:  # it may have gone since
                 document, window = windows[key]
                 best.setdefault(document, (score, window))

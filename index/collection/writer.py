@@ -17,9 +17,10 @@ from twopass.index.group_thread import GroupThread
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import Identity, storage_errors
 from twopass.index.rows.filter_sql import SqlCondition
-from twopass.index.rows.inserting import delete_ids, insert_rows
+from twopass.index.rows.inserting import delete_ids, delete_matching, insert_rows
 from twopass.index.rows.window_rows import VectorRows
 from twopass.index.sequences import SequenceToken
+from twopass.index.stopping import NEVER, Stop
 from twopass.index.vectors.vector_index import VectorChange, VectorIndex
 
 _LOG = logging.getLogger("twopass.index")
@@ -94,22 +95,17 @@ class Upsert:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delete:
-    """Deletes the documents that pass a condition."""
+    """Deletes the documents that pass a condition, unless it is stopped while they are found."""
 
     condition: SqlCondition
     dimension: int
     vector_rows: VectorRows
+    stop: Stop = NEVER
     future: Future[DeleteResult] = field(default_factory=Future)
 
     def apply(self, connection: apsw.Connection, position: int) -> _RowChange:  # noqa: ARG002
         """Changes the table, inside a transaction."""
-        deleted = [
-            key
-            for (key,) in connection.execute(
-                f"DELETE FROM documents WHERE {self.condition.text} RETURNING key",
-                self.condition.values,
-            )
-        ]
+        deleted = delete_matching(connection, self.condition, self.stop)
         removed = self.vector_rows.remove(connection, deleted)
         no_vectors = np.empty((0, self.dimension), np.float32)
         return _RowChange(len(deleted), 0, removed, [], no_vectors)

@@ -12,6 +12,39 @@ from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import open_for_reading, storage_errors
 from twopass.index.stopping import NEVER, Stop
 
+# Of SQLite's virtual machine: some 10 ms of copying rows. Each look takes Python's GIL.
+_INSTRUCTIONS_BETWEEN_LOOKS = 10_000
+
+
+class _Reader:
+    """A connection whose interruptions last until they are forgotten.
+
+    SQLite forgets an interruption when no statement of the connection is under way, so one that
+    came between two statements would be lost. A statement that is never finished prevents it; it
+    reads no table, so it holds no snapshot.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.connection = open_for_reading(path)
+        self._unfinished: apsw.Cursor | None = None
+        self.keep_interruptions()
+
+    def keep_interruptions(self) -> None:
+        """Lets interruptions last from now on."""
+        self._unfinished = self.connection.cursor()
+        next(self._unfinished.execute("VALUES (1), (2)"))
+
+    def forget_interruptions(self) -> None:
+        """Lets statements run again, and alone."""
+        if self._unfinished is not None:
+            self._unfinished.close()
+            self._unfinished = None
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self.forget_interruptions()
+        self.connection.close()
+
 
 class ReadConnections:
     """A pool that grows with its borrowers: as many connections as ever read at once."""
@@ -20,7 +53,7 @@ class ReadConnections:
         self._collection = collection
         self._damage = damage
         self._path = path
-        self._idle: list[apsw.Connection] = []
+        self._idle: list[_Reader] = []
         self._num_borrowed = 0
         self._closed = False
         self._changed = threading.Condition()
@@ -33,29 +66,59 @@ class ReadConnections:
         and the next borrower would see the past.
 
         Args:
-            stop: Interrupts the statement that runs.
+            stop: Interrupts the statement that runs, and every later one inside the block.
 
         Raises:
             CollectionClosedError: The pool is closed.
             StoppedError: The stop was set, inside the block too.
             StorageError: The disk did not do its part, inside the block too.
         """
+        with self._reader(stop) as reader:
+            try:
+                with stop.calling(reader.connection.interrupt):
+                    yield reader.connection
+            finally:
+                if stop.is_set:
+                    reader.forget_interruptions()
+                    reader.keep_interruptions()
+
+    @contextmanager
+    def borrow_for_one(self, stop: Stop = NEVER) -> Iterator[apsw.Connection]:
+        """A connection for one statement that allows no other beside it, such as VACUUM.
+
+        Args:
+            stop: Interrupts the statement.
+
+        Raises:
+            As `borrow`.
+        """
+        with self._reader(stop) as reader:
+            reader.forget_interruptions()
+            # An interruption would be lost if it came just before the statement.
+            reader.connection.set_progress_handler(lambda: stop.is_set, _INSTRUCTIONS_BETWEEN_LOOKS)
+            try:
+                yield reader.connection
+            finally:
+                reader.connection.set_progress_handler(None)
+                reader.keep_interruptions()
+
+    @contextmanager
+    def _reader(self, stop: Stop) -> Iterator[_Reader]:
         stop.check()
         with self._changed:
             if self._closed:
                 raise CollectionClosedError(self._collection)
             self._num_borrowed += 1
-            connection = self._idle.pop() if self._idle else None
+            reader = self._idle.pop() if self._idle else None
         try:
             with storage_errors(self._path), self._damage.noted():
-                connection = connection or open_for_reading(self._path)
-                with stop.calling(connection.interrupt):
-                    yield connection
+                reader = reader or _Reader(self._path)
+                yield reader
         finally:
             with self._changed:
                 self._num_borrowed -= 1
-                if connection is not None:
-                    self._idle.append(connection)
+                if reader is not None:
+                    self._idle.append(reader)
                 self._changed.notify_all()
 
     def close(self) -> None:

@@ -7,9 +7,14 @@ a document made ingest a quarter slower, on two cores.
 import json
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import apsw
+
+from twopass.index.errors import StoppedError
+from twopass.index.rows.filter_sql import SqlCondition
+from twopass.index.rows.keys import ALL_KEYS, read_keys
+from twopass.index.stopping import Stop
 
 EncodedRow: TypeAlias = tuple[str, bytes, bytes, str, str, str, int]
 """Id, token ids, embedding, title, text, metadata, checksum."""
@@ -17,6 +22,8 @@ EncodedRow: TypeAlias = tuple[str, bytes, bytes, str, str, str, int]
 _COLUMNS = ("position", "id", "token_ids", "embedding", "title", "text", "metadata", "checksum")
 # Whole chunks of the usual size; SQLite allows 32,766 values in a statement.
 _ROWS_A_STATEMENT = 256
+# Of SQLite's virtual machine: at most some 10 ms. Each look takes Python's GIL.
+_INSTRUCTIONS_BETWEEN_LOOKS = 10_000
 
 
 def delete_ids(connection: apsw.Connection, ids: Sequence[str]) -> list[int]:
@@ -26,6 +33,35 @@ def delete_ids(connection: apsw.Connection, ids: Sequence[str]) -> list[int]:
         (json.dumps(ids),),
     )
     return [key for (key,) in deleted]
+
+
+def delete_matching(connection: apsw.Connection, condition: SqlCondition, stop: Stop) -> list[int]:
+    """Deletes the documents that pass, inside a transaction; returns their keys.
+
+    Args:
+        connection: Of the writer.
+        condition: Which documents.
+        stop: Ends the look for them; once they are found, all are deleted.
+
+    Raises:
+        StoppedError: The stop was set; nothing is deleted, and the transaction goes on.
+    """
+    stop.check()
+    # An interruption of DELETE itself would roll back what others write in the transaction.
+    connection.set_progress_handler(lambda: stop.is_set, _INSTRUCTIONS_BETWEEN_LOOKS)
+    try:
+        select = f"SELECT {ALL_KEYS} FROM documents WHERE {condition.text}"
+        found: list[Any] = connection.execute(select, condition.values).fetchall()
+    except apsw.InterruptError as error:
+        raise StoppedError from error
+    finally:
+        connection.set_progress_handler(None)
+    ((text,),) = found
+    keys = read_keys(text, stop)
+    if len(keys):
+        connection.execute("DELETE FROM documents WHERE key IN carray(?)", (apsw.carray(keys),))
+    deleted: list[int] = keys.tolist()
+    return deleted
 
 
 def insert_rows(

@@ -22,8 +22,12 @@ from twopass.index.errors import (
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.filter_sql import SqlCondition
+from twopass.index.rows.keys import ALL_KEYS, read_keys
 from twopass.index.rows.rows import Row, Size, read_ids, read_rows, read_sizes
 from twopass.index.stopping import NEVER, Stop
+
+# Rows that one statement reads: enough that it costs little, few enough to be held twice.
+_BLOCK_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +57,7 @@ class DocumentReader:
     def load(self, keys: Int64s, stop: Stop = NEVER) -> StoredPassages:
         """Loads ids and token ids by key, int64 `[num_keys]`, in the order of the keys."""
         with self._connections.borrow(stop) as connection:
-            found = self._token_ids(connection, keys.tolist())
+            found = self._token_ids(connection, keys.tolist(), stop)
         positions = [position for position, key in enumerate(keys.tolist()) if key in found]
         loaded = [found[key] for key in keys[positions].tolist()]
         return StoredPassages(
@@ -77,8 +81,7 @@ class DocumentReader:
         with self._connections.borrow(stop) as connection:
             if max_bytes is not None:
                 _check_fit(self._sizes(connection, keys.tolist(), fields), max_bytes)
-            rows = list(self._sound_rows(connection, keys.tolist()))
-        return {row.key: _document(row, fields) for row in rows}
+            return self._documents(connection, keys.tolist(), fields, stop)
 
     def get(
         self,
@@ -104,7 +107,7 @@ class DocumentReader:
             if max_bytes is not None:
                 asked_for = [keys[document_id] for document_id in ids if document_id in keys]
                 _check_fit(self._sizes(connection, asked_for, fields), max_bytes)
-            found = {row.key: row for row in self._sound_rows(connection, list(keys.values()))}
+            found = self._documents(connection, list(keys.values()), fields, stop)
         for document_id in ids:
             if document_id not in keys:
                 raise DocumentNotFoundError(self._collection, document_id)
@@ -113,7 +116,7 @@ class DocumentReader:
                     raise self._damage.error_of(document_id)
                 # It was replaced between the two reads.
                 return self.get(ids, fields, stop, max_bytes)
-        return [_document(found[keys[document_id]], fields) for document_id in ids]
+        return [found[keys[document_id]] for document_id in ids]
 
     def after(
         self,
@@ -140,58 +143,80 @@ class DocumentReader:
         Raises:
             DocumentTooLargeError: The first one alone is larger than `max_bytes`.
         """
-        rows: list[Row] = []
+        documents: list[StoredDocument] = []
         num_bytes = 0
         with self._connections.borrow(stop) as connection:
             while True:
                 # One more than asked for tells whether others follow.
-                num_left = limit - len(rows)
-                keys = self._keys_after(connection, key, num_left + 1, condition)
+                num_left = limit - len(documents)
+                keys = self._keys_after(connection, key, num_left + 1, condition, stop)
                 some = keys[:num_left]
                 if max_bytes is not None:
                     sizes = self._sizes(connection, some, fields)
                     totals = num_bytes + np.cumsum([size.num_bytes for size in sizes])
                     some = some[: int(np.searchsorted(totals, max_bytes, side="right"))]
-                    if sizes and not some and not rows:
+                    if sizes and not some and not documents:
                         raise DocumentTooLargeError(sizes[0].id, sizes[0].num_bytes, max_bytes)
                     num_bytes = int(totals[len(some) - 1]) if some else num_bytes
-                rows += sorted(self._sound_rows(connection, some), key=lambda row: row.key)
+                found = self._documents(connection, some, fields, stop)
+                documents += (found[passing] for passing in some if passing in found)
                 key = some[-1] if some else key
                 if len(keys) == len(some):
-                    return [_document(row, fields) for row in rows], None
+                    return documents, None
                 # Damaged ones were left out, so that a page may have room for more.
-                if len(rows) == limit or len(some) < min(len(keys), num_left):
-                    return [_document(row, fields) for row in rows], key
+                if len(documents) == limit or len(some) < min(len(keys), num_left):
+                    return documents, key
 
     def matching(self, condition: SqlCondition, stop: Stop = NEVER) -> Int64s:
         """Reads the keys of all documents that pass, int64 `[num_documents]`, ascending."""
-        # As one text: a million rows would cost Python half a second under the GIL.
-        select = f"SELECT coalesce(group_concat(key), '') FROM documents WHERE {condition.text}"
+        select = f"SELECT {ALL_KEYS} FROM documents WHERE {condition.text}"
         with self._connections.borrow(stop) as connection:
             try:
                 found: list[Any] = connection.execute(select, condition.values).fetchall()
             except apsw.CorruptError:
-                return np.array(list(self._passing(connection, 0, condition)), np.int64)
+                return np.array(list(self._passing(connection, 0, condition, stop)), np.int64)
         ((keys,),) = found
-        return np.sort(np.fromstring(keys, np.int64, sep=","))
+        return read_keys(keys, stop)
 
     def copy_into(self, path: Path, stop: Stop = NEVER) -> None:
         """Writes all documents, as they are at one moment, into a new SQLite file.
 
         Writes and reads go on meanwhile; what is written later is not in the copy.
         """
-        with self._connections.borrow(stop) as connection:
+        with self._connections.borrow_for_one(stop) as connection:
             connection.execute("VACUUM INTO ?", (str(path),))
 
-    def _sound_rows(self, connection: apsw.Connection, keys: Sequence[int]) -> Iterator[Row]:
+    def _documents(
+        self,
+        connection: apsw.Connection,
+        keys: Sequence[int],
+        fields: DocumentFields,
+        stop: Stop,
+    ) -> dict[int, StoredDocument]:
+        """Documents by key; those that are gone or damaged are left out."""
+        return {
+            row.key: _document(row, fields)
+            for start in range(0, len(keys), _BLOCK_ROWS)
+            for row in self._sound_rows(connection, keys[start : start + _BLOCK_ROWS], stop)
+        }
+
+    def _sound_rows(
+        self, connection: apsw.Connection, keys: Sequence[int], stop: Stop
+    ) -> Iterator[Row]:
         """The rows of some keys, in no order; those that are damaged are noted and left out."""
+        unreadable: list[int] = []
         for row in read_rows(connection, keys):
+            stop.check()
             if isinstance(row, int):
-                self._damage.note_document(read_ids(connection).get(row, str(row)))
+                unreadable.append(row)
             elif not row.is_sound:
                 self._damage.note_document(str(row.id))
             else:
                 yield row
+        if unreadable:
+            ids = read_ids(connection)
+            for key in unreadable:
+                self._damage.note_document(ids.get(key, str(key)))
 
     def _sizes(
         self, connection: apsw.Connection, keys: Sequence[int], fields: DocumentFields
@@ -208,7 +233,7 @@ class DocumentReader:
         return [found.get(key) or Size(key, "", 0) for key in keys]
 
     def _token_ids(
-        self, connection: apsw.Connection, keys: Sequence[int]
+        self, connection: apsw.Connection, keys: Sequence[int], stop: Stop
     ) -> dict[int, tuple[str, bytes]]:
         """Ids and token ids by key; unchecked, since that would take the rest of the row too."""
         try:
@@ -218,11 +243,16 @@ class DocumentReader:
                 (json.dumps(keys),),
             ).fetchall()
         except apsw.CorruptError:
-            found = [(r.key, r.id, r.token_ids) for r in self._sound_rows(connection, keys)]
+            found = [(r.key, r.id, r.token_ids) for r in self._sound_rows(connection, keys, stop)]
         return {key: (document_id, token_ids) for key, document_id, token_ids in found}
 
     def _keys_after(
-        self, connection: apsw.Connection, key: int, limit: int, condition: SqlCondition
+        self,
+        connection: apsw.Connection,
+        key: int,
+        limit: int,
+        condition: SqlCondition,
+        stop: Stop,
     ) -> list[int]:
         try:
             found: list[Any] = connection.execute(
@@ -231,24 +261,26 @@ class DocumentReader:
                 {"after": key, "limit": limit, **condition.values},
             ).fetchall()
         except apsw.CorruptError:
-            return list(islice(self._passing(connection, key, condition), limit))
+            return list(islice(self._passing(connection, key, condition, stop), limit))
         return [k for (k,) in found]
 
     def _passing(
-        self, connection: apsw.Connection, after: int, condition: SqlCondition
+        self, connection: apsw.Connection, after: int, condition: SqlCondition, stop: Stop
     ) -> Iterator[int]:
         """Keys above one that pass, ascending, each looked at alone: some rows can't be read."""
         ids = read_ids(connection)
+        keys = np.fromiter(ids, np.int64, len(ids))
+        keys.sort()
         select = f"SELECT key FROM documents WHERE key = :one AND ({condition.text})"
-        for key in sorted(ids):
-            if key > after:
-                try:
-                    passes = connection.execute(select, {"one": key, **condition.values}).fetchall()
-                except apsw.CorruptError:
-                    self._damage.note_document(ids[key])
-                    continue
-                if passes:
-                    yield key
+        for key in map(int, keys[np.searchsorted(keys, after, side="right") :]):
+            stop.check()
+            try:
+                passes = connection.execute(select, {"one": key, **condition.values}).fetchall()
+            except apsw.CorruptError:
+                self._damage.note_document(ids[key])
+                continue
+            if passes:
+                yield key
 
 
 def _check_fit(sizes: Sequence[Size], max_bytes: int) -> None:

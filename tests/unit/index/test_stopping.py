@@ -1,9 +1,10 @@
 import threading
+from concurrent.futures import Future
 
 import pytest
 
 from twopass.index.errors import StoppedError
-from twopass.index.stopping import NEVER, Stop
+from twopass.index.stopping import NEVER, Stop, wait_for
 
 
 def test_work_that_asks_ends_once_the_stop_is_set():
@@ -61,3 +62,17 @@ def test_a_block_does_not_end_while_its_callback_runs():
 
 def test_never_is_not_set():
     NEVER.check()
+
+
+def test_a_wait_ends_with_the_future_or_with_the_stop_whichever_is_first():
+    stop, done, never, failed = Stop(), Future(), Future(), Future()
+    done.set_result(7)
+    failed.set_exception(KeyError("x"))
+    assert wait_for(done, stop) == 7
+    with pytest.raises(KeyError):
+        wait_for(failed, stop)
+    threading.Timer(0.05, stop.set).start()
+    with pytest.raises(StoppedError):
+        wait_for(never, stop)
+    assert never.cancelled()
+    assert wait_for(done, stop) == 7  # it is there anyhow
