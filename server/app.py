@@ -176,6 +176,7 @@ class App:
             max_documents=config.max_documents,
             max_passage_bytes=config.max_passage_bytes,
             max_query_bytes=config.max_query_bytes,
+            max_message_bytes=config.max_message_bytes,
         )
         arbiter, tokenizing = self._arbiter, self._tokenizing
         embedding, second_pass = Embedding(arbiter, self._caches[1]), SecondPass(arbiter)
@@ -186,7 +187,7 @@ class App:
         ingest = Ingest(models, arbiter, self._tokenizing_new, embedding, self._messages)
         translating = Translating(self._messages)
         servicers = {
-            rerank_pb2: RerankServicer(reranking, limits),
+            rerank_pb2: RerankServicer(reranking, limits, translating),
             search_pb2: SearchServicer(pipeline, limits, _retrieve_defaults(config)),
             collection_pb2: CollectionServicer(
                 collections, models, ingest, limits, self._lanes, translating

@@ -9,6 +9,7 @@
     ├── OverloadedError           the queue has no room; says when to try again
     │   └── WouldBeLateError      it has, but the deadline would pass before the request's turn
     ├── LateError                 the deadline or the time budget ran out
+    ├── ResponseTooLargeError     the answer does not fit one message
     ├── UnauthenticatedError      no API key, or none of the server's
     └── PermissionDeniedError     the key may not do this, or not with this collection
 
@@ -51,6 +52,10 @@ class WouldBeLateError(OverloadedError):
 
 class LateError(RequestError):
     """The deadline or the time budget ran out."""
+
+
+class ResponseTooLargeError(RequestError):
+    """The answer is larger than one message may be."""
 
 
 class UnauthenticatedError(RequestError):

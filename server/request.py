@@ -85,6 +85,10 @@ class BytesInFlight:
             )
         self.num_bytes += num_bytes
 
+    def count(self, num_bytes: int) -> None:
+        """Counts bytes that are there anyhow, until `release`, though they may be too many."""
+        self.num_bytes += num_bytes
+
     def release(self, num_bytes: int) -> None:
         """Counts bytes no more."""
         self.num_bytes -= num_bytes
@@ -197,6 +201,12 @@ class Request:
         """
         if self._bytes_in_flight is not None:
             self._bytes_in_flight.reserve(num_bytes)
+            self._num_bytes += num_bytes
+
+    def count_bytes(self, num_bytes: int) -> None:
+        """Counts bytes that are there anyhow, until `release_bytes` or `close`."""
+        if self._bytes_in_flight is not None:
+            self._bytes_in_flight.count(num_bytes)
             self._num_bytes += num_bytes
 
     def release_bytes(self, num_bytes: int) -> None:

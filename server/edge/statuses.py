@@ -16,6 +16,7 @@ from twopass.server.errors import (
     LateError,
     OverloadedError,
     PermissionDeniedError,
+    ResponseTooLargeError,
     UnauthenticatedError,
     UnknownModelError,
 )
@@ -33,6 +34,7 @@ STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
     EncoderChangedError: grpc.StatusCode.FAILED_PRECONDITION,
     OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     LateError: grpc.StatusCode.DEADLINE_EXCEEDED,
+    ResponseTooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
     PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
     EngineError: grpc.StatusCode.INTERNAL,

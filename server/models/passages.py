@@ -22,6 +22,8 @@ class Limits:
     max_documents: int
     max_passage_bytes: int
     max_query_bytes: int
+    max_message_bytes: int = 64 * 1024 * 1024
+    max_answer_bytes: int = 4 * 1024 * 1024
 
 
 def passage_of(title: str | None, text: str | None) -> str:

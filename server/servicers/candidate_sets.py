@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from twopass.server.errors import InvalidRequestError
+from twopass.index.documents import MAX_ID_BYTES
+from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
 from twopass.server.models.passages import Limits, check_text, passage_of, problem_of
 from twopass.server.request import Request
 from twopass.server.search.open_set import RankedSet, SetOptions
@@ -15,6 +17,11 @@ from twopass.server.servicers.options import (
 )
 from twopass.server.servicers.timings import timings_message
 from twopass.v1 import rerank_pb2
+
+# A hit without its texts; the tag and the length of a hit; what stands beside the hits.
+_HIT_BYTES = 64
+_FIELD_BYTES = 6
+_REST_BYTES = 1_024
 
 
 def read_options(
@@ -45,51 +52,70 @@ def read_options(
     )
 
 
-def read_passages(
+@dataclass(frozen=True, slots=True)
+class ReadCandidates:
+    """Candidates of a set or a piece, in their order.
+
+    Attributes:
+        passages: What the reranker reads.
+        first_pass_scores: None for a candidate without one.
+    """
+
+    passages: list[str]
+    first_pass_scores: list[float | None]
+
+
+def read_candidates(
     candidates: Sequence[rerank_pb2.Candidate], start: int, limits: Limits
-) -> list[str]:
-    """The passages of a set or a piece, whose first candidate is the set's number `start`.
+) -> ReadCandidates:
+    """Reads a set or a piece, whose first candidate is the set's number `start`.
 
     Raises:
-        InvalidRequestError: One is empty, too long, or no text.
+        InvalidRequestError: A passage is empty, too long, or no text; an id is too long; or a score
+            is not finite.
     """
     passages = []
+    scores: list[float | None] = []
     for i, candidate in enumerate(candidates, start):
         passage = passage_of(candidate.title, candidate.text)
         if not passage:
             raise InvalidRequestError(f"candidates[{i}].text: empty, and there is no title")
         if problem := problem_of(passage, limits.max_passage_bytes):
             raise InvalidRequestError(f"candidates[{i}].text: {problem}")
+        if problem := problem_of(candidate.id, MAX_ID_BYTES):
+            raise InvalidRequestError(f"candidates[{i}].id: {problem}")
         passages.append(passage)
-    return passages
+        scores.append(_read_first_pass_score(candidate, i))
+    return ReadCandidates(passages, scores)
 
 
-def read_first_pass_scores(
-    candidates: Sequence[rerank_pb2.Candidate], start: int
-) -> list[float | None]:
-    """The first-pass scores of a set or a piece; None for a candidate without one.
+def _read_first_pass_score(candidate: rerank_pb2.Candidate, position: int) -> float | None:
+    if not candidate.HasField("first_pass_score"):
+        return None
+    if not math.isfinite(candidate.first_pass_score):
+        raise InvalidRequestError(
+            f"candidates[{position}].first_pass_score: {candidate.first_pass_score} given, a "
+            "finite number is needed"
+        )
+    return candidate.first_pass_score
 
-    Raises:
-        InvalidRequestError: One is not finite.
-    """
-    scores: list[float | None] = []
-    for i, candidate in enumerate(candidates, start):
-        if not candidate.HasField("first_pass_score"):
-            scores.append(None)
-        elif math.isfinite(candidate.first_pass_score):
-            scores.append(candidate.first_pass_score)
-        else:
-            raise InvalidRequestError(
-                f"candidates[{i}].first_pass_score: {candidate.first_pass_score} given, "
-                "a finite number is needed"
-            )
-    return scores
+
+def answer_bytes(ranked: RankedSet, set_bytes: int, *, return_text: bool) -> int:
+    """About how large the message of a ranked set is, whose candidates came in so many bytes."""
+    return _HIT_BYTES * len(ranked.order) + (set_bytes if return_text else 0)
 
 
 def ranked_message(
-    ranked: RankedSet, candidates: Sequence[rerank_pb2.Candidate], *, return_text: bool
+    ranked: RankedSet,
+    candidates: Sequence[rerank_pb2.Candidate],
+    return_text: bool,
+    max_bytes: int,
 ) -> rerank_pb2.RerankResponse:
-    """A ranked set as a message."""
+    """A ranked set as a message.
+
+    Raises:
+        ResponseTooLargeError: With the texts it is larger than `max_bytes`.
+    """
     response = rerank_pb2.RerankResponse(
         model=ranked.model,
         blend=ranked.blend,
@@ -99,6 +125,7 @@ def ranked_message(
     )
     scores, logits = ranked.scores.tolist(), ranked.logits.tolist()
     truncated = ranked.truncated.tolist()
+    bytes_left = max_bytes - _REST_BYTES
     for rank, position in enumerate(ranked.order.tolist()):
         candidate = candidates[position]
         hit = response.hits.add(
@@ -112,4 +139,12 @@ def ranked_message(
         )
         if ranked.spans is not None:
             hit.window.start, hit.window.end = ranked.spans[rank]
+        if return_text:
+            bytes_left -= hit.ByteSize() + _FIELD_BYTES
+            if bytes_left < 0:
+                raise ResponseTooLargeError(
+                    f"return_text: the texts of {rank + 1:,} hits are more than the {max_bytes:,} "
+                    "bytes of one answer (max_message_bytes); ask for fewer by top_n, or leave "
+                    "return_text unset: the index says which candidate a hit is"
+                )
     return response

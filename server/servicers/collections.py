@@ -262,7 +262,7 @@ class CollectionServicer:
         messages = chunk.messages
         check_count("documents", len(messages), self._limits.max_documents, "send smaller chunks")
         documents = await self._translating.run(
-            chunk.num_bytes, read_documents, messages, self._limits, stop=request.stop
+            chunk.num_bytes, read_documents, messages, self._limits, request=request
         )
         return await self._ingest.prepare(chunk.collection, documents, request.deadline)
 
@@ -270,7 +270,7 @@ class CollectionServicer:
         self, prepared: PreparedDocuments, *, request: Request
     ) -> Future[UpsertResult]:
         """Checks a chunk and queues it; the future resolves when it is on disk."""
-        return await self._translating.in_thread(prepared.write, stop=request.stop)
+        return await self._translating.in_thread(prepared.write, request=request)
 
 
 def _get(

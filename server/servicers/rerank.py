@@ -6,21 +6,23 @@ from twopass.server.models.passages import Limits, check_count
 from twopass.server.request import Request
 from twopass.server.search.reranking import Reranking
 from twopass.server.servicers.candidate_sets import (
+    answer_bytes,
     ranked_message,
-    read_first_pass_scores,
+    read_candidates,
     read_options,
-    read_passages,
 )
 from twopass.server.servicers.set_stream import SetStream
+from twopass.server.servicers.translating import Translating
 from twopass.v1 import rerank_pb2
 
 
 class RerankServicer:
     """Translates; `Reranking` does the work."""
 
-    def __init__(self, reranking: Reranking, limits: Limits) -> None:
+    def __init__(self, reranking: Reranking, limits: Limits, translating: Translating) -> None:
         self._reranking = reranking
         self._limits = limits
+        self._translating = translating
 
     async def rerank(
         self, message: rerank_pb2.RerankRequest, request: Request
@@ -33,16 +35,27 @@ class RerankServicer:
             self._limits.max_candidates,
             "send several sets through RerankStream",
         )
-        passages = read_passages(candidates, 0, self._limits)
-        options = read_options(message, len(candidates), self._limits, request, passages)
+        set_bytes = request.message_bytes
+        read = await self._translating.run(
+            set_bytes, read_candidates, candidates, 0, self._limits, request=request
+        )
+        options = read_options(message, len(candidates), self._limits, request, read.passages)
         with self._reranking.open(options) as ranking:
-            ranking.add(passages, read_first_pass_scores(candidates, 0))
-            return ranked_message(
-                await ranking.ranked(), candidates, return_text=message.return_text
-            )
+            ranking.add(read.passages, read.first_pass_scores)
+            ranked = await ranking.ranked()
+        return await self._translating.run(
+            answer_bytes(ranked, set_bytes, return_text=message.return_text),
+            ranked_message,
+            ranked,
+            candidates,
+            message.return_text,
+            self._limits.max_message_bytes,
+            request=request,
+        )
 
     def rerank_stream(
         self, messages: AsyncIterator[rerank_pb2.RerankStreamRequest], request: Request
     ) -> AsyncIterator[rerank_pb2.RerankStreamResponse]:
         """Answers many sets, each when it is done."""
-        return SetStream(self._reranking, self._limits, request).answers(messages)
+        sets = SetStream(self._reranking, self._limits, self._translating, request)
+        return sets.answers(messages)

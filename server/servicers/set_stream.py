@@ -1,6 +1,8 @@
 """One RerankStream call: sets come in pieces, interleaved; each is answered when it is done.
 
-Of a `running` one the best so far are answered before.
+Of a `running` set the best so far are answered before. All that the call keeps is bounded: pieces
+count in the bytes of its request from when they are read until their set is answered, answers until
+gRPC takes them, and of sets that failed nothing is left but a bounded number of ids.
 """
 
 import asyncio
@@ -11,47 +13,73 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from twopass.server.edge.statuses import status_of
-from twopass.server.errors import InvalidRequestError, LateError
+from twopass.server.errors import InvalidRequestError, LateError, OverloadedError
 from twopass.server.models.passages import Limits, check_count
 from twopass.server.request import Request
-from twopass.server.search.open_set import OpenSet
+from twopass.server.search.open_set import OpenSet, RankedSet
 from twopass.server.search.reranking import Reranking
 from twopass.server.servicers.candidate_sets import (
+    answer_bytes,
     ranked_message,
-    read_first_pass_scores,
+    read_candidates,
     read_options,
-    read_passages,
 )
+from twopass.server.servicers.translating import Translating
 from twopass.v1 import rerank_pb2
 
 _logger = logging.getLogger("twopass.server")
+
+# Named in rerank.proto: whoever changes one of these changes it there.
 _MAX_SET_ID_BYTES = 128
-# While so many bytes of whole sets wait to be scored, and of answers for a client that reads
-# slowly, no more pieces are read. None of them needs another piece to get on.
+_MAX_INCOMPLETE_SETS = 1_024
+_MAX_FAILED_IDS = 1_024
+
+# No more pieces are read while so many bytes wait, of whole sets to be scored and of answers for a
+# client that reads slowly, or so many whole sets. None of them needs another piece to get on.
 _MAX_WAITING_BYTES = 16 * 1024 * 1024
+_MAX_WHOLE_SETS = 1_024
+
+_RETRY_SECONDS = 0.1
 
 
-_Pieces: TypeAlias = asyncio.Queue[rerank_pb2.RerankStreamRequest | None]
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A piece as it came in, in a message of so many bytes."""
+
+    message: rerank_pb2.RerankStreamRequest
+    num_bytes: int
+
+
+_Arriving: TypeAlias = _Piece | Exception | None
+"""A piece, or why the set is refused from here on, or None when the client has sent its last."""
 
 
 class _IncomingSet:
-    """What has come of a set that is not answered."""
+    """What has come of a set that is not answered.
+
+    Attributes:
+        arriving: What its task has not worked on yet.
+        num_bytes: Size of all its pieces.
+        is_whole: Whether all its candidates have come.
+    """
 
     def __init__(self, num_candidates: int) -> None:
-        self.pieces: _Pieces = asyncio.Queue()
-        self._num_bytes = 0
+        self.arriving: asyncio.Queue[_Arriving] = asyncio.Queue()
+        self.num_bytes = 0
+        self.is_whole = False
         self._num_missing = num_candidates
 
     @property
     def whole_bytes(self) -> int:
-        """Bytes of its pieces once all candidates have come; 0 before."""
-        return self._num_bytes if self._num_missing <= 0 else 0
+        """Size of its pieces once all candidates have come; 0 before."""
+        return self.num_bytes if self.is_whole else 0
 
-    def put(self, piece: rerank_pb2.RerankStreamRequest) -> None:
+    def put(self, piece: _Piece) -> None:
         """Takes a piece."""
-        self._num_bytes += piece.ByteSize()
-        self._num_missing -= len(piece.candidates)
-        self.pieces.put_nowait(piece)
+        self.num_bytes += piece.num_bytes
+        self._num_missing -= len(piece.message.candidates)
+        self.is_whole = self._num_missing <= 0
+        self.arriving.put_nowait(piece)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +87,27 @@ class _Unsent:
     """An answer that waits for the client to read, and whether gRPC has taken it."""
 
     answer: rerank_pb2.RerankStreamResponse
+    num_bytes: int
     taken: asyncio.Event
 
 
 class SetStream:
     """The sets of one call. A bad set is answered with its error and harms no other."""
 
-    def __init__(self, reranking: Reranking, limits: Limits, request: Request) -> None:
+    def __init__(
+        self, reranking: Reranking, limits: Limits, translating: Translating, request: Request
+    ) -> None:
         self._reranking = reranking
         self._limits = limits
+        self._translating = translating
         self._request = request
+        self._incoming: dict[str, _IncomingSet] = {}
+        self._failed = _FailedIds()
         self._answers: asyncio.Queue[_Unsent | None] = asyncio.Queue()
-        self._whole_bytes = 0
         self._unsent_bytes = 0
-        self._changed = asyncio.Event()
-        self._open: dict[str, _IncomingSet] = {}
-        # Answered with an error before all pieces had come: the rest is on its way, and ignored.
-        self._failed: set[str] = set()
+        self._num_whole = 0
+        self._whole_bytes = 0
+        self._waiting_less = asyncio.Event()
 
     async def answers(
         self, messages: AsyncIterator[rerank_pb2.RerankStreamRequest]
@@ -86,8 +118,9 @@ class SetStream:
             while (unsent := await self._answers.get()) is not None:
                 yield unsent.answer  # returns when gRPC has taken it, as fast as the client reads
                 unsent.taken.set()
-                self._unsent_bytes -= unsent.answer.ByteSize()
-                self._changed.set()
+                self._unsent_bytes -= unsent.num_bytes
+                self._request.release_bytes(unsent.num_bytes)
+                self._waiting_less.set()
             await reading  # raises what ended it
         finally:
             reading.cancel()
@@ -96,66 +129,101 @@ class SetStream:
         """Hands every piece to its set, and ends the answers when all sets are answered."""
         try:
             async with asyncio.TaskGroup() as sets:
-                async for piece in messages:
-                    self._take(piece, sets)
+                async for message in messages:
+                    self._take(_Piece(message, self._request.message_bytes), sets)
                     await self._room()
-                for open_set in self._open.values():
-                    open_set.pieces.put_nowait(None)
+                for incoming in self._incoming.values():
+                    incoming.arriving.put_nowait(None)
         except ExceptionGroup as group:  # of the reading alone: a set's errors are its answer
             raise group.exceptions[0] from None
         finally:
             self._answers.put_nowait(None)
 
-    def _take(self, piece: rerank_pb2.RerankStreamRequest, sets: asyncio.TaskGroup) -> None:
-        set_id = piece.set_id
-        if set_id in self._open and not piece.HasField("set"):
-            self._put(self._open[set_id], piece)
-        elif piece.HasField("set") and set_id not in self._open:
-            self._failed.discard(set_id)
-            opened = self._open[set_id] = _IncomingSet(piece.set.num_candidates)
-            self._put(opened, piece)
-            sets.create_task(self._answer(set_id, opened.pieces))
-        elif set_id not in self._failed:
-            self._send(self._error(set_id, _out_of_turn(piece)))
-
-    def _put(self, opened: _IncomingSet, piece: rerank_pb2.RerankStreamRequest) -> None:
-        before = opened.whole_bytes
-        opened.put(piece)
-        self._whole_bytes += opened.whole_bytes - before
-
     async def _room(self) -> None:
         """Waits until no more waits than may."""
-        while self._whole_bytes + self._unsent_bytes >= _MAX_WAITING_BYTES:
-            self._changed.clear()
-            await self._changed.wait()
+        while (
+            self._whole_bytes + self._unsent_bytes >= _MAX_WAITING_BYTES
+            or self._num_whole >= _MAX_WHOLE_SETS
+        ):
+            self._waiting_less.clear()
+            await self._waiting_less.wait()
 
-    async def _answer(self, set_id: str, pieces: _Pieces) -> None:
+    def _take(self, piece: _Piece, sets: asyncio.TaskGroup) -> None:
+        """Keeps a piece for its set, or answers why not and lets it go."""
+        message = piece.message
+        set_id, begins = message.set_id, message.HasField("set")
+        if problem := _problem_of_id(set_id):
+            # Such an id is not repeated: it may be as long as a message.
+            self._send(self._error("", InvalidRequestError(f"set_id: {problem}")))
+        elif (incoming := self._incoming.get(set_id)) is not None:
+            if begins:
+                self._send(self._error(set_id, _given_again(set_id)))
+            else:
+                self._keep(incoming, piece)
+        elif begins:
+            self._begin(set_id, piece, sets)
+        elif set_id not in self._failed:
+            self._send(self._error(set_id, _without_beginning(set_id)))
+
+    def _begin(self, set_id: str, piece: _Piece, sets: asyncio.TaskGroup) -> None:
+        """Begins a set with its first piece, or refuses it."""
+        self._failed.discard(set_id)
+        incoming = _IncomingSet(piece.message.set.num_candidates)
         try:
-            answer = rerank_pb2.RerankStreamResponse(
-                set_id=set_id, result=await self._ranked(set_id, pieces)
-            )
+            will_be_whole = len(piece.message.candidates) >= piece.message.set.num_candidates
+            if not will_be_whole and self._num_incomplete >= _MAX_INCOMPLETE_SETS:
+                raise OverloadedError(
+                    f"set: {self._num_incomplete:,} sets of this call wait for more pieces, which "
+                    "is the most; complete some of them before another begins",
+                    retry_after=_RETRY_SECONDS,
+                )
+            self._request.reserve_bytes(piece.num_bytes)
+        except OverloadedError as error:
+            self._failed.add(set_id)
+            self._send(self._error(set_id, error))
+            return
+        self._incoming[set_id] = incoming
+        self._put(incoming, piece)
+        sets.create_task(self._answer(set_id, incoming))
+
+    @property
+    def _num_incomplete(self) -> int:
+        return len(self._incoming) - self._num_whole
+
+    def _keep(self, incoming: _IncomingSet, piece: _Piece) -> None:
+        """Keeps a further piece of a set; the set is refused where there is no room for it."""
+        try:
+            self._request.reserve_bytes(piece.num_bytes)
+        except OverloadedError as error:
+            incoming.arriving.put_nowait(error)
+        else:
+            self._put(incoming, piece)
+
+    def _put(self, incoming: _IncomingSet, piece: _Piece) -> None:
+        was_whole, bytes_before = incoming.is_whole, incoming.whole_bytes
+        incoming.put(piece)
+        self._num_whole += incoming.is_whole - was_whole
+        self._whole_bytes += incoming.whole_bytes - bytes_before
+
+    async def _answer(self, set_id: str, incoming: _IncomingSet) -> None:
+        try:
+            result = await self._ranked(set_id, incoming)
+            answer = rerank_pb2.RerankStreamResponse(set_id=set_id, result=result)
         except Exception as error:
             self._failed.add(set_id)
             answer = self._error(set_id, error)
-        self._whole_bytes -= self._open.pop(set_id).whole_bytes
+        del self._incoming[set_id]
+        self._num_whole -= incoming.is_whole
+        self._whole_bytes -= incoming.whole_bytes
+        self._request.release_bytes(incoming.num_bytes)
         self._send(answer)
-        self._changed.set()
+        self._waiting_less.set()
 
-    def _send(self, answer: rerank_pb2.RerankStreamResponse) -> asyncio.Event:
-        """Lets an answer wait for the client; returns what is set when it has been taken."""
-        self._unsent_bytes += answer.ByteSize()
-        unsent = _Unsent(answer, asyncio.Event())
-        self._answers.put_nowait(unsent)
-        return unsent.taken
-
-    async def _ranked(self, set_id: str, pieces: _Pieces) -> rerank_pb2.RerankResponse:
-        if not 1 <= len(set_id.encode()) <= _MAX_SET_ID_BYTES:
-            raise InvalidRequestError(
-                f"set_id: {len(set_id.encode())} bytes given, 1 to {_MAX_SET_ID_BYTES} are needed"
-            )
-        piece = await pieces.get()
+    async def _ranked(self, set_id: str, incoming: _IncomingSet) -> rerank_pb2.RerankResponse:
+        arriving = incoming.arriving
+        piece = _arrived(await arriving.get())
         assert piece is not None
-        header = piece.set
+        header = piece.message.set
         check_count(
             "set.num_candidates",
             header.num_candidates,
@@ -164,36 +232,61 @@ class SetStream:
         )
         options = read_options(header, header.num_candidates, self._limits, self._request)
         candidates: list[rerank_pb2.Candidate] = []
-        with self._reranking.open(options) as ranking, ExitStack() as kept:
-            self._reserve(piece, kept)
+        with self._reranking.open(options) as ranking, ExitStack() as undo:
             if header.running:
-                telling = asyncio.create_task(self._tell(set_id, header, candidates, ranking))
-                kept.callback(telling.cancel)
-            self._add(piece, candidates, ranking)
+                telling = self._tell(set_id, incoming, header, candidates, ranking)
+                undo.callback(asyncio.create_task(telling).cancel)
+            await self._add(piece, candidates, ranking)
             while not ranking.is_complete:
-                piece = await pieces.get()
+                piece = _arrived(await arriving.get())
                 if piece is None:
                     raise InvalidRequestError(
                         f"candidates: {len(candidates):,} have come of the "
                         f"{header.num_candidates:,} declared, and the client has sent its last"
                     )
-                self._reserve(piece, kept)
-                self._add(piece, candidates, ranking)
+                await self._add(piece, candidates, ranking)
             ranked = await ranking.ranked()
             # What came while the set was scored: a candidate among it is one too many.
-            while not pieces.empty() and (piece := pieces.get_nowait()) is not None:
-                self._add(piece, candidates, ranking)
-            return ranked_message(ranked, candidates, return_text=header.return_text)
+            while not arriving.empty() and (piece := _arrived(arriving.get_nowait())) is not None:
+                await self._add(piece, candidates, ranking)
+            return await self._message(ranked, candidates, header, incoming)
 
-    def _reserve(self, piece: rerank_pb2.RerankStreamRequest, kept: ExitStack) -> None:
-        """Counts a piece as kept for the call until its set is answered."""
-        num_bytes = piece.ByteSize()
-        self._request.reserve_bytes(num_bytes)
-        kept.callback(self._request.release_bytes, num_bytes)
+    async def _add(
+        self, piece: _Piece, candidates: list[rerank_pb2.Candidate], ranking: OpenSet
+    ) -> None:
+        """Reads a piece and begins to score it."""
+        read = await self._translating.run(
+            piece.num_bytes,
+            read_candidates,
+            piece.message.candidates,
+            len(candidates),
+            self._limits,
+            request=self._request,
+        )
+        candidates += piece.message.candidates
+        ranking.add(read.passages, read.first_pass_scores)
+
+    async def _message(
+        self,
+        ranked: RankedSet,
+        candidates: list[rerank_pb2.Candidate],
+        header: rerank_pb2.RerankSet,
+        incoming: _IncomingSet,
+    ) -> rerank_pb2.RerankResponse:
+        return await self._translating.run(
+            answer_bytes(ranked, incoming.num_bytes, return_text=header.return_text),
+            ranked_message,
+            ranked,
+            candidates,
+            header.return_text,
+            self._limits.max_message_bytes,
+            request=self._request,
+        )
 
     async def _tell(
         self,
         set_id: str,
+        incoming: _IncomingSet,
         header: rerank_pb2.RerankSet,
         candidates: list[rerank_pb2.Candidate],
         ranking: OpenSet,
@@ -201,24 +294,19 @@ class SetStream:
         """Answers with the best so far, no faster than the client reads."""
         try:
             async for ranked in ranking.so_far():
-                best = ranked_message(ranked, candidates, return_text=header.return_text)
+                best = await self._message(ranked, candidates, header, incoming)
                 running = rerank_pb2.RerankStreamResponse(set_id=set_id, running=best)
                 await self._send(running).wait()
         except Exception:  # nobody waits for this task; the set's last answer comes without it
             _logger.exception("a running set is told of no more", extra={"call": self._request.id})
 
-    def _add(
-        self,
-        piece: rerank_pb2.RerankStreamRequest,
-        candidates: list[rerank_pb2.Candidate],
-        ranking: OpenSet,
-    ) -> None:
-        start = len(candidates)
-        candidates += piece.candidates
-        ranking.add(
-            read_passages(piece.candidates, start, self._limits),
-            read_first_pass_scores(piece.candidates, start),
-        )
+    def _send(self, answer: rerank_pb2.RerankStreamResponse) -> asyncio.Event:
+        """Lets an answer wait for the client; returns what is set when gRPC has taken it."""
+        unsent = _Unsent(answer, answer.ByteSize(), asyncio.Event())
+        self._unsent_bytes += unsent.num_bytes
+        self._request.count_bytes(unsent.num_bytes)
+        self._answers.put_nowait(unsent)
+        return unsent.taken
 
     def _error(self, set_id: str, error: Exception) -> rerank_pb2.RerankStreamResponse:
         if isinstance(error, TimeoutError):
@@ -228,12 +316,51 @@ class SetStream:
         )
 
 
-def _out_of_turn(piece: rerank_pb2.RerankStreamRequest) -> InvalidRequestError:
-    if piece.HasField("set"):
-        return InvalidRequestError(
-            f"set: given again for set_id {piece.set_id!r}, which is not answered yet"
-        )
+class _FailedIds:
+    """The sets of the call that failed last, whose remaining pieces are on their way."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, None] = {}  # in the order in which they failed
+
+    def __contains__(self, set_id: str) -> bool:
+        return set_id in self._ids
+
+    def add(self, set_id: str) -> None:
+        """Remembers a set, in place of the one that failed first if there are too many."""
+        self.discard(set_id)
+        self._ids[set_id] = None
+        if len(self._ids) > _MAX_FAILED_IDS:
+            del self._ids[next(iter(self._ids))]
+
+    def discard(self, set_id: str) -> None:
+        """Forgets a set, if it is remembered."""
+        self._ids.pop(set_id, None)
+
+
+def _arrived(arriving: _Arriving) -> _Piece | None:
+    """The piece, or None when the client has sent its last; raises what the set is refused for."""
+    if isinstance(arriving, Exception):
+        raise arriving
+    return arriving
+
+
+def _problem_of_id(set_id: str) -> str:
+    size = len(set_id.encode())
+    if 1 <= size <= _MAX_SET_ID_BYTES:
+        return ""
+    begins = f"; it begins with {set_id[:16]!r}" if set_id else ""
+    return f"{size:,} bytes given, 1 to {_MAX_SET_ID_BYTES} are needed{begins}"
+
+
+def _given_again(set_id: str) -> InvalidRequestError:
     return InvalidRequestError(
-        f"set: unset, but set_id {piece.set_id!r} begins with this piece; "
+        f"set: given again for set_id {set_id!r}, which is not answered yet; name another set, or "
+        "wait for the answer"
+    )
+
+
+def _without_beginning(set_id: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"set: unset, but set_id {set_id!r} begins with this piece; "
         "the first piece says what the set is"
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from twopass.index.lanes import Lane
-from twopass.index.stopping import Stop
+from twopass.server.request import Request
 
 T = TypeVar("T")
 
@@ -25,18 +25,18 @@ class Translating:
         self._lane = lane
 
     async def run(
-        self, num_bytes: int, function: Callable[..., T], *arguments: Any, stop: Stop
+        self, num_bytes: int, function: Callable[..., T], *arguments: Any, request: Request
     ) -> T:
         """Calls a function that reads or builds about so many bytes of a message.
 
         Raises:
-            StoppedError: The stop was set before the function had its turn or ended.
+            StoppedError: The request ended before the function had its turn, or before it ended.
             LaneFullError: As many large messages wait as may.
         """
         if num_bytes <= _SMALL_BYTES:
             return function(*arguments)
-        return await self.in_thread(function, *arguments, stop=stop)
+        return await self.in_thread(function, *arguments, request=request)
 
-    async def in_thread(self, function: Callable[..., T], *arguments: Any, stop: Stop) -> T:
+    async def in_thread(self, function: Callable[..., T], *arguments: Any, request: Request) -> T:
         """Calls a function in a thread, whatever the size; raises as `run`."""
-        return await self._lane.run(function, *arguments, stop=stop)
+        return await self._lane.run(function, *arguments, stop=request.stop)

@@ -1,5 +1,6 @@
 """What bounds calls and connections, seen from the wire where a client would hide it."""
 
+import resource
 import socket
 import struct
 import threading
@@ -12,7 +13,7 @@ import pytest
 
 from twopass.v1 import collection_pb2, document_pb2, model_pb2, rerank_pb2, status_pb2
 
-from .serving import Server, SetCall
+from .serving import Server, SetCall, Stubs, server_process
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS, PING, GOAWAY = 4, 6, 7
@@ -238,3 +239,26 @@ def test_a_clock_that_is_set_changes_nothing(server, monkeypatch, jump):
     after = rerank()
     assert [hit.score for hit in after.hits] == [hit.score for hit in before.hits]
     assert after.timings.total.ToMilliseconds() < 20_000
+
+
+def test_sets_refused_for_long_ids_leave_no_memory_behind(tmp_path: Path):
+    num_sets, set_id = 60, "x" * 10_000_000
+    with server_process(tmp_path) as (process, target):
+        call = SetCall(Stubs(target))
+        call.send("sign", num_candidates=-1)
+        assert call.next().set_id == "sign"
+        before = resident_bytes(process.pid)
+        for number in range(num_sets):
+            call.send(f"{number} {set_id}", num_candidates=2)
+            answer = call.next()
+            assert answer.error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+            assert answer.ByteSize() < 1_000
+        # Of 600 MB that were sent; gRPC's own buffers are in it.
+        assert resident_bytes(process.pid) - before < 200_000_000
+        call.end()
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process that is in RAM."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()

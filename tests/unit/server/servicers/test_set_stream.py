@@ -3,27 +3,31 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from twopass.index.lanes import Lane
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models.passages import Limits
 from twopass.server.models.registry import Models
 from twopass.server.models.tokenizing import Tokenizing
-from twopass.server.request import Request
+from twopass.server.request import BytesInFlight, Request
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.reranking import Reranking
 from twopass.server.search.second_pass import SecondPass
 from twopass.server.servicers import set_stream
 from twopass.server.servicers.set_stream import SetStream
+from twopass.server.servicers.translating import Translating
 from twopass.v1 import rerank_pb2
 
 from ..scripted import ScriptedEngine, scripted_reranker, settled
 
 MAX_QUEUED = 50
+MAX_BYTES = 100_000
 
 
 class Stream:
     """A call whose pieces the test sends one by one."""
 
     def __init__(self, engine: ScriptedEngine) -> None:
+        self.bytes_in_flight = BytesInFlight(MAX_BYTES)
         self.arbiter = Arbiter(max_queued_pairs=MAX_QUEUED)
         reranking = Reranking(
             Models([scripted_reranker(engine)]),
@@ -32,10 +36,18 @@ class Stream:
             SecondPass(self.arbiter),
         )
         limits = Limits(
-            max_candidates=20, max_documents=1, max_passage_bytes=100, max_query_bytes=100
+            max_candidates=20,
+            max_documents=1,
+            max_passage_bytes=100,
+            max_query_bytes=100,
+            max_message_bytes=2_048,
         )
         self._pieces: asyncio.Queue = asyncio.Queue()
-        self.answers = SetStream(reranking, limits, Request(id="c")).answers(self._requests())
+        self.request = Request(id="c", bytes_in_flight=self.bytes_in_flight)
+        translating = Translating(Lane("messages", 1))
+        self.answers = SetStream(reranking, limits, translating, self.request).answers(
+            self._requests()
+        )
 
     def send(self, set_id: str, *texts: str, **header: object) -> None:
         piece = rerank_pb2.RerankStreamRequest(
@@ -59,6 +71,7 @@ class Stream:
         while (piece := await self._pieces.get()) is not None:
             if isinstance(piece, Exception):
                 raise piece
+            self.request.message_bytes = piece.ByteSize()
             yield piece
 
 
@@ -202,7 +215,18 @@ async def test_places_are_reserved_with_the_first_piece_or_the_set_is_refused(st
 )
 async def test_a_set_id_that_is_none_is_refused(stream, set_id, size):
     stream.send(set_id, "1", num_candidates=1)
-    assert f"set_id: {size} bytes given, 1 to 128" in (await stream.next()).error.message
+    answer = await stream.next()
+    assert f"set_id: {size} bytes given, 1 to 128" in answer.error.message
+    assert answer.set_id == ""
+
+
+async def test_a_set_id_of_any_length_is_refused_in_a_short_answer_and_leaves_nothing(stream):
+    for _ in range(3):
+        stream.send("x" * 10_000_000, "1", num_candidates=2)
+    for _ in range(3):
+        assert (await stream.next()).ByteSize() < 1_000
+    assert stream.bytes_in_flight.num_bytes < 1_000
+    assert await stream.rest() == []
 
 
 async def test_a_header_given_again_is_an_error_and_the_set_goes_on(stream):
@@ -264,3 +288,124 @@ async def test_of_a_client_that_reads_slowly_no_more_is_read(stream, monkeypatch
     assert [answer.set_id for answer in await stream.rest()] == [
         f"out of turn {number}" for number in range(1, 5)
     ]
+
+
+# --- what a call keeps ---------------------------------------------------------------------------
+
+
+async def test_pieces_count_from_when_they_are_read_until_their_set_is_answered(stream):
+    stream.send("a", "1".ljust(90), num_candidates=2)
+    stream.send("sign", num_candidates=-1)
+    await stream.next()
+    await settled()
+    assert 90 < stream.bytes_in_flight.num_bytes < 200
+    stream.send("a", "2")
+    assert logits(await stream.next()) == [2, 1]
+    assert await stream.rest() == []
+    assert stream.bytes_in_flight.num_bytes == 0
+
+
+async def test_answers_count_until_they_are_taken(stream):
+    for number in range(10):
+        stream.send(str(number), "1", num_candidates=-1)
+    await stream.next()
+    await settled()
+    assert stream.bytes_in_flight.num_bytes > 9 * 50  # each says what is wrong
+    assert len(await stream.rest()) == 9
+    assert stream.bytes_in_flight.num_bytes == 0
+
+
+@pytest.mark.parametrize("pieces", [1, 2], ids=["with its first piece", "with a later piece"])
+async def test_a_set_that_is_too_large_for_what_is_left_is_refused_alone(stream, pieces):
+    text = "1" * (MAX_BYTES + 1)
+    stream.send("good", "1", num_candidates=2)
+    if pieces == 1:
+        stream.send("large", text, num_candidates=3)
+    else:
+        stream.send("large", "1", num_candidates=3)
+        stream.send("large", text)
+    answer = await stream.next()
+    assert (answer.set_id, answer.error.code) == ("large", 8)
+    assert answer.error.message.startswith("bytes: ")
+    assert stream.bytes_in_flight.num_bytes < 1_000
+    stream.send("good", "2")
+    assert logits(await stream.next()) == [2, 1]
+
+
+async def test_pieces_of_a_refused_set_that_come_later_are_not_kept(stream):
+    stream.send("a", num_candidates=5, top_n=-1)
+    assert (await stream.next()).error.code == 3
+    for _ in range(20):
+        stream.send("a", "1" * 10_000)
+    stream.send("sign", num_candidates=-1)
+    assert (await stream.next()).set_id == "sign"
+    assert await stream.rest() == []
+    assert stream.bytes_in_flight.num_bytes == 0
+
+
+async def test_of_sets_that_failed_a_bounded_number_is_remembered(stream, monkeypatch):
+    monkeypatch.setattr(set_stream, "_MAX_FAILED_IDS", 2)
+    for name in "abc":
+        stream.send(name, "1", num_candidates=2, top_n=-1)
+        assert (await stream.next()).error.code == 3
+    for name in "cba":
+        stream.send(name, "2")
+    (answer,) = await stream.rest()
+    assert answer.set_id == "a"
+    assert "set: unset, but set_id 'a' begins" in answer.error.message
+
+
+async def test_one_more_set_that_waits_for_pieces_than_may_is_refused(stream, monkeypatch):
+    monkeypatch.setattr(set_stream, "_MAX_INCOMPLETE_SETS", 2)
+    for name in "abc":
+        stream.send(name, "1", num_candidates=2)
+    answer = await stream.next()
+    assert (answer.set_id, answer.error.code) == ("c", 8)
+    assert "2 sets of this call wait for more pieces" in answer.error.message
+    stream.send("whole", "1", num_candidates=1)
+    assert logits(await stream.next()) == [1]
+    stream.send("a", "2")
+    assert logits(await stream.next()) == [2, 1]
+    stream.send("c", "1", num_candidates=2)
+    stream.send("c", "3")
+    assert logits(await stream.next()) == [3, 1]
+
+
+async def test_while_many_whole_sets_wait_no_more_are_read(monkeypatch):
+    monkeypatch.setattr(set_stream, "_MAX_WHOLE_SETS", 2)
+    engine = ScriptedEngine(is_held=True)
+    stream = Stream(engine)
+    for number in range(5):
+        stream.send(str(number), "1", num_candidates=1)
+    stream.end()
+    answers = asyncio.create_task(collected(stream))
+    while not engine.held:
+        await settled()
+    await settled()
+    assert stream._pieces.qsize() == 4  # of which one is the end
+    while not answers.done():
+        while engine.held:
+            await engine.answer()
+        await settled()
+    assert {answer.set_id for answer in answers.result()} == set("01234")
+
+
+async def collected(stream: Stream) -> list[rerank_pb2.RerankStreamResponse]:
+    return [answer async for answer in stream.answers]
+
+
+async def test_an_id_of_a_candidate_that_is_too_long_is_refused(stream):
+    candidate = rerank_pb2.Candidate(text="1", id="i" * 513)
+    piece = rerank_pb2.RerankStreamRequest(set_id="a", candidates=[candidate])
+    piece.set.CopyFrom(rerank_pb2.RerankSet(query="0", num_candidates=1))
+    stream._pieces.put_nowait(piece)
+    message = (await stream.next()).error.message
+    assert message == "candidates[0].id: 513 bytes of UTF-8 given, at most 512"
+
+
+async def test_texts_that_do_not_fit_an_answer_are_refused_with_the_way_out(stream):
+    stream.send("a", *["7".ljust(90)] * 20, num_candidates=20, return_text=True)
+    answer = await stream.next()
+    assert (answer.set_id, answer.error.code) == ("a", 8)
+    assert "more than the 2,048 bytes of one answer" in answer.error.message
+    assert "top_n" in answer.error.message
