@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from twopass.commands.failures import exit_with
 from twopass.server.edge.keys import ApiKey, KeysError, make_key, read_keys
+from twopass.server.request import Role
 
 
 def keys(
@@ -23,6 +24,13 @@ def keys(
             "--collection", "-c", help="Collection it may use, or a pattern such as docs*; [all]."
         ),
     ] = None,
+    role: Annotated[
+        Role,
+        typer.Option(
+            help="What it may do: reader (search and read), writer (also change documents), or "
+            "admin (also create, delete, copy and rename collections)."
+        ),
+    ] = Role.ADMIN,
     max_calls: Annotated[
         int, typer.Option(min=0, help="Most calls under way at once; 0 for no limit of its own.")
     ] = 0,
@@ -42,6 +50,7 @@ def keys(
         key = ApiKey(
             name=name,
             sha256=made.sha256,
+            role=role,
             collections=tuple(collection or ("*",)),
             max_calls=max_calls,
             calls_per_second=calls_per_second,

@@ -7,11 +7,14 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grpc
+from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from twopass.engines.base import Float32s, Int32s
 from twopass.index.collection.fusion import ConvexFusion, ReciprocalRankFusion
@@ -23,8 +26,7 @@ from twopass.server.collections import Collections
 from twopass.server.config import FusionChoice, ServerConfig, VectorDevice
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.keys import KeyRing
-from twopass.server.edge.rpc import service_handler
-from twopass.server.edge.standard_gate import StandardGate
+from twopass.server.edge.rpc import Edge
 from twopass.server.edge.transport import bind, check_transport, server_options
 from twopass.server.gauges import backlog_gauges, collection_gauges, server_gauges
 from twopass.server.ingest.documents import Ingest
@@ -119,9 +121,7 @@ class App:
         asyncio.get_running_loop().set_default_executor(
             ThreadPoolExecutor(4 + self._num_cpus, thread_name_prefix="blocking")
         )
-        self._server = grpc.aio.server(
-            options=server_options(config), interceptors=self._interceptors()
-        )
+        self._server = grpc.aio.server(options=server_options(config))
         self._health = health.aio.HealthServicer()
         self._arbiter = Arbiter(
             max_queued_pairs=config.max_queued_pairs,
@@ -196,28 +196,40 @@ class App:
             model_pb2: ModelServicer(models),
             server_pb2: ServerServicer(config, self._gate, arbiter, num_threads=self._num_cpus),
         }
-        names = []
-        for module, servicer in servicers.items():
-            (descriptor,) = module.DESCRIPTOR.services_by_name.values()
-            handler = service_handler(descriptor, servicer, self._gate, self._metrics, self._tracer)
-            self._server.add_generic_rpc_handlers((handler,))
-            names.append(descriptor.full_name)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection(
-            (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        edge = Edge(
+            self._gate,
+            self._metrics,
+            self._tracer,
+            open_services=self._open_services(),
+            max_message_bytes=config.max_message_bytes,
+            max_value_bytes=config.max_passage_bytes,
         )
+        services = [service_of(module) for module in servicers]
+        for service, servicer in zip(services, servicers.values(), strict=True):
+            edge.add_service(service, servicer)
+        names = [service.full_name for service in services]
+        told = (*names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        edge.add_foreign_service(
+            service_of(health_pb2),
+            partial(health_pb2_grpc.add_HealthServicer_to_server, self._health),
+        )
+        edge.add_foreign_service(
+            service_of(reflection_pb2),
+            partial(
+                reflection_pb2_grpc.add_ServerReflectionServicer_to_server,
+                reflection.aio.ReflectionServicer(told),
+            ),
+        )
+        self._server.add_generic_rpc_handlers((edge,))
         return names
 
-    def _interceptors(self) -> list[grpc.aio.ServerInterceptor]:
-        """Those that are needed: every call takes longer for each."""
-        if self._keys is None:
-            return []
+    def _open_services(self) -> list[str]:
+        """The services that need no API key."""
         is_open = {
             health.SERVICE_NAME: self.config.open_health,
             reflection.SERVICE_NAME: self.config.open_reflection,
         }
-        closed = tuple(name for name, free in is_open.items() if not free)
-        return [StandardGate(self._gate, closed)] if closed else []
+        return [name for name, needs_no_key in is_open.items() if needs_no_key]
 
     def _supervisor(self) -> Supervisor:
         return Supervisor(
@@ -285,6 +297,13 @@ async def serve(config: ServerConfig) -> None:
         os._exit(_ENGINES_LOST)
     await app.stop()
     gc.unfreeze()
+
+
+def service_of(module: Any) -> ServiceDescriptor:
+    """The one service of a file of the contract, by its generated module."""
+    (descriptor,) = module.DESCRIPTOR.services_by_name.values()
+    assert isinstance(descriptor, ServiceDescriptor)
+    return descriptor
 
 
 def _retrieve_defaults(config: ServerConfig) -> RetrieveDefaults:

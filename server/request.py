@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from twopass.index.stopping import Stop
@@ -19,6 +20,14 @@ from twopass.server.telemetry.stopwatch import StageTimings
 _RETRY_SECONDS = 0.1
 
 
+class Role(StrEnum):
+    """What a caller may do; `server/edge/permissions.py` says which rpcs that are."""
+
+    READER = "reader"
+    WRITER = "writer"
+    ADMIN = "admin"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who makes a call.
@@ -26,10 +35,12 @@ class Caller:
     Attributes:
         name: The name of its API key; "" where the server has no keys.
         collections: Shell patterns of the names of the collections it may use.
+        role: What it may do with them.
     """
 
     name: str = ""
     collections: tuple[str, ...] = ("*",)
+    role: Role = Role.ADMIN
 
     def may_use(self, collection: str) -> bool:
         """Whether the caller may use a collection, or create it."""
@@ -94,6 +105,12 @@ class BytesInFlight:
         self.num_bytes -= num_bytes
 
 
+# A caller gives up a little before the server does: it began to count earlier, and gRPC rounds what
+# it sends of a timeout up to three digits.
+_DEADLINE_SLACK_SECONDS = 0.01
+_DEADLINE_SLACK_SHARE = 0.01
+
+
 class Request:
     """A call, from when it came until it is answered. Lives on the event loop.
 
@@ -112,6 +129,7 @@ class Request:
     __slots__ = (
         "_bytes_in_flight",
         "_closing",
+        "_is_closed",
         "_num_bytes",
         "_stop",
         "_timer",
@@ -153,6 +171,7 @@ class Request:
         self._timer: asyncio.TimerHandle | None = None
         self._bytes_in_flight = bytes_in_flight
         self._num_bytes = 0
+        self._is_closed = False
         self._closing: list[Callable[[], None]] = []
 
     @property
@@ -165,12 +184,22 @@ class Request:
         """Whether the caller has given up: nothing that is answered now arrives."""
         return self.deadline is not None and time.perf_counter() >= self.deadline
 
+    def is_at_deadline(self) -> bool:
+        """Whether a caller that is gone now has gone for its deadline."""
+        if self.deadline is None:
+            return False
+        seconds = self.deadline - self.received
+        slack = _DEADLINE_SLACK_SECONDS + seconds * _DEADLINE_SLACK_SHARE
+        return time.perf_counter() >= self.deadline - slack
+
     @property
     def stop(self) -> Stop:
         """Is set when nobody needs an answer any more: at the deadline, or when it is closed."""
         if self._stop is None:
             self._stop = Stop()
-            if self.deadline is not None:
+            if self._is_closed:
+                self._stop.set()
+            elif self.deadline is not None:
                 self._timer = _call_at(self.deadline, self._stop.set)
         return self._stop
 
@@ -221,6 +250,7 @@ class Request:
 
     def close(self) -> None:
         """Ends the request: stops what still works for it and releases what is kept. Idempotent."""
+        self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._stop is not None:

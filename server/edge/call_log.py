@@ -1,18 +1,31 @@
-"""The log of calls: a line for each; while many are refused, a line a second with their number."""
+"""The log of calls: a line for each; those that fail alike share a line a second."""
 
 import asyncio
 import logging
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import grpc
 
 _logger = logging.getLogger("twopass.server")
 _SUMMARY_SECONDS = 1.0
 
+# Ends that may come in thousands a second, and how a line that sums them up names them.
+_SUMMED_UP = {
+    grpc.StatusCode.RESOURCE_EXHAUSTED: "more calls refused",
+    grpc.StatusCode.UNAUTHENTICATED: "more calls refused",
+    grpc.StatusCode.PERMISSION_DENIED: "more calls refused",
+    grpc.StatusCode.UNAVAILABLE: "more calls refused",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "more calls late",
+    grpc.StatusCode.CANCELLED: "more calls cancelled",
+}
+# Rpc, status, and what the reason begins with: a limit or a field.
+_Kind: TypeAlias = tuple[str, grpc.StatusCode, str]
+
 
 @dataclass(slots=True)
-class _Refused:
-    """Calls that were refused since the last line about one of them."""
+class _More:
+    """Calls that ended alike since the last line about one of them."""
 
     count: int = 0
     slowest_seconds: float = 0.0
@@ -21,15 +34,15 @@ class _Refused:
 class CallLog:
     """Writes the lines. A server that has too much to do must not do it for its log.
 
-    Answered calls are told at level debug, refused and failed ones at level info, and what is a
-    fault of the server at level error. Where calls of an rpc are refused because there are too many
-    (`RESOURCE_EXHAUSTED`), the first for a limit has its line, and after it those of each second
-    share one, until a second is without any: how many, and the slowest. At level debug each has its
-    own. What was refused in the last second of a server is in the metrics alone.
+    Answered calls are told at level debug, those that were refused, late, cancelled or failed at
+    level info, and what is a fault of the server at level error. Of the calls of an rpc that are
+    refused, late or cancelled for one reason, the first has its line, and after it those of each
+    second share one, until a second is without any: how many, and the slowest. At level debug each
+    has its own. What ended so in the last second of a server is in the metrics alone.
     """
 
     def __init__(self) -> None:
-        self._refused: dict[tuple[str, str], _Refused] = {}
+        self._more: dict[_Kind, _More] = {}
 
     def ended(
         self,
@@ -38,6 +51,7 @@ class CallLog:
         code: grpc.StatusCode,
         seconds: float,
         error: Exception | None = None,
+        reason: str = "",
     ) -> None:
         """Tells of a call; to be called on the event loop.
 
@@ -45,14 +59,15 @@ class CallLog:
             rpc: Its full name.
             call_id: The call's.
             code: What it was answered with.
-            seconds: How long that took.
+            seconds: From when it came until its end.
             error: Why it was not answered otherwise; None where it was, or where nobody waited.
+            reason: Why nobody waited; empty where somebody did.
         """
-        internal = code is grpc.StatusCode.INTERNAL
-        level = logging.ERROR if internal else logging.INFO if error else logging.DEBUG
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED and self._is_one_of_many(
-            rpc, str(error).partition(":")[0], seconds
-        ):
+        is_fault = code is grpc.StatusCode.INTERNAL
+        if error is not None and not is_fault:
+            reason = str(error)
+        level = logging.ERROR if is_fault else logging.INFO if reason else logging.DEBUG
+        if code in _SUMMED_UP and self._is_one_of_many(rpc, code, reason, seconds):
             level = logging.DEBUG
         if not _logger.isEnabledFor(level):
             return
@@ -62,38 +77,37 @@ class CallLog:
             "milliseconds": round(seconds * 1000, 2),
             "call": call_id,
         }
-        if error is not None and not internal:
-            fields["reason"] = str(error)
-        _logger.log(level, "call", extra=fields, exc_info=error if internal else None)
+        if reason:
+            fields["reason"] = reason
+        _logger.log(level, "call", extra=fields, exc_info=error if is_fault else None)
 
-    def _is_one_of_many(self, rpc: str, limit: str, seconds: float) -> bool:
-        """Whether others were refused shortly before, so that it is counted with them.
-
-        Args:
-            rpc: Its full name.
-            limit: What there is too much of: how the message begins.
-            seconds: How long the refusal took.
-        """
-        refused = self._refused.get((rpc, limit))
-        if refused is None:
-            self._refused[rpc, limit] = _Refused()
-            asyncio.get_running_loop().call_later(_SUMMARY_SECONDS, self._sum_up, rpc, limit)
+    def _is_one_of_many(self, rpc: str, code: grpc.StatusCode, reason: str, seconds: float) -> bool:
+        """Whether others ended alike shortly before, so that the call is counted with them."""
+        limit, colon, _ = reason.partition(":")
+        kind = rpc, code, limit if colon else ""
+        more = self._more.get(kind)
+        if more is None:
+            self._begin(kind)
             return False
-        refused.count += 1
-        refused.slowest_seconds = max(refused.slowest_seconds, seconds)
+        more.count += 1
+        more.slowest_seconds = max(more.slowest_seconds, seconds)
         return True
 
-    def _sum_up(self, rpc: str, limit: str) -> None:
-        refused = self._refused.pop((rpc, limit))
-        if not refused.count:
+    def _begin(self, kind: _Kind) -> None:
+        self._more[kind] = _More()
+        asyncio.get_running_loop().call_later(_SUMMARY_SECONDS, self._sum_up, kind)
+
+    def _sum_up(self, kind: _Kind) -> None:
+        more = self._more.pop(kind)
+        if not more.count:
             return
+        rpc, code, limit = kind
         fields = {
             "rpc": rpc,
-            "code": grpc.StatusCode.RESOURCE_EXHAUSTED.name,
+            "code": code.name,
             "limit": limit,
-            "count": refused.count,
-            "slowest_milliseconds": round(refused.slowest_seconds * 1000, 2),
+            "count": more.count,
+            "slowest_milliseconds": round(more.slowest_seconds * 1000, 2),
         }
-        _logger.info("more calls refused", extra=fields)
-        self._refused[rpc, limit] = _Refused()
-        asyncio.get_running_loop().call_later(_SUMMARY_SECONDS, self._sum_up, rpc, limit)
+        _logger.info(_SUMMED_UP[code], extra=fields)
+        self._begin(kind)

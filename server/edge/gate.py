@@ -1,12 +1,12 @@
-"""Who may come in: API keys, quotas, and how many calls are under way."""
+"""Who may call what: API keys, roles, quotas, and how many calls are under way."""
 
 import sys
 import time
 from collections import Counter
-from contextlib import AbstractContextManager
 
 from twopass.server.edge.keys import ApiKey, KeyRing
-from twopass.server.errors import OverloadedError, UnauthenticatedError
+from twopass.server.edge.permissions import Permission, may, roles_with
+from twopass.server.errors import OverloadedError, PermissionDeniedError, UnauthenticatedError
 from twopass.server.metadata import Metadata
 from twopass.server.request import ANYONE, BytesInFlight, Caller
 from twopass.server.telemetry.metrics import Metrics
@@ -16,7 +16,7 @@ _RETRY_SECONDS = 0.1
 
 
 class Gate:
-    """Admits calls, one by one.
+    """Admits calls, one by one, by their metadata alone.
 
     Attributes:
         num_calls: How many are under way.
@@ -35,7 +35,7 @@ class Gate:
 
         Args:
             metrics: Where refusals are counted.
-            keys: Whom to let in; None for everyone.
+            keys: Whom to admit; None for everyone, as an admin.
             max_calls: Most calls under way.
             max_bytes: Most bytes kept for requests under way.
         """
@@ -47,25 +47,28 @@ class Gate:
         self._num_calls_of: Counter[str] = Counter()
         self._allowances: dict[str, _Allowance] = {}
 
-    def admitted(self, metadata: Metadata) -> AbstractContextManager[Caller]:
-        """Admits a call for as long as the block lasts; raises as `admit`."""
-        return _Admitted(self, metadata)
-
-    def admit(self, metadata: Metadata) -> Caller:
+    def admit(self, metadata: Metadata, permission: Permission) -> Caller:
         """Counts a call as under way, until `release`.
+
+        Args:
+            metadata: The call's.
+            permission: What its rpc needs.
 
         Raises:
             UnauthenticatedError: It has no key, or a wrong one.
+            PermissionDeniedError: Its key's role does not include the permission.
             OverloadedError: Too many calls are under way, or the key's quota is used up.
         """
         if self.num_calls >= self._max_calls:
             raise self._refused(
                 "calls", f"calls: {self._max_calls:,} are under way, which is the most"
             )
-        key = self._key_of(metadata)
-        if key is not None:
+        key = self._key_with(metadata, permission)
+        if key is None:
+            caller = ANYONE
+        else:
             self._ensure_quota(key)
-        caller = _caller_with(key)
+            caller = Caller(key.name, key.collections, key.role)
         self.num_calls += 1
         self._num_calls_of[caller.name] += 1
         return caller
@@ -75,24 +78,34 @@ class Gate:
         self.num_calls -= 1
         self._num_calls_of[caller.name] -= 1
 
-    def caller(self, metadata: Metadata) -> Caller:
-        """Whose call it is, by its metadata.
+    def check(self, metadata: Metadata, permission: Permission) -> None:
+        """Lets a call by that counts against no quota.
 
         Raises:
             UnauthenticatedError: It has no key, or a wrong one.
+            PermissionDeniedError: Its key's role does not include the permission.
         """
-        return _caller_with(self._key_of(metadata))
+        self._key_with(metadata, permission)
 
-    def _key_of(self, metadata: Metadata) -> ApiKey | None:
-        """The key that a call carries; None where the server has no keys."""
-        if self._keys is None:
+    def _key_with(self, metadata: Metadata, permission: Permission) -> ApiKey | None:
+        """The key that a call carries; None where none is needed."""
+        if self._keys is None or permission is Permission.OPEN:
             return None
+        key = self._key_of(metadata, self._keys)
+        if not may(key.role, permission):
+            allowed = " or ".join(roles_with(permission))
+            raise PermissionDeniedError(
+                f"role: the key {key.name!r} is a {key.role}'s, and this needs one of {allowed}"
+            )
+        return key
+
+    def _key_of(self, metadata: Metadata, keys: KeyRing) -> ApiKey:
         value = next((v for name, v in metadata if name == "authorization"), "")
         scheme, _, secret = value.partition(" ") if isinstance(value, str) else ("", "", "")
         if scheme.lower() != "bearer" or not secret:
             self._metrics.rejected("unauthenticated")
             raise UnauthenticatedError("authorization: no API key; send it as 'Bearer KEY'")
-        key = self._keys.find(secret.strip())
+        key = keys.find(secret.strip())
         if key is None:
             self._metrics.rejected("unauthenticated")
             raise UnauthenticatedError("authorization: the server does not know this API key")
@@ -123,29 +136,8 @@ class Gate:
         return OverloadedError(f"{message}; try again later", retry_after=retry_after)
 
 
-class _Admitted:
-    """A call that is under way. A class: every call pays for it, and a generator costs more."""
-
-    __slots__ = ("_caller", "_gate", "_metadata")
-
-    def __init__(self, gate: Gate, metadata: Metadata) -> None:
-        self._gate = gate
-        self._metadata = metadata
-
-    def __enter__(self) -> Caller:
-        self._caller = self._gate.admit(self._metadata)
-        return self._caller
-
-    def __exit__(self, *raised: object) -> None:
-        self._gate.release(self._caller)
-
-
-def _caller_with(key: ApiKey | None) -> Caller:
-    return ANYONE if key is None else Caller(key.name, key.collections)
-
-
 class _Allowance:
-    """A token bucket that holds what a second allows, at least one."""
+    """A token bucket that holds what a second allows, at least one call."""
 
     def __init__(self, per_second: float) -> None:
         self.per_second = per_second
@@ -154,7 +146,7 @@ class _Allowance:
         self._updated = time.perf_counter()
 
     def take(self) -> float:
-        """Takes one, and returns 0; or takes none, and returns the seconds until there is one."""
+        """Takes one and returns 0; where there is none, returns the seconds until there is."""
         now = time.perf_counter()
         self._left = min(self._most, self._left + (now - self._updated) * self.per_second)
         self._updated = now

@@ -3,11 +3,12 @@
 ::
 
     [[keys]]
-    name = "web"                # in logs and metrics
+    name = "web"                # stands in logs and messages
     sha256 = "9f86d081884c…"    # of the key; `twopass keys` makes both
+    role = "reader"             # or "writer", or "admin"; admin where unset
     collections = ["docs*"]     # shell patterns; all where unset
     max_calls = 20              # at once; 0 or unset for no limit of its own
-    calls_per_second = 50.0     # likewise
+    calls_per_second = 50.0     # 0 or unset for no limit of its own
 
 A key has 256 random bits, so that one round of sha256 is enough: there is nothing to guess.
 """
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from twopass.server.request import Role
 
 _logger = logging.getLogger("twopass.server")
 _KEY_BYTES = 32
@@ -38,6 +41,8 @@ class ApiKey(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    # Keys that were made before there were roles could do everything, and still can.
+    role: Role = Role.ADMIN
     collections: tuple[str, ...] = ("*",)
     max_calls: Annotated[int, Field(ge=0)] = 0
     calls_per_second: Annotated[float, Field(ge=0)] = 0.0

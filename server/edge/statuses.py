@@ -27,6 +27,16 @@ from twopass.v1 import status_pb2
 _MAX_MESSAGE_CHARS = 400
 _RETRY_INFO_TYPE = "type.googleapis.com/google.rpc.RetryInfo"
 
+# Where the error itself does not know when what is UNAVAILABLE may be there again: an engine is
+# built in seconds, a disk that is full or fails wants an operator, and a collection that was closed
+# is deleted or about to be opened.
+_RETRY_SECONDS: dict[type[Exception], float] = {
+    EngineUnavailableError: 1.0,
+    index_errors.CollectionClosedError: 0.5,
+    index_errors.StorageError: 5.0,
+}
+_RETRY_SECONDS_ELSE = 1.0
+
 # The most derived class that matches decides; what is not listed is INTERNAL.
 STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
     InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
@@ -75,9 +85,41 @@ def status_of(error: Exception, call_id: str) -> status_pb2.Status:
     if code is grpc.StatusCode.INTERNAL:
         message = f"internal error; the log has the cause under {call_id}"
     status = status_pb2.Status(code=code.value[0], message=message)
-    if isinstance(error, OverloadedError | index_errors.LaneFullError):
-        seconds, milliseconds = divmod(max(1, round(error.retry_after * 1000)), 1000)
-        delay = Duration(seconds=seconds, nanos=milliseconds * 10**6)
+    seconds = retry_after(error)
+    if seconds is not None:
+        delay = Duration()
+        delay.FromMilliseconds(_milliseconds(seconds))
         info = status_pb2.RetryInfo(retry_delay=delay)
         status.details.add(type_url=_RETRY_INFO_TYPE, value=info.SerializeToString())
     return status
+
+
+def trailers_of(error: Exception, call_id: str) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
+    """The message a call is aborted with, and its trailers.
+
+    Clients of gRPC that try UNAVAILABLE calls again wait as long as `grpc-retry-pushback-ms` says.
+    """
+    status = status_of(error, call_id)
+    details = ("grpc-status-details-bin", status.SerializeToString())
+    seconds = retry_after(error)
+    if seconds is None or status.code != grpc.StatusCode.UNAVAILABLE.value[0]:
+        return status.message, (details,)
+    return status.message, (details, ("grpc-retry-pushback-ms", str(_milliseconds(seconds))))
+
+
+def retry_after(error: Exception) -> float | None:
+    """Seconds after which another try may succeed; None where there is nothing to wait for."""
+    given = getattr(error, "retry_after", None)
+    if isinstance(given, float):
+        return given
+    if status_code(error) is not grpc.StatusCode.UNAVAILABLE:
+        return None
+    return next(
+        (seconds for kind, seconds in _RETRY_SECONDS.items() if isinstance(error, kind)),
+        _RETRY_SECONDS_ELSE,
+    )
+
+
+def _milliseconds(seconds: float) -> int:
+    """At least one, so that no client comes again at once."""
+    return max(1, round(seconds * 1000))

@@ -7,6 +7,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -155,6 +156,14 @@ class Server(Stubs):
         self.data = data
         self.target = f"127.0.0.1:{self._app.port}"
         super().__init__(self.target)
+
+    def loop_seconds(self) -> float:
+        """Processor time that the thread of the event loop has taken so far."""
+
+        async def now() -> float:
+            return time.thread_time()
+
+        return asyncio.run_coroutine_threadsafe(now(), self._loop).result()
 
     def wait_for_merge(self, collection: str) -> None:
         """Waits until the collection's vectors are all in the base of its index."""

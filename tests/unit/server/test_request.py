@@ -39,6 +39,12 @@ async def test_work_for_a_request_is_stopped_when_it_is_closed():
     assert stop.is_set
 
 
+def test_work_that_asks_after_the_request_was_closed_is_stopped():
+    request = Request()
+    request.close()
+    assert request.stop.is_set
+
+
 async def test_a_part_of_the_work_may_be_stopped_earlier_than_the_request():
     request = Request()
     with request.stop_by(time.perf_counter() + 0.01) as stop:

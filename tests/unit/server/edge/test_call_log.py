@@ -6,7 +6,7 @@ import pytest
 
 from twopass.server.edge import call_log
 from twopass.server.edge.call_log import CallLog
-from twopass.server.errors import InvalidRequestError, OverloadedError
+from twopass.server.errors import InvalidRequestError, OverloadedError, UnauthenticatedError
 
 RERANK = "twopass.v1.RerankService.Rerank"
 SEARCH = "twopass.v1.SearchService.Search"
@@ -39,7 +39,6 @@ def refuse(log: CallLog, rpc: str = RERANK, milliseconds: float = 1.0) -> None:
     ("code", "error", "level"),
     [
         (grpc.StatusCode.OK, None, logging.DEBUG),
-        (grpc.StatusCode.CANCELLED, None, logging.DEBUG),
         (grpc.StatusCode.INVALID_ARGUMENT, InvalidRequestError("why"), logging.INFO),
         (grpc.StatusCode.INTERNAL, ZeroDivisionError("a bug"), logging.ERROR),
     ],
@@ -75,8 +74,8 @@ async def test_there_is_one_line_a_second_until_one_is_without_refusals(lines, m
     for _ in range(4):
         for _ in range(5):
             refuse(log)
-        log._sum_up(RERANK, "queue")
-    log._sum_up(RERANK, "queue")
+        log._sum_up((RERANK, grpc.StatusCode.RESOURCE_EXHAUSTED, "queue"))
+    log._sum_up((RERANK, grpc.StatusCode.RESOURCE_EXHAUSTED, "queue"))
     told = lines(logging.INFO)
     assert [line["message"] for line in told] == ["call"] + [MORE] * 4
     assert sum(line["count"] for line in told[1:]) == 19
@@ -109,3 +108,30 @@ async def test_at_level_debug_each_refused_call_has_its_line(log, lines):
     for _ in range(5):
         refuse(log)
     assert [line["message"] for line in lines(logging.DEBUG)] == ["call"] * 5
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "message"),
+    [
+        (grpc.StatusCode.CANCELLED, "cancelled: by the caller", "more calls cancelled"),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, "deadline: it ran out", "more calls late"),
+    ],
+    ids=["cancelled", "late"],
+)
+async def test_calls_whose_callers_are_gone_are_told_of_and_many_share_a_line(
+    log, lines, code, reason, message
+):
+    for _ in range(3):
+        log.ended(SEARCH, "id", code, 0.2, reason=reason)
+    await asyncio.sleep(0.1)
+    first, others = lines(logging.INFO)
+    assert (first["message"], first["code"], first["reason"]) == ("call", code.name, reason)
+    assert first["milliseconds"] == 200.0
+    assert (others["message"], others["count"], others["code"]) == (message, 2, code.name)
+
+
+async def test_unknown_callers_do_not_fill_the_log(log, lines):
+    for _ in range(50):
+        error = UnauthenticatedError("authorization: no API key")
+        log.ended(SEARCH, "id", grpc.StatusCode.UNAUTHENTICATED, 0.0, error)
+    assert len(lines(logging.INFO)) == 1

@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import logging
 import time
@@ -9,7 +10,8 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from twopass.engines.errors import DeviceError
-from twopass.server.edge.rpc import service_handler
+from twopass.server.edge.gate import Gate
+from twopass.server.edge.rpc import Edge
 from twopass.server.errors import (
     InvalidRequestError,
     LateError,
@@ -17,6 +19,7 @@ from twopass.server.errors import (
     UnknownModelError,
 )
 from twopass.server.request import Request
+from twopass.server.telemetry.metrics import Metrics
 from twopass.v1 import rerank_pb2, status_pb2
 
 SERVICE = rerank_pb2.DESCRIPTOR.services_by_name["RerankService"]
@@ -28,15 +31,18 @@ class Servicer:
 
     Attributes:
         error: Raised by every call; None to answer.
+        seconds: How long each call takes.
         requests: What was known of each call.
     """
 
     def __init__(self) -> None:
         self.error: Exception | None = None
+        self.seconds = 0.0
         self.requests: list[Request] = []
 
     async def rerank(self, message: rerank_pb2.RerankRequest, request: Request) -> Any:
         self.requests.append(request)
+        await asyncio.sleep(self.seconds)
         if self.error:
             raise self.error
         return rerank_pb2.RerankResponse(model=message.query)
@@ -46,6 +52,7 @@ class Servicer:
     ) -> AsyncIterator[Any]:
         self.requests.append(request)
         async for message in messages:
+            await asyncio.sleep(self.seconds)
             if self.error:
                 raise self.error
             yield rerank_pb2.RerankStreamResponse(set_id=message.set_id)
@@ -57,23 +64,43 @@ def servicer() -> Servicer:
 
 
 @pytest.fixture
-async def ask(servicer: Servicer) -> AsyncIterator[Callable]:
-    """Calls an rpc of the servicer over a socket with bytes, and returns the answers' bytes."""
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def gate(metrics: Metrics) -> Gate:
+    return Gate(metrics)
+
+
+@pytest.fixture
+async def channel(
+    servicer: Servicer, gate: Gate, metrics: Metrics
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A connection to a server of the servicer alone."""
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers((service_handler(SERVICE, servicer),))
+    edge = Edge(gate, metrics)
+    edge.add_service(SERVICE, servicer)
+    server.add_generic_rpc_handlers((edge,))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-
-        async def call(rpc: str, *requests: bytes, seconds: float | None = None) -> list[bytes]:
-            path = f"/{SERVICE.full_name}/{rpc}"
-            if rpc == UNARY:
-                return [await channel.unary_unary(path)(*requests, timeout=seconds)]
-            stream = channel.stream_stream(path)(iter(requests), timeout=seconds)
-            return [answer async for answer in stream]
-
-        yield call
+        yield channel
     await server.stop(None)
+
+
+@pytest.fixture
+def ask(channel: grpc.aio.Channel) -> Callable:
+    """Calls an rpc of the servicer over a socket with bytes, and returns the answers' bytes."""
+
+    async def call(rpc: str, *requests: bytes, seconds: float | None = None) -> list[bytes]:
+        path = f"/{SERVICE.full_name}/{rpc}"
+        if rpc == UNARY:
+            return [await channel.unary_unary(path)(*requests, timeout=seconds)]
+        stream = channel.stream_stream(path)(iter(requests), timeout=seconds)
+        return [answer async for answer in stream]
+
+    return call
 
 
 def request_of(rpc: str, text: str = "q") -> bytes:
@@ -221,6 +248,75 @@ async def test_a_call_is_one_line_of_the_log(ask, servicer, caplog, rpc, error, 
     assert record.get("reason") == (str(error) if error else None)
 
 
+@pytest.fixture
+def told(caplog):
+    """The lines about calls, each as a mapping of its fields."""
+    caplog.set_level(logging.DEBUG, logger="twopass.server")
+    return lambda: [vars(r) for r in caplog.records if hasattr(r, "code")]
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  # what is waited for tells nobody
+            await asyncio.sleep(0.005)
+
+
+@rpcs
+async def test_a_call_that_is_late_is_told_of_as_late_though_its_caller_gave_up_first(
+    ask, servicer, metrics, told, rpc
+):
+    servicer.seconds = 30
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await ask(rpc, request_of(rpc), seconds=0.2)
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await until(told)
+    (line,) = told()
+    assert (line["code"], line["levelname"]) == ("DEADLINE_EXCEEDED", "INFO")
+    assert line["reason"] == "deadline: it ran out while the call was being worked on"
+    assert 150 < line["milliseconds"] < 20_000
+    sample = metrics.registry.get_sample_value
+    labels = {"rpc": f"{SERVICE.full_name}.{rpc}", "code": "DEADLINE_EXCEEDED"}
+    assert sample("twopass_rpc_seconds_count", labels) == 1
+    assert sample("twopass_rejections_total", {"reason": "deadline"}) == 1
+
+
+@rpcs
+async def test_a_call_that_its_caller_cancels_is_told_of_as_cancelled(
+    ask, servicer, metrics, told, rpc
+):
+    servicer.seconds = 30
+    call = asyncio.create_task(ask(rpc, request_of(rpc), seconds=60))
+    await until(lambda: servicer.requests)
+    call.cancel()
+    await until(told)
+    (line,) = told()
+    assert (line["code"], line["levelname"]) == ("CANCELLED", "INFO")
+    assert line["reason"] == "cancelled: by the caller, while the call was being worked on"
+    assert servicer.requests[0].stop.is_set
+
+
+@rpcs
+async def test_a_call_whose_message_never_comes_gives_its_place_back(channel, gate, told, rpc):
+    call = channel.stream_stream(f"/{SERVICE.full_name}/{rpc}")()
+    await until(lambda: gate.num_calls)
+    call.cancel()
+    await until(lambda: not gate.num_calls)
+    await until(told)
+    (line,) = told()
+    assert line["code"] == "CANCELLED"
+    assert "while the call was waiting for its message" in line["reason"]
+
+
+async def test_time_that_a_message_takes_to_come_counts(channel, told):
+    call = channel.stream_stream(f"/{SERVICE.full_name}/{UNARY}")()
+    await asyncio.sleep(0.1)
+    await call.write(request_of(UNARY))
+    await call.done_writing()
+    assert [answer async for answer in call]
+    (line,) = told()
+    assert line["milliseconds"] >= 50
+
+
 def test_a_servicer_without_one_of_the_rpcs_is_refused():
     with pytest.raises(AttributeError, match="rerank"):
-        service_handler(SERVICE, object())
+        Edge().add_service(SERVICE, object())

@@ -31,6 +31,7 @@ CODES = {
     "OverloadedError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "WouldBeLateError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "OutOfDeviceMemoryError": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "ResponseTooLargeError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "LaneFullError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     # no key, or not for this
     "UnauthenticatedError": grpc.StatusCode.UNAUTHENTICATED,

@@ -1,0 +1,373 @@
+"""One call, from when it came until it has its status."""
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from twopass.server.edge.call_log import CallLog
+from twopass.server.edge.gate import Gate
+from twopass.server.edge.messages import (
+    Decoder,
+    encode_large,
+    ensure_fits,
+    is_large,
+    is_large_answer,
+)
+from twopass.server.edge.permissions import Permission
+from twopass.server.edge.statuses import status_code, trailers_of
+from twopass.server.errors import LateError, PermissionDeniedError
+from twopass.server.metadata import Metadata
+from twopass.server.request import Caller, Request
+from twopass.server.telemetry.metrics import Metrics
+from twopass.server.telemetry.tracing import Tracer, start_recording, stop_recording
+from twopass.v1 import collection_pb2
+
+_CANCEL_SECONDS = 0.001
+_REQUEST_ID = re.compile("[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What all calls share.
+
+    Attributes:
+        gate: Who may call.
+        metrics: Where calls are counted.
+        tracer: Told what every call did; None for nobody.
+        log: Has a line for each call.
+        max_message_bytes: Longest answer.
+    """
+
+    gate: Gate
+    metrics: Metrics
+    tracer: Tracer | None
+    log: CallLog
+    max_message_bytes: int
+
+
+@dataclass(slots=True)
+class Rpc:
+    """An rpc.
+
+    Attributes:
+        service: Full name of its service.
+        method: Its name within the service.
+        permission: What its callers must be allowed to do.
+        run: The servicer's method; unset where the service is not ours.
+        decoder: Reads its requests; unset where the service is not ours.
+        name: Its full name.
+        path: What gRPC calls it.
+    """
+
+    service: str
+    method: str
+    permission: Permission
+    run: Callable[..., Any] = lambda *_: None
+    decoder: Decoder | None = None
+    name: str = ""
+    path: str = ""
+
+    def __post_init__(self) -> None:
+        self.name = f"{self.service}.{self.method}"
+        self.path = f"/{self.service}/{self.method}"
+
+
+class Call:
+    """One call; whoever answers it says how.
+
+    A server that is asked too much spends its time here, so what all calls share is kept short:
+    plain blocks and one object a call, which is also what gRPC wants for a handler (a
+    `grpc.RpcMethodHandler` by its attributes). Generators as contexts would take several times as
+    long.
+    """
+
+    __slots__ = (
+        "_around",
+        "_began",
+        "_caller",
+        "_end_trace",
+        "_has_ended",
+        "_id",
+        "_metadata",
+        "_request",
+        "_rpc",
+        "_stage",
+    )
+
+    # Bytes go in and out: how they are read and written depends on how many there are.
+    request_deserializer = None
+    response_serializer = None
+    unary_unary: Any = None
+    unary_stream: Any = None
+    stream_unary: Any = None
+    stream_stream: Any = None
+
+    def __init__(self, around: Around, rpc: Rpc, metadata: Metadata) -> None:
+        """Begins a call, which is not admitted yet.
+
+        Args:
+            around: What all calls share.
+            rpc: What is called.
+            metadata: The call's.
+        """
+        self._began = time.perf_counter()
+        self._around = around
+        self._rpc = rpc
+        self._metadata = metadata or ()
+        self._id = _call_id(self._metadata)
+        self._caller: Caller | None = None
+        self._request: Request | None = None
+        self._has_ended = False
+        self._stage = "waiting for its message"
+        self._end_trace = self._begin_trace()
+
+    def admit(self) -> None:
+        """Counts the call as under way, until it ends.
+
+        Raises:
+            RequestError: It may not be made, or not now.
+        """
+        self._caller = self._around.gate.admit(self._metadata, self._rpc.permission)
+
+    async def fail(self, raised: BaseException, context: Any) -> None:
+        """Answers with what was raised; returns only where nobody waits for an answer.
+
+        Raises:
+            grpc.aio.AbortError: By which gRPC learns that the call is answered.
+        """
+        if not isinstance(raised, Exception):
+            self._gone()
+            return
+        if isinstance(raised, asyncio.TimeoutError):
+            raised = LateError("deadline: it ran out")
+        if isinstance(raised, PermissionDeniedError):
+            self._around.metrics.rejected("permission_denied")
+        code = status_code(raised)
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            self._around.metrics.rejected("deadline")
+        # Before the answer: who has it finds the log line there.
+        self.ended(code, raised)
+        message, trailers = trailers_of(raised, self._id)
+        await context.abort(code, message, trailers)
+
+    def task_ended(self, task: object) -> None:
+        """Ends the call when gRPC is done with it, if nothing else has: its message never came."""
+        del task
+        if not self._has_ended:
+            self._gone()
+
+    def ended(
+        self, code: grpc.StatusCode, error: Exception | None = None, reason: str = ""
+    ) -> None:
+        """Gives back what the call took, and records its end. Idempotent."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        self._close()
+        seconds = time.perf_counter() - self._began
+        around = self._around
+        around.metrics.call_ended(self._rpc.name, code.name, seconds)
+        around.log.ended(self._rpc.name, self._id, code, seconds, error, reason)
+        if self._end_trace is not None:
+            self._end_trace(code)
+
+    def _gone(self) -> None:
+        """Records that the caller has gone, or that the server is at its end."""
+        if self._request is not None and self._request.is_at_deadline():
+            self._around.metrics.rejected("deadline")
+            reason = f"deadline: it ran out while the call was {self._stage}"
+            self.ended(grpc.StatusCode.DEADLINE_EXCEEDED, reason=reason)
+        else:
+            reason = f"cancelled: by the caller, while the call was {self._stage}"
+            self.ended(grpc.StatusCode.CANCELLED, reason=reason)
+
+    def _open(self, context: Any) -> Request:
+        """The request that the call is to all that works for it."""
+        assert self._caller is not None
+        remaining = context.time_remaining()
+        self._request = Request(
+            id=self._id,
+            received=self._began,
+            deadline=None if remaining is None else time.perf_counter() + remaining,
+            caller=self._caller,
+            bytes_in_flight=self._around.gate.bytes_in_flight,
+        )
+        return self._request
+
+    def _close(self) -> None:
+        """Gives back what the call took: before its answer, so that the next one finds it."""
+        if self._request is not None:
+            self._request.close()
+        if self._caller is not None:
+            self._around.gate.release(self._caller)
+            self._caller = None
+
+    def _begin_trace(self) -> Callable[[grpc.StatusCode], None] | None:
+        """Begins the trace of the call; what it returns ends it."""
+        tracer = self._around.tracer
+        traced = None if tracer is None else tracer.begin(self._rpc.name, self._metadata)
+        if traced is None:
+            stop_recording()
+            return None
+        stages = start_recording()
+
+        def end(code: grpc.StatusCode) -> None:
+            error = "" if code is grpc.StatusCode.OK else code.name
+            traced.end(stages, {"call": self._id, "code": code.name}, error)
+
+        return end
+
+    async def _decoded(self, content: bytes) -> Message:
+        """A message whose collections the caller may use.
+
+        Raises:
+            InvalidRequestError: The bytes are no such message.
+            PermissionDeniedError: The caller may not use a collection that it names.
+        """
+        decoder = self._rpc.decoder
+        assert decoder is not None
+        self._stage = "being decoded"
+        if is_large(content):
+            message = await decoder.decode_large(content)
+        else:
+            message = decoder.decode(content)
+        assert self._caller is not None
+        for collection in _collections_of(message):
+            self._caller.ensure_may_use(collection)
+        self._stage = "being worked on"
+        return message
+
+    async def _encoded(self, message: Message) -> bytes:
+        """An answer as bytes.
+
+        Raises:
+            ResponseTooLargeError: It is larger than a message may be.
+        """
+        content = (
+            await encode_large(message)
+            if is_large_answer(message)
+            else (message.SerializeToString())
+        )
+        ensure_fits(content, self._around.max_message_bytes)
+        return content
+
+
+class UnaryCall(Call):
+    """A call with one request and one response."""
+
+    __slots__ = ()
+
+    request_streaming = False
+    response_streaming = False
+
+    async def unary_unary(self, content: bytes, context: Any) -> bytes:
+        """Answers."""
+        try:
+            request = self._open(context)
+            request.message_bytes = len(content)
+            request.reserve_bytes(len(content))
+            message = await self._decoded(content)
+            response: Message = await self._rpc.run(message, request)
+            self._around.metrics.answered(self._rpc.name, response)
+            answer = await self._encoded(response)
+        except BaseException as error:
+            await self.fail(error, context)
+            raise
+        self.ended(grpc.StatusCode.OK)
+        return answer
+
+
+class StreamCall(Call):
+    """A call with a stream of either."""
+
+    __slots__ = ()
+
+    request_streaming = True
+    response_streaming = True
+
+    async def stream_stream(
+        self, contents: AsyncIterator[bytes], context: Any
+    ) -> AsyncIterator[bytes]:
+        """Yields answers."""
+        try:
+            request = self._open(context)
+            async for response in self._rpc.run(self._messages(contents, request), request):
+                self._around.metrics.answered(self._rpc.name, response)
+                yield await self._encoded(response)
+        except BaseException as error:
+            await self.fail(error, context)
+            raise
+        self.ended(grpc.StatusCode.OK)
+
+    async def _messages(
+        self, contents: AsyncIterator[bytes], request: Request
+    ) -> AsyncIterator[Message]:
+        """Messages. Who works on them reserves their bytes, and alone knows for how long."""
+        async for content in contents:
+            request.message_bytes = len(content)
+            if is_large(content):
+                request.count_bytes(len(content))
+                try:
+                    message = await self._decoded(content)
+                finally:
+                    request.release_bytes(len(content))
+            else:
+                message = await self._decoded(content)
+            yield message
+        # gRPC tells of a caller that has gone as of one that has sent its last, and cancels the
+        # call a moment later.
+        await asyncio.sleep(_CANCEL_SECONDS)
+
+
+class Refusal:
+    """What gRPC gets for the handler of a call that is not admitted: it reads no message."""
+
+    __slots__ = ("_call", "_error")
+
+    request_deserializer = None
+    response_serializer = None
+    # On the wire a unary call is a stream of one message.
+    request_streaming = True
+    response_streaming = True
+
+    def __init__(self, call: Call, error: Exception) -> None:
+        self._call = call
+        self._error = error
+
+    async def stream_stream(self, contents: object, context: Any) -> None:
+        """Answers with the error."""
+        del contents
+        await self._call.fail(self._error, context)
+
+
+def _call_id(metadata: Metadata) -> str:
+    """The id that the caller gave in `x-request-id`, if it is one; else one of our own."""
+    for name, value in metadata:
+        if name == "x-request-id":
+            if isinstance(value, str) and _REQUEST_ID.fullmatch(value):
+                return value
+            break
+    return os.urandom(6).hex()
+
+
+def _collections_of(request: Message) -> list[str]:
+    """The collections that a request names, if by an alias; none where it concerns none."""
+    if isinstance(request, collection_pb2.UpdateAliasesRequest):
+        named = [name for change in request.changes for name in (change.alias, change.collection)]
+        return [collection for collection in named if collection]  # with none, the alias is removed
+    descriptor = request.DESCRIPTOR
+    fields = descriptor.fields_by_name
+    if "collection" in fields:
+        # A later chunk of a stream may leave it out. A snapshot is restored into a new collection.
+        named = [getattr(request, f) for f in ("collection", "new_collection") if f in fields]
+        return [collection for collection in named if collection]
+    if "name" in fields and descriptor.file.name == collection_pb2.DESCRIPTOR.name:
+        return [request.name]  # type: ignore[attr-defined]
+    return []

@@ -1,0 +1,101 @@
+"""Which permission each rpc needs, and what each role may do.
+
+Every rpc that the server registers must stand in the table: one that is missing stops the start, so
+that nothing is ever open by oversight.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from enum import IntEnum
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from twopass.server.request import Role
+
+
+class Permission(IntEnum):
+    """What a caller must be allowed to do; each level includes those below it."""
+
+    OPEN = 0
+    """Nothing: no API key is needed."""
+    READ = 1
+    """Search, read documents, and use the models."""
+    WRITE = 2
+    """Write and delete documents."""
+    ADMIN = 3
+    """Create, delete, copy and rename collections: what decides for other callers."""
+
+
+PERMISSIONS: Mapping[str, Permission] = {
+    "twopass.v1.SearchService.Search": Permission.READ,
+    "twopass.v1.RerankService.Rerank": Permission.READ,
+    "twopass.v1.RerankService.RerankStream": Permission.READ,
+    "twopass.v1.EmbedService.Embed": Permission.READ,
+    "twopass.v1.ModelService.ListModels": Permission.READ,
+    "twopass.v1.ModelService.GetModel": Permission.READ,
+    "twopass.v1.ServerService.GetServerInfo": Permission.READ,
+    "twopass.v1.CollectionService.GetCollection": Permission.READ,
+    "twopass.v1.CollectionService.ListCollections": Permission.READ,
+    "twopass.v1.CollectionService.GetDocuments": Permission.READ,
+    "twopass.v1.CollectionService.ListDocuments": Permission.READ,
+    "twopass.v1.CollectionService.ListSnapshots": Permission.READ,
+    "twopass.v1.CollectionService.UpsertDocuments": Permission.WRITE,
+    "twopass.v1.CollectionService.UpsertDocumentsStream": Permission.WRITE,
+    "twopass.v1.CollectionService.DeleteDocuments": Permission.WRITE,
+    "twopass.v1.CollectionService.CreateCollection": Permission.ADMIN,
+    "twopass.v1.CollectionService.DeleteCollection": Permission.ADMIN,
+    "twopass.v1.CollectionService.UpdateAliases": Permission.ADMIN,
+    "twopass.v1.CollectionService.CreateSnapshot": Permission.ADMIN,
+    "twopass.v1.CollectionService.DeleteSnapshot": Permission.ADMIN,
+    "twopass.v1.CollectionService.RestoreSnapshot": Permission.ADMIN,
+    "grpc.health.v1.Health.Check": Permission.READ,
+    "grpc.health.v1.Health.List": Permission.READ,
+    "grpc.health.v1.Health.Watch": Permission.READ,
+    "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": Permission.READ,
+}
+"""By the full name of the rpc. Health and reflection are opened by `--open-health` and
+`--open-reflection`."""
+
+_GRANTED = {
+    Role.READER: Permission.READ,
+    Role.WRITER: Permission.WRITE,
+    Role.ADMIN: Permission.ADMIN,
+}
+
+
+class UndeclaredRpcError(Exception):
+    """An rpc has no permission in the table, so that the server must not start."""
+
+
+def permissions_of(
+    service: ServiceDescriptor, *, open_services: Collection[str] = ()
+) -> dict[str, Permission]:
+    """The permission that each rpc of a service needs, by the rpc's full name.
+
+    Args:
+        service: The service.
+        open_services: Full names of the services that need no API key.
+
+    Raises:
+        UndeclaredRpcError: The table lacks one of its rpcs.
+    """
+    names = [method.full_name for method in service.methods]
+    if missing := [name for name in names if name not in PERMISSIONS]:
+        raise UndeclaredRpcError(
+            f"permissions: {_listed(missing)} not declared in server/edge/permissions.py"
+        )
+    is_open = service.full_name in open_services
+    return {name: Permission.OPEN if is_open else PERMISSIONS[name] for name in names}
+
+
+def may(role: Role, permission: Permission) -> bool:
+    """Whether a role includes a permission."""
+    return permission <= _GRANTED[role]
+
+
+def roles_with(permission: Permission) -> list[Role]:
+    """The roles that include a permission, the least first."""
+    return [role for role in Role if may(role, permission)]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
