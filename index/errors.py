@@ -22,6 +22,7 @@
     ├── CollectionClosedError       deleted, or the store closed, before the call could be served
     ├── StoppedError                nobody needs the answer any more
     ├── LaneFullError               as much blocking work waits as may
+    ├── CollectionsInUseError       as many collections as may be open are in use
     └── StorageError                the disk, or what is on it, does not allow it
         ├── CollectionDamagedError  documents of the collection are damaged on disk
         ├── SnapshotDamagedError    a snapshot is not what it was when it was made
@@ -220,6 +221,21 @@ class LaneFullError(CollectionError):
     def __init__(self, lane: str, max_waiting: int, retry_after: float) -> None:
         super().__init__(f"{lane}: {max_waiting:,} wait, which is the most; try again later")
         self.retry_after = retry_after
+
+
+class CollectionsInUseError(CollectionError):
+    """As many collections as may be open are in use, so that no other one can be opened.
+
+    Attributes:
+        retry_after: Seconds until one of them will likely be idle.
+    """
+
+    def __init__(self, max_open: int) -> None:
+        super().__init__(
+            f"collection: {max_open:,} are open and in use, at most {max_open:,} may be; try again "
+            "later, or let the server open more by max-open-collections"
+        )
+        self.retry_after = 0.5
 
 
 class StorageError(CollectionError):

@@ -1,13 +1,30 @@
 """Folders on a disk that may fail or lose power."""
 
+import errno
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from twopass.index.errors import FolderInUseError, StorageError
+
+_LOG = logging.getLogger("twopass.index")
+
+_MAY_NOT_WRITE = "give the server write access to its data folder"
+_TOO_MANY_FILES = "let the server open more files, or hold fewer collections open"
+_WAYS_OUT = {
+    errno.ENOSPC: "free some space and try again",
+    errno.EDQUOT: "free some space and try again",
+    errno.EACCES: _MAY_NOT_WRITE,
+    errno.EPERM: _MAY_NOT_WRITE,
+    errno.EROFS: _MAY_NOT_WRITE,
+    errno.EMFILE: _TOO_MANY_FILES,
+    errno.ENFILE: _TOO_MANY_FILES,
+    errno.EIO: "check the disk and the system's log",
+}
 
 
 def lock_folder(folder: Path) -> int:
@@ -46,9 +63,18 @@ def write_json(file: Path, content: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def os_errors(path: Path) -> Iterator[None]:
-    """Raises the system's errors as `StorageError`, which names the file."""
+def os_errors(subject: str) -> Iterator[None]:
+    """Translates the system's errors into `StorageError`; the log alone says which file it was.
+
+    Args:
+        subject: What the block works on, as a caller knows it: "collection 'notes'".
+
+    Raises:
+        StorageError: Names the subject, what is wrong, and the way out.
+    """
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{error.filename or path}: {error.strerror}") from error
+        _LOG.error("%s: %s", subject, error.strerror, extra={"path": str(error.filename or "")})
+        way_out = _WAYS_OUT.get(error.errno or 0, "the server's log says where")
+        raise StorageError(f"{subject}: {error.strerror}; {way_out}") from error

@@ -6,8 +6,10 @@
     reads          rows by key or id: what every search needs      the disk, briefly
     scans          filters, words, pages: what may take long       the processor
     vectors        faiss searches                                  the processor
-    writes         commits                                         fsync
-    maintenance    merges, snapshots, opening, deleting            both; at low priority
+    writes         commits, new collections, aliases               fsync
+    openings       opening and closing collections                 both
+    maintenance    merges, deletions, checks for damage            both; at low priority
+    snapshots      making and restoring snapshots                  both; at low priority, in turn
 """
 
 import asyncio
@@ -28,8 +30,8 @@ T = TypeVar("T")
 
 # Enough for a burst, and few enough that the last of them is worth waiting for.
 _MAX_WAITING = 1_024
-# Linux's nice value of maintenance: an eleventh of the processor beside one thread of the others.
-_MAINTENANCE_NICENESS = 10
+# Linux's nice value of what is not urgent: a tenth of the processor beside one urgent thread.
+_LOW_PRIORITY = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,30 +128,11 @@ class Lane:
             LaneFullError: As many wait as may.
         """
         stop.check()
-        loop = asyncio.get_running_loop()
-        stopped: asyncio.Future[None] = loop.create_future()
-
-        def wake() -> None:
-            if not stopped.done():
-                stopped.set_result(None)
-
-        def interrupt() -> None:
-            with suppress(RuntimeError):  # the loop has ended: nobody waits
-                loop.call_soon_threadsafe(wake)
-
         submitted = self.submit(function, *arguments, stop=stop)
-        result = asyncio.wrap_future(submitted)
-        with stop.calling(interrupt):
-            try:
-                await asyncio.wait((result, stopped), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                stopped.cancel()
-                if not result.done():
-                    result.add_done_callback(_retrieve)
-                    submitted.cancel()  # where it still waits
-        if not result.done() or result.cancelled():
-            raise StoppedError
-        return result.result()
+        try:
+            return await wait_for(submitted, stop)
+        finally:
+            submitted.cancel()  # where it still waits
 
     def close(self) -> None:
         """Does what waits, then ends the threads. Idempotent."""
@@ -204,10 +187,31 @@ class Lane:
                     self.longest_overrun = max(self.longest_overrun, overrun)
 
 
-def _retrieve(result: "asyncio.Future[Any]") -> None:
-    """Takes note of how something ended that nobody waits for, so that asyncio logs nothing."""
-    if not result.cancelled():
-        result.exception()
+async def wait_for(future: "Future[T]", stop: Stop) -> T:
+    """Awaits what another thread will set, or the stop, whichever comes first.
+
+    The future itself goes on: others may wait for it too.
+
+    Raises:
+        StoppedError: The stop was set first, or the future is cancelled.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def end() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    def wake(_: object = None) -> None:
+        with suppress(RuntimeError):  # the loop has ended: nobody waits
+            loop.call_soon_threadsafe(end)
+
+    future.add_done_callback(wake)
+    with stop.calling(wake):
+        await ended
+    if not future.done() or future.cancelled():
+        raise StoppedError
+    return future.result()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,7 +222,9 @@ class Lanes:
     scans: Lane
     vectors: Lane
     writes: Lane
+    openings: Lane
     maintenance: Lane
+    snapshots: Lane
 
     @classmethod
     def for_cpus(cls, num_cpus: int) -> "Lanes":
@@ -233,12 +239,23 @@ class Lanes:
             # One entry for each collection that has anything to do, and no more.
             vectors=Lane("vectors", num_cpus, max_waiting=None),
             writes=Lane("writes", 2 + num_cpus, max_waiting=None),
-            maintenance=Lane("maintenance", 2, max_waiting=None, niceness=_MAINTENANCE_NICENESS),
+            openings=Lane("openings", max(2, num_cpus), max_waiting=None),
+            maintenance=Lane("maintenance", 2, max_waiting=None, niceness=_LOW_PRIORITY),
+            # One at a time: each reads and writes as fast as the disk can.
+            snapshots=Lane("snapshots", 1, niceness=_LOW_PRIORITY),
         )
 
     def all(self) -> tuple[Lane, ...]:
         """Every lane."""
-        return self.reads, self.scans, self.vectors, self.writes, self.maintenance
+        return (
+            self.reads,
+            self.scans,
+            self.vectors,
+            self.writes,
+            self.openings,
+            self.maintenance,
+            self.snapshots,
+        )
 
     def close(self) -> None:
         """Does what waits, then ends all threads. Idempotent."""

@@ -37,6 +37,7 @@ from twopass.server.models.passages import Limits
 from twopass.server.models.registry import Models
 from twopass.server.models.supervisor import Supervisor, probe_batch
 from twopass.server.models.tokenizing import Tokenizing
+from twopass.server.open_files import max_open_collections, raise_open_files_limit
 from twopass.server.scheduling.arbiter import Arbiter, Priority
 from twopass.server.search.first_pass import FirstPass
 from twopass.server.search.pipeline import SearchPipeline
@@ -97,6 +98,8 @@ class App:
         self._tokenizing_new = Tokenizing(self._num_cpus)  # apart, so that no query waits for it
         self._store = CollectionStore(
             config.data,
+            self._lanes,
+            max_open=max_open_collections(config.max_open_collections, raise_open_files_limit()),
             num_search_threads=self._num_cpus,
             merge_policy=MergePolicy(
                 min_changes=config.merge_changes, num_threads=max(1, self._num_cpus // 2)
@@ -140,7 +143,7 @@ class App:
             "serving",
             extra={
                 "address": f"{config.address.rpartition(':')[0]}:{self.port}",
-                "collections": len(self._store.list()),
+                "collections": len(self._store.names),
                 "seconds": round(time.perf_counter() - self._began, 2),
             },
         )

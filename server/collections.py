@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.summary import CollectionSummary
-from twopass.index.lanes import Lanes
+from twopass.index.errors import CollectionNotFoundError
+from twopass.index.lanes import Lanes, wait_for
 from twopass.index.schema import CollectionSchema
 from twopass.index.store.aliases import AliasChange, Aliases
 from twopass.index.store.snapshots import Snapshot
@@ -39,25 +40,34 @@ class Collections:
             request: For which it is used.
 
         Raises:
-            CollectionNotFoundError: There is no collection of that name.
+            CollectionNotFoundError: No collection has that name.
+            CollectionsInUseError: As many collections as may be open are in use.
             StorageError: It can't be opened; says why.
             StoppedError: The request has ended first.
         """
-        del request
-        return self._store.get(name)
+        while True:
+            pin = self._store.pin(name)
+            request.on_close(pin.release)
+            if pin.collection is not None:
+                return pin.collection
+            try:
+                return await wait_for(pin.opening, request.stop)
+            except CollectionNotFoundError:
+                # It was deleted meanwhile; where the name is an alias, it stands for another now.
+                continue
 
     async def summary(self, name: str, request: Request) -> CollectionSummary:
-        """Describes a collection, given by its name or an alias, without opening it for long."""
-        del request
-        return self._store.get(name).summary()
+        """Describes a collection, given by its name or an alias, without opening it."""
+        if (summary := self._store.known_summary(name)) is not None:
+            return summary
+        return await self._lanes.reads.run(self._store.summary, name, stop=request.stop)
 
     async def summaries(self, request: Request) -> Sequence[CollectionSummary]:
         """Describes all collections that can be read and that the caller may use, by name."""
-        return [
-            collection.summary()
-            for collection in self._store.list()
-            if request.caller.may_use(collection.name)
-        ]
+        names = [name for name in self._store.names if request.caller.may_use(name)]
+        return await self._lanes.scans.run(
+            self._store.summaries, names, request.stop, stop=request.stop
+        )
 
     async def create(
         self, name: str, schema: CollectionSchema, request: Request
@@ -78,9 +88,8 @@ class Collections:
 
     async def create_snapshot(self, collection: str, name: str, request: Request) -> Snapshot:
         """Copies a collection as it is now; an empty `name` takes the time of day."""
-        source = await self.acquire(collection, request)
-        return await self._lanes.maintenance.run(
-            self._store.snapshots.create, source, name, stop=request.stop
+        return await self._lanes.snapshots.run(
+            self._store.create_snapshot, collection, name, request.stop, stop=request.stop
         )
 
     async def list_snapshots(self, collection: str, request: Request) -> tuple[Snapshot, ...]:
@@ -99,7 +108,7 @@ class Collections:
         self, collection: str, snapshot: str, name: str, request: Request
     ) -> CollectionSummary:
         """Makes a new collection of a snapshot."""
-        restored = await self._lanes.maintenance.run(
-            self._store.restore, collection, snapshot, name, stop=request.stop
+        restored = await self._lanes.snapshots.run(
+            self._store.restore, collection, snapshot, name, request.stop, stop=request.stop
         )
         return restored.summary()

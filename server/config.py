@@ -238,6 +238,15 @@ class ServerConfig(BaseSettings):
             "saved that are worth doing so again.",
         ),
     ] = 5_000
+    max_open_collections: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Most collections open at once. Further ones are opened when they are "
+            "used, in place of those that were used least recently. Fewer where the system lets "
+            "the server open few files: each takes up to 11.",
+        ),
+    ] = 1_000
     drain_seconds: Annotated[
         float,
         Field(ge=0, description="How long running calls may take to end after SIGTERM."),

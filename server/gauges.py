@@ -4,9 +4,11 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from twopass.engines.base import LoadedModel
+from twopass.index.collection.summary import CollectionSummary
+from twopass.index.errors import CollectionNotFoundError
 from twopass.index.store.store import CollectionStore
 from twopass.server.edge.gate import Gate
 from twopass.server.models.caches import ByteCache
@@ -53,11 +55,34 @@ def server_gauges(gate: Gate, caches: Sequence[ByteCache[Any]]) -> Iterator[Gaug
     yield gauge("cache_bytes", "Memory of a cache.", "cache", {c.name: c.num_bytes for c in caches})
 
 
-def collection_gauges(store: CollectionStore) -> Iterator[GaugeMetricFamily]:
-    """Yields what the collections hold."""
+def collection_gauges(store: CollectionStore) -> Iterator[Metric]:
+    """Yields what the collections hold, and how many of them are open."""
+    names = store.names
+    summaries = [found for name in names if (found := _known(store, name)) is not None]
     yield gauge(
         "collection_documents",
-        "Documents in a collection.",
+        "Documents in a collection, of those that were opened or listed since the start.",
         "collection",
-        {collection.name: collection.num_documents for collection in store.list()},
+        {found.name: found.num_documents for found in summaries},
     )
+    yield gauge(
+        "collections",
+        "Collections that are there, of those that are open, and that could not be opened.",
+        "state",
+        {"known": len(names), "open": store.opened.num_open, "failed": len(store.failed)},
+    )
+    openings = CounterMetricFamily(
+        "twopass_collection_openings",
+        "Collections opened, and closed to make room.",
+        labels=["kind"],
+    )
+    openings.add_metric(["opened"], store.opened.num_opened)
+    openings.add_metric(["closed"], store.opened.num_closed)
+    yield openings
+
+
+def _known(store: CollectionStore, name: str) -> CollectionSummary | None:
+    try:
+        return store.known_summary(name)
+    except CollectionNotFoundError:  # it was deleted meanwhile
+        return None

@@ -12,6 +12,7 @@ from rich.progress import track
 from twopass.benchmarks.size.texts import Question
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.measures import ndcg
+from twopass.index.lanes import Lane
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
 from twopass.index.schema import LexicalTokenizer
@@ -55,7 +56,8 @@ def measure_frequent_words(collection: Path, questions: Sequence[Question]) -> F
     if not judged:
         return None
     file = collection / "documents.sqlite"
-    damage = Damage(collection.name, file)
+    lane = Lane("check", 1)
+    damage = Damage(collection.name, file, lane)
     connections = ReadConnections(collection.name, file, damage)
     try:
         some, all_words = (
@@ -65,6 +67,7 @@ def measure_frequent_words(collection: Path, questions: Sequence[Question]) -> F
     finally:
         connections.close()
         damage.close()
+        lane.close()
     return FrequentWords(MAX_POSTINGS, len(judged), some[0], all_words[0], some[1], all_words[1])
 
 

@@ -20,12 +20,12 @@ from rich.progress import (
 )
 
 from twopass.benchmarks.size.corpus import Corpus
+from twopass.benchmarks.size.own_store import own_store
 from twopass.client import Client, Document, Schema, UpsertSummary
 from twopass.engines.base import Tokenizer
 from twopass.engines.loading import load_model
 from twopass.index.documents import IndexedDocument
 from twopass.index.schema import CollectionSchema
-from twopass.index.store.store import CollectionStore
 from twopass.server.config import ServerConfig
 from twopass.server.models.passages import Limits
 from twopass.server.models.tokenizing import Tokenizing
@@ -163,7 +163,7 @@ def _write_seconds(documents: list[Document], tokenizer: Tokenizer, dimension: i
         )
         for row, document in enumerate(documents)
     ]
-    with tempfile.TemporaryDirectory() as folder, CollectionStore(Path(folder)) as store:
+    with tempfile.TemporaryDirectory() as folder, own_store(Path(folder)) as store:
         schema = CollectionSchema(dimension=dimension, client_vectors=True)
         collection = store.create("alone", schema)
         began = time.perf_counter()

@@ -14,11 +14,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from twopass.benchmarks.size.own_store import own_store
 from twopass.client import Client, Fields, Retrieve
 from twopass.engines.base import Float32s
 from twopass.index.kinds import IndexKind
 from twopass.index.schema import CollectionSchema
-from twopass.index.store.store import CollectionStore
 from twopass.index.vectors.merging import MergePolicy
 from twopass.server.local import LocalServer
 
@@ -124,7 +124,7 @@ def build(folder: Path, num_threads: int) -> float:
     """Builds and saves the index of a folder's collection; returns how long that took."""
     began = time.perf_counter()
     never = MergePolicy(min_changes=2**62, num_threads=num_threads)
-    with CollectionStore(folder, merge_policy=never) as store:
+    with own_store(folder, merge_policy=never) as store:
         store.get(COLLECTION).merge().result()
     return time.perf_counter() - began
 

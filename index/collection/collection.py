@@ -41,10 +41,10 @@ _EVERYTHING = Filter()
 class Collection:
     """An open collection. Every method may be called from any thread.
 
-    Futures resolve in the collection's own threads; methods without one block for the disk, and
-    are to be called in a lane of their kind. Any of them raises `StorageError` when the disk does
-    not do its part, and `CollectionClosedError` after `close`; those that take a `stop` end soon
-    after it is set, by `StoppedError`.
+    Futures resolve in threads of the lanes `writes` and `vectors`; methods without one block for
+    the disk, and are to be called in a lane of their kind. Any of them raises `StorageError` when
+    the disk does not do its part, and `CollectionClosedError` after `close`; those that take a
+    `stop` end soon after it is set, by `StoppedError`.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Collection:
     def upsert(self, documents: Sequence[IndexedDocument]) -> Future[UpsertResult]:
         """Writes documents, all or none; one with a known id replaces the one that had it.
 
-        Checks in the calling thread, writes in the collection's. The future resolves when the
+        Checks in the calling thread. The future resolves when the
         documents are on disk and every search that begins later can find them.
 
         Raises:
@@ -348,12 +348,27 @@ class Collection:
         """
         return self._vectors.merge()
 
-    def close(self) -> None:
-        """Finishes what was submitted, then ends the threads and closes the file. Idempotent."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether closing it now would wait: for writes, searches, a merge, or a check."""
+        return self._writer.is_busy or self._vectors.is_busy
+
+    @property
+    def is_worth_saving(self) -> bool:
+        """Whether closing it saves its vector index, which takes longer the larger that is."""
+        return self._vectors.is_worth_saving
+
+    def close(self, *, discard: bool = False) -> None:
+        """Finishes what was submitted, then closes the file. Idempotent.
+
+        Args:
+            discard: Refuses what waits, by `CollectionClosedError`, and saves nothing: the
+                collection is to be deleted.
+        """
         with ExitStack() as last_first:
-            last_first.callback(self._vectors.close)
+            last_first.callback(self._vectors.close, discard=discard)
             # The last connection to close checkpoints, which a reading one can't.
-            last_first.callback(self._writer.close)
+            last_first.callback(self._writer.close, discard=discard)
             last_first.callback(self._connections.close)
             last_first.callback(self._damage.close)
 

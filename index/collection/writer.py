@@ -1,4 +1,4 @@
-"""Writes documents: one thread, one connection, one COMMIT for all that wait together."""
+"""Writes documents: in turn, by one connection, one COMMIT for all that wait together."""
 
 import logging
 from collections.abc import Sequence
@@ -13,13 +13,14 @@ import numpy as np
 from twopass.engines.base import Float32s
 from twopass.index.collection.encoding import EncodedDocuments
 from twopass.index.errors import StorageError
-from twopass.index.group_thread import GroupThread
+from twopass.index.lanes import Lane
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import Identity, storage_errors
 from twopass.index.rows.filter_sql import SqlCondition
 from twopass.index.rows.inserting import delete_ids, delete_matching, insert_rows
 from twopass.index.rows.window_rows import VectorRows
 from twopass.index.sequences import SequenceToken
+from twopass.index.serial_queue import SerialQueue
 from twopass.index.stopping import NEVER, Stop
 from twopass.index.vectors.vector_index import VectorChange, VectorIndex
 
@@ -145,27 +146,41 @@ class Writer:
         identity: Identity,
         vectors: VectorIndex,
         damage: Damage,
+        lane: Lane,
     ) -> None:
         self._damage = damage
         self._collection = collection
         self._connection = connection
         self._path = path
         self._sequence = identity.sequence
+        self._is_closed = False
         self._vectors = vectors
         self.num_documents = int(connection.execute("SELECT count(*) FROM documents").get)
-        self._thread: GroupThread[Write] = GroupThread(
-            collection, "write", self._work, max_group=_MAX_GROUP
+        self._queue: SerialQueue[Write] = SerialQueue(
+            collection, lane, self._work, max_group=_MAX_GROUP
         )
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything waits to be written, or is being written."""
+        return self._queue.is_busy
 
     def submit(self, write: Write) -> None:
         """Queues a write; its future resolves when it is on disk and can be found."""
-        self._thread.submit(write)
+        self._queue.submit(write)
 
-    def close(self) -> None:
-        """Finishes what was submitted, then closes the connection. Idempotent."""
-        self._thread.close()
+    def close(self, *, discard: bool = False) -> None:
+        """Finishes what was submitted, then closes the connection. Idempotent.
+
+        Args:
+            discard: Refuses what waits, and leaves the file's log as it is: all is to be deleted.
+        """
+        self._queue.close(discard=discard)
         with storage_errors(self._path):
+            if discard and not self._is_closed:
+                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             self._connection.close()
+            self._is_closed = True
 
     def _work(self, group: list[Write]) -> None:
         self._damage.check_writable()

@@ -12,6 +12,8 @@ from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import open_for_reading, storage_errors
 from twopass.index.stopping import NEVER, Stop
 
+# Each takes two files, of which a server with many collections has not enough.
+_MAX_IDLE = 4
 # Of SQLite's virtual machine: some 10 ms of copying rows. Each look takes Python's GIL.
 _INSTRUCTIONS_BETWEEN_LOOKS = 10_000
 
@@ -47,7 +49,7 @@ class _Reader:
 
 
 class ReadConnections:
-    """A pool that grows with its borrowers: as many connections as ever read at once."""
+    """A pool that grows with its borrowers, and keeps a few connections when they have gone."""
 
     def __init__(self, collection: str, path: Path, damage: Damage) -> None:
         self._collection = collection
@@ -116,9 +118,13 @@ class ReadConnections:
                 yield reader
         finally:
             with self._changed:
-                self._num_borrowed -= 1
-                if reader is not None:
+                if reader is not None and len(self._idle) < _MAX_IDLE:
                     self._idle.append(reader)
+                    reader = None
+            if reader is not None:
+                reader.close()
+            with self._changed:
+                self._num_borrowed -= 1
                 self._changed.notify_all()
 
     def close(self) -> None:

@@ -3,12 +3,14 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
 
 from twopass.index.errors import CollectionDamagedError
+from twopass.index.lanes import Lane
 from twopass.index.rows.database import open_for_reading
 from twopass.index.rows.rows import (
     Row,
@@ -30,18 +32,27 @@ class Damage:
     """The damaged documents of a collection. Safe for threads.
 
     The first one that is met makes the collection read-only, since a write to a damaged file may
-    spoil what is sound; then all rows are looked at, in a thread, so that every one can be named.
+    spoil what is sound; then all rows are looked at, in a lane, so that every one can be named.
     """
 
-    def __init__(self, collection: str, path: Path) -> None:
+    def __init__(self, collection: str, path: Path, lane: Lane) -> None:
+        """Begins with no damage.
+
+        Args:
+            collection: The collection's name.
+            path: Its SQLite file.
+            lane: Where all rows are looked at, if need be.
+        """
         self._collection = collection
         self._path = path
         self._ids: set[str] = set()
-        self._is_checking = False
         self._error = ""
+        self._lane = lane
+        self._check: Future[None] | None = None  # its turn in the lane, once any damage was met
+        self._is_checked = threading.Event()
         self._closing = threading.Event()
         self._changing = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._waiting = threading.Lock()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -52,15 +63,15 @@ class Damage:
     @property
     def reason(self) -> str:
         """Why the collection is read-only, and the way out; empty where it is not."""
-        if self._thread is None:
+        if self._check is None:
             return ""
         ids = self.ids
         named = ", ".join(map(repr, ids[:_MAX_NAMED])) + (", …" if len(ids) > _MAX_NAMED else "")
         damage = f"{len(ids):,} documents are damaged on disk ({named})" if ids else self._error
         return (
             f"collection {self._collection!r} is read-only: {damage}"
-            f"{', others are still looked for' if self._is_checking else ''}; the rest is served: "
-            f"restore a snapshot, or export the rest into a new collection ({self._path})"
+            f"{'' if self._is_checked.is_set() else ', others are still looked for'}; the rest is "
+            "served: restore a snapshot, or export the rest into a new collection"
         )
 
     def error_of(self, document_id: str) -> CollectionDamagedError:
@@ -100,8 +111,13 @@ class Damage:
 
     def wait_until_checked(self) -> None:
         """Waits until every row has been looked at, if any damage was met."""
-        if self._thread is not None:
-            self._thread.join()
+        if self._check is None:
+            return
+        with self._waiting:
+            # Where it has not begun, it is done here: the lane may be full of those that wait.
+            if self._check.cancel() and not self._is_checked.is_set():
+                self._check_all()
+        self._is_checked.wait()
 
     def close(self) -> None:
         """Ends the look at every row."""
@@ -110,22 +126,17 @@ class Damage:
 
     def _begin_check(self) -> None:
         with self._changing:
-            if self._thread is not None:
-                return
-            self._is_checking = True
-            self._thread = threading.Thread(
-                target=self._check, name=f"check {self._collection}", daemon=True
-            )
-            self._thread.start()
+            if self._check is None:
+                self._check = self._lane.submit(self._check_all)
 
-    def _check(self) -> None:
+    def _check_all(self) -> None:
         try:
             self._check_every_row()
         except apsw.Error as error:
             self._error = str(error)
         finally:
-            self._is_checking = False
-        _LOG.error(self.reason, extra={"collection": self._collection})
+            self._is_checked.set()
+        _LOG.error(self.reason, extra={"collection": self._collection, "path": str(self._path)})
 
     def _check_every_row(self) -> None:
         connection = open_for_reading(self._path)

@@ -57,14 +57,14 @@ class Aliases:
     def changed(
         self, changes: Sequence[AliasChange], is_collection: Callable[[str], bool]
     ) -> "Aliases":
-        """The aliases that there are after some changes; to remove one that is not there is none.
+        """The aliases that there are after some changes. Removing an unknown alias is a no-op.
 
         Args:
             changes: No two of one alias.
             is_collection: Whether there is a collection of that name.
 
         Raises:
-            InvalidSchemaError: An alias has a name that is none.
+            InvalidSchemaError: An alias has no valid name.
             InvalidAliasError: One is to stand for another, is changed twice, or is one too many.
             CollectionExistsError: One has the name of a collection.
         """
@@ -98,12 +98,12 @@ class Aliases:
 
 
 def read_aliases(file: Path) -> Aliases:
-    """Reads the aliases of a file; where there is no file there are none.
+    """Reads the aliases of a file; without a file there are no aliases.
 
     Raises:
         StorageError: It is damaged, of a newer format, or can't be read.
     """
-    with os_errors(file):
+    with os_errors("aliases"):
         try:
             content = json.loads(file.read_bytes())
         except FileNotFoundError:
@@ -127,7 +127,7 @@ def write_aliases(file: Path, aliases: Aliases) -> None:
         StorageError: The disk does not allow it.
     """
     unfinished = file.with_name(file.name + ".new")
-    with os_errors(file):
+    with os_errors("aliases"):
         write_json(unfinished, {"format_version": FORMAT_VERSION, "aliases": dict(aliases.items())})
         unfinished.replace(file)
         sync_folder(file.parent)

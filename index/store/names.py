@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from twopass.index.collection.collection import Collection
 from twopass.index.errors import (
     AliasExistsError,
     CollectionAliasedError,
@@ -11,28 +10,26 @@ from twopass.index.errors import (
     StorageError,
 )
 from twopass.index.store.aliases import AliasChange, Aliases
+from twopass.index.store.known import KnownCollection
 
 
 class CollectionNames:
     """Collections by their names and aliases. Lookups need no lock; who changes anything holds one.
 
     Attributes:
-        opened: Collections by name.
-        failed: Why others could not be opened, by name.
+        known: Collections by their own names, those that are being deleted too.
         aliases: Their other names. Never changed, only replaced: a lookup finds the old or the new.
     """
 
     def __init__(self, aliases: Aliases) -> None:
-        self.opened: dict[str, Collection] = {}
-        self.failed: dict[str, str] = {}
+        self.known: dict[str, KnownCollection] = {}
         self.aliases = aliases
 
-    def find(self, name: str) -> Collection:
+    def find(self, name: str) -> KnownCollection:
         """Returns a collection by its name or an alias.
 
         Raises:
-            CollectionNotFoundError: There is none of that name.
-            StorageError: It could not be opened; says why.
+            CollectionNotFoundError: No collection has that name.
         """
         aliases = self.aliases
         try:
@@ -44,8 +41,8 @@ class CollectionNames:
             return self.find(name)
 
     def has(self, name: str) -> bool:
-        """Whether a collection has that name, if only one that failed to open."""
-        return name in self.opened or name in self.failed
+        """Whether a collection has that name, be it one that can't be opened."""
+        return name in self.known
 
     def ensure_free(self, name: str) -> None:
         """Makes sure that a new collection can have a name.
@@ -64,13 +61,12 @@ class CollectionNames:
 
         Raises:
             CollectionAliasedError: It has aliases, of which the name given may be one.
-            CollectionNotFoundError: There is none of that name.
+            CollectionNotFoundError: No collection has that name.
         """
         own_name = self._own_name(name)
         if aliases := self.aliases.of(own_name):
             raise CollectionAliasedError(own_name, aliases)
-        if not self.has(name):
-            raise CollectionNotFoundError(name)
+        self._named(name)
 
     def changed_aliases(
         self, changes: Sequence[AliasChange], ensure_may_use: Callable[[str], None]
@@ -82,16 +78,19 @@ class CollectionNames:
         changed = self.aliases.changed(changes, self.has)
         for change in changes:
             if change.collection is not None:
-                self._named(change.collection)
+                known = self._named(change.collection)
+                if known.failure:
+                    raise StorageError(
+                        f"collection {known.name!r} could not be opened: {known.failure}"
+                    )
         return changed
 
     def _own_name(self, name: str) -> str:
         return name if self.has(name) else self.aliases.collection_of(name) or name
 
-    def _named(self, name: str) -> Collection:
+    def _named(self, name: str) -> KnownCollection:
         """Returns a collection by its own name; raises as `find`."""
-        if (collection := self.opened.get(name)) is not None:
-            return collection
-        if (reason := self.failed.get(name)) is not None:
-            raise StorageError(f"collection {name!r} could not be opened: {reason}")
-        raise CollectionNotFoundError(name)
+        known = self.known.get(name)
+        if known is None or known.is_gone:
+            raise CollectionNotFoundError(name)
+        return known

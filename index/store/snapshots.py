@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from twopass.index.collection.collection import Collection
 from twopass.index.errors import (
@@ -22,6 +23,7 @@ from twopass.index.errors import (
 from twopass.index.folders import os_errors, sync_folder, write_json
 from twopass.index.rows.database import open_for_reading, read_identity, storage_errors
 from twopass.index.schema import check_name
+from twopass.index.stopping import NEVER, Stop
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -29,6 +31,8 @@ _DOCUMENTS = "documents.sqlite"
 _DESCRIPTION = "snapshot.json"
 # No snapshot's name begins with a dot.
 _UNFINISHED = ".unfinished-"
+_BLOCK_BYTES = 1024 * 1024
+_WAY_OUT = "delete it, and restore another one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +47,18 @@ class Snapshot:
         num_bytes: Its size on disk.
         sha256: Of its documents' file, hexadecimal.
         create_time_us: When it was made, microseconds since 1970.
+        damaged_reason: Why it can't be restored, and the way out, as far as is known without
+            reading all of it; empty where it can. A damaged one may know nothing but its name.
     """
 
     name: str
     collection: str
-    sequence: str
-    num_documents: int
-    num_bytes: int
-    sha256: str
-    create_time_us: int
+    sequence: str = ""
+    num_documents: int = 0
+    num_bytes: int = 0
+    sha256: str = ""
+    create_time_us: int = 0
+    damaged_reason: str = ""
 
 
 class SnapshotFolder:
@@ -72,22 +79,24 @@ class SnapshotFolder:
             StorageError: The disk does not allow it.
         """
         self._folder = folder
-        with os_errors(folder):
+        with os_errors(f"data folder {folder}"):
             folder.mkdir(exist_ok=True)
             for leftover in folder.glob(f"*/{_UNFINISHED}*"):
                 shutil.rmtree(leftover, ignore_errors=True)
                 _LOG.info("leftover removed", extra={"path": str(leftover)})
 
-    def create(self, collection: Collection, name: str = "") -> Snapshot:
+    def create(self, collection: Collection, name: str = "", stop: Stop = NEVER) -> Snapshot:
         """Copies a collection while it is written to: whole, or not at all.
 
         Args:
             collection: What to copy.
             name: The snapshot's; empty takes the time of day.
+            stop: Ends it, without a trace.
 
         Raises:
-            InvalidSchemaError: The name is none.
+            InvalidSchemaError: The name is not a valid one.
             SnapshotExistsError: It is taken.
+            StoppedError: The stop was set.
             StorageError: The disk does not allow it.
         """
         now = time.time_ns() // 1_000
@@ -95,16 +104,18 @@ class SnapshotFolder:
         check_name(name)
         parent = self._folder / collection.name
         unfinished = parent / f"{_UNFINISHED}{uuid.uuid4().hex}"
-        with os_errors(parent):
+        with os_errors(f"snapshot {name!r} of collection {collection.name!r}"):
             if (parent / name).exists():
                 raise SnapshotExistsError(collection.name, name)
             parent.mkdir(exist_ok=True)
             sync_folder(self._folder)
             try:
                 unfinished.mkdir()
-                collection.copy_into(unfinished / _DOCUMENTS)
-                snapshot = _describe(unfinished / _DOCUMENTS, collection.name, name, now)
-                write_json(unfinished / _DESCRIPTION, dataclasses.asdict(snapshot))
+                collection.copy_into(unfinished / _DOCUMENTS, stop)
+                snapshot = _describe(unfinished / _DOCUMENTS, collection.name, name, now, stop)
+                description = dataclasses.asdict(snapshot)
+                del description["damaged_reason"]  # it is found out, not written down
+                write_json(unfinished / _DESCRIPTION, description)
                 sync_folder(unfinished)
                 _take_name(unfinished, parent / name, snapshot)
             finally:
@@ -122,52 +133,64 @@ class SnapshotFolder:
         return snapshot
 
     def list(self, collection: str) -> tuple[Snapshot, ...]:
-        """The snapshots of a collection, oldest first; of one that is no more, too.
+        """The snapshots of a collection, oldest first; of one that is deleted, too.
+
+        Damaged ones come first, and say so.
 
         Raises:
-            SnapshotDamagedError: What describes one of them can't be read.
             StorageError: The disk does not allow it.
         """
         if not _is_name(collection):
             return ()
-        with os_errors(self._folder):
-            described = (self._folder / collection).glob(f"[!.]*/{_DESCRIPTION}")
-            found = [_read_description(file) for file in described]
+        with os_errors(f"snapshots of collection {collection!r}"):
+            folders = (self._folder / collection).glob("[!.]*/")
+            found = [_read(folder) for folder in folders if folder.is_dir()]
         return tuple(sorted(found, key=lambda snapshot: (snapshot.create_time_us, snapshot.name)))
 
     def delete(self, collection: str, name: str) -> None:
         """Deletes a snapshot for good.
 
         Raises:
-            SnapshotNotFoundError: There is none of that name.
+            SnapshotNotFoundError: The collection has no snapshot of that name.
             StorageError: The disk does not allow it.
         """
         folder = self._existing(collection, name)
         grave = folder.with_name(f"{_UNFINISHED}{uuid.uuid4().hex}")
-        with os_errors(folder):
+        with os_errors(f"snapshot {name!r} of collection {collection!r}"):
             folder.rename(grave)
             sync_folder(folder.parent)
         shutil.rmtree(grave, ignore_errors=True)  # what is left is swept at the next start
         _LOG.info("snapshot deleted", extra={"collection": collection, "snapshot": name})
 
-    def verified(self, collection: str, name: str) -> Path:
-        """The SQLite file of a snapshot, once its checksum has been found right.
+    def copy_documents(self, collection: str, name: str, target: Path, stop: Stop = NEVER) -> None:
+        """Copies the SQLite file of a snapshot, and makes sure that its checksum is right.
+
+        Args:
+            collection: The name of its collection.
+            name: The snapshot's.
+            target: The file to write; where this raises, it may be there in part.
+            stop: Ends it.
 
         Raises:
-            SnapshotNotFoundError: There is none of that name.
+            SnapshotNotFoundError: The collection has no snapshot of that name.
             SnapshotDamagedError: It is not what it was when it was made.
+            StoppedError: The stop was set.
             StorageError: The disk does not allow it.
         """
         folder = self._existing(collection, name)
-        documents = folder / _DOCUMENTS
-        with os_errors(folder):
-            snapshot = _read_description(folder / _DESCRIPTION)
-            if not documents.is_file() or _sha256(documents) != snapshot.sha256:
-                raise SnapshotDamagedError(
-                    f"{documents}: its checksum is not the one it was made with; it is damaged: "
-                    "restore another snapshot"
-                )
-        return documents
+        with os_errors(f"snapshot {name!r} of collection {collection!r}"):
+            snapshot = _read(folder)
+            reason = snapshot.damaged_reason
+            if not reason:
+                with (folder / _DOCUMENTS).open("rb") as source, target.open("wb") as copy:
+                    digest = _sha256(source, stop, copy)
+                if digest != snapshot.sha256:
+                    reason = f"its checksum is not the one it was made with; {_WAY_OUT}"
+        if reason:
+            _LOG.error("snapshot damaged: %s", reason, extra={"path": str(folder)})
+            raise SnapshotDamagedError(
+                f"snapshot {name!r} of collection {collection!r} is damaged: {reason}"
+            )
 
     def _existing(self, collection: str, name: str) -> Path:
         folder = self._folder / collection / name
@@ -176,10 +199,11 @@ class SnapshotFolder:
         return folder
 
 
-def _describe(documents: Path, collection: str, name: str, now: int) -> Snapshot:
+def _describe(documents: Path, collection: str, name: str, now: int, stop: Stop) -> Snapshot:
     """Looks at a fresh copy, after making sure that it is on disk."""
     with documents.open("rb") as file:
         os.fsync(file.fileno())
+        sha256 = _sha256(file, stop)
     with storage_errors(documents):
         connection = open_for_reading(documents)
         try:
@@ -193,7 +217,7 @@ def _describe(documents: Path, collection: str, name: str, now: int) -> Snapshot
         sequence=str(sequence),
         num_documents=num_documents,
         num_bytes=documents.stat().st_size,
-        sha256=_sha256(documents),
+        sha256=sha256,
         create_time_us=now,
     )
 
@@ -207,18 +231,39 @@ def _take_name(unfinished: Path, folder: Path, snapshot: Snapshot) -> None:
         raise
 
 
-def _read_description(file: Path) -> Snapshot:
+_EXAMPLE = Snapshot(name="", collection="")
+
+
+def _read(folder: Path) -> Snapshot:
+    """Reads the description of a snapshot, and looks whether what it describes is there."""
+    file = folder / _DESCRIPTION
     try:
-        return Snapshot(**json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise SnapshotDamagedError(
-            f"{file}: it is damaged ({error}); delete the snapshot"
-        ) from error
+        snapshot = Snapshot(**json.loads(file.read_text(encoding="utf-8")))
+        for name, value in dataclasses.asdict(snapshot).items():
+            if type(value) is not type(getattr(_EXAMPLE, name)):
+                raise TypeError(f"{name} is {value!r}")
+    except (OSError, ValueError, TypeError) as error:
+        _LOG.warning("snapshot damaged: %s", error, extra={"path": str(file)})
+        return Snapshot(
+            name=folder.name,
+            collection=folder.parent.name,
+            damaged_reason=f"what describes it can't be read; {_WAY_OUT}",
+        )
+    if not (folder / _DOCUMENTS).is_file():
+        reason = f"its documents are missing; {_WAY_OUT}"
+        return dataclasses.replace(snapshot, damaged_reason=reason)
+    return snapshot
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _sha256(source: BinaryIO, stop: Stop, copy: BinaryIO | None = None) -> str:
+    """The checksum of a file; writes what is read into another file, if one is given."""
+    digest = hashlib.sha256()
+    while block := source.read(_BLOCK_BYTES):
+        stop.check()
+        digest.update(block)
+        if copy is not None:
+            copy.write(block)
+    return digest.hexdigest()
 
 
 def _is_name(name: str) -> bool:

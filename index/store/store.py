@@ -6,23 +6,31 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
+from typing import TypeVar
 
 from twopass.index.collection.collection import Collection
-from twopass.index.collection.opening import open_collection
-from twopass.index.errors import CollectionClosedError, StorageError
+from twopass.index.collection.opening import open_collection, read_summary
+from twopass.index.collection.summary import CollectionSummary
+from twopass.index.errors import CollectionClosedError, CollectionNotFoundError, StorageError
 from twopass.index.folders import lock_folder, os_errors, sync_folder
+from twopass.index.lanes import Lanes
 from twopass.index.rows.database import begin_new_life, create_database
 from twopass.index.schema import CollectionSchema, check_name
+from twopass.index.stopping import NEVER, Stop
 from twopass.index.store.aliases import AliasChange, Aliases, read_aliases, write_aliases
+from twopass.index.store.known import KnownCollection
 from twopass.index.store.names import CollectionNames
-from twopass.index.store.snapshots import SnapshotFolder
+from twopass.index.store.opened import OpenCollections, Pin
+from twopass.index.store.snapshots import Snapshot, SnapshotFolder
 from twopass.index.vectors.gpu_replica import Clone
 from twopass.index.vectors.merging import MergePolicy
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -30,6 +38,9 @@ _DATABASE = "documents.sqlite"
 # No collection's name begins with a dot: what does is half created or half deleted.
 _CREATING = ".creating-"
 _DELETED = ".deleted-"
+
+MAX_OPEN = 1_000
+"""Most collections open at once, unless told otherwise."""
 
 
 class CollectionStore:
@@ -43,24 +54,30 @@ class CollectionStore:
         <folder>/snapshots/                             copies of collections
         <folder>/aliases.json                           other names of collections
 
-    A damaged collection keeps no other from serving: it is in `failed`, and `get` says why.
+    A collection is opened when it is used, and closed when it is idle and others need its place.
+    A damaged one keeps no other from serving: it is in `failed`, and whoever wants it is told why.
 
     Attributes:
         snapshots: Copies of collections, of some that are no more too.
+        opened: Which collections are open.
     """
 
     def __init__(
         self,
         folder: Path,
+        lanes: Lanes,
         *,
+        max_open: int = MAX_OPEN,
         num_search_threads: int = 1,
         merge_policy: MergePolicy | None = None,
         clone: Clone | None = None,
     ) -> None:
-        """Opens the folder, making it if need be, and every collection in it.
+        """Opens the folder, making it if need be, and as many collections in it as may be open.
 
         Args:
             folder: The data folder.
+            lanes: Where its collections work, until the store is closed.
+            max_open: Most collections open at once, at least 1.
             num_search_threads: OpenMP threads of one faiss search of one collection.
             merge_policy: When a collection's index is merged; None for the default.
             clone: Copies the base of a collection's index to a GPU; None for none.
@@ -72,71 +89,84 @@ class CollectionStore:
         self._folder = folder / "collections"
         self._aliases_file = folder / "aliases.json"
         self._names = CollectionNames(Aliases({}))
-        self._open_database = partial(
+        open_database = partial(
             open_collection,
+            lanes=lanes,
             num_search_threads=num_search_threads,
             merge_policy=merge_policy,
             clone=clone,
         )
+        self.opened = OpenCollections(lanes.openings, open_database, read_summary, max_open)
         self._closed = False
         # Over every change of which collections there are; lookups need none.
         self._changing = threading.Lock()
-        with os_errors(folder):
+        with os_errors(f"data folder {folder}"):
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = lock_folder(folder)
-        try:
-            self._names.aliases = read_aliases(self._aliases_file)
-            self.snapshots = SnapshotFolder(folder / "snapshots")
-            with os_errors(folder):
-                self._open_all()
-        except BaseException:
-            self.close()
-            raise
+            try:
+                self._names.aliases = read_aliases(self._aliases_file)
+                self.snapshots = SnapshotFolder(folder / "snapshots")
+                for path in self._swept():
+                    self._names.known[path.name] = KnownCollection(path.name, path / _DATABASE)
+                self._open_first(max_open)
+            except BaseException:
+                self.close()
+                raise
 
     @property
     def failed(self) -> Mapping[str, str]:
         """The collections that could not be opened, and why."""
-        return MappingProxyType(self._names.failed)
+        known = self._names.known.copy().values()
+        return MappingProxyType({each.name: each.failure for each in known if each.failure})
 
     @property
     def aliases(self) -> Aliases:
         """Other names of collections, as they are now."""
         return self._names.aliases
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all collections but those that could not be opened, sorted."""
+        known = self._names.known.copy().values()
+        return tuple(sorted(x.name for x in known if not x.failure and not x.is_gone))
+
     def create(self, name: str, schema: CollectionSchema) -> Collection:
         """Creates an empty collection: after a crash it is there whole, or not at all.
 
         Raises:
-            InvalidSchemaError: The name is none.
+            InvalidSchemaError: The name is not a valid one.
             CollectionExistsError: The name is taken, if only by one that failed to open.
             AliasExistsError: It is an alias.
+            CollectionsInUseError: As many collections as may be open are in use.
             StorageError: The disk does not allow it.
         """
+        check_name(name)
         collection = self._add(name, lambda path: create_database(path, schema))
         _LOG.info("collection created", extra={"collection": name})
         return collection
 
-    def restore(self, collection: str, snapshot: str, name: str) -> Collection:
+    def restore(self, collection: str, snapshot: str, name: str, stop: Stop = NEVER) -> Collection:
         """Makes a new collection of a snapshot: after a crash it is there whole, or not at all.
 
         Args:
             collection: The name of the snapshot's collection.
             snapshot: The snapshot's name.
             name: Of the collection to make.
+            stop: Ends it while it copies, without a trace.
 
         Raises:
-            InvalidSchemaError: The name is none.
+            InvalidSchemaError: The name is not a valid one.
             CollectionExistsError: The name is taken.
             AliasExistsError: It is an alias.
             SnapshotNotFoundError: There is no such snapshot.
             SnapshotDamagedError: It is not what it was when it was made.
+            CollectionsInUseError: As many collections as may be open are in use.
             StorageError: The disk does not allow it.
         """
         check_name(name, "new_collection")
-        documents = self.snapshots.verified(collection, snapshot)
 
         def copy(path: Path) -> None:
-            shutil.copyfile(documents, path)
+            self.snapshots.copy_documents(collection, snapshot, path, stop)
             begin_new_life(path)
 
         restored = self._add(name, copy)
@@ -146,18 +176,73 @@ class CollectionStore:
         )
         return restored
 
-    def get(self, name: str) -> Collection:
-        """Returns a collection by its name or an alias.
+    def create_snapshot(self, collection: str, name: str = "", stop: Stop = NEVER) -> Snapshot:
+        """Copies a collection, given by its name or an alias, as `SnapshotFolder.create` does."""
+        pin = self.pin(collection)
+        try:
+            return self.snapshots.create(pin.collection or pin.opening.result(), name, stop)
+        finally:
+            pin.release()
+
+    def pin(self, name: str) -> Pin:
+        """Keeps a collection, given by its name or an alias, open until the pin is released.
+
+        Opens it in a lane if need be; never blocks for the disk.
 
         Raises:
-            CollectionNotFoundError: There is none of that name.
-            StorageError: It could not be opened; says why.
+            CollectionClosedError: The store is closed.
+            CollectionNotFoundError: No collection has that name.
+            CollectionsInUseError: As many collections as may be open are in use.
+            StorageError: It could not be opened a short while ago; says why.
         """
-        return self._names.find(name)
+        return self._on(name, self.opened.pin)
 
-    def list(self) -> tuple[Collection, ...]:
-        """All collections that are open, by name."""
-        return tuple(collection for _, collection in sorted(self._names.opened.copy().items()))
+    def get(self, name: str) -> Collection:
+        """Returns a collection by its name or an alias, opening it in this thread if need be.
+
+        It may be closed when others need its place: who may not meet that takes a `pin`.
+
+        Raises:
+            CollectionNotFoundError: No collection has that name.
+            CollectionsInUseError: As many collections as may be open are in use.
+            StorageError: It can't be opened; says why.
+        """
+        return self._on(name, self.opened.open_here)
+
+    def summary(self, name: str) -> CollectionSummary:
+        """Describes a collection, given by its name or an alias, without opening it.
+
+        Blocks for the disk where `known_summary` has nothing to say.
+
+        Raises:
+            CollectionNotFoundError: No collection has that name.
+            StorageError: It can't be read; says why.
+        """
+        return self._on(name, self.opened.summary)
+
+    def summaries(self, names: Iterable[str], stop: Stop = NEVER) -> list[CollectionSummary]:
+        """Describes collections without opening them; those that can't be read are left out.
+
+        Blocks for the disk, at the first time for each.
+
+        Args:
+            names: Their own names, or aliases.
+            stop: Ends it.
+        """
+        found = []
+        for name in names:
+            stop.check()
+            with suppress(CollectionNotFoundError, StorageError):  # the latter are in the log
+                found.append(self.summary(name))
+        return found
+
+    def known_summary(self, name: str) -> CollectionSummary | None:
+        """Describes a collection that is open or was met before; never blocks for the disk.
+
+        Raises:
+            CollectionNotFoundError: No collection has that name.
+        """
+        return self._on(name, self.opened.known_summary)
 
     def update_aliases(
         self, changes: Sequence[AliasChange], ensure_may_use: Callable[[str], None]
@@ -174,7 +259,7 @@ class CollectionStore:
 
         Raises:
             CollectionClosedError: The store is closed.
-            InvalidSchemaError: An alias has a name that is none.
+            InvalidSchemaError: An alias has no valid name.
             InvalidAliasError: One is to stand for another, is changed twice, or is one too many.
             CollectionExistsError: One has the name of a collection.
             CollectionNotFoundError: One is to stand for a collection that is not there.
@@ -198,27 +283,32 @@ class CollectionStore:
         return changed
 
     def delete(self, name: str) -> None:
-        """Deletes a collection for good, one that failed to open too.
+        """Deletes a collection for good, one that can't be opened too.
+
+        Calls that use it meanwhile end by `CollectionClosedError`, but for reads that have begun.
 
         Raises:
             CollectionAliasedError: It has aliases, of which the name given may be one.
-            CollectionNotFoundError: There is none of that name.
+            CollectionNotFoundError: No collection has that name.
             StorageError: The disk does not allow it.
         """
-        with self._changing, os_errors(self._folder):
+        with self._changing:
             if self._closed:
                 raise CollectionClosedError(name)
             self._names.ensure_deletable(name)
-            grave = self._folder / f"{_DELETED}{uuid.uuid4().hex}"
-            try:
-                if (collection := self._names.opened.pop(name, None)) is not None:
-                    collection.close()
-                (self._folder / name).rename(grave)
-            except BaseException:
-                self._names.failed[name] = "its deletion did not finish; delete it again"
-                raise
-            self._names.failed.pop(name, None)
-            sync_folder(self._folder)
+            known = self._names.known[name]
+            self.opened.mark_gone(known)
+        # Nobody else can have its name yet, nor finds it: other collections may come and go.
+        grave = self._folder / f"{_DELETED}{uuid.uuid4().hex}"
+        try:
+            with os_errors(f"collection {name!r}"):
+                self.opened.discard(known, lambda: (self._folder / name).rename(grave))
+                sync_folder(self._folder)
+        except BaseException:
+            self.opened.note_unfinished_deletion(known)
+            raise
+        with self._changing:
+            del self._names.known[name]
         shutil.rmtree(grave, ignore_errors=True)  # what is left is swept at the next start
         _LOG.info("collection deleted", extra={"collection": name})
 
@@ -228,10 +318,10 @@ class CollectionStore:
             if self._closed:
                 return
             self._closed = True
-            with ExitStack() as last_first:
-                last_first.callback(os.close, self._lock)
-                for collection in self._names.opened.values():
-                    last_first.callback(collection.close)
+        try:
+            self.opened.close()
+        finally:
+            os.close(self._lock)
 
     def __enter__(self) -> "CollectionStore":
         return self
@@ -244,47 +334,74 @@ class CollectionStore:
     ) -> None:
         self.close()
 
+    def _on(self, name: str, use: Callable[[KnownCollection], T]) -> T:
+        """Calls a function with the collection that has a name or an alias."""
+        while True:
+            known = self._names.find(name)
+            try:
+                return use(known)
+            except CollectionNotFoundError:
+                # It was deleted meanwhile; where the name is an alias, it stands for another now.
+                continue
+
     def _add(self, name: str, write_database: Callable[[Path], None]) -> Collection:
         """Adds the collection whose file is written by the function given."""
-        check_name(name)
         unfinished = self._folder / f"{_CREATING}{uuid.uuid4().hex}"
-        with os_errors(self._folder):
-            try:
-                with self._changing:
-                    self._check_free(name)
-                    unfinished.mkdir()
+        known = KnownCollection(name, self._folder / name / _DATABASE)
+        self._check_free(name)
+        self.opened.take_place()
+        try:
+            with os_errors(f"collection {name!r}"):
+                unfinished.mkdir()
                 # A large copy takes minutes: collections may come and go meanwhile.
                 write_database(unfinished / _DATABASE)
                 sync_folder(unfinished)
                 with self._changing:
                     self._check_free(name)
-                    unfinished.rename(self._folder / name)
+                    unfinished.rename(known.path.parent)
                     sync_folder(self._folder)
-                    return self._open(name)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
+                    self._names.known[name] = known
+        except BaseException:
+            self.opened.release_place()
+            raise
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return self.opened.open_in_place(known)
 
     def _check_free(self, name: str) -> None:
         if self._closed:
             raise CollectionClosedError(name)
         self._names.ensure_free(name)
 
-    def _open_all(self) -> None:
-        for entry in sorted(self._folder.iterdir()):
+    def _swept(self) -> list[Path]:
+        """The folders of all collections, once what is half made or half deleted is removed."""
+        folders = []
+        for entry in self._folder.iterdir():
             if entry.name.startswith((_CREATING, _DELETED)):
                 shutil.rmtree(entry, ignore_errors=True)
                 _LOG.info("leftover removed", extra={"path": str(entry)})
             elif entry.is_dir():
-                with suppress(StorageError):  # it is in `failed` and in the log
-                    self._open(entry.name)
+                folders.append(entry)
+        return folders
 
-    def _open(self, name: str) -> Collection:
-        path = self._folder / name / _DATABASE
-        try:
-            collection = self._open_database(name, path)
-        except StorageError as error:
-            self._names.failed[name] = str(error)
-            _LOG.error("collection failed to open: %s", error, extra={"collection": name})
-            raise
-        self._names.opened[name] = collection
-        return collection
+    def _open_first(self, max_open: int) -> None:
+        """Opens all collections, or those written to last where there are more than may be open.
+
+        So damage is found at the start, and the first search is as quick as the others.
+        """
+        known = list(self._names.known.values())
+        if len(known) > max_open:
+            known.sort(key=lambda each: _last_change(each.path), reverse=True)
+            _LOG.info(
+                "more collections than may be open: others are opened when they are used",
+                extra={"num_collections": len(known), "max_open": max_open},
+            )
+        self.opened.open_all(known[:max_open])
+
+
+def _last_change(path: Path) -> float:
+    """When a database was last written to; 0 where there is none."""
+    try:
+        return max(file.stat().st_mtime for file in path.parent.iterdir())
+    except (OSError, ValueError):
+        return 0.0

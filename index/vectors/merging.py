@@ -13,9 +13,10 @@ import numpy as np
 
 from twopass.engines.base import Float32s
 from twopass.index.arrays import Bools, Int64s
-from twopass.index.group_thread import GroupThread
 from twopass.index.kinds import IndexKind
+from twopass.index.lanes import Lane
 from twopass.index.sequences import SequenceToken
+from twopass.index.serial_queue import SerialQueue
 from twopass.index.vectors.base_file import Header, save_base
 from twopass.index.vectors.gpu_replica import Clone
 from twopass.index.vectors.segments import Segment
@@ -66,7 +67,7 @@ class Merge:
         base: The old base, perhaps empty.
         base_hidden: What was hidden in it when this began, bool `[len(base)]`.
         delta: What came since.
-        delta_hidden: Likewise.
+        delta_hidden: What was hidden in the delta when this began, bool `[len(delta)]`.
         sequence: The collection's state when this began.
         num_trained: From how many vectors the old base was trained; 0 where it was not.
         future: Of the new base, and from how many vectors it was trained.
@@ -99,7 +100,7 @@ class MergeAbandonedError(Exception):
 
 
 class Merger:
-    """Builds and saves new bases, one after the other, in a thread of its own."""
+    """Builds and saves new bases, one after the other, in a lane for what is not urgent."""
 
     def __init__(
         self,
@@ -108,9 +109,10 @@ class Merger:
         dimension: int,
         path: Path,
         policy: MergePolicy,
+        lane: Lane,
         clone: Clone | None = None,
     ) -> None:
-        """Starts the thread.
+        """Begins with nothing to merge.
 
         Args:
             collection: The collection's name.
@@ -118,6 +120,7 @@ class Merger:
             dimension: Components of a vector.
             path: The file where bases are saved.
             policy: When to build anew, and with how many threads.
+            lane: Where it works.
             clone: Copies a new base to a GPU before it is searched; None for none.
         """
         self._collection = collection
@@ -127,21 +130,23 @@ class Merger:
         self._policy = policy
         self._clone = clone
         self._closing = threading.Event()
-        self._thread: GroupThread[Merge] = GroupThread(collection, "merge", self._work, max_group=1)
+        self._queue: SerialQueue[Merge] = SerialQueue(collection, lane, self._work, max_group=1)
 
     def submit(self, merge: Merge, then: "Callable[[Future[MergedBase]], None]") -> None:
-        """Queues a merge; calls `then` in this thread when it is done and saved, or has failed."""
+        """Queues a merge; calls `then`, in any thread, when it is done and saved, or has failed."""
         merge.future.add_done_callback(then)
-        self._thread.submit(merge)
+        self._queue.submit(merge)
 
     def close(self) -> None:
-        """Abandons the merge in progress, then ends the thread; `merge` still works. Idempotent."""
+        """Abandons the merges that are not done; `merge` itself still works. Idempotent."""
         self._closing.set()
-        self._thread.close()
+        self._queue.close()
         self._closing.clear()
 
     def _work(self, group: list[Merge]) -> None:
         for merge in group:
+            if self._closing.is_set():
+                raise MergeAbandonedError
             merged = self.merge(merge)
             if self._clone is not None:
                 merged.base.replicate(self._clone)

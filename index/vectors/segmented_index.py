@@ -21,7 +21,7 @@ from twopass.index.vectors.segments import NO_KEY, Segment
 class SegmentedIndex:
     """Nobody changes the base; the small flat delta takes what is written; both hide what is gone.
 
-    Not safe for threads: one thread searches and changes it.
+    Not safe for threads: one at a time searches and changes it.
 
     Attributes:
         kind: Of the base.
@@ -112,6 +112,20 @@ class SegmentedIndex:
             merged.base.hide(keys)
         self._base, self._num_trained = merged.base, merged.num_trained
         self._frozen = Segment.empty(self._dimension)
+        self._hidden_in_merge = []
+        self.is_merging = False
+
+    def abandon_merge(self) -> None:
+        """Puts the delta set aside, and what came since, together again, so that a merge may begin.
+
+        Where this raises, all is as it was before.
+        """
+        delta = self._delta
+        if len(delta):
+            vectors = delta.index.reconstruct_n(0, len(delta))
+            self._frozen.add(delta.keys, vectors)
+            self._frozen.hide(delta.keys[delta.hidden])
+        self._frozen, self._delta = Segment.empty(self._dimension), self._frozen
         self._hidden_in_merge = []
         self.is_merging = False
 

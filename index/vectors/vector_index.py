@@ -1,6 +1,7 @@
-"""The nearest-neighbour index of a collection: faiss, owned by one thread."""
+"""The nearest-neighbour index of a collection: faiss, used by one thread at a time."""
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -14,10 +15,11 @@ import numpy as np
 from twopass.engines.base import Float32s
 from twopass.index.arrays import Int64s
 from twopass.index.errors import CollectionClosedError, StoppedError, StorageError
-from twopass.index.group_thread import GroupThread
 from twopass.index.kinds import Breadth, IndexKind
+from twopass.index.lanes import Lanes
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
+from twopass.index.serial_queue import SerialQueue
 from twopass.index.stopping import NEVER, Stop
 from twopass.index.vectors.gpu_replica import Clone
 from twopass.index.vectors.loading import LoadedVectors
@@ -29,6 +31,10 @@ _LOG = logging.getLogger("twopass.index")
 _MAX_GROUP = 256
 # Fewer vectors outside the base than this are read from the documents in no time at the next start.
 _WORTH_SAVING = 1_000
+# A merge that has failed is tried again after so many seconds, then after twice as many, and so on.
+_RETRY_SECONDS = 1.0
+_MAX_RETRY_SECONDS = 300.0
+_MAX_DOUBLINGS = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,11 +101,10 @@ _Request: TypeAlias = _Search | _Update | _Swap | _MergeNow
 
 
 class VectorIndex:
-    """A vector index that is searched and changed by one thread alone.
+    """A vector index that is searched and changed by one thread at a time.
 
-    faiss must not be searched while it is added to, and OpenMP keeps its thread count per calling
-    thread. So every call is queued; searches that wait together share one pass over the vectors.
-    Merges run in a thread of their own and never block a search.
+    faiss must not be searched while it is added to. So every call is queued; searches that wait
+    together share one pass over the vectors. Merges run beside it and never block a search.
     """
 
     def __init__(
@@ -108,18 +113,20 @@ class VectorIndex:
         schema: CollectionSchema,
         loaded: LoadedVectors,
         path: Path,
+        lanes: Lanes,
         *,
         num_threads: int = 1,
         policy: MergePolicy | None = None,
         clone: Clone | None = None,
     ) -> None:
-        """Starts the index's threads.
+        """Begins with what was loaded.
 
         Args:
             collection: The collection's name.
             schema: Its schema.
             loaded: What the index holds.
             path: The file where its base is saved.
+            lanes: Where it searches and merges.
             num_threads: OpenMP threads of one search; only queries that wait together use several.
             policy: When to merge; None for the default.
             clone: Copies each base to a GPU, which then searches it; None for none.
@@ -132,14 +139,35 @@ class VectorIndex:
         self._index = SegmentedIndex(kind, schema.dimension, loaded)
         self._num_threads = num_threads
         self._failure = ""
-        self._merge_failure = ""
+        self._merge_failure = ""  # of the last merge; empty where it succeeded
+        self._num_failed_merges = 0  # since the last one that succeeded
+        self._retry_time = 0.0
         self._wanted: list[Future[None]] = []  # of callers who asked for a merge
         self._waiting: list[Future[None]] = []  # of those whose merge is under way
         self.sequence = loaded.sequence
         self.num_vectors = self._index.num_visible
-        self._merger = Merger(collection, kind, schema.dimension, path, self._policy, clone)
-        self._thread: GroupThread[_Request] = GroupThread(
-            collection, "search", self._work, max_group=_MAX_GROUP
+        self._merger = Merger(
+            collection, kind, schema.dimension, path, self._policy, lanes.maintenance, clone
+        )
+        self._queue: SerialQueue[_Request] = SerialQueue(
+            collection, lanes.vectors, self._work, max_group=_MAX_GROUP
+        )
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is being searched, changed or merged."""
+        return self._queue.is_busy or (self._index.is_merging and not self._merge_failure)
+
+    @property
+    def is_worth_saving(self) -> bool:
+        """Whether `close` saves what has come since the last merge."""
+        index = self._index
+        return (
+            not self._failure
+            and index.can_merge
+            # Adding to a graph takes minutes, reading the same vectors at the next start seconds.
+            and not index.kind.num_links
+            and index.num_outside_base >= _WORTH_SAVING
         )
 
     def search(
@@ -161,7 +189,7 @@ class VectorIndex:
             stop: Lets the queries leave the queue; their future raises `StoppedError` then.
         """
         request = _Search(vectors, k, members, breadth, stop)
-        self._thread.submit(request)
+        self._queue.submit(request)
         return request.future
 
     def update(self, change: VectorChange) -> Future[None]:
@@ -171,7 +199,7 @@ class VectorIndex:
         `StorageError`: it is in doubt until it is built again.
         """
         request = _Update(change)
-        self._thread.submit(request)
+        self._queue.submit(request)
         return request.future
 
     def merge(self) -> Future[None]:
@@ -180,14 +208,18 @@ class VectorIndex:
         Where that is too little to train a base from, nothing happens, and the future is done.
         """
         request = _MergeNow()
-        self._thread.submit(request)
+        self._queue.submit(request)
         return request.future
 
-    def close(self) -> None:
-        """Finishes what was submitted, saves what is worth it, ends the threads. Idempotent."""
+    def close(self, *, discard: bool = False) -> None:
+        """Finishes what was submitted, and saves what is worth it. Idempotent.
+
+        Args:
+            discard: Refuses what waits, and saves nothing: all is to be deleted.
+        """
         self._merger.close()
-        self._thread.close()
-        if self._is_worth_saving():
+        self._queue.close(discard=discard)
+        if not discard and self.is_worth_saving:
             self._merger.merge(self._index.begin_merge(self.sequence))
 
     def _work(self, group: list[_Request]) -> None:
@@ -231,9 +263,11 @@ class VectorIndex:
         request.future.set_result(None)
 
     def _begin_merge_if_due(self) -> None:
-        if reason := self._failure or self._merge_failure:
+        if self._failure:
             while self._wanted:
-                self._wanted.pop().set_exception(StorageError(reason))
+                self._wanted.pop().set_exception(StorageError(self._failure))
+        elif self._merge_failure and not self._recover_from_failed_merge():
+            pass
         elif self._index.can_merge and (self._wanted or self._index.is_merge_due(self._policy)):
             self._waiting, self._wanted = self._wanted, []
             merge = self._index.begin_merge(self.sequence)
@@ -243,38 +277,50 @@ class VectorIndex:
             while self._wanted:  # there is not enough to train a base
                 self._wanted.pop().set_result(None)
 
+    def _recover_from_failed_merge(self) -> bool:
+        """Makes ready for another merge, where it is time for one; returns whether it did."""
+        if not self._wanted and time.monotonic() < self._retry_time:
+            return False
+        try:
+            self._index.abandon_merge()
+        except Exception as error:
+            self._waiting, self._wanted = self._wanted, []
+            self._note_failed_merge(error)
+            return False
+        self._merge_failure = ""
+        return True
+
     def _queue_swap(self, merged: "Future[MergedBase]") -> None:
-        """Called in the merger's thread."""
+        """Called in a thread of the merger's."""
         with suppress(CollectionClosedError):
-            self._thread.submit(_Swap(merged))
+            self._queue.submit(_Swap(merged))
 
     def _swap(self, request: _Swap) -> None:
         request.future.set_result(None)
         error = request.merged.exception()
         if error is None:
             self._index.finish_merge(request.merged.result())
+            self._num_failed_merges = 0
             while self._waiting:
                 self._waiting.pop().set_result(None)
-            return
-        # The index stays as it is, in three segments, and nothing is lost.
+        elif isinstance(error, MergeAbandonedError):
+            while self._waiting:
+                self._waiting.pop().set_exception(CollectionClosedError(self._collection))
+        else:
+            self._note_failed_merge(error)
+
+    def _note_failed_merge(self, error: BaseException) -> None:
+        """Goes on in three segments, in which nothing is lost, and says when to try again."""
+        seconds = min(_RETRY_SECONDS * 2**self._num_failed_merges, _MAX_RETRY_SECONDS)
+        self._num_failed_merges = min(self._num_failed_merges + 1, _MAX_DOUBLINGS)
+        self._retry_time = time.monotonic() + seconds
         self._merge_failure = (
-            f"the vector index could not be merged ({error!r}); searches go on and get slower "
-            "until the server is restarted"
+            f"the vector index could not be merged ({error!r}); searches go on, and the next write "
+            f"or search after {seconds:,.0f} s tries again"
         )
+        _LOG.error(self._merge_failure, extra={"collection": self._collection})
         while self._waiting:
             self._waiting.pop().set_exception(StorageError(self._merge_failure))
-        if not isinstance(error, MergeAbandonedError):
-            _LOG.error(self._merge_failure, extra={"collection": self._collection})
-
-    def _is_worth_saving(self) -> bool:
-        index = self._index
-        return (
-            not self._failure
-            and index.can_merge
-            # Adding to a graph takes minutes, reading the same vectors at the next start seconds.
-            and not index.kind.num_links
-            and index.num_outside_base >= _WORTH_SAVING
-        )
 
     def _search(self, searches: Sequence[_Search]) -> None:
         """Answers searches by one pass over the vectors."""

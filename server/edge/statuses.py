@@ -63,6 +63,7 @@ STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
     index_errors.StaleSequenceError: grpc.StatusCode.FAILED_PRECONDITION,
     index_errors.StoppedError: grpc.StatusCode.DEADLINE_EXCEEDED,
     index_errors.LaneFullError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    index_errors.CollectionsInUseError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     index_errors.CollectionClosedError: grpc.StatusCode.UNAVAILABLE,
     index_errors.StorageError: grpc.StatusCode.UNAVAILABLE,
     index_errors.CollectionDamagedError: grpc.StatusCode.DATA_LOSS,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from twopass.v1 import search_pb2
@@ -70,7 +70,7 @@ class Metrics:
             "cache_lookups", "Look-ups in a cache, by result: hit, miss.", "cache", "result"
         )
 
-    def gauges(self, read: Callable[[], Iterator[GaugeMetricFamily]]) -> None:
+    def gauges(self, read: Callable[[], Iterator[Metric]]) -> None:
         """Adds gauges that are read at every scrape, from the thread that serves it."""
         self.registry.register(_Gauges(read))
 
@@ -148,10 +148,10 @@ def gauge(name: str, text: str, label: str, values: dict[str, float]) -> GaugeMe
 class _Gauges(Collector):
     """Values that are there anyhow, read when they are asked for."""
 
-    def __init__(self, read: Callable[[], Iterator[GaugeMetricFamily]]) -> None:
+    def __init__(self, read: Callable[[], Iterator[Metric]]) -> None:
         self._read = read
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Reads them all."""
         return self._read()
 

@@ -156,7 +156,9 @@ def test_a_folder_that_can_not_be_written_to_is_named_at_start(data):
     )
     print(ran.stderr)
     assert ran.returncode == 1
-    assert f"error: {data}/.lock: Permission denied" in " ".join(ran.stderr.split())
+    assert f"data folder {data}: Permission denied; give the server write access" in " ".join(
+        ran.stderr.split()
+    )
 
 
 def test_a_collection_that_can_not_be_written_to_keeps_no_other_from_it(data, serve):

@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from twopass.engines.errors import ModelError
 from twopass.index.errors import FolderInUseError
+from twopass.index.lanes import Lanes
 from twopass.index.store.store import CollectionStore
 from twopass.v1 import model_pb2, model_pb2_grpc, search_pb2
 
@@ -115,7 +116,7 @@ def test_engines_that_are_lost_end_the_process_with_a_status_of_its_own(tmp_path
     )
     assert ended.returncode == 70, ended.stderr
     assert "stopped without draining: engines have not answered for 5 s" in ended.stderr
-    CollectionStore(tmp_path).close()
+    CollectionStore(tmp_path, Lanes.for_cpus(1)).close()
 
 
 def test_vectors_are_not_searched_on_a_gpu_that_is_not_there(tmp_path):
@@ -138,10 +139,10 @@ def test_a_folder_has_one_server_at_a_time(server):
 def test_a_model_that_is_not_there_leaves_the_folder_free(tmp_path):
     with pytest.raises(ModelError, match="model 'nope'"):
         Server(tmp_path, encoder="nope")
-    CollectionStore(tmp_path).close()
+    CollectionStore(tmp_path, Lanes.for_cpus(1)).close()
 
 
 def test_an_address_that_is_taken_is_named_and_leaves_the_folder_free(server, tmp_path):
     with pytest.raises(OSError, match=server.target):
         Server(tmp_path, address=server.target)
-    CollectionStore(tmp_path).close()
+    CollectionStore(tmp_path, Lanes.for_cpus(1)).close()

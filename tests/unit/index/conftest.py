@@ -9,10 +9,12 @@ import pytest
 
 from twopass.index.collection.collection import Collection
 from twopass.index.documents import IndexedDocument
+from twopass.index.lanes import Lanes
 from twopass.index.schema import CollectionSchema
 from twopass.index.store.store import CollectionStore
 
 DIMENSION = 4
+LANES = Lanes.for_cpus(2)
 
 MakeDocument = Callable[..., IndexedDocument]
 
@@ -24,7 +26,7 @@ def schema() -> CollectionSchema:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[CollectionStore]:
-    with CollectionStore(tmp_path) as opened:
+    with CollectionStore(tmp_path, LANES) as opened:
         yield opened
 
 

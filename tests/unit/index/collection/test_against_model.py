@@ -14,6 +14,8 @@ from twopass.index.schema import CollectionSchema, Metric
 from twopass.index.store.store import CollectionStore
 from twopass.index.vectors.merging import MergePolicy
 
+from ..conftest import LANES
+
 DIMENSION = 3
 # Merges in almost every history, some while the next writes come.
 EAGER = MergePolicy(min_changes=4)
@@ -58,7 +60,7 @@ class CollectionMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.model = {}
         self.num_writes = 0
-        self.store = CollectionStore(Path(self.folder.name), merge_policy=EAGER)
+        self.store = CollectionStore(Path(self.folder.name), LANES, merge_policy=EAGER)
         self.collection = self.store.create(
             "notes",
             CollectionSchema(dimension=DIMENSION, metric=Metric.INNER_PRODUCT, client_vectors=True),
@@ -93,7 +95,7 @@ class CollectionMachine(RuleBasedStateMachine):
         sequence = self.collection.sequence
         self.store.close()
         self.check_words()
-        self.store = CollectionStore(Path(self.folder.name), merge_policy=EAGER)
+        self.store = CollectionStore(Path(self.folder.name), LANES, merge_policy=EAGER)
         self.collection = self.store.get("notes")
         assert self.collection.sequence == sequence
 

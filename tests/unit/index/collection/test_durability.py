@@ -11,19 +11,22 @@ import apsw
 import numpy as np
 
 from twopass.index.documents import DocumentFields, IndexedDocument
+from twopass.index.lanes import Lanes
 from twopass.index.schema import CollectionSchema
 from twopass.index.store.store import CollectionStore
 
 DIMENSION = 64
+LANES = Lanes.for_cpus(2)
 
 # Writes batches of 1 to 5 documents from several threads, and prints ids once acknowledged.
 WRITE_UNTIL_KILLED = """
 import pathlib, sys, threading
 import numpy as np
 from twopass.index.documents import IndexedDocument
+from twopass.index.lanes import Lanes
 from twopass.index.store.store import CollectionStore
 
-collection = CollectionStore(pathlib.Path(sys.argv[1])).get("notes")
+collection = CollectionStore(pathlib.Path(sys.argv[1]), Lanes.for_cpus(2)).get("notes")
 life = sys.argv[2]
 
 def write(thread):
@@ -56,13 +59,13 @@ def document(name: str) -> IndexedDocument:
 
 
 def create(folder: Path) -> None:
-    with CollectionStore(folder) as store:
+    with CollectionStore(folder, LANES) as store:
         store.create("notes", CollectionSchema(dimension=DIMENSION, client_vectors=True))
 
 
 def check_whole(folder: Path, acknowledged: list[str]) -> int:
     """Checks that what was acknowledged is there and can be found; returns how much there is."""
-    with CollectionStore(folder) as store:
+    with CollectionStore(folder, LANES) as store:
         collection = store.get("notes")
         for stored in collection.get(acknowledged, DocumentFields(vector=True)):
             assert stored.text == f"text of {stored.id}"
@@ -123,7 +126,7 @@ def test_lost_power_loses_nothing_that_was_acknowledged(tmp_path):
     vfs = ShadowingVFS()
     acknowledged: list[str] = []
     try:
-        with CollectionStore(tmp_path / "disk") as store:
+        with CollectionStore(tmp_path / "disk", LANES) as store:
             for turn in range(8):
                 ids = [f"{turn}-{n}" for n in range(1 + 20 * turn)]
                 store.get("notes").upsert([document(name) for name in ids]).result()
@@ -150,7 +153,7 @@ def test_a_collection_is_created_and_deleted_on_disk_before_it_is_said_to_be(tmp
     monkeypatch.setattr(os, "fsync", record)
     create(tmp_path)
     assert synced == [("collections/.creating", False), ("collections", True)]
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         store.delete("notes")
     assert synced[2:] == [("collections", False)]
 
@@ -159,11 +162,12 @@ def test_a_collection_is_created_and_deleted_on_disk_before_it_is_said_to_be(tmp
 FILL_THE_DISK = """
 import pathlib, resource, sys
 from twopass.index.errors import StorageError
+from twopass.index.lanes import Lanes
 from twopass.index.store.store import CollectionStore
 sys.path.insert(0, sys.argv[2])
 from test_durability import document
 
-with CollectionStore(pathlib.Path(sys.argv[1])) as store:
+with CollectionStore(pathlib.Path(sys.argv[1]), Lanes.for_cpus(2)) as store:
     collection = store.get("notes")
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, unlimited[1]))

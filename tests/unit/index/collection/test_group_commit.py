@@ -17,7 +17,7 @@ def writes_waiting(collection, database):
     other = apsw.Connection(str(database))
     other.execute("BEGIN IMMEDIATE")
     collection.delete(["nobody"])
-    while collection._writer._thread._waiting:
+    while collection._writer._queue._waiting:
         time.sleep(0.001)
     yield
     other.execute("ROLLBACK")

@@ -11,6 +11,8 @@ from twopass.index.filters import FieldCondition, Filter, InRange
 from twopass.index.schema import Chunking, CollectionSchema, Metric
 from twopass.index.store.store import CollectionStore
 
+from ..conftest import LANES
+
 DIMENSION = 3
 SCHEMA = CollectionSchema(
     dimension=DIMENSION,
@@ -61,7 +63,7 @@ def test_documents_are_found_by_their_best_windows(
     tmp_path_factory, first, second, deleted, query, k, below
 ):
     folder = tmp_path_factory.mktemp("windows")
-    with CollectionStore(folder) as store:
+    with CollectionStore(folder, LANES) as store:
         collection = store.create("notes", SCHEMA)
         collection.upsert([split(n, rows) for n, rows in first.items()]).result()
         replaced = collection.upsert([split(n, rows) for n, rows in second.items()]).result()
@@ -69,7 +71,7 @@ def test_documents_are_found_by_their_best_windows(
         counted = collection.delete([f"d{n}" for n in deleted]).result().num_deleted
         there = {n: rows for n, rows in (first | second).items() if n not in deleted}
         assert counted == len(first | second) - len(there)
-    with CollectionStore(folder) as store:
+    with CollectionStore(folder, LANES) as store:
         collection = store.get("notes")
         assert collection.num_documents == len(there)
         below_it = collection.matching(Filter(must=(FieldCondition("number", InRange(lt=below)),)))
@@ -85,7 +87,7 @@ def test_documents_are_found_by_their_best_windows(
 
 
 def test_more_windows_are_asked_for_until_there_are_enough_documents(tmp_path):
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         collection = store.create("notes", SCHEMA)
         # The 200 nearest windows are all of one document.
         collection.upsert(
@@ -96,7 +98,7 @@ def test_more_windows_are_asked_for_until_there_are_enough_documents(tmp_path):
 
 
 def test_a_split_document_is_read_back_without_a_vector(tmp_path):
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         collection = store.create("notes", SCHEMA)
         collection.upsert([split(1, [[1, 0, 0], [0, 1, 0]])]).result()
         (document,) = collection.get(["d1"], DocumentFields(vector=True))
@@ -105,7 +107,7 @@ def test_a_split_document_is_read_back_without_a_vector(tmp_path):
 
 
 def test_a_window_of_another_dimension_is_named_by_its_document(tmp_path):
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         collection = store.create("notes", SCHEMA)
         with pytest.raises(InvalidDocumentError, match=r"documents\[1\]\.vector: 4 components"):
             collection.upsert([split(1, [[1, 0, 0]]), split(2, [[1, 0, 0, 0]])])

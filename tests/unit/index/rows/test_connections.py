@@ -11,6 +11,8 @@ from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
 from twopass.index.stopping import Stop
 
+from ..conftest import LANES
+
 # Counts for minutes, so that a test that takes seconds has shown that it was stopped.
 ENDLESS = """
 WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 4000000000)
@@ -31,7 +33,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def connections(file):
-    pool = ReadConnections("notes", file, Damage("notes", file))
+    pool = ReadConnections("notes", file, Damage("notes", file, LANES.maintenance))
     yield pool
     pool.close()
 
@@ -104,7 +106,7 @@ def test_a_copy_needs_a_connection_without_other_statements(connections, tmp_pat
 
 
 def test_a_closed_pool_lends_nothing(file):
-    pool = ReadConnections("notes", file, Damage("notes", file))
+    pool = ReadConnections("notes", file, Damage("notes", file, LANES.maintenance))
     count(pool)
     pool.close()
     with pytest.raises(CollectionClosedError), pool.borrow():

@@ -23,7 +23,7 @@ from twopass.index.rows.tables import create_tables
 from twopass.index.schema import CollectionSchema, FieldType, IndexedField
 from twopass.index.store.store import CollectionStore
 
-from ..conftest import DIMENSION
+from ..conftest import DIMENSION, LANES
 from ..naive_filters import passes
 from ..random_filters import Drawing
 
@@ -98,7 +98,7 @@ def test_every_way_of_reading_has_the_same_members(tmp_path, share, declared):
         must_not=(FieldCondition("tags", OneOf(("d",))),) if share % 3 else (),
     )
     passing = {n for n, d in documents.items() if passes(n, dict(d.metadata), wanted)}
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         collection = store.create("notes", schema)
         collection.upsert(list(documents.values())).result()
         # Replaced once, so that keys and ids don't run alongside each other.

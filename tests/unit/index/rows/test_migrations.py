@@ -11,11 +11,13 @@ from twopass.index.rows.database import FORMAT_VERSION
 from twopass.index.schema import Chunking
 from twopass.index.store.store import CollectionStore
 
+from ..conftest import LANES
+
 
 @pytest.fixture
 def format_1(tmp_path, schema, make_document):
     """A folder with a collection as format 1 had it, without words and checksums; its file."""
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         documents = [make_document("a", text="blue sky"), make_document("b", text="deep sea")]
         store.create("notes", schema).upsert(documents).result()
     file = tmp_path / "collections" / "notes" / "documents.sqlite"
@@ -43,7 +45,7 @@ def test_a_file_without_words_gets_them_when_it_is_opened(
     tmp_path, format_1, make_document, caplog
 ):
     caplog.set_level("INFO", "twopass.index")
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         collection = store.get("notes")
         assert len(collection.search_words("sky", 10).keys) == 1
         collection.upsert([make_document("c", text="sky")]).result()
@@ -63,7 +65,7 @@ def test_rows_without_checksums_get_them_when_their_file_is_opened(tmp_path, sch
     )
     vectors = np.eye(4, dtype=np.float32)
     windows = SplitPassage(np.array([[0, 9], [7, 16], [14, 20]], np.int32), vectors[:3])
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         store.create("whole", schema).upsert([make_document("é", metadata={"ü": 1})]).result()
         store.create("split", split).upsert([make_document("b", vector=windows)]).result()
     for name, tables in [("whole", ["documents"]), ("split", ["documents", "windows"])]:
@@ -73,7 +75,7 @@ def test_rows_without_checksums_get_them_when_their_file_is_opened(tmp_path, sch
             connection.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
         connection.execute("UPDATE meta SET value = 2 WHERE name = 'format_version'")
         connection.close()
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         assert store.failed == {}
         assert [document.id for document in store.get("whole").list_page(10).documents] == ["é"]
         assert [document.id for document in store.get("split").list_page(10).documents] == ["b"]
@@ -84,10 +86,10 @@ def test_rows_without_checksums_get_them_when_their_file_is_opened(tmp_path, sch
 
 
 def test_a_file_of_today_is_left_alone(tmp_path, format_1, caplog):
-    CollectionStore(tmp_path).close()
+    CollectionStore(tmp_path, LANES).close()
     caplog.clear()
     caplog.set_level("INFO", "twopass.index")
-    CollectionStore(tmp_path).close()
+    CollectionStore(tmp_path, LANES).close()
     assert "migrated" not in [record.message for record in caplog.records]
 
 
@@ -95,6 +97,6 @@ def test_a_migration_that_fails_changes_nothing(tmp_path, format_1):
     connection = apsw.Connection(str(format_1))
     connection.execute("CREATE TABLE passages (x)")  # stands in the way
     connection.close()
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         assert "passages already exists" in store.failed["notes"]
     assert version_of(format_1) == 1

@@ -26,6 +26,8 @@ from twopass.index.store import aliases as aliases_module
 from twopass.index.store.aliases import AliasChange
 from twopass.index.store.store import CollectionStore
 
+from ..conftest import LANES
+
 
 def anything(collection):
     """Lets every collection be used."""
@@ -164,7 +166,7 @@ def test_aliases_come_back_when_the_folder_is_opened_again(tmp_path, filled):
     update(filled, docs="one", other="two")
     update(filled, docs="two", other=None)
     filled.close()
-    with CollectionStore(tmp_path) as reopened:
+    with CollectionStore(tmp_path, LANES) as reopened:
         assert listed(reopened) == {"docs": "two"}
         assert reopened.get("docs").name == "two"
         with pytest.raises(CollectionAliasedError):
@@ -180,10 +182,11 @@ def test_a_closed_store_changes_none(tmp_path, filled):
 
 SWITCH_UNTIL_KILLED = """
 import itertools, pathlib, sys
+from twopass.index.lanes import Lanes
 from twopass.index.store.aliases import AliasChange
 from twopass.index.store.store import CollectionStore
 
-store = CollectionStore(pathlib.Path(sys.argv[1]))
+store = CollectionStore(pathlib.Path(sys.argv[1]), Lanes.for_cpus(2))
 for turn in itertools.count():
     name = ("one", "two")[turn % 2]
     store.update_aliases(
@@ -204,7 +207,7 @@ def test_a_killed_process_leaves_the_last_acknowledged_change_whole(tmp_path, fi
         switching.send_signal(signal.SIGKILL)
         lines += [line for line in switching.stdout if line.endswith(b"\n")]
     acknowledged = int(lines[-1])
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         found = listed(store)
         turns = {int(alias[1:]) for alias in found if alias[0] == "t"}
         last = max(turns)
@@ -235,11 +238,11 @@ def test_a_change_that_the_disk_refuses_is_none(tmp_path, filled, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        with pytest.raises(StorageError, match=r"aliases\.json: No space left on device"):
+        with pytest.raises(StorageError, match="aliases: No space left on device; free some space"):
             update(filled, docs="two", other="one")
     assert listed(filled) == {"docs": "one"}
     filled.close()
-    with CollectionStore(tmp_path) as reopened:
+    with CollectionStore(tmp_path, LANES) as reopened:
         assert listed(reopened) == {"docs": "one"}
         update(reopened, docs="two")
 
@@ -261,18 +264,18 @@ def test_damaged_aliases_are_named_at_the_start(tmp_path, filled, content, said)
     file = tmp_path / "aliases.json"
     file.write_bytes(content)
     with pytest.raises(StorageError) as raised:
-        CollectionStore(tmp_path)
+        CollectionStore(tmp_path, LANES)
     assert str(raised.value).startswith(f"{file}: ")
     assert said in str(raised.value)
     file.unlink()  # the way out
-    CollectionStore(tmp_path).close()
+    CollectionStore(tmp_path, LANES).close()
 
 
 def test_an_alias_of_a_collection_that_fails_to_open_says_why(tmp_path, filled):
     update(filled, docs="one")
     filled.close()
     (tmp_path / "collections" / "one" / "documents.sqlite").write_bytes(b"no database" * 1_000)
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         with pytest.raises(StorageError, match="collection 'one' could not be opened"):
             store.get("docs")
         with pytest.raises(StorageError, match="collection 'one' could not be opened"):
@@ -287,12 +290,12 @@ def test_an_alias_of_a_collection_that_is_no_more_can_be_switched(tmp_path, fill
     update(filled, docs="one")
     filled.close()
     (tmp_path / "collections" / "one").rename(tmp_path / "collections" / "docs")
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         assert store.get("docs").name == "docs"  # a collection's name goes before an alias
         update(store, docs=None)
         update(store, other="docs")
     (tmp_path / "collections" / "docs").rename(tmp_path / "moved")
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         with pytest.raises(CollectionNotFoundError, match="'docs' does not exist"):
             store.get("other")
         update(store, other="two")

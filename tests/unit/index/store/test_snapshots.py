@@ -14,9 +14,13 @@ from twopass.index.errors import (
     SnapshotExistsError,
     SnapshotNotFoundError,
     StaleSequenceError,
+    StoppedError,
     StorageError,
 )
+from twopass.index.stopping import Stop
 from twopass.index.store.store import CollectionStore
+
+from ..conftest import LANES
 
 EVERYTHING = DocumentFields(vector=True)
 
@@ -61,7 +65,7 @@ def test_a_restored_collection_goes_its_own_way(store, filled, make_document, tm
         restored.ensure_reached(str(filled.sequence))
     assert ids(filled) == ["a", "c"]
     store.close()
-    with CollectionStore(tmp_path) as reopened:
+    with CollectionStore(tmp_path, LANES) as reopened:
         assert ids(reopened.get("again")) == ["a", "c", "e"]
 
 
@@ -146,14 +150,41 @@ def test_a_damaged_snapshot_is_not_restored(store, filled, tmp_path):
     snapshot_file(tmp_path).write_bytes(content)
     with pytest.raises(SnapshotDamagedError, match="checksum is not the one it was made with"):
         store.restore("notes", "first", "again")
-    snapshot_file(tmp_path).unlink()
-    with pytest.raises(SnapshotDamagedError):
-        store.restore("notes", "first", "again")
-    snapshot_file(tmp_path).with_name("snapshot.json").write_text("{")
-    with pytest.raises(SnapshotDamagedError, match=r"snapshot\.json: it is damaged"):
-        store.snapshots.list("notes")
-    store.snapshots.delete("notes", "first")
-    assert [collection.name for collection in store.list()] == ["notes"]
+    assert list(store.names) == ["notes"]
+
+
+def test_a_damaged_snapshot_hides_no_other_and_can_be_deleted(store, filled, tmp_path):
+    for name in ("first", "second", "third", "fourth"):
+        store.snapshots.create(filled, name)
+    folder = snapshot_file(tmp_path).parent.parent
+    (folder / "first" / "snapshot.json").write_text("{")
+    (folder / "second" / "documents.sqlite").unlink()
+    (folder / "third" / "snapshot.json").write_text('{"name": 3, "collection": "notes"}')
+    listed = {snapshot.name: snapshot for snapshot in store.snapshots.list("notes")}
+    assert listed.keys() == {"first", "second", "third", "fourth"}
+    assert listed["fourth"].damaged_reason == ""
+    assert "what describes it can't be read; delete it" in listed["first"].damaged_reason
+    assert "its documents are missing; delete it" in listed["second"].damaged_reason
+    assert "can't be read" in listed["third"].damaged_reason
+    for name in ("first", "second", "third"):
+        with pytest.raises(SnapshotDamagedError, match=f"snapshot '{name}' of .* is damaged"):
+            store.restore("notes", name, "again")
+        store.snapshots.delete("notes", name)
+    assert store.snapshots.list("notes") == (listed["fourth"],)
+
+
+def test_a_snapshot_or_a_restoration_that_is_stopped_leaves_nothing(store, filled, tmp_path):
+    store.snapshots.create(filled, "whole")
+    stop = Stop()
+    stop.set()
+    with pytest.raises(StoppedError):
+        store.snapshots.create(filled, "stopped", stop)
+    with pytest.raises(StoppedError):
+        store.restore("notes", "whole", "again", stop)
+    assert [snapshot.name for snapshot in store.snapshots.list("notes")] == ["whole"]
+    assert [entry.name for entry in (tmp_path / "snapshots" / "notes").iterdir()] == ["whole"]
+    assert [entry.name for entry in (tmp_path / "collections").iterdir()] == ["notes"]
+    store.restore("notes", "whole", "again")
 
 
 def test_a_snapshot_that_fails_leaves_nothing(store, filled, tmp_path, monkeypatch):
@@ -175,7 +206,7 @@ def test_leftovers_are_swept_at_the_next_start(store, filled, tmp_path):
     leftover = tmp_path / "snapshots" / "notes" / ".unfinished-1"
     leftover.mkdir()
     (leftover / "documents.sqlite").write_bytes(b"half")
-    with CollectionStore(tmp_path) as reopened:
+    with CollectionStore(tmp_path, LANES) as reopened:
         assert [snapshot.name for snapshot in reopened.snapshots.list("notes")] == ["first"]
     assert not leftover.exists()
 

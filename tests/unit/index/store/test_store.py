@@ -20,9 +20,11 @@ from twopass.index.errors import (
 from twopass.index.rows.database import FORMAT_VERSION
 from twopass.index.store.store import CollectionStore
 
+from ..conftest import LANES
+
 
 def names(store):
-    return [collection.name for collection in store.list()]
+    return list(store.names)
 
 
 def test_collections_are_listed_by_name(store, schema):
@@ -55,11 +57,11 @@ def test_what_is_not_there_is_not_found(store):
 
 def test_everything_comes_back_when_the_folder_is_opened_again(tmp_path, schema, make_document):
     documents = [make_document(str(name), metadata={"id": name}) for name in range(9_000)]
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         before = store.create("notes", schema)
         before.upsert(documents).result()
         before.delete(["5"]).result()
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         after = store.get("notes")
         assert (after.num_documents, after.sequence) == (8_999, before.sequence)
         assert (after.schema, after.create_time) == (before.schema, before.create_time)
@@ -81,7 +83,7 @@ def test_a_deleted_collection_leaves_nothing(store, collection, make_document, t
 def test_a_deletion_that_did_not_finish_can_be_repeated(store, collection, schema, tmp_path):
     folder = tmp_path / "collections" / "notes"
     folder.rename(tmp_path / "elsewhere")
-    with pytest.raises(StorageError, match="notes: No such file"):
+    with pytest.raises(StorageError, match="collection 'notes': No such file"):
         store.delete("notes")
     with pytest.raises(StorageError, match="delete it again"):
         store.get("notes")
@@ -97,24 +99,26 @@ def test_a_recreated_collection_is_empty(store, collection, schema, make_documen
 
 
 def test_a_folder_is_held_by_one_store(tmp_path):
-    with CollectionStore(tmp_path), pytest.raises(FolderInUseError, match=str(tmp_path)):
-        CollectionStore(tmp_path)
-    CollectionStore(tmp_path).close()
+    with CollectionStore(tmp_path, LANES), pytest.raises(FolderInUseError, match=str(tmp_path)):
+        CollectionStore(tmp_path, LANES)
+    CollectionStore(tmp_path, LANES).close()
 
 
 def test_a_folder_held_by_another_process_is_freed_by_its_death(tmp_path):
     script = (
-        "import sys, pathlib, time; from twopass.index.store.store import CollectionStore; "
-        "CollectionStore(pathlib.Path(sys.argv[1])); print('open', flush=True); time.sleep(60)"
+        "import sys, pathlib, time; from twopass.index.lanes import Lanes; "
+        "from twopass.index.store.store import CollectionStore; "
+        "CollectionStore(pathlib.Path(sys.argv[1]), Lanes.for_cpus(1)); "
+        "print('open', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE
     ) as other:
         assert other.stdout.readline() == b"open\n"
         with pytest.raises(FolderInUseError):
-            CollectionStore(tmp_path)
+            CollectionStore(tmp_path, LANES)
         other.kill()
-    CollectionStore(tmp_path).close()
+    CollectionStore(tmp_path, LANES).close()
 
 
 def test_the_memory_of_a_deleted_collection_waits_for_no_garbage_collector(store, schema):
@@ -130,13 +134,13 @@ def test_the_memory_of_a_deleted_collection_waits_for_no_garbage_collector(store
 
 
 def test_what_was_half_created_or_half_deleted_is_swept(tmp_path, schema):
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         store.create("notes", schema)
     folder = tmp_path / "collections"
     for leftover in (".creating-1", ".deleted-2"):
         (folder / leftover).mkdir()
         (folder / leftover / "documents.sqlite").write_bytes(b"half")
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         assert names(store) == ["notes"]
         assert store.failed == {}
     assert [entry.name for entry in folder.iterdir()] == ["notes"]
@@ -174,11 +178,11 @@ def make_newer(database):
 def test_a_damaged_collection_keeps_no_other_from_serving(
     tmp_path, schema, make_document, caplog, damage, said
 ):
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         for name in ("broken", "sound"):
             store.create(name, schema).upsert([make_document("a")]).result()
     damage(tmp_path / "collections" / "broken" / "documents.sqlite")
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         assert names(store) == ["sound"]
         assert store.get("sound").num_documents == 1
         assert list(store.failed) == ["broken"]
@@ -190,18 +194,18 @@ def test_a_damaged_collection_keeps_no_other_from_serving(
             store.create("broken", schema)
         store.delete("broken")  # the way out
         store.create("broken", schema)
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         assert names(store) == ["broken", "sound"]
 
 
 def test_a_folder_that_can_not_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="file/collections: Not a directory"):
-        CollectionStore(tmp_path / "file")
+    with pytest.raises(StorageError, match=r"data folder .*/file: Not a directory"):
+        CollectionStore(tmp_path / "file", LANES)
 
 
 def test_a_closed_store_acknowledged_everything_it_took(tmp_path, schema, make_document):
-    store = CollectionStore(tmp_path)
+    store = CollectionStore(tmp_path, LANES)
     collection = store.create("notes", schema)
     waiting = [collection.upsert([make_document(str(name))]) for name in range(200)]
     store.close()
@@ -213,5 +217,5 @@ def test_a_closed_store_acknowledged_everything_it_took(tmp_path, schema, make_d
         store.delete("notes")
     with pytest.raises(CollectionClosedError):
         store.get("notes").upsert([make_document("x")])
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         assert store.get("notes").num_documents == 200

@@ -20,6 +20,8 @@ from twopass.index.vectors.merging import MergePolicy
 from twopass.index.vectors.segments import Segment
 from twopass.index.vectors.vector_index import VectorChange, VectorIndex
 
+from ..conftest import LANES
+
 DIMENSION = 4
 START = SequenceToken("0" * 32, 0)
 
@@ -158,7 +160,7 @@ def test_every_base_of_an_index_is_copied_and_what_came_since_is_found_too(tmp_p
     base, delta = Segment.empty(DIMENSION), Segment.empty(DIMENSION)
     base.add(np.arange(1, 41), vectors(40))
     index = VectorIndex(
-        *("notes", schema, LoadedVectors(base, delta, 0, START), tmp_path / "vectors.base"),
+        *("notes", schema, LoadedVectors(base, delta, 0, START), tmp_path / "vectors.base", LANES),
         policy=MergePolicy(min_changes=1_000),
         clone=device,
     )

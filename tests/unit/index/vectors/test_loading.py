@@ -14,6 +14,8 @@ from twopass.index.vectors.base_file import load_base, save_base
 from twopass.index.vectors.merging import MergePolicy
 from twopass.index.vectors.segments import Segment
 
+from ..conftest import LANES
+
 DIMENSION = 8
 NEVER = MergePolicy(min_changes=10**9)
 
@@ -51,7 +53,7 @@ def check(collection, expected):
 @pytest.fixture
 def data(tmp_path):
     """A folder whose collection has 50 documents in its saved base."""
-    with CollectionStore(tmp_path, merge_policy=NEVER) as store:
+    with CollectionStore(tmp_path, LANES, merge_policy=NEVER) as store:
         collection = store.create("notes", schema())
         write(collection, 0, 50)
         collection.merge().result()
@@ -66,7 +68,7 @@ def open_store(caplog):
     def open_and_tell(folder):
         caplog.clear()
         caplog.set_level("INFO", "twopass.index")
-        opened.append(CollectionStore(folder, merge_policy=NEVER))
+        opened.append(CollectionStore(folder, LANES, merge_policy=NEVER))
         (line,) = [r for r in caplog.records if r.message.startswith("index ")]
         return opened[-1].get("notes"), line
 
@@ -80,7 +82,7 @@ def base_file(folder):
 
 
 def test_a_sound_file_is_taken_and_brought_up_to_date(data, open_store):
-    with CollectionStore(data, merge_policy=NEVER) as store:
+    with CollectionStore(data, LANES, merge_policy=NEVER) as store:
         write(store.get("notes"), 10, 15)  # replaces five
         write(store.get("notes"), 50, 60)
         store.get("notes").delete(["d0", "d59"]).result()
@@ -91,7 +93,7 @@ def test_a_sound_file_is_taken_and_brought_up_to_date(data, open_store):
 
 
 def test_a_collection_too_small_for_a_file_is_nothing_to_warn_of(tmp_path, open_store):
-    with CollectionStore(tmp_path) as store:
+    with CollectionStore(tmp_path, LANES) as store:
         write(store.create("notes", schema()), 0, 10)
     collection, line = open_store(tmp_path)
     assert (line.levelname, line.num_from_documents) == ("INFO", 10)
@@ -109,7 +111,7 @@ def flip_a_bit(folder):
 
 
 def take_that_of_another_collection(folder):
-    with CollectionStore(folder, merge_policy=NEVER) as store:
+    with CollectionStore(folder, LANES, merge_policy=NEVER) as store:
         other = store.create("other", schema())
         write(other, 0, 50)
         other.merge().result()
@@ -120,7 +122,7 @@ def put_documents_back(folder):
     """As from a backup made before the base was."""
     database = base_file(folder).with_name("documents.sqlite")
     backup = folder / "backup.sqlite"
-    with CollectionStore(folder, merge_policy=NEVER) as store:
+    with CollectionStore(folder, LANES, merge_policy=NEVER) as store:
         write(store.get("notes"), 60, 61)
         apsw.Connection(str(database)).execute("VACUUM INTO ?", (str(backup),))
         write(store.get("notes"), 0, 50)
@@ -150,7 +152,7 @@ def forget_a_document(folder):
 )
 def test_a_file_in_doubt_is_left_aside_and_the_log_says_why(data, open_store, damage, said):
     damage(data)
-    with CollectionStore(data, merge_policy=NEVER) as store:
+    with CollectionStore(data, LANES, merge_policy=NEVER) as store:
         stored = [d.id for d in store.get("notes").list_page(1_000).documents]
     if damage is take_that_of_another_collection:
         shutil.rmtree(data / "collections" / "other")
@@ -163,7 +165,7 @@ def test_a_file_in_doubt_is_left_aside_and_the_log_says_why(data, open_store, da
 
 @pytest.mark.parametrize("kind", ["HNSW16", "IVF2,Flat", "SQfp16"])
 def test_every_kind_starts_from_its_file(tmp_path, open_store, kind):
-    with CollectionStore(tmp_path, merge_policy=NEVER) as store:
+    with CollectionStore(tmp_path, LANES, merge_policy=NEVER) as store:
         collection = store.create("notes", schema(kind))
         write(collection, 0, 200)
         collection.merge().result()

@@ -11,12 +11,14 @@ from twopass.index.errors import StorageError
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
-from twopass.index.vectors import merging
+from twopass.index.vectors import merging, vector_index
 from twopass.index.vectors.base_file import load_base
 from twopass.index.vectors.loading import LoadedVectors
 from twopass.index.vectors.merging import MergePolicy
 from twopass.index.vectors.segments import Segment
 from twopass.index.vectors.vector_index import VectorChange, VectorIndex
+
+from ..conftest import LANES
 
 DIMENSION = 16
 NEVER = MergePolicy(min_changes=10**9)
@@ -41,7 +43,7 @@ class Index:
             parsed, parsed.create(DIMENSION), np.empty(0, np.int64), np.empty(0, np.bool_)
         )
         start = LoadedVectors(empty, Segment.empty(DIMENSION), 0, SequenceToken("0" * 32, 0))
-        self.index = VectorIndex("notes", schema, start, self.path, policy=policy)
+        self.index = VectorIndex("notes", schema, start, self.path, LANES, policy=policy)
         self.vectors = {}
         self.last_key = 0
 
@@ -245,20 +247,73 @@ def test_a_base_that_can_not_be_saved_is_used_all_the_same(open_index, monkeypat
     assert not index.path.exists()
 
 
-def test_a_merge_that_fails_leaves_the_index_as_it_was(open_index, monkeypatch, caplog):
-    def fail(*_):
-        raise MemoryError("no room")
+@pytest.fixture
+def failing_merges(monkeypatch):
+    """Merges fail before they save, for as long as the list holds what they raise."""
+    errors = [MemoryError("no room")]
+    save = merging.save_base
 
+    def fail_or_save(*arguments):
+        if errors:
+            raise errors[0]
+        save(*arguments)
+
+    monkeypatch.setattr(merging, "save_base", fail_or_save)
+    return errors
+
+
+def test_a_merge_that_fails_leaves_the_index_as_it_was(open_index, failing_merges, caplog):
     index = open_index()
     index.write(100)
-    monkeypatch.setattr(merging, "save_base", fail)
-    with pytest.raises(StorageError, match=r"could not be merged.*no room.*get slower"):
+    for _ in range(2):  # who asks is told each time
+        with pytest.raises(StorageError, match=r"could not be merged.*no room.*tries again"):
+            index.index.merge().result()
+        index.write(50, removed=range(index.last_key - 9, index.last_key - 4))
+        index.check()
+    assert [record.levelno for record in caplog.records] == [logging.ERROR] * 2
+    assert not index.path.exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_merge_that_failed_is_made_up_for_when_asked_again(open_index, failing_merges, kind):
+    index = open_index(kind)
+    index.write(400)
+    with pytest.raises(StorageError):
         index.index.merge().result()
-    index.write(50, removed=range(1, 20))
+    index.write(50, removed=[1, 2, 399])
+    index.write(3, removed=[3, 401])
+    failing_merges.clear()
+    index.index.merge().result()
     index.check()
-    with pytest.raises(StorageError, match="could not be merged"):
-        index.index.merge().result()
-    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert len(load_base(index.path)[0]) == len(index.vectors)
+    index.write(10, removed=[4, 402, 451])
+    index.index.merge().result()
+    index.check()
+
+
+def test_a_merge_that_failed_is_tried_again_by_itself_after_a_while(
+    open_index, failing_merges, monkeypatch, caplog
+):
+    monkeypatch.setattr(vector_index, "_RETRY_SECONDS", 0.01)
+    index = open_index(policy=MergePolicy(min_changes=100))
+    index.write(100)
+    while len(caplog.records) < 3:  # each search may try, none waits for it
+        index.check()
+    assert "after 0 s" in caplog.records[0].message
+    failing_merges.clear()
+    while not index.path.exists():
+        index.check()
+    index.check()
+
+
+def test_the_time_between_two_tries_doubles_up_to_a_bound(open_index, failing_merges, caplog):
+    index = open_index()
+    index.write(100)
+    for _ in range(11):
+        with pytest.raises(StorageError):
+            index.index.merge().result()
+    waits = [record.message.rsplit("after ")[-1].split(" s ")[0] for record in caplog.records]
+    assert waits == ["1", "2", "4", "8", "16", "32", "64", "128", "256", "300", "300"]
 
 
 def test_closing_abandons_a_merge_and_loses_nothing(open_index, held_merges, tmp_path):

@@ -11,6 +11,8 @@ from twopass.index.vectors.loading import LoadedVectors
 from twopass.index.vectors.segments import Segment
 from twopass.index.vectors.vector_index import VectorChange, VectorIndex
 
+from ..conftest import LANES
+
 DIMENSION = 24
 START = SequenceToken("0" * 32, 0)
 
@@ -29,7 +31,9 @@ def open_index(path, keys, vectors, kind="Flat", policy=None, num_threads=1):
     delta.add(np.array(keys, np.int64), vectors)
     loaded = LoadedVectors(base, delta, 0, START)
     base_path = path / "vectors.base"
-    return VectorIndex("notes", schema, loaded, base_path, num_threads=num_threads, policy=policy)
+    return VectorIndex(
+        "notes", schema, loaded, base_path, LANES, num_threads=num_threads, policy=policy
+    )
 
 
 def search(index, queries, k, members=None):

@@ -16,7 +16,7 @@ from twopass.index.schema import CollectionSchema, LexicalTokenizer
 from twopass.index.store.store import CollectionStore
 from twopass.index.words import lexical
 
-from ..conftest import DIMENSION
+from ..conftest import DIMENSION, LANES
 
 WORDS = ["sky", "blue", "red", "the", "of", "Moon", "tide", "über"]
 
@@ -67,7 +67,7 @@ passages = st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".joi
 )
 def test_scores_are_those_of_the_formula(tmp_path_factory, texts, query):
     named = {f"d{i}": text for i, text in enumerate(texts)}
-    with CollectionStore(tmp_path_factory.mktemp("bm25")) as store:
+    with CollectionStore(tmp_path_factory.mktemp("bm25"), LANES) as store:
         collection = store.create(
             "notes", CollectionSchema(dimension=DIMENSION, client_vectors=True)
         )
@@ -137,7 +137,7 @@ def test_no_text_is_an_error(shared, query):
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    with CollectionStore(tmp_path_factory.mktemp("shared")) as store:
+    with CollectionStore(tmp_path_factory.mktemp("shared"), LANES) as store:
         yield store.create("notes", CollectionSchema(dimension=DIMENSION, client_vectors=True))
 
 

@@ -33,6 +33,7 @@ CODES = {
     "OutOfDeviceMemoryError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "ResponseTooLargeError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "LaneFullError": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "CollectionsInUseError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     # no key, or not for this
     "UnauthenticatedError": grpc.StatusCode.UNAUTHENTICATED,
     "PermissionDeniedError": grpc.StatusCode.PERMISSION_DENIED,

@@ -1,0 +1,388 @@
+"""Which collections are open: those in use, and of the others those used last, up to a limit."""
+
+import logging
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from twopass.index.collection.collection import Collection
+from twopass.index.collection.summary import CollectionSummary
+from twopass.index.errors import (
+    CollectionClosedError,
+    CollectionError,
+    CollectionNotFoundError,
+    CollectionsInUseError,
+    StorageError,
+)
+from twopass.index.lanes import Lane
+from twopass.index.store.known import KnownCollection
+
+_LOG = logging.getLogger("twopass.index")
+
+# A collection that could not be opened is tried again, where it is asked for, after so long: what
+# was wrong may have been put right, and a log line for each call would hide all others.
+_RETRY_SECONDS = 30.0
+
+_Victim: TypeAlias = tuple[KnownCollection, Collection]
+
+
+class Pin:
+    """Keeps a collection open from when it is open until `release`.
+
+    Attributes:
+        collection: It, where it was open already.
+        opening: Of it, where it was not.
+    """
+
+    __slots__ = ("_release", "collection", "opening")
+
+    def __init__(
+        self,
+        collection: Collection | None,
+        opening: Future[Collection],
+        release: Callable[[], None],
+    ) -> None:
+        self.collection = collection
+        self.opening = opening
+        self._release: Callable[[], None] | None = release
+
+    def release(self) -> None:
+        """Lets the collection be closed as far as this pin is concerned. Idempotent."""
+        release, self._release = self._release, None
+        if release is not None:
+            release()
+
+
+class OpenCollections:
+    """Opens collections when they are used, and closes idle ones to make room. Safe for threads.
+
+    An idle one is pinned by nobody, works on nothing, and is not known to be damaged: what is known
+    of damage is lost with the closing. Of those the one used least recently goes first, unless its
+    vector index would have to be saved for it.
+
+    Attributes:
+        max_open: Most collections open at once.
+        num_opened: How many have been opened, again and again counted each time.
+        num_closed: How many have been closed to make room.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        open_database: Callable[[str, Path], Collection],
+        read_summary: Callable[[str, Path], CollectionSummary],
+        max_open: int,
+    ) -> None:
+        """Begins with none open.
+
+        Args:
+            lane: Where collections are opened and closed.
+            open_database: Opens a collection, given its name and its file.
+            read_summary: Describes a collection that is closed, given its name and its file.
+            max_open: Most open at once, at least 1.
+        """
+        self.max_open = max_open
+        self.num_opened = 0
+        self.num_closed = 0
+        self._lane = lane
+        self._open_database = open_database
+        self._read_summary = read_summary
+        self._changing = threading.Lock()
+        # By name, those used least recently first.
+        self._opened: OrderedDict[str, KnownCollection] = OrderedDict()
+        # How many are open, about to be, or being closed for another that has their place.
+        self._num_places = 0
+        self._openings: set[Future[Any]] = set()
+        self._closed = False
+
+    @property
+    def num_open(self) -> int:
+        """How many are open."""
+        return len(self._opened)
+
+    def pin(self, known: KnownCollection) -> Pin:
+        """Keeps a collection open, opening it in the lane if need be; never blocks for the disk.
+
+        Raises:
+            CollectionClosedError: The store is closed.
+            CollectionsInUseError: As many as may be open are in use.
+            StorageError: It could not be opened a short while ago; says why.
+        """
+        with self._changing:
+            if known.collection is not None:
+                self._opened.move_to_end(known.name)
+                opening = _NO_OPENING
+            elif known.opening is not None:
+                opening = known.opening
+            else:
+                open_it, opening = self._begin_opening(known)
+                self._lane.submit(open_it)
+            known.num_pins += 1
+            return Pin(known.collection, opening, partial(self._unpin, known))
+
+    def open_here(self, known: KnownCollection) -> Collection:
+        """Returns a collection, opening it in the calling thread if need be; raises as `pin`."""
+        with self._changing:
+            if known.collection is not None:
+                self._opened.move_to_end(known.name)
+                return known.collection
+            opening = known.opening
+            open_it = None
+            if opening is None:
+                open_it, opening = self._begin_opening(known)
+        if open_it is not None:
+            open_it()
+        return opening.result()
+
+    def take_place(self) -> None:
+        """Makes room for a collection that is to be made; `open_in_place` opens it there.
+
+        Closes another one in the calling thread, if need be.
+
+        Raises:
+            CollectionsInUseError: As many as may be open are in use.
+        """
+        with self._changing:
+            victim = self._make_room()
+        if victim is not None:
+            self._close(*victim)
+
+    def release_place(self) -> None:
+        """Gives up what `take_place` has taken."""
+        with self._changing:
+            self._num_places -= 1
+
+    def open_in_place(self, known: KnownCollection) -> Collection:
+        """Opens a collection in the calling thread, for which a place was taken.
+
+        Raises:
+            CollectionClosedError: The store is closed.
+            CollectionNotFoundError: It is deleted.
+            StorageError: It can't be opened; says why.
+        """
+        try:
+            with known.changing:
+                was_open = known.collection is not None
+                collection = self._open(known)
+        except BaseException:
+            with self._changing:
+                known.opening = None
+            self.release_place()
+            raise
+        if was_open:  # another thread was first
+            self.release_place()
+        return collection
+
+    def open_all(self, known: Iterable[KnownCollection]) -> None:
+        """Opens collections, no more than may be open, side by side; blocks.
+
+        One that can't be opened says so in its `failure`, and in the log.
+        """
+        openings = []
+        for each in known:
+            with self._changing:
+                open_it, opening = self._begin_opening(each)
+            self._lane.submit(open_it)
+            openings.append(opening)
+        wait(openings)
+
+    def summary(self, known: KnownCollection) -> CollectionSummary:
+        """Describes a collection; blocks where it was neither opened nor described before.
+
+        Raises:
+            CollectionNotFoundError: It is deleted.
+            StorageError: It can't be read.
+        """
+        if (summary := self.known_summary(known)) is not None:
+            return summary
+        with known.changing:
+            self._wait_until_closed(known)
+            if (summary := self.known_summary(known)) is not None:
+                return summary
+            with self._changing:
+                self._ensure_openable(known)
+            try:
+                summary = self._read_summary(known.name, known.path)
+            except Exception as error:
+                raise self._failed(known, error) from error
+            with self._changing:
+                known.summary = summary
+            return summary
+
+    def known_summary(self, known: KnownCollection) -> CollectionSummary | None:
+        """Describes a collection, where that takes no look at the disk."""
+        with self._changing:
+            return known.summary if known.collection is None else known.collection.summary()
+
+    def discard(self, known: KnownCollection, remove: Callable[[], object]) -> None:
+        """Closes a collection that is gone without saving anything, and removes what is left.
+
+        Args:
+            known: It.
+            remove: Called when nobody uses its files any more, nor will.
+        """
+        with known.changing:
+            while True:
+                self._wait_until_closed(known)
+                with self._changing:
+                    if known.closing is None:
+                        collection, known.collection = known.collection, None
+                        self._opened.pop(known.name, None)
+                        break
+            if collection is not None:
+                try:
+                    collection.close(discard=True)
+                finally:
+                    self.release_place()
+            remove()
+
+    def close(self) -> None:
+        """Finishes what was submitted, and closes all side by side; none is opened any more."""
+        with self._changing:
+            self._closed = True
+            victims = [self._take(known) for known in list(self._opened.values())]
+            openings = list(self._openings)  # each ends by finding out that it is too late
+        wait(openings + [self._lane.submit(self._close, *victim) for victim in victims])
+
+    def _unpin(self, known: KnownCollection) -> None:
+        with self._changing:
+            known.num_pins -= 1
+
+    def _begin_opening(
+        self, known: KnownCollection
+    ) -> tuple[Callable[[], None], Future[Collection]]:
+        """Makes room for a collection; returns what opens it, to be called without the lock."""
+        self._ensure_openable(known)
+        victim = self._make_room()
+        opening: Future[Collection] = Future()
+        known.opening = opening
+        self._openings.add(opening)
+        return partial(self._open_in_place_of, victim, known, opening), opening
+
+    def _ensure_openable(self, known: KnownCollection) -> None:
+        if self._closed:
+            raise CollectionClosedError(known.name)
+        if known.is_gone:
+            raise CollectionNotFoundError(known.name)
+        if known.failure and time.monotonic() < known.retry_time:
+            raise StorageError(f"collection {known.name!r} could not be opened: {known.failure}")
+
+    def _make_room(self) -> _Victim | None:
+        """Takes a place for one more collection; returns the one to close for it, if any."""
+        if self._num_places < self.max_open:
+            self._num_places += 1
+            return None
+        second_choice = None
+        for known in self._opened.values():
+            collection = known.collection
+            assert collection is not None
+            if known.num_pins or collection.is_busy or collection.read_only_reason:
+                continue
+            if not collection.is_worth_saving:
+                return self._take(known)
+            second_choice = second_choice or known
+        if second_choice is None:
+            raise CollectionsInUseError(self.max_open)
+        return self._take(second_choice)
+
+    def _take(self, known: KnownCollection) -> _Victim:
+        """Takes a collection from among the open ones, to be closed."""
+        collection, known.collection = known.collection, None
+        assert collection is not None
+        del self._opened[known.name]
+        known.summary = collection.summary()
+        known.closing = Future()
+        return known, collection
+
+    def _close(self, known: KnownCollection, collection: Collection) -> None:
+        """Closes a collection that `_take` has taken."""
+        closing = known.closing
+        assert closing is not None
+        try:
+            collection.close()
+        except Exception as error:
+            _LOG.error("closing failed: %r", error, extra={"collection": known.name})
+        finally:
+            with self._changing:
+                known.closing = None
+                self.num_closed += 1
+            closing.set_result(None)
+
+    def _open_in_place_of(
+        self, victim: _Victim | None, known: KnownCollection, opening: Future[Collection]
+    ) -> None:
+        if victim is not None:
+            self._close(*victim)
+        try:
+            collection = self.open_in_place(known)
+        except BaseException as error:
+            opening.set_exception(error)
+        else:
+            opening.set_result(collection)
+        with self._changing:
+            self._openings.discard(opening)
+
+    def _open(self, known: KnownCollection) -> Collection:
+        """Opens a collection, unless it is open; for who has its lock, but not that of all."""
+        if known.collection is not None:
+            return known.collection
+        with self._changing:
+            self._ensure_openable(known)
+        self._wait_until_closed(known)
+        try:
+            collection = self._open_database(known.name, known.path)
+        except Exception as error:
+            raise self._failed(known, error) from error
+        try:
+            with self._changing:
+                self._ensure_openable(known)
+                known.collection = collection
+                known.opening = known.summary = None
+                known.failure = ""
+                self._opened[known.name] = known
+                self.num_opened += 1
+        except CollectionError:
+            collection.close(discard=known.is_gone)
+            raise
+        return collection
+
+    def _wait_until_closed(self, known: KnownCollection) -> None:
+        """Waits for the closing that is under way, if any; whoever does it needs no lock for it."""
+        with self._changing:
+            closing = known.closing
+        if closing is not None:
+            closing.result()
+
+    def _failed(self, known: KnownCollection, error: Exception) -> StorageError:
+        """Notes why a collection can't be opened; returns what its callers are told."""
+        with self._changing:
+            known.failure = str(error) if isinstance(error, CollectionError) else repr(error)
+            known.retry_time = time.monotonic() + _RETRY_SECONDS
+        _LOG.error(
+            "collection failed to open: %s",
+            error,
+            extra={"collection": known.name},
+            exc_info=None if isinstance(error, CollectionError) else error,
+        )
+        return StorageError(f"collection {known.name!r} could not be opened: {known.failure}")
+
+    def mark_gone(self, known: KnownCollection) -> None:
+        """Keeps a collection from being opened: it is to be deleted."""
+        with self._changing:
+            known.is_gone = True
+
+    def note_unfinished_deletion(self, known: KnownCollection) -> None:
+        """Says that a collection which was to be deleted is there still."""
+        with self._changing:
+            known.is_gone = False
+            known.failure = "its deletion did not finish; delete it again"
+            known.retry_time = math.inf
+
+
+_NO_OPENING: Future[Collection] = Future()
