@@ -51,9 +51,7 @@ def card(story: Story) -> str:
         f"| {source} | {count:,} |"
         for source, count in Counter(g.source for g in story.groups).items()
     )
-    settings = "\n".join(
-        f"| {name} | {value} |" for name, value in asdict(options).items() if name != "mining"
-    )
+    settings = "\n".join(f"| {name} | {value} |" for name, value in asdict(options).items())
     return f"""# {story.name}
 
 A cross-encoder with one logit, trained from {story.base} by `twopass train`.

@@ -1,8 +1,6 @@
 """What a training run is told."""
 
-from dataclasses import dataclass, field
-
-from twopass.training.mining import MiningOptions
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,6 @@ class TrainingOptions:
         measure_every: Steps from one measurement to the next; each writes a checkpoint.
         patience: Measurements without a better nDCG before training ends early.
         seed: Of every random choice.
-        mining: How negatives are found.
     """
 
     steps: int = 4_000
@@ -53,4 +50,3 @@ class TrainingOptions:
     measure_every: int = 500
     patience: int = 4
     seed: int = 0
-    mining: MiningOptions = field(default_factory=MiningOptions)

@@ -278,7 +278,7 @@ def test_training_without_its_packages_says_how_to_get_them(tmp_path, monkeypatc
     )
 
 
-def test_the_frontier_has_every_way_of_searching(test_collection, tmp_path):
+def test_the_frontier_has_every_way_of_searching(test_collection):
     measured = answer("frontier", str(test_collection), "--depth", "2", "--depth", "3")
     assert [(p["way"]["mode"], p["way"]["depth"], p["way"]["reranker"]) for p in measured] == [
         ("lexical", 3, None),

@@ -18,7 +18,6 @@ QUESTION = "Why do the tides follow the moon?"
 DENSE = search_pb2.RETRIEVE_MODE_DENSE
 LEXICAL = search_pb2.RETRIEVE_MODE_LEXICAL
 HYBRID = search_pb2.RETRIEVE_MODE_HYBRID
-SCORES = ("dense_score", "dense_rank", "lexical_score", "lexical_rank", "fused_score")
 
 
 @pytest.fixture

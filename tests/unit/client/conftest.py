@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2_grpc
 
 from twopass.client import AsyncClient, Client
 from twopass.v1 import (
@@ -21,6 +22,7 @@ _ADD = {
         collection_pb2_grpc.add_CollectionServiceServicer_to_server
     ),
     embed_pb2_grpc.EmbedServiceServicer: embed_pb2_grpc.add_EmbedServiceServicer_to_server,
+    health_pb2_grpc.HealthServicer: health_pb2_grpc.add_HealthServicer_to_server,
     model_pb2_grpc.ModelServiceServicer: model_pb2_grpc.add_ModelServiceServicer_to_server,
     rerank_pb2_grpc.RerankServiceServicer: rerank_pb2_grpc.add_RerankServiceServicer_to_server,
     search_pb2_grpc.SearchServiceServicer: search_pb2_grpc.add_SearchServiceServicer_to_server,
@@ -29,17 +31,14 @@ _ADD = {
 
 @pytest.fixture
 def serve():
-    """Serves the servicers, or generic handlers, it is called with and returns the address."""
+    """Serves the servicers it is called with and returns the address."""
     servers = []
 
     def start(*services) -> str:
         server = grpc.server(ThreadPoolExecutor(8))
         for service in services:
-            if isinstance(service, grpc.GenericRpcHandler):
-                server.add_generic_rpc_handlers((service,))
-            else:
-                (add,) = (add for base, add in _ADD.items() if isinstance(service, base))
-                add(service, server)
+            (add,) = (add for base, add in _ADD.items() if isinstance(service, base))
+            add(service, server)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         servers.append(server)
