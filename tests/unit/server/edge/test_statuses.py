@@ -32,6 +32,8 @@ CODES = {
     "WouldBeLateError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "OutOfDeviceMemoryError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "ResponseTooLargeError": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "AnswerTooLargeError": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "DocumentTooLargeError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "LaneFullError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "CollectionsInUseError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     # no key, or not for this
@@ -54,6 +56,7 @@ CODES = {
     "CollectionAliasedError": grpc.StatusCode.FAILED_PRECONDITION,
     # a bug or a failed device
     "EngineError": grpc.StatusCode.INTERNAL,
+    "NonFiniteOutputError": grpc.StatusCode.INTERNAL,
     "ModelError": grpc.StatusCode.INTERNAL,
     "UnsupportedModelError": grpc.StatusCode.INTERNAL,
     "DeviceError": grpc.StatusCode.INTERNAL,
