@@ -144,8 +144,8 @@ class AnswerTooLargeError(CollectionError):
     def __init__(self, num_documents: int, num_bytes: int, max_bytes: int) -> None:
         super().__init__(
             f"{num_documents:,} documents have {num_bytes:,} bytes in the fields asked for, at "
-            f"most {max_bytes:,} fit into one answer; ask for fewer documents in one call, or for "
-            "fewer fields"
+            f"most {max_bytes:,} may be in one answer (max_answer_bytes); ask for fewer documents "
+            "in one call, or for fewer fields"
         )
 
 
@@ -160,8 +160,8 @@ class DocumentTooLargeError(AnswerTooLargeError):
         CollectionError.__init__(
             self,
             f"document {id!r} has {num_bytes:,} bytes in the fields asked for, at most "
-            f"{max_bytes:,} fit into one answer; ask for fewer of its fields, or raise the "
-            "server's limit on messages",
+            f"{max_bytes:,} may be in one answer (max_answer_bytes); ask for fewer of its fields, "
+            "or raise that limit",
         )
         self.id = id
 

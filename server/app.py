@@ -180,6 +180,7 @@ class App:
             max_passage_bytes=config.max_passage_bytes,
             max_query_bytes=config.max_query_bytes,
             max_message_bytes=config.max_message_bytes,
+            max_answer_bytes=config.max_answer_bytes,
         )
         arbiter, tokenizing = self._arbiter, self._tokenizing
         embedding, second_pass = Embedding(arbiter, self._caches[1]), SecondPass(arbiter)

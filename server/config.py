@@ -165,6 +165,14 @@ class ServerConfig(BaseSettings):
     max_message_bytes: Annotated[
         int, Field(ge=1024, description="Longest message in or out, in bytes.")
     ] = 64 * 1024 * 1024
+    max_answer_bytes: Annotated[
+        int,
+        Field(
+            ge=1024,
+            description="Most bytes of documents in one answer, unless a request asks for more: "
+            "listings end their pages early. Clients of gRPC receive 4 MiB unless told otherwise.",
+        ),
+    ] = 4 * 1024 * 1024
     max_queued_pairs: Annotated[
         int,
         Field(ge=1, description="Most pairs and texts admitted at once; more is refused."),

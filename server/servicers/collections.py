@@ -11,8 +11,12 @@ from functools import partial
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.summary import CollectionSummary
 from twopass.index.collection.writer import UpsertResult
-from twopass.index.documents import DocumentFields
-from twopass.index.errors import CollectionAliasedError
+from twopass.index.documents import DocumentFields, StoredDocument
+from twopass.index.errors import (
+    AnswerTooLargeError,
+    CollectionAliasedError,
+    DocumentTooLargeError,
+)
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.lanes import Lanes
 from twopass.index.stopping import Stop
@@ -25,7 +29,13 @@ from twopass.server.ingest.documents import Ingest, PreparedDocuments
 from twopass.server.models.passages import Limits, check_count
 from twopass.server.models.registry import Models
 from twopass.server.request import Request
-from twopass.server.servicers.documents import document_message, read_documents, read_fields
+from twopass.server.servicers.answers import element_bytes, read_max_answer_bytes, that_fit
+from twopass.server.servicers.documents import (
+    check_ids,
+    document_message,
+    read_documents,
+    read_fields,
+)
 from twopass.server.servicers.filters import read_filter, selects_all
 from twopass.server.servicers.options import read_count
 from twopass.server.servicers.schemas import collection_message, read_schema
@@ -161,10 +171,13 @@ class CollectionServicer:
         self, message: collection_pb2.GetDocumentsRequest, request: Request
     ) -> collection_pb2.GetDocumentsResponse:
         """Returns documents by id."""
-        check_count("ids", len(message.ids), self._limits.max_documents, "ask in several calls")
+        check_ids("ids", message.ids, self._limits.max_documents)
+        max_bytes = read_max_answer_bytes(message, self._limits)
         collection = await self._collections.acquire(message.collection, request)
         fields, stop = read_fields(message.fields), request.stop
-        return await self._lanes.reads.run(_get, collection, message.ids, fields, stop, stop=stop)
+        return await self._lanes.reads.run(
+            _get, collection, message.ids, fields, stop, max_bytes, stop=stop
+        )
 
     async def list_documents(
         self, message: collection_pb2.ListDocumentsRequest, request: Request
@@ -178,7 +191,8 @@ class CollectionServicer:
         # A filter may look at every document before it finds the first of the page.
         lane = self._lanes.reads if selects_all(wanted) else self._lanes.scans
         fields, stop = read_fields(message.fields), request.stop
-        page = (page_size, message.page_token, fields, wanted, stop)
+        max_bytes = self._limits.max_answer_bytes
+        page = (page_size, message.page_token, fields, wanted, stop, max_bytes)
         return await lane.run(_list, collection, *page, stop=stop)
 
     async def update_aliases(
@@ -274,11 +288,14 @@ class CollectionServicer:
 
 
 def _get(
-    collection: Collection, ids: Sequence[str], fields: DocumentFields, stop: Stop
+    collection: Collection, ids: Sequence[str], fields: DocumentFields, stop: Stop, max_bytes: int
 ) -> collection_pb2.GetDocumentsResponse:
     """Reads documents and builds the answer; blocks."""
-    documents = collection.get(ids, fields, stop)
-    return collection_pb2.GetDocumentsResponse(documents=map(document_message, documents))
+    documents = collection.get(ids, fields, stop, max_bytes)
+    messages = that_fit(map(document_message, documents), max_bytes)
+    if len(messages) < len(documents):  # what is stored as JSON is larger in a message
+        raise AnswerTooLargeError(len(documents), sum(map(_message_bytes, documents)), max_bytes)
+    return collection_pb2.GetDocumentsResponse(documents=messages)
 
 
 def _list(
@@ -288,18 +305,31 @@ def _list(
     fields: DocumentFields,
     wanted: Filter,
     stop: Stop,
+    max_bytes: int,
 ) -> collection_pb2.ListDocumentsResponse:
     """Reads a page and builds the answer; blocks."""
-    page = collection.list_page(page_size, token, fields, wanted, stop)
-    return collection_pb2.ListDocumentsResponse(
-        documents=map(document_message, page.documents), next_page_token=page.next_page_token
-    )
+    while True:
+        page = collection.list_page(page_size, token, fields, wanted, stop, max_bytes)
+        messages = that_fit(map(document_message, page.documents), max_bytes)
+        if len(messages) == len(page.documents):
+            return collection_pb2.ListDocumentsResponse(
+                documents=messages, next_page_token=page.next_page_token
+            )
+        if not messages:
+            first = page.documents[0]
+            raise DocumentTooLargeError(first.id, _message_bytes(first), max_bytes)
+        # What is stored as JSON is larger in a message: a smaller page has its own token.
+        page_size = len(messages)
+
+
+def _message_bytes(document: StoredDocument) -> int:
+    return element_bytes(document_message(document))
 
 
 def _read_deleted(message: collection_pb2.DeleteDocumentsRequest) -> Filter:
     """Which documents to delete."""
     if not message.HasField("filter"):
-        check_count("ids", len(message.ids), _MAX_DELETED_IDS, "delete in several calls")
+        check_ids("ids", message.ids, _MAX_DELETED_IDS)
         return Filter(must=(IdCondition(tuple(message.ids)),))
     if message.ids:
         raise InvalidRequestError(

@@ -1,14 +1,14 @@
 """Documents from and to messages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from twopass.engines.base import Float32s
-from twopass.index.documents import DocumentFields, StoredDocument
+from twopass.index.documents import MAX_ID_BYTES, DocumentFields, StoredDocument
 from twopass.server.errors import InvalidRequestError
 from twopass.server.ingest.documents import NewDocument
-from twopass.server.models.passages import Limits, check_text
+from twopass.server.models.passages import Limits, check_count, check_text
 from twopass.server.servicers.metadata import read_metadata, write_metadata
 from twopass.v1 import document_pb2, search_pb2
 
@@ -73,6 +73,23 @@ def read_fields(message: document_pb2.DocumentFields) -> DocumentFields:
         metadata=message.metadata if message.HasField("metadata") else True,
         vector=message.vector if message.HasField("vector") else False,
     )
+
+
+def check_ids(field: str, ids: Sequence[str], limit: int) -> None:
+    """Refuses no ids, too many, or one that no document can have for its length.
+
+    Raises:
+        InvalidRequestError: Names the field, the limit and the value.
+    """
+    check_count(field, len(ids), limit, "use several calls")
+    for i, document_id in enumerate(ids):
+        # No character takes more than 4 bytes: few ids need to be encoded to be measured.
+        if len(document_id) * 4 > MAX_ID_BYTES:
+            size = len(document_id.encode())
+            if size > MAX_ID_BYTES:
+                raise InvalidRequestError(
+                    f"{field}[{i}]: {size:,} bytes of UTF-8 given, at most {MAX_ID_BYTES}"
+                )
 
 
 def document_message(document: StoredDocument) -> document_pb2.Document:

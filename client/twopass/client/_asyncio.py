@@ -240,7 +240,7 @@ class AsyncClient:
         rpc = call.rpc
         with translated():
             response = await self._channel.unary_unary(rpc.path, rpc.serialize, rpc.parse)(
-                call.request,
+                self._connection.request(call),
                 timeout=self._connection.deadline(call.timeout),
                 metadata=self._connection.metadata,
             )

@@ -8,11 +8,14 @@ from typing import Any, TypeAlias
 import grpc
 import grpc.aio
 
+from twopass.client._call import Call
 from twopass.client._rpcs import service_config
+from twopass.v1 import collection_pb2
 
 Options: TypeAlias = Sequence[tuple[str, Any]]
 
 MAX_MESSAGE_BYTES = 64 * 2**20
+_NO_LIMIT = 2**63 - 1
 
 # Streams are cut into messages of about this size, below the 4 MiB that gRPC receives by default;
 # one document or passage that is larger travels alone.
@@ -48,6 +51,14 @@ class Connection:
         if self.credentials is None:
             return grpc.aio.insecure_channel(self.target, self.options)
         return grpc.aio.secure_channel(self.target, self.credentials, self.options)
+
+    def request(self, call: Call[Any]) -> Any:
+        """What is sent for a call; where that may ask, for as much as this client receives."""
+        request = call.request
+        if isinstance(request, collection_pb2.GetDocumentsRequest):
+            limit = dict(self.options)["grpc.max_receive_message_length"]
+            request.max_answer_bytes = limit if limit > 0 else _NO_LIMIT
+        return request
 
     def deadline(self, timeout: float | None) -> float | None:
         """Seconds for gRPC, from a call's `timeout`: None is the default, infinity none at all."""

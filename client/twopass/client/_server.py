@@ -23,6 +23,8 @@ class Limits:
         max_queued_tokens: Most tokens that wait for an engine.
         max_calls: Most calls under way, streams included.
         max_bytes: Most bytes of requests under way.
+        max_answer_bytes: Most bytes of a page of documents; for other answers the client asks for
+            as much as it may receive.
     """
 
     max_candidates: int
@@ -34,6 +36,7 @@ class Limits:
     max_queued_tokens: int
     max_calls: int
     max_bytes: int
+    max_answer_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -277,7 +277,7 @@ class Client:
         rpc = call.rpc
         with translated():
             response = self._channel.unary_unary(rpc.path, rpc.serialize, rpc.parse)(
-                call.request,
+                self._connection.request(call),
                 timeout=self._connection.deadline(call.timeout),
                 metadata=self._connection.metadata,
             )

@@ -148,6 +148,21 @@ def test_documents_come_in_the_order_of_their_ids(serve, connect):
     assert asked == DocumentFields(text=True, metadata=True, vector=True)
 
 
+@pytest.mark.parametrize(
+    ("options", "asked"),
+    [
+        ({}, 64 * 2**20),
+        ({"max_message_bytes": 1_000}, 1_000),
+        ({"options": [("grpc.max_receive_message_length", -1)]}, 2**63 - 1),
+    ],
+    ids=["by default", "less", "no limit"],
+)
+def test_the_server_is_told_what_the_client_receives(serve, connect, options, asked):
+    collections = Collections()
+    connect(serve(collections), **options).get("docs", ["a"])
+    assert collections.requests[0].max_answer_bytes == asked
+
+
 def test_documents_are_fetched_a_page_at_a_time(serve, connect):
     collections = Collections()
     documents = connect(serve(collections)).documents("docs", page_size=3, filter=FILTER)

@@ -1,0 +1,48 @@
+"""Answers whose size depends on documents, kept to what a client can receive."""
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from twopass.server.errors import InvalidRequestError
+from twopass.server.models.passages import Limits
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+# What stands in an answer beside its largest field, such as a token, and between that field's
+# elements: a tag and a length.
+_REST_BYTES = 1_024
+_ELEMENT_BYTES = 6
+
+
+def read_max_answer_bytes(message: Any, limits: Limits) -> int:
+    """Reads a request's field `max_answer_bytes`.
+
+    Raises:
+        InvalidRequestError: It is negative.
+    """
+    given: int = message.max_answer_bytes
+    if given < 0:
+        raise InvalidRequestError(
+            f"max_answer_bytes: {given:,} given; 0 for {limits.max_answer_bytes:,}, or at most "
+            f"{limits.max_message_bytes:,}"
+        )
+    return min(given or limits.max_answer_bytes, limits.max_message_bytes)
+
+
+def that_fit(messages: Iterable[MessageT], max_bytes: int) -> list[MessageT]:
+    """The first of some messages, as many as fit into an answer of so many bytes."""
+    fitting = []
+    left = max_bytes - _REST_BYTES
+    for message in messages:
+        left -= element_bytes(message)
+        if left < 0:
+            break
+        fitting.append(message)
+    return fitting
+
+
+def element_bytes(message: Message) -> int:
+    """How much an answer grows by a message, as an element of a repeated field."""
+    return message.ByteSize() + _ELEMENT_BYTES
