@@ -55,27 +55,33 @@ class UnknownCaller(Neighbour):
 
 
 class RefusedSets(Neighbour):
-    """A stream of sets that are refused, each with another id of 10 MB."""
+    """Streams of sets that are refused, each with another id of megabytes."""
 
     name = "refused-sets"
     allowed = frozenset({"OK", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "CANCELLED"})
-    _SETS, _ID_BYTES = 200, 10_000_000
+    _SETS, _ID_BYTES = 200, (10_000_000, 2_000_000)
 
     async def beside(self, calls: Calls) -> None:
-        async def requests() -> AsyncIterator[RerankStreamRequest]:
-            for number in range(self._SETS):
-                yield RerankStreamRequest(
-                    set_id=f"{number} ".ljust(self._ID_BYTES, "x"),
-                    set=RerankSet(query="why?", num_candidates=2**30),
-                )
-            await asyncio.sleep(CALL_SECONDS)  # the stream stays open, and with it what is kept
+        await asyncio.gather(*(self._send(calls, num_bytes) for num_bytes in self._ID_BYTES))
 
+    async def _send(self, calls: Calls, id_bytes: int) -> None:
+        """Sends all sets, in another stream where one has been ended."""
+        numbers = iter(range(self._SETS))
         stream: Any = calls.channel().stream_stream(
             RERANK_STREAM.path, RERANK_STREAM.serialize, RERANK_STREAM.parse
         )
+
+        async def requests() -> AsyncIterator[RerankStreamRequest]:
+            for number in numbers:
+                yield RerankStreamRequest(
+                    set_id=f"{number} ".ljust(id_bytes, "x"),
+                    set=RerankSet(query="why?", num_candidates=2**30),
+                )
+            await asyncio.sleep(CALL_SECONDS)  # the stream stays open, and with it what is kept
 
         async def refused() -> None:
             async for _ in stream(requests(), metadata=calls.metadata):
                 calls.ended["INVALID_ARGUMENT"] += 1
 
-        await calls.made(refused())
+        while calls.ended.total() < len(self._ID_BYTES) * self._SETS:
+            await calls.made(refused())
