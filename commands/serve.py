@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
@@ -11,6 +12,9 @@ import typer
 from twopass.commands.failures import exit_with
 from twopass.server.config import ConfigError, ServerConfig
 from twopass.server.config_loading import load_config, to_toml
+from twopass.server.telemetry.logs import LogFormat, configure_logging
+
+_logger = logging.getLogger("twopass.server")
 
 _CONFIG = typer.Option(
     "--config", help="TOML file of settings; flags and TWOPASS_… variables win over it."
@@ -34,21 +38,24 @@ def _run(config: Path | None, show_config: bool, **flags: Any) -> None:
     if show_config:
         typer.echo(to_toml(settings), nl=False)
         return
+    # First, so that what libraries say while they are imported is a line of the log too.
+    configure_logging(settings.log_format, settings.log_level)
     # Heavy imports wait until a server is really wanted: --help and --show-config stay quick.
     from twopass.engines.errors import EngineError
     from twopass.index.errors import CollectionError
     from twopass.index.vectors.gpu_replica import GpuUnavailableError
     from twopass.server.app import serve as run_server
     from twopass.server.edge.keys import KeysError
-    from twopass.server.telemetry.logs import configure_logging
 
-    configure_logging(settings.log_format, settings.log_level)
     try:
         asyncio.run(run_server(settings))
     except (
         *(ConfigError, KeysError, EngineError, CollectionError, GpuUnavailableError),
         OSError,
     ) as error:
+        if settings.log_format is LogFormat.JSON:
+            _logger.critical("stopped: %s", error)
+            raise typer.Exit(1) from error
         exit_with(error)
 
 

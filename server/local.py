@@ -67,11 +67,13 @@ class LocalServer:
                 sink.write(line)
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError:  # not of the log: a failure's plain words
+            except json.JSONDecodeError:  # from before there was a log: a failure's plain words
                 last = line.strip() or last
                 continue
             if record["message"] == "serving":
                 return str(record["address"])
+            if record["level"] == "critical":
+                last = record["message"]
         status = self._process.wait()
         raise LocalServerError(f"the server ended with status {status} before it served: {last}")
 

@@ -5,6 +5,9 @@ import logging
 import sys
 import time
 from enum import StrEnum
+from typing import TextIO
+
+from twopass.server.telemetry.foreign_lines import ForeignLines, log_uncaught_exceptions
 
 # What every LogRecord carries; what else it has came through `extra` and is the line's fields.
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
@@ -71,8 +74,22 @@ class TextFormatter(logging.Formatter):
 
 
 def configure_logging(log_format: LogFormat, level: LogLevel) -> None:
-    """Sends every log line of the process to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Sends every log line of the process to stderr; where they are JSON, nothing else goes there.
+
+    Called once, by a process that is a server. What faulthandler writes of a crash stays as it is.
+    """
+    if log_format is LogFormat.TEXT:
+        set_handler(sys.stderr, log_format, level)
+        return
+    foreign = ForeignLines()
+    set_handler(foreign.stderr, log_format, level)
+    foreign.start()
+    log_uncaught_exceptions()
+
+
+def set_handler(stream: TextIO, log_format: LogFormat, level: LogLevel) -> None:
+    """Sends log lines to a stream."""
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else TextFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # Which of its builds faiss has loaded is of no interest to an operator.

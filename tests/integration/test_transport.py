@@ -1,5 +1,7 @@
 """TLS, and what is not served in plain text."""
 
+import json
+import socket
 import ssl
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from twopass.client import Client
 from twopass.server.config import ConfigError
 from twopass.v1 import model_pb2
 
-from .serving import Server, Stubs, code_of
+from .serving import Server, Stubs, code_of, server_process
 
 
 class Pki:
@@ -74,6 +76,20 @@ def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path, pki):
         assert shown_certificate(server.target) != before
         (pki.folder / "cert.pem").unlink()  # in the midst of a renewal: the old one stays
         assert shown_certificate(server.target)
+
+
+def test_what_grpc_itself_says_of_a_bad_handshake_is_an_object_of_the_json_log(tmp_path, pki):
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in pki.settings.items()]
+    with server_process(tmp_path / "data", *flags) as (process, target):
+        host, port = target.rsplit(":", 1)
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
+            assert connection.recv(1) == b""  # the server ends it
+        process.terminate()
+        assert process.stderr is not None
+        lines = [json.loads(line) for line in process.stderr]
+    assert any(x["logger"] == "native" and "Handshake failed" in x["message"] for x in lines)
+    assert lines[-1]["message"] == "stopped"
 
 
 def test_where_clients_are_asked_for_certificates_none_comes_in_without(tmp_path, pki):

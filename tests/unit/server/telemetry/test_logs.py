@@ -10,7 +10,7 @@ from twopass.server.telemetry.logs import (
     LogFormat,
     LogLevel,
     TextFormatter,
-    configure_logging,
+    set_handler,
 )
 
 
@@ -77,7 +77,7 @@ def restored():
 
 
 def test_configured_lines_go_to_stderr_from_the_level_on(restored, capsys):
-    configure_logging(LogFormat.JSON, LogLevel.WARNING)
+    set_handler(sys.stderr, LogFormat.JSON, LogLevel.WARNING)
     logging.getLogger("twopass.index").info("unseen")
     logging.getLogger("twopass.index").warning("seen", extra={"collection": "docs"})
     out, err = capsys.readouterr()
