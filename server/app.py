@@ -28,7 +28,13 @@ from twopass.server.config import FusionChoice, ServerConfig, VectorDevice
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.keys import KeyRing
 from twopass.server.edge.rpc import Edge
-from twopass.server.edge.transport import bind, check_transport, server_options
+from twopass.server.edge.transport import (
+    bind,
+    check_transport,
+    ensure_can_listen,
+    listening_address,
+    server_options,
+)
 from twopass.server.gauges import backlog_gauges, collection_gauges, server_gauges
 from twopass.server.ingest.documents import Ingest
 from twopass.server.models.caches import ByteCache
@@ -82,8 +88,10 @@ class App:
             KeysError: The file of keys can't be read.
             ModelError: A model is missing or damaged.
             CollectionError: The data folder is in use or can't be read.
+            OSError: An address is taken or not one of this machine.
         """
         check_transport(config)
+        ensure_can_listen(config)
         self.config = config
         self._began = time.perf_counter()
         self._num_cpus = config.threads or len(os.sched_getaffinity(0))
@@ -147,7 +155,7 @@ class App:
         _logger.info(
             "serving",
             extra={
-                "address": f"{config.address.rpartition(':')[0]}:{self.port}",
+                "address": listening_address(config, self.port),
                 "collections": len(self._store.names),
                 "seconds": round(time.perf_counter() - self._began, 2),
             },

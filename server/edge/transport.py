@@ -1,7 +1,10 @@
 """The socket: TLS, and what bounds a connection."""
 
+import errno
 import ipaddress
 import logging
+import os
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,8 @@ import grpc
 from twopass.server.config import ConfigError, ServerConfig
 
 _logger = logging.getLogger("twopass.server")
+_UNIX = ("unix:", "unix-abstract:")
+_CONNECT_SECONDS = 1.0
 
 
 def check_transport(config: ServerConfig) -> None:
@@ -29,6 +34,57 @@ def check_transport(config: ServerConfig) -> None:
             f"address: {config.address} is in reach of other machines, and without TLS all can be "
             "read on the way; set tls_certificate and tls_key, or allow it by --insecure"
         )
+
+
+def ensure_can_listen(config: ServerConfig) -> None:
+    """Finds out whether the server can listen, before anything that takes time.
+
+    Nothing listens yet afterwards: who connects too early is refused, and does not wait.
+
+    Raises:
+        OSError: An address is taken, or none of this machine's, or a certificate can't be read; the
+            message names the setting.
+    """
+    ensure_free(config.address, "address")
+    if config.metrics_address:
+        ensure_free(config.metrics_address, "metrics_address")
+    if config.tls_certificate:
+        Certificates(config).credentials()
+
+
+def ensure_free(address: str, setting: str) -> None:
+    """Finds out whether an address can be listened on, by taking it for a moment.
+
+    Args:
+        address: host:port, or of a Unix socket, as gRPC has it.
+        setting: Whose value it is.
+
+    Raises:
+        OSError: It can't; the message names the setting and the address.
+    """
+    flag = f"--{setting.replace('_', '-')}"
+    try:
+        _try(address)
+    except OSError as error:
+        advice = (
+            f"stop what listens there, or give another by {flag}"
+            if error.errno == errno.EADDRINUSE
+            else f"give another by {flag}"
+        )
+        reason = error.strerror or str(error)
+        raise OSError(f"{setting} {address}: can't listen there ({reason}); {advice}") from error
+
+
+def listening_address(config: ServerConfig, port: int) -> str:
+    """Where clients find a server that listens, as gRPC's channels have it.
+
+    Args:
+        config: Its settings.
+        port: The one it has got.
+    """
+    if config.address.startswith(_UNIX):
+        return config.address
+    return f"{config.address.rpartition(':')[0]}:{port}"
 
 
 def server_options(config: ServerConfig) -> Sequence[tuple[str, Any]]:
@@ -62,7 +118,9 @@ def bind(server: grpc.aio.Server, config: ServerConfig) -> int:
             return server.add_insecure_port(config.address)
         return server.add_secure_port(config.address, Certificates(config).credentials())
     except RuntimeError as error:
-        raise OSError(f"address {config.address}: can't listen there ({error})") from error
+        raise OSError(
+            f"address {config.address}: can't listen there ({error}); give another by --address"
+        ) from error
 
 
 class Certificates:
@@ -111,9 +169,44 @@ class Certificates:
         return [(status.st_mtime_ns, status.st_ino) for status in map(Path.stat, files)]
 
 
+def _try(address: str) -> None:
+    """Takes an address and gives it back."""
+    if address.startswith(_UNIX):
+        _try_unix(address)
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise OSError("it is not host:port")
+    found = socket.getaddrinfo(
+        host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    for family, kind, protocol, _, where in found:
+        with socket.socket(family, kind, protocol) as trial:
+            # As gRPC does: connections that have ended don't keep an address taken.
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            trial.bind(where)
+
+
+def _try_unix(address: str) -> None:
+    """Asks whether somebody listens: a socket's file alone does not tell, and gRPC replaces it."""
+    scheme, _, path = address.partition(":")
+    where = f"\0{path}" if scheme == "unix-abstract" else path.removeprefix("//")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+        trial.settimeout(_CONNECT_SECONDS)
+        try:
+            trial.connect(where)
+        except (ConnectionRefusedError, FileNotFoundError):
+            if scheme == "unix":
+                Path(where).resolve().parent.stat()
+            return
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
 def _is_local(address: str) -> bool:
     """Whether only this machine reaches an address."""
-    if address.startswith(("unix:", "unix-abstract:")):
+    if address.startswith(_UNIX):
         return True
     host = address.rpartition(":")[0].strip("[]")
     if host == "localhost":

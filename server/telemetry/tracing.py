@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 from twopass.server.config import ConfigError
 from twopass.server.metadata import Metadata
@@ -70,10 +71,13 @@ def open_tracer(endpoint: str) -> Tracer | None:
     """A tracer that sends to an OTLP collector; None where there is no endpoint.
 
     Raises:
-        ConfigError: OpenTelemetry is not installed.
+        ConfigError: The endpoint is no address, or OpenTelemetry is not installed.
     """
     if not endpoint:
         return None
+    url = urlsplit(endpoint)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ConfigError(f"traces_endpoint: {endpoint!r} is not http://host:port")
     try:
         from twopass.server.telemetry.otlp import OtlpTracer
     except ModuleNotFoundError as error:
