@@ -11,7 +11,7 @@ from twopass.index.lanes import Lanes
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import (
-    open_for_reading,
+    open_closed,
     open_for_writing,
     read_identity,
     storage_errors,
@@ -96,7 +96,7 @@ def read_summary(name: str, path: Path) -> CollectionSummary:
         StorageError: It is missing, damaged or of a newer format.
     """
     with storage_errors(path):
-        connection = open_for_reading(path)
+        connection = open_closed(path)
         try:
             identity = read_identity(connection, path)
             num_documents = connection.execute("SELECT count(*) FROM documents").get

@@ -126,6 +126,18 @@ def open_for_reading(path: Path) -> apsw.Connection:
     return connection
 
 
+def open_closed(path: Path) -> apsw.Connection:
+    """Opens a connection that reads a file which nobody has open, and leaves nothing beside it.
+
+    Raises:
+        apsw.Error: It is missing or damaged.
+    """
+    if path.with_name(path.name + "-wal").exists():  # it was not closed: the log counts too
+        return apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    return apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags)
+
+
 def begin_new_life(path: Path) -> None:
     """Makes a copied file a collection of its own: sequences of the one it was are not of it.
 
