@@ -88,3 +88,6 @@ def _print(snapshots: "list[Snapshot] | tuple[Snapshot, ...]", *, as_json: bool)
             decimal(snapshot.num_bytes),
         )
     Console().print(table)
+    for snapshot in snapshots:
+        if snapshot.damaged_reason:
+            Console().print(f"{snapshot.name}: {snapshot.damaged_reason}", soft_wrap=True)

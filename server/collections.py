@@ -1,16 +1,18 @@
 """The collections of the store, for calls: nothing here blocks the event loop."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.summary import CollectionSummary
 from twopass.index.errors import CollectionNotFoundError
 from twopass.index.lanes import Lanes, wait_for
 from twopass.index.schema import CollectionSchema
+from twopass.index.stopping import Stop
 from twopass.index.store.aliases import AliasChange, Aliases
 from twopass.index.store.snapshots import Snapshot
 from twopass.index.store.store import CollectionStore
-from twopass.server.request import Request
+from twopass.server.request import Caller, Request
 
 
 class Collections:
@@ -62,12 +64,25 @@ class Collections:
             return summary
         return await self._lanes.reads.run(self._store.summary, name, stop=request.stop)
 
-    async def summaries(self, request: Request) -> Sequence[CollectionSummary]:
-        """Describes all collections that can be read and that the caller may use, by name."""
-        names = [name for name in self._store.names if request.caller.may_use(name)]
+    async def summaries(
+        self, request: Request, *, after: str = "", limit: int | None = None
+    ) -> Sequence[CollectionSummary]:
+        """Describes collections that can be read and that the caller may use, by name.
+
+        Args:
+            request: For which it is done.
+            after: The name after which they begin.
+            limit: Most collections; None for all.
+        """
         return await self._lanes.scans.run(
-            self._store.summaries, names, request.stop, stop=request.stop
+            self._summaries, request.caller, after, limit, request.stop, stop=request.stop
         )
+
+    def _summaries(
+        self, caller: Caller, after: str, limit: int | None, stop: Stop
+    ) -> list[CollectionSummary]:
+        names = (name for name in self._store.names if name > after and caller.may_use(name))
+        return self._store.summaries(islice(names, limit), stop)
 
     async def create(
         self, name: str, schema: CollectionSchema, request: Request

@@ -31,6 +31,10 @@ class _More:
     slowest_seconds: float = 0.0
 
 
+# Messages repeat what was sent, which may be long.
+_MAX_REASON_CHARS = 400
+
+
 class CallLog:
     """Writes the lines. A server that has too much to do must not do it for its log.
 
@@ -65,7 +69,7 @@ class CallLog:
         """
         is_fault = code is grpc.StatusCode.INTERNAL
         if error is not None and not is_fault:
-            reason = str(error)
+            reason = str(error)[:_MAX_REASON_CHARS]
         level = logging.ERROR if is_fault else logging.INFO if reason else logging.DEBUG
         if code in _SUMMED_UP and self._is_one_of_many(rpc, code, reason, seconds):
             level = logging.DEBUG

@@ -43,6 +43,27 @@ def that_fit(messages: Iterable[MessageT], max_bytes: int) -> list[MessageT]:
     return fitting
 
 
+def page_that_fits(
+    messages: Iterable[MessageT], page_size: int, max_bytes: int
+) -> tuple[list[MessageT], bool]:
+    """A page, and whether others follow it.
+
+    Args:
+        messages: From the first of the page on.
+        page_size: Most messages of a page; 0 for any number.
+        max_bytes: Most bytes of the answer; the first message is in it whatever its size.
+    """
+    remaining = iter(messages)
+    page: list[MessageT] = []
+    left = max_bytes - _REST_BYTES
+    for message in remaining:
+        left -= element_bytes(message)
+        if page and (left < 0 or len(page) == page_size):
+            return page, True
+        page.append(message)
+    return page, False
+
+
 def element_bytes(message: Message) -> int:
     """How much an answer grows by a message, as an element of a repeated field."""
     return message.ByteSize() + _ELEMENT_BYTES

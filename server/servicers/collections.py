@@ -1,6 +1,7 @@
 """CollectionService: collections, their documents, their snapshots and their other names."""
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
@@ -19,6 +20,7 @@ from twopass.index.errors import (
 )
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.lanes import Lanes
+from twopass.index.schema import check_name
 from twopass.index.stopping import Stop
 from twopass.index.store.aliases import AliasChange
 from twopass.index.store.snapshots import Snapshot
@@ -28,8 +30,13 @@ from twopass.server.ingest.ahead import in_order
 from twopass.server.ingest.documents import Ingest, PreparedDocuments
 from twopass.server.models.passages import Limits, check_count
 from twopass.server.models.registry import Models
-from twopass.server.request import Request
-from twopass.server.servicers.answers import element_bytes, read_max_answer_bytes, that_fit
+from twopass.server.request import Caller, Request
+from twopass.server.servicers.answers import (
+    element_bytes,
+    page_that_fits,
+    read_max_answer_bytes,
+    that_fit,
+)
 from twopass.server.servicers.documents import (
     check_ids,
     document_message,
@@ -46,6 +53,10 @@ _DEFAULT_PAGE_SIZE = 100
 _MAX_PAGE_SIZE = 1_000
 _MAX_DELETED_IDS = 10_000
 _MAX_ALIAS_CHANGES = 1_000
+_SNAPSHOT_TOKEN = re.compile(r"([0-9]{1,18})@(.{1,255})")
+
+# About how large a collection or a snapshot is, described in a message.
+_SUMMARY_BYTES = 300
 
 # Chunks of one call that are tokenised and embedded at once, and that wait for the disk at once: of
 # the latter there are some, since those that wait while a COMMIT is under way share the next one.
@@ -94,17 +105,28 @@ class CollectionServicer:
     ) -> collection_pb2.GetCollectionResponse:
         """Returns one collection."""
         collection = await self._collections.summary(message.name, request)
-        return collection_pb2.GetCollectionResponse(collection=self._message(collection, request))
+        return collection_pb2.GetCollectionResponse(
+            collection=self._message(collection, request.caller)
+        )
 
     async def list_collections(
         self, message: collection_pb2.ListCollectionsRequest, request: Request
     ) -> collection_pb2.ListCollectionsResponse:
-        """Returns all collections that the caller may use, by name."""
-        collections = [
-            self._message(collection, request)
-            for collection in await self._collections.summaries(request)
-        ]
-        return collection_pb2.ListCollectionsResponse(collections=collections)
+        """Returns a page of the collections that the caller may use, by name."""
+        page_size = read_count("page_size", message.page_size)
+        if message.page_token:
+            check_name(message.page_token, "page_token")
+        summaries = await self._collections.summaries(
+            request, after=message.page_token, limit=page_size + 1 if page_size else None
+        )
+        return await self._translating.run(
+            len(summaries) * _SUMMARY_BYTES,
+            self._collections_page,
+            summaries,
+            page_size,
+            request.caller,
+            request=request,
+        )
 
     async def delete_collection(
         self, message: collection_pb2.DeleteCollectionRequest, request: Request
@@ -224,9 +246,19 @@ class CollectionServicer:
     async def list_snapshots(
         self, message: collection_pb2.ListSnapshotsRequest, request: Request
     ) -> collection_pb2.ListSnapshotsResponse:
-        """Returns a collection's snapshots, oldest first."""
+        """Returns a page of a collection's snapshots, oldest first."""
+        page_size = read_count("page_size", message.page_size)
+        after = _read_snapshot_token(message.page_token)
         snapshots = await self._collections.list_snapshots(message.collection, request)
-        return collection_pb2.ListSnapshotsResponse(snapshots=map(_snapshot_message, snapshots))
+        following = [snapshot for snapshot in snapshots if _place(snapshot) > after]
+        return await self._translating.run(
+            len(following) * _SUMMARY_BYTES,
+            _snapshots_page,
+            following,
+            page_size,
+            self._limits.max_answer_bytes,
+            request=request,
+        )
 
     async def delete_snapshot(
         self, message: collection_pb2.DeleteSnapshotRequest, request: Request
@@ -244,12 +276,19 @@ class CollectionServicer:
         )
         return collection_pb2.RestoreSnapshotResponse(collection=collection_message(restored))
 
-    def _message(
-        self, collection: CollectionSummary, request: Request
-    ) -> collection_pb2.Collection:
+    def _collections_page(
+        self, summaries: Sequence[CollectionSummary], page_size: int, caller: Caller
+    ) -> collection_pb2.ListCollectionsResponse:
+        messages = (self._message(summary, caller) for summary in summaries)
+        page, has_more = page_that_fits(messages, page_size, self._limits.max_answer_bytes)
+        return collection_pb2.ListCollectionsResponse(
+            collections=page, next_page_token=page[-1].name if has_more else ""
+        )
+
+    def _message(self, collection: CollectionSummary, caller: Caller) -> collection_pb2.Collection:
         """A collection as a message that names what the caller may use."""
         aliases = self._collections.aliases.of(collection.name)
-        return collection_message(collection, filter(request.caller.may_use, aliases))
+        return collection_message(collection, filter(caller.may_use, aliases))
 
     async def _chunks(
         self,
@@ -344,6 +383,30 @@ def _read_deleted(message: collection_pb2.DeleteDocumentsRequest) -> Filter:
     return wanted
 
 
+def _snapshots_page(
+    snapshots: Sequence[Snapshot], page_size: int, max_bytes: int
+) -> collection_pb2.ListSnapshotsResponse:
+    page, has_more = page_that_fits(map(_snapshot_message, snapshots), page_size, max_bytes)
+    token = "{}@{}".format(*_place(snapshots[len(page) - 1])) if has_more else ""
+    return collection_pb2.ListSnapshotsResponse(snapshots=page, next_page_token=token)
+
+
+def _place(snapshot: Snapshot) -> tuple[int, str]:
+    """What snapshots are sorted by."""
+    return snapshot.create_time_us, snapshot.name
+
+
+def _read_snapshot_token(token: str) -> tuple[int, str]:
+    """The place after which a page begins."""
+    if not token:
+        return -1, ""
+    if (match := _SNAPSHOT_TOKEN.fullmatch(token)) is None:
+        raise InvalidRequestError(
+            f"page_token: {token[:64]!r} is of no listing of snapshots; begin with an empty one"
+        )
+    return int(match[1]), match[2]
+
+
 def _snapshot_message(snapshot: Snapshot) -> collection_pb2.Snapshot:
     """A snapshot as a message."""
     message = collection_pb2.Snapshot(
@@ -353,6 +416,7 @@ def _snapshot_message(snapshot: Snapshot) -> collection_pb2.Snapshot:
         num_documents=snapshot.num_documents,
         num_bytes=snapshot.num_bytes,
         sha256=snapshot.sha256,
+        damaged_reason=snapshot.damaged_reason,
     )
     message.create_time.FromMicroseconds(snapshot.create_time_us)
     return message

@@ -18,6 +18,7 @@ TEXT = "word " * 50_000  # 250 KB
 # What a client of gRPC receives unless it is told otherwise.
 ORDINARY_BYTES = 4 * 1024 * 1024
 SMALL_BYTES = 100_000
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +169,44 @@ def test_a_document_that_alone_is_too_large_is_named(small: Server):
     assert raised.value.details().startswith("document 'large' has 100,0")
     request.fields.text = False
     assert len(small.collections.ListDocuments(request).documents) == 1
+
+
+def test_collections_and_snapshots_are_listed_page_by_page(tmp_path):
+    names = ["a", "b", "c", "d", "e"]
+    with Server(tmp_path, gated=False) as server, Client(server.target) as client:
+        for name in names:
+            client.create_collection(name, Schema(dimension=1, client_vectors=True))
+            client.create_snapshot("a", name)
+        first = server.collections.ListCollections(
+            collection_pb2.ListCollectionsRequest(page_size=2)
+        )
+        second = server.collections.ListCollections(
+            collection_pb2.ListCollectionsRequest(page_size=3, page_token=first.next_page_token)
+        )
+        listed = [*first.collections, *second.collections]
+        assert [collection.name for collection in listed] == names
+        assert not second.next_page_token
+        request = collection_pb2.ListSnapshotsRequest(collection="a", page_size=3)
+        found = []
+        while not found or request.page_token:
+            page = server.collections.ListSnapshots(request)
+            found.append([snapshot.name for snapshot in page.snapshots])
+            request.page_token = page.next_page_token
+        assert found == [["a", "b", "c"], ["d", "e"]]
+        request.page_token = "x" * 1_000
+        assert code_of(server.collections.ListSnapshots, request) is INVALID
+        wrong = collection_pb2.ListCollectionsRequest(page_token="No name")
+        assert code_of(server.collections.ListCollections, wrong) is INVALID
+        wrong = collection_pb2.ListCollectionsRequest(page_size=-1)
+        assert code_of(server.collections.ListCollections, wrong) is INVALID
+
+
+def test_everything_is_listed_though_it_takes_several_answers(tmp_path):
+    with Server(tmp_path, gated=False, max_answer_bytes=1_500) as server:
+        client = Client(server.target)
+        names = [f"collection-{number}" for number in range(9)]
+        for name in names:
+            client.create_collection(name, Schema(dimension=1, client_vectors=True))
+        page = server.collections.ListCollections(collection_pb2.ListCollectionsRequest())
+        assert 1 <= len(page.collections) < 9
+        assert [collection.name for collection in client.list_collections()] == names

@@ -20,22 +20,34 @@ class Call(Generic[Result]):
         rpc: What to call.
         request: What to send.
         result: From the response to what the caller gets.
+        is_paged: Whether all pages are asked for, one after another.
         timeout: Seconds; None for the client's default, infinity for no deadline.
     """
 
-    __slots__ = ("request", "result", "rpc", "timeout")
+    # `result` takes the response, and of a call that is answered in pages all responses in order.
+    __slots__ = ("is_paged", "request", "result", "rpc", "timeout")
 
     def __init__(
         self,
         rpc: Rpc[Request, Response],
         request: Request,
-        result: Callable[[Response], Result],
+        result: Callable[..., Result],
         timeout: float | None,
+        *,
+        is_paged: bool = False,
     ) -> None:
         self.rpc: Rpc[Any, Any] = rpc
         self.request: Any = request
-        self.result: Callable[[Any], Result] = result
+        self.result: Callable[..., Result] = result
         self.timeout = timeout
+        self.is_paged = is_paged
+
+    def turn_page(self, response: Any) -> bool:
+        """Makes the request one for the page after a response; False where that was the last."""
+        if not (self.is_paged and response.next_page_token):
+            return False
+        self.request.page_token = response.next_page_token
+        return True
 
 
 def method_signature(build: Callable[..., Call[Any]]) -> inspect.Signature:

@@ -133,13 +133,15 @@ def list_collections(*, timeout: float | None = None) -> Call[tuple[Collection, 
     """Returns all collections, by name.
 
     Args:
-        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+        timeout: Seconds each call may take, of which there are several where the collections are
+            too many for one answer. None: the client's default; `math.inf`: no deadline.
     """
 
-    def listed(response: collection_pb2.ListCollectionsResponse) -> tuple[Collection, ...]:
-        return tuple(map(collection_of, response.collections))
+    def listed(*pages: collection_pb2.ListCollectionsResponse) -> tuple[Collection, ...]:
+        return tuple(collection_of(message) for page in pages for message in page.collections)
 
-    return Call(_rpcs.LIST_COLLECTIONS, collection_pb2.ListCollectionsRequest(), listed, timeout)
+    request = collection_pb2.ListCollectionsRequest()
+    return Call(_rpcs.LIST_COLLECTIONS, request, listed, timeout, is_paged=True)
 
 
 def delete_collection(name: str, *, timeout: float | None = None) -> Call[None]:

@@ -22,6 +22,7 @@ class Snapshot:
         num_bytes: Its size on the server's disk.
         sha256: Of its documents, hexadecimal.
         create_time: When it was made, in UTC.
+        damaged_reason: Why it can't be restored, and the way out. Empty: it can.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Snapshot:
     num_bytes: int
     sha256: str
     create_time: datetime
+    damaged_reason: str = ""
 
 
 def create_snapshot(
@@ -65,14 +67,15 @@ def list_snapshots(collection: str, *, timeout: float | None = None) -> Call[tup
 
     Args:
         collection: The collection's own name, no alias; it need not exist any more.
-        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+        timeout: Seconds each call may take, of which there are several where the snapshots are too
+            many for one answer. None: the client's default; `math.inf`: no deadline.
     """
 
-    def listed(response: collection_pb2.ListSnapshotsResponse) -> tuple[Snapshot, ...]:
-        return tuple(map(_snapshot, response.snapshots))
+    def listed(*pages: collection_pb2.ListSnapshotsResponse) -> tuple[Snapshot, ...]:
+        return tuple(_snapshot(message) for page in pages for message in page.snapshots)
 
     request = collection_pb2.ListSnapshotsRequest(collection=text(collection, "collection"))
-    return Call(_rpcs.LIST_SNAPSHOTS, request, listed, timeout)
+    return Call(_rpcs.LIST_SNAPSHOTS, request, listed, timeout, is_paged=True)
 
 
 def delete_snapshot(collection: str, name: str, *, timeout: float | None = None) -> Call[None]:
@@ -133,4 +136,5 @@ def _snapshot(message: collection_pb2.Snapshot) -> Snapshot:
         num_bytes=message.num_bytes,
         sha256=message.sha256,
         create_time=moment(message.create_time),
+        damaged_reason=message.damaged_reason,
     )

@@ -275,13 +275,17 @@ class Client:
     def _run(self, call: Call[Result]) -> Result:
         self._refuse_closed()
         rpc = call.rpc
-        with translated():
-            response = self._channel.unary_unary(rpc.path, rpc.serialize, rpc.parse)(
-                self._connection.request(call),
-                timeout=self._connection.deadline(call.timeout),
-                metadata=self._connection.metadata,
-            )
-        return call.result(response)
+        send = self._channel.unary_unary(rpc.path, rpc.serialize, rpc.parse)
+        responses: list[Any] = []
+        while not responses or call.turn_page(responses[-1]):
+            with translated():
+                response = send(
+                    self._connection.request(call),
+                    timeout=self._connection.deadline(call.timeout),
+                    metadata=self._connection.metadata,
+                )
+            responses.append(response)
+        return call.result(*responses)
 
     def _stream(
         self, rpc: Rpc[Request, Response], timeout: float | None

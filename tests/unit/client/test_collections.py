@@ -50,7 +50,11 @@ class Collections(CollectionServiceServicer):
         return collection_pb2.GetCollectionResponse(collection=self.stored)
 
     def ListCollections(self, request, context):
-        return collection_pb2.ListCollectionsResponse(collections=[self.stored])
+        self.requests.append(request)
+        following = {"": "docs", "docs": "docs-2", "docs-2": ""}
+        response = collection_pb2.ListCollectionsResponse(collections=[self.stored])
+        response.next_page_token = following[request.page_token]
+        return response
 
     def DeleteCollection(self, request, context):
         self.requests.append(request)
@@ -146,6 +150,13 @@ def test_documents_come_in_the_order_of_their_ids(serve, connect):
     assert second == Document("a", "x", "T", {"n": 1}, (0.5,))
     asked = collections.requests[0].fields
     assert asked == DocumentFields(text=True, metadata=True, vector=True)
+
+
+def test_collections_are_listed_page_after_page(serve, connect):
+    collections = Collections()
+    listed = connect(serve(collections)).list_collections()
+    assert [collection.name for collection in listed] == ["docs"] * 3
+    assert len(collections.requests) == 3
 
 
 @pytest.mark.parametrize(
