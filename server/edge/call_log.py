@@ -19,6 +19,8 @@ _SUMMED_UP = {
     grpc.StatusCode.DEADLINE_EXCEEDED: "more calls late",
     grpc.StatusCode.CANCELLED: "more calls cancelled",
 }
+# Of a message, which repeats what was sent.
+_MAX_REASON_CHARS = 400
 # Rpc, status, and what the reason begins with: a limit or a field.
 _Kind: TypeAlias = tuple[str, grpc.StatusCode, str]
 
@@ -29,10 +31,6 @@ class _More:
 
     count: int = 0
     slowest_seconds: float = 0.0
-
-
-# Messages repeat what was sent, which may be long.
-_MAX_REASON_CHARS = 400
 
 
 class CallLog:

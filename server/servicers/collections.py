@@ -182,7 +182,9 @@ class CollectionServicer:
         self, message: collection_pb2.DeleteDocumentsRequest, request: Request
     ) -> collection_pb2.DeleteDocumentsResponse:
         """Deletes documents by id or by filter."""
-        wanted = _read_deleted(message)
+        wanted = await self._translating.run(
+            request.message_bytes, _read_deleted, message, request=request
+        )
         collection = await self._collections.acquire(message.collection, request)
         result = await asyncio.wrap_future(collection.delete_matching(wanted))
         return collection_pb2.DeleteDocumentsResponse(
@@ -209,7 +211,9 @@ class CollectionServicer:
         if page_size > _MAX_PAGE_SIZE:
             raise InvalidRequestError(f"page_size: {page_size:,} given, at most {_MAX_PAGE_SIZE:,}")
         collection = await self._collections.acquire(message.collection, request)
-        wanted = read_filter(message.filter)
+        wanted = await self._translating.run(
+            request.message_bytes, read_filter, message.filter, request=request
+        )
         # A filter may look at every document before it finds the first of the page.
         lane = self._lanes.reads if selects_all(wanted) else self._lanes.scans
         fields, stop = read_fields(message.fields), request.stop

@@ -204,6 +204,33 @@ BAD = [
     (search(filter=of_field("x", range=Range(gt=NAN))), INVALID, "filter.must[0].field.range.gt: "),
     (search(filter=must(Condition(ids=IdCondition()))), INVALID, "filter.must[0].ids.ids: none"),
     (search(filter=must(*[Condition()] * 257)), INVALID, "filter.must: over 256 conditions in all"),
+    (
+        search(filter=must(*[Condition(ids=IdCondition(ids=["a"] * 10_000))] * 3)),
+        INVALID,
+        "filter.must[2].ids.ids: over 20,000 values and ids in all conditions",
+    ),
+    (
+        search(filter=must(Condition(ids=IdCondition(ids=["a", "b" * 513])))),
+        INVALID,
+        "filter.must[0].ids.ids[1]: 513 bytes of UTF-8 given, at most 512",
+    ),
+    (
+        search(filter=of_field("x" * 513, exists=True)),
+        INVALID,
+        "filter.must[0].field.field: 513 bytes of UTF-8 given, at most 512",
+    ),
+    (
+        search(filter=of_field("x", prefix="y" * 16_385)),
+        INVALID,
+        "filter.must[0].field.prefix: 16,385 bytes of UTF-8 given, at most 16,384",
+    ),
+    (
+        search(filter=of_field("x", equals=Value(string_value="é" * 8_193))),
+        INVALID,
+        "filter.must[0].field.equals: 16,386 bytes of UTF-8 given, at most 16,384",
+    ),
+    (GetDocumentsRequest(collection="facts", ids=["a", "é" * 257]), INVALID, "ids[1]: 514 bytes"),
+    (DeleteDocumentsRequest(collection="facts", ids=["b" * 513]), INVALID, "ids[0]: 513 bytes"),
     (search(filter=nested(16)), INVALID, "filter.must[0].filter.must[0].filter"),
     (
         ListDocumentsRequest(collection="facts", filter=of_field("x")),
