@@ -209,7 +209,7 @@ class App:
             collection_pb2: CollectionServicer(
                 collections, models, ingest, limits, self._lanes, translating
             ),
-            embed_pb2: EmbedServicer(models, arbiter, tokenizing, embedding, limits),
+            embed_pb2: EmbedServicer(models, arbiter, tokenizing, embedding, limits, translating),
             model_pb2: ModelServicer(models),
             server_pb2: ServerServicer(config, self._gate, arbiter, num_threads=self._num_cpus),
         }

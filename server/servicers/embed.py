@@ -1,25 +1,31 @@
 """EmbedService: texts in, embeddings out."""
 
 import time
+from collections.abc import Sequence
 
-from twopass.engines.base import Ragged
-from twopass.server.errors import InvalidRequestError
-from twopass.server.models.embedding import Embedding
+from twopass.engines.base import LoadedEncoder, Ragged
+from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
+from twopass.server.models.embedding import Embedded, Embedding
 from twopass.server.models.passages import Limits, check_count, check_text
 from twopass.server.models.registry import Models
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
+from twopass.server.servicers.documents import write_vector
 from twopass.server.servicers.enums import EnumMapping
 from twopass.server.servicers.timings import timings_message
+from twopass.server.servicers.translating import Translating
 from twopass.server.telemetry.stopwatch import StageTimings, Stopwatch
-from twopass.v1 import document_pb2, embed_pb2
+from twopass.v1 import embed_pb2
 
 _IS_QUERY = EnumMapping(
     embed_pb2.EmbedRole,
     {embed_pb2.EMBED_ROLE_PASSAGE: False, embed_pb2.EMBED_ROLE_QUERY: True},
     default=False,
 )
+
+# Of an embedding beside its components: tags, lengths, whether its text was cut.
+_EMBEDDING_BYTES = 16
 
 
 class EmbedServicer:
@@ -32,12 +38,14 @@ class EmbedServicer:
         tokenizing: Tokenizing,
         embedding: Embedding,
         limits: Limits,
+        translating: Translating,
     ) -> None:
         self._models = models
         self._arbiter = arbiter
         self._tokenizing = tokenizing
         self._embedding = embedding
         self._limits = limits
+        self._translating = translating
 
     async def embed(
         self, message: embed_pb2.EmbedRequest, request: Request
@@ -45,40 +53,57 @@ class EmbedServicer:
         """Embeds texts."""
         is_query = _IS_QUERY.read("role", message.role)
         max_bytes = self._limits.max_query_bytes if is_query else self._limits.max_passage_bytes
-        check_count(
-            "texts", len(message.texts), self._limits.max_documents, "send them in several calls"
+        texts, limit = message.texts, self._limits.max_documents
+        check_count("texts", len(texts), limit, "send them in several calls")
+        await self._translating.run(
+            request.message_bytes, _check_texts, texts, max_bytes, request=request
         )
-        for i, text in enumerate(message.texts):
-            if not text.strip():
-                raise InvalidRequestError(f"texts[{i}]: empty, at least one word is needed")
-            check_text(f"texts[{i}]", text, max_bytes)
         encoder = self._models.encoder(message.model)
+        self._ensure_fits(len(texts), encoder)
         embed = self._embedding.queries if is_query else self._embedding.passages
         timings, began, watch = StageTimings(), time.perf_counter(), Stopwatch()
-        with self._arbiter.admitted(len(message.texts)):
+        with self._arbiter.admitted(len(texts)):
             if is_query:
                 ids = [
                     await self._tokenizing.query_ids(encoder, text, field=f"texts[{i}]")
-                    for i, text in enumerate(message.texts)
+                    for i, text in enumerate(texts)
                 ]
                 token_ids = Ragged.from_rows(ids)
             else:
                 token_ids = await self._tokenizing.encode(
-                    encoder.tokenizer, message.texts, encoder.spec.max_seq_len
+                    encoder.tokenizer, texts, encoder.spec.max_seq_len
                 )
             timings.tokenize = watch.lap("tokenize")
             embedded = await embed(encoder, token_ids, deadline=request.deadline)
         timings.embed, timings.queue = embedded.engine_seconds, embedded.queue_seconds
         timings.total = time.perf_counter() - began
-        embeddings = [
-            embed_pb2.Embedding(
-                vector=document_pb2.Vector(values=vector.tolist()), truncated=bool(truncated)
-            )
-            for vector, truncated in zip(embedded.vectors, embedded.truncated, strict=True)
-        ]
-        return embed_pb2.EmbedResponse(
-            embeddings=embeddings,
-            model=encoder.spec.id,
-            num_tokens=embedded.num_tokens,
-            timings=timings_message(timings),
+        return await self._translating.run(
+            embedded.vectors.nbytes, _response, embedded, encoder.spec.id, timings, request=request
         )
+
+    def _ensure_fits(self, num_texts: int, encoder: LoadedEncoder) -> None:
+        """Refuses texts whose embeddings would not fit an answer, before they are computed."""
+        num_bytes = num_texts * (4 * encoder.engine.output_width + _EMBEDDING_BYTES)
+        if num_bytes > self._limits.max_message_bytes:
+            raise ResponseTooLargeError(
+                f"texts: the embeddings of {num_texts:,} take {num_bytes:,} bytes, at most "
+                f"{self._limits.max_message_bytes:,} may be in one answer (max_message_bytes); "
+                "send them in several calls"
+            )
+
+
+def _check_texts(texts: Sequence[str], max_bytes: int) -> None:
+    for i, text in enumerate(texts):
+        if not text.strip():
+            raise InvalidRequestError(f"texts[{i}]: empty, at least one word is needed")
+        check_text(f"texts[{i}]", text, max_bytes)
+
+
+def _response(embedded: Embedded, model: str, timings: StageTimings) -> embed_pb2.EmbedResponse:
+    response = embed_pb2.EmbedResponse(
+        model=model, num_tokens=embedded.num_tokens, timings=timings_message(timings)
+    )
+    for vector, truncated in zip(embedded.vectors, embedded.truncated.tolist(), strict=True):
+        embedding = response.embeddings.add(truncated=truncated)
+        write_vector(vector, embedding.vector)
+    return response

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from twopass.client import Client, Document, Fields, OverloadedError, Schema
-from twopass.v1 import collection_pb2
+from twopass.v1 import collection_pb2, embed_pb2
 
 from .command_line import answer
 from .serving import Server, code_of
@@ -169,6 +169,15 @@ def test_a_document_that_alone_is_too_large_is_named(small: Server):
     assert raised.value.details().startswith("document 'large' has 100,0")
     request.fields.text = False
     assert len(small.collections.ListDocuments(request).documents) == 1
+
+
+def test_embeddings_that_would_not_fit_a_message_are_refused_before_they_are_computed(tmp_path):
+    with Server(tmp_path, gated=False, max_message_bytes=50_000) as server:
+        with pytest.raises(grpc.RpcError) as raised:
+            server.embed(embed_pb2.EmbedRequest(texts=["word"] * 33))
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert raised.value.details().startswith("texts: the embeddings of 33 take 51,")
+        assert len(server.embed(embed_pb2.EmbedRequest(texts=["word"] * 31)).embeddings) == 31
 
 
 def test_collections_and_snapshots_are_listed_page_by_page(tmp_path):
