@@ -112,8 +112,10 @@ bench: dev
 
 test: test-cpp test-python
 
+# In a random order, so that no test leans on another; --randomly-seed=N repeats the one whose seed was printed.
+# Tests of one module share its servers, so one process runs them.
 test-python: dev
-	$(BIN)/python -m pytest -q -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n $(JOBS) --maxprocesses 8 --dist loadscope
 
 test-slow: dev
 	$(BIN)/python -m pytest -q -m slow

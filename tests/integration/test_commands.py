@@ -142,6 +142,7 @@ def test_eval_measures_every_mode_and_depth_through_a_server_of_its_own(test_col
         assert {depth: q["ndcg"] for depth, q in result["reranked"].items()} == {"2": 1.0, "5": 1.0}
 
 
+@pytest.mark.slow
 def test_eval_compares_fusions_and_shows_tables(test_collection, tmp_path):
     keep = ("--data", str(tmp_path / "kept"))
     compared = answer("eval", str(test_collection), "--fusions", *keep)
@@ -153,6 +154,7 @@ def test_eval_compares_fusions_and_shows_tables(test_collection, tmp_path):
     assert "logits alone" not in ended.stdout
 
 
+@pytest.mark.slow
 def test_eval_compares_blends_and_leaves_runs(test_collection, tmp_path):
     keep = ("--data", str(tmp_path / "kept"))
     compared = answer("eval", str(test_collection), "--blends", "--depth", "3", *keep)

@@ -201,6 +201,7 @@ def test_five_hundred_connections_are_served(server):
     assert not failures
 
 
+@pytest.mark.slow
 def test_a_client_that_reads_slowly_is_read_slowly_and_gets_every_answer(server):
     """Else the answers that wait for it would fill the server's memory."""
     num_sets, text = 600, "sky " * 60_000

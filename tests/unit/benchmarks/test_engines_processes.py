@@ -59,6 +59,7 @@ def only_child() -> int:
     return int(pid)
 
 
+@pytest.mark.slow
 def test_turns_give_times_and_results_in_the_order_given(golden, batch, folder, tmp_path):
     engine = started(REFERENCE, folder, tmp_path)
     try:
@@ -93,6 +94,7 @@ def test_an_engine_named_but_not_measured_says_why(folder, tmp_path):
         started("FlashRank int8", folder, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_refused_and_the_others_go_on(batch, folder, tmp_path):
     workload = Workload(
         WorkloadName.MIXED, "golden", ModelKind.RERANKER, batch, (Order.GIVEN,), num_rounds=1
@@ -109,6 +111,7 @@ def test_a_process_that_dies_is_refused_and_the_others_go_on(batch, folder, tmp_
     assert refusals[REFERENCE] == ""
 
 
+@pytest.mark.slow
 def test_every_engine_is_measured_in_each_order_and_a_packed_one_once(batch, folder, tmp_path):
     workload = Workload(
         WorkloadName.MIXED, "golden", ModelKind.RERANKER, batch, tuple(Order), num_rounds=2

@@ -40,6 +40,7 @@ def batches(golden, reranker, encoder):
     return dict(zip(MODELS, (pairs, batch_of(rows, [len(r) for r in rows])), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "tolerance"),
     [(MODELS[0], LOGIT_TOLERANCE), (MODELS[1], EMBEDDING_TOLERANCE)],
@@ -52,6 +53,7 @@ def test_half_precision_is_close_to_single_on_real_text(batches, model, toleranc
     np.testing.assert_allclose(half, single, rtol=0, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_activations_stay_far_below_the_range_of_half_precision(batches, model):
     single = graph_of(open_model(model), ComputeType.F32)
