@@ -239,7 +239,16 @@ class CollectionsInUseError(CollectionError):
 
 
 class StorageError(CollectionError):
-    """The disk, or what is on it, does not allow what was asked."""
+    """The disk, or what is on it, does not allow what was asked.
+
+    Attributes:
+        path: The file or folder, for the log: callers are not told what the server's disk looks
+            like. Empty where the log has it already.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class CollectionDamagedError(StorageError):

@@ -236,8 +236,9 @@ class Lanes:
         return cls(
             reads=Lane("reads", 2 + num_cpus),  # they wait for the disk as often as they compute
             scans=Lane("scans", num_cpus),
-            # One entry for each collection that has anything to do, and no more.
-            vectors=Lane("vectors", num_cpus, max_waiting=None),
+            # One entry for each collection that has anything to do, and no more. Some more than
+            # CPUs, so that a long search of one holds up no short one of another.
+            vectors=Lane("vectors", 2 + num_cpus, max_waiting=None),
             writes=Lane("writes", 2 + num_cpus, max_waiting=None),
             openings=Lane("openings", max(2, num_cpus), max_waiting=None),
             maintenance=Lane("maintenance", 2, max_waiting=None, niceness=_LOW_PRIORITY),

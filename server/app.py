@@ -35,7 +35,7 @@ from twopass.server.edge.transport import (
     listening_address,
     server_options,
 )
-from twopass.server.gauges import backlog_gauges, collection_gauges, server_gauges
+from twopass.server.gauges import backlog_gauges, collection_gauges, lane_gauges, server_gauges
 from twopass.server.ingest.documents import Ingest
 from twopass.server.models.caches import ByteCache
 from twopass.server.models.embedding import Embedding
@@ -263,6 +263,7 @@ class App:
             return None
         self._metrics.gauges(lambda: backlog_gauges(self._arbiter.backlog, self._models))
         self._metrics.gauges(lambda: collection_gauges(self._store))
+        self._metrics.gauges(lambda: lane_gauges(self._lanes))
         self._metrics.gauges(lambda: server_gauges(self._gate, self._caches))
         endpoint = MetricsEndpoint(self.config.metrics_address, self._metrics)
         self.metrics_port = endpoint.port

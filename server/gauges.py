@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from twopass.engines.base import LoadedModel
 from twopass.index.collection.summary import CollectionSummary
 from twopass.index.errors import CollectionNotFoundError
+from twopass.index.lanes import Lanes
 from twopass.index.store.store import CollectionStore
 from twopass.server.edge.gate import Gate
 from twopass.server.models.caches import ByteCache
@@ -53,6 +54,28 @@ def server_gauges(gate: Gate, caches: Sequence[ByteCache[Any]]) -> Iterator[Gaug
     """Yields the calls under way, and what the caches take."""
     yield gauge("calls", "Calls under way, streams included.", "state", {"open": gate.num_calls})
     yield gauge("cache_bytes", "Memory of a cache.", "cache", {c.name: c.num_bytes for c in caches})
+
+
+def lane_gauges(lanes: Lanes) -> Iterator[GaugeMetricFamily]:
+    """Yields the blocking work that is done and that waits, by kind."""
+    yield gauge(
+        "lane_running",
+        "Calls that a lane's threads work on.",
+        "lane",
+        {lane.name: lane.num_running for lane in lanes.all()},
+    )
+    yield gauge(
+        "lane_waiting",
+        "Calls that wait for a thread of their lane.",
+        "lane",
+        {lane.name: lane.num_waiting for lane in lanes.all()},
+    )
+    yield gauge(
+        "lane_overrun_seconds",
+        "Longest time that a call ran on after nobody waited for it any more.",
+        "lane",
+        {lane.name: lane.longest_overrun for lane in lanes.all()},
+    )
 
 
 def collection_gauges(store: CollectionStore) -> Iterator[Metric]:

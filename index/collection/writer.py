@@ -188,7 +188,11 @@ class Writer:
             with storage_errors(self._path), self._damage.noted():
                 committed = self._commit(group)
         except StorageError as error:
-            _LOG.error("write failed: %s", error, extra={"collection": self._collection})
+            _LOG.error(
+                "write failed: %s",
+                error,
+                extra={"collection": self._collection, "path": str(self._path)},
+            )
             raise
         if not committed:
             return

@@ -57,7 +57,7 @@ class Identity:
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Raises SQLite's errors as `StorageError`, in words that say what to do.
+    """Translates SQLite's errors into `StorageError`, in words that say what to do.
 
     Raises:
         StorageError: The disk did not do its part.
@@ -69,7 +69,13 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StoppedError from error
     except apsw.Error as error:
         reason = _REASONS.get(type(error), f"SQLite answers: {error}")
-        raise StorageError(f"{path}: {reason}") from error
+        raise StorageError(f"{_subject(path)}: {reason}", str(path)) from error
+
+
+def _subject(path: Path) -> str:
+    """What callers know a file by: the collection that its folder is named after."""
+    folder = path.parent.name
+    return "the new file" if folder.startswith(".") else f"collection {folder!r}"
 
 
 def create_database(path: Path, schema: CollectionSchema) -> None:
@@ -172,8 +178,9 @@ def read_identity(connection: apsw.Connection, path: Path) -> Identity:
     version = meta.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise StorageError(
-            f"{path}: its format is {version}, this server reads up to {FORMAT_VERSION}; "
-            "upgrade the server"
+            f"{_subject(path)}: its format is {version}, this server reads up to "
+            f"{FORMAT_VERSION}; upgrade the server",
+            str(path),
         )
     try:
         return Identity(
@@ -181,8 +188,15 @@ def read_identity(connection: apsw.Connection, path: Path) -> Identity:
             _EPOCH + timedelta(microseconds=meta["create_time_us"]),
             SequenceToken(meta["incarnation"], meta["position"]),
         )
-    except (KeyError, TypeError, ValueError, InvalidSchemaError) as error:
+    except InvalidSchemaError as error:
         raise StorageError(
-            f"{path}: what it says of the collection is damaged ({error}); restore it from a "
-            "backup, or delete the collection"
+            f"{_subject(path)}: this server can't serve it: {error}; upgrade the server, or "
+            "restore it from a backup",
+            str(path),
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"{_subject(path)}: what its file says of it is damaged ({error}); restore it from a "
+            "backup, or delete the collection",
+            str(path),
         ) from error

@@ -115,7 +115,7 @@ def read_aliases(file: Path) -> Aliases:
     if content["format_version"] != FORMAT_VERSION:
         raise StorageError(
             f"{file}: its format is {content['format_version']}, this server reads "
-            f"{FORMAT_VERSION}; upgrade"
+            f"{FORMAT_VERSION}; upgrade",
         )
     return Aliases(_checked(file, content.get("aliases")))
 
@@ -148,6 +148,6 @@ def _damaged(file: Path, reason: object) -> StorageError:
     # Without its aliases a server would say that what its clients search is not there, and would
     # give their names away: better none that serves.
     return StorageError(
-        f"{file}: it is damaged ({reason}); restore it from a backup, or delete it and make the "
-        "aliases again"
+        f"{file}: it is damaged ({reason}); restore it from a backup, or delete it and make "
+        "the aliases again",
     )

@@ -307,7 +307,11 @@ class OpenCollections:
         try:
             collection.close()
         except Exception as error:
-            _LOG.error("closing failed: %r", error, extra={"collection": known.name})
+            _LOG.error(
+                "closing failed: %r",
+                error,
+                extra={"collection": known.name, "path": str(known.path)},
+            )
         finally:
             with self._changing:
                 known.closing = None
@@ -362,12 +366,13 @@ class OpenCollections:
     def _failed(self, known: KnownCollection, error: Exception) -> StorageError:
         """Notes why a collection can't be opened; returns what its callers are told."""
         with self._changing:
-            known.failure = str(error) if isinstance(error, CollectionError) else repr(error)
+            reason = str(error) if isinstance(error, CollectionError) else repr(error)
+            known.failure = reason.removeprefix(f"collection {known.name!r}: ")
             known.retry_time = time.monotonic() + _RETRY_SECONDS
         _LOG.error(
             "collection failed to open: %s",
-            error,
-            extra={"collection": known.name},
+            known.failure,
+            extra={"collection": known.name, "path": str(known.path)},
             exc_info=None if isinstance(error, CollectionError) else error,
         )
         return StorageError(f"collection {known.name!r} could not be opened: {known.failure}")

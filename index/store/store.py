@@ -275,7 +275,8 @@ class CollectionStore:
                 write_aliases(self._aliases_file, changed)
             except BaseException:
                 # The file may hold them all the same, and is what counts after a start.
-                self._names.aliases = read_aliases(self._aliases_file)
+                with suppress(StorageError):
+                    self._names.aliases = read_aliases(self._aliases_file)
                 raise
             self._names.aliases = changed
         for change in changes:

@@ -20,6 +20,7 @@ from typing import BinaryIO
 import faiss
 import numpy as np
 
+from twopass.index.errors import InvalidSchemaError
 from twopass.index.folders import sync_folder
 from twopass.index.kinds import IndexKind
 from twopass.index.vectors.segments import Segment
@@ -95,11 +96,11 @@ def load_base(path: Path) -> tuple[Segment, Header]:
             header = _read_header(file)
             keys = np.frombuffer(file.read(8 * header.num_vectors), "<i8").astype(np.int64)
             index = faiss.read_index(faiss.PyCallbackIOReader(file.read, _BLOCK_BYTES))
+            kind = IndexKind.parse(header.index_kind)
     except FileNotFoundError:
         raise BaseFileError("there is no file") from None
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, InvalidSchemaError) as error:
         raise BaseFileError(str(error)) from error
-    kind = IndexKind.parse(header.index_kind)
     return Segment(kind, index, keys, np.zeros(len(keys), np.bool_)), header
 
 

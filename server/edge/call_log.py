@@ -81,6 +81,8 @@ class CallLog:
         }
         if reason:
             fields["reason"] = reason
+        if path := getattr(error, "path", ""):
+            fields["path"] = path
         _logger.log(level, "call", extra=fields, exc_info=error if is_fault else None)
 
     def _is_one_of_many(self, rpc: str, code: grpc.StatusCode, reason: str, seconds: float) -> bool:

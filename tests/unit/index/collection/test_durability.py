@@ -194,7 +194,7 @@ def test_a_full_disk_fails_writes_and_nothing_else(tmp_path):
         text=True,
         check=True,
     )
-    assert "documents.sqlite: the disk" in ran.stderr
+    assert "collection 'notes': the disk" in ran.stderr
     acknowledged = ran.stdout.split()
     assert acknowledged[-1] == "after"
     assert len(acknowledged) > 2

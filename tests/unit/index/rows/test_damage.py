@@ -191,7 +191,7 @@ def test_a_write_that_meets_damage_first_is_refused_and_changes_nothing(data, ma
     with CollectionStore(data, LANES, merge_policy=EAGER) as store:
         collection = store.get("notes")
         before = collection.sequence
-        with pytest.raises(StorageError, match=r"documents\.sqlite: it is damaged|is read-only"):
+        with pytest.raises(StorageError, match=r"collection 'notes': it is damaged|is read-only"):
             collection.upsert([make_document(name_of(n)) for n in range(NUM_DOCUMENTS)]).result()
         collection.check_every_document()
         with pytest.raises(CollectionDamagedError, match="documents are damaged"):

@@ -166,7 +166,7 @@ def make_newer(database):
         (lambda database: database.write_bytes(b"no database" * 1_000), "no database"),
         (lambda database: database.write_bytes(b""), "SQLite answers: no such table"),
         (lambda database: database.unlink(), "can't be opened"),
-        (damage_schema, "says of the collection is damaged"),
+        (damage_schema, "what its file says of it is damaged"),
         (
             make_newer,
             f"its format is {FORMAT_VERSION + 1}, this server reads up to {FORMAT_VERSION}; "
