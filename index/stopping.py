@@ -1,7 +1,7 @@
 """Ending work that nobody needs any more."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TypeVar
@@ -66,6 +66,29 @@ class Stop:
         finally:
             with self._changing:
                 self._callbacks.pop(key, None)
+
+
+class EveryStop:
+    """The stop of work that several need: set once all of theirs are."""
+
+    __slots__ = ("_stops",)
+
+    def __init__(self, stops: Iterable[Stop]) -> None:
+        self._stops = tuple(stops)
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the work should end."""
+        return all(stop.is_set for stop in self._stops)
+
+    def check(self) -> None:
+        """Ends the work that calls this, if it should.
+
+        Raises:
+            StoppedError: It should.
+        """
+        if self.is_set:
+            raise StoppedError
 
 
 def wait_for(future: "Future[T]", stop: Stop) -> T:

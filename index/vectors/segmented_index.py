@@ -13,6 +13,7 @@ from twopass.engines.base import Float32s
 from twopass.index.arrays import Int64s
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.sequences import SequenceToken
+from twopass.index.stopping import NEVER, EveryStop, Stop
 from twopass.index.vectors.loading import LoadedVectors
 from twopass.index.vectors.merging import Merge, MergedBase, MergePolicy
 from twopass.index.vectors.segments import NO_KEY, Segment
@@ -65,6 +66,7 @@ class SegmentedIndex:
         breadth: Breadth,
         *,
         num_threads: int,
+        stop: Stop | EveryStop = NEVER,
     ) -> tuple[Int64s, Float32s]:
         """Finds the `k` nearest of all segments, best first; equal scores by key.
 
@@ -75,7 +77,7 @@ class SegmentedIndex:
             that any query found.
         """
         found = [
-            segment.search(queries, k, members, breadth, num_threads=num_threads)
+            segment.search(queries, k, members, breadth, num_threads=num_threads, stop=stop)
             for segment in self._segments()
         ]
         keys = np.concatenate([keys for keys, _ in found], axis=1)

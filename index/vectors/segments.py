@@ -1,6 +1,7 @@
 """A part of a collection's vectors, in one faiss index."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import faiss
@@ -8,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s
-from twopass.index.arrays import Bools, Int64s
+from twopass.index.arrays import Bools, Bytes, Int64s
 from twopass.index.kinds import FLAT, Breadth, IndexKind
+from twopass.index.stopping import NEVER, EveryStop, Stop
+from twopass.index.vectors.exact_search import search_in_blocks
 from twopass.index.vectors.gpu_replica import Clone, GpuReplica
 
 NO_KEY = -1
@@ -17,9 +20,18 @@ NO_KEY = -1
 
 # Older faiss hands 20 or more queries to BLAS, whose sums round otherwise: below that a score never
 # depends on the queries searched beside it.
-_QUERIES_PER_CALL = 16
+QUERIES_PER_CALL = 16
 # Comparing a query with so many takes about as long as an approximate search.
 _FEW = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a segment is searched: the last arguments of `Segment.search`."""
+
+    breadth: Breadth
+    num_threads: int
+    stop: Stop | EveryStop
 
 
 class Segment:
@@ -48,7 +60,7 @@ class Segment:
         self._hidden = hidden
         self._size = len(keys)
         self._num_hidden = int(np.count_nonzero(hidden))
-        self._selector: Any = None
+        self._visible_bits: Bytes | None = None
         self._replica: GpuReplica | None = None
 
     @classmethod
@@ -94,7 +106,7 @@ class Segment:
         self._keys[self._size : end] = keys
         self._hidden[self._size : end] = False
         self._size = end
-        self._selector = None
+        self._visible_bits = None
 
     def replicate(self, clone: Clone) -> None:
         """Lets a copy on a GPU answer what it can; nothing may be added from now on."""
@@ -107,7 +119,7 @@ class Segment:
         if len(positions):
             self._hidden[positions] = True
             self._num_hidden = int(np.count_nonzero(self.hidden))
-            self._selector = None
+            self._visible_bits = None
 
     def search(
         self,
@@ -117,6 +129,7 @@ class Segment:
         breadth: Breadth,
         *,
         num_threads: int = 1,
+        stop: Stop | EveryStop = NEVER,
     ) -> tuple[Int64s, Float32s]:
         """Finds the nearest visible vectors of each query.
 
@@ -126,37 +139,42 @@ class Segment:
             members: Keys of the only vectors to find, ascending, int64 `[num_keys]`; None for all.
             breadth: How far an approximate kind searches.
             num_threads: OpenMP threads at most; each has queries of its own.
+            stop: Ends the search between two calls of faiss, of some ten milliseconds each.
 
         Returns:
             Keys, int64, and inner products, float32, both `[num_queries, n]`, in no order; n is k
             or how many could be found at all. `NO_KEY` and minus infinity stand where an
             approximate kind found no more.
+
+        Raises:
+            StoppedError: The stop was set.
         """
+        stop.check()
+        how = _How(breadth, num_threads, stop)
         if members is None:
             chosen = ~self.hidden if self._num_hidden else None
             k = min(k, self.num_visible)
-            return self._search(queries, k, chosen, self._visible, breadth, num_threads)
+            return self._search(queries, k, chosen, self._bits_of_visible, how)
         positions = self._positions(members)
         positions = positions[~self._hidden[positions]]
         if len(positions) <= _FEW and not self.kind.is_exact:
-            return self._search_few(queries, k, positions)
+            return self._search_few(queries, k, positions, how)
         chosen = np.zeros(self._size, np.bool_)
         chosen[positions] = True
         k = min(k, len(positions))
-        return self._search(queries, k, chosen, lambda: _selector(chosen), breadth, num_threads)
+        return self._search(queries, k, chosen, lambda: _bits(chosen), how)
 
     def _search(
         self,
         queries: Float32s,
         k: int,
         chosen: Bools | None,
-        selector: Callable[[], Any],
-        breadth: Breadth,
-        num_threads: int,
+        bits: Callable[[], Bytes | None],
+        how: _How,
     ) -> tuple[Int64s, Float32s]:
-        """Searches the vectors that `chosen` and `selector` both tell, the latter to faiss."""
-        scores, positions = self._on_gpu(queries, k, chosen, breadth) or self._on_cpu(
-            queries, k, selector, breadth, num_threads
+        """Searches the vectors that `chosen` and `bits` both tell, the latter to faiss."""
+        scores, positions = self._on_gpu(queries, k, chosen, how.breadth) or self._on_cpu(
+            queries, k, bits, how
         )
         found = positions >= 0
         return np.where(found, self._keys[positions], NO_KEY), np.where(found, scores, -np.inf)
@@ -172,33 +190,46 @@ class Segment:
         self,
         queries: Float32s,
         k: int,
-        selector: Callable[[], Any],
-        breadth: Breadth,
-        num_threads: int,
+        bits: Callable[[], Bytes | None],
+        how: _How,
     ) -> tuple[Float32s, Int64s]:
         positions = np.empty((len(queries), k), np.int64)
         scores = np.empty((len(queries), k), np.float32)
         if k == 0:
             return scores, positions
-        parameters = self.kind.parameters(breadth, selector())
-        for start in range(0, len(queries), _QUERIES_PER_CALL):
-            block = slice(start, start + _QUERIES_PER_CALL)
+        chosen = bits()
+        search = self._search_exactly if self.kind.is_exact else self._search_approximately
+        for start in range(0, len(queries), QUERIES_PER_CALL):
+            block = slice(start, start + QUERIES_PER_CALL)
             # Threads without a query of their own would share out the vectors, whose products are
             # then summed in other groups: scores would depend on how many queries wait together.
-            faiss.omp_set_num_threads(min(num_threads, len(queries[block])))
-            scores[block], positions[block] = self.index.search(
-                queries[block], k, params=parameters
-            )
+            faiss.omp_set_num_threads(min(how.num_threads, len(queries[block])))
+            scores[block], positions[block] = search(queries[block], k, chosen, how)
         return scores, positions
 
-    def _search_few(self, queries: Float32s, k: int, positions: Int64s) -> tuple[Int64s, Float32s]:
+    def _search_exactly(
+        self, queries: Float32s, k: int, bits: Bytes | None, how: _How
+    ) -> tuple[Float32s, Int64s]:
+        return search_in_blocks(self.index, queries, k, bits, how.stop)
+
+    def _search_approximately(
+        self, queries: Float32s, k: int, bits: Bytes | None, how: _How
+    ) -> tuple[Float32s, Int64s]:
+        how.stop.check()
+        parameters = self.kind.parameters(how.breadth, _selector(bits))
+        found: tuple[Float32s, Int64s] = self.index.search(queries, k, params=parameters)
+        return found
+
+    def _search_few(
+        self, queries: Float32s, k: int, positions: Int64s, how: _How
+    ) -> tuple[Int64s, Float32s]:
         """Compares the queries with each of a few vectors: a graph would lose its way to them."""
         few = FLAT.create(self.index.d)
         if len(positions):
             few.add(self.index.reconstruct_batch(positions))
         keys = self._keys[positions]
         segment = Segment(FLAT, few, keys, np.zeros(len(keys), np.bool_))
-        return segment.search(queries, k, None, Breadth())
+        return segment.search(queries, k, None, Breadth(), stop=how.stop)
 
     def _positions(self, keys: Int64s) -> Int64s:
         """Where those of the keys are that are here."""
@@ -209,16 +240,21 @@ class Segment:
         here: Int64s = positions[self._keys[positions] == keys]
         return here
 
-    def _visible(self) -> Any:
-        """A selector for faiss of what is not hidden; None where nothing is."""
-        if self._num_hidden and self._selector is None:
-            self._selector = _selector(~self.hidden)
-        return self._selector
+    def _bits_of_visible(self) -> Bytes | None:
+        """What is not hidden, for faiss; None where nothing is hidden."""
+        if self._num_hidden and self._visible_bits is None:
+            self._visible_bits = _bits(~self.hidden)
+        return self._visible_bits
 
 
-def _selector(chosen: Bools) -> Any:
-    """Lets faiss find the vectors at some positions only, bool `[num_vectors]`."""
-    return faiss.IDSelectorBitmap(np.packbits(chosen, bitorder="little"))
+def _bits(chosen: Bools) -> Bytes:
+    """A bit for each of `chosen`, bool `[num_vectors]`, the lowest of a byte first."""
+    return np.packbits(chosen, bitorder="little")
+
+
+def _selector(bits: Bytes | None) -> Any:
+    """Lets faiss find the vectors whose bits are set; None for all."""
+    return None if bits is None else faiss.IDSelectorBitmap(bits)
 
 
 def _grown(values: NDArray[Any], capacity: int) -> NDArray[Any]:

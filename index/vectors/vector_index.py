@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,11 +20,12 @@ from twopass.index.lanes import Lanes
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
 from twopass.index.serial_queue import SerialQueue
-from twopass.index.stopping import NEVER, Stop
+from twopass.index.stopping import NEVER, EveryStop, Stop
 from twopass.index.vectors.gpu_replica import Clone
 from twopass.index.vectors.loading import LoadedVectors
 from twopass.index.vectors.merging import MergeAbandonedError, MergedBase, MergePolicy, Merger
 from twopass.index.vectors.segmented_index import SegmentedIndex
+from twopass.index.vectors.segments import QUERIES_PER_CALL
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -239,7 +240,8 @@ class VectorIndex:
             elif isinstance(request, _Search):
                 alike[self._shared(request)].append(request)
         for searches in alike.values():
-            self._search(searches)
+            for some in _calls(searches):
+                self._search(some)
 
     def _shared(self, search: _Search) -> object:
         """What searches that share a call must have in common, so that none changes another's."""
@@ -323,15 +325,21 @@ class VectorIndex:
             self._waiting.pop().set_exception(StorageError(self._merge_failure))
 
     def _search(self, searches: Sequence[_Search]) -> None:
-        """Answers searches by one pass over the vectors."""
+        """Answers searches by one pass over the vectors, which ends when all are stopped."""
         self._check_sound()
-        keys, scores = self._index.nearest(
-            np.concatenate([search.vectors for search in searches]),
-            max(search.k for search in searches),
-            searches[0].members,
-            searches[0].breadth,
-            num_threads=self._num_threads,
-        )
+        try:
+            keys, scores = self._index.nearest(
+                np.concatenate([search.vectors for search in searches]),
+                max(search.k for search in searches),
+                searches[0].members,
+                searches[0].breadth,
+                num_threads=self._num_threads,
+                stop=EveryStop(search.stop for search in searches),
+            )
+        except StoppedError as error:
+            for search in searches:
+                search.future.set_exception(error)
+            return
         start = 0
         for search in searches:
             end = start + len(search.vectors)
@@ -347,3 +355,19 @@ class VectorIndex:
     def _check_sound(self) -> None:
         if self._failure:
             raise StorageError(self._failure)
+
+
+def _calls(searches: Sequence[_Search]) -> Iterator[list[_Search]]:
+    """Shares searches out to calls of so many queries as faiss is given at once.
+
+    So the first are answered before the last begin, and few neighbours are not looked for together
+    with many.
+    """
+    call: list[_Search] = []
+    for search in sorted(searches, key=lambda search: search.k):
+        if call and sum(len(one.vectors) for one in [*call, search]) > QUERIES_PER_CALL:
+            yield call
+            call = []
+        call.append(search)
+    if call:
+        yield call

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from twopass.index.errors import CollectionClosedError, StorageError
+from twopass.index.errors import CollectionClosedError, StoppedError, StorageError
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
+from twopass.index.stopping import Stop
+from twopass.index.vectors import exact_search
 from twopass.index.vectors.loading import LoadedVectors
 from twopass.index.vectors.segments import Segment
 from twopass.index.vectors.vector_index import VectorChange, VectorIndex
@@ -180,3 +182,57 @@ def test_searches_among_different_documents_do_not_mix(thousand):
     ]
     for n, future in enumerate(waiting):
         assert (future.result().keys % 10 == (n + 1) % 10).all()
+
+
+class StopsAfter(Stop):
+    """A stop that is set when it is asked for the given time."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.left = times
+
+    @property
+    def is_set(self):
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(exact_search, "_MIN_BLOCK_VECTORS", 8)
+    monkeypatch.setattr(exact_search, "_BLOCK_COMPONENTS", 1)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_search_that_nobody_needs_any_more_ends_within_its_pass(thousand):
+    index, vectors = thousand
+    stops = [StopsAfter(5), StopsAfter(9)]
+    futures = [index.search(vectors[:1], 10, None, Breadth(), stop) for stop in stops]
+    for future in futures:
+        with pytest.raises(StoppedError):
+            future.result()
+    # A pass has 125 blocks.
+    assert all(-10 < stop.left < 0 for stop in stops)
+    assert search(index, vectors[:1], 10).keys.shape == (1, 10)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_search_that_is_stopped_ends_no_other_that_shares_its_pass(thousand):
+    index, vectors = thousand
+    expected = search(index, vectors[:1], 10).keys.tolist()
+    for times in range(0, 200, 10):
+        index.search(vectors[1:2], 10, None, Breadth(), StopsAfter(times))
+        assert search(index, vectors[:1], 10).keys.tolist() == expected
+
+
+@pytest.mark.parametrize("num_queries", [1, 3, 16, 17])
+def test_searches_that_wait_together_are_answered_as_each_alone(thousand, num_queries):
+    index, vectors = thousand
+    ks = [1, 5, 500, 10, 5, 1] * 6
+    futures = [
+        index.search(vectors[n : n + num_queries], k, None, Breadth()) for n, k in enumerate(ks)
+    ]
+    for n, (k, future) in enumerate(zip(ks, futures, strict=True)):
+        alone = search(index, vectors[n : n + num_queries], k)
+        np.testing.assert_array_equal(future.result().keys, alone.keys)
+        np.testing.assert_array_equal(future.result().scores, alone.scores)

@@ -1,0 +1,103 @@
+"""Compares queries with all vectors of a flat index, block after block.
+
+faiss can't be interrupted in a search; between two blocks it can be left. Blocks cost nothing: one
+query alone gets some ten milliseconds of vectors at once, and of several queries all but the first
+find a block in the processor's caches, which halves their time.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import faiss
+import numpy as np
+
+from twopass.engines.base import Float32s
+from twopass.index.arrays import Bytes, Int64s
+from twopass.index.stopping import EveryStop, Stop
+
+# Components that are compared between two looks at the stop, times queries: 170,000 vectors of 384
+# take 12 ms on one core.
+_BLOCK_COMPONENTS = 64 * 1024 * 1024
+_MIN_BLOCK_VECTORS = 8_192
+# Where a block begins, the bits of what may be found begin a byte.
+_BITS = 8
+
+
+def search_in_blocks(
+    index: Any, queries: Float32s, k: int, bits: Bytes | None, stop: Stop | EveryStop
+) -> tuple[Float32s, Int64s]:
+    """Finds the nearest vectors of each query.
+
+    Scores are those of the index's own search, bit for bit. Where equal scores compete for the last
+    place, it may be another vector's.
+
+    Args:
+        index: faiss's IndexFlat or IndexScalarQuantizer, to which nobody adds meanwhile.
+        queries: float32 `[num_queries, dimension]`.
+        k: At least 1.
+        bits: Which vectors may be found, a bit each, the lowest of a byte first; None for all.
+        stop: Ends the search.
+
+    Returns:
+        Scores, float32, and positions, int64, both `[num_queries, k]`, in no order; -1 where there
+        are fewer.
+
+    Raises:
+        StoppedError: The stop was set.
+    """
+    scores = np.empty((len(queries), 0), np.float32)
+    positions = np.empty((len(queries), 0), np.int64)
+    for start, end in _blocks(index.ntotal, index.d * len(queries)):
+        stop.check()
+        selector = None
+        if bits is not None:
+            selector = faiss.IDSelectorBitmap(bits[start // _BITS : -(-end // _BITS)])
+        some_scores, some = _part(index, start, end).search(
+            queries, min(k, end - start), params=faiss.SearchParameters(sel=selector)
+        )
+        some[some >= 0] += start
+        scores, positions = _best(
+            k,
+            np.concatenate([scores, some_scores], axis=1),
+            np.concatenate([positions, some], axis=1),
+        )
+    return _filled(scores, k, -np.inf), _filled(positions, k, -1)
+
+
+def _blocks(num_vectors: int, components: int) -> Iterator[tuple[int, int]]:
+    """Cuts vectors into blocks of about one size, none of which begins within a byte of bits."""
+    num_blocks = -(-num_vectors // max(_MIN_BLOCK_VECTORS, _BLOCK_COMPONENTS // components))
+    size = -(-num_vectors // max(1, num_blocks))
+    size += -size % _BITS
+    for start in range(0, num_vectors, max(1, size)):
+        yield start, min(start + size, num_vectors)
+
+
+def _part(index: Any, start: int, end: int) -> Any:
+    """Some of an index's vectors, as an index that uses the other one's memory."""
+    if start == 0 and end == index.ntotal:
+        return index
+    if isinstance(index, faiss.IndexFlat):
+        part = faiss.IndexFlat(index.d, index.metric_type)
+    else:
+        part = faiss.IndexScalarQuantizer(index.d, index.sq.qtype, index.metric_type)
+    size = index.sa_code_size()
+    codes = faiss.rev_swig_ptr(index.codes.data(), index.ntotal * size)
+    part.codes = faiss.MaybeOwnedVectorUInt8.create_view(
+        faiss.swig_ptr(codes[start * size : end * size]), (end - start) * size, index.codes.owner
+    )
+    part.ntotal = end - start
+    return part
+
+
+def _best(k: int, scores: Float32s, positions: Int64s) -> tuple[Float32s, Int64s]:
+    if scores.shape[1] <= k:
+        return scores, positions
+    # What was not found scores the least that there is, so it is left out first.
+    kept = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    return np.take_along_axis(scores, kept, 1), np.take_along_axis(positions, kept, 1)
+
+
+def _filled(found: Any, k: int, value: float) -> Any:
+    """Adds columns of a value until there are `k`."""
+    return np.pad(found, ((0, 0), (0, k - found.shape[1])), constant_values=value)
