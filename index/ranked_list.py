@@ -17,3 +17,15 @@ class RankedList:
 
     keys: Int64s
     scores: Float32s
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordMatches(RankedList):
+    """Documents that hold words of a query.
+
+    Attributes:
+        num_words_dropped: Distinct words of the query that occur and were not searched, since they
+            are too frequent or too many.
+    """
+
+    num_words_dropped: int = 0

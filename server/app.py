@@ -47,7 +47,7 @@ from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.open_files import max_open_collections, raise_open_files_limit
 from twopass.server.scheduling.arbiter import Arbiter, Priority
 from twopass.server.search.first_pass import FirstPass
-from twopass.server.search.pipeline import SearchPipeline
+from twopass.server.search.pipeline import SearchParts, SearchPipeline
 from twopass.server.search.reranking import Reranking
 from twopass.server.search.second_pass import SecondPass
 from twopass.server.servicers.collections import CollectionServicer
@@ -197,9 +197,16 @@ class App:
         )
         arbiter, tokenizing = self._arbiter, self._tokenizing
         embedding, second_pass = Embedding(arbiter, self._caches[1]), SecondPass(arbiter)
-        first_pass = FirstPass(models, arbiter, embedding)
         collections = Collections(self._store, self._lanes)
-        pipeline = SearchPipeline(collections, models, arbiter, tokenizing, first_pass, second_pass)
+        parts = SearchParts(
+            models=models,
+            arbiter=arbiter,
+            tokenizing=tokenizing,
+            lanes=self._lanes,
+            first_pass=FirstPass(models, arbiter, embedding, self._lanes),
+            second_pass=second_pass,
+        )
+        pipeline = SearchPipeline(collections, parts)
         reranking = Reranking(models, arbiter, tokenizing, second_pass)
         ingest = Ingest(models, arbiter, self._tokenizing_new, embedding, self._messages)
         translating = Translating(self._messages)

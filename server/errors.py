@@ -9,6 +9,7 @@
     ├── OverloadedError           the queue has no room; says when to try again
     │   └── WouldBeLateError      it has, but the deadline would pass before the request's turn
     ├── LateError                 the deadline or the time budget ran out
+    │   └── NeverInTimeError      it would run out however little else there is to do
     ├── ResponseTooLargeError     the answer does not fit one message
     ├── UnauthenticatedError      no API key, or none of the server's
     └── PermissionDeniedError     the key may not do this, or not with this collection
@@ -34,16 +35,20 @@ class EncoderChangedError(RequestError):
     """The collection's embeddings were made by other weights than the server holds."""
 
 
+# What the queue will be like later than this, nobody knows.
+_MAX_RETRY_SECONDS = 30.0
+
+
 class OverloadedError(RequestError):
     """The queue has no room for the whole request.
 
     Attributes:
-        retry_after: Seconds until the queue will likely have room.
+        retry_after: Seconds until the queue will likely have room, at most 30.
     """
 
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after = min(retry_after, _MAX_RETRY_SECONDS)
 
 
 class WouldBeLateError(OverloadedError):
@@ -52,6 +57,13 @@ class WouldBeLateError(OverloadedError):
 
 class LateError(RequestError):
     """The deadline or the time budget ran out."""
+
+
+class NeverInTimeError(LateError):
+    """By its measured speed an idle engine takes longer than the deadline leaves.
+
+    Nothing is gained by trying again: the message says what was needed and what there was.
+    """
 
 
 class ResponseTooLargeError(RequestError):

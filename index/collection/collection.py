@@ -19,7 +19,7 @@ from twopass.index.documents import DocumentFields, IndexedDocument, StoredDocum
 from twopass.index.errors import InvalidQueryError, StaleSequenceError
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.kinds import Breadth
-from twopass.index.ranked_list import RankedList
+from twopass.index.ranked_list import WordMatches
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import Identity
@@ -155,7 +155,7 @@ class Collection:
 
     def search_words(
         self, query: str, k: int, members: Int64s | None = None, stop: Stop = NEVER
-    ) -> RankedList:
+    ) -> WordMatches:
         """Finds the `k` documents whose titles and texts fit the words of the query best, by BM25.
 
         Blocks for the disk; SQLite works without the GIL. Sees every write acknowledged before.

@@ -9,7 +9,7 @@ import apsw
 import numpy as np
 
 from twopass.index.arrays import Int64s
-from twopass.index.ranked_list import RankedList
+from twopass.index.ranked_list import WordMatches
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.tables import TOKENIZERS
 from twopass.index.schema import LexicalTokenizer
@@ -43,7 +43,7 @@ ORDER BY score DESC, rowid LIMIT :k
 # So many times k are looked at where more than half of the documents are admitted.
 _SPARE = 4
 
-_NOTHING = RankedList(np.empty(0, np.int64), np.empty(0, np.float32))
+_NOTHING = WordMatches(np.empty(0, np.int64), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class LexicalIndex:
         self._tokenizer = TOKENIZERS[tokenizer]
         self._max_postings = max_postings
 
-    def search(self, query: str, k: int, stop: Stop = NEVER) -> RankedList:
+    def search(self, query: str, k: int, stop: Stop = NEVER) -> WordMatches:
         """Finds the documents with the highest BM25, of those that hold any word of the query.
 
         BM25 is FTS5's: k1 1.2, b 0.75 (Robertson et al. 1994), a title's words twice. Of a query
@@ -86,7 +86,7 @@ class LexicalIndex:
 
     def search_members(
         self, query: str, k: int, members: Int64s, num_documents: int, stop: Stop = NEVER
-    ) -> RankedList:
+    ) -> WordMatches:
         """Finds documents as `search` does, of some only.
 
         Args:
@@ -103,21 +103,24 @@ class LexicalIndex:
             found = self.search(query, _SPARE * k, stop)
             inside = np.isin(found.keys, members)
             if np.count_nonzero(inside) >= k or len(found.keys) < _SPARE * k:
-                return RankedList(found.keys[inside][:k], found.scores[inside][:k])
+                return WordMatches(
+                    found.keys[inside][:k], found.scores[inside][:k], found.num_words_dropped
+                )
         return self._ranked(_SEARCH_MEMBERS, query, k, {"members": apsw.carray(members)}, stop)
 
     def _ranked(
         self, select: str, query: str, k: int, values: dict[str, Any], stop: Stop
-    ) -> RankedList:
+    ) -> WordMatches:
         with self._connections.borrow(stop) as connection:
-            terms = self._selective(connection, self._terms(connection, query))
+            terms, num_dropped = self._selective(connection, self._terms(connection, query))
             if not terms:
                 return _NOTHING
             bound = values | {"words": _any_of(terms), "k": k}
             found = connection.execute(select, bound).fetchall()
-        return RankedList(
+        return WordMatches(
             np.array([key for key, _ in found], np.int64),
             np.array([score for _, score in found], np.float32),
+            num_dropped,
         )
 
     def _terms(self, connection: apsw.Connection, query: str) -> list[_Term]:
@@ -133,8 +136,14 @@ class LexicalIndex:
         distinct = {indexed: text[start:end].decode() for start, end, indexed in tokens}
         return [_Term(word, indexed) for indexed, word in distinct.items()]
 
-    def _selective(self, connection: apsw.Connection, terms: Sequence[_Term]) -> list[_Term]:
-        """The rarest of the terms that occur, as many as the bounds allow, but at least one."""
+    def _selective(
+        self, connection: apsw.Connection, terms: Sequence[_Term]
+    ) -> tuple[list[_Term], int]:
+        """The rarest of the terms that occur, as many as the bounds allow, but at least one.
+
+        Returns:
+            Those terms, and how many others occur.
+        """
         frequencies: dict[str, int] = dict(
             connection.execute(
                 "SELECT term, doc FROM vocabulary WHERE term IN (SELECT value FROM json_each(?))",
@@ -145,7 +154,8 @@ class LexicalIndex:
         rarest_first = sorted(occurring, key=lambda term: frequencies[term.indexed])[:MAX_TERMS]
         postings = np.cumsum([frequencies[term.indexed] for term in rarest_first])
         num_affordable = int(np.searchsorted(postings, self._max_postings, side="right"))
-        return rarest_first[: max(1, num_affordable)]
+        chosen = rarest_first[: max(1, num_affordable)]
+        return chosen, len(occurring) - len(chosen)
 
 
 def _any_of(terms: Sequence[_Term]) -> str:

@@ -55,7 +55,7 @@ class Embedding:
         Args:
             encoder: Which model.
             token_ids: By the encoder's tokenizer, without special tokens and prefixes.
-            deadline: Seconds of `time.perf_counter`; None for never.
+            deadline: When nobody waits any more, seconds of `time.perf_counter`; None for never.
 
         Raises:
             LateError: The deadline came first.

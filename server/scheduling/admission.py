@@ -18,7 +18,7 @@ class Places:
 
 
 class Admission:
-    """The places of one request, taken when it is made and given back at the end of its block.
+    """The places of one request, taken when it is made and released at the end of its block.
 
     A class, since every call pays for it: a generator as context takes several times as long.
     """
@@ -40,15 +40,26 @@ class Admission:
         places.seconds_arriving += seconds
 
     def arrived(self) -> None:
-        """Tells that they are tokenised and about to be computed.
+        """Tells that the pairs are tokenised and about to be computed.
 
-        Until then those that come later are told that they are on their way.
+        Until then requests that come later count with them as on their way.
         """
         self._places.seconds_arriving -= self._seconds
         self._seconds = 0.0
 
+    def shrink(self, num_pairs: int) -> None:
+        """Releases the places beyond so many; a no-op where there are no more."""
+        surplus = self._num_pairs - num_pairs
+        if surplus <= 0:
+            return
+        seconds = self._seconds * surplus / self._num_pairs
+        self._places.num_pairs -= surplus
+        self._places.seconds_arriving -= seconds
+        self._num_pairs -= surplus
+        self._seconds -= seconds
+
     def release(self) -> None:
-        """Gives the places back."""
+        """Releases the places. Idempotent."""
         self.arrived()
         self._places.num_pairs -= self._num_pairs
         self._num_pairs = 0

@@ -64,17 +64,25 @@ class Arbiter:
         self.backlog = Backlog(self._metrics, max_tokens=max_queued_tokens)
 
     def admitted(
-        self, num_pairs: int, *, seconds: float = 0.0, deadline: float | None = None
+        self,
+        num_pairs: int,
+        *,
+        engine: Engine | None = None,
+        num_tokens: int = 0,
+        deadline: float | None = None,
     ) -> Admission:
         """Takes places in the queue for a whole request, or refuses it at once.
 
         Args:
             num_pairs: How many places.
-            seconds: How long they are expected to take, as far as is known before tokenising.
+            engine: Which engine the pairs are for; None where the time they take is not looked at.
+            num_tokens: How many tokens they have, as far as is known before tokenising.
             deadline: Of pairs to rerank, seconds of `time.perf_counter`; None for never.
 
         Raises:
             OverloadedError: There are fewer places than pairs.
+            LateError: The deadline has passed.
+            NeverInTimeError: They alone take longer than there is time.
             WouldBeLateError: With what waits before them they take longer than there is time.
         """
         taken = self._places
@@ -85,17 +93,19 @@ class Arbiter:
                 f"of {self._max_queued:,} are free; try again later or send fewer candidates",
                 retry_after=self.backlog.retry_after(),
             )
-        self.backlog.ensure_in_time(Priority.RERANK, taken.seconds_arriving + seconds, deadline)
+        if engine is None:
+            return Admission(taken, num_pairs, 0.0)
+        seconds = self.backlog.service_times[engine].seconds(num_tokens)
+        self.backlog.ensure_ever_in_time(engine, seconds, deadline)
+        self.backlog.ensure_in_time(
+            Priority.RERANK, seconds, deadline, arriving_seconds=taken.seconds_arriving
+        )
         return Admission(taken, num_pairs, seconds)
 
     @property
     def num_admitted(self) -> int:
         """Places that are taken."""
         return self._places.num_pairs
-
-    def expected_seconds(self, engine: Engine, num_tokens: int) -> float:
-        """How long an engine is expected to take for so many tokens."""
-        return self.backlog.service_times[engine].seconds(num_tokens)
 
     async def compute(
         self,
@@ -104,56 +114,44 @@ class Arbiter:
         priority: Priority,
         *,
         deadline: float | None = None,
+        first_suffice: bool = False,
     ) -> Computed:
-        """Runs every sequence through an engine, in batches shared with other requests.
+        """Runs sequences through an engine, in batches shared with other requests.
 
         Args:
             engine: One of this device.
             batch: The request's sequences, none longer than the engine takes.
             priority: What kind of request this is.
-            deadline: Seconds of `time.perf_counter` after which the result is worthless.
+            deadline: Seconds of `time.perf_counter` after which the result is worthless; None for
+                never.
+            first_suffice: Whether the first sequences alone will do where there is no time for all.
+
+        Returns:
+            The output of all sequences; where the first suffice, of at least one, if there is one.
 
         Raises:
             OverloadedError: So many tokens have no room.
-            WouldBeLateError: The deadline would come first.
+            WouldBeLateError: With what waits before, the deadline would come first.
+            NeverInTimeError: It would come first if nothing waited before.
             LateError: The deadline came first.
             EngineError: The engine failed on one of the sequences.
         """
         if len(batch) == 0:
             return Computed(np.zeros(0, np.float32), 0.0, 0.0)
-        longest_first = np.argsort(-batch.lengths, kind="stable").astype(np.int32)
-        job = self._job(engine, batch, longest_first, deadline)
-        self.backlog.ensure_in_time(priority, job.waiting_seconds, deadline)
-        await self._run(job, priority)
-        return computed(job, len(batch))
-
-    async def compute_first(
-        self,
-        engine: Engine,
-        batch: TokenBatch,
-        priority: Priority,
-        *,
-        deadline: float,
-    ) -> Computed:
-        """Runs as many sequences as there is time for, from the first on; otherwise as `compute`.
-
-        Returns:
-            The output of the first sequences: at least one, where any was given.
-
-        Raises:
-            OverloadedError: So many tokens have no room.
-            WouldBeLateError: Not one would be done before the deadline.
-            LateError: Not one was.
-            EngineError: The engine failed on one of the sequences.
-        """
-        if len(batch) == 0:
-            return Computed(np.zeros(0, np.float32), 0.0, 0.0)
-        batch = first_sequences(batch, self._num_fitting(engine, batch, priority, deadline))
-        job = self._job(engine, batch, np.arange(len(batch), dtype=np.int32), deadline)
+        if first_suffice and deadline is not None:
+            batch = first_sequences(batch, self._num_fitting(engine, batch, priority, deadline))
+            order = np.arange(len(batch), dtype=np.int32)
+        else:
+            order = np.argsort(-batch.lengths, kind="stable").astype(np.int32)
+        job = self._job(engine, batch, order, deadline)
+        job.first_suffice = first_suffice
+        if not first_suffice:
+            self.backlog.ensure_ever_in_time(engine, job.waiting_seconds, deadline)
+            self.backlog.ensure_in_time(priority, job.waiting_seconds, deadline)
         try:
             await self._run(job, priority)
         except LateError:
-            if job.num_leading_finished == 0:
+            if not first_suffice or job.num_leading_finished == 0:
                 raise
         return computed(job, job.num_leading_finished)
 
@@ -165,6 +163,7 @@ class Arbiter:
         left = self.backlog.seconds_left(priority, deadline)
         num_fitting = int(np.searchsorted(seconds, left, side="right"))
         if num_fitting == 0:
+            self.backlog.ensure_ever_in_time(engine, float(seconds[0]), deadline)
             self.backlog.ensure_in_time(priority, float(seconds[0]), deadline)
         return max(1, num_fitting)
 
@@ -203,6 +202,12 @@ class Arbiter:
         finally:
             self.backlog.withdraw(job, priority)
             self._record(job, priority)
+
+    def _give_up_if_hopeless(self, job: Job, priority: Priority) -> None:
+        """Ends a job that can't be in time any more, before more of it enters an engine."""
+        if not job.done.done() and (error := self.backlog.hopeless(job)) is not None:
+            self.backlog.withdraw(job, priority)
+            job.fail(error)
 
     def _record(self, job: Job, priority: Priority) -> None:
         """Tells the trace of the call what became of its sequences."""
@@ -254,6 +259,8 @@ class Arbiter:
             error = deliver(jobs, rows, future)
             if error is not None:
                 self.on_failure(engine, error)
+            for job in jobs:
+                self._give_up_if_hopeless(job, priority)
             self._dispatch()
 
         try:

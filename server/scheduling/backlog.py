@@ -6,7 +6,12 @@ from enum import IntEnum
 from math import inf
 
 from twopass.engines.base import Engine, Int32s
-from twopass.server.errors import LateError, OverloadedError, WouldBeLateError
+from twopass.server.errors import (
+    LateError,
+    NeverInTimeError,
+    OverloadedError,
+    WouldBeLateError,
+)
 from twopass.server.scheduling.batch_choice import next_batch
 from twopass.server.scheduling.fair_queue import FairQueue
 from twopass.server.scheduling.jobs import Job
@@ -17,6 +22,12 @@ from twopass.server.telemetry.metrics import Metrics
 # later and is smaller may go before it, and the speed is never quite steady. In `make overload` 14
 # of 1,000 answers were late at 1.15, and what was computed for them was lost; at 1.25 4 were.
 _CAUTION = 1.25
+# A request that would be late on an idle device too is refused, or given up, only where its time is
+# shorter than the estimate by this factor: so far an estimate may be wrong, and what is let through
+# measures the speed anew.
+_DOUBT = 2.0
+# A batch with this share of the tokens that make a full one tells how long full ones take.
+_FULL_SHARE = 0.5
 
 
 class Priority(IntEnum):
@@ -114,7 +125,8 @@ class Backlog:
         now = time.perf_counter()
         # Of batches that overlap each counts from the end of the one before.
         began = max(began, self._last_answers[engine])
-        self.service_times[engine].measured(num_tokens, now - began)
+        is_full = num_tokens >= _FULL_SHARE * self._batch_tokens(engine)
+        self.service_times[engine].measured(num_tokens, now - began, is_full=is_full)
         self._last_answers[engine] = now
 
     def seconds_before(
@@ -154,24 +166,36 @@ class Backlog:
             )
 
     def ensure_in_time(
-        self, priority: Priority, own_seconds: float, deadline: float | None
+        self,
+        priority: Priority,
+        own_seconds: float,
+        deadline: float | None,
+        *,
+        arriving_seconds: float = 0.0,
     ) -> None:
-        """Refuses what would be late; as `seconds_before`.
+        """Refuses what would be late for what waits before it.
 
-        An idle device takes on anything: so a wrong estimate of its speed is found out.
+        An idle device takes on anything; see `ensure_ever_in_time`.
+
+        Args:
+            priority: What kind of request.
+            own_seconds: Its own work.
+            deadline: Its deadline, seconds of `time.perf_counter`; None for never.
+            arriving_seconds: Work that is admitted and will be queued before it.
 
         Raises:
             LateError: The deadline has passed: there is nothing to try again for.
             WouldBeLateError: Says how long it would take.
         """
-        if deadline is None or self.num_in_flight == 0:
+        if deadline is None:
             return
-        left = deadline - time.perf_counter()
-        if left <= 0:
-            raise LateError("the deadline ran out before the work was begun")
-        if _CAUTION * (self.retry_after() + own_seconds) <= left:
+        left = _seconds_left(deadline)
+        if self.num_in_flight == 0:
+            return
+        work = arriving_seconds + own_seconds
+        if _CAUTION * (self.retry_after() + work) <= left:
             return  # in time even if it were the last: no need to look who is before it
-        needed = _CAUTION * (self.seconds_before(priority, own_seconds, deadline) + own_seconds)
+        needed = _CAUTION * (self.seconds_before(priority, work, deadline) + work)
         if needed > left:
             self._metrics.rejected("deadline")
             raise WouldBeLateError(
@@ -180,7 +204,75 @@ class Backlog:
                 retry_after=needed - left,
             )
 
+    def ensure_ever_in_time(
+        self, engine: Engine, own_seconds: float, deadline: float | None
+    ) -> None:
+        """Refuses what would be late if nothing waited before it.
+
+        An idle engine whose speed has not been measured for a while takes it on and finds out;
+        `hopeless` ends it then.
+
+        Args:
+            engine: Which engine it is for.
+            own_seconds: The request's work.
+            deadline: Its deadline, seconds of `time.perf_counter`; None for never.
+
+        Raises:
+            LateError: The deadline has passed.
+            NeverInTimeError: Says how long it would take.
+        """
+        if deadline is None:
+            return
+        left = _seconds_left(deadline)
+        speed = self.service_times[engine]
+        is_known = speed.is_fresh or (speed.is_measured and self.num_in_flight > 0)
+        if is_known and own_seconds > _DOUBT * left:
+            raise self._never_in_time(own_seconds, left)
+
+    def hopeless(self, job: Job) -> LateError | OverloadedError | None:
+        """Why a job under way is not worth its time any more; None while it is.
+
+        It is not when what still waits of it would take much longer than there is time, by the
+        speed of the batches before: the caller learns it now, and others get the device.
+        """
+        if job.deadline is None or job.first_suffice or not len(job.waiting):
+            return None
+        left = job.deadline - time.perf_counter()
+        speed = self.service_times[job.engine]
+        rest = speed.seconds(job.waiting_tokens)
+        if left <= 0 or not speed.is_fresh or rest <= _DOUBT * left:
+            return None  # what has become late is told by its own timeout
+        total, given = speed.seconds(job.batch.num_tokens), job.deadline - job.submitted
+        if total > given:
+            return self._never_in_time(total, given)
+        self._metrics.rejected("deadline")
+        return WouldBeLateError(
+            f"deadline: {left * 1000:,.0f} ms are left, about {rest * 1000:,.0f} ms are needed, "
+            "since others were served before; try again later",
+            retry_after=self.retry_after(),
+        )
+
+    def _never_in_time(self, needed: float, left: float) -> NeverInTimeError:
+        self._metrics.rejected("never_in_time")
+        return NeverInTimeError(
+            f"deadline: {left * 1000:,.0f} ms are left, about {needed * 1000:,.0f} ms are needed "
+            f"on an idle device, so that about {left / needed:.0%} of it would be done; send fewer "
+            "candidates or texts at once, or give more time"
+        )
+
     def seconds_left(self, priority: Priority, deadline: float) -> float:
         """How much of its own work a request that came now would get done before a deadline."""
         left = (deadline - time.perf_counter()) / _CAUTION
         return left - self.seconds_before(priority, 0.0, deadline)
+
+
+def _seconds_left(deadline: float) -> float:
+    """Seconds until a deadline, above 0.
+
+    Raises:
+        LateError: It has passed.
+    """
+    left = deadline - time.perf_counter()
+    if left <= 0:
+        raise LateError("the deadline ran out before the work was begun")
+    return left

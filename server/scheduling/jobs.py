@@ -44,8 +44,9 @@ class Job:
         done: Resolved when every output is there.
         waiting: Rows that no batch has taken yet, in the order in which they will be.
         submitted: When it came, seconds of `time.perf_counter`.
-        deadline: When nobody waits any more, likewise; None for never.
+        deadline: When nobody waits any more, in those seconds; None for never.
         seconds_per_token: What the engine was expected to take when the job came.
+        first_suffice: Whether the first rows alone will do where there is no time for all.
         finished: Whether a row's output is there, bool `[num_sequences]`.
         waiting_tokens: Tokens of the waiting rows.
         virtual_finish: Its place in the order; see `FairQueue`.
@@ -65,6 +66,7 @@ class Job:
     submitted: float
     deadline: float | None
     seconds_per_token: float
+    first_suffice: bool = False
     finished: NDArray[np.bool_] = field(init=False)
     waiting_tokens: int = field(init=False)
     virtual_finish: float = 0.0

@@ -1,27 +1,44 @@
 """How long work will take, learned from what was done: tokens a second, tokens a character."""
 
+import time
 from collections.abc import Sequence
+from math import inf
 
 # What was measured this many seconds of computation ago counts half.
 _HALF_LIFE_SECONDS = 1.0
 # Assumed until a batch has been timed, and forgotten soon after.
 _INITIAL_TOKENS_PER_SECOND = 5_000.0
 _INITIAL_WEIGHT_SECONDS = 1e-3
-# Likewise. English has 4 to 5 characters a token; too few tokens refuse nobody wrongly.
+# The same for texts. English has 4 to 5 characters a token; too few tokens refuse nobody wrongly.
 _HALF_LIFE_CHARS = 100_000.0
 _INITIAL_TOKENS_PER_CHAR = 0.2
 _INITIAL_WEIGHT_CHARS = 1_000.0
+# After so long a pause the speed is measured anew, by so many full batches: the processor may have
+# been shared with others before, or the GPU's clock has to rise again.
+_FRESH_SECONDS = 60.0
+_FRESH_BATCHES = 3
 
 
 class ServiceTime:
     """The measured speed of one engine.
 
     Batches count by their time, so that a single query does not speak for full batches.
+
+    Attributes:
+        is_measured: Whether enough full batches have been timed, ever.
     """
 
     def __init__(self) -> None:
         self._seconds = _INITIAL_WEIGHT_SECONDS
         self._tokens = _INITIAL_TOKENS_PER_SECOND * _INITIAL_WEIGHT_SECONDS
+        self._num_full = 0  # timed since the last pause
+        self._measured_full_at = -inf
+        self.is_measured = False
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether full batches have been timed lately, and enough of them."""
+        return self._num_full >= _FRESH_BATCHES and not self._is_after_pause
 
     @property
     def tokens_per_second(self) -> float:
@@ -32,12 +49,34 @@ class ServiceTime:
         """How long so many tokens are expected to take."""
         return num_tokens / self.tokens_per_second
 
-    def measured(self, num_tokens: int, seconds: float) -> None:
-        """Takes a batch into account."""
+    def measured(self, num_tokens: int, seconds: float, *, is_full: bool = False) -> None:
+        """Takes a batch into account.
+
+        Args:
+            num_tokens: Its tokens.
+            seconds: How long it took.
+            is_full: Whether it was large enough to tell how long large requests take.
+        """
+        if is_full:
+            self._note_full()
         seconds = max(seconds, 1e-6)
         kept = 0.5 ** (seconds / _HALF_LIFE_SECONDS)
         self._seconds = self._seconds * kept + seconds
         self._tokens = self._tokens * kept + num_tokens
+
+    @property
+    def _is_after_pause(self) -> bool:
+        return time.perf_counter() - self._measured_full_at >= _FRESH_SECONDS
+
+    def _note_full(self) -> None:
+        """Counts a full batch; after a pause the first takes all weight from those before."""
+        if self._is_after_pause:
+            self._num_full = 0
+            self._tokens *= _INITIAL_WEIGHT_SECONDS / self._seconds
+            self._seconds = _INITIAL_WEIGHT_SECONDS
+        self._num_full += 1
+        self._measured_full_at = time.perf_counter()
+        self.is_measured = self.is_measured or self.is_fresh
 
 
 class TokenDensity:

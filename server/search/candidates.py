@@ -1,62 +1,65 @@
-"""What stands between the passes: candidates that are still there, and what is read of them."""
+"""What stands between the passes: candidates that are still there, and what is stored of them."""
 
-import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from twopass.engines.base import Float32s, Int32s, Ragged
 from twopass.index.arrays import Int64s
-from twopass.index.collection.collection import Collection
-from twopass.index.documents import DocumentFields
-from twopass.server.models.passages import passage_of
+from twopass.index.rows.reader import StoredPassages
 from twopass.server.search.first_pass import Found
-
-_TEXT = DocumentFields(text=True, metadata=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """What the first pass found and is still there, best first.
+    """What the first pass found, best first: a candidate's position here is its one number.
 
     Attributes:
         keys: int64 `[num_candidates]`.
         scores: First-pass scores, float32 `[num_candidates]`.
-        passages: Their stored token ids.
+        passages: Their stored token ids; None where they were not read in time.
         windows: Where documents are split, the nearest window of each: first token in the passage
             and one past the last, int32 `[num_candidates, 2]`; the whole passage where none is
-            known. None where they are not split.
+            known. None where documents are not split, or the passages were not read.
     """
 
     keys: Int64s
     scores: Float32s
-    passages: Ragged
-    windows: Int32s | None
+    passages: Ragged | None = None
+    windows: Int32s | None = None
 
-    def parts(self, count: int) -> Ragged:
-        """Token ids of the first candidates, of split ones those of their nearest windows."""
+    def __len__(self) -> int:
+        """Number of candidates."""
+        return len(self.keys)
+
+    @classmethod
+    def of(cls, found: Found, stored: StoredPassages, *, are_split: bool) -> "Candidates":
+        """Those found that are still there: what was replaced or deleted since is left out.
+
+        Args:
+            found: By the first pass.
+            stored: What was read of it.
+            are_split: Whether the collection splits documents.
+        """
+        keys = found.best.keys[stored.positions]
+        return cls(
+            keys,
+            found.best.scores[stored.positions],
+            stored.token_ids,
+            _windows(keys, stored.token_ids, found.windows) if are_split else None,
+        )
+
+    def nearest_windows(self, count: int) -> Ragged:
+        """Token ids of the first candidates' nearest windows; whole passages where not split."""
+        assert self.passages is not None
         if self.windows is None:
             return self.passages.first(count)
         return Ragged.from_rows([self.passages[i][slice(*self.windows[i])] for i in range(count)])
 
 
-async def load_candidates(collection: Collection, found: Found) -> Candidates:
-    """Loads what was found; what was replaced or deleted since is left out."""
-    loaded = await asyncio.to_thread(collection.load, found.best.keys)
-    keys, passages = found.best.keys[loaded.positions], loaded.token_ids
-    windows = None
-    if collection.schema.chunking is not None:
-        whole = zip(keys.tolist(), passages.lengths.tolist(), strict=True)
-        windows = np.array(
-            [found.windows.get(key, (0, length)) for key, length in whole], np.int32
-        ).reshape(-1, 2)
-    return Candidates(keys, found.best.scores[loaded.positions], passages, windows)
-
-
-async def load_passages(collection: Collection, keys: Int64s) -> list[str]:
-    """Passages by key; "" for a document that is gone."""
-    documents = await asyncio.to_thread(collection.fetch, keys, _TEXT)
-    return [
-        passage_of(documents[key].title, documents[key].text) if key in documents else ""
-        for key in keys.tolist()
-    ]
+def _windows(keys: Int64s, passages: Ragged, known: Mapping[int, Sequence[int]]) -> Int32s:
+    """The known window of each document, else the whole passage, int32 `[num_passages, 2]`."""
+    whole = zip(keys.tolist(), passages.lengths.tolist(), strict=True)
+    windows = [known.get(key, (0, length)) for key, length in whole]
+    return np.array(windows, np.int32).reshape(-1, 2)

@@ -2,34 +2,42 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
 
 import numpy as np
 
 from twopass.engines.base import Float32s, Int32s, Ragged
-from twopass.engines.errors import EngineError
 from twopass.index.arrays import Int64s
 from twopass.index.collection.collection import Collection
-from twopass.index.collection.windows import NearestDocuments
+from twopass.index.errors import StoppedError
+from twopass.index.lanes import Lanes
 from twopass.index.ranked_list import RankedList
 from twopass.index.schema import Metric
+from twopass.index.stopping import Stop
 from twopass.server.config import RetrieveMode
-from twopass.server.errors import LateError, OverloadedError, WouldBeLateError
 from twopass.server.models.embedding import Embedding
 from twopass.server.models.registry import Models
+from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
+from twopass.server.search.causes import Cause, cause_of
+from twopass.server.search.ends import late, seconds_until
 from twopass.server.search.types import PlacedScore, RetrieveStatus, SearchQuery
-from twopass.server.telemetry.stopwatch import StageTimings, Stopwatch
+from twopass.server.telemetry.stopwatch import Stopwatch
 
 _LOG = logging.getLogger("twopass.server")
 
-# Why there is no dense list, where the request allows the lexical one alone.
-_FALLBACKS: dict[type[Exception], RetrieveStatus] = {
-    LateError: RetrieveStatus.LEXICAL_DEADLINE,
-    WouldBeLateError: RetrieveStatus.LEXICAL_DEADLINE,
-    OverloadedError: RetrieveStatus.LEXICAL_OVERLOAD,
-    EngineError: RetrieveStatus.LEXICAL_FAILED,
+# What is answered where one list is missing and the request allows the other one alone.
+_WORDS_ALONE = {
+    Cause.DEADLINE: RetrieveStatus.LEXICAL_DEADLINE,
+    Cause.OVERLOAD: RetrieveStatus.LEXICAL_OVERLOAD,
+    Cause.FAILED: RetrieveStatus.LEXICAL_FAILED,
+}
+_DENSE_ALONE = {
+    Cause.DEADLINE: RetrieveStatus.DENSE_DEADLINE,
+    Cause.OVERLOAD: RetrieveStatus.DENSE_OVERLOAD,
+    Cause.FAILED: RetrieveStatus.DENSE_FAILED,
 }
 # The least that a score can be, by metric; None where there is no bound.
 _MINIMUM = {Metric.COSINE: -1.0, Metric.INNER_PRODUCT: None}
@@ -42,14 +50,15 @@ class Found:
     Attributes:
         best: In first-pass order, with the scores that decided it.
         sequence: A state of the collection that the search has seen.
-        dense: The nearest; None where they were not looked for.
-        lexical: Those with the words; None likewise.
+        dense: The nearest; None where they were not looked for, or not found in time.
+        lexical: Those with the words; None where they were not looked for, or not found in time.
         fused: Whether `best` is both, joined.
         status: What became of the first pass.
         vector: The query's embedding, float32 `[dimension]`; None where it was not needed.
         encoder: Id of the encoder that embedded the query; "" where none did.
         windows: Of split documents, by key, the window nearest to `vector`: first token in the
             passage, one past the last.
+        num_words_dropped: Words of the query that were not searched.
     """
 
     best: RankedList
@@ -61,186 +70,292 @@ class Found:
     vector: Float32s | None = None
     encoder: str = ""
     windows: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    num_words_dropped: int = 0
 
 
 class FirstPass:
     """Finds candidates in a collection."""
 
-    def __init__(self, models: Models, arbiter: Arbiter, embedding: Embedding) -> None:
+    def __init__(
+        self, models: Models, arbiter: Arbiter, embedding: Embedding, lanes: Lanes
+    ) -> None:
         self._models = models
         self._arbiter = arbiter
         self._embedding = embedding
+        self._lanes = lanes
 
     async def find(
         self,
         query: SearchQuery,
         collection: Collection,
-        query_ids: dict[str, Int32s],
-        timings: StageTimings,
+        query_ids: Mapping[str, Int32s],
+        request: Request,
+        end: float | None,
     ) -> Found:
         """Finds at most `query.retrieve.k` candidates.
+
+        Of two lists, one alone is answered where the other is late, has no room or fails, and the
+        query allows it.
 
         Args:
             query: What to look for.
             collection: Where.
             query_ids: The query's token ids by tokenizer, int32 `[num_tokens]`; the encoder's
                 where the query needs embedding.
-            timings: Gets the seconds of `queue`, `embed` and `retrieve`.
+            request: Its `timings` get the seconds of `queue`, `embed` and `retrieve`.
+            end: When what is not found is left out, seconds of `time.perf_counter`; None for never.
 
         Raises:
-            RequestError: The encoder was late or had no room, and the words alone won't do.
-            EngineError: The encoder failed, likewise.
+            RequestError: There was no time or no room, and nothing that may be answered instead.
+            LaneFullError: There was no room for a filter or for words.
+            EngineError: The encoder failed, and nothing may be answered instead.
             CollectionError: The collection can't be read.
         """
+        with request.stop_by(end) as stop:
+            search = _Search(self, query, collection, request, stop, end)
+            return await search.found(query_ids)
 
-        async def embed() -> Float32s:
-            encoder = self._models.encoder_of(collection.schema)
-            ids = Ragged.from_rows([query_ids[encoder.tokenizer.fingerprint]])
-            with self._arbiter.admitted(1):
-                embedded = await self._embedding.queries(encoder, ids, deadline=query.end)
-            timings.embed, timings.queue = embedded.engine_seconds, embedded.queue_seconds
-            vector: Float32s = embedded.vectors[0]
-            return vector
-
-        # Looked up once for both retrievers, while the query is embedded.
-        members = asyncio.create_task(_members(query, collection))
-        search = _Search(query, collection, members, embed, timings)
-        try:
-            match query.retrieve.mode:
-                case RetrieveMode.DENSE:
-                    return await search.nearest()
-                case RetrieveMode.LEXICAL:
-                    return await search.with_words()
-                case RetrieveMode.HYBRID:
-                    return await search.both()
-        finally:
-            members.cancel()
+    async def _embed(
+        self, collection: Collection, query_ids: Mapping[str, Int32s], end: float | None
+    ) -> tuple[Float32s, float, float]:
+        """The query's embedding, and the seconds in which it waited and was computed."""
+        encoder = self._models.encoder_of(collection.schema)
+        ids = Ragged.from_rows([query_ids[encoder.tokenizer.fingerprint]])
+        with self._arbiter.admitted(1):
+            embedded = await self._embedding.queries(encoder, ids, deadline=end)
+        return embedded.vectors[0], embedded.queue_seconds, embedded.engine_seconds
 
 
-async def _members(query: SearchQuery, collection: Collection) -> Int64s | None:
-    """Keys of the documents that pass the query's filter; None where it has none."""
-    if query.filter is None:
-        return None
-    return await asyncio.to_thread(collection.matching, query.filter)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Search:
-    """The first pass of one query.
+    """The first pass of one query: a filter, and up to two lists that are looked for beside it."""
 
-    Attributes:
-        query: What to look for.
-        collection: Where.
-        members: Keys of the only documents to find; None for all.
-        embed: Embeds the query.
-        timings: Gets the seconds of `retrieve`.
-    """
+    def __init__(
+        self,
+        parts: FirstPass,
+        query: SearchQuery,
+        collection: Collection,
+        request: Request,
+        stop: Stop,
+        end: float | None,
+    ) -> None:
+        self._parts = parts
+        self._lanes = parts._lanes
+        self._query = query
+        self._collection = collection
+        self._request = request
+        self._stop = stop
+        self._end = end
+        self._filtering: asyncio.Task[Int64s] | None = None
 
-    query: SearchQuery
-    collection: Collection
-    members: asyncio.Task[Int64s | None]
-    embed: Callable[[], Awaitable[Float32s]]
-    timings: StageTimings
+    async def found(self, query_ids: Mapping[str, Int32s]) -> Found:
+        """What is found by the end."""
+        mode = self._query.retrieve.mode
+        tasks: dict[RetrieveMode, asyncio.Task[Found]] = {}
+        if self._query.filter is not None:
+            # Looked up once for both lists, while the query is embedded.
+            self._filtering = asyncio.create_task(self._matching())
+        if mode is not RetrieveMode.LEXICAL:
+            tasks[RetrieveMode.DENSE] = asyncio.create_task(self._nearest(query_ids))
+        if mode is not RetrieveMode.DENSE:
+            tasks[RetrieveMode.LEXICAL] = asyncio.create_task(self._with_words())
+        try:
+            await self._wait(tasks.values())
+            found = self._of_lists(tasks)
+        finally:
+            for task in tasks.values():
+                _leave(task)
+            if self._filtering is not None:
+                _leave(self._filtering)
+        return await self._with_windows(found)
 
-    async def nearest(self) -> Found:
+    async def _wait(self, lists: "Iterable[asyncio.Task[Found]]") -> None:
+        """Waits for every list until the end, or until one fails that nothing may stand in for."""
+        waiting = set(lists)
+        while waiting:
+            done, waiting = await asyncio.wait(
+                waiting, timeout=seconds_until(self._end), return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                return
+            for task in done:
+                error = _error(task)
+                if error is not None and (cause_of(error) is None or not self._may_fall_back()):
+                    self._raise(error)
+
+    def _of_lists(self, lists: "Mapping[RetrieveMode, asyncio.Task[Found]]") -> Found:
+        """Both lists fused, or the one that there is."""
+        errors = {mode: _error(task) for mode, task in lists.items()}
+        there = {mode: lists[mode].result() for mode, error in errors.items() if error is None}
+        missing = [error for error in errors.values() if error is not None]
+        if not there or (missing and not self._may_fall_back()):
+            self._raise(missing[0])
+        if len(there) == 2:
+            return self._fused(there[RetrieveMode.DENSE], there[RetrieveMode.LEXICAL])
+        ((mode, found),) = there.items()
+        if not missing:
+            return found
+        (error,) = missing
+        cause = cause_of(error)
+        assert cause is not None  # or it would have been raised
+        if cause is Cause.FAILED:
+            _LOG.warning(
+                "one list of a hybrid search is missing: %s",
+                error,
+                extra={"collection": self._collection.name, "call": self._request.id},
+            )
+        statuses = _WORDS_ALONE if mode is RetrieveMode.LEXICAL else _DENSE_ALONE
+        return replace(found, status=statuses[cause])
+
+    def _may_fall_back(self) -> bool:
+        """Whether one list may be answered without the other."""
+        return (
+            self._query.retrieve.mode is RetrieveMode.HYBRID
+            and self._query.allow_fallback
+            and not self._request.is_past_deadline()
+        )
+
+    def _raise(self, error: BaseException) -> NoReturn:
+        """Raises why there is nothing to answer."""
+        if isinstance(error, StoppedError):
+            filtering = self._filtering
+            what = "no candidate was found"
+            if filtering is not None and not filtering.done():
+                what = "the filter was not looked up"
+            raise late(self._request, what) from None
+        raise error
+
+    async def _matching(self) -> Int64s:
+        """Keys of the documents that pass the filter."""
+        assert self._query.filter is not None
+        return await self._lanes.scans.run(
+            self._collection.matching, self._query.filter, self._stop, stop=self._stop
+        )
+
+    async def _members(self) -> Int64s | None:
+        """Keys of the only documents to find; None for all."""
+        if self._filtering is None:
+            return None
+        return await asyncio.shield(self._filtering)  # the other list waits for it too
+
+    async def _nearest(self, query_ids: Mapping[str, Int32s]) -> Found:
         """The dense list."""
-        vector, encoder = self.query.vector, ""
+        vector, encoder = self._query.vector, ""
         if vector is None:
-            vector, encoder = await self.embed(), self.collection.schema.encoder
+            timings = self._request.timings
+            vector, timings.queue, timings.embed = await self._parts._embed(
+                self._collection, query_ids, self._end
+            )
+            encoder = self._collection.schema.encoder
         watch = Stopwatch()
-        if self.collection.schema.chunking is None:
-            found = await self._nearest_whole(vector)
-        else:
-            found = await self._nearest_by_window(vector)
+        is_split = self._collection.schema.chunking is not None
+        found = await (self._nearest_windows if is_split else self._nearest_documents)(vector)
         self._took(watch, "nearest vectors")
         return replace(found, vector=vector, encoder=encoder)
 
-    async def _nearest_whole(self, vector: Float32s) -> Found:
-        retrieve = self.query.retrieve
+    async def _nearest_documents(self, vector: Float32s) -> Found:
+        retrieve = self._query.retrieve
         neighbours = await asyncio.wrap_future(
-            self.collection.search(
-                vector[None, :], retrieve.k, await self.members, breadth=retrieve.breadth
+            self._collection.search(
+                vector[None, :],
+                retrieve.k,
+                await self._members(),
+                breadth=retrieve.breadth,
+                stop=self._stop,
             )
         )
         dense = RankedList(neighbours.keys[0], neighbours.scores[0])
         return Found(best=dense, dense=dense, sequence=str(neighbours.sequence))
 
-    async def _nearest_by_window(self, vector: Float32s) -> Found:
-        sequence = str(self.collection.sequence)
-        retrieve = self.query.retrieve
-        nearest = await asyncio.to_thread(
-            self.collection.nearest_by_window,
-            vector,
-            retrieve.k,
-            await self.members,
-            breadth=retrieve.breadth,
-        )
-        windows = dict(zip(nearest.ranked.keys.tolist(), nearest.windows.tolist(), strict=True))
-        return Found(best=nearest.ranked, dense=nearest.ranked, sequence=sequence, windows=windows)
+    async def _nearest_windows(self, vector: Float32s) -> Found:
+        """The documents whose best windows are nearest."""
+        sequence = str(self._collection.sequence)
+        ranked, windows = await self._windows(vector, self._query.retrieve.k, await self._members())
+        return Found(best=ranked, dense=ranked, sequence=sequence, windows=windows)
 
-    async def with_words(self) -> Found:
-        """The lexical list; SQLite works in a thread, without the GIL."""
-        sequence = str(self.collection.sequence)
+    async def _windows(
+        self, vector: Float32s, k: int, members: Int64s | None
+    ) -> tuple[RankedList, dict[int, Sequence[int]]]:
+        """The `k` documents with the nearest windows, and those windows by the documents' keys."""
+        nearest = await self._lanes.scans.run(
+            self._collection.nearest_by_window,
+            vector,
+            k,
+            members,
+            self._query.retrieve.breadth,
+            self._stop,
+            stop=self._stop,
+        )
+        keys = nearest.ranked.keys.tolist()
+        return nearest.ranked, dict(zip(keys, nearest.windows.tolist(), strict=True))
+
+    async def _with_words(self) -> Found:
+        """The lexical list."""
+        sequence = str(self._collection.sequence)
         watch = Stopwatch()
-        members = await self.members
-        lexical = await asyncio.to_thread(
-            self.collection.search_words, self.query.text, self.query.retrieve.k, members
+        members = await self._members()
+        lexical = await self._lanes.scans.run(
+            self._collection.search_words,
+            self._query.text,
+            self._query.retrieve.k,
+            members,
+            self._stop,
+            stop=self._stop,
         )
         self._took(watch, "words")
-        return Found(best=lexical, lexical=lexical, sequence=sequence)
-
-    async def both(self) -> Found:
-        """Both lists, looked for side by side; the lexical one alone where it has to do."""
-        searching = asyncio.create_task(self.with_words())
-        try:
-            nearest = await self.nearest()
-        except tuple(_FALLBACKS) as error:
-            if not self.query.allow_fallback or self.query.is_past_deadline():
-                raise
-            _LOG.warning(
-                "no dense candidates: %s", error, extra={"collection": self.collection.name}
-            )
-            status = next(s for kind, s in _FALLBACKS.items() if isinstance(error, kind))
-            return replace(await searching, status=status)
-        else:
-            return await self._with_windows(self._fused(nearest, await searching))
-        finally:
-            searching.cancel()
+        return Found(
+            best=lexical,
+            lexical=lexical,
+            sequence=sequence,
+            num_words_dropped=lexical.num_words_dropped,
+        )
 
     def _fused(self, nearest: Found, words: Found) -> Found:
-        fused = self.query.retrieve.fusion.fuse(
-            nearest.best, words.best, dense_minimum=_MINIMUM[self.collection.schema.metric]
+        fused = self._query.retrieve.fusion.fuse(
+            nearest.best, words.best, dense_minimum=_MINIMUM[self._collection.schema.metric]
         )
-        k = self.query.retrieve.k
+        k = self._query.retrieve.k
         return replace(
             nearest,
             best=RankedList(fused.keys[:k], fused.scores[:k]),
             lexical=words.lexical,
             fused=True,
             sequence=words.sequence,  # sampled first: neither list is of an earlier state
+            num_words_dropped=words.num_words_dropped,
         )
 
     async def _with_windows(self, found: Found) -> Found:
-        """Adds the nearest windows of documents that are there for their words."""
-        missing = np.setdiff1d(found.best.keys, list(found.windows))
-        if self.collection.schema.chunking is None or found.vector is None or not len(missing):
+        """Adds the nearest windows of documents found by their words, while there is time.
+
+        Without one, the second pass reads the passage from its beginning.
+        """
+        if not found.fused or self._collection.schema.chunking is None:
             return found
-        nearest = await asyncio.to_thread(
-            self.collection.nearest_by_window,
-            found.vector,
-            len(missing),
-            missing,
-            breadth=self.query.retrieve.breadth,
-        )
-        return replace(found, windows={**found.windows, **_windows(nearest)})
+        missing = np.setdiff1d(found.best.keys, list(found.windows))
+        if found.vector is None or not len(missing):
+            return found
+        try:
+            _, windows = await self._windows(found.vector, len(missing), missing)
+        except StoppedError:
+            return found
+        return replace(found, windows={**found.windows, **windows})
 
     def _took(self, watch: Stopwatch, stage: str) -> None:
         """Of two retrievers side by side the slower one counts."""
-        self.timings.retrieve = max(self.timings.retrieve or 0.0, watch.lap(stage))
+        timings = self._request.timings
+        timings.retrieve = max(timings.retrieve or 0.0, watch.lap(stage))
 
 
-def _windows(nearest: NearestDocuments) -> dict[int, Sequence[int]]:
-    return dict(zip(nearest.ranked.keys.tolist(), nearest.windows.tolist(), strict=True))
+def _error(task: "asyncio.Task[Any]") -> BaseException | None:
+    """Why there is no result; what is not done by the end has been stopped."""
+    if not task.done() or task.cancelled():
+        return StoppedError()
+    return task.exception()
+
+
+def _leave(task: "asyncio.Task[Any]") -> None:
+    """Ends a task that nobody waits for any more; however it ends, asyncio logs nothing."""
+    task.cancel()
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
 
 def placed(ranked: RankedList | None) -> dict[int, PlacedScore]:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,12 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s, Int32s, LoadedReranker
-from twopass.server.errors import InvalidRequestError
+from twopass.index.errors import StoppedError
+from twopass.index.stopping import Stop
+from twopass.server.errors import InvalidRequestError, LateError
 from twopass.server.models.passages import Truncation
 from twopass.server.models.tokenizing import Tokenizing, passage_limit
+from twopass.server.request import Request
 from twopass.server.scheduling.admission import Admission
 from twopass.server.scheduling.service_time import TokenDensity
-from twopass.server.search.second_pass import ScoredPairs, SecondPass, best_first, room_beside
+from twopass.server.search.second_pass import (
+    Policy,
+    ScoredPairs,
+    SecondPass,
+    best_first,
+    room_beside,
+)
 from twopass.server.telemetry.stopwatch import StageTimings, Stopwatch
 
 # A running set is told of when this part of what was scored has been scored on top.
@@ -36,7 +46,6 @@ class SetOptions:
         blend: Weight of the first pass in the order; None for the model's own where every candidate
             carries a score, 0 elsewhere.
         min_score: Hits below this are left out; None leaves out none.
-        deadline: Seconds of `time.perf_counter` after which nobody waits; None for never.
     """
 
     query: str
@@ -47,7 +56,6 @@ class SetOptions:
     truncation: Truncation = Truncation.TRUNCATE
     blend: float | None = None
     min_score: float | None = None
-    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,27 +105,52 @@ class _Piece:
         return np.arange(self.start, self.start + len(self.scoring.result().logits), dtype=np.int32)
 
 
+@dataclass(frozen=True, slots=True)
+class SetScorer:
+    """What scores the pieces of a set.
+
+    Attributes:
+        reranker: Which model.
+        tokenizing: Makes tokens of the passages.
+        second_pass: Scores them.
+        density: Learns how many tokens a character has.
+    """
+
+    reranker: LoadedReranker
+    tokenizing: Tokenizing
+    second_pass: SecondPass
+    density: TokenDensity
+
+
 class OpenSet:
     """A candidate set whose pieces are still coming; each is scored as soon as it is here."""
 
     def __init__(
-        self,
-        options: SetOptions,
-        reranker: LoadedReranker,
-        tokenizing: Tokenizing,
-        second_pass: SecondPass,
-        density: TokenDensity,
-        admission: Admission,
+        self, options: SetOptions, request: Request, scorer: SetScorer, admission: Admission
     ) -> None:
+        """Begins to tokenise the query; what is begun ends with the block the set is used in.
+
+        Args:
+            options: What is wanted of the set.
+            request: The call that brings it.
+            scorer: Scores its pieces.
+            admission: The places of its candidates.
+        """
         self._options = options
-        self._density = density
         self._admission = admission
-        self._reranker = reranker
-        self._tokenizing = tokenizing
-        self._second_pass = second_pass
+        self._reranker = scorer.reranker
+        self._tokenizing = scorer.tokenizing
+        self._second_pass = scorer.second_pass
+        self._density = scorer.density
+        self._policy = Policy(options.truncation, request.end)
+        self._stop = Stop()
+        self._closing = ExitStack()
+        self._closing.enter_context(request.stop.calling(self._stop.set))
         self._began = time.perf_counter()
         self._tokenize_seconds = 0.0
-        self._query_ids = asyncio.ensure_future(tokenizing.query_ids(reranker, options.query))
+        self._query_ids = asyncio.ensure_future(
+            self._tokenizing.query_ids(self._reranker, options.query, self._stop)
+        )
         self._pieces: list[_Piece] = []
         self._scored = asyncio.Event()  # another piece has been
         self._passages: list[str] = []
@@ -156,8 +189,11 @@ class OpenSet:
             LateError: The deadline came first.
             EngineError: The engine failed.
         """
-        await asyncio.gather(*(piece.scoring for piece in self._pieces))
-        return await self._ordered(self._pieces)
+        try:
+            await asyncio.gather(*(piece.scoring for piece in self._pieces))
+            return await self._ordered(self._pieces)
+        except StoppedError:
+            raise LateError("deadline: it ran out before the set was scored") from None
 
     async def so_far(self) -> AsyncIterator[RankedSet]:
         """Yields the order of what has been scored, while some has not.
@@ -179,50 +215,52 @@ class OpenSet:
             worth_telling = num_scored + max(1, num_scored // _SHARE_WORTH_TELLING)
             try:
                 yield await self._ordered(scored)
-            except InvalidRequestError:
+            except (InvalidRequestError, StoppedError):
                 return
 
-    async def _ordered(self, parts: Sequence["_Piece"]) -> RankedSet:
+    async def _ordered(self, pieces: Sequence[_Piece]) -> RankedSet:
         """Orders the candidates of pieces that have been scored."""
-        pieces = [part.scoring.result() for part in parts]
-        keys = np.concatenate([part.positions() for part in parts])
+        scored = [piece.scoring.result() for piece in pieces]
+        positions = np.concatenate([piece.positions() for piece in pieces])
         options, spec = self._options, self._reranker.spec
-        logits = np.concatenate([piece.logits for piece in pieces])
-        scores = np.concatenate([piece.scores for piece in pieces])
-        truncated = np.concatenate([piece.truncated for piece in pieces])
+        logits = np.concatenate([part.logits for part in scored])
+        scores = np.concatenate([part.scores for part in scored])
+        truncated = np.concatenate([part.truncated for part in scored])
         if options.truncation is Truncation.REJECT and truncated.any():
             raise InvalidRequestError(
-                f"candidates[{int(np.argmax(truncated))}]: longer than the "
+                f"candidates[{positions[np.argmax(truncated)]}]: longer than the "
                 f"{room_beside(self._reranker, await self._query_ids)} tokens that {spec.id} reads "
                 "of a passage beside this query, and truncation is REJECT"
             )
-        blend, first_pass = self._blend(keys)
+        blend, first_pass = self._blend(positions)
         order = best_first(logits, first_pass, blend, 0)
         kept = order if options.min_score is None else order[scores[order] >= options.min_score]
         best = kept[: options.top_n or None]
         return RankedSet(
-            order=keys[best],
-            logits=_spread(logits, keys),
-            scores=_spread(scores, keys),
-            truncated=_spread(truncated, keys),
+            order=positions[best],
+            logits=_spread(logits, positions),
+            scores=_spread(scores, positions),
+            truncated=_spread(truncated, positions),
             model=spec.id,
             blend=blend,
             num_below_min_score=len(order) - len(kept),
-            num_tokens=sum(piece.num_tokens for piece in pieces),
+            num_tokens=sum(part.num_tokens for part in scored),
             timings=StageTimings(
                 total=time.perf_counter() - self._began,
                 tokenize=self._tokenize_seconds,
-                queue=max(piece.queue_seconds for piece in pieces),
-                rerank=max(piece.engine_seconds for piece in pieces),
+                queue=max(part.queue_seconds for part in scored),
+                rerank=max(part.engine_seconds for part in scored),
             ),
-            spans=await self._spans(pieces, best, keys[best]),
+            spans=await self._spans(scored, best, positions[best]),
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        """Drops what is not finished, and gives its places back."""
+        """Drops what is not finished, and releases its places."""
+        self._closing.close()
+        self._stop.set()
         self._query_ids.cancel()
         for piece in self._pieces:
             piece.scoring.cancel()
@@ -232,52 +270,57 @@ class OpenSet:
         watch = Stopwatch()
         query_ids = await self._query_ids
         truncation = self._options.truncation
-        passage_ids = await self._tokenizing.passage_ids(self._reranker, passages, truncation)
+        passage_ids = await self._tokenizing.passage_ids(
+            self._reranker, passages, truncation, self._stop
+        )
         self._tokenize_seconds += watch.lap("tokenize")
         num_chars, num_tokens = list(map(len, passages)), passage_ids.lengths.tolist()
         self._density.measured(num_chars, num_tokens, passage_limit(self._reranker, truncation))
         self._admission.arrived()
-        return await self._second_pass.read(
-            self._reranker, query_ids, passage_ids, truncation, deadline=self._options.deadline
-        )
+        return await self._second_pass.score(self._reranker, query_ids, passage_ids, self._policy)
 
     async def _spans(
-        self, pieces: Sequence[ScoredPairs], best: Int32s, positions: Int32s
+        self, scored: Sequence[ScoredPairs], best: Int32s, positions: Int32s
     ) -> list[tuple[int, int]] | None:
-        """Where the best windows of the best passages stand, `best` among those of the pieces."""
-        windows = [piece.windows for piece in pieces if piece.windows is not None]
+        """Where the best windows of hits stand in their passages, in characters.
+
+        Args:
+            scored: What has been scored, piece after piece.
+            best: Which of it the hits are.
+            positions: The hits' positions in the set.
+        """
+        windows = [part.windows for part in scored if part.windows is not None]
         if not windows:
             return None
         return await self._tokenizing.spans(
             self._reranker.tokenizer,
             [self._passages[position] for position in positions.tolist()],
             np.concatenate(windows)[best],
+            self._stop,
         )
 
-    def _blend(self, keys: Int32s) -> tuple[float, Float32s | None]:
+    def _blend(self, positions: Int32s) -> tuple[float, Float32s | None]:
         """The weight of the first pass, and its scores where every candidate carries one."""
-        scores = [self._first_pass_scores[key] for key in keys.tolist()]
-        missing = next(
-            (key for key, score in zip(keys, scores, strict=True) if score is None), None
-        )
-        if missing is None:
+        scores = [self._first_pass_scores[position] for position in positions.tolist()]
+        without = [p for p, score in zip(positions, scores, strict=True) if score is None]
+        if not without:
             weight = self._options.blend
             return self._reranker.spec.blend if weight is None else weight, np.array(
                 scores, np.float32
             )
         if self._options.blend:
             raise InvalidRequestError(
-                f"candidates[{missing}].first_pass_score: unset, but blend is "
+                f"candidates[{without[0]}].first_pass_score: unset, but blend is "
                 f"{self._options.blend:g}; above 0 every candidate must carry one"
             )
         return 0.0, None
 
 
-def _spread(values: NDArray[Any], keys: Int32s) -> NDArray[Any]:
-    """Values by their key, 0 where there is none."""
-    count = int(keys[-1]) + 1
-    if len(keys) == count:
+def _spread(values: NDArray[Any], positions: Int32s) -> NDArray[Any]:
+    """Values by their positions, 0 where there is none."""
+    count = int(positions[-1]) + 1
+    if len(positions) == count:
         return values
     spread = np.zeros(count, values.dtype)
-    spread[keys] = values
+    spread[positions] = values
     return spread

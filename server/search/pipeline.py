@@ -1,45 +1,53 @@
 """The path of a search: tokenise, embed, retrieve, load, rerank, order, cut.
 
-What blocks runs in other threads; this module waits and decides.
+What blocks runs in lanes; this module waits and decides. A time budget covers everything: each part
+is waited for until the end that `ends.py` sets it.
 """
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from twopass.engines.base import Int32s, LoadedReranker, Ragged
-from twopass.engines.errors import EngineError
+from twopass.engines.base import Int32s, LoadedReranker, Ragged, Tokenizer
+from twopass.index.arrays import Int64s
 from twopass.index.collection.collection import Collection
+from twopass.index.documents import DocumentFields, StoredDocument
+from twopass.index.errors import StoppedError
+from twopass.index.lanes import Lanes
+from twopass.index.stopping import Stop
 from twopass.server.collections import Collections
-from twopass.server.errors import InvalidRequestError, LateError, OverloadedError, WouldBeLateError
-from twopass.server.models.passages import Truncation
+from twopass.server.errors import InvalidRequestError
+from twopass.server.models.passages import Truncation, passage_of
 from twopass.server.models.registry import Models
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request
+from twopass.server.scheduling.admission import Admission
 from twopass.server.scheduling.arbiter import Arbiter
-from twopass.server.search.candidates import Candidates, load_candidates, load_passages
+from twopass.server.search.candidates import Candidates
+from twopass.server.search.causes import Cause, cause_of
+from twopass.server.search.ends import Ends, Paces, late, seconds_until
 from twopass.server.search.first_pass import FirstPass, Found, placed
-from twopass.server.search.second_pass import ScoredPairs, SecondPass, best_first, room_beside
-from twopass.server.search.types import (
-    RerankSettings,
-    RerankStatus,
-    SearchHit,
-    SearchQuery,
-    SearchResult,
+from twopass.server.search.second_pass import (
+    Policy,
+    ScoredPairs,
+    SecondPass,
+    best_first,
+    room_beside,
 )
-from twopass.server.telemetry.stopwatch import StageTimings, Stopwatch
+from twopass.server.search.types import RerankStatus, SearchHit, SearchQuery, SearchResult
+from twopass.server.telemetry.stopwatch import Stopwatch
 
 # Why the second pass did not happen, where the request allows first-pass order instead.
-_FALLBACKS: dict[type[Exception], RerankStatus] = {
-    LateError: RerankStatus.SKIPPED_DEADLINE,
-    WouldBeLateError: RerankStatus.SKIPPED_DEADLINE,
-    OverloadedError: RerankStatus.SKIPPED_OVERLOAD,
-    EngineError: RerankStatus.FAILED,
+_SKIPPED = {
+    Cause.DEADLINE: RerankStatus.SKIPPED_DEADLINE,
+    Cause.OVERLOAD: RerankStatus.SKIPPED_OVERLOAD,
+    Cause.FAILED: RerankStatus.FAILED,
 }
-# Of a time budget, kept for fetching and sending what the hits carry.
-_ANSWER_SECONDS = 0.006
+_TEXT = DocumentFields(text=True, metadata=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,142 +66,232 @@ class _Ranking:
     status: RerankStatus
     num_below_min_score: int = 0
 
+    @property
+    def num_reranked(self) -> int:
+        """How many candidates the second pass scored, from the first."""
+        return len(self.scored.logits) if self.scored else 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchParts:
+    """What a search is made of: models, and what each of its steps runs in."""
+
+    models: Models
+    arbiter: Arbiter
+    tokenizing: Tokenizing
+    lanes: Lanes
+    first_pass: FirstPass
+    second_pass: SecondPass
+
 
 class SearchPipeline:
     """Runs both passes over collections."""
 
-    def __init__(
-        self,
-        collections: Collections,
-        models: Models,
-        arbiter: Arbiter,
-        tokenizing: Tokenizing,
-        first_pass: FirstPass,
-        second_pass: SecondPass,
-    ) -> None:
+    def __init__(self, collections: Collections, parts: SearchParts) -> None:
         self._collections = collections
-        self._models = models
-        self._arbiter = arbiter
-        self._tokenizing = tokenizing
-        self._first_pass = first_pass
-        self._second_pass = second_pass
+        self._parts = parts
+        self._paces = Paces()
 
     async def search(self, query: SearchQuery, request: Request) -> SearchResult:
         """Answers a query.
+
+        What is not done when the request's time budget ends is left out where the query allows it,
+        and the result says so. A search that has found nothing by then is an error: an empty result
+        always means that nothing matches.
 
         Raises:
             RequestError: The query breaks a rule, or there is no time, room or permission to fall
                 back.
             CollectionError: The collection is unknown, or can't be read.
-            EngineError: An engine failed, and first-pass order was not allowed or not reached.
+            EngineError: An engine failed, and nothing may be answered instead.
         """
-        timings = StageTimings()
-        began = time.perf_counter()
-        collection = await self._collections.acquire(query.collection, request)
+        async with _in_time(request, request.end, "the collection was not open"):
+            collection = await self._collections.acquire(query.collection, request)
         if query.min_sequence:
             collection.ensure_reached(query.min_sequence)
-        reranker = self._reranker(query)
-        query_ids = await self._query_ids(query, collection, reranker, timings)
-        found = await self._first_pass.find(query, collection, query_ids, timings)
-        watch = Stopwatch()
-        candidates = await load_candidates(collection, found)
-        timings.load = watch.lap("load candidates")
-        blend = _blend(query.rerank, reranker)
-        ranking = await self._rank(
-            query, collection, reranker, query_ids, candidates, blend, timings
-        )
-        spans = await self._spans(query, collection, reranker, candidates, ranking)
-        hits = await _hits(query, collection, found, candidates, ranking, spans)
-        timings.total = time.perf_counter() - began
+        search = _Search(self._parts, query, collection, request, self._paces)
+        return await search.result()
+
+
+class _Search:
+    """One search of one collection."""
+
+    def __init__(
+        self,
+        parts: SearchParts,
+        query: SearchQuery,
+        collection: Collection,
+        request: Request,
+        paces: Paces,
+    ) -> None:
+        self._parts = parts
+        self._query = query
+        self._collection = collection
+        self._request = request
+        self._pace = paces.of(collection)
+        self._ends: Ends = self._pace.ends(request)
+        self._reranker = self._chosen_reranker()
+        self._blend = self._chosen_blend()
+        self._query_ids: dict[str, Int32s] = {}
+
+    async def result(self) -> SearchResult:
+        """Runs both passes."""
+        query, timings = self._query, self._request.timings
+        admission = self._reserve()
+        try:
+            await self._tokenize()
+            found = await self._parts.first_pass.find(
+                query, self._collection, self._query_ids, self._request, self._ends.passes
+            )
+            candidates = await self._load(found)
+            ranking = await self._rank(candidates, admission)
+        finally:
+            if isinstance(admission, Admission):
+                admission.release()
+        hits = await self._hits(found, candidates, ranking)
+        timings.total = time.perf_counter() - self._request.received
         reranked = ranking.scored is not None
         return SearchResult(
             hits=hits,
             retrieve_status=found.status,
             rerank_status=ranking.status,
-            num_candidates=len(candidates.keys),
-            num_reranked=len(ranking.scored.logits) if ranking.scored else 0,
+            num_candidates=len(candidates),
+            num_reranked=ranking.num_reranked,
             num_below_min_score=ranking.num_below_min_score,
-            blend=blend if reranked else 0.0,
+            num_words_dropped=found.num_words_dropped,
+            blend=self._blend if reranked else 0.0,
             encoder=found.encoder,
-            reranker=reranker.spec.id if reranker and reranked else "",
+            reranker=self._reranker.spec.id if self._reranker and reranked else "",
             sequence=found.sequence,
             timings=timings,
         )
 
-    def _reranker(self, query: SearchQuery) -> LoadedReranker | None:
-        if not query.rerank.enabled:
+    def _chosen_reranker(self) -> LoadedReranker | None:
+        if not self._query.rerank.enabled:
             return None
-        if not query.text:
+        if not self._query.text:
             raise InvalidRequestError(
                 "query: empty, but the second pass reads it; give one, or disable the second pass"
             )
-        return self._models.reranker(query.rerank.model)
+        return self._parts.models.reranker(self._query.rerank.model)
 
-    async def _query_ids(
-        self,
-        query: SearchQuery,
-        collection: Collection,
-        reranker: LoadedReranker | None,
-        timings: StageTimings,
-    ) -> dict[str, Int32s]:
-        """The query's token ids by tokenizer: models that share one share them."""
-        watch = Stopwatch()
-        ids: dict[str, Int32s] = {}
-        if query.needs_embedding:
-            if collection.schema.client_vectors:
-                raise InvalidRequestError(
-                    f"vector: unset, but collection {collection.name!r} has no encoder to embed "
-                    "the query with; give one, or retrieve by RETRIEVE_MODE_LEXICAL"
-                )
-            encoder = self._models.encoder_of(collection.schema)
-            ids[encoder.tokenizer.fingerprint] = await self._tokenizing.query_ids(
-                encoder, query.text
-            )
-        if reranker is not None:
-            fingerprint = reranker.tokenizer.fingerprint
-            known = ids.get(fingerprint)
-            if known is None or len(known) > reranker.spec.max_query_tokens:
-                ids[fingerprint] = await self._tokenizing.query_ids(reranker, query.text)
-        timings.tokenize = watch.lap("tokenize") if ids else None
-        return ids
+    def _chosen_blend(self) -> float:
+        if self._query.rerank.blend is not None:
+            return self._query.rerank.blend
+        return self._reranker.spec.blend if self._reranker else 0.0
 
-    async def _rank(
-        self,
-        query: SearchQuery,
-        collection: Collection,
-        reranker: LoadedReranker | None,
-        query_ids: dict[str, Int32s],
-        candidates: Candidates,
-        blend: float,
-        timings: StageTimings,
-    ) -> _Ranking:
-        everything = np.arange(len(candidates.keys), dtype=np.int32)
-        if reranker is None:
-            return _Ranking(everything, None, RerankStatus.DISABLED)
-        depth = min(query.rerank.depth or len(everything), len(everything))
-        ids = query_ids[reranker.tokenizer.fingerprint]
+    @property
+    def _takes_the_first(self) -> bool:
+        """Whether the second pass scores as many candidates as the budget allows."""
+        return self._request.budget_end is not None and self._query.allow_fallback
+
+    def _reserve(self) -> Admission | RerankStatus:
+        """Takes places for all candidates of the second pass, before any work.
+
+        Returns:
+            The places; or, where there is no second pass, why not.
+
+        Raises:
+            RequestError: There is no room or no time, and the second pass may not be left out.
+        """
+        if self._reranker is None:
+            return RerankStatus.DISABLED
+        rerank, k = self._query.rerank, self._query.retrieve.k
+        most = min(rerank.depth or k, k, self._collection.num_documents)
+        # One that takes what it gets in its time says nothing of how much that will be.
+        num_expected = min(1, most) if self._takes_the_first else most
         try:
-            with self._arbiter.admitted(depth):
-                passages = await self._passages(query, collection, reranker, candidates, depth)
-                scored = await self._score(query, reranker, ids, passages)
-        except tuple(_FALLBACKS) as error:
-            if not query.allow_fallback or query.is_past_deadline():
-                raise
-            status = next(s for kind, s in _FALLBACKS.items() if isinstance(error, kind))
-            return _Ranking(everything, None, status)
+            return self._parts.arbiter.admitted(
+                most,
+                engine=self._reranker.engine,
+                num_tokens=round(num_expected * self._pace.pair_tokens),
+                deadline=self._ends.passes,
+            )
+        except Exception as error:
+            return self._skipped(error)
+
+    def _skipped(self, error: Exception) -> RerankStatus:
+        """What first-pass order is marked with in the second pass's place.
+
+        Raises:
+            Exception: The error, where first-pass order may not be answered.
+        """
+        cause = cause_of(error)
+        if cause is None or not self._query.allow_fallback or self._request.is_past_deadline():
+            if isinstance(error, StoppedError):
+                raise late(self._request, "the candidates were not reranked") from None
+            raise error
+        return _SKIPPED[cause]
+
+    async def _tokenize(self) -> None:
+        """Sets the query's token ids by tokenizer: models that share one share them."""
+        query, collection, parts = self._query, self._collection, self._parts
+        watch = Stopwatch()
+        async with _in_time(self._request, self._ends.passes, "the query was not tokenised"):
+            if query.needs_embedding:
+                if collection.schema.client_vectors:
+                    raise InvalidRequestError(
+                        f"vector: unset, but collection {collection.name!r} has no encoder to "
+                        "embed the query with; give one, or retrieve by RETRIEVE_MODE_LEXICAL"
+                    )
+                encoder = parts.models.encoder_of(collection.schema)
+                self._query_ids[encoder.tokenizer.fingerprint] = await parts.tokenizing.query_ids(
+                    encoder, query.text, self._request.stop
+                )
+            if (reranker := self._reranker) is not None:
+                known = self._query_ids.get(reranker.tokenizer.fingerprint)
+                if known is None or len(known) > reranker.spec.max_query_tokens:
+                    ids = await parts.tokenizing.query_ids(reranker, query.text, self._request.stop)
+                    self._query_ids[reranker.tokenizer.fingerprint] = ids
+        if self._query_ids:
+            self._request.timings.tokenize = watch.lap("tokenize")
+
+    async def _load(self, found: Found) -> Candidates:
+        """Reads what is stored of the candidates; without, where that is late."""
+        watch = Stopwatch()
+        try:
+            with self._request.stop_by(self._ends.passes) as stop:
+                stored = await self._parts.lanes.reads.run(
+                    self._collection.load, found.best.keys, stop, stop=stop
+                )
+        except StoppedError:
+            if not self._takes_the_first or self._request.is_past_deadline():
+                raise late(self._request, "the candidates were not read") from None
+            return Candidates(found.best.keys, found.best.scores)
+        self._request.timings.load = watch.lap("load candidates")
+        are_split = self._collection.schema.chunking is not None
+        return Candidates.of(found, stored, are_split=are_split)
+
+    async def _rank(self, candidates: Candidates, admission: Admission | RerankStatus) -> _Ranking:
+        """The second pass, in the places that were taken for it."""
+        everything = np.arange(len(candidates), dtype=np.int32)
+        if self._reranker is None or not isinstance(admission, Admission):
+            assert isinstance(admission, RerankStatus)
+            return _Ranking(everything, None, admission)
+        depth = min(self._query.rerank.depth or len(everything), len(everything))
+        admission.shrink(depth)
+        ids = self._query_ids[self._reranker.tokenizer.fingerprint]
+        policy = Policy(
+            self._query.rerank.truncation, self._ends.passes, first_suffice=self._takes_the_first
+        )
+        try:
+            if candidates.passages is None:
+                raise StoppedError
+            passages = await self._passages(candidates, self._reranker, depth)
+            admission.arrived()
+            scored = await self._parts.second_pass.score(self._reranker, ids, passages, policy)
+        except Exception as error:
+            return _Ranking(everything, None, self._skipped(error))
+        self._pace.scored(len(scored.logits), scored.num_tokens)
+        timings = self._request.timings
         timings.rerank = scored.engine_seconds
         timings.queue = (timings.queue or 0.0) + scored.queue_seconds
-        if query.rerank.truncation is Truncation.REJECT and scored.truncated.any():
-            position = int(np.argmax(scored.truncated))
-            raise InvalidRequestError(
-                f"rerank.truncation: REJECT, and candidate {position} of the first pass is longer "
-                f"than the {room_beside(reranker, ids)} tokens read of a passage beside this query"
-            )
+        self._refuse_truncated(scored)
         num_reranked = len(scored.logits)
-        order = best_first(scored.logits, candidates.scores[:num_reranked], blend, 0)
+        order = best_first(scored.logits, candidates.scores[:num_reranked], self._blend, 0)
         kept = order
-        if query.rerank.min_score is not None:
-            kept = order[scored.scores[order] >= query.rerank.min_score]
+        if self._query.rerank.min_score is not None:
+            kept = order[scored.scores[order] >= self._query.rerank.min_score]
         return _Ranking(
             np.concatenate([kept, everything[num_reranked:]]),
             scored,
@@ -201,99 +299,168 @@ class SearchPipeline:
             len(order) - len(kept),
         )
 
-    async def _score(
-        self, query: SearchQuery, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged
-    ) -> ScoredPairs:
-        """Scores the candidates; where first-pass order may do, as many as the budget allows."""
-        truncation = query.rerank.truncation
-        if query.budget_end is None or query.end is None or not query.allow_fallback:
-            return await self._second_pass.read(
-                reranker, query_ids, passages, truncation, deadline=query.end
-            )
-        end = query.end - _ANSWER_SECONDS
-        return await self._second_pass.read_first(
-            reranker, query_ids, passages, truncation, deadline=end
-        )
-
     async def _passages(
-        self,
-        query: SearchQuery,
-        collection: Collection,
-        reranker: LoadedReranker,
-        candidates: Candidates,
-        depth: int,
+        self, candidates: Candidates, reranker: LoadedReranker, depth: int
     ) -> Ragged:
         """Token ids of what is read of the first candidates: stored, where the tokenizers agree."""
-        truncation = query.rerank.truncation
+        assert candidates.passages is not None
+        truncation = self._query.rerank.truncation
         in_windows = truncation is Truncation.MAX_WINDOW
-        if collection.schema.tokenizer_fingerprint == reranker.tokenizer.fingerprint:
-            return candidates.passages.first(depth) if in_windows else candidates.parts(depth)
-        texts = await load_passages(collection, candidates.keys[:depth])
-        tokenizer = self._models.tokenizer_of(collection.schema)
-        if candidates.windows is not None and tokenizer is not None and not in_windows:
-            spans = await self._tokenizing.spans(tokenizer, texts, candidates.windows[:depth])
-            texts = [text[slice(*span)] for text, span in zip(texts, spans, strict=True)]
-        return await self._tokenizing.passage_ids(reranker, texts, truncation)
+        schema, tokenizing = self._collection.schema, self._parts.tokenizing
+        if schema.tokenizer_fingerprint == reranker.tokenizer.fingerprint:
+            if in_windows:
+                return candidates.passages.first(depth)
+            return candidates.nearest_windows(depth)
+        with self._request.stop_by(self._ends.passes) as stop:
+            keys = candidates.keys[:depth]
+            documents = await self._parts.lanes.reads.run(
+                self._collection.fetch, keys, _TEXT, stop, stop=stop
+            )
+            texts = _texts(documents, keys)
+            tokenizer = self._parts.models.tokenizer_of(schema)
+            if candidates.windows is not None and tokenizer is not None and not in_windows:
+                spans = await tokenizing.spans(tokenizer, texts, candidates.windows[:depth], stop)
+                texts = [text[slice(*span)] for text, span in zip(texts, spans, strict=True)]
+            return await tokenizing.passage_ids(reranker, texts, truncation, stop)
 
-    async def _spans(
-        self,
-        query: SearchQuery,
-        collection: Collection,
-        reranker: LoadedReranker | None,
-        candidates: Candidates,
-        ranking: _Ranking,
-    ) -> dict[int, tuple[int, int]]:
-        """Where the best windows of what will be answered stand in their passages, by key."""
-        answered = ranking.order[: query.top_n]
-        windows = candidates.windows
-        tokenizer = self._models.tokenizer_of(collection.schema) if windows is not None else None
-        if reranker is not None and ranking.scored and ranking.scored.windows is not None:
-            windows, tokenizer = ranking.scored.windows, reranker.tokenizer
-            answered = answered[answered < len(windows)]
-        if windows is None or tokenizer is None:
-            return {}
-        keys = candidates.keys[answered]
-        texts = await load_passages(collection, keys)
-        spans = await self._tokenizing.spans(tokenizer, texts, windows[answered])
-        return dict(zip(keys.tolist(), spans, strict=True))
+    def _refuse_truncated(self, scored: ScoredPairs) -> None:
+        """Raises where a candidate was cut and that is to be an error."""
+        if self._query.rerank.truncation is not Truncation.REJECT or not scored.truncated.any():
+            return
+        assert self._reranker is not None
+        ids = self._query_ids[self._reranker.tokenizer.fingerprint]
+        raise InvalidRequestError(
+            f"rerank.truncation: REJECT, and candidate {int(np.argmax(scored.truncated))} of the "
+            f"first pass is longer than the {room_beside(self._reranker, ids)} tokens read of a "
+            "passage beside this query"
+        )
 
-
-async def _hits(
-    query: SearchQuery,
-    collection: Collection,
-    found: Found,
-    candidates: Candidates,
-    ranking: _Ranking,
-    spans: dict[int, tuple[int, int]],
-) -> list[SearchHit]:
-    order = ranking.order[: query.top_n]
-    keys = candidates.keys[order]
-    documents = await asyncio.to_thread(collection.fetch, keys, query.fields)
-    dense, lexical = placed(found.dense), placed(found.lexical)
-    scored = ranking.scored
-    num_reranked = len(scored.logits) if scored else 0
-    hits = []
-    for position, key in zip(order.tolist(), keys.tolist(), strict=True):
-        if key not in documents:  # replaced or deleted while the reranker was at work
-            continue
-        reranked = scored is not None and position < num_reranked
-        hits.append(
-            SearchHit(
+    async def _hits(
+        self, found: Found, candidates: Candidates, ranking: _Ranking
+    ) -> list[SearchHit]:
+        """Reads what hits carry, and puts them together."""
+        watch = Stopwatch()
+        positions = ranking.order[: self._query.top_n]
+        keys = candidates.keys[positions]
+        windows = self._hit_windows(candidates, ranking, positions)
+        documents, spans = await self._read(keys, windows)
+        self._pace.answered(watch.lap("read hits"))
+        dense, lexical, scored = placed(found.dense), placed(found.lexical), ranking.scored
+        hits = []
+        for position, key in zip(positions.tolist(), keys.tolist(), strict=True):
+            if key not in documents:  # replaced or deleted while the reranker was at work
+                continue
+            hit = SearchHit(
                 document=documents[key],
                 first_pass_rank=position + 1,
                 dense=dense.get(key),
                 lexical=lexical.get(key),
                 fused_score=float(candidates.scores[position]) if found.fused else None,
-                logit=float(scored.logits[position]) if scored and reranked else None,
-                score=float(scored.scores[position]) if scored and reranked else None,
-                truncated=bool(scored.truncated[position]) if scored and reranked else False,
                 span=spans.get(key),
             )
-        )
-    return hits
+            if scored is not None and position < ranking.num_reranked:
+                hit = replace(
+                    hit,
+                    logit=float(scored.logits[position]),
+                    score=float(scored.scores[position]),
+                    truncated=bool(scored.truncated[position]),
+                )
+            hits.append(hit)
+        return hits
+
+    def _hit_windows(
+        self, candidates: Candidates, ranking: _Ranking, positions: Int32s
+    ) -> "_HitWindows | None":
+        """The best window of each hit that has one, by the tokenizer that made its tokens."""
+        if self._reranker and ranking.scored and ranking.scored.windows is not None:
+            windows, tokenizer = ranking.scored.windows, self._reranker.tokenizer
+            positions = positions[positions < len(windows)]
+        elif candidates.windows is not None:
+            windows = candidates.windows
+            found = self._parts.models.tokenizer_of(self._collection.schema)
+            if found is None:
+                return None
+            tokenizer = found
+        else:
+            return None
+        return _HitWindows(tokenizer, candidates.keys[positions], windows[positions])
+
+    async def _read(
+        self, keys: Int64s, windows: "_HitWindows | None"
+    ) -> tuple[dict[int, StoredDocument], dict[int, tuple[int, int]]]:
+        """What hits carry, and the characters where their best windows stand, both by key."""
+        fields = self._query.fields
+        wanted = fields if windows is None else replace(fields, text=True)
+        try:
+            with self._request.stop_by(self._ends.answer) as stop:
+                documents = await self._parts.lanes.reads.run(
+                    self._collection.fetch, keys, wanted, stop, stop=stop
+                )
+                if windows is None:
+                    return documents, {}
+                spans = await self._spans(windows, documents, stop)
+        except StoppedError:
+            raise late(self._request, "what the hits carry was not read") from None
+        if not fields.text:
+            documents = {
+                key: replace(document, title=None, text=None) for key, document in documents.items()
+            }
+        return documents, spans
+
+    async def _spans(
+        self, windows: "_HitWindows", documents: Mapping[int, StoredDocument], stop: Stop
+    ) -> dict[int, tuple[int, int]]:
+        """Where windows stand in their passages, by key; nothing where the budget ends first."""
+        texts = _texts(documents, windows.keys)
+        try:
+            spans = await self._parts.tokenizing.spans(
+                windows.tokenizer, texts, windows.windows, stop
+            )
+        except StoppedError:
+            if self._request.is_past_deadline():
+                raise
+            return {}
+        return dict(zip(windows.keys.tolist(), spans, strict=True))
 
 
-def _blend(settings: RerankSettings, reranker: LoadedReranker | None) -> float:
-    if settings.blend is not None:
-        return settings.blend
-    return reranker.spec.blend if reranker else 0.0
+@dataclass(frozen=True, slots=True, eq=False)
+class _HitWindows:
+    """The best windows of hits.
+
+    Attributes:
+        tokenizer: Whose tokens they are counted in.
+        keys: The hits' documents, int64 `[num_hits]`.
+        windows: The first token of each in its passage and one past its last, int32
+            `[num_hits, 2]`.
+    """
+
+    tokenizer: Tokenizer
+    keys: Int64s
+    windows: Int32s
+
+
+def _texts(documents: Mapping[int, StoredDocument], keys: Int64s) -> list[str]:
+    """Passages by key; "" for a document that is gone."""
+    return [
+        passage_of(documents[key].title, documents[key].text) if key in documents else ""
+        for key in keys.tolist()
+    ]
+
+
+@asynccontextmanager
+async def _in_time(request: Request, end: float | None, what: str) -> AsyncIterator[None]:
+    """Ends the block when its time is over.
+
+    Args:
+        request: For which it works.
+        end: Seconds of `time.perf_counter`; None for never.
+        what: What is told not to have been done.
+
+    Raises:
+        LateError: The time is over.
+    """
+    try:
+        async with asyncio.timeout(seconds_until(end)):
+            yield
+    except (TimeoutError, StoppedError):
+        raise late(request, what) from None

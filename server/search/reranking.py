@@ -4,9 +4,10 @@ from collections import defaultdict
 
 from twopass.server.models.registry import Models
 from twopass.server.models.tokenizing import Tokenizing, passage_limit
+from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.scheduling.service_time import TokenDensity
-from twopass.server.search.open_set import OpenSet, SetOptions
+from twopass.server.search.open_set import OpenSet, SetOptions, SetScorer
 from twopass.server.search.second_pass import SecondPass
 
 
@@ -22,13 +23,18 @@ class Reranking:
         self._second_pass = second_pass
         self._densities: defaultdict[str, TokenDensity] = defaultdict(TokenDensity)
 
-    def open(self, options: SetOptions) -> OpenSet:
-        """Reserves places for a whole set, which are held until the block ends that it is used in.
+    def open(self, options: SetOptions, request: Request) -> OpenSet:
+        """Reserves places for a whole set, until the end of the block that it is used in.
+
+        Args:
+            options: What is wanted of the set.
+            request: The call that brings it.
 
         Raises:
             UnknownModelError: There is no such reranker.
             OverloadedError: There are fewer places than candidates.
             WouldBeLateError: They, and what waits before them, take longer than there is time.
+            NeverInTimeError: They alone take longer.
         """
         reranker = self._models.reranker(options.model)
         density = self._densities[reranker.spec.id]
@@ -37,7 +43,9 @@ class Reranking:
         num_tokens = density.tokens(options.passage_chars, limit)
         admission = self._arbiter.admitted(
             options.num_candidates,
-            seconds=self._arbiter.expected_seconds(reranker.engine, num_tokens),
-            deadline=options.deadline,
+            engine=reranker.engine,
+            num_tokens=num_tokens,
+            deadline=request.end,
         )
-        return OpenSet(options, reranker, self._tokenizing, self._second_pass, density, admission)
+        scorer = SetScorer(reranker, self._tokenizing, self._second_pass, density)
+        return OpenSet(options, request, scorer, admission)

@@ -1,7 +1,5 @@
 """The second pass: one query against many passages, scored and put in order."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,8 +24,8 @@ class ScoredPairs:
         num_tokens: Tokens the model read.
         queue_seconds: Time in which none of the pairs was in the engine.
         engine_seconds: Time in which at least one was.
-        windows: The best window's first token and one past its last, int32 `[num_passages, 2]`;
-            None where passages were not read in windows.
+        windows: The first token of each passage's best window and one past its last, int32
+            `[num_passages, 2]`; None where passages were not read in windows.
     """
 
     logits: Float32s
@@ -39,134 +37,78 @@ class ScoredPairs:
     windows: Int32s | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How passages are to be scored.
+
+    Attributes:
+        truncation: What happens to a passage that is too long; `REJECT` is for the caller to act
+            on, by `ScoredPairs.truncated`.
+        deadline: When nobody waits any more, seconds of `time.perf_counter`; None for never.
+        first_suffice: Whether the first passages alone will do where there is no time for all.
+    """
+
+    truncation: Truncation = Truncation.TRUNCATE
+    deadline: float | None = None
+    first_suffice: bool = False
+
+
 class SecondPass:
     """Scores pairs through the arbiter."""
 
     def __init__(self, arbiter: Arbiter) -> None:
         self._arbiter = arbiter
 
-    async def read(
-        self,
-        reranker: LoadedReranker,
-        query_ids: Int32s,
-        passages: Ragged,
-        truncation: Truncation,
-        *,
-        deadline: float | None,
-    ) -> ScoredPairs:
-        """Scores every passage, as `score` or as `score_in_windows` does."""
-        score = self.score_in_windows if truncation is Truncation.MAX_WINDOW else self.score
-        return await score(reranker, query_ids, passages, deadline=deadline)
-
-    async def read_first(
-        self,
-        reranker: LoadedReranker,
-        query_ids: Int32s,
-        passages: Ragged,
-        truncation: Truncation,
-        *,
-        deadline: float,
-    ) -> ScoredPairs:
-        """Scores the first passages, as `score_first` or as `score_first_in_windows` does."""
-        in_windows = truncation is Truncation.MAX_WINDOW
-        score = self.score_first_in_windows if in_windows else self.score_first
-        return await score(reranker, query_ids, passages, deadline=deadline)
-
     async def score(
-        self,
-        reranker: LoadedReranker,
-        query_ids: Int32s,
-        passages: Ragged,
-        *,
-        deadline: float | None,
+        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged, policy: Policy
     ) -> ScoredPairs:
-        """Scores every passage, each cut where the model can't read on.
+        """Scores passages: each cut where the model can't read on, or by its best window.
+
+        The places of the passages are the caller's to reserve. Of a passage with several windows
+        each further one takes a place here.
 
         Args:
             reranker: Which model.
             query_ids: By the reranker's tokenizer, without special tokens, int32 `[num_tokens]`.
-            passages: Likewise, a row for each passage.
-            deadline: Seconds of `time.perf_counter`; None for never.
+            passages: By the same tokenizer, a row for each passage.
+            policy: How to score them.
+
+        Returns:
+            The scores of all passages; where the first suffice, of at least one, if there is one.
 
         Raises:
-            LateError: The deadline came first.
+            OverloadedError: There is no room for so many tokens or windows.
+            WouldBeLateError: What waits before them makes them late.
+            LateError: The deadline came first; or it always will, however little waits.
             EngineError: The engine failed.
         """
-        pairs, truncated = _assemble(reranker, query_ids, passages)
-        computed = await self._arbiter.compute(
-            reranker.engine, pairs, Priority.RERANK, deadline=deadline
-        )
-        return _scored(reranker, pairs, truncated, computed)
-
-    async def score_first(
-        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged, *, deadline: float
-    ) -> ScoredPairs:
-        """Scores as many passages as there is time for, from the first on; otherwise as `score`.
-
-        Raises:
-            WouldBeLateError: Not one would be done before the deadline.
-            LateError: Not one was.
-            EngineError: The engine failed.
-        """
-        pairs, truncated = _assemble(reranker, query_ids, passages)
-        computed = await self._arbiter.compute_first(
-            reranker.engine, pairs, Priority.RERANK, deadline=deadline
-        )
-        return _scored(reranker, pairs, truncated, computed)
-
-    async def score_in_windows(
-        self,
-        reranker: LoadedReranker,
-        query_ids: Int32s,
-        passages: Ragged,
-        *,
-        deadline: float | None,
-    ) -> ScoredPairs:
-        """Scores every passage by its best window, as long as fits beside the query.
-
-        Each window takes a place in the queue; that of each passage's first one is held already.
-
-        Raises:
-            OverloadedError: There is no room for the other windows.
-            LateError: The deadline came first.
-            EngineError: The engine failed.
-        """
-        with self._admitted_windows(reranker, query_ids, passages) as windows:
-            scored = await self.score(reranker, query_ids, windows.token_ids, deadline=deadline)
-        return _by_best_window(scored, windows, passages)
-
-    async def score_first_in_windows(
-        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged, *, deadline: float
-    ) -> ScoredPairs:
-        """Scores as many passages as there is time for; otherwise as `score_in_windows`.
-
-        Raises:
-            OverloadedError: There is no room for the other windows.
-            WouldBeLateError: Not one window would be read before the deadline.
-            LateError: Not one passage was read in all its windows.
-            EngineError: The engine failed.
-        """
-        with self._admitted_windows(reranker, query_ids, passages) as windows:
-            scored = await self.score_first(
-                reranker, query_ids, windows.token_ids, deadline=deadline
-            )
-        best = _by_best_window(scored, windows, passages)
-        if len(passages) and not len(best.logits):
-            raise LateError("the deadline ran out before all windows of one passage were read")
-        return best
-
-    @contextmanager
-    def _admitted_windows(
-        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged
-    ) -> Iterator[Windows]:
-        """The windows of passages, each of which has a place in the queue within the block."""
+        if policy.truncation is not Truncation.MAX_WINDOW:
+            return await self._score(reranker, query_ids, passages, policy)
         room = room_beside(reranker, query_ids)
         readable = Ragged.from_rows(
             [passages[i][:MAX_PASSAGE_TOKENS] for i in range(len(passages))]
         )
         windows = cut(readable, room, room // 4)
         with self._arbiter.admitted(len(windows.token_ids) - len(passages)):
-            yield windows
+            scored = await self._score(reranker, query_ids, windows.token_ids, policy)
+        best = _by_best_window(scored, windows, passages)
+        if len(passages) and not len(best.logits):
+            raise LateError("the deadline ran out before all windows of one passage were read")
+        return best
+
+    async def _score(
+        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged, policy: Policy
+    ) -> ScoredPairs:
+        """Scores passages, or windows as if they were passages, each in one pair."""
+        pairs, truncated = _assemble(reranker, query_ids, passages)
+        computed = await self._arbiter.compute(
+            reranker.engine,
+            pairs,
+            Priority.RERANK,
+            deadline=policy.deadline,
+            first_suffice=policy.first_suffice,
+        )
+        return _scored(reranker, pairs, truncated, computed)
 
 
 def room_beside(reranker: LoadedReranker, query_ids: Int32s) -> int:

@@ -1,6 +1,5 @@
 """What a search asks for and what it answers, free of gRPC."""
 
-import time
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -25,6 +24,9 @@ class RetrieveStatus(Enum):
     LEXICAL_DEADLINE = "lexical_deadline"
     LEXICAL_OVERLOAD = "lexical_overload"
     LEXICAL_FAILED = "lexical_failed"
+    DENSE_DEADLINE = "dense_deadline"
+    DENSE_OVERLOAD = "dense_overload"
+    DENSE_FAILED = "dense_failed"
 
 
 class RerankStatus(Enum):
@@ -88,11 +90,9 @@ class SearchQuery:
         retrieve: The first pass.
         rerank: The second pass.
         filter: Which documents are considered; None for all.
-        allow_fallback: Whether first-pass order may stand in for the second pass, and the lexical
-            list for both.
-        deadline: Hard end, seconds of `time.perf_counter`; None for never.
-        budget_end: Soft end, likewise.
-        min_sequence: A write that must be visible; "" for none.
+        allow_fallback: Whether first-pass order may stand in for the second pass, and one list
+            for both.
+        min_sequence: A write that the search must see; "" for none.
         fields: What hits carry.
     """
 
@@ -104,8 +104,6 @@ class SearchQuery:
     rerank: RerankSettings = field(default_factory=RerankSettings)
     filter: Filter | None = None
     allow_fallback: bool = True
-    deadline: float | None = None
-    budget_end: float | None = None
     min_sequence: str = ""
     fields: DocumentFields = field(default_factory=DocumentFields)
 
@@ -113,16 +111,6 @@ class SearchQuery:
     def needs_embedding(self) -> bool:
         """Whether an encoder has to embed the text."""
         return self.vector is None and self.retrieve.mode is not RetrieveMode.LEXICAL
-
-    @property
-    def end(self) -> float | None:
-        """When the first pass must be done: the earlier of both ends."""
-        ends = [end for end in (self.deadline, self.budget_end) if end is not None]
-        return min(ends, default=None)
-
-    def is_past_deadline(self) -> bool:
-        """Whether the caller has given up: nothing that is answered now arrives."""
-        return self.deadline is not None and time.perf_counter() >= self.deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +123,20 @@ class PlacedScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SearchHit:
-    """A document found; None stands for a score that was not computed."""
+    """A document found; None stands for a score that was not computed.
+
+    Attributes:
+        document: What was read of it.
+        first_pass_rank: Its rank before the second pass, from 1.
+        dense: Its score and rank among the nearest.
+        lexical: Its score and rank among those with the words.
+        fused_score: The joined score of both.
+        logit: The reranker's output.
+        score: The logit calibrated, in [0, 1].
+        truncated: Whether the reranker did not read the passage's end.
+        span: The first character of the best window in the passage, and one past its last; None
+            where no window was chosen, or the time budget ended before its place was found.
+    """
 
     document: StoredDocument
     first_pass_rank: int
@@ -150,7 +151,22 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SearchResult:
-    """The documents found, best first, and how the answer came about."""
+    """The documents found, best first, and how the answer came about.
+
+    Attributes:
+        hits: At most `top_n`.
+        retrieve_status: What became of the first pass.
+        rerank_status: What became of the second pass.
+        num_candidates: Documents that the first pass found.
+        num_reranked: Candidates that the second pass scored.
+        num_below_min_score: Reranked hits left out for their score.
+        num_words_dropped: Words of the query that were too frequent or too many to be searched.
+        blend: Weight of the first pass in the order of the reranked.
+        encoder: Id of the encoder that embedded the query; "" where none did.
+        reranker: Id of the reranker that scored; "" where none did.
+        sequence: The state of the collection that was searched.
+        timings: Seconds of each stage.
+    """
 
     hits: list[SearchHit]
     retrieve_status: RetrieveStatus
@@ -158,6 +174,7 @@ class SearchResult:
     num_candidates: int
     num_reranked: int
     num_below_min_score: int
+    num_words_dropped: int
     blend: float
     encoder: str
     reranker: str

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from twopass.index.documents import MAX_ID_BYTES
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
 from twopass.server.models.passages import Limits, check_text, passage_of, problem_of
-from twopass.server.request import Request
 from twopass.server.search.open_set import RankedSet, SetOptions
 from twopass.server.servicers.options import (
     read_blend,
@@ -28,7 +27,6 @@ def read_options(
     message: rerank_pb2.RerankRequest | rerank_pb2.RerankSet,
     num_candidates: int,
     limits: Limits,
-    request: Request,
     passages: Sequence[str] = (),
 ) -> SetOptions:
     """Reads a set's query and options; `passages` are those that came with them.
@@ -48,7 +46,6 @@ def read_options(
         truncation=read_truncation("truncation", message.truncation),
         blend=read_blend(message),
         min_score=read_min_score(message),
-        deadline=request.deadline,
     )
 
 

@@ -39,8 +39,8 @@ class RerankServicer:
         read = await self._translating.run(
             set_bytes, read_candidates, candidates, 0, self._limits, request=request
         )
-        options = read_options(message, len(candidates), self._limits, request, read.passages)
-        with self._reranking.open(options) as ranking:
+        options = read_options(message, len(candidates), self._limits, read.passages)
+        with self._reranking.open(options, request) as ranking:
             ranking.add(read.passages, read.first_pass_scores)
             ranked = await ranking.ranked()
         return await self._translating.run(

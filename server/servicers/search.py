@@ -32,6 +32,9 @@ _RETRIEVE_STATUS = {
     RetrieveStatus.LEXICAL_DEADLINE: search_pb2.RETRIEVE_STATUS_LEXICAL_DEADLINE,
     RetrieveStatus.LEXICAL_OVERLOAD: search_pb2.RETRIEVE_STATUS_LEXICAL_OVERLOAD,
     RetrieveStatus.LEXICAL_FAILED: search_pb2.RETRIEVE_STATUS_LEXICAL_FAILED,
+    RetrieveStatus.DENSE_DEADLINE: search_pb2.RETRIEVE_STATUS_DENSE_DEADLINE,
+    RetrieveStatus.DENSE_OVERLOAD: search_pb2.RETRIEVE_STATUS_DENSE_OVERLOAD,
+    RetrieveStatus.DENSE_FAILED: search_pb2.RETRIEVE_STATUS_DENSE_FAILED,
 }
 _RERANK_STATUS = {
     RerankStatus.COMPLETE: search_pb2.RERANK_STATUS_COMPLETE,
@@ -62,12 +65,13 @@ class SearchServicer:
         self, message: search_pb2.SearchRequest, request: Request
     ) -> search_pb2.SearchResponse:
         """Answers one query."""
-        query = _read_query(message, self._limits, self._defaults, request)
+        request.budget_end = _budget_end(message, request)
+        query = _read_query(message, self._limits, self._defaults)
         return _response(await self._pipeline.search(query, request))
 
 
 def _read_query(
-    message: search_pb2.SearchRequest, limits: Limits, defaults: RetrieveDefaults, request: Request
+    message: search_pb2.SearchRequest, limits: Limits, defaults: RetrieveDefaults
 ) -> SearchQuery:
     check_text("query", message.query, limits.max_query_bytes)
     vector: Float32s | None = None
@@ -85,8 +89,6 @@ def _read_query(
         rerank=_read_rerank(message.rerank),
         filter=read_filter(message.filter) if message.HasField("filter") else None,
         allow_fallback=_ALLOWS_FALLBACK.read("fallback", message.fallback),
-        deadline=request.deadline,
-        budget_end=_budget_end(message, request),
         min_sequence=message.min_sequence,
         fields=read_fields(message.fields),
     )
@@ -120,6 +122,7 @@ def _response(result: SearchResult) -> search_pb2.SearchResponse:
         num_reranked=result.num_reranked,
         num_candidates=result.num_candidates,
         num_below_min_score=result.num_below_min_score,
+        num_words_dropped=result.num_words_dropped,
         blend=result.blend,
         encoder=result.encoder,
         reranker=result.reranker,

@@ -230,9 +230,9 @@ class SetStream:
             self._limits.max_candidates,
             "send several sets",
         )
-        options = read_options(header, header.num_candidates, self._limits, self._request)
+        options = read_options(header, header.num_candidates, self._limits)
         candidates: list[rerank_pb2.Candidate] = []
-        with self._reranking.open(options) as ranking, ExitStack() as undo:
+        with self._reranking.open(options, self._request) as ranking, ExitStack() as undo:
             if header.running:
                 telling = self._tell(set_id, incoming, header, candidates, ranking)
                 undo.callback(asyncio.create_task(telling).cancel)

@@ -16,6 +16,7 @@ from twopass.v1 import (
     search_pb2,
     status_pb2,
 )
+from twopass.v1.filter_pb2 import Condition, Filter, IdCondition
 from twopass.v1.search_pb2 import RetrieveOptions
 
 from .corpus import document
@@ -158,11 +159,33 @@ def test_the_calls_own_deadline_is_hard(small, held, vector, rpc):
 def test_a_search_that_would_be_late_keeps_first_pass_order_at_once(small, held, vector):
     under_way = small.rerank.future(of(5))
     held.entered.wait()
-    budget = Duration(nanos=8_000_000)
-    response = small.search(asking(vector=vector, time_budget=budget))
+    small._app._arbiter.backlog.service_times[held].measured(1, 100.0)  # minutes for a pair
+    response = small.search(asking(vector=vector, time_budget=Duration(seconds=20)))
     assert response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_DEADLINE
     assert in_first_pass_order(response)
+    assert response.timings.total.ToNanoseconds() < 10e9
     under_way.cancel()
+
+
+def test_a_search_reserves_its_second_pass_before_any_work(small):
+    """Its query is tokenised and embedded only where fallback is allowed."""
+    small.encoder.entered.clear()
+    with places_taken(small, 15):
+        error = failure_of(small.search, asking(fallback=FORBID))
+        assert "12 places asked for, 5 of 20 are free" in error.details()
+        assert not small.encoder.entered.is_set()
+        assert small.search(asking()).rerank_status == search_pb2.RERANK_STATUS_SKIPPED_OVERLOAD
+        assert small.encoder.entered.is_set()
+
+
+def test_places_of_candidates_that_are_not_found_are_given_back(small, held):
+    """The filter leaves one of twelve candidates: the others' places go to the next request."""
+    one = Filter(must=[Condition(ids=IdCondition(ids=["canberra"]))])
+    under_way = small.search.future(asking(filter=one))
+    held.entered.wait()
+    with places_taken(small, MAX_QUEUED - 1):
+        held.gate.set()
+        assert under_way.result().rerank_status == search_pb2.RERANK_STATUS_COMPLETE
 
 
 # --- failed --------------------------------------------------------------------------------------

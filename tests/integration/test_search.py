@@ -167,11 +167,3 @@ def test_a_time_budget_that_suffices_changes_nothing(search):
     response = search(time_budget=Duration(seconds=60))
     assert response.rerank_status == search_pb2.RERANK_STATUS_COMPLETE
     assert ids(response) == ids(search())
-
-
-def test_a_time_budget_that_has_run_out_leaves_first_pass_order(search, vector):
-    response = search(vector=vector, time_budget=Duration(nanos=1))
-    assert response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_DEADLINE
-    assert first_pass_order(response)
-    assert response.hits[0].text
-    assert (response.num_reranked, response.reranker, response.blend) == (0, "", 0)

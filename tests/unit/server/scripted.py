@@ -126,7 +126,9 @@ def compute_first(
 ) -> asyncio.Task[Computed]:
     """Starts a request that takes what it can get."""
     return asyncio.create_task(
-        arbiter.compute_first(engine, batch_of(rows), Priority.RERANK, deadline=deadline)
+        arbiter.compute(
+            engine, batch_of(rows), Priority.RERANK, deadline=deadline, first_suffice=True
+        )
     )
 
 

@@ -49,6 +49,7 @@ CODES = {
     "SnapshotDamagedError": grpc.StatusCode.DATA_LOSS,
     # late
     "LateError": grpc.StatusCode.DEADLINE_EXCEEDED,
+    "NeverInTimeError": grpc.StatusCode.DEADLINE_EXCEEDED,
     "StoppedError": grpc.StatusCode.DEADLINE_EXCEEDED,
     # what the collection is now is not what the caller has in mind
     "StaleSequenceError": grpc.StatusCode.FAILED_PRECONDITION,

@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 from itertools import product
 
 import numpy as np
@@ -90,9 +91,10 @@ def test_tokens_of_passages_are_the_same_from_the_cache(calls):
 
 async def test_a_passage_that_comes_again_is_not_tokenised_again():
     tokenizer = CountingTokenizer()
+    reranker = dataclasses.replace(scripted_reranker(ScriptedEngine()), tokenizer=tokenizer)
     tokenizing = Tokenizing(1, cache_of(10_000))
-    await tokenizing._encode_cached(tokenizer, ["1", "2"], 9)
-    await tokenizing._encode_cached(tokenizer, ["2", "3"], 9)
-    await tokenizing._encode_cached(tokenizer, ["2"], 8)  # cut elsewhere: another entry
+    await tokenizing.passage_ids(reranker, ["1", "2"], Truncation.TRUNCATE)
+    await tokenizing.passage_ids(reranker, ["2", "3"], Truncation.TRUNCATE)
+    await tokenizing.passage_ids(reranker, ["2"], Truncation.MAX_WINDOW)  # cut elsewhere
     assert tokenizer.asked == [["1", "2"], ["3"], ["2"]]
     tokenizing.close()

@@ -34,3 +34,15 @@ def test_places_are_given_back_whatever_is_raised(places):
     with pytest.raises(ZeroDivisionError), Admission(places, 3, 1.5):
         raise ZeroDivisionError
     assert places == Places()
+
+
+def test_the_surplus_of_places_is_released_with_its_time(places):
+    with Admission(places, 8, 4.0) as admission:
+        admission.shrink(2)
+        assert places == Places(num_pairs=2, seconds_arriving=1.0)
+        admission.shrink(5)  # it has no more
+        assert places == Places(num_pairs=2, seconds_arriving=1.0)
+        admission.arrived()
+        admission.shrink(0)
+        assert places == Places()
+    assert places == Places()

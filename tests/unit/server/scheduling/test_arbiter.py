@@ -207,14 +207,15 @@ def test_admission_is_whole_or_not_at_all(arbiter):
 
 
 async def test_work_that_is_on_its_way_counts_until_it_has_arrived(arbiter, held):
-    compute(arbiter, held, [[1]])  # an idle device would take on anything
+    compute(arbiter, held, [[1]])  # an idle device would take it on
     await settled()
+    six_seconds = {"engine": held, "num_tokens": 30_000}
     deadline = time.perf_counter() + 10.0
-    with arbiter.admitted(1, seconds=6.0, deadline=deadline) as admission:
+    with arbiter.admitted(1, **six_seconds, deadline=deadline) as admission:
         with pytest.raises(WouldBeLateError):
-            arbiter.admitted(1, seconds=6.0, deadline=deadline).__enter__()
+            arbiter.admitted(1, **six_seconds, deadline=deadline)
         admission.arrived()
-        with arbiter.admitted(1, seconds=6.0, deadline=deadline):
+        with arbiter.admitted(1, **six_seconds, deadline=deadline):
             pass
 
 

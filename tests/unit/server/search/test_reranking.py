@@ -19,6 +19,7 @@ from twopass.server.errors import (
 from twopass.server.models.passages import Truncation
 from twopass.server.models.registry import Models
 from twopass.server.models.tokenizing import Tokenizing
+from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.open_set import RankedSet, SetOptions
 from twopass.server.search.reranking import Reranking
@@ -37,11 +38,11 @@ class Parts:
         models = Models([scripted_reranker(self.engine, **model)])
         self.reranking = Reranking(models, self.arbiter, self.tokenizing, SecondPass(self.arbiter))
 
-    async def rank(self, pieces, first_pass=None, **options) -> RankedSet:
+    async def rank(self, pieces, first_pass=None, *, deadline=None, **options) -> RankedSet:
         """Ranks a set that comes in these pieces."""
         options = {"query": "0", "num_candidates": sum(map(len, pieces))} | options
         scores = iter(first_pass or [None] * sum(map(len, pieces)))
-        with self.reranking.open(SetOptions(**options)) as candidates:
+        with self.reranking.open(SetOptions(**options), Request(deadline=deadline)) as candidates:
             for piece in pieces:
                 candidates.add(piece, [next(scores) for _ in piece])
             assert candidates.is_complete == (sum(map(len, pieces)) == options["num_candidates"])
@@ -173,7 +174,7 @@ async def test_an_unknown_model_is_named_with_those_there_are(parts):
 
 async def test_places_are_held_until_the_set_ends(parts):
     whole_queue = SetOptions(query="0", num_candidates=100)
-    with parts.reranking.open(whole_queue), pytest.raises(OverloadedError):
+    with parts.reranking.open(whole_queue, Request()), pytest.raises(OverloadedError):
         await parts.rank([["1"]])
     assert (await parts.rank([["1"]])).order.tolist() == [0]
 
@@ -196,10 +197,8 @@ async def test_of_a_long_passage_only_what_the_model_reads_counts_against_a_dead
     other = asyncio.create_task(parts.rank([["1"]]))
     while not parts.engine.held:
         await settled()
-    options = SetOptions(
-        query="0", num_candidates=1, passage_chars=[10**9], deadline=time.perf_counter() + 10.0
-    )
-    with parts.reranking.open(options):
+    options = SetOptions(query="0", num_candidates=1, passage_chars=[10**9])
+    with parts.reranking.open(options, Request(deadline=time.perf_counter() + 10.0)):
         pass
     other.cancel()
 
@@ -208,7 +207,7 @@ async def test_a_set_that_is_left_takes_its_pairs_with_it():
     engine = ScriptedEngine(is_held=True)
     parts = Parts(engine)
     long = " ".join(["1"] * MAX_SEQ_LEN)
-    with parts.reranking.open(SetOptions(query="0", num_candidates=9)) as candidates:
+    with parts.reranking.open(SetOptions(query="0", num_candidates=9), Request()) as candidates:
         candidates.add([long] * 5, [None] * 5)
         while not engine.held:
             await settled()
@@ -224,10 +223,10 @@ class FirstPieceLate(SecondPass):
         super().__init__(arbiter)
         self.told = asyncio.Event()
 
-    async def read(self, reranker, query_ids, passage_ids, truncation, *, deadline=None):
-        if len(passage_ids) == 2:
+    async def score(self, reranker, query_ids, passages, policy):
+        if len(passages) == 2:
             await self.told.wait()
-        return await super().read(reranker, query_ids, passage_ids, truncation, deadline=deadline)
+        return await super().score(reranker, query_ids, passages, policy)
 
 
 async def test_what_is_scored_first_is_told_first_wherever_it_stands(parts):
@@ -235,7 +234,7 @@ async def test_what_is_scored_first_is_told_first_wherever_it_stands(parts):
     models = Models([scripted_reranker(parts.engine)])
     reranking = Reranking(models, parts.arbiter, parts.tokenizing, second_pass)
     options = SetOptions(query="0", num_candidates=6, blend=0.5)
-    with reranking.open(options) as candidates:
+    with reranking.open(options, Request()) as candidates:
         so_far = candidates.so_far()
         candidates.add(["8", "9"], [2.0, 1.0])
         candidates.add(["3", "5", "4"], [1.0, 1.0, 1.0])
@@ -255,7 +254,7 @@ async def test_many_pieces_are_not_told_of_one_by_one(parts):
     async def sizes(candidates):
         return [len(ranked.order) async for ranked in candidates.so_far()]
 
-    with parts.reranking.open(SetOptions(query="0", num_candidates=100)) as candidates:
+    with parts.reranking.open(SetOptions(query="0", num_candidates=100), Request()) as candidates:
         listening = asyncio.create_task(sizes(candidates))
         for number in range(100):
             candidates.add(["1"], [None])
@@ -286,7 +285,7 @@ async def test_errors_of_pieces_that_nobody_waits_for_are_not_logged_as_lost(par
     caplog.set_level(logging.ERROR, logger="asyncio")
 
     async def leave_early() -> None:
-        with parts.reranking.open(SetOptions(query=" ", num_candidates=2)) as candidates:
+        with parts.reranking.open(SetOptions(query=" ", num_candidates=2), Request()) as candidates:
             candidates.add(["1"], [None])
             while len(asyncio.all_tasks()) > 1:  # the query has failed, and so has the piece
                 await settled()

@@ -12,7 +12,13 @@ from twopass.engines.base import Ragged
 from twopass.server.errors import LateError
 from twopass.server.models.passages import Truncation
 from twopass.server.scheduling.arbiter import Arbiter
-from twopass.server.search.second_pass import ScoredPairs, SecondPass, best_first, room_beside
+from twopass.server.search.second_pass import (
+    Policy,
+    ScoredPairs,
+    SecondPass,
+    best_first,
+    room_beside,
+)
 
 from ..scripted import MAX_SEQ_LEN, ScriptedEngine, scripted_reranker, settled
 
@@ -93,7 +99,7 @@ async def test_a_passage_is_cut_where_the_sequence_ends_and_marked(excess):
         scripted_reranker(engine),
         np.array([10, 10], np.int32),
         Ragged.from_rows([long, short]),
-        deadline=None,
+        Policy(),
     )
     assert scored.truncated.tolist() == [excess > 0, False]
     assert scored.logits.tolist() == [20 + min(room, room + excess), 25]
@@ -110,9 +116,9 @@ async def test_no_more_of_a_passage_is_read_at_once_than_the_model_says(max_pass
     assert room_beside(reranker, query) == room
     second_pass = SecondPass(Arbiter(max_queued_pairs=99))
     passages = Ragged.from_rows([[1] * room, [1] * (room + 1)])
-    cut = await second_pass.score(reranker, query, passages, deadline=None)
+    cut = await second_pass.score(reranker, query, passages, Policy())
     assert (cut.logits.tolist(), cut.truncated.tolist()) == ([20 + room, 20 + room], [False, True])
-    read = await second_pass.score_in_windows(reranker, query, passages, deadline=None)
+    read = await second_pass.score(reranker, query, passages, Policy(Truncation.MAX_WINDOW))
     assert read.windows.tolist() == [[0, room], [0, room]]
     assert not read.truncated.any()
 
@@ -122,7 +128,7 @@ async def test_no_passages_have_no_scores():
         scripted_reranker(ScriptedEngine()),
         np.array([1], np.int32),
         Ragged.from_rows([]),
-        deadline=None,
+        Policy(),
     )
     assert len(scored.logits) == len(scored.scores) == len(scored.truncated) == 0
 
@@ -137,12 +143,11 @@ def begin_first(
 ) -> asyncio.Task[ScoredPairs]:
     """Begins to score passages of these lengths in 0.2 s, by an engine of one row a batch."""
     return asyncio.create_task(
-        SecondPass(Arbiter(max_queued_pairs=99)).read_first(
+        SecondPass(Arbiter(max_queued_pairs=99)).score(
             scripted_reranker(engine),
             np.array([10], np.int32),
             Ragged.from_rows([[i] * length for i, length in enumerate(lengths, 1)]),
-            truncation,
-            deadline=time.perf_counter() + 0.2,
+            Policy(truncation, time.perf_counter() + 0.2, first_suffice=True),
         )
     )
 

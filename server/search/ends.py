@@ -1,0 +1,101 @@
+"""Until when each part of a search is waited for."""
+
+import time
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from twopass.index.collection.collection import Collection
+from twopass.server.errors import LateError
+from twopass.server.request import Request
+
+# Kept of a time budget for reading and sending what the hits carry, unless it lately took longer.
+_ANSWER_SECONDS = 0.006
+# And no more of it than this, so that a short budget is not all kept.
+_ANSWER_SHARE = 0.5
+# Reading took so many times as long at worst as it did lately on the whole.
+_ANSWER_CAUTION = 2.0
+# What was measured so many searches ago counts half.
+_HALF_LIFE_SEARCHES = 20
+_KEPT = 0.5 ** (1 / _HALF_LIFE_SEARCHES)
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """When parts of a search must be done, in seconds of `time.perf_counter`; None for never.
+
+    Attributes:
+        passes: Both passes: what they have by then is answered.
+        answer: Reading what the hits carry.
+    """
+
+    passes: float | None
+    answer: float | None
+
+
+@dataclass(slots=True)
+class CollectionPace:
+    """How long the searches of one collection took lately.
+
+    Attributes:
+        answer_seconds: Mean time of reading what the hits carry.
+        pair_tokens: Mean length of a pair of a query with a passage, in tokens; 0 where unknown.
+    """
+
+    answer_seconds: float = 0.0
+    pair_tokens: float = 0.0
+
+    def answered(self, seconds: float) -> None:
+        """Takes a search into account."""
+        self.answer_seconds = seconds + _KEPT * (self.answer_seconds - seconds)
+
+    def scored(self, num_pairs: int, num_tokens: int) -> None:
+        """Takes a second pass into account."""
+        if num_pairs:
+            mean = num_tokens / num_pairs
+            self.pair_tokens = mean + _KEPT * ((self.pair_tokens or mean) - mean)
+
+    def ends(self, request: Request) -> Ends:
+        """When the parts of a search that came now must be done."""
+        if request.budget_end is None:
+            return Ends(request.deadline, request.deadline)
+        budget = request.budget_end - request.received
+        kept = max(_ANSWER_SECONDS, _ANSWER_CAUTION * self.answer_seconds)
+        passes = request.budget_end - min(kept, _ANSWER_SHARE * budget)
+        if request.deadline is not None:
+            passes = min(passes, request.deadline)
+        return Ends(passes, request.end)
+
+
+class Paces:
+    """The pace of each collection that is open."""
+
+    def __init__(self) -> None:
+        self._paces: WeakKeyDictionary[Collection, CollectionPace] = WeakKeyDictionary()
+
+    def of(self, collection: Collection) -> CollectionPace:
+        """The pace of a collection."""
+        pace = self._paces.get(collection)
+        if pace is None:
+            pace = self._paces[collection] = CollectionPace()
+        return pace
+
+
+def late(request: Request, what: str) -> LateError:
+    """What is raised when a search has nothing to answer in time.
+
+    Args:
+        request: The search's.
+        what: What was not done, as in "no candidate was found".
+    """
+    if request.budget_end is None or request.is_past_deadline():
+        return LateError(f"deadline: it ran out; {what}")
+    budget = (request.budget_end - request.received) * 1000
+    return LateError(
+        f"time_budget: {budget:,.0f} ms given, and within them {what}; give more time, or ask for "
+        "less: fewer candidates, a filter on indexed fields"
+    )
+
+
+def seconds_until(end: float | None) -> float | None:
+    """Seconds from now until then, at least 0; None for never."""
+    return None if end is None else max(0.0, end - time.perf_counter())

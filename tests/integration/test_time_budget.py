@@ -1,0 +1,201 @@
+"""What a search answers when its time budget ends, and that nothing works on for it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+
+from twopass.index.errors import StorageError
+from twopass.index.lanes import Lane
+from twopass.v1 import collection_pb2, document_pb2, search_pb2
+from twopass.v1.filter_pb2 import Condition, FieldCondition, Filter, IdCondition
+from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions, SearchRequest
+
+from .fallback import FORBID, asking, failure_of
+from .serving import Server
+
+A_MOMENT = Duration(nanos=300_000_000)
+NO_RERANK = RerankOptions(enabled=False)
+TWO = Filter(must=[Condition(ids=IdCondition(ids=["canberra", "sky"]))])
+
+
+@contextmanager
+def occupied(lane: Lane, *, num_waiting: int = 0) -> Iterator[None]:
+    """Keeps every thread of a lane busy, and lets calls wait for one."""
+    over = threading.Event()
+    calls: list[Future] = [lane.submit(over.wait) for _ in range(lane.num_threads)]
+    try:
+        wait_until(lambda: lane.num_running == lane.num_threads)
+        calls += [lane.submit(over.wait) for _ in range(num_waiting)]
+        yield
+    finally:
+        over.set()
+        for call in calls:
+            call.result()
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Fails where something is not so within ten seconds."""
+    end = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def scans(small: Server) -> Lane:
+    return small._app._lanes.scans
+
+
+def test_words_that_are_late_leave_the_dense_list_and_the_answer_says_so(small, scans):
+    with occupied(scans):
+        response = small.search(asking(time_budget=A_MOMENT, rerank=NO_RERANK))
+        refused = failure_of(small.search, asking(time_budget=A_MOMENT, fallback=FORBID))
+    assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_DENSE_DEADLINE
+    assert [hit.dense_rank for hit in response.hits] == list(range(1, 11))
+    assert not any(hit.HasField("lexical_rank") for hit in response.hits)
+    assert not any(hit.HasField("fused_score") for hit in response.hits)
+    assert response.encoder
+    assert refused.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_without_room_for_words_the_dense_list_is_answered_and_reranked(small, scans):
+    with occupied(scans, num_waiting=1_024):
+        response = small.search(asking())
+        refused = failure_of(small.search, asking(fallback=FORBID))
+    assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_DENSE_OVERLOAD
+    assert response.rerank_status == search_pb2.RERANK_STATUS_COMPLETE
+    assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_words_that_can_not_be_read_leave_the_dense_list(small, monkeypatch):
+    def fail(*_: object) -> None:
+        raise StorageError("the words are damaged")
+
+    collection = small._app._store.get("facts")
+    monkeypatch.setattr(collection, "search_words", fail)
+    response = small.search(asking())
+    assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_DENSE_FAILED
+    assert response.hits[0].id == "canberra"
+    lexical = RetrieveOptions(mode=search_pb2.RETRIEVE_MODE_LEXICAL)
+    assert failure_of(small.search, asking(retrieve=lexical)).code() in (
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    )
+
+
+@pytest.mark.parametrize("mode", ["DENSE", "LEXICAL", "HYBRID"])
+def test_a_filter_that_is_late_leaves_nothing_to_answer(small, scans, mode):
+    options = RetrieveOptions(mode=search_pb2.RetrieveMode.Value(f"RETRIEVE_MODE_{mode}"))
+    with occupied(scans):
+        error = failure_of(small.search, asking(filter=TWO, time_budget=A_MOMENT, retrieve=options))
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "time_budget: 300 ms given, and within them the filter was not" in error.details()
+
+
+def test_candidates_that_can_not_be_read_in_time_are_an_error_and_no_empty_answer(small):
+    with occupied(small._app._lanes.reads):
+        error = failure_of(small.search, asking(time_budget=A_MOMENT))
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "what the hits carry was not read" in error.details()
+
+
+@pytest.mark.parametrize("fallback", [search_pb2.FALLBACK_ALLOW, FORBID])
+def test_a_budget_that_is_over_before_anything_is_found_is_an_error(small, fallback):
+    error = failure_of(small.search, asking(time_budget=Duration(nanos=1), fallback=fallback))
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_budget_does_not_keep_an_answer_for_longer_than_it_takes(small):
+    response = small.search(asking(time_budget=Duration(seconds=60)))
+    assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_COMPLETE
+    assert response.timings.total.ToNanoseconds() < 30e9
+
+
+# --- a filter that takes seconds ------------------------------------------------------------------
+
+NUM_DOCUMENTS = 4_000
+HEAVY = Filter(
+    should=[
+        Condition(field=FieldCondition(field=f"f{i % 10}", prefix=f"nothing {i}"))
+        for i in range(250)
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def many(server: Server) -> Iterator[str]:
+    """A collection in which `HEAVY` takes seconds."""
+    name = "many"
+    schema = collection_pb2.CollectionSchema(client_vectors=True, dimension=2)
+    server.collections.CreateCollection(
+        collection_pb2.CreateCollectionRequest(name=name, schema=schema)
+    )
+    vector = document_pb2.Vector(values=[1, 0])
+    documents = [
+        document_pb2.Document(id=str(i), text=f"word {i}", vector=vector)
+        for i in range(NUM_DOCUMENTS)
+    ]
+    for document in documents:
+        document.metadata.update({f"f{i}": "something else" for i in range(10)})
+    for start in range(0, NUM_DOCUMENTS, 1_000):
+        chunk = documents[start : start + 1_000]
+        server.collections.UpsertDocuments(
+            collection_pb2.UpsertDocumentsRequest(collection=name, documents=chunk)
+        )
+    yield name
+    server.collections.DeleteCollection(collection_pb2.DeleteCollectionRequest(name=name))
+
+
+def heavy(collection: str, **fields: object) -> SearchRequest:
+    return SearchRequest(
+        **{
+            "collection": collection,
+            "vector": document_pb2.Vector(values=[1, 0]),
+            "rerank": NO_RERANK,
+            "filter": HEAVY,
+        }
+        | fields
+    )
+
+
+@pytest.fixture
+def idle_scans(server: Server) -> Iterator[Lane]:
+    """The lane of filters: after the test, nothing has worked on for long, nor works now."""
+    lane = server._app._lanes.scans
+    lane.longest_overrun = 0.0
+    yield lane
+    wait_until(lambda: lane.num_running == 0)
+    assert lane.longest_overrun < 1.0
+
+
+def test_a_filter_is_stopped_when_the_budget_ends(server, many, idle_scans):
+    error = failure_of(server.search, heavy(many, time_budget=Duration(nanos=50_000_000)))
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_filter_is_stopped_at_the_deadline(server, many, idle_scans):
+    with pytest.raises(grpc.RpcError) as raised:
+        server.search(heavy(many), timeout=0.05)
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_filter_is_stopped_when_its_caller_has_gone(server, many, idle_scans):
+    calls = [server.search.future(heavy(many)) for _ in range(3)]
+    wait_until(lambda: idle_scans.num_running > 0)
+    for call in calls:
+        call.cancel()
+
+
+def test_words_are_stopped_when_the_dense_list_has_failed(server, many, idle_scans):
+    wrong = document_pb2.Vector(values=[1, 0, 0])
+    hybrid = RetrieveOptions(mode=search_pb2.RETRIEVE_MODE_HYBRID)
+    request = heavy(many, vector=wrong, query="word", retrieve=hybrid)
+    request.ClearField("filter")
+    error = failure_of(server.search, request)
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
