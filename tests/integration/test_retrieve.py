@@ -160,3 +160,15 @@ def test_an_acknowledged_write_is_found_by_its_words_at_once(server, search, col
             collection_pb2.DeleteDocumentsRequest(collection=collection, ids=[name])
         )
         assert ids(search(LEXICAL, f"word{name}", collection=collection)) == []
+
+
+@pytest.mark.parametrize("mode", [LEXICAL, HYBRID])
+def test_words_beyond_the_most_that_are_searched_are_told(server, search, collection, mode):
+    words = " ".join(f"word{i}" for i in range(70))
+    server.collections.UpsertDocuments(
+        collection_pb2.UpsertDocumentsRequest(
+            collection=collection, documents=[document("all", words)]
+        )
+    )
+    assert search(mode, words, collection=collection).num_words_dropped == 70 - 64
+    assert search(mode, "word1 word2", collection=collection).num_words_dropped == 0

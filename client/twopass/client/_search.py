@@ -139,6 +139,8 @@ class SearchResult:
         reranker: The reranker that scored; empty where none did.
         sequence: The state of the collection that was searched.
         timings: Where the time went.
+        num_words_dropped: Distinct words of the query that the lexical list leaves out, since they
+            are too frequent or too many.
     """
 
     hits: tuple[SearchHit, ...]
@@ -152,6 +154,7 @@ class SearchResult:
     reranker: str
     sequence: str
     timings: Timings
+    num_words_dropped: int = 0
 
 
 def search(
@@ -183,10 +186,12 @@ def search(
         rerank: The second pass. True: all defaults; False: there is none.
         filter: Which documents are considered, as in `field("year").between(gte=1990)`. None: all.
         fields: What hits carry. None: text and metadata.
-        time_budget: Seconds for both passes, soft: at its end what is there is answered, if
-            `allow_fallback`. None: only `timeout` counts, which stays hard either way.
+        time_budget: Seconds for the filter, both passes and reading the hits, soft: at its end what
+            is there is answered, if `allow_fallback`. None: only `timeout` counts, which stays
+            hard either way.
         allow_fallback: Whether first-pass order may be answered where the second pass is late,
-            overloaded or failing; `rerank_status` tells. False: the cause is raised instead.
+            overloaded or failing, and one list of "hybrid" without the other; `rerank_status` and
+            `retrieve_status` tell. False: the cause is raised instead.
         min_sequence: A `sequence` from an earlier write: the search sees that write and all before
             it. Empty: whatever is visible.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
@@ -195,6 +200,7 @@ def search(
         InvalidArgumentError: Among others, a query over the model's `max_query_tokens`.
         NotFoundError: No such collection or model.
         OverloadedError: The queue is full, and no fallback is possible or allowed.
+        DeadlineExceededError: Nothing was found within `time_budget` or `timeout`.
         FailedPreconditionError: `min_sequence` is of a collection that was recreated since.
     """
     request = search_pb2.SearchRequest(
@@ -268,6 +274,7 @@ def _result(response: search_pb2.SearchResponse) -> SearchResult:
         num_reranked=response.num_reranked,
         num_candidates=response.num_candidates,
         num_below_min_score=response.num_below_min_score,
+        num_words_dropped=response.num_words_dropped,
         blend=response.blend,
         encoder=response.encoder,
         reranker=response.reranker,

@@ -149,6 +149,7 @@ def test_a_result_has_every_field_of_the_answer(serve, connect):
         "encoder": "enc",
         "reranker": "mini",
         "sequence": "s9",
+        "numWordsDropped": 7,
         "timings": {"total": "0.012500s", "rerank": "1.5s", "queue": "0s"},
     }
     response = ParseDict(answer, search_pb2.SearchResponse())
@@ -165,7 +166,7 @@ def test_a_result_has_every_field_of_the_answer(serve, connect):
     assert result.retrieve_status is RetrieveStatus.LEXICAL_OVERLOAD
     assert result.rerank_status is RerankStatus.PARTIAL
     assert (result.num_reranked, result.num_candidates, result.num_below_min_score) == (1, 50, 2)
-    assert (result.blend, result.sequence) == (0.5, "s9")
+    assert (result.blend, result.sequence, result.num_words_dropped) == (0.5, "s9", 7)
     assert (result.encoder, result.reranker) == ("enc", "mini")
     assert (result.timings.total_ms, result.timings.rerank_ms) == pytest.approx((12.5, 1500))
     assert result.timings.queue_ms == 0

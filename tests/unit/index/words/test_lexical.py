@@ -162,6 +162,9 @@ def test_of_a_long_query_the_rarest_words_are_searched(fill):
     collection = fill(**{f"d{i}": f"word{i} common" for i in range(100)})
     query = "common " + " ".join(f"word{i}" for i in range(100))
     assert len(found(collection, query)) == lexical.MAX_TERMS
+    matches = collection.search_words(query, 1)
+    assert matches.num_words_dropped == len(set(query.split())) - lexical.MAX_TERMS
+    assert collection.search_words(query.split()[0], 1).num_words_dropped == 0
 
 
 def test_what_is_replaced_or_deleted_is_not_found(fill):
