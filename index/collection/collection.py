@@ -272,6 +272,23 @@ class Collection:
         """
         return self._reader.fetch(keys, fields, stop, max_bytes)
 
+    def fetch_first(
+        self, keys: Int64s, fields: DocumentFields, max_bytes: int, stop: Stop = NEVER
+    ) -> tuple[dict[int, StoredDocument], frozenset[int]]:
+        """Reads documents by key, as many with their fields as fit; those gone are left out.
+
+        Args:
+            keys: int64 `[num_keys]`, the most important first.
+            fields: What to read of them.
+            max_bytes: Most bytes to read, counted as `fetch` does.
+            stop: Ends the reading.
+
+        Returns:
+            The documents by key, and the keys of those of which only the id was read: from the
+            first on that would make more than `max_bytes`.
+        """
+        return self._reader.fetch_first(keys, fields, max_bytes, stop)
+
     def get(
         self,
         ids: Sequence[str],

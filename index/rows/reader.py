@@ -83,6 +83,25 @@ class DocumentReader:
                 _check_fit(self._sizes(connection, keys.tolist(), fields), max_bytes)
             return self._documents(connection, keys.tolist(), fields, stop)
 
+    def fetch_first(
+        self, keys: Int64s, fields: DocumentFields, max_bytes: int, stop: Stop = NEVER
+    ) -> tuple[dict[int, StoredDocument], frozenset[int]]:
+        """Reads documents by key, int64 `[num_keys]`, the first of them with what was asked for.
+
+        Those gone or damaged are left out.
+
+        Returns:
+            The documents, and the keys of those of which only the id was read: from the first on
+            that would make more than `max_bytes`.
+        """
+        with self._connections.borrow(stop) as connection:
+            sizes = self._sizes(connection, keys.tolist(), fields)
+            totals = np.cumsum([size.num_bytes for size in sizes])
+            num_whole = int(np.searchsorted(totals, max_bytes, side="right"))
+            found = self._documents(connection, keys[:num_whole].tolist(), fields, stop)
+        bare = {size.key: _bare(size) for size in sizes[num_whole:] if size.id}
+        return found | bare, frozenset(bare)
+
     def get(
         self,
         ids: Sequence[str],
@@ -294,6 +313,12 @@ def _check_fit(sizes: Sequence[Size], max_bytes: int) -> None:
             raise DocumentTooLargeError(size.id, size.num_bytes, max_bytes)
     if (total := sum(size.num_bytes for size in sizes)) > max_bytes:
         raise AnswerTooLargeError(len(sizes), total, max_bytes)
+
+
+def _bare(size: Size) -> StoredDocument:
+    return StoredDocument(
+        key=size.key, id=size.id, title=None, text=None, metadata=None, vector=None
+    )
 
 
 def _document(row: Row, fields: DocumentFields) -> StoredDocument:

@@ -48,6 +48,8 @@ _SKIPPED = {
     Cause.FAILED: RerankStatus.FAILED,
 }
 _TEXT = DocumentFields(text=True, metadata=False)
+# What is read of documents for one answer, where nothing else bounds it.
+_MAX_READ_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -343,7 +345,7 @@ class _Search:
         positions = ranking.order[: self._query.top_n]
         keys = candidates.keys[positions]
         windows = self._hit_windows(candidates, ranking, positions)
-        documents, spans = await self._read(keys, windows)
+        documents, bare, spans = await self._read(keys, windows)
         self._pace.answered(watch.lap("read hits"))
         dense, lexical, scored = placed(found.dense), placed(found.lexical), ranking.scored
         hits = []
@@ -357,6 +359,7 @@ class _Search:
                 lexical=lexical.get(key),
                 fused_score=float(candidates.scores[position]) if found.fused else None,
                 span=spans.get(key),
+                content_omitted=key in bare,
             )
             if scored is not None and position < ranking.num_reranked:
                 hit = replace(
@@ -387,25 +390,33 @@ class _Search:
 
     async def _read(
         self, keys: Int64s, windows: "_HitWindows | None"
-    ) -> tuple[dict[int, StoredDocument], dict[int, tuple[int, int]]]:
-        """What hits carry, and the characters where their best windows stand, both by key."""
+    ) -> tuple[dict[int, StoredDocument], frozenset[int], dict[int, tuple[int, int]]]:
+        """Reads what hits carry, as much as fits into an answer.
+
+        Returns:
+            Documents by key, the keys of those of which only the id was read, and the characters
+            where best windows stand, by key.
+        """
         fields = self._query.fields
         wanted = fields if windows is None else replace(fields, text=True)
+        # Texts that are read for the places of windows alone are not in the answer.
+        fits_anyway = self._query.max_answer_bytes is None or wanted != fields
+        max_bytes = _MAX_READ_BYTES if fits_anyway else self._query.max_answer_bytes
         try:
             with self._request.stop_by(self._ends.answer) as stop:
-                documents = await self._parts.lanes.reads.run(
-                    self._collection.fetch, keys, wanted, stop, stop=stop
+                documents, bare = await self._parts.lanes.reads.run(
+                    self._collection.fetch_first, keys, wanted, max_bytes, stop, stop=stop
                 )
                 if windows is None:
-                    return documents, {}
-                spans = await self._spans(windows, documents, stop)
+                    return documents, bare, {}
+                spans = await self._spans(windows.without(bare), documents, stop)
         except StoppedError:
             raise late(self._request, "what the hits carry was not read") from None
         if not fields.text:
             documents = {
                 key: replace(document, title=None, text=None) for key, document in documents.items()
             }
-        return documents, spans
+        return documents, bare, spans
 
     async def _spans(
         self, windows: "_HitWindows", documents: Mapping[int, StoredDocument], stop: Stop
@@ -437,6 +448,13 @@ class _HitWindows:
     tokenizer: Tokenizer
     keys: Int64s
     windows: Int32s
+
+    def without(self, keys: frozenset[int]) -> "_HitWindows":
+        """The windows of other documents than these."""
+        if not keys:
+            return self
+        others = ~np.isin(self.keys, list(keys))
+        return replace(self, keys=self.keys[others], windows=self.windows[others])
 
 
 def _texts(documents: Mapping[int, StoredDocument], keys: Int64s) -> list[str]:

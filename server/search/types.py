@@ -94,6 +94,7 @@ class SearchQuery:
             for both.
         min_sequence: A write that the search must see; "" for none.
         fields: What hits carry.
+        max_answer_bytes: Most bytes of that to read, the best hits first; None for any number.
     """
 
     collection: str
@@ -106,6 +107,7 @@ class SearchQuery:
     allow_fallback: bool = True
     min_sequence: str = ""
     fields: DocumentFields = field(default_factory=DocumentFields)
+    max_answer_bytes: int | None = None
 
     @property
     def needs_embedding(self) -> bool:
@@ -136,6 +138,7 @@ class SearchHit:
         truncated: Whether the reranker did not read the passage's end.
         span: The first character of the best window in the passage, and one past its last; None
             where no window was chosen, or the time budget ended before its place was found.
+        content_omitted: Whether only the id of the document was read, since more was too much.
     """
 
     document: StoredDocument
@@ -147,6 +150,7 @@ class SearchHit:
     score: float | None = None
     truncated: bool = False
     span: tuple[int, int] | None = None
+    content_omitted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

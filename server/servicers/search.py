@@ -1,7 +1,8 @@
 """SearchService: a query in, documents of a collection out."""
 
 from twopass.engines.base import Float32s
-from twopass.server.errors import InvalidRequestError
+from twopass.index.documents import StoredDocument
+from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
 from twopass.server.models.passages import Limits, check_text
 from twopass.server.request import Request
 from twopass.server.search.pipeline import SearchPipeline
@@ -14,6 +15,7 @@ from twopass.server.search.types import (
     SearchQuery,
     SearchResult,
 )
+from twopass.server.servicers.answers import read_max_answer_bytes
 from twopass.server.servicers.documents import add_extras, read_fields, read_vector
 from twopass.server.servicers.enums import EnumMapping
 from twopass.server.servicers.filters import read_filter
@@ -25,6 +27,7 @@ from twopass.server.servicers.options import (
 )
 from twopass.server.servicers.retrieving import RetrieveDefaults, read_retrieve
 from twopass.server.servicers.timings import timings_message
+from twopass.server.servicers.translating import Translating
 from twopass.v1 import search_pb2
 
 _RETRIEVE_STATUS = {
@@ -44,6 +47,10 @@ _RERANK_STATUS = {
     RerankStatus.SKIPPED_OVERLOAD: search_pb2.RERANK_STATUS_SKIPPED_OVERLOAD,
     RerankStatus.FAILED: search_pb2.RERANK_STATUS_FAILED,
 }
+# A hit without what it carries; and what it grows by beside that: a longer length of its own, and
+# that its content is omitted.
+_HIT_BYTES = 100
+_GROWTH_BYTES = 7
 _ALLOWS_FALLBACK = EnumMapping(
     search_pb2.Fallback,
     {search_pb2.FALLBACK_ALLOW: True, search_pb2.FALLBACK_FORBID: False},
@@ -55,19 +62,35 @@ class SearchServicer:
     """Translates; `SearchPipeline` does the work."""
 
     def __init__(
-        self, pipeline: SearchPipeline, limits: Limits, defaults: RetrieveDefaults
+        self,
+        pipeline: SearchPipeline,
+        limits: Limits,
+        defaults: RetrieveDefaults,
+        translating: Translating,
     ) -> None:
         self._pipeline = pipeline
         self._limits = limits
         self._defaults = defaults
+        self._translating = translating
 
     async def search(
         self, message: search_pb2.SearchRequest, request: Request
     ) -> search_pb2.SearchResponse:
         """Answers one query."""
         request.budget_end = _budget_end(message, request)
-        query = _read_query(message, self._limits, self._defaults)
-        return _response(await self._pipeline.search(query, request))
+        query = await self._translating.run(
+            request.message_bytes,
+            _read_query,
+            message,
+            self._limits,
+            self._defaults,
+            request=request,
+        )
+        result = await self._pipeline.search(query, request)
+        max_bytes = read_max_answer_bytes(message, self._limits)
+        return await self._translating.run(
+            _content_bytes(result), _response, result, max_bytes, request=request
+        )
 
 
 def _read_query(
@@ -91,6 +114,7 @@ def _read_query(
         allow_fallback=_ALLOWS_FALLBACK.read("fallback", message.fallback),
         min_sequence=message.min_sequence,
         fields=read_fields(message.fields),
+        max_answer_bytes=read_max_answer_bytes(message, limits),
     )
 
 
@@ -114,9 +138,20 @@ def _budget_end(message: search_pb2.SearchRequest, request: Request) -> float | 
     return request.received + seconds
 
 
-def _response(result: SearchResult) -> search_pb2.SearchResponse:
-    return search_pb2.SearchResponse(
-        hits=[_hit(hit) for hit in result.hits],
+def _content_bytes(result: SearchResult) -> int:
+    """About how large the answer is."""
+    num_bytes = 0
+    for hit in result.hits:
+        document = hit.document
+        num_bytes += _HIT_BYTES + len(document.title or "") + len(document.text or "")
+        if document.vector is not None:
+            num_bytes += document.vector.nbytes
+    return num_bytes
+
+
+def _response(result: SearchResult, max_bytes: int) -> search_pb2.SearchResponse:
+    response = search_pb2.SearchResponse(
+        hits=map(_bare_hit, result.hits),
         retrieve_status=_RETRIEVE_STATUS[result.retrieve_status],
         rerank_status=_RERANK_STATUS[result.rerank_status],
         num_reranked=result.num_reranked,
@@ -129,19 +164,44 @@ def _response(result: SearchResult) -> search_pb2.SearchResponse:
         sequence=result.sequence,
         timings=timings_message(result.timings),
     )
+    bytes_left = max_bytes - response.ByteSize() - _GROWTH_BYTES * len(response.hits)
+    if bytes_left < 0:
+        raise ResponseTooLargeError(
+            f"top_n: {len(response.hits):,} hits take more than {max_bytes:,} bytes without what "
+            "they carry (max_answer_bytes); ask for fewer"
+        )
+    for i, (hit, message) in enumerate(zip(result.hits, response.hits, strict=True)):
+        bytes_left -= 0 if hit.content_omitted else _add_content(hit.document, message)
+        if hit.content_omitted or bytes_left < 0:
+            for without in response.hits[i:]:
+                _omit_content(without)
+            break
+    return response
 
 
-def _hit(hit: SearchHit) -> search_pb2.SearchHit:
-    document = hit.document
+def _add_content(document: StoredDocument, message: search_pb2.SearchHit) -> int:
+    """Adds to a hit what was read of its document; returns the bytes that it grows by."""
+    before = message.ByteSize()
+    message.title, message.text = document.title or "", document.text or ""
+    add_extras(document, message)
+    return message.ByteSize() - before
+
+
+def _omit_content(message: search_pb2.SearchHit) -> None:
+    for field in ("title", "text", "metadata", "vector"):
+        message.ClearField(field)
+    message.content_omitted = True
+
+
+def _bare_hit(hit: SearchHit) -> search_pb2.SearchHit:
+    """A hit without what it carries of its document."""
     message = search_pb2.SearchHit(
-        id=document.id,
+        id=hit.document.id,
         score=hit.score,
         logit=hit.logit,
         fused_score=hit.fused_score,
         first_pass_rank=hit.first_pass_rank,
         truncated=hit.truncated,
-        title=document.title or "",
-        text=document.text or "",
     )
     if hit.dense is not None:
         message.dense_score, message.dense_rank = hit.dense.score, hit.dense.rank
@@ -149,5 +209,4 @@ def _hit(hit: SearchHit) -> search_pb2.SearchHit:
         message.lexical_score, message.lexical_rank = hit.lexical.score, hit.lexical.rank
     if hit.span is not None:
         message.span.start, message.span.end = hit.span
-    add_extras(document, message)
     return message

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from twopass.client import Client, Document, Fields, OverloadedError, Schema
-from twopass.v1 import collection_pb2, embed_pb2
+from twopass.v1 import collection_pb2, document_pb2, embed_pb2, search_pb2
 
 from .command_line import answer
 from .serving import Server, code_of
@@ -118,6 +118,52 @@ def test_a_request_may_ask_for_more_than_the_servers_default(large: Server):
             )
         )
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_hits_carry_what_fits_and_say_what_is_left_out(large: Server):
+    request = search_pb2.SearchRequest(
+        collection=COLLECTION,
+        vector=document_pb2.Vector(values=[0, 1]),
+        top_n=NUM_DOCUMENTS,
+        rerank=search_pb2.RerankOptions(enabled=False),
+    )
+    answer = large.search(request)
+    assert len(answer.hits) == NUM_DOCUMENTS
+    assert ORDINARY_BYTES - len(TEXT) - 50_000 < answer.ByteSize() <= ORDINARY_BYTES
+    num_whole = sum(hit.text == TEXT for hit in answer.hits)
+    omitted = [hit.content_omitted for hit in answer.hits]
+    assert omitted == [False] * num_whole + [True] * (NUM_DOCUMENTS - num_whole)
+    assert not any(hit.text for hit in answer.hits[num_whole:])
+    assert all(hit.id and hit.HasField("dense_score") for hit in answer.hits)
+    request.fields.text = False
+    assert not any(hit.content_omitted for hit in large.search(request).hits)
+    request.fields.text = True
+    request.max_answer_bytes = 5_000
+    with pytest.raises(grpc.RpcError) as raised:
+        large.search(request)
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert raised.value.details().startswith("top_n: 300 hits take more than 5,000 bytes")
+
+
+def test_hits_whose_metadata_is_larger_in_a_message_than_stored_leave_it_out(small: Server):
+    numbers = {"numbers": [0] * 600}  # 1.2 KB of JSON, 6.6 KB of a message
+    with Client(small.target) as client:
+        client.create_collection("hits", Schema(dimension=1, client_vectors=True))
+        client.upsert(
+            "hits",
+            [Document(id=str(n), text="t", metadata=numbers, vector=[1]) for n in range(40)],
+        )
+    with Client(small.target, max_message_bytes=SMALL_BYTES) as client:
+        hits = client.search("hits", vector=[1], top_n=40, rerank=False).hits
+    omitted = [hit.content_omitted for hit in hits]
+    assert 10 < omitted.count(False) < 20
+    assert omitted == sorted(omitted)
+    assert [bool(hit.metadata) for hit in hits] == [not each for each in omitted]
+
+
+def test_the_python_client_finds_as_much_as_it_can_receive(client: Client):
+    hits = client.search(COLLECTION, vector=[0, 1], top_n=300, rerank=False).hits
+    assert [hit.content_omitted for hit in hits].count(False) == 268  # of 250 KB each in 64 MiB
 
 
 def test_the_python_client_gets_what_it_can_receive(client: Client):

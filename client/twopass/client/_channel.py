@@ -10,12 +10,14 @@ import grpc.aio
 
 from twopass.client._call import Call
 from twopass.client._rpcs import service_config
-from twopass.v1 import collection_pb2
+from twopass.v1 import collection_pb2, search_pb2
 
 Options: TypeAlias = Sequence[tuple[str, Any]]
 
 MAX_MESSAGE_BYTES = 64 * 2**20
 _NO_LIMIT = 2**63 - 1
+# Requests that may ask for an answer of so many bytes.
+_BOUNDED = (collection_pb2.GetDocumentsRequest, search_pb2.SearchRequest)
 
 # Streams are cut into messages of about this size, below the 4 MiB that gRPC receives by default;
 # one document or passage that is larger travels alone.
@@ -55,7 +57,7 @@ class Connection:
     def request(self, call: Call[Any]) -> Any:
         """What is sent for a call; where that may ask, for as much as this client receives."""
         request = call.request
-        if isinstance(request, collection_pb2.GetDocumentsRequest):
+        if isinstance(request, _BOUNDED):
             limit = dict(self.options)["grpc.max_receive_message_length"]
             request.max_answer_bytes = limit if limit > 0 else _NO_LIMIT
         return request

@@ -104,6 +104,9 @@ class SearchHit:
         text: The document's text.
         metadata: The document's metadata.
         vector: The document's embedding.
+        content_omitted: Whether title, text, metadata and vector are left out, though asked for,
+            since the answer would be larger than the client receives or the server sends; so are
+            those of all hits after this one. `get` has them.
     """
 
     id: str
@@ -121,6 +124,7 @@ class SearchHit:
     text: str
     metadata: Mapping[str, Any]
     vector: tuple[float, ...] | None
+    content_omitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,4 +304,5 @@ def _hit(message: search_pb2.SearchHit) -> SearchHit:
         text=message.text,
         metadata=mapping(message.metadata),
         vector=components(message.vector) if message.HasField("vector") else None,
+        content_omitted=message.content_omitted,
     )

@@ -39,6 +39,7 @@ def test_the_commonest_search_leaves_every_option_to_the_server(serve, connect):
             query="How do I parse a date?",
             top_n=3,
             fallback=search_pb2.FALLBACK_ALLOW,
+            max_answer_bytes=64 * 2**20,
         )
     ]
 
@@ -83,6 +84,7 @@ def test_every_option_of_a_search_reaches_the_server(serve, connect):
         time_budget=Duration(nanos=50_000_000),
         fallback=search_pb2.FALLBACK_FORBID,
         min_sequence="s1",
+        max_answer_bytes=64 * 2**20,
     )
     expected.vector.values[:] = [0.5, -1.0]
     ParseDict({"text": False, "metadata": True, "vector": True}, expected.fields)

@@ -95,3 +95,25 @@ def test_a_document_asked_for_twice_counts_twice(three):
     assert len(three.get(["b", "b"], TEXT, max_bytes=40)) == 2
     with pytest.raises(AnswerTooLargeError, match="40 bytes"):
         three.get(["b", "b"], TEXT, max_bytes=39)
+
+
+@pytest.mark.parametrize(("max_bytes", "num_whole"), [(60, 3), (59, 2), (30, 2), (29, 1), (9, 0)])
+def test_of_the_first_documents_as_many_as_fit_are_read_and_of_others_the_ids(
+    three, max_bytes, num_whole
+):
+    found = keys(three)
+    documents, bare = three.fetch_first(found, TEXT, max_bytes)
+    assert [documents[key].id for key in found.tolist()] == ["a", "b", "c"]
+    assert bare == set(found[num_whole:].tolist())
+    for key in found[:num_whole].tolist():
+        assert documents[key].text
+    for key in bare:
+        assert (documents[key].title, documents[key].text) == (None, None)
+
+
+def test_of_documents_that_are_gone_nothing_is_read_however_few_bytes_fit(three):
+    found = keys(three)
+    three.delete(["b", "c"]).result()
+    documents, bare = three.fetch_first(found, TEXT, 5)
+    assert [document.id for document in documents.values()] == ["a"]
+    assert bare == {int(found[0])}
