@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 from twopass.engines.base import Float32s, Int32s
 
 MAX_ID_BYTES = 512
+MAX_TITLE_BYTES = 8 * 1024
+MAX_METADATA_BYTES = 64 * 1024
+"""Of metadata as stored: JSON in UTF-8, without spaces between its parts."""
+MAX_METADATA_FIELDS = 1_024
+"""Of one document, those of its nested objects too."""
 # Objects and lists of metadata within each other, the outermost counted.
 MAX_METADATA_DEPTH = 32
 
@@ -30,9 +35,10 @@ class IndexedDocument:
 
     Attributes:
         id: Unique in its collection, 1 to 512 bytes of UTF-8 without control characters.
-        title: Put before the text, with a space between; may be empty if the text is not.
+        title: Put before the text, with a space between; may be empty if the text is not. At most
+            8 KiB of UTF-8.
         text: What is searched and reranked; may be empty if the title is not.
-        metadata: Whatever JSON can say.
+        metadata: Whatever JSON can say, in at most 64 KiB, 1,024 fields and 32 levels.
         vector: The embedding, float32 `[dimension]`, or in a collection with chunking the passage
             in windows.
         token_ids: The passage's tokens without special ones, int32 `[num_tokens]`, by the tokenizer

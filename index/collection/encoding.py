@@ -5,11 +5,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
 from twopass.engines.base import Float32s
-from twopass.index.documents import MAX_ID_BYTES, IndexedDocument, SplitPassage
+from twopass.index.documents import (
+    MAX_ID_BYTES,
+    MAX_METADATA_BYTES,
+    MAX_METADATA_DEPTH,
+    MAX_METADATA_FIELDS,
+    MAX_TITLE_BYTES,
+    IndexedDocument,
+    SplitPassage,
+)
 from twopass.index.errors import InvalidDocumentError
 from twopass.index.rows.rows import checksum_of
 from twopass.index.schema import CollectionSchema
@@ -105,7 +114,13 @@ def _encode(
         raise InvalidDocumentError(
             f"{where}.text", f"text and title are both empty, one is needed (id {document.id!r})"
         )
-    _utf8_size(document.title, f"{where}.title")
+    title_size = _utf8_size(document.title, f"{where}.title")
+    if title_size > MAX_TITLE_BYTES:
+        raise InvalidDocumentError(
+            f"{where}.title",
+            f"{title_size:,} bytes of UTF-8 given, at most {MAX_TITLE_BYTES:,}; put the rest into "
+            f"the text (id {document.id!r})",
+        )
     _utf8_size(document.text, f"{where}.text")
     token_ids = document.token_ids.astype("<i4", copy=False).tobytes()
     metadata = _encode_metadata(document.metadata, f"{where}.metadata")
@@ -141,11 +156,49 @@ def _utf8_size(text: str, where: str) -> int:
 def _encode_metadata(metadata: Mapping[str, object], where: str) -> str:
     if not isinstance(metadata, Mapping):
         raise InvalidDocumentError(where, f"must be a JSON object, {type(metadata).__name__} given")
+    _check_shape(metadata, where)
     try:
         text = json.dumps(
             dict(metadata), ensure_ascii=False, allow_nan=False, separators=(",", ":")
         )
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidDocumentError(where, f"can't be written as JSON: {error}") from error
-    _utf8_size(text, where)
+    size = _utf8_size(text, where)
+    if size > MAX_METADATA_BYTES:
+        raise InvalidDocumentError(
+            where,
+            f"{size:,} bytes as JSON given, at most {MAX_METADATA_BYTES:,}; keep what no filter "
+            "asks for elsewhere, or in the text",
+        )
     return text
+
+
+def _check_shape(metadata: Mapping[str, object], where: str) -> None:
+    """Makes sure that metadata is neither too deep nor of too many fields.
+
+    SQLite reads JSON up to 1,000 levels and Python about as many; a protobuf message has up to 100,
+    of which an object takes three.
+    """
+    num_fields = 0
+    level: list[Any] = [metadata]
+    for _ in range(MAX_METADATA_DEPTH):
+        num_fields += sum(len(part) for part in level if isinstance(part, Mapping))
+        if num_fields > MAX_METADATA_FIELDS:
+            raise InvalidDocumentError(
+                where,
+                f"more than {MAX_METADATA_FIELDS:,} fields given, those of nested objects "
+                "included; keep what no filter asks for as one text",
+            )
+        level = [
+            value
+            for part in level
+            for value in (part.values() if isinstance(part, Mapping) else part)
+            if isinstance(value, Mapping | list | tuple)
+        ]
+        if not level:
+            return
+    raise InvalidDocumentError(
+        where,
+        f"objects and lists nested deeper than {MAX_METADATA_DEPTH} levels given; flatten them, or "
+        "keep what is inside as a text",
+    )

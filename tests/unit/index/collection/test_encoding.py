@@ -8,12 +8,20 @@ import pytest
 
 from twopass.index.collection.encoding import encode_documents
 from twopass.index.errors import InvalidDocumentError
+from twopass.index.filters import Exists, FieldCondition, Filter
 from twopass.index.schema import Metric
 from twopass.index.vectors.metric import MAX_NORM
 
-NESTED = [1]
-for _ in range(100_000):
-    NESTED = [NESTED]
+
+def nested(depth):
+    """A list in a list, and so on, `depth` of them."""
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+NESTED = nested(100_000)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +41,14 @@ for _ in range(100_000):
         ({"metadata": {"x": float("nan")}}, "metadata", "JSON"),
         ({"metadata": {"x": object()}}, "metadata", "object"),
         ({"metadata": {"x": "\ud800"}}, "metadata", "lone surrogate"),
-        ({"metadata": {"x": NESTED}}, "metadata", "recursion"),
+        ({"metadata": {"x": NESTED}}, "metadata", "nested deeper than 32 levels"),
+        ({"metadata": {"x": nested(32)}}, "metadata", "nested deeper than 32 levels"),
+        ({"metadata": {"x": "y" * 65_529}}, "metadata", "65,537 bytes as JSON.*at most 65,536"),
+        ({"metadata": {"x": "ä" * 32_765}}, "metadata", "65,538 bytes as JSON"),
+        ({"metadata": {str(n): n for n in range(1_025)}}, "metadata", "more than 1,024 fields"),
+        ({"metadata": {"x": [{"y": n} for n in range(1_024)]}}, "metadata", "1,024 fields"),
+        ({"title": "x" * 8_193}, "title", "8,193 bytes of UTF-8 given, at most 8,192"),
+        ({"title": "ä" * 4_097}, "title", "8,194 bytes"),
         ({"vector": np.ones(3, np.float32)}, "vector", "3 components given.*dimension is 4"),
         ({"vector": np.ones((1, 4), np.float32)}, "vector", "4 components given"),
         ({"vector": np.array([1, np.nan, 0, 0], np.float32)}, "vector", "finite, nan given"),
@@ -68,6 +83,29 @@ def test_ids_at_the_edge_are_allowed(make_document, schema, name):
 @pytest.mark.parametrize("fields", [{"title": "t", "text": ""}, {"title": "", "text": "t"}])
 def test_title_or_text_is_enough(make_document, schema, fields):
     encode_documents([make_document("a", **fields)], schema)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"title": "ä" * 4_096},
+        {"metadata": {"x": nested(31)}},
+        {"metadata": {"x": "y" * 65_528}},
+        {"metadata": {str(n): n for n in range(1_024)}},
+        {"metadata": {"x": [{"y": n} for n in range(1_023)]}},
+        {"metadata": {"x": list(range(10_000))}},
+    ],
+    ids=["title", "depth", "size", "fields", "nested fields", "a list"],
+)
+def test_what_is_just_within_a_limit_is_stored_and_can_be_filtered_by(
+    collection, make_document, fields
+):
+    collection.upsert([make_document("a", **fields), make_document("b")]).result()
+    (stored,) = collection.get(["a"])
+    assert all(getattr(stored, name) == value for name, value in fields.items())
+    there = Filter(must=(FieldCondition("x", Exists()),))
+    has_it = "x" in fields.get("metadata", {})
+    assert collection.matching(there).tolist() == ([stored.key] if has_it else [])
 
 
 def test_metadata_is_stored_as_json(make_document, schema):
