@@ -30,7 +30,15 @@ def info(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
     print(f"twopass {server.version}, up {up}, {server.num_threads} threads a forward pass")
     print(f"busy for {server.load.busy_seconds:.2f} s with what waits now")
     console = Console()
+    if server.num_vector_fallbacks:
+        print(
+            f"vectors: set to {server.vector_device}, but the CPU took over "
+            f"{server.num_vector_fallbacks:,} times; the log says why"
+        )
     console.print(_load(server))
+    console.print(_lanes(server))
+    if server.load.rejections:
+        console.print(_rejections(server))
     console.print(_limits(server))
 
 
@@ -42,6 +50,27 @@ def _load(server: ServerInfo) -> Table:
     for name, limit in _LIMIT_OF.items():
         now, most = getattr(server.load, name), getattr(server.limits, limit)
         table.add_row(name.replace("_", " "), f"{now:,}", f"{most:,}")
+    return table
+
+
+def _lanes(server: ServerInfo) -> Table:
+    table = Table(box=None, header_style="bold")
+    table.add_column("blocking work")
+    for heading in ("running", "waiting", "threads", "longest overrun, ms"):
+        table.add_column(heading, justify="right")
+    for lane in server.load.lanes:
+        counts = (lane.num_running, lane.num_waiting, lane.num_threads)
+        overrun = f"{lane.longest_overrun_seconds * 1000:,.1f}"
+        table.add_row(lane.name, *(f"{count:,}" for count in counts), overrun)
+    return table
+
+
+def _rejections(server: ServerInfo) -> Table:
+    table = Table(box=None, header_style="bold")
+    table.add_column("refused or late since the start")
+    table.add_column("requests", justify="right")
+    for reason, count in sorted(server.load.rejections.items()):
+        table.add_row(reason.replace("_", " "), f"{count:,}")
     return table
 
 

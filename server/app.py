@@ -35,7 +35,13 @@ from twopass.server.edge.transport import (
     listening_address,
     server_options,
 )
-from twopass.server.gauges import backlog_gauges, collection_gauges, lane_gauges, server_gauges
+from twopass.server.gauges import (
+    backlog_gauges,
+    collection_gauges,
+    fallback_counts,
+    lane_gauges,
+    server_gauges,
+)
 from twopass.server.ingest.documents import Ingest
 from twopass.server.models.caches import ByteCache
 from twopass.server.models.embedding import Embedding
@@ -218,7 +224,14 @@ class App:
             ),
             embed_pb2: EmbedServicer(models, arbiter, tokenizing, embedding, limits, translating),
             model_pb2: ModelServicer(models),
-            server_pb2: ServerServicer(config, self._gate, arbiter, num_threads=self._num_cpus),
+            server_pb2: ServerServicer(
+                config,
+                self._gate,
+                arbiter,
+                self._metrics,
+                self._all_lanes,
+                num_threads=self._num_cpus,
+            ),
         }
         edge = Edge(
             self._gate,
@@ -255,6 +268,10 @@ class App:
         }
         return [name for name, needs_no_key in is_open.items() if needs_no_key]
 
+    @property
+    def _all_lanes(self) -> tuple[Lane, ...]:
+        return (*self._lanes.all(), self._messages)
+
     def _supervisor(self) -> Supervisor:
         return Supervisor(
             self._models,
@@ -270,8 +287,9 @@ class App:
             return None
         self._metrics.gauges(lambda: backlog_gauges(self._arbiter.backlog, self._models))
         self._metrics.gauges(lambda: collection_gauges(self._store))
-        self._metrics.gauges(lambda: lane_gauges(self._lanes))
         self._metrics.gauges(lambda: server_gauges(self._gate, self._caches))
+        self._metrics.gauges(lambda: lane_gauges(self._all_lanes))
+        self._metrics.gauges(fallback_counts)
         endpoint = MetricsEndpoint(self.config.metrics_address, self._metrics)
         self.metrics_port = endpoint.port
         return endpoint

@@ -9,8 +9,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from twopass.engines.base import LoadedModel
 from twopass.index.collection.summary import CollectionSummary
 from twopass.index.errors import CollectionNotFoundError
-from twopass.index.lanes import Lanes
+from twopass.index.lanes import Lane
 from twopass.index.store.store import CollectionStore
+from twopass.index.vectors.gpu_replica import FALLBACKS
 from twopass.server.edge.gate import Gate
 from twopass.server.models.caches import ByteCache
 from twopass.server.scheduling.backlog import Backlog
@@ -53,29 +54,48 @@ def backlog_gauges(backlog: Backlog, models: Sequence[LoadedModel]) -> Iterator[
 def server_gauges(gate: Gate, caches: Sequence[ByteCache[Any]]) -> Iterator[GaugeMetricFamily]:
     """Yields the calls under way, and what the caches take."""
     yield gauge("calls", "Calls under way, streams included.", "state", {"open": gate.num_calls})
+    yield gauge(
+        "request_bytes",
+        "Bytes of requests under way.",
+        "state",
+        {"open": gate.bytes_in_flight.num_bytes},
+    )
     yield gauge("cache_bytes", "Memory of a cache.", "cache", {c.name: c.num_bytes for c in caches})
 
 
-def lane_gauges(lanes: Lanes) -> Iterator[GaugeMetricFamily]:
-    """Yields the blocking work that is done and that waits, by kind."""
+def lane_gauges(lanes: Sequence[Lane]) -> Iterator[Metric]:
+    """Yields what runs and waits in the threads for blocking work, and how late it ends."""
+    calls = GaugeMetricFamily(
+        "twopass_lane_calls",
+        "Blocking work that runs, and that waits for a thread, by its kind.",
+        labels=["lane", "state"],
+    )
+    for lane in lanes:
+        calls.add_metric([lane.name, "running"], lane.num_running)
+        calls.add_metric([lane.name, "waiting"], lane.num_waiting)
+    yield calls
     yield gauge(
-        "lane_running",
-        "Calls that a lane's threads work on.",
+        "lane_threads",
+        "Most blocking work of a kind that runs at once.",
         "lane",
-        {lane.name: lane.num_running for lane in lanes.all()},
+        {lane.name: lane.num_threads for lane in lanes},
     )
     yield gauge(
-        "lane_waiting",
-        "Calls that wait for a thread of their lane.",
+        "lane_longest_overrun_seconds",
+        "Longest that something ran on after nobody needed it any more, since the start.",
         "lane",
-        {lane.name: lane.num_waiting for lane in lanes.all()},
+        {lane.name: lane.longest_overrun for lane in lanes},
     )
-    yield gauge(
-        "lane_overrun_seconds",
-        "Longest time that a call ran on after nobody waited for it any more.",
-        "lane",
-        {lane.name: lane.longest_overrun for lane in lanes.all()},
+
+
+def fallback_counts() -> Iterator[Metric]:
+    """Yields how often something slower took over."""
+    fallbacks = CounterMetricFamily(
+        "twopass_vector_fallbacks",
+        "Times the CPU took over a collection's vectors from a GPU, for good.",
     )
+    fallbacks.add_metric([], FALLBACKS.count)
+    yield fallbacks
 
 
 def collection_gauges(store: CollectionStore) -> Iterator[Metric]:

@@ -5,6 +5,7 @@ return 2,048 neighbours at most, and ignore an IDSelector without a word.
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -54,7 +55,7 @@ class GpuReplica:
     """Searches the copy, or says that it can't. Not safe for threads: one thread searches it."""
 
     def __init__(self, master: Any, clone: Clone) -> None:
-        """Copies the index; where that fails there is no copy, and a log line says why.
+        """Copies the index; where that fails there is none: it is counted, and the log says why.
 
         Args:
             master: A faiss index that is never changed from now on.
@@ -116,5 +117,23 @@ class GpuReplica:
         return found
 
 
+class Fallbacks:
+    """How often the CPU took over from the GPU since the process began. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._counting = threading.Lock()
+        self.count = 0
+
+    def add(self) -> None:
+        """Counts one more."""
+        with self._counting:
+            self.count += 1
+
+
+FALLBACKS = Fallbacks()
+"""Those of all indexes: they share the GPU."""
+
+
 def _fall_back(what: str, error: Exception) -> None:
+    FALLBACKS.add()
     _LOG.warning("first pass goes on on the CPU: %s (%s)", what, error)

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
+from twopass.index.errors import LaneFullError
 from twopass.server.edge.call_log import CallLog
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.messages import (
@@ -149,6 +150,8 @@ class Call:
             raised = LateError("deadline: it ran out")
         if isinstance(raised, PermissionDeniedError):
             self._around.metrics.rejected("permission_denied")
+        elif isinstance(raised, LaneFullError):
+            self._around.metrics.rejected("lane")
         code = status_code(raised)
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             self._around.metrics.rejected("deadline")

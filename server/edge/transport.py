@@ -16,6 +16,7 @@ from twopass.server.config import ConfigError, ServerConfig
 _logger = logging.getLogger("twopass.server")
 _UNIX = ("unix:", "unix-abstract:")
 _CONNECT_SECONDS = 1.0
+_MAX_PORT = 2**16 - 1
 
 
 def check_transport(config: ServerConfig) -> None:
@@ -175,7 +176,7 @@ def _try(address: str) -> None:
         _try_unix(address)
         return
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or int(port) > _MAX_PORT:
         raise OSError("it is not host:port")
     found = socket.getaddrinfo(
         host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -1,15 +1,19 @@
 """ServerService: what the server is, what it allows, and how much it has to do."""
 
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from twopass.index.lanes import Lane
+from twopass.index.vectors.gpu_replica import FALLBACKS
 from twopass.server.config import ServerConfig
 from twopass.server.edge.gate import Gate
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
+from twopass.server.telemetry.metrics import Metrics
 from twopass.v1 import server_pb2
 
 
@@ -17,8 +21,18 @@ class ServerServicer:
     """Describes the server."""
 
     def __init__(
-        self, config: ServerConfig, gate: Gate, arbiter: Arbiter, *, num_threads: int
+        self,
+        config: ServerConfig,
+        gate: Gate,
+        arbiter: Arbiter,
+        metrics: Metrics,
+        lanes: Sequence[Lane],
+        *,
+        num_threads: int,
     ) -> None:
+        self._vector_device = config.vector_device.value
+        self._metrics = metrics
+        self._lanes = lanes
         self._gate = gate
         self._arbiter = arbiter
         self._num_threads = num_threads
@@ -38,17 +52,35 @@ class ServerServicer:
             num_threads=self._num_threads,
             limits=self._limits,
             load=self._load(),
+            vector_device=self._vector_device,
+            num_vector_fallbacks=FALLBACKS.count,
         )
         return server_pb2.GetServerInfoResponse(server=server)
 
     def _load(self) -> server_pb2.Load:
         backlog = self._arbiter.backlog
-        busy = Duration()
-        busy.FromMicroseconds(round(backlog.retry_after() * 1e6))
         return server_pb2.Load(
             queued_pairs=self._arbiter.num_admitted,
             queued_tokens=backlog.waiting_tokens,
             calls=self._gate.num_calls,
             bytes=self._gate.bytes_in_flight.num_bytes,
-            busy=busy,
+            busy=_duration(backlog.retry_after()),
+            lanes=map(_lane_message, self._lanes),
+            rejections=self._metrics.rejections(),
         )
+
+
+def _lane_message(lane: Lane) -> server_pb2.LaneLoad:
+    return server_pb2.LaneLoad(
+        name=lane.name,
+        num_threads=lane.num_threads,
+        num_running=lane.num_running,
+        num_waiting=lane.num_waiting,
+        longest_overrun=_duration(lane.longest_overrun),
+    )
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromMicroseconds(round(seconds * 1e6))
+    return duration

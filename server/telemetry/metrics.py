@@ -47,7 +47,8 @@ class Metrics:
         self._searches = self._counter(
             "searches", "Answered searches, by what became of both passes.", "retrieve", "rerank"
         )
-        rejections = self._counter("rejections", "Requests refused, by reason.", "reason")
+        rejections = self._counter("rejections", "Requests refused or late, by reason.", "reason")
+        self._rejections = rejections
         # Looking labels up takes longer than all the rest.
         self._rpc_seconds_of = functools.cache(rpc_seconds.labels)
         self._rejections_of = functools.cache(rejections.labels)
@@ -90,8 +91,17 @@ class Metrics:
                 self._stage_seconds.labels(rpc, stage.name).observe(seconds)
 
     def rejected(self, reason: str) -> None:
-        """Counts a request that was refused."""
+        """Counts a request that was refused, or late."""
         self._rejections_of(reason).inc()
+
+    def rejections(self) -> dict[str, int]:
+        """How many requests were refused or late so far, by reason."""
+        return {
+            sample.labels["reason"]: int(sample.value)
+            for metric in self._rejections.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_total")
+        }
 
     def name_engine(self, engine: object, model: str) -> None:
         """Says whose engine it is, for the label of its batches."""

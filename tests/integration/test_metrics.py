@@ -107,6 +107,16 @@ def test_a_collection_tells_how_many_documents_it_holds(samples):
     assert value(samples, "twopass_collection_documents", collection="facts") >= 10
 
 
+def test_blocking_work_is_told_of_by_its_kind(samples):
+    lanes = {s.labels["lane"] for s in samples["twopass_lane_calls"]}
+    assert {"reads", "scans", "vectors", "writes", "maintenance"} <= lanes
+    assert value(samples, "twopass_lane_calls", lane="reads", state="waiting") == 0
+    assert value(samples, "twopass_lane_threads", lane="reads") >= 1
+    assert value(samples, "twopass_lane_longest_overrun_seconds", lane="scans") >= 0
+    assert value(samples, "twopass_request_bytes", state="open") == 0
+    assert value(samples, "twopass_vector_fallbacks_total") == 0
+
+
 def test_no_text_and_no_name_of_a_caller_is_in_the_metrics(samples):
     labels = {v for found in samples.values() for s in found for v in s.labels.values()}
     assert not any("sky" in label or "passage " in label for label in labels)
@@ -137,6 +147,23 @@ def test_dashboard_and_alerts_ask_for_metrics_and_labels_that_are_there(samples,
         wanted = {w.strip() for group in grouped for w in group.split(",")}
         wanted |= set(re.findall(r"(\w+)=~?\"", conditions or ""))
         assert wanted <= labels
+
+
+def test_the_table_of_metrics_names_every_one_there_is_and_no_other(samples):
+    text = (DOCS / "operations.md").read_text()
+    rows = [line for line in text.splitlines() if line.startswith("| `twopass_")]
+    named = set()
+    for row in rows:
+        first = ""
+        for name in re.findall(r"`(\w+)`", row.split("|")[1]):
+            first = first if name.startswith("_") else name
+            named.add(first.rpartition("_")[0] + name if name.startswith("_") else name)
+    families = {
+        re.sub(r"_(bucket|count|sum|created)$", "", name)
+        for name in samples
+        if name.startswith("twopass_") and not name.endswith("_created")
+    }
+    assert named - {"twopass_engine_restarts_total"} == families - {"twopass_engine_restarts_total"}
 
 
 def test_without_an_address_nothing_is_served(server):

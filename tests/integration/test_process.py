@@ -13,6 +13,8 @@ from twopass.engines.errors import ModelError
 from twopass.index.errors import FolderInUseError
 from twopass.index.lanes import Lanes
 from twopass.index.store.store import CollectionStore
+from twopass.server import app
+from twopass.server.local import LocalServer
 from twopass.v1 import model_pb2, model_pb2_grpc, search_pb2
 
 from .corpus import fill
@@ -142,7 +144,41 @@ def test_a_model_that_is_not_there_leaves_the_folder_free(tmp_path):
     CollectionStore(tmp_path, Lanes.for_cpus(1)).close()
 
 
-def test_an_address_that_is_taken_is_named_and_leaves_the_folder_free(server, tmp_path):
-    with pytest.raises(OSError, match=server.target):
-        Server(tmp_path, address=server.target)
-    CollectionStore(tmp_path, Lanes.for_cpus(1)).close()
+@pytest.mark.parametrize("setting", ["address", "metrics_address"])
+def test_an_address_that_is_taken_is_named_before_anything_is_loaded(
+    server, tmp_path, monkeypatch, setting
+):
+    monkeypatch.setattr(app, "load_models", None)
+    monkeypatch.setattr(app, "CollectionStore", None)
+    flag = f"--{setting.replace('_', '-')}"
+    refused = f"{setting} {server.target}: .*in use.* give another by {flag}"
+    with pytest.raises(OSError, match=refused):
+        Server(tmp_path, **{setting: server.target})
+
+
+@pytest.mark.parametrize(
+    ("setting", "address"),
+    [
+        ("address", "127.0.0.1"),
+        ("address", "127.0.0.1:port"),
+        ("address", "198.51.100.7:0"),
+        ("address", "unix:/no/such/folder/socket"),
+        ("metrics_address", "127.0.0.1:99999"),
+    ],
+)
+def test_an_address_that_can_not_be_listened_on_is_named_with_its_flag(tmp_path, setting, address):
+    flag = f"--{setting.replace('_', '-')}"
+    with pytest.raises(OSError, match=f"{setting} {address}: can't listen there .* by {flag}"):
+        Server(tmp_path, **{"insecure": True, setting: address})
+
+
+def test_a_unix_socket_is_told_of_as_clients_have_it_and_taken_over_from_a_server_that_is_gone(
+    tmp_path,
+):
+    address = f"unix:{tmp_path / 'socket'}"
+    for _ in range(2):
+        with LocalServer(tmp_path / "data", flags=("--address", address)) as local:
+            assert local.target == address
+            assert Stubs(local.target).models.ListModels(model_pb2.ListModelsRequest()).models
+            with pytest.raises(OSError, match="in use"):
+                Server(tmp_path / "other", address=address)

@@ -34,15 +34,20 @@ def run(command: list[str], folder: Path, target: str) -> str:
     return ended.stdout
 
 
-def test_its_commands_index_and_search(server, folder):
+@pytest.fixture(scope="module")
+def printed(server, folder) -> str:
+    """What its commands print, which make the collection that its program searches."""
     (commands,) = blocks("sh")
-    output = run(["bash", "-euc", commands], folder, server.target)
-    assert "3 inserted" in output
-    first = output.partition("was")[2].splitlines()[1]
+    return run(["bash", "-euc", commands], folder, server.target)
+
+
+def test_its_commands_index_and_search(printed):
+    assert "3 inserted" in printed
+    first = printed.partition("was")[2].splitlines()[1]
     assert "strptime" in first
 
 
-def test_its_program_searches_and_reranks(server, folder):
+def test_its_program_searches_and_reranks(server, folder, printed):
     (program,) = blocks("python")
     program = program.replace("localhost:50051", server.target)
     output = run([sys.executable, "-c", program], folder, server.target)

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
-from twopass.client import Client
+from twopass.client import Client, OverloadedError
 from twopass.server.config import ServerConfig
 
 from .command_line import answer, invoke
@@ -44,6 +44,25 @@ def test_it_tells_what_it_has_to_do(tmp_path):
             assert (load.queued_pairs, load.calls) == (5, 2)
 
 
+def test_it_tells_how_many_it_has_refused_by_reason(tmp_path):
+    with Server(tmp_path, max_queued_pairs=3) as server, Client(server.target) as client:
+        for _ in range(2):
+            with pytest.raises(OverloadedError):
+                client.rerank("which", ["a", "b", "c", "d"])
+        assert client.server_info().load.rejections == {"queue_pairs": 2}
+
+
+def test_it_tells_of_its_threads(tmp_path):
+    with Server(tmp_path) as server, Client(server.target) as client:
+        before = client.server_info()
+        lanes = {lane.name: lane for lane in before.load.lanes}
+        assert {"reads", "scans", "vectors", "writes", "maintenance"} <= lanes.keys()
+        assert all(lane.num_threads >= 1 for lane in before.load.lanes)
+        assert all(lane.num_waiting == 0 for lane in before.load.lanes)
+        assert before.load.rejections == {}
+        assert (before.vector_device, before.num_vector_fallbacks) == ("cpu", 0)
+
+
 def test_the_command_shows_it_all(server):
     told = answer("info", "--target", server.target)
     assert told["version"] == version("twopass")
@@ -51,4 +70,5 @@ def test_the_command_shows_it_all(server):
     shown = invoke("info", "--target", server.target).stdout
     assert f"twopass {version('twopass')}, up " in shown
     assert "queued pairs" in shown
+    assert "longest overrun" in shown
     assert "50,000" in shown

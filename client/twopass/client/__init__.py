@@ -34,7 +34,7 @@ from twopass.client._search import (
     SearchHit,
     SearchResult,
 )
-from twopass.client._server import Limits, Load, ServerInfo
+from twopass.client._server import LaneLoad, Limits, Load, ServerInfo
 from twopass.client._snapshots import Snapshot
 from twopass.client._sync import Client
 from twopass.client._timings import Timings
@@ -76,6 +76,7 @@ __all__ = [
     "Fields",
     "InternalError",
     "InvalidArgumentError",
+    "LaneLoad",
     "LexicalTokenizer",
     "Limits",
     "Load",

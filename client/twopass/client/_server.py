@@ -40,6 +40,25 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneLoad:
+    """Threads for one kind of blocking work.
+
+    Attributes:
+        name: The kind: "reads", "scans", "vectors", "writes" and others.
+        num_threads: Most calls of the kind that run at once.
+        num_running: Those that run now.
+        num_waiting: Those that wait for a thread.
+        longest_overrun_seconds: The longest that one ran on after nobody needed it any more.
+    """
+
+    name: str
+    num_threads: int
+    num_running: int
+    num_waiting: int
+    longest_overrun_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """What a server has to do at one moment.
 
@@ -49,6 +68,8 @@ class Load:
         calls: Calls under way, the one that asked included.
         bytes: Bytes of requests under way.
         busy_seconds: Until all that waits now is computed, by the measured speed of the engines.
+        lanes: The threads for blocking work, by kind.
+        rejections: Calls and sets refused or late since the server was started, by reason.
     """
 
     queued_pairs: int
@@ -56,6 +77,8 @@ class Load:
     calls: int
     bytes: int
     busy_seconds: float
+    lanes: list[LaneLoad]
+    rejections: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +91,9 @@ class ServerInfo:
         num_threads: Threads of one forward pass on a CPU.
         limits: What one request, or all together, may take.
         load: What it has to do.
+        vector_device: What it is set to search vectors on: "cpu" or "gpu".
+        num_vector_fallbacks: How often the CPU took over a collection's vectors from a GPU that
+            they did not fit or that failed.
     """
 
     version: str
@@ -75,6 +101,8 @@ class ServerInfo:
     num_threads: int
     limits: Limits
     load: Load
+    vector_device: str
+    num_vector_fallbacks: int
 
 
 def server_info(*, timeout: float | None = None) -> Call[ServerInfo]:
@@ -101,5 +129,18 @@ def _server(response: server_pb2.GetServerInfoResponse) -> ServerInfo:
             calls=load.calls,
             bytes=load.bytes,
             busy_seconds=seconds(load.busy),
+            lanes=[
+                LaneLoad(
+                    name=lane.name,
+                    num_threads=lane.num_threads,
+                    num_running=lane.num_running,
+                    num_waiting=lane.num_waiting,
+                    longest_overrun_seconds=seconds(lane.longest_overrun),
+                )
+                for lane in load.lanes
+            ],
+            rejections=dict(load.rejections),
         ),
+        vector_device=server.vector_device,
+        num_vector_fallbacks=server.num_vector_fallbacks,
     )
