@@ -19,6 +19,8 @@ Result = TypeVar("Result")
 CALL_SECONDS = 120.0
 _MESSAGE_BYTES = 80 * 2**20  # more than a server takes: what it refuses must reach it
 _CHUNKS_UNDER_WAY = 4
+# What gRPC's client says where the server ended a call while a message was on its way.
+_WRITE_FAILED = "Internal error from Core"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,8 @@ class Calls:
             self.ended[error.code.name] += 1
             return None
         except grpc.aio.AioRpcError as error:
-            self.ended[error.code().name] += 1
+            is_broken_off = error.details() == _WRITE_FAILED
+            self.ended["BROKEN_OFF" if is_broken_off else error.code().name] += 1
             return None
         except asyncio.CancelledError:
             self.ended["CANCELLED"] += 1

@@ -58,7 +58,7 @@ class RefusedSets(Neighbour):
     """Streams of sets that are refused, each with another id of megabytes."""
 
     name = "refused-sets"
-    allowed = frozenset({"OK", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "CANCELLED"})
+    allowed = frozenset({"OK", "INVALID_ARGUMENT", "RESOURCE_EXHAUSTED", "BROKEN_OFF", "CANCELLED"})
     _SETS, _ID_BYTES = 200, (10_000_000, 2_000_000)
 
     async def beside(self, calls: Calls) -> None:

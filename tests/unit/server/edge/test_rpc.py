@@ -1,13 +1,16 @@
 import asyncio
 import contextlib
+import gc
 import logging
 import time
+import types
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 
 from twopass.engines.errors import DeviceError
 from twopass.server.edge.gate import Gate
@@ -293,6 +296,28 @@ async def test_a_call_that_its_caller_cancels_is_told_of_as_cancelled(
     assert (line["code"], line["levelname"]) == ("CANCELLED", "INFO")
     assert line["reason"] == "cancelled: by the caller, while the call was being worked on"
     assert servicer.requests[0].stop.is_set
+
+
+@rpcs
+async def test_a_call_that_fails_keeps_no_message_until_garbage_is_collected(ask, servicer, rpc):
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):  # gRPC itself holds on to the last two calls
+            servicer.error = OverloadedError("full", retry_after=0.1)
+            with pytest.raises(grpc.aio.AioRpcError):
+                await ask(rpc, request_of(rpc))
+        servicer.error = None
+        await asyncio.sleep(0.1)  # until the last of them has ended in the server, too
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        frames = [found for found in gc.garbage if isinstance(found, types.FrameType)]
+        kept = [value for frame in frames for value in frame.f_locals.values()]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not [value for value in kept if isinstance(value, bytes | Message)]
 
 
 @rpcs
