@@ -1,12 +1,13 @@
 """What a benchmark ran on."""
 
-import os
 import platform
 import subprocess
 import tomllib
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from twopass._core import available_cpus
 
 # Instructions that decide how fast a matrix product of int8 or bf16 is.
 _FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
@@ -19,7 +20,7 @@ class Machine:
 
     Attributes:
         cpu: The processor's name.
-        num_cores: Logical cores this process may use.
+        num_cores: CPUs this process may use, by affinity and quota.
         flags: Instruction set extensions of interest that it has.
         versions: Of Python and the packages that matter; "source" where one is not installed.
         commit: Of the twopass tree the benchmark was started in; empty outside of one.
@@ -45,7 +46,7 @@ def this_machine() -> Machine:
     present = about.get("flags", "").split()
     return Machine(
         cpu=about.get("model name") or platform.processor() or platform.machine(),
-        num_cores=len(os.sched_getaffinity(0)),
+        num_cores=available_cpus(),
         flags=tuple(flag for flag in _FLAGS if flag in present),
         versions={"python": platform.python_version()} | {p: _version(p) for p in _PACKAGES},
         commit=_commit(),

@@ -36,7 +36,7 @@ def load_model(
 
     Args:
         name: A shipped model, a folder, or a hub id.
-        num_threads: Threads of one forward pass; 0 takes one for each CPU of the process.
+        num_threads: Threads of one forward pass; 0 takes one for each CPU available to it.
         engine: What runs it.
         precision: Of the products on the engine cpu; the engine torch takes bf16 and f32 from it.
             The others have their own.

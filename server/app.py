@@ -17,6 +17,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
+from twopass._core import available_cpus
 from twopass.engines.base import Float32s, Int32s
 from twopass.index.collection.fusion import ConvexFusion, ReciprocalRankFusion
 from twopass.index.lanes import Lane, Lanes
@@ -100,7 +101,7 @@ class App:
         ensure_can_listen(config)
         self.config = config
         self._began = time.perf_counter()
-        self._num_cpus = config.threads or len(os.sched_getaffinity(0))
+        self._num_cpus = config.threads or available_cpus()
         self._metrics = Metrics()
         self._tracer = open_tracer(config.traces_endpoint)
         self._keys = KeyRing(Path(config.keys)) if config.keys else None

@@ -121,7 +121,11 @@ class ServerConfig(BaseSettings):
     ] = Precision.INT8
     threads: Annotated[
         int,
-        Field(ge=0, le=1024, description="Threads of one forward pass; 0 takes one a core."),
+        Field(
+            ge=0,
+            le=1024,
+            description="Threads of one forward pass; 0 takes one for each CPU available.",
+        ),
     ] = 0
     retrieve_mode: Annotated[
         RetrieveMode,

@@ -5,7 +5,6 @@ Run it as `python -m twopass.benchmarks.engines`.
 
 import dataclasses
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from twopass._core import available_cpus
 from twopass.benchmarks.engines.batching import Order, PaddedBatch, pad, padded_plan, select
 from twopass.benchmarks.engines.measuring import Model, Progress, engine_field
 from twopass.benchmarks.engines.processes import confine
@@ -62,7 +62,7 @@ def engines(
     ] = None,
 ) -> None:
     """Measure engines, ours and the field's, on the same weights and token ids."""
-    num_threads = threads or len(os.sched_getaffinity(0))
+    num_threads = threads or available_cpus()
     try:
         contenders = chosen(engine or [])
         confine(num_threads)

@@ -1,7 +1,6 @@
 """What the ledger measures: each check gives rows of a table, or raises what stood in its way."""
 
 import asyncio
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from twopass._core import available_cpus
 from twopass.benchmarks.gpu.made_pairs import mixed_lengths, pairs_of
 from twopass.benchmarks.gpu.plain_pytorch import PlainPyTorch
 from twopass.benchmarks.gpu.scale import Scale
@@ -258,7 +258,7 @@ def _unit_vectors(generator: np.random.Generator, count: int) -> Float32s:
 
 
 def _nearest(segment: Segment, queries: Float32s) -> tuple[Int64s, Float32s]:
-    threads = len(os.sched_getaffinity(0))
+    threads = available_cpus()
     return segment.search(queries, 100, None, Breadth(), num_threads=threads)
 
 

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from twopass._core import available_cpus
 from twopass.benchmarks.machine import this_machine
 from twopass.benchmarks.size.corpus import Corpus, nearest
 from twopass.benchmarks.size.frequent_words import measure_frequent_words
@@ -85,7 +85,7 @@ def _measure(
     corpus: Corpus, kinds: list[str], num_queries: int, scratch: Path
 ) -> Iterator[SizeReport]:
     """Yields the report with one kind more each time."""
-    num_cpus = len(os.sched_getaffinity(0))
+    num_cpus = available_cpus()
     empty_bytes = empty_server_bytes(scratch / "empty")
     stages = measure_stages(corpus, num_cpus)
     source = scratch / "source"

@@ -8,6 +8,7 @@ namespace twopass {
 // Each adds one header of include/twopass to the module.
 void bind_assembly(nanobind::module_& m);
 void bind_batch_plan(nanobind::module_& m);
+void bind_cpus(nanobind::module_& m);
 void bind_encoder(nanobind::module_& m);
 void bind_packing(nanobind::module_& m);
 void bind_top_k(nanobind::module_& m);

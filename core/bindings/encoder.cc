@@ -1,10 +1,15 @@
 #include "twopass/encoder.h"
 
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <map>
+#include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -72,6 +77,22 @@ void bind_config(nb::module_& m) {
           nb::arg("gelu"));
 }
 
+// Dtype, shape and bytes of each tensor.
+using BoundTensors =
+    std::map<std::string,
+             std::tuple<std::string, std::vector<std::uint64_t>, InputArray<std::uint8_t>>>;
+
+void construct(PackedEncoder* self, const BoundTensors& weights, const EncoderConfig& config,
+               Output output, Precision precision, std::size_t num_threads) {
+  StoredTensors tensors;
+  for (const auto& [name, tensor] : weights) {
+    const auto& [dtype, shape, bytes] = tensor;
+    tensors[name] = {dtype, shape, std::as_bytes(as_span(bytes))};
+  }
+  without_gil(
+      [&] { return new (self) PackedEncoder(tensors, config, output, precision, num_threads); });
+}
+
 nb::ndarray<nb::numpy, float, nb::c_contig> forward(PackedEncoder& encoder, const Int32s& token_ids,
                                                     const Int32s& offsets,
                                                     const Int32s& query_lengths) {
@@ -98,22 +119,22 @@ void bind_encoder(nb::module_& m) {
 
 What a sequence gets is the same bit for bit whatever it is batched with, in whatever order, with
 however many threads.)")
-      .def(nb::init<const std::string&, const EncoderConfig&, Output, Precision, std::size_t>(),
-           nb::arg("weights"), nb::arg("config"), nb::kw_only(), nb::arg("output"),
-           nb::arg("precision"), nb::arg("num_threads") = 0,
-           nb::call_guard<nb::gil_scoped_release>(),
-           R"(Reads and packs the weights.
+      .def("__init__", &construct, nb::arg("weights"), nb::arg("config"), nb::kw_only(),
+           nb::arg("output"), nb::arg("precision"), nb::arg("num_threads") = 0,
+           R"(Packs the weights, without the GIL; what was given may go afterwards.
 
 Args:
-    weights: A safetensors file in float32, float16 or bfloat16.
+    weights: Tensors by the names of Hugging Face's BertModel: dtype as safetensors calls it ("F32",
+        "F16" or "BF16" of those that are needed), shape, and bytes, uint8, row-major,
+        little-endian, of any alignment.
     config: The model's shape.
     output: What `forward` returns.
     precision: Type of the products.
-    num_threads: Of one forward pass; 0 takes one for each CPU of the process. Encoders with as
-        many threads share them.
+    num_threads: Of one forward pass; 0 takes `available_cpus()`. Encoders with as many threads
+        share them.
 
 Raises:
-    ModelError: The file is damaged or does not fit the configuration.
+    ModelError: A tensor is missing, damaged, or does not fit the configuration.
     UnsupportedModelError: The shape is none that is computed here.)")
       .def(
           "forward", &forward, nb::arg("token_ids").noconvert(), nb::arg("offsets").noconvert(),

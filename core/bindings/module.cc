@@ -11,6 +11,7 @@ NB_MODULE(_core, m) {
       "meanwhile.";
   twopass::bind_batch_plan(m);
   twopass::bind_assembly(m);
+  twopass::bind_cpus(m);
   twopass::bind_encoder(m);
   twopass::bind_packing(m);
   twopass::bind_top_k(m);

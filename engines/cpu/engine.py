@@ -21,6 +21,7 @@ from twopass.engines.base import (
 from twopass.engines.errors import InputTooLongError, ModelError, UnsupportedModelError
 from twopass.engines.model.architecture import read_architecture
 from twopass.engines.model.folder import ModelFolder, Pooling
+from twopass.engines.model.weights import BertWeights
 
 _logger = logging.getLogger("twopass.engines")
 
@@ -67,11 +68,11 @@ class CpuEngine:
         num_threads: int = 0,
         precision: Precision = Precision.INT8,
     ) -> None:
-        """Reads and packs the weights.
+        """Packs the weights.
 
         Args:
             folder: The model.
-            num_threads: Threads of one forward pass; 0 takes one for each CPU of the process.
+            num_threads: Threads of one forward pass; 0 takes one for each CPU available to it.
             precision: Type of the products.
 
         Raises:
@@ -144,7 +145,7 @@ def _packed_encoder(
     )
     try:
         return _core.PackedEncoder(
-            str(folder.safetensors),
+            BertWeights(folder.safetensors).stored,
             config,
             output=_output(folder),
             precision=_CORE_PRECISIONS[precision],
@@ -155,7 +156,7 @@ def _packed_encoder(
             f"{folder.path}: {error}; the engine onnxruntime runs it"
         ) from error
     except _core.ModelError as error:
-        raise ModelError(str(error)) from error
+        raise ModelError(f"{folder.safetensors}: {error}") from error
 
 
 def _output(folder: ModelFolder) -> _core.Output:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from twopass._core import pack_padded
+from twopass._core import available_cpus, pack_padded
 from twopass.engines.base import (
     EngineInfo,
     Float32s,
@@ -52,14 +52,15 @@ class OnnxRuntimeEngine:
 
         Args:
             folder: The model.
-            num_threads: Threads of one forward pass; 0 takes one for each core.
+            num_threads: Threads of one forward pass; 0 takes one for each CPU available to the
+                process, by affinity and quota.
             providers: ONNX Runtime's execution providers, preferred first.
 
         Raises:
             ModelError: The folder holds no graph that ONNX Runtime can run.
         """
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = num_threads
+        options.intra_op_num_threads = num_threads or available_cpus()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:

@@ -1,11 +1,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <thread>
 
 #include "check.h"
-#include "safetensors_file.h"
+#include "owned_tensors.h"
 #include "samples.h"
 #include "twopass/encoder.h"
 #include "twopass/errors.h"
@@ -16,8 +17,9 @@
 namespace twopass {
 namespace {
 
+using test::OwnedTensors;
 using test::Samples;
-using test::TemporaryFile;
+using test::Shape;
 
 using Ints = std::vector<std::int32_t>;
 
@@ -34,12 +36,12 @@ constexpr EncoderConfig kConfig{.hidden_size = 64,
                                 .layer_norm_epsilon = 1e-12F,
                                 .gelu = Gelu::kErf};
 
-class ModelWriter {
+class Model {
  public:
-  ModelWriter() {
-    tensor("embeddings.word_embeddings.weight", "50,64", 50 * 64);
-    tensor("embeddings.position_embeddings.weight", "600,64", 600 * 64);
-    tensor("embeddings.token_type_embeddings.weight", "2,64", 2 * 64);
+  Model() {
+    tensor("embeddings.word_embeddings.weight", {50, 64});
+    tensor("embeddings.position_embeddings.weight", {600, 64});
+    tensor("embeddings.token_type_embeddings.weight", {2, 64});
     norm("embeddings.LayerNorm");
     for (const std::string layer : {"encoder.layer.0.", "encoder.layer.1."}) {
       for (const char* name : {"self.query", "self.key", "self.value", "output.dense"}) {
@@ -54,29 +56,29 @@ class ModelWriter {
     dense("classifier", 1, 64);
   }
 
-  test::Bytes file() const { return writer_.file(); }
+  const StoredTensors& tensors() const { return tensors_.stored(); }
 
  private:
-  void tensor(const std::string& name, const std::string& shape, std::size_t size) {
-    writer_.add(name, "F32", shape, samples_.reals(size, 0.5F));
+  void tensor(const std::string& name, const Shape& shape) {
+    const std::uint64_t size = shape[0] * (shape.size() == 2 ? shape[1] : 1);
+    tensors_.add(name, "F32", shape, samples_.reals(size, 0.5F));
   }
-  void dense(const std::string& name, std::size_t width, std::size_t depth) {
-    const std::string shape = std::to_string(width) + "," + std::to_string(depth);
-    tensor(name + ".weight", shape, width * depth);
-    tensor(name + ".bias", std::to_string(width), width);
+  void dense(const std::string& name, std::uint64_t width, std::uint64_t depth) {
+    tensor(name + ".weight", {width, depth});
+    tensor(name + ".bias", {width});
   }
   void norm(const std::string& name) {
-    writer_.add(name + ".weight", "F32", "64", std::vector<float>(64, 1.0F));
-    tensor(name + ".bias", "64", 64);
+    tensors_.add(name + ".weight", "F32", {64}, std::vector<float>(64, 1.0F));
+    tensor(name + ".bias", {64});
   }
 
   Samples samples_{1};
-  test::TensorWriter writer_;
+  OwnedTensors tensors_;
 };
 
-const std::filesystem::path& model() {
-  static const TemporaryFile file(ModelWriter().file());
-  return file.path();
+const StoredTensors& model() {
+  static const Model model;
+  return model.tensors();
 }
 
 struct Batch {
@@ -239,12 +241,12 @@ TEST(a_refused_batch_names_what_is_wrong_and_the_next_one_is_computed) {
 
 // --- models --------------------------------------------------------------------------------------
 
-TEST(shapes_that_are_not_computed_are_refused_before_a_file_is_opened) {
+TEST(shapes_that_are_not_computed_are_refused_before_a_tensor_is_read) {
   const auto refusal = [](auto change, std::string_view part) {
     EncoderConfig config = kConfig;
     change(config);
     return test::throws_with<UnsupportedModelError>(
-        part, [&] { PackedEncoder("/nowhere", config, Output::kLogit, Precision::kInt8, 1); });
+        part, [&] { PackedEncoder(StoredTensors(), config, Output::kLogit, Precision::kInt8, 1); });
   };
   CHECK(refusal([](auto& c) { c.hidden_size = 96; }, "hidden_size: 96 given, a multiple of 64"));
   CHECK(refusal([](auto& c) { c.hidden_size = 0; }, "hidden_size: 0 given, 1 to 4096"));
@@ -260,7 +262,7 @@ TEST(shapes_that_are_not_computed_are_refused_before_a_file_is_opened) {
   CHECK(refusal([](auto& c) { c.position_offset = kMaxPositions; }, "position_offset: 600 given"));
 }
 
-TEST(a_file_that_contradicts_the_configuration_is_refused) {
+TEST(tensors_that_contradict_the_configuration_are_refused) {
   EncoderConfig config = kConfig;
   config.num_layers = 3;
   CHECK_THROWS(ModelError, "encoder.layer.2.",
@@ -271,22 +273,24 @@ TEST(a_file_that_contradicts_the_configuration_is_refused) {
                PackedEncoder(model(), config, Output::kLogit, Precision::kInt8, 1));
 }
 
-TEST(a_file_of_something_else_is_refused) {
-  test::TensorWriter writer;
-  writer.add("wte.weight", "F32", "1", std::vector<float>{1});
-  const TemporaryFile file(writer.file());
-  CHECK_THROWS(ModelError, "not a BERT-family encoder",
-               PackedEncoder(file.path(), kConfig, Output::kLogit, Precision::kInt8, 1));
+TEST(the_first_tensor_that_is_missing_is_named) {
+  CHECK_THROWS(ModelError, "tensor embeddings.word_embeddings.weight is missing",
+               PackedEncoder(StoredTensors(), kConfig, Output::kLogit, Precision::kInt8, 1));
+  StoredTensors headless = model();
+  headless.erase("classifier.bias");
+  CHECK_THROWS(ModelError, "tensor classifier.bias is missing",
+               PackedEncoder(headless, kConfig, Output::kLogit, Precision::kInt8, 1));
+  PackedEncoder(headless, kConfig, Output::kMeanEmbedding, Precision::kInt8, 1);
 }
 
-TEST(weights_that_are_not_finite_are_refused) {
-  for (const float damage : {NAN, INFINITY, -INFINITY}) {
-    test::Bytes bytes = ModelWriter().file();
-    std::memcpy(bytes.data() + bytes.size() - 80, &damage, sizeof damage);
-    const TemporaryFile file(bytes);
-    CHECK_THROWS(ModelError, "classifier.weight holds a number that is not finite",
-                 PackedEncoder(file.path(), kConfig, Output::kLogit, Precision::kInt8, 1));
-  }
+TEST(an_encoder_keeps_nothing_of_the_tensors_it_was_made_of) {
+  Batch batch;
+  batch.add({1, 2, 3}, 1);
+  auto copy = std::make_unique<Model>();
+  PackedEncoder encoder(copy->tensors(), kConfig, Output::kLogit, Precision::kF32, 1);
+  copy.reset();
+  PackedEncoder other(model(), kConfig, Output::kLogit, Precision::kF32, 1);
+  CHECK(test::same_bits(batch.computed_by(encoder), batch.computed_by(other)));
 }
 
 }  // namespace

@@ -220,7 +220,5 @@ TEST(a_member_that_waits_long_is_woken) {
   CHECK(read == 7);
 }
 
-TEST(there_is_a_cpu_to_use) { CHECK(num_usable_cpus() >= 1); }
-
 }  // namespace
 }  // namespace twopass

@@ -3,13 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "twopass/ragged.h"
+#include "twopass/stored_tensors.h"
 
 namespace twopass {
 
@@ -46,11 +46,11 @@ struct EncoderConfig {
 // whatever order, with however many threads.
 class PackedEncoder {
  public:
-  // Reads the weights from a safetensors file in float32, float16 or bfloat16, by the names of
-  // Hugging Face's BertModel or RobertaModel. num_threads 0 takes one for each CPU of the process.
-  // Throws ModelError for a file that is damaged or does not fit the configuration,
-  // UnsupportedModelError for a shape it does not compute.
-  PackedEncoder(const std::filesystem::path& weights, const EncoderConfig& config, Output output,
+  // Packs weights of float32, float16 or bfloat16; they may go once this returns. num_threads 0
+  // takes one for each of available_cpus(). Throws ModelError for a tensor that is missing,
+  // damaged, or does not fit the configuration, UnsupportedModelError for a shape it does not
+  // compute.
+  PackedEncoder(const StoredTensors& weights, const EncoderConfig& config, Output output,
                 Precision precision, std::size_t num_threads);
   ~PackedEncoder();
 

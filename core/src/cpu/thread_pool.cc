@@ -1,14 +1,8 @@
 #include "cpu/thread_pool.h"
 
 #include <algorithm>
-#include <cmath>
-#include <fstream>
 #include <map>
-#include <string>
 
-#ifdef __linux__
-#include <sched.h>
-#endif
 #ifdef TWOPASS_X86
 #include <immintrin.h>
 #endif
@@ -27,33 +21,7 @@ void pause() {
 #endif
 }
 
-// From cgroup v2's "quota period", in CPUs; no limit where there is no such file or it says "max".
-std::size_t cgroup_limit(std::size_t otherwise) {
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (!(file >> quota >> period) || quota == "max" || period <= 0) {
-    return otherwise;
-  }
-  return static_cast<std::size_t>(std::ceil(std::atof(quota.c_str()) / period));
-}
-
-std::size_t num_affine_cpus() {
-#ifdef __linux__
-  cpu_set_t cpus;
-  if (sched_getaffinity(0, sizeof cpus, &cpus) == 0) {
-    return static_cast<std::size_t>(CPU_COUNT(&cpus));
-  }
-#endif
-  return std::max<std::size_t>(1, std::thread::hardware_concurrency());
-}
-
 }  // namespace
-
-std::size_t num_usable_cpus() {
-  const std::size_t affine = num_affine_cpus();
-  return std::max<std::size_t>(1, std::min(affine, cgroup_limit(affine)));
-}
 
 Share share_of(std::size_t num_items, std::size_t member, std::size_t num_members) {
   return {num_items * member / num_members, num_items * (member + 1) / num_members};

@@ -13,9 +13,6 @@
 
 namespace twopass {
 
-// CPUs that this process may use: by its affinity, and by the CPU quota of its cgroup, rounded up.
-std::size_t num_usable_cpus();
-
 // The contiguous share [first, last) of num_items that one of num_members takes.
 struct Share {
   std::size_t first;

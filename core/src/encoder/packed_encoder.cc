@@ -7,6 +7,7 @@
 #include "encoder/grouping.h"
 #include "encoder/weights.h"
 #include "require.h"
+#include "twopass/cpus.h"
 #include "twopass/encoder.h"
 #include "twopass/errors.h"
 
@@ -20,14 +21,14 @@ constexpr std::size_t kMaxGroupTokens = 512;
 
 class PackedEncoder::Implementation {
  public:
-  Implementation(const std::filesystem::path& path, const EncoderConfig& config, Output output,
+  Implementation(const StoredTensors& tensors, const EncoderConfig& config, Output output,
                  Precision precision, std::size_t num_threads)
       : config_(config),
         output_(output),
         kernels_(kernels()),
-        weights_(load_weights(path, config, output, precision)),
+        weights_(load_weights(tensors, config, output, precision)),
         forward_(kernels_, config_, weights_, output),
-        pool_(shared_thread_pool(num_threads != 0 ? num_threads : num_usable_cpus())) {
+        pool_(shared_thread_pool(num_threads != 0 ? num_threads : available_cpus())) {
     max_group_tokens_ = std::max(kMaxGroupTokens, max_seq_len());
     for (std::size_t i = 0; i < pool_->num_threads(); ++i) {
       groups_.emplace_back(config_, precision, max_group_tokens_);
@@ -129,7 +130,7 @@ class PackedEncoder::Implementation {
   std::vector<std::unique_ptr<HeadScratch>> heads_;  // [num_threads]
 };
 
-PackedEncoder::PackedEncoder(const std::filesystem::path& weights, const EncoderConfig& config,
+PackedEncoder::PackedEncoder(const StoredTensors& weights, const EncoderConfig& config,
                              Output output, Precision precision, std::size_t num_threads)
     : implementation_(
           std::make_unique<Implementation>(weights, config, output, precision, num_threads)) {}

@@ -4,17 +4,19 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
+#include <span>
 #include <sstream>
 #include <string>
 #include <utility>
 
-#include "encoder/safetensors.h"
+#include "encoder/read_tensor.h"
 #include "twopass/errors.h"
 
 namespace twopass {
 namespace {
 
-using Shape = std::vector<std::uint64_t>;
+using Shape = std::initializer_list<std::uint64_t>;
 
 template <typename... Parts>
 void require_supported(bool condition, const Parts&... parts) {
@@ -51,43 +53,6 @@ void check_config(const EncoderConfig& config) {
                     config.max_positions - 1);
 }
 
-// A file's tensors by the names they have in BertModel, whatever its export puts before them.
-class NamedTensors {
- public:
-  explicit NamedTensors(const std::filesystem::path& path) : path_(path), file_(path) {
-    constexpr std::array<const char*, 4> kPrefixes{"", "bert.", "roberta.", "model."};
-    for (const char* prefix : kPrefixes) {
-      if (file_.contains(prefix + std::string("embeddings.word_embeddings.weight"))) {
-        prefix_ = prefix;
-        return;
-      }
-    }
-    throw ModelError(path.string() +
-                     ": no tensor embeddings.word_embeddings.weight; not a BERT-family encoder");
-  }
-
-  bool contains(const std::string& name) const {
-    return file_.contains(prefix_ + name) || file_.contains(name);
-  }
-
-  std::vector<float> read(const std::string& name, const Shape& shape) const {
-    const std::string prefixed = prefix_ + name;
-    const std::string& found = file_.contains(prefixed) || !file_.contains(name) ? prefixed : name;
-    std::vector<float> elements = file_.read(found, shape);
-    // Kernels take finite numbers, and no training leaves others.
-    if (!std::all_of(elements.begin(), elements.end(), [](float x) { return std::isfinite(x); })) {
-      throw ModelError(path_.string() + ": tensor " + found +
-                       " holds a number that is not finite; the file is damaged");
-    }
-    return elements;
-  }
-
- private:
-  std::filesystem::path path_;
-  Safetensors file_;
-  std::string prefix_;
-};
-
 // How large a LayerNorm's outputs get: three standard deviations around the shift.
 std::vector<float> range_of(const LayerNormWeights& norm) {
   std::vector<float> range(norm.scale.size());
@@ -99,8 +64,8 @@ std::vector<float> range_of(const LayerNormWeights& norm) {
 
 class Loader {
  public:
-  Loader(const std::filesystem::path& path, const EncoderConfig& config, Precision precision)
-      : tensors_(path),
+  Loader(const StoredTensors& tensors, const EncoderConfig& config, Precision precision)
+      : tensors_(tensors),
         config_(config),
         precision_(precision),
         hidden_(static_cast<std::uint64_t>(config.hidden_size)),
@@ -109,8 +74,8 @@ class Loader {
   EncoderWeights load(Output output) const {
     EncoderWeights weights;
     const auto table = [this](const char* name, std::int64_t rows) {
-      return tensors_.read(std::string("embeddings.") + name + "_embeddings.weight",
-                           {static_cast<std::uint64_t>(rows), hidden_});
+      return read(std::string("embeddings.") + name + "_embeddings.weight",
+                  {static_cast<std::uint64_t>(rows), hidden_});
     };
     weights.words = table("word", config_.vocab_size);
     weights.positions = table("position", config_.max_positions);
@@ -128,13 +93,17 @@ class Loader {
   }
 
  private:
+  std::vector<float> read(const std::string& name, Shape shape) const {
+    return read_tensor(tensors_, name, std::span(shape.begin(), shape.size()));
+  }
+
   LayerNormWeights norm(const std::string& name) const {
-    return {tensors_.read(name + ".weight", {hidden_}), tensors_.read(name + ".bias", {hidden_})};
+    return {read(name + ".weight", {hidden_}), read(name + ".bias", {hidden_})};
   }
 
   Linear linear(const std::string& name, std::uint64_t width, std::uint64_t depth) const {
-    return Linear(precision_, tensors_.read(name + ".weight", {width, depth}),
-                  tensors_.read(name + ".bias", {width}));
+    return Linear(precision_, read(name + ".weight", {width, depth}),
+                  read(name + ".bias", {width}));
   }
 
   // before normalises what the layer is given.
@@ -142,8 +111,8 @@ class Loader {
     const std::string inner = prefix + "intermediate.dense";
     LayerNormWeights attention_norm = norm(prefix + "attention.output.LayerNorm");
     Linear intermediate =
-        Linear::balanced(precision_, tensors_.read(inner + ".weight", {intermediate_, hidden_}),
-                         tensors_.read(inner + ".bias", {intermediate_}), range_of(attention_norm));
+        Linear::balanced(precision_, read(inner + ".weight", {intermediate_, hidden_}),
+                         read(inner + ".bias", {intermediate_}), range_of(attention_norm));
     return {load_heads(prefix + "attention.self.", before),
             linear(prefix + "attention.output.dense", hidden_, hidden_),
             std::move(attention_norm),
@@ -160,9 +129,8 @@ class Loader {
     std::vector<float> bias(3 * hidden_);
     constexpr std::array<const char*, 3> kParts{"query", "key", "value"};
     for (std::size_t part = 0; part < kParts.size(); ++part) {
-      const std::vector<float> w =
-          tensors_.read(prefix + kParts[part] + ".weight", {hidden_, hidden_});
-      const std::vector<float> b = tensors_.read(prefix + kParts[part] + ".bias", {hidden_});
+      const std::vector<float> w = read(prefix + kParts[part] + ".weight", {hidden_, hidden_});
+      const std::vector<float> b = read(prefix + kParts[part] + ".bias", {hidden_});
       const float scale = part == 0 ? query_scale : 1.0F;
       for (std::size_t column = 0; column < hidden_; ++column) {
         const std::size_t head = column / head_dim;
@@ -181,13 +149,11 @@ class Loader {
     const bool is_roberta = tensors_.contains("classifier.out_proj.weight");
     const std::string dense = is_roberta ? "classifier.dense" : "pooler.dense";
     const std::string projection = is_roberta ? "classifier.out_proj" : "classifier";
-    return {tensors_.read(dense + ".weight", {hidden_, hidden_}),
-            tensors_.read(dense + ".bias", {hidden_}),
-            tensors_.read(projection + ".weight", {1, hidden_}),
-            tensors_.read(projection + ".bias", {1})[0]};
+    return {read(dense + ".weight", {hidden_, hidden_}), read(dense + ".bias", {hidden_}),
+            read(projection + ".weight", {1, hidden_}), read(projection + ".bias", {1})[0]};
   }
 
-  NamedTensors tensors_;
+  const StoredTensors& tensors_;
   const EncoderConfig& config_;
   Precision precision_;
   std::uint64_t hidden_;
@@ -196,10 +162,10 @@ class Loader {
 
 }  // namespace
 
-EncoderWeights load_weights(const std::filesystem::path& path, const EncoderConfig& config,
+EncoderWeights load_weights(const StoredTensors& tensors, const EncoderConfig& config,
                             Output output, Precision precision) {
   check_config(config);
-  return Loader(path, config, precision).load(output);
+  return Loader(tensors, config, precision).load(output);
 }
 
 }  // namespace twopass

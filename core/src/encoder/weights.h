@@ -1,12 +1,12 @@
 #ifndef TWOPASS_SRC_ENCODER_WEIGHTS_H_
 #define TWOPASS_SRC_ENCODER_WEIGHTS_H_
 
-#include <filesystem>
 #include <optional>
 #include <vector>
 
 #include "ops/linear.h"
 #include "twopass/encoder.h"
+#include "twopass/stored_tensors.h"
 
 namespace twopass {
 
@@ -44,7 +44,7 @@ struct EncoderWeights {
 };
 
 // Throws as PackedEncoder's constructor does.
-EncoderWeights load_weights(const std::filesystem::path& path, const EncoderConfig& config,
+EncoderWeights load_weights(const StoredTensors& tensors, const EncoderConfig& config,
                             Output output, Precision precision);
 
 }  // namespace twopass
