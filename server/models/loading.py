@@ -4,7 +4,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from twopass.engines.base import LoadedModel
 from twopass.engines.loading import load_model
@@ -34,5 +33,4 @@ def load_models(config: ServerConfig) -> list[LoadedModel]:
 def _restartable(load: Callable[[str], LoadedModel], name: str) -> LoadedModel:
     """A model whose engine can be built anew."""
     model = load(name)
-    engine: Any = RestartingEngine(model.spec.id, model.engine, lambda: load(name).engine)
-    return replace(model, engine=engine)
+    return replace(model, engine=RestartingEngine(model, lambda: load(name)))

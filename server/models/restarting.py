@@ -3,12 +3,13 @@
 import gc
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from dataclasses import fields
 
-from twopass.engines.base import Engine, Float32s, TokenBatch
-from twopass.engines.errors import DeviceError, EngineUnavailableError
+from twopass.engines.base import Engine, Float32s, LoadedModel, TokenBatch
+from twopass.engines.errors import DeviceError, EngineUnavailableError, ModelError
 
 _logger = logging.getLogger("twopass.server")
 # A build that fails is tried again after this long, and after twice as long each further time.
@@ -16,29 +17,27 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
 
 
 class RestartingEngine:
-    """Passes batches to an engine, and can put another in its place.
+    """Passes batches to a model's engine, and can replace it; an `engines.base.Engine`.
 
-    Implements `engines.base.Engine`.
+    What replaces it has the same weights, tokenizer and properties: collections and caches are
+    keyed by the model's revision, and batches are made for the engine's layout. A model that was
+    changed on disk is never served under the old revision; the server must be started anew.
     """
 
-    def __init__(
-        self,
-        model: str,
-        engine: Engine,
-        build: Callable[[], Engine],
-    ) -> None:
-        """Begins with an engine that is ready.
+    def __init__(self, model: LoadedModel, load: Callable[[], LoadedModel]) -> None:
+        """Begins with the engine of a model that is ready.
 
         Args:
-            model: Whose it is, for the log.
-            engine: The first.
-            build: Makes another like it; may take seconds and may fail.
+            model: Whose engine.
+            load: Loads the model again; may take seconds and may fail.
         """
-        self.info = engine.info
-        self.output_width = engine.output_width
-        self._model = model
-        self._engine: Engine | None = engine
-        self._build = build
+        self.info = model.engine.info
+        self.output_width = model.engine.output_width
+        # Not the model itself, which would keep an abandoned engine's memory.
+        self._spec = model.spec
+        self._fingerprint = model.tokenizer.fingerprint
+        self._load = load
+        self._engine: Engine | None = model.engine
         self._lock = threading.Lock()
         self._pending: set[Future[Float32s]] = set()
         self._closed = threading.Event()
@@ -53,7 +52,7 @@ class RestartingEngine:
             engine = self._engine
         if engine is None:
             raise EngineUnavailableError(
-                f"the engine of {self._model} is starting anew; try again in a few seconds"
+                f"the engine of {self._spec.id} is starting anew; try again in a few seconds"
             )
         answer: Future[Float32s] = Future()
         self._pending.add(answer)
@@ -62,23 +61,23 @@ class RestartingEngine:
         return answer
 
     def restart(self) -> bool:
-        """Lets go of the engine, fails what is in it, and begins to build another.
+        """Abandons the engine and the batches it holds, and begins to build another.
 
         Returns:
-            Whether it did; False while one is being built already.
+            True where it began; False where another is being built already, or none is wanted.
         """
         with self._lock:
             if self._engine is None or self._closed.is_set():
                 return False
             old, self._engine = self._engine, None
-        _logger.error("engine restarts", extra={"model": self._model})
+        _logger.error("engine restarts", extra={"model": self._spec.id})
         for answer in self._pending.copy():
-            with suppress(InvalidStateError):  # it came at this very moment
-                answer.set_exception(DeviceError("the engine was given up"))
+            with suppress(InvalidStateError):  # it was answered at this very moment
+                answer.set_exception(DeviceError("the engine was abandoned"))
         # Either may take for ever where the device hangs, so nobody waits for them.
-        for task, argument in ((_close, old), (self._rebuild, None)):
-            name = f"restart-{self._model}"
-            threading.Thread(target=task, args=(argument,), name=name, daemon=True).start()
+        for task in (lambda: _close(old), self._rebuild):
+            name = f"restart-{self._spec.id}"
+            threading.Thread(target=task, name=name, daemon=True).start()
         return True
 
     def close(self) -> None:
@@ -89,24 +88,61 @@ class RestartingEngine:
         if engine is not None:
             engine.close()
 
-    def _rebuild(self, _: object) -> None:
+    def _rebuild(self) -> None:
+        """Builds until an engine of the same model is there, or none is wanted any more."""
         pause = _FIRST_PAUSE_SECONDS
         while not self._closed.is_set():
             try:
-                engine = self._build()
+                engine = self._built()
             except Exception as error:
-                _logger.error("engine not built: %s", error, extra={"model": self._model})
+                _logger.error("engine not built: %s", error, extra={"model": self._spec.id})
                 self._closed.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
                 continue
             with self._lock:
-                self._engine = engine
-            _logger.info("engine restarted", extra={"model": self._model})
+                is_wanted = not self._closed.is_set()
+                if is_wanted:
+                    self._engine = engine
+            if is_wanted:
+                _logger.info("engine restarted", extra={"model": self._spec.id})
+            else:
+                _close(engine)
             return
+
+    def _built(self) -> Engine:
+        """Another engine of the same model.
+
+        Raises:
+            ModelError: What was loaded is another model; names what differs.
+            EngineError: Nothing was loaded.
+        """
+        loaded = self._load()
+        differences = "; ".join(self._differences(loaded))
+        if not differences:
+            return loaded.engine
+        _close(loaded.engine)
+        raise ModelError(
+            f"{self._spec.id} was changed since the server started: {differences}; restore "
+            "it, or restart the server to serve the new one"
+        )
+
+    def _differences(self, loaded: LoadedModel) -> Iterator[str]:
+        """How a model that was loaded differs from the one that is served."""
+        compared = {
+            "revision": (self._spec.revision, loaded.spec.revision),
+            "tokenizer": (self._fingerprint, loaded.tokenizer.fingerprint),
+            "output_width": (self.output_width, loaded.engine.output_width),
+        } | {
+            field.name: (getattr(self.info, field.name), getattr(loaded.engine.info, field.name))
+            for field in fields(self.info)
+        }
+        for name, (served, found) in compared.items():
+            if served != found:
+                yield f"{name} {served} is served, {found} was loaded"
 
 
 def _pass_on(computed: Future[Float32s], answer: Future[Float32s]) -> None:
-    with suppress(InvalidStateError):  # given up meanwhile
+    with suppress(InvalidStateError):  # abandoned meanwhile
         if (error := computed.exception()) is not None:
             answer.set_exception(error)
         else:

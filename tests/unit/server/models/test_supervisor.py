@@ -4,15 +4,16 @@ import asyncio
 from concurrent.futures import Future
 from itertools import count
 
+import numpy as np
 import pytest
 
-from twopass.engines.errors import DeviceError, OutOfDeviceMemoryError
+from twopass.engines.errors import DeviceError, NonFiniteOutputError, OutOfDeviceMemoryError
 from twopass.server.models.restarting import RestartingEngine
 from twopass.server.models.supervisor import EnginesLostError, Supervisor
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.telemetry.metrics import Metrics
 
-from ..scripted import ScriptedEngine, scripted_reranker
+from ..scripted import ScriptedEngine, compute, logits_of, rows_of, scripted_reranker
 
 
 class BrokenEngine(ScriptedEngine):
@@ -28,9 +29,20 @@ class BrokenEngine(ScriptedEngine):
         return future
 
 
+def restarting(first: ScriptedEngine, build) -> RestartingEngine:
+    """An engine of the scripted model, replaced by what `build` makes."""
+    return RestartingEngine(scripted_reranker(first), lambda: scripted_reranker(build()))
+
+
 def supervisor(engine, *, give_up_seconds: float) -> Supervisor:
+    watcher, _ = watched(engine, give_up_seconds=give_up_seconds)
+    return watcher
+
+
+def watched(engine, *, give_up_seconds: float = 0) -> tuple[Supervisor, Arbiter]:
+    """A supervisor of an engine, and the arbiter that feeds it."""
     arbiter = Arbiter(max_queued_pairs=100)
-    return Supervisor(
+    watcher = Supervisor(
         [scripted_reranker(engine)],
         arbiter,
         Metrics(),
@@ -38,6 +50,7 @@ def supervisor(engine, *, give_up_seconds: float) -> Supervisor:
         timeout_seconds=1.0,
         give_up_seconds=give_up_seconds,
     )
+    return watcher, arbiter
 
 
 @pytest.fixture
@@ -53,7 +66,7 @@ def told():
 
 async def test_engines_that_do_not_come_back_are_given_up_after_a_while(told):
     states, tell = told
-    engine = RestartingEngine("m", BrokenEngine(), BrokenEngine)
+    engine = restarting(BrokenEngine(), BrokenEngine)
     with pytest.raises(EnginesLostError, match=r"have not answered for 0\.5 s"):
         async with asyncio.timeout(10):
             await supervisor(engine, give_up_seconds=0.5).watch(tell)
@@ -63,7 +76,7 @@ async def test_engines_that_do_not_come_back_are_given_up_after_a_while(told):
 
 async def test_unless_told_so_they_are_never_given_up(told):
     states, tell = told
-    engine = RestartingEngine("m", BrokenEngine(), BrokenEngine)
+    engine = restarting(BrokenEngine(), BrokenEngine)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(1):
             await supervisor(engine, give_up_seconds=0).watch(tell)
@@ -85,7 +98,7 @@ class BuggyEngine(ScriptedEngine):
 )
 async def test_whatever_keeps_an_engine_from_a_probe_it_is_built_anew(told, make):
     states, tell = told
-    engine = RestartingEngine("m", make(), ScriptedEngine)
+    engine = restarting(make(), ScriptedEngine)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(2):
             await supervisor(engine, give_up_seconds=0).watch(tell)
@@ -93,12 +106,70 @@ async def test_whatever_keeps_an_engine_from_a_probe_it_is_built_anew(told, make
     engine.close()
 
 
+class OverflowingEngine(ScriptedEngine):
+    """Computes no number of sequences that hold a certain token, and all others."""
+
+    def __init__(self, is_spoilt=lambda rows: [OVERFLOWS in row for row in rows]):
+        super().__init__()
+        self._is_spoilt = is_spoilt
+
+    def submit(self, batch):
+        rows = rows_of(batch)
+        logits = np.where(self._is_spoilt(rows), np.nan, logits_of(rows))
+        future: Future = Future()
+        future.set_result(logits.astype(np.float32))
+        return future
+
+
+OVERFLOWS = 7
+
+
+async def test_a_text_that_overflows_fails_alone_again_and_again_without_a_restart(told):
+    states, tell = told
+    engine = restarting(OverflowingEngine(), ScriptedEngine)
+    first = engine._engine
+    watcher, arbiter = watched(engine)
+    watching = asyncio.create_task(watcher.watch(tell))
+    for _ in range(5):
+        spoilt = compute(arbiter, engine, [[1, 2], [OVERFLOWS, 2]])
+        sound = compute(arbiter, engine, [[3, 4]])
+        with pytest.raises(NonFiniteOutputError, match="sequence 1 of 2"):
+            await spoilt
+        assert (await sound).output.tolist() == [7.0]
+        await asyncio.sleep(0.05)  # several probes
+    assert engine._engine is first
+    assert states == []
+    watching.cancel()
+    engine.close()
+
+
+async def test_an_engine_that_computes_no_numbers_at_all_is_built_anew():
+    states, is_well_again = [], asyncio.Event()
+
+    async def tell(is_well: bool) -> None:
+        states.append(is_well)
+        if is_well:
+            is_well_again.set()
+
+    engine = restarting(OverflowingEngine(lambda rows: [True] * len(rows)), ScriptedEngine)
+    watcher, arbiter = watched(engine)
+    watching = asyncio.create_task(watcher.watch(tell))
+    with pytest.raises(NonFiniteOutputError):
+        await compute(arbiter, engine, [[1, 2]])
+    async with asyncio.timeout(10):
+        await is_well_again.wait()
+    assert states == [False, True]
+    assert (await compute(arbiter, engine, [[1, 2]])).output.tolist() == [3.0]
+    watching.cancel()
+    engine.close()
+
+
 async def test_an_engine_that_comes_back_in_time_is_kept(told):
     states, tell = told
     built = count()
     # The second that is built is sound.
-    engine = RestartingEngine(
-        "m", BrokenEngine(), lambda: BrokenEngine() if next(built) < 1 else ScriptedEngine()
+    engine = restarting(
+        BrokenEngine(), lambda: BrokenEngine() if next(built) < 1 else ScriptedEngine()
     )
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(3):
