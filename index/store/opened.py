@@ -121,7 +121,7 @@ class OpenCollections:
             elif known.opening is not None:
                 opening = known.opening
             else:
-                open_it, opening = self._begin_opening(known)
+                open_it, opening = self._opening_of(known)
                 self._lane.submit(open_it)
             known.num_pins += 1
             return Pin(known.collection, opening, partial(self._unpin, known))
@@ -135,7 +135,7 @@ class OpenCollections:
             opening = known.opening
             open_it = None
             if opening is None:
-                open_it, opening = self._begin_opening(known)
+                open_it, opening = self._opening_of(known)
         if open_it is not None:
             open_it()
         return opening.result()
@@ -179,18 +179,18 @@ class OpenCollections:
             self.release_place()
         return collection
 
-    def open_all(self, known: Iterable[KnownCollection]) -> None:
-        """Opens collections, no more than may be open, side by side; blocks.
+    def begin_opening(self, known: Iterable[KnownCollection]) -> list[Future[Collection]]:
+        """Opens collections side by side, no more than may be open; blocks for none of them.
 
         One that can't be opened says so in its `failure`, and in the log.
         """
         openings = []
         for each in known:
             with self._changing:
-                open_it, opening = self._begin_opening(each)
+                open_it, opening = self._opening_of(each)
             self._lane.submit(open_it)
             openings.append(opening)
-        wait(openings)
+        return openings
 
     def summary(self, known: KnownCollection) -> CollectionSummary:
         """Describes a collection; blocks where it was neither opened nor described before.
@@ -254,9 +254,7 @@ class OpenCollections:
         with self._changing:
             known.num_pins -= 1
 
-    def _begin_opening(
-        self, known: KnownCollection
-    ) -> tuple[Callable[[], None], Future[Collection]]:
+    def _opening_of(self, known: KnownCollection) -> tuple[Callable[[], None], Future[Collection]]:
         """Makes room for a collection; returns what opens it, to be called without the lock."""
         self._ensure_openable(known)
         victim = self._make_room()

@@ -7,6 +7,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import wait
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -386,18 +387,21 @@ class CollectionStore:
         return folders
 
     def _open_first(self, max_open: int) -> None:
-        """Opens all collections, or those written to last where there are more than may be open.
+        """Opens all collections, so that damage is found and the first search is a quick one.
 
-        So damage is found at the start, and the first search is as quick as the others.
+        Where there are more than may be open, half as many as may are opened, those written to
+        last, and nobody waits for it: that leaves room for what is used meanwhile.
         """
         known = list(self._names.known.values())
-        if len(known) > max_open:
-            known.sort(key=lambda each: _last_change(each.path), reverse=True)
-            _LOG.info(
-                "more collections than may be open: others are opened when they are used",
-                extra={"num_collections": len(known), "max_open": max_open},
-            )
-        self.opened.open_all(known[:max_open])
+        if len(known) <= max_open:
+            wait(self.opened.begin_opening(known))
+            return
+        _LOG.info(
+            "more collections than may be open: others are opened when they are used",
+            extra={"num_collections": len(known), "max_open": max_open},
+        )
+        known.sort(key=lambda each: _last_change(each.path), reverse=True)
+        self.opened.begin_opening(known[: max_open // 2])
 
 
 def _last_change(path: Path) -> float:
