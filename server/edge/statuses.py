@@ -36,6 +36,9 @@ _RETRY_SECONDS: dict[type[Exception], float] = {
     index_errors.StorageError: 5.0,
 }
 _RETRY_SECONDS_ELSE = 1.0
+# Longer than this no client of gRPC waits by itself.
+_MAX_PUSHBACK_SECONDS = 2.0
+_NEVER = -1
 
 # The most derived class that matches decides; what is not listed is INTERNAL.
 STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
@@ -98,21 +101,25 @@ def status_of(error: Exception, call_id: str) -> status_pb2.Status:
 def trailers_of(error: Exception, call_id: str) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
     """The message a call is aborted with, and its trailers.
 
-    Clients of gRPC that try UNAVAILABLE calls again wait as long as `grpc-retry-pushback-ms` says.
+    Clients of gRPC that try UNAVAILABLE calls again by themselves keep to `grpc-retry-pushback-ms`:
+    they wait so long, or give up where the wait would hide for seconds what is wrong.
     """
     status = status_of(error, call_id)
     details = ("grpc-status-details-bin", status.SerializeToString())
     seconds = retry_after(error)
     if seconds is None or status.code != grpc.StatusCode.UNAVAILABLE.value[0]:
         return status.message, (details,)
-    return status.message, (details, ("grpc-retry-pushback-ms", str(_milliseconds(seconds))))
+    pushback = _milliseconds(seconds) if seconds <= _MAX_PUSHBACK_SECONDS else _NEVER
+    return status.message, (details, ("grpc-retry-pushback-ms", str(pushback)))
 
 
 def retry_after(error: Exception) -> float | None:
     """Seconds after which another try may succeed; None where there is nothing to wait for."""
     given = getattr(error, "retry_after", None)
-    if isinstance(given, float):
+    if isinstance(given, int | float):
         return given
+    if isinstance(error, OutOfDeviceMemoryError):
+        return _RETRY_SECONDS_ELSE
     if status_code(error) is not grpc.StatusCode.UNAVAILABLE:
         return None
     return next(

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import grpc
 import pytest
-from google.protobuf.duration_pb2 import Duration
 from prometheus_client.parser import text_string_to_metric_families
 
 from twopass.v1 import embed_pb2
 from twopass.v1.rerank_pb2 import Candidate, RerankRequest
-from twopass.v1.search_pb2 import FALLBACK_FORBID, SearchRequest
+from twopass.v1.search_pb2 import SearchRequest
 
 from .corpus import fill
 from .serving import Server
 
 DOCS = Path(__file__).parents[2] / "docs"
 PASSAGES = [Candidate(text=f"passage {i}") for i in range(3)]
+OTHER_PASSAGES = [Candidate(text=f"another passage {i}") for i in range(3)]
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +32,19 @@ def watched(tmp_path_factory) -> Iterator[Server]:
             server.search(SearchRequest(collection="facts", query="Why is the sky blue?"))
             server.rerank(RerankRequest(query="which", candidates=PASSAGES))
         server.embed(embed_pb2.EmbedRequest(texts=["a text"]))
-        budget = Duration(nanos=1)
-        late = SearchRequest(collection="facts", query="Is anything blue?", time_budget=budget)
-        server.search(late)
-        late.fallback = FALLBACK_FORBID
         for call, request in (
-            (server.search, late),
             (server.search, SearchRequest(collection="none", query="x")),
             (server.rerank, RerankRequest(query="x", candidates=PASSAGES * 40)),
         ):
             with pytest.raises(grpc.RpcError):
                 call(request)
+        server.reranker.gate.clear()  # what comes now is late for certain
+        late = SearchRequest(collection="facts", query="Why is the sky blue?")
+        late.time_budget.FromMilliseconds(500)
+        server.search(late)
+        with pytest.raises(grpc.RpcError):
+            server.rerank(RerankRequest(query="late", candidates=OTHER_PASSAGES), timeout=0.3)
+        server.reranker.gate.set()
         yield server
 
 
@@ -69,16 +71,23 @@ def test_calls_are_counted_by_rpc_and_status(samples):
     search, rerank = "twopass.v1.SearchService.Search", "twopass.v1.RerankService.Rerank"
     assert value(samples, name, rpc=search, code="OK") == 3
     assert value(samples, name, rpc=search, code="NOT_FOUND") == 1
-    assert value(samples, name, rpc=search, code="DEADLINE_EXCEEDED") == 1
     assert value(samples, name, rpc=rerank, code="OK") == 2
     assert value(samples, name, rpc=rerank, code="RESOURCE_EXHAUSTED") == 1
     assert value(samples, "twopass_rejections_total", reason="queue_pairs") == 1
 
 
+def test_a_call_that_is_late_is_counted_though_its_caller_gave_up_first(samples):
+    rerank = "twopass.v1.RerankService.Rerank"
+    name = "twopass_rpc_seconds_count"
+    assert value(samples, name, rpc=rerank, code="DEADLINE_EXCEEDED") == 1
+    assert value(samples, "twopass_rejections_total", reason="deadline") >= 1
+    assert not [s for s in samples[name] if s.labels["code"] == "CANCELLED"]
+
+
 def test_searches_are_counted_by_what_became_of_both_passes(samples):
     name = "twopass_searches_total"
     assert value(samples, name, retrieve="complete", rerank="complete") == 2
-    assert value(samples, name, retrieve="lexical_deadline", rerank="skipped_deadline") == 1
+    assert value(samples, name, retrieve="complete", rerank="skipped_deadline") == 1
 
 
 def test_each_stage_of_a_search_has_its_time(samples):
@@ -98,8 +107,8 @@ def test_batches_are_counted_by_model_and_have_no_padding_where_they_are_packed(
 def test_what_is_asked_again_comes_from_the_caches(samples):
     name = "twopass_cache_lookups_total"
     assert value(samples, name, cache="passages", result="hit") == 3
-    assert value(samples, name, cache="passages", result="miss") == 3
-    assert value(samples, name, cache="queries", result="hit") == 1
+    assert value(samples, name, cache="passages", result="miss") == 6
+    assert value(samples, name, cache="queries", result="hit") == 2
     assert value(samples, "twopass_cache_bytes", cache="passages") > 0
 
 

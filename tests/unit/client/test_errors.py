@@ -1,6 +1,7 @@
 import math
 import pickle
 import threading
+import time
 
 import grpc
 import pytest
@@ -118,6 +119,31 @@ def test_a_read_is_tried_again_while_the_server_is_unavailable(serve, connect):
     searches = Searches(fails_twice())
     connect(serve(searches)).search("docs", "q")
     assert searches.num_calls == 3
+
+
+def test_a_retry_waits_as_long_as_the_server_asks(serve, connect):
+    script = fails_twice()
+
+    def asking(context):
+        context.set_trailing_metadata((("grpc-retry-pushback-ms", "700"),))
+        script(context)
+
+    searches = Searches(asking)
+    began = time.monotonic()
+    connect(serve(searches)).search("docs", "q")
+    assert searches.num_calls == 3
+    assert time.monotonic() - began > 1.4  # by itself it would wait 0.36 s at most
+
+
+def test_a_server_that_asks_for_no_retry_is_not_asked_again(serve, connect):
+    def refusing(context):
+        context.set_trailing_metadata((("grpc-retry-pushback-ms", "-1"),))
+        context.abort(grpc.StatusCode.UNAVAILABLE, "the disk is full")
+
+    searches = Searches(refusing)
+    with pytest.raises(twopass.UnavailableError, match="the disk is full"):
+        connect(serve(searches)).search("docs", "q")
+    assert searches.num_calls == 1
 
 
 def test_trying_again_ends_after_four_attempts(serve, connect):

@@ -4,9 +4,13 @@ import grpc
 import pytest
 
 from twopass.engines import errors as engine_errors
+from twopass.engines.errors import EngineUnavailableError
 from twopass.index import errors as index_errors
+from twopass.index.errors import CollectionClosedError, StorageError
 from twopass.server import errors as server_errors
-from twopass.server.edge.statuses import status_code
+from twopass.server.edge.statuses import status_code, status_of, trailers_of
+from twopass.server.errors import OverloadedError, WouldBeLateError
+from twopass.v1.status_pb2 import RetryInfo
 
 CODES = {
     # bad input
@@ -95,3 +99,35 @@ def test_the_tree_at_the_top_of_each_file_names_each_of_its_errors(module):
     for name, error_class in CLASSES.items():
         if error_class.__module__ == module.__name__:
             assert name in module.__doc__
+
+
+def made(error_class: type[Exception]) -> Exception:
+    """An error of a class, whatever its constructor wants to know."""
+    error = error_class.__new__(error_class)
+    if error_class in (OverloadedError, WouldBeLateError):
+        error.retry_after = 0.1  # type: ignore[attr-defined]
+    return error
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, code in CODES.items() if code is grpc.StatusCode.UNAVAILABLE]
+)
+def test_whatever_is_unavailable_says_when_to_try_again(name):
+    (detail,) = status_of(made(CLASSES[name]), "id").details
+    assert detail.type_url == "type.googleapis.com/google.rpc.RetryInfo"
+    assert RetryInfo.FromString(detail.value).retry_delay.ToMilliseconds() > 0
+
+
+@pytest.mark.parametrize(
+    ("error", "pushback"),
+    [
+        (EngineUnavailableError("it starts anew"), "1000"),
+        (CollectionClosedError("docs"), "500"),
+        (StorageError("the disk is full"), "-1"),  # an operator's matter: clients should say so
+        (OverloadedError("full", retry_after=0.2), None),  # refused: gRPC does not try it again
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_retries_of_grpc_itself_wait_or_give_up_as_the_error_wants(error, pushback):
+    _, trailers = trailers_of(error, "id")
+    assert dict(trailers).get("grpc-retry-pushback-ms") == pushback
