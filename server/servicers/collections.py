@@ -186,7 +186,7 @@ class CollectionServicer:
             request.message_bytes, _read_deleted, message, request=request
         )
         collection = await self._collections.acquire(message.collection, request)
-        result = await asyncio.wrap_future(collection.delete_matching(wanted))
+        result = await asyncio.wrap_future(collection.delete_matching(wanted, request.stop))
         return collection_pb2.DeleteDocumentsResponse(
             sequence=str(result.sequence), num_deleted=result.num_deleted
         )

@@ -10,6 +10,7 @@ from twopass.client._channel import STREAMED_MESSAGE_BYTES
 from twopass.client._enums import Truncation, number_of
 from twopass.client._rerank_results import RerankResult, result_of
 from twopass.client._values import int32, real, refuse_single, text
+from twopass.client.errors import InvalidArgumentError
 from twopass.v1 import rerank_pb2
 
 
@@ -29,6 +30,10 @@ class Passage:
     title: str = ""
     id: str = ""
     first_pass_score: float | None = None
+
+
+# The server's limit, too; it does not repeat longer ids in its answers.
+_MAX_SET_ID_BYTES = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,8 @@ class CandidateSet:
             `SetResult.is_last`.
 
     Raises:
-        InvalidArgumentError: A message can't carry one of its fields.
+        InvalidArgumentError: A message can't carry one of its fields, or the id is empty or too
+            long.
         TypeError: A field is of the wrong type, such as one str for all passages.
     """
 
@@ -73,7 +79,11 @@ class CandidateSet:
 
     def __post_init__(self) -> None:
         """Checks every field by building what is sent."""
-        text(self.set_id, "set_id")
+        size = len(text(self.set_id, "set_id").encode())
+        if not 1 <= size <= _MAX_SET_ID_BYTES:
+            raise InvalidArgumentError(
+                f"set_id: {size:,} bytes given, 1 to {_MAX_SET_ID_BYTES} are needed"
+            )
         refuse_single(self.passages, "passages", str, Passage)
         object.__setattr__(self, "passages", tuple(self.passages))
         rerank_pb2.RerankSet(running=self.running, **_options_of(self))

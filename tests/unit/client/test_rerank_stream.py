@@ -203,3 +203,9 @@ def test_a_source_is_read_while_answers_are_waited_for(serve):
             assert next(results).set_id == set_id
             answered.release()
         assert next(results, None) is None
+
+
+@pytest.mark.parametrize("set_id", ["", "x" * 129, "é" * 65], ids=["empty", "long", "bytes"])
+def test_a_set_id_that_the_server_would_not_repeat_is_refused_before_it_is_sent(set_id):
+    with pytest.raises(InvalidArgumentError, match=r"set_id: \d+ bytes given, 1 to 128"):
+        CandidateSet(set_id, "q", ["x"])
