@@ -95,8 +95,11 @@ class Kind:
                 yield f"{self}: second pass complete, but {len(answer.hits) - scored} not reranked"
             if answer.rerank_status == "skipped_deadline" and scored:
                 yield f"{self}: second pass skipped, but {scored} reranked"
-        if unexpected := set(statuses(self.outcomes)) - {"OK"}:
+        # Late is what has found nothing in its time: never an empty answer.
+        if unexpected := set(statuses(self.outcomes)) - {"OK", "DEADLINE_EXCEEDED"}:
             yield f"{self}: ended with {', '.join(sorted(unexpected))}"
+        if self.candidates and not all(answer.hits for answer in self.answers):
+            yield f"{self}: answered without hits, though there are some"
 
     def __str__(self) -> str:
         return f"{self.mode}, filter {self.filter_name}"
@@ -155,7 +158,7 @@ def report(kinds: list[Kind], documents: int, budget: float) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in ("mode", "filter"):
         table.add_column(column)
-    for column in ("searches", "p50 ms", "p99 ms", "slowest ms"):
+    for column in ("searches", "late", "p50 ms", "p99 ms", "slowest ms"):
         table.add_column(column, justify="right")
     table.add_column("first pass")
     table.add_column("second pass")
@@ -164,6 +167,7 @@ def report(kinds: list[Kind], documents: int, budget: float) -> None:
             kind.mode,
             kind.filter_name,
             str(len(kind.outcomes)),
+            str(len(kind.outcomes) - len(kind.answers)),
             *(f"{percentile(_seconds(kind), percent):,.1f}" for percent in (50, 99, 100)),
             _counted(Counter(str(answer.retrieve_status) for answer in kind.answers)),
             _counted(Counter(str(answer.rerank_status) for answer in kind.answers)),
@@ -172,11 +176,18 @@ def report(kinds: list[Kind], documents: int, budget: float) -> None:
     seconds = [each for kind in kinds for each in _seconds(kind)]
     figures = "  ".join(f"p{p:g} {percentile(seconds, p):.1f}" for p in (50, 99, 99.9))
     wanted = 1000 * budget + 10
-    print(f"  all {len(seconds):,} in the server, ms: {figures} (wanted at p99.9: {wanted:g})")
+    print(f"  all {len(seconds):,}, ms: {figures} (wanted at p99.9: {wanted:g})")
+    print("  in the server; of late ones, which tell no timings, on their way there and back too")
 
 
 def _seconds(kind: Kind) -> list[float]:
-    return [(answer.timings.total_ms or 0.0) / 1000 for answer in kind.answers]
+    """In the server, or until the status came."""
+    return [
+        (o.answer.timings.total_ms or 0.0) / 1000
+        if isinstance(o.answer, SearchResult)
+        else o.seconds
+        for o in kind.outcomes
+    ]
 
 
 def _counted(counts: Counter[str]) -> str:
