@@ -115,7 +115,8 @@ class App:
             ByteCache("queries", config.query_cache_bytes, self._metrics),
         )
         self._tokenizing = Tokenizing(self._num_cpus, self._caches[0])
-        self._tokenizing_new = Tokenizing(self._num_cpus)  # apart, so that no query waits for it
+        # Apart, so that no query waits for it.
+        self._tokenizing_new = Tokenizing(self._num_cpus, name="document_tokenizing")
         self._store = CollectionStore(
             config.data,
             self._lanes,
@@ -271,7 +272,8 @@ class App:
 
     @property
     def _all_lanes(self) -> tuple[Lane, ...]:
-        return (*self._lanes.all(), self._messages)
+        tokenizing = self._tokenizing.lane, self._tokenizing_new.lane
+        return (*self._lanes.all(), *tokenizing, self._messages)
 
     def _supervisor(self) -> Supervisor:
         return Supervisor(

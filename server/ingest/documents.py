@@ -17,6 +17,7 @@ from twopass.server.models.embedding import Embedding
 from twopass.server.models.passages import passage_of
 from twopass.server.models.registry import Models
 from twopass.server.models.tokenizing import Tokenizing
+from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 
 # More than a passage within any limit has.
@@ -104,14 +105,14 @@ class Ingest:
         self._lane = lane
 
     async def prepare(
-        self, collection: Collection, documents: Sequence[NewDocument], deadline: float | None
+        self, collection: Collection, documents: Sequence[NewDocument], request: Request
     ) -> PreparedDocuments:
         """Tokenises documents, and embeds those that brought no vector.
 
         Args:
             collection: Where they will be written.
             documents: At least one.
-            deadline: Seconds of `time.perf_counter` after which nobody waits; None for never.
+            request: For which.
 
         Raises:
             RequestError: A document lacks a vector where there is no encoder; or no time, no room.
@@ -125,12 +126,16 @@ class Ingest:
             passages = [document.passage for document in documents]
             # Split, a document is found by its last words too, so that none may be missing.
             limit = _ALL_TOKENS if collection.schema.chunking else MAX_PASSAGE_TOKENS
-            token_ids = await self._tokenizing.encode(tokenizer, passages, limit)
+            token_ids = await self._tokenizing.encode(tokenizer, passages, limit, request.stop)
         windows = None
         if (chunking := collection.schema.chunking) is not None:
             _refuse_vectors(collection, documents)
             windows = await self._lane.run(
-                cut, token_ids, chunking.window_tokens, chunking.overlap_tokens
+                cut,
+                token_ids,
+                chunking.window_tokens,
+                chunking.overlap_tokens,
+                stop=request.stop,
             )
             unembedded = windows.token_ids
         else:
@@ -139,7 +144,7 @@ class Ingest:
             unembedded = (
                 token_ids if all_missing else Ragged.from_rows([token_ids[i] for i in missing])
             )
-        embedded = await self._embed(encoder, unembedded, deadline)
+        embedded = await self._embed(encoder, unembedded, request)
         return PreparedDocuments(collection, documents, token_ids, embedded, windows)
 
     def _encoder(
@@ -156,12 +161,12 @@ class Ingest:
         return None
 
     async def _embed(
-        self, encoder: LoadedEncoder | None, passages: Ragged, deadline: float | None
+        self, encoder: LoadedEncoder | None, passages: Ragged, request: Request
     ) -> Float32s:
         if encoder is None or not len(passages):
             return np.empty((0, 0), np.float32)
         with self._arbiter.admitted(len(passages)):
-            embedded = await self._embedding.passages(encoder, passages, deadline=deadline)
+            embedded = await self._embedding.passages(encoder, passages, request)
         return embedded.vectors
 
 

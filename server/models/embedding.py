@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from twopass._core import assemble_singles
 from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged, TokenBatch
 from twopass.server.models.caches import ByteCache
+from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter, Priority
 
 # Of a cached query beside its tokens and its embedding: array objects, place in the table.
@@ -45,29 +46,42 @@ class Embedding:
             queries: Where embeddings of queries are kept; None to keep none.
         """
         self._arbiter = arbiter
-        self._queries = queries
+        self._known_queries = queries
 
     async def queries(
-        self, encoder: LoadedEncoder, token_ids: Ragged, *, deadline: float | None
+        self,
+        encoder: LoadedEncoder,
+        token_ids: Ragged,
+        request: Request,
+        *,
+        end: float | None = None,
     ) -> Embedded:
         """Embeds queries, ahead of everything else.
 
         Args:
             encoder: Which model.
             token_ids: By the encoder's tokenizer, without special tokens and prefixes.
-            deadline: When nobody waits any more, seconds of `time.perf_counter`; None for never.
+            request: For which; its `timings` get the seconds of `queue` and `embed`.
+            end: When it must be done, seconds of `time.perf_counter`; None for the request's end.
 
         Raises:
-            LateError: The deadline came first.
+            LateError: The end came first.
             EngineError: The engine failed.
         """
+        embedded = await self._queries(encoder, token_ids, request.end if end is None else end)
+        _record(embedded, request)
+        return embedded
+
+    async def _queries(
+        self, encoder: LoadedEncoder, token_ids: Ragged, deadline: float | None
+    ) -> Embedded:
         keys = [(encoder.spec.revision, token_ids[i].tobytes()) for i in range(len(token_ids))]
         if (remembered := self._remembered(keys)) is not None:
             return remembered
         prefix = encoder.spec.query_prefix
         embedded = await self._embed(encoder, token_ids, prefix, Priority.QUERY, deadline)
-        if self._queries is not None and not embedded.truncated.any():
-            self._queries.put_all(
+        if self._known_queries is not None and not embedded.truncated.any():
+            self._known_queries.put_all(
                 (key, vector.copy(), vector.nbytes + len(key[1]) + _ENTRY_BYTES)
                 for key, vector in zip(keys, embedded.vectors, strict=True)
             )
@@ -75,9 +89,9 @@ class Embedding:
 
     def _remembered(self, keys: Sequence[tuple[str, bytes]]) -> Embedded | None:
         """The embeddings of queries, where all are known: then no engine is asked."""
-        if self._queries is None:
+        if self._known_queries is None:
             return None
-        vectors = [vector for vector in self._queries.get_all(keys) if vector is not None]
+        vectors = [vector for vector in self._known_queries.get_all(keys) if vector is not None]
         if len(vectors) < len(keys):
             return None
         return Embedded(
@@ -89,11 +103,13 @@ class Embedding:
         )
 
     async def passages(
-        self, encoder: LoadedEncoder, token_ids: Ragged, *, deadline: float | None
+        self, encoder: LoadedEncoder, token_ids: Ragged, request: Request
     ) -> Embedded:
         """Embeds passages, after everything else; otherwise as `queries`."""
         prefix = encoder.spec.passage_prefix
-        return await self._embed(encoder, token_ids, prefix, Priority.INGEST, deadline)
+        embedded = await self._embed(encoder, token_ids, prefix, Priority.INGEST, request.end)
+        _record(embedded, request)
+        return embedded
 
     async def _embed(
         self,
@@ -119,6 +135,11 @@ class Embedding:
             queue_seconds=computed.queue_seconds,
             engine_seconds=computed.engine_seconds,
         )
+
+
+def _record(embedded: Embedded, request: Request) -> None:
+    request.timings.embed = embedded.engine_seconds
+    request.timings.queue = embedded.queue_seconds
 
 
 def max_passage_tokens(encoder: LoadedEncoder) -> int:

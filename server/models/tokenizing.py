@@ -29,16 +29,23 @@ class Tokenizing:
         lane: Its threads.
     """
 
-    def __init__(self, num_threads: int, passages: ByteCache[Int32s] | None = None) -> None:
+    def __init__(
+        self,
+        num_threads: int,
+        passages: ByteCache[Int32s] | None = None,
+        *,
+        name: str = "tokenizing",
+    ) -> None:
         """Prepares the threads.
 
         Args:
             num_threads: How many texts are tokenised at once.
             passages: Where tokens of passages are kept; None to keep none.
+            name: The lane's.
         """
         self._passages = passages
         # What waits has been admitted by the arbiter, and so is bounded.
-        self.lane = Lane("tokenizing", num_threads, max_waiting=None)
+        self.lane = Lane(name, num_threads, max_waiting=None)
 
     async def encode(
         self, tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int, stop: Stop = NEVER

@@ -116,14 +116,19 @@ class FirstPass:
             return await search.found(query_ids)
 
     async def _embed(
-        self, collection: Collection, query_ids: Mapping[str, Int32s], end: float | None
-    ) -> tuple[Float32s, float, float]:
-        """The query's embedding, and the seconds in which it waited and was computed."""
+        self,
+        collection: Collection,
+        query_ids: Mapping[str, Int32s],
+        request: Request,
+        end: float | None,
+    ) -> Float32s:
+        """The query's embedding, float32 `[dimension]`."""
         encoder = self._models.encoder_of(collection.schema)
         ids = Ragged.from_rows([query_ids[encoder.tokenizer.fingerprint]])
         with self._arbiter.admitted(1):
-            embedded = await self._embedding.queries(encoder, ids, deadline=end)
-        return embedded.vectors[0], embedded.queue_seconds, embedded.engine_seconds
+            embedded = await self._embedding.queries(encoder, ids, request, end=end)
+        vector: Float32s = embedded.vectors[0]
+        return vector
 
 
 class _Search:
@@ -241,10 +246,7 @@ class _Search:
         """The dense list."""
         vector, encoder = self._query.vector, ""
         if vector is None:
-            timings = self._request.timings
-            vector, timings.queue, timings.embed = await self._parts._embed(
-                self._collection, query_ids, self._end
-            )
+            vector = await self._parts._embed(self._collection, query_ids, self._request, self._end)
             encoder = self._collection.schema.encoder
         watch = Stopwatch()
         is_split = self._collection.schema.chunking is not None

@@ -321,7 +321,7 @@ class CollectionServicer:
         documents = await self._translating.run(
             chunk.num_bytes, read_documents, messages, self._limits, request=request
         )
-        return await self._ingest.prepare(chunk.collection, documents, request.deadline)
+        return await self._ingest.prepare(chunk.collection, documents, request)
 
     async def _submit(
         self, prepared: PreparedDocuments, *, request: Request

@@ -61,22 +61,23 @@ class EmbedServicer:
         encoder = self._models.encoder(message.model)
         self._ensure_fits(len(texts), encoder)
         embed = self._embedding.queries if is_query else self._embedding.passages
-        timings, began, watch = StageTimings(), time.perf_counter(), Stopwatch()
+        timings, watch = request.timings, Stopwatch()
         with self._arbiter.admitted(len(texts)):
             if is_query:
                 ids = [
-                    await self._tokenizing.query_ids(encoder, text, field=f"texts[{i}]")
+                    await self._tokenizing.query_ids(
+                        encoder, text, request.stop, field=f"texts[{i}]"
+                    )
                     for i, text in enumerate(texts)
                 ]
                 token_ids = Ragged.from_rows(ids)
             else:
                 token_ids = await self._tokenizing.encode(
-                    encoder.tokenizer, texts, encoder.spec.max_seq_len
+                    encoder.tokenizer, texts, encoder.spec.max_seq_len, request.stop
                 )
             timings.tokenize = watch.lap("tokenize")
-            embedded = await embed(encoder, token_ids, deadline=request.deadline)
-        timings.embed, timings.queue = embedded.engine_seconds, embedded.queue_seconds
-        timings.total = time.perf_counter() - began
+            embedded = await embed(encoder, token_ids, request)
+        timings.total = time.perf_counter() - request.received
         return await self._translating.run(
             embedded.vectors.nbytes, _response, embedded, encoder.spec.id, timings, request=request
         )

@@ -66,7 +66,7 @@ def test_a_call_has_a_span_with_its_stages_below_and_links_to_its_batches(tmp_pa
     (search,) = collector.named("twopass.v1.SearchService.Search")
     assert (search.trace_id.hex(), search.parent_span_id.hex()) == (TRACE_ID, PARENT_ID)
     assert collector.below(search) == {
-        *("tokenize", "embed", "nearest vectors", "words", "load candidates", "rerank")
+        *("tokenize", "embed", "nearest vectors", "words", "load candidates", "read hits", "rerank")
     }
     batches = {span.span_id: span for span in collector.named("batch")}
     for stage in ("embed", "rerank"):
