@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -121,7 +122,7 @@ class OpenCollections:
             elif known.opening is not None:
                 opening = known.opening
             else:
-                open_it, opening = self._opening_of(known)
+                open_it, opening = self._begin_opening(known)
                 self._lane.submit(open_it)
             known.num_pins += 1
             return Pin(known.collection, opening, partial(self._unpin, known))
@@ -135,7 +136,7 @@ class OpenCollections:
             opening = known.opening
             open_it = None
             if opening is None:
-                open_it, opening = self._opening_of(known)
+                open_it, opening = self._begin_opening(known)
         if open_it is not None:
             open_it()
         return opening.result()
@@ -179,18 +180,40 @@ class OpenCollections:
             self.release_place()
         return collection
 
-    def begin_opening(self, known: Iterable[KnownCollection]) -> list[Future[Collection]]:
-        """Opens collections side by side, no more than may be open; blocks for none of them.
+    def open_all(self, known: Iterable[KnownCollection]) -> None:
+        """Opens collections side by side, no more than may be open; blocks until all are.
 
         One that can't be opened says so in its `failure`, and in the log.
         """
         openings = []
         for each in known:
             with self._changing:
-                open_it, opening = self._opening_of(each)
+                open_it, opening = self._begin_opening(each)
             self._lane.submit(open_it)
             openings.append(opening)
-        return openings
+        wait(openings)
+
+    def open_beside(self, known: Iterable[KnownCollection]) -> None:
+        """Opens collections one after the other while there is room; blocks for none of them.
+
+        Each goes to the end of the lane, so that a collection that is used never waits for all.
+        """
+        left = iter(known)
+
+        def open_next() -> None:
+            for each in left:
+                with self._changing:
+                    if self._closed or self._num_places >= self.max_open:
+                        return
+                    if each.is_gone or each.collection is not None or each.opening is not None:
+                        continue
+                    open_it, _ = self._begin_opening(each)
+                open_it()
+                with suppress(RuntimeError):  # the lane is closed
+                    self._lane.submit(open_next)
+                return
+
+        self._lane.submit(open_next)
 
     def summary(self, known: KnownCollection) -> CollectionSummary:
         """Describes a collection; blocks where it was neither opened nor described before.
@@ -254,7 +277,9 @@ class OpenCollections:
         with self._changing:
             known.num_pins -= 1
 
-    def _opening_of(self, known: KnownCollection) -> tuple[Callable[[], None], Future[Collection]]:
+    def _begin_opening(
+        self, known: KnownCollection
+    ) -> tuple[Callable[[], None], Future[Collection]]:
         """Makes room for a collection; returns what opens it, to be called without the lock."""
         self._ensure_openable(known)
         victim = self._make_room()

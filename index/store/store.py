@@ -7,7 +7,6 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import wait
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -394,14 +393,14 @@ class CollectionStore:
         """
         known = list(self._names.known.values())
         if len(known) <= max_open:
-            wait(self.opened.begin_opening(known))
+            self.opened.open_all(known)
             return
         _LOG.info(
             "more collections than may be open: others are opened when they are used",
             extra={"num_collections": len(known), "max_open": max_open},
         )
         known.sort(key=lambda each: _last_change(each.path), reverse=True)
-        self.opened.begin_opening(known[: max_open // 2])
+        self.opened.open_beside(known[: max_open // 2])
 
 
 def _last_change(path: Path) -> float:

@@ -1,12 +1,13 @@
 import asyncio
 import os
 import threading
+from concurrent.futures import Future
 
 import pytest
 
 from twopass.index.errors import LaneFullError, StoppedError
-from twopass.index.lanes import Lane, Lanes
-from twopass.index.stopping import Stop
+from twopass.index.lanes import Lane, Lanes, wait_for
+from twopass.index.stopping import NEVER, Stop
 
 
 @pytest.fixture
@@ -102,6 +103,28 @@ async def test_what_is_stopped_already_is_not_begun(lane):
     with pytest.raises(StoppedError):
         await lane.run(calls.append, 1, stop=stop)
     assert calls == []
+
+
+async def test_one_of_those_who_wait_for_a_future_may_stop_and_the_others_get_its_result():
+    future, stop = Future(), Stop()
+    waiting = [asyncio.create_task(wait_for(future, s)) for s in (stop, NEVER, Stop())]
+    await asyncio.sleep(0)
+    stop.set()
+    with pytest.raises(StoppedError):
+        await waiting[0]
+    assert not future.cancelled()
+    future.set_result("done")
+    assert await asyncio.gather(*waiting[1:]) == ["done"] * 2
+    assert await wait_for(future, NEVER) == "done"
+
+
+async def test_who_waits_for_a_future_that_fails_gets_its_error():
+    future = Future()
+    waiting = asyncio.create_task(wait_for(future, NEVER))
+    await asyncio.sleep(0)
+    future.set_exception(LookupError("lost"))
+    with pytest.raises(LookupError, match="lost"):
+        await waiting
 
 
 def test_a_closed_lane_has_done_what_waited_and_takes_nothing_more():
