@@ -226,6 +226,8 @@ class Segment:
         """Compares the queries with each of a few vectors: a graph would lose its way to them."""
         few = FLAT.create(self.index.d)
         if len(positions):
+            # OpenMP keeps its count by calling thread, and a new thread's is every CPU.
+            faiss.omp_set_num_threads(how.num_threads)
             few.add(self.index.reconstruct_batch(positions))
         keys = self._keys[positions]
         segment = Segment(FLAT, few, keys, np.zeros(len(keys), np.bool_))
