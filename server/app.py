@@ -172,6 +172,7 @@ class App:
     async def stop(self) -> None:
         """Refuses new calls, lets running ones end for `drain_seconds`, and closes everything."""
         _logger.info("draining", extra={"seconds_at_most": self.config.drain_seconds})
+        self._gate.drains = True
         self.watching.cancel()
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self.config.drain_seconds)

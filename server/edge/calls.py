@@ -35,7 +35,7 @@ _REQUEST_ID = re.compile("[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class Shared:
     """What all calls share.
 
     Attributes:
@@ -90,7 +90,6 @@ class Call:
     """
 
     __slots__ = (
-        "_around",
         "_began",
         "_caller",
         "_end_trace",
@@ -99,6 +98,7 @@ class Call:
         "_metadata",
         "_request",
         "_rpc",
+        "_shared",
         "_stage",
     )
 
@@ -110,16 +110,16 @@ class Call:
     stream_unary: Any = None
     stream_stream: Any = None
 
-    def __init__(self, around: Around, rpc: Rpc, metadata: Metadata) -> None:
+    def __init__(self, shared: Shared, rpc: Rpc, metadata: Metadata) -> None:
         """Begins a call, which is not admitted yet.
 
         Args:
-            around: What all calls share.
+            shared: What all calls share.
             rpc: What is called.
             metadata: The call's.
         """
         self._began = time.perf_counter()
-        self._around = around
+        self._shared = shared
         self._rpc = rpc
         self._metadata = metadata or ()
         self._id = _call_id(self._metadata)
@@ -135,7 +135,7 @@ class Call:
         Raises:
             RequestError: It may not be made, or not now.
         """
-        self._caller = self._around.gate.admit(self._metadata, self._rpc.permission)
+        self._caller = self._shared.gate.admit(self._metadata, self._rpc.permission)
 
     async def fail(self, raised: BaseException, context: Any) -> None:
         """Answers with what was raised; returns only where nobody waits for an answer.
@@ -149,12 +149,12 @@ class Call:
         if isinstance(raised, asyncio.TimeoutError):
             raised = LateError("deadline: it ran out")
         if isinstance(raised, PermissionDeniedError):
-            self._around.metrics.rejected("permission_denied")
+            self._shared.metrics.rejected("permission_denied")
         elif isinstance(raised, LaneFullError):
-            self._around.metrics.rejected("lane")
+            self._shared.metrics.rejected("lane")
         code = status_code(raised)
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            self._around.metrics.rejected("deadline")
+            self._shared.metrics.rejected("deadline")
         # Before the answer: who has it finds the log line there.
         self.ended(code, raised)
         message, trailers = trailers_of(raised, self._id)
@@ -176,21 +176,28 @@ class Call:
         self._has_ended = True
         self._close()
         seconds = time.perf_counter() - self._began
-        around = self._around
-        around.metrics.call_ended(self._rpc.name, code.name, seconds)
-        around.log.ended(self._rpc.name, self._id, code, seconds, error, reason)
+        self._shared.metrics.call_ended(self._rpc.name, code.name, seconds)
+        self._shared.log.ended(self._rpc.name, self._id, code, seconds, error, reason)
         if self._end_trace is not None:
             self._end_trace(code)
 
     def _gone(self) -> None:
         """Records that the caller has gone, or that the server is at its end."""
+        stage = self._stage
+        if self._request is not None and (done := self._request.timings.last_done()):
+            stage = f"{stage}, after {done}"
         if self._request is not None and self._request.is_at_deadline():
-            self._around.metrics.rejected("deadline")
-            reason = f"deadline: it ran out while the call was {self._stage}"
+            self._shared.metrics.rejected("deadline")
+            reason = f"deadline: it ran out while the call was {stage}"
             self.ended(grpc.StatusCode.DEADLINE_EXCEEDED, reason=reason)
-        else:
-            reason = f"cancelled: by the caller, while the call was {self._stage}"
-            self.ended(grpc.StatusCode.CANCELLED, reason=reason)
+            return
+        by = (
+            "by the end of the drain, or the caller"
+            if self._shared.gate.drains
+            else "by the caller"
+        )
+        reason = f"cancelled: {by}, while the call was {self._stage}"
+        self.ended(grpc.StatusCode.CANCELLED, reason=reason)
 
     def _open(self, context: Any) -> Request:
         """The request that the call is to all that works for it."""
@@ -201,7 +208,7 @@ class Call:
             received=self._began,
             deadline=None if remaining is None else time.perf_counter() + remaining,
             caller=self._caller,
-            bytes_in_flight=self._around.gate.bytes_in_flight,
+            bytes_in_flight=self._shared.gate.bytes_in_flight,
         )
         return self._request
 
@@ -210,12 +217,12 @@ class Call:
         if self._request is not None:
             self._request.close()
         if self._caller is not None:
-            self._around.gate.release(self._caller)
+            self._shared.gate.release(self._caller)
             self._caller = None
 
     def _begin_trace(self) -> Callable[[grpc.StatusCode], None] | None:
         """Begins the trace of the call; what it returns ends it."""
-        tracer = self._around.tracer
+        tracer = self._shared.tracer
         traced = None if tracer is None else tracer.begin(self._rpc.name, self._metadata)
         if traced is None:
             stop_recording()
@@ -255,11 +262,9 @@ class Call:
             ResponseTooLargeError: It is larger than a message may be.
         """
         content = (
-            await encode_large(message)
-            if is_large_answer(message)
-            else (message.SerializeToString())
+            await encode_large(message) if is_large_answer(message) else message.SerializeToString()
         )
-        ensure_fits(content, self._around.max_message_bytes)
+        ensure_fits(content, self._shared.max_message_bytes)
         return content
 
 
@@ -289,7 +294,7 @@ class UnaryCall(Call):
         request.reserve_bytes(len(content))
         message = await self._decoded(content)
         response: Message = await self._rpc.run(message, request)
-        self._around.metrics.answered(self._rpc.name, response)
+        self._shared.metrics.answered(self._rpc.name, response)
         return await self._encoded(response)
 
 
@@ -308,7 +313,7 @@ class StreamCall(Call):
         try:
             request = self._open(context)
             async for response in self._rpc.run(self._messages(contents, request), request):
-                self._around.metrics.answered(self._rpc.name, response)
+                self._shared.metrics.answered(self._rpc.name, response)
                 yield await self._encoded(response)
         except BaseException as error:
             await self.fail(error, context)

@@ -21,6 +21,7 @@ class Gate:
     Attributes:
         num_calls: How many are under way.
         bytes_in_flight: What is kept for them.
+        drains: Whether the server is about to end, and cancels what takes too long.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Gate:
         self._keys = keys
         self._max_calls = max_calls
         self.num_calls = 0
+        self.drains = False
         self.bytes_in_flight = BytesInFlight(max_bytes, lambda: metrics.rejected("bytes"))
         self._num_calls_of: Counter[str] = Counter()
         self._allowances: dict[str, _Allowance] = {}

@@ -16,7 +16,7 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from twopass.server.edge.call_log import CallLog
-from twopass.server.edge.calls import Around, Call, Refusal, Rpc, StreamCall, UnaryCall
+from twopass.server.edge.calls import Call, Refusal, Rpc, Shared, StreamCall, UnaryCall
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.messages import Decoder
 from twopass.server.edge.permissions import permissions_of
@@ -27,7 +27,7 @@ from twopass.server.telemetry.tracing import Tracer
 
 
 @dataclass(frozen=True, slots=True)
-class _Ours:
+class _OwnRpc:
     """An rpc of a servicer, and what a call of it is to gRPC."""
 
     rpc: Rpc
@@ -35,7 +35,7 @@ class _Ours:
 
 
 @dataclass(slots=True)
-class _Foreign:
+class _ForeignService:
     """The handlers of a service that is not ours, as its library registers them."""
 
     handlers: list[grpc.GenericRpcHandler] = field(default_factory=list)
@@ -76,12 +76,12 @@ class Edge(grpc.GenericRpcHandler):
             max_value_bytes: Longest text that a message may hold.
         """
         metrics = metrics or Metrics()
-        self._around = Around(
+        self._shared = Shared(
             gate or Gate(metrics), metrics, tracer, CallLog(), max_message_bytes=max_message_bytes
         )
         self._open_services = open_services
         self._max_value_bytes = max_value_bytes
-        self._ours: dict[str, _Ours] = {}
+        self._ours: dict[str, _OwnRpc] = {}
         self._foreign: dict[str, tuple[Rpc, list[grpc.GenericRpcHandler]]] = {}
 
     def add_service(self, descriptor: ServiceDescriptor, servicer: object) -> None:
@@ -101,7 +101,7 @@ class Edge(grpc.GenericRpcHandler):
             rpc.run = getattr(servicer, name)
             rpc.decoder = Decoder(method.input_type, max_value_bytes=self._max_value_bytes)
             call = StreamCall if method.client_streaming else UnaryCall
-            self._ours[rpc.path] = _Ours(rpc, call)
+            self._ours[rpc.path] = _OwnRpc(rpc, call)
 
     def add_foreign_service(
         self, descriptor: ServiceDescriptor, register: Callable[[Any], None]
@@ -115,7 +115,7 @@ class Edge(grpc.GenericRpcHandler):
         Raises:
             UndeclaredRpcError: An rpc has no permission.
         """
-        foreign = _Foreign()
+        foreign = _ForeignService()
         register(foreign)
         for rpc in self._rpcs(descriptor):
             self._foreign[rpc.path] = rpc, foreign.handlers
@@ -133,7 +133,7 @@ class Edge(grpc.GenericRpcHandler):
         ours = self._ours.get(path)
         if ours is None:
             return self._foreign_handler(path, metadata, handler_call_details)
-        call = ours.call(self._around, ours.rpc, metadata)
+        call = ours.call(self._shared, ours.rpc, metadata)
         try:
             call.admit()
         except RequestError as error:
@@ -148,9 +148,9 @@ class Edge(grpc.GenericRpcHandler):
             return None
         rpc, handlers = self._foreign[path]
         try:
-            self._around.gate.check(metadata, rpc.permission)
+            self._shared.gate.check(metadata, rpc.permission)
         except RequestError as error:
-            return Refusal(Call(self._around, rpc, metadata), error)
+            return Refusal(Call(self._shared, rpc, metadata), error)
         found = (handler.service(details) for handler in handlers)
         return next((handler for handler in found if handler is not None), None)
 

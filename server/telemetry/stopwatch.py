@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from twopass.server.telemetry.tracing import record
 
+_STAGES = ("tokenize", "queue", "embed", "retrieve", "load", "rerank")
+
 
 @dataclass(slots=True)
 class StageTimings:
@@ -17,6 +19,11 @@ class StageTimings:
     retrieve: float | None = None
     load: float | None = None
     rerank: float | None = None
+
+    def last_done(self) -> str:
+        """The stage that was done last, of those in the order of a search; "" before any is."""
+        done = [name for name in _STAGES if getattr(self, name) is not None]
+        return done[-1] if done else ""
 
 
 class Stopwatch:

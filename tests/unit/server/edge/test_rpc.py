@@ -283,6 +283,18 @@ async def test_a_call_that_is_late_is_told_of_as_late_though_its_caller_gave_up_
     assert sample("twopass_rejections_total", {"reason": "deadline"}) == 1
 
 
+async def test_the_line_of_a_late_call_says_which_stage_was_done_last(ask, servicer, told):
+    servicer.seconds = 30
+    call = asyncio.create_task(ask(UNARY, request_of(UNARY), seconds=0.2))
+    await until(lambda: servicer.requests)
+    servicer.requests[0].timings.tokenize = 0.001
+    servicer.requests[0].timings.retrieve = 0.002
+    with pytest.raises(grpc.aio.AioRpcError):
+        await call
+    await until(told)
+    assert told()[0]["reason"].endswith("the call was being worked on, after retrieve")
+
+
 @rpcs
 async def test_a_call_that_its_caller_cancels_is_told_of_as_cancelled(
     ask, servicer, metrics, told, rpc
