@@ -111,6 +111,14 @@ class IndexKind:
         """More vectors than this are of no use to its training."""
         return _MAX_TRAINING_VECTORS_PER_LIST * self.num_lists
 
+    def num_compared(self, breadth: Breadth, num_vectors: int) -> int:
+        """With about how many of so many vectors a search compares each query."""
+        if self.num_links:
+            return min(num_vectors, 2 * self.num_links * _ef_search(breadth))
+        if self.num_lists:
+            return num_vectors * min(self.num_lists, self._nprobe(breadth)) // self.num_lists
+        return num_vectors
+
     def create(self, dimension: int) -> Any:
         """An empty faiss index, to be trained where `min_training` is not 0."""
         index = faiss.index_factory(dimension, self.factory, faiss.METRIC_INNER_PRODUCT)
@@ -122,12 +130,18 @@ class IndexKind:
     def parameters(self, breadth: Breadth, selector: Any) -> Any:
         """What faiss is told of one search; `selector` is faiss's, or None for every vector."""
         if self.num_links:
-            ef_search = breadth.ef_search or _DEFAULT_EF_SEARCH
-            return faiss.SearchParametersHNSW(sel=selector, efSearch=ef_search)
+            return faiss.SearchParametersHNSW(sel=selector, efSearch=_ef_search(breadth))
         if self.num_lists:
-            nprobe = breadth.nprobe or -(-self.num_lists // _DEFAULT_NPROBE_SHARE)
-            return faiss.SearchParametersIVF(sel=selector, nprobe=min(nprobe, self.num_lists))
+            nprobe = min(self._nprobe(breadth), self.num_lists)
+            return faiss.SearchParametersIVF(sel=selector, nprobe=nprobe)
         return faiss.SearchParameters(sel=selector)
+
+    def _nprobe(self, breadth: Breadth) -> int:
+        return breadth.nprobe or -(-self.num_lists // _DEFAULT_NPROBE_SHARE)
+
+
+def _ef_search(breadth: Breadth) -> int:
+    return breadth.ef_search or _DEFAULT_EF_SEARCH
 
 
 FLAT = IndexKind("Flat", 0, 0)

@@ -12,7 +12,7 @@ from twopass.engines.base import Float32s
 from twopass.index.arrays import Bools, Bytes, Int64s
 from twopass.index.kinds import FLAT, Breadth, IndexKind
 from twopass.index.stopping import NEVER, EveryStop, Stop
-from twopass.index.vectors.exact_search import search_in_blocks
+from twopass.index.vectors.exact_search import BLOCK_COMPONENTS, search_in_blocks
 from twopass.index.vectors.gpu_replica import Clone, GpuReplica
 
 NO_KEY = -1
@@ -215,10 +215,18 @@ class Segment:
     def _search_approximately(
         self, queries: Float32s, k: int, bits: Bytes | None, how: _How
     ) -> tuple[Float32s, Int64s]:
-        how.stop.check()
         parameters = self.kind.parameters(how.breadth, _selector(bits))
-        found: tuple[Float32s, Int64s] = self.index.search(queries, k, params=parameters)
-        return found
+        # A graph's walk can't be left, so that few queries begin at once where each goes far; but
+        # as many as there are threads take no longer than one.
+        components = self.index.d * self.kind.num_compared(how.breadth, self._size)
+        size = max(how.num_threads, BLOCK_COMPONENTS // max(1, components))
+        found: list[tuple[Float32s, Int64s]] = []
+        for start in range(0, len(queries), size):
+            how.stop.check()
+            some = queries[start : start + size]
+            found.append(self.index.search(some, k, params=parameters))
+        scores, positions = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return scores, positions
 
     def _search_few(
         self, queries: Float32s, k: int, positions: Int64s, how: _How

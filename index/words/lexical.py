@@ -8,7 +8,7 @@ from typing import Any, cast
 import apsw
 import numpy as np
 
-from twopass.index.arrays import Int64s
+from twopass.index.arrays import Bools, Int64s
 from twopass.index.ranked_list import WordMatches
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.tables import TOKENIZERS
@@ -92,7 +92,7 @@ class LexicalIndex:
         Args:
             query: Any text.
             k: Most documents to find, at least 1.
-            members: Keys of those documents, int64 `[num_keys]`.
+            members: Keys of those documents, ascending, int64 `[num_keys]`.
             num_documents: About how many there are in all: it decides how, not what is found.
             stop: Ends the search.
         """
@@ -101,7 +101,7 @@ class LexicalIndex:
         if len(members) * 2 >= num_documents:
             # SQLite would build a tree of them all. Some more than asked for will nearly always do.
             found = self.search(query, _SPARE * k, stop)
-            inside = np.isin(found.keys, members)
+            inside = _are_in(found.keys, members)
             if np.count_nonzero(inside) >= k or len(found.keys) < _SPARE * k:
                 return WordMatches(
                     found.keys[inside][:k], found.scores[inside][:k], found.num_words_dropped
@@ -156,6 +156,14 @@ class LexicalIndex:
         num_affordable = int(np.searchsorted(postings, self._max_postings, side="right"))
         chosen = rarest_first[: max(1, num_affordable)]
         return chosen, len(occurring) - len(chosen)
+
+
+def _are_in(keys: Int64s, members: Int64s) -> Bools:
+    """Which of some keys are among many, which ascend; NumPy's `isin` would sort all of them."""
+    positions = np.searchsorted(members, keys)
+    positions[positions == len(members)] = 0
+    are_in: Bools = members[positions] == keys
+    return are_in
 
 
 def _any_of(terms: Sequence[_Term]) -> str:

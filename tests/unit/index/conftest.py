@@ -9,14 +9,33 @@ import pytest
 
 from twopass.index.collection.collection import Collection
 from twopass.index.documents import IndexedDocument
+from twopass.index.errors import StoppedError
 from twopass.index.lanes import Lanes
 from twopass.index.schema import CollectionSchema
+from twopass.index.stopping import Stop
 from twopass.index.store.store import CollectionStore
 
 DIMENSION = 4
 LANES = Lanes.for_cpus(2)
 
 MakeDocument = Callable[..., IndexedDocument]
+
+
+class StopsAfter(Stop):
+    """A stop that is set once it has been asked so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left = times
+
+    @property
+    def is_set(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+    def check(self) -> None:
+        if self.is_set:
+            raise StoppedError
 
 
 @pytest.fixture

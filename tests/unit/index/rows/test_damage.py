@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from twopass.index.documents import DocumentFields, SplitPassage
-from twopass.index.errors import CollectionDamagedError, StorageError
+from twopass.index.errors import CollectionDamagedError, StoppedError, StorageError
 from twopass.index.filters import FieldCondition, Filter, InRange
 from twopass.index.schema import Chunking
 from twopass.index.store.store import CollectionStore
 from twopass.index.vectors.merging import MergePolicy
 
-from ..conftest import LANES
+from ..conftest import LANES, StopsAfter
 
 NUM_DOCUMENTS = 200
 PAGE_BYTES = 8_192
@@ -230,3 +230,19 @@ def test_a_damaged_window_is_named_by_its_document_and_not_found(tmp_path, schem
             assert collection.load(np.array([key])).ids == (("b" if vector[2] else "a"),)
         with pytest.raises(CollectionDamagedError):
             collection.delete(["a"]).result()
+
+
+def test_the_reads_of_a_damaged_collection_end_at_a_stop(data):
+    wipe_leaf(data)
+    wanted = Filter(must=(FieldCondition("number", InRange(gte=0)),))
+    with CollectionStore(data, LANES, merge_policy=EAGER) as store:
+        collection = store.get("notes")
+        keys = collection.matching(wanted)
+        for read in (
+            lambda stop: collection.matching(wanted, stop),
+            lambda stop: collection.list_page(NUM_DOCUMENTS, wanted=wanted, stop=stop),
+            lambda stop: collection.fetch(keys, stop=stop),
+        ):
+            for times in (1, 2, 5):
+                with pytest.raises(StoppedError):
+                    read(StopsAfter(times))

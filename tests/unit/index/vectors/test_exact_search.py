@@ -14,6 +14,8 @@ from twopass.index.stopping import NEVER
 from twopass.index.vectors import exact_search
 from twopass.index.vectors.exact_search import search_in_blocks
 
+from ..conftest import StopsAfter
+
 DIMENSION = 8
 
 
@@ -21,7 +23,7 @@ DIMENSION = 8
 def small_blocks(monkeypatch):
     """Blocks of 8 vectors, or 16 and more where there is one query alone."""
     monkeypatch.setattr(exact_search, "_MIN_BLOCK_VECTORS", 8)
-    monkeypatch.setattr(exact_search, "_BLOCK_COMPONENTS", 16 * DIMENSION)
+    monkeypatch.setattr(exact_search, "BLOCK_COMPONENTS", 16 * DIMENSION)
 
 
 def make_index(factory, vectors):
@@ -67,20 +69,6 @@ def test_blocks_find_what_the_whole_finds_with_the_same_scores_bit_for_bit(
         assert [score_of[p] for p in positions[query][found].tolist()] == scores[query][
             found
         ].tolist()
-
-
-class StopsAfter:
-    """A stop that is set when it is asked for the given time."""
-
-    is_set = False
-
-    def __init__(self, times):
-        self.left = times
-
-    def check(self):
-        self.left -= 1
-        if self.left < 0:
-            raise StoppedError
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twopass.index.kinds import Breadth, IndexKind
+from twopass.index.stopping import Stop
 from twopass.index.vectors import segments
 from twopass.index.vectors.segments import NO_KEY, Segment
 
@@ -123,3 +124,29 @@ def test_a_search_among_many_stays_approximate(monkeypatch):
     members = np.arange(1, 1_001, 2, dtype=np.int64)
     found, _ = segment.search(vectors[:20], 10, members, ALL_LISTS)
     assert (found % 2 == 1).all()
+
+
+class CountsLooks(Stop):
+    """A stop that is never set, and counts how often it is asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def check(self):
+        self.count += 1
+
+
+@pytest.mark.parametrize("factory", ["HNSW16", "IVF8,Flat"])
+@pytest.mark.parametrize(("components", "num_calls"), [(1, 20), (10**9, 2)])
+def test_an_approximate_search_can_be_left_between_few_queries_where_each_goes_far(
+    monkeypatch, factory, components, num_calls
+):
+    segment, vectors = segment_of(factory, range(1_000))
+    expected = segment.search(vectors[:20], 10, None, ALL_LISTS)
+    monkeypatch.setattr(segments, "BLOCK_COMPONENTS", components)
+    stop = CountsLooks()
+    found = segment.search(vectors[:20], 10, None, ALL_LISTS, stop=stop)
+    for got, whole in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(got, whole)
+    assert stop.count == 1 + num_calls  # once before anything else

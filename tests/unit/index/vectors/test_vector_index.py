@@ -7,13 +7,12 @@ from twopass.index.errors import CollectionClosedError, StoppedError, StorageErr
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
-from twopass.index.stopping import Stop
 from twopass.index.vectors import exact_search
 from twopass.index.vectors.loading import LoadedVectors
 from twopass.index.vectors.segments import Segment
 from twopass.index.vectors.vector_index import VectorChange, VectorIndex
 
-from ..conftest import LANES
+from ..conftest import LANES, StopsAfter
 
 DIMENSION = 24
 START = SequenceToken("0" * 32, 0)
@@ -184,23 +183,10 @@ def test_searches_among_different_documents_do_not_mix(thousand):
         assert (future.result().keys % 10 == (n + 1) % 10).all()
 
 
-class StopsAfter(Stop):
-    """A stop that is set when it is asked for the given time."""
-
-    def __init__(self, times):
-        super().__init__()
-        self.left = times
-
-    @property
-    def is_set(self):
-        self.left -= 1
-        return self.left < 0
-
-
 @pytest.fixture
 def small_blocks(monkeypatch):
     monkeypatch.setattr(exact_search, "_MIN_BLOCK_VECTORS", 8)
-    monkeypatch.setattr(exact_search, "_BLOCK_COMPONENTS", 1)
+    monkeypatch.setattr(exact_search, "BLOCK_COMPONENTS", 1)
 
 
 @pytest.mark.usefixtures("small_blocks")
