@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -141,10 +140,6 @@ class App:
             OSError: An address is taken or not one of this machine.
         """
         config = self.config
-        # Blocking reads of SQLite run here; each holds a connection, so a few more than cores.
-        asyncio.get_running_loop().set_default_executor(
-            ThreadPoolExecutor(4 + self._num_cpus, thread_name_prefix="blocking")
-        )
         self._server = grpc.aio.server(options=server_options(config))
         self._health = health.aio.HealthServicer()
         self._arbiter = Arbiter(

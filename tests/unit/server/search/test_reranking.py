@@ -293,3 +293,35 @@ async def test_errors_of_pieces_that_nobody_waits_for_are_not_logged_as_lost(par
     await leave_early()
     gc.collect()
     assert not caplog.records
+
+
+async def test_a_set_is_not_tokenised_further_when_its_block_ends(parts, monkeypatch):
+    stops = []
+    encode = parts.tokenizing.lane.run
+
+    async def run(*arguments, stop):
+        stops.append(stop)
+        return await encode(*arguments, stop=stop)
+
+    monkeypatch.setattr(parts.tokenizing.lane, "run", run)
+    request = Request()
+    with parts.reranking.open(SetOptions(query="0", num_candidates=2), request) as candidates:
+        candidates.add(["1"], [None])
+        await settled()
+    assert stops
+    assert all(stop.is_set for stop in stops)
+    assert not request.stop.is_set  # other sets of the call go on
+
+
+async def test_a_passage_too_long_is_named_where_it_stands_though_others_are_scored_later(parts):
+    second_pass = FirstPieceLate(parts.arbiter)
+    models = Models([scripted_reranker(parts.engine)])
+    reranking = Reranking(models, parts.arbiter, parts.tokenizing, second_pass)
+    options = SetOptions(query="0", num_candidates=4, truncation=Truncation.REJECT)
+    with reranking.open(options, Request()) as candidates:
+        candidates.add(["1", "2"], [None, None])
+        candidates.add([" ".join(["1"] * MAX_SEQ_LEN)], [None])
+        while not all(piece.scoring.done() for piece in candidates._pieces[1:]):
+            await settled()
+        with pytest.raises(InvalidRequestError, match=r"candidates\[2\]: longer than"):
+            await candidates._ordered(candidates._pieces[1:])

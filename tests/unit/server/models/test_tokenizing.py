@@ -1,0 +1,78 @@
+"""Tokenising ends soon after nobody needs it any more."""
+
+import numpy as np
+import pytest
+
+from twopass.index.errors import StoppedError
+from twopass.index.stopping import Stop
+from twopass.server.models import tokenizing as module
+from twopass.server.models.passages import Truncation
+from twopass.server.models.tokenizing import Tokenizing
+
+from ..scripted import NumberTokenizer, ScriptedEngine, scripted_reranker
+
+
+class StoppingTokenizer(NumberTokenizer):
+    """Sets a stop while it tokenises its first texts."""
+
+    def __init__(self, stop: Stop) -> None:
+        self.stop = stop
+        self.num_calls = 0
+
+    def encode(self, texts, max_tokens):
+        self.num_calls += 1
+        self.stop.set()
+        return super().encode(texts, max_tokens)
+
+    def places(self, text):
+        self.num_calls += 1
+        self.stop.set()
+        return super().places(text)
+
+
+@pytest.fixture
+def tokenizing():
+    made = Tokenizing(1)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("chunk_chars", [1, 2, 5, 1_000])
+async def test_many_texts_have_the_tokens_that_each_has_alone(tokenizing, monkeypatch, chunk_chars):
+    monkeypatch.setattr(module, "_CHUNK_CHARS", chunk_chars)
+    texts = ["1 2", "", "3", "4 5 6 7", "", "8"]
+    whole = NumberTokenizer().encode(texts, 3)
+    found = await tokenizing.encode(NumberTokenizer(), texts, 3)
+    np.testing.assert_array_equal(found.token_ids, whole.token_ids)
+    np.testing.assert_array_equal(found.offsets, whole.offsets)
+    assert len(await tokenizing.encode(NumberTokenizer(), [], 3)) == 0
+
+
+async def test_texts_are_not_tokenised_further_once_that_is_stopped(tokenizing, monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK_CHARS", 4)
+    stop = Stop()
+    tokenizer = StoppingTokenizer(stop)
+    with pytest.raises(StoppedError):
+        await tokenizing.encode(tokenizer, ["1 2 3"] * 10, 9, stop)
+    tokenizing.close()  # when what ran has ended
+    assert tokenizer.num_calls == 1
+    assert tokenizing.lane.num_running == 0
+
+
+async def test_spans_are_not_looked_for_further_once_that_is_stopped(tokenizing):
+    stop = Stop()
+    tokenizer = StoppingTokenizer(stop)
+    with pytest.raises(StoppedError):
+        await tokenizing.spans(tokenizer, ["1 2"] * 3, np.array([[0, 1]] * 3, np.int32), stop)
+    tokenizing.close()
+    assert tokenizer.num_calls == 1
+
+
+async def test_what_nobody_needs_is_not_begun(tokenizing):
+    stop = Stop()
+    stop.set()
+    reranker = scripted_reranker(ScriptedEngine())
+    with pytest.raises(StoppedError):
+        await tokenizing.query_ids(reranker, "1", stop)
+    with pytest.raises(StoppedError):
+        await tokenizing.passage_ids(reranker, ["1"], Truncation.TRUNCATE, stop)

@@ -1,0 +1,81 @@
+"""Until when each part of a search is waited for."""
+
+import gc
+
+import pytest
+
+from twopass.server.request import Request
+from twopass.server.search.ends import CollectionPace, Paces, late
+
+
+def request_of(*, budget: float | None = None, deadline: float | None = None) -> Request:
+    """A request that came at second 100."""
+    request = Request(received=100.0, deadline=None if deadline is None else 100.0 + deadline)
+    request.budget_end = None if budget is None else 100.0 + budget
+    return request
+
+
+def test_without_a_budget_everything_ends_at_the_deadline():
+    ends = CollectionPace().ends(request_of(deadline=3.0))
+    assert (ends.passes, ends.answer) == (103.0, 103.0)
+    ends = CollectionPace().ends(request_of())
+    assert (ends.passes, ends.answer) == (None, None)
+
+
+def test_of_a_budget_some_is_kept_for_reading_the_hits():
+    ends = CollectionPace().ends(request_of(budget=0.05))
+    assert ends.passes == pytest.approx(100.044)
+    assert ends.answer == 100.05
+
+
+def test_where_hits_took_long_lately_more_is_kept_for_them():
+    pace = CollectionPace()
+    for _ in range(200):
+        pace.answered(0.01)
+    assert pace.ends(request_of(budget=0.1)).passes == pytest.approx(100.08, abs=1e-3)
+    for _ in range(200):
+        pace.answered(0.001)
+    assert pace.ends(request_of(budget=0.1)).passes == pytest.approx(100.094, abs=1e-3)
+
+
+def test_no_more_than_half_of_a_budget_is_kept():
+    pace = CollectionPace()
+    assert pace.ends(request_of(budget=0.004)).passes == pytest.approx(100.002)
+    for _ in range(200):
+        pace.answered(1.0)
+    assert pace.ends(request_of(budget=0.1)).passes == pytest.approx(100.05)
+
+
+def test_no_part_is_waited_for_beyond_the_deadline():
+    ends = CollectionPace().ends(request_of(budget=5.0, deadline=3.0))
+    assert (ends.passes, ends.answer) == (103.0, 103.0)
+
+
+def test_the_length_of_pairs_is_that_of_the_last_ones():
+    pace = CollectionPace()
+    pace.scored(0, 0)
+    assert pace.pair_tokens == 0.0
+    pace.scored(10, 1_000)
+    assert pace.pair_tokens == 100.0
+    for _ in range(200):
+        pace.scored(10, 500)
+    assert pace.pair_tokens == pytest.approx(50.0, rel=0.01)
+
+
+def test_each_collection_has_its_own_pace_for_as_long_as_it_is_open():
+    class Open:
+        """Stands for a collection."""
+
+    paces, first, second = Paces(), Open(), Open()
+    paces.of(first).answered(1.0)
+    assert paces.of(first).answer_seconds > 0
+    assert paces.of(second).answer_seconds == 0.0
+    del first, second
+    gc.collect()
+    assert len(paces._paces) == 0
+
+
+def test_what_is_late_names_the_budget_and_what_was_not_done():
+    error = late(request_of(budget=0.05), "no candidate was found")
+    assert "time_budget: 50 ms given, and within them no candidate was found" in str(error)
+    assert str(late(request_of(), "nothing")).startswith("deadline: it ran out; nothing")
