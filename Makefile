@@ -87,6 +87,7 @@ $(DEV)/.dependencies: pyproject.toml | $(DEV)/.models $(DEV)/.client
 # The code: links that make the top-level folders twopass.server and so on, for Python and mypy alike.
 $(DEV)/.tree: Makefile | $(DEV)/.dependencies
 	mkdir -p $(TREE)
+	find $(TREE) -type l -delete
 	for package in $(PACKAGES); do ln -sfn ../../../$$package $(TREE)/$$package; done
 	echo $(CURDIR)/build/dev \
 	  > "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/twopass-tree.pth"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import twopass.server
 from twopass.engines.base import LoadedEncoder, LoadedReranker
 from twopass.engines.errors import EngineUnavailableError
 from twopass.engines.gpu.cuda_device import require_driver
@@ -18,6 +19,11 @@ from twopass.engines.loading import load_model
 # A busy machine is no reason to fail: no example has a time limit.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_report_header() -> str:
+    """Says which code is tested: the tree, or what is installed."""
+    return f"twopass.server: {Path(twopass.server.__file__).resolve().parent}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
