@@ -7,7 +7,7 @@
     │   └── UnsupportedModelError  it is sound, but this engine does not run its architecture
     ├── EngineUnavailableError     the engine needs a package or a device that is not here
     ├── InputTooLongError          a sequence is longer than the engine's `max_seq_len`
-    ├── OutOfDeviceMemoryError     a batch does not fit on the device now; the engine goes on
+    ├── OutOfDeviceMemoryError     a batch does not fit on the device now; smaller ones do
     ├── NonFiniteOutputError       a sequence's output is not a number; the others are sound
     └── DeviceError                the device failed; the engine must be rebuilt
 """
@@ -22,7 +22,7 @@ class ModelError(EngineError):
 
 
 class UnsupportedModelError(ModelError):
-    """The model is sound, but its architecture is none this engine runs."""
+    """The model is sound, but this engine does not run its architecture."""
 
 
 class EngineUnavailableError(EngineError):
@@ -34,7 +34,7 @@ class InputTooLongError(EngineError):
 
 
 class OutOfDeviceMemoryError(EngineError):
-    """The device has no memory for a batch; the engine goes on with smaller ones."""
+    """The device has no memory for a batch; the engine still computes smaller ones."""
 
 
 class NonFiniteOutputError(EngineError):

@@ -97,11 +97,11 @@ def _fastest(folder: ModelFolder, num_threads: int, precision: Precision) -> Eng
         except (EngineUnavailableError, UnsupportedModelError) as error:
             reasons.append(f"not {choice} ({error})")
             continue
-        return _taken(choice, reasons, built)
-    return _taken(EngineChoice.ONNXRUNTIME, reasons, _onnxruntime(folder, num_threads))
+        return _chosen(choice, reasons, built)
+    return _chosen(EngineChoice.ONNXRUNTIME, reasons, _onnxruntime(folder, num_threads))
 
 
-def _taken(choice: EngineChoice, reasons: list[str], built: Engine) -> Engine:
+def _chosen(choice: EngineChoice, reasons: list[str], built: Engine) -> Engine:
     _logger.info("engine %s taken: %s", choice, "; ".join(reasons) or "it is the fastest there is")
     return built
 

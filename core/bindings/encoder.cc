@@ -135,7 +135,7 @@ Args:
 
 Raises:
     ModelError: A tensor is missing, damaged, or does not fit the configuration.
-    UnsupportedModelError: The shape is none that is computed here.)")
+    UnsupportedModelError: The core does not compute this shape.)")
       .def(
           "forward", &forward, nb::arg("token_ids").noconvert(), nb::arg("offsets").noconvert(),
           nb::arg("query_lengths").noconvert(),

@@ -44,7 +44,7 @@ def require_driver() -> None:
     """Looks for NVIDIA's driver, importing nothing.
 
     Raises:
-        EngineUnavailableError: There is none, so there is no GPU to use either.
+        EngineUnavailableError: No driver is installed, so no GPU can be used.
     """
     try:
         ctypes.CDLL("libcuda.so.1")
@@ -67,7 +67,7 @@ def gpu_of(tensorrt: TensorRT) -> str:
     """What a plan of this TensorRT is to be built for: nothing in particular where it is portable.
 
     Raises:
-        EngineUnavailableError: It needs the GPU it builds for, and there is none.
+        EngineUnavailableError: TensorRT builds for the GPU it runs on, and this machine has none.
     """
     return "any" if tensorrt.is_portable else str(find_gpu())
 
@@ -184,7 +184,7 @@ class CudaDevice:
         """Translates pycuda's errors.
 
         Raises:
-            OutOfDeviceMemoryError: Memory ran out; the context goes on.
+            OutOfDeviceMemoryError: Memory ran out; the context can still be used.
             DeviceError: Anything else, which the context does not survive.
         """
         try:

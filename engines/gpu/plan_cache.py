@@ -75,7 +75,7 @@ class PlanCache:
         return self.folder / f"{key.digest[:32]}.plan"
 
     def get(self, key: PlanKey) -> bytes | None:
-        """The plan of a key; None, with a log line, where there is none that is whole."""
+        """The plan of a key; None, with a log line, where it is missing or damaged."""
         file = self.plan_file(key)
         try:
             plan = file.read_bytes()

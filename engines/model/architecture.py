@@ -47,7 +47,7 @@ def read_architecture(config: Mapping[str, Any]) -> BertArchitecture:
 
     Raises:
         UnsupportedModelError: It describes no BERT-family encoder; names the key and the value.
-        ModelError: A key is missing, or its value is none that it can have.
+        ModelError: A key is missing, or its value is outside its range.
     """
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or model_type not in _MODEL_TYPES:
@@ -66,7 +66,7 @@ def read_architecture(config: Mapping[str, Any]) -> BertArchitecture:
         )
     if _whole(config, "hidden_size") % _whole(config, "num_attention_heads"):
         raise UnsupportedModelError(
-            f"config.json: hidden_size {config['hidden_size']:,} is no multiple of "
+            f"config.json: hidden_size {config['hidden_size']:,} is not a multiple of "
             f"num_attention_heads {config['num_attention_heads']:,}"
         )
     epsilon = config.get("layer_norm_eps", 1e-12)

@@ -69,7 +69,7 @@ def locate(name: str) -> Path:
     """Finds a model's folder: a shipped name, a local path, or a hub id, in this order.
 
     Raises:
-        ModelError: There is none; says what was tried.
+        ModelError: No model of that name was found; says where it was looked for.
     """
     shipped = shipped_models()
     if name in shipped:
@@ -126,7 +126,7 @@ def open_model(name: str) -> ModelFolder:
     try:
         spec = _spec(model_id, path, settings, config, revision=revision)
         pooling = _pooling(path, settings)
-    except (TypeError, ValueError) as error:  # a kind, pooling or calibration that is none
+    except (TypeError, ValueError) as error:  # an unknown kind, pooling or calibration
         raise ModelError(f"{path / 'twopass.json'}: {error}") from error
     return ModelFolder(
         path=path,

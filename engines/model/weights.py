@@ -49,7 +49,7 @@ class BertWeights:
         """Opens the file.
 
         Raises:
-            ModelError: It is no safetensors file, or holds no BERT-family encoder.
+            ModelError: It is not a safetensors file, or holds no BERT-family encoder.
         """
         tensors = _mapped_tensors(file)
         probe = "embeddings.word_embeddings.weight"

@@ -106,7 +106,7 @@ class OnnxRuntimeEngine:
         feeds = self._feeds(input_ids.reshape(len(batch), longest), lengths, batch.query_lengths)
         try:
             output = self._session.run(None, feeds)[0]
-        except Exception as error:  # as above
+        except Exception as error:  # ONNX Runtime's exceptions share no base of their own
             raise DeviceError(f"ONNX Runtime failed: {error}") from error
         if self.output_width == 1:
             return np.asarray(output.reshape(len(batch)), np.float32)

@@ -31,7 +31,7 @@ class Models:
         """One model of either kind.
 
         Raises:
-            UnknownModelError: There is none of that id.
+            UnknownModelError: The server holds no model of that id.
         """
         models: dict[str, LoadedModel] = {**self._encoders, **self._rerankers}
         if model_id not in models:
@@ -42,7 +42,7 @@ class Models:
         """The encoder of that id; the default one for "".
 
         Raises:
-            UnknownModelError: There is none.
+            UnknownModelError: The server holds no encoder of that id.
         """
         return _choose(self._encoders, model_id, "encoder")
 
@@ -82,7 +82,7 @@ class Models:
         """The reranker of that id; the default one for "".
 
         Raises:
-            UnknownModelError: There is none.
+            UnknownModelError: The server holds no reranker of that id.
         """
         return _choose(self._rerankers, model_id, "reranker")
 

@@ -25,8 +25,8 @@ BatchPlan plan_packed(std::span<const std::int32_t> lengths, std::int64_t max_ba
 
 // Batches for an engine that pads every row to one of buckets, lengths in tokens, ascending. A
 // batch costs its rows times its seq_len, the smallest bucket that each of its rows fits in. Also
-// throws for a length above the largest bucket, and for buckets that are none, below 1, or not
-// ascending.
+// throws for a length above the largest bucket, and for buckets that are missing, below 1,
+// or not ascending.
 BatchPlan plan_padded(std::span<const std::int32_t> lengths, std::span<const std::int32_t> buckets,
                       std::int64_t max_batch_tokens);
 

@@ -12,7 +12,7 @@ class ModelError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The model is sound, but its shape is none that the core computes.
+// The model is sound, but the core does not compute its shape.
 class UnsupportedModelError : public ModelError {
  public:
   using ModelError::ModelError;

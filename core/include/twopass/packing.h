@@ -9,7 +9,7 @@
 namespace twopass {
 
 // Both functions collect the sequences of one batch: those numbered rows [num_rows], in that order,
-// repeats allowed. They throw std::invalid_argument for a row number that sequences has not.
+// repeats allowed. They throw std::invalid_argument for a row number outside sequences.
 
 // The batch as a packed engine takes it. query_lengths has one entry for each of the sequences.
 // Also throws when the batch has more tokens than int32 counts.

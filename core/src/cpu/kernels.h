@@ -20,11 +20,9 @@
 
 namespace twopass {
 
-inline constexpr std::size_t kPanelWidth = 32;
-
 // Depths and widths are multiples of this, int8 depths of twice this: no kernel has a tail along a
 // row, and a row of int8 or bfloat16 is a whole number of cache lines.
-inline constexpr std::size_t kDepthStep = 32;
+inline constexpr std::size_t kPanelWidth = 32;
 
 // Left-hand matrices have room for a multiple of this many rows. What lies in rows beyond the last
 // is read where a tile reaches over it, and then dropped.

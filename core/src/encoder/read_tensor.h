@@ -11,8 +11,8 @@
 namespace twopass {
 
 // The elements of a tensor of this shape in float32, from float32, float16 or bfloat16. Throws
-// ModelError, naming the tensor, where there is none, where it has another shape or dtype or fewer
-// or more bytes than these say, and where a number is not finite: kernels take finite ones alone.
+// ModelError, naming the tensor, where it is missing, has another shape or dtype, has fewer or more
+// bytes than these need, or holds a number that is not finite: kernels take only finite ones.
 std::vector<float> read_tensor(const StoredTensors& tensors, std::string_view name,
                                std::span<const std::uint64_t> shape);
 

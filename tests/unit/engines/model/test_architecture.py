@@ -73,5 +73,5 @@ def test_a_family_that_counts_from_its_padding_has_to_say_which_it_is(value):
 
 
 def test_heads_share_the_hidden_size_evenly():
-    with pytest.raises(UnsupportedModelError, match="no multiple of num_attention_heads 3"):
+    with pytest.raises(UnsupportedModelError, match="not a multiple of num_attention_heads 3"):
         read_architecture(small_config(num_attention_heads=3))
