@@ -21,7 +21,8 @@ from twopass.server.scheduling.arbiter import Arbiter, Priority
 from twopass.server.telemetry.metrics import Metrics
 
 _logger = logging.getLogger("twopass.server")
-# While an engine is not well, it is looked after this often.
+# While an engine is not well, it is probed this often; and so long after a text whose output is not
+# finite, so that many such texts cost no more than a few probes a second.
 _IMPATIENT_SECONDS = 0.2
 
 
@@ -45,8 +46,8 @@ class Supervisor:
         """Prepares to watch.
 
         Args:
-            models: Whose engines.
-            arbiter: Feeds them.
+            models: The models whose engines are watched.
+            arbiter: Feeds the engines, with probes too.
             metrics: Where restarts are counted.
             probe_seconds: How often each is probed.
             timeout_seconds: How long a probe may take.
@@ -60,6 +61,7 @@ class Supervisor:
         self._give_up_seconds = give_up_seconds or math.inf
         self._names = {model.engine: model.spec.id for model in models}
         self._failed = asyncio.Event()
+        self._suspicion: asyncio.TimerHandle | None = None  # of an output that was not finite
         arbiter.on_failure = self._batch_failed
 
     async def watch(self, tell: Callable[[bool], Awaitable[None]]) -> None:
@@ -79,6 +81,7 @@ class Supervisor:
                 async with asyncio.timeout(pause):
                     await self._failed.wait()
             self._failed.clear()
+            self._suspicion = None
             is_well = all(await asyncio.gather(*map(self._probe, self._models)))
             if is_well != was_well:
                 _logger.log(
@@ -117,6 +120,11 @@ class Supervisor:
         return True
 
     def _batch_failed(self, engine: Engine, error: BaseException) -> None:
+        if isinstance(error, NonFiniteOutputError):
+            if self._suspicion is None:
+                loop = asyncio.get_running_loop()
+                self._suspicion = loop.call_later(_IMPATIENT_SECONDS, self._failed.set)
+            return
         if isinstance(error, DeviceError):
             self._restart(engine)
         self._failed.set()

@@ -1,6 +1,7 @@
 """What becomes of engines that do not come back."""
 
 import asyncio
+import time
 from concurrent.futures import Future
 from itertools import count
 
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 from twopass.engines.errors import DeviceError, NonFiniteOutputError, OutOfDeviceMemoryError
+from twopass.server.models import supervisor as supervisor_module
 from twopass.server.models.restarting import RestartingEngine
-from twopass.server.models.supervisor import EnginesLostError, Supervisor
+from twopass.server.models.supervisor import EnginesLostError, Supervisor, probe_batch
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.telemetry.metrics import Metrics
 
@@ -39,14 +41,16 @@ def supervisor(engine, *, give_up_seconds: float) -> Supervisor:
     return watcher
 
 
-def watched(engine, *, give_up_seconds: float = 0) -> tuple[Supervisor, Arbiter]:
+def watched(
+    engine, *, probe_seconds: float = 0.01, give_up_seconds: float = 0
+) -> tuple[Supervisor, Arbiter]:
     """A supervisor of an engine, and the arbiter that feeds it."""
     arbiter = Arbiter(max_queued_pairs=100)
     watcher = Supervisor(
         [scripted_reranker(engine)],
         arbiter,
         Metrics(),
-        probe_seconds=0.01,
+        probe_seconds=probe_seconds,
         timeout_seconds=1.0,
         give_up_seconds=give_up_seconds,
     )
@@ -112,9 +116,11 @@ class OverflowingEngine(ScriptedEngine):
     def __init__(self, is_spoilt=lambda rows: [OVERFLOWS in row for row in rows]):
         super().__init__()
         self._is_spoilt = is_spoilt
+        self.num_probed_rows = 0
 
     def submit(self, batch):
         rows = rows_of(batch)
+        self.num_probed_rows += sum(OVERFLOWS not in row for row in rows)
         logits = np.where(self._is_spoilt(rows), np.nan, logits_of(rows))
         future: Future = Future()
         future.set_result(logits.astype(np.float32))
@@ -139,6 +145,22 @@ async def test_a_text_that_overflows_fails_alone_again_and_again_without_a_resta
         await asyncio.sleep(0.05)  # several probes
     assert engine._engine is first
     assert states == []
+    watching.cancel()
+    engine.close()
+
+
+async def test_many_texts_that_overflow_cost_a_few_probes_a_second(told):
+    first = OverflowingEngine()
+    engine = restarting(first, ScriptedEngine)
+    watcher, arbiter = watched(engine, probe_seconds=60)
+    watching = asyncio.create_task(watcher.watch(told[1]))
+    began = time.perf_counter()
+    for _ in range(50):
+        with pytest.raises(NonFiniteOutputError):
+            await compute(arbiter, engine, [[OVERFLOWS]])
+        await asyncio.sleep(0.01)
+    num_probes = first.num_probed_rows / len(probe_batch(scripted_reranker(first)))
+    assert 1 <= num_probes <= (time.perf_counter() - began) / supervisor_module._IMPATIENT_SECONDS
     watching.cancel()
     engine.close()
 
