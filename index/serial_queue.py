@@ -11,7 +11,7 @@ from twopass.index.errors import CollectionClosedError
 from twopass.index.lanes import Lane
 
 
-class Request(Protocol):
+class Queued(Protocol):
     """What waits: it carries the future of its own outcome."""
 
     @property
@@ -19,10 +19,10 @@ class Request(Protocol):
         """Resolved by the work, unless its caller cancelled it before its turn."""
 
 
-RequestT = TypeVar("RequestT", bound=Request)
+QueuedT = TypeVar("QueuedT", bound=Queued)
 
 
-class SerialQueue(Generic[RequestT]):
+class SerialQueue(Generic[QueuedT]):
     """Takes all requests that wait, up to a bound, and has a lane work on them as one group.
 
     At most one group is worked on at a time, and groups follow in the order of their requests, in
@@ -35,7 +35,7 @@ class SerialQueue(Generic[RequestT]):
         self,
         collection: str,
         lane: Lane,
-        work: Callable[[list[RequestT]], None],
+        work: Callable[[list[QueuedT]], None],
         *,
         max_group: int,
     ) -> None:
@@ -51,7 +51,7 @@ class SerialQueue(Generic[RequestT]):
         self._lane = lane
         self._work = work
         self._max_group = max_group
-        self._waiting: deque[RequestT] = deque()
+        self._waiting: deque[QueuedT] = deque()
         self._turn: Future[None] | None = None  # in the lane, for as long as anything waits
         self._is_working = False
         self._closed = False
@@ -62,7 +62,7 @@ class SerialQueue(Generic[RequestT]):
         """Whether anything waits or is being worked on."""
         return self._is_working or bool(self._waiting)
 
-    def submit(self, request: RequestT) -> None:
+    def submit(self, request: QueuedT) -> None:
         """Queues a request.
 
         Raises:
@@ -114,7 +114,7 @@ class SerialQueue(Generic[RequestT]):
             self._changed.wait_for(lambda: not self._is_working)
             return bool(self._waiting)
 
-    def _begin_group(self) -> list[RequestT]:
+    def _begin_group(self) -> list[QueuedT]:
         """The next group; empty where nothing waits, or another thread is at work."""
         with self._changed:
             if self._is_working:
@@ -133,7 +133,7 @@ class SerialQueue(Generic[RequestT]):
                 with suppress(RuntimeError):
                     self._turn = self._lane.submit(self._take_turn)
 
-    def _work_on(self, group: list[RequestT]) -> None:
+    def _work_on(self, group: list[QueuedT]) -> None:
         wanted = [request for request in group if request.future.set_running_or_notify_cancel()]
         if not wanted:
             return

@@ -98,7 +98,7 @@ class _MergeNow:
     future: Future[None] = field(default_factory=Future)
 
 
-_Request: TypeAlias = _Search | _Update | _Swap | _MergeNow
+_Queued: TypeAlias = _Search | _Update | _Swap | _MergeNow
 
 
 class VectorIndex:
@@ -150,7 +150,7 @@ class VectorIndex:
         self._merger = Merger(
             collection, kind, schema.dimension, path, self._policy, lanes.maintenance, clone
         )
-        self._queue: SerialQueue[_Request] = SerialQueue(
+        self._queue: SerialQueue[_Queued] = SerialQueue(
             collection, lanes.vectors, self._work, max_group=_MAX_GROUP
         )
 
@@ -223,7 +223,7 @@ class VectorIndex:
         if not discard and self.is_worth_saving:
             self._merger.merge(self._index.begin_merge(self.sequence))
 
-    def _work(self, group: list[_Request]) -> None:
+    def _work(self, group: list[_Queued]) -> None:
         # What an update holds is on disk already, so searches that came before it may see it too.
         for request in group:
             if isinstance(request, _Update):

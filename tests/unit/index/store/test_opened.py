@@ -239,6 +239,20 @@ def test_many_threads_use_more_collections_than_may_be_open(folder):
         assert sum(s.num_documents for s in store.summaries(store.names)) == len(NAMES) + 8 * 9
 
 
+def test_open_collections_have_no_threads_of_their_own(folder):
+    lanes = {lane.name for lane in LANES.all()}
+    with CollectionStore(folder, LANES) as store:
+        for name in NAMES:
+            store.get(name).upsert([document("new")]).result()
+            store.get(name).merge().result()
+        of_lanes = [
+            thread for thread in threading.enumerate() if thread.name.rpartition("-")[0] in lanes
+        ]
+        assert len(of_lanes) <= sum(lane.num_threads for lane in LANES.all())
+        others = {thread.name for thread in threading.enumerate() if thread not in of_lanes}
+        assert not [name for name in others if any(known in name for known in NAMES)]
+
+
 # --- what is known without opening ---------------------------------------------------------------
 
 

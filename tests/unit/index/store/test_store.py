@@ -1,6 +1,7 @@
 """Collections come, go and come back; a damaged one stays out of the others' way."""
 
 import gc
+import os
 import subprocess
 import sys
 import weakref
@@ -18,6 +19,7 @@ from twopass.index.errors import (
     StorageError,
 )
 from twopass.index.rows.database import FORMAT_VERSION
+from twopass.index.store.aliases import AliasChange
 from twopass.index.store.store import CollectionStore
 
 from ..conftest import LANES
@@ -219,3 +221,36 @@ def test_a_closed_store_acknowledged_everything_it_took(tmp_path, schema, make_d
         store.get("notes").upsert([make_document("x")])
     with CollectionStore(tmp_path, LANES) as store:
         assert store.get("notes").num_documents == 200
+
+
+def test_callers_are_told_of_collections_and_snapshots_and_the_log_of_paths(
+    tmp_path, schema, collection, store, make_document, monkeypatch, caplog
+):
+    collection.upsert([make_document("a")]).result()
+    store.snapshots.create(collection, "first")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device", str(tmp_path / "somewhere"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        refused = {
+            "collection 'other'": lambda: store.create("other", schema),
+            "snapshot 'second' of collection 'notes'": lambda: store.snapshots.create(
+                collection, "second"
+            ),
+            "collection 'copy'": lambda: store.restore("notes", "first", "copy"),
+            "aliases": lambda: store.update_aliases([AliasChange("x", "notes")], lambda _: None),
+        }
+        for subject, change in refused.items():
+            with pytest.raises(StorageError) as told:
+                change()
+            assert str(told.value).startswith(f"{subject}: No space left on device; free some")
+            assert str(tmp_path) not in str(told.value)
+    assert {str(tmp_path / "somewhere")} == {
+        record.path for record in caplog.records if hasattr(record, "path")
+    }
+    with pytest.raises(StorageError, match="collection 'notes'") as told:
+        collection.copy_into(tmp_path / "missing" / "copy.sqlite")
+    assert str(tmp_path) not in str(told.value)
+    assert str(tmp_path) in told.value.path
