@@ -379,14 +379,14 @@ class Collection:
         """Finishes what was submitted, then closes the file. Idempotent.
 
         Args:
-            discard: Refuses what waits, by `CollectionClosedError`, and saves nothing: the
-                collection is to be deleted.
+            discard: Ends reads in progress and refuses what waits, by `CollectionClosedError`, and
+                saves nothing: the collection is to be deleted.
         """
         with ExitStack() as last_first:
             last_first.callback(self._vectors.close, discard=discard)
             # The last connection to close checkpoints, which a reading one can't.
             last_first.callback(self._writer.close, discard=discard)
-            last_first.callback(self._connections.close)
+            last_first.callback(self._connections.close, discard=discard)
             last_first.callback(self._damage.close)
 
 

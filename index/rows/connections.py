@@ -7,7 +7,7 @@ from pathlib import Path
 
 import apsw
 
-from twopass.index.errors import CollectionClosedError
+from twopass.index.errors import CollectionClosedError, StoppedError
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import open_for_reading, storage_errors
 from twopass.index.stopping import NEVER, Stop
@@ -58,6 +58,7 @@ class ReadConnections:
         self._idle: list[_Reader] = []
         self._num_borrowed = 0
         self._closed = False
+        self._discarding = Stop()
         self._changed = threading.Condition()
 
     @contextmanager
@@ -77,10 +78,11 @@ class ReadConnections:
         """
         with self._reader(stop) as reader:
             try:
-                with stop.calling(reader.connection.interrupt):
+                interrupt = reader.connection.interrupt
+                with stop.calling(interrupt), self._discarding.calling(interrupt):
                     yield reader.connection
             finally:
-                if stop.is_set:
+                if stop.is_set or self._discarding.is_set:
                     reader.forget_interruptions()
                     reader.keep_interruptions()
 
@@ -97,7 +99,9 @@ class ReadConnections:
         with self._reader(stop) as reader:
             reader.forget_interruptions()
             # An interruption would be lost if it came just before the statement.
-            reader.connection.set_progress_handler(lambda: stop.is_set, _INSTRUCTIONS_BETWEEN_LOOKS)
+            reader.connection.set_progress_handler(
+                lambda: stop.is_set or self._discarding.is_set, _INSTRUCTIONS_BETWEEN_LOOKS
+            )
             try:
                 yield reader.connection
             finally:
@@ -116,6 +120,10 @@ class ReadConnections:
             with storage_errors(self._path), self._damage.noted():
                 reader = reader or _Reader(self._path)
                 yield reader
+        except StoppedError as error:
+            if self._discarding.is_set and not stop.is_set:
+                raise CollectionClosedError(self._collection) from error
+            raise
         finally:
             with self._changed:
                 if reader is not None and len(self._idle) < _MAX_IDLE:
@@ -127,10 +135,17 @@ class ReadConnections:
                 self._num_borrowed -= 1
                 self._changed.notify_all()
 
-    def close(self) -> None:
-        """Waits for the reads in progress, and lets no other begin. Idempotent."""
+    def close(self, *, discard: bool = False) -> None:
+        """Waits for the reads in progress, and lets no other begin. Idempotent.
+
+        Args:
+            discard: Ends the reads in progress by `CollectionClosedError`: all is to be deleted.
+        """
         with self._changed:
             self._closed = True
+        if discard:
+            self._discarding.set()
+        with self._changed:
             self._changed.wait_for(lambda: self._num_borrowed == 0)
             with storage_errors(self._path):
                 while self._idle:

@@ -286,7 +286,7 @@ class CollectionStore:
     def delete(self, name: str) -> None:
         """Deletes a collection for good, one that can't be opened too.
 
-        Calls that use it meanwhile end by `CollectionClosedError`, but for reads that have begun.
+        Calls that use it meanwhile end by `CollectionClosedError`.
 
         Raises:
             CollectionAliasedError: It has aliases, of which the name given may be one.

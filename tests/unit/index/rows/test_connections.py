@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import ExitStack
 
 import apsw
 import pytest
@@ -111,3 +112,32 @@ def test_a_closed_pool_lends_nothing(file):
     pool.close()
     with pytest.raises(CollectionClosedError), pool.borrow():
         raise AssertionError
+
+
+@pytest.mark.parametrize("borrow", ["borrow", "borrow_for_one"])
+def test_closing_that_discards_ends_the_reads_in_progress(connections, borrow):
+    began = time.perf_counter()
+    discarding = threading.Timer(0.1, lambda: connections.close(discard=True))
+    discarding.start()
+    with pytest.raises(CollectionClosedError), getattr(connections, borrow)() as connection:
+        connection.execute(ENDLESS).fetchall()
+    discarding.join()
+    assert time.perf_counter() - began < SECONDS
+
+
+def test_closing_that_does_not_discard_waits_for_the_reads_in_progress(connections):
+    closing = threading.Thread(target=connections.close)
+    with connections.borrow() as connection:
+        closing.start()
+        closing.join(0.05)
+        assert closing.is_alive()
+        assert connection.execute("SELECT count(*) FROM documents").get == 0
+    closing.join()
+
+
+def test_no_more_than_four_connections_are_kept_for_later(connections):
+    with ExitStack() as stack:
+        for _ in range(6):
+            stack.enter_context(connections.borrow())
+    assert len(connections._idle) == 4
+    assert count(connections) == 0
