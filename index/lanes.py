@@ -4,7 +4,8 @@
 
     lane           does                                            waits for
     reads          rows by key or id: what every search needs      the disk, briefly
-    scans          filters, words, pages: what may take long       the processor
+    scans          filters, words: what may take long              the processor
+    pages          many documents for one caller, as exports want  both
     vectors        faiss searches                                  the processor
     writes         commits, new collections, aliases               fsync
     openings       opening and closing collections                 both
@@ -220,6 +221,7 @@ class Lanes:
 
     reads: Lane
     scans: Lane
+    pages: Lane
     vectors: Lane
     writes: Lane
     openings: Lane
@@ -236,6 +238,7 @@ class Lanes:
         return cls(
             reads=Lane("reads", 2 + num_cpus),  # they wait for the disk as often as they compute
             scans=Lane("scans", num_cpus),
+            pages=Lane("pages", max(2, num_cpus // 2)),
             # One entry for each collection that has anything to do, and no more. Some more than
             # CPUs, so that a long search of one holds up no short one of another.
             vectors=Lane("vectors", 2 + num_cpus, max_waiting=None),
@@ -251,6 +254,7 @@ class Lanes:
         return (
             self.reads,
             self.scans,
+            self.pages,
             self.vectors,
             self.writes,
             self.openings,

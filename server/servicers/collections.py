@@ -53,6 +53,7 @@ _DEFAULT_PAGE_SIZE = 100
 _MAX_PAGE_SIZE = 1_000
 _MAX_DELETED_IDS = 10_000
 _MAX_ALIAS_CHANGES = 1_000
+_FEW_IDS = 32
 _SNAPSHOT_TOKEN = re.compile(r"([0-9]{1,18})@(.{1,255})")
 
 # About how large a collection or a snapshot is, described in a message.
@@ -199,9 +200,9 @@ class CollectionServicer:
         max_bytes = read_max_answer_bytes(message, self._limits)
         collection = await self._collections.acquire(message.collection, request)
         fields, stop = read_fields(message.fields), request.stop
-        return await self._lanes.reads.run(
-            _get, collection, message.ids, fields, stop, max_bytes, stop=stop
-        )
+        # Many documents at once are another lane's, lest searches wait for them.
+        lane = self._lanes.reads if len(message.ids) <= _FEW_IDS else self._lanes.pages
+        return await lane.run(_get, collection, message.ids, fields, stop, max_bytes, stop=stop)
 
     async def list_documents(
         self, message: collection_pb2.ListDocumentsRequest, request: Request
@@ -215,7 +216,7 @@ class CollectionServicer:
             request.message_bytes, read_filter, message.filter, request=request
         )
         # A filter may look at every document before it finds the first of the page.
-        lane = self._lanes.reads if selects_all(wanted) else self._lanes.scans
+        lane = self._lanes.pages if selects_all(wanted) else self._lanes.scans
         fields, stop = read_fields(message.fields), request.stop
         max_bytes = self._limits.max_answer_bytes
         page = (page_size, message.page_token, fields, wanted, stop, max_bytes)
