@@ -7,6 +7,7 @@
     ├── UnknownModelError         no model of that id, or of another kind
     ├── EncoderChangedError       the collection's embeddings were made by other weights
     ├── OverloadedError           the queue has no room; says when to try again
+    │   ├── QuotaError            the quota of the caller's key is used up
     │   └── WouldBeLateError      it has, but the deadline would pass before the request's turn
     ├── LateError                 the deadline or the time budget ran out
     │   └── NeverInTimeError      it would run out however little else there is to do
@@ -49,6 +50,14 @@ class OverloadedError(RequestError):
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message)
         self.retry_after = min(retry_after, _MAX_RETRY_SECONDS)
+
+
+class QuotaError(OverloadedError):
+    """The quota of the caller's key is used up; when there will be some again is known exactly."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.retry_after = retry_after
 
 
 class WouldBeLateError(OverloadedError):

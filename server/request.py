@@ -97,7 +97,7 @@ class BytesInFlight:
         self.num_bytes += num_bytes
 
     def count(self, num_bytes: int) -> None:
-        """Counts bytes that are there anyhow, until `release`, though they may be too many."""
+        """Counts bytes that are kept whatever the limit says, until `release`."""
         self.num_bytes += num_bytes
 
     def release(self, num_bytes: int) -> None:
@@ -233,7 +233,7 @@ class Request:
             self._num_bytes += num_bytes
 
     def count_bytes(self, num_bytes: int) -> None:
-        """Counts bytes that are there anyhow, until `release_bytes` or `close`."""
+        """Counts bytes that are kept whatever the limit says, until `release_bytes` or `close`."""
         if self._bytes_in_flight is not None:
             self._bytes_in_flight.count(num_bytes)
             self._num_bytes += num_bytes

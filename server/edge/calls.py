@@ -23,7 +23,7 @@ from twopass.server.edge.messages import (
 )
 from twopass.server.edge.permissions import Permission
 from twopass.server.edge.statuses import status_code, trailers_of
-from twopass.server.errors import LateError, PermissionDeniedError
+from twopass.server.errors import LateError, NeverInTimeError, PermissionDeniedError
 from twopass.server.metadata import Metadata
 from twopass.server.request import Caller, Request
 from twopass.server.telemetry.metrics import Metrics
@@ -153,8 +153,9 @@ class Call:
         elif isinstance(raised, LaneFullError):
             self._shared.metrics.rejected("lane")
         code = status_code(raised)
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            self._shared.metrics.rejected("deadline")
+        # What could never be in time has been counted as such where that was found out.
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED and not isinstance(raised, NeverInTimeError):
+            self._shared.metrics.rejected("late")
         # Before the answer: who has it finds the log line there.
         self.ended(code, raised)
         message, trailers = trailers_of(raised, self._id)
@@ -170,7 +171,7 @@ class Call:
     def ended(
         self, code: grpc.StatusCode, error: Exception | None = None, reason: str = ""
     ) -> None:
-        """Gives back what the call took, and records its end. Idempotent."""
+        """Releases what the call took, and records its end. Idempotent."""
         if self._has_ended:
             return
         self._has_ended = True
@@ -187,7 +188,7 @@ class Call:
         if self._request is not None and (done := self._request.timings.last_done()):
             stage = f"{stage}, after {done}"
         if self._request is not None and self._request.is_at_deadline():
-            self._shared.metrics.rejected("deadline")
+            self._shared.metrics.rejected("late")
             reason = f"deadline: it ran out while the call was {stage}"
             self.ended(grpc.StatusCode.DEADLINE_EXCEEDED, reason=reason)
             return
@@ -213,7 +214,7 @@ class Call:
         return self._request
 
     def _close(self) -> None:
-        """Gives back what the call took: before its answer, so that the next one finds it."""
+        """Releases what the call took, before its answer: the caller's next call finds it free."""
         if self._request is not None:
             self._request.close()
         if self._caller is not None:
@@ -323,7 +324,7 @@ class StreamCall(Call):
     async def _messages(
         self, contents: AsyncIterator[bytes], request: Request
     ) -> AsyncIterator[Message]:
-        """Messages. Who works on them reserves their bytes, and alone knows for how long."""
+        """Decoded messages; the servicer reserves their bytes, for as long as it keeps them."""
         async for content in contents:
             request.message_bytes = len(content)
             if is_large(content):
@@ -390,7 +391,7 @@ def _call_id(metadata: Metadata) -> str:
 
 
 def _collections_of(request: Message) -> list[str]:
-    """The collections that a request names, if by an alias; none where it concerns none."""
+    """The collections, or aliases of them, that a request names; often empty."""
     if isinstance(request, collection_pb2.UpdateAliasesRequest):
         named = [name for change in request.changes for name in (change.alias, change.collection)]
         return [collection for collection in named if collection]  # with none, the alias is removed

@@ -6,7 +6,12 @@ from collections import Counter
 
 from twopass.server.edge.keys import ApiKey, KeyRing
 from twopass.server.edge.permissions import Permission, may, roles_with
-from twopass.server.errors import OverloadedError, PermissionDeniedError, UnauthenticatedError
+from twopass.server.errors import (
+    OverloadedError,
+    PermissionDeniedError,
+    QuotaError,
+    UnauthenticatedError,
+)
 from twopass.server.metadata import Metadata
 from twopass.server.request import ANYONE, BytesInFlight, Caller
 from twopass.server.telemetry.metrics import Metrics
@@ -125,17 +130,16 @@ class Gate:
         if allowance is None or allowance.per_second != key.calls_per_second:
             allowance = self._allowances[key.name] = _Allowance(key.calls_per_second)
         if wait := allowance.take():
-            raise self._refused(
-                "key_rate",
-                f"calls: the key {key.name!r} may make {key.calls_per_second:g} a second",
+            self._metrics.rejected("key_rate")
+            raise QuotaError(
+                f"calls: the key {key.name!r} may make {key.calls_per_second:g} a second; try "
+                f"again in {wait:.3g} s",
                 retry_after=wait,
             )
 
-    def _refused(
-        self, reason: str, message: str, *, retry_after: float = _RETRY_SECONDS
-    ) -> OverloadedError:
+    def _refused(self, reason: str, message: str) -> OverloadedError:
         self._metrics.rejected(reason)
-        return OverloadedError(f"{message}; try again later", retry_after=retry_after)
+        return OverloadedError(f"{message}; try again later", retry_after=_RETRY_SECONDS)
 
 
 class _Allowance:
@@ -148,7 +152,7 @@ class _Allowance:
         self._updated = time.perf_counter()
 
     def take(self) -> float:
-        """Takes one and returns 0; where there is none, returns the seconds until there is."""
+        """Takes one call and returns 0, or returns the seconds until there is one to take."""
         now = time.perf_counter()
         self._left = min(self._most, self._left + (now - self._updated) * self.per_second)
         self._updated = now

@@ -103,7 +103,10 @@ class KeyRing:
         self._keys = read_keys(file)
 
     def find(self, secret: str) -> ApiKey | None:
-        """The key of that secret, in a time that tells nothing about any; None for none."""
+        """The key with this secret; None if there is no such key.
+
+        How long it takes tells nothing about any key.
+        """
         self._refresh()
         digest = _hash(secret)
         found = None

@@ -45,7 +45,7 @@ class _ForeignService:
         self.handlers.extend(handlers)
 
     def add_registered_method_handlers(self, *_: object) -> None:
-        """Registered handlers would be called past the gate; the generic ones are the same."""
+        """Ignores what would be called past the gate: the generic handlers are the same ones."""
 
 
 class Edge(grpc.GenericRpcHandler):

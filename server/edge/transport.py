@@ -20,7 +20,7 @@ _MAX_PORT = 2**16 - 1
 
 
 def check_transport(config: ServerConfig) -> None:
-    """Refuses settings under which texts and keys would travel in the open unasked.
+    """Refuses settings that would send texts and keys over a network in plain text unasked.
 
     Raises:
         ConfigError: Names the settings and the way out.
@@ -43,8 +43,8 @@ def ensure_can_listen(config: ServerConfig) -> None:
     Nothing listens yet afterwards: who connects too early is refused, and does not wait.
 
     Raises:
-        OSError: An address is taken, or none of this machine's, or a certificate can't be read; the
-            message names the setting.
+        OSError: An address is taken or does not belong to this machine, or a certificate can't be
+            read; the message names the setting.
     """
     ensure_free(config.address, "address")
     if config.metrics_address:
@@ -89,7 +89,7 @@ def listening_address(config: ServerConfig, port: int) -> str:
 
 
 def server_options(config: ServerConfig) -> Sequence[tuple[str, Any]]:
-    """The options of gRPC's server, as the settings want them."""
+    """The options of gRPC's server that follow from the settings."""
     options = [
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.max_send_message_length", config.max_message_bytes),
@@ -109,10 +109,10 @@ def server_options(config: ServerConfig) -> Sequence[tuple[str, Any]]:
 
 
 def bind(server: grpc.aio.Server, config: ServerConfig) -> int:
-    """Takes the address, and returns the port.
+    """Binds the address; returns the port.
 
     Raises:
-        OSError: It is taken, or none of this machine's; or a certificate can't be read.
+        OSError: It is taken or does not belong to this machine, or a certificate can't be read.
     """
     try:
         if not config.tls_certificate:
@@ -134,7 +134,7 @@ class Certificates:
         self._stamp = self._stamp_now()
 
     def credentials(self) -> grpc.ServerCredentials:
-        """What gRPC secures a port with; it asks for the certificate at every handshake.
+        """The credentials of a port, which ask for the certificate at every handshake.
 
         Raises:
             OSError: A file can't be read.
@@ -146,7 +146,7 @@ class Certificates:
         )
 
     def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
-        """The new certificate, if there is one; None keeps the old."""
+        """The new certificate; None where the files have not changed or can't be read."""
         try:
             stamp = self._stamp_now()
             if stamp == self._stamp:

@@ -156,7 +156,7 @@ def gauge(name: str, text: str, label: str, values: dict[str, float]) -> GaugeMe
 
 
 class _Gauges(Collector):
-    """Values that are there anyhow, read when they are asked for."""
+    """Gauges that are computed at each scrape."""
 
     def __init__(self, read: Callable[[], Iterator[Metric]]) -> None:
         self._read = read

@@ -20,7 +20,7 @@ class MetricsEndpoint:
             metrics: What is served.
 
         Raises:
-            OSError: The address is taken, or none of this machine's.
+            OSError: The address is taken or does not belong to this machine.
         """
         host, _, port = address.rpartition(":")
         try:

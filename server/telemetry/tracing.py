@@ -29,7 +29,7 @@ class Stage:
     Attributes:
         name: Such as "tokenize".
         began: Seconds of `time.perf_counter`.
-        ended: Likewise.
+        ended: Seconds of `time.perf_counter`.
         attributes: What else is known.
         batches: Those an engine computed for it.
     """
@@ -64,7 +64,7 @@ class TracedCall(Protocol):
     """The span of one call."""
 
     def end(self, stages: Sequence[Stage], attributes: Attributes, error: str) -> None:
-        """Ends the span, with one for each stage below it; an empty error is none."""
+        """Ends the span, with one for each stage below it; without an error, it is empty."""
 
 
 def open_tracer(endpoint: str) -> Tracer | None:
@@ -123,7 +123,7 @@ def record(
     Args:
         name: The stage's.
         began: Seconds of `time.perf_counter`.
-        ended: Likewise; None for now.
+        ended: Seconds of `time.perf_counter`; None for now.
         attributes: What else is known.
         batches: Those an engine computed for it.
     """

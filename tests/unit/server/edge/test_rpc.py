@@ -280,7 +280,7 @@ async def test_a_call_that_is_late_is_told_of_as_late_though_its_caller_gave_up_
     sample = metrics.registry.get_sample_value
     labels = {"rpc": f"{SERVICE.full_name}.{rpc}", "code": "DEADLINE_EXCEEDED"}
     assert sample("twopass_rpc_seconds_count", labels) == 1
-    assert sample("twopass_rejections_total", {"reason": "deadline"}) == 1
+    assert sample("twopass_rejections_total", {"reason": "late"}) == 1
 
 
 async def test_the_line_of_a_late_call_says_which_stage_was_done_last(ask, servicer, told):

@@ -33,6 +33,7 @@ CODES = {
     "SnapshotExistsError": grpc.StatusCode.ALREADY_EXISTS,
     # queue full
     "OverloadedError": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "QuotaError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "WouldBeLateError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "OutOfDeviceMemoryError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "ResponseTooLargeError": grpc.StatusCode.RESOURCE_EXHAUSTED,
