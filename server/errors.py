@@ -44,12 +44,13 @@ class OverloadedError(RequestError):
     """The queue has no room for the whole request.
 
     Attributes:
-        retry_after: Seconds until the queue will likely have room, at most 30.
+        retry_after: Seconds until the queue will likely have room, at most 30; None where it never
+            will, since it is too small for the request.
     """
 
-    def __init__(self, message: str, *, retry_after: float) -> None:
+    def __init__(self, message: str, *, retry_after: float | None) -> None:
         super().__init__(message)
-        self.retry_after = min(retry_after, _MAX_RETRY_SECONDS)
+        self.retry_after = None if retry_after is None else min(retry_after, _MAX_RETRY_SECONDS)
 
 
 class QuotaError(OverloadedError):

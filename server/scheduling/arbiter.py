@@ -86,6 +86,13 @@ class Arbiter:
             WouldBeLateError: With what waits before them they take longer than there is time.
         """
         taken = self._places
+        if num_pairs > self._max_queued:
+            self._metrics.rejected("queue_pairs")
+            raise OverloadedError(
+                f"queue: {num_pairs:,} places asked for, it has {self._max_queued:,} in all "
+                "(max_queued_pairs); send fewer candidates or texts at once",
+                retry_after=None,
+            )
         if taken.num_pairs + num_pairs > self._max_queued:
             self._metrics.rejected("queue_pairs")
             raise OverloadedError(

@@ -156,6 +156,13 @@ class Backlog:
         Raises:
             OverloadedError: Says how many may.
         """
+        if num_tokens > self._max_tokens:
+            self._metrics.rejected("queue_tokens")
+            raise OverloadedError(
+                f"queue: room for {num_tokens:,} tokens asked for, it has {self._max_tokens:,} in "
+                "all (max_queued_tokens); send fewer candidates or texts at once",
+                retry_after=None,
+            )
         if self.waiting_tokens + num_tokens > self._max_tokens:
             self._metrics.rejected("queue_tokens")
             raise OverloadedError(

@@ -12,6 +12,9 @@ from twopass.server.request import Request
 _ANSWER_SECONDS = 0.006
 # And no more of it than this, so that a short budget is not all kept.
 _ANSWER_SHARE = 0.5
+# A search that has all but what its hits carry may take this share of its budget longer: the budget
+# is soft, and to have found everything for nothing would be worse than to be a little late.
+_GRACE_SHARE = 0.15
 # Reading took so many times as long at worst as it did lately on the whole.
 _ANSWER_CAUTION = 2.0
 # What was measured so many searches ago counts half.
@@ -61,9 +64,10 @@ class CollectionPace:
         budget = request.budget_end - request.received
         kept = max(_ANSWER_SECONDS, _ANSWER_CAUTION * self.answer_seconds)
         passes = request.budget_end - min(kept, _ANSWER_SHARE * budget)
+        answer = request.budget_end + _GRACE_SHARE * budget
         if request.deadline is not None:
-            passes = min(passes, request.deadline)
-        return Ends(passes, request.end)
+            passes, answer = min(passes, request.deadline), min(answer, request.deadline)
+        return Ends(passes, answer)
 
 
 class Paces:

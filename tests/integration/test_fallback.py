@@ -40,9 +40,10 @@ def in_first_pass_order(response: search_pb2.SearchResponse) -> bool:
 
 
 def test_a_set_larger_than_the_room_is_refused_whole_with_a_time_to_wait(small):
-    error = failure_of(small.rerank, of(MAX_QUEUED + 1))
+    with places_taken(small, 15):
+        error = failure_of(small.rerank, of(6))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert "21 places asked for, 20 of 20 are free" in error.details()
+    assert "6 places asked for, 5 of 20 are free" in error.details()
     trailers = dict(error.trailing_metadata())
     (detail,) = status_pb2.Status.FromString(trailers["grpc-status-details-bin"]).details
     assert detail.type_url == "type.googleapis.com/google.rpc.RetryInfo"
@@ -50,10 +51,21 @@ def test_a_set_larger_than_the_room_is_refused_whole_with_a_time_to_wait(small):
 
 
 def test_the_client_is_told_when_there_may_be_room(small):
-    with Client(small.target) as client, pytest.raises(OverloadedError) as raised:
-        client.rerank("which", [f"passage {i}" for i in range(MAX_QUEUED + 1)])
+    with (
+        Client(small.target) as client,
+        places_taken(small, 15),
+        pytest.raises(OverloadedError) as raised,
+    ):
+        client.rerank("which", [f"passage {i}" for i in range(6)])
     assert raised.value.retry_after is not None
     assert raised.value.retry_after > 0
+
+
+def test_a_set_that_there_can_never_be_room_for_is_told_so(small):
+    with Client(small.target) as client, pytest.raises(OverloadedError) as raised:
+        client.rerank("which", [f"passage {i}" for i in range(MAX_QUEUED + 1)])
+    assert "21 places asked for, it has 20 in all" in str(raised.value)
+    assert raised.value.retry_after is None
 
 
 def test_sets_under_way_take_room_and_give_it_back(small, held):
@@ -116,7 +128,7 @@ def test_texts_to_embed_need_room_too(small, rpc):
 
 
 def test_a_search_that_becomes_late_in_the_second_pass_keeps_first_pass_order(small, held, vector):
-    response = small.search(asking(vector=vector, time_budget=Duration(nanos=50_000_000)))
+    response = small.search(asking(vector=vector, time_budget=Duration(nanos=500_000_000)))
     assert response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_DEADLINE
     assert in_first_pass_order(response)
 

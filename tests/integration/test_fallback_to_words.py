@@ -34,9 +34,9 @@ def test_a_hybrid_search_whose_query_has_no_room_answers_by_words(small):
 def test_a_hybrid_search_whose_encoder_is_late_answers_by_words(small):
     small.encoder.gate.clear()
     try:
-        late = asking(time_budget=Duration(nanos=50_000_000), fallback=FORBID)
+        late = asking(time_budget=Duration(nanos=500_000_000), fallback=FORBID)
         refused = failure_of(small.search, late)
-        response = small.search(asking(time_budget=Duration(nanos=50_000_000)))
+        response = small.search(asking(time_budget=Duration(nanos=500_000_000)))
     finally:
         small.encoder.gate.set()
     assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_LEXICAL_DEADLINE

@@ -229,6 +229,19 @@ def test_places_are_free_again_whatever_became_of_the_request(arbiter):
 async def test_a_full_queue_says_when_there_may_be_room(arbiter, held):
     compute(arbiter, held, rows_of_lengths([MAX_SEQ_LEN] * 100))
     await settled()
-    with pytest.raises(OverloadedError) as raised:
-        arbiter.admitted(101).__enter__()
-    assert 0 < raised.value.retry_after < 3_600
+    with arbiter.admitted(60), pytest.raises(OverloadedError) as raised:
+        arbiter.admitted(41)
+    assert 0 < raised.value.retry_after <= 30
+
+
+def test_what_the_queue_is_too_small_for_is_not_told_to_try_again(arbiter):
+    with pytest.raises(OverloadedError, match="101 places asked for, it has 100 in all") as raised:
+        arbiter.admitted(101)
+    assert raised.value.retry_after is None
+
+
+async def test_more_tokens_than_the_queue_ever_holds_are_not_told_to_try_again(held):
+    arbiter = Arbiter(max_queued_pairs=100, max_queued_tokens=9)
+    with pytest.raises(OverloadedError, match="10 tokens asked for, it has 9 in all") as raised:
+        await compute(arbiter, held, rows_of_lengths([10]))
+    assert raised.value.retry_after is None
