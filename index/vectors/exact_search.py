@@ -21,6 +21,7 @@ BLOCK_COMPONENTS = 64 * 1024 * 1024
 That takes 12 ms on one core.
 """
 _MIN_BLOCK_VECTORS = 8_192
+_MIN_BLOCK_PER_FOUND = 4
 # Where a block begins, the bits of what may be found begin a byte.
 _BITS = 8
 
@@ -34,7 +35,7 @@ def search_in_blocks(
     place, it may be another vector's.
 
     Args:
-        index: faiss's IndexFlat or IndexScalarQuantizer, to which nobody adds meanwhile.
+        index: faiss's IndexFlat or IndexScalarQuantizer, not empty, to which nobody adds meanwhile.
         queries: float32 `[num_queries, dimension]`.
         k: At least 1.
         bits: Which vectors may be found, a bit each, the lowest of a byte first; None for all.
@@ -47,28 +48,31 @@ def search_in_blocks(
     Raises:
         StoppedError: The stop was set.
     """
-    scores = np.empty((len(queries), 0), np.float32)
-    positions = np.empty((len(queries), 0), np.int64)
-    for start, end in _blocks(index.ntotal, index.d * len(queries)):
+    found: tuple[Float32s, Int64s] | None = None
+    for start, end in _blocks(index.ntotal, index.d * len(queries), k):
         stop.check()
         selector = None
         if bits is not None:
             selector = faiss.IDSelectorBitmap(bits[start // _BITS : -(-end // _BITS)])
-        some_scores, some = _part(index, start, end).search(
-            queries, min(k, end - start), params=faiss.SearchParameters(sel=selector)
-        )
-        some[some >= 0] += start
-        scores, positions = _best(
-            k,
-            np.concatenate([scores, some_scores], axis=1),
-            np.concatenate([positions, some], axis=1),
-        )
-    return _filled(scores, k, -np.inf), _filled(positions, k, -1)
+        parameters = faiss.SearchParameters(sel=selector)
+        scores, positions = _part(index, start, end).search(queries, k, params=parameters)
+        if found is not None:
+            positions[positions >= 0] += start
+            scores, positions = _best(
+                k,
+                np.concatenate([found[0], scores], axis=1),
+                np.concatenate([found[1], positions], axis=1),
+            )
+        found = scores, positions
+    assert found is not None, "no vectors"
+    return found
 
 
-def _blocks(num_vectors: int, components: int) -> Iterator[tuple[int, int]]:
+def _blocks(num_vectors: int, components: int, k: int) -> Iterator[tuple[int, int]]:
     """Cuts vectors into blocks of about one size, none of which begins within a byte of bits."""
-    num_blocks = -(-num_vectors // max(_MIN_BLOCK_VECTORS, BLOCK_COMPONENTS // components))
+    # Of less than a few times k, sorting what each block found would take longer than finding it.
+    largest = max(_MIN_BLOCK_VECTORS, BLOCK_COMPONENTS // components, _MIN_BLOCK_PER_FOUND * k)
+    num_blocks = -(-num_vectors // largest)
     size = -(-num_vectors // max(1, num_blocks))
     size += -size % _BITS
     for start in range(0, num_vectors, max(1, size)):
@@ -93,13 +97,6 @@ def _part(index: Any, start: int, end: int) -> Any:
 
 
 def _best(k: int, scores: Float32s, positions: Int64s) -> tuple[Float32s, Int64s]:
-    if scores.shape[1] <= k:
-        return scores, positions
     # What was not found scores the least that there is, so it is left out first.
     kept = np.argpartition(-scores, k - 1, axis=1)[:, :k]
     return np.take_along_axis(scores, kept, 1), np.take_along_axis(positions, kept, 1)
-
-
-def _filled(found: Any, k: int, value: float) -> Any:
-    """Adds columns of a value until there are `k`."""
-    return np.pad(found, ((0, 0), (0, k - found.shape[1])), constant_values=value)

@@ -9,6 +9,7 @@ import pytest
 
 from twopass.index.errors import StoppedError
 from twopass.index.filters import FieldCondition, Filter, InRange
+from twopass.index.lanes import Lane
 from twopass.index.stopping import Stop
 
 NUM_DOCUMENTS = 2_000
@@ -115,3 +116,16 @@ def test_many_that_are_stopped_leave_a_collection_that_answers_as_before(full):
             full.matching(HEAVY, stop)
         timer.join()
         assert full.matching(Filter()).tolist() == expected
+
+
+def test_a_lane_counts_how_long_what_it_does_goes_on_after_a_stop(full):
+    lane = Lane("scans", 4)
+    stops = [Stop() for _ in range(4)]
+    waiting = [lane.submit(full.matching, HEAVY, stop, stop=stop) for stop in stops]
+    time.sleep(0.2)
+    for stop in stops:
+        stop.set()
+    wait(waiting)
+    lane.close()
+    assert lane.num_running == 0
+    assert 0 <= lane.longest_overrun < SECONDS

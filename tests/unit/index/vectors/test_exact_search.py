@@ -23,6 +23,7 @@ DIMENSION = 8
 def small_blocks(monkeypatch):
     """Blocks of 8 vectors, or 16 and more where there is one query alone."""
     monkeypatch.setattr(exact_search, "_MIN_BLOCK_VECTORS", 8)
+    monkeypatch.setattr(exact_search, "_MIN_BLOCK_PER_FOUND", 0)
     monkeypatch.setattr(exact_search, "BLOCK_COMPONENTS", 16 * DIMENSION)
 
 
@@ -81,9 +82,11 @@ def test_a_search_asks_before_every_block_whether_it_is_still_needed():
             search_in_blocks(index, queries, 5, None, StopsAfter(times))
 
 
-@pytest.mark.parametrize(("num_queries", "num_blocks"), [(1, 1), (2, 1), (16, 3)])
-def test_blocks_are_of_some_milliseconds_however_many_queries(num_queries, num_blocks):
-    blocks = list(exact_search._blocks(30_000, 384 * num_queries))
+@pytest.mark.parametrize(
+    ("num_queries", "k", "num_blocks"), [(1, 10, 1), (2, 10, 1), (16, 10, 3), (16, 5_000, 2)]
+)
+def test_blocks_are_of_some_milliseconds_however_many_queries(num_queries, k, num_blocks):
+    blocks = list(exact_search._blocks(30_000, 384 * num_queries, k))
     assert len(blocks) == num_blocks
     assert blocks[0][0] == 0
     assert blocks[-1][1] == 30_000
