@@ -43,6 +43,7 @@ from twopass.server.gauges import (
     server_gauges,
 )
 from twopass.server.ingest.documents import Ingest
+from twopass.server.memory import FreedMemory
 from twopass.server.models.caches import ByteCache
 from twopass.server.models.embedding import Embedding
 from twopass.server.models.loading import load_models
@@ -333,12 +334,14 @@ async def serve(config: ServerConfig) -> None:
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(_SWITCH_SECONDS)
+    returning = asyncio.create_task(FreedMemory().keep_returning())
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait({stop, app.watching}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.done():
         _logger.critical("stopped without draining: %s", app.watching.exception())
         os._exit(_ENGINES_LOST)
     await app.stop()
+    returning.cancel()
     gc.unfreeze()
 
 

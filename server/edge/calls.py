@@ -313,7 +313,9 @@ class StreamCall(Call):
         """Yields answers."""
         try:
             request = self._open(context)
-            async for response in self._rpc.run(self._messages(contents, request), request):
+            answers = self._rpc.run(self._messages(contents, request), request)
+            del contents  # of a call that fails, gRPC keeps this frame: see `_drop_frames`
+            async for response in answers:
                 self._shared.metrics.answered(self._rpc.name, response)
                 yield await self._encoded(response)
         except BaseException as error:

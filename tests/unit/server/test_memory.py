@@ -1,0 +1,63 @@
+"""Freed memory goes back to the system."""
+
+import asyncio
+import ctypes
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twopass.server import memory
+from twopass.server.memory import FreedMemory
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc keeps what is freed"
+)
+MIB = 2**20
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.01)
+
+
+async def test_what_is_free_between_blocks_that_are_not_goes_back(monkeypatch):
+    monkeypatch.setattr(memory, "_TRIM_SECONDS", 0.01)
+    blocks = [np.ones(100_000, np.uint8) for _ in range(2_000)]
+    kept = blocks[::100]
+    full = resident_bytes()
+    del blocks
+    returning = asyncio.create_task(FreedMemory().keep_returning())
+    try:
+        await until(lambda: resident_bytes() < full - 100 * MIB)
+    finally:
+        returning.cancel()
+        with suppress(asyncio.CancelledError):
+            await returning
+    assert all(block[-1] == 1 for block in kept)
+
+
+def test_a_large_block_goes_back_when_it_is_freed_though_one_was_before():
+    FreedMemory()
+    for _ in range(3):
+        block = np.ones(20 * MIB, np.uint8)
+        full = resident_bytes()
+        del block
+        assert resident_bytes() < full - 15 * MIB
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    class Library:
+        pass
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Library())
+    asyncio.run(FreedMemory().keep_returning())  # returns at once
