@@ -11,8 +11,8 @@ MAX_METADATA_BYTES = 64 * 1024
 """Of metadata as stored: JSON in UTF-8, without spaces between its parts."""
 MAX_METADATA_FIELDS = 1_024
 """Of one document, those of its nested objects too."""
-# Objects and lists of metadata within each other, the outermost counted.
 MAX_METADATA_DEPTH = 32
+"""Objects and lists within each other, the outermost counted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,9 +10,12 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 
-from twopass.index.documents import MAX_METADATA_DEPTH
+from twopass.index.documents import MAX_METADATA_BYTES, MAX_METADATA_DEPTH
 from twopass.server.errors import InvalidRequestError
 
+# A message has at most six times the bytes of the same as JSON: eleven for a number of one digit
+# and its comma. So what has more than eight times the limit is refused before it is read.
+_GROWTH = 8
 # Characters of what an error says of a place.
 _LONGEST_PLACE = 200
 
@@ -25,8 +28,15 @@ def read_metadata(where: str, message: Struct) -> dict[str, object]:
         message: The metadata.
 
     Raises:
-        InvalidRequestError: A number is not finite, or objects and lists are nested too deeply.
+        InvalidRequestError: A number is not finite, objects and lists are nested too deeply, or it
+            is far larger than what is stored may be.
     """
+    size = message.ByteSize()
+    if size > _GROWTH * MAX_METADATA_BYTES:
+        raise InvalidRequestError(
+            f"{where}: {size:,} bytes given, at most {MAX_METADATA_BYTES:,} as JSON; keep what no "
+            "filter asks for elsewhere, or in the text"
+        )
     return _read_object(message, where, MAX_METADATA_DEPTH)
 
 

@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -6,7 +7,7 @@ from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twopass.index.documents import MAX_METADATA_DEPTH
+from twopass.index.documents import MAX_METADATA_BYTES, MAX_METADATA_DEPTH
 from twopass.server.errors import InvalidRequestError
 from twopass.server.servicers.metadata import read_metadata, write_metadata
 
@@ -81,3 +82,21 @@ def test_an_error_repeats_no_long_keys():
     with pytest.raises(InvalidRequestError) as raised:
         read_metadata("m", message)
     assert len(str(raised.value)) < 400
+
+
+def test_metadata_far_too_large_is_refused_before_it_is_read():
+    message = Struct()
+    message.fields["x"].string_value = "y" * (8 * MAX_METADATA_BYTES)
+    with pytest.raises(InvalidRequestError, match=r"m: 524,3\d\d bytes given, at most 65,536 as"):
+        read_metadata("m", message)
+
+
+def test_metadata_that_may_be_stored_is_never_too_large_as_a_message():
+    """The parts that grow most: numbers of one digit, and empty objects and lists."""
+    for item in (0, {}, [], [[]], {"": 0}, True, None, ""):
+        items = [item] * (MAX_METADATA_BYTES // (len(json.dumps(item, separators=(",", ":"))) + 1))
+        metadata = {"x": items[:-4]}
+        assert len(json.dumps(metadata, separators=(",", ":"))) <= MAX_METADATA_BYTES
+        message = Struct()
+        write_metadata(metadata, message)
+        assert read_metadata("m", message) == metadata
