@@ -192,12 +192,12 @@ class Call:
             reason = f"deadline: it ran out while the call was {stage}"
             self.ended(grpc.StatusCode.DEADLINE_EXCEEDED, reason=reason)
             return
-        by = (
-            "by the end of the drain, or the caller"
-            if self._shared.gate.drains
-            else "by the caller"
-        )
-        reason = f"cancelled: {by}, while the call was {self._stage}"
+        causes = ["by the caller"]
+        if self._request is None:
+            causes.append("for a message of more than max-message-bytes")
+        if self._shared.gate.drains:
+            causes.append("by the end of the drain")
+        reason = f"cancelled: {', or '.join(causes)}, while the call was {stage}"
         self.ended(grpc.StatusCode.CANCELLED, reason=reason)
 
     def _open(self, context: Any) -> Request:

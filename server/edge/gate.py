@@ -102,7 +102,8 @@ class Gate:
         if not may(key.role, permission):
             allowed = " or ".join(roles_with(permission))
             raise PermissionDeniedError(
-                f"role: the key {key.name!r} is a {key.role}'s, and this needs one of {allowed}"
+                f"role: the key {key.name!r} has the role {key.role}, this call needs {allowed}; "
+                "ask the server's operator for such a key"
             )
         return key
 

@@ -183,7 +183,7 @@ def test_a_role_is_refused_what_it_may_not_do_whatever_it_sends(closed, rpc, lea
     refused = grpc.StatusCode.PERMISSION_DENIED
     assert raised.value.code() is (grpc.StatusCode.INVALID_ARGUMENT if allowed else refused)
     if not allowed:
-        assert f"is a {role}'s, and this needs one of" in raised.value.details()
+        assert f"has the role {role}, this call needs " in raised.value.details()
 
 
 def test_a_reader_reads(closed):

@@ -13,7 +13,7 @@ import pytest
 
 from twopass.v1 import collection_pb2, document_pb2, model_pb2, rerank_pb2, status_pb2
 
-from .serving import Server, SetCall, Stubs, server_process
+from .serving import MAX_MESSAGE_BYTES, Server, SetCall, Stubs, server_process
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS, PING, GOAWAY = 4, 6, 7
@@ -142,6 +142,20 @@ def test_of_streamed_documents_each_chunk_counts_until_it_is_on_disk(strict):
         list(strict.collections.UpsertDocumentsStream(iter([chunk(7, 3 * half)])))
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "bytes: 0 of requests are under way" in raised.value.details()
+
+
+def test_a_message_that_is_too_large_is_refused_unread_and_told_of(server, caplog):
+    caplog.set_level("INFO", logger="twopass.server")
+    with grpc.insecure_channel(server.target, [("grpc.max_send_message_length", -1)]) as channel:
+        call = channel.unary_unary("/twopass.v1.RerankService/Rerank")
+        with pytest.raises(grpc.RpcError) as raised:
+            call(bytes(MAX_MESSAGE_BYTES + 1_000))
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    began = time.monotonic()
+    while not caplog.records and time.monotonic() < began + 20:
+        time.sleep(0.01)
+    (line,) = (vars(record) for record in caplog.records)
+    assert "for a message of more than max-message-bytes" in line["reason"]
 
 
 def test_the_calls_of_a_connection_are_bounded(strict):

@@ -14,7 +14,7 @@ from twopass.index.errors import FolderInUseError
 from twopass.index.lanes import Lanes
 from twopass.index.store.store import CollectionStore
 from twopass.server import app
-from twopass.server.local import LocalServer
+from twopass.server.local import LocalServer, LocalServerError
 from twopass.v1 import model_pb2, model_pb2_grpc, search_pb2
 
 from .corpus import fill
@@ -182,3 +182,21 @@ def test_a_unix_socket_is_told_of_as_clients_have_it_and_taken_over_from_a_serve
             assert Stubs(local.target).models.ListModels(model_pb2.ListModelsRequest()).models
             with pytest.raises(OSError, match="in use"):
                 Server(tmp_path / "other", address=address)
+
+
+def test_why_a_server_does_not_start_is_an_object_of_the_json_log(server, tmp_path):
+    command = [sys.executable, "-m", "twopass.commands.main", "serve", "--data", str(tmp_path)]
+    command += ["--log-format", "json", "--address", server.target]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    last = [json.loads(line) for line in ended.stderr.splitlines()][-1]
+    assert last["level"] == "critical"
+    assert server.target in last["message"]
+
+
+def test_why_a_local_server_does_not_start_is_in_its_error(tmp_path):
+    with (
+        pytest.raises(LocalServerError, match=r"ended with status 1 .* model 'nope'"),
+        LocalServer(tmp_path, flags=("--encoder", "nope")),
+    ):
+        pass

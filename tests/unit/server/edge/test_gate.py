@@ -119,7 +119,9 @@ def test_more_calls_than_a_second_allows_wait_for_the_next(keys):
 
 def test_a_role_that_lacks_the_permission_is_refused_before_it_takes_a_place(keys):
     gate = Gate(Metrics(), keys=keys, max_calls=1)
-    with pytest.raises(PermissionDeniedError, match=r"'ask' is a reader's, .* writer or admin"):
+    with pytest.raises(
+        PermissionDeniedError, match=r"'ask' has the role reader, .* needs writer or admin;"
+    ):
         gate.admit(bearing(READER.secret), Permission.WRITE)
     assert gate.num_calls == 0
     with admitted(gate, bearing(READER.secret)) as caller:
