@@ -8,14 +8,14 @@ is needed, or possible, and nothing is done.
 import asyncio
 import ctypes
 
-# mallopt's parameter, and the size of a block from where on it is mapped alone, and unmapped when
-# it is freed. By default glibc raises it to the largest that was freed, up to 32 MiB.
+# mallopt's parameter, and the size from where on a block that no gap has room for is mapped alone,
+# and unmapped when it is freed. By default glibc raises it to the largest freed, up to 32 MiB.
 _M_MMAP_THRESHOLD, _MAPPED_BYTES = -3, 2**20
 _TRIM_SECONDS = 5.0
 
 
 class FreedMemory:
-    """Gives freed memory back, large blocks at once and the rest every few seconds."""
+    """Gives freed memory back, most large blocks at once and the rest every few seconds."""
 
     def __init__(self) -> None:
         """Sets how large blocks are allocated from now on."""
