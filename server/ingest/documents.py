@@ -12,7 +12,7 @@ from twopass.index.collection.writer import UpsertResult
 from twopass.index.documents import IndexedDocument, SplitPassage
 from twopass.index.lanes import Lane
 from twopass.server.errors import InvalidRequestError
-from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, Windows, cut
+from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, CutPassages, cut
 from twopass.server.models.embedding import Embedding
 from twopass.server.models.passages import passage_of
 from twopass.server.models.registry import Models
@@ -59,7 +59,7 @@ class PreparedDocuments:
     documents: Sequence[NewDocument]
     token_ids: Ragged
     embedded: Float32s
-    windows: Windows | None
+    windows: CutPassages | None
 
     def write(self) -> Future[UpsertResult]:
         """Checks the documents and queues them, all or none; takes a while, for large ones.

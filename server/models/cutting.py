@@ -11,8 +11,8 @@ MAX_PASSAGE_TOKENS = 8_192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Windows:
-    """Passages cut into windows.
+class CutPassages:
+    """Passages cut into windows; of each window, its tokens and where it begins.
 
     Attributes:
         token_ids: A row for each window, passage after passage.
@@ -51,7 +51,7 @@ class Windows:
         return np.stack([starts, starts + self.token_ids.lengths[rows]], axis=1)
 
 
-def cut(passages: Ragged, window_tokens: int, overlap_tokens: int) -> Windows:
+def cut(passages: Ragged, window_tokens: int, overlap_tokens: int) -> CutPassages:
     """Cuts passages into windows.
 
     What is no longer than the overlap stands whole in a window. The last window ends where its
@@ -73,4 +73,6 @@ def cut(passages: Ragged, window_tokens: int, overlap_tokens: int) -> Windows:
             rows.append(passage[start : start + window_tokens])
             starts.append(start)
         offsets.append(len(rows))
-    return Windows(Ragged.from_rows(rows), np.array(offsets, np.int32), np.array(starts, np.int32))
+    return CutPassages(
+        Ragged.from_rows(rows), np.array(offsets, np.int32), np.array(starts, np.int32)
+    )

@@ -112,8 +112,8 @@ class FirstPass:
             CollectionError: The collection can't be read.
         """
         with request.stop_by(end) as stop:
-            search = _Search(self, query, collection, request, stop, end)
-            return await search.found(query_ids)
+            retrieval = _Retrieval(self, query, collection, request, stop, end)
+            return await retrieval.found(query_ids)
 
     async def _embed(
         self,
@@ -131,7 +131,7 @@ class FirstPass:
         return vector
 
 
-class _Search:
+class _Retrieval:
     """The first pass of one query: a filter, and up to two lists that are looked for beside it."""
 
     def __init__(
@@ -201,7 +201,8 @@ class _Search:
             return found
         (error,) = missing
         cause = cause_of(error)
-        assert cause is not None  # or it would have been raised
+        if cause is None:
+            self._raise(error)
         if cause is Cause.FAILED:
             _LOG.warning(
                 "one list of a hybrid search is missing: %s",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from twopass._core import assemble_pairs, top_k
 from twopass.engines.base import Float32s, Int32s, LoadedReranker, PairTemplate, Ragged, TokenBatch
 from twopass.server.errors import LateError
-from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, Windows, cut
+from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, CutPassages, cut
 from twopass.server.models.passages import Truncation
 from twopass.server.scheduling.arbiter import Arbiter, Computed, Priority
 
@@ -88,10 +88,11 @@ class SecondPass:
         readable = Ragged.from_rows(
             [passages[i][:MAX_PASSAGE_TOKENS] for i in range(len(passages))]
         )
-        windows = cut(readable, room, room // 4)
-        with self._arbiter.admitted(len(windows.token_ids) - len(passages)):
-            scored = await self._score(reranker, query_ids, windows.token_ids, policy)
-        best = _by_best_window(scored, windows, passages)
+        cut_passages = cut(readable, room, room // 4)
+        windows = cut_passages.token_ids
+        with self._arbiter.admitted(len(windows) - len(passages)):
+            scored = await self._score(reranker, query_ids, windows, policy)
+        best = _by_best_window(scored, cut_passages, passages)
         if len(passages) and not len(best.logits):
             raise LateError("the deadline ran out before all windows of one passage were read")
         return best
@@ -174,15 +175,17 @@ def _scored(
     )
 
 
-def _by_best_window(scored: ScoredPairs, windows: Windows, passages: Ragged) -> ScoredPairs:
+def _by_best_window(
+    scored: ScoredPairs, cut_passages: CutPassages, passages: Ragged
+) -> ScoredPairs:
     """Of scored windows, all or the first ones, the best of each passage that has them all."""
-    best = windows.best(scored.logits)
+    best = cut_passages.best(scored.logits)
     return replace(
         scored,
         logits=scored.logits[best],
         scores=scored.scores[best],
         truncated=passages.lengths[: len(best)] >= MAX_PASSAGE_TOKENS,
-        windows=windows.ranges(best),
+        windows=cut_passages.ranges(best),
     )
 
 
