@@ -56,14 +56,8 @@ def search_in_blocks(
             selector = faiss.IDSelectorBitmap(bits[start // _BITS : -(-end // _BITS)])
         parameters = faiss.SearchParameters(sel=selector)
         scores, positions = _part(index, start, end).search(queries, k, params=parameters)
-        if found is not None:
-            positions[positions >= 0] += start
-            scores, positions = _best(
-                k,
-                np.concatenate([found[0], scores], axis=1),
-                np.concatenate([found[1], positions], axis=1),
-            )
-        found = scores, positions
+        positions[positions >= 0] += start
+        found = best_of(k, found, (scores, positions))
     assert found is not None, "no vectors"
     return found
 
@@ -96,7 +90,14 @@ def _part(index: Any, start: int, end: int) -> Any:
     return part
 
 
-def _best(k: int, scores: Float32s, positions: Int64s) -> tuple[Float32s, Int64s]:
+def best_of(
+    k: int, found: tuple[Float32s, Int64s] | None, others: tuple[Float32s, Int64s]
+) -> tuple[Float32s, Int64s]:
+    """The `k` best of what was found so far, if anything, and of others: scores and positions."""
+    if found is None:
+        return others
+    scores = np.concatenate([found[0], others[0]], axis=1)
+    positions = np.concatenate([found[1], others[1]], axis=1)
     # What was not found scores the least that there is, so it is left out first.
     kept = np.argpartition(-scores, k - 1, axis=1)[:, :k]
     return np.take_along_axis(scores, kept, 1), np.take_along_axis(positions, kept, 1)

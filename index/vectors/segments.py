@@ -14,6 +14,7 @@ from twopass.index.kinds import FLAT, Breadth, IndexKind
 from twopass.index.stopping import NEVER, EveryStop, Stop
 from twopass.index.vectors.exact_search import BLOCK_COMPONENTS, search_in_blocks
 from twopass.index.vectors.gpu_replica import Clone, GpuReplica
+from twopass.index.vectors.list_search import search_lists
 
 NO_KEY = -1
 """Stands where an approximate search found fewer than it was asked for."""
@@ -23,6 +24,8 @@ NO_KEY = -1
 QUERIES_PER_CALL = 16
 # Comparing a query with so many takes about as long as an approximate search.
 _FEW = 5_000
+# Components compared with one query in the lists of an IVF index that take a tenth of a second.
+_LONG_CALL = 8 * BLOCK_COMPONENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,12 @@ class Segment:
         # as many as there are threads take no longer than one.
         components = self.index.d * self.kind.num_compared(how.breadth, self._size)
         size = max(how.num_threads, BLOCK_COMPONENTS // max(1, components))
+        if self.kind.num_lists and components > _LONG_CALL:
+            nprobe = parameters.nprobe
+            lists_per_call = max(1, nprobe * BLOCK_COMPONENTS // (components * len(queries)))
+            return search_lists(
+                self.index, queries, k, nprobe, bits, how.stop, lists_per_call=lists_per_call
+            )
         found: list[tuple[Float32s, Int64s]] = []
         for start in range(0, len(queries), size):
             how.stop.check()
