@@ -12,19 +12,20 @@ from twopass.v1 import collection_pb2
 def update_aliases(
     changes: Mapping[str, str | None], *, timeout: float | None = None
 ) -> Call[dict[str, str]]:
-    """Makes, switches and removes aliases, all or none; returns the collection of each there is.
+    """Creates, switches and removes aliases, all or none; returns every alias with its collection.
 
-    Calls that begin later use the new collection; those under way end with the one they began with.
-    It is not tried again by itself: another client may have switched the alias meanwhile.
+    Calls that begin later use the new collection; calls under way finish on the old one. The client
+    never retries this call: another client may have switched the alias meanwhile.
 
     Args:
-        changes: The collection that each alias stands for from now on; None removes the alias, if
-            it is there. At most 1,000; none to learn what aliases there are.
+        changes: For each alias the collection that it names from now on, at most 1,000. None
+            removes the alias; removing an unknown alias is a no-op. An empty mapping changes
+            nothing and returns all aliases.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
         AlreadyExistsError: An alias has the name of a collection.
-        InvalidArgumentError: A name is none, or an alias is to stand for another.
+        InvalidArgumentError: A name is not valid, or an alias would name another alias.
         NotFoundError: No such collection.
     """
 
@@ -40,7 +41,7 @@ def update_aliases(
 def _change_message(alias: str, collection: str | None) -> collection_pb2.AliasChange:
     field = f"changes[{alias!r}]"
     if collection == "":
-        # In the contract it removes the alias; here it is rather a name that was never set.
+        # The contract reads an empty name as a removal; here it is likely a variable never set.
         raise InvalidArgumentError(f"{field}: empty; None removes an alias")
     return collection_pb2.AliasChange(
         alias=text(alias, "an alias of changes"),

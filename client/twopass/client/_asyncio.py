@@ -143,7 +143,7 @@ class AsyncClient:
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> UpsertSummary:
-        """Writes documents, as `Client.upsert` does; an asynchronous iterable will do as well."""
+        """Writes documents, as `Client.upsert` does; they may be an asynchronous iterable too."""
         chunks = chunks_of(Chunker(collection, chunk_size), documents)
         upload = Upload(on_progress)
         stream: Duplex[Chunk, Acknowledgement] = Duplex(
@@ -172,8 +172,8 @@ class AsyncClient:
     ) -> AsyncIterator[SetResult]:
         """Scores many candidate sets over one call, as `Client.rerank_stream` does.
 
-        `sets` is read in a task of its own; an asynchronous iterable will do as well. Close the
-        iterator (`contextlib.aclosing`) where it is not read to its end.
+        A separate task reads `sets`, which may be an asynchronous iterable too. Close the iterator
+        (`contextlib.aclosing`) if you stop before its end.
         """
         feed = Feed(sets, piece_size, max_in_flight)
         stream: Duplex[RerankStreamRequest, RerankStreamResponse] = Duplex(
@@ -189,7 +189,7 @@ class AsyncClient:
         feed.raise_failure()
 
     async def is_ready(self, service: str = "", *, timeout: float | None = 5.0) -> bool:
-        """Whether the server answers and its engines do, as `Client.is_ready` tells."""
+        """Whether the server and its engines are ready; see `Client.is_ready`."""
         try:
             return await self._run(Call(CHECK, service, bool, timeout))
         except (UnavailableError, DeadlineExceededError):
@@ -227,12 +227,12 @@ class AsyncClient:
 
     @functools.cached_property
     def _channel(self) -> grpc.aio.Channel:
-        """Made by the first call, since it binds to the loop that is running."""
+        """Opened by the first call, since a channel binds to the running event loop."""
         return self._connection.open_for_asyncio()
 
     @functools.cached_property
     def _stream_channel(self) -> grpc.Channel:
-        """Made by the first stream; `_asyncio_streams.Duplex` has the reason."""
+        """For threads, as `_asyncio_streams.Duplex` needs it; opened by the first stream."""
         return self._connection.open()
 
     async def _run(self, call: Call[Result]) -> Result:

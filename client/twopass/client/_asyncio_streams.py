@@ -1,4 +1,4 @@
-"""Both directions of a streaming call at once, for asyncio; the twins of `_sync_streams`."""
+"""Streaming calls for asyncio, written and read at once; counterparts of `_sync_streams`."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -19,16 +19,16 @@ Item = TypeVar("Item")
 
 
 class Duplex(Generic[Request, Response]):
-    """A streaming call that is written and read as its user likes.
+    """A streaming call that its user writes and reads in any order.
 
-    It goes through gRPC's API for threads. That for asyncio reports INTERNAL in place of the
-    server's own status where a call ends while a message is being written (grpc/grpc#36066), which
-    is how a refused chunk looks. Here writing only queues, and reading waits in a thread of the
-    stream's own.
+    It uses gRPC's API for threads. gRPC's API for asyncio reports INTERNAL in place of the server's
+    own status when a call ends while a message is being written (grpc/grpc#36066), as happens when
+    the server refuses a chunk. Here writing only queues, and reading waits in the stream's own
+    thread.
     """
 
     def __init__(self, start: Callable[[Iterator[Request]], Any]) -> None:
-        """Starts the call; as for `_sync_streams.Duplex`."""
+        """Starts the call: `start` takes the iterator of requests and returns gRPC's call."""
         self._stream: _sync_streams.Duplex[Request, Response] = _sync_streams.Duplex(start)
         self._reader = ThreadPoolExecutor(1, "twopass-stream")
         self.write = self._stream.write
@@ -36,11 +36,11 @@ class Duplex(Generic[Request, Response]):
 
     @property
     def is_done(self) -> bool:
-        """Whether the server has ended the call, be it well or not."""
+        """Whether the server has ended the call, successfully or not."""
         return self._stream.is_done
 
     async def read(self) -> Response | None:
-        """Waits for a response; None at their end.
+        """Waits for the next response; None after the last.
 
         Raises:
             TwopassError: The call failed.
@@ -49,13 +49,13 @@ class Duplex(Generic[Request, Response]):
         return await loop.run_in_executor(self._reader, self._stream.read)
 
     def close(self) -> None:
-        """Cancels what is under way and lets the threads end."""
+        """Cancels the call if it is under way, and lets the threads end."""
         self._stream.close()
         self._reader.shutdown(wait=False)
 
 
 class Feed:
-    """The requests of a reranking stream, made from sets no faster than these are answered."""
+    """The requests of a reranking stream, at most `max_in_flight` sets ahead of the answers."""
 
     def __init__(
         self,
@@ -84,13 +84,13 @@ class Feed:
         stream.done_writing()
 
     def answered(self, result: SetResult) -> SetResult:
-        """Returns the answer; if it is the last of its set, it makes room for one more."""
+        """Returns the answer; the last answer to a set makes room for another set."""
         if result.is_last:
             self._places.release()
         return result
 
     def raise_failure(self) -> None:
-        """Raises what the caller's sets have raised, if anything."""
+        """Raises the exception that the caller's iterable of sets raised, if any."""
         if self._failure is not None:
             raise self._failure
 

@@ -19,12 +19,12 @@ class Call(Generic[Result]):
     Attributes:
         rpc: What to call.
         request: What to send.
-        result: From the response to what the caller gets.
+        result: Turns the response into what the caller gets.
         is_paged: Whether all pages are asked for, one after another.
         timeout: Seconds; None for the client's default, infinity for no deadline.
     """
 
-    # `result` takes the response, and of a call that is answered in pages all responses in order.
+    # `result` takes the response; for a paged call, the responses of all pages in order.
     __slots__ = ("is_paged", "request", "result", "rpc", "timeout")
 
     def __init__(
@@ -43,7 +43,7 @@ class Call(Generic[Result]):
         self.is_paged = is_paged
 
     def turn_page(self, response: Any) -> bool:
-        """Makes the request one for the page after a response; False where that was the last."""
+        """Points the request at the page after `response`; False if that page was the last."""
         if not (self.is_paged and response.next_page_token):
             return False
         self.request.page_token = response.next_page_token

@@ -1,4 +1,4 @@
-"""What both clients need to know to open a channel and to make a call on it."""
+"""How both clients open a channel and make a call on it."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Options: TypeAlias = Sequence[tuple[str, Any]]
 
 MAX_MESSAGE_BYTES = 64 * 2**20
 _NO_LIMIT = 2**63 - 1
-# Requests that may ask for an answer of so many bytes.
+# Requests that can bound the size of their answer.
 _BOUNDED = (collection_pb2.GetDocumentsRequest, search_pb2.SearchRequest)
 
 # Streams are cut into messages of about this size, below the 4 MiB that gRPC receives by default;
@@ -31,8 +31,8 @@ class Connection:
     Attributes:
         target: gRPC's name of the server, such as "localhost:50051" or "dns:///host:port".
         credentials: For TLS; None for plain text.
-        options: The channel's.
-        metadata: Sent with every call.
+        options: Channel options of gRPC.
+        metadata: Metadata sent with every call.
         timeout: Seconds that a call may take unless it says otherwise; None for no deadline.
     """
 
@@ -55,7 +55,7 @@ class Connection:
         return grpc.aio.secure_channel(self.target, self.credentials, self.options)
 
     def request(self, call: Call[Any]) -> Any:
-        """What is sent for a call; where that may ask, for as much as this client receives."""
+        """A call's request, its answer bounded by what this client receives where it can be."""
         request = call.request
         if isinstance(request, _BOUNDED):
             limit = dict(self.options)["grpc.max_receive_message_length"]
@@ -63,7 +63,7 @@ class Connection:
         return request
 
     def deadline(self, timeout: float | None) -> float | None:
-        """Seconds for gRPC, from a call's `timeout`: None is the default, infinity none at all."""
+        """A call's timeout for gRPC: None becomes the client's default, infinity no deadline."""
         seconds = self.timeout if timeout is None else timeout
         return None if seconds == math.inf else seconds
 
@@ -85,8 +85,8 @@ def connection(
         # Reconnect as fast as calls are retried: gRPC's own backoff grows to two minutes.
         "grpc.initial_reconnect_backoff_ms": 100,
         "grpc.max_reconnect_backoff_ms": 2_000,
-        # A peer that is gone is noticed while a call is open. Servers end a connection that pings
-        # more often than every 5 minutes, gRPC's default.
+        # Notices a peer that is gone while a call is open. By gRPC's default, servers end a
+        # connection that pings more often than every 5 minutes.
         "grpc.keepalive_time_ms": 300_000,
         "grpc.keepalive_timeout_ms": 20_000,
     }

@@ -1,4 +1,4 @@
-"""Collections: what they hold, making and dropping them."""
+"""Collections and their schemas: creating, reading, listing and deleting them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,17 +39,17 @@ class Schema:
 
     Attributes:
         dimension: Components of an embedding, 1 to 8,192. 0: the encoder's.
-        metric: Nearness of embeddings. None: "cosine".
-        encoder: The encoder's id, of `models()`. Empty: the server's default, unless
+        metric: How nearness of embeddings is measured. None: "cosine".
+        encoder: The encoder's id, as in `models()`. Empty: the server's default, unless
             `client_vectors` is set.
         encoder_revision: sha256 of the encoder's weights. Set by the server, ignored on creation.
         client_vectors: Whether every document and query brings its own vector; no encoder is used
             then, and `dimension` is required.
         index_kind: A faiss factory string. Empty: "Flat".
-        indexed_fields: Metadata fields that filters use often, with what their values are: "text",
-            "number" or "bool". Dots in a name reach into nested objects.
+        indexed_fields: Metadata fields that filters use often, with the type of their values:
+            "text", "number" or "bool". Dots in a name reach into nested objects.
         chunking: How long documents are split. None: not at all; models read their beginning.
-        lexical_tokenizer: How words are cut for lexical search. None: "unicode".
+        lexical_tokenizer: How text is cut into words for lexical search. None: "unicode".
     """
 
     dimension: int = 0
@@ -65,7 +65,7 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A collection.
+    """A collection, as the server describes it.
 
     Attributes:
         name: Its name.
@@ -73,9 +73,9 @@ class Collection:
         num_documents: Documents in it.
         sequence: Its state after the last write; see `search`'s `min_sequence`.
         create_time: When it was created, in UTC.
-        read_only_reason: Why it takes no writes and serves only a part: documents that are damaged
-            on disk, by id, and the way out. Empty: it is sound.
-        aliases: Its other names, sorted; those that the client's key may use.
+        read_only_reason: Why it takes no writes and serves only its intact documents: the ids of
+            documents that are damaged on disk, and the way out. Empty: no damage was found.
+        aliases: Its aliases that the client's API key may use, sorted.
     """
 
     name: str
@@ -133,8 +133,8 @@ def list_collections(*, timeout: float | None = None) -> Call[tuple[Collection, 
     """Returns all collections, by name.
 
     Args:
-        timeout: Seconds each call may take, of which there are several where the collections are
-            too many for one answer. None: the client's default; `math.inf`: no deadline.
+        timeout: Seconds each call may take; several calls are made where one answer can't hold all
+            collections. None: the client's default; `math.inf`: no deadline.
     """
 
     def listed(*pages: collection_pb2.ListCollectionsResponse) -> tuple[Collection, ...]:
@@ -148,11 +148,11 @@ def delete_collection(name: str, *, timeout: float | None = None) -> Call[None]:
     """Deletes a collection and everything in it, at once and for good.
 
     Args:
-        name: Its own name.
+        name: Its own name, not an alias.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
-        FailedPreconditionError: It has aliases.
+        FailedPreconditionError: The collection has aliases.
         NotFoundError: No such collection.
     """
 
@@ -193,7 +193,7 @@ def _chunking_message(chunking: Chunking) -> collection_pb2.Chunking:
 
 
 def collection_of(message: collection_pb2.Collection) -> Collection:
-    """A collection."""
+    """Reads a collection from its message."""
     return Collection(
         name=message.name,
         schema=_schema(message.schema),

@@ -20,8 +20,8 @@ class Document:
         id: Unique in its collection, 1 to 512 bytes of UTF-8 without control characters.
         text: What is searched and reranked; not empty unless a title is given.
         title: Put before the text, with a space between. Empty for none.
-        metadata: Anything the application wants back or filters by, of what JSON has. Numbers are
-            doubles, so whole ones are exact to 2^53.
+        metadata: JSON values that the application wants back or filters by. Numbers are doubles, so
+            integers are exact up to 2^53.
         vector: The embedding, of the collection's dimension. None on upsert: the server embeds the
             passage. In answers None unless asked for.
     """
@@ -66,8 +66,8 @@ class DeleteResult:
     """What was deleted.
 
     Attributes:
-        sequence: The collection's state without them; see `search`'s `min_sequence`.
-        num_deleted: How many there were.
+        sequence: The collection's state after the deletion; see `search`'s `min_sequence`.
+        num_deleted: Documents deleted.
     """
 
     sequence: str
@@ -76,18 +76,18 @@ class DeleteResult:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of a collection's documents, and where the next ones begin; an empty token ends them."""
+    """One page of a collection's documents; `next_page_token` is empty on the last page."""
 
     documents: tuple[Document, ...]
     next_page_token: str
 
 
 def document_message(document: Document | Mapping[str, Any], where: str) -> document_pb2.Document:
-    """A document to write, `where` being what errors call it.
+    """The message for a document to write, which errors call `where`.
 
     Raises:
         InvalidArgumentError: A message can't carry one of its fields.
-        TypeError: It, or one of its fields, is of the wrong type.
+        TypeError: The document or one of its fields is of the wrong type.
     """
     if isinstance(document, Mapping):
         try:
@@ -121,7 +121,7 @@ def components(message: document_pb2.Vector) -> tuple[float, ...]:
 
 
 def span(message: document_pb2.Span) -> Span:
-    """A part of a text."""
+    """Reads a span from its message."""
     return Span(message.start, message.end)
 
 
@@ -147,11 +147,12 @@ def get(
     Args:
         collection: The collection's name or alias.
         ids: 1 to 1,000.
-        fields: What they carry. None: text and metadata.
+        fields: What the documents carry. None: text and metadata.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
-        NotFoundError: No such collection, or no such document; the message names the first.
+        NotFoundError: The collection or a document is unknown; the message names the first unknown
+            document.
     """
 
     def documents(response: collection_pb2.GetDocumentsResponse) -> tuple[Document, ...]:
@@ -172,12 +173,13 @@ def delete(
     filter: Condition | Filter | None = None,  # noqa: A002  # the contract's word
     timeout: float | None = None,
 ) -> Call[DeleteResult]:
-    """Deletes documents, by id or by filter. Ids that are not there are no error.
+    """Deletes documents, by id or by filter. Unknown ids are ignored.
 
     Args:
         collection: The collection's name or alias.
         ids: 1 to 10,000. Exactly one of `ids` and `filter` must be given.
-        filter: By metadata. An empty one is refused: delete the collection instead.
+        filter: Selects documents by metadata. An empty filter is refused: delete the collection
+            instead.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
@@ -208,7 +210,7 @@ class Listing:
 
 
 def page(collection: str, listing: Listing, page_token: str, timeout: float | None) -> Call[Page]:
-    """One page of a listing, an empty token being the first."""
+    """Fetches one page of a listing; an empty token asks for the first page."""
 
     def result(response: collection_pb2.ListDocumentsResponse) -> Page:
         return Page(tuple(map(_document, response.documents)), response.next_page_token)
@@ -224,5 +226,5 @@ def page(collection: str, listing: Listing, page_token: str, timeout: float | No
 
 
 def refuse_single_document(documents: object) -> None:
-    """Refuses one document where several are meant: a mapping, for one, can be iterated too."""
+    """Refuses a single document where several are meant: iterating a mapping yields its keys."""
     refuse_single(documents, "documents", str, Document, Mapping)

@@ -42,15 +42,15 @@ def embed(
 
     Args:
         texts: 1 to the server's limit (1,000 by default), none empty.
-        role: Which side of a search they stand on; some encoders treat them differently. A
+        role: Whether the texts are passages or queries; some encoders treat them differently. A
             "passage" that is too long is cut and marked, a "query" is refused.
-        model: The encoder's id, of `models()`. None: the server's default.
+        model: The encoder's id, as in `models()`. None: the server's default.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
         InvalidArgumentError: Among others, a query that is too long.
         NotFoundError: No such model.
-        OverloadedError: The queue has no room for all texts; none was embedded.
+        OverloadedError: The queue has no room for all texts; no text was embedded.
     """
     request = embed_pb2.EmbedRequest(
         texts=_texts(texts),

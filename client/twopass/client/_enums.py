@@ -1,4 +1,4 @@
-"""The words that requests and answers use, and the contract's numbers for them."""
+"""The words for the contract's enum values, and their numbers."""
 
 import functools
 import re
@@ -8,14 +8,15 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from twopass.client.errors import InvalidArgumentError
 
 RetrieveMode: TypeAlias = Literal["dense", "lexical", "hybrid"]
-"""Nearest embeddings, BM25 over the words, or both, fused."""
+"""How candidates are found: by nearest embeddings, by BM25 over the words, or by both, fused."""
 
 Truncation: TypeAlias = Literal["truncate", "max_window", "reject"]
-"""A passage too long for the model is cut and marked, read in windows of which the best counts, or
-an InvalidArgumentError."""
+"""What happens to a passage too long for the model: it is cut and marked, or read in windows of
+which the best counts, or the call fails with InvalidArgumentError."""
 
 EmbedRole: TypeAlias = Literal["passage", "query"]
-"""A passage that is too long is cut and marked, a query is an InvalidArgumentError."""
+"""What a text is. A passage that is too long is cut and marked; a query that is too long fails with
+InvalidArgumentError."""
 
 
 class Metric(StrEnum):
@@ -24,7 +25,7 @@ class Metric(StrEnum):
     COSINE = "cosine"
     INNER_PRODUCT = "inner_product"
     UNKNOWN = "unknown"
-    """One that this client is too old to know."""
+    """A value that this client is too old to know."""
 
 
 class FieldType(StrEnum):
@@ -34,18 +35,18 @@ class FieldType(StrEnum):
     NUMBER = "number"
     BOOL = "bool"
     UNKNOWN = "unknown"
-    """One that this client is too old to know."""
+    """A value that this client is too old to know."""
 
 
 class LexicalTokenizer(StrEnum):
-    """How words are cut for lexical search."""
+    """How text is cut into words for lexical search."""
 
     UNICODE = "unicode"
     """Unicode words, case and accents folded."""
     PORTER = "porter"
-    """The same, English endings removed."""
+    """Unicode words, case and accents folded, English endings removed."""
     UNKNOWN = "unknown"
-    """One that this client is too old to know."""
+    """A value that this client is too old to know."""
 
 
 class ModelKind(StrEnum):
@@ -56,14 +57,14 @@ class ModelKind(StrEnum):
     RERANKER = "reranker"
     """One logit for each pair of query and passage."""
     UNKNOWN = "unknown"
-    """One that this client is too old to know."""
+    """A value that this client is too old to know."""
 
 
 class RetrieveStatus(StrEnum):
     """What became of the first pass."""
 
     COMPLETE = "complete"
-    """As asked for."""
+    """It ran as asked for."""
     LEXICAL_DEADLINE = "lexical_deadline"
     """Lexical only: the query's embedding or its neighbours came too late."""
     LEXICAL_OVERLOAD = "lexical_overload"
@@ -71,13 +72,13 @@ class RetrieveStatus(StrEnum):
     LEXICAL_FAILED = "lexical_failed"
     """Lexical only: the encoder or the vector index failed."""
     DENSE_DEADLINE = "dense_deadline"
-    """Dense only: the words were looked up too late."""
+    """Dense only: the lexical search came too late."""
     DENSE_OVERLOAD = "dense_overload"
-    """Dense only: too many look-ups of words and filters waited."""
+    """Dense only: too many lexical searches and filters were waiting."""
     DENSE_FAILED = "dense_failed"
-    """Dense only: the words could not be read."""
+    """Dense only: the lexical index could not be read."""
     UNKNOWN = "unknown"
-    """One that this client is too old to know."""
+    """A value that this client is too old to know."""
 
 
 class RerankStatus(StrEnum):
@@ -86,9 +87,9 @@ class RerankStatus(StrEnum):
     COMPLETE = "complete"
     """Every candidate up to `depth` was reranked."""
     PARTIAL = "partial"
-    """The first `num_reranked` hits are reranked, the others follow in first-pass order."""
+    """The first `num_reranked` hits are reranked; the others follow in first-pass order."""
     DISABLED = "disabled"
-    """Not asked for."""
+    """No second pass was asked for."""
     SKIPPED_DEADLINE = "skipped_deadline"
     """First-pass order: the time budget would not have sufficed, or ran out."""
     SKIPPED_OVERLOAD = "skipped_overload"
@@ -96,7 +97,7 @@ class RerankStatus(StrEnum):
     FAILED = "failed"
     """First-pass order: the reranker failed."""
     UNKNOWN = "unknown"
-    """One that this client is too old to know."""
+    """A value that this client is too old to know."""
 
 
 MetricName: TypeAlias = Metric | Literal["cosine", "inner_product"]
@@ -108,12 +109,12 @@ _UNSPECIFIED = "unspecified"
 
 
 def number_of(values: Any, word: str | None, field: str) -> Any:
-    """The contract's number for a word; None is unspecified, the default.
+    """The contract's number for a word; None gives the unspecified value, the default.
 
     Args:
         values: The generated enum, such as `search_pb2.RetrieveMode`.
         word: A name of a value, without the prefix, in lower case.
-        field: What to name in an error.
+        field: The field's name in errors.
 
     Raises:
         InvalidArgumentError: The contract has no such word.
@@ -127,7 +128,7 @@ def number_of(values: Any, word: str | None, field: str) -> Any:
 
 
 def word_of(words: type[Word], values: Any, number: int) -> Word:
-    """The word for a number of the contract; `unknown` for one of a later contract."""
+    """The word for a number of the contract; `unknown` for a number of a later contract."""
     name = values.DESCRIPTOR.values_by_number.get(number)
     known = name is not None and name.name.removeprefix(_prefix(values)).lower()
     return words(known if known in list(words) else "unknown")

@@ -1,4 +1,4 @@
-"""From gRPC's errors to the client's."""
+"""Translates gRPC's errors into the client's."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -43,7 +43,7 @@ def translated() -> Iterator[None]:
 
 
 def status_error(status: Status) -> errors.TwopassError:
-    """The error that a message carries."""
+    """The error that a status message carries."""
     code = _CODES.get(status.code, grpc.StatusCode.UNKNOWN)
     return _error(code, status.message, status.details)
 
@@ -61,7 +61,7 @@ def _details(error: grpc.RpcError) -> Iterable[AnyMessage]:
         if key == "grpc-status-details-bin":
             try:
                 return Status.FromString(value).details
-            except DecodeError:  # a proxy's own: the code and the message still stand
+            except DecodeError:  # a proxy's own format: the code and the message still stand
                 return ()
     return ()
 

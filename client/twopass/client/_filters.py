@@ -41,18 +41,18 @@ class Condition:
 class Field:
     """A metadata field to test; dots in its name reach into nested objects.
 
-    A document without the field passes no test but `is_missing`. Of a list, one element that passes
-    is enough.
+    A document without the field passes no test but `is_missing`. A list passes a test if one of its
+    elements does.
     """
 
     name: str
 
     def equals(self, value: Scalar) -> Condition:
-        """The value is this one, in type and value."""
+        """The value equals `value`, in type too."""
         return self._tested(filter_pb2.FieldCondition(equals=_value(value, self.name)))
 
     def is_in(self, values: Iterable[Scalar]) -> Condition:
-        """The value is one of these, 1 to 1,000."""
+        """The value equals one of `values`, 1 to 1,000 of them."""
         listed = ListValue(values=[_value(value, self.name) for value in values])
         condition = filter_pb2.FieldCondition(**{"in": listed})  # type: ignore[arg-type]
         return self._tested(condition)
@@ -65,7 +65,7 @@ class Field:
         lt: float | None = None,
         lte: float | None = None,
     ) -> Condition:
-        """The value is a number within these bounds; None leaves a side open, one is needed."""
+        """The value is a number within the bounds given; at least one bound is needed."""
         bounds = filter_pb2.Range(
             gt=real(gt, f"{self.name}.gt"),
             gte=real(gte, f"{self.name}.gte"),
@@ -75,15 +75,15 @@ class Field:
         return self._tested(filter_pb2.FieldCondition(range=bounds))
 
     def starts_with(self, prefix: str) -> Condition:
-        """The value is a text that begins with this one, case-sensitive."""
+        """The value is a text that begins with `prefix`, case-sensitive."""
         return self._tested(filter_pb2.FieldCondition(prefix=text(prefix, self.name)))
 
     def exists(self) -> Condition:
-        """The field is there, be it null or an empty list."""
+        """The document has the field, even if it is null or an empty list."""
         return self._tested(filter_pb2.FieldCondition(exists=True))
 
     def is_missing(self) -> Condition:
-        """The field is not there."""
+        """The document does not have the field."""
         return self._tested(filter_pb2.FieldCondition(exists=False))
 
     def _tested(self, condition: filter_pb2.FieldCondition) -> Condition:
@@ -97,7 +97,7 @@ def field(name: str) -> Field:
 
 
 def document_ids(ids: Iterable[str]) -> Condition:
-    """The document's id is one of these, 1 to 10,000."""
+    """The document's id is one of `ids`, 1 to 10,000 of them."""
     listed = filter_pb2.IdCondition(ids=texts(ids, "ids"))
     return Condition(filter_pb2.Condition(ids=listed))
 
@@ -106,7 +106,7 @@ def filter_message(wanted: Condition | Filter | None) -> Filter | None:
     """A filter as a message; None stays unset.
 
     Raises:
-        TypeError: It is something else.
+        TypeError: `wanted` is neither a Condition nor a Filter.
     """
     if wanted is None or isinstance(wanted, Filter):
         return wanted

@@ -20,10 +20,10 @@ class Model:
         engine: "cpu", "onnxruntime", "tensorrt" or "torch".
         precision: "f32", "bf16", "fp16" or "int8".
         device: The instruction set or the GPU it runs on.
-        sha256: Of the weights, hexadecimal.
+        sha256: Hash of the weights, hexadecimal.
         max_seq_len: Longest sequence in tokens: query, passage and special tokens together.
         max_query_tokens: Longest query in tokens.
-        max_passage_tokens: Of a passage, as many are read at once, as far as the sequence has room
+        max_passage_tokens: Most tokens of a passage read at once, as far as the sequence has room
             beside the query; 0 for an encoder.
         dimension: Components of an embedding; 0 for a reranker.
         blend: Default weight of the first-pass score in the order; 0 for an encoder.

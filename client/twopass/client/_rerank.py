@@ -16,7 +16,7 @@ from twopass.v1 import rerank_pb2
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One passage to score; a plain str will do where only its text is known.
+    """One passage to score. Where there is only its text, a plain str is enough.
 
     Attributes:
         text: The passage; not empty unless a title is given.
@@ -32,7 +32,7 @@ class Passage:
     first_pass_score: float | None = None
 
 
-# The server's limit, too; it does not repeat longer ids in its answers.
+# The server has the same limit: it does not repeat longer ids in its answers.
 _MAX_SET_ID_BYTES = 128
 
 
@@ -40,7 +40,7 @@ _MAX_SET_ID_BYTES = 128
 class CandidateSet:
     """A query and the passages to order; one item of `rerank_stream`.
 
-    It is checked when it is made, so that a bad one fails there and not in the middle of a stream.
+    It is checked when it is created, so that a bad set fails there and not in mid-stream.
 
     Attributes:
         set_id: Returned with the answer; the caller's choice, 1 to 128 bytes, unique among the sets
@@ -48,16 +48,17 @@ class CandidateSet:
         query: The question, never truncated.
         passages: 1 to the server's limit (10,000 by default), each a str or a `Passage`.
         top_n: How many of the best to return. 0: all.
-        model: The reranker's id, of `models()`. None: the server's default.
+        model: The reranker's id, as in `models()`. None: the server's default.
         blend: Weight w in [0, 1] of the first pass in the order:
             w * z(first_pass_score) + (1 - w) * z(logit). Above 0, every passage must carry
             `first_pass_score`. None: the model's own default where every passage carries one, 0
             elsewhere.
-        truncation: "truncate", "max_window" or "reject". None: "truncate".
-        min_score: Leaves out hits whose `score` is below. None: none are left out.
+        truncation: What happens to a passage that is too long for the model: "truncate",
+            "max_window" or "reject". None: "truncate".
+        min_score: Leaves out hits whose `score` is lower. None: no hit is left out.
         return_text: Whether hits repeat their title and text.
-        running: Whether the best so far are answered too, as the pieces are scored that
-            `piece_size` makes of the set, each time an eighth more has been; see
+        running: Whether the best passages so far are answered too, as pieces of `piece_size`
+            passages are scored, each time another eighth of the set has been; see
             `SetResult.is_last`.
 
     Raises:
@@ -110,11 +111,11 @@ def rerank(
         passages: 1 to the server's limit (10,000 by default), each a str or a `Passage`. For more,
             send several sets through `rerank_stream`.
         top_n: How many of the best to return. 0: all, best first.
-        model: The reranker's id, of `models()`. None: the server's default.
+        model: The reranker's id, as in `models()`. None: the server's default.
         blend: Weight of the first pass in the order, as in `CandidateSet`.
         truncation: What happens to a passage that is too long for the model: "truncate",
             "max_window" or "reject". None: "truncate".
-        min_score: Leaves out hits whose `score` is below. None: none are left out.
+        min_score: Leaves out hits whose `score` is lower. None: no hit is left out.
         return_text: Whether hits repeat their title and text.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
@@ -122,7 +123,7 @@ def rerank(
         InvalidArgumentError: Among others, a query over the model's `max_query_tokens`.
         NotFoundError: No such model.
         OverloadedError: The queue has no room for all passages; nothing was scored.
-        DeadlineExceededError: Not all could be scored in time.
+        DeadlineExceededError: Not all passages could be scored in time.
         TypeError: An argument is of the wrong type, such as one str for all passages.
     """
     refuse_single(passages, "passages", str, Passage)
@@ -143,7 +144,7 @@ def pieces(candidates: CandidateSet, piece_size: int) -> Iterator[rerank_pb2.Rer
     """Cuts a set into messages of at most `piece_size` candidates and of moderate size.
 
     Raises:
-        TypeError: It is no `CandidateSet`.
+        TypeError: `candidates` is not a `CandidateSet`.
     """
     if not isinstance(candidates, CandidateSet):
         raise TypeError(f"sets: a CandidateSet is needed, {type(candidates).__name__} given")

@@ -43,7 +43,7 @@ class RerankResult:
         hits: At most `top_n`, best first, ordered by the blend if there was one, else by logit.
         model: The reranker that scored them.
         blend: The weight of the first pass that was applied; 0 when the reranker alone decided.
-        num_below_min_score: Passages left out for `min_score`.
+        num_below_min_score: Passages left out because their score is below `min_score`.
         num_tokens: Tokens that the model read, padding not counted.
         timings: Where the time went.
     """
@@ -58,13 +58,13 @@ class RerankResult:
 
 @dataclass(frozen=True, slots=True)
 class SetResult:
-    """An answer to one set of a stream: its only one, or the last unless the set is `running`.
+    """An answer to one set of a stream. A set with `running` gets several, other sets get one.
 
     Attributes:
         set_id: The set this answers.
         outcome: The best passages, or why there are none.
-        is_last: Whether these are the best of all passages; if not, they are the best of those that
-            have been scored so far, and more answers of the set follow.
+        is_last: Whether this is the set's final answer. If not, its hits are the best of the
+            passages scored so far, and more answers to the set follow.
     """
 
     set_id: str

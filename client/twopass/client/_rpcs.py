@@ -1,4 +1,4 @@
-"""The rpcs of the contract, how their messages travel, and which are tried again."""
+"""The rpcs of the contract, how their messages are coded, and which are retried."""
 
 import json
 from collections.abc import Callable
@@ -36,8 +36,8 @@ class Rpc(Generic[Request, Response]):
     Attributes:
         service: Full name of its service.
         method: Its name within the service.
-        serialize: From a request to bytes.
-        parse: From bytes to a response.
+        serialize: Turns a request into bytes.
+        parse: Turns bytes into a response.
         is_repeatable: Whether sending it twice does what sending it once does.
     """
 
@@ -49,7 +49,7 @@ class Rpc(Generic[Request, Response]):
 
     @property
     def path(self) -> str:
-        """What gRPC calls it."""
+        """Its path in gRPC, /service/method."""
         return f"/{self.service}/{self.method}"
 
 
@@ -96,8 +96,8 @@ GET_SERVER_INFO = _rpc(
     is_repeatable=True,
 )
 # Neither creating nor deleting a collection or a snapshot is repeated: after an answer was lost,
-# the second try would fail with ALREADY_EXISTS or NOT_FOUND. Nor are aliases switched again, since
-# another client may have switched them on meanwhile.
+# the second try would fail with ALREADY_EXISTS or NOT_FOUND. Neither is an update of aliases, since
+# another client may have switched them meanwhile.
 CREATE_COLLECTION = _rpc(
     "CollectionService.CreateCollection",
     collection.CreateCollectionRequest,
@@ -120,7 +120,6 @@ LIST_COLLECTIONS = _rpc(
     collection.ListCollectionsResponse,
     is_repeatable=True,
 )
-# Twice changes what once does: an alias that is gone may be removed again.
 UPDATE_ALIASES = _rpc(
     "CollectionService.UpdateAliases",
     collection.UpdateAliasesRequest,
@@ -174,7 +173,7 @@ RESTORE_SNAPSHOT = _rpc(
 
 
 def service_config() -> str:
-    """The service config by which a channel itself tries repeatable rpcs again."""
+    """The service config that makes a channel retry repeatable rpcs."""
     repeatable = [
         {"service": rpc.service, "method": rpc.method}
         for rpc in globals().values()

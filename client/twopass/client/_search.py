@@ -70,11 +70,12 @@ class Rerank:
     Attributes:
         depth: How many candidates are reranked, from the first; the rest follow in first-pass
             order. None: all.
-        model: The reranker's id, of `models()`. None: the server's default.
+        model: The reranker's id, as in `models()`. None: the server's default.
         blend: Weight w in [0, 1] of the first pass in the order of the reranked:
             w * z(first-pass score) + (1 - w) * z(logit). None: the model's own default.
-        truncation: "truncate", "max_window" or "reject". None: "truncate".
-        min_score: Leaves out reranked hits whose `score` is below. None: none are left out.
+        truncation: What happens to a passage that is too long for the model: "truncate",
+            "max_window" or "reject". None: "truncate".
+        min_score: Leaves out reranked hits whose `score` is lower. None: no hit is left out.
     """
 
     depth: int | None = None
@@ -86,7 +87,7 @@ class Rerank:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A document found. What was not computed or not asked for is None, or empty.
+    """A document found. Fields that were not computed or not asked for are None or empty.
 
     Attributes:
         id: The document's id.
@@ -94,7 +95,7 @@ class SearchHit:
         logit: The reranker's raw output.
         dense_score: Similarity of the embeddings, by the collection's metric; higher is nearer.
         lexical_score: BM25; higher is better.
-        fused_score: The joined score of both.
+        fused_score: The dense and the lexical list's joined score.
         dense_rank: Rank in the dense list, from 1.
         lexical_rank: Rank in the lexical list, from 1.
         first_pass_rank: Rank before the second pass, from 1.
@@ -105,8 +106,8 @@ class SearchHit:
         metadata: The document's metadata.
         vector: The document's embedding.
         content_omitted: Whether title, text, metadata and vector are left out, though asked for,
-            since the answer would be larger than the client receives or the server sends; so are
-            those of all hits after this one. `get` has them.
+            since the answer would be larger than the client receives or the server sends. The hits
+            after this one are without them too; `get` returns them.
     """
 
     id: str
@@ -134,17 +135,17 @@ class SearchResult:
     Attributes:
         hits: At most `top_n`, best first.
         retrieve_status: What became of the first pass.
-        rerank_status: What became of the second pass: whether this is its order.
+        rerank_status: What became of the second pass, and so whether this is its order.
         num_reranked: How many candidates the second pass scored.
         num_candidates: How many candidates the first pass found.
-        num_below_min_score: Reranked hits left out for `min_score`.
+        num_below_min_score: Reranked hits left out because their score is below `min_score`.
         blend: The weight of the first pass in the order of the reranked.
         encoder: The encoder that embedded the query; empty where none did.
         reranker: The reranker that scored; empty where none did.
         sequence: The state of the collection that was searched.
         timings: Where the time went.
-        num_words_dropped: Distinct words of the query that the lexical list leaves out, since they
-            are too frequent or too many.
+        num_words_dropped: Distinct words of the query that the lexical search ignored, because they
+            are too frequent or the query has too many.
     """
 
     hits: tuple[SearchHit, ...]
@@ -185,19 +186,19 @@ def search(
         vector: The query's embedding, any flat sequence of numbers. None: the server embeds
             `query`.
         top_n: How many documents to return.
-        retrieve: The first pass; its mode alone will do, as in `retrieve="hybrid"`. None: all
+        retrieve: The first pass; its mode alone is enough, as in `retrieve="hybrid"`. None: all
             defaults.
-        rerank: The second pass. True: all defaults; False: there is none.
+        rerank: The second pass. True: all defaults; False: no second pass.
         filter: Which documents are considered, as in `field("year").between(gte=1990)`. None: all.
         fields: What hits carry. None: text and metadata.
-        time_budget: Seconds for the filter, both passes and reading the hits, soft: at its end what
-            is there is answered, if `allow_fallback`. None: only `timeout` counts, which stays
-            hard either way.
-        allow_fallback: Whether first-pass order may be answered where the second pass is late,
-            overloaded or failing, and one list of "hybrid" without the other; `rerank_status` and
-            `retrieve_status` tell. False: the cause is raised instead.
-        min_sequence: A `sequence` from an earlier write: the search sees that write and all before
-            it. Empty: whatever is visible.
+        time_budget: Seconds for the filter, both passes and reading the hits. It is soft: at its
+            end the search answers what it has found, if `allow_fallback`. None: only `timeout`
+            counts, which is a hard limit either way.
+        allow_fallback: Whether the search may answer in first-pass order when the second pass is
+            late, overloaded or failing, and with one list of "hybrid" when the other is;
+            `rerank_status` and `retrieve_status` tell. False: the cause is raised instead.
+        min_sequence: A `sequence` from an earlier write: the search sees that write and all writes
+            before it. Empty: the search sees what is visible when it runs.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
@@ -205,7 +206,7 @@ def search(
         NotFoundError: No such collection or model.
         OverloadedError: The queue is full, and no fallback is possible or allowed.
         DeadlineExceededError: Nothing was found within `time_budget` or `timeout`.
-        FailedPreconditionError: `min_sequence` is of a collection that was recreated since.
+        FailedPreconditionError: `min_sequence` belongs to a collection that was recreated since.
     """
     request = search_pb2.SearchRequest(
         collection=text(collection, "collection"),

@@ -1,4 +1,4 @@
-"""The server itself: its version, its limits, its load."""
+"""The server's version, limits and load."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,9 +46,10 @@ class LaneLoad:
     Attributes:
         name: The kind: "reads", "scans", "vectors", "writes" and others.
         num_threads: Most calls of the kind that run at once.
-        num_running: Those that run now.
-        num_waiting: Those that wait for a thread.
-        longest_overrun_seconds: The longest that one ran on after nobody needed it any more.
+        num_running: Calls of the kind that run now.
+        num_waiting: Calls of the kind that wait for a thread.
+        longest_overrun_seconds: The longest that a call ran on after it had been stopped, because
+            its caller was gone or its time was up.
     """
 
     name: str
@@ -60,16 +61,17 @@ class LaneLoad:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a server has to do at one moment.
+    """A server's load at one moment.
 
     Attributes:
         queued_pairs: Pairs and texts that are admitted and not answered.
         queued_tokens: Tokens that wait for an engine.
-        calls: Calls under way, the one that asked included.
+        calls: Calls under way, this one included.
         bytes: Bytes of requests under way.
-        busy_seconds: Until all that waits now is computed, by the measured speed of the engines.
+        busy_seconds: Seconds until everything that waits now is computed, estimated from the
+            measured speed of the engines.
         lanes: The threads for blocking work, by kind.
-        rejections: Calls and sets refused or late since the server was started, by reason.
+        rejections: Calls and sets refused or late since the server started, by reason.
     """
 
     queued_pairs: int
@@ -86,14 +88,14 @@ class ServerInfo:
     """A server, as it was when it answered.
 
     Attributes:
-        version: Of the distribution, as in "1.2.3".
+        version: The server's version, as in "1.2.3".
         start_time: When it was started, in UTC.
         num_threads: Threads of one forward pass on a CPU.
-        limits: What one request, or all together, may take.
-        load: What it has to do.
-        vector_device: What it is set to search vectors on: "cpu" or "gpu".
-        num_vector_fallbacks: How often the CPU took over a collection's vectors from a GPU that
-            they did not fit or that failed.
+        limits: What one request, or all requests together, may take.
+        load: Its load when it answered.
+        vector_device: The device that it is set to search vectors on: "cpu" or "gpu".
+        num_vector_fallbacks: How often the CPU took over a collection's vectors, because they did
+            not fit the GPU or the GPU failed.
     """
 
     version: str

@@ -16,11 +16,11 @@ class Snapshot:
 
     Attributes:
         name: Its name, unique among those of its collection.
-        collection: The name of the collection that it is of.
+        collection: The name of the collection that was copied.
         sequence: The state of the collection that it holds.
         num_documents: Documents in it.
         num_bytes: Its size on the server's disk.
-        sha256: Of its documents, hexadecimal.
+        sha256: Hash of its documents, hexadecimal.
         create_time: When it was made, in UTC.
         damaged_reason: Why it can't be restored, and the way out. Empty: it can.
     """
@@ -40,12 +40,12 @@ def create_snapshot(
 ) -> Call[Snapshot]:
     """Copies a collection as it is at one moment, while writes and searches go on.
 
-    It stays when its collection is deleted.
+    The snapshot stays when its collection is deleted.
 
     Args:
         collection: The collection's name or alias.
         name: The snapshot's: 1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or digit.
-            Empty: the time of day in UTC.
+            Empty: date and time in UTC.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
@@ -63,12 +63,12 @@ def create_snapshot(
 
 
 def list_snapshots(collection: str, *, timeout: float | None = None) -> Call[tuple[Snapshot, ...]]:
-    """Returns the snapshots of a collection, oldest first; none is no error.
+    """Returns the snapshots of a collection, oldest first; empty if it has none.
 
     Args:
-        collection: The collection's own name, no alias; it need not exist any more.
-        timeout: Seconds each call may take, of which there are several where the snapshots are too
-            many for one answer. None: the client's default; `math.inf`: no deadline.
+        collection: The collection's own name, not an alias. The collection need not exist any more.
+        timeout: Seconds each call may take; several calls are made where one answer can't hold all
+            snapshots. None: the client's default; `math.inf`: no deadline.
     """
 
     def listed(*pages: collection_pb2.ListSnapshotsResponse) -> tuple[Snapshot, ...]:
@@ -82,8 +82,8 @@ def delete_snapshot(collection: str, name: str, *, timeout: float | None = None)
     """Deletes a snapshot.
 
     Args:
-        collection: The own name of its collection, no alias.
-        name: Its name.
+        collection: The snapshot's collection, by its own name, not an alias.
+        name: The snapshot's name.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
@@ -102,10 +102,10 @@ def delete_snapshot(collection: str, name: str, *, timeout: float | None = None)
 def restore_snapshot(
     collection: str, name: str, new_collection: str, *, timeout: float | None = None
 ) -> Call[Collection]:
-    """Makes a new collection of a snapshot, whose checksum is verified first, and returns it.
+    """Verifies a snapshot's checksum, makes a new collection of it, and returns the collection.
 
     Args:
-        collection: The own name of the snapshot's collection, no alias.
+        collection: The snapshot's collection, by its own name, not an alias.
         name: The snapshot's name.
         new_collection: The name of the collection to make.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.

@@ -56,8 +56,9 @@ def _method(
 class Client:
     """A connection to a twopass server. Any number of threads may share one.
 
-    What can be repeated is tried up to four times while the server is unavailable; streams, and
-    what creates, deletes or switches, once. A call that fails raises a `TwopassError`.
+    While the server is unavailable, calls that are safe to repeat are tried up to four times.
+    Streams, changes of aliases, and calls that create or delete a collection or a snapshot are
+    tried once. A call that fails raises a `TwopassError`.
 
     ```python
     with Client("localhost:50051") as client:
@@ -79,11 +80,11 @@ class Client:
 
         Args:
             target: Where the server is: "host:port", "dns:///host:port" or "unix:path".
-            api_key: Sent with every call, as `authorization: Bearer`; in the open without TLS.
+            api_key: Sent with every call, as `authorization: Bearer`; unencrypted without TLS.
             credentials: For TLS, such as `grpc.ssl_channel_credentials()`. None: plain text.
             timeout: Seconds that a call may take unless it says otherwise. None: no deadline.
-                `upsert` and `rerank_stream` have none unless they are given one.
-            max_message_bytes: Largest message sent or received; the server has a limit of its own.
+                `upsert` and `rerank_stream` have no deadline unless they are given one.
+            max_message_bytes: Largest message sent or received; the server has its own limit.
             options: More channel options of gRPC; they override the client's.
         """
         self._connection = connection(
@@ -119,18 +120,18 @@ class Client:
         fields: Fields | None = None,
         timeout: float | None = None,
     ) -> Iterator[Document]:
-        """Yields a collection's documents, in an order that is stable but means nothing.
+        """Yields a collection's documents, in a stable but arbitrary order.
 
         Args:
             collection: The collection's name or alias.
-            page_size: Documents fetched at a time, 1 to 1,000; the next page when one is used up.
-            filter: Which documents. None: all.
-            fields: What they carry. None: text and metadata.
+            page_size: Documents fetched at a time, 1 to 1,000.
+            filter: Which documents are listed. None: all.
+            fields: What the documents carry. None: text and metadata.
             timeout: Seconds that fetching a page may take. None: the client's default; `math.inf`:
                 no deadline.
 
         Raises:
-            NotFoundError: No such collection; raised by the first document asked for.
+            NotFoundError: No such collection; raised when the first document is asked for.
         """
         listing = Listing(page_size, filter, fields)
         token = ""
@@ -150,11 +151,11 @@ class Client:
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> UpsertSummary:
-        """Writes documents, any number of them; one with a known id replaces the one that had it.
+        """Writes any number of documents; a document whose id is known replaces the earlier one.
 
-        They are sent in chunks, each of which is written whole or not at all, and read from
-        `documents` in the calling thread at most eight chunks ahead of what is on disk. When the
-        call fails, what was acknowledged stays: repeating it, whole or from there, is safe.
+        Documents are sent in chunks, each of which is written whole or not at all. The calling
+        thread reads `documents` at most eight chunks ahead of what is on disk. When the call fails,
+        acknowledged chunks stay: repeating the upsert, from the start or from there, is safe.
 
         Args:
             collection: The collection's name or alias.
@@ -162,7 +163,7 @@ class Client:
             chunk_size: Most documents in a chunk, 1 to the server's limit (1,000 by default). Large
                 documents make smaller chunks.
             on_progress: Called after each acknowledgement, in the calling thread.
-            timeout: Seconds for the whole of it. None: no deadline.
+            timeout: Seconds for the whole upsert. None: no deadline.
 
         Raises:
             InvalidArgumentError: A document is refused, by the server or before it is sent.
@@ -195,18 +196,20 @@ class Client:
         max_in_flight: int = 16,
         timeout: float | None = None,
     ) -> Iterator[SetResult]:
-        """Scores many candidate sets over one call and yields each answer when it is there.
+        """Scores many candidate sets over one call and yields each answer as it arrives.
 
-        One bad set is a result that carries its error; the others go on. Nothing is sent before the
-        first answer is asked for, and closing the iterator cancels what is under way.
+        A set that fails yields a result that carries its error; the other sets go on. Nothing is
+        sent before the first answer is asked for, and closing the iterator cancels what is under
+        way.
 
         Args:
             sets: Read in another thread, at most `max_in_flight` sets ahead of the answers. An
-                exception of theirs is raised here after the answers to the sets before it.
+                exception that the iterable raises is raised here, after the answers to the sets
+                before it.
             piece_size: Most passages in one message; a larger set is sent in pieces.
-            max_in_flight: Most sets sent and not answered. What the server's queue has no room for
-                comes back as OverloadedError.
-            timeout: Seconds for the whole of it. None: no deadline.
+            max_in_flight: Most sets sent and not yet answered. A set that the server's queue has no
+                room for comes back with an OverloadedError.
+            timeout: Seconds for the whole stream. None: no deadline.
 
         Raises:
             TwopassError: The whole call failed, such as UnavailableError.
@@ -223,11 +226,11 @@ class Client:
         feed.raise_failure()
 
     def is_ready(self, service: str = "", *, timeout: float | None = 5.0) -> bool:
-        """Whether the server answers and its engines do.
+        """Whether the server and its engines are ready.
 
         Args:
             service: One service, such as "twopass.v1.SearchService". Empty: the server as a whole.
-            timeout: Seconds to wait for the answer; none in time is False.
+            timeout: Seconds to wait; a server that does not answer in time is not ready.
 
         Raises:
             NotFoundError: No such service.
@@ -245,7 +248,7 @@ class Client:
             service: As for `is_ready`.
 
         Raises:
-            DeadlineExceededError: It was not ready in time.
+            DeadlineExceededError: The server was not ready in time.
             NotFoundError: No such service.
         """
         end = time.monotonic() + timeout

@@ -1,7 +1,7 @@
-"""Both directions of a streaming call at once, for threads.
+"""Streaming calls for threads, written and read at once.
 
-gRPC reads requests from an iterator, in a thread of its own. `Duplex` keeps the caller in charge:
-it writes and reads as it likes. `Feed` leaves it to that thread to go for the next request.
+gRPC takes requests from an iterator, in a thread of its own. `Duplex` hides the iterator: its user
+writes and reads in any order. `Feed` is an iterator, from which that thread takes requests.
 """
 
 import threading
@@ -21,17 +21,17 @@ class Duplex(Generic[Request, Response]):
     """A streaming call that is written and read from one thread."""
 
     def __init__(self, start: Callable[[Iterator[Request]], Any]) -> None:
-        """Starts the call, `start` being given the requests and returning gRPC's call."""
+        """Starts the call: `start` takes the iterator of requests and returns gRPC's call."""
         self._requests: SimpleQueue[Request | None] = SimpleQueue()
         self._call = start(iter(self._requests.get, None))
 
     @property
     def is_done(self) -> bool:
-        """Whether the server has ended the call, be it well or not."""
+        """Whether the server has ended the call, successfully or not."""
         return not self._call.is_active()
 
     def write(self, request: Request) -> None:
-        """Sends a request, or queues it where the server is slow to take it."""
+        """Sends a request, or queues it while the server is slow to take it."""
         self._requests.put(request)
 
     def done_writing(self) -> None:
@@ -39,7 +39,7 @@ class Duplex(Generic[Request, Response]):
         self._requests.put(None)
 
     def read(self) -> Response | None:
-        """Waits for a response; None at their end.
+        """Waits for the next response; None after the last.
 
         Raises:
             TwopassError: The call failed.
@@ -49,13 +49,13 @@ class Duplex(Generic[Request, Response]):
         return response
 
     def close(self) -> None:
-        """Cancels what is under way and lets gRPC's thread end."""
+        """Cancels the call if it is under way, and lets gRPC's thread end."""
         self._call.cancel()
         self._requests.put(None)
 
 
 class Feed:
-    """The requests of a reranking stream, made from sets no faster than these are answered."""
+    """The requests of a reranking stream, at most `max_in_flight` sets ahead of the answers."""
 
     def __init__(self, sets: Iterable[CandidateSet], piece_size: int, max_in_flight: int) -> None:
         refuse_single(sets, "sets", str, CandidateSet)
@@ -78,7 +78,7 @@ class Feed:
             self._failure = failure
 
     def answered(self, result: SetResult) -> SetResult:
-        """Returns the answer; if it is the last of its set, it makes room for one more."""
+        """Returns the answer; the last answer to a set makes room for another set."""
         if result.is_last:
             self._places.release()
         return result
@@ -89,6 +89,6 @@ class Feed:
         self._places.release()
 
     def raise_failure(self) -> None:
-        """Raises what the caller's sets have raised, if anything."""
+        """Raises the exception that the caller's iterable of sets raised, if any."""
         if self._failure is not None:
             raise self._failure

@@ -13,8 +13,8 @@ _Stage: TypeAlias = Literal["total", "tokenize", "queue", "embed", "retrieve", "
 class Timings:
     """Where the server spent the time of one request, in milliseconds.
 
-    None for a stage that did not run. Stages may overlap and more is done than is listed, so they
-    need not add up to the total. The network is in none of them.
+    None for a stage that did not run. Stages may overlap and some work belongs to no stage, so they
+    need not add up to the total. None of them includes the network.
 
     Attributes:
         total_ms: From the request's last byte decoded to the answer ready to encode.

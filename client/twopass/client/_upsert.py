@@ -26,7 +26,7 @@ class UpsertSummary:
         num_chunks: Chunks that are on disk.
         num_documents: Documents in them.
         num_inserted: How many of the documents were new.
-        num_replaced: How many replaced one of the same id.
+        num_replaced: How many replaced a document of the same id.
     """
 
     sequence: str = ""
@@ -40,10 +40,10 @@ OnProgress: TypeAlias = Callable[[UpsertSummary], None]
 
 
 class Chunker:
-    """Cuts a sequence of documents into chunks, of a number of documents and a moderate size.
+    """Cuts a sequence of documents into chunks, bounded in documents and in bytes.
 
-    A chunk's ids are distinct: a document whose id is in the chunk begins the next one, so that the
-    last of several with one id stays, wherever the cuts fall.
+    A chunk's ids are distinct: a document whose id is in the chunk begins the next chunk, so that
+    of several documents with one id the last stays, wherever the cuts fall.
     """
 
     def __init__(self, collection: str, chunk_size: int) -> None:
@@ -73,7 +73,7 @@ class Chunker:
         yield from self.rest()
 
     def add(self, document: Document | Mapping[str, Any]) -> Iterator[Chunk]:
-        """Takes one more document and yields the chunks that it completes, none to two."""
+        """Adds a document and yields the chunks that it completes, 0 to 2."""
         message = document_message(document, f"documents[{self._num_documents}]")
         self._num_documents += 1
         size = message.ByteSize()
@@ -86,7 +86,7 @@ class Chunker:
             yield from self.rest()
 
     def rest(self) -> Iterator[Chunk]:
-        """Yields the chunk begun, if there is anything in it, and begins the next."""
+        """Yields the current chunk unless it is empty, and begins the next."""
         if self._chunk.documents:
             chunk, self._chunk = self._chunk, Chunk()
             self._ids = set()
@@ -103,7 +103,7 @@ class Upload:
         self._summary = UpsertSummary()
 
     def send(self) -> None:
-        """Counts a chunk that is sent."""
+        """Counts a chunk as sent."""
         self._num_sent += 1
 
     @property
@@ -115,7 +115,7 @@ class Upload:
         """Takes an acknowledgement and reports the progress.
 
         Raises:
-            InternalError: There is none, since the server has ended the call.
+            InternalError: `message` is None: the server has ended the call.
         """
         if message is None:
             raise self._ended_early()
@@ -130,7 +130,7 @@ class Upload:
             self._on_progress(self._summary)
 
     def complete(self) -> UpsertSummary:
-        """What was written in all.
+        """Returns what was written in all.
 
         Raises:
             InternalError: The server ended the call before it had acknowledged every chunk.

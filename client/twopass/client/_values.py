@@ -25,8 +25,8 @@ def text(value: str, field: str) -> str:
     """The text itself, if UTF-8 can carry it.
 
     Raises:
-        InvalidArgumentError: It holds a lone surrogate.
-        TypeError: It is no str.
+        InvalidArgumentError: The text holds a lone surrogate.
+        TypeError: The value is not a str.
     """
     if not isinstance(value, str):
         raise TypeError(f"{field}: a str is needed, {type(value).__name__} given")
@@ -43,13 +43,13 @@ def text(value: str, field: str) -> str:
 
 
 def texts(values: Iterable[str], field: str) -> list[str]:
-    """The texts themselves, if UTF-8 can carry them; one str is no sequence of texts."""
+    """The texts themselves, if UTF-8 can carry them; a single str is refused."""
     refuse_single(values, field, str)
     return [text(value, f"{field}[{index}]") for index, value in enumerate(values)]
 
 
 def refuse_single(values: object, field: str, *single: type) -> None:
-    """Refuses one item where several are meant, even if it can be iterated as a str can.
+    """Refuses a single item where several are meant, even one that can be iterated, such as a str.
 
     Raises:
         TypeError: `values` is of one of the types in `single`.
@@ -62,11 +62,11 @@ def refuse_single(values: object, field: str, *single: type) -> None:
 
 
 def int32(value: int | None, field: str) -> int:
-    """The number itself, None as 0, which stands for the default all over the contract.
+    """The number itself; None becomes 0, which the contract reads as the default.
 
     Raises:
-        InvalidArgumentError: It does not fit 32 bits.
-        TypeError: It is no whole number.
+        InvalidArgumentError: The number does not fit 32 bits.
+        TypeError: The value is not an integer.
     """
     if value is None:
         return 0
@@ -83,8 +83,8 @@ def positive(value: int, field: str) -> int:
     """The number itself, if it is 1 or more.
 
     Raises:
-        InvalidArgumentError: It is less.
-        TypeError: It is no whole number.
+        InvalidArgumentError: The number is below 1.
+        TypeError: The value is not an integer.
     """
     number = int32(value, field)
     if number < 1:
@@ -96,7 +96,7 @@ def real(value: float | None, field: str) -> float | None:
     """The number itself; None stays unset.
 
     Raises:
-        TypeError: It is no number.
+        TypeError: The value is not a number.
     """
     if value is None:
         return None
@@ -106,14 +106,14 @@ def real(value: float | None, field: str) -> float | None:
 
 
 def vector(values: Iterable[float] | None, field: str) -> Vector | None:
-    """An embedding from any flat sequence of numbers, NumPy's arrays among them; None stays unset.
+    """An embedding from any flat sequence of numbers, such as a NumPy array; None stays unset.
 
     Raises:
-        TypeError: It is nested, or holds something else than numbers.
+        TypeError: The sequence is nested, or holds something other than numbers.
     """
     if values is None:
         return None
-    # Of an array, Python's own numbers, made at once: one by one NumPy's cost five times as much.
+    # An array's `tolist` makes Python floats all at once; iterating it costs five times as much.
     to_list: Callable[[], Any] | None = getattr(values, "tolist", None)
     try:
         return Vector(values=to_list() if to_list else values)
@@ -125,7 +125,7 @@ def duration(value: float | None, field: str) -> Duration | None:
     """A duration from seconds; None stays unset.
 
     Raises:
-        InvalidArgumentError: It is not finite, or beyond the 10,000 years of a Duration.
+        InvalidArgumentError: The value is not finite, or beyond the 10,000 years of a Duration.
     """
     if value is None:
         return None
@@ -152,9 +152,9 @@ def struct(mapping: Mapping[str, Any], field: str) -> Struct:
     """Metadata as a message.
 
     Raises:
-        InvalidArgumentError: A whole number beyond 2^53, which a double does not hold exactly, or
-            a lone surrogate.
-        TypeError: Something that JSON does not have.
+        InvalidArgumentError: The metadata holds an integer beyond 2^53, which a double can't hold
+            exactly, or a lone surrogate.
+        TypeError: The metadata holds a value of a type that JSON does not have.
     """
     return Struct(
         fields={
@@ -190,7 +190,7 @@ def _value(value: object, field: str) -> Value:
 
 
 def mapping(message: Struct) -> dict[str, Any]:
-    """Metadata as Python values. All its numbers are doubles; whole ones come back as int."""
+    """Metadata as Python values. Its numbers are doubles; whole numbers come back as int."""
     return {key: _python(value) for key, value in message.fields.items()}
 
 

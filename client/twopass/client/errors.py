@@ -1,17 +1,17 @@
 """What the client raises.
 
-TwopassError                  every failed call; itself for a status without a class of its own
+TwopassError                  every failed call; raised itself for any other status
 ├── InvalidArgumentError      INVALID_ARGUMENT     bad input; names the field, the limit, the value
 ├── NotFoundError             NOT_FOUND            unknown collection, model or document
 ├── AlreadyExistsError        ALREADY_EXISTS       the name is taken
-├── FailedPreconditionError   FAILED_PRECONDITION  a `sequence` of a collection since recreated
+├── FailedPreconditionError   FAILED_PRECONDITION  collection recreated since, or it has aliases
 ├── UnauthenticatedError      UNAUTHENTICATED      no API key, or a wrong one
 ├── PermissionDeniedError     PERMISSION_DENIED    the API key may not use this collection
 ├── OverloadedError           RESOURCE_EXHAUSTED   queue full, over quota, or a message too large
 ├── UnavailableError          UNAVAILABLE          server starting, draining, down or out of reach
-├── DeadlineExceededError     DEADLINE_EXCEEDED    late
+├── DeadlineExceededError     DEADLINE_EXCEEDED    not done within `timeout` or `time_budget`
 ├── DataLossError             DATA_LOSS            what is on the server's disk is damaged
-├── UnimplementedError        UNIMPLEMENTED        a server that is older than this client
+├── UnimplementedError        UNIMPLEMENTED        the server is older than this client
 └── InternalError             INTERNAL             a bug or a failed device; the text has a log id
 
 A mistake in the type of an argument is a TypeError, as anywhere in Python. Using a closed client
@@ -65,13 +65,17 @@ class AlreadyExistsError(TwopassError):
 
 
 class FailedPreconditionError(TwopassError):
-    """`min_sequence` belongs to a collection that was deleted and created anew since."""
+    """The call does not fit the collection's state.
+
+    Either `min_sequence` belongs to a collection that was deleted and created anew since, or a
+    collection that is to be deleted has aliases.
+    """
 
     code = StatusCode.FAILED_PRECONDITION
 
 
 class UnauthenticatedError(TwopassError):
-    """The server wants an API key, or another one."""
+    """No API key was sent, or the server does not know it."""
 
     code = StatusCode.UNAUTHENTICATED
 
@@ -85,8 +89,8 @@ class PermissionDeniedError(TwopassError):
 class OverloadedError(TwopassError):
     """The queue is full or a quota is used up: wait `retry_after` seconds, then try again.
 
-    Also a message above a size limit, the server's or `max_message_bytes`: there `retry_after` is
-    None and trying again is no use.
+    Also raised for a message above a size limit, the server's or `max_message_bytes`: then
+    `retry_after` is None, and trying again does not help.
     """
 
     code = StatusCode.RESOURCE_EXHAUSTED
@@ -99,7 +103,7 @@ class UnavailableError(TwopassError):
 
 
 class DeadlineExceededError(TwopassError):
-    """The call's `timeout` ran out. Whether a write took effect is unknown."""
+    """The call's `timeout` or `time_budget` ran out. Whether a write took effect is unknown."""
 
     code = StatusCode.DEADLINE_EXCEEDED
 
@@ -111,7 +115,7 @@ class DataLossError(TwopassError):
 
 
 class UnimplementedError(TwopassError):
-    """The server does not know the call."""
+    """The server does not know the call: it is older than this client."""
 
     code = StatusCode.UNIMPLEMENTED
 
