@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -320,7 +320,7 @@ class CollectionServicer:
         messages = chunk.messages
         check_count("documents", len(messages), self._limits.max_documents, "send smaller chunks")
         documents = await self._translating.run(
-            chunk.num_bytes, read_documents, messages, self._limits, request=request
+            chunk.num_bytes, read_documents, messages, self._limits, request.stop, request=request
         )
         return await self._ingest.prepare(chunk.collection, documents, request)
 
@@ -336,7 +336,7 @@ def _get(
 ) -> collection_pb2.GetDocumentsResponse:
     """Reads documents and builds the answer; blocks."""
     documents = collection.get(ids, fields, stop, max_bytes)
-    messages = that_fit(map(document_message, documents), max_bytes)
+    messages = that_fit(_document_messages(documents, stop), max_bytes)
     if len(messages) < len(documents):  # what is stored as JSON is larger in a message
         raise AnswerTooLargeError(len(documents), sum(map(_message_bytes, documents)), max_bytes)
     return collection_pb2.GetDocumentsResponse(documents=messages)
@@ -354,7 +354,7 @@ def _list(
     """Reads a page and builds the answer; blocks."""
     while True:
         page = collection.list_page(page_size, token, fields, wanted, stop, max_bytes)
-        messages = that_fit(map(document_message, page.documents), max_bytes)
+        messages = that_fit(_document_messages(page.documents, stop), max_bytes)
         if len(messages) == len(page.documents):
             return collection_pb2.ListDocumentsResponse(
                 documents=messages, next_page_token=page.next_page_token
@@ -364,6 +364,14 @@ def _list(
             raise DocumentTooLargeError(first.id, _message_bytes(first), max_bytes)
         # What is stored as JSON is larger in a message: a smaller page has its own token.
         page_size = len(messages)
+
+
+def _document_messages(
+    documents: Sequence[StoredDocument], stop: Stop
+) -> Iterator[document_pb2.Document]:
+    for document in documents:
+        stop.check()
+        yield document_message(document)
 
 
 def _message_bytes(document: StoredDocument) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 
 from twopass.engines.base import Float32s
 from twopass.index.documents import MAX_ID_BYTES, DocumentFields, StoredDocument
+from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError
 from twopass.server.ingest.documents import NewDocument
 from twopass.server.models.passages import Limits, check_count, check_text
@@ -16,9 +17,19 @@ from twopass.v1 import document_pb2, search_pb2
 _VALUES_TAG = b"\x0a"
 
 
-def read_documents(messages: Iterable[document_pb2.Document], limits: Limits) -> list[NewDocument]:
-    """Reads the documents of a request's field `documents`; raises as `read_document`."""
-    return [read_document(f"documents[{i}]", message, limits) for i, message in enumerate(messages)]
+def read_documents(
+    messages: Iterable[document_pb2.Document], limits: Limits, stop: Stop
+) -> list[NewDocument]:
+    """Reads the documents of a request's field `documents`; raises as `read_document`.
+
+    Raises:
+        StoppedError: The stop was set meanwhile.
+    """
+    documents = []
+    for i, message in enumerate(messages):
+        stop.check()
+        documents.append(read_document(f"documents[{i}]", message, limits))
+    return documents
 
 
 def read_document(where: str, message: document_pb2.Document, limits: Limits) -> NewDocument:

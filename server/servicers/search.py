@@ -2,6 +2,7 @@
 
 from twopass.engines.base import Float32s
 from twopass.index.documents import StoredDocument
+from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
 from twopass.server.models.passages import Limits, check_text
 from twopass.server.request import Request
@@ -89,7 +90,7 @@ class SearchServicer:
         result = await self._pipeline.search(query, request)
         max_bytes = read_max_answer_bytes(message, self._limits)
         return await self._translating.run(
-            _content_bytes(result), _response, result, max_bytes, request=request
+            _content_bytes(result), _response, result, max_bytes, request.stop, request=request
         )
 
 
@@ -149,7 +150,7 @@ def _content_bytes(result: SearchResult) -> int:
     return num_bytes
 
 
-def _response(result: SearchResult, max_bytes: int) -> search_pb2.SearchResponse:
+def _response(result: SearchResult, max_bytes: int, stop: Stop) -> search_pb2.SearchResponse:
     response = search_pb2.SearchResponse(
         hits=map(_bare_hit, result.hits),
         retrieve_status=_RETRIEVE_STATUS[result.retrieve_status],
@@ -171,6 +172,7 @@ def _response(result: SearchResult, max_bytes: int) -> search_pb2.SearchResponse
             "they carry (max_answer_bytes); ask for fewer"
         )
     for i, (hit, message) in enumerate(zip(result.hits, response.hits, strict=True)):
+        stop.check()
         bytes_left -= 0 if hit.content_omitted else _add_content(hit.document, message)
         if hit.content_omitted or bytes_left < 0:
             for without in response.hits[i:]:

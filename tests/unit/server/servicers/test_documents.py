@@ -1,9 +1,14 @@
 import numpy as np
 import pytest
 
+from twopass.index.errors import StoppedError
+from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError
-from twopass.server.servicers.documents import read_vector, write_vector
-from twopass.v1.document_pb2 import Vector
+from twopass.server.models.passages import Limits
+from twopass.server.servicers.documents import read_documents, read_vector, write_vector
+from twopass.v1.document_pb2 import Document, Vector
+
+LIMITS = Limits(max_candidates=1, max_documents=10, max_passage_bytes=100, max_query_bytes=100)
 
 
 @pytest.mark.parametrize("count", [1, 31, 32, 33, 384, 4_095, 4_096, 8_192], ids="count={}".format)
@@ -31,3 +36,18 @@ def test_an_empty_vector_is_refused():
 def test_a_component_that_is_not_finite_is_refused_with_its_place(value):
     with pytest.raises(InvalidRequestError, match=rf"vector.values\[2\]: {value}"):
         read_vector("vector", Vector(values=[0, 1, value]))
+
+
+def test_documents_of_a_caller_that_is_gone_are_read_no_further():
+    stop, read = Stop(), []
+
+    def coming():
+        for number in range(10):
+            read.append(number)
+            if number == 3:
+                stop.set()
+            yield Document(id=str(number), text="t")
+
+    with pytest.raises(StoppedError):
+        read_documents(coming(), LIMITS, stop)
+    assert read == [0, 1, 2, 3]
