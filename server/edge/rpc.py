@@ -120,13 +120,6 @@ class Edge(grpc.GenericRpcHandler):
         for rpc in self._rpcs(descriptor):
             self._foreign[rpc.path] = rpc, foreign.handlers
 
-    @property
-    def rpcs(self) -> list[Rpc]:
-        """Every rpc there is."""
-        return [ours.rpc for ours in self._ours.values()] + [
-            rpc for rpc, _ in self._foreign.values()
-        ]
-
     def service(self, handler_call_details: Any) -> Any:
         """The handler of a call that has come; None where no such rpc exists."""
         path, metadata = handler_call_details.method, handler_call_details.invocation_metadata
