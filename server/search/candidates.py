@@ -18,6 +18,7 @@ class Candidates:
     Attributes:
         keys: int64 `[num_candidates]`.
         scores: First-pass scores, float32 `[num_candidates]`.
+        ids: The documents' ids, `[num_candidates]`; empty where they were not read in time.
         passages: Their stored token ids; None where they were not read in time.
         windows: Where documents are split, the nearest window of each: first token in the passage
             and one past the last, int32 `[num_candidates, 2]`; the whole passage where none is
@@ -26,6 +27,7 @@ class Candidates:
 
     keys: Int64s
     scores: Float32s
+    ids: tuple[str, ...] = ()
     passages: Ragged | None = None
     windows: Int32s | None = None
 
@@ -46,6 +48,7 @@ class Candidates:
         return cls(
             keys,
             found.best.scores[stored.positions],
+            stored.ids,
             stored.token_ids,
             _windows(keys, stored.token_ids, found.windows) if are_split else None,
         )

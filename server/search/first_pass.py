@@ -223,9 +223,8 @@ class _Retrieval:
     def _raise(self, error: BaseException) -> NoReturn:
         """Raises why there is nothing to answer."""
         if isinstance(error, StoppedError):
-            filtering = self._filtering
-            what = "no candidate was found"
-            if filtering is not None and not filtering.done():
+            filtering, what = self._filtering, "no candidate was found"
+            if filtering is not None and isinstance(_error(filtering), StoppedError):
                 what = "the filter was not looked up"
             raise late(self._request, what) from None
         raise error

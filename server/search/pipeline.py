@@ -345,7 +345,14 @@ class _Search:
         positions = ranking.order[: self._query.top_n]
         keys = candidates.keys[positions]
         windows = self._hit_windows(candidates, ranking, positions)
-        documents, bare, spans = await self._read(keys, windows)
+        try:
+            documents, bare, spans = await self._read(keys, windows)
+        except StoppedError:
+            documents, bare, spans = (
+                self._unread(candidates, positions),
+                frozenset(keys.tolist()),
+                {},
+            )
         self._pace.answered(watch.lap("read hits"))
         dense, lexical, scored = placed(found.dense), placed(found.lexical), ranking.scored
         hits = []
@@ -388,6 +395,23 @@ class _Search:
             return None
         return _HitWindows(tokenizer, candidates.keys[positions], windows[positions])
 
+    def _unread(self, candidates: Candidates, positions: Int32s) -> dict[int, StoredDocument]:
+        """Hits as they are answered where what they carry was not read in time: their ids alone.
+
+        Raises:
+            LateError: Not even the ids were read, or all or nothing is wanted.
+        """
+        has_ids = len(candidates.ids) == len(candidates)
+        if not has_ids or not self._takes_the_first or self._request.is_past_deadline():
+            raise late(self._request, "what the hits carry was not read")
+        nothing = {"title": None, "text": None, "metadata": None, "vector": None}
+        return {
+            key: StoredDocument(key=key, id=candidates.ids[position], **nothing)
+            for position, key in zip(
+                positions.tolist(), candidates.keys[positions].tolist(), strict=True
+            )
+        }
+
     async def _read(
         self, keys: Int64s, windows: "_HitWindows | None"
     ) -> tuple[dict[int, StoredDocument], frozenset[int], dict[int, tuple[int, int]]]:
@@ -402,16 +426,13 @@ class _Search:
         # Texts that are read for the places of windows alone are not in the answer.
         fits_anyway = self._query.max_answer_bytes is None or wanted != fields
         max_bytes = _MAX_READ_BYTES if fits_anyway else self._query.max_answer_bytes
-        try:
-            with self._request.stop_by(self._ends.answer) as stop:
-                documents, bare = await self._parts.lanes.reads.run(
-                    self._collection.fetch_first, keys, wanted, max_bytes, stop, stop=stop
-                )
-                if windows is None:
-                    return documents, bare, {}
-                spans = await self._spans(windows.without(bare), documents, stop)
-        except StoppedError:
-            raise late(self._request, "what the hits carry was not read") from None
+        with self._request.stop_by(self._ends.answer) as stop:
+            documents, bare = await self._parts.lanes.reads.run(
+                self._collection.fetch_first, keys, wanted, max_bytes, stop, stop=stop
+            )
+            if windows is None:
+                return documents, bare, {}
+            spans = await self._spans(windows.without(bare), documents, stop)
         if not fields.text:
             documents = {
                 key: replace(document, title=None, text=None) for key, document in documents.items()

@@ -105,6 +105,26 @@ def test_candidates_that_can_not_be_read_in_time_are_an_error_and_no_empty_answe
     assert "what the hits carry was not read" in error.details()
 
 
+def test_hits_whose_texts_are_not_read_in_time_come_without_and_say_so(small, monkeypatch):
+    def hang(*arguments: object) -> None:
+        stop = arguments[-1]
+        while not stop.is_set:
+            time.sleep(0.005)
+        stop.check()
+
+    collection = small._app._store.get("facts")
+    monkeypatch.setattr(collection, "fetch_first", hang)
+    response = small.search(asking(time_budget=A_MOMENT))
+    assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_COMPLETE
+    assert response.rerank_status == search_pb2.RERANK_STATUS_COMPLETE
+    assert response.hits[0].id == "canberra"
+    assert response.hits[0].HasField("logit")
+    assert all(hit.content_omitted and not hit.text for hit in response.hits)
+    refused = failure_of(small.search, asking(time_budget=A_MOMENT, fallback=FORBID))
+    assert refused.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "what the hits carry was not read" in refused.details()
+
+
 @pytest.mark.parametrize("fallback", [search_pb2.FALLBACK_ALLOW, FORBID])
 def test_a_budget_that_is_over_before_anything_is_found_is_an_error(small, fallback):
     error = failure_of(small.search, asking(time_budget=Duration(nanos=1), fallback=fallback))
