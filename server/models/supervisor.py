@@ -68,7 +68,8 @@ class Supervisor:
         """Probes until it is cancelled.
 
         Args:
-            tell: Told whether all engines answer, whenever that changes; they do at first.
+            tell: Called whenever that changes, with whether all engines answer. They are taken to
+                answer at first.
 
         Raises:
             EnginesLostError: They have not answered for too long. No engine of a process comes back

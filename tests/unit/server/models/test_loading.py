@@ -1,9 +1,22 @@
 """Models as a configuration asks for them."""
 
-import pytest
+import hashlib
+import json
+import shutil
+import time
+from pathlib import Path
 
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from twopass.engines.base import TokenBatch
+from twopass.engines.errors import EngineUnavailableError
+from twopass.engines.model.folder import locate
 from twopass.server.config import ServerConfig
+from twopass.server.models import restarting
 from twopass.server.models.loading import load_models
+from twopass.server.models.restarting import RestartingEngine
 
 
 @pytest.mark.parametrize(("asked", "read"), [(0, 240), (50, 50), (1_000, 1_000)])
@@ -13,3 +26,46 @@ def test_how_much_of_a_passage_is_read_is_the_servers_else_the_models(asked, rea
     assert models[1].spec.max_passage_tokens == read
     for model in models:
         model.engine.close()
+
+
+def test_weights_replaced_on_disk_are_not_served_under_the_old_revision(
+    tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr(restarting, "_LONGEST_PAUSE_SECONDS", 0.1)
+    folder = Path(shutil.copytree(locate("twopass-minilm-l3"), tmp_path / "reranker"))
+    settings = json.loads((folder / "twopass.json").read_text())
+    del settings["sha256"]  # as most folders are
+    (folder / "twopass.json").write_text(json.dumps(settings))
+    encoder, reranker = load_models(ServerConfig(threads=1, reranker=str(folder)))
+    encoder.engine.close()
+    batch = TokenBatch(
+        np.array([101, 2129, 102, 2182, 102], np.int32),
+        np.array([0, 5], np.int32),
+        np.array([3], np.int32),
+    )
+    before = reranker.engine.submit(batch).result()
+
+    weights, kept = folder / "model.safetensors", tmp_path / "kept"
+    weights.rename(kept)
+    tensors = load_file(kept)
+    save_file({name: tensor * np.float32(1.01) for name, tensor in tensors.items()}, weights)
+    engine = reranker.engine
+    assert isinstance(engine, RestartingEngine)
+    engine.restart()
+    found = hashlib.sha256(weights.read_bytes()).hexdigest()
+    sentence = f"revision {reranker.spec.revision} is served, {found} was loaded"
+    wait_until(lambda: sentence in caplog.text)
+    with pytest.raises(EngineUnavailableError):
+        engine.submit(batch)
+
+    kept.rename(weights)
+    wait_until(lambda: engine._engine is not None)
+    np.testing.assert_array_equal(engine.submit(batch).result(), before)
+    engine.close()
+
+
+def wait_until(holds) -> None:
+    until = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
