@@ -138,6 +138,18 @@ async def test_a_process_that_works_on_is_waited_for_as_long_as_there_is_patienc
     assert await observing.busy_after(0, patience=1.0) == 1.0
 
 
+async def test_memory_is_waited_for_until_it_is_given_back(monkeypatch):
+    looks = itertools.chain([500, 400], itertools.repeat(300))
+    monkeypatch.setattr(observing, "resident_bytes", lambda _: next(looks))
+    assert await observing.memory_after(0, wanted=350) == 300
+
+
+async def test_memory_that_is_never_given_back_is_what_there_is(monkeypatch):
+    monkeypatch.setattr(observing, "_RETURN_SECONDS", 0.2)
+    monkeypatch.setattr(observing, "resident_bytes", lambda _: 500)
+    assert await observing.memory_after(0, wanted=350) == 500
+
+
 def test_a_process_that_looks_at_itself_is_at_work():
     assert observing.is_working(os.getpid())
 

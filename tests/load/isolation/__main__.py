@@ -16,7 +16,7 @@ from twopass.commands.tables import print_table
 from ..driver import resident_bytes, step_back, stolen_share
 from . import report
 from .neighbours import Neighbour
-from .observing import PeakMemory, busy_after, longest_overrun, loop_seconds
+from .observing import PeakMemory, busy_after, longest_overrun, loop_seconds, memory_after
 from .probe import Probe
 from .report import Memory, Result
 from .serving import MeasuredServer
@@ -85,7 +85,7 @@ class Measuring:
         if not hangs:
             await self._step(neighbour, "clean_up")
             await self._idle()
-        after = resident_bytes(server.pid)
+        after = await memory_after(server.pid, report.most_kept(before))
         if hangs:
             self.stop(at_once=True)
             await self.start()

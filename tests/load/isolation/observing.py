@@ -16,6 +16,7 @@ _LOOK_SECONDS = 0.05
 # A process is idle when in all of so many looks in a row, but for one, no thread of it had work to
 # do: by processor time, one that waits for its turn on a busy machine would seem idle.
 _IDLE_LOOKS = 10
+_RETURN_SECONDS = 8.0
 _OVERRUN = "twopass_lane_longest_overrun_seconds"
 _TRACEBACK = "Traceback (most recent call last)"
 
@@ -47,6 +48,19 @@ async def busy_after(pid: int, patience: float) -> float:
             return looks[0][0] - began
         await asyncio.sleep(_LOOK_SECONDS)
     return patience
+
+
+async def memory_after(pid: int, wanted: int) -> int:
+    """Bytes of a process in RAM, once they are as few as wanted, or as few as they get in 8 s.
+
+    A server gives back what it has freed every few seconds.
+    """
+    end = time.perf_counter() + _RETURN_SECONDS
+    while time.perf_counter() < end:
+        if resident_bytes(pid) <= wanted:
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
+    return resident_bytes(pid)
 
 
 class PeakMemory:

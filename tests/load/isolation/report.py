@@ -70,7 +70,6 @@ class Result:
     def problems(self) -> list[str]:
         """Which bounds are broken, each as a sentence."""
         memory = self.memory
-        most_after = (1 + _KEPT_SHARE) * memory.before + _KEPT_BYTES
         unexpected = sorted(set(self.ended) - set(self.allowed))
         found = {
             f"p99 {self.beside.p99:.1f} ms, at most {self.bound_ms:.1f}": (
@@ -80,7 +79,7 @@ class Result:
                 self.quiet.num_failed + self.beside.num_failed > 0
             ),
             f"memory {memory.after / _MIB:,.0f} MiB afterwards, {memory.before / _MIB:,.0f} "
-            "before": (memory.after > most_after),
+            "before": (memory.after > most_kept(memory.before)),
             f"busy for {self.busy_seconds:.1f} s when all callers were gone": (
                 not self.leaves_work and self.busy_seconds > _BUSY_SECONDS
             ),
@@ -94,6 +93,11 @@ class Result:
             f"calls ended with {', '.join(unexpected)}": bool(unexpected),
         }
         return [f"{self.name}: {sentence}" for sentence, is_broken in found.items() if is_broken]
+
+
+def most_kept(before: int) -> int:
+    """Bytes that a server may have in RAM when all is over that it had `before` of."""
+    return int((1 + _KEPT_SHARE) * before) + _KEPT_BYTES
 
 
 def save(path: Path, results: Sequence[Result], about: Mapping[str, Any]) -> None:
