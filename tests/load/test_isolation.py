@@ -43,7 +43,7 @@ def test_a_search_that_is_broken_off_has_failed():
 
 
 def test_what_is_within_its_bounds_has_no_problems():
-    assert SOUND.problems() == []
+    assert SOUND.faults() + SOUND.broken_bounds() == []
     assert SOUND.bound_ms == 80.0
 
 
@@ -51,28 +51,42 @@ def test_what_is_within_its_bounds_has_no_problems():
     ("changes", "problem"),
     [
         ({"beside": dataclasses.replace(QUIET, p99=80.1)}, "p99 80.1 ms, at most 80.0"),
-        ({"beside": dataclasses.replace(QUIET, num_failed=2)}, "2 searches failed"),
         ({"memory": Memory(300 * MIB, 500 * MIB, 363 * MIB)}, "363 MiB afterwards, 300 before"),
         ({"busy_seconds": 1.1}, "busy for 1.1 s when all callers were gone"),
         ({"overrun_ms": 51.0}, "a lane went on for 51 ms"),
         ({"loop_ms": 4.4}, "4.4 ms of the event loop a message"),
-        ({"num_tracebacks": 1}, "1 tracebacks in the log"),
-        ({"ended": {"OK": 1, "INTERNAL": 3}}, "calls ended with INTERNAL"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_each_broken_bound_is_a_sentence_that_names_the_neighbour(changes, problem):
-    (sentence,) = dataclasses.replace(SOUND, **changes).problems()
+def test_a_broken_bound_is_a_sentence_that_names_the_neighbour(changes, problem):
+    result = dataclasses.replace(SOUND, **changes)
+    (sentence,) = result.broken_bounds()
     assert sentence.startswith("uploads: ")
     assert problem in sentence
+    assert not result.faults()
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"beside": dataclasses.replace(QUIET, num_failed=2)}, "uploads: 2 searches failed"),
+        ({"num_tracebacks": 1}, "uploads: 1 tracebacks in the log"),
+        ({"ended": {"OK": 1, "INTERNAL": 3}}, "uploads: calls ended with INTERNAL"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_fault_is_one_however_busy_the_machine_was(changes, fault):
+    result = dataclasses.replace(SOUND, **changes)
+    assert result.faults() == [fault]
+    assert not result.broken_bounds()
 
 
 def test_work_that_writes_leave_is_no_problem():
-    assert dataclasses.replace(SOUND, busy_seconds=9.0, leaves_work=True).problems() == []
+    assert dataclasses.replace(SOUND, busy_seconds=9.0, leaves_work=True).broken_bounds() == []
 
 
 def test_what_the_server_does_not_tell_is_no_problem():
-    assert dataclasses.replace(SOUND, overrun_ms=None, loop_ms=None).problems() == []
+    assert dataclasses.replace(SOUND, overrun_ms=None, loop_ms=None).broken_bounds() == []
 
 
 def test_results_that_were_saved_are_read_again(tmp_path):

@@ -67,16 +67,23 @@ class Result:
         """What the p99 beside the neighbour must not exceed."""
         return _QUIET_TIMES * self.quiet.p99 + _ADDED_MS
 
-    def problems(self) -> list[str]:
-        """Which bounds are broken, each as a sentence."""
-        memory = self.memory
+    def faults(self) -> list[str]:
+        """What went wrong, however busy the machine was, each as a sentence."""
+        num_failed = self.quiet.num_failed + self.beside.num_failed
         unexpected = sorted(set(self.ended) - set(self.allowed))
+        found = {
+            f"{num_failed} searches failed": num_failed > 0,
+            f"{self.num_tracebacks} tracebacks in the log": self.num_tracebacks > 0,
+            f"calls ended with {', '.join(unexpected)}": bool(unexpected),
+        }
+        return self._sentences(found)
+
+    def broken_bounds(self) -> list[str]:
+        """Which figures are beyond their bounds, each as a sentence."""
+        memory = self.memory
         found = {
             f"p99 {self.beside.p99:.1f} ms, at most {self.bound_ms:.1f}": (
                 self.beside.p99 > self.bound_ms
-            ),
-            f"{self.quiet.num_failed + self.beside.num_failed} searches failed": (
-                self.quiet.num_failed + self.beside.num_failed > 0
             ),
             f"memory {memory.after / _MIB:,.0f} MiB afterwards, {memory.before / _MIB:,.0f} "
             "before": (memory.after > most_kept(memory.before)),
@@ -89,10 +96,11 @@ class Result:
             f"{self.loop_ms or 0:.1f} ms of the event loop a message": (
                 self.loop_ms is not None and self.loop_ms > _LOOP_MS
             ),
-            f"{self.num_tracebacks} tracebacks in the log": self.num_tracebacks > 0,
-            f"calls ended with {', '.join(unexpected)}": bool(unexpected),
         }
-        return [f"{self.name}: {sentence}" for sentence, is_broken in found.items() if is_broken]
+        return self._sentences(found)
+
+    def _sentences(self, found: Mapping[str, bool]) -> list[str]:
+        return [f"{self.name}: {sentence}" for sentence, is_so in found.items() if is_so]
 
 
 def most_kept(before: int) -> int:
