@@ -1,4 +1,4 @@
-"""Works ahead of whoever reads: several items under way at once, their results in order."""
+"""Works on several items of a stream at once, and yields the results in order."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
@@ -13,13 +13,13 @@ async def in_order(
 ) -> AsyncGenerator[R, None]:
     """Yields the result of `work` for every item of `source`, in order.
 
-    What `source` or `work` raises is raised here after all results before it. Close it
-    (`contextlib.aclosing`) where it is not read to its end: what is under way is then cancelled.
+    An error of `source` or `work` is raised here, after all results before it. Where the generator
+    is not read to its end, close it (`contextlib.aclosing`): work under way is then cancelled.
 
     Args:
-        source: Its next item is read as soon as there is room.
+        source: The items; the next one is read as soon as there is room.
         work: Begun for one item after another, in order.
-        limit: Most items, from when they are read until their results are.
+        limit: Most items under way, from when an item is read until its result is taken.
     """
     room = asyncio.Semaphore(limit)
     begun: asyncio.Queue[asyncio.Future[R] | None] = asyncio.Queue()
@@ -31,7 +31,7 @@ async def in_order(
                 begun.put_nowait(asyncio.ensure_future(work(item)))
                 await room.acquire()
             begun.put_nowait(None)
-        except Exception as error:  # whatever it is, it belongs to the reader
+        except Exception as error:  # whatever it is, the reader of the results gets it
             failed: asyncio.Future[R] = asyncio.get_running_loop().create_future()
             failed.set_exception(error)
             begun.put_nowait(failed)
@@ -47,13 +47,13 @@ async def in_order(
 
 
 def _left(begun: asyncio.Queue[asyncio.Future[R] | None]) -> list[asyncio.Future[R]]:
-    """What nobody has waited for."""
+    """Takes the futures that nobody has waited for."""
     items = [begun.get_nowait() for _ in range(begun.qsize())]
     return [item for item in items if item is not None]
 
 
 async def _cancel(futures: Sequence[asyncio.Future[Any]]) -> None:
-    """Cancels what is not done; what it comes to is nobody's concern any more."""
+    """Cancels futures and waits for their end; results and errors are dropped."""
     for future in futures:
         future.cancel()
     await asyncio.gather(*futures, return_exceptions=True)

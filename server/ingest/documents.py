@@ -20,13 +20,13 @@ from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 
-# More than a passage within any limit has.
+# More tokens than a passage can have, whatever `max_passage_bytes` is.
 _ALL_TOKENS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewDocument:
-    """A document as it came in, its texts within the limits.
+    """A document as received, its texts within the limits.
 
     Attributes:
         vector: The client's embedding, float32; None to have the passage embedded.
@@ -40,19 +40,19 @@ class NewDocument:
 
     @property
     def passage(self) -> str:
-        """What the models read."""
+        """Title and text as the models read them."""
         return passage_of(self.title, self.text)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedDocuments:
-    """Documents with all that models had to tell of them, and where they are to be written.
+    """Documents with their token ids and embeddings, and the collection they are written to.
 
     Attributes:
-        token_ids: Of their passages, a row for each.
-        embedded: In their order, the embeddings of those that brought no vector, or of `windows`,
-            float32 `[num_embeddings, dimension]`.
-        windows: Of their passages, where the collection splits documents.
+        token_ids: Token ids of the passages, a row for each document.
+        embedded: Embeddings of the documents that came without a vector, or of all `windows`, in
+            order; float32 `[num_embeddings, dimension]`.
+        windows: Windows of the passages; None unless the collection splits documents.
     """
 
     collection: Collection
@@ -62,7 +62,7 @@ class PreparedDocuments:
     windows: CutPassages | None
 
     def write(self) -> Future[UpsertResult]:
-        """Checks the documents and queues them, all or none; takes a while, for large ones.
+        """Checks the documents and queues them, all or none. Too slow for the event loop.
 
         The future resolves when they are on disk and every search that begins later finds them.
 
@@ -78,7 +78,7 @@ class PreparedDocuments:
         )
 
     def _vectors(self) -> Sequence[Float32s | SplitPassage]:
-        """Of each document, its own or the embedding made of it."""
+        """The vector of each document: its own, or the embedding computed for it."""
         if self.windows is not None:
             parts = np.split(self.embedded, self.windows.offsets[1:-1])
             return [SplitPassage(self.windows.of(i), part) for i, part in enumerate(parts)]
@@ -87,7 +87,7 @@ class PreparedDocuments:
 
 
 class Ingest:
-    """Makes documents ready to be written."""
+    """Tokenises and embeds documents, so that they can be written."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Ingest:
         embedding: Embedding,
         lane: Lane,
     ) -> None:
-        """Joins it to what it works with; `lane` has threads for what takes long in Python."""
+        """Takes what it works with; `lane` has the threads for long work in Python."""
         self._models = models
         self._arbiter = arbiter
         self._tokenizing = tokenizing
@@ -112,10 +112,11 @@ class Ingest:
         Args:
             collection: Where they will be written.
             documents: At least one.
-            request: For which.
+            request: The request that sent them.
 
         Raises:
-            RequestError: A document lacks a vector where there is no encoder; or no time, no room.
+            RequestError: A document lacks a vector where there is no encoder, has one where the
+                collection splits documents, or there is no time or no room to embed them.
             EngineError: The encoder failed.
         """
         encoder = self._encoder(collection, documents)
@@ -124,7 +125,7 @@ class Ingest:
             token_ids = Ragged.from_rows([[]] * len(documents))
         else:
             passages = [document.passage for document in documents]
-            # Split, a document is found by its last words too, so that none may be missing.
+            # A split document is found by its last words too, so all of its tokens are needed.
             limit = _ALL_TOKENS if collection.schema.chunking else MAX_PASSAGE_TOKENS
             token_ids = await self._tokenizing.encode(tokenizer, passages, limit, request.stop)
         windows = None

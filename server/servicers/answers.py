@@ -10,8 +10,8 @@ from twopass.server.models.passages import Limits
 
 MessageT = TypeVar("MessageT", bound=Message)
 
-# What stands in an answer beside its largest field, such as a token, and between that field's
-# elements: a tag and a length.
+# Bytes kept free for an answer's small fields, such as a page token; and the most bytes of the tag
+# and the length of one element.
 _REST_BYTES = 1_024
 _ELEMENT_BYTES = 6
 
@@ -32,7 +32,7 @@ def read_max_answer_bytes(message: Any, limits: Limits) -> int:
 
 
 def that_fit(messages: Iterable[MessageT], max_bytes: int) -> list[MessageT]:
-    """The first of some messages, as many as fit into an answer of so many bytes."""
+    """The first of `messages`, as many as fit into an answer of `max_bytes`."""
     fitting = []
     left = max_bytes - _REST_BYTES
     for message in messages:
@@ -46,12 +46,12 @@ def that_fit(messages: Iterable[MessageT], max_bytes: int) -> list[MessageT]:
 def page_that_fits(
     messages: Iterable[MessageT], page_size: int, max_bytes: int
 ) -> tuple[list[MessageT], bool]:
-    """A page, and whether others follow it.
+    """One page of a listing, and whether more messages follow it.
 
     Args:
-        messages: From the first of the page on.
-        page_size: Most messages of a page; 0 for any number.
-        max_bytes: Most bytes of the answer; the first message is in it whatever its size.
+        messages: The listing, beginning with the page's first message.
+        page_size: Most messages on the page; 0 for any number.
+        max_bytes: Most bytes of the answer; the first message is included whatever its size.
     """
     remaining = iter(messages)
     page: list[MessageT] = []
@@ -65,5 +65,5 @@ def page_that_fits(
 
 
 def element_bytes(message: Message) -> int:
-    """How much an answer grows by a message, as an element of a repeated field."""
+    """Bytes that a message adds to an answer, as an element of a repeated field."""
     return message.ByteSize() + _ELEMENT_BYTES

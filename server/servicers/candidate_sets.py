@@ -1,4 +1,4 @@
-"""Candidate sets from and to messages, for Rerank and RerankStream alike."""
+"""Candidate sets from and to messages, for both Rerank and RerankStream."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from twopass.server.servicers.options import (
 from twopass.server.servicers.timings import timings_message
 from twopass.v1 import rerank_pb2
 
-# A hit without its texts; the tag and the length of a hit; what stands beside the hits.
+# Bytes of a hit without its texts, of a hit's tag and length, and of the answer's other fields.
 _HIT_BYTES = 64
 _FIELD_BYTES = 6
 _REST_BYTES = 1_024
@@ -29,10 +29,10 @@ def read_options(
     limits: Limits,
     passages: Sequence[str] = (),
 ) -> SetOptions:
-    """Reads a set's query and options; `passages` are those that came with them.
+    """Reads a set's query and options; `passages` are those of the same message.
 
     Raises:
-        InvalidRequestError: Names the field, the limit and the value.
+        InvalidRequestError: A field is out of range; names the field, the limit and the value.
     """
     check_text("query", message.query, limits.max_query_bytes)
     if not message.query.strip():
@@ -51,11 +51,11 @@ def read_options(
 
 @dataclass(frozen=True, slots=True)
 class ReadCandidates:
-    """Candidates of a set or a piece, in their order.
+    """The candidates of a set, or of one piece of it, in the order received.
 
     Attributes:
-        passages: What the reranker reads.
-        first_pass_scores: None for a candidate without one.
+        passages: Title and text of each candidate, as the reranker reads them.
+        first_pass_scores: The client's score of each candidate; None where it sent none.
     """
 
     passages: list[str]
@@ -65,11 +65,11 @@ class ReadCandidates:
 def read_candidates(
     candidates: Sequence[rerank_pb2.Candidate], start: int, limits: Limits
 ) -> ReadCandidates:
-    """Reads a set or a piece, whose first candidate is the set's number `start`.
+    """Reads the candidates of a set or a piece; `start` is the first one's position in the set.
 
     Raises:
-        InvalidRequestError: A passage is empty, too long, or no text; an id is too long; or a score
-            is not finite.
+        InvalidRequestError: A passage is empty, too long or holds a NUL; an id is too long; or a
+            score is not finite.
     """
     passages = []
     scores: list[float | None] = []
@@ -98,7 +98,7 @@ def _read_first_pass_score(candidate: rerank_pb2.Candidate, position: int) -> fl
 
 
 def answer_bytes(ranked: RankedSet, set_bytes: int, *, return_text: bool) -> int:
-    """About how large the message of a ranked set is, whose candidates came in so many bytes."""
+    """Estimated size of a ranked set's message; `set_bytes` is the size of the set as received."""
     return _HIT_BYTES * len(ranked.order) + (set_bytes if return_text else 0)
 
 
@@ -111,7 +111,7 @@ def ranked_message(
     """A ranked set as a message.
 
     Raises:
-        ResponseTooLargeError: With the texts it is larger than `max_bytes`.
+        ResponseTooLargeError: With the texts the message is larger than `max_bytes`.
     """
     response = rerank_pb2.RerankResponse(
         model=ranked.model,

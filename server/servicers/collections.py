@@ -1,4 +1,4 @@
-"""CollectionService: collections, their documents, their snapshots and their other names."""
+"""CollectionService: collections, their documents, their snapshots and their aliases."""
 
 import asyncio
 import re
@@ -56,18 +56,18 @@ _MAX_ALIAS_CHANGES = 1_000
 _FEW_IDS = 32
 _SNAPSHOT_TOKEN = re.compile(r"([0-9]{1,18})@(.{1,255})")
 
-# About how large a collection or a snapshot is, described in a message.
+# Estimated bytes of the message that describes a collection or a snapshot.
 _SUMMARY_BYTES = 300
 
-# Chunks of one call that are tokenised and embedded at once, and that wait for the disk at once: of
-# the latter there are some, since those that wait while a COMMIT is under way share the next one.
+# Chunks of one call that are tokenised and embedded at once, and chunks that wait for the disk at
+# once. More may wait for the disk, since those that wait during a COMMIT share the next one.
 _CHUNKS_PREPARED = 2
 _CHUNKS_WRITTEN = 6
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Documents as they came in, in a message of so many bytes, and where to."""
+    """The documents of one message, its size in bytes, and the collection they are written to."""
 
     collection: Collection
     messages: Sequence[document_pb2.Document]
@@ -200,7 +200,7 @@ class CollectionServicer:
         max_bytes = read_max_answer_bytes(message, self._limits)
         collection = await self._collections.acquire(message.collection, request)
         fields, stop = read_fields(message.fields), request.stop
-        # Many documents at once are another lane's, lest searches wait for them.
+        # Reading many documents is left to another lane, so that searches don't wait for it.
         lane = self._lanes.reads if len(message.ids) <= _FEW_IDS else self._lanes.pages
         return await lane.run(_get, collection, message.ids, fields, stop, max_bytes, stop=stop)
 
@@ -225,7 +225,7 @@ class CollectionServicer:
     async def update_aliases(
         self, message: collection_pb2.UpdateAliasesRequest, request: Request
     ) -> collection_pb2.UpdateAliasesResponse:
-        """Makes, switches and removes aliases, all or none; returns those there are then."""
+        """Makes, switches and removes aliases, all or none; returns all that the caller may use."""
         if message.changes:
             advice = "change them in several calls"
             check_count("changes", len(message.changes), _MAX_ALIAS_CHANGES, advice)
@@ -275,7 +275,7 @@ class CollectionServicer:
     async def restore_snapshot(
         self, message: collection_pb2.RestoreSnapshotRequest, request: Request
     ) -> collection_pb2.RestoreSnapshotResponse:
-        """Makes a new collection of a snapshot."""
+        """Restores a snapshot into a new collection."""
         restored = await self._collections.restore(
             message.collection, message.name, message.new_collection, request
         )
@@ -291,7 +291,7 @@ class CollectionServicer:
         )
 
     def _message(self, collection: CollectionSummary, caller: Caller) -> collection_pb2.Collection:
-        """A collection as a message that names what the caller may use."""
+        """A collection as a message, with those of its aliases that the caller may use."""
         aliases = self._collections.aliases.of(collection.name)
         return collection_message(collection, filter(caller.may_use, aliases))
 
@@ -301,7 +301,7 @@ class CollectionServicer:
         request: Request,
         reserved: deque[int],
     ) -> AsyncIterator[_Chunk]:
-        """Documents as they come in, and where to: to the collection that the first names."""
+        """Yields a chunk for each message; all go to the collection that the first one names."""
         name, collection = "", None
         async for message in messages:
             if collection is None:
@@ -337,7 +337,7 @@ def _get(
     """Reads documents and builds the answer; blocks."""
     documents = collection.get(ids, fields, stop, max_bytes)
     messages = that_fit(_document_messages(documents, stop), max_bytes)
-    if len(messages) < len(documents):  # what is stored as JSON is larger in a message
+    if len(messages) < len(documents):  # metadata takes more bytes in a message than as JSON
         raise AnswerTooLargeError(len(documents), sum(map(_message_bytes, documents)), max_bytes)
     return collection_pb2.GetDocumentsResponse(documents=messages)
 
@@ -362,7 +362,7 @@ def _list(
         if not messages:
             first = page.documents[0]
             raise DocumentTooLargeError(first.id, _message_bytes(first), max_bytes)
-        # What is stored as JSON is larger in a message: a smaller page has its own token.
+        # Metadata takes more bytes in a message than as JSON. A smaller page has its own token.
         page_size = len(messages)
 
 
@@ -379,7 +379,7 @@ def _message_bytes(document: StoredDocument) -> int:
 
 
 def _read_deleted(message: collection_pb2.DeleteDocumentsRequest) -> Filter:
-    """Which documents to delete."""
+    """Reads which documents to delete."""
     if not message.HasField("filter"):
         check_ids("ids", message.ids, _MAX_DELETED_IDS)
         return Filter(must=(IdCondition(tuple(message.ids)),))
@@ -405,17 +405,17 @@ def _snapshots_page(
 
 
 def _place(snapshot: Snapshot) -> tuple[int, str]:
-    """What snapshots are sorted by."""
+    """The sort key of snapshots: creation time, then name."""
     return snapshot.create_time_us, snapshot.name
 
 
 def _read_snapshot_token(token: str) -> tuple[int, str]:
-    """The place after which a page begins."""
+    """Reads the sort key after which a page begins."""
     if not token:
         return -1, ""
     if (match := _SNAPSHOT_TOKEN.fullmatch(token)) is None:
         raise InvalidRequestError(
-            f"page_token: {token[:64]!r} is of no listing of snapshots; begin with an empty one"
+            f"page_token: {token[:64]!r} is no token of ListSnapshots; begin with an empty one"
         )
     return int(match[1]), match[2]
 

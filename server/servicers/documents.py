@@ -13,17 +13,18 @@ from twopass.server.models.passages import Limits, check_count, check_text
 from twopass.server.servicers.metadata import read_metadata, write_metadata
 from twopass.v1 import document_pb2, search_pb2
 
-# Of Vector.values, a field of packed floats; see document.proto.
+# The tag of Vector.values, a field of packed floats; see document.proto.
 _VALUES_TAG = b"\x0a"
 
 
 def read_documents(
     messages: Iterable[document_pb2.Document], limits: Limits, stop: Stop
 ) -> list[NewDocument]:
-    """Reads the documents of a request's field `documents`; raises as `read_document`.
+    """Reads the documents of a request's field `documents`.
 
     Raises:
-        StoppedError: The stop was set meanwhile.
+        InvalidRequestError: A document is invalid; see `read_document`.
+        StoppedError: `stop` was set meanwhile.
     """
     documents = []
     for i, message in enumerate(messages):
@@ -36,13 +37,13 @@ def read_document(where: str, message: document_pb2.Document, limits: Limits) ->
     """Reads a document.
 
     Args:
-        where: Where it stands in the message, for errors.
+        where: The document's path in the request, for error messages.
         message: The document.
         limits: Bounds on its texts.
 
     Raises:
-        InvalidRequestError: A text is too long or no text, a number is not finite, or the metadata
-            is nested too deeply.
+        InvalidRequestError: A text is too long or holds a NUL, a number is not finite, or the
+            metadata is too large or nested too deeply.
     """
     document = NewDocument(
         id=message.id,
@@ -61,10 +62,10 @@ def read_vector(where: str, message: document_pb2.Vector) -> Float32s:
     """Reads a vector, float32 `[num_components]`.
 
     Raises:
-        InvalidRequestError: It is empty, or a component is not finite.
+        InvalidRequestError: The vector is empty, or a component is not finite.
     """
     count = len(message.values)
-    # Its bytes on the wire are those of the array; to read one value after another takes longer.
+    # Its bytes on the wire are those of the array; reading one value after another takes longer.
     header = 1 + len(_varint(4 * count))
     vector = np.frombuffer(message.SerializeToString(), "<f4", count, header if count else 0)
     if not count:
@@ -78,7 +79,7 @@ def read_vector(where: str, message: document_pb2.Vector) -> Float32s:
 
 
 def read_fields(message: document_pb2.DocumentFields) -> DocumentFields:
-    """Reads which fields are wanted; text and metadata where it does not say."""
+    """Reads which fields to return; by default text and metadata, but not the vector."""
     return DocumentFields(
         text=message.text if message.HasField("text") else True,
         metadata=message.metadata if message.HasField("metadata") else True,
@@ -87,10 +88,10 @@ def read_fields(message: document_pb2.DocumentFields) -> DocumentFields:
 
 
 def check_ids(field: str, ids: Sequence[str], limit: int) -> None:
-    """Refuses no ids, too many, or one that no document can have for its length.
+    """Refuses an empty list, too many ids, or an id longer than a document's may be.
 
     Raises:
-        InvalidRequestError: Names the field, the limit and the value.
+        InvalidRequestError: Names the field, the limit and the number or size given.
     """
     check_count(field, len(ids), limit, "use several calls")
     for i, document_id in enumerate(ids):
@@ -123,13 +124,13 @@ def add_extras(
 
 
 def write_vector(vector: Float32s, message: document_pb2.Vector) -> None:
-    """Fills in an embedding, float32 `[num_components]`."""
+    """Fills in a vector, float32 `[num_components]`."""
     content = vector.astype("<f4", copy=False).tobytes()
     message.MergeFromString(_VALUES_TAG + _varint(len(content)) + content)
 
 
 def _varint(number: int) -> bytes:
-    """A number as protobuf writes it: seven bits a byte, the lowest first."""
+    """A number as a protobuf varint: seven bits a byte, the lowest first."""
     content = bytearray()
     while number > 0x7F:
         content.append(number & 0x7F | 0x80)

@@ -24,7 +24,7 @@ _IS_QUERY = EnumMapping(
     default=False,
 )
 
-# Of an embedding beside its components: tags, lengths, whether its text was cut.
+# Bytes of an embedding beside its components: tags, lengths, whether its text was cut.
 _EMBEDDING_BYTES = 16
 
 

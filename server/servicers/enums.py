@@ -16,7 +16,7 @@ class ProtoEnum(Protocol):
 
     @property
     def DESCRIPTOR(self) -> EnumDescriptor:  # noqa: N802
-        """Its name and values."""
+        """The enum's name and values."""
 
 
 class EnumMapping(Generic[Outer, Inner]):
@@ -40,7 +40,7 @@ class EnumMapping(Generic[Outer, Inner]):
         """What a received value stands for.
 
         Raises:
-            InvalidRequestError: It is no value of the enum, or none that may be sent.
+            InvalidRequestError: The enum has no such value, or requests may not use it.
         """
         if value not in self._inner:
             raise InvalidRequestError(
@@ -49,5 +49,5 @@ class EnumMapping(Generic[Outer, Inner]):
         return self._inner[value]
 
     def write(self, inner: Inner) -> Outer:
-        """The value that stands for something inside."""
+        """The enum's value for what it stands for inside the server."""
         return self._outer[inner]

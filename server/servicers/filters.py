@@ -27,7 +27,8 @@ from twopass.v1 import filter_pb2
 # SQLite refuses expressions that are nested 1,000 deep, and a chain of ANDs nests at each.
 _MAX_CONDITIONS = 256
 _MAX_DEPTH = 16
-# Of one condition, and of all together. These and those below are named in filter.proto.
+# Most values and ids of one condition, then of all conditions together. filter.proto names these
+# limits and those below.
 _MAX_VALUES = 1_000
 _MAX_IDS = 10_000
 _MAX_VALUES_AND_IDS = 20_000
@@ -39,19 +40,20 @@ def read_filter(message: filter_pb2.Filter) -> Filter:
     """Reads the filter of a request's field `filter`.
 
     Raises:
-        InvalidRequestError: A condition is incomplete, out of range, or there are too many.
+        InvalidRequestError: A condition is incomplete or out of range, or there are too many
+            conditions, values or ids.
     """
     return _Reader().filter("filter", message, 1)
 
 
 def selects_all(wanted: Filter) -> bool:
-    """Whether there is no condition in a filter, at any depth."""
+    """Whether a filter has no condition at any depth, and so selects every document."""
     conditions = (*wanted.must, *wanted.should, *wanted.must_not)
     return all(isinstance(c, Filter) and selects_all(c) for c in conditions)
 
 
 class _Reader:
-    """Reads conditions, and counts them and what they compare with."""
+    """Reads conditions, and counts them and the values and ids that they name."""
 
     def __init__(self) -> None:
         self._num_conditions = 0

@@ -1,7 +1,7 @@
 """Metadata from and to messages.
 
-As `google.protobuf.json_format` would convert it, in a fraction of the time: a message of a
-thousand documents holds ten thousand values and more.
+Does what `google.protobuf.json_format` does, in a fraction of the time: a message of a thousand
+documents holds ten thousand values and more.
 """
 
 import math
@@ -13,10 +13,10 @@ from google.protobuf.struct_pb2 import NULL_VALUE, Struct, Value
 from twopass.index.documents import MAX_METADATA_BYTES, MAX_METADATA_DEPTH
 from twopass.server.errors import InvalidRequestError
 
-# A message has at most six times the bytes of the same as JSON: eleven for a number of one digit
-# and its comma. So what has more than eight times the limit is refused before it is read.
+# Metadata takes at most six times as many bytes in a message as in JSON: eleven for a number of one
+# digit and its comma. A message of more than eight times the limit is refused before it is read.
 _GROWTH = 8
-# Characters of what an error says of a place.
+# Most characters of a value's path in an error message.
 _LONGEST_PLACE = 200
 
 
@@ -24,12 +24,12 @@ def read_metadata(where: str, message: Struct) -> dict[str, object]:
     """Reads a document's metadata; all its numbers are float, as in the message.
 
     Args:
-        where: Where it stands in the request, for errors.
+        where: The metadata's path in the request, for error messages.
         message: The metadata.
 
     Raises:
-        InvalidRequestError: A number is not finite, objects and lists are nested too deeply, or it
-            is far larger than what is stored may be.
+        InvalidRequestError: A number is not finite, objects and lists are nested too deeply, or the
+            message is far larger than stored metadata may be.
     """
     size = message.ByteSize()
     if size > _GROWTH * MAX_METADATA_BYTES:
@@ -75,7 +75,7 @@ def _read_value(value: Value, where: str, key: str | int, depth: int) -> object:
 
 
 def _place(where: str, key: str | int) -> str:
-    """Where a value stands, in a message of bounded length."""
+    """The path of a value, cut to `_LONGEST_PLACE` characters."""
     place = f"{where}[{key}]" if isinstance(key, int) else f"{where}.{key[:64]}"
     return place if len(place) <= _LONGEST_PLACE else f"{place[:_LONGEST_PLACE]}…"
 
@@ -88,7 +88,7 @@ def _too_deep(where: str) -> InvalidRequestError:
 
 
 def write_metadata(metadata: Mapping[str, Any], message: Struct) -> None:
-    """Fills in a message with what JSON can say. An empty object counts as set."""
+    """Fills in a message from a JSON object. An empty object counts as set."""
     message.SetInParent()
     fields = message.fields
     for key, value in metadata.items():

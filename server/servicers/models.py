@@ -1,4 +1,4 @@
-"""ModelService: what the server holds."""
+"""ModelService: the models that the server holds."""
 
 from twopass.engines.base import LoadedEncoder, LoadedModel
 from twopass.server.errors import InvalidRequestError

@@ -20,10 +20,10 @@ _TRUNCATIONS = EnumMapping(
 
 
 def read_truncation(field: str, value: int) -> Truncation:
-    """Reads the enum.
+    """Reads what to do with passages that are too long.
 
     Raises:
-        InvalidRequestError: No value of the enum.
+        InvalidRequestError: The value is not one of `Truncation`.
     """
     return _TRUNCATIONS.read(field, value)
 

@@ -27,7 +27,7 @@ class RerankServicer:
     async def rerank(
         self, message: rerank_pb2.RerankRequest, request: Request
     ) -> rerank_pb2.RerankResponse:
-        """Answers one set."""
+        """Ranks one set."""
         candidates = message.candidates
         check_count(
             "candidates",
@@ -56,6 +56,6 @@ class RerankServicer:
     def rerank_stream(
         self, messages: AsyncIterator[rerank_pb2.RerankStreamRequest], request: Request
     ) -> AsyncIterator[rerank_pb2.RerankStreamResponse]:
-        """Answers many sets, each when it is done."""
+        """Ranks many sets, and answers each when it is done."""
         sets = SetStream(self._reranking, self._limits, self._translating, request)
         return sets.answers(messages)

@@ -50,9 +50,9 @@ def read_schema(message: collection_pb2.CollectionSchema, models: Models) -> Col
     """Reads a schema and fills in its defaults.
 
     Raises:
-        InvalidRequestError: A field is wrong; names it.
-        InvalidSchemaError: Likewise.
-        UnknownModelError: There is no such encoder.
+        InvalidRequestError: A field does not suit the encoder or is malformed; names the field.
+        InvalidSchemaError: The schema breaks a rule of the index; names the field.
+        UnknownModelError: The server does not hold the encoder.
     """
     dimension, encoder, revision, tokenizer = _read_encoder(message, models)
     return CollectionSchema(
@@ -77,13 +77,13 @@ def read_schema(message: collection_pb2.CollectionSchema, models: Models) -> Col
 def _read_encoder(
     message: collection_pb2.CollectionSchema, models: Models
 ) -> tuple[int, str, str, str]:
-    """Dimension, encoder, its revision, and the fingerprint of the tokenizer of stored ids."""
+    """Dimension, encoder, its revision, and the fingerprint of the stored token ids' tokenizer."""
     if message.client_vectors:
         if not message.dimension:
             raise InvalidRequestError(
                 "schema.dimension: unset, but client_vectors is set: only the client knows it"
             )
-        # No encoder tokenises, so the passages are kept as the second pass wants them.
+        # No encoder tokenises the passages, so token ids are stored as the reranker reads them.
         return message.dimension, message.encoder, "", models.default_reranker_tokenizer()
     encoder = models.encoder(message.encoder)
     dimension = encoder.engine.output_width

@@ -1,4 +1,4 @@
-"""ServerService: what the server is, what it allows, and how much it has to do."""
+"""ServerService: the server's version, its limits and its load."""
 
 import time
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class ServerServicer:
     async def get_server_info(
         self, message: server_pb2.GetServerInfoRequest, request: Request
     ) -> server_pb2.GetServerInfoResponse:
-        """Returns all there is to know."""
+        """Returns version, limits and load."""
         server = server_pb2.ServerInfo(
             version=self._version,
             start_time=self._start_time,

@@ -1,8 +1,8 @@
 """One RerankStream call: sets come in pieces, interleaved; each is answered when it is done.
 
-Of a `running` set the best so far are answered before. All that the call keeps is bounded: pieces
-count in the bytes of its request from when they are read until their set is answered, answers until
-gRPC takes them, and of sets that failed nothing is left but a bounded number of ids.
+A set with `running` is also answered with its best hits so far. All that the call keeps is bounded:
+pieces count in the bytes of its request from when they are read until their set is answered,
+answers until gRPC takes them, and of failed sets only a bounded number of ids is kept.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ from twopass.v1 import rerank_pb2
 
 _logger = logging.getLogger("twopass.server")
 
-# Named in rerank.proto: whoever changes one of these changes it there.
+# rerank.proto names these limits: change them there too.
 _MAX_SET_ID_BYTES = 128
 _MAX_INCOMPLETE_SETS = 1_024
 _MAX_FAILED_IDS = 1_024
 
-# No more pieces are read while so many bytes wait, of whole sets to be scored and of answers for a
-# client that reads slowly, or so many whole sets. None of them needs another piece to get on.
+# No more pieces are read while whole sets that wait to be scored and answers that wait for a slow
+# client take this many bytes, or while this many whole sets wait. None of them needs another piece.
 _MAX_WAITING_BYTES = 16 * 1024 * 1024
 _MAX_WHOLE_SETS = 1_024
 
@@ -44,21 +44,21 @@ _RETRY_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A piece as it came in, in a message of so many bytes."""
+    """A piece as received, and the size of its message."""
 
     message: rerank_pb2.RerankStreamRequest
     num_bytes: int
 
 
 _Arriving: TypeAlias = _Piece | Exception | None
-"""A piece, or why the set is refused from here on, or None when the client has sent its last."""
+"""A piece, or the error that refuses the set, or None when the client has sent its last piece."""
 
 
 class _IncomingSet:
-    """What has come of a set that is not answered.
+    """The pieces received of a set that is not answered yet.
 
     Attributes:
-        arriving: What its task has not worked on yet.
+        arriving: Pieces that the set's task has not taken yet.
         num_bytes: Size of all its pieces.
         is_whole: Whether all its candidates have come.
     """
@@ -75,7 +75,7 @@ class _IncomingSet:
         return self.num_bytes if self.is_whole else 0
 
     def put(self, piece: _Piece) -> None:
-        """Takes a piece."""
+        """Counts a piece and queues it for the set's task."""
         self.num_bytes += piece.num_bytes
         self._num_missing -= len(piece.message.candidates)
         self.is_whole = self._num_missing <= 0
@@ -134,13 +134,13 @@ class SetStream:
                     await self._room()
                 for incoming in self._incoming.values():
                     incoming.arriving.put_nowait(None)
-        except ExceptionGroup as group:  # of the reading alone: a set's errors are its answer
+        except ExceptionGroup as group:  # from reading alone: a set's error is its answer
             raise group.exceptions[0] from None
         finally:
             self._answers.put_nowait(None)
 
     async def _room(self) -> None:
-        """Waits until no more waits than may."""
+        """Waits until the sets and answers that wait are below their limits."""
         while (
             self._whole_bytes + self._unsent_bytes >= _MAX_WAITING_BYTES
             or self._num_whole >= _MAX_WHOLE_SETS
@@ -149,11 +149,11 @@ class SetStream:
             await self._waiting_less.wait()
 
     def _take(self, piece: _Piece, sets: asyncio.TaskGroup) -> None:
-        """Keeps a piece for its set, or answers why not and lets it go."""
+        """Hands a piece to its set, or drops it and answers with the error."""
         message = piece.message
         set_id, begins = message.set_id, message.HasField("set")
         if problem := _problem_of_id(set_id):
-            # Such an id is not repeated: it may be as long as a message.
+            # The answer does not repeat the id, which may be as long as a message.
             self._send(self._error("", InvalidRequestError(f"set_id: {problem}")))
         elif (incoming := self._incoming.get(set_id)) is not None:
             if begins:
@@ -191,7 +191,7 @@ class SetStream:
         return len(self._incoming) - self._num_whole
 
     def _keep(self, incoming: _IncomingSet, piece: _Piece) -> None:
-        """Keeps a further piece of a set; the set is refused where there is no room for it."""
+        """Keeps a further piece of a set; refuses the set where there is no room for the piece."""
         try:
             self._request.reserve_bytes(piece.num_bytes)
         except OverloadedError as error:
@@ -246,7 +246,7 @@ class SetStream:
                     )
                 await self._add(piece, candidates, ranking)
             ranked = await ranking.ranked()
-            # What came while the set was scored: a candidate among it is one too many.
+            # Pieces that came while the set was scored: a candidate in one of them is one too many.
             while not arriving.empty() and (piece := _arrived(arriving.get_nowait())) is not None:
                 await self._add(piece, candidates, ranking)
             return await self._message(ranked, candidates, header, incoming)
@@ -291,17 +291,17 @@ class SetStream:
         candidates: list[rerank_pb2.Candidate],
         ranking: OpenSet,
     ) -> None:
-        """Answers with the best so far, no faster than the client reads."""
+        """Sends the best hits so far, no faster than the client reads."""
         try:
             async for ranked in ranking.so_far():
                 best = await self._message(ranked, candidates, header, incoming)
                 running = rerank_pb2.RerankStreamResponse(set_id=set_id, running=best)
                 await self._send(running).wait()
         except Exception:  # nobody waits for this task; the set's last answer comes without it
-            _logger.exception("a running set is told of no more", extra={"call": self._request.id})
+            _logger.exception("no more running answers for a set", extra={"call": self._request.id})
 
     def _send(self, answer: rerank_pb2.RerankStreamResponse) -> asyncio.Event:
-        """Lets an answer wait for the client; returns what is set when gRPC has taken it."""
+        """Queues an answer for the client; the event is set when gRPC has taken it."""
         unsent = _Unsent(answer, answer.ByteSize(), asyncio.Event())
         self._unsent_bytes += unsent.num_bytes
         self._request.count_bytes(unsent.num_bytes)
@@ -317,7 +317,7 @@ class SetStream:
 
 
 class _FailedIds:
-    """The sets of the call that failed last, whose remaining pieces are on their way."""
+    """The ids of the call's last failed sets; pieces of them that still arrive are ignored."""
 
     def __init__(self) -> None:
         self._ids: dict[str, None] = {}  # in the order in which they failed
@@ -326,19 +326,19 @@ class _FailedIds:
         return set_id in self._ids
 
     def add(self, set_id: str) -> None:
-        """Remembers a set, in place of the one that failed first if there are too many."""
+        """Remembers a set; beyond `_MAX_FAILED_IDS`, forgets the one that failed first."""
         self.discard(set_id)
         self._ids[set_id] = None
         if len(self._ids) > _MAX_FAILED_IDS:
             del self._ids[next(iter(self._ids))]
 
     def discard(self, set_id: str) -> None:
-        """Forgets a set, if it is remembered."""
+        """Forgets a set; an unknown one is ignored."""
         self._ids.pop(set_id, None)
 
 
 def _arrived(arriving: _Arriving) -> _Piece | None:
-    """The piece, or None when the client has sent its last; raises what the set is refused for."""
+    """The piece, or None after the client's last; raises the error that refuses the set."""
     if isinstance(arriving, Exception):
         raise arriving
     return arriving
