@@ -1,6 +1,7 @@
 """What all tests share: the shipped models, loaded once, and the numbers torch gave for them."""
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,11 @@ from twopass.engines.loading import load_model
 # A busy machine is no reason to fail: no example has a time limit.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+def pytest_configure() -> None:
+    """Leaves tables as wide as they have to be, though pytest-xdist tells its workers a width."""
+    os.environ.pop("COLUMNS", None)
 
 
 def pytest_report_header() -> str:

@@ -8,10 +8,10 @@ import pytest
 from twopass.v1 import collection_pb2
 
 from .corpus import fill
-from .fallback import broken, held, small
+from .fallback import broken, held, small, unhurried
 from .serving import MAX_MESSAGE_BYTES, Server
 
-__all__ = ["broken", "collection", "facts", "held", "server", "small"]
+__all__ = ["broken", "collection", "facts", "held", "server", "small", "unhurried"]
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,11 @@
 """What a hybrid search answers where its query can't be embedded, in time or at all."""
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
 
 from twopass.v1 import search_pb2
 from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions
 
-from .fallback import FORBID, MAX_QUEUED, asking, failure_of
+from .fallback import A_MOMENT, FORBID, MAX_QUEUED, asking, failure_of
 from .serving import places_taken
 
 
@@ -34,9 +33,9 @@ def test_a_hybrid_search_whose_query_has_no_room_answers_by_words(small):
 def test_a_hybrid_search_whose_encoder_is_late_answers_by_words(small):
     small.encoder.gate.clear()
     try:
-        late = asking(time_budget=Duration(nanos=500_000_000), fallback=FORBID)
+        late = asking(time_budget=A_MOMENT, fallback=FORBID)
         refused = failure_of(small.search, late)
-        response = small.search(asking(time_budget=Duration(nanos=500_000_000)))
+        response = small.search(asking(time_budget=A_MOMENT))
     finally:
         small.encoder.gate.set()
     assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_LEXICAL_DEADLINE

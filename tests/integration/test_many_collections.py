@@ -38,6 +38,12 @@ def first_hit(server, collection):
     return hit.id
 
 
+def take_back(server, number, document_id):
+    """Deletes what a test has added, so that the others find one document in each collection."""
+    request = collection_pb2.DeleteDocumentsRequest(collection=name_of(number), ids=[document_id])
+    server.collections.DeleteDocuments(request)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """A data folder with 300 collections of one document."""
@@ -109,6 +115,7 @@ def test_a_stream_keeps_its_collection_open_and_gives_it_back(server):
     assert answers[-1].num_replaced == 1
     for known in server._app._store._names.known.values():
         assert known.num_pins == 0
+    take_back(server, 5, "again")
 
 
 def test_one_too_many_at_once_is_refused_for_now(server):
@@ -123,8 +130,9 @@ def test_one_too_many_at_once_is_refused_for_now(server):
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert "20 are open and in use, at most 20 may be" in refused.value.details()
     finally:
-        for stream in streams:
+        for number, stream in enumerate(streams):
             stream.end()
+            take_back(server, number, "held")
     assert first_hit(server, name_of(230)) == "230"
 
 

@@ -16,10 +16,9 @@ from twopass.v1 import collection_pb2, document_pb2, search_pb2
 from twopass.v1.filter_pb2 import Condition, FieldCondition, Filter, IdCondition
 from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions, SearchRequest
 
-from .fallback import FORBID, asking, failure_of
+from .fallback import A_MOMENT, FORBID, asking, failure_of
 from .serving import Server
 
-A_MOMENT = Duration(seconds=1)
 NO_RERANK = RerankOptions(enabled=False)
 TWO = Filter(must=[Condition(ids=IdCondition(ids=["canberra", "sky"]))])
 
@@ -95,7 +94,7 @@ def test_a_filter_that_is_late_leaves_nothing_to_answer(small, scans, mode):
     with occupied(scans):
         error = failure_of(small.search, asking(filter=TWO, time_budget=A_MOMENT, retrieve=options))
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert "time_budget: 1,000 ms given, and within them the filter was not" in error.details()
+    assert "time_budget: 2,000 ms given, and within them the filter was not" in error.details()
 
 
 def test_candidates_that_can_not_be_read_in_time_are_an_error_and_no_empty_answer(small):
