@@ -123,6 +123,8 @@ class Backlog:
         self.in_flight[engine] -= 1
         self._num_queries_in_flight -= priority is Priority.QUERY
         now = time.perf_counter()
+        if not self.num_in_flight:
+            self._free_at = now  # sooner or later than was expected
         # Of batches that overlap each counts from the end of the one before.
         began = max(began, self._last_answers[engine])
         is_full = num_tokens >= _FULL_SHARE * self._batch_tokens(engine)

@@ -1,5 +1,6 @@
 """A server with little room, engines that can be held or broken, and what is asked of it."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import grpc
@@ -44,17 +45,19 @@ def small(tmp_path_factory, unhurried) -> Iterator[Server]:
 @pytest.fixture
 def held(small: Server) -> Iterator[GatedEngine]:
     """The reranker, which computes nothing until its gate is opened or the test ends."""
-    service_times = small._app._arbiter.backlog.service_times
-    service_times.clear()  # what a busy machine took lately must not refuse what a test asks for
+    backlog = small._app._arbiter.backlog
+    backlog.service_times.clear()  # a machine that was busy must not refuse what the test asks for
     small.reranker.entered.clear()
     small.reranker.gate.clear()
     yield small.reranker
     while small.reranker.passing.acquire(blocking=False):
-        pass  # what a test let through, and no batch has used
+        pass  # what the test let through, and no batch has used
     small.reranker.gate.set()
     wait_for_room(small)
+    while backlog.num_in_flight:
+        time.sleep(0.001)
     # What was measured of a closed gate says nothing of the engine behind it.
-    service_times.clear()
+    backlog.service_times.clear()
 
 
 @pytest.fixture
