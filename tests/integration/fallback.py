@@ -83,6 +83,14 @@ def wait_for_room(small: Server) -> None:
         pass
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Fails where something is not so within a minute."""
+    end = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
 def asking(**fields: object) -> SearchRequest:
     return SearchRequest(**{"collection": "facts", "query": QUESTION} | fields)
 

@@ -29,6 +29,7 @@ from .fallback import (
     failure_of,
     of,
     wait_for_room,
+    wait_until,
 )
 from .serving import Server, SetCall, places_taken
 
@@ -203,7 +204,7 @@ def test_places_of_candidates_that_are_not_found_are_given_back(small, held):
     """The filter leaves one of twelve candidates: the others' places go to the next request."""
     one = Filter(must=[Condition(ids=IdCondition(ids=["canberra"]))])
     under_way = small.search.future(asking(filter=one))
-    held.entered.wait()
+    wait_until(lambda: small._app._arbiter.num_admitted == 1)
     with places_taken(small, MAX_QUEUED - 1):
         held.gate.set()
         assert under_way.result().rerank_status == search_pb2.RERANK_STATUS_COMPLETE

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
@@ -16,7 +16,7 @@ from twopass.v1 import collection_pb2, document_pb2, search_pb2
 from twopass.v1.filter_pb2 import Condition, FieldCondition, Filter, IdCondition
 from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions, SearchRequest
 
-from .fallback import A_MOMENT, FORBID, asking, failure_of
+from .fallback import A_MOMENT, FORBID, asking, failure_of, wait_until
 from .serving import Server
 
 NO_RERANK = RerankOptions(enabled=False)
@@ -36,14 +36,6 @@ def occupied(lane: Lane, *, num_waiting: int = 0) -> Iterator[None]:
         over.set()
         for call in calls:
             call.result()
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Fails where something is not so within ten seconds."""
-    end = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 @pytest.fixture
