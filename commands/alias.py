@@ -12,7 +12,7 @@ from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, 
 
 
 def alias(
-    alias: Annotated[str, typer.Argument(help="The alias; unset: change none.")] = "",
+    alias: Annotated[str, typer.Argument(help="The alias; unset: only list them.")] = "",
     collection: Annotated[
         str, typer.Argument(help="The collection that it stands for from now on.")
     ] = "",
@@ -20,7 +20,7 @@ def alias(
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
-    """Let a name stand for a collection, and list all such names.
+    """Give a collection another name, or switch that name; then list all aliases.
 
     Clients search `docs`; you fill a new collection, say with another encoder,
     and switch to it between two requests:
@@ -28,11 +28,11 @@ def alias(
         twopass index docs-2027 docs.jsonl
         twopass alias docs docs-2027
 
-    What is under way ends with the old collection. No collection may have the
-    alias' name, and one that has aliases can't be deleted.
+    Calls under way finish on the old collection. No collection may have the
+    name of an alias, and a collection that has aliases can't be deleted.
     """
     if alias and bool(collection) == remove:
-        exit_with(f"{alias}: name the collection that it is to stand for, or give --remove alone")
+        exit_with(f"{alias}: name the collection that it stands for, or give --remove alone")
     if remove and not alias:
         exit_with("--remove: name the alias")
     with connected(target) as client:

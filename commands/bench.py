@@ -24,7 +24,7 @@ from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, print_json,
 _CONCURRENCIES = (1, 2, 4, 8)
 _MAX_CONCURRENCY = 10_000
 _MAX_RATE = 100_000.0
-# A failure that a retry mends is a failure all the same.
+# A request that succeeds only after a retry counts as failed.
 _NO_RETRIES = (("grpc.enable_retries", 0),)
 
 MakeWorkload: TypeAlias = Callable[[AsyncClient], Awaitable[Workload]]
@@ -51,7 +51,7 @@ def bench(
         int, typer.Option("-k", "--candidates", min=1, help="Pairs scored in a request.")
     ] = 50,
     passage_tokens: Annotated[
-        int, typer.Option(min=4, help="Tokens of a passage sent along, about.")
+        int, typer.Option(min=4, help="About how many tokens a passage sent along has.")
     ] = 100,
     queries: Annotated[
         Path | None,
@@ -84,10 +84,10 @@ def bench(
     the highest throughput found.
 
     Every passage that is sent is distinct, so no cache helps; nothing is retried.
-    Queries of a collection come again when there are few: their embeddings are
-    then remembered, unless the server runs with --query-cache-bytes 0.
-    The load generator needs processor time too: run it on another machine than
-    a server that is fast.
+    Queries of a collection repeat when there are few of them: the server then
+    has their embeddings in its cache, unless it runs with --query-cache-bytes 0.
+    The load generator needs processor time too: where the server is fast, run
+    it on another machine.
 
       twopass bench                           rerank, under light and heavy load
       twopass bench docs --picture docs.png   search a collection, draw the figures
@@ -126,7 +126,7 @@ def _rates(concurrency: str | None, rate: str | None) -> tuple[float, ...] | Non
 def _levels(
     option: str, text: str, number: Callable[[str], _Number], most: _Number
 ) -> tuple[_Number, ...]:
-    """Reads numbers with commas between them."""
+    """Parses numbers separated by commas."""
     try:
         levels = tuple(map(number, text.split(",")))
     except ValueError:
@@ -143,7 +143,7 @@ def _levels(
 def _workload_maker(
     collection: str | None, queries: Path | None, candidates: int, passage_tokens: int, seed: int
 ) -> MakeWorkload:
-    """What makes the workload, once there is a client to ask for documents."""
+    """The function that makes the workload once a client is connected."""
 
     async def rerank(client: AsyncClient) -> Workload:  # noqa: ARG001  # as `search` has it
         texts = Texts(seed)
@@ -182,7 +182,7 @@ async def _measured(
 
 
 def _picture_saver(file: Path | None) -> SavePicture:
-    """What draws the report; whatever would prevent it is told before minutes are spent."""
+    """The function that draws the report; what would prevent it ends the command beforehand."""
     if file is None:
         return lambda _: None
     try:
@@ -204,7 +204,7 @@ def _picture_saver(file: Path | None) -> SavePicture:
 
 @contextmanager
 def _progress(sweep: Sweep) -> Iterator[OnProgress]:
-    """A bar over the whole sweep, named by the load under way."""
+    """Shows a progress bar over the whole sweep, labelled with the load under way."""
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -219,7 +219,7 @@ def _progress(sweep: Sweep) -> Iterator[OnProgress]:
 
 @contextmanager
 def _failures(target: str) -> Iterator[None]:
-    """Ends the command with one sentence that says what to do."""
+    """Ends the command on a failure, with one sentence that says what to do."""
     try:
         yield
     except QueriesError as error:

@@ -1,4 +1,4 @@
-"""How far a run of `twopass index` has come, in a file by which another run goes on."""
+"""The file of `--resume`: how far a run of `twopass index` has come, for the next run to go on."""
 
 import json
 from collections.abc import Iterable
@@ -11,16 +11,16 @@ from twopass.commands.sources import SourceFile
 
 
 class CheckpointError(Exception):
-    """The file is of another run, or none at all; the message says what to do."""
+    """The file is not a checkpoint, or belongs to another run; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The file.
+    """A checkpoint file of one run.
 
     Attributes:
-        path: Where it is.
-        run: What tells this run from others: a file of another one is refused.
+        path: Where the file is.
+        run: What identifies the run; a file that belongs to another run is refused.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class Checkpoint:
         files: Iterable[SourceFile],
         mapping: FieldMapping,
     ) -> "Checkpoint":
-        """The checkpoint of a run: of these files, as they are now, into this collection."""
+        """The checkpoint of a run that indexes files, as they are now, into a collection."""
         sources = [
             [str(file.path.resolve()), file.num_bytes, file.path.stat().st_mtime_ns]
             for file in files
@@ -49,10 +49,10 @@ class Checkpoint:
         return cls(path, run)
 
     def num_done(self) -> int:
-        """How many documents an earlier run has written, from the first; 0 without a file.
+        """How many of the first documents an earlier run has written; 0 without a file.
 
         Raises:
-            CheckpointError: The file is of another run.
+            CheckpointError: The file is not a checkpoint, or belongs to another run.
         """
         try:
             content = json.loads(self.path.read_text(encoding="utf-8"))
@@ -70,12 +70,12 @@ class Checkpoint:
         return num_done
 
     def save(self, num_done: int) -> None:
-        """Notes that so many documents are on the server's disk."""
+        """Records that the first `num_done` documents are on the server's disk."""
         unfinished = self.path.with_name(self.path.name + ".new")
         content = {"num_done": num_done, "run": self.run}
         unfinished.write_text(json.dumps(content, indent=2), encoding="utf-8")
         unfinished.replace(self.path)
 
     def remove(self) -> None:
-        """Deletes the file: everything is done."""
+        """Deletes the file, since everything is done."""
         self.path.unlink(missing_ok=True)

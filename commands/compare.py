@@ -29,7 +29,7 @@ def compare(
         str,
         typer.Option(
             help="A way of searching: hybrid is the first pass alone, hybrid@50 both passes at "
-            "depth 50, hybrid@logits the reranker's own order; dense and lexical likewise."
+            "depth 50, hybrid@logits the reranker's own order; dense and lexical work the same way."
         ),
     ] = "dense",
     after: Annotated[str, typer.Option(help="The way to compare it with.")] = "hybrid@50",
@@ -37,8 +37,8 @@ def compare(
 ) -> None:
     """Compare nDCG@10 of two ways of searching, query by query.
 
-    p is how likely chance alone makes them differ so much on the same queries (paired randomisation
-    test, two-sided). The mean counts each test collection alike.
+    p is the probability that chance alone makes them differ so much on the same queries (paired
+    randomisation test, two-sided). The mean gives each test collection the same weight.
     """
     try:
         rows = differences(

@@ -38,7 +38,7 @@ def demo(
 ) -> None:
     """See both passes at work on the documentation of your own Python.
 
-    Starts a server, indexes the docstrings of the standard library, asks what a programmer would,
+    Starts a server, indexes the docstrings of the standard library, asks a programmer's questions,
     and shows the order of the first pass beside that of the second.
     """
     console = Console()

@@ -1,4 +1,4 @@
-"""`twopass engine …`: what a GPU will run, looked at and built before there is one at hand."""
+"""`twopass engine …`: examines and builds what a GPU runs, before there is a GPU at hand."""
 
 import collections
 from collections.abc import Callable, Iterator
@@ -27,11 +27,11 @@ Model = Annotated[str, typer.Argument(help="A shipped model, a folder, or a hub 
 @app.command()
 def precision(
     model: Model,
-    sets: Annotated[int, typer.Option(help="Candidate sets to compare the order of.")] = 4,
+    sets: Annotated[int, typer.Option(help="Candidate sets whose orders are compared.")] = 4,
     candidates: Annotated[int, typer.Option(help="Passages in a set.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a model in half precision with single, on the documentation of your own Python.
+    """Compare a model in half and in single precision, on the documentation of your own Python.
 
     Prints the largest activation of each layer beside float16's limit, the largest error of an
     output, and for a reranker Kendall's tau between the orders of each candidate set.
@@ -85,7 +85,7 @@ def precision(
 
 
 def _candidate_sets(folder: "ModelFolder", sets: int, size: int) -> "list[TokenBatch]":
-    """Neighbouring passages of the library's documentation, asked for by the title of one."""
+    """Neighbouring passages of the library's documentation, the first one's beginning as query."""
     from twopass.engines.model.tokenizer import HuggingFaceTokenizer
     from twopass.evaluation.token_batches import token_batch
 
@@ -150,7 +150,7 @@ def build(
 
 @contextmanager
 def _building(model: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A line that shows the phase a build is in."""
+    """Shows a line with the phase that a build is in."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

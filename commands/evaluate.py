@@ -1,4 +1,4 @@
-"""`twopass eval`: quality of each way of retrieving, before and after the second pass."""
+"""`twopass eval`: quality of each retrieval mode, before and after the second pass."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -36,8 +36,8 @@ def evaluate(
             "--depth",
             min=1,
             max=2048,
-            help="Rerank depth to measure; give several to sweep. As many candidates are found as "
-            "the greatest. Unset: 50.",
+            help="Rerank depth to measure; give several to sweep. The first pass finds as many "
+            "candidates as the greatest depth. Unset: 50.",
         ),
     ] = None,
     rerank: Annotated[
@@ -49,26 +49,26 @@ def evaluate(
     ] = None,
     fusions: Annotated[
         bool,
-        typer.Option("--fusions", help="Compare ways of fusing instead; no second pass."),
+        typer.Option("--fusions", help="Compare ways of fusing instead, without a second pass."),
     ] = False,
     blends: Annotated[
         bool,
         typer.Option(
             "--blends",
-            help="Compare weights of the first pass after the second instead, in hybrid search.",
+            help="Compare weights of the first pass in the final order instead, in hybrid search.",
         ),
     ] = False,
     measure: Annotated[
         Measure, typer.Option(help="What the table shows; JSON has all of them.")
     ] = Measure.NDCG,
     reranker: Annotated[
-        str | None, typer.Option(help="Of the second pass; unset: the server's default.")
+        str | None, typer.Option(help="The reranker's id; unset: the server's default.")
     ] = None,
     truncation: Annotated[
         Truncation, typer.Option(help="What the second pass reads of a passage that is too long.")
     ] = Truncation.TRUNCATE,
     max_passage_tokens: Annotated[
-        int, typer.Option(min=0, help="Where a passage is too long; 0: the reranker's own.")
+        int, typer.Option(min=0, help="Longest passage in tokens; 0: the reranker's own limit.")
     ] = 0,
     runs: Annotated[
         Path | None, typer.Option(help="Folder for the orders, as TREC run files; unset: none.")
@@ -85,8 +85,8 @@ def evaluate(
     """Measure nDCG@10 of dense, lexical and hybrid retrieval, before and after the second pass.
 
     Starts a server, indexes each corpus and searches each judged query once in each mode. Judged
-    passages get no help: what the first pass misses is missed. Marks tell what differs from the
-    dense first pass by more than chance does (paired randomisation test of nDCG@10, p < 0.05).
+    passages that the first pass misses stay missing. Marks show what differs significantly from the
+    dense first pass (paired randomisation test of nDCG@10, p < 0.05).
     """
     depths = sorted(set(depths or [50]))
     flags = (

@@ -21,7 +21,7 @@ Folders = Annotated[
     list[Path], typer.Argument(help="Test collections in BEIR form: corpus, queries, qrels.tsv.")
 ]
 MaxQueries = Annotated[
-    int | None, typer.Option(help="Only the first so many queries of each; unset: all.")
+    int | None, typer.Option(help="Use only this many queries of each; unset: all.")
 ]
 KeptData = Annotated[
     Path | None,
@@ -33,10 +33,10 @@ KeptData = Annotated[
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EvaluationRun:
-    """Searches through one server, and shows how far it is.
+    """Searches through one server, and shows the progress.
 
     Attributes:
-        client: Of the server.
+        client: Client of the server.
         concurrency: Queries under way at once.
     """
 
@@ -78,11 +78,11 @@ class EvaluationRun:
 def evaluation_run(
     data: Path | None, flags: tuple[str, ...], concurrency: int
 ) -> Iterator[EvaluationRun]:
-    """A server for as long as the block lasts; what goes wrong in it ends the command.
+    """Runs a server for as long as the block lasts; a failure in the block ends the command.
 
     Args:
-        data: Keeps the indexed corpora; None drops them.
-        flags: Of the server.
+        data: Folder that keeps the indexed corpora; None drops them.
+        flags: Flags of the server.
         concurrency: Queries under way at once.
     """
     if importlib.util.find_spec("ir_measures") is None:
@@ -99,7 +99,7 @@ def evaluation_run(
 
 
 def load_datasets(folders: Sequence[Path], max_queries: int | None, part: Part) -> list[Dataset]:
-    """Test collections; one that can't be read ends the command. Arguments as `load_dataset`'s."""
+    """Loads test collections as `load_dataset` does; an unreadable one ends the command."""
     try:
         return [load_dataset(folder, max_queries, part) for folder in folders]
     except DatasetError as error:

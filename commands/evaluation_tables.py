@@ -33,8 +33,8 @@ _TITLES = {
 def evaluation_table(results: Sequence[Evaluation], measure: Measure) -> Table:
     """One measure of every mode: on each test collection, then the mean over them.
 
-    ▲ and ▼ stand where nDCG@10 is above or below that of the dense first pass on the same
-    collection by more than chance explains.
+    ▲ and ▼ mark an nDCG@10 significantly above or below that of the dense first pass on the same
+    collection.
     """
     depths = sorted({depth for result in results for depth in result.reranked})
     table = Table(title=_title(results, measure), header_style="bold", box=None)
@@ -72,9 +72,9 @@ def settings_table(results: Mapping[str, Mapping[str, float]], setting: str, tit
     """Quality with every value of a setting on every test collection; the best is bold.
 
     Args:
-        results: Quality by value, by test collection.
-        setting: What is set.
-        title: Above the table.
+        results: For each test collection, quality by value of the setting.
+        setting: Name of the setting.
+        title: Title of the table.
     """
     table = Table(title=title, header_style="bold", box=None)
     table.add_column(setting)
@@ -102,7 +102,7 @@ def _title(results: Sequence[Evaluation], measure: Measure) -> str:
 def _cells(
     by_mode: Mapping[RetrieveMode, Sequence[Quality]], mode: RetrieveMode, measure: Measure
 ) -> list[str]:
-    """A mode's qualities, marked against the dense first pass."""
+    """A mode's qualities, marked where they differ from the dense first pass."""
     dense = by_mode["dense"][0] if "dense" in by_mode else None
 
     def marked(quality: Quality) -> str:

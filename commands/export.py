@@ -40,7 +40,7 @@ def export(
 ) -> None:
     """Write all documents of a collection into a file.
 
-    The file appears when it is complete. For a state of one moment, export a restored snapshot.
+    The file appears when it is complete. For the state at one moment, export a restored snapshot.
     """
     if output.exists():
         exit_with(f"{output}: there is such a file already; name another, or delete it")
@@ -62,7 +62,7 @@ def export(
     else:
         again = " --vector-field vector" if vectors else ""
         Console().print(
-            f"{output}: {num_written:,} documents; back by\n"
+            f"{output}: {num_written:,} documents; read them back with\n"
             f"  twopass index COLLECTION {output} --metadata-field metadata{again}",
             soft_wrap=True,
         )
@@ -99,7 +99,7 @@ def _write_all(documents: Iterator[Document], total: int, write: Write) -> int:
 
 @contextmanager
 def _writer(output: Path, unfinished: Path, *, vectors: bool) -> Iterator[Write]:
-    """Opens the unfinished file in the format that the final one's name asks for."""
+    """Opens the unfinished file in the format that the final file's name implies."""
     if output.suffix == ".parquet":
         with _parquet(unfinished, vectors=vectors) as write:
             yield write

@@ -1,4 +1,4 @@
-"""Which fields of a record are what of a document."""
+"""Which fields of a record become which fields of a document."""
 
 import json
 from dataclasses import dataclass
@@ -10,15 +10,16 @@ from twopass.commands.sources import Record, SourceError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldMapping:
-    """Names of fields.
+    """Names of a record's fields.
 
     Attributes:
-        id: With the id.
-        text: With the text.
-        title: With the title, if any.
-        vector: With the embedding, a list of numbers or JSON of one; empty: there is none.
-        metadata: With all metadata, an object or JSON of one; empty: every other field is metadata.
-        numbers: Fields of text, as CSV has, whose values are numbers.
+        id: Field with the document's id.
+        text: Field with its text.
+        title: Field with its title, if any.
+        vector: Field with its embedding, a list of numbers or JSON of one; empty: no embedding.
+        metadata: Field with all metadata, an object or JSON of one; empty: every other field is
+            metadata.
+        numbers: Text fields, as in CSV, whose values are numbers.
     """
 
     id: str = "id"
@@ -29,10 +30,10 @@ class FieldMapping:
     numbers: tuple[str, ...] = ()
 
     def document(self, record: Record) -> Document:
-        """The document that a record is.
+        """Makes a document of a record.
 
         Raises:
-            SourceError: A field is missing, or is not what it is said to be.
+            SourceError: A field is missing or of the wrong type.
         """
         fields = record.fields
         if fields.get(self.id) in (None, ""):
@@ -79,7 +80,7 @@ class FieldMapping:
 
 
 def _parsed(record: Record, name: str) -> Any:
-    """A field's value; of text, what it says as JSON."""
+    """A field's value, parsed as JSON where it is text."""
     value = record.fields.get(name)
     if not isinstance(value, str):
         return value

@@ -1,4 +1,4 @@
-"""Filters as one types them: `year>=1990`, `tags=news`, `!draft`, or the contract's JSON."""
+"""Filters on the command line: `year>=1990`, `tags=news`, `!draft`, or the contract's JSON."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from twopass.v1 import filter_pb2
 
 HELP = (
     "Which documents are considered; all conditions must hold: field=value, field!=value, "
-    "field>=number (also > < <=), field^=prefix, field=[a, list], field (it is there), !field (it "
-    'is not). Values are JSON, else text. Or the contract\'s Filter in JSON: {"must": [...]}.'
+    "field>=number (also > < <=), field^=prefix, field=[a, list], field (exists), !field (is "
+    'missing). Values are JSON, else text. Or the contract\'s Filter in JSON: {"must": [...]}.'
 )
 
 _CONDITION = re.compile(r"(?P<field>[^!=<>^]+?)\s*(?P<operator>!=|>=|<=|\^=|=|>|<)\s*(?P<value>.*)")
@@ -21,7 +21,7 @@ _BOUNDS = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
 
 
 def parsed(conditions: list[str]) -> Condition | None:
-    """Conditions that must all hold; None where there are none."""
+    """Joins conditions that must all hold; None without conditions."""
     whole: Condition | None = None
     for given in conditions:
         one = _from_json(given) if given.lstrip().startswith("{") else _condition(given.strip())

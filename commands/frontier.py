@@ -1,4 +1,4 @@
-"""`twopass frontier`: what each way of searching buys in quality, and costs in milliseconds."""
+"""`twopass frontier`: the quality of each way of searching, and its cost in milliseconds."""
 
 import dataclasses
 import importlib.util
@@ -37,17 +37,17 @@ def frontier(
         typer.Option("--reranker", help="Rerankers to compare. Unset: twopass-minilm-l6."),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(help="PNG to draw, which needs matplotlib; unset: none.")
+        Path | None, typer.Option(help="PNG file to draw, which needs matplotlib; unset: none.")
     ] = None,
     part: Annotated[Part, typer.Option(help="Which queries.")] = Part.ALL,
     max_queries: MaxQueries = None,
     data: KeptData = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure nDCG@10 and milliseconds of first passes alone and of both, by rerank depth.
+    """Measure nDCG@10 and milliseconds of the first pass alone and of both passes, by rerank depth.
 
-    One query at a time, in the server, without the network. The mean over the collections is
-    shown; each counts alike.
+    Times are of one query at a time, in the server, without the network. The table shows the mean
+    over the collections, each with the same weight.
     """
     if picture is not None and importlib.util.find_spec("matplotlib") is None:
         exit_with("matplotlib is not installed: pip install 'twopass[bench]'")

@@ -1,4 +1,4 @@
-"""`twopass index`: documents from files into a collection."""
+"""`twopass index`: reads documents from files into a collection."""
 
 import itertools
 import time
@@ -27,30 +27,31 @@ from twopass.commands.sources import FORMATS, SourceError, SourceFile, find_file
 
 
 def index(
-    collection: Annotated[str, typer.Argument(help="The collection; made if missing.")],
+    collection: Annotated[str, typer.Argument(help="The collection; created if missing.")],
     files: Annotated[
-        list[Path], typer.Argument(help=f"{FORMATS}; a folder is its text and Markdown files.")
+        list[Path],
+        typer.Argument(help=f"{FORMATS}; of a folder, its text and Markdown files."),
     ],
     id_field: Annotated[str, typer.Option(help="Field with the document's id.")] = "id",
     text_field: Annotated[str, typer.Option(help="Field with its text.")] = "text",
     title_field: Annotated[str, typer.Option(help="Field with its title, if any.")] = "title",
     vector_field: Annotated[
         str,
-        typer.Option(help="Field with its embedding; a collection that is made has no encoder."),
+        typer.Option(help="Field with its embedding; a new collection then has no encoder."),
     ] = "",
     metadata_field: Annotated[
-        str, typer.Option(help="Field with all metadata, an object; unset: every other field is.")
+        str, typer.Option(help="Field with all metadata, an object; unset: all other fields are.")
     ] = "",
     number_field: Annotated[
         list[str] | None, typer.Option(help="Field of CSV whose values are numbers, not text.")
     ] = None,
     encoder: Annotated[
-        str, typer.Option(help="Encoder of a collection that is made; unset: the default.")
+        str, typer.Option(help="Encoder of a new collection; unset: the server's default.")
     ] = "",
     window_tokens: Annotated[
         int | None,
         typer.Option(
-            help="Split documents of a collection that is made into windows of so many tokens; "
+            help="Split documents of a new collection into windows of this many tokens; "
             "unset: not at all."
         ),
     ] = None,
@@ -59,12 +60,12 @@ def index(
         typer.Option(help="Tokens that neighbouring windows share; unset: a quarter of a window."),
     ] = None,
     index_kind: Annotated[
-        str, typer.Option(help="Index kind of a collection that is made; unset: Flat.")
+        str, typer.Option(help="Index kind of a new collection; unset: Flat.")
     ] = "",
     resume: Annotated[
         Path | None,
         typer.Option(
-            help="Note here how far the run is; if it is interrupted, the same command goes on."
+            help="File that records the progress; after an interruption, the same command goes on."
         ),
     ] = None,
     chunk_size: Annotated[int, typer.Option(help="Documents sent at a time.")] = 256,
@@ -73,7 +74,7 @@ def index(
 ) -> None:
     """Index documents. Every other field of a record becomes metadata.
 
-    A document whose id is known replaces the one that had it: an interrupted run can be repeated.
+    A document whose id is known replaces the earlier one, so an interrupted run can be repeated.
     """
     mapping = FieldMapping(
         id=id_field,
@@ -127,7 +128,7 @@ def _dimension(sources: Sequence[SourceFile], mapping: FieldMapping) -> int:
 
 
 class _Run:
-    """One run: which files, as what, to where."""
+    """One run: which files, with which fields, into which collection."""
 
     def __init__(
         self,
@@ -143,7 +144,7 @@ class _Run:
         self._progress = _progress()
 
     def index(self, schema: Schema, resume: Path | None, chunk_size: int) -> UpsertSummary:
-        """Writes all documents, but for those that an earlier run noted as written."""
+        """Writes all documents except those that an earlier run recorded as written."""
         client, name = self._client, self._collection
         _ensure_collection(client, name, schema)
         checkpoint = None

@@ -9,7 +9,7 @@ from rich.table import Table
 from twopass.client import ServerInfo
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 
-# Limits by what counts against them.
+# For each figure of the load, the limit that it counts against.
 _LIMIT_OF = {
     "queued_pairs": "max_queued_pairs",
     "queued_tokens": "max_queued_tokens",
@@ -19,7 +19,7 @@ _LIMIT_OF = {
 
 
 def info(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
-    """Show a server's version, what it has to do, and what it allows."""
+    """Show a server's version, load and limits."""
     with connected(target) as client:
         server = client.server_info()
     if as_json:
@@ -33,7 +33,7 @@ def info(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
     if server.num_vector_fallbacks:
         print(
             f"vectors: set to {server.vector_device}, but the CPU took over "
-            f"{server.num_vector_fallbacks:,} times; the log says why"
+            f"{server.num_vector_fallbacks:,} times; the server's log says why"
         )
     console.print(_load(server))
     console.print(_lanes(server))

@@ -14,7 +14,7 @@ from twopass.server.request import Role
 
 
 def keys(
-    name: Annotated[str, typer.Argument(help="Who will use it; stands in logs and messages.")],
+    name: Annotated[str, typer.Argument(help="Who will use it; appears in logs and messages.")],
     file: Annotated[
         Path, typer.Option("--file", "-f", help="TOML file that `twopass serve --keys` reads.")
     ] = Path("twopass-keys.toml"),
@@ -40,8 +40,8 @@ def keys(
 ) -> None:
     """Make an API key, print it, and add its hash to a file.
 
-    The key itself is kept nowhere: who loses it needs a new one. A running
-    server reads the file again by itself. To take a key back, delete its
+    The key itself is stored nowhere: whoever loses it needs a new one. A
+    running server notices the change by itself. To revoke a key, delete its
     lines.
     """
     made = make_key()
@@ -66,19 +66,19 @@ def keys(
 
 
 def _append(file: Path, key: ApiKey) -> None:
-    """Adds a key to a file of keys, which keeps its comments, its owner and who may read it.
+    """Adds a key to a file of keys, which keeps its comments, its owner and its permissions.
 
-    It is written in place: of its old contents the bytes stay what they are, so that a server that
-    reads it meanwhile finds the keys that were there.
+    The file is written in place and its old bytes stay as they are, so that a server that reads it
+    meanwhile finds the earlier keys.
     """
     import tomlkit  # only here: other commands start without it
     from tomlkit.items import Array
 
-    # Hashes are no secret, but who may use what is nobody else's business.
+    # Hashes are not secret, but who may use which collection is private.
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "r+", encoding="utf-8", newline="") as content:
         text = content.read()
-        # TOML Kit would go on in the last line where it is not ended.
+        # TOML Kit would append to the last line where it has no line end.
         document = tomlkit.parse(text if text.endswith("\n") else text + "\n")
         keys = document.setdefault("keys", tomlkit.aot())
         table = tomlkit.inline_table() if isinstance(keys, Array) else tomlkit.table()

@@ -1,4 +1,4 @@
-"""The command `twopass`: one module a subcommand, joined here."""
+"""The command `twopass`, which joins the modules of its subcommands."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""`twopass models`: what a server holds."""
+"""`twopass models`: the models that a server holds."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Options that several commands have, and the client they lead to."""
+"""Options that several commands share, and the client made from them."""
 
 import json
 import os
@@ -23,9 +23,9 @@ DEFAULT_TARGET = "localhost:50051"
 
 @contextmanager
 def connected(target: str) -> Iterator[Client]:
-    """A client for as long as the block lasts; a failed call ends the command with one sentence.
+    """Opens a client for as long as the block lasts; a failed call ends the command.
 
-    `TWOPASS_API_KEY` is sent where it is set; flags would show in the list of processes.
+    The API key comes from `TWOPASS_API_KEY`, since a flag would show in the list of processes.
     """
     with Client(
         target, api_key=os.environ.get("TWOPASS_API_KEY"), credentials=tls_credentials()
@@ -37,7 +37,7 @@ def connected(target: str) -> Iterator[Client]:
 
 
 def tls_credentials() -> grpc.ChannelCredentials | None:
-    """What `TWOPASS_CA` and its companions say: None, unset, for plain text.
+    """TLS credentials from `TWOPASS_CA` and its companions; None, for plain text, where unset.
 
     `TWOPASS_CA` is a PEM file of authorities to trust, or "system" for the machine's own;
     `TWOPASS_CLIENT_CERTIFICATE` and `TWOPASS_CLIENT_KEY` are for a server that asks for them.
@@ -57,5 +57,5 @@ def tls_credentials() -> grpc.ChannelCredentials | None:
 
 
 def print_json(content: object) -> None:
-    """Prints JSON, two spaces a level."""
+    """Prints JSON, indented by two spaces."""
     typer.echo(json.dumps(content, indent=2, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""`twopass recall`: how many of the truly nearest an approximate index finds, and how fast."""
+"""`twopass recall`: how many of the nearest vectors an approximate index finds, and how fast."""
 
 import dataclasses
 import time
@@ -21,21 +21,21 @@ from twopass.index.kinds import IndexKind
 
 _EF_SEARCH = (16, 32, 64, 128, 256, 512, 1024)
 _SEED = 7
-# The index sums in another order than we do, and may hold half-precision codes: a document this
-# close to the k-th nearest is as good an answer.
+# The index sums in another order than this command, and may hold half-precision codes: a document
+# whose score is this close to the k-th nearest one's counts as found.
 _TIE = 1e-3
 _ROWS_PER_PRODUCT = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """What one setting found.
+    """Recall and latency of one setting.
 
     Attributes:
-        setting: Such as "ef_search=64".
-        recall: Share of the k truly nearest that were found, mean over the queries.
-        median_ms: Milliseconds the first pass took on the server.
-        p99_ms: Likewise.
+        setting: The setting, such as "ef_search=64".
+        recall: Share of the k truly nearest documents that were found, mean over the queries.
+        median_ms: Median time of the first pass on the server, in milliseconds.
+        p99_ms: 99th percentile of that time, in milliseconds.
     """
 
     setting: str
@@ -46,23 +46,25 @@ class Recall:
 
 def recall(
     collection: Annotated[str, typer.Argument(help="The collection's name.")],
-    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many of the nearest.")] = 10,
+    k: Annotated[
+        int, typer.Option("-k", min=1, max=1000, help="Nearest documents to look for.")
+    ] = 10,
     num_queries: Annotated[
-        int, typer.Option("--queries", min=1, help="Documents drawn to be the queries.")
+        int, typer.Option("--queries", min=1, help="Documents drawn at random as queries.")
     ] = 200,
     ef_search: Annotated[
-        list[int] | None, typer.Option(help="HNSW's breadths to try; unset: 16 to 1024.")
+        list[int] | None, typer.Option(help="Values of HNSW's ef to try; unset: 16 to 1024.")
     ] = None,
     nprobe: Annotated[
-        list[int] | None, typer.Option(help="IVF's breadths to try; unset: 1 to all lists.")
+        list[int] | None, typer.Option(help="Values of IVF's nprobe to try; unset: 1 to all lists.")
     ] = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
     """Measure a collection's first pass against an exact search.
 
-    Queries are documents of the collection, each sought without itself. Reads all vectors once, 4
-    bytes a component.
+    Queries are documents of the collection; a query's own document does not count. Reads all
+    vectors once, 4 bytes for each component.
     """
     with connected(target) as client:
         described = client.get_collection(collection)
@@ -82,7 +84,7 @@ def recall(
 
 
 class _Documents:
-    """All vectors of a collection, as its index sees them."""
+    """All vectors of a collection, as its index holds them."""
 
     def __init__(self, ids: list[str], vectors: NDArray[np.float32]) -> None:
         self.row_of = {name: row for row, name in enumerate(ids)}
@@ -106,13 +108,16 @@ class _Documents:
         return cls(ids, vectors[: len(ids)])
 
     def draw(self, count: int) -> NDArray[np.int64]:
-        """Rows of some documents."""
+        """Rows of randomly drawn documents, ascending."""
         drawn = np.random.default_rng(_SEED)
         size = min(count, len(self.vectors))
         return np.sort(drawn.choice(len(self.vectors), size, replace=False))
 
     def scores(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Of some documents with all, minus infinity with itself, `[num_rows, num_documents]`."""
+        """Scores of the rows against all documents, `[num_rows, num_documents]`.
+
+        A row's score against itself is minus infinity.
+        """
         scores = np.empty((len(rows), len(self.vectors)), np.float32)
         for start in range(0, len(self.vectors), _ROWS_PER_PRODUCT):
             block = slice(start, start + _ROWS_PER_PRODUCT)

@@ -1,4 +1,4 @@
-"""`twopass rerank`: orders the passages of a file by a question."""
+"""`twopass rerank`: orders the passages of a file by their relevance to a question."""
 
 import dataclasses
 import sys
@@ -17,7 +17,7 @@ def rerank(
     query: Annotated[str, typer.Argument(help="The question.")],
     file: Annotated[
         Path | None,
-        typer.Argument(help="Text file, one passage a line; none reads standard input."),
+        typer.Argument(help="Text file, one passage a line; unset: standard input."),
     ] = None,
     top_n: Annotated[int, typer.Option("--top-n", "-n", help="How many to show; 0 all.")] = 10,
     target: Target = DEFAULT_TARGET,

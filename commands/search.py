@@ -1,4 +1,4 @@
-"""`twopass search`: one question, both passes."""
+"""`twopass search`: searches a collection for one question, with both passes."""
 
 import dataclasses
 from typing import Annotated, cast
@@ -31,7 +31,7 @@ def search(
         typer.Option("--filter", "-f", help=filters_as_typed.HELP),
     ] = None,
     rerank: Annotated[
-        bool, typer.Option("--rerank/--no-rerank", help="Whether there is a second pass.")
+        bool, typer.Option("--rerank/--no-rerank", help="Whether to run the second pass.")
     ] = True,
     blend: Annotated[
         float | None,
@@ -59,7 +59,7 @@ def search(
 
 
 def _plain(result: SearchResult) -> dict[str, object]:
-    """The result as JSON can say it: metadata is a read-only mapping in the client's type."""
+    """The result for JSON, its metadata as dicts: the client's are read-only mappings."""
     return dataclasses.asdict(
         dataclasses.replace(
             result,

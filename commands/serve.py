@@ -38,9 +38,9 @@ def _run(config: Path | None, show_config: bool, **flags: Any) -> None:
     if show_config:
         typer.echo(to_toml(settings), nl=False)
         return
-    # First, so that what libraries say while they are imported is a line of the log too.
+    # First, so that messages of libraries at import are lines of the log too.
     configure_logging(settings.log_format, settings.log_level)
-    # Heavy imports wait until a server is really wanted: --help and --show-config stay quick.
+    # Heavy imports wait until a server is started: --help and --show-config stay quick.
     from twopass.engines.errors import EngineError
     from twopass.index.errors import CollectionError
     from twopass.index.vectors.gpu_replica import GpuUnavailableError

@@ -1,4 +1,4 @@
-"""`twopass snapshot`: copies of collections, made, listed, restored and deleted."""
+"""`twopass snapshot`: creates, lists, restores and deletes snapshots of collections."""
 
 import dataclasses
 import math
@@ -24,7 +24,7 @@ Name = Annotated[str, typer.Argument(help="The snapshot's name.")]
 @app.command("create")
 def create(
     collection: Collection,
-    name: Annotated[str, typer.Argument(help="The snapshot's name; unset: the time of day.")] = "",
+    name: Annotated[str, typer.Argument(help="The snapshot's name; unset: date and time.")] = "",
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
@@ -48,7 +48,7 @@ def list_snapshots(
 def restore(
     collection: Collection,
     name: Name,
-    new_collection: Annotated[str, typer.Argument(help="The collection to make of it.")],
+    new_collection: Annotated[str, typer.Argument(help="Name of the new collection.")],
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:

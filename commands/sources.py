@@ -17,17 +17,17 @@ _ROWS_PER_BATCH = 1_024
 
 
 class SourceError(Exception):
-    """A file is missing, of no known format, or damaged; the message says where."""
+    """A file is missing, of an unknown format, or damaged; the message says where."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One document as its file has it.
+    """One document as it stands in its file.
 
     Attributes:
-        where: File and line, row or nothing more, for messages.
-        fields: By name.
-        num_bytes: Bytes of its file that have been read so far, about.
+        where: The file, with line or row where it has several records, for messages.
+        fields: Values by field name.
+        num_bytes: About how many bytes of its file have been read so far.
     """
 
     where: str
@@ -41,7 +41,7 @@ class SourceFile:
 
     Attributes:
         path: Where it is.
-        name: What its own document is called, where it has only one.
+        name: Id of its document, where the file is one document.
     """
 
     path: Path
@@ -49,14 +49,14 @@ class SourceFile:
 
     @property
     def num_bytes(self) -> int:
-        """Its size."""
+        """The file's size in bytes."""
         return self.path.stat().st_size
 
     def records(self) -> Iterator[Record]:
-        """Reads it.
+        """Reads the file's records.
 
         Raises:
-            SourceError: It is damaged.
+            SourceError: The file is damaged.
         """
         return _READERS[_suffix(self.path)](self)
 
@@ -65,10 +65,10 @@ _Reader: TypeAlias = Callable[[SourceFile], Iterator[Record]]
 
 
 def find_files(paths: Iterable[Path]) -> list[SourceFile]:
-    """Takes files as they are, and folders as the text and Markdown files within, by name.
+    """Lists the files given, and for a folder the text and Markdown files within, by name.
 
     Raises:
-        SourceError: One is missing or of no known format, or a folder has nothing to read.
+        SourceError: A file is missing or of an unknown format, or a folder has nothing to read.
     """
     found: list[SourceFile] = []
     for path in paths:
@@ -143,7 +143,7 @@ def _read_parquet(file: SourceFile) -> Iterator[Record]:
 
 
 def _read_text(file: SourceFile) -> Iterator[Record]:
-    """A file as one document; Markdown's first heading, else the file's name, is its title."""
+    """Reads a file as one document, titled by Markdown's first heading, else by the file's name."""
     try:
         text = file.path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -159,7 +159,7 @@ def _read_text(file: SourceFile) -> Iterator[Record]:
 
 
 def _unpacked(raw: BinaryIO, file: SourceFile) -> BinaryIO:
-    # gzip's reader is no BinaryIO by name, but does what one does.
+    # gzip's reader is not declared as a BinaryIO, but has its methods.
     return gzip.GzipFile(fileobj=raw) if file.path.suffix == ".gz" else raw  # type: ignore[return-value]
 
 

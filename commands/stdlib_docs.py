@@ -1,7 +1,7 @@
-"""The documentation of the Python that runs this: its standard library's docstrings as passages.
+"""The documentation of the running Python: its standard library's docstrings as passages.
 
 Sources are parsed, never imported: importing all of the library opens windows and browsers.
-Modules written in C have no source, so the ones that are loaded anyway are asked instead.
+Modules written in C have no source; their docstrings come from those that are loaded anyway.
 """
 
 import ast
@@ -79,7 +79,7 @@ def _members(owner: ModuleType | type, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _split(text: str) -> Iterator[str]:
-    """Paragraphs joined while they fit into one passage; what says too little is left out."""
+    """Joins paragraphs while they fit into one passage; drops a last passage that is too short."""
     passage = ""
     for paragraph in text.split("\n\n"):
         if passage and len(passage) + len(paragraph) > _MAX_CHARS:

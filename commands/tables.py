@@ -9,13 +9,13 @@ from rich.table import Table
 from twopass.client import RerankResult, SearchResult, Timings
 
 _SNIPPET_CHARS = 90
-# What no terminal bounds is as wide as it has to be: a figure that is cut is lost.
+# Without a terminal, tables are as wide as they need: a figure that is cut is lost.
 _WIDTH_WITHOUT_TERMINAL = 240
 _STAGES = ("tokenize", "embed", "retrieve", "load", "queue", "rerank", "total")
 
 
 def hits_table(result: SearchResult) -> Table:
-    """A search's hits: the order, where each stood before, its scores, its beginning."""
+    """A search's hits: rank, rank before the second pass, scores, beginning of the text."""
     table = Table(box=None, header_style="bold")
     for column in ("", "was", "score", "dense", "lexical"):
         table.add_column(column, justify="right")
@@ -33,7 +33,7 @@ def hits_table(result: SearchResult) -> Table:
 
 
 def passages_table(result: RerankResult) -> Table:
-    """A rerank's hits."""
+    """The hits of a rerank: rank, line, score, logit, beginning of the passage."""
     table = Table(box=None, header_style="bold")
     for column in ("", "line", "score", "logit"):
         table.add_column(column, justify="right")
@@ -50,7 +50,7 @@ def passages_table(result: RerankResult) -> Table:
 
 
 def timings_line(result: SearchResult) -> str:
-    """How the answer came about, and the milliseconds of each stage, in one line."""
+    """Candidates, statuses and the milliseconds of each stage, in one line."""
     return (
         f"[dim]{result.num_candidates} candidates ({result.retrieve_status}), "
         f"{result.num_reranked} reranked "
@@ -71,12 +71,12 @@ def snippet(text: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """A score to three digits; nothing for one that was not computed."""
+    """A score with three decimals; empty if it was not computed."""
     return "" if value is None else f"{value:.3f}"
 
 
 def print_table(table: RenderableType) -> None:
-    """Prints a table, or several in a group, as wide as the terminal; whole where there is none."""
+    """Prints a table, or a group of tables, as wide as the terminal; uncut where there is none."""
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(width=_WIDTH_WITHOUT_TERMINAL)

@@ -1,4 +1,4 @@
-"""`twopass train`: a better reranker from pairs of one's own."""
+"""`twopass train`: trains a better reranker from your own pairs."""
 
 import importlib.util
 import shlex
@@ -48,7 +48,7 @@ def train(
     base: Annotated[
         str, typer.Option(help="What to start from: a shipped model, a folder or a hub id.")
     ] = "twopass-minilm-l6",
-    encoder: Annotated[str, typer.Option(help="Of the first pass.")] = "all-MiniLM-L6-v2",
+    encoder: Annotated[str, typer.Option(help="Encoder of the first pass.")] = "all-MiniLM-L6-v2",
     shares: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,9 +58,9 @@ def train(
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Updates of the weights.")] = _DEFAULTS.steps,
-    questions: Annotated[int, typer.Option(min=1, help="A step.")] = _DEFAULTS.questions,
+    questions: Annotated[int, typer.Option(min=1, help="Questions a step.")] = _DEFAULTS.questions,
     negatives: Annotated[
-        int, typer.Option(min=1, help="Beside the answer, for each question.")
+        int, typer.Option(min=1, help="Negatives for each question, beside its answer.")
     ] = _DEFAULTS.negatives,
     max_tokens: Annotated[
         int, typer.Option(min=16, max=512, help="Longest pair; longer passages are cut.")
@@ -69,14 +69,15 @@ def train(
         int | None,
         typer.Option(
             min=16,
-            help="Of a passage, as many will be read at once by a server; unset: as --max-tokens.",
+            help="Most tokens of a passage that a server will read at once; unset: --max-tokens.",
         ),
     ] = _DEFAULTS.max_passage_tokens,
     learning_rate: Annotated[
-        float, typer.Option(min=0, help="At its highest.")
+        float, typer.Option(min=0, help="The highest learning rate.")
     ] = _DEFAULTS.learning_rate,
     layers: Annotated[
-        int | None, typer.Option(min=1, help="Keep only so many of the base's layers; unset: all.")
+        int | None,
+        typer.Option(min=1, help="Keep only this many of the base's layers; unset: all."),
     ] = _DEFAULTS.layers,
     teacher: Annotated[
         str | None,
@@ -89,16 +90,16 @@ def train(
     measure_every: Annotated[
         int, typer.Option(min=1, help="Steps between measurements; each writes a checkpoint.")
     ] = _DEFAULTS.measure_every,
-    seed: Annotated[int, typer.Option(help="Of every random choice.")] = _DEFAULTS.seed,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = _DEFAULTS.seed,
 ) -> None:
     """Train a reranker on question-passage pairs, and say whether it helped.
 
     Needs the extra: pip install 'twopass[training]'. A GPU is used where there is one.
 
-    One query in 50 is kept from training; on half of these the blend with the first pass, the
-    calibration and the best moment to stop are chosen, on the other half the result is compared
-    with its base; with --layers it is compared with the first pass alone. OUT/model is written
-    only if it is better there (p < 0.05).
+    One query in 50 is kept from training. Half of these choose the blend with the first pass, the
+    calibration and the best moment to stop; on the other half the result is compared with its
+    base, or with --layers with the first pass alone. OUT/model is written only if it is better
+    there (p < 0.05).
     """
     missing = [name for name in ("torch", "transformers") if not importlib.util.find_spec(name)]
     if missing:
@@ -159,7 +160,7 @@ def _train(mined: Mined, base: str, out: Path, options: TrainingOptions) -> None
 def _mined(
     files: list[Path], shares: dict[str, float], encoder: str, seed: int, folder: Path
 ) -> Mined:
-    """Mines, unless an earlier run did."""
+    """Mines negatives, or reads those that an earlier run mined."""
     earlier = read_mined(folder)
     if earlier is not None:
         typer.echo(f"{folder}: {len(earlier.groups):,} questions mined by an earlier run")

@@ -1,4 +1,4 @@
-"""What `twopass eval --json` printed, read back; and how two ways of searching differ by it."""
+"""Reads what `twopass eval --json` printed, and compares two ways of searching."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,11 @@ from typing import Any
 from twopass.evaluation.measures import Evaluation, Quality, mean_quality
 
 LOGITS_ALONE = "logits"
-"""Stands for a depth where the order is that of the logits, without the first pass."""
+"""Takes the place of a depth in names of ways that order by logits, without the first pass."""
 
 
 class ComparisonError(Exception):
-    """The files do not hold what is to be compared."""
+    """The files lack the measurements to compare; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,12 @@ class Difference:
     """nDCG@10 of two ways on the same queries.
 
     Attributes:
-        dataset: The test collection, or "mean" of all.
-        num_queries: How many.
-        before: Of the first way.
-        after: Of the second.
-        p_value: How likely chance alone makes them differ so much (paired randomisation test).
+        dataset: The test collection, or "mean" for the mean of all.
+        num_queries: Number of queries.
+        before: nDCG@10 of the first way.
+        after: nDCG@10 of the second way.
+        p_value: Probability that chance alone makes them differ so much (paired randomisation
+            test).
     """
 
     dataset: str
@@ -39,7 +40,7 @@ def read_evaluations(file: Path) -> list[Evaluation]:
     """Reads what `twopass eval --json` printed.
 
     Raises:
-        ComparisonError: The file can't be read, or something else wrote it.
+        ComparisonError: The file can't be read, or is not in the form that `twopass eval` prints.
     """
     try:
         return [_evaluation(found) for found in json.loads(file.read_text(encoding="utf-8"))]
@@ -53,12 +54,12 @@ def qualities(evaluations: Sequence[Evaluation], way: str) -> dict[str, Quality]
     """The quality of one way of searching on each test collection.
 
     Args:
-        evaluations: Of all ways.
+        evaluations: Evaluations of all ways.
         way: "hybrid" for that first pass alone, "hybrid@50" for both passes at that depth,
-            "hybrid@logits" for the reranker's own order; likewise "dense" and "lexical".
+            "hybrid@logits" for the reranker's own order; "dense" and "lexical" in the same form.
 
     Raises:
-        ComparisonError: That way was not measured; names those that were.
+        ComparisonError: That way was not measured; names the ways that were.
     """
     found: dict[str, dict[str, Quality]] = {}
     for one in evaluations:
@@ -70,10 +71,10 @@ def qualities(evaluations: Sequence[Evaluation], way: str) -> dict[str, Quality]
 
 
 def differences(before: Mapping[str, Quality], after: Mapping[str, Quality]) -> list[Difference]:
-    """How two ways differ on each test collection; with several, on their mean at the end.
+    """How two ways differ on each test collection and, last, on the mean of several.
 
     Raises:
-        ComparisonError: They were not measured on the same queries.
+        ComparisonError: The two ways were not measured on the same queries.
     """
     for dataset in sorted(before.keys() | after.keys()):
         pair = (before.get(dataset), after.get(dataset))

@@ -1,4 +1,4 @@
-"""Test collections in BEIR's form: a corpus, queries, and judgements of which documents answer."""
+"""Test collections in BEIR's form: a corpus, queries, and judgements of relevance."""
 
 import csv
 import gzip
@@ -14,18 +14,18 @@ from twopass.client import Document
 
 
 class DatasetError(Exception):
-    """A folder is no test collection; names the file and what is wrong with it."""
+    """A folder is not a test collection; the message names the file and its fault."""
 
 
 class Part(StrEnum):
-    """Which of the queries: settings are chosen on one half, and reported on the other."""
+    """A part of the queries: settings are chosen on one half and reported on the other."""
 
     ALL = "all"
     DEVELOPMENT = "development"
     HELD_OUT = "held-out"
 
     def has(self, query_id: str) -> bool:
-        """Whether a query is in this part; which half one is in depends on its id alone."""
+        """Whether a query is in this part; its id alone decides which half it is in."""
         if self is Part.ALL:
             return True
         is_odd = hashlib.sha256(query_id.encode()).digest()[0] % 2 == 1
@@ -39,8 +39,8 @@ class Dataset:
     Attributes:
         name: The folder's name.
         documents: The corpus.
-        queries: Text by id; those that have judgements.
-        qrels: Grades by document id, by query id; 0 is judged irrelevant.
+        queries: Text by id, of the queries that have judgements.
+        qrels: For each query id, grades by document id; 0 means judged irrelevant.
     """
 
     name: str
@@ -53,9 +53,9 @@ def load_dataset(folder: Path, max_queries: int | None = None, part: Part = Part
     """Reads `corpus.jsonl`, `queries.jsonl` (each may be .gz) and `qrels.tsv` or `qrels/test.tsv`.
 
     Args:
-        folder: Where they are.
-        max_queries: Only the first so many queries of the part; None for all.
-        part: Which of the queries that have judgements.
+        folder: Folder of the files.
+        max_queries: Most queries to take, the first of the part; None for all.
+        part: Which part of the judged queries to take.
 
     Raises:
         DatasetError: A file is missing or malformed.
@@ -93,7 +93,7 @@ def _rows(folder: Path, name: str) -> Iterator[dict[str, Any]]:
 
 
 def open_text(file: Path) -> IO[str]:
-    """Opens UTF-8 text for reading; gzip-compressed where the name ends so."""
+    """Opens UTF-8 text for reading; decompresses it where the name ends in .gz."""
     if file.suffix == ".gz":
         return gzip.open(file, "rt", encoding="utf-8")
     return file.open(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Quality against time: what each way of searching buys, and what it costs."""
+"""Quality against time, for each way of searching."""
 
 import statistics
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class Way:
 
     Attributes:
         mode: How candidates are found.
-        depth: How many of them are found, and reranked if there is a reranker.
+        depth: How many candidates are found, and reranked if there is a reranker.
         reranker: A model's name, or None for the first pass alone.
     """
 
@@ -26,7 +26,7 @@ class Way:
 
     @property
     def series(self) -> str:
-        """Ways that differ in depth alone have this in common."""
+        """Name of the ways that differ from this one only in depth."""
         return self.mode if self.reranker is None else f"{self.mode} + {self.reranker}"
 
 
@@ -35,7 +35,7 @@ class Point:
     """A way, measured.
 
     Attributes:
-        way: It.
+        way: The way of searching.
         ndcg: nDCG@10, the mean over test collections.
         milliseconds: Median over a collection's queries in the server, the mean over collections.
     """
@@ -56,10 +56,10 @@ def ways(depths: Sequence[int], rerankers: Sequence[str]) -> list[Way]:
 
 
 def point(way: Way, measured: Sequence[tuple[Dataset, Answers]]) -> Point:
-    """Joins what was answered on several test collections, in the order in which it was answered.
+    """Measures a way on several test collections, by the order in which hits were returned.
 
     Args:
-        way: How was searched.
+        way: How the collections were searched.
         measured: Each collection and its answers.
     """
     ndcgs, times = [], []

@@ -1,4 +1,4 @@
-"""Which way of joining the dense and the lexical list is best, from one run of each."""
+"""Compares ways of joining the dense and the lexical list, from one run of each."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ FUSIONS: Mapping[str, Fusion] = {
     **{f"rrf {k}": ReciprocalRankFusion(k) for k in (10, 60)},
     **{f"convex {alpha / 20:g}": ConvexFusion(alpha / 20) for alpha in range(21)},
 }
-"""What is tried, by name."""
+"""The fusions that are compared, by name."""
 
 _COSINE_MINIMUM = -1.0
 

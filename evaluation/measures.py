@@ -1,4 +1,4 @@
-"""Quality of the orders that a server answered with, and of those it would have answered with."""
+"""Quality of the orders that a server returned, and of those that follow from its scores."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,14 @@ Orders: TypeAlias = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How good the orders of one way are, averaged over queries.
+    """Quality of the orders of one way of searching, averaged over queries.
 
     Attributes:
         ndcg: nDCG@10 (Järvelin and Kekäläinen 2002): the order of the first ten.
         mrr: RR@10: how far down the first relevant document is.
         recall: R@k of all candidates that were found: what a second pass can work with.
         average_precision: AP over the candidates.
-        ndcg_of: nDCG@10 by query id: to compare ways query by query.
+        ndcg_of: nDCG@10 by query id, for comparing ways query by query.
     """
 
     ndcg: float
@@ -36,7 +36,7 @@ class Quality:
     ndcg_of: Mapping[str, float]
 
     def p_value(self, other: "Quality") -> float:
-        """How likely chance alone makes the two differ so much in nDCG@10, on the same queries."""
+        """Probability that chance alone makes the two differ so much in nDCG@10."""
         queries = list(self.ndcg_of)
         return randomization_test(
             [self.ndcg_of[query] for query in queries], [other.ndcg_of[query] for query in queries]
@@ -44,10 +44,10 @@ class Quality:
 
 
 def mean_quality(by_dataset: Mapping[str, Quality]) -> Quality:
-    """The mean over test collections, each of which counts alike.
+    """The mean over test collections, each with the same weight.
 
-    A query's value is weighted by what it is worth in that mean, so that two means can be compared
-    as two qualities are.
+    A query's value is scaled by its weight in that mean, so that two means can be compared query by
+    query.
     """
     qualities = by_dataset.values()
     num_queries = sum(len(quality.ndcg_of) for quality in qualities)
@@ -73,13 +73,13 @@ class Evaluation:
         mode: How candidates were found.
         num_documents: Size of the corpus.
         num_queries: Queries measured.
-        num_candidates: Found for each query, at most.
+        num_candidates: Most candidates found for a query.
         first_pass: The order of the first pass.
         reranked: The order after both passes, blended as the server does, by rerank depth.
         reranker: The order of the reranker's logits alone, at the greatest depth; None without a
             second pass.
         blend: The weight of the first pass in `reranked`.
-        search_ms: Median over queries, in the server.
+        search_ms: Median time of a search in the server, in milliseconds.
     """
 
     dataset: str
@@ -102,9 +102,9 @@ def evaluation(
     Args:
         dataset: Queries and judgements.
         mode: How candidates were found.
-        answers: What was answered, reranked to the greatest depth or not at all.
-        depths: For which rerank depths to measure; what a shallower second pass would have
-            answered follows from the scores, and costs nothing.
+        answers: The answers, reranked to the greatest depth or not at all.
+        depths: Rerank depths to measure; the order of a shallower second pass follows from the
+            scores, without another search.
     """
     candidates = {query: in_first_pass_order(result) for query, result in answers.items()}
     blend = next(iter(answers.values())).blend
@@ -159,29 +159,29 @@ def ndcg(dataset: Dataset, orders: Orders) -> float:
 def reranked_orders(
     candidates: Mapping[str, Sequence[SearchHit]], depth: int, blend: float
 ) -> Orders:
-    """The orders that a second pass of that depth and blend leads to.
+    """The orders that a second pass of that depth and blend gives.
 
     Args:
-        candidates: By query id, in first-pass order, with their logits.
-        depth: How many the reranker reads.
+        candidates: Candidates by query id, in first-pass order, with their logits.
+        depth: How many candidates the reranker reads.
         blend: Weight of the first pass.
     """
     return {query: _reranked(hits, depth, blend) for query, hits in candidates.items()}
 
 
 def in_first_pass_order(result: SearchResult) -> list[SearchHit]:
-    """The candidates of an answer that has them all."""
+    """The candidates of an answer that returns all of them, in first-pass order."""
     return sorted(result.hits, key=lambda hit: hit.first_pass_rank)
 
 
 def first_pass_score(hit: SearchHit) -> float:
-    """The score that decided its place before the second pass."""
+    """The score that decided the hit's place before the second pass."""
     scores = (hit.fused_score, hit.dense_score, hit.lexical_score)
     return next(score for score in scores if score is not None)
 
 
 def _reranked(candidates: Sequence[SearchHit], depth: int, blend: float) -> list[str]:
-    """The order that a second pass of that depth leads to."""
+    """The order that a second pass of that depth and blend gives."""
     read = candidates[:depth]
     logits = np.array([hit.logit for hit in read], np.float32)
     scores = np.array([first_pass_score(hit) for hit in read], np.float32)

@@ -1,4 +1,4 @@
-"""How alike two orders of one candidate set are."""
+"""Agreement of two orders of one candidate set."""
 
 import numpy as np
 
@@ -8,11 +8,11 @@ from twopass.engines.base import Float32s
 def kendall_tau(first: Float32s, second: Float32s) -> float:
     """Kendall's tau-a of two scorings: 1 for the same order, -1 for the reverse.
 
-    Pairs that either scoring ties count as neither alike nor unlike (Kendall 1938).
+    Pairs that either scoring ties count as neither concordant nor discordant (Kendall 1938).
 
     Args:
-        first: float `[num_candidates]`, at least 2.
-        second: Likewise, of the same candidates.
+        first: Scores, float `[num_candidates]`, at least 2.
+        second: Scores of the same candidates, float `[num_candidates]`.
     """
     later, earlier = np.tril_indices(len(first), -1)
     agreement = np.sign(first[later] - first[earlier]) * np.sign(second[later] - second[earlier])

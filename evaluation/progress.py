@@ -1,11 +1,11 @@
-"""How far a measurement is, on stderr, gone when it is done."""
+"""Progress bars on stderr, removed when the measurement is done."""
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 def progress_bars() -> Progress:
-    """Bars to be shown for as long as a block lasts."""
+    """Progress bars, shown for as long as a `with` block lasts."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -17,20 +17,20 @@ from twopass.client import (
 from twopass.evaluation.datasets import Dataset
 
 Answers: TypeAlias = Mapping[str, SearchResult]
-"""What was answered, by query id."""
+"""Answers of the server, by query id."""
 
 Advance: TypeAlias = Callable[[int], None]
 
 
 class EvaluationError(Exception):
-    """The server did not do what is to be measured."""
+    """The server did not run what is to be measured, such as the second pass."""
 
 
 def index_dataset(client: Client, dataset: Dataset, advance: Advance) -> str:
-    """Indexes a corpus into a collection of its own, unless an earlier run did.
+    """Indexes a corpus into its own collection, unless an earlier run did.
 
     Args:
-        client: Of the server.
+        client: Client of the server.
         dataset: What to index.
         advance: Called with the number of documents on disk so far.
 
@@ -64,15 +64,15 @@ def search_dataset(
     concurrency: int,
     advance: Advance,
 ) -> Answers:
-    """Searches every query once, and gets every candidate back; no fallback is allowed.
+    """Searches every query once and returns all candidates; fallbacks are not allowed.
 
     Args:
-        client: Of the server.
-        collection: Where the corpus is.
+        client: Client of the server.
+        collection: The collection with the corpus.
         dataset: Queries and judgements.
         mode: How candidates are found.
-        depth: How many candidates are found, and reranked if they are.
-        rerank: The second pass; None for none.
+        depth: How many candidates are found, and reranked if there is a second pass.
+        rerank: The second pass; None for no second pass.
         concurrency: Queries under way at once.
         advance: Called with 1 after each query.
 
@@ -102,7 +102,7 @@ def search_dataset(
 
 
 def write_run(file: Path, answers: Answers, name: str) -> None:
-    """Writes the orders that were answered as a TREC run: query, Q0, document, rank, score, name.
+    """Writes the orders of the answers as a TREC run: query, Q0, document, rank, score, name.
 
     Scores only repeat the ranks, since a blended order follows no single score.
     """

@@ -1,4 +1,4 @@
-"""Whether one way is better than another, or was only luckier with the queries."""
+"""Whether one way of searching is better than another by more than chance."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,13 +10,13 @@ _AT_ONCE = 2_000
 def randomization_test(first: ArrayLike, second: ArrayLike, *, seed: int = 0) -> float:
     """Two-sided paired randomisation test of the difference of means (Smucker et al. 2007).
 
-    Were both ways equal, each query's two values could as well have been swapped. The result is
-    the share of 100,000 random swappings whose means differ as much as the measured ones or more.
+    If both ways were equal, each query's two values could be swapped. The result is the share of
+    100,000 random swappings whose means differ as much as the measured ones or more.
 
     Args:
         first: Quality by query, float `[num_queries]`.
-        second: Of the same queries in the same order.
-        seed: Of the swappings.
+        second: Quality of the same queries in the same order.
+        seed: Seed of the swappings.
 
     Returns:
         The p-value, above 0 and at most 1.

@@ -1,4 +1,4 @@
-"""Texts as an engine takes them, without a server between: to measure engines on real text."""
+"""Batches of token ids from texts, to measure engines without a server."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from twopass.engines.base import Int32s, ModelKind, ModelSpec, Ragged, TokenBatc
 def token_batch(
     spec: ModelSpec, tokenizer: Tokenizer, query: str, passages: Sequence[str]
 ) -> TokenBatch:
-    """A reranker's pairs of one query, or an encoder's passages; long passages are cut."""
+    """Makes a batch: for a reranker a query's pairs, for an encoder passages; cuts long ones."""
     texts = tokenizer.encode(passages, spec.max_seq_len)
     template = tokenizer.template
     if spec.kind is ModelKind.ENCODER:

@@ -1,1 +1,1 @@
-"""The making of rerankers: from question-passage pairs to a model folder that the server loads."""
+"""Trains rerankers: from question-passage pairs to a model folder that the server loads."""

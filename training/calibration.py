@@ -1,4 +1,4 @@
-"""From logits to probabilities: what a threshold on scores means."""
+"""Calibration: turns logits into probabilities, so that a threshold on scores has a meaning."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A calibration, and how far scores are from the truth.
+    """A calibration, and its error before and after.
 
     Attributes:
-        a: Of `sigmoid(a * logit + b)`.
-        b: Likewise.
-        error_before: Expected calibration error of `sigmoid(logit)` on queries not fitted to.
-        error_after: That of the calibrated score.
+        a: Factor in `sigmoid(a * logit + b)`.
+        b: Offset in `sigmoid(a * logit + b)`.
+        error_before: Expected calibration error of `sigmoid(logit)` on held-out queries.
+        error_after: Expected calibration error of the calibrated score on the same queries.
     """
 
     a: float
@@ -35,7 +35,7 @@ def fit(
     Args:
         logits: float32 `[num_pairs]`.
         is_relevant: bool `[num_pairs]`.
-        is_held_out: Pairs to measure on, bool `[num_pairs]`; a query's pairs are on one side.
+        is_held_out: Pairs to measure on, bool `[num_pairs]`; all or none of a query's pairs.
     """
     a, b = _platt(logits[~is_held_out].astype(np.float64), is_relevant[~is_held_out])
     held, truth = logits[is_held_out].astype(np.float64), is_relevant[is_held_out]
@@ -50,7 +50,7 @@ def fit(
 def expected_calibration_error(
     probabilities: NDArray[np.float64], is_relevant: NDArray[np.bool_]
 ) -> float:
-    """Mean distance of what is said from what is so, over 15 bins of equal width (Guo et al. 2017).
+    """Mean gap between predicted and true frequency, over 15 equal bins (Guo et al. 2017).
 
     Args:
         probabilities: float `[num_pairs]`, 0 to 1.
@@ -63,7 +63,7 @@ def expected_calibration_error(
 
 
 def _platt(logits: NDArray[np.float64], is_relevant: NDArray[np.bool_]) -> tuple[float, float]:
-    """Newton's method on the log loss, with Platt's targets a little inside of 0 and 1."""
+    """Newton's method on the log loss, with Platt's targets slightly inside of 0 and 1."""
     num_relevant, num_others = int(is_relevant.sum()), int((~is_relevant).sum())
     target = np.where(is_relevant, (num_relevant + 1) / (num_relevant + 2), 1 / (num_others + 2))
     design = np.stack([logits, np.ones_like(logits)], 1)
@@ -78,7 +78,7 @@ def _platt(logits: NDArray[np.float64], is_relevant: NDArray[np.bool_]) -> tuple
         gradient = design.T @ (p - target)
         hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
         change = np.linalg.solve(hessian, gradient)
-        # A full step can lead away from the minimum where few are relevant: halve it then.
+        # Where few pairs are relevant, a full step can lead away from the minimum: halve it then.
         while loss(weights - change) > loss(weights) and abs(change).max() > _TOLERANCE:
             change /= 2
         weights = weights - change

@@ -1,4 +1,4 @@
-"""The model card: what was trained on what, how, and what came of it."""
+"""The model card: the training's data, settings and results."""
 
 import platform
 from collections import Counter
@@ -18,17 +18,17 @@ class Story:
     """What a card tells.
 
     Attributes:
-        name: The model's.
-        base: What it started from.
-        rival: What it had to beat.
-        command: That made it.
-        options: Of the training.
-        groups: It was trained on.
-        minutes: Spent on steps.
-        best_step: Of which the weights are.
-        blend: Chosen on development queries.
-        calibration: Likewise.
-        verdict: On held-out queries.
+        name: The model's name.
+        base: The model that training started from.
+        rival: What the model had to beat.
+        command: The command line that made it.
+        options: Options of the training.
+        groups: Groups that it was trained on.
+        minutes: Minutes spent on training steps.
+        best_step: The step whose weights it has.
+        blend: Default blend, chosen on development queries.
+        calibration: Calibration, chosen on development queries.
+        verdict: Its quality on held-out queries.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The model in training: Hugging Face's, so that any BERT-family folder can be started from."""
+"""The model in training: Hugging Face's, so that any BERT-family folder can be the base."""
 
 import shutil
 from pathlib import Path
@@ -24,10 +24,10 @@ class CrossEncoder:
         Args:
             base: A folder in Hugging Face's layout.
             frozen_embeddings: Whether word, position and type embeddings stay as they are.
-            layers: How many to keep of the base's; None for all.
+            layers: How many of the base's layers to keep; None for all.
 
         Raises:
-            TrainingError: It has fewer.
+            TrainingError: The base has fewer layers.
         """
         self._base = base
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -48,7 +48,7 @@ class CrossEncoder:
             self.module.base_model.embeddings.requires_grad_(False)
 
     def _keep_layers(self, count: int) -> None:
-        """Drops layers evenly; the first and the last stay, where more than one does."""
+        """Drops layers evenly; where more than one stays, the first and the last do."""
         encoder = self.module.base_model.encoder
         there = len(encoder.layer)
         if not 1 <= count <= there:
@@ -58,11 +58,11 @@ class CrossEncoder:
         self.module.config.num_hidden_layers = count
 
     def parameters(self) -> list[torch.nn.Parameter]:
-        """Those that are trained."""
+        """The parameters that are trained."""
         return [p for p in self.module.parameters() if p.requires_grad]
 
     def logits(self, part: PaddedPart) -> torch.Tensor:
-        """Reads a part; returns float32 `[num_pairs]`."""
+        """Logits of a part's pairs, float32 `[num_pairs]`."""
         token_ids, token_types, is_real = (
             torch.from_numpy(array).to(self.device)
             for array in (part.token_ids, part.token_types, part.is_real)
@@ -93,26 +93,26 @@ class CrossEncoder:
 
 
 class AveragedWeights:
-    """The mean of the weights over the last steps: better than the last ones, and steadier."""
+    """The mean of the weights over the last steps: better and steadier than the last weights."""
 
     def __init__(self, model: CrossEncoder, average: float) -> None:
         """Starts from the model's weights.
 
         Args:
-            model: Whose trained parameters are averaged.
-            average: Weight of the mean so far, against the newest weights.
+            model: The model whose trained parameters are averaged.
+            average: Weight of the mean so far; the newest weights have the rest.
         """
         self._parameters = model.parameters()
         self._average = average
         self.values = [p.detach().clone() for p in self._parameters]
 
     def update(self) -> None:
-        """Takes in the weights after a step."""
+        """Adds the weights after a step to the mean."""
         with torch.no_grad():
             torch._foreach_lerp_(self.values, self._parameters, 1 - self._average)
 
     def exchange(self) -> None:
-        """Puts the mean into the model, and the model's weights here; twice is as before."""
+        """Swaps the mean with the model's weights; a second call swaps them back."""
         with torch.no_grad():
             for value, parameter in zip(self.values, self._parameters, strict=True):
                 kept = parameter.clone()

@@ -1,4 +1,4 @@
-"""Groups as token ids, and which of them make up a step."""
+"""Groups as token ids, and the groups of each training step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Example:
 
     Attributes:
         pairs: Token ids of each pair, the answer's first.
-        query_lengths: Leading tokens of each pair that are of the query.
-        teaching: What the teacher gives each pair, as logits.
+        query_lengths: How many leading tokens of each pair belong to the query.
+        teaching: The teacher's logit of each pair.
     """
 
     pairs: list[Int32s]
@@ -39,9 +39,9 @@ class Examples:
         """Tokenises every question once.
 
         Args:
-            passages: Token ids of what the groups' numbers refer to.
-            groups: To train or to measure on.
-            tokenizer: Of the model.
+            passages: Token ids of the passages; groups refer to them by number.
+            groups: Groups to train or to measure on.
+            tokenizer: The model's tokenizer.
             options: Sizes and seed.
         """
         self.groups = groups
@@ -58,9 +58,9 @@ class Examples:
         return len(self.groups)
 
     def of_step(self, step: int) -> list[Example]:
-        """The examples of one step, counted from 0; every group comes once an epoch.
+        """The examples of one step, counted from 0, taught by the first pass.
 
-        Their teacher is the first pass.
+        Every group comes once an epoch.
         """
         size = self._options.questions
         rng = np.random.default_rng([self._options.seed, step])
@@ -75,7 +75,7 @@ class Examples:
         return [np.array(group.similarity, np.float32) for group in self.groups]
 
     def whole(self, number: int) -> Example:
-        """A group with all of its passages: to measure on."""
+        """A group with all of its passages, to measure on."""
         group = self.groups[number]
         return self._example(number, list(group.passages), list(group.similarity))
 
@@ -115,7 +115,7 @@ def _pair(template: PairTemplate, query: Int32s, passage: Int32s, max_tokens: in
 
 
 def _ranges(groups: Sequence[Group]) -> dict[str, tuple[int, int]]:
-    """The least and the greatest number of a passage, by source."""
+    """The lowest and the highest number of a passage, by source."""
     ranges: dict[str, tuple[int, int]] = {}
     for group in groups:
         first, last = ranges.get(group.source, (group.passages[0], group.passages[0]))

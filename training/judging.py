@@ -1,4 +1,4 @@
-"""Whether a trained reranker is better than what it has to beat, on queries held out."""
+"""Whether a trained reranker is better than its rival, on held-out queries."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ _LEVEL = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Two readings of the same held-out groups, each blended with the first pass as it is best.
+    """Two readings of the same held-out groups, each with its own best blend.
 
     Attributes:
         first_pass: nDCG@10 before the second pass.
-        rival: That of what it has to beat.
-        trained: That of the trained one.
-        p_value: Of the difference, two-sided.
-        num_queries: Held out.
+        rival: nDCG@10 of what the trained reranker has to beat.
+        trained: nDCG@10 of the trained reranker.
+        p_value: Two-sided p-value of the difference.
+        num_queries: Held-out queries.
     """
 
     first_pass: float
@@ -32,13 +32,13 @@ class Verdict:
 
     @property
     def is_better(self) -> bool:
-        """Whether it is worth installing."""
+        """Whether the trained reranker is significantly better."""
         return self.trained > self.rival and self.p_value < _LEVEL
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reranker makes of held-out groups.
+    """A reranker's logits of held-out groups, and its blend.
 
     Attributes:
         logits: float32 `[num_pairs]` of each group, the answer's first.

@@ -26,7 +26,7 @@ _WARM_UP = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a training is.
+    """Progress of a training.
 
     Attributes:
         step: Updates made.
@@ -42,7 +42,7 @@ class Progress:
 
 
 class TrainingLoop:
-    """Trains one model. What it writes into its folder suffices to go on after an interruption."""
+    """Trains one model, and resumes after an interruption from what it wrote into its folder."""
 
     def __init__(
         self,
@@ -53,15 +53,15 @@ class TrainingLoop:
         folder: Path,
         teach: Teach = first_pass_teaches,
     ) -> None:
-        """Prepares a run, or takes up the one that the folder holds.
+        """Prepares a run, or resumes the run that the folder holds.
 
         Args:
-            model: What is trained.
-            examples: To train on.
-            development: To measure on.
-            options: How.
+            model: The model to train.
+            examples: Examples to train on.
+            development: Examples to measure on.
+            options: Options of the training.
             folder: Gets `checkpoint.pt`, `log.jsonl` and `best/`.
-            teach: Gives the examples of each step what their teacher makes of them.
+            teach: Sets the teacher's logits in the examples of each step.
         """
         self._model = model
         self._examples = examples
@@ -82,11 +82,11 @@ class TrainingLoop:
 
     @property
     def seconds(self) -> float:
-        """Spent on steps, over all interruptions."""
+        """Seconds spent on steps, in this and interrupted runs together."""
         return self._spent
 
     def run(self, report: Callable[[Progress], None]) -> Measured:
-        """Trains to the last step, or until nothing has become better for long enough.
+        """Trains to the last step, or until `patience` measurements in a row bring no gain.
 
         Args:
             report: Called every 20 steps.

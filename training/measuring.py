@@ -1,4 +1,4 @@
-"""How well a reranker orders groups that it was not trained on: nDCG@10, each with one answer."""
+"""Quality of a reranker's orders on groups it was not trained on: nDCG@10, one answer a group."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,11 @@ class Measured:
     """nDCG@10 on the development groups.
 
     Attributes:
-        step: Updates made when it was measured.
-        ndcg: By the blend that is best here: what early stopping looks at.
-        blend: That blend: the weight of the first pass.
-        alone: By logits alone.
-        first_pass: By the first pass's cosines.
+        step: Updates made before the measurement.
+        ndcg: nDCG@10 with the blend that is best here; early stopping goes by it.
+        blend: That blend, the weight of the first pass.
+        alone: nDCG@10 of the order by logits alone.
+        first_pass: nDCG@10 of the order by the first pass's cosines.
     """
 
     step: int
@@ -35,7 +35,7 @@ def measure(similarity: list[Float32s], logits: list[Float32s], step: int) -> Me
 
     Args:
         similarity: The first pass's scores of each group, the answer's first.
-        logits: The reranker's.
+        logits: The reranker's logits of each group.
         step: Updates made.
     """
     by_blend = {
@@ -48,12 +48,12 @@ def measure(similarity: list[Float32s], logits: list[Float32s], step: int) -> Me
 def ndcg_by_query(
     similarity: list[Float32s], logits: list[Float32s], blend: float
 ) -> NDArray[np.float64]:
-    """nDCG@10 of each group; its first member alone is relevant, and a tie counts against it.
+    """nDCG@10 of each group; only its first member is relevant, and a tie counts against it.
 
     Args:
-        similarity: The first pass's scores.
-        logits: The reranker's.
-        blend: Weight of the first pass, of the z-scores of both.
+        similarity: The first pass's scores of each group.
+        logits: The reranker's logits of each group.
+        blend: Weight of the first pass, on the z-scores of both.
     """
     scores = [
         blend * z_scores(first) + (1 - blend) * z_scores(second)

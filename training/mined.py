@@ -17,8 +17,8 @@ class Mined:
     """Groups of all sources, over one list of passages.
 
     Attributes:
-        passages: What the groups' numbers refer to.
-        groups: Of each source, in order.
+        passages: All passages; groups refer to them by number.
+        groups: Groups of all sources, source by source.
     """
 
     passages: Sequence[str]
@@ -47,7 +47,7 @@ def write_mined(mined: Mined, folder: Path) -> None:
 
 
 def read_mined(folder: Path) -> Mined | None:
-    """Reads what an earlier run mined; None where none did.
+    """Reads what an earlier run mined; None if no run did.
 
     Raises:
         TrainingError: A file is damaged.

@@ -1,4 +1,4 @@
-"""Hard negatives: passages that our own first pass finds, and that don't answer the question."""
+"""Hard negatives: passages that the first pass finds but that don't answer the question."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +15,11 @@ _IDS_ONLY = Fields(text=False, metadata=False)
 
 @dataclass(frozen=True, slots=True)
 class MiningOptions:
-    """How many negatives are looked for.
+    """How widely negatives are searched for.
 
     Attributes:
-        dense: The nearest passages by embedding that are looked at, for each question.
-        lexical: The best by BM25.
+        dense: Nearest passages by embedding to consider, for each question.
+        lexical: Best passages by BM25 to consider, for each question.
         concurrency: Questions under way at once.
     """
 
@@ -33,11 +33,11 @@ class Group:
     """A question and the passages that a reranker has to order for it.
 
     Attributes:
-        query: What is asked.
-        source: Name of the file it is from.
+        query: The question.
+        source: Name of the file that the question is from.
         passages: Numbers of passages; the first one answers, the others are not known to.
-        similarity: The first pass's cosine of each. A passage that the dense search did not find
-            has that of the last one it found: it is that or less.
+        similarity: The first pass's cosine of each passage. A passage that the dense search did not
+            find gets the cosine of the last one found, an upper bound of its own.
     """
 
     query: str
@@ -56,13 +56,14 @@ def mine(
 ) -> list[Group]:
     """Indexes the passages of a source, and searches each of its questions among them.
 
-    What nearly is an answer is no negative, and neither is another answer to the same question.
+    Near duplicates of an answer are no negatives, and neither are other answers to the same
+    question.
 
     Args:
-        client: Of a server that may hold a new collection.
+        client: Client of a server, on which a new collection is created.
         source: The pairs.
-        passages: Its passages, each once; groups refer to them by number.
-        options: How many are looked for.
+        passages: The source's passages, each once; groups refer to them by number.
+        options: How widely to search.
         indexed: Called with the number of passages indexed so far.
         searched: Called with 1 after each question.
     """
@@ -104,7 +105,7 @@ def mine(
 def _found(
     client: Client, collection: str, query: str, mode: RetrieveMode, k: int
 ) -> Mapping[int, float]:
-    """Passages found, best first, with their dense score, 0 where there is none."""
+    """Passages found, best first, with their dense score, or 0 for those without one."""
     hits = client.search(
         collection,
         query,

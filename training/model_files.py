@@ -1,4 +1,4 @@
-"""The folder that a training leaves: a model that the server loads, and its card."""
+"""Writes the folder of a trained model, which the server loads, and its card."""
 
 import hashlib
 import json
@@ -21,18 +21,18 @@ def write_model(
     """Writes a reranker in Hugging Face layout with `twopass.json` and `README.md` beside.
 
     Args:
-        folder: Where; replaced if it is there.
+        folder: The folder to write; an existing one is replaced.
         trained: A folder with weights, configuration and tokenizer.
-        max_seq_len: Longest pair that it can read, in tokens.
-        max_passage_tokens: Of a passage, as many are read at once.
+        max_seq_len: Longest pair that the model can read, in tokens.
+        max_passage_tokens: Most tokens of a passage read at once.
         blend: Default weight of the first pass.
-        calibration: Of its scores.
+        calibration: Calibration of its scores.
         card: Text of the README.
     """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(trained, partial)
-    (partial / "model.safetensors").chmod(0o644)  # safetensors leaves it to its owner alone
+    (partial / "model.safetensors").chmod(0o644)  # safetensors makes it readable by its owner only
     settings = {
         "kind": "reranker",
         "max_seq_len": max_seq_len,

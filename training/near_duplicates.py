@@ -1,4 +1,4 @@
-"""Passages that are nearly the same: neither may be called wrong where the other answers."""
+"""Near duplicates: a passage nearly the same as an answer must not count as a wrong answer."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ _ALIKE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What a passage is recognised by.
+    """The features by which a passage is recognised.
 
     Attributes:
-        runs: Hashes of all runs of five words; one of the whole text where it is shorter.
+        runs: Hashes of all runs of five words; of a shorter text, the hash of all of it.
         beginning: The first 60 characters.
     """
 
@@ -21,7 +21,7 @@ class Fingerprint:
 
 
 def fingerprint(text: str) -> Fingerprint:
-    """Reduces a passage to what it is recognised by; case and white space don't count."""
+    """Takes the fingerprint of a passage, ignoring case and white space."""
     words = text.lower().split()
     num_runs = max(len(words) - _WORDS_IN_A_RUN + 1, 1)
     runs = frozenset(hash(tuple(words[i : i + _WORDS_IN_A_RUN])) for i in range(num_runs))
@@ -29,9 +29,9 @@ def fingerprint(text: str) -> Fingerprint:
 
 
 def is_near_duplicate(a: Fingerprint, b: Fingerprint) -> bool:
-    """Whether half of the runs of both are common (Broder 1997), or both begin alike.
+    """Whether two passages share half of their runs (Broder 1997), or begin alike.
 
-    A beginning counts because long passages are often cut from one text at different ends.
+    The beginning counts because long passages are often one text cut at different ends.
     """
     if a.beginning == b.beginning:
         return True

@@ -1,4 +1,4 @@
-"""What a training step lessens."""
+"""The loss that training minimises."""
 
 from collections.abc import Sequence
 
@@ -21,8 +21,8 @@ def listwise_loss(
 
     Args:
         logits: float32 `[num_pairs]`, the pairs of all examples one after another.
-        examples: To which they belong.
-        teacher_weight: Of the second term, 0 to 1; the first has the rest.
+        examples: The examples that the pairs belong to.
+        teacher_weight: Weight of the second term, 0 to 1; the first has the rest.
 
     Returns:
         The mean over examples, a scalar.
@@ -36,6 +36,6 @@ def listwise_loss(
     teacher = logits.new_full(is_there.shape, -torch.inf).masked_scatter(is_there, teaching)
     answer = functional.one_hot(sizes.new_zeros(len(sizes)), is_there.shape[1])
     target = (1 - teacher_weight) * answer + teacher_weight * teacher.softmax(1)
-    # Log probabilities of places that are not there are minus infinity: they weigh nothing.
+    # Padding has a log probability of minus infinity, so it weighs nothing.
     log_probabilities = scores.log_softmax(1).masked_fill(~is_there, 0.0)
     return -(target * log_probabilities).sum(1).mean()

@@ -1,4 +1,4 @@
-"""What a training run is told."""
+"""Options of a training run."""
 
 from dataclasses import dataclass
 
@@ -9,27 +9,27 @@ class TrainingOptions:
 
     Attributes:
         steps: Updates of the weights.
-        questions: Groups a step.
-        negatives: Passages beside the one that answers, in each group.
-        random_negatives: How many of them are any passage of the same source, not mined ones.
+        questions: Groups in a step.
+        negatives: Passages in each group beside the one that answers.
+        random_negatives: How many of the negatives are random passages of the source, not mined.
         max_tokens: Longest pair, special tokens included; longer passages are cut.
-        max_passage_tokens: Of a passage, as many will be read at once by a server; None for
-            `max_tokens`. Far beyond what a model was trained on, its order gets worse.
-        learning_rate: At its highest; it rises over the first 5 % of the steps and then falls to 0.
+        max_passage_tokens: Most tokens of a passage that a server will read at once; None for
+            `max_tokens`. A model orders passages worse the farther they exceed its training.
+        learning_rate: The highest rate; it rises over the first 5 % of the steps, then falls to 0.
         teacher: A reranker to learn from, as it would be served; None for the first pass.
-        teacher_weight: How much the teacher's order counts beside the answer. The first pass's
-            keeps what the encoder knows of subjects that the pairs do not touch.
-        teacher_temperature: Of the softmax over the first pass's cosines; a reranker's logits are
-            taken as they are.
+        teacher_weight: How much the teacher's order counts beside the answer. The first pass as
+            teacher keeps what the encoder knows of subjects that the pairs do not cover.
+        teacher_temperature: Temperature of the softmax over the first pass's cosines; a reranker's
+            logits are taken as they are.
         layers: Layers to keep of the base, its first and last and some between; None for all.
         average: Weights are averaged over about 1 / (1 - average) steps (Polyak and Juditsky 1992).
         frozen_embeddings: Whether word embeddings stay as they are, so that words which no pair
             holds keep their place among the others.
-        development_one_in: One query in so many is not trained on, but measured on.
+        development_one_in: One query in this many is kept from training, to measure on.
         development_queries: Most queries to measure on.
         measure_every: Steps from one measurement to the next; each writes a checkpoint.
         patience: Measurements without a better nDCG before training ends early.
-        seed: Of every random choice.
+        seed: Seed of every random choice.
     """
 
     steps: int = 4_000

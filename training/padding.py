@@ -1,4 +1,4 @@
-"""Groups as rectangles of token ids: what PyTorch computes on."""
+"""Pads groups to rectangles of token ids, on which PyTorch computes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 
 from twopass.training.examples import Example
 
-# Lengths are rounded up to it: a library compiles a kernel for each shape that it meets, which on a
-# CPU takes longer than computing a part.
+# Lengths are rounded up to a multiple of it: a library compiles a kernel for each new shape, which
+# on a CPU takes longer than computing a part.
 _LENGTH_STEP = 32
 
 
 @dataclass(frozen=True, slots=True)
 class PaddedPart:
-    """Whole groups of like length, so that a part's loss is its own and its memory can be reused.
+    """Whole groups of similar length, whose loss is computed apart from that of other parts.
 
     Attributes:
         examples: The groups; their pairs are the rows, in order.
         token_ids: int64 `[num_pairs, max_len]`.
         token_types: 1 for tokens of the passage, 0 for others, int64 `[num_pairs, max_len]`.
-        is_real: Which tokens are no padding, bool `[num_pairs, max_len]`.
+        is_real: Which tokens are not padding, bool `[num_pairs, max_len]`.
     """
 
     examples: list[Example]
@@ -31,12 +31,12 @@ class PaddedPart:
 
 
 def padded_parts(examples: Sequence[Example], max_tokens: int, pad_id: int) -> Iterator[PaddedPart]:
-    """Splits examples into parts of like length, the longest first.
+    """Splits examples into parts of similar length, the longest first.
 
     Args:
-        examples: None is split itself.
+        examples: The examples; each stays whole, in one part.
         max_tokens: Most tokens of a part, padding included, where it has more than one example.
-        pad_id: What fills.
+        pad_id: Token id of the padding.
     """
     part: list[Example] = []
     for example in sorted(examples, key=_longest, reverse=True):

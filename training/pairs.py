@@ -12,7 +12,7 @@ from twopass.evaluation.datasets import open_text
 
 
 class TrainingError(Exception):
-    """The training can't go on; says which file or option, and what is wrong with it."""
+    """The training can't go on; the message names the file or option and its fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class Pair:
     """One line of a file of pairs.
 
     Attributes:
-        query: What is asked.
+        query: The question.
         positive: A passage that answers it.
-        negatives: Passages known not to answer it; often none, they are mined.
+        negatives: Passages known not to answer it; often empty, since negatives are mined.
     """
 
     query: str
@@ -50,10 +50,10 @@ class Source:
 
 
 def read_source(file: Path) -> Source:
-    """Reads JSON lines of `query`, `positive` and perhaps `negatives`; `.gz` or not.
+    """Reads JSON lines of `query`, `positive` and optional `negatives`; `.gz` or not.
 
     Raises:
-        TrainingError: The file is missing, or one of its lines is no pair.
+        TrainingError: The file is missing, or one of its lines is not a pair.
     """
     pairs = []
     try:
@@ -76,12 +76,12 @@ def read_source(file: Path) -> Source:
 
 
 def share_of(source: Source, shares: Mapping[str, float], seed: int) -> Source:
-    """Keeps a random share of the pairs, told by the first pattern that the name matches.
+    """Keeps a random share of the pairs: that of the first pattern that the source's name matches.
 
     Args:
-        source: Of which all is kept where no pattern matches.
-        shares: From 0 to 1, by pattern (`openstax*`).
-        seed: Of the choice.
+        source: The source; all of it is kept where no pattern matches.
+        shares: Shares from 0 to 1, by pattern (`openstax*`).
+        seed: Seed of the random choice.
     """
     share = next((s for p, s in shares.items() if fnmatch.fnmatchcase(source.name, p)), 1.0)
     count = round(share * len(source.pairs))
@@ -90,6 +90,6 @@ def share_of(source: Source, shares: Mapping[str, float], seed: int) -> Source:
 
 
 def is_development(query: str, one_in: int) -> bool:
-    """Whether a query is kept from training, to measure on; depends on its words alone."""
+    """Whether a query is kept from training, to measure on; only its text decides."""
     digest = hashlib.sha256(" ".join(query.lower().split()).encode()).digest()
     return int.from_bytes(digest[:4]) % one_in == 0

@@ -1,4 +1,4 @@
-"""From files of pairs to mined groups, through a server of its own."""
+"""Turns files of pairs into mined groups, through its own server."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,11 +16,11 @@ from twopass.training.pairs import (
     share_of,
 )
 
-# Half of them choose, half judge: with fewer, not even a great difference would be significant.
+# Half of them choose, half judge: with fewer, not even a large difference would be significant.
 _FEWEST_KEPT = 10
 
 Report = Callable[[str, int], Advance]
-"""Announces a piece of work by its name and size; returns what to call as it advances."""
+"""Announces a piece of work by its name and size; returns the function that reports progress."""
 
 
 def mine_files(
@@ -37,15 +37,15 @@ def mine_files(
     Args:
         files: JSON lines of pairs.
         shares: Share of the pairs to take, by pattern of the file's name.
-        encoder: Of the first pass.
-        seed: Of the choice of pairs.
-        options: How many negatives are looked for.
-        report: Told of each piece of work.
+        encoder: Encoder of the first pass.
+        seed: Seed of the choice of pairs.
+        options: How widely negatives are searched for.
+        report: Called for each piece of work.
 
     Raises:
         TrainingError: A file can't be read.
         LocalServerError: The server did not start.
-        TwopassError: It did not do what was asked.
+        TwopassError: A call to the server failed.
     """
     sources = [share_of(read_source(file), shares, seed) for file in files]
     with (
@@ -57,10 +57,10 @@ def mine_files(
 
 
 def split(groups: Sequence[Group], one_in: int, at_most: int) -> tuple[list[Group], list[Group]]:
-    """Groups to train on, and those to measure on: `at_most` of them, of all sources alike.
+    """Splits groups into those to train on and at most `at_most` to measure on, of all sources.
 
     Raises:
-        TrainingError: There are too few to train on some, choose by some and judge by others.
+        TrainingError: There are too few groups to train, choose and judge on separate ones.
     """
     training = [g for g in groups if not is_development(g.query, one_in)]
     kept = [g for g in groups if is_development(g.query, one_in)]

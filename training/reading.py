@@ -1,4 +1,4 @@
-"""Reads groups as the server would: with its engine, in its precision."""
+"""Scores groups as the server would: with its engine, in its precision."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,10 +17,10 @@ _GROUPS_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A loaded reranker that reads examples.
+    """A loaded reranker that scores examples with the server's engine.
 
-    What is chosen by its result is thereby chosen for what will be served, and on a CPU it takes a
-    third of the time that PyTorch needs.
+    What its results decide is thereby decided for the model as it will be served. On a CPU it takes
+    a third of the time that PyTorch needs.
     """
 
     model: LoadedReranker
@@ -39,8 +39,8 @@ def opened(model: str) -> Iterator[Reader]:
         model: A shipped model, a folder or a hub id.
 
     Raises:
-        ModelError: It is missing or damaged.
-        TrainingError: It is an encoder.
+        ModelError: The model is missing or damaged.
+        TrainingError: The model is an encoder.
     """
     loaded = load_model(model, num_threads=0)
     try:
@@ -56,11 +56,11 @@ def read_groups(model: Path, groups: Examples) -> list[Float32s]:
 
     Args:
         model: Folder of a reranker.
-        groups: To read.
+        groups: The groups to read.
 
     Raises:
         ModelError: The folder is damaged.
-        TrainingError: It holds an encoder.
+        TrainingError: The folder holds an encoder.
     """
     logits: list[Float32s] = []
     with opened(str(model)) as reader:

@@ -1,4 +1,4 @@
-"""What a run was begun with, so that it goes on with nothing else."""
+"""The inputs and options that a run was begun with, which resuming it must repeat."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -14,14 +14,14 @@ _FILE = "recipe.json"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that decides what a run comes to.
+    """Everything that decides the result of a run.
 
     Attributes:
         pairs: Sizes in bytes of the files of pairs, by their absolute paths.
         shares: Share of the pairs to take, by pattern of the file's name.
-        encoder: Of the first pass.
-        base: What training starts from.
-        options: How.
+        encoder: Encoder of the first pass.
+        base: The model that training starts from.
+        options: Options of the training.
     """
 
     pairs: Mapping[str, int]
@@ -39,10 +39,10 @@ class Recipe:
         base: str,
         options: TrainingOptions,
     ) -> "Recipe":
-        """Looks at the files.
+        """Makes the recipe of a run; takes the sizes of the files.
 
         Raises:
-            TrainingError: One is not there.
+            TrainingError: A file is missing.
         """
         try:
             sizes = {str(file.resolve()): file.stat().st_size for file in files}
@@ -52,10 +52,10 @@ class Recipe:
 
 
 def hold_to(recipe: Recipe, folder: Path) -> None:
-    """Notes the recipe in the folder of a run, or makes sure that it is the one noted there.
+    """Writes the recipe into the folder of a run, or checks it against the one written there.
 
     Raises:
-        TrainingError: The run was begun with another; names what differs.
+        TrainingError: The run was begun with another recipe; names what differs.
     """
     file = folder / _FILE
     wanted = _flat(recipe)
@@ -76,7 +76,7 @@ def hold_to(recipe: Recipe, folder: Path) -> None:
 
 
 def _flat(recipe: Recipe) -> dict[str, Any]:
-    """As JSON gives it back, the options beside the rest."""
+    """The recipe as JSON reads it back, its options among the other fields."""
     fields = asdict(recipe)
     fields |= fields.pop("options")
     return dict(json.loads(json.dumps(fields)))

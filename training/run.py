@@ -1,4 +1,4 @@
-"""A whole training: from mined groups to a model folder, or to the verdict that it is no better."""
+"""A whole training: from mined groups to a model folder, unless the model is no better."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ _MAX_SEQ_LEN = 512
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a training.
+    """The result of a training.
 
     Attributes:
-        rival: What it had to beat.
-        verdict: On held-out queries.
+        rival: Name of what the model had to beat.
+        verdict: Comparison with the rival on held-out queries.
         blend: Default weight of the first pass.
-        calibration: Of the scores.
-        folder: The model's, or None where it is no better than its rival.
+        calibration: Calibration of the scores.
+        folder: The model's folder; None where it is no better than its rival.
     """
 
     rival: str
@@ -53,16 +53,16 @@ def train(
     command: str,
     report: Callable[[Progress], None],
 ) -> Outcome:
-    """Trains, chooses a blend and a calibration, and judges; goes on where an earlier run stopped.
+    """Trains, chooses a blend and a calibration, and judges; resumes an interrupted run.
 
-    Of the queries kept from training, every other chooses and the rest judge.
+    Of the queries kept from training, every other one chooses and the rest judge.
 
     Args:
         mined: Questions and candidates.
         base: A shipped model, a folder or a hub id to start from.
         folder: Gets the log, checkpoints, and the model in `model/`.
-        options: How.
-        command: For the card.
+        options: Options of the training.
+        command: The command line, for the card.
         report: Called as training goes on.
 
     Raises:
@@ -118,10 +118,10 @@ def train(
 def _rival(
     start: ModelFolder, options: TrainingOptions, development: Examples, held_out: Examples
 ) -> tuple[str, Reading]:
-    """What the result has to beat, by name, and what that makes of the held-out queries.
+    """The name of the rival, and its reading of the held-out queries.
 
-    That is the base; but an encoder has no logits, and a model of fewer layers is not meant to beat
-    the one that it was cut from.
+    The rival is the base. It is the first pass where the base is an encoder, which has no logits,
+    or where layers were dropped: a smaller model is not meant to beat the one it was cut from.
     """
     if options.layers is not None or start.spec.kind is ModelKind.ENCODER:
         return "first pass alone", Reading(held_out.similarity(), 1.0)

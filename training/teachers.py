@@ -1,4 +1,4 @@
-"""Whose order a model learns beside the answers."""
+"""Teachers: rerankers, or the first pass, whose order a model learns beside the answers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ from twopass.training.pairs import TrainingError
 from twopass.training.reading import opened
 
 Teach: TypeAlias = Callable[[list[Example]], list[Example]]
-"""Gives the examples of a step what their teacher makes of them, in `Example.teaching`."""
+"""Sets the teacher's logits in the examples of a step, as `Example.teaching`."""
 
 
 def first_pass_teaches(examples: list[Example]) -> list[Example]:
-    """Leaves what mining found."""
+    """Returns the examples unchanged: mining already set the first pass's scores."""
     return examples
 
 
@@ -25,12 +25,12 @@ def teacher(model: str | None, tokenizer: Tokenizer) -> Iterator[Teach]:
 
     Args:
         model: A shipped model, a folder or a hub id.
-        tokenizer: Of the model that learns; the teacher must cut words alike, since it reads the
-            same token ids.
+        tokenizer: Tokenizer of the model that learns; the teacher must have the same, since it
+            reads the same token ids.
 
     Raises:
-        ModelError: It is missing or damaged.
-        TrainingError: It is an encoder, or cuts words otherwise.
+        ModelError: The teacher is missing or damaged.
+        TrainingError: The teacher is an encoder, or has another tokenizer.
     """
     if model is None:
         yield first_pass_teaches

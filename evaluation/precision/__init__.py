@@ -1,1 +1,1 @@
-"""What a lower precision of the CPU engine costs in quality: measured against float32."""
+"""The quality that a lower precision of the CPU engine costs, measured against float32."""

@@ -32,14 +32,14 @@ def main(
     depth: Annotated[int, typer.Option(min=2, help="Candidates found, and reranked.")] = 30,
     queries: Annotated[
         int | None,
-        typer.Option(min=1, help="Only the first so many queries of each; unset: all."),
+        typer.Option(min=1, help="Use only this many queries of each; unset: all."),
     ] = None,
     precision: Annotated[
-        Precision, typer.Option(help="What to measure beside f32.")
+        Precision, typer.Option(help="The precision to compare with f32.")
     ] = Precision.INT8,
-    encoder: Annotated[str, typer.Option(help="Of the first pass.")] = "all-MiniLM-L6-v2",
-    reranker: Annotated[str, typer.Option(help="Of the second pass.")] = "twopass-minilm-l6",
-    threads: Annotated[int, typer.Option(help="Of a forward pass; 0: one for each CPU.")] = 0,
+    encoder: Annotated[str, typer.Option(help="Encoder of the first pass.")] = "all-MiniLM-L6-v2",
+    reranker: Annotated[str, typer.Option(help="Reranker to measure.")] = "twopass-minilm-l6",
+    threads: Annotated[int, typer.Option(help="Threads a pass; 0: one for each CPU.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
     """Compare a lower precision of the CPU engine with f32; ends with 1 where the gate fails.

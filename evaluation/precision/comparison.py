@@ -1,4 +1,4 @@
-"""How far two precisions are apart: in quality, in order, in numbers."""
+"""How far two precisions differ: in quality, in order, in logits."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.measures import Orders, ndcg
 from twopass.evaluation.precision.runs import Candidates, Logits, Run
 
-# nDCG@10 of fewer queries moves by more than this when a single one of them is turned around.
+# With fewer queries, a single query that changes its order moves nDCG@10 by more than this.
 _MANY_QUERIES = 500
 _ALLOWED_OF_MANY, _ALLOWED_OF_FEW = 0.003, 0.01
 
@@ -20,8 +20,8 @@ class PassQuality:
     """nDCG@10 of one pass in both precisions.
 
     Attributes:
-        exact: In float32.
-        lower: In the precision that is measured.
+        exact: nDCG@10 in float32.
+        lower: nDCG@10 in the precision that is measured.
     """
 
     exact: float
@@ -29,7 +29,7 @@ class PassQuality:
 
     @property
     def difference(self) -> float:
-        """What the lower precision gains or, below 0, loses."""
+        """What the lower precision gains; negative where it loses."""
         return self.lower - self.exact
 
 
@@ -41,11 +41,12 @@ class Comparison:
         dataset: The collection's name.
         num_documents: Size of the corpus.
         num_queries: Queries measured.
-        first_pass: Of the order of each precision's own dense first pass.
-        reranked: Of the order by logits, of the candidates that float32 found.
+        first_pass: Quality of each precision's own dense first pass.
+        reranked: Quality of the candidates that float32 found, ordered by logits.
         overlap: Share of the candidates that both first passes found, mean over queries.
-        kendall_tau: Of the orders by logits, mean over queries; 1 where they are the same.
-        largest_logit_difference: Over all pairs.
+        kendall_tau: Kendall's tau of the two orders by logits, mean over queries; 1 where they are
+            the same.
+        largest_logit_difference: Largest difference of two logits, over all pairs.
         allowed: By how much nDCG@10 may differ.
     """
 
@@ -61,7 +62,7 @@ class Comparison:
 
     @property
     def holds(self) -> bool:
-        """Whether either pass is as good as it has to be."""
+        """Whether both passes differ by no more than is allowed."""
         passes = (self.first_pass, self.reranked)
         return all(abs(quality.difference) <= self.allowed for quality in passes)
 
@@ -71,8 +72,8 @@ def compare(dataset: Dataset, exact: Run, lower: Run) -> Comparison:
 
     Args:
         dataset: Queries and judgements.
-        exact: In float32; `exact.found` is what both have read.
-        lower: In the precision that is measured.
+        exact: The run in float32; both runs have read its candidates, `exact.found`.
+        lower: The run in the precision that is measured.
     """
     logits = [(exact.logits[query], lower.logits[query]) for query in dataset.queries]
     found = [(exact.found[query], lower.found[query]) for query in dataset.queries]

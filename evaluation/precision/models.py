@@ -1,4 +1,4 @@
-"""Embeddings and logits straight from the CPU engine, with no server between."""
+"""Embeddings and logits straight from the CPU engine, without a server."""
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -22,7 +22,7 @@ from twopass.engines.loading import load_model
 
 Advance = Callable[[int], None]
 
-# Enough for the engine to pack well, few enough to show how far it is.
+# Enough for the engine to pack well, few enough for a progress bar that moves.
 _TEXTS_AT_ONCE = 64
 
 
@@ -32,16 +32,16 @@ class Models:
     def __init__(
         self, encoder: str, reranker: str, *, precision: Precision, num_threads: int
     ) -> None:
-        """Loads both.
+        """Loads both models.
 
         Args:
             encoder: A shipped model, a folder, or a hub id.
-            reranker: Likewise.
-            precision: Of the products of both.
-            num_threads: Of one forward pass; 0 takes one for each CPU of the process.
+            reranker: A shipped model, a folder, or a hub id.
+            precision: Precision of the matrix products of both.
+            num_threads: Threads of one forward pass; 0 takes one for each CPU of the process.
 
         Raises:
-            ModelError: A model is missing, damaged, or none that the CPU engine computes.
+            ModelError: A model is missing or damaged, or the CPU engine can't compute it.
             UnsupportedModelError: A model is not of the kind it is given as.
         """
         loaded = [
@@ -75,15 +75,15 @@ class Models:
         return self._embed(self.encoder.spec.query_prefix, texts, advance)
 
     def embed_passages(self, texts: Sequence[str], advance: Advance) -> Float32s:
-        """Embeds passages; otherwise as `embed_queries`."""
+        """Embeds passages, float32 `[num_texts, hidden_size]`; `advance` gets their number."""
         return self._embed(self.encoder.spec.passage_prefix, texts, advance)
 
     def tokenize(self, texts: Sequence[str]) -> Ragged:
-        """Passages as `score` takes them, as far as the reranker can read."""
+        """Tokenises passages for `score`, cut to what the reranker can read."""
         return self.reranker.tokenizer.encode(texts, self.reranker.spec.max_seq_len)
 
     def score(self, query: str, passages: Ragged) -> Float32s:
-        """Reads one query with each passage: logits, float32 `[num_passages]`."""
+        """Logits of one query with each passage, float32 `[num_passages]`."""
         spec, template = self.reranker.spec, self.reranker.tokenizer.template
         *pairs, _ = assemble_pairs(
             self.reranker.tokenizer.encode([query], spec.max_query_tokens)[0],

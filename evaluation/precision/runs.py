@@ -13,7 +13,7 @@ from twopass.evaluation.precision.models import Advance, Models
 from twopass.server.models.passages import passage_of
 
 Candidates: TypeAlias = Mapping[str, Int32s]
-"""Numbers of documents, best first, by query id."""
+"""Positions of documents in the corpus, best first, by query id."""
 
 Logits: TypeAlias = Mapping[str, Float32s]
 """A logit for each candidate, by query id."""
@@ -21,11 +21,11 @@ Logits: TypeAlias = Mapping[str, Float32s]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one precision made of a collection.
+    """Results of one precision on a collection.
 
     Attributes:
-        found: By its own first pass.
-        logits: Of the candidates it was given to read, in their order.
+        found: Candidates that its own first pass found.
+        logits: Logits of the candidates it was given to read, in their order.
     """
 
     found: Candidates
@@ -33,7 +33,7 @@ class Run:
 
 
 def find(models: Models, dataset: Dataset, depth: int, advance: Advance) -> Candidates:
-    """The dense first pass, exact: the `depth` documents nearest to each query."""
+    """Runs an exact dense first pass: the `depth` documents nearest to each query."""
     passages = models.embed_passages(texts_of(dataset), advance)
     queries = models.embed_queries(list(dataset.queries.values()), advance)
     return {
@@ -43,7 +43,7 @@ def find(models: Models, dataset: Dataset, depth: int, advance: Advance) -> Cand
 
 
 def read(models: Models, dataset: Dataset, candidates: Candidates, advance: Advance) -> Logits:
-    """The second pass: a logit for each query with each of its candidates."""
+    """Runs the second pass: a logit for each query with each of its candidates."""
     passages = models.tokenize(texts_of(dataset))
     logits = {}
     for query, numbers in candidates.items():
