@@ -15,7 +15,7 @@ from twopass.v1.rerank_pb2 import Candidate, RerankRequest
 from twopass.v1.search_pb2 import SearchRequest
 
 from .corpus import fill
-from .fallback import A_MOMENT
+from .fallback import A_MOMENT, wait_until
 from .serving import Server
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -46,6 +46,10 @@ def watched(tmp_path_factory, unhurried) -> Iterator[Server]:
         with pytest.raises(grpc.RpcError):
             server.rerank(RerankRequest(query="late", candidates=OTHER_PASSAGES), timeout=2)
         server.reranker.gate.set()
+        # Its caller may know that it is late before the server does.
+        labels = {"rpc": "twopass.v1.RerankService.Rerank", "code": "DEADLINE_EXCEEDED"}
+        count = server._app._metrics.registry.get_sample_value
+        wait_until(lambda: count("twopass_rpc_seconds_count", labels) == 1)
         yield server
 
 
