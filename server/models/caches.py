@@ -18,13 +18,13 @@ class ByteCache(Generic[_Value]):
         """Starts empty.
 
         Args:
-            name: In metrics.
-            max_bytes: Of all entries together; 0 keeps none.
+            name: The cache's label in metrics.
+            max_bytes: Most bytes of all entries together; 0 keeps none.
             metrics: Where look-ups are counted.
         """
         self.name = name
         self._metrics = metrics
-        # Each value beside the bytes that it takes.
+        # Each value with the bytes that it takes.
         self._entries: LRUCache[Hashable, tuple[_Value, int]] = LRUCache(
             max_bytes, getsizeof=lambda entry: entry[1]
         )

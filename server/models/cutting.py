@@ -7,12 +7,12 @@ import numpy as np
 from twopass.engines.base import Float32s, Int32s, Ragged
 
 MAX_PASSAGE_TOKENS = 8_192
-"""Most tokens of a passage that a second pass reads in windows; what is beyond is not read."""
+"""Most tokens of a passage that a second pass reads in windows; it does not read the rest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CutPassages:
-    """Passages cut into windows; of each window, its tokens and where it begins.
+    """Passages cut into windows: the tokens of each window and where it begins.
 
     Attributes:
         token_ids: A row for each window, passage after passage.
@@ -30,13 +30,13 @@ class CutPassages:
         return self.ranges(np.arange(*self.offsets[passage : passage + 2], dtype=np.int32))
 
     def best(self, logits: Float32s) -> Int32s:
-        """The row of each passage's best window, of equals the first.
+        """The row of each passage's best window; of equal ones, the first.
 
         Args:
-            logits: Of every window, or of the first ones, float32 `[at most num_windows]`.
+            logits: Logits of all windows or of the first ones, float32 `[at most num_windows]`.
 
         Returns:
-            int32, for each of the first passages whose windows all have a logit.
+            int32 rows, one for each of the first passages whose windows all have a logit.
         """
         rows = [
             start + int(np.argmax(logits[start:end]))
@@ -54,13 +54,14 @@ class CutPassages:
 def cut(passages: Ragged, window_tokens: int, overlap_tokens: int) -> CutPassages:
     """Cuts passages into windows.
 
-    What is no longer than the overlap stands whole in a window. The last window ends where its
-    passage does, and is as long as the others.
+    A stretch of text no longer than the overlap lies whole in one of the windows. The last window
+    ends where its passage does, and is as long as the others.
 
     Args:
         passages: Token ids.
         window_tokens: Most tokens in a window, at least 1.
-        overlap_tokens: Least that a window shares with the one before, below `window_tokens`.
+        overlap_tokens: Least tokens that a window shares with the one before; below
+            `window_tokens`.
     """
     stride = window_tokens - overlap_tokens
     rows: list[Int32s] = []

@@ -1,4 +1,4 @@
-"""Token ids to embeddings, as the encoder's folder says: prefixes, special tokens, length."""
+"""Token ids to embeddings, with the prefixes, special tokens and length of the encoder's folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from twopass.server.models.caches import ByteCache
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter, Priority
 
-# Of a cached query beside its tokens and its embedding: array objects, place in the table.
+# Bytes of a cached query beside its tokens and its embedding: array objects, place in the table.
 _ENTRY_BYTES = 400
 
 
@@ -39,11 +39,11 @@ class Embedding:
     """Embeds queries and passages through the arbiter."""
 
     def __init__(self, arbiter: Arbiter, queries: ByteCache[Float32s] | None = None) -> None:
-        """Joins embedding to the arbiter.
+        """Takes what it works with.
 
         Args:
-            arbiter: Of the device.
-            queries: Where embeddings of queries are kept; None to keep none.
+            arbiter: The arbiter of the device.
+            queries: Cache of the embeddings of queries; None to keep none.
         """
         self._arbiter = arbiter
         self._known_queries = queries
@@ -59,13 +59,13 @@ class Embedding:
         """Embeds queries, ahead of everything else.
 
         Args:
-            encoder: Which model.
-            token_ids: By the encoder's tokenizer, without special tokens and prefixes.
-            request: For which; its `timings` get the seconds of `queue` and `embed`.
+            encoder: The model.
+            token_ids: Rows of the encoder's tokenizer, without special tokens and prefixes.
+            request: The request that needs them; sets `queue` and `embed` of its `timings`.
             end: When it must be done, seconds of `time.perf_counter`; None for the request's end.
 
         Raises:
-            LateError: The end came first.
+            LateError: `end` came first.
             EngineError: The engine failed.
         """
         embedded = await self._queries(encoder, token_ids, request.end if end is None else end)
@@ -88,7 +88,7 @@ class Embedding:
         return embedded
 
     def _remembered(self, keys: Sequence[tuple[str, bytes]]) -> Embedded | None:
-        """The embeddings of queries, where all are known: then no engine is asked."""
+        """The cached embeddings of queries; None unless all are in the cache."""
         if self._known_queries is None:
             return None
         vectors = [vector for vector in self._known_queries.get_all(keys) if vector is not None]
@@ -105,7 +105,7 @@ class Embedding:
     async def passages(
         self, encoder: LoadedEncoder, token_ids: Ragged, request: Request
     ) -> Embedded:
-        """Embeds passages, after everything else; otherwise as `queries`."""
+        """Embeds passages, after everything else; arguments and errors are those of `queries`."""
         prefix = encoder.spec.passage_prefix
         embedded = await self._embed(encoder, token_ids, prefix, Priority.INGEST, request.end)
         _record(embedded, request)
@@ -149,7 +149,7 @@ def max_passage_tokens(encoder: LoadedEncoder) -> int:
 
 
 def _prefix(encoder: LoadedEncoder, text: str) -> Int32s:
-    """What stands before a text: special tokens, then the model's own words for its role."""
+    """The tokens before a text: special tokens, then the model's prefix for queries or passages."""
     special = np.array(encoder.tokenizer.template.prefix, np.int32)
     if not text:
         return special

@@ -1,4 +1,4 @@
-"""The models that a configuration names, loaded side by side, each with an engine that restarts."""
+"""Loads the models that a configuration names, side by side, each with an engine that restarts."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from twopass.server.models.restarting import RestartingEngine
 
 
 def load_models(config: ServerConfig) -> list[LoadedModel]:
-    """All models, the defaults first; reading, checking and packing weights leaves the GIL alone.
+    """Loads all models in threads, the defaults first; reading and packing weights frees the GIL.
 
     Raises:
         ModelError: A folder is missing or damaged, or the engine does not run it.
@@ -31,6 +31,6 @@ def load_models(config: ServerConfig) -> list[LoadedModel]:
 
 
 def _restartable(load: Callable[[str], LoadedModel], name: str) -> LoadedModel:
-    """A model whose engine can be built anew."""
+    """Loads a model whose engine can be rebuilt."""
     model = load(name)
     return replace(model, engine=RestartingEngine(model, lambda: load(name)))

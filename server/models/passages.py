@@ -32,15 +32,15 @@ def passage_of(title: str | None, text: str | None) -> str:
 
 
 def check_text(field: str, text: str, max_bytes: int) -> None:
-    """Refuses text that is too long, or that no text file would hold.
+    """Refuses text that is too long or holds a NUL.
 
     Args:
-        field: Where it stands in the request, for the message.
+        field: The text's path in the request, for the error message.
         text: Any Unicode.
         max_bytes: The limit in bytes of UTF-8.
 
     Raises:
-        InvalidRequestError: Names the field, the limit and the value.
+        InvalidRequestError: Names the field, the limit and the size given.
     """
     if problem := problem_of(text, max_bytes):
         raise InvalidRequestError(f"{field}: {problem}")

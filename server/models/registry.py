@@ -24,11 +24,11 @@ class Models:
         return sorted(models, key=lambda m: (not self.is_default(m), m.spec.id))
 
     def is_default(self, model: LoadedModel) -> bool:
-        """Whether requests of its kind that name no model get it."""
+        """Whether it is the model of requests that name none of its kind."""
         return model.spec.id in self._defaults
 
     def get(self, model_id: str) -> LoadedModel:
-        """One model of either kind.
+        """The encoder or the reranker of that id.
 
         Raises:
             UnknownModelError: The server holds no model of that id.
@@ -50,8 +50,8 @@ class Models:
         """The encoder that a collection's embeddings were made by.
 
         Raises:
-            UnknownModelError: The server does not hold it.
-            EncoderChangedError: It holds one of that id with other weights.
+            UnknownModelError: The server does not hold that encoder.
+            EncoderChangedError: The server holds other weights under that id.
         """
         encoder = self.encoder(schema.encoder)
         if encoder.spec.revision != schema.encoder_revision:
@@ -66,7 +66,7 @@ class Models:
         """The tokenizer that made a collection's stored token ids; None where none are stored.
 
         Raises:
-            UnknownModelError: No model of the server has it.
+            UnknownModelError: No model of the server has that tokenizer.
         """
         if not schema.tokenizer_fingerprint:
             return None

@@ -1,4 +1,4 @@
-"""An engine that can be built anew when it has failed or answers no more."""
+"""An engine that can be rebuilt when it has failed or no longer answers."""
 
 import gc
 import logging
@@ -12,28 +12,28 @@ from twopass.engines.base import Engine, Float32s, LoadedModel, TokenBatch
 from twopass.engines.errors import DeviceError, EngineUnavailableError, ModelError
 
 _logger = logging.getLogger("twopass.server")
-# A build that fails is tried again after this long, and after twice as long each further time.
+# A failed build is tried again after the first pause; each further pause is twice as long.
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
 
 
 class RestartingEngine:
-    """Passes batches to a model's engine, and can replace it; an `engines.base.Engine`.
+    """An `engines.base.Engine` that passes batches to a model's engine and can replace that engine.
 
-    What replaces it has the same weights, tokenizer and properties: collections and caches are
-    keyed by the model's revision, and batches are made for the engine's layout. A model that was
-    changed on disk is never served under the old revision; the server must be started anew.
+    The replacement has the same weights, tokenizer and properties: collections and caches are keyed
+    by the model's revision, and batches are made for the engine's layout. A model that was changed
+    on disk is never served under the old revision; the server must be restarted to serve it.
     """
 
     def __init__(self, model: LoadedModel, load: Callable[[], LoadedModel]) -> None:
         """Begins with the engine of a model that is ready.
 
         Args:
-            model: Whose engine.
+            model: The model, with the engine to begin with.
             load: Loads the model again; may take seconds and may fail.
         """
         self.info = model.engine.info
         self.output_width = model.engine.output_width
-        # Not the model itself, which would keep an abandoned engine's memory.
+        # The model itself is not kept: it would hold an abandoned engine's memory.
         self._spec = model.spec
         self._fingerprint = model.tokenizer.fingerprint
         self._load = load
@@ -46,13 +46,13 @@ class RestartingEngine:
         """Queues a batch; see `engines.base`.
 
         Raises:
-            EngineUnavailableError: The engine is being built anew.
+            EngineUnavailableError: The engine is being rebuilt.
         """
         with self._lock:
             engine = self._engine
         if engine is None:
             raise EngineUnavailableError(
-                f"the engine of {self._spec.id} is starting anew; try again in a few seconds"
+                f"the engine of {self._spec.id} is restarting; try again in a few seconds"
             )
         answer: Future[Float32s] = Future()
         self._pending.add(answer)
@@ -64,7 +64,7 @@ class RestartingEngine:
         """Abandons the engine and the batches it holds, and begins to build another.
 
         Returns:
-            True where it began; False where another is being built already, or none is wanted.
+            True where a build began; False where one is under way or `close` was called.
         """
         with self._lock:
             if self._engine is None or self._closed.is_set():
@@ -74,14 +74,14 @@ class RestartingEngine:
         for answer in self._pending.copy():
             with suppress(InvalidStateError):  # it was answered at this very moment
                 answer.set_exception(DeviceError("the engine was abandoned"))
-        # Either may take for ever where the device hangs, so nobody waits for them.
+        # Where the device hangs, closing and building may take for ever, so nobody waits for them.
         for task in (lambda: _close(old), self._rebuild):
             name = f"restart-{self._spec.id}"
             threading.Thread(target=task, name=name, daemon=True).start()
         return True
 
     def close(self) -> None:
-        """Finishes what was submitted; builds no more."""
+        """Finishes the batches that were submitted; no engine is built any more."""
         self._closed.set()
         with self._lock:
             engine = self._engine
@@ -89,7 +89,7 @@ class RestartingEngine:
             engine.close()
 
     def _rebuild(self) -> None:
-        """Builds until an engine of the same model is there, or none is wanted any more."""
+        """Tries to build an engine of the same model until one is built or `close` is called."""
         pause = _FIRST_PAUSE_SECONDS
         while not self._closed.is_set():
             try:
@@ -110,11 +110,11 @@ class RestartingEngine:
             return
 
     def _built(self) -> Engine:
-        """Another engine of the same model.
+        """Loads the model again and returns its engine.
 
         Raises:
-            ModelError: What was loaded is another model; names what differs.
-            EngineError: Nothing was loaded.
+            ModelError: The loaded model is not the one that is served; names what differs.
+            EngineError: The model could not be loaded.
         """
         loaded = self._load()
         differences = "; ".join(self._differences(loaded))
@@ -127,7 +127,7 @@ class RestartingEngine:
         )
 
     def _differences(self, loaded: LoadedModel) -> Iterator[str]:
-        """How a model that was loaded differs from the one that is served."""
+        """Yields how a newly loaded model differs from the one that is served."""
         compared = {
             "revision": (self._spec.revision, loaded.spec.revision),
             "tokenizer": (self._fingerprint, loaded.tokenizer.fingerprint),
@@ -154,4 +154,4 @@ def _close(engine: Engine) -> None:
         engine.close()
     except Exception as error:
         _logger.warning("failed engine not closed: %s", error)
-    gc.unfreeze()  # what was loaded at the start may hold the engine in a circle
+    gc.unfreeze()  # frozen objects may hold the engine in a reference cycle

@@ -1,4 +1,4 @@
-"""Watches the engines: probes them, builds failed ones anew, and tells health."""
+"""Watches the engines: probes them, restarts failed ones, and reports health."""
 
 import asyncio
 import logging
@@ -21,13 +21,13 @@ from twopass.server.scheduling.arbiter import Arbiter, Priority
 from twopass.server.telemetry.metrics import Metrics
 
 _logger = logging.getLogger("twopass.server")
-# While an engine is not well, it is probed this often; and so long after a text whose output is not
-# finite, so that many such texts cost no more than a few probes a second.
+# While an engine is not well, it is probed this often. A text whose output is not finite leads to a
+# probe after this time, so that many such texts cost no more than a few probes a second.
 _IMPATIENT_SECONDS = 0.2
 
 
 class EnginesLostError(Exception):
-    """Engines have not answered for as long as they may: this process can't mend them."""
+    """Engines have not answered for the time allowed; another process may mend them."""
 
 
 class Supervisor:
@@ -47,11 +47,11 @@ class Supervisor:
 
         Args:
             models: The models whose engines are watched.
-            arbiter: Feeds the engines, with probes too.
+            arbiter: Schedules the engines' batches, probes among them.
             metrics: Where restarts are counted.
-            probe_seconds: How often each is probed.
-            timeout_seconds: How long a probe may take.
-            give_up_seconds: How long engines may fail to answer; 0 for any time.
+            probe_seconds: Time between two probes of an engine.
+            timeout_seconds: Longest time a probe may take.
+            give_up_seconds: Longest time engines may fail to answer; 0 for any time.
         """
         self._models = models
         self._arbiter = arbiter
@@ -68,12 +68,12 @@ class Supervisor:
         """Probes until it is cancelled.
 
         Args:
-            tell: Called whenever that changes, with whether all engines answer. They are taken to
+            tell: Called with whether all engines answer, whenever that changes. They are taken to
                 answer at first.
 
         Raises:
-            EnginesLostError: They have not answered for too long. No engine of a process comes back
-                from some faults of a device (a sticky CUDA error).
+            EnginesLostError: Engines have not answered for too long. After some faults of a device
+                (a sticky CUDA error) no engine of the process works again.
         """
         was_well, last_well = True, time.monotonic()
         while True:
@@ -97,12 +97,12 @@ class Supervisor:
                 raise EnginesLostError(f"engines have not answered for {self._give_up_seconds:g} s")
 
     async def _probe(self, model: LoadedModel) -> bool:
-        """Whether an engine computes; builds it anew where it does not."""
+        """Whether an engine computes; restarts one that does not."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 await self._arbiter.compute(model.engine, probe_batch(model), Priority.QUERY)
         except TimeoutError:
-            # Where it has no batch, another engine of the device is what it waits for.
+            # An engine without a batch in flight waits for another engine of the device.
             if self._arbiter.backlog.in_flight[model.engine]:
                 self._restart(model.engine)
             return False
@@ -112,9 +112,9 @@ class Supervisor:
         except NonFiniteOutputError:  # of a probe, whose tokens every sound engine can compute
             self._restart(model.engine)
             return False
-        except EngineError:  # if it takes a restart, that is under way
+        except EngineError:  # where it takes a restart, that is under way
             return False
-        except Exception:  # a bug of an engine; without its watch, nobody would mend the others
+        except Exception:  # a bug of an engine; the watch goes on for the others
             _logger.exception("probe failed")
             self._restart(model.engine)
             return False

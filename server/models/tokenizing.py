@@ -13,17 +13,17 @@ from twopass.server.models.caches import ByteCache
 from twopass.server.models.cutting import MAX_PASSAGE_TOKENS
 from twopass.server.models.passages import Truncation
 
-# Of a cached passage beside its tokens: key, array object, place in the table.
+# Bytes of a cached passage beside its tokens: key, array object, place in the table.
 _ENTRY_BYTES = 400
-# Between so many characters it is asked whether the tokens are still needed. The slowest tokenizers
-# read 4 MB a second, so that this takes 16 ms.
+# The stop is checked after every chunk of so many characters. The slowest tokenizers read 4 MB a
+# second, so that a chunk takes 16 ms.
 _CHUNK_CHARS = 65_536
 
 
 class Tokenizing:
-    """Runs tokenizers in threads of its own; remembers the tokens of passages.
+    """Runs tokenizers in threads of its own, and caches the tokens of passages.
 
-    Every method that takes a `stop` ends soon after it is set, by `StoppedError`.
+    Every method that takes a `stop` raises `StoppedError` soon after it is set.
 
     Attributes:
         lane: Its threads.
@@ -40,17 +40,17 @@ class Tokenizing:
 
         Args:
             num_threads: How many texts are tokenised at once.
-            passages: Where tokens of passages are kept; None to keep none.
-            name: The lane's.
+            passages: Cache of the tokens of passages; None to keep none.
+            name: Name of the lane.
         """
         self._passages = passages
-        # What waits has been admitted by the arbiter, and so is bounded.
+        # Texts that wait have been admitted by the arbiter, which bounds them.
         self.lane = Lane(name, num_threads, max_waiting=None)
 
     async def encode(
         self, tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int, stop: Stop = NEVER
     ) -> Ragged:
-        """Token ids without special tokens, a row cut after `max_tokens`."""
+        """Token ids without special tokens, each row cut after `max_tokens`."""
         return await self.lane.run(_encode, tokenizer, texts, max_tokens, stop, stop=stop)
 
     async def query_ids(
@@ -59,13 +59,13 @@ class Tokenizing:
         """Token ids of a query, which is never cut.
 
         Args:
-            model: By whose tokenizer.
+            model: The model that will read the query.
             query: The text.
             stop: Ends the work.
-            field: Where the query stands in the request, for messages.
+            field: The query's path in the request, for error messages.
 
         Raises:
-            InvalidRequestError: It has no token, or more than the model allows.
+            InvalidRequestError: The query has no token, or more than the model allows.
         """
         limit = model.spec.max_query_tokens
         # One token beyond the limit is enough to know that it is exceeded.
@@ -86,7 +86,7 @@ class Tokenizing:
         truncation: Truncation,
         stop: Stop = NEVER,
     ) -> Ragged:
-        """Token ids of passages, as many as will be read; longer ones are cut there."""
+        """Token ids of passages, each row cut after `passage_limit`; cached ones are reused."""
         limit, tokenizer = passage_limit(reranker, truncation), reranker.tokenizer
         if self._passages is None:
             return await self.encode(tokenizer, passages, limit, stop)
@@ -104,21 +104,21 @@ class Tokenizing:
         """Where windows stand in their passages, in characters: first, one past the last.
 
         Args:
-            tokenizer: Whose tokens they are.
+            tokenizer: The tokenizer that the windows' tokens are of.
             passages: The texts.
-            windows: First token and one past the last of a window of each, int32
+            windows: First token and one past the last of one window of each passage, int32
                 `[num_passages, 2]`.
             stop: Ends the work.
         """
         return await self.lane.run(_spans, tokenizer, passages, windows, stop, stop=stop)
 
     def close(self) -> None:
-        """Finishes what was begun."""
+        """Finishes the work that was begun, and ends the threads."""
         self.lane.close()
 
 
 def passage_limit(reranker: LoadedReranker, truncation: Truncation) -> int:
-    """Tokens of a passage beyond which none need be known: read they never are."""
+    """Tokens of a passage that must be known; the reranker never reads those beyond."""
     if truncation is Truncation.MAX_WINDOW:
         return MAX_PASSAGE_TOKENS
     # One beyond what is read is enough to know that a passage is cut.
@@ -137,7 +137,7 @@ def _encode(
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Parts of a list of texts, of about `_CHUNK_CHARS` each; one where the list is empty."""
+    """Parts of a list of texts, of about `_CHUNK_CHARS` each; an empty list is one empty part."""
     start, num_chars = 0, 0
     for end, text in enumerate(texts, 1):
         num_chars += len(text)
@@ -172,7 +172,7 @@ def _encode_cached(
     max_tokens: int,
     stop: Stop,
 ) -> Ragged:
-    """As `_encode`, of texts that may come again."""
+    """Does what `_encode` does, with a cache for texts that come again."""
     keys = [(tokenizer.fingerprint, max_tokens, _digest(text)) for text in texts]
     rows = cache.get_all(keys)
     missing = [i for i, row in enumerate(rows) if row is None]
@@ -185,5 +185,5 @@ def _encode_cached(
 
 
 def _digest(text: str) -> bytes:
-    """Names a text, by so long a cryptographic hash that none can be made to pass for another."""
+    """A 160-bit cryptographic hash of a text: no other text can be made to have it."""
     return hashlib.blake2b(text.encode(), digest_size=20).digest()

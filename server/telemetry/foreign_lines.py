@@ -27,12 +27,12 @@ _LEVELS = {"I": logging.INFO, "W": logging.WARNING, "E": logging.ERROR, "F": log
 
 
 class ForeignLines:
-    """Takes what is written to file descriptor 2, and logs it line by line until it is closed.
+    """Logs what is written to file descriptor 2, line by line, until it is closed.
 
-    What a process wrote just before it crashed may be lost: it is in the pipe.
+    Lines that a process wrote just before it crashed may be lost in the pipe.
 
     Attributes:
-        stderr: Where stderr went before: for the log, and for what must never wait.
+        stderr: The original stderr, for the log and for output that must never wait.
     """
 
     def __init__(self) -> None:
@@ -49,19 +49,19 @@ class ForeignLines:
 
     def start(self) -> None:
         """Begins to log, to handlers that write to `stderr` and no longer to descriptor 2."""
-        # An error of a handler would be printed, and logged, and be an error again.
+        # A handler's error would be printed to descriptor 2, logged from there, and fail again.
         logging.raiseExceptions = False
         self._thread.start()
         atexit.register(self.close)
 
     def close(self) -> None:
-        """Logs what is left, and gives file descriptor 2 back. Idempotent."""
+        """Logs what is left, and restores file descriptor 2. Idempotent."""
         if self._is_closed:
             return
         self._is_closed = True
         with suppress(OSError, ValueError):
             sys.stderr.flush()
-        os.dup2(self.stderr.fileno(), _STDERR)  # the pipe ends, where no child process holds it
+        os.dup2(self.stderr.fileno(), _STDERR)  # ends the pipe, unless a child process holds it
         self._thread.join(_CLOSE_SECONDS)
 
 

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from twopass.server.telemetry.foreign_lines import ForeignLines, log_uncaught_exceptions
 
-# What every LogRecord carries; what else it has came through `extra` and is the line's fields.
+# Attributes of every LogRecord; any others came through `extra` and are the line's fields.
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
     "message",
     "asctime",
@@ -74,9 +74,9 @@ class TextFormatter(logging.Formatter):
 
 
 def configure_logging(log_format: LogFormat, level: LogLevel) -> None:
-    """Sends every log line of the process to stderr; where they are JSON, nothing else goes there.
+    """Sends every log line of the process to stderr; in JSON format, nothing else goes there.
 
-    Called once, by a process that is a server. What faulthandler writes of a crash stays as it is.
+    Called once, by a server process. What faulthandler writes of a crash does not become JSON.
     """
     if log_format is LogFormat.TEXT:
         set_handler(sys.stderr, log_format, level)
@@ -92,5 +92,5 @@ def set_handler(stream: TextIO, log_format: LogFormat, level: LogLevel) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else TextFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # Which of its builds faiss has loaded is of no interest to an operator.
+    # At INFO, faiss tells which of its builds was loaded: of no interest to an operator.
     logging.getLogger("faiss").setLevel(logging.WARNING)

@@ -45,11 +45,11 @@ class Metrics:
             "stage_seconds", "Time of a stage of an answered call.", _SECONDS, "rpc", "stage"
         )
         self._searches = self._counter(
-            "searches", "Answered searches, by what became of both passes.", "retrieve", "rerank"
+            "searches", "Answered searches, by the statuses of both passes.", "retrieve", "rerank"
         )
         rejections = self._counter("rejections", "Requests refused or late, by reason.", "reason")
         self._rejections = rejections
-        # Looking labels up takes longer than all the rest.
+        # Cached: looking labels up takes longer than counting.
         self._rpc_seconds_of = functools.cache(rpc_seconds.labels)
         self._rejections_of = functools.cache(rejections.labels)
         self._batch_sequences = self._histogram(
@@ -59,13 +59,13 @@ class Metrics:
             "batch_tokens", "Tokens in a batch, padding left out.", _TOKENS, "model"
         )
         self._padding_tokens = self._counter(
-            "padding_tokens", "Tokens computed for nothing, to make rows equally long.", "model"
+            "padding_tokens", "Padding tokens computed to make rows equally long.", "model"
         )
         self._engine_seconds = self._histogram(
             "engine_seconds", "Time of a batch in its engine.", _SECONDS, "model"
         )
         self._engine_restarts = self._counter(
-            "engine_restarts", "Engines built anew after they had failed.", "model"
+            "engine_restarts", "Restarts of engines after a failure.", "model"
         )
         self._cache_lookups = self._counter(
             "cache_lookups", "Look-ups in a cache, by result: hit, miss.", "cache", "result"
@@ -80,7 +80,7 @@ class Metrics:
         self._rpc_seconds_of(rpc, code).observe(seconds)
 
     def answered(self, rpc: str, response: Message) -> None:
-        """Takes the stage timings and the statuses of both passes out of a response."""
+        """Counts a response's stage timings and the statuses of its two passes."""
         if isinstance(response, search_pb2.SearchResponse):
             retrieve = search_pb2.RetrieveStatus.Name(response.retrieve_status)
             rerank = search_pb2.RerankStatus.Name(response.rerank_status)
@@ -104,11 +104,11 @@ class Metrics:
         }
 
     def name_engine(self, engine: object, model: str) -> None:
-        """Says whose engine it is, for the label of its batches."""
+        """Names the model of an engine, for the label of its batches."""
         self._models[engine] = model
 
     def model_of(self, engine: object) -> str:
-        """Whose engine it is."""
+        """The model of an engine; "other" where `name_engine` has not named it."""
         return self._models.get(engine, "other")
 
     def batch_computed(
@@ -130,7 +130,7 @@ class Metrics:
         batches.seconds.observe(seconds)
 
     def engine_restarted(self, model: str) -> None:
-        """Counts an engine that was built anew."""
+        """Counts a restart of a model's engine."""
         self._engine_restarts.labels(model).inc()
 
     def cache_looked_up(self, cache: str, *, num_hits: int, num_misses: int) -> None:
@@ -162,10 +162,10 @@ class _Gauges(Collector):
         self._read = read
 
     def collect(self) -> Iterator[Metric]:
-        """Reads them all."""
+        """Reads the gauges."""
         return self._read()
 
 
 def _word(enum_name: str) -> str:
-    """RERANK_STATUS_SKIPPED_DEADLINE as skipped_deadline."""
+    """The label of a status: skipped_deadline for RERANK_STATUS_SKIPPED_DEADLINE."""
     return enum_name.partition("STATUS_")[2].lower()

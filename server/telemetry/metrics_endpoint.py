@@ -32,7 +32,7 @@ class MetricsEndpoint:
         self.port: int = self._server.server_port
 
     def close(self) -> None:
-        """Listens no more."""
+        """Stops listening, and ends the thread."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

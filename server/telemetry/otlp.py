@@ -1,7 +1,7 @@
 """Traces by OpenTelemetry, sent by OTLP over gRPC. Needs the extra `tracing`.
 
-Sampling, resource and headers are told by OpenTelemetry's own variables (`OTEL_TRACES_SAMPLER`,
-`OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_HEADERS`, …).
+Sampling, resource and headers are set by OpenTelemetry's own environment variables
+(`OTEL_TRACES_SAMPLER`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_HEADERS`, …).
 """
 
 import os
@@ -28,7 +28,7 @@ class OtlpTracer:
         """Connects in the background; what can't be sent is dropped, with a log line.
 
         Args:
-            endpoint: Of a collector, `http://host:port` or `https://host:port`.
+            endpoint: Address of a collector, `http://host:port` or `https://host:port`.
         """
         name = os.environ.get("OTEL_SERVICE_NAME", "twopass")
         resource = Resource.create({"service.name": name})
@@ -60,7 +60,7 @@ class OtlpTracer:
         return span.get_span_context()
 
     def close(self) -> None:
-        """Sends what has not been sent."""
+        """Sends the spans that have not been sent."""
         self._provider.shutdown()
 
     def stage(self, parent: Span, stage: Stage) -> None:
@@ -98,5 +98,5 @@ def _named(attributes: Attributes) -> Mapping[str, str | int | float]:
 
 
 def _nanoseconds(seconds: float) -> int:
-    """Nanoseconds of the wall clock, of seconds of `time.perf_counter`."""
+    """Converts seconds of `time.perf_counter` to nanoseconds of the wall clock."""
     return time.time_ns() - time.perf_counter_ns() + round(seconds * 1e9)

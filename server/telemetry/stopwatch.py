@@ -21,7 +21,7 @@ class StageTimings:
     rerank: float | None = None
 
     def last_done(self) -> str:
-        """The stage that was done last, of those in the order of a search; "" before any is."""
+        """The last stage that was done, in the order of a search; "" before the first is done."""
         done = [name for name in _STAGES if getattr(self, name) is not None]
         return done[-1] if done else ""
 

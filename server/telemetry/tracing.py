@@ -1,7 +1,7 @@
-"""What a call did, when: recorded where the times are known, told to whoever traces.
+"""The stages of a call and their times: recorded where they are known, sent by a tracer.
 
-A stage is recorded in the trace of the call that runs, which is a context variable: tasks and
-threads that a call starts share it, and where nothing is traced recording does nothing.
+Stages are recorded in a context variable, which the tasks and threads that a call starts share with
+it. Where the call is not traced, recording does nothing.
 """
 
 import time
@@ -16,7 +16,7 @@ from twopass.server.metadata import Metadata
 
 Attributes: TypeAlias = Mapping[str, str | int | float]
 BatchSpan: TypeAlias = object
-"""What a tracer gives for a batch, for the stages that it was part of."""
+"""A tracer's handle of a batch, by which stages refer to the batch."""
 
 # A stream of sets is one call; it must not collect stages for as long as it lives.
 _MAX_STAGES = 256
@@ -30,8 +30,8 @@ class Stage:
         name: Such as "tokenize".
         began: Seconds of `time.perf_counter`.
         ended: Seconds of `time.perf_counter`.
-        attributes: What else is known.
-        batches: Those an engine computed for it.
+        attributes: Further facts, by name.
+        batches: The batches that an engine computed for the stage.
     """
 
     name: str
@@ -42,29 +42,29 @@ class Stage:
 
 
 class Tracer(Protocol):
-    """Sends spans somewhere; what is called while a call runs never raises and never waits."""
+    """Sends spans to a collector. Only `close` may wait; `begin` and `batch` never raise."""
 
     def begin(self, name: str, metadata: Metadata) -> "TracedCall | None":
-        """Begins the span of a call, below the caller's own if the metadata tell of one.
+        """Begins the span of a call, a child of the caller's span if the metadata name one.
 
         Returns:
-            None where this call is not traced.
+            The call's span; None where the call is not traced.
         """
 
     def batch(
         self, model: str, began: float, ended: float, attributes: Attributes
     ) -> BatchSpan | None:
-        """Records a batch; returns what stages refer to it by."""
+        """Records a batch; returns the handle by which stages refer to it."""
 
     def close(self) -> None:
-        """Sends what has not been sent; may take seconds."""
+        """Sends the spans that have not been sent; may take seconds."""
 
 
 class TracedCall(Protocol):
     """The span of one call."""
 
     def end(self, stages: Sequence[Stage], attributes: Attributes, error: str) -> None:
-        """Ends the span, with one for each stage below it; without an error, it is empty."""
+        """Ends the span, with a child for each stage; an empty `error` means success."""
 
 
 def open_tracer(endpoint: str) -> Tracer | None:
@@ -91,10 +91,10 @@ _stages: ContextVar[list[Stage] | None] = ContextVar("stages", default=None)
 
 
 def start_recording() -> list[Stage]:
-    """Collects what is recorded from now on, in whatever task or thread this one starts.
+    """Collects the stages recorded from now on, by this task and the tasks and threads it starts.
 
-    A context variable can't be put back by another task, and a stream may be ended by one: so
-    recording ends with the task that answers the call, or with `stop_recording`.
+    Recording ends with the task that answers the call, or with `stop_recording`. It is no context
+    manager, since another task may end a stream and could not reset the context variable.
     """
     stages: list[Stage] = []
     _stages.set(stages)
@@ -102,12 +102,12 @@ def start_recording() -> list[Stage]:
 
 
 def stop_recording() -> None:
-    """Records nothing from now on."""
+    """Stops recording the stages of the current call."""
     _stages.set(None)
 
 
 def is_recording() -> bool:
-    """Whether the call that runs is traced."""
+    """Whether the current call is traced."""
     return _stages.get() is not None
 
 
@@ -118,14 +118,14 @@ def record(
     attributes: Attributes | None = None,
     batches: Sequence[BatchSpan] = (),
 ) -> None:
-    """Records a stage of the call that runs, if it is traced.
+    """Records a stage of the current call, if the call is traced.
 
     Args:
-        name: The stage's.
+        name: Name of the stage.
         began: Seconds of `time.perf_counter`.
         ended: Seconds of `time.perf_counter`; None for now.
-        attributes: What else is known.
-        batches: Those an engine computed for it.
+        attributes: Further facts, by name.
+        batches: The batches that an engine computed for the stage.
     """
     stages = _stages.get()
     if stages is None or len(stages) >= _MAX_STAGES:

@@ -85,7 +85,7 @@ def test_another_model_is_never_served_in_the_place_of_the_one_that_failed(
         engine.restart()
         wait_until(lambda: len(loaded) >= 3)  # it goes on trying: the model may be restored
         engine.close()
-    with pytest.raises(EngineUnavailableError, match="the engine of scripted is starting anew"):
+    with pytest.raises(EngineUnavailableError, match="the engine of scripted is restarting"):
         engine.submit(batch_of([[1, 2]]))
     assert f"engine not built: scripted was changed since the server started: {sentence}" in (
         caplog.text
