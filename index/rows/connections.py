@@ -81,6 +81,11 @@ class ReadConnections:
                 interrupt = reader.connection.interrupt
                 with stop.calling(interrupt), self._discarding.calling(interrupt):
                     yield reader.connection
+            except apsw.NoFTS5Error as error:
+                # What apsw raises where it is interrupted while it looks for FTS5.
+                if stop.is_set or self._discarding.is_set:
+                    raise StoppedError from error
+                raise
             finally:
                 if stop.is_set or self._discarding.is_set:
                     reader.forget_interruptions()
