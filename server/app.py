@@ -71,15 +71,15 @@ from twopass.server.telemetry.tracing import open_tracer
 from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2
 
 _logger = logging.getLogger("twopass.server")
-# The first is slow; from the others the speed is measured that admission goes by.
+# The first batch is slow; the others measure the speed that admission needs.
 _WARM_UP_BATCHES = 4
-# They hold the GIL most of the time; two, so that no message waits for one long one.
+# Threads for messages hold the GIL most of the time; two, so that none waits for a single long one.
 _MESSAGE_THREADS = 2
 # EX_SOFTWARE of sysexits.h: not the caller's fault, and another try may help.
 _ENGINES_LOST = 70
-# Seconds after which a thread that runs Python code lets another one: the event loop, and others
-# that answer. At Python's own 5 ms, an answer that passes a few threads waits tens of milliseconds
-# beside an upload or an export: measured, several times as long as at this.
+# Seconds after which a thread that runs Python code yields the GIL to the event loop or another
+# thread. At Python's default of 5 ms, an answer that passes through a few threads waits tens of
+# milliseconds beside an upload or an export: several times as long as at this value, as measured.
 _SWITCH_SECONDS = 0.0005
 
 
@@ -90,7 +90,7 @@ class App:
         """Opens the collections and loads the models; nothing listens yet.
 
         Raises:
-            ConfigError: The settings would let others read along.
+            ConfigError: Settings don't go together, or would send texts and keys unencrypted.
             GpuUnavailableError: Vectors are to be searched on a GPU, and there is none.
             KeysError: The file of keys can't be read.
             ModelError: A model is missing or damaged.
@@ -115,7 +115,7 @@ class App:
             ByteCache("queries", config.query_cache_bytes, self._metrics),
         )
         self._tokenizing = Tokenizing(self._num_cpus, self._caches[0])
-        # Apart, so that no query waits for it.
+        # Documents are tokenised in threads of their own, so that no query waits for them.
         self._tokenizing_new = Tokenizing(self._num_cpus, name="document_tokenizing")
         self._store = CollectionStore(
             config.data,
@@ -300,7 +300,7 @@ class App:
             await self._health.set(name, states.SERVING if is_well else states.NOT_SERVING)
 
     async def _warm_up(self) -> None:
-        """Runs each engine, so that the first request pays for itself alone; measures its speed."""
+        """Runs a few batches on each engine: the first is slow, the others measure its speed."""
         for model in self._models:
             self._metrics.name_engine(model.engine, model.spec.id)
             for _ in range(_WARM_UP_BATCHES):
@@ -310,7 +310,7 @@ class App:
 async def serve(config: ServerConfig) -> None:
     """Runs a server until SIGTERM or SIGINT has drained it; a second signal ends it at once.
 
-    Engines that are lost for good end the process with status 70, if it may.
+    Engines that don't answer for `exit_unwell_seconds` end the process with status 70.
     """
     app = App(config)
     stopping = asyncio.Event()
@@ -318,7 +318,7 @@ async def serve(config: ServerConfig) -> None:
     def signalled() -> None:
         if stopping.is_set():
             _logger.warning("stopped without draining: second signal")
-            # What was acknowledged is on disk, and a device that hangs would hold up all else.
+            # Acknowledged writes are on disk, and a device that hangs would hold up an orderly end.
             os._exit(1)
         stopping.set()
 
@@ -329,8 +329,9 @@ async def serve(config: ServerConfig) -> None:
     except BaseException:
         app.close()
         raise
-    # What is loaded stays: looking at all of it, the garbage collector holds up every call, for
-    # 16 ms or on a busy machine longer. What may go, a collection or an engine, goes without it.
+    # Objects loaded so far stay. If the garbage collector looked at all of them, it would hold up
+    # every call for 16 ms, longer on a busy machine. Collections and engines that are closed are
+    # freed without it.
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -346,7 +347,7 @@ async def serve(config: ServerConfig) -> None:
 
 
 def service_of(module: Any) -> ServiceDescriptor:
-    """The one service of a file of the contract, by its generated module."""
+    """The one service in a generated module of the contract."""
     (descriptor,) = module.DESCRIPTOR.services_by_name.values()
     assert isinstance(descriptor, ServiceDescriptor)
     return descriptor

@@ -1,4 +1,4 @@
-"""The collections of the store, for calls: nothing here blocks the event loop."""
+"""The store's collections as calls use them: nothing here blocks the event loop."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -18,9 +18,9 @@ from twopass.server.request import Caller, Request
 class Collections:
     """Finds, makes, copies and deletes collections, each in the lane of its kind.
 
-    Every method raises what the method of `CollectionStore` raises that does the work, and
-    `StoppedError` when its request is closed or past its deadline. What changes something is done
-    to its end all the same, once it has begun.
+    Every method raises what the method of `CollectionStore` behind it raises, and `StoppedError`
+    when its request is closed or past its deadline. A change that has begun is completed all the
+    same.
     """
 
     def __init__(self, store: CollectionStore, lanes: Lanes) -> None:
@@ -29,7 +29,7 @@ class Collections:
 
     @property
     def aliases(self) -> Aliases:
-        """Other names of collections, as they are now."""
+        """The current aliases."""
         return self._store.aliases
 
     async def acquire(self, name: str, request: Request) -> Collection:
@@ -39,13 +39,13 @@ class Collections:
 
         Args:
             name: Its name or an alias.
-            request: For which it is used.
+            request: The request that uses it.
 
         Raises:
             CollectionNotFoundError: No collection has that name.
-            CollectionsInUseError: As many collections as may be open are in use.
-            StorageError: It can't be opened; says why.
-            StoppedError: The request has ended first.
+            CollectionsInUseError: All collections that may be open at once are in use.
+            StorageError: The collection can't be opened; says why.
+            StoppedError: The request ended first.
         """
         while True:
             pin = self._store.pin(name)
@@ -55,7 +55,7 @@ class Collections:
             try:
                 return await wait_for(pin.opening, request.stop)
             except CollectionNotFoundError:
-                # It was deleted meanwhile; where the name is an alias, it stands for another now.
+                # It was deleted meanwhile; an alias may stand for another collection now.
                 continue
 
     async def summary(self, name: str, request: Request) -> CollectionSummary:
@@ -70,8 +70,8 @@ class Collections:
         """Describes collections that can be read and that the caller may use, by name.
 
         Args:
-            request: For which it is done.
-            after: The name after which they begin.
+            request: The request that lists them.
+            after: Only collections whose names sort after this one.
             limit: Most collections; None for all.
         """
         return await self._lanes.scans.run(
@@ -96,13 +96,13 @@ class Collections:
         await self._lanes.maintenance.run(self._store.delete, name, stop=request.stop)
 
     async def update_aliases(self, changes: Sequence[AliasChange], request: Request) -> Aliases:
-        """Makes, switches and removes aliases, all or none; returns those there are then."""
+        """Makes, switches and removes aliases, all or none; returns the resulting aliases."""
         return await self._lanes.writes.run(
             self._store.update_aliases, changes, request.caller.ensure_may_use, stop=request.stop
         )
 
     async def create_snapshot(self, collection: str, name: str, request: Request) -> Snapshot:
-        """Copies a collection as it is now; an empty `name` takes the time of day."""
+        """Copies a collection as it is now; an empty `name` becomes the date and time."""
         return await self._lanes.snapshots.run(
             self._store.create_snapshot, collection, name, request.stop, stop=request.stop
         )
@@ -122,7 +122,7 @@ class Collections:
     async def restore(
         self, collection: str, snapshot: str, name: str, request: Request
     ) -> CollectionSummary:
-        """Makes a new collection of a snapshot."""
+        """Restores a snapshot into a new collection."""
         restored = await self._lanes.snapshots.run(
             self._store.restore, collection, snapshot, name, request.stop, stop=request.stop
         )

@@ -92,7 +92,9 @@ class ServerConfig(BaseSettings):
     )
     metrics_address: Annotated[
         str,
-        Field(description="Where to serve Prometheus metrics, host:port, over HTTP; unset: not."),
+        Field(
+            description="Where to serve Prometheus metrics over HTTP, host:port; unset for none."
+        ),
     ] = ""
     data: Annotated[
         Path, Field(description="Folder of the collections; made if missing, used by one server.")
@@ -110,13 +112,15 @@ class ServerConfig(BaseSettings):
         Field(description="Further encoders and rerankers to hold; requests name them."),
     ] = ()
     engine: Annotated[
-        EngineChoice, Field(description="What runs the models; auto takes the fastest that can.")
+        EngineChoice,
+        Field(description="What runs the models; auto takes the fastest engine available."),
     ] = EngineChoice.AUTO
     precision: Annotated[
         Precision,
         Field(
-            description="Type of products on the engine cpu: int8 is fastest, bf16 and f32 are "
-            "nearer to the model as trained. The engine torch takes bf16 and f32, else fp16."
+            description="Number type of matrix products on the engine cpu: int8 is fastest, bf16 "
+            "and f32 are closer to the model as trained. The engine torch takes bf16 and f32; int8 "
+            "lets it choose: fp16 on a GPU."
         ),
     ] = Precision.INT8
     threads: Annotated[
@@ -129,11 +133,11 @@ class ServerConfig(BaseSettings):
     ] = 0
     retrieve_mode: Annotated[
         RetrieveMode,
-        Field(description="How searches that don't say find candidates: dense, lexical, hybrid."),
+        Field(description="How searches find candidates by default: dense, lexical, hybrid."),
     ] = RetrieveMode.HYBRID
     fusion: Annotated[
         FusionChoice,
-        Field(description="How hybrid searches that don't say join their lists: rrf, convex."),
+        Field(description="How hybrid searches fuse their lists by default: rrf, convex."),
     ] = FusionChoice.CONVEX
     fusion_alpha: Annotated[
         float,
@@ -159,12 +163,13 @@ class ServerConfig(BaseSettings):
         int,
         Field(
             ge=0,
-            description="Tokens of a passage that the second pass reads at once; what is beyond is "
-            "cut, or read in further windows. 0 takes as many as the reranker was best with.",
+            description="Most tokens of a passage that the second pass reads at once; the rest is "
+            "cut, or read in further windows. 0 takes the number that suits the reranker best.",
         ),
     ] = 0
     max_query_bytes: Annotated[
-        int, Field(ge=1, description="Longest query in bytes of UTF-8, before its tokens count.")
+        int,
+        Field(ge=1, description="Longest query in bytes of UTF-8, checked before it is tokenised."),
     ] = 16 * 1024
     max_message_bytes: Annotated[
         int, Field(ge=1024, description="Longest message in or out, in bytes.")
@@ -199,8 +204,8 @@ class ServerConfig(BaseSettings):
         float,
         Field(
             ge=0,
-            description="Age at which a connection is ended, its calls having drain-seconds to "
-            "end, so that clients spread over servers anew; 0 for none.",
+            description="Age at which a connection is closed, once its calls have had "
+            "drain-seconds to end, so that clients spread over all servers again; 0 for no limit.",
         ),
     ] = 0.0
     min_ping_seconds: Annotated[
@@ -213,7 +218,7 @@ class ServerConfig(BaseSettings):
     ] = 60.0
     keepalive_timeout_seconds: Annotated[
         float,
-        Field(gt=0, description="How long a ping is waited for before a connection is dead."),
+        Field(gt=0, description="How long a ping may go unanswered until the connection is dead."),
     ] = 20.0
     passage_cache_bytes: Annotated[
         int,
@@ -230,24 +235,24 @@ class ServerConfig(BaseSettings):
         float,
         Field(
             gt=0,
-            description="A probe that takes longer makes health NOT_SERVING and the engine start "
-            "anew.",
+            description="A probe that takes longer restarts the engine; health is NOT_SERVING "
+            "meanwhile.",
         ),
     ] = 30.0
     exit_unwell_seconds: Annotated[
         float,
         Field(
             ge=0,
-            description="Engines that do not answer for so long, built anew or not, end the server "
-            "with status 70, so that what runs it starts it afresh; 0 keeps trying.",
+            description="Engines that do not answer for this long, whether restarted or not, end "
+            "the server with status 70, so that its supervisor starts it again; 0 keeps trying.",
         ),
     ] = 0.0
     merge_changes: Annotated[
         int,
         Field(
             ge=1,
-            description="Documents written since a collection's vector index was last merged and "
-            "saved that are worth doing so again.",
+            description="Number of documents written to a collection after which its vector index "
+            "is merged and saved again.",
         ),
     ] = 5_000
     max_open_collections: Annotated[
@@ -256,7 +261,7 @@ class ServerConfig(BaseSettings):
             ge=1,
             description="Most collections open at once. Further ones are opened when they are "
             "used, in place of those that were used least recently. Fewer where the system lets "
-            "the server open few files: each takes up to 11.",
+            "the server open few files: each collection takes up to 11.",
         ),
     ] = 1_000
     drain_seconds: Annotated[
@@ -266,8 +271,8 @@ class ServerConfig(BaseSettings):
     traces_endpoint: Annotated[
         str,
         Field(
-            description="Where traces go by OTLP over gRPC, http://host:port; empty for nowhere. "
-            "Needs the extra tracing; sampling is told by OTEL_TRACES_SAMPLER."
+            description="Where to send traces by OTLP over gRPC, http://host:port; empty for "
+            "nowhere. Needs the extra tracing; OTEL_TRACES_SAMPLER sets the sampling."
         ),
     ] = ""
     log_format: Annotated[
@@ -286,7 +291,7 @@ class ServerConfig(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then the environment, then the file."""
+        """Orders the sources: flags, then the environment, then the file."""
         del dotenv_settings, file_secret_settings
         if cls.toml_file is None:
             return init_settings, env_settings

@@ -17,7 +17,7 @@ def load_config(flags: dict[str, Any], file: Path | None = None) -> ServerConfig
         file: A TOML file, or None.
 
     Raises:
-        ConfigError: A setting is wrong; names it, its limit and the value.
+        ConfigError: A setting is wrong; names the setting, its limit and the value.
     """
     if file is not None and not file.is_file():
         raise ConfigError(f"config file {file}: there is no such file")

@@ -4,15 +4,15 @@
 
     RequestError                  the root; carries a message for the caller
     ├── InvalidRequestError       a field is wrong: names the field, the limit, the value
-    ├── UnknownModelError         no model of that id, or of another kind
+    ├── UnknownModelError         no model has that id, or it is of another kind
     ├── EncoderChangedError       the collection's embeddings were made by other weights
     ├── OverloadedError           the queue has no room; says when to try again
     │   ├── QuotaError            the quota of the caller's key is used up
-    │   └── WouldBeLateError      it has, but the deadline would pass before the request's turn
+    │   └── WouldBeLateError      there is room, but the deadline would pass before its turn
     ├── LateError                 the deadline or the time budget ran out
-    │   └── NeverInTimeError      it would run out however little else there is to do
+    │   └── NeverInTimeError      even an idle engine takes longer than the deadline leaves
     ├── ResponseTooLargeError     the answer does not fit one message
-    ├── UnauthenticatedError      no API key, or none of the server's
+    ├── UnauthenticatedError      no API key, or one that the server does not know
     └── PermissionDeniedError     the key may not do this, or not with this collection
 
 `server/edge/statuses.py` translates them, and the errors of the index and the engines, to gRPC's
@@ -36,7 +36,7 @@ class EncoderChangedError(RequestError):
     """The collection's embeddings were made by other weights than the server holds."""
 
 
-# What the queue will be like later than this, nobody knows.
+# How long the queue will be later than this can't be foreseen.
 _MAX_RETRY_SECONDS = 30.0
 
 
@@ -44,8 +44,8 @@ class OverloadedError(RequestError):
     """The queue has no room for the whole request.
 
     Attributes:
-        retry_after: Seconds until the queue will likely have room, at most 30; None where it never
-            will, since it is too small for the request.
+        retry_after: Seconds until the queue will likely have room, at most 30; None where the
+            request is larger than the queue.
     """
 
     def __init__(self, message: str, *, retry_after: float | None) -> None:
@@ -54,7 +54,7 @@ class OverloadedError(RequestError):
 
 
 class QuotaError(OverloadedError):
-    """The quota of the caller's key is used up; when there will be some again is known exactly."""
+    """The quota of the caller's key is used up; `retry_after` is exact, with no upper limit."""
 
     def __init__(self, message: str, *, retry_after: float) -> None:
         super().__init__(message, retry_after=retry_after)
@@ -72,7 +72,7 @@ class LateError(RequestError):
 class NeverInTimeError(LateError):
     """By its measured speed an idle engine takes longer than the deadline leaves.
 
-    Nothing is gained by trying again: the message says what was needed and what there was.
+    Trying again does not help. The message says how much time was needed and how much was left.
     """
 
 

@@ -36,7 +36,7 @@ def backlog_gauges(backlog: Backlog, models: Sequence[LoadedModel]) -> Iterator[
     )
     yield gauge(
         "queue_age_seconds",
-        "How long the oldest request of those that wait has been there.",
+        "How long the oldest waiting request has waited.",
         "kind",
         {
             kind: max((now - job.submitted for job in jobs), default=0.0)
@@ -64,10 +64,10 @@ def server_gauges(gate: Gate, caches: Sequence[ByteCache[Any]]) -> Iterator[Gaug
 
 
 def lane_gauges(lanes: Sequence[Lane]) -> Iterator[Metric]:
-    """Yields what runs and waits in the threads for blocking work, and how late it ends."""
+    """Yields the running and waiting calls of each lane, and how late calls ended."""
     calls = GaugeMetricFamily(
         "twopass_lane_calls",
-        "Blocking work that runs, and that waits for a thread, by its kind.",
+        "Blocking calls that run, and that wait for a thread, by lane.",
         labels=["lane", "state"],
     )
     for lane in lanes:
@@ -76,20 +76,20 @@ def lane_gauges(lanes: Sequence[Lane]) -> Iterator[Metric]:
     yield calls
     yield gauge(
         "lane_threads",
-        "Most blocking work of a kind that runs at once.",
+        "Threads of a lane: the most of its calls that run at once.",
         "lane",
         {lane.name: lane.num_threads for lane in lanes},
     )
     yield gauge(
         "lane_longest_overrun_seconds",
-        "Longest that something ran on after nobody needed it any more, since the start.",
+        "Longest time that a call ran on after nobody needed it any more, since the start.",
         "lane",
         {lane.name: lane.longest_overrun for lane in lanes},
     )
 
 
 def fallback_counts() -> Iterator[Metric]:
-    """Yields how often something slower took over."""
+    """Yields how often the CPU took over from a GPU."""
     fallbacks = CounterMetricFamily(
         "twopass_vector_fallbacks",
         "Times the CPU took over a collection's vectors from a GPU, for good.",
@@ -110,7 +110,7 @@ def collection_gauges(store: CollectionStore) -> Iterator[Metric]:
     )
     yield gauge(
         "collections",
-        "Collections that are there, of those that are open, and that could not be opened.",
+        "Collections: all that are known, those that are open, and those that could not be opened.",
         "state",
         {"known": len(names), "open": store.opened.num_open, "failed": len(store.failed)},
     )

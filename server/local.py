@@ -1,4 +1,4 @@
-"""A server of one's own, in a process of its own, for as long as a block lasts."""
+"""A server in a process of its own, for as long as a `with` block lasts."""
 
 import json
 import signal
@@ -11,7 +11,7 @@ from typing import IO, Self
 
 
 class LocalServerError(Exception):
-    """The process ended before it served; the message has its last words."""
+    """The process ended before it served; the message has the last line it wrote."""
 
 
 class LocalServer:
@@ -41,7 +41,7 @@ class LocalServer:
         """Starts the process and returns when it serves.
 
         Raises:
-            LocalServerError: It ended first.
+            LocalServerError: The process ended first.
         """
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and command
             self._command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
@@ -57,7 +57,7 @@ class LocalServer:
 
     @property
     def pid(self) -> int:
-        """The process."""
+        """The id of the server's process."""
         return self._process.pid
 
     def _wait_until_serving(self, lines: IO[str], sink: IO[str] | None) -> str:
@@ -67,7 +67,7 @@ class LocalServer:
                 sink.write(line)
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError:  # from before there was a log: a failure's plain words
+            except json.JSONDecodeError:  # from before logging was set up: a failure in plain text
                 last = line.strip() or last
                 continue
             if record["message"] == "serving":
@@ -90,7 +90,7 @@ class LocalServer:
 
 
 def _drain(lines: IO[str], sink: IO[str] | None) -> None:
-    """Reads what the server writes, so that it never waits for us."""
+    """Reads the server's log, so that the server never waits for a full pipe."""
     for line in lines:
         if sink:
             sink.write(line)

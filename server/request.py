@@ -1,7 +1,7 @@
-"""A request: whose it is, until when it is wanted, and what is kept for it.
+"""A request: who made it, until when an answer is wanted, and what is kept for it.
 
-One object for every call, made at the edge, passed to all that works for the call, and closed when
-the call is answered or its caller is gone.
+The edge makes one object for every call. It is passed to all that works for the call, and closed
+when the call is answered or its caller is gone.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _RETRY_SECONDS = 0.1
 
 
 class Role(StrEnum):
-    """What a caller may do; `server/edge/permissions.py` says which rpcs that are."""
+    """What a caller may do; `server/edge/permissions.py` says which rpcs a role may call."""
 
     READER = "reader"
     WRITER = "writer"
@@ -62,19 +62,19 @@ ANYONE = Caller()
 
 
 class BytesInFlight:
-    """The bytes that are kept for requests, all together, and the most that may be.
+    """Counts the bytes that are kept for all requests together, and limits them.
 
     Attributes:
-        num_bytes: How many there are now.
+        num_bytes: Bytes kept now.
     """
 
     def __init__(
         self, max_bytes: int = sys.maxsize, on_refusal: Callable[[], None] = lambda: None
     ) -> None:
-        """Starts with none.
+        """Starts at zero.
 
         Args:
-            max_bytes: The most.
+            max_bytes: Most bytes that may be reserved.
             on_refusal: Called for each reservation that is refused.
         """
         self.num_bytes = 0
@@ -85,7 +85,7 @@ class BytesInFlight:
         """Counts bytes until `release`.
 
         Raises:
-            OverloadedError: With those there are they are too many; none is counted.
+            OverloadedError: The limit would be exceeded; nothing is counted.
         """
         if self.num_bytes + num_bytes > self._max_bytes:
             self._on_refusal()
@@ -101,12 +101,12 @@ class BytesInFlight:
         self.num_bytes += num_bytes
 
     def release(self, num_bytes: int) -> None:
-        """Counts bytes no more."""
+        """Stops counting bytes."""
         self.num_bytes -= num_bytes
 
 
-# A caller gives up a little before the server does: it began to count earlier, and gRPC rounds what
-# it sends of a timeout up to three digits.
+# A caller gives up a little before the server does: it began to count earlier, and gRPC rounds the
+# timeout that it sends up to three digits.
 _DEADLINE_SLACK_SECONDS = 0.01
 _DEADLINE_SLACK_SHARE = 0.01
 
@@ -118,12 +118,13 @@ class Request:
 
     Attributes:
         id: Found in the log, and in the text of an INTERNAL error.
-        received: When it came, seconds of `time.perf_counter`.
-        deadline: When the caller gives up, in those seconds; None for never.
-        budget_end: When the caller would rather have what there is; None for never.
-        caller: Whose it is.
+        received: When the call came, seconds of `time.perf_counter`.
+        deadline: When the caller gives up, seconds of `time.perf_counter`; None for never.
+        budget_end: When the caller wants the results found until then, seconds of
+            `time.perf_counter`; None for never.
+        caller: Who makes the call.
         timings: How long its stages took.
-        message_bytes: Size of its message; in a stream, of the one that came last.
+        message_bytes: Size of its message; in a stream, of the message that came last.
     """
 
     __slots__ = (
@@ -154,11 +155,11 @@ class Request:
         """Begins a request; `close` ends it.
 
         Args:
-            id: Its id.
-            received: When it came; None for now.
+            id: Id of the call, for the log.
+            received: When the call came; None for now.
             deadline: When the caller gives up; None for never.
-            caller: Whose it is.
-            bytes_in_flight: Where bytes kept for it are counted; None for nowhere.
+            caller: Who makes the call.
+            bytes_in_flight: Where bytes kept for the request are counted; None for nowhere.
         """
         self.id = id
         self.received = time.perf_counter() if received is None else received
@@ -176,16 +177,16 @@ class Request:
 
     @property
     def end(self) -> float | None:
-        """When what is there should be answered: the earlier of deadline and budget."""
+        """When to answer with what was found: the earlier of `deadline` and `budget_end`."""
         ends = [end for end in (self.deadline, self.budget_end) if end is not None]
         return min(ends, default=None)
 
     def is_past_deadline(self) -> bool:
-        """Whether the caller has given up: nothing that is answered now arrives."""
+        """Whether the caller has given up, so that no answer would arrive."""
         return self.deadline is not None and time.perf_counter() >= self.deadline
 
     def is_at_deadline(self) -> bool:
-        """Whether a caller that is gone now has gone for its deadline."""
+        """Whether a caller that gives up now does so for its deadline."""
         if self.deadline is None:
             return False
         seconds = self.deadline - self.received
@@ -194,7 +195,7 @@ class Request:
 
     @property
     def stop(self) -> Stop:
-        """Is set when nobody needs an answer any more: at the deadline, or when it is closed."""
+        """Set when nobody needs an answer any more: at the deadline, or by `close`."""
         if self._stop is None:
             self._stop = Stop()
             if self._is_closed:
@@ -205,7 +206,7 @@ class Request:
 
     @contextmanager
     def stop_by(self, end: float | None) -> Iterator[Stop]:
-        """A stop that is set at `end` too, for work that is not worth more time than that.
+        """Yields a stop that is also set at `end`, for work that is not worth more time.
 
         Args:
             end: Seconds of `time.perf_counter`; None for never.
@@ -220,13 +221,13 @@ class Request:
                 yield stop
         finally:
             timer.cancel()
-            stop.set()  # whatever the block has left behind
+            stop.set()  # ends work that the block has left behind
 
     def reserve_bytes(self, num_bytes: int) -> None:
         """Counts bytes as kept for the request, until `release_bytes` or `close`.
 
         Raises:
-            OverloadedError: They are too many with those of all other requests.
+            OverloadedError: With the bytes of all other requests, the limit would be exceeded.
         """
         if self._bytes_in_flight is not None:
             self._bytes_in_flight.reserve(num_bytes)
@@ -239,13 +240,13 @@ class Request:
             self._num_bytes += num_bytes
 
     def release_bytes(self, num_bytes: int) -> None:
-        """Counts bytes no more."""
+        """Stops counting bytes as kept for the request."""
         if self._bytes_in_flight is not None:
             self._bytes_in_flight.release(num_bytes)
             self._num_bytes -= num_bytes
 
     def on_close(self, function: Callable[[], None]) -> None:
-        """Has a function called at the end, the last given first."""
+        """Registers a function that `close` calls; the last registered is called first."""
         self._closing.append(function)
 
     def close(self) -> None:
@@ -261,5 +262,5 @@ class Request:
 
 
 def _call_at(moment: float, function: Callable[[], None]) -> asyncio.TimerHandle:
-    """Has the loop call a function at a moment in seconds of `time.perf_counter`."""
+    """Has the event loop call a function at a moment, seconds of `time.perf_counter`."""
     return asyncio.get_running_loop().call_later(moment - time.perf_counter(), function)
