@@ -41,10 +41,10 @@ _EVERYTHING = Filter()
 class Collection:
     """An open collection. Every method may be called from any thread.
 
-    Futures resolve in threads of the lanes `writes` and `vectors`; methods without one block for
-    the disk, and are to be called in a lane of their kind. Any of them raises `StorageError` when
-    the disk does not do its part, and `CollectionClosedError` after `close`; those that take a
-    `stop` end soon after it is set, by `StoppedError`.
+    Futures resolve in threads of the lanes `writes` and `vectors`. Methods that return no future
+    block for the disk and are to be called in a lane of their kind. Every method raises
+    `StorageError` when the disk fails, and `CollectionClosedError` after `close`. Methods that take
+    a `stop` end with `StoppedError` soon after it is set.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Collection:
 
     @property
     def read_only_reason(self) -> str:
-        """Why it takes no writes, and the way out; empty where it does."""
+        """Why it takes no writes, and the way out; empty if it takes writes."""
         return self._damage.reason
 
     def summary(self) -> CollectionSummary:
@@ -95,7 +95,7 @@ class Collection:
         )
 
     def check_every_document(self) -> tuple[str, ...]:
-        """Waits until all damaged documents are known, if any was met; returns their ids."""
+        """If damage was met, waits until every document is checked; returns the damaged ids."""
         self._damage.wait_until_checked()
         return self._damage.ids
 
@@ -105,8 +105,8 @@ class Collection:
         Writes are acknowledged after they can be found, so there is never anything to wait for.
 
         Raises:
-            MalformedSequenceError: It is no sequence.
-            StaleSequenceError: It is of another life of the collection.
+            MalformedSequenceError: `sequence` is not a sequence.
+            StaleSequenceError: `sequence` belongs to another life of the collection.
         """
         given = SequenceToken.parse(sequence)
         seen = self.sequence
@@ -114,10 +114,10 @@ class Collection:
             raise StaleSequenceError(self.name, sequence)
 
     def upsert(self, documents: Sequence[IndexedDocument]) -> Future[UpsertResult]:
-        """Writes documents, all or none; one with a known id replaces the one that had it.
+        """Writes documents, all or none; a document whose id is known replaces the earlier one.
 
-        Checks in the calling thread. The future resolves when the
-        documents are on disk and every search that begins later can find them.
+        Checks in the calling thread. The future resolves when the documents are on disk and every
+        search that begins later can find them.
 
         Raises:
             InvalidDocumentError: A document, or the ids together, break a rule.
@@ -127,19 +127,19 @@ class Collection:
         return write.future
 
     def delete(self, ids: Sequence[str]) -> Future[DeleteResult]:
-        """Deletes documents by id; ids that are not there are no error.
+        """Deletes documents by id; unknown ids are ignored.
 
         The future resolves when the deletion is on disk and no search that begins later finds them.
         """
         return self.delete_matching(Filter(must=(IdCondition(tuple(ids)),)))
 
     def delete_matching(self, wanted: Filter, stop: Stop = NEVER) -> Future[DeleteResult]:
-        """Deletes all documents that pass a filter when their turn comes, otherwise as `delete`.
+        """Deletes all documents that pass a filter when the deletion's turn comes, as `delete`.
 
         Args:
-            wanted: Which documents.
-            stop: Ends the deletion before its turn, and while documents are looked for; the future
-                raises `StoppedError` then, and nothing is deleted. Later it has no effect.
+            wanted: Which documents to delete.
+            stop: Ends the deletion before its turn and while documents are looked for: the future
+                raises `StoppedError`, and nothing is deleted. Later it has no effect.
         """
         write = Delete(compile_filter(wanted), self.schema.dimension, self._vector_rows, stop)
         self._writer.submit(write)
@@ -148,8 +148,8 @@ class Collection:
     def matching(self, wanted: Filter, stop: Stop = NEVER) -> Int64s:
         """Finds the keys of all documents that pass, int64 `[num_keys]`, ascending; blocks.
 
-        A test of a field that the schema declares as indexed costs what it finds, one of another
-        field a look at every document.
+        The test of a field that the schema declares as indexed takes time in proportion to what it
+        finds; the test of another field reads every document.
         """
         return self._reader.matching(compile_filter(wanted), stop)
 
@@ -188,7 +188,7 @@ class Collection:
         `nearest_by_window` finds documents.
 
         Args:
-            vectors: float32 `[num_queries, dimension]`; scaled here as the metric needs it.
+            vectors: float32 `[num_queries, dimension]`; this method scales them for the metric.
             k: At least 1.
             members: Keys of the only vectors to find, int64 `[num_keys]`, ascending; None for all.
             breadth: How far an approximate index kind searches.
@@ -245,7 +245,7 @@ class Collection:
     def load(self, keys: Int64s, stop: Stop = NEVER) -> StoredPassages:
         """Loads what the second pass needs of documents found, int64 `[num_keys]`, in their order.
 
-        A document replaced or deleted since it was found is left out: its key names it no more.
+        Documents replaced or deleted since they were found are left out.
         """
         return self._reader.load(keys, stop)
 
@@ -256,7 +256,7 @@ class Collection:
         stop: Stop = NEVER,
         max_bytes: int | None = None,
     ) -> dict[int, StoredDocument]:
-        """Reads documents by key; those gone since then are left out.
+        """Reads documents by key; documents replaced or deleted meanwhile are left out.
 
         Args:
             keys: int64 `[num_keys]`.
@@ -267,15 +267,15 @@ class Collection:
                 `Struct` makes up to six times as much.
 
         Raises:
-            AnswerTooLargeError: They are larger than `max_bytes`, which is found out before any
-                is read: together, or (`DocumentTooLargeError`) one alone.
+            AnswerTooLargeError: The documents are larger than `max_bytes`, together or, as
+                `DocumentTooLargeError`, one alone; found out before any is read.
         """
         return self._reader.fetch(keys, fields, stop, max_bytes)
 
     def fetch_first(
         self, keys: Int64s, fields: DocumentFields, max_bytes: int, stop: Stop = NEVER
     ) -> tuple[dict[int, StoredDocument], frozenset[int]]:
-        """Reads documents by key, as many with their fields as fit; those gone are left out.
+        """Reads documents by key, as many with their fields as fit; leaves out those now gone.
 
         Args:
             keys: int64 `[num_keys]`, the most important first.
@@ -321,19 +321,20 @@ class Collection:
     ) -> DocumentPage:
         """Reads a page of documents.
 
-        A document that stays is on exactly one page, one replaced between two pages may be on both.
+        A document that stays is on exactly one page; a document replaced between two pages may be
+        on both.
 
         Args:
             page_size: Most documents to read, at least 1.
             token: `next_page_token` of the page before; empty for the first.
-            fields: What to read.
-            wanted: Which documents.
+            fields: What to read of each document.
+            wanted: Which documents to list.
             stop: Ends the reading.
             max_bytes: Most bytes of one page, counted as `fetch` does; None for any number. A page
                 ends early, with a token, where the next document would not fit.
 
         Raises:
-            InvalidQueryError: The size is below 1, or the token is of another listing.
+            InvalidQueryError: The size is below 1, or the token belongs to another listing.
             DocumentTooLargeError: The first document of the page alone is larger than `max_bytes`.
         """
         if page_size < 1:
@@ -352,7 +353,7 @@ class Collection:
         Writes and searches go on meanwhile. The file is not synced.
 
         Raises:
-            CollectionDamagedError: It would be a copy of the damage.
+            CollectionDamagedError: The collection is damaged, and so would be the copy.
         """
         self._damage.check_writable()
         self._reader.copy_into(path, stop)
@@ -361,13 +362,13 @@ class Collection:
         """Merges the vector index now instead of when it is due, and saves it.
 
         Raises:
-            StorageError: By the future: a merge has failed.
+            StorageError: Raised by the future: a merge has failed.
         """
         return self._vectors.merge()
 
     @property
     def is_busy(self) -> bool:
-        """Whether closing it now would wait: for writes, searches, a merge, or a check."""
+        """Whether `close` would have to wait for writes, searches, a merge, or a check."""
         return self._writer.is_busy or self._vectors.is_busy
 
     @property
@@ -379,12 +380,12 @@ class Collection:
         """Finishes what was submitted, then closes the file. Idempotent.
 
         Args:
-            discard: Ends reads in progress and refuses what waits, by `CollectionClosedError`, and
-                saves nothing: the collection is to be deleted.
+            discard: For a collection that is to be deleted: ends reads in progress and refuses what
+                waits, with `CollectionClosedError`, and saves nothing.
         """
         with ExitStack() as last_first:
             last_first.callback(self._vectors.close, discard=discard)
-            # The last connection to close checkpoints, which a reading one can't.
+            # The last connection to close makes the checkpoint, which a reading one can't.
             last_first.callback(self._writer.close, discard=discard)
             last_first.callback(self._connections.close, discard=discard)
             last_first.callback(self._damage.close)

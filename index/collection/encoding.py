@@ -1,4 +1,4 @@
-"""The checks that documents pass before they are stored, and the form in which they are."""
+"""Checks documents before they are stored, and encodes them for storage."""
 
 import json
 import re
@@ -32,12 +32,11 @@ class EncodedDocuments:
     """Checked documents in the form in which they are stored.
 
     Attributes:
-        rows: For each its id, token ids (little-endian int32), embedding (little-endian float32),
-            title, text, metadata (JSON) and checksum.
-        windows: For each its windows: first token, one past the last, embedding; none where the
-            collection does not split documents.
-        vectors: All embeddings once more, document after document, float32
-            `[num_vectors, dimension]`.
+        rows: For each document its id, token ids (little-endian int32), embedding (little-endian
+            float32), title, text, metadata (JSON) and checksum.
+        windows: For each document its windows: first token, one past the last, embedding; empty
+            where the collection does not split documents.
+        vectors: The embeddings of all documents in order, float32 `[num_vectors, dimension]`.
     """
 
     rows: list[tuple[str, bytes, bytes, str, str, str, int]]
@@ -51,7 +50,7 @@ def encode_documents(
     """Checks documents and encodes them for storage.
 
     Raises:
-        InvalidDocumentError: The first rule broken: where, by which value, and what is allowed.
+        InvalidDocumentError: A document breaks a rule; names the field, the value and the limit.
     """
     if not documents:
         raise InvalidDocumentError("documents", "none given, at least 1 is needed")
@@ -94,7 +93,7 @@ def _check_distinct(documents: Sequence[IndexedDocument]) -> None:
 
 
 def _vectors_of(document: IndexedDocument, position: int, schema: CollectionSchema) -> Float32s:
-    """A document's embeddings, float32 `[num_vectors, dimension]`, one where it is not split."""
+    """A document's embeddings, float32 `[num_vectors, dimension]`; one unless it is split."""
     given = document.vector
     vectors = given.vectors if isinstance(given, SplitPassage) else given[None]
     if vectors.shape[1:] != (schema.dimension,):
@@ -144,7 +143,7 @@ def _check_id(document_id: str, where: str) -> None:
 
 
 def _utf8_size(text: str, where: str) -> int:
-    """Bytes of a text in UTF-8, in which lone surrogates can't be written."""
+    """Size of a text in bytes of UTF-8; raises where a lone surrogate can't be written."""
     try:
         return len(text.encode())
     except UnicodeEncodeError as error:
@@ -174,10 +173,10 @@ def _encode_metadata(metadata: Mapping[str, object], where: str) -> str:
 
 
 def _check_shape(metadata: Mapping[str, object], where: str) -> None:
-    """Makes sure that metadata is neither too deep nor of too many fields.
+    """Makes sure that metadata is not too deep and has not too many fields.
 
-    SQLite reads JSON up to 1,000 levels and Python about as many; a protobuf message has up to 100,
-    of which an object takes three.
+    SQLite reads JSON up to 1,000 levels deep and Python about as many; a protobuf message has up to
+    100, of which an object takes three.
     """
     num_fields = 0
     level: list[Any] = [metadata]

@@ -20,12 +20,12 @@ class Fusion(Protocol):
         """Joins two lists; every document of either is in the result once.
 
         Args:
-            dense: By the collection's metric.
-            lexical: By BM25.
-            dense_minimum: The least that the metric can be; None where it has no bound.
+            dense: The dense list, ranked by the collection's metric.
+            lexical: The lexical list, ranked by BM25.
+            dense_minimum: The metric's lowest possible value; None if it has no bound.
 
         Returns:
-            Best first; of equal scores, what is better in the dense list comes first.
+            The joined list, best first; of equal scores, the better one in the dense list first.
         """
 
 
@@ -58,9 +58,9 @@ class ConvexFusion:
     """`alpha * dense + (1 - alpha) * lexical`, each normalised to [0, 1].
 
     The normalisation is the theoretical min-max of Bruch et al. 2023 (arXiv 2210.11934, section 4):
-    `(score - m) / (M - m)`, M being the best score in the list and m the least that there can be, 0
-    for BM25 and -1 for a cosine. Of a metric without bound, m is the least in the list. What a list
-    does not have counts as m, for it is somewhere below the list's end.
+    `(score - m) / (M - m)`, where M is the best score in the list and m the lowest possible one, 0
+    for BM25 and -1 for a cosine. For a metric without bound, m is the lowest score in the list. A
+    document that a list lacks counts as m there, since it is somewhere below the list's end.
 
     Attributes:
         alpha: The weight of the dense score, 0 to 1.
@@ -83,7 +83,7 @@ def _ranks(found: RankedList) -> NDArray[np.float64]:
 
 
 def _normalised(scores: Float32s, minimum: float | None) -> NDArray[np.float64]:
-    """Scores, best first, on [0, 1]; 1 for all where none is above the minimum."""
+    """Normalises scores, best first, to [0, 1]; all are 1 if no score is above the minimum."""
     wide = scores.astype(np.float64)
     if not len(wide):
         return wide
@@ -93,7 +93,7 @@ def _normalised(scores: Float32s, minimum: float | None) -> NDArray[np.float64]:
 
 
 def _sum_by_key(*lists: tuple[Int64s, NDArray[np.float64]]) -> RankedList:
-    """Sums each key's shares, best first; equal sums in the order in which the keys came."""
+    """Sums each key's scores, best first; equal sums keep the order in which the keys came."""
     sums: dict[int, float] = {}
     for keys, shares in lists:
         for key, share in zip(keys.tolist(), shares.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""Opens a collection: its file, brought to today's format, and its vectors."""
+"""Opens a collection: its file, migrated to the current format, and its vectors."""
 
 import logging
 import time
@@ -39,15 +39,15 @@ def open_collection(
     """Opens a collection, and its vector index from its file or from the documents.
 
     Args:
-        name: Its name.
+        name: The collection's name.
         path: Its SQLite file; the index's file stands beside it.
-        lanes: Where it works.
+        lanes: Lanes in which the collection works.
         num_search_threads: OpenMP threads of one faiss search.
         merge_policy: When the index is merged; None for the default.
-        clone: Copies its base to a GPU; None for none.
+        clone: Copies its base to a GPU; None for no GPU.
 
     Raises:
-        StorageError: It is missing, damaged or of a newer format.
+        StorageError: The file is missing, damaged or of a newer format.
     """
     began = time.perf_counter()
     base_path = path.with_name(_BASE)
@@ -89,11 +89,11 @@ def read_summary(name: str, path: Path) -> CollectionSummary:
     """Describes a collection that is closed, in a fraction of the time that opening it takes.
 
     Args:
-        name: Its name.
+        name: The collection's name.
         path: Its SQLite file.
 
     Raises:
-        StorageError: It is missing, damaged or of a newer format.
+        StorageError: The file is missing, damaged or of a newer format.
     """
     with storage_errors(path):
         connection = open_closed(path)

@@ -1,4 +1,4 @@
-"""What is told of a collection, whether it is open or not."""
+"""The description of a collection, open or closed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ class CollectionSummary:
         create_time: When it was created, UTC.
         num_documents: How many documents a search sees.
         sequence: The state that a search sees.
-        read_only_reason: Why it takes no writes, and the way out; empty where it takes them.
+        read_only_reason: Why it takes no writes, and the way out; empty if it takes writes.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The way from the windows nearest to a query to the documents that they are of."""
+"""Finds the documents nearest to a query by their windows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from twopass.index.stopping import NEVER, Stop
 from twopass.index.vectors.vector_index import Neighbours
 
 _KEYS_OF_DOCUMENTS = f"SELECT {ALL_KEYS} FROM windows WHERE document IN carray(?)"
-# As many windows for each document wanted, at first: neighbours are often of one document.
+# Windows to look for at first, for each document wanted: neighbours are often of one document.
 _WINDOWS_PER_DOCUMENT = 4
 
 
@@ -54,10 +54,10 @@ class WindowIndex:
     def nearest(
         self, search: Callable[[int], Neighbours], k: int, stop: Stop = NEVER
     ) -> NearestDocuments:
-        """Finds `k` documents by asking for more and more windows until they are of so many.
+        """Finds `k` documents by asking for more and more windows, until they cover `k` documents.
 
         Args:
-            search: Finds the nearest windows of the query, as many as it is told, or all there are.
+            search: Finds the given number of windows nearest to the query, or all if fewer exist.
             k: Most documents to find.
             stop: Ends the search.
         """

@@ -1,4 +1,4 @@
-"""Writes documents: in turn, by one connection, one COMMIT for all that wait together."""
+"""Writes documents one after another over one connection, with one COMMIT for all that wait."""
 
 import logging
 from collections.abc import Sequence
@@ -35,8 +35,8 @@ class UpsertResult:
 
     Attributes:
         sequence: The collection's state with these documents in it.
-        num_inserted: How many were new.
-        num_replaced: How many replaced one of the same id.
+        num_inserted: How many documents were new.
+        num_replaced: How many documents replaced one of the same id.
     """
 
     sequence: SequenceToken
@@ -50,7 +50,7 @@ class DeleteResult:
 
     Attributes:
         sequence: The collection's state without the documents.
-        num_deleted: How many there were.
+        num_deleted: How many documents were deleted.
     """
 
     sequence: SequenceToken
@@ -59,7 +59,7 @@ class DeleteResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _RowChange:
-    """What a write did: how many documents went and came, and which vectors with them."""
+    """What a write did: how many documents were removed and added, and which vectors."""
 
     num_removed: int
     num_added: int
@@ -70,7 +70,7 @@ class _RowChange:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Upsert:
-    """Writes documents; one with a known id replaces the one that had it."""
+    """Writes documents; a document whose id is known replaces the earlier one."""
 
     documents: EncodedDocuments
     vector_rows: VectorRows
@@ -127,11 +127,11 @@ class _Committed:
 
 
 class Writer:
-    """Applies writes in the order in which they come, and acknowledges what is on disk.
+    """Applies writes in the order in which they come, and acknowledges them once on disk.
 
-    All writes that wait together share one COMMIT, since that is what waits for the disk. Each has
-    a savepoint of its own, so that one that fails leaves its neighbours alone. Futures resolve
-    after the vector index has taken the writes in: what is acknowledged is durable, and every
+    All writes that wait together share one COMMIT, since only the COMMIT waits for the disk. Each
+    has its own savepoint, so that a write that fails does not affect the others. Futures resolve
+    after the vector index has applied the writes: an acknowledged write is durable, and every
     search that begins later sees it.
 
     Attributes:
@@ -173,7 +173,8 @@ class Writer:
         """Finishes what was submitted, then closes the connection. Idempotent.
 
         Args:
-            discard: Refuses what waits, and leaves the file's log as it is: all is to be deleted.
+            discard: For a collection that is to be deleted: refuses what waits, and leaves the
+                file's log as it is.
         """
         self._queue.close(discard=discard)
         with storage_errors(self._path):
@@ -204,7 +205,7 @@ class Writer:
             done.write.acknowledge(done.sequence, done.change)
 
     def _commit(self, group: list[Write]) -> list[_Committed]:
-        """Writes a group to disk, except for those of it that fail by themselves."""
+        """Commits a group of writes, except those that fail by themselves."""
         committed: list[_Committed] = []
         sequence = self._sequence
         self._connection.execute("BEGIN IMMEDIATE")
@@ -227,14 +228,14 @@ class Writer:
         return committed
 
     def _attempt(self, write: Write, position: int) -> _RowChange | None:
-        """Applies one write; None if it failed, which its future then says."""
+        """Applies one write; returns None if it failed, after its future got the error."""
         self._connection.execute("SAVEPOINT write")
         try:
             with storage_errors(self._path):
                 change = write.apply(self._connection, position)
         except Exception as error:
             if isinstance(error.__cause__, apsw.CorruptError):
-                raise error.__cause__ from None  # no neighbour may be written either
+                raise error.__cause__ from None  # no other write of the group may succeed either
             # After some errors, such as a full disk, SQLite has rolled back the whole group.
             if not self._connection.in_transaction:
                 raise

@@ -1,4 +1,4 @@
-"""The collections of a data folder: found by name or alias, made, copied, deleted.
+"""The collections of a data folder: found by name or alias, created, copied, deleted.
 
-After a crash at any moment each of them is there whole, or not at all.
+After a crash at any moment, each collection is there whole or not at all.
 """

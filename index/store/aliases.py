@@ -1,4 +1,4 @@
-"""Aliases: names that stand for collections, and can be switched from one to another at once."""
+"""Aliases: names that stand for collections, and can be switched to others in one step."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,11 +21,11 @@ MAX_ALIASES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class AliasChange:
-    """What becomes of one alias.
+    """The change of one alias.
 
     Attributes:
-        alias: Its name.
-        collection: What it stands for from now on; None removes it.
+        alias: The alias.
+        collection: The collection that it stands for from now on; None removes the alias.
     """
 
     alias: str
@@ -33,17 +33,17 @@ class AliasChange:
 
 
 class Aliases:
-    """The collection that each alias stands for. Never changes: `changed` makes another one."""
+    """The collection that each alias stands for. Immutable: `changed` returns new aliases."""
 
     def __init__(self, collections: Mapping[str, str]) -> None:
-        """Takes the name of the collection of each alias."""
+        """Takes a mapping from each alias to the name of its collection."""
         self._collections = dict(sorted(collections.items()))
         self._aliases: dict[str, list[str]] = {}
         for alias, collection in self._collections.items():
             self._aliases.setdefault(collection, []).append(alias)
 
     def collection_of(self, alias: str) -> str | None:
-        """The name of the collection that an alias stands for; None where it is no alias."""
+        """The name of the collection that an alias stands for; None if it is not an alias."""
         return self._collections.get(alias)
 
     def of(self, collection: str) -> tuple[str, ...]:
@@ -57,16 +57,17 @@ class Aliases:
     def changed(
         self, changes: Sequence[AliasChange], is_collection: Callable[[str], bool]
     ) -> "Aliases":
-        """The aliases that there are after some changes. Removing an unknown alias is a no-op.
+        """The aliases after some changes. Removing an unknown alias is a no-op.
 
         Args:
-            changes: No two of one alias.
-            is_collection: Whether there is a collection of that name.
+            changes: The changes, each of a different alias.
+            is_collection: Tells whether a collection has a name.
 
         Raises:
-            InvalidSchemaError: An alias has no valid name.
-            InvalidAliasError: One is to stand for another, is changed twice, or is one too many.
-            CollectionExistsError: One has the name of a collection.
+            InvalidSchemaError: An alias is not a valid name.
+            InvalidAliasError: An alias would stand for another alias or is changed twice, or there
+                would be too many aliases.
+            CollectionExistsError: An alias has the name of a collection.
         """
         collections = dict(self._collections)
         met: set[str] = set()
@@ -101,7 +102,7 @@ def read_aliases(file: Path) -> Aliases:
     """Reads the aliases of a file; without a file there are no aliases.
 
     Raises:
-        StorageError: It is damaged, of a newer format, or can't be read.
+        StorageError: The file is damaged, of a newer format, or can't be read.
     """
     with os_errors("aliases"):
         try:
@@ -121,10 +122,10 @@ def read_aliases(file: Path) -> Aliases:
 
 
 def write_aliases(file: Path, aliases: Aliases) -> None:
-    """Writes the aliases: after a crash there are the new ones or the old ones, all of them.
+    """Writes the aliases: after a crash the file holds all old aliases or all new ones.
 
     Raises:
-        StorageError: The disk does not allow it.
+        StorageError: The file can't be written.
     """
     unfinished = file.with_name(file.name + ".new")
     with os_errors("aliases"):
@@ -145,8 +146,8 @@ def _checked(file: Path, collections: object) -> dict[str, str]:
 
 
 def _damaged(file: Path, reason: object) -> StorageError:
-    # Without its aliases a server would say that what its clients search is not there, and would
-    # give their names away: better none that serves.
+    # Without its aliases a server would answer NOT_FOUND for collections that clients search, and
+    # let new collections take the aliases' names. It is better not to start.
     return StorageError(
         f"{file}: it is damaged ({reason}); restore it from a backup, or delete it and make "
         "the aliases again",

@@ -1,4 +1,4 @@
-"""What a store knows of one collection, open or not."""
+"""What a store knows about one collection, open or closed."""
 
 import threading
 from concurrent.futures import Future
@@ -14,18 +14,18 @@ class KnownCollection:
     Attributes but for the first three are read and changed under the lock of `OpenCollections`.
 
     Attributes:
-        name: Its own name.
+        name: Its own name, not an alias.
         path: Its SQLite file.
-        changing: Is held by whoever opens or deletes it, or reads its file while it is closed;
-            taken before the lock of `OpenCollections` by who needs both.
-        collection: It, where it is open.
-        opening: Done when it is open, where it is about to be opened.
-        closing: Done when it is closed, where it is being closed.
-        summary: What was last known of it, where it is not open.
+        changing: Lock of the thread that opens or deletes it, or reads its file while it is closed.
+            A thread that needs this lock and that of `OpenCollections` takes this one first.
+        collection: The open collection; None while it is closed.
+        opening: While it is being opened, a future that is done when it is open.
+        closing: While it is being closed, a future that is done when it is closed.
+        summary: Its last known description, for while it is closed.
         failure: Why it could not be opened or deleted; empty where nothing failed.
         retry_time: When opening it may be tried again after a failure, seconds of
             `time.monotonic`.
-        num_pins: How many calls use it, or wait for it to be opened.
+        num_pins: How many pins keep it open: calls that use it or wait for it to be opened.
         is_gone: Whether it is deleted, or is being deleted.
     """
 

@@ -1,4 +1,4 @@
-"""Which collections there are, and what they are called."""
+"""The collections of a store by name and alias."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,11 +14,11 @@ from twopass.index.store.known import KnownCollection
 
 
 class CollectionNames:
-    """Collections by their names and aliases. Lookups need no lock; who changes anything holds one.
+    """Collections by their names and aliases. Lookups need no lock; changes do.
 
     Attributes:
-        known: Collections by their own names, those that are being deleted too.
-        aliases: Their other names. Never changed, only replaced: a lookup finds the old or the new.
+        known: Collections by their own names, including collections that are being deleted.
+        aliases: Their aliases. Replaced as a whole, so that a lookup finds all old or all new ones.
     """
 
     def __init__(self, aliases: Aliases) -> None:
@@ -37,19 +37,19 @@ class CollectionNames:
         except CollectionNotFoundError:
             if aliases is self.aliases:
                 raise
-            # The alias was switched meanwhile, and what it had stood for is deleted.
+            # The alias was switched meanwhile, and the collection it had stood for was deleted.
             return self.find(name)
 
     def has(self, name: str) -> bool:
-        """Whether a collection has that name, be it one that can't be opened."""
+        """Whether a collection has that name, even one that can't be opened."""
         return name in self.known
 
     def ensure_free(self, name: str) -> None:
         """Makes sure that a new collection can have a name.
 
         Raises:
-            CollectionExistsError: Another one has it.
-            AliasExistsError: It is an alias.
+            CollectionExistsError: Another collection has the name.
+            AliasExistsError: The name is an alias.
         """
         if self.has(name):
             raise CollectionExistsError(name)
@@ -60,7 +60,7 @@ class CollectionNames:
         """Makes sure that a collection can be deleted.
 
         Raises:
-            CollectionAliasedError: It has aliases, of which the name given may be one.
+            CollectionAliasedError: The collection has aliases; `name` may be one of them.
             CollectionNotFoundError: No collection has that name.
         """
         own_name = self._own_name(name)

@@ -1,4 +1,4 @@
-"""Which collections are open: those in use, and of the others those used last, up to a limit."""
+"""Keeps collections open up to a limit: those in use, then those used most recently."""
 
 import logging
 import math
@@ -26,19 +26,19 @@ from twopass.index.store.known import KnownCollection
 
 _LOG = logging.getLogger("twopass.index")
 
-# A collection that could not be opened is tried again, where it is asked for, after so long: what
-# was wrong may have been put right, and a log line for each call would hide all others.
+# A collection that could not be opened is tried again when a call asks for it after this long: the
+# cause may have been repaired by then, and a log line for each call would hide all others.
 _RETRY_SECONDS = 30.0
 
 _Victim: TypeAlias = tuple[KnownCollection, Collection]
 
 
 class Pin:
-    """Keeps a collection open from when it is open until `release`.
+    """Keeps a collection open until `release`.
 
     Attributes:
-        collection: It, where it was open already.
-        opening: Of it, where it was not.
+        collection: The collection, if it was already open.
+        opening: Otherwise the future of its opening.
     """
 
     __slots__ = ("_release", "collection", "opening")
@@ -54,7 +54,7 @@ class Pin:
         self._release: Callable[[], None] | None = release
 
     def release(self) -> None:
-        """Lets the collection be closed as far as this pin is concerned. Idempotent."""
+        """Ends the pin: the collection may be closed once no other pin holds it. Idempotent."""
         release, self._release = self._release, None
         if release is not None:
             release()
@@ -63,14 +63,14 @@ class Pin:
 class OpenCollections:
     """Opens collections when they are used, and closes idle ones to make room. Safe for threads.
 
-    An idle one is pinned by nobody, works on nothing, and is not known to be damaged: what is known
-    of damage is lost with the closing. Of those the one used least recently goes first, unless its
-    vector index would have to be saved for it.
+    A collection is idle if no pin holds it, it works on nothing, and no damage to it is known:
+    closing would forget the damage. The idle collection used least recently is closed first; one
+    whose vector index would have to be saved is closed last.
 
     Attributes:
         max_open: Most collections open at once.
-        num_opened: How many have been opened, again and again counted each time.
-        num_closed: How many have been closed to make room.
+        num_opened: How often a collection has been opened.
+        num_closed: How often a collection has been closed to make room.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class OpenCollections:
         read_summary: Callable[[str, Path], CollectionSummary],
         max_open: int,
     ) -> None:
-        """Begins with none open.
+        """Begins with no collection open.
 
         Args:
-            lane: Where collections are opened and closed.
+            lane: Lane in which collections are opened and closed.
             open_database: Opens a collection, given its name and its file.
             read_summary: Describes a collection that is closed, given its name and its file.
             max_open: Most open at once, at least 1.
@@ -113,7 +113,7 @@ class OpenCollections:
         Raises:
             CollectionClosedError: The store is closed.
             CollectionsInUseError: As many as may be open are in use.
-            StorageError: It could not be opened a short while ago; says why.
+            StorageError: The collection could not be opened a short while ago; says why.
         """
         with self._changing:
             if known.collection is not None:
@@ -142,9 +142,9 @@ class OpenCollections:
         return opening.result()
 
     def take_place(self) -> None:
-        """Makes room for a collection that is to be made; `open_in_place` opens it there.
+        """Reserves room for a collection that is to be created; `open_in_place` uses it.
 
-        Closes another one in the calling thread, if need be.
+        Closes another collection in the calling thread, if need be.
 
         Raises:
             CollectionsInUseError: As many as may be open are in use.
@@ -155,7 +155,7 @@ class OpenCollections:
             self._close(*victim)
 
     def release_place(self) -> None:
-        """Gives up what `take_place` has taken."""
+        """Gives back the room that `take_place` has reserved."""
         with self._changing:
             self._num_places -= 1
 
@@ -164,8 +164,8 @@ class OpenCollections:
 
         Raises:
             CollectionClosedError: The store is closed.
-            CollectionNotFoundError: It is deleted.
-            StorageError: It can't be opened; says why.
+            CollectionNotFoundError: The collection is deleted.
+            StorageError: The collection can't be opened; says why.
         """
         try:
             with known.changing:
@@ -181,9 +181,9 @@ class OpenCollections:
         return collection
 
     def open_all(self, known: Iterable[KnownCollection]) -> None:
-        """Opens collections side by side, no more than may be open; blocks until all are.
+        """Opens collections in parallel, at most as many as may be open; blocks until all are.
 
-        One that can't be opened says so in its `failure`, and in the log.
+        A collection that can't be opened has its `failure` set, and the log says why.
         """
         openings = []
         for each in known:
@@ -194,9 +194,9 @@ class OpenCollections:
         wait(openings)
 
     def open_beside(self, known: Iterable[KnownCollection]) -> None:
-        """Opens collections one after the other while there is room; blocks for none of them.
+        """Opens collections in the background, one after the other, while there is room.
 
-        Each goes to the end of the lane, so that a collection that is used never waits for all.
+        Each opening goes to the end of the lane, so that a call never waits for all of them.
         """
         left = iter(known)
 
@@ -219,8 +219,8 @@ class OpenCollections:
         """Describes a collection; blocks where it was neither opened nor described before.
 
         Raises:
-            CollectionNotFoundError: It is deleted.
-            StorageError: It can't be read.
+            CollectionNotFoundError: The collection is deleted.
+            StorageError: The collection can't be read.
         """
         if (summary := self.known_summary(known)) is not None:
             return summary
@@ -239,16 +239,16 @@ class OpenCollections:
             return summary
 
     def known_summary(self, known: KnownCollection) -> CollectionSummary | None:
-        """Describes a collection, where that takes no look at the disk."""
+        """Describes a collection if that needs no disk access; else None."""
         with self._changing:
             return known.summary if known.collection is None else known.collection.summary()
 
     def discard(self, known: KnownCollection, remove: Callable[[], object]) -> None:
-        """Closes a collection that is gone without saving anything, and removes what is left.
+        """Closes a deleted collection without saving anything, and removes its files.
 
         Args:
-            known: It.
-            remove: Called when nobody uses its files any more, nor will.
+            known: The collection.
+            remove: Removes the files; called when nobody uses them any more.
         """
         with known.changing:
             while True:
@@ -266,7 +266,7 @@ class OpenCollections:
             remove()
 
     def close(self) -> None:
-        """Finishes what was submitted, and closes all side by side; none is opened any more."""
+        """Finishes what was submitted and closes all collections in parallel; none opens again."""
         with self._changing:
             self._closed = True
             victims = [self._take(known) for known in list(self._opened.values())]
@@ -280,7 +280,7 @@ class OpenCollections:
     def _begin_opening(
         self, known: KnownCollection
     ) -> tuple[Callable[[], None], Future[Collection]]:
-        """Makes room for a collection; returns what opens it, to be called without the lock."""
+        """Makes room for a collection; returns the function that opens it without the lock."""
         self._ensure_openable(known)
         victim = self._make_room()
         opening: Future[Collection] = Future()
@@ -297,7 +297,7 @@ class OpenCollections:
             raise StorageError(f"collection {known.name!r} could not be opened: {known.failure}")
 
     def _make_room(self) -> _Victim | None:
-        """Takes a place for one more collection; returns the one to close for it, if any."""
+        """Reserves room for one more collection; returns the collection to close for it, if any."""
         if self._num_places < self.max_open:
             self._num_places += 1
             return None
@@ -356,7 +356,7 @@ class OpenCollections:
             self._openings.discard(opening)
 
     def _open(self, known: KnownCollection) -> Collection:
-        """Opens a collection, unless it is open; for who has its lock, but not that of all."""
+        """Opens a collection unless it is open; call with its own lock, without that of all."""
         if known.collection is not None:
             return known.collection
         with self._changing:
@@ -380,14 +380,14 @@ class OpenCollections:
         return collection
 
     def _wait_until_closed(self, known: KnownCollection) -> None:
-        """Waits for the closing that is under way, if any; whoever does it needs no lock for it."""
+        """Waits until the collection is closed, if it is being closed; closing needs no lock."""
         with self._changing:
             closing = known.closing
         if closing is not None:
             closing.result()
 
     def _failed(self, known: KnownCollection, error: Exception) -> StorageError:
-        """Notes why a collection can't be opened; returns what its callers are told."""
+        """Records why a collection can't be opened; returns the error for its callers."""
         with self._changing:
             reason = str(error) if isinstance(error, CollectionError) else repr(error)
             known.failure = reason.removeprefix(f"collection {known.name!r}: ")
@@ -401,12 +401,12 @@ class OpenCollections:
         return StorageError(f"collection {known.name!r} could not be opened: {known.failure}")
 
     def mark_gone(self, known: KnownCollection) -> None:
-        """Keeps a collection from being opened: it is to be deleted."""
+        """Keeps a collection that is to be deleted from being opened."""
         with self._changing:
             known.is_gone = True
 
     def note_unfinished_deletion(self, known: KnownCollection) -> None:
-        """Says that a collection which was to be deleted is there still."""
+        """Records that the deletion of a collection failed, so that it is still there."""
         with self._changing:
             known.is_gone = False
             known.failure = "its deletion did not finish; delete it again"

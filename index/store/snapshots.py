@@ -1,4 +1,4 @@
-"""Copies of collections, each as it was at one moment."""
+"""Snapshots: copies of collections, each as it was at one moment."""
 
 import dataclasses
 import hashlib
@@ -45,10 +45,10 @@ class Snapshot:
         sequence: The state that it holds, as clients see it.
         num_documents: How many documents are in it.
         num_bytes: Its size on disk.
-        sha256: Of its documents' file, hexadecimal.
+        sha256: Hash of its documents' file, hexadecimal.
         create_time_us: When it was made, microseconds since 1970.
         damaged_reason: Why it can't be restored, and the way out, as far as is known without
-            reading all of it; empty where it can. A damaged one may know nothing but its name.
+            reading all of it; empty if it can. Of a damaged snapshot only the names may be known.
     """
 
     name: str
@@ -73,10 +73,10 @@ class SnapshotFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Makes the folder if need be, and sweeps what was half made or half deleted.
+        """Creates the folder if need be, and removes half-made and half-deleted snapshots.
 
         Raises:
-            StorageError: The disk does not allow it.
+            StorageError: The folder can't be created or read.
         """
         self._folder = folder
         with os_errors(f"data folder {folder}"):
@@ -89,15 +89,15 @@ class SnapshotFolder:
         """Copies a collection while it is written to: whole, or not at all.
 
         Args:
-            collection: What to copy.
-            name: The snapshot's; empty takes the time of day.
-            stop: Ends it, without a trace.
+            collection: The collection to copy.
+            name: The snapshot's name; empty takes date and time.
+            stop: Ends the copying, and leaves nothing behind.
 
         Raises:
-            InvalidSchemaError: The name is not a valid one.
-            SnapshotExistsError: It is taken.
+            InvalidSchemaError: The name is not a valid snapshot name.
+            SnapshotExistsError: The name is taken.
             StoppedError: The stop was set.
-            StorageError: The disk does not allow it.
+            StorageError: The snapshot can't be written.
         """
         now = time.time_ns() // 1_000
         name = name or _time_of_day(now)
@@ -114,7 +114,7 @@ class SnapshotFolder:
                 collection.copy_into(unfinished / _DOCUMENTS, stop)
                 snapshot = _describe(unfinished / _DOCUMENTS, collection.name, name, now, stop)
                 description = dataclasses.asdict(snapshot)
-                del description["damaged_reason"]  # it is found out, not written down
+                del description["damaged_reason"]  # found out on reading, never stored
                 write_json(unfinished / _DESCRIPTION, description)
                 sync_folder(unfinished)
                 _take_name(unfinished, parent / name, snapshot)
@@ -133,12 +133,12 @@ class SnapshotFolder:
         return snapshot
 
     def list(self, collection: str) -> tuple[Snapshot, ...]:
-        """The snapshots of a collection, oldest first; of one that is deleted, too.
+        """The snapshots of a collection, even a deleted one, oldest first.
 
-        Damaged ones come first, and say so.
+        Damaged snapshots come first, with their `damaged_reason`.
 
         Raises:
-            StorageError: The disk does not allow it.
+            StorageError: The folder can't be read.
         """
         if not _is_name(collection):
             return ()
@@ -152,7 +152,7 @@ class SnapshotFolder:
 
         Raises:
             SnapshotNotFoundError: The collection has no snapshot of that name.
-            StorageError: The disk does not allow it.
+            StorageError: The snapshot can't be deleted.
         """
         folder = self._existing(collection, name)
         grave = folder.with_name(f"{_UNFINISHED}{uuid.uuid4().hex}")
@@ -163,19 +163,19 @@ class SnapshotFolder:
         _LOG.info("snapshot deleted", extra={"collection": collection, "snapshot": name})
 
     def copy_documents(self, collection: str, name: str, target: Path, stop: Stop = NEVER) -> None:
-        """Copies the SQLite file of a snapshot, and makes sure that its checksum is right.
+        """Copies the SQLite file of a snapshot, and verifies its checksum.
 
         Args:
             collection: The name of its collection.
-            name: The snapshot's.
-            target: The file to write; where this raises, it may be there in part.
-            stop: Ends it.
+            name: The snapshot's name.
+            target: The file to write; after an error, it may be there in part.
+            stop: Ends the copying.
 
         Raises:
             SnapshotNotFoundError: The collection has no snapshot of that name.
-            SnapshotDamagedError: It is not what it was when it was made.
+            SnapshotDamagedError: The snapshot is not what it was when it was made.
             StoppedError: The stop was set.
-            StorageError: The disk does not allow it.
+            StorageError: The file can't be read or written.
         """
         folder = self._existing(collection, name)
         with os_errors(f"snapshot {name!r} of collection {collection!r}"):
@@ -200,7 +200,7 @@ class SnapshotFolder:
 
 
 def _describe(documents: Path, collection: str, name: str, now: int, stop: Stop) -> Snapshot:
-    """Looks at a fresh copy, after making sure that it is on disk."""
+    """Syncs a fresh copy to disk, and describes it."""
     with documents.open("rb") as file:
         os.fsync(file.fileno())
         sha256 = _sha256(file, stop)
@@ -235,7 +235,7 @@ _EXAMPLE = Snapshot(name="", collection="")
 
 
 def _read(folder: Path) -> Snapshot:
-    """Reads the description of a snapshot, and looks whether what it describes is there."""
+    """Reads the description of a snapshot, and checks that its documents' file is there."""
     file = folder / _DESCRIPTION
     try:
         snapshot = Snapshot(**json.loads(file.read_text(encoding="utf-8")))
@@ -256,7 +256,7 @@ def _read(folder: Path) -> Snapshot:
 
 
 def _sha256(source: BinaryIO, stop: Stop, copy: BinaryIO | None = None) -> str:
-    """The checksum of a file; writes what is read into another file, if one is given."""
+    """The checksum of a file; copies the file meanwhile, if `copy` is given."""
     digest = hashlib.sha256()
     while block := source.read(_BLOCK_BYTES):
         stop.check()

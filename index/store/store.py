@@ -35,7 +35,7 @@ T = TypeVar("T")
 _LOG = logging.getLogger("twopass.index")
 
 _DATABASE = "documents.sqlite"
-# No collection's name begins with a dot: what does is half created or half deleted.
+# No collection's name begins with a dot: folders with a dot are half created or half deleted.
 _CREATING = ".creating-"
 _DELETED = ".deleted-"
 
@@ -44,7 +44,7 @@ MAX_OPEN = 1_000
 
 
 class CollectionStore:
-    """The collections of a data folder, which no other store may hold meanwhile.
+    """The collections of a data folder, which only one store may hold at a time.
 
     ::
 
@@ -55,11 +55,12 @@ class CollectionStore:
         <folder>/aliases.json                           other names of collections
 
     A collection is opened when it is used, and closed when it is idle and others need its place.
-    A damaged one keeps no other from serving: it is in `failed`, and whoever wants it is told why.
+    A collection that can't be opened does not keep others from serving: `failed` lists it, and its
+    callers are told why.
 
     Attributes:
-        snapshots: Copies of collections, of some that are no more too.
-        opened: Which collections are open.
+        snapshots: Snapshots of collections, including deleted ones.
+        opened: The open collections.
     """
 
     def __init__(
@@ -72,19 +73,19 @@ class CollectionStore:
         merge_policy: MergePolicy | None = None,
         clone: Clone | None = None,
     ) -> None:
-        """Opens the folder, making it if need be, and as many collections in it as may be open.
+        """Opens the folder, creating it if need be, and as many collections as may be open.
 
         Args:
             folder: The data folder.
-            lanes: Where its collections work, until the store is closed.
+            lanes: Lanes in which its collections work, until the store is closed.
             max_open: Most collections open at once, at least 1.
             num_search_threads: OpenMP threads of one faiss search of one collection.
             merge_policy: When a collection's index is merged; None for the default.
             clone: Copies the base of a collection's index to a GPU; None for none.
 
         Raises:
-            FolderInUseError: Another server holds it.
-            StorageError: It can't be made or read, or its aliases are damaged.
+            FolderInUseError: Another server holds the folder.
+            StorageError: The folder can't be created or read, or its aliases are damaged.
         """
         self._folder = folder / "collections"
         self._aliases_file = folder / "aliases.json"
@@ -134,11 +135,11 @@ class CollectionStore:
         """Creates an empty collection: after a crash it is there whole, or not at all.
 
         Raises:
-            InvalidSchemaError: The name is not a valid one.
-            CollectionExistsError: The name is taken, if only by one that failed to open.
-            AliasExistsError: It is an alias.
+            InvalidSchemaError: The name is not a valid collection name.
+            CollectionExistsError: The name is taken, even by a collection that failed to open.
+            AliasExistsError: The name is an alias.
             CollectionsInUseError: As many collections as may be open are in use.
-            StorageError: The disk does not allow it.
+            StorageError: The collection can't be written.
         """
         check_name(name)
         collection = self._add(name, lambda path: create_database(path, schema))
@@ -151,17 +152,17 @@ class CollectionStore:
         Args:
             collection: The name of the snapshot's collection.
             snapshot: The snapshot's name.
-            name: Of the collection to make.
-            stop: Ends it while it copies, without a trace.
+            name: The name of the new collection.
+            stop: Ends the copying, and leaves nothing behind.
 
         Raises:
-            InvalidSchemaError: The name is not a valid one.
+            InvalidSchemaError: The name is not a valid collection name.
             CollectionExistsError: The name is taken.
-            AliasExistsError: It is an alias.
-            SnapshotNotFoundError: There is no such snapshot.
-            SnapshotDamagedError: It is not what it was when it was made.
+            AliasExistsError: The name is an alias.
+            SnapshotNotFoundError: The collection has no snapshot of that name.
+            SnapshotDamagedError: The snapshot is not what it was when it was made.
             CollectionsInUseError: As many collections as may be open are in use.
-            StorageError: The disk does not allow it.
+            StorageError: The collection can't be written.
         """
         check_name(name, "new_collection")
 
@@ -193,41 +194,41 @@ class CollectionStore:
             CollectionClosedError: The store is closed.
             CollectionNotFoundError: No collection has that name.
             CollectionsInUseError: As many collections as may be open are in use.
-            StorageError: It could not be opened a short while ago; says why.
+            StorageError: The collection could not be opened a short while ago; says why.
         """
         return self._on(name, self.opened.pin)
 
     def get(self, name: str) -> Collection:
         """Returns a collection by its name or an alias, opening it in this thread if need be.
 
-        It may be closed when others need its place: who may not meet that takes a `pin`.
+        The collection may be closed when others need its place; a `pin` keeps it open.
 
         Raises:
             CollectionNotFoundError: No collection has that name.
             CollectionsInUseError: As many collections as may be open are in use.
-            StorageError: It can't be opened; says why.
+            StorageError: The collection can't be opened; says why.
         """
         return self._on(name, self.opened.open_here)
 
     def summary(self, name: str) -> CollectionSummary:
         """Describes a collection, given by its name or an alias, without opening it.
 
-        Blocks for the disk where `known_summary` has nothing to say.
+        Blocks for the disk where `known_summary` returns None.
 
         Raises:
             CollectionNotFoundError: No collection has that name.
-            StorageError: It can't be read; says why.
+            StorageError: The collection can't be read; says why.
         """
         return self._on(name, self.opened.summary)
 
     def summaries(self, names: Iterable[str], stop: Stop = NEVER) -> list[CollectionSummary]:
-        """Describes collections without opening them; those that can't be read are left out.
+        """Describes collections without opening them; leaves out those that can't be read.
 
-        Blocks for the disk, at the first time for each.
+        Blocks for the disk the first time that a collection is described.
 
         Args:
             names: Their own names, or aliases.
-            stop: Ends it.
+            stop: Ends the reading.
         """
         found = []
         for name in names:
@@ -237,7 +238,7 @@ class CollectionStore:
         return found
 
     def known_summary(self, name: str) -> CollectionSummary | None:
-        """Describes a collection that is open or was met before; never blocks for the disk.
+        """Describes a collection that is open or was described before; never blocks for the disk.
 
         Raises:
             CollectionNotFoundError: No collection has that name.
@@ -247,23 +248,25 @@ class CollectionStore:
     def update_aliases(
         self, changes: Sequence[AliasChange], ensure_may_use: Callable[[str], None]
     ) -> Aliases:
-        """Makes, switches and removes aliases, all or none; what is there then is on disk.
+        """Creates, switches and removes aliases, all or none, and syncs them to disk.
 
         Args:
-            changes: No two of one alias.
+            changes: The changes, each of a different alias.
             ensure_may_use: Called with each collection that a changed alias has stood for; raises
-                where the caller may not change that.
+                where the caller may not use it.
 
         Returns:
-            Those there are then.
+            All aliases after the changes.
 
         Raises:
             CollectionClosedError: The store is closed.
-            InvalidSchemaError: An alias has no valid name.
-            InvalidAliasError: One is to stand for another, is changed twice, or is one too many.
-            CollectionExistsError: One has the name of a collection.
-            CollectionNotFoundError: One is to stand for a collection that is not there.
-            StorageError: For one that could not be opened; or the disk does not allow it.
+            InvalidSchemaError: An alias is not a valid name.
+            InvalidAliasError: An alias would stand for another alias or is changed twice, or there
+                would be too many aliases.
+            CollectionExistsError: An alias has the name of a collection.
+            CollectionNotFoundError: An alias would stand for an unknown collection.
+            StorageError: An alias would stand for a collection that could not be opened, or the
+                aliases can't be written.
         """
         if not changes:
             return self._names.aliases
@@ -274,7 +277,7 @@ class CollectionStore:
             try:
                 write_aliases(self._aliases_file, changed)
             except BaseException:
-                # The file may hold them all the same, and is what counts after a start.
+                # The file may hold the changes all the same, and it decides after a start.
                 with suppress(StorageError):
                     self._names.aliases = read_aliases(self._aliases_file)
                 raise
@@ -284,14 +287,14 @@ class CollectionStore:
         return changed
 
     def delete(self, name: str) -> None:
-        """Deletes a collection for good, one that can't be opened too.
+        """Deletes a collection for good, even one that can't be opened.
 
-        Calls that use it meanwhile end by `CollectionClosedError`.
+        Calls that use it meanwhile end with `CollectionClosedError`.
 
         Raises:
-            CollectionAliasedError: It has aliases, of which the name given may be one.
+            CollectionAliasedError: The collection has aliases; `name` may be one of them.
             CollectionNotFoundError: No collection has that name.
-            StorageError: The disk does not allow it.
+            StorageError: The collection can't be deleted.
         """
         with self._changing:
             if self._closed:
@@ -314,7 +317,7 @@ class CollectionStore:
         _LOG.info("collection deleted", extra={"collection": name})
 
     def close(self) -> None:
-        """Finishes what was submitted, closes all collections, frees the folder. Idempotent."""
+        """Finishes what was submitted, closes all collections, releases the folder. Idempotent."""
         with self._changing:
             if self._closed:
                 return
@@ -346,7 +349,7 @@ class CollectionStore:
                 continue
 
     def _add(self, name: str, write_database: Callable[[Path], None]) -> Collection:
-        """Adds the collection whose file is written by the function given."""
+        """Adds a collection, whose file `write_database` writes."""
         unfinished = self._folder / f"{_CREATING}{uuid.uuid4().hex}"
         known = KnownCollection(name, self._folder / name / _DATABASE)
         self._check_free(name)
@@ -375,7 +378,7 @@ class CollectionStore:
         self._names.ensure_free(name)
 
     def _swept(self) -> list[Path]:
-        """The folders of all collections, once what is half made or half deleted is removed."""
+        """Removes half-made and half-deleted collections; returns the folders of all others."""
         folders = []
         for entry in self._folder.iterdir():
             if entry.name.startswith((_CREATING, _DELETED)):
@@ -386,10 +389,10 @@ class CollectionStore:
         return folders
 
     def _open_first(self, max_open: int) -> None:
-        """Opens all collections, so that damage is found and the first search is a quick one.
+        """Opens all collections, so that damage is found and the first search is fast.
 
-        Where there are more than may be open, half as many as may are opened, those written to
-        last, and nobody waits for it: that leaves room for what is used meanwhile.
+        Where there are more than may be open, opens in the background half as many as may be, those
+        written to last: the other half leaves room for collections that calls ask for meanwhile.
         """
         known = list(self._names.known.values())
         if len(known) <= max_open:

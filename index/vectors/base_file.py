@@ -4,8 +4,8 @@
 
     one line of JSON: Header    keys, little-endian int64    faiss's own format    sha256 of it all
 
-It is derived from the documents and may be deleted at any time while no server runs; whoever puts
-the documents' file back from a backup of his own deletes it.
+The file is derived from the documents and may be deleted whenever no server runs. After restoring
+the documents' file from a backup, delete this one.
 """
 
 import dataclasses
@@ -33,21 +33,21 @@ _MAX_HEADER_BYTES = 4_096
 
 
 class BaseFileError(Exception):
-    """The file is missing, damaged, or of another collection; the index is to be built again."""
+    """The file is missing, damaged, or of another collection; the index must be built again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What a base is of.
+    """What a base was built from.
 
     Attributes:
         index_kind: Its faiss factory string.
         dimension: Components of a vector.
-        incarnation: Of its collection.
-        position: The collection's position: every document that was there then is in the base.
+        incarnation: Incarnation of its collection.
+        position: The collection's position when it was built: every document of then is in it.
         last_key: The highest key given out by then, 0 for none.
-        num_vectors: How many vectors there are.
-        num_trained: From how many vectors it was trained; 0 where nothing is trained.
+        num_vectors: How many vectors it holds.
+        num_trained: From how many vectors it was trained; 0 if its kind needs no training.
     """
 
     index_kind: str
@@ -63,7 +63,7 @@ def save_base(path: Path, base: Segment, header: Header) -> None:
     """Writes a base: after a crash there is the new file or the old one, whole.
 
     Raises:
-        OSError: The disk does not allow it.
+        OSError: The file can't be written.
     """
     unfinished = path.with_name(path.name + ".new")
     try:
@@ -84,10 +84,10 @@ def save_base(path: Path, base: Segment, header: Header) -> None:
 
 
 def load_base(path: Path) -> tuple[Segment, Header]:
-    """Reads a base, none of it hidden, and says what it is of.
+    """Reads a base, with nothing hidden, and its header.
 
     Raises:
-        BaseFileError: It is missing or damaged, or can't be read.
+        BaseFileError: The file is missing or damaged, or can't be read.
     """
     try:
         with path.open("rb") as file:
@@ -105,7 +105,7 @@ def load_base(path: Path) -> tuple[Segment, Header]:
 
 
 class _HashingWriter:
-    """Writes to a file and remembers what went wrong: faiss would report its own words only."""
+    """Hashes what it writes to a file, and keeps the cause of a failure, which faiss would hide."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

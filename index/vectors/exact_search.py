@@ -1,8 +1,8 @@
 """Compares queries with all vectors of a flat index, block after block.
 
-faiss can't be interrupted in a search; between two blocks it can be left. Blocks cost nothing: one
-query alone gets some ten milliseconds of vectors at once, and of several queries all but the first
-find a block in the processor's caches, which halves their time.
+A search in faiss can't be interrupted, but a search in blocks can stop between two of them. Blocks
+cost nothing: a block is some ten milliseconds of work for one query, and of several queries all but
+the first find the block in the processor's caches, which halves their time.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ That takes 12 ms on one core.
 """
 _MIN_BLOCK_VECTORS = 8_192
 _MIN_BLOCK_PER_FOUND = 4
-# Where a block begins, the bits of what may be found begin a byte.
+# Blocks begin at multiples of 8 vectors, so that their selection bits begin at a byte.
 _BITS = 8
 
 
@@ -31,19 +31,19 @@ def search_in_blocks(
 ) -> tuple[Float32s, Int64s]:
     """Finds the nearest vectors of each query.
 
-    Scores are those of the index's own search, bit for bit. Where equal scores compete for the last
-    place, it may be another vector's.
+    Scores are those of the index's own search, bit for bit. Of vectors with equal scores, another
+    one may get the last place.
 
     Args:
-        index: faiss's IndexFlat or IndexScalarQuantizer, not empty, to which nobody adds meanwhile.
+        index: faiss's IndexFlat or IndexScalarQuantizer, not empty; nothing is added meanwhile.
         queries: float32 `[num_queries, dimension]`.
-        k: At least 1.
+        k: Most vectors to find for each query, at least 1.
         bits: Which vectors may be found, a bit each, the lowest of a byte first; None for all.
         stop: Ends the search.
 
     Returns:
-        Scores, float32, and positions, int64, both `[num_queries, k]`, in no order; -1 where there
-        are fewer.
+        Scores, float32, and positions, int64, both `[num_queries, k]`, unordered. Where fewer than
+        k vectors may be found, the remaining positions are -1.
 
     Raises:
         StoppedError: The stop was set.
@@ -63,8 +63,8 @@ def search_in_blocks(
 
 
 def _blocks(num_vectors: int, components: int, k: int) -> Iterator[tuple[int, int]]:
-    """Cuts vectors into blocks of about one size, none of which begins within a byte of bits."""
-    # Of less than a few times k, sorting what each block found would take longer than finding it.
+    """Cuts vectors into blocks of about one size, each beginning at a byte of the bits."""
+    # With blocks of less than a few times k, sorting what each found takes longer than finding it.
     largest = max(_MIN_BLOCK_VECTORS, BLOCK_COMPONENTS // components, _MIN_BLOCK_PER_FOUND * k)
     num_blocks = -(-num_vectors // largest)
     size = -(-num_vectors // max(1, num_blocks))
@@ -74,7 +74,7 @@ def _blocks(num_vectors: int, components: int, k: int) -> Iterator[tuple[int, in
 
 
 def _part(index: Any, start: int, end: int) -> Any:
-    """Some of an index's vectors, as an index that uses the other one's memory."""
+    """A part of an index's vectors, as an index that shares its memory."""
     if start == 0 and end == index.ntotal:
         return index
     if isinstance(index, faiss.IndexFlat):
@@ -98,6 +98,6 @@ def best_of(
         return others
     scores = np.concatenate([found[0], others[0]], axis=1)
     positions = np.concatenate([found[1], others[1]], axis=1)
-    # What was not found scores the least that there is, so it is left out first.
+    # Empty places have the lowest possible score, so they are dropped first.
     kept = np.argpartition(-scores, k - 1, axis=1)[:, :k]
     return np.take_along_axis(scores, kept, 1), np.take_along_axis(positions, kept, 1)

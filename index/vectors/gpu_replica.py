@@ -1,7 +1,7 @@
 """A copy of an immutable faiss index on a GPU; the index on the CPU stays the master.
 
-What a GPU does otherwise than a CPU ends here: its indexes are not safe to search from two threads,
-return 2,048 neighbours at most, and ignore an IDSelector without a word.
+This module hides where faiss's GPU indexes differ: they are not safe to search from two threads,
+return at most 2,048 neighbours, and ignore an IDSelector silently.
 """
 
 import logging
@@ -21,7 +21,7 @@ Clone: TypeAlias = Callable[[Any], Any]
 _LOG = logging.getLogger("twopass.index")
 
 MAX_NEIGHBOURS = 2_048
-# Where not every vector may be found, this many times those asked for are fetched and sifted.
+# Where not every vector may be found, this many times `k` are fetched and filtered.
 _OVER_FETCH = 4
 
 
@@ -30,7 +30,7 @@ class GpuUnavailableError(Exception):
 
 
 def gpu_cloner(*, scratch_bytes: int = 256 << 20, use_float16: bool = False) -> Clone:
-    """Makes what copies an index to the first GPU.
+    """Makes the function that copies an index to the first GPU.
 
     Args:
         scratch_bytes: Memory for searches; faiss would take 1.5 GB.
@@ -52,14 +52,14 @@ def gpu_cloner(*, scratch_bytes: int = 256 << 20, use_float16: bool = False) -> 
 
 
 class GpuReplica:
-    """Searches the copy, or says that it can't. Not safe for threads: one thread searches it."""
+    """Searches the copy, or reports that it can't. Not thread-safe: one thread searches it."""
 
     def __init__(self, master: Any, clone: Clone) -> None:
-        """Copies the index; where that fails there is none: it is counted, and the log says why.
+        """Copies the index. A failure is counted and logged, and leaves no copy.
 
         Args:
             master: A faiss index that is never changed from now on.
-            clone: Copies it to the device.
+            clone: Copies an index to the device.
         """
         self._num_vectors = int(master.ntotal)
         self._copy: Any = None
@@ -70,22 +70,22 @@ class GpuReplica:
 
     @property
     def is_on_gpu(self) -> bool:
-        """Whether searches are the GPU's; false once it has failed."""
+        """Whether the GPU answers searches; false once it has failed."""
         return self._copy is not None
 
     def search(
         self, queries: Float32s, k: int, parameters: Any, chosen: Bools | None
     ) -> tuple[Float32s, Int64s] | None:
-        """The nearest of each query, or None where the master has to be searched.
+        """Finds the nearest vectors of each query; None where the master has to be searched.
 
         Args:
             queries: float32 `[num_queries, dimension]`.
-            k: At least 1.
-            parameters: faiss's, without a selector; None for its defaults.
+            k: Most vectors to find for each query, at least 1.
+            parameters: faiss's search parameters, without a selector; None for its defaults.
             chosen: Which vectors may be found, bool `[num_vectors]`; None for all.
 
         Returns:
-            Scores and positions, `[num_queries, k]`, -1 where there are fewer.
+            Scores and positions, `[num_queries, k]`; positions are -1 where fewer were found.
         """
         if chosen is None:
             return self._nearest(queries, k, parameters)
@@ -99,7 +99,7 @@ class GpuReplica:
         kept = (positions >= 0) & chosen[positions]
         if (kept.sum(axis=1) < k).any():
             return None
-        # A stable sort of booleans: what is kept comes first, in its order.
+        # A stable sort of booleans puts what is kept first, in its order.
         first = np.argsort(~kept, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(scores, first, 1), np.take_along_axis(positions, first, 1)
 
@@ -125,13 +125,13 @@ class Fallbacks:
         self.count = 0
 
     def add(self) -> None:
-        """Counts one more."""
+        """Counts one fallback."""
         with self._counting:
             self.count += 1
 
 
 FALLBACKS = Fallbacks()
-"""Those of all indexes: they share the GPU."""
+"""The fallbacks of all indexes, which share the GPU."""
 
 
 def _fall_back(what: str, error: Exception) -> None:

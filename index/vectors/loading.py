@@ -1,4 +1,4 @@
-"""What a vector index begins with: its saved base, brought up to date from the documents."""
+"""Loads a vector index: its saved base, brought up to date from the documents."""
 
 import logging
 import time
@@ -22,13 +22,13 @@ _LOG = logging.getLogger("twopass.index")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedVectors:
-    """What an index begins with.
+    """The vectors that an index begins with.
 
     Attributes:
-        base: Perhaps empty.
-        delta: What the base lacks.
-        num_trained: From how many vectors the base was trained; 0 where it was not.
-        sequence: The state that both together are of.
+        base: The base, possibly empty.
+        delta: Vectors that the base lacks.
+        num_trained: From how many vectors the base was trained; 0 if it was not.
+        sequence: The collection's state that base and delta together hold.
     """
 
     base: Segment
@@ -40,14 +40,14 @@ class LoadedVectors:
 def load_vectors(
     name: str, connection: apsw.Connection, identity: Identity, base_path: Path, damage: Damage
 ) -> LoadedVectors:
-    """Reads a collection's vectors: the base from its file, where it is sound, the rest from rows.
+    """Reads a collection's vectors: the base from its file, if intact, the rest from the documents.
 
     Args:
         name: The collection's name, for the log.
-        connection: On its documents.
-        identity: What their file says of the collection.
+        connection: Connection to its documents' file.
+        identity: What that file says about the collection.
         base_path: The file of its base.
-        damage: Where documents are noted that are damaged, and so can't be found.
+        damage: Records damaged documents, which searches can't find.
 
     Raises:
         apsw.Error: The documents can't be read.
@@ -90,13 +90,13 @@ def _empty_base(identity: Identity) -> Segment:
 
 
 def _check_fits(base: Segment, header: Header, identity: Identity, keys: Int64s) -> None:
-    """Makes sure that a base, once what is gone is hidden, holds what the table held then.
+    """Makes sure that a base has every document that it should, by its header and the table.
 
-    Keys ascend and are never given twice: those up to `last_key` that are in the table now were
-    there then, and those above it came later.
+    Keys ascend and are never reused: documents in the table with keys up to `last_key` were there
+    when the base was built, and those with higher keys came later.
 
     Raises:
-        BaseFileError: It is of something else.
+        BaseFileError: The base does not belong to these documents.
     """
     schema, sequence = identity.schema, identity.sequence
     if header.incarnation != sequence.incarnation:

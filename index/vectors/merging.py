@@ -1,4 +1,4 @@
-"""Makes a new base out of an old one and what has come since, while both are searched."""
+"""Merges a base and the vectors added since into a new base, while both are searched."""
 
 import logging
 import threading
@@ -23,7 +23,7 @@ from twopass.index.vectors.segments import Segment
 
 _LOG = logging.getLogger("twopass.index")
 
-# Vectors added between two looks at whether the collection is being closed.
+# Vectors added between two checks whether the collection is being closed.
 _BLOCK_VECTORS = 2_000
 # Centroids fit the vectors they were trained on; a base this much larger is trained anew.
 _RETRAINED_GROWTH = 4
@@ -35,9 +35,9 @@ class MergePolicy:
     """When vectors move from the delta into the base.
 
     Attributes:
-        min_changes: Vectors added, or hidden, that are worth a merge.
-        added_share: Of the base, that must have been added too: a merge copies the base.
-        hidden_share: Of all vectors, that must be hidden before the base is built anew without
+        min_changes: Fewest vectors added or hidden for a merge.
+        added_share: Share of the base that must have been added too, since a merge copies the base.
+        hidden_share: Share of all vectors that must be hidden before the base is built anew without
             them.
         num_threads: OpenMP threads of a merge; searches run beside it.
     """
@@ -55,22 +55,22 @@ class MergePolicy:
         )
 
     def is_wasteful(self, num_hidden: int, num_vectors: int) -> bool:
-        """Whether so many are hidden that building anew beats carrying them along."""
+        """Whether so many vectors are hidden that the base is better built anew without them."""
         return num_hidden > self.hidden_share * num_vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Merge:
-    """Two segments to be made one; nobody adds to them any more.
+    """Two segments to be merged, to which nothing is added any more.
 
     Attributes:
-        base: The old base, perhaps empty.
-        base_hidden: What was hidden in it when this began, bool `[len(base)]`.
-        delta: What came since.
-        delta_hidden: What was hidden in the delta when this began, bool `[len(delta)]`.
-        sequence: The collection's state when this began.
-        num_trained: From how many vectors the old base was trained; 0 where it was not.
-        future: Of the new base, and from how many vectors it was trained.
+        base: The old base, possibly empty.
+        base_hidden: What was hidden in the base when the merge began, bool `[len(base)]`.
+        delta: The vectors added since the base was built.
+        delta_hidden: What was hidden in the delta when the merge began, bool `[len(delta)]`.
+        sequence: The collection's state when the merge began.
+        num_trained: From how many vectors the old base was trained; 0 if it was not.
+        future: Resolves to the new base.
     """
 
     base: Segment
@@ -87,8 +87,8 @@ class MergedBase:
     """A new base.
 
     Attributes:
-        base: It.
-        num_trained: From how many vectors it was trained; 0 where it was not.
+        base: The base.
+        num_trained: From how many vectors it was trained; 0 if it was not.
     """
 
     base: Segment
@@ -96,7 +96,7 @@ class MergedBase:
 
 
 class MergeAbandonedError(Exception):
-    """The collection is being closed; what would have been merged is safe on disk."""
+    """The collection is being closed; the documents of the abandoned merge are safe on disk."""
 
 
 class Merger:
@@ -120,8 +120,8 @@ class Merger:
             dimension: Components of a vector.
             path: The file where bases are saved.
             policy: When to build anew, and with how many threads.
-            lane: Where it works.
-            clone: Copies a new base to a GPU before it is searched; None for none.
+            lane: Lane in which it works.
+            clone: Copies a new base to a GPU before it is searched; None for no GPU.
         """
         self._collection = collection
         self._kind = kind
@@ -189,7 +189,7 @@ class Merger:
         )
 
     def _appended(self, merge: Merge) -> MergedBase:
-        """The base copied, and the delta added; what is hidden in the base stays there, hidden."""
+        """Copies the base and adds the delta; what is hidden in the base is kept, hidden."""
         index = faiss.clone_index(merge.base.index)
         added = np.flatnonzero(~merge.delta_hidden)
         for rows in self._blocks(added):
@@ -199,7 +199,7 @@ class Merger:
         return MergedBase(Segment(self._kind, index, keys, hidden), merge.num_trained)
 
     def _rebuilt(self, merge: Merge) -> MergedBase:
-        """A new index of what is visible in both."""
+        """Builds a new index of the vectors visible in both segments."""
         parts = [
             (merge.base, np.flatnonzero(~merge.base_hidden)),
             (merge.delta, np.flatnonzero(~merge.delta_hidden)),
@@ -238,7 +238,7 @@ class Merger:
         try:
             save_base(self._path, merged.base, header)
         except OSError as error:
-            # Nothing is lost: the next start takes longer.
+            # Nothing is lost, but the next start takes longer.
             _LOG.warning(
                 "index not saved, the next start will read it from the documents: %s: %s",
                 self._path,

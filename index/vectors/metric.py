@@ -1,4 +1,4 @@
-"""How vectors are checked, and scaled so that their inner product is the collection's metric."""
+"""Checks vectors, and scales them so that their inner product is the collection's metric."""
 
 from collections.abc import Callable
 
@@ -20,8 +20,8 @@ def scale(
 
     Args:
         vectors: float32 `[num_vectors, dimension]`.
-        metric: The collection's.
-        refuse: Makes the error for a row and what is wrong with it.
+        metric: The collection's metric.
+        refuse: Makes the error for a row and a description of its fault.
 
     Returns:
         float32 `[num_vectors, dimension]`.

@@ -1,4 +1,4 @@
-"""All vectors of a collection, in segments: a base, a delta, and while they are merged a third.
+"""All vectors of a collection, in segments: a base, a delta, and during a merge a third.
 
 ::
 
@@ -20,12 +20,12 @@ from twopass.index.vectors.segments import NO_KEY, Segment
 
 
 class SegmentedIndex:
-    """Nobody changes the base; the small flat delta takes what is written; both hide what is gone.
+    """A base that never changes and a small flat delta for new vectors; both hide removed ones.
 
-    Not safe for threads: one at a time searches and changes it.
+    Not thread-safe: only one thread at a time may search or change it.
 
     Attributes:
-        kind: Of the base.
+        kind: Index kind of the base.
         is_merging: Whether a merge was begun and not finished.
     """
 
@@ -50,7 +50,7 @@ class SegmentedIndex:
         return self.num_visible - self._base.num_visible
 
     def apply(self, removed: Int64s, keys: Int64s, vectors: Float32s) -> None:
-        """Hides the vectors of some keys, and adds others under keys above all before them."""
+        """Hides the vectors of removed keys, and adds vectors under keys above all earlier ones."""
         for segment in self._segments():
             segment.hide(removed)
         if self.is_merging:
@@ -68,7 +68,7 @@ class SegmentedIndex:
         num_threads: int,
         stop: Stop | EveryStop = NEVER,
     ) -> tuple[Int64s, Float32s]:
-        """Finds the `k` nearest of all segments, best first; equal scores by key.
+        """Finds the `k` nearest vectors in all segments, best first; equal scores by key.
 
         Arguments are those of `Segment.search`.
 
@@ -96,7 +96,7 @@ class SegmentedIndex:
         return not self.is_merging and self.num_visible >= self.kind.min_training
 
     def begin_merge(self, sequence: SequenceToken) -> Merge:
-        """Sets the delta aside for a merge; from now on a new one takes what is written."""
+        """Sets the delta aside for a merge, and begins a new delta for what is written."""
         self._frozen, self._delta = self._delta, Segment.empty(self._dimension)
         self.is_merging = True
         return Merge(
@@ -109,7 +109,7 @@ class SegmentedIndex:
         )
 
     def finish_merge(self, merged: MergedBase) -> None:
-        """Puts the new base in the place of the old one and of the delta set aside."""
+        """Replaces the old base and the delta set aside with the new base."""
         for keys in self._hidden_in_merge:
             merged.base.hide(keys)
         self._base, self._num_trained = merged.base, merged.num_trained
@@ -118,9 +118,9 @@ class SegmentedIndex:
         self.is_merging = False
 
     def abandon_merge(self) -> None:
-        """Puts the delta set aside, and what came since, together again, so that a merge may begin.
+        """Joins the delta set aside and the current delta, so that another merge may begin.
 
-        Where this raises, all is as it was before.
+        An exception leaves everything as it was.
         """
         delta = self._delta
         if len(delta):

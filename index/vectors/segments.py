@@ -17,10 +17,10 @@ from twopass.index.vectors.gpu_replica import Clone, GpuReplica
 from twopass.index.vectors.list_search import search_lists
 
 NO_KEY = -1
-"""Stands where an approximate search found fewer than it was asked for."""
+"""The key in places where an approximate search found fewer vectors than it was asked for."""
 
-# Older faiss hands 20 or more queries to BLAS, whose sums round otherwise: below that a score never
-# depends on the queries searched beside it.
+# Older faiss hands 20 or more queries to BLAS, whose sums round differently: with fewer queries a
+# score never depends on the queries searched beside it.
 QUERIES_PER_CALL = 16
 # Comparing a query with so many takes about as long as an approximate search.
 _FEW = 5_000
@@ -38,24 +38,24 @@ class _How:
 
 
 class Segment:
-    """Vectors under ascending keys. One that is removed is hidden: its place stays, unseen.
+    """Vectors under ascending keys. A removed vector keeps its place, but no search finds it.
 
-    Not safe for threads: one thread searches and changes it. Others may read `index` and `keys` of
-    a segment to which nobody adds.
+    Not thread-safe: one thread searches and changes it. Others may read `index` and `keys` of a
+    segment to which nothing is added.
 
     Attributes:
-        kind: What `index` is.
-        index: faiss's; its ids are positions in `keys`.
+        kind: Index kind of `index`.
+        index: The faiss index; its ids are positions in `keys`.
     """
 
     def __init__(self, kind: IndexKind, index: Any, keys: Int64s, hidden: Bools) -> None:
-        """Takes over what it is given.
+        """Takes over an index.
 
         Args:
-            kind: What `index` is.
-            index: Holds a vector for each key.
-            keys: Ascending, int64 `[num_vectors]`.
-            hidden: Which of them are hidden, bool `[num_vectors]`.
+            kind: Index kind of `index`.
+            index: A faiss index with a vector for each key.
+            keys: Keys of the vectors, ascending, int64 `[num_vectors]`.
+            hidden: Which vectors are hidden, bool `[num_vectors]`.
         """
         self.kind = kind
         self.index = index
@@ -83,20 +83,20 @@ class Segment:
 
     @property
     def num_hidden(self) -> int:
-        """How many are hidden."""
+        """How many vectors are hidden."""
         return self._num_hidden
 
     @property
     def num_visible(self) -> int:
-        """How many a search can find."""
+        """How many vectors a search can find."""
         return self._size - self._num_hidden
 
     def __len__(self) -> int:
-        """How many there are, hidden ones too."""
+        """How many vectors there are, including hidden ones."""
         return self._size
 
     def add(self, keys: Int64s, vectors: Float32s) -> None:
-        """Adds vectors, float32 `[num_added, dimension]`, under keys above all that are there."""
+        """Adds vectors, float32 `[num_added, dimension]`, under keys above all present ones."""
         assert self._size == 0 or len(keys) == 0 or keys[0] > self._keys[self._size - 1]
         assert self._replica is None, "a copy would not have what is added"
         self.index.add(vectors)
@@ -112,12 +112,12 @@ class Segment:
         self._visible_bits = None
 
     def replicate(self, clone: Clone) -> None:
-        """Lets a copy on a GPU answer what it can; nothing may be added from now on."""
+        """Lets a copy on a GPU answer searches it can; nothing may be added from now on."""
         if self._size:
             self._replica = GpuReplica(self.index, clone)
 
     def hide(self, keys: Int64s) -> None:
-        """Hides vectors from every later search; keys that are not here are no error."""
+        """Hides vectors from every later search; unknown keys are ignored."""
         positions = self._positions(keys)
         if len(positions):
             self._hidden[positions] = True
@@ -175,7 +175,7 @@ class Segment:
         bits: Callable[[], Bytes | None],
         how: _How,
     ) -> tuple[Int64s, Float32s]:
-        """Searches the vectors that `chosen` and `bits` both tell, the latter to faiss."""
+        """Searches some of the vectors, given twice: as `chosen`, and as `bits` for faiss."""
         scores, positions = self._on_gpu(queries, k, chosen, how.breadth) or self._on_cpu(
             queries, k, bits, how
         )
@@ -243,7 +243,7 @@ class Segment:
         """Compares the queries with each of a few vectors: a graph would lose its way to them."""
         few = FLAT.create(self.index.d)
         if len(positions):
-            # OpenMP keeps its count by calling thread, and a new thread's is every CPU.
+            # OpenMP keeps its thread count by calling thread; a new thread's count is every CPU.
             faiss.omp_set_num_threads(how.num_threads)
             few.add(self.index.reconstruct_batch(positions))
         keys = self._keys[positions]
@@ -251,7 +251,7 @@ class Segment:
         return segment.search(queries, k, None, Breadth(), stop=how.stop)
 
     def _positions(self, keys: Int64s) -> Int64s:
-        """Where those of the keys are that are here."""
+        """Positions of the keys that this segment has."""
         if not self._size:
             return np.empty(0, np.int64)
         positions = np.searchsorted(self.keys, keys)
@@ -260,7 +260,7 @@ class Segment:
         return here
 
     def _bits_of_visible(self) -> Bytes | None:
-        """What is not hidden, for faiss; None where nothing is hidden."""
+        """Selection bits of the visible vectors, for faiss; None if nothing is hidden."""
         if self._num_hidden and self._visible_bits is None:
             self._visible_bits = _bits(~self.hidden)
         return self._visible_bits

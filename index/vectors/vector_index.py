@@ -56,12 +56,12 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VectorChange:
-    """What a write does to the index.
+    """The change of the index by a write.
 
     Attributes:
-        removed: Keys, int64 `[num_removed]`.
-        keys: New keys, ascending and above all before them, int64 `[num_added]`.
-        vectors: Their vectors, float32 `[num_added, dimension]`.
+        removed: Removed keys, int64 `[num_removed]`.
+        keys: New keys, ascending and above all earlier ones, int64 `[num_added]`.
+        vectors: Vectors of the new keys, float32 `[num_added, dimension]`.
         sequence: The collection's state with this write in it.
     """
 
@@ -104,8 +104,9 @@ _Queued: TypeAlias = _Search | _Update | _Swap | _MergeNow
 class VectorIndex:
     """A vector index that is searched and changed by one thread at a time.
 
-    faiss must not be searched while it is added to. So every call is queued; searches that wait
-    together share one pass over the vectors. Merges run beside it and never block a search.
+    A faiss index must not be searched while vectors are added. So every call is queued; searches
+    that wait together share one pass over the vectors. Merges run beside searches and never block
+    one.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class VectorIndex:
             schema: Its schema.
             loaded: What the index holds.
             path: The file where its base is saved.
-            lanes: Where it searches and merges.
+            lanes: Lanes in which it searches and merges.
             num_threads: OpenMP threads of one search; only queries that wait together use several.
             policy: When to merge; None for the default.
             clone: Copies each base to a GPU, which then searches it; None for none.
@@ -194,29 +195,29 @@ class VectorIndex:
         return request.future
 
     def update(self, change: VectorChange) -> Future[None]:
-        """Queues a change; every search that is queued after its future is done sees it whole.
+        """Queues a change; every search that is queued after its future is done sees all of it.
 
-        A future that raises leaves the index without the change, and from then on every call raises
-        `StorageError`: it is in doubt until it is built again.
+        If the future raises, the index lacks the change. It is in doubt from then on: every call
+        raises `StorageError` until it is built again.
         """
         request = _Update(change)
         self._queue.submit(request)
         return request.future
 
     def merge(self) -> Future[None]:
-        """Queues a merge, due or not; its future is done when what is there now is in the base.
+        """Queues a merge, due or not; its future is done when all current vectors are in the base.
 
-        Where that is too little to train a base from, nothing happens, and the future is done.
+        With too few vectors to train a base, nothing happens and the future is done at once.
         """
         request = _MergeNow()
         self._queue.submit(request)
         return request.future
 
     def close(self, *, discard: bool = False) -> None:
-        """Finishes what was submitted, and saves what is worth it. Idempotent.
+        """Finishes what was submitted, and saves the index if that is worth it. Idempotent.
 
         Args:
-            discard: Refuses what waits, and saves nothing: all is to be deleted.
+            discard: For a collection that is to be deleted: refuses what waits, and saves nothing.
         """
         self._merger.close()
         self._queue.close(discard=discard)
@@ -244,7 +245,7 @@ class VectorIndex:
                 self._search(some)
 
     def _shared(self, search: _Search) -> object:
-        """What searches that share a call must have in common, so that none changes another's."""
+        """What searches must have in common to share a call of faiss without side effects."""
         if search.members is not None:
             return id(search)
         return None if self._index.kind.is_exact else (search.breadth, search.k)
@@ -280,7 +281,7 @@ class VectorIndex:
                 self._wanted.pop().set_result(None)
 
     def _recover_from_failed_merge(self) -> bool:
-        """Makes ready for another merge, where it is time for one; returns whether it did."""
+        """Prepares another merge if it is time to try again; returns whether it did."""
         if not self._wanted and time.monotonic() < self._retry_time:
             return False
         try:
@@ -293,7 +294,7 @@ class VectorIndex:
         return True
 
     def _queue_swap(self, merged: "Future[MergedBase]") -> None:
-        """Called in a thread of the merger's."""
+        """Queues the exchange of the base; called in a thread of the merger."""
         with suppress(CollectionClosedError):
             self._queue.submit(_Swap(merged))
 
@@ -312,7 +313,7 @@ class VectorIndex:
             self._note_failed_merge(error)
 
     def _note_failed_merge(self, error: BaseException) -> None:
-        """Goes on in three segments, in which nothing is lost, and says when to try again."""
+        """Goes on with three segments, which lose nothing, and sets the time of the next try."""
         seconds = min(_RETRY_SECONDS * 2**self._num_failed_merges, _MAX_RETRY_SECONDS)
         self._num_failed_merges = min(self._num_failed_merges + 1, _MAX_DOUBLINGS)
         self._retry_time = time.monotonic() + seconds
@@ -325,7 +326,7 @@ class VectorIndex:
             self._waiting.pop().set_exception(StorageError(self._merge_failure))
 
     def _search(self, searches: Sequence[_Search]) -> None:
-        """Answers searches by one pass over the vectors, which ends when all are stopped."""
+        """Answers searches by one pass over the vectors, which ends early if all are stopped."""
         self._check_sound()
         try:
             keys, scores = self._index.nearest(
@@ -358,10 +359,10 @@ class VectorIndex:
 
 
 def _calls(searches: Sequence[_Search]) -> Iterator[list[_Search]]:
-    """Shares searches out to calls of so many queries as faiss is given at once.
+    """Distributes searches over calls of faiss, each of a bounded number of queries.
 
-    So the first are answered before the last begin, and few neighbours are not looked for together
-    with many.
+    The first searches are then answered before the last begin, and a search for few neighbours does
+    not share a call with one for many.
     """
     call: list[_Search] = []
     for search in sorted(searches, key=lambda search: search.k):
