@@ -143,6 +143,7 @@ async def run(options: argparse.Namespace, scratch: Path, sender: Executor) -> l
 def main() -> None:
     """Reads the options, runs, prints, and fails where a bound is broken."""
     options = _options()
+    against = report.load(options.against) if options.against else {}
     stolen = stolen_share()
     spawning = multiprocessing.get_context("spawn")
     with (
@@ -150,8 +151,16 @@ def main() -> None:
         ProcessPoolExecutor(1, mp_context=spawning, initializer=step_back) as sender,
     ):
         results = asyncio.run(run(options, Path(scratch), sender))
-    against = report.load(options.against) if options.against else {}
     machine = this_machine()
+    if options.out:
+        about = {
+            "machine": asdict(machine),
+            "version": options.version or machine.commit,
+            "documents": options.documents,
+            "rate": options.rate,
+            "seconds": options.seconds,
+        }
+        report.save(options.out, results, about)
     print("\n".join(machine.lines()))
     if options.version:
         print(f"the server is of {options.version}")
@@ -165,15 +174,6 @@ def main() -> None:
     print_table(report.server_table(results, against))
     print()
     print("\n".join(report.endings(results)))
-    if options.out:
-        about = {
-            "machine": asdict(machine),
-            "version": options.version or machine.commit,
-            "documents": options.documents,
-            "rate": options.rate,
-            "seconds": options.seconds,
-        }
-        report.save(options.out, results, about)
     faults = [fault for result in results for fault in result.faults()]
     broken = [bound for result in results for bound in result.broken_bounds()]
     for title, sentences in (("wrong", faults), ("beyond its bound", broken)):
