@@ -1,4 +1,4 @@
-"""The engine without a server: what the same pairs take when nothing stands around it."""
+"""The engine without a server: how long the same pairs take in this process."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -59,7 +59,7 @@ class Load(Protocol):
 
     @property
     def level(self) -> float:
-        """How much: requests under way, or requests a second."""
+        """The size of the load: requests under way, or requests a second."""
 
     async def run(self, requests: Iterator[Request], send: Send, begin: float, end: float) -> None:
         """Sends requests from `begin` to `end`, and returns when all are answered.
@@ -84,7 +84,7 @@ class ClosedLoop:
         return self.concurrency
 
     async def run(self, requests: Iterator[Request], send: Send, begin: float, end: float) -> None:
-        """Sends requests as `Load` tells."""
+        """Sends requests from `begin` to `end`; see `Load.run`."""
 
         async def one_after_another() -> None:
             while time.perf_counter() < end:
@@ -108,7 +108,7 @@ class OpenLoop:
         return self.rate
 
     async def run(self, requests: Iterator[Request], send: Send, begin: float, end: float) -> None:
-        """Sends requests as `Load` tells."""
+        """Sends requests from `begin` to `end`; see `Load.run`."""
         async with asyncio.TaskGroup() as under_way:
             for offset in poisson_arrivals(self.rate, end - begin, self.seed):
                 request = next(requests)

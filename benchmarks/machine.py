@@ -33,7 +33,7 @@ class Machine:
     commit: str
 
     def lines(self) -> list[str]:
-        """The same for people."""
+        """The machine's description as lines of text."""
         versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
         commit = f", commit {self.commit}" if self.commit else ""
         flags = " ".join(self.flags) or "no vector flags known"

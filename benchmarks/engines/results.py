@@ -19,8 +19,8 @@ class Engine:
     """A contender with one kind of model.
 
     Attributes:
-        kind: The model's.
-        device: What it says it runs on; empty where it refused.
+        kind: The model's kind.
+        device: The device it reports; empty where it refused.
         refusal: Why it was not measured, or not to the end; empty where all went well.
     """
 
@@ -36,9 +36,9 @@ class Figure:
     """An engine's speed at a workload.
 
     Attributes:
-        label: The contender's.
-        order: In which it was given the sequences, a value of `Order`, or `PACKED`.
-        rounds: Of each round, in the workload's unit.
+        label: The contender's label.
+        order: The order in which it got the sequences, a value of `Order`, or `PACKED`.
+        rounds: The speed in each round, in the workload's unit.
         largest_difference: Of a result to the f32 reference's; None where that was not measured.
     """
 

@@ -39,7 +39,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The engine is missing or can't compute this model; says why."""
+    """The engine is missing or can't compute this model, with the reason."""
 
     reason: str
 

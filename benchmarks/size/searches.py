@@ -57,9 +57,9 @@ class Searches:
             "hybrid" and the setting of its dense half.
         recall: Share of the ten truly nearest that were found, mean over the queries; None where
             words decide, too.
-        p50_ms: Of one search at a time, from call to answer.
-        p99_ms: Likewise.
-        per_second: Answered when eight are under way at once.
+        p50_ms: Median time from call to answer, one search at a time, in milliseconds.
+        p99_ms: 99th percentile of that time, in milliseconds.
+        per_second: Searches answered a second with eight under way at once.
     """
 
     setting: str
@@ -75,9 +75,9 @@ class KindReport:
 
     Attributes:
         index_kind: Its faiss factory string.
-        build_seconds: To build and save the index from documents on disk.
-        start_seconds: From the process's start to SERVING, models included.
-        load_seconds: Of it, to load the index from its file.
+        build_seconds: Time to build and save the index from documents on disk.
+        start_seconds: Time from the process's start to SERVING, models included.
+        load_seconds: The part of it that loads the index from its file.
         memory_bytes: Resident memory of the server, less that of one without documents.
         index_bytes: The index's file on disk.
         documents_bytes: The documents' file on disk.
