@@ -238,7 +238,7 @@ class App:
             self._tracer,
             open_services=self._open_services(),
             max_message_bytes=config.max_message_bytes,
-            max_value_bytes=config.max_passage_bytes,
+            max_value_bytes=max(config.max_passage_bytes, config.max_query_bytes),
         )
         services = [service_of(module) for module in servicers]
         for service, servicer in zip(services, servicers.values(), strict=True):

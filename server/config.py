@@ -194,7 +194,12 @@ class ServerConfig(BaseSettings):
         int, Field(ge=1, description="Most calls under way, streams included; more is refused.")
     ] = 1_000
     max_bytes: Annotated[
-        int, Field(ge=1024, description="Most bytes of requests under way; more is refused.")
+        int,
+        Field(
+            ge=1024,
+            description="Most bytes of requests under way, and of answers over 64 KiB that clients "
+            "have not read; more is refused.",
+        ),
     ] = 1024 * 1024 * 1024
     max_connection_calls: Annotated[
         int,

@@ -114,7 +114,8 @@ _DEADLINE_SLACK_SHARE = 0.01
 class Request:
     """A call, from when it came until it is answered. Lives on the event loop.
 
-    Only `stop`, and what `stop_by` yields, may be used from other threads.
+    Only `stop`, and what `stop_by` yields, may be used from other threads. Tasks of the call may
+    learn a moment late that it is closed: from then on no bytes are counted or released for it.
 
     Attributes:
         id: Found in the log, and in the text of an INTERNAL error.
@@ -229,28 +230,37 @@ class Request:
         Raises:
             OverloadedError: With the bytes of all other requests, the limit would be exceeded.
         """
-        if self._bytes_in_flight is not None:
+        if self._bytes_in_flight is not None and not self._is_closed:
             self._bytes_in_flight.reserve(num_bytes)
             self._num_bytes += num_bytes
 
     def count_bytes(self, num_bytes: int) -> None:
         """Counts bytes that are kept whatever the limit says, until `release_bytes` or `close`."""
-        if self._bytes_in_flight is not None:
+        if self._bytes_in_flight is not None and not self._is_closed:
             self._bytes_in_flight.count(num_bytes)
             self._num_bytes += num_bytes
 
     def release_bytes(self, num_bytes: int) -> None:
         """Stops counting bytes as kept for the request."""
-        if self._bytes_in_flight is not None:
+        if self._bytes_in_flight is not None and not self._is_closed:
             self._bytes_in_flight.release(num_bytes)
             self._num_bytes -= num_bytes
 
     def on_close(self, function: Callable[[], None]) -> None:
-        """Registers a function that `close` calls; the last registered is called first."""
-        self._closing.append(function)
+        """Registers a function that `close` calls; the last registered is called first.
+
+        Where the request is closed already, the function is called at once.
+        """
+        if self._is_closed:
+            function()
+        else:
+            self._closing.append(function)
 
     def close(self) -> None:
         """Ends the request: stops what still works for it and releases what is kept. Idempotent."""
+        if self._is_closed:
+            return
+        self.release_bytes(self._num_bytes)
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -258,7 +268,6 @@ class Request:
             self._stop.set()
         while self._closing:
             self._closing.pop()()
-        self.release_bytes(self._num_bytes)
 
 
 def _call_at(moment: float, function: Callable[[], None]) -> asyncio.TimerHandle:

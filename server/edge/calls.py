@@ -100,6 +100,7 @@ class Call:
         "_rpc",
         "_shared",
         "_stage",
+        "_unsent_bytes",
     )
 
     # Bytes go in and out: how they are read and written depends on how many there are.
@@ -127,6 +128,7 @@ class Call:
         self._request: Request | None = None
         self._has_ended = False
         self._stage = "waiting for its message"
+        self._unsent_bytes = 0
         self._end_trace = self._begin_trace()
 
     def admit(self) -> None:
@@ -165,6 +167,8 @@ class Call:
     def task_ended(self, task: object) -> None:
         """Ends the call when gRPC is done with it, if nothing else has: its message never came."""
         del task
+        self._shared.gate.bytes_in_flight.release(self._unsent_bytes)
+        self._unsent_bytes = 0
         if not self._has_ended:
             self._gone()
 
@@ -287,6 +291,9 @@ class UnaryCall(Call):
             await self.fail(error, context)
             raise
         self.ended(grpc.StatusCode.OK)
+        if is_large(answer):  # gRPC keeps it until the client has read it, however slowly
+            self._unsent_bytes = len(answer)
+            self._shared.gate.bytes_in_flight.count(self._unsent_bytes)
         return answer
 
     async def _answer(self, content: bytes, context: Any) -> bytes:

@@ -24,9 +24,11 @@ _TURN_SECONDS = 0.001
 # What is decoded at once: 0.1 ms for texts, and 10 ms for the smallest fields there can be.
 _PIECE_BYTES = 64 * 1024
 _PIECE_FIELDS = 500
-# Of a message that is decoded in pieces. A request has at most 100,000 of anything; and each field
-# becomes an object of a hundred bytes or so, though two bytes of a message suffice for one.
+# Of a message that is decoded in pieces: each field becomes an object of a hundred bytes or so,
+# though two bytes of a message suffice for one. A request has at most 100,000 of anything, and in
+# metadata that is cut, since it is longer than a piece, its 1,024 fields take 64 bytes on average.
 _MAX_FIELDS = 250_000
+_BYTES_PER_FURTHER_FIELD = 64
 # Of one field that can't be cut: a text, a vector, an entry of a map. A text takes 0.6 ms a MiB.
 _MAX_VALUE_BYTES = 8 * 1024 * 1024
 # What protobuf itself allows.
@@ -126,6 +128,7 @@ class _Decoding:
         self._content = content
         self._max_value_bytes = max_value_bytes
         self._num_fields = 0
+        self._max_fields = _MAX_FIELDS + len(content) // _BYTES_PER_FURTHER_FIELD
 
     def merge_into(self, message: Message, start: int, end: int, depth: int) -> Iterator[None]:
         """Merges the fields between two positions into a message, and yields after each piece.
@@ -166,9 +169,9 @@ class _Decoding:
     def _next_field(self, at: int, end: int) -> tuple[int, int, int]:
         """The number of a field, where its content begins, and where it ends."""
         self._num_fields += 1
-        if self._num_fields > _MAX_FIELDS:
+        if self._num_fields > self._max_fields:
             raise InvalidRequestError(
-                f"message: more than {_MAX_FIELDS:,} fields, more than any request has; send "
+                f"message: more than {self._max_fields:,} fields, more than any request has; send "
                 "several smaller ones"
             )
         tag, at = self._varint(at, end)

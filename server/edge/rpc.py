@@ -9,7 +9,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -17,6 +17,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from twopass.server.edge.call_log import CallLog
 from twopass.server.edge.calls import Call, Refusal, Rpc, Shared, StreamCall, UnaryCall
+from twopass.server.edge.foreign import ForeignService
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.messages import Decoder
 from twopass.server.edge.permissions import permissions_of
@@ -32,20 +33,6 @@ class _OwnRpc:
 
     rpc: Rpc
     call: type[UnaryCall | StreamCall]
-
-
-@dataclass(slots=True)
-class _ForeignService:
-    """The handlers of a service that is not ours, as its library registers them."""
-
-    handlers: list[grpc.GenericRpcHandler] = field(default_factory=list)
-
-    def add_generic_rpc_handlers(self, handlers: Collection[grpc.GenericRpcHandler]) -> None:
-        """Takes what the library gives to a server."""
-        self.handlers.extend(handlers)
-
-    def add_registered_method_handlers(self, *_: object) -> None:
-        """Ignores what would be called past the gate: the generic handlers are the same ones."""
 
 
 class Edge(grpc.GenericRpcHandler):
@@ -82,7 +69,7 @@ class Edge(grpc.GenericRpcHandler):
         self._open_services = open_services
         self._max_value_bytes = max_value_bytes
         self._ours: dict[str, _OwnRpc] = {}
-        self._foreign: dict[str, tuple[Rpc, list[grpc.GenericRpcHandler]]] = {}
+        self._foreign: dict[str, tuple[Rpc, ForeignService]] = {}
 
     def add_service(self, descriptor: ServiceDescriptor, servicer: object) -> None:
         """Adds the rpcs of a service.
@@ -115,10 +102,10 @@ class Edge(grpc.GenericRpcHandler):
         Raises:
             UndeclaredRpcError: An rpc has no permission.
         """
-        foreign = _ForeignService()
+        foreign = ForeignService()
         register(foreign)
         for rpc in self._rpcs(descriptor):
-            self._foreign[rpc.path] = rpc, foreign.handlers
+            self._foreign[rpc.path] = rpc, foreign
 
     def service(self, handler_call_details: Any) -> Any:
         """The handler of a call that has come; None where no such rpc exists."""
@@ -139,13 +126,16 @@ class Edge(grpc.GenericRpcHandler):
     def _foreign_handler(self, path: str, metadata: Metadata, details: Any) -> Any:
         if path not in self._foreign:
             return None
-        rpc, handlers = self._foreign[path]
+        rpc, foreign = self._foreign[path]
         try:
             self._shared.gate.check(metadata, rpc.permission)
         except RequestError as error:
             return Refusal(Call(self._shared, rpc, metadata), error)
-        found = (handler.service(details) for handler in handlers)
-        return next((handler for handler in found if handler is not None), None)
+
+        async def fail(error: Exception, context: Any) -> None:
+            await Call(self._shared, rpc, metadata).fail(error, context)
+
+        return foreign.handler(details, fail)
 
     def _rpcs(self, descriptor: ServiceDescriptor) -> list[Rpc]:
         permissions = permissions_of(descriptor, open_services=self._open_services)

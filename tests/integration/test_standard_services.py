@@ -35,6 +35,24 @@ def test_a_service_that_does_not_exist_has_no_health(server):
     assert raised.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+@pytest.mark.parametrize("content", [b"\x0a\x80\x40" + b"x" * 8_192, b"\xff"], ids=["long", "bad"])
+@pytest.mark.parametrize("rpc", ["Check", "List", "Watch"])
+def test_what_names_no_service_is_refused_undecoded(server, rpc, content):
+    path = f"/grpc.health.v1.Health/{rpc}"
+    with pytest.raises(grpc.RpcError) as raised:
+        list(server.channel.unary_stream(path)(content))
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_reflection_refuses_what_is_longer_than_a_name(server):
+    call = server.channel.stream_stream(
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
+    )
+    with pytest.raises(grpc.RpcError, match="8,195 bytes given, at most 4,096") as raised:
+        list(call(iter([b"\x22\x80\x40" + b"x" * 8_192])))
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 @pytest.fixture(scope="module")
 def database(server: Server) -> ProtoReflectionDescriptorDatabase:
     return ProtoReflectionDescriptorDatabase(server.channel)

@@ -108,3 +108,25 @@ def test_a_collection_of_others_is_refused_by_name():
     with pytest.raises(PermissionDeniedError, match="the key 'web' may not use 'wiki'"):
         Caller("web", ("docs*",)).ensure_may_use("wiki")
     ANYONE.ensure_may_use("wiki")
+
+
+def test_tasks_that_outlive_a_request_count_and_release_nothing_for_it():
+    in_flight = BytesInFlight(100)
+    request, other = Request(bytes_in_flight=in_flight), Request(bytes_in_flight=in_flight)
+    request.reserve_bytes(30)
+    other.reserve_bytes(50)
+    request.close()
+    request.release_bytes(30)
+    request.reserve_bytes(10)
+    request.count_bytes(10)
+    request.close()
+    assert in_flight.num_bytes == 50
+
+
+def test_what_is_taken_for_a_request_that_is_closed_is_given_back_at_once():
+    released: list[str] = []
+    request = Request()
+    request.on_close(lambda: released.append("in time"))
+    request.close()
+    request.on_close(lambda: released.append("late"))
+    assert released == ["in time", "late"]

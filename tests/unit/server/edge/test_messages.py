@@ -104,8 +104,15 @@ async def test_bytes_that_are_no_message_are_refused_in_pieces_too(small_pieces,
 async def test_more_fields_than_any_request_has_are_refused_before_they_are_objects():
     """Two bytes of a message become an object of a hundred: 64 MB would take gigabytes."""
     content = rerank_pb2.RerankRequest(candidates=[{}] * 1_000).SerializeToString() * 1_000
-    with pytest.raises(InvalidRequestError, match="more than 250,000 fields"):
+    with pytest.raises(InvalidRequestError, match="more than 281,250 fields"):
         await RERANK.decode_large(content)
+
+
+async def test_any_number_of_documents_with_as_many_fields_as_they_may_have_is_decoded():
+    document = document_pb2.Document(text="word")
+    document.metadata.update({f"key {i}": [1.0] * 6 for i in range(1_024)})
+    request = collection_pb2.UpsertDocumentsRequest(documents=[document] * 260)
+    assert await UPSERT.decode_large(request.SerializeToString()) == request
 
 
 async def test_a_text_that_no_setting_allows_is_refused_by_its_length():

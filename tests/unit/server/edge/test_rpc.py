@@ -2,6 +2,8 @@ import asyncio
 import contextlib
 import gc
 import logging
+import socket
+import struct
 import time
 import types
 from collections.abc import AsyncIterator, Callable
@@ -35,12 +37,14 @@ class Servicer:
     Attributes:
         error: Raised by every call; None to answer.
         seconds: How long each call takes.
+        answer: What a unary call is answered with; empty to repeat what was asked.
         requests: What was known of each call.
     """
 
     def __init__(self) -> None:
         self.error: Exception | None = None
         self.seconds = 0.0
+        self.answer = ""
         self.requests: list[Request] = []
 
     async def rerank(self, message: rerank_pb2.RerankRequest, request: Request) -> Any:
@@ -48,7 +52,7 @@ class Servicer:
         await asyncio.sleep(self.seconds)
         if self.error:
             raise self.error
-        return rerank_pb2.RerankResponse(model=message.query)
+        return rerank_pb2.RerankResponse(model=self.answer or message.query)
 
     async def rerank_stream(
         self, messages: AsyncIterator[Any], request: Request
@@ -77,19 +81,23 @@ def gate(metrics: Metrics) -> Gate:
 
 
 @pytest.fixture
-async def channel(
-    servicer: Servicer, gate: Gate, metrics: Metrics
-) -> AsyncIterator[grpc.aio.Channel]:
-    """A connection to a server of the servicer alone."""
+async def port(servicer: Servicer, gate: Gate, metrics: Metrics) -> AsyncIterator[int]:
+    """Where a server of the servicer alone listens."""
     server = grpc.aio.server()
     edge = Edge(gate, metrics)
     edge.add_service(SERVICE, servicer)
     server.add_generic_rpc_handlers((edge,))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
+    yield port
+    await server.stop(None)
+
+
+@pytest.fixture
+async def channel(port: int) -> AsyncIterator[grpc.aio.Channel]:
+    """A connection to the server."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel
-    await server.stop(None)
 
 
 @pytest.fixture
@@ -342,6 +350,51 @@ async def test_a_call_whose_message_never_comes_gives_its_place_back(channel, ga
     (line,) = told()
     assert line["code"] == "CANCELLED"
     assert "while the call was waiting for its message" in line["reason"]
+
+
+class SlowReader:
+    """An HTTP/2 client that makes one call and reads nothing of its answer."""
+
+    def __init__(self, port: int, rpc: str, content: bytes) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        headers = {
+            ":method": "POST",
+            ":scheme": "http",
+            ":path": f"/{SERVICE.full_name}/{rpc}",
+            ":authority": "test",
+            "te": "trailers",
+            "content-type": "application/grpc",
+        }
+        block = b"".join(
+            b"\0" + b"".join(bytes((len(x),)) + x.encode() for x in header)
+            for header in headers.items()
+        )
+        self._socket.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        self._send(4, 0, 0)  # SETTINGS
+        self._send(1, 4, 1, block)  # HEADERS, all of them
+        self._send(0, 1, 1, struct.pack(">?I", False, len(content)) + content)  # DATA, the last
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _send(self, kind: int, flags: int, stream: int, content: bytes = b"") -> None:
+        length = struct.pack(">I", len(content))[1:]
+        self._socket.sendall(length + struct.pack(">BBI", kind, flags, stream) + content)
+
+
+async def test_a_large_answer_counts_until_its_client_has_read_it(port, gate, servicer):
+    servicer.answer = "x" * 1_000_000
+    client = SlowReader(port, UNARY, request_of(UNARY))
+    await until(lambda: gate.bytes_in_flight.num_bytes > 1_000_000)
+    assert gate.num_calls == 0
+    client.close()
+    await until(lambda: gate.bytes_in_flight.num_bytes == 0)
+
+
+async def test_a_large_answer_that_is_read_counts_no_more(ask, gate, servicer):
+    servicer.answer = "x" * 1_000_000
+    await ask(UNARY, request_of(UNARY))
+    await until(lambda: gate.bytes_in_flight.num_bytes == 0)
 
 
 async def test_time_that_a_message_takes_to_come_counts(channel, told):
