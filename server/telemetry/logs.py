@@ -70,7 +70,14 @@ class TextFormatter(logging.Formatter):
         """The line itself; a traceback follows it."""
         line = super().formatMessage(record)
         fields = " ".join(f"{name}={value}" for name, value in fields_of(record).items())
-        return f"{line}  {fields}" if fields else line
+        return _in_one_line(f"{line}  {fields}" if fields else line)
+
+
+def _in_one_line(text: str) -> str:
+    """A text without line breaks and control characters: what a caller sent may be quoted in it."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def configure_logging(log_format: LogFormat, level: LogLevel) -> None:

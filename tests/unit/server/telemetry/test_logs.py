@@ -83,3 +83,9 @@ def test_configured_lines_go_to_stderr_from_the_level_on(restored, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert json.loads(err)["collection"] == "docs"
+
+
+def test_a_text_line_is_one_line_whatever_it_quotes():
+    forged = "documents[0].x\n12:00:00 ERROR   engine lost\x1b[31m: 東京"
+    line = TextFormatter().format(record(reason=forged))
+    assert line.endswith(r"reason=documents[0].x\n12:00:00 ERROR   engine lost\x1b[31m: 東京")
