@@ -100,7 +100,10 @@ class Supervisor:
         """Whether an engine computes; restarts one that does not."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                await self._arbiter.compute(model.engine, probe_batch(model), Priority.QUERY)
+                # Where others fill the queue, the engine still has to be asked.
+                await self._arbiter.compute(
+                    model.engine, probe_batch(model), Priority.QUERY, always_has_room=True
+                )
         except TimeoutError:
             # An engine without a batch in flight waits for another engine of the device.
             if self._arbiter.backlog.in_flight[model.engine]:

@@ -122,6 +122,7 @@ class Arbiter:
         *,
         deadline: float | None = None,
         first_suffice: bool = False,
+        always_has_room: bool = False,
     ) -> Computed:
         """Runs sequences through an engine, in batches shared with other requests.
 
@@ -132,6 +133,7 @@ class Arbiter:
             deadline: Seconds of `time.perf_counter` after which the result is worthless; None for
                 never.
             first_suffice: Whether the first sequences alone will do where there is no time for all.
+            always_has_room: Whether its tokens may wait however many do; for probes, which are few.
 
         Returns:
             The output of all sequences; where the first suffice, of at least one, if there is one.
@@ -150,6 +152,8 @@ class Arbiter:
             order = np.arange(len(batch), dtype=np.int32)
         else:
             order = np.argsort(-batch.lengths, kind="stable").astype(np.int32)
+        if not always_has_room:
+            self.backlog.ensure_room(batch.num_tokens)
         job = self._job(engine, batch, order, deadline)
         job.first_suffice = first_suffice
         if not first_suffice:
@@ -181,7 +185,6 @@ class Arbiter:
         order: Int32s,
         deadline: float | None,
     ) -> Job:
-        self.backlog.ensure_room(batch.num_tokens)
         now = time.perf_counter()
         if deadline is not None and deadline <= now:
             raise LateError("the deadline had run out before the engine was asked")

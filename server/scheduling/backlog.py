@@ -167,9 +167,10 @@ class Backlog:
             )
         if self.waiting_tokens + num_tokens > self._max_tokens:
             self._metrics.rejected("queue_tokens")
+            num_free = max(0, self._max_tokens - self.waiting_tokens)
             raise OverloadedError(
-                f"queue: room for {num_tokens:,} tokens asked for, "
-                f"{self._max_tokens - self.waiting_tokens:,} of {self._max_tokens:,} are free; "
+                f"queue: room for {num_tokens:,} tokens asked for, {num_free:,} of "
+                f"{self._max_tokens:,} are free; "
                 "try again later or send fewer candidates",
                 retry_after=self.retry_after(),
             )

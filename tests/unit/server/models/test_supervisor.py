@@ -15,7 +15,7 @@ from twopass.server.models.supervisor import EnginesLostError, Supervisor, probe
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.telemetry.metrics import Metrics
 
-from ..scripted import ScriptedEngine, compute, logits_of, rows_of, scripted_reranker
+from ..scripted import ScriptedEngine, compute, logits_of, rows_of, scripted_reranker, settled
 
 
 class BrokenEngine(ScriptedEngine):
@@ -42,10 +42,14 @@ def supervisor(engine, *, give_up_seconds: float) -> Supervisor:
 
 
 def watched(
-    engine, *, probe_seconds: float = 0.01, give_up_seconds: float = 0
+    engine,
+    *,
+    probe_seconds: float = 0.01,
+    give_up_seconds: float = 0,
+    max_queued_tokens: int = 2**62,
 ) -> tuple[Supervisor, Arbiter]:
     """A supervisor of an engine, and the arbiter that feeds it."""
-    arbiter = Arbiter(max_queued_pairs=100)
+    arbiter = Arbiter(max_queued_pairs=100, max_queued_tokens=max_queued_tokens)
     watcher = Supervisor(
         [scripted_reranker(engine)],
         arbiter,
@@ -197,4 +201,44 @@ async def test_an_engine_that_comes_back_in_time_is_kept(told):
         async with asyncio.timeout(3):
             await supervisor(engine, give_up_seconds=2).watch(tell)
     assert states == [False, True]
+    engine.close()
+
+
+class BusyEngine(ScriptedEngine):
+    """Computes nothing to its end but probes.
+
+    Attributes:
+        was_probed: Set by the third of them.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.was_probed = asyncio.Event()
+        self._num_probes = 0.0
+
+    def submit(self, batch):
+        probe = rows_of(probe_batch(scripted_reranker(self)))
+        self.is_held = rows_of(batch)[0] != probe[0]
+        if not self.is_held:
+            self._num_probes += len(batch) / len(probe)
+        if self._num_probes >= 3:
+            self.was_probed.set()
+        return super().submit(batch)
+
+
+async def test_an_engine_is_probed_and_kept_while_others_fill_its_queue(told):
+    states, tell = told
+    busy = BusyEngine()
+    engine = restarting(busy, ScriptedEngine)
+    watcher, arbiter = watched(engine, max_queued_tokens=20)
+    waiting = [compute(arbiter, engine, [[1] * 20]) for _ in range(2)]
+    await settled()
+    assert arbiter.backlog.waiting_tokens == 20
+    watching = asyncio.create_task(watcher.watch(tell))
+    async with asyncio.timeout(10):
+        await busy.was_probed.wait()
+    assert engine._engine is busy
+    assert states == []
+    for task in (watching, *waiting):
+        task.cancel()
     engine.close()
