@@ -1,7 +1,8 @@
 """Until when each part of a search is waited for."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeAlias
 from weakref import WeakKeyDictionary
 
 from twopass.index.collection.collection import Collection
@@ -20,6 +21,9 @@ _ANSWER_CAUTION = 2.0
 # What was measured so many searches ago counts half.
 _HALF_LIFE_SEARCHES = 20
 _KEPT = 0.5 ** (1 / _HALF_LIFE_SEARCHES)
+
+Reading: TypeAlias = tuple[str, bool]
+"""How passages are read: the reranker's id, and whether in windows, which takes many times more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +45,34 @@ class CollectionPace:
 
     Attributes:
         answer_seconds: Mean time of reading what the hits carry.
-        pair_tokens: Mean length of a pair of a query with a passage, in tokens; 0 where unknown.
+        passage_tokens: Mean number of tokens that a way of reading costs for each passage.
     """
 
     answer_seconds: float = 0.0
-    pair_tokens: float = 0.0
+    passage_tokens: dict[Reading, float] = field(default_factory=dict)
 
     def answered(self, seconds: float) -> None:
         """Takes a search into account."""
         self.answer_seconds = seconds + _KEPT * (self.answer_seconds - seconds)
 
-    def scored(self, num_pairs: int, num_tokens: int) -> None:
+    def scored(self, reading: Reading, num_passages: int, num_tokens: int) -> None:
         """Takes a second pass into account."""
-        if num_pairs:
-            mean = num_tokens / num_pairs
-            self.pair_tokens = mean + _KEPT * ((self.pair_tokens or mean) - mean)
+        if num_passages:
+            mean = num_tokens / num_passages
+            before = self.passage_tokens.get(reading, mean)
+            self.passage_tokens[reading] = mean + _KEPT * (before - mean)
+
+    def refused(self, reading: Reading) -> None:
+        """Trusts the mean less, by which a second pass was refused that nothing stood before.
+
+        What is refused is never measured: a mean that is too high would refuse for ever.
+        """
+        if reading in self.passage_tokens:
+            self.passage_tokens[reading] *= _KEPT
+
+    def num_tokens(self, reading: Reading, num_passages: int) -> int:
+        """How many tokens a second pass is expected to read; 0 where none has yet."""
+        return round(num_passages * self.passage_tokens.get(reading, 0.0))
 
     def ends(self, request: Request) -> Ends:
         """When the parts of a search that came now must be done."""

@@ -20,7 +20,7 @@ from twopass.index.errors import StoppedError
 from twopass.index.lanes import Lanes
 from twopass.index.stopping import Stop
 from twopass.server.collections import Collections
-from twopass.server.errors import InvalidRequestError
+from twopass.server.errors import InvalidRequestError, NeverInTimeError
 from twopass.server.models.passages import Truncation, passage_of
 from twopass.server.models.registry import Models
 from twopass.server.models.tokenizing import Tokenizing
@@ -29,7 +29,7 @@ from twopass.server.scheduling.admission import Admission
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.candidates import Candidates
 from twopass.server.search.causes import Cause, cause_of
-from twopass.server.search.ends import Ends, Paces, late, seconds_until
+from twopass.server.search.ends import Ends, Paces, Reading, late, seconds_until
 from twopass.server.search.first_pass import FirstPass, Found, placed
 from twopass.server.search.second_pass import (
     Policy,
@@ -202,15 +202,21 @@ class _Search:
         most = min(rerank.depth or k, k, self._collection.num_documents)
         # One that takes what it gets in its time says nothing of how much that will be.
         num_expected = min(1, most) if self._takes_the_first else most
+        reading = self._reading(self._reranker)
         try:
             return self._parts.arbiter.admitted(
                 most,
                 engine=self._reranker.engine,
-                num_tokens=round(num_expected * self._pace.pair_tokens),
+                num_tokens=self._pace.num_tokens(reading, num_expected),
                 deadline=self._ends.passes,
             )
         except Exception as error:
+            if isinstance(error, NeverInTimeError):
+                self._pace.refused(reading)
             return self._skipped(error)
+
+    def _reading(self, reranker: LoadedReranker) -> Reading:
+        return reranker.spec.id, self._query.rerank.truncation is Truncation.MAX_WINDOW
 
     def _skipped(self, error: Exception) -> RerankStatus:
         """What first-pass order is marked with in the second pass's place.
@@ -284,7 +290,8 @@ class _Search:
             scored = await self._parts.second_pass.score(self._reranker, ids, passages, policy)
         except Exception as error:
             return _Ranking(everything, None, self._skipped(error))
-        self._pace.scored(len(scored.logits), scored.num_tokens)
+        reading = self._reading(self._reranker)
+        self._pace.scored(reading, len(scored.logits), scored.num_tokens)
         timings = self._request.timings
         timings.rerank = scored.engine_seconds
         timings.queue = (timings.queue or 0.0) + scored.queue_seconds

@@ -55,15 +55,36 @@ def test_no_part_is_waited_for_beyond_the_deadline():
     assert (ends.passes, ends.answer) == (103.0, 103.0)
 
 
-def test_the_length_of_pairs_is_that_of_the_last_ones():
+WHOLE, IN_WINDOWS = ("reranker", False), ("reranker", True)
+
+
+def test_passages_are_expected_to_be_as_long_as_the_last_ones():
     pace = CollectionPace()
-    pace.scored(0, 0)
-    assert pace.pair_tokens == 0.0
-    pace.scored(10, 1_000)
-    assert pace.pair_tokens == 100.0
+    pace.scored(WHOLE, 0, 0)
+    assert pace.num_tokens(WHOLE, 10) == 0
+    pace.scored(WHOLE, 10, 1_000)
+    assert pace.num_tokens(WHOLE, 3) == 300
     for _ in range(200):
-        pace.scored(10, 500)
-    assert pace.pair_tokens == pytest.approx(50.0, rel=0.01)
+        pace.scored(WHOLE, 10, 500)
+    assert pace.num_tokens(WHOLE, 100) == pytest.approx(5_000, rel=0.01)
+
+
+def test_what_passages_cost_in_windows_says_nothing_of_passages_that_are_cut():
+    pace = CollectionPace()
+    pace.scored(IN_WINDOWS, 10, 40_000)
+    assert pace.num_tokens(WHOLE, 10) == 0
+    pace.scored(WHOLE, 10, 1_000)
+    assert pace.num_tokens(IN_WINDOWS, 10) == 40_000
+
+
+def test_an_expectation_that_refuses_is_given_up_in_time():
+    pace = CollectionPace()
+    pace.scored(WHOLE, 10, 5_000)
+    for _ in range(100):
+        pace.refused(WHOLE)
+    assert pace.num_tokens(WHOLE, 10) < 200
+    pace.refused(IN_WINDOWS)
+    assert pace.num_tokens(IN_WINDOWS, 10) == 0
 
 
 def test_each_collection_has_its_own_pace_for_as_long_as_it_is_open():
