@@ -157,7 +157,7 @@ def test_odd_text_is_text(server, collection):
     assert response.num_reranked == len(texts)
 
 
-def test_an_rpc_that_does_not_exist_is_unimplemented(server):
+def test_an_rpc_that_does_not_exist_is_unimplemented(server, facts):
     with pytest.raises(grpc.RpcError) as raised:
         server.channel.unary_unary("/twopass.v1.SearchService/Guess")(b"")
     assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED

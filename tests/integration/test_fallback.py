@@ -180,8 +180,9 @@ def test_the_calls_own_deadline_is_hard(small, held, vector, rpc):
 
 def test_a_search_that_would_be_late_keeps_first_pass_order_at_once(small, held, vector):
     under_way = small.rerank.future(of(5))
-    held.entered.wait()
-    small._app._arbiter.backlog.service_times[held].measured(1, 100.0)  # minutes for a pair
+    arbiter = small._app._arbiter
+    wait_until(lambda: arbiter.num_admitted == 5 and arbiter.backlog.num_in_flight)
+    arbiter.backlog.service_times[held].measured(1, 100.0)  # minutes for a pair
     response = small.search(asking(vector=vector, time_budget=Duration(seconds=20)))
     assert response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_DEADLINE
     assert in_first_pass_order(response)
