@@ -5,7 +5,7 @@
     lane           does                                            waits for
     reads          rows by key or id: what every search needs      the disk, briefly
     scans          filters, words: what may take long              the processor
-    pages          many documents for one caller, as exports want  both
+    pages          many documents or collections for one caller   both
     vectors        faiss searches                                  the processor
     writes         commits, new collections, aliases               fsync
     openings       opening and closing collections                 both

@@ -60,7 +60,8 @@ class SerialQueue(Generic[QueuedT]):
     @property
     def is_busy(self) -> bool:
         """Whether anything waits or is being worked on."""
-        return self._is_working or bool(self._waiting)
+        # In this order: what leaves the queue is worked on from before it leaves.
+        return bool(self._waiting) or self._is_working
 
     def submit(self, request: QueuedT) -> None:
         """Queues a request.

@@ -62,6 +62,9 @@ class Collections:
         """Describes a collection, given by its name or an alias, without opening it."""
         if (summary := self._store.known_summary(name)) is not None:
             return summary
+        if (opening := self._store.opening(name)) is not None:
+            # It may take minutes, in which no thread of a lane waits for it.
+            return (await wait_for(opening, request.stop)).summary()
         return await self._lanes.reads.run(self._store.summary, name, stop=request.stop)
 
     async def summaries(
@@ -74,7 +77,8 @@ class Collections:
             after: Only collections whose names sort after this one.
             limit: Most collections; None for all.
         """
-        return await self._lanes.scans.run(
+        # Not where searches work: of a collection that is being opened it waits for the end.
+        return await self._lanes.pages.run(
             self._summaries, request.caller, after, limit, request.stop, stop=request.stop
         )
 

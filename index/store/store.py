@@ -7,6 +7,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -244,6 +245,17 @@ class CollectionStore:
             CollectionNotFoundError: No collection has that name.
         """
         return self._on(name, self.opened.known_summary)
+
+    def opening(self, name: str) -> Future[Collection] | None:
+        """A collection that is about to be opened, given by its name or an alias; never blocks.
+
+        Returns:
+            A future of it; None where it is open already, or nobody opens it.
+
+        Raises:
+            CollectionNotFoundError: No collection has that name.
+        """
+        return self._on(name, lambda known: known.opening)
 
     def update_aliases(
         self, changes: Sequence[AliasChange], ensure_may_use: Callable[[str], None]

@@ -400,3 +400,19 @@ def test_a_closed_store_opens_nothing(folder):
             use("c0")
     assert store.opened.num_open == 0
     CollectionStore(folder, LANES).close()
+
+
+def test_what_is_being_opened_can_be_waited_for_without_a_thread(few, monkeypatch):
+    name = next(name for name in NAMES if few._names.known[name].collection is None)
+    assert few.opening(name) is None
+    may_open, open_database = threading.Event(), few.opened._open_database
+    monkeypatch.setattr(
+        few.opened, "_open_database", lambda *args: may_open.wait(10) and open_database(*args)
+    )
+    pin = few.pin(name)
+    opening = few.opening(name)
+    assert not opening.done()
+    may_open.set()
+    assert opening.result(10).name == name
+    assert few.opening(name) is None
+    pin.release()
