@@ -140,6 +140,7 @@ class VectorIndex:
         kind = IndexKind.parse(schema.index_kind)
         self._index = SegmentedIndex(kind, schema.dimension, loaded)
         self._num_threads = num_threads
+        self._is_closing = False
         self._failure = ""
         self._merge_failure = ""  # of the last merge; empty where it succeeded
         self._num_failed_merges = 0  # since the last one that succeeded
@@ -219,8 +220,12 @@ class VectorIndex:
         Args:
             discard: For a collection that is to be deleted: refuses what waits, and saves nothing.
         """
+        self._is_closing = True
         self._merger.close()
         self._queue.close(discard=discard)
+        for callers in (self._waiting, self._wanted):
+            while callers:
+                callers.pop().set_exception(CollectionClosedError(self._collection))
         if not discard and self.is_worth_saving:
             self._merger.merge(self._index.begin_merge(self.sequence))
 
@@ -269,6 +274,8 @@ class VectorIndex:
         if self._failure:
             while self._wanted:
                 self._wanted.pop().set_exception(StorageError(self._failure))
+        elif self._is_closing:
+            pass  # closing itself saves what is worth it
         elif self._merge_failure and not self._recover_from_failed_merge():
             pass
         elif self._index.can_merge and (self._wanted or self._index.is_merge_due(self._policy)):

@@ -3,11 +3,12 @@
 import logging
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
 
-from twopass.index.errors import StorageError
+from twopass.index.errors import CollectionClosedError, StorageError
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
@@ -314,6 +315,24 @@ def test_the_time_between_two_tries_doubles_up_to_a_bound(open_index, failing_me
             index.index.merge().result()
     waits = [record.message.rsplit("after ")[-1].split(" s ")[0] for record in caplog.records]
     assert waits == ["1", "2", "4", "8", "16", "32", "64", "128", "256", "300", "300"]
+
+
+def test_who_waits_for_a_merge_is_told_that_the_collection_is_deleted(open_index, held_merges):
+    index = open_index("HNSW16")
+    index.write(100)
+    merged = index.index.merge()
+    held_merges.reached.wait()
+    index.write(10)
+    wanted = index.index.merge()
+    closing = threading.Thread(target=lambda: index.index.close(discard=True))
+    closing.start()
+    while not index.index._is_closing:
+        time.sleep(0.001)
+    held_merges.release.set()
+    closing.join()
+    assert merged.done()  # whether it was swapped in or came too late for that
+    with pytest.raises(CollectionClosedError):
+        wanted.result(timeout=0)
 
 
 def test_closing_abandons_a_merge_and_loses_nothing(open_index, held_merges, tmp_path):
