@@ -257,8 +257,8 @@ class Backlog:
             return self._never_in_time(total, given)
         self._metrics.rejected("deadline")
         return WouldBeLateError(
-            f"deadline: {left * 1000:,.0f} ms are left, about {rest * 1000:,.0f} ms are needed, "
-            "since others were served before; try again later",
+            f"deadline, given up: {left * 1000:,.0f} ms are left, about {rest * 1000:,.0f} ms are "
+            "needed, since others were served before; try again later",
             retry_after=self.retry_after(),
         )
 
