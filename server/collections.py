@@ -107,6 +107,7 @@ class Collections:
 
     async def create_snapshot(self, collection: str, name: str, request: Request) -> Snapshot:
         """Copies a collection as it is now; an empty `name` becomes the date and time."""
+        await self.acquire(collection, request)  # its opening takes no turn of other snapshots
         return await self._lanes.snapshots.run(
             self._store.create_snapshot, collection, name, request.stop, stop=request.stop
         )

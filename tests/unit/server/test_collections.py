@@ -21,7 +21,7 @@ def lanes():
     lanes.close()
 
 
-async def test_descriptions_of_what_is_being_opened_take_no_thread_of_searches(
+async def test_nothing_but_lists_waits_in_a_thread_for_what_is_being_opened(
     lanes, tmp_path, monkeypatch
 ):
     with CollectionStore(tmp_path, lanes) as store:
@@ -44,14 +44,19 @@ async def test_descriptions_of_what_is_being_opened_take_no_thread_of_searches(
             asyncio.create_task(collections.summaries(Request()))
             for _ in range(lanes.scans.num_threads)
         ]
+        copying = Request()
+        copied = asyncio.create_task(collections.create_snapshot("large", "copy", copying))
         await asyncio.sleep(0)
         async with asyncio.timeout(5):
             assert await lanes.reads.run(str) == ""
             assert await lanes.scans.run(str) == ""
-        assert not any(task.done() for task in (opening, *described, *listed))
+            assert await lanes.snapshots.run(str) == ""
+        assert not any(task.done() for task in (opening, copied, *described, *listed))
         may_open.set()
         assert {summary.name for summary in await asyncio.gather(*described)} == {"large"}
         for summaries in await asyncio.gather(*listed):
             assert [summary.name for summary in summaries] == ["large", "other"]
+        assert (await copied).name == "copy"
         await opening
-        request.close()
+        for each in (request, copying):
+            each.close()
