@@ -268,8 +268,13 @@ async def test_what_could_never_be_in_time_is_not_told_to_try_again_on_a_busy_de
         await compute(arbiter, held, rows[:5], deadline=time.perf_counter() + 6)
 
 
+@pytest.mark.parametrize(
+    ("waited", "error"),
+    [(0.0, "on an idle device"), (10_000.0, "deadline, given up: .* others were served before")],
+    ids=["too slow", "served too late"],
+)
 async def test_after_a_pause_the_speed_is_found_out_and_then_the_request_given_up(
-    arbiter, held, monkeypatch
+    arbiter, held, monkeypatch, waited, error
 ):
     """The engine is ten thousand times as fast as it was before the pause, and still too slow."""
     measured(arbiter, held, tokens_per_second=1)
@@ -277,6 +282,8 @@ async def test_after_a_pause_the_speed_is_found_out_and_then_the_request_given_u
     rows = rows_of_lengths([MAX_SEQ_LEN] * 90)
     request = compute(arbiter, held, rows, deadline=time.perf_counter() + 60)
     await settled()
+    (job,) = (job for jobs in arbiter.backlog.queues.values() for job in jobs)
+    job.submitted -= waited
     monkeypatch.setattr(service_time, "_FRESH_SECONDS", 60.0)
     arbiter.backlog.service_times[held]._measured_full_at = -math.inf
     slow = arbiter.backlog.service_times[held].measured
@@ -289,7 +296,7 @@ async def test_after_a_pause_the_speed_is_found_out_and_then_the_request_given_u
         await held.answer()
     assert not request.done()
     await held.answer()
-    with pytest.raises(NeverInTimeError):
+    with pytest.raises(NeverInTimeError if not waited else WouldBeLateError, match=error):
         await request
     assert not held.held
     assert len(held.batches) == 3
