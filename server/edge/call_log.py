@@ -10,7 +10,7 @@ import grpc
 _logger = logging.getLogger("twopass.server")
 _SUMMARY_SECONDS = 1.0
 
-# Ends that may come in thousands a second, and how a line that sums them up names them.
+# Statuses that thousands of calls a second may end with, and the message that sums them up.
 _SUMMED_UP = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: "more calls refused",
     grpc.StatusCode.UNAUTHENTICATED: "more calls refused",
@@ -19,7 +19,7 @@ _SUMMED_UP = {
     grpc.StatusCode.DEADLINE_EXCEEDED: "more calls late",
     grpc.StatusCode.CANCELLED: "more calls cancelled",
 }
-# Of a message, which repeats what was sent.
+# Most characters of a reason, which may repeat what was sent.
 _MAX_REASON_CHARS = 400
 # Rpc, status, and what the reason begins with: a limit or a field.
 _Kind: TypeAlias = tuple[str, grpc.StatusCode, str]
@@ -34,13 +34,13 @@ class _More:
 
 
 class CallLog:
-    """Writes the lines. A server that has too much to do must not do it for its log.
+    """Writes the lines, few enough that an overloaded server does not spend its time on its log.
 
-    Answered calls are told at level debug, those that were refused, late, cancelled or failed at
-    level info, and what is a fault of the server at level error. Of the calls of an rpc that are
-    refused, late or cancelled for one reason, the first has its line, and after it those of each
-    second share one, until a second is without any: how many, and the slowest. At level debug each
-    has its own. What ended so in the last second of a server is in the metrics alone.
+    Answered calls are logged at level debug, calls that were refused, late, cancelled or failed at
+    level info, and faults of the server at level error. Of the calls of an rpc that are refused,
+    late or cancelled for one reason, the first has its own line. Those of each following second
+    share a line with their number and the slowest time, until a second is without any. At level
+    debug each call has its own line. Calls of a server's last second may be in the metrics alone.
     """
 
     def __init__(self) -> None:
@@ -55,15 +55,15 @@ class CallLog:
         error: Exception | None = None,
         reason: str = "",
     ) -> None:
-        """Tells of a call; to be called on the event loop.
+        """Logs the end of a call; to be called on the event loop.
 
         Args:
-            rpc: Its full name.
-            call_id: The call's.
-            code: What it was answered with.
+            rpc: Full name of the rpc.
+            call_id: Id of the call.
+            code: The status it ended with.
             seconds: From when it came until its end.
-            error: Why it was not answered otherwise; None where it was, or where nobody waited.
-            reason: Why nobody waited; empty where somebody did.
+            error: The error it was answered with; None where it succeeded or nobody waited.
+            reason: Why nobody waited for an answer; empty where somebody did.
         """
         is_fault = code is grpc.StatusCode.INTERNAL
         if error is not None and not is_fault:
@@ -86,7 +86,7 @@ class CallLog:
         _logger.log(level, "call", extra=fields, exc_info=error if is_fault else None)
 
     def _is_one_of_many(self, rpc: str, code: grpc.StatusCode, reason: str, seconds: float) -> bool:
-        """Whether others ended alike shortly before, so that the call is counted with them."""
+        """Whether others ended for the same reason shortly before; counts the call with them."""
         limit, colon, _ = reason.partition(":")
         kind = rpc, code, limit if colon else ""
         more = self._more.get(kind)

@@ -39,10 +39,10 @@ class Shared:
     """What all calls share.
 
     Attributes:
-        gate: Who may call.
+        gate: Admits calls.
         metrics: Where calls are counted.
-        tracer: Told what every call did; None for nobody.
-        log: Has a line for each call.
+        tracer: Traces calls; None to trace none.
+        log: The log of calls.
         max_message_bytes: Longest answer.
     """
 
@@ -55,16 +55,16 @@ class Shared:
 
 @dataclass(slots=True)
 class Rpc:
-    """An rpc.
+    """An rpc of a service.
 
     Attributes:
         service: Full name of its service.
         method: Its name within the service.
         permission: What its callers must be allowed to do.
-        run: The servicer's method; unset where the service is not ours.
-        decoder: Reads its requests; unset where the service is not ours.
-        name: Its full name.
-        path: What gRPC calls it.
+        run: The servicer's method; unset where a library implements the service.
+        decoder: Decodes its requests; unset where a library implements the service.
+        name: Its full name, with dots.
+        path: Its name in gRPC, with slashes.
     """
 
     service: str
@@ -81,12 +81,11 @@ class Rpc:
 
 
 class Call:
-    """One call; whoever answers it says how.
+    """One call; a subclass answers it.
 
-    A server that is asked too much spends its time here, so what all calls share is kept short:
-    plain blocks and one object a call, which is also what gRPC wants for a handler (a
-    `grpc.RpcMethodHandler` by its attributes). Generators as contexts would take several times as
-    long.
+    An overloaded server spends its time here, so the code of every call is kept short: plain blocks
+    and one object a call, which is also gRPC's handler (a `grpc.RpcMethodHandler` by its
+    attributes). Generators as context managers would take several times as long.
     """
 
     __slots__ = (
@@ -103,7 +102,7 @@ class Call:
         "_unsent_bytes",
     )
 
-    # Bytes go in and out: how they are read and written depends on how many there are.
+    # Bytes go in and out: how they are decoded and encoded depends on their number.
     request_deserializer = None
     response_serializer = None
     unary_unary: Any = None
@@ -116,8 +115,8 @@ class Call:
 
         Args:
             shared: What all calls share.
-            rpc: What is called.
-            metadata: The call's.
+            rpc: The rpc that is called.
+            metadata: The call's metadata.
         """
         self._began = time.perf_counter()
         self._shared = shared
@@ -135,15 +134,15 @@ class Call:
         """Counts the call as under way, until it ends.
 
         Raises:
-            RequestError: It may not be made, or not now.
+            RequestError: The caller may not make this call, or not now.
         """
         self._caller = self._shared.gate.admit(self._metadata, self._rpc.permission)
 
     async def fail(self, raised: BaseException, context: Any) -> None:
-        """Answers with what was raised; returns only where nobody waits for an answer.
+        """Answers with the status of an error; returns only where nobody waits for an answer.
 
         Raises:
-            grpc.aio.AbortError: By which gRPC learns that the call is answered.
+            grpc.aio.AbortError: Tells gRPC that the call is answered.
         """
         if not isinstance(raised, Exception):
             self._gone()
@@ -155,17 +154,17 @@ class Call:
         elif isinstance(raised, LaneFullError):
             self._shared.metrics.rejected("lane")
         code = status_code(raised)
-        # What could never be in time has been counted as such where that was found out.
+        # NeverInTimeError has been counted where it was raised.
         if code is grpc.StatusCode.DEADLINE_EXCEEDED and not isinstance(raised, NeverInTimeError):
             self._shared.metrics.rejected("late")
-        # Before the answer: who has it finds the log line there.
+        # Before the answer, so that a caller that has its answer finds the log line.
         self.ended(code, raised)
         message, trailers = trailers_of(raised, self._id)
         _drop_frames(raised)
         await context.abort(code, message, trailers)
 
     def task_ended(self, task: object) -> None:
-        """Ends the call when gRPC is done with it, if nothing else has: its message never came."""
+        """Ends the call when gRPC is done with it, if it has not ended: its message never came."""
         del task
         self._shared.gate.bytes_in_flight.release(self._unsent_bytes)
         self._unsent_bytes = 0
@@ -175,7 +174,7 @@ class Call:
     def ended(
         self, code: grpc.StatusCode, error: Exception | None = None, reason: str = ""
     ) -> None:
-        """Releases what the call took, and records its end. Idempotent."""
+        """Releases what was reserved for the call, and records its end. Idempotent."""
         if self._has_ended:
             return
         self._has_ended = True
@@ -187,7 +186,7 @@ class Call:
             self._end_trace(code)
 
     def _gone(self) -> None:
-        """Records that the caller has gone, or that the server is at its end."""
+        """Records that the caller has gone, or that the server's drain is over."""
         stage = self._stage
         if self._request is not None and (done := self._request.timings.last_done()):
             stage = f"{stage}, after {done}"
@@ -205,7 +204,7 @@ class Call:
         self.ended(grpc.StatusCode.CANCELLED, reason=reason)
 
     def _open(self, context: Any) -> Request:
-        """The request that the call is to all that works for it."""
+        """Makes the `Request` of the call."""
         assert self._caller is not None
         remaining = context.time_remaining()
         self._request = Request(
@@ -218,7 +217,7 @@ class Call:
         return self._request
 
     def _close(self) -> None:
-        """Releases what the call took, before its answer: the caller's next call finds it free."""
+        """Releases what was reserved, before the answer: the caller's next call finds it free."""
         if self._request is not None:
             self._request.close()
         if self._caller is not None:
@@ -226,7 +225,7 @@ class Call:
             self._caller = None
 
     def _begin_trace(self) -> Callable[[grpc.StatusCode], None] | None:
-        """Begins the trace of the call; what it returns ends it."""
+        """Begins the trace of the call; returns the function that ends it, or None without one."""
         tracer = self._shared.tracer
         traced = None if tracer is None else tracer.begin(self._rpc.name, self._metadata)
         if traced is None:
@@ -241,10 +240,10 @@ class Call:
         return end
 
     async def _decoded(self, content: bytes) -> Message:
-        """A message whose collections the caller may use.
+        """Decodes a message, and checks that the caller may use its collections.
 
         Raises:
-            InvalidRequestError: The bytes are no such message.
+            InvalidRequestError: The bytes are not a message of the rpc's type.
             PermissionDeniedError: The caller may not use a collection that it names.
         """
         decoder = self._rpc.decoder
@@ -261,10 +260,10 @@ class Call:
         return message
 
     async def _encoded(self, message: Message) -> bytes:
-        """An answer as bytes.
+        """Encodes an answer.
 
         Raises:
-            ResponseTooLargeError: It is larger than a message may be.
+            ResponseTooLargeError: The answer is larger than a message may be.
         """
         content = (
             await encode_large(message) if is_large_answer(message) else message.SerializeToString()
@@ -282,7 +281,7 @@ class UnaryCall(Call):
     response_streaming = False
 
     async def unary_unary(self, content: bytes, context: Any) -> bytes:
-        """Answers."""
+        """Answers the call."""
         answering = self._answer(content, context)
         del content  # of a call that fails, gRPC keeps this frame: see `_drop_frames`
         try:
@@ -307,7 +306,7 @@ class UnaryCall(Call):
 
 
 class StreamCall(Call):
-    """A call with a stream of either."""
+    """A call with a stream of requests and a stream of responses."""
 
     __slots__ = ()
 
@@ -333,7 +332,7 @@ class StreamCall(Call):
     async def _messages(
         self, contents: AsyncIterator[bytes], request: Request
     ) -> AsyncIterator[Message]:
-        """Decoded messages; the servicer reserves their bytes, for as long as it keeps them."""
+        """Decodes messages; the servicer reserves their bytes for as long as it keeps them."""
         async for content in contents:
             request.message_bytes = len(content)
             if is_large(content):
@@ -345,13 +344,13 @@ class StreamCall(Call):
             else:
                 message = await self._decoded(content)
             yield message
-        # gRPC tells of a caller that has gone as of one that has sent its last, and cancels the
-        # call a moment later.
+        # To gRPC a caller that has gone looks like one that has sent its last message, until it
+        # cancels the call a moment later.
         await asyncio.sleep(_CANCEL_SECONDS)
 
 
 class Refusal:
-    """What gRPC gets for the handler of a call that is not admitted: it reads no message."""
+    """The handler of a call that is not admitted; it reads no message."""
 
     __slots__ = ("_call", "_error")
 
@@ -374,8 +373,8 @@ class Refusal:
 def _drop_frames(error: BaseException) -> None:
     """Drops the frames that an error came through, and with them the messages they hold.
 
-    gRPC keeps the error that ends a call in a cycle with the call's state. A few small objects wait
-    there until garbage is collected; with the frames it would be all the call's megabytes.
+    gRPC keeps the error that ends a call in a reference cycle with the call's state. Until the
+    cycle is collected it holds a few small objects; with the frames, all the call's megabytes.
     """
     dropped: set[int] = set()
     left: list[BaseException | None] = [error]
@@ -390,7 +389,7 @@ def _drop_frames(error: BaseException) -> None:
 
 
 def _call_id(metadata: Metadata) -> str:
-    """The id that the caller gave in `x-request-id`, if it is one; else one of our own."""
+    """The id that the caller gave in `x-request-id`, if it is valid; else a random one."""
     for name, value in metadata:
         if name == "x-request-id":
             if isinstance(value, str) and _REQUEST_ID.fullmatch(value):

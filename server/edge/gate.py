@@ -16,7 +16,7 @@ from twopass.server.metadata import Metadata
 from twopass.server.request import ANYONE, BytesInFlight, Caller
 from twopass.server.telemetry.metrics import Metrics
 
-# Told to callers that are one too many: no better guess is there, since calls may be streams.
+# When refused callers may try again. There is no better guess, since calls may be streams.
 _RETRY_SECONDS = 0.1
 
 
@@ -24,9 +24,9 @@ class Gate:
     """Admits calls, one by one, by their metadata alone.
 
     Attributes:
-        num_calls: How many are under way.
-        bytes_in_flight: What is kept for them.
-        drains: Whether the server is about to end, and cancels what takes too long.
+        num_calls: Number of calls under way.
+        bytes_in_flight: Bytes kept for the calls under way.
+        drains: Whether the server is about to end, and cancels calls that take too long.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Gate:
 
         Args:
             metrics: Where refusals are counted.
-            keys: Whom to admit; None for everyone, as an admin.
+            keys: The keys of callers; None to admit everyone, as an admin.
             max_calls: Most calls under way.
             max_bytes: Most bytes kept for requests under way.
         """
@@ -58,12 +58,12 @@ class Gate:
         """Counts a call as under way, until `release`.
 
         Args:
-            metadata: The call's.
-            permission: What its rpc needs.
+            metadata: The call's metadata.
+            permission: The permission that its rpc needs.
 
         Raises:
-            UnauthenticatedError: It has no key, or a wrong one.
-            PermissionDeniedError: Its key's role does not include the permission.
+            UnauthenticatedError: The call has no key, or an unknown one.
+            PermissionDeniedError: The key's role does not include the permission.
             OverloadedError: Too many calls are under way, or the key's quota is used up.
         """
         if self.num_calls >= self._max_calls:
@@ -81,21 +81,21 @@ class Gate:
         return caller
 
     def release(self, caller: Caller) -> None:
-        """Counts a call of this caller as under way no more."""
+        """Stops counting a call of this caller as under way."""
         self.num_calls -= 1
         self._num_calls_of[caller.name] -= 1
 
     def check(self, metadata: Metadata, permission: Permission) -> None:
-        """Lets a call by that counts against no quota.
+        """Checks the key of a call that counts against no quota.
 
         Raises:
-            UnauthenticatedError: It has no key, or a wrong one.
-            PermissionDeniedError: Its key's role does not include the permission.
+            UnauthenticatedError: The call has no key, or an unknown one.
+            PermissionDeniedError: The key's role does not include the permission.
         """
         self._key_with(metadata, permission)
 
     def _key_with(self, metadata: Metadata, permission: Permission) -> ApiKey | None:
-        """The key that a call carries; None where none is needed."""
+        """The key that a call carries; None where the call needs no key."""
         if self._keys is None or permission is Permission.OPEN:
             return None
         key = self._key_of(metadata, self._keys)
@@ -144,7 +144,7 @@ class Gate:
 
 
 class _Allowance:
-    """A token bucket that holds what a second allows, at least one call."""
+    """A token bucket that holds the calls of one second, at least one."""
 
     def __init__(self, per_second: float) -> None:
         self.per_second = per_second
@@ -153,7 +153,7 @@ class _Allowance:
         self._updated = time.perf_counter()
 
     def take(self) -> float:
-        """Takes one call and returns 0, or returns the seconds until there is one to take."""
+        """Takes one call and returns 0, or returns the seconds until the bucket has a call."""
         now = time.perf_counter()
         self._left = min(self._most, self._left + (now - self._updated) * self.per_second)
         self._updated = now

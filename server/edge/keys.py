@@ -1,4 +1,4 @@
-"""API keys: kept as sha256 in a TOML file, which is read again when it has changed.
+"""API keys: stored as sha256 in a TOML file, which is read again when it has changed.
 
 ::
 
@@ -10,7 +10,7 @@
     max_calls = 20              # at once; 0 or unset for no limit of its own
     calls_per_second = 50.0     # 0 or unset for no limit of its own
 
-A key has 256 random bits, so that one round of sha256 is enough: there is nothing to guess.
+A key has 256 random bits and can't be guessed, so one round of sha256 is enough.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key that was just made; only its hash is kept."""
+    """A key that was just made; only its hash is stored."""
 
     secret: str
     sha256: str
@@ -71,7 +71,7 @@ def read_keys(file: Path) -> tuple[ApiKey, ...]:
     """Reads a file of keys.
 
     Raises:
-        KeysError: It can't be read, or a field is wrong.
+        KeysError: The file can't be read, or a field is wrong.
     """
     try:
         keys = _File(**tomllib.loads(file.read_text(encoding="utf-8"))).keys
@@ -80,7 +80,7 @@ def read_keys(file: Path) -> tuple[ApiKey, ...]:
     except ValidationError as error:
         lines = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise KeysError(f"keys {file}: {'; '.join(lines)}") from None
-    except ValueError as error:  # no TOML, or no UTF-8
+    except ValueError as error:  # not TOML, or not UTF-8
         raise KeysError(f"keys {file}: {error}") from None
     names = [key.name for key in keys]
     if len(set(names)) < len(names):
@@ -96,7 +96,7 @@ class KeyRing:
         """Reads the file.
 
         Raises:
-            KeysError: It can't be read, or a field is wrong.
+            KeysError: The file can't be read, or a field is wrong.
         """
         self._file = file
         self._stamp = self._stamp_now()
@@ -105,7 +105,7 @@ class KeyRing:
     def find(self, secret: str) -> ApiKey | None:
         """The key with this secret; None if there is no such key.
 
-        How long it takes tells nothing about any key.
+        The time it takes reveals nothing about any key.
         """
         self._refresh()
         digest = _hash(secret)

@@ -1,8 +1,8 @@
 """Messages from and to bytes; large ones a piece at a time, so that they never hold the event loop.
 
-protobuf holds the GIL while it decodes and encodes: a thread would hold the event loop up as long.
-But whoever reads two pieces of a message's encoding one after the other has read the message, so a
-large one is cut between its fields, and the loop is given a turn after each piece.
+protobuf holds the GIL while it decodes and encodes, so a thread would block the event loop just as
+long. But the pieces of a message's encoding can be decoded one after the other: a large message is
+cut between its fields, and the event loop has a turn after each piece.
 """
 
 import asyncio
@@ -21,17 +21,19 @@ MessageT = TypeVar("MessageT", bound=Message)
 
 # How long a message is worked on before the event loop has its turn.
 _TURN_SECONDS = 0.001
-# What is decoded at once: 0.1 ms for texts, and 10 ms for the smallest fields there can be.
+# Most bytes and fields decoded at once: 0.1 ms for texts, 10 ms for the smallest possible fields.
 _PIECE_BYTES = 64 * 1024
 _PIECE_FIELDS = 500
-# Of a message that is decoded in pieces: each field becomes an object of a hundred bytes or so,
-# though two bytes of a message suffice for one. A request has at most 100,000 of anything, and in
-# metadata that is cut, since it is longer than a piece, its 1,024 fields take 64 bytes on average.
+# Most fields of a message that is decoded in pieces: a field becomes an object of about a hundred
+# bytes, though two bytes of a message suffice for one. No list of a request has more than 100,000
+# elements, and in metadata that is cut, since it is longer than a piece, its 1,024 fields take 64
+# bytes on average.
 _MAX_FIELDS = 250_000
 _BYTES_PER_FURTHER_FIELD = 64
-# Of one field that can't be cut: a text, a vector, an entry of a map. A text takes 0.6 ms a MiB.
+# Most bytes of a field that can't be cut: a text, a vector, an entry of a map. A MiB of text takes
+# 0.6 ms.
 _MAX_VALUE_BYTES = 8 * 1024 * 1024
-# What protobuf itself allows.
+# Nesting that protobuf itself allows.
 _MAX_DEPTH = 100
 # Fewer elements than these are encoded at once.
 _MIN_CUT_ELEMENTS = 32
@@ -48,19 +50,19 @@ class Decoder:
         """Prepares to decode.
 
         Args:
-            descriptor: The type.
-            max_value_bytes: Longest text that the server's settings allow, in bytes; one of up to
-                8 MiB is always decoded, and then refused by its field's own limit.
+            descriptor: The type of the messages.
+            max_value_bytes: Longest text that the server's settings allow, in bytes. A text of up
+                to 8 MiB is always decoded, and refused by its field's own limit.
         """
         self._class = message_factory.GetMessageClass(descriptor)
         self._name = descriptor.full_name
         self._max_value_bytes = max(_MAX_VALUE_BYTES, max_value_bytes)
 
     def decode(self, content: bytes) -> Message:
-        """Decodes at once.
+        """Decodes a message at once.
 
         Raises:
-            InvalidRequestError: The bytes are not such a message.
+            InvalidRequestError: The bytes are not a message of this type.
         """
         try:
             return self._class.FromString(content)
@@ -68,11 +70,11 @@ class Decoder:
             raise self._malformed(error) from None
 
     async def decode_large(self, content: bytes) -> Message:
-        """Decodes a piece at a time.
+        """Decodes a message a piece at a time.
 
         Raises:
-            InvalidRequestError: The bytes are not such a message, or it has more fields, or a
-                larger one, than any valid request.
+            InvalidRequestError: The bytes are not a message of this type, or it has more fields, or
+                a larger field, than any valid request.
         """
         message = self._class()
         decoding = _Decoding(content, self._max_value_bytes)
@@ -104,7 +106,7 @@ def is_large_answer(message: Message) -> bool:
 
 
 async def encode_large(message: Message) -> bytes:
-    """Encodes a piece at a time, and uses the message up."""
+    """Encodes a message a piece at a time; the message loses its large fields."""
     return b"".join([piece async for piece in _encoded_pieces(message)])
 
 
@@ -112,7 +114,7 @@ def ensure_fits(content: bytes, max_bytes: int) -> None:
     """Refuses an answer that gRPC would not send.
 
     Raises:
-        ResponseTooLargeError: It is larger than the setting allows.
+        ResponseTooLargeError: The answer is larger than `max_bytes`.
     """
     if len(content) > max_bytes:
         raise ResponseTooLargeError(
@@ -134,8 +136,8 @@ class _Decoding:
         """Merges the fields between two positions into a message, and yields after each piece.
 
         Raises:
-            DecodeError: They are no fields, or nested too deep.
-            InvalidRequestError: They are too many, or one is too large.
+            DecodeError: The bytes are not fields, or are nested too deep.
+            InvalidRequestError: There are too many fields, or one is too large.
         """
         if not depth:
             raise DecodeError("nested too deep")
@@ -226,7 +228,7 @@ def _open(message: Message, field: tuple[str, bool]) -> Message:
 
 @functools.cache
 def _nested_fields(descriptor: Descriptor) -> dict[int, tuple[str, bool]]:
-    """The fields that hold messages, but for maps: name and whether repeated, by number."""
+    """The fields that hold messages, except maps: name and whether repeated, by number."""
     return {
         field.number: (field.name, field.is_repeated)
         for field in descriptor.fields

@@ -1,7 +1,7 @@
 """Which permission each rpc needs, and what each role may do.
 
-Every rpc that the server registers must stand in the table: one that is missing stops the start, so
-that nothing is ever open by oversight.
+Every rpc that the server registers must be in the table: a missing rpc stops the start, so that no
+rpc is open by oversight.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -22,7 +22,7 @@ class Permission(IntEnum):
     WRITE = 2
     """Write and delete documents."""
     ADMIN = 3
-    """Create, delete, copy and rename collections: what decides for other callers."""
+    """Create, delete, copy and rename collections, which affects other callers."""
 
 
 PERMISSIONS: Mapping[str, Permission] = {
@@ -63,7 +63,7 @@ _GRANTED = {
 
 
 class UndeclaredRpcError(Exception):
-    """An rpc has no permission in the table, so that the server must not start."""
+    """An rpc has no permission in the table, so the server must not start."""
 
 
 def permissions_of(
@@ -76,7 +76,7 @@ def permissions_of(
         open_services: Full names of the services that need no API key.
 
     Raises:
-        UndeclaredRpcError: The table lacks one of its rpcs.
+        UndeclaredRpcError: The table lacks an rpc of the service.
     """
     names = [method.full_name for method in service.methods]
     if missing := [name for name in names if name not in PERMISSIONS]:

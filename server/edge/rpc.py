@@ -29,17 +29,17 @@ from twopass.server.telemetry.tracing import Tracer
 
 @dataclass(frozen=True, slots=True)
 class _OwnRpc:
-    """An rpc of a servicer, and what a call of it is to gRPC."""
+    """An rpc of a servicer, and the class of its calls."""
 
     rpc: Rpc
     call: type[UnaryCall | StreamCall]
 
 
 class Edge(grpc.GenericRpcHandler):
-    """Every rpc of the server, and what a call of it passes.
+    """Every rpc of the server, and the checks that its calls pass.
 
-    gRPC asks it for the handler of each call when nothing but the metadata has come. So a call that
-    is not admitted is refused before a byte of its message is read, whatever it sends.
+    gRPC asks it for the handler of each call when only the metadata has come. So a call that is not
+    admitted is refused before a byte of its message is read.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Edge(grpc.GenericRpcHandler):
         """Prepares an edge without rpcs.
 
         Args:
-            gate: Who may call; None for everyone.
-            metrics: Where calls are counted; None for nowhere that is read.
-            tracer: Told what every call did; None for nobody.
+            gate: Admits calls; None to admit everyone.
+            metrics: Where calls are counted; None not to count them.
+            tracer: Traces calls; None to trace none.
             open_services: Full names of the services that need no API key.
             max_message_bytes: Longest answer.
             max_value_bytes: Longest text that a message may hold.
@@ -93,11 +93,11 @@ class Edge(grpc.GenericRpcHandler):
     def add_foreign_service(
         self, descriptor: ServiceDescriptor, register: Callable[[Any], None]
     ) -> None:
-        """Adds a service whose handlers a library makes: they are called if the call may be made.
+        """Adds a service that a library implements; its handlers get the calls that are allowed.
 
         Args:
             descriptor: The service.
-            register: Registers the handlers at the server that it is given.
+            register: Registers the library's handlers with the server given to it.
 
         Raises:
             UndeclaredRpcError: An rpc has no permission.
@@ -108,7 +108,7 @@ class Edge(grpc.GenericRpcHandler):
             self._foreign[rpc.path] = rpc, foreign
 
     def service(self, handler_call_details: Any) -> Any:
-        """The handler of a call that has come; None where no such rpc exists."""
+        """The handler of a new call; None for an unknown rpc."""
         path, metadata = handler_call_details.method, handler_call_details.invocation_metadata
         ours = self._ours.get(path)
         if ours is None:
@@ -119,7 +119,7 @@ class Edge(grpc.GenericRpcHandler):
         except RequestError as error:
             return Refusal(call, error)
         task = asyncio.current_task()
-        if task is not None:  # the task that gRPC runs the call in, to its very end
+        if task is not None:  # the task in which gRPC runs the call to its end
             task.add_done_callback(call.task_ended)
         return call
 

@@ -1,4 +1,4 @@
-"""The one table from causes to gRPC status codes, and the status that a call is answered with."""
+"""The one table from errors to gRPC status codes, and the status that a call is answered with."""
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -27,20 +27,19 @@ from twopass.v1 import status_pb2
 _MAX_MESSAGE_CHARS = 400
 _RETRY_INFO_TYPE = "type.googleapis.com/google.rpc.RetryInfo"
 
-# Where the error itself does not know when what is UNAVAILABLE may be there again: an engine is
-# built in seconds, a disk that is full or fails wants an operator, and a collection that was closed
-# is deleted or about to be opened.
+# When to retry UNAVAILABLE calls whose error does not say: an engine is rebuilt in seconds, a full
+# or failing disk needs an operator, and a closed collection is deleted or about to be reopened.
 _RETRY_SECONDS: dict[type[Exception], float] = {
     EngineUnavailableError: 1.0,
     index_errors.CollectionClosedError: 0.5,
     index_errors.StorageError: 5.0,
 }
 _RETRY_SECONDS_ELSE = 1.0
-# Longer than this no client of gRPC waits by itself.
+# Clients of gRPC are told not to retry by themselves where the wait would be longer.
 _MAX_PUSHBACK_SECONDS = 2.0
 _NEVER = -1
 
-# The most derived class that matches decides; what is not listed is INTERNAL.
+# The most derived class that matches decides; errors that are not listed are INTERNAL.
 STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
     InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownModelError: grpc.StatusCode.NOT_FOUND,
@@ -83,7 +82,7 @@ def status_code(error: Exception) -> grpc.StatusCode:
 
 
 def status_of(error: Exception, call_id: str) -> status_pb2.Status:
-    """The status an error is answered with; a bug's own text stays in the log."""
+    """The status an error is answered with; the text of an INTERNAL error stays in the log."""
     code = status_code(error)
     message = str(error)[:_MAX_MESSAGE_CHARS]
     if code is grpc.StatusCode.INTERNAL:
@@ -101,8 +100,8 @@ def status_of(error: Exception, call_id: str) -> status_pb2.Status:
 def trailers_of(error: Exception, call_id: str) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
     """The message a call is aborted with, and its trailers.
 
-    Clients of gRPC that try UNAVAILABLE calls again by themselves keep to `grpc-retry-pushback-ms`:
-    they wait so long, or give up where the wait would hide for seconds what is wrong.
+    Clients of gRPC that retry UNAVAILABLE calls by themselves obey `grpc-retry-pushback-ms`: they
+    wait that long, or give up where the wait would hide the fault for seconds.
     """
     status = status_of(error, call_id)
     details = ("grpc-status-details-bin", status.SerializeToString())
@@ -129,5 +128,5 @@ def retry_after(error: Exception) -> float | None:
 
 
 def _milliseconds(seconds: float) -> int:
-    """At least one, so that no client comes again at once."""
+    """Seconds as milliseconds, at least 1, so that no client retries at once."""
     return max(1, round(seconds * 1000))

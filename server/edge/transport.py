@@ -1,4 +1,4 @@
-"""The socket: TLS, and what bounds a connection."""
+"""The socket: its address, TLS, and the limits of a connection."""
 
 import errno
 import ipaddress
@@ -40,7 +40,7 @@ def check_transport(config: ServerConfig) -> None:
 def ensure_can_listen(config: ServerConfig) -> None:
     """Finds out whether the server can listen, before anything that takes time.
 
-    Nothing listens yet afterwards: who connects too early is refused, and does not wait.
+    Nothing listens afterwards: a client that connects too early is refused and does not wait.
 
     Raises:
         OSError: An address is taken or does not belong to this machine, or a certificate can't be
@@ -57,11 +57,11 @@ def ensure_free(address: str, setting: str) -> None:
     """Finds out whether an address can be listened on, by taking it for a moment.
 
     Args:
-        address: host:port, or of a Unix socket, as gRPC has it.
-        setting: Whose value it is.
+        address: host:port, or a Unix socket in gRPC's notation.
+        setting: The setting that has this value.
 
     Raises:
-        OSError: It can't; the message names the setting and the address.
+        OSError: The address can't be listened on; names the setting and the address.
     """
     flag = f"--{setting.replace('_', '-')}"
     try:
@@ -77,11 +77,11 @@ def ensure_free(address: str, setting: str) -> None:
 
 
 def listening_address(config: ServerConfig, port: int) -> str:
-    """Where clients find a server that listens, as gRPC's channels have it.
+    """The address at which clients find the server, in gRPC's notation.
 
     Args:
-        config: Its settings.
-        port: The one it has got.
+        config: The server's settings.
+        port: The port that the server listens on.
     """
     if config.address.startswith(_UNIX):
         return config.address
@@ -112,7 +112,7 @@ def bind(server: grpc.aio.Server, config: ServerConfig) -> int:
     """Binds the address; returns the port.
 
     Raises:
-        OSError: It is taken or does not belong to this machine, or a certificate can't be read.
+        OSError: The address is taken or not one of this machine, or a certificate can't be read.
     """
     try:
         if not config.tls_certificate:
@@ -171,7 +171,7 @@ class Certificates:
 
 
 def _try(address: str) -> None:
-    """Takes an address and gives it back."""
+    """Binds an address and frees it again."""
     if address.startswith(_UNIX):
         _try_unix(address)
         return
@@ -191,7 +191,7 @@ def _try(address: str) -> None:
 
 
 def _try_unix(address: str) -> None:
-    """Asks whether somebody listens: a socket's file alone does not tell, and gRPC replaces it."""
+    """Connects to find out whether somebody listens; a socket file alone does not tell."""
     scheme, _, path = address.partition(":")
     where = f"\0{path}" if scheme == "unix-abstract" else path.removeprefix("//")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
@@ -214,7 +214,7 @@ def _is_local(address: str) -> bool:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name, which may be anything
+    except ValueError:  # a host name, which may be any machine's
         return False
 
 

@@ -2,5 +2,5 @@
 
 Token batches of requests come in, batches go to engines through `engines.base`, and every request
 gets its own part of the output back. It decides by kind, fairness, deadlines and the measured speed
-of each engine. Of engines it sees `engines.base` and `engines.errors` alone, of models nothing.
+of each engine. It imports `engines.base` and `engines.errors` alone of engines, nothing of models.
 """

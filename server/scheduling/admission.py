@@ -1,4 +1,4 @@
-"""Places in the queue: a request takes all it needs before any work, or is refused."""
+"""Places in the queue: a request reserves all it needs before any work, or is refused."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -6,11 +6,11 @@ from typing import Self
 
 @dataclass(slots=True)
 class Places:
-    """Those that are taken.
+    """The places of a queue that are taken.
 
     Attributes:
-        num_pairs: How many.
-        seconds_arriving: Expected time of the pairs among them that are still being tokenised.
+        num_pairs: Number of places taken.
+        seconds_arriving: Expected engine time of the pairs that are still being tokenised.
     """
 
     num_pairs: int = 0
@@ -20,7 +20,8 @@ class Places:
 class Admission:
     """The places of one request, taken when it is made and released at the end of its block.
 
-    A class, since every call pays for it: a generator as context takes several times as long.
+    A class, since every call pays for it: a generator as context manager takes several times as
+    long.
     """
 
     __slots__ = ("_num_pairs", "_places", "_seconds")
@@ -29,9 +30,9 @@ class Admission:
         """Takes places.
 
         Args:
-            places: Of which.
-            num_pairs: How many.
-            seconds: How long they are expected to take.
+            places: The queue's places.
+            num_pairs: How many places to take.
+            seconds: How long the engine is expected to take for the pairs.
         """
         self._places = places
         self._num_pairs = num_pairs
@@ -40,15 +41,15 @@ class Admission:
         places.seconds_arriving += seconds
 
     def arrived(self) -> None:
-        """Tells that the pairs are tokenised and about to be computed.
+        """Records that the pairs are tokenised and about to be queued.
 
-        Until then requests that come later count with them as on their way.
+        Until then their expected time counts as work that will be queued before later requests.
         """
         self._places.seconds_arriving -= self._seconds
         self._seconds = 0.0
 
     def shrink(self, num_pairs: int) -> None:
-        """Releases the places beyond so many; a no-op where there are no more."""
+        """Releases the places beyond `num_pairs`; a no-op where there are no more."""
         surplus = self._num_pairs - num_pairs
         if surplus <= 0:
             return

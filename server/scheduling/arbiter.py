@@ -1,9 +1,10 @@
 """Feeds the engines of one device: one arbiter decides which pairs go into the next batch.
 
 There is no timer: a batch forms while the one before it computes, from whatever waits then.
-Queries to embed come before pairs to rerank, and those before documents to ingest; within a kind
-`FairQueue` has the order. What can't be done by its deadline, by the measured speed of the engine,
-is refused when it comes; what was cancelled or is late leaves before an engine sees it.
+Queries to embed come before pairs to rerank, and pairs before documents to ingest; within a kind
+`FairQueue` has the order. A request that can't be done by its deadline, by the measured speed of
+the engine, is refused when it comes; one that was cancelled or is late leaves before an engine sees
+it.
 """
 
 import asyncio
@@ -29,14 +30,14 @@ _NO_LIMIT = 2**62
 _STAGES = {Priority.QUERY: "embed", Priority.RERANK: "rerank", Priority.INGEST: "embed"}
 
 OnFailure: TypeAlias = Callable[[Engine, BaseException], None]
-"""Takes an engine, and why it did not compute a batch."""
+"""Called with an engine and the error for which it did not compute a batch."""
 
 
 class Arbiter:
     """The arbiter of one device. Lives on one event loop; engines answer from their own threads.
 
     Attributes:
-        backlog: What waits.
+        backlog: The requests that wait, and the batches under way.
         on_failure: Called after every batch that was not computed.
     """
 
@@ -53,8 +54,8 @@ class Arbiter:
         Args:
             max_queued_pairs: Most pairs and texts of requests admitted and not answered.
             max_queued_tokens: Most tokens that wait for an engine.
-            metrics: Where batches and refusals are counted; None for nowhere that is read.
-            tracer: Told of every batch that holds rows of a traced call; None for nobody.
+            metrics: Where batches and refusals are counted; None not to count them.
+            tracer: Traces every batch that holds rows of a traced call; None to trace none.
         """
         self._metrics = metrics or Metrics()
         self._tracer = tracer
@@ -74,16 +75,16 @@ class Arbiter:
         """Takes places in the queue for a whole request, or refuses it at once.
 
         Args:
-            num_pairs: How many places.
-            engine: Which engine the pairs are for; None where the time they take is not looked at.
+            num_pairs: How many places to take.
+            engine: The engine that will compute the pairs; None not to check their time.
             num_tokens: How many tokens they have, as far as is known before tokenising.
-            deadline: Of pairs to rerank, seconds of `time.perf_counter`; None for never.
+            deadline: Deadline of pairs to rerank, seconds of `time.perf_counter`; None for never.
 
         Raises:
-            OverloadedError: There are fewer places than pairs.
+            OverloadedError: There are fewer free places than pairs.
             LateError: The deadline has passed.
-            NeverInTimeError: They alone take longer than there is time.
-            WouldBeLateError: With what waits before them they take longer than there is time.
+            NeverInTimeError: The pairs would be late even on an idle engine.
+            WouldBeLateError: The pairs would be late for what waits before them.
         """
         taken = self._places
         if num_pairs > self._max_queued:
@@ -111,7 +112,7 @@ class Arbiter:
 
     @property
     def num_admitted(self) -> int:
-        """Places that are taken."""
+        """Number of places that are taken."""
         return self._places.num_pairs
 
     async def compute(
@@ -127,21 +128,23 @@ class Arbiter:
         """Runs sequences through an engine, in batches shared with other requests.
 
         Args:
-            engine: One of this device.
+            engine: An engine of this device.
             batch: The request's sequences, none longer than the engine takes.
             priority: What kind of request this is.
             deadline: Seconds of `time.perf_counter` after which the result is worthless; None for
                 never.
-            first_suffice: Whether the first sequences alone will do where there is no time for all.
-            always_has_room: Whether its tokens may wait however many do; for probes, which are few.
+            first_suffice: Whether to compute the first sequences alone where there is no time for
+                all.
+            always_has_room: Whether its tokens may wait however many already do; for probes, which
+                are few.
 
         Returns:
-            The output of all sequences; where the first suffice, of at least one, if there is one.
+            The output of all sequences; if the first suffice, of at least the first one.
 
         Raises:
-            OverloadedError: So many tokens have no room.
-            WouldBeLateError: With what waits before, the deadline would come first.
-            NeverInTimeError: It would come first if nothing waited before.
+            OverloadedError: There is no room for so many tokens.
+            WouldBeLateError: The deadline would come first for what waits before.
+            NeverInTimeError: The deadline would come first even on an idle engine.
             LateError: The deadline came first.
             EngineError: The engine failed on one of the sequences.
         """
@@ -214,13 +217,13 @@ class Arbiter:
             self._record(job, priority)
 
     def _give_up_if_hopeless(self, job: Job, priority: Priority) -> None:
-        """Ends a job that can't be in time any more, before more of it enters an engine."""
+        """Ends a job that can no longer be in time, before more of it enters an engine."""
         if not job.done.done() and (error := self.backlog.hopeless(job)) is not None:
             self.backlog.withdraw(job, priority)
             job.fail(error)
 
     def _record(self, job: Job, priority: Priority) -> None:
-        """Tells the trace of the call what became of its sequences."""
+        """Records the stage of the job's sequences in the trace of the call."""
         attributes: Attributes = {
             "model": self._metrics.model_of(job.engine),
             "sequences": len(job.batch),
@@ -230,7 +233,7 @@ class Arbiter:
         record(_STAGES[priority], job.submitted, attributes=attributes, batches=job.batches)
 
     def _dispatch(self) -> None:
-        """Gives the device batches while it takes any."""
+        """Gives batches to the engines while they take any."""
         while (priority := self.backlog.most_urgent()) is not None:
             engine = self.backlog.queues[priority].first.engine
             if self.backlog.num_before(priority) >= engine.info.max_in_flight:

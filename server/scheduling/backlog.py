@@ -1,4 +1,4 @@
-"""What waits for the engines of one device, and how long it will take."""
+"""The requests that wait for the engines of one device, and how long they will take."""
 
 import time
 from collections import Counter, defaultdict
@@ -39,14 +39,14 @@ class Priority(IntEnum):
 
 
 class Backlog:
-    """Requests that wait, by kind, and the batches under way."""
+    """The requests that wait, by kind, and the batches under way."""
 
     def __init__(self, metrics: Metrics, *, max_tokens: int) -> None:
         """Starts empty.
 
         Args:
             metrics: Where refusals are counted.
-            max_tokens: Most tokens that wait.
+            max_tokens: Most tokens that may wait.
         """
         self._metrics = metrics
         self.queues = {priority: FairQueue() for priority in Priority}
@@ -64,31 +64,31 @@ class Backlog:
         return self.in_flight.total()
 
     def num_before(self, priority: Priority) -> int:
-        """Batches in the engines that count against the limit of what may be there together.
+        """Batches in flight that count against the limit for a batch of this kind.
 
-        Queries are short, so they wait for each other only.
+        Batches of queries are short, so they wait only for each other.
         """
         return self._num_queries_in_flight if priority is Priority.QUERY else self.num_in_flight
 
     def add(self, job: Job, priority: Priority) -> None:
-        """Lets a job wait."""
+        """Queues a job."""
         self.queues[priority].add(job)
         self.waiting_tokens += job.waiting_tokens
 
     def withdraw(self, job: Job, priority: Priority) -> None:
-        """Drops what still waits of a job, if anything does."""
+        """Drops the rows of a job that still wait, if any do."""
         if len(job.waiting):
             self.queues[priority].withdraw(job)
             self.waiting_tokens -= job.take(job.waiting)
 
     def most_urgent(self) -> Priority | None:
-        """The first kind whose first request is in time; drops what has become late before it."""
+        """The first kind with a request that is not late; drops late requests before it."""
         now = time.perf_counter()
         for priority, queue in self.queues.items():
             while len(queue):
                 if not queue.first.is_late(now):
                     return priority
-                self.withdraw(queue.first, priority)  # its own timeout tells it
+                self.withdraw(queue.first, priority)  # its own timeout tells the caller
         return None
 
     def take_batch(self, priority: Priority) -> tuple[list[Job], list[Int32s]]:
@@ -119,7 +119,7 @@ class Backlog:
         self._free_at = max(now, self._free_at) + self.service_times[engine].seconds(num_tokens)
 
     def batch_left(self, engine: Engine, priority: Priority, num_tokens: int, began: float) -> None:
-        """Notes that it is back, and learns from how long that took."""
+        """Notes that an engine has returned a batch, and learns from how long that took."""
         self.in_flight[engine] -= 1
         self._num_queries_in_flight -= priority is Priority.QUERY
         now = time.perf_counter()
@@ -137,16 +137,16 @@ class Backlog:
         """Time until a request that came now would have its turn.
 
         Args:
-            priority: What kind of request.
-            own_seconds: Its own work.
-            deadline: Its deadline, seconds of `time.perf_counter`; None for never.
+            priority: The kind of the request.
+            own_seconds: Expected time of the request's own work.
+            deadline: The request's deadline, seconds of `time.perf_counter`; None for never.
         """
         more_urgent = sum(queue.seconds for p, queue in self.queues.items() if p < priority)
         same = self.queues[priority].seconds_before(own_seconds, deadline)
         return self._seconds_in_flight() + more_urgent + same
 
     def retry_after(self) -> float:
-        """Seconds until all that waits now is done."""
+        """Seconds until all requests that wait now are done."""
         return self._seconds_in_flight() + sum(queue.seconds for queue in self.queues.values())
 
     def _seconds_in_flight(self) -> float:
@@ -156,7 +156,7 @@ class Backlog:
         """Refuses more tokens than may wait.
 
         Raises:
-            OverloadedError: Says how many may.
+            OverloadedError: There is no room; the message says how many tokens may wait.
         """
         if num_tokens > self._max_tokens:
             self._metrics.rejected("queue_tokens")
@@ -183,19 +183,19 @@ class Backlog:
         *,
         arriving_seconds: float = 0.0,
     ) -> None:
-        """Refuses what would be late for what waits before it.
+        """Refuses a request that would be late for what waits before it.
 
-        An idle device takes on anything; see `ensure_ever_in_time`.
+        An idle device accepts any request; see `ensure_ever_in_time`.
 
         Args:
-            priority: What kind of request.
-            own_seconds: Its own work.
-            deadline: Its deadline, seconds of `time.perf_counter`; None for never.
-            arriving_seconds: Work that is admitted and will be queued before it.
+            priority: The kind of the request.
+            own_seconds: Expected time of the request's own work.
+            deadline: The request's deadline, seconds of `time.perf_counter`; None for never.
+            arriving_seconds: Expected time of admitted work that will be queued before it.
 
         Raises:
-            LateError: The deadline has passed: there is nothing to try again for.
-            WouldBeLateError: Says how long it would take.
+            LateError: The deadline has passed, so trying again is useless.
+            WouldBeLateError: The request would be late; the message says how long it would take.
         """
         if deadline is None:
             return
@@ -217,19 +217,19 @@ class Backlog:
     def ensure_ever_in_time(
         self, engine: Engine, own_seconds: float, deadline: float | None
     ) -> None:
-        """Refuses what would be late if nothing waited before it.
+        """Refuses a request that would be late even if nothing waited before it.
 
-        An idle engine whose speed has not been measured for a while takes it on and finds out;
-        `hopeless` ends it then.
+        An idle engine whose speed has not been measured for a while accepts the request, which
+        measures the speed; `hopeless` ends it then.
 
         Args:
-            engine: Which engine it is for.
-            own_seconds: The request's work.
-            deadline: Its deadline, seconds of `time.perf_counter`; None for never.
+            engine: The engine that would compute it.
+            own_seconds: Expected time of the request's own work.
+            deadline: The request's deadline, seconds of `time.perf_counter`; None for never.
 
         Raises:
             LateError: The deadline has passed.
-            NeverInTimeError: Says how long it would take.
+            NeverInTimeError: The request would be late; the message says how long it would take.
         """
         if deadline is None:
             return
@@ -240,9 +240,9 @@ class Backlog:
             raise self._never_in_time(own_seconds, left)
 
     def hopeless(self, job: Job) -> LateError | OverloadedError | None:
-        """Why a job under way is not worth its time any more; None while it is.
+        """Why a job under way is given up; None where it may still be in time.
 
-        It is not when what still waits of it would take much longer than there is time, by the
+        A job is given up when its waiting rows would take much longer than there is time, by the
         speed of the batches before: the caller learns it now, and others get the device.
         """
         if job.deadline is None or job.first_suffice or not len(job.waiting):
@@ -251,7 +251,7 @@ class Backlog:
         speed = self.service_times[job.engine]
         rest = speed.seconds(job.waiting_tokens)
         if left <= 0 or not speed.is_fresh or rest <= _DOUBT * left:
-            return None  # what has become late is told by its own timeout
+            return None  # a late job's own timeout tells the caller
         total, given = speed.seconds(job.batch.num_tokens), job.deadline - job.submitted
         if total > given:
             return self._never_in_time(total, given)
@@ -271,7 +271,7 @@ class Backlog:
         )
 
     def seconds_left(self, priority: Priority, deadline: float) -> float:
-        """How much of its own work a request that came now would get done before a deadline."""
+        """Seconds of its own work that a request that came now would get before a deadline."""
         left = (deadline - time.perf_counter()) / _CAUTION
         return left - self.seconds_before(priority, 0.0, deadline)
 
@@ -280,7 +280,7 @@ def _seconds_left(deadline: float) -> float:
     """Seconds until a deadline, above 0.
 
     Raises:
-        LateError: It has passed.
+        LateError: The deadline has passed.
     """
     left = deadline - time.perf_counter()
     if left <= 0:

@@ -48,7 +48,7 @@ def num_padding_tokens(engine: Engine, batch: TokenBatch) -> int:
 
 
 def _window(queue: FairQueue, room: int) -> tuple[list[Job], list[Int32s]]:
-    """The first waiting rows of the first jobs in turn, of so many tokens; at least one row."""
+    """The first waiting rows of the first jobs in turn, of at most `room` tokens or one row."""
     first = queue.first
     jobs, candidates = [], []
     now = time.perf_counter()
@@ -76,7 +76,7 @@ def _num_within(job: Job, max_tokens: int) -> int:
 
 
 def _batch_holding(plan: BatchPlan, row: int) -> Int32s:
-    """The rows of the plan's batch in which `row` is."""
+    """The rows of the plan's batch that holds `row`."""
     position = int(np.flatnonzero(plan.order == row)[0])
     batch = int(np.searchsorted(plan.batch_offsets, position, side="right")) - 1
     return np.array(plan.order[plan.batch_offsets[batch] : plan.batch_offsets[batch + 1]])

@@ -41,7 +41,7 @@ class FairQueue:
     alike, in seconds of the device.
 
     Attributes:
-        seconds: How long all that waits is expected to take.
+        seconds: How long all waiting requests are expected to take.
     """
 
     def __init__(self) -> None:
@@ -61,11 +61,11 @@ class FairQueue:
 
     @property
     def first(self) -> Job:
-        """Whose turn it is."""
+        """The request whose turn it is."""
         return self._entries[0].job
 
     def add(self, job: Job) -> None:
-        """Lets a request wait for its turn."""
+        """Queues a request."""
         key = self._key(job.waiting_seconds, job.deadline)
         job.virtual_finish = key[2]
         insort(self._entries, _Entry(key, job))
@@ -85,17 +85,17 @@ class FairQueue:
             self._virtual_time = max(self._virtual_time, self._finishes.pop(0))
 
     def remove(self, job: Job) -> None:
-        """Takes out a request of which nothing waits any more."""
-        # Most stand in front.
+        """Removes a request of which no row waits any more."""
+        # Most are near the front.
         position = next((i for i, entry in enumerate(self._entries) if entry.job is job), None)
         if position is not None:
             del self._entries[position]
         if not self._entries:
             self._finishes.clear()
-            self.seconds = 0.0  # and so no rounding lasts
+            self.seconds = 0.0  # so that rounding errors don't add up
 
     def withdraw(self, job: Job) -> None:
-        """Takes out a request that nobody waits for: its share goes to the others."""
+        """Removes a request that nobody waits for; its share goes to the others."""
         self.seconds -= job.waiting_seconds
         position = bisect_left(self._finishes, job.virtual_finish)
         if self._finishes[position : position + 1] == [job.virtual_finish]:

@@ -1,4 +1,4 @@
-"""A request's sequences on their way through the arbiter: joined into batches, and parted again."""
+"""A request's sequences in the arbiter: joined into batches, and their outputs parted again."""
 
 import asyncio
 import time
@@ -14,16 +14,16 @@ from twopass.engines.base import Engine, Float32s, Int32s, TokenBatch
 from twopass.engines.errors import DeviceError, NonFiniteOutputError
 from twopass.server.telemetry.tracing import BatchSpan, is_recording
 
-# Of sequences without a finite output, so many are named.
+# Most sequences without a finite output that an error names.
 _MAX_NAMED_ROWS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """What the engine made of one request's sequences.
+    """The engine's output for one request's sequences.
 
     Attributes:
-        output: In the order of the sequences; `[num_sequences]` or `[num_sequences, output_width]`.
+        output: `[num_sequences]` or `[num_sequences, output_width]`, in the order of the sequences.
         queue_seconds: Time in which none of its sequences was in an engine.
         engine_seconds: Time in which at least one was.
     """
@@ -38,24 +38,24 @@ class Job:
     """One request's sequences.
 
     Attributes:
-        engine: Which engine they are for.
-        batch: All of them.
+        engine: The engine that computes them.
+        batch: All sequences.
         lengths: Their lengths in tokens, int32 `[num_sequences]`.
-        done: Resolved when every output is there.
-        waiting: Rows that no batch has taken yet, in the order in which they will be.
-        submitted: When it came, seconds of `time.perf_counter`.
-        deadline: When nobody waits any more, in those seconds; None for never.
-        seconds_per_token: What the engine was expected to take when the job came.
-        first_suffice: Whether the first rows alone will do where there is no time for all.
-        finished: Whether a row's output is there, bool `[num_sequences]`.
+        done: Resolved when every output is computed.
+        waiting: Rows that no batch has taken yet, in the order in which batches take them.
+        submitted: When the job came, seconds of `time.perf_counter`.
+        deadline: When nobody waits any more, seconds of `time.perf_counter`; None for never.
+        seconds_per_token: Expected engine time of a token when the job came.
+        first_suffice: Whether the first rows alone are of use where there is no time for all.
+        finished: Whether a row's output is computed, bool `[num_sequences]`.
         waiting_tokens: Tokens of the waiting rows.
         virtual_finish: Its place in the order; see `FairQueue`.
         output: Filled row by row; None before the first batch is back.
         num_in_flight: Batches in the engine that hold rows of this job.
-        began: When the first of those entered it.
+        began: When the first of the batches in flight entered the engine.
         engine_seconds: Time in which at least one batch was in the engine.
-        is_traced: Whether the call it belongs to is.
-        batches: What the tracer calls those that held rows of this job.
+        is_traced: Whether the call it belongs to is traced.
+        batches: The tracer's handles of the batches that held rows of this job.
     """
 
     engine: Engine
@@ -83,7 +83,7 @@ class Job:
 
     @property
     def waiting_seconds(self) -> float:
-        """How long the engine is expected to take for what waits."""
+        """How long the engine is expected to take for the waiting rows."""
         return self.waiting_tokens * self.seconds_per_token
 
     @property
@@ -92,14 +92,14 @@ class Job:
         return len(self.finished) if self.finished.all() else int(np.argmin(self.finished))
 
     def is_late(self, now: float) -> bool:
-        """Whether nobody waits for it any more."""
+        """Whether the deadline has passed."""
         return self.deadline is not None and self.deadline <= now
 
     def take(self, rows: Int32s) -> int:
-        """Takes rows off those that wait, and returns how many tokens they hold."""
+        """Removes rows from those that wait, and returns how many tokens they hold."""
         num_tokens = int(self.lengths[rows].sum())
         rest = self.waiting[len(rows) :]
-        if not np.array_equal(self.waiting[: len(rows)], rows):  # mostly they are the first ones
+        if not np.array_equal(self.waiting[: len(rows)], rows):  # mostly the first ones are taken
             rest = self.waiting[~np.isin(self.waiting, rows)]
         self.waiting = rest
         self.waiting_tokens -= num_tokens
@@ -129,7 +129,7 @@ class Job:
             self.done.set_result(None)
 
     def fail(self, error: BaseException) -> None:
-        """Ends the job by an error; a no-op where it has ended."""
+        """Ends the job with an error; a no-op where it has ended."""
         if not self.done.done():
             self.done.set_exception(error)
 
@@ -166,7 +166,7 @@ def deliver(
     whose sequence it belongs to.
 
     Returns:
-        What went wrong, if anything did.
+        The error, if there was one.
     """
     for job in jobs:
         job.leave_engine()
@@ -189,7 +189,7 @@ def deliver(
 
 
 def _output(future: Future[Float32s], num_rows: int) -> Float32s | BaseException:
-    """The output of a batch, or why there is none."""
+    """The output of a batch, or the error of one that was not computed."""
     if (error := future.exception()) is not None:
         return error
     output = future.result()
@@ -209,7 +209,7 @@ def _non_finite(job: Job, rows: Int32s) -> NonFiniteOutputError:
 
 
 def computed(job: Job, num_rows: int) -> Computed:
-    """What came of the first rows of a job that has ended."""
+    """The output of the first rows of a job that has ended, and its times."""
     assert job.output is not None
     total = time.perf_counter() - job.submitted
     return Computed(job.output[:num_rows], max(0.0, total - job.engine_seconds), job.engine_seconds)

@@ -1,10 +1,10 @@
-"""How long work will take, learned from what was done: tokens a second, tokens a character."""
+"""How long work will take, learned from past work: tokens a second, tokens a character."""
 
 import time
 from collections.abc import Sequence
 from math import inf
 
-# What was measured this many seconds of computation ago counts half.
+# A measurement of this many seconds of computation ago counts half.
 _HALF_LIFE_SECONDS = 1.0
 # Assumed until a batch has been timed, and forgotten soon after.
 _INITIAL_TOKENS_PER_SECOND = 5_000.0
@@ -82,7 +82,7 @@ class ServiceTime:
 class TokenDensity:
     """Tokens per character of the texts that one tokenizer has read lately.
 
-    Every text is read up to some tokens only, `most`: what lies beyond them counts for nothing.
+    A text is read only up to `most` tokens: those beyond are not counted.
     """
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class TokenDensity:
         return round(sum(min(chars * density, most) for chars in num_chars))
 
     def measured(self, num_chars: Sequence[int], num_tokens: Sequence[int], most: int) -> None:
-        """Takes texts into account that were tokenised; of those that were cut nobody knows."""
+        """Takes tokenised texts into account, except those cut, whose length is unknown."""
         whole = [
             (chars, tokens)
             for chars, tokens in zip(num_chars, num_tokens, strict=True)

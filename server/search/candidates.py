@@ -1,4 +1,4 @@
-"""What stands between the passes: candidates that are still there, and what is stored of them."""
+"""The candidates between both passes: those that still exist, and what is stored of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from twopass.server.search.first_pass import Found
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """What the first pass found, best first: a candidate's position here is its one number.
+    """The candidates of the first pass, best first; elsewhere a candidate is named by its position.
 
     Attributes:
-        keys: int64 `[num_candidates]`.
+        keys: Keys of the documents, int64 `[num_candidates]`.
         scores: First-pass scores, float32 `[num_candidates]`.
         ids: The documents' ids, `[num_candidates]`; empty where they were not read in time.
         passages: Their stored token ids; None where they were not read in time.
@@ -37,11 +37,11 @@ class Candidates:
 
     @classmethod
     def of(cls, found: Found, stored: StoredPassages, *, are_split: bool) -> "Candidates":
-        """Those found that are still there: what was replaced or deleted since is left out.
+        """The found documents that still exist: those replaced or deleted since are left out.
 
         Args:
-            found: By the first pass.
-            stored: What was read of it.
+            found: What the first pass found.
+            stored: What was read of the found documents.
             are_split: Whether the collection splits documents.
         """
         keys = found.best.keys[stored.positions]
@@ -54,7 +54,7 @@ class Candidates:
         )
 
     def nearest_windows(self, count: int) -> Ragged:
-        """Token ids of the first candidates' nearest windows; whole passages where not split."""
+        """Token ids of the first candidates' nearest windows, or of whole passages if not split."""
         assert self.passages is not None
         if self.windows is None:
             return self.passages.first(count)

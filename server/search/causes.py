@@ -1,4 +1,4 @@
-"""Why a part of a search is missing: what callers are told, and may accept instead of an error."""
+"""Why a part of a search is missing, where the caller may accept an answer without it."""
 
 from enum import Enum
 
@@ -27,5 +27,5 @@ _CAUSES: dict[type[Exception], Cause] = {
 
 
 def cause_of(error: BaseException) -> Cause | None:
-    """Why an error left a part of a search without result; None for one that ends the search."""
+    """The cause that an error stands for; None for an error that ends the search."""
     return next((_CAUSES[kind] for kind in type(error).__mro__ if kind in _CAUSES), None)

@@ -9,16 +9,17 @@ from twopass.index.collection.collection import Collection
 from twopass.server.errors import LateError
 from twopass.server.request import Request
 
-# Kept of a time budget for reading and sending what the hits carry, unless it lately took longer.
+# Time of a budget that is kept for reading and sending the content of hits, unless lately that took
+# longer.
 _ANSWER_SECONDS = 0.006
-# And no more of it than this, so that a short budget is not all kept.
+# Largest share of a budget that is kept for it, so that a short budget is not all kept.
 _ANSWER_SHARE = 0.5
-# A search that has all but what its hits carry may take this share of its budget longer: the budget
-# is soft, and to have found everything for nothing would be worse than to be a little late.
+# A search that lacks only the content of its hits may take this share of its budget longer: the
+# budget is soft, and losing all that was found is worse than being a little late.
 _GRACE_SHARE = 0.15
-# Reading took so many times as long at worst as it did lately on the whole.
+# The slowest reads take this many times the recent mean.
 _ANSWER_CAUTION = 2.0
-# What was measured so many searches ago counts half.
+# A measurement of this many searches ago counts half.
 _HALF_LIFE_SEARCHES = 20
 _KEPT = 0.5 ** (1 / _HALF_LIFE_SEARCHES)
 
@@ -31,8 +32,8 @@ class Ends:
     """When parts of a search must be done, in seconds of `time.perf_counter`; None for never.
 
     Attributes:
-        passes: Both passes: what they have by then is answered.
-        answer: Reading what the hits carry.
+        passes: End of both passes; what they have found by then is answered.
+        answer: End of reading the content of hits.
     """
 
     passes: float | None
@@ -44,7 +45,7 @@ class CollectionPace:
     """How long the searches of one collection took lately.
 
     Attributes:
-        answer_seconds: Mean time of reading what the hits carry.
+        answer_seconds: Mean time of reading the content of hits.
         passage_tokens: Mean number of tokens that a way of reading costs for each passage.
     """
 
@@ -52,20 +53,20 @@ class CollectionPace:
     passage_tokens: dict[Reading, float] = field(default_factory=dict)
 
     def answered(self, seconds: float) -> None:
-        """Takes a search into account."""
+        """Takes into account how long a search read the content of its hits."""
         self.answer_seconds = seconds + _KEPT * (self.answer_seconds - seconds)
 
     def scored(self, reading: Reading, num_passages: int, num_tokens: int) -> None:
-        """Takes a second pass into account."""
+        """Takes the tokens of a second pass into account."""
         if num_passages:
             mean = num_tokens / num_passages
             before = self.passage_tokens.get(reading, mean)
             self.passage_tokens[reading] = mean + _KEPT * (before - mean)
 
     def refused(self, reading: Reading) -> None:
-        """Trusts the mean less, by which a second pass was refused that nothing stood before.
+        """Lowers the mean by which a second pass was refused though nothing waited before it.
 
-        What is refused is never measured: a mean that is too high would refuse for ever.
+        A refused second pass is never measured, so a mean that is too high would refuse for ever.
         """
         if reading in self.passage_tokens:
             self.passage_tokens[reading] *= _KEPT
@@ -75,7 +76,7 @@ class CollectionPace:
         return round(num_passages * self.passage_tokens.get(reading, 0.0))
 
     def ends(self, request: Request) -> Ends:
-        """When the parts of a search that came now must be done."""
+        """When the parts of a request's search must be done."""
         if request.budget_end is None:
             return Ends(request.deadline, request.deadline)
         budget = request.budget_end - request.received
@@ -102,10 +103,10 @@ class Paces:
 
 
 def late(request: Request, what: str) -> LateError:
-    """What is raised when a search has nothing to answer in time.
+    """The error of a search that has nothing to answer in time.
 
     Args:
-        request: The search's.
+        request: The request of the search.
         what: What was not done, as in "no candidate was found".
     """
     if request.budget_end is None or request.is_past_deadline():
@@ -118,5 +119,5 @@ def late(request: Request, what: str) -> LateError:
 
 
 def seconds_until(end: float | None) -> float | None:
-    """Seconds from now until then, at least 0; None for never."""
+    """Seconds from now until `end`, at least 0; None for never."""
     return None if end is None else max(0.0, end - time.perf_counter())

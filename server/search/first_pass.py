@@ -28,7 +28,7 @@ from twopass.server.telemetry.stopwatch import Stopwatch
 
 _LOG = logging.getLogger("twopass.server")
 
-# What is answered where one list is missing and the request allows the other one alone.
+# Status of an answer from one list alone, by why the other list is missing.
 _WORDS_ALONE = {
     Cause.DEADLINE: RetrieveStatus.LEXICAL_DEADLINE,
     Cause.OVERLOAD: RetrieveStatus.LEXICAL_OVERLOAD,
@@ -39,7 +39,7 @@ _DENSE_ALONE = {
     Cause.OVERLOAD: RetrieveStatus.DENSE_OVERLOAD,
     Cause.FAILED: RetrieveStatus.DENSE_FAILED,
 }
-# The least that a score can be, by metric; None where there is no bound.
+# Lower bound of a score, by metric; None where there is none.
 _MINIMUM = {Metric.COSINE: -1.0, Metric.INNER_PRODUCT: None}
 
 
@@ -48,16 +48,16 @@ class Found:
     """What the first pass found.
 
     Attributes:
-        best: In first-pass order, with the scores that decided it.
+        best: The candidates in first-pass order, with the scores that decided it.
         sequence: A state of the collection that the search has seen.
-        dense: The nearest; None where they were not looked for, or not found in time.
-        lexical: Those with the words; None where they were not looked for, or not found in time.
-        fused: Whether `best` is both, joined.
-        status: What became of the first pass.
+        dense: The documents nearest by embedding; None where not searched, or not found in time.
+        lexical: The documents with the words; None where not searched, or not found in time.
+        fused: Whether `best` is both lists, fused.
+        status: Whether a list is missing, and why.
         vector: The query's embedding, float32 `[dimension]`; None where it was not needed.
         encoder: Id of the encoder that embedded the query; "" where none did.
-        windows: Of split documents, by key, the window nearest to `vector`: first token in the
-            passage, one past the last.
+        windows: The window nearest to `vector` of split documents, by key: its first token in the
+            passage and one past its last.
         num_words_dropped: Words of the query that were not searched.
     """
 
@@ -94,19 +94,20 @@ class FirstPass:
     ) -> Found:
         """Finds at most `query.retrieve.k` candidates.
 
-        Of two lists, one alone is answered where the other is late, has no room or fails, and the
-        query allows it.
+        In hybrid mode one list alone is answered where the other is late, has no room or fails, and
+        the query allows it.
 
         Args:
-            query: What to look for.
-            collection: Where.
+            query: The query.
+            collection: The collection to search.
             query_ids: The query's token ids by tokenizer, int32 `[num_tokens]`; the encoder's
                 where the query needs embedding.
-            request: Its `timings` get the seconds of `queue`, `embed` and `retrieve`.
-            end: When what is not found is left out, seconds of `time.perf_counter`; None for never.
+            request: The request; sets `queue`, `embed` and `retrieve` of its `timings`.
+            end: When a list that is not found is left out, seconds of `time.perf_counter`; None
+                for never.
 
         Raises:
-            RequestError: There was no time or no room, and nothing that may be answered instead.
+            RequestError: There was no time or no room, and nothing may be answered instead.
             LaneFullError: There was no room for a filter or for words.
             EngineError: The encoder failed, and nothing may be answered instead.
             CollectionError: The collection can't be read.
@@ -132,7 +133,7 @@ class FirstPass:
 
 
 class _Retrieval:
-    """The first pass of one query: a filter, and up to two lists that are looked for beside it."""
+    """The first pass of one query: a filter, and up to two lists found at the same time."""
 
     def __init__(
         self,
@@ -153,7 +154,7 @@ class _Retrieval:
         self._filtering: asyncio.Task[Int64s] | None = None
 
     async def found(self, query_ids: Mapping[str, Int32s]) -> Found:
-        """What is found by the end."""
+        """What was found when the pass ends."""
         mode = self._query.retrieve.mode
         tasks: dict[RetrieveMode, asyncio.Task[Found]] = {}
         if self._query.filter is not None:
@@ -174,7 +175,7 @@ class _Retrieval:
         return await self._with_windows(found)
 
     async def _wait(self, lists: "Iterable[asyncio.Task[Found]]") -> None:
-        """Waits for every list until the end, or until one fails that nothing may stand in for."""
+        """Waits for every list until the end, or until one fails that may not be left out."""
         waiting = set(lists)
         while waiting:
             done, waiting = await asyncio.wait(
@@ -188,7 +189,7 @@ class _Retrieval:
                     self._raise(error)
 
     def _of_lists(self, lists: "Mapping[RetrieveMode, asyncio.Task[Found]]") -> Found:
-        """Both lists fused, or the one that there is."""
+        """Both lists fused, or the only one that was found."""
         errors = {mode: _error(task) for mode, task in lists.items()}
         there = {mode: lists[mode].result() for mode, error in errors.items() if error is None}
         missing = [error for error in errors.values() if error is not None]
@@ -221,7 +222,7 @@ class _Retrieval:
         )
 
     def _raise(self, error: BaseException) -> NoReturn:
-        """Raises why there is nothing to answer."""
+        """Raises the error of a search that has nothing to answer."""
         if isinstance(error, StoppedError):
             filtering, what = self._filtering, "no candidate was found"
             if filtering is not None and isinstance(_error(filtering), StoppedError):
@@ -237,7 +238,7 @@ class _Retrieval:
         )
 
     async def _members(self) -> Int64s | None:
-        """Keys of the only documents to find; None for all."""
+        """Keys of the documents that may be found; None for all."""
         if self._filtering is None:
             return None
         return await asyncio.shield(self._filtering)  # the other list waits for it too
@@ -342,26 +343,26 @@ class _Retrieval:
         return replace(found, windows={**found.windows, **windows})
 
     def _took(self, watch: Stopwatch, stage: str) -> None:
-        """Of two retrievers side by side the slower one counts."""
+        """Sets the time of retrieval; of two retrievers side by side the slower one counts."""
         timings = self._request.timings
         timings.retrieve = max(timings.retrieve or 0.0, watch.lap(stage))
 
 
 def _error(task: "asyncio.Task[Any]") -> BaseException | None:
-    """Why there is no result; what is not done by the end has been stopped."""
+    """Why a task has no result; a task that is not done by the end counts as stopped."""
     if not task.done() or task.cancelled():
         return StoppedError()
     return task.exception()
 
 
 def _leave(task: "asyncio.Task[Any]") -> None:
-    """Ends a task that nobody waits for any more; however it ends, asyncio logs nothing."""
+    """Cancels a task that nobody waits for any more; asyncio logs nothing of its error."""
     task.cancel()
     task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
 
 def placed(ranked: RankedList | None) -> dict[int, PlacedScore]:
-    """Score and rank by key; nothing for a list that there is not."""
+    """Score and rank of each document in a list, by key; empty for a missing list."""
     if ranked is None:
         return {}
     return {

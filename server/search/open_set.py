@@ -1,4 +1,4 @@
-"""A candidate set whose pieces are still coming: scored one by one, ordered together."""
+"""A candidate set that comes in pieces: scored piece by piece, ordered as a whole."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ from twopass.server.search.second_pass import (
 )
 from twopass.server.telemetry.stopwatch import StageTimings, Stopwatch
 
-# A running set is told of when this part of what was scored has been scored on top.
+# Running answers are sent each time the number of scored candidates has grown by 1 / this.
 _SHARE_WORTH_TELLING = 8
 
 
@@ -39,8 +39,8 @@ class SetOptions:
     Attributes:
         query: The question.
         num_candidates: How many will come.
-        passage_chars: Characters of each that has come already.
-        top_n: How many of the best are wanted; 0 for all.
+        passage_chars: Length of each passage that has already come, in characters.
+        top_n: How many of the best to return; 0 for all.
         model: The reranker's id; "" for the default.
         truncation: What happens to a passage that is too long.
         blend: Weight of the first pass in the order; None for the model's own where every candidate
@@ -64,11 +64,11 @@ class RankedSet:
 
     Attributes:
         order: Positions of the best, best first.
-        logits: Of every candidate up to the last that is scored, in the order they came, float32
-            `[num_candidates]`; 0 for one before it that is not scored yet.
-        scores: Likewise, calibrated.
-        truncated: Likewise, bool.
-        model: The reranker.
+        logits: Logits of the candidates in the order received, up to the last one scored, float32
+            `[num_candidates]`; 0 for one that is not scored yet.
+        scores: The calibrated logits, float32 `[num_candidates]`; 0 for one not scored yet.
+        truncated: Whether the passage's end was not read, bool `[num_candidates]`.
+        model: Id of the reranker.
         blend: The weight of the first pass that was applied.
         num_below_min_score: Candidates left out of `order` for their score.
         num_tokens: Tokens the model read.
@@ -97,11 +97,11 @@ class _Piece:
 
     @property
     def has_failed(self) -> bool:
-        """Whether it ended without scores."""
+        """Whether the scoring ended without scores."""
         return self.scoring.cancelled() or self.scoring.exception() is not None
 
     def positions(self) -> Int32s:
-        """Positions in the set, once scored."""
+        """Positions of the piece's candidates in the set; to be called once it is scored."""
         return np.arange(self.start, self.start + len(self.scoring.result().logits), dtype=np.int32)
 
 
@@ -110,9 +110,9 @@ class SetScorer:
     """What scores the pieces of a set.
 
     Attributes:
-        reranker: Which model.
-        tokenizing: Makes tokens of the passages.
-        second_pass: Scores them.
+        reranker: The model.
+        tokenizing: Tokenises the passages.
+        second_pass: Scores the passages.
         density: Learns how many tokens a character has.
     """
 
@@ -123,18 +123,18 @@ class SetScorer:
 
 
 class OpenSet:
-    """A candidate set whose pieces are still coming; each is scored as soon as it is here."""
+    """A candidate set whose pieces are still coming; each is scored as soon as it has come."""
 
     def __init__(
         self, options: SetOptions, request: Request, scorer: SetScorer, admission: Admission
     ) -> None:
-        """Begins to tokenise the query; what is begun ends with the block the set is used in.
+        """Begins to tokenise the query; the end of the set's `with` block stops its work.
 
         Args:
-            options: What is wanted of the set.
-            request: The call that brings it.
+            options: Query and options of the set.
+            request: The call that sends it.
             scorer: Scores its pieces.
-            admission: The places of its candidates.
+            admission: The places reserved for its candidates.
         """
         self._options = options
         self._admission = admission
@@ -152,7 +152,7 @@ class OpenSet:
             self._tokenizing.query_ids(self._reranker, options.query, self._stop)
         )
         self._pieces: list[_Piece] = []
-        self._scored = asyncio.Event()  # another piece has been
+        self._scored = asyncio.Event()  # set when another piece is scored
         self._passages: list[str] = []
         self._first_pass_scores: list[float | None] = []
 
@@ -182,7 +182,7 @@ class OpenSet:
             self._pieces.append(_Piece(start, scoring))
 
     async def ranked(self) -> RankedSet:
-        """Waits for every piece, and orders the whole.
+        """Waits for every piece, and orders the whole set.
 
         Raises:
             InvalidRequestError: The query or a candidate breaks a rule.
@@ -196,10 +196,10 @@ class OpenSet:
             raise LateError("deadline: it ran out before the set was scored") from None
 
     async def so_far(self) -> AsyncIterator[RankedSet]:
-        """Yields the order of what has been scored, while some has not.
+        """Yields the order of the candidates scored so far, until the set is whole or has failed.
 
-        Not for every piece: ordering all again and again would take time that grows with their
-        square. Ends where `ranked` has all to tell, or what is wrong.
+        Yields not after every piece, since ordering all of them each time would take time that
+        grows with the square of their number. `ranked` has the final order, or the error.
         """
         worth_telling = 1
         while True:
@@ -258,7 +258,7 @@ class OpenSet:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        """Drops what is not finished, and releases its places."""
+        """Stops unfinished work, and releases the places."""
         self._closing.close()
         self._stop.set()
         self._query_ids.cancel()
@@ -285,8 +285,8 @@ class OpenSet:
         """Where the best windows of hits stand in their passages, in characters.
 
         Args:
-            scored: What has been scored, piece after piece.
-            best: Which of it the hits are.
+            scored: The scored candidates, piece after piece.
+            best: Which of the scored candidates are the hits.
             positions: The hits' positions in the set.
         """
         windows = [part.windows for part in scored if part.windows is not None]
@@ -317,7 +317,7 @@ class OpenSet:
 
 
 def _spread(values: NDArray[Any], positions: Int32s) -> NDArray[Any]:
-    """Values by their positions, 0 where there is none."""
+    """Puts values at their positions; the others are 0."""
     count = int(positions[-1]) + 1
     if len(positions) == count:
         return values

@@ -1,7 +1,7 @@
 """The path of a search: tokenise, embed, retrieve, load, rerank, order, cut.
 
-What blocks runs in lanes; this module waits and decides. A time budget covers everything: each part
-is waited for until the end that `ends.py` sets it.
+Blocking work runs in lanes; this module waits and decides. A time budget covers every step: each is
+waited for until the end that `ends.py` sets it.
 """
 
 import asyncio
@@ -41,14 +41,14 @@ from twopass.server.search.second_pass import (
 from twopass.server.search.types import RerankStatus, SearchHit, SearchQuery, SearchResult
 from twopass.server.telemetry.stopwatch import Stopwatch
 
-# Why the second pass did not happen, where the request allows first-pass order instead.
+# Status of an answer in first-pass order, by why the second pass did not happen.
 _SKIPPED = {
     Cause.DEADLINE: RerankStatus.SKIPPED_DEADLINE,
     Cause.OVERLOAD: RerankStatus.SKIPPED_OVERLOAD,
     Cause.FAILED: RerankStatus.FAILED,
 }
 _TEXT = DocumentFields(text=True, metadata=False)
-# What is read of documents for one answer, where nothing else bounds it.
+# Most bytes of documents read for one answer, where nothing else bounds them.
 _MAX_READ_BYTES = 64 * 1024 * 1024
 
 
@@ -58,8 +58,8 @@ class _Ranking:
 
     Attributes:
         order: Positions among the candidates, best first.
-        scored: The reranker's judgement of the first candidates; None without a second pass.
-        status: What became of the second pass.
+        scored: Scores of the first candidates; None without a second pass.
+        status: Whether the second pass happened, and why not.
         num_below_min_score: Reranked candidates left out of `order`.
     """
 
@@ -70,13 +70,13 @@ class _Ranking:
 
     @property
     def num_reranked(self) -> int:
-        """How many candidates the second pass scored, from the first."""
+        """How many of the first candidates the second pass scored."""
         return len(self.scored.logits) if self.scored else 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SearchParts:
-    """What a search is made of: models, and what each of its steps runs in."""
+    """The parts of the server that a search works with."""
 
     models: Models
     arbiter: Arbiter
@@ -97,13 +97,13 @@ class SearchPipeline:
     async def search(self, query: SearchQuery, request: Request) -> SearchResult:
         """Answers a query.
 
-        What is not done when the request's time budget ends is left out where the query allows it,
-        and the result says so. A search that has found nothing by then is an error: an empty result
-        always means that nothing matches.
+        Steps that are not done when the request's time budget ends are left out where the query
+        allows it, and the result says so. A search that has found nothing by then is an error: an
+        empty result always means that nothing matches.
 
         Raises:
-            RequestError: The query breaks a rule, or there is no time, room or permission to fall
-                back.
+            RequestError: The query breaks a rule, or there is no time or room and the query does
+                not allow to fall back.
             CollectionError: The collection is unknown, or can't be read.
             EngineError: An engine failed, and nothing may be answered instead.
         """
@@ -188,10 +188,10 @@ class _Search:
         return self._request.budget_end is not None and self._query.allow_fallback
 
     def _reserve(self) -> Admission | RerankStatus:
-        """Takes places for all candidates of the second pass, before any work.
+        """Reserves places for all candidates of the second pass, before any work.
 
         Returns:
-            The places; or, where there is no second pass, why not.
+            The places; or the status of a search without a second pass.
 
         Raises:
             RequestError: There is no room or no time, and the second pass may not be left out.
@@ -200,7 +200,7 @@ class _Search:
             return RerankStatus.DISABLED
         rerank, k = self._query.rerank, self._query.retrieve.k
         most = min(rerank.depth or k, k, self._collection.num_documents)
-        # One that takes what it gets in its time says nothing of how much that will be.
+        # A second pass that scores as many as it can in its time has no known length.
         num_expected = min(1, most) if self._takes_the_first else most
         reading = self._reading(self._reranker)
         try:
@@ -219,7 +219,7 @@ class _Search:
         return reranker.spec.id, self._query.rerank.truncation is Truncation.MAX_WINDOW
 
     def _skipped(self, error: Exception) -> RerankStatus:
-        """What first-pass order is marked with in the second pass's place.
+        """The status of an answer in first-pass order, where an error kept the second pass away.
 
         Raises:
             Exception: The error, where first-pass order may not be answered.
@@ -232,7 +232,7 @@ class _Search:
         return _SKIPPED[cause]
 
     async def _tokenize(self) -> None:
-        """Sets the query's token ids by tokenizer: models that share one share them."""
+        """Sets the query's token ids, by tokenizer, since models may share a tokenizer."""
         query, collection, parts = self._query, self._collection, self._parts
         watch = Stopwatch()
         async with _in_time(self._request, self._ends.passes, "the query was not tokenised"):
@@ -255,7 +255,7 @@ class _Search:
             self._request.timings.tokenize = watch.lap("tokenize")
 
     async def _load(self, found: Found) -> Candidates:
-        """Reads what is stored of the candidates; without, where that is late."""
+        """Reads the stored passages of the candidates; leaves them out where reading is late."""
         watch = Stopwatch()
         try:
             with self._request.stop_by(self._ends.passes) as stop:
@@ -271,7 +271,7 @@ class _Search:
         return Candidates.of(found, stored, are_split=are_split)
 
     async def _rank(self, candidates: Candidates, admission: Admission | RerankStatus) -> _Ranking:
-        """The second pass, in the places that were taken for it."""
+        """Runs the second pass in the places reserved for it."""
         everything = np.arange(len(candidates), dtype=np.int32)
         if self._reranker is None or not isinstance(admission, Admission):
             assert isinstance(admission, RerankStatus)
@@ -311,7 +311,7 @@ class _Search:
     async def _passages(
         self, candidates: Candidates, reranker: LoadedReranker, depth: int
     ) -> Ragged:
-        """Token ids of what is read of the first candidates: stored, where the tokenizers agree."""
+        """Token ids of the first candidates' passages: the stored ones where tokenizers agree."""
         assert candidates.passages is not None
         truncation = self._query.rerank.truncation
         in_windows = truncation is Truncation.MAX_WINDOW
@@ -333,7 +333,7 @@ class _Search:
             return await tokenizing.passage_ids(reranker, texts, truncation, stop)
 
     def _refuse_truncated(self, scored: ScoredPairs) -> None:
-        """Raises where a candidate was cut and that is to be an error."""
+        """Raises where a candidate was cut and the query rejects that."""
         if self._query.rerank.truncation is not Truncation.REJECT or not scored.truncated.any():
             return
         assert self._reranker is not None
@@ -347,7 +347,7 @@ class _Search:
     async def _hits(
         self, found: Found, candidates: Candidates, ranking: _Ranking
     ) -> list[SearchHit]:
-        """Reads what hits carry, and puts them together."""
+        """Reads the content of hits, and builds the hits."""
         watch = Stopwatch()
         positions = ranking.order[: self._query.top_n]
         keys = candidates.keys[positions]
@@ -403,10 +403,10 @@ class _Search:
         return _HitWindows(tokenizer, candidates.keys[positions], windows[positions])
 
     def _unread(self, candidates: Candidates, positions: Int32s) -> dict[int, StoredDocument]:
-        """Hits as they are answered where what they carry was not read in time: their ids alone.
+        """The documents of hits whose content was not read in time: with their ids alone.
 
         Raises:
-            LateError: Not even the ids were read, or all or nothing is wanted.
+            LateError: The ids were not read either, or the query does not allow to fall back.
         """
         has_ids = len(candidates.ids) == len(candidates)
         if not has_ids or not self._takes_the_first or self._request.is_past_deadline():
@@ -422,15 +422,15 @@ class _Search:
     async def _read(
         self, keys: Int64s, windows: "_HitWindows | None"
     ) -> tuple[dict[int, StoredDocument], frozenset[int], dict[int, tuple[int, int]]]:
-        """Reads what hits carry, as much as fits into an answer.
+        """Reads the content of hits, as much as fits into an answer.
 
         Returns:
-            Documents by key, the keys of those of which only the id was read, and the characters
-            where best windows stand, by key.
+            Documents by key; the keys of the documents of which only the id was read; and the
+            characters of the best windows, by key.
         """
         fields = self._query.fields
         wanted = fields if windows is None else replace(fields, text=True)
-        # Texts that are read for the places of windows alone are not in the answer.
+        # Texts that are read only to find the places of windows are not in the answer.
         fits_anyway = self._query.max_answer_bytes is None or wanted != fields
         max_bytes = _MAX_READ_BYTES if fits_anyway else self._query.max_answer_bytes
         with self._request.stop_by(self._ends.answer) as stop:
@@ -467,7 +467,7 @@ class _HitWindows:
     """The best windows of hits.
 
     Attributes:
-        tokenizer: Whose tokens they are counted in.
+        tokenizer: The tokenizer whose tokens are counted.
         keys: The hits' documents, int64 `[num_hits]`.
         windows: The first token of each in its passage and one past its last, int32
             `[num_hits, 2]`.
@@ -478,7 +478,7 @@ class _HitWindows:
     windows: Int32s
 
     def without(self, keys: frozenset[int]) -> "_HitWindows":
-        """The windows of other documents than these."""
+        """The windows of all documents but those with these keys."""
         if not keys:
             return self
         others = ~np.isin(self.keys, list(keys))
@@ -486,7 +486,7 @@ class _HitWindows:
 
 
 def _texts(documents: Mapping[int, StoredDocument], keys: Int64s) -> list[str]:
-    """Passages by key; "" for a document that is gone."""
+    """Passages in the order of `keys`; "" for a document that no longer exists."""
     return [
         passage_of(documents[key].title, documents[key].text) if key in documents else ""
         for key in keys.tolist()
@@ -495,12 +495,12 @@ def _texts(documents: Mapping[int, StoredDocument], keys: Int64s) -> list[str]:
 
 @asynccontextmanager
 async def _in_time(request: Request, end: float | None, what: str) -> AsyncIterator[None]:
-    """Ends the block when its time is over.
+    """Cancels the block when its time is over.
 
     Args:
-        request: For which it works.
-        end: Seconds of `time.perf_counter`; None for never.
-        what: What is told not to have been done.
+        request: The request that the block works for.
+        end: When the time is over, seconds of `time.perf_counter`; None for never.
+        what: What was not done, for the error message.
 
     Raises:
         LateError: The time is over.

@@ -1,4 +1,4 @@
-"""Candidate sets from outside: admitted, then tokenised and scored as their pieces come."""
+"""Candidate sets that callers send: admitted, then tokenised and scored as their pieces come."""
 
 from collections import defaultdict
 
@@ -12,7 +12,7 @@ from twopass.server.search.second_pass import SecondPass
 
 
 class Reranking:
-    """Orders candidate sets from outside."""
+    """Orders candidate sets that callers send."""
 
     def __init__(
         self, models: Models, arbiter: Arbiter, tokenizing: Tokenizing, second_pass: SecondPass
@@ -27,18 +27,18 @@ class Reranking:
         """Reserves places for a whole set, until the end of the block that it is used in.
 
         Args:
-            options: What is wanted of the set.
-            request: The call that brings it.
+            options: Query and options of the set.
+            request: The call that sends it.
 
         Raises:
-            UnknownModelError: There is no such reranker.
-            OverloadedError: There are fewer places than candidates.
-            WouldBeLateError: They, and what waits before them, take longer than there is time.
-            NeverInTimeError: They alone take longer.
+            UnknownModelError: The server holds no such reranker.
+            OverloadedError: There are fewer free places than candidates.
+            WouldBeLateError: The candidates would be late for what waits before them.
+            NeverInTimeError: The candidates would be late even on an idle engine.
         """
         reranker = self._models.reranker(options.model)
         density = self._densities[reranker.spec.id]
-        # Those that can't be done in time are refused before they cost any tokenising.
+        # A set that can't be done in time is refused before it costs any tokenising.
         limit = passage_limit(reranker, options.truncation)
         num_tokens = density.tokens(options.passage_chars, limit)
         admission = self._arbiter.admitted(

@@ -15,11 +15,11 @@ from twopass.server.scheduling.arbiter import Arbiter, Computed, Priority
 
 @dataclass(frozen=True, slots=True)
 class ScoredPairs:
-    """The reranker's judgement of passages, in the order they were given.
+    """The reranker's scores of passages, in the order of the passages.
 
     Attributes:
-        logits: float32 `[num_passages]`.
-        scores: Calibrated, in [0, 1], float32 `[num_passages]`.
+        logits: The reranker's outputs, float32 `[num_passages]`.
+        scores: The calibrated logits, in [0, 1], float32 `[num_passages]`.
         truncated: Whether the passage's end was not read, bool `[num_passages]`.
         num_tokens: Tokens the model read.
         queue_seconds: Time in which none of the pairs was in the engine.
@@ -45,7 +45,7 @@ class Policy:
         truncation: What happens to a passage that is too long; `REJECT` is for the caller to act
             on, by `ScoredPairs.truncated`.
         deadline: When nobody waits any more, seconds of `time.perf_counter`; None for never.
-        first_suffice: Whether the first passages alone will do where there is no time for all.
+        first_suffice: Whether to score the first passages alone where there is no time for all.
     """
 
     truncation: Truncation = Truncation.TRUNCATE
@@ -62,24 +62,24 @@ class SecondPass:
     async def score(
         self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged, policy: Policy
     ) -> ScoredPairs:
-        """Scores passages: each cut where the model can't read on, or by its best window.
+        """Scores passages: each cut after the last token the model reads, or by its best window.
 
-        The places of the passages are the caller's to reserve. Of a passage with several windows
-        each further one takes a place here.
+        The caller reserves a place for each passage. This method reserves one more for each further
+        window of a passage.
 
         Args:
-            reranker: Which model.
-            query_ids: By the reranker's tokenizer, without special tokens, int32 `[num_tokens]`.
-            passages: By the same tokenizer, a row for each passage.
+            reranker: The model.
+            query_ids: Token ids of the query, without special tokens, int32 `[num_tokens]`.
+            passages: Token ids of the passages, a row for each.
             policy: How to score them.
 
         Returns:
-            The scores of all passages; where the first suffice, of at least one, if there is one.
+            The scores of all passages; if the first suffice, of at least the first one.
 
         Raises:
             OverloadedError: There is no room for so many tokens or windows.
-            WouldBeLateError: What waits before them makes them late.
-            LateError: The deadline came first; or it always will, however little waits.
+            WouldBeLateError: They would be late for what waits before them.
+            LateError: The deadline came first, or would come first even on an idle engine.
             EngineError: The engine failed.
         """
         if policy.truncation is not Truncation.MAX_WINDOW:
@@ -163,7 +163,7 @@ def _assemble(
 def _scored(
     reranker: LoadedReranker, pairs: TokenBatch, truncated: NDArray[np.bool_], computed: Computed
 ) -> ScoredPairs:
-    """What was computed of the first pairs, or of all."""
+    """The scores of all pairs, or of the first ones that were computed."""
     count = len(computed.output)
     return ScoredPairs(
         logits=computed.output,
@@ -178,7 +178,7 @@ def _scored(
 def _by_best_window(
     scored: ScoredPairs, cut_passages: CutPassages, passages: Ragged
 ) -> ScoredPairs:
-    """Of scored windows, all or the first ones, the best of each passage that has them all."""
+    """The best window's scores, of each passage whose windows have all been scored."""
     best = cut_passages.best(scored.logits)
     return replace(
         scored,

@@ -87,14 +87,13 @@ class SearchQuery:
         text: The question; may be "" where there is a vector and nothing that reads it.
         vector: Its embedding, float32 `[dimension]`; None to have `text` embedded.
         top_n: How many documents to return, at least 1.
-        retrieve: The first pass.
-        rerank: The second pass.
+        retrieve: Settings of the first pass.
+        rerank: Settings of the second pass.
         filter: Which documents are considered; None for all.
-        allow_fallback: Whether first-pass order may stand in for the second pass, and one list
-            for both.
+        allow_fallback: Whether first-pass order may replace the second pass, and one list both.
         min_sequence: A write that the search must see; "" for none.
-        fields: What hits carry.
-        max_answer_bytes: Most bytes of that to read, the best hits first; None for any number.
+        fields: Which content hits carry.
+        max_answer_bytes: Most bytes of content to read, the best hits first; None for any number.
     """
 
     collection: str
@@ -128,7 +127,7 @@ class SearchHit:
     """A document found; None stands for a score that was not computed.
 
     Attributes:
-        document: What was read of it.
+        document: The fields that were read of the document.
         first_pass_rank: Its rank before the second pass, from 1.
         dense: Its score and rank among the nearest.
         lexical: Its score and rank among those with the words.
@@ -138,7 +137,7 @@ class SearchHit:
         truncated: Whether the reranker did not read the passage's end.
         span: The first character of the best window in the passage, and one past its last; None
             where no window was chosen, or the time budget ended before its place was found.
-        content_omitted: Whether only the id of the document was read, since more was too much.
+        content_omitted: Whether only the document's id was read, for lack of room or time.
     """
 
     document: StoredDocument
@@ -165,7 +164,7 @@ class SearchResult:
         num_reranked: Candidates that the second pass scored.
         num_below_min_score: Reranked hits left out for their score.
         num_words_dropped: Words of the query that were too frequent or too many to be searched.
-        blend: Weight of the first pass in the order of the reranked.
+        blend: Weight of the first pass in the order of reranked hits.
         encoder: Id of the encoder that embedded the query; "" where none did.
         reranker: Id of the reranker that scored; "" where none did.
         sequence: The state of the collection that was searched.

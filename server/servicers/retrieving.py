@@ -24,11 +24,11 @@ _MODES: "EnumMapping[search_pb2.RetrieveMode.ValueType, RetrieveMode | None]" = 
 
 @dataclass(frozen=True, slots=True)
 class RetrieveDefaults:
-    """What requests that don't say get; settings of `ServerConfig`.
+    """The defaults of a request's options, from settings of `ServerConfig`.
 
     Attributes:
         mode: How candidates are found.
-        fusion: How both lists are joined.
+        fusion: How the dense and the lexical list are fused.
         convex: The convex fusion of requests that ask for it without an alpha.
     """
 

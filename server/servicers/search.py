@@ -48,8 +48,8 @@ _RERANK_STATUS = {
     RerankStatus.SKIPPED_OVERLOAD: search_pb2.RERANK_STATUS_SKIPPED_OVERLOAD,
     RerankStatus.FAILED: search_pb2.RERANK_STATUS_FAILED,
 }
-# A hit without what it carries; and what it grows by beside that: a longer length of its own, and
-# that its content is omitted.
+# Bytes of a hit without its content; and the bytes added beside content or its omission: a longer
+# length of the hit, and `content_omitted`.
 _HIT_BYTES = 100
 _GROWTH_BYTES = 7
 _ALLOWS_FALLBACK = EnumMapping(
@@ -140,7 +140,7 @@ def _budget_end(message: search_pb2.SearchRequest, request: Request) -> float | 
 
 
 def _content_bytes(result: SearchResult) -> int:
-    """About how large the answer is."""
+    """Estimated size of the answer."""
     num_bytes = 0
     for hit in result.hits:
         document = hit.document
@@ -182,7 +182,7 @@ def _response(result: SearchResult, max_bytes: int, stop: Stop) -> search_pb2.Se
 
 
 def _add_content(document: StoredDocument, message: search_pb2.SearchHit) -> int:
-    """Adds to a hit what was read of its document; returns the bytes that it grows by."""
+    """Adds a document's content to its hit; returns the bytes that the hit grows by."""
     before = message.ByteSize()
     message.title, message.text = document.title or "", document.text or ""
     add_extras(document, message)
@@ -196,7 +196,7 @@ def _omit_content(message: search_pb2.SearchHit) -> None:
 
 
 def _bare_hit(hit: SearchHit) -> search_pb2.SearchHit:
-    """A hit without what it carries of its document."""
+    """A hit without the content of its document."""
     message = search_pb2.SearchHit(
         id=hit.document.id,
         score=hit.score,
