@@ -51,7 +51,7 @@ def seconds_until_stopped(call):
 
 READS = {
     "members": lambda collection, stop: collection.matching(HEAVY, stop),
-    "page": lambda collection, stop: collection.list_page(10, wanted=HEAVY, stop=stop),
+    "page": lambda collection, stop: collection.list_page(1_000, wanted=HEAVY, stop=stop),
     "deletion": lambda collection, stop: collection.delete_matching(HEAVY, stop).result(),
 }
 
