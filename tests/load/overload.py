@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import math
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -104,7 +105,11 @@ def report(capacities: Sequence[float], done: Sequence[Beyond], seconds: float) 
     outcomes = [outcome for beyond in done for outcome in beyond.outcomes]
     print_statuses(outcomes, seconds)
     around = [mean(pair) for pair in pairwise(capacities)]
-    shares = [beyond.goodput / capacity for beyond, capacity in zip(done, around, strict=True)]
+    # A machine that answers no set in time, alone, has no capacity to take a share of.
+    shares = [
+        beyond.goodput / capacity if capacity else math.nan
+        for beyond, capacity in zip(done, around, strict=True)
+    ]
     print(
         f"goodput: {mean(beyond.goodput for beyond in done):.1f} of {mean(around):.1f} sets of "
         f"{CANDIDATES} a second, {mean(shares):.0%} of capacity (rounds: {min(shares):.0%} to "
