@@ -5,6 +5,7 @@ import threading
 from bisect import insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 _END = sys.maxsize
 
@@ -90,6 +91,23 @@ class Ledger:
         """Whether such a document was ever on its way to the server."""
         operation = self._operations.get(version)
         return operation is not None and operation.version == version and name in operation.ids
+
+    def acknowledged(self, name: str) -> int | None:
+        """The version that a document has by the latest acknowledgement; None if it has none."""
+        with self._changing:
+            return self._version_at(name, _END) if name in self._history else None
+
+    def gone(self, found: Mapping[str, int], most: int) -> list[tuple[str, int]]:
+        """Id and version of what was begun last and is not among what was found, latest first."""
+        with self._changing:
+            versions = (
+                (name, operation.version)
+                for operation in reversed(self._operations.values())
+                if operation.version is not None
+                for name in operation.ids
+            )
+            replaced = (pair for pair in versions if found.get(pair[0]) != pair[1])
+            return list(islice(replaced, most))
 
     def compare(self, found: Mapping[str, int], position: int = _END) -> Findings:
         """Holds what a collection has, versions by id, against what it may have at a position.

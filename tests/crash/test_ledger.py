@@ -77,6 +77,17 @@ def test_a_document_was_begun_by_the_write_whose_number_is_its_version():
     assert not ledger.was_begun("a", 3)
 
 
+def test_what_was_replaced_or_deleted_is_gone_the_latest_first():
+    ledger = Ledger()
+    first = written(ledger, ["a", "b"], 1)
+    second = written(ledger, ["a"], 2)
+    ledger.acknowledge(ledger.begin_delete(["b"]), 3)
+    unheard_of = ledger.begin_upsert(["c"]).number
+    assert ledger.gone({"a": second}, most=9) == [("c", unheard_of), ("a", first), ("b", first)]
+    assert ledger.gone({"a": second, "c": unheard_of}, most=1) == [("a", first)]
+    assert [ledger.acknowledged(name) for name in "abc"] == [second, None, None]
+
+
 def test_a_copy_of_an_earlier_moment_holds_what_was_there_then():
     ledger = Ledger()
     first = written(ledger, ["a"], 1)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from twopass.client import Client, DeadlineExceededError, Retrieve, TwopassError, UnavailableError
 
 from .aliases import SwitchedAliases
-from .documents import DIMENSION, document, vector_of
+from .documents import DIMENSION, document, vector_of, word_of
 from .ledger import Ledger, Operation
 
 _NUM_WRITERS = 3
@@ -25,6 +25,8 @@ _SECONDS_BETWEEN_SWITCHES = 0.05
 
 EVERYWHERE = Retrieve("dense", nprobe=2)
 """Where an index of two lists is searched as far as an exact one."""
+
+_SEARCHED = (EVERYWHERE, Retrieve("lexical"), Retrieve("hybrid", nprobe=2))
 
 
 class Workload:
@@ -101,19 +103,25 @@ class Workload:
             self._delete((shared,), drawn)
 
     def _upsert(self, ids: tuple[str, ...], drawn: random.Random) -> None:
+        before = {name: self._ledger.acknowledged(name) for name in ids}
         operation = self._ledger.begin_upsert(ids)
         documents = [document(name, operation.number) for name in ids]
         summary = self._client.upsert(self.collection, documents, chunk_size=len(ids), timeout=20)
         self._acknowledge(operation, summary.sequence)
         if len(ids) > 1 and drawn.random() < 0.3:
-            self._expect(operation, drawn.choice(ids), operation.number, summary.sequence)
+            name = drawn.choice(ids)
+            self._expect(operation, name, operation.number, summary.sequence)
+            self._expect_words(operation, name, before[name], summary.sequence)
 
     def _delete(self, ids: tuple[str, ...], drawn: random.Random) -> None:
+        before = {name: self._ledger.acknowledged(name) for name in ids}
         operation = self._ledger.begin_delete(ids)
         result = self._client.delete(self.collection, ids)
         self._acknowledge(operation, result.sequence)
         if len(ids) > 1 and drawn.random() < 0.3:
-            self._expect(operation, drawn.choice(ids), None, result.sequence)
+            name = drawn.choice(ids)
+            self._expect(operation, name, None, result.sequence)
+            self._expect_words(operation, name, before[name], result.sequence)
 
     def _acknowledge(self, operation: Operation, sequence: str) -> None:
         self._ledger.acknowledge(operation, position_of(sequence))
@@ -136,13 +144,36 @@ class Workload:
                 f"{seen} instead of {version}"
             )
 
+    def _expect_words(
+        self, operation: Operation, name: str, before: int | None, sequence: str
+    ) -> None:
+        """Searches for the word that such a document has, and for that of the one it replaced."""
+        wanted = set() if operation.version is None else {name}
+        for version, expected in ((operation.version, wanted), (before, set())):
+            if version is None:
+                continue
+            found = self._client.search(
+                self.collection,
+                word_of(name, version),
+                top_n=3,
+                retrieve="lexical",
+                rerank=False,
+                min_sequence=sequence,
+            )
+            seen = {hit.id for hit in found.hits}
+            if seen != expected:
+                self.failures.append(
+                    f"write {operation.number} was acknowledged, but the word of {name} in version "
+                    f"{version} found {sorted(seen)} instead of {sorted(expected)}"
+                )
+
     def _search(self, number: int, drawn: random.Random) -> None:
         found = self._client.search(
             self.collection,
             f"{number} version",
             vector=[drawn.gauss(0, 1) for _ in range(DIMENSION)],
             top_n=drawn.choice((1, 10, 100)),
-            retrieve=EVERYWHERE,
+            retrieve=drawn.choice(_SEARCHED),
             rerank=drawn.random() < 0.2,
         )
         ids = [hit.id for hit in found.hits]
