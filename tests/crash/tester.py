@@ -14,6 +14,7 @@ from .documents import DIMENSION
 from .examination import examine
 from .killable import KillableServer
 from .ledger import Ledger
+from .moments import wait_for_moment
 from .tiny_models import write_tiny_models
 from .workload import Workload
 
@@ -60,6 +61,7 @@ class Tester:
         self._num_snapshots = 0
         self._num_kills = 0
         self._num_kills_during_start = 0
+        self._num_kills_during_writes = 0
         self._counts: Counter[str] = Counter()
         self._began = time.monotonic()
 
@@ -79,8 +81,9 @@ class Tester:
                 Workload(target, name, ledger, self._aliases[name], self._random.randrange(2**32))
                 for name, ledger in self._ledgers.items()
             ]
-            time.sleep(self._random.uniform(0, self._longest_life))
+            is_writing = wait_for_moment(self._collections, self._longest_life, self._random)
             server.kill()
+            self._num_kills_during_writes += is_writing
             for workload in workloads:
                 workload.join()
                 self._snapshots[workload.collection] += workload.snapshots
@@ -100,6 +103,7 @@ class Tester:
         """What was done and found, in one line."""
         return (
             f"{self._num_kills} kills, {self._num_kills_during_start} of them during a start, "
+            f"{self._num_kills_during_writes} while derived files were written, "
             f"in {time.monotonic() - self._began:.0f} s; "
             f"{self._num_acknowledged:,} writes acknowledged, {self._num_snapshots:,} snapshots, "
             f"{sum(a.num_acknowledged for a in self._aliases.values()):,} switches of aliases, "
