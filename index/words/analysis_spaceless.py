@@ -1,0 +1,94 @@
+"""Words of scripts that are written without spaces: Chinese, Japanese, Thai, Lao, Khmer, Burmese.
+
+Dictionaries say where words end (ICU's), and where they are wrong, or cut a query otherwise than a
+text, overlapping pairs of characters still meet.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from itertools import pairwise
+
+from icu4py.breakers import WordBreaker
+from icu4py.locale import Locale
+
+_HAN = (
+    "\u2e80-\u2fdf\u3005\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c\u3105-\u312f\u31a0-\u31bf\u3400-\u4dbf"
+    "\u4e00-\u9fff\uf900-\ufaff\U00016fe0-\U00018cff\U0001b170-\U0001b2fb\U00020000-\U000323af"
+)
+_KANA = (
+    "\u3041-\u3096\u3099\u309a\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
+    "\U0001b000-\U0001b16f"
+)
+# Without their digits, which are numbers as everywhere.
+_SOUTH_EAST_ASIAN = (
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ebd\u0ec0-\u0ece\u0edc-\u0edf\u1000-\u103f\u104c-\u108f\u109a-\u109d"
+    "\u1780-\u17d3\u17d7\u17dc\u17dd\u1950-\u1974\u1980-\u19c9\u1a20-\u1a7c\u1aa7\u1b00-\u1b4c\ua980-\ua9c0"
+    "\ua9e0-\ua9ef\ua9fa-\ua9fe\uaa60-\uaa7f\uaa80-\uaadd"
+)
+
+SPACELESS = _HAN + _KANA + _SOUTH_EAST_ASIAN
+"""Characters of these scripts, as a part of a regular expression's set."""
+
+_RUN = re.compile(f"[{SPACELESS}]+")
+_IS_HAN = re.compile(f"[{_HAN}]")
+_LOCALE = Locale("en")  # of no consequence: ICU takes a dictionary by the script
+
+
+def _marks() -> str:
+    return "".join(
+        re.escape(chr(code))
+        for code in range(0xE00, 0xAAE0)
+        if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me") and _RUN.match(chr(code))
+    )
+
+
+# A letter with the signs that belong to it: half of one is nothing that a reader looks for.
+_LETTER = re.compile(f"[{SPACELESS}][{_marks()}]*")
+
+
+def runs(text: str) -> list[str]:
+    """Returns the pieces of a normalised text that are of these scripts."""
+    return _RUN.findall(text)
+
+
+def without_runs(text: str) -> str:
+    """Returns a normalised text with a space in the place of each such piece."""
+    return _RUN.sub(" ", text)
+
+
+def alternating(text: str) -> Iterator[tuple[str, str]]:
+    """Yields what stands before each run, and the run; last what follows them all, and ""."""
+    end = 0
+    for match in _RUN.finditer(text):
+        yield text[end : match.start()], match[0]
+        end = match.end()
+    yield text[end:], ""
+
+
+def letters(run: str) -> list[str]:
+    """Returns the letters of a run, each with its signs, in order."""
+    return _LETTER.findall(run)
+
+
+def terms(run: str) -> list[str]:
+    """Returns the words of a document's run, all its pairs of letters, and each Han character."""
+    found, of_words = _pairs_and_words(run)
+    found += [word for word in of_words if not _IS_HAN.fullmatch(word)]
+    found += _IS_HAN.findall(run)
+    return found
+
+
+def query_terms(run: str) -> list[str]:
+    """Returns the words and pairs of a query's run: some of the terms of any text that holds it."""
+    found, of_words = _pairs_and_words(run)
+    return found + of_words
+
+
+def _pairs_and_words(run: str) -> tuple[list[str], list[str]]:
+    """The pairs of a run, and those of its words that are none."""
+    in_order = letters(run)
+    pairs = list(map("".join, pairwise(in_order)))
+    of_two = set(pairs)
+    words = [word for word in WordBreaker(run, _LOCALE) if word not in of_two]
+    return pairs, words
