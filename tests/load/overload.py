@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import TypeAlias
 
 from twopass.server.local import LocalServer
@@ -31,6 +31,13 @@ from .wire import Answer, Wire
 CANDIDATES = 20
 PATH = "/twopass.v1.RerankService/Rerank"
 Send: TypeAlias = Callable[[int], asyncio.Future[Answer]]
+_UNDER_WAY = 4
+# A deadline leaves room for a queue: this many times what a set takes when four are under way, and
+# at least half a second, of which the pauses of a shared machine are no large share.
+_DEADLINE_PACES, _SHORTEST_DEADLINE = 5.0, 0.5
+# A round is longer than what is under way when it ends.
+_DEADLINES_OF_ROUND = 4
+_PATIENCE = 60.0
 ALLOWED = {"OK", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
 
 
@@ -52,7 +59,7 @@ class Beyond:
 async def capacity_now(send: Send, seconds: float, deadline: float) -> float:
     """Sets a second that are answered in a closed loop of four."""
     ended = time.perf_counter() + seconds
-    return num_good(await kept_under_way(send, 4, seconds), ended, deadline) / seconds
+    return num_good(await kept_under_way(send, _UNDER_WAY, seconds), ended, deadline) / seconds
 
 
 async def beyond_capacity(
@@ -71,20 +78,40 @@ def num_good(answers: Sequence[Answer], ended: float, deadline: float) -> int:
     return sum(a.ended <= ended and a.outcome(deadline).status == "OK" for a in answers)
 
 
+async def fitting_deadline(server: LocalServer, messages: Sequence[bytes]) -> float:
+    """Seconds in which this machine answers a set with some others before it."""
+    wire = await Wire.connect(server.target, PATH, _PATIENCE)
+    answers = await kept_under_way(
+        lambda number: wire.call(messages[number % len(messages)]), _UNDER_WAY, 3.0
+    )
+    wire.close()
+    # The first ones meet caches and pools that are not filled.
+    usual = median(answer.seconds for answer in answers[_UNDER_WAY:] or answers)
+    return max(_SHORTEST_DEADLINE, _DEADLINE_PACES * usual)
+
+
 async def run(
-    server: LocalServer, log: Path, *, rounds: int, seconds: float, times: float, deadline: float
+    server: LocalServer,
+    log: Path,
+    *,
+    rounds: int,
+    seconds: float,
+    times: float,
+    deadline: float | None,
 ) -> None:
     """Goes beyond capacity in rounds, and says what became of it.
 
     Capacity is measured before and after each, since a shared machine changes its speed.
     """
     messages = [request(number).SerializeToString() for number in range(64)]
+    deadline = deadline or await fitting_deadline(server, messages)
+    seconds = max(seconds, _DEADLINES_OF_ROUND * deadline)
     wire = await Wire.connect(server.target, PATH, deadline)
 
     def send(number: int) -> asyncio.Future[Answer]:
-        return wire.call(messages[number % 64])
+        return wire.call(messages[number % len(messages)])
 
-    await kept_under_way(send, 4, 1.0)
+    await kept_under_way(send, _UNDER_WAY, 1.0)
     capacities = [await capacity_now(send, seconds / 2, deadline)]
     done = []
     for _ in range(rounds):
@@ -95,7 +122,7 @@ async def run(
         capacities.append(await capacity_now(send, seconds / 2, deadline))
     wire.close()
     total = rounds * seconds
-    print(f"{times:g} x capacity for {total:g} s, deadline {1000 * deadline:g} ms:")
+    print(f"{times:g} x capacity for {total:g} s, deadline {1000 * deadline:.0f} ms:")
     report(capacities, done, total)
     print(f"refused within {slowest_refusal(log):.1f} ms at most in the server (wanted: 50)")
 
@@ -152,7 +179,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--times", type=float, default=10.0)
-    parser.add_argument("--deadline", type=float, default=0.5)
+    parser.add_argument("--deadline", type=float, help="seconds; by default what the pace allows")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "log.jsonl"

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import grpc
@@ -18,7 +19,7 @@ _VECTOR_SCHEMA = Schema(dimension=DIMENSION, client_vectors=True)
 _GRAPH_SCHEMA = Schema(dimension=DIMENSION, client_vectors=True, index_kind="HNSW32")
 
 
-class Neighbour:
+class Neighbour(ABC):
     """One kind of calls beside the searches that are measured.
 
     Attributes:
@@ -32,14 +33,14 @@ class Neighbour:
     leaves_work: ClassVar[bool] = False
     allowed: ClassVar[frozenset[str]] = frozenset({"OK", "CANCELLED"})
 
-    async def prepare(self, calls: Calls) -> None:
+    async def prepare(self, calls: Calls) -> None:  # noqa: B027  # by default there is nothing to do
         """Makes what is needed, before anything is measured."""
 
+    @abstractmethod
     async def beside(self, calls: Calls) -> None:
         """Calls while the searches are measured, until it is cancelled."""
-        raise NotImplementedError
 
-    async def clean_up(self, calls: Calls) -> None:
+    async def clean_up(self, calls: Calls) -> None:  # noqa: B027  # by default there is nothing to do
         """Removes what was made, so that the next neighbour finds the server as it was."""
 
 
