@@ -12,15 +12,36 @@ from pathlib import Path
 
 import grpc
 
+from twopass.client import Chunking, Client, Document, Schema
 from twopass.server.local import LocalServer
 
 from .driver import num_files, resident_bytes
+from .filling import DIMENSION, TEXT_COLLECTION, VECTOR_COLLECTION
 from .messages import Attempt, attempts
 
 CONCURRENCY = 16
 TIMEOUT_SECONDS = 30.0
 # A server at fault, and a call that was never answered.
 FORBIDDEN = {"INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "UNAVAILABLE", "DATA_LOSS"}
+
+
+def prepare(target: str) -> None:
+    """Makes the collections that most messages speak of."""
+    with Client(target) as client:
+        client.create_collection(TEXT_COLLECTION, Schema(chunking=Chunking(20, 5)))
+        client.create_collection(
+            VECTOR_COLLECTION, Schema(dimension=DIMENSION, client_vectors=True)
+        )
+        for number in range(10):
+            metadata = {"year": 1990 + number, "kind": "ab"[number % 2], "tags": [{"name": "a"}]}
+            client.upsert(
+                TEXT_COLLECTION,
+                [Document(str(number), f"capital {number} " * 30, metadata=metadata)],
+            )
+            client.upsert(
+                VECTOR_COLLECTION,
+                [Document(str(number), "東京", vector=[1.0, number, 0, 0], metadata=metadata)],
+            )
 
 
 def send(channel: grpc.Channel, attempt: Attempt) -> str:
@@ -73,6 +94,7 @@ def main() -> None:
     options = parser.parse_args()
     todo = attempts(options.seed, options.count)
     with tempfile.TemporaryDirectory() as data, LocalServer(Path(data)) as server:
+        prepare(server.target)
         first = itertools.islice(todo, options.count // 4)
         early = run(server.target, first, options.seconds / 4)
         before = resident_bytes(server.pid), num_files(server.pid)
