@@ -18,7 +18,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from twopass.client import AlreadyExistsError, Chunking, Client, Document, Schema, UpsertSummary
+from twopass.client import (
+    AlreadyExistsError,
+    Chunking,
+    Client,
+    Document,
+    OnConflict,
+    Schema,
+    UpsertSummary,
+)
 from twopass.commands.checkpoint import Checkpoint, CheckpointError
 from twopass.commands.failures import exit_with
 from twopass.commands.field_mapping import FieldMapping
@@ -68,13 +76,21 @@ def index(
             help="File that records the progress; after an interruption, the same command goes on."
         ),
     ] = None,
+    on_conflict: Annotated[
+        OnConflict,
+        typer.Option(
+            help="What becomes of documents whose ids are known: they replace the earlier ones, "
+            "are left out, or end the run."
+        ),
+    ] = "replace",
     chunk_size: Annotated[int, typer.Option(help="Documents sent at a time.")] = 256,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
     """Index documents. Every other field of a record becomes metadata.
 
-    A document whose id is known replaces the earlier one, so an interrupted run can be repeated.
+    A document whose id is known replaces the earlier one unless told otherwise, so an interrupted
+    run can be repeated.
     """
     mapping = FieldMapping(
         id=id_field,
@@ -93,7 +109,7 @@ def index(
                 dimension = _dimension(sources, mapping)
                 schema = replace(schema, client_vectors=True, dimension=dimension)
             run = _Run(client, collection, sources, mapping)
-            summary = run.index(schema, resume, chunk_size)
+            summary = run.index(schema, resume, chunk_size, on_conflict)
             total = client.get_collection(collection).num_documents
     except (SourceError, CheckpointError) as error:
         exit_with(error)
@@ -103,14 +119,16 @@ def index(
                 "collection": collection,
                 "num_inserted": summary.num_inserted,
                 "num_replaced": summary.num_replaced,
+                "num_skipped": summary.num_skipped,
                 "num_documents": total,
                 "sequence": summary.sequence,
             }
         )
         return
+    skipped = f", {summary.num_skipped:,} skipped" if summary.num_skipped else ""
     Console().print(
-        f"{collection}: {summary.num_inserted:,} inserted, {summary.num_replaced:,} replaced; "
-        f"{total:,} documents in all"
+        f"{collection}: {summary.num_inserted:,} inserted, {summary.num_replaced:,} replaced"
+        f"{skipped}; {total:,} documents in all"
     )
 
 
@@ -143,7 +161,9 @@ class _Run:
         self._mapping = mapping
         self._progress = _progress()
 
-    def index(self, schema: Schema, resume: Path | None, chunk_size: int) -> UpsertSummary:
+    def index(
+        self, schema: Schema, resume: Path | None, chunk_size: int, on_conflict: OnConflict
+    ) -> UpsertSummary:
         """Writes all documents except those that an earlier run recorded as written."""
         client, name = self._client, self._collection
         _ensure_collection(client, name, schema)
@@ -159,13 +179,19 @@ class _Run:
 
             def show(summary: UpsertSummary) -> None:
                 rate = summary.num_documents / max(1e-9, time.monotonic() - began)
-                done = num_done + summary.num_documents
+                done = num_done + summary.num_documents + summary.num_skipped
                 progress.update(task, done=f"{done:,}", rate=f"{rate:,.0f}/s")
                 if checkpoint:
                     checkpoint.save(done)
 
             documents = itertools.islice(self._documents(task), num_done, None)
-            summary = client.upsert(name, documents, chunk_size=chunk_size, on_progress=show)
+            summary = client.upsert(
+                name,
+                documents,
+                chunk_size=chunk_size,
+                on_conflict=on_conflict,
+                on_progress=show,
+            )
         if checkpoint:
             checkpoint.remove()
         return summary

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from twopass.engines.base import Float32s, Int32s
 
@@ -13,6 +14,17 @@ MAX_METADATA_FIELDS = 1_024
 """Of one document, those of its nested objects too."""
 MAX_METADATA_DEPTH = 32
 """Objects and lists within each other, the outermost counted."""
+
+
+class OnConflict(Enum):
+    """What becomes of a document to write whose id the collection has already."""
+
+    REPLACE = "replace"
+    """It replaces the earlier one."""
+    SKIP = "skip"
+    """The earlier one stays."""
+    FAIL = "fail"
+    """None of the documents is written."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,7 @@
     ├── AliasExistsError            the name is an alias
     ├── CollectionAliasedError      aliases stand for the collection
     ├── DocumentNotFoundError       no document has that id
+    ├── DocumentsExistError         documents have those ids already
     ├── AnswerTooLargeError         the documents together are larger than one answer may be
     │   └── DocumentTooLargeError   one of them alone is
     ├── SnapshotNotFoundError       the collection has no snapshot of that name
@@ -132,6 +133,24 @@ class DocumentNotFoundError(CollectionError):
     def __init__(self, collection: str, id: str) -> None:  # noqa: A002
         super().__init__(f"collection {collection!r} has no document {id!r}")
         self.id = id
+
+
+class DocumentsExistError(CollectionError):
+    """Documents of the collection have ids of documents that were to be new.
+
+    Attributes:
+        ids: All of these ids, in the order of the request.
+    """
+
+    def __init__(self, collection: str, ids: Sequence[str]) -> None:
+        named = ", ".join(map(repr, ids[:_MAX_NAMED]))
+        more = ", …" if len(ids) > _MAX_NAMED else ""
+        super().__init__(
+            f"documents: {len(ids):,} of their ids {'is' if len(ids) == 1 else 'are'} known to "
+            f"collection {collection!r}, so nothing was written; let on_conflict skip or replace "
+            f"them, or leave them out: {named}{more}"
+        )
+        self.ids = tuple(ids)
 
 
 class AnswerTooLargeError(CollectionError):

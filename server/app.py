@@ -214,7 +214,9 @@ class App:
         )
         pipeline = SearchPipeline(collections, parts)
         reranking = Reranking(models, arbiter, tokenizing, second_pass)
-        ingest = Ingest(models, arbiter, self._tokenizing_new, embedding, self._messages)
+        ingest = Ingest(
+            models, arbiter, self._tokenizing_new, embedding, self._messages, self._lanes.pages
+        )
         translating = Translating(self._messages)
         servicers = {
             rerank_pb2: RerankServicer(reranking, limits, translating),

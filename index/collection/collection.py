@@ -10,12 +10,17 @@ import numpy as np
 
 from twopass.engines.base import Float32s
 from twopass.index.arrays import Int64s
-from twopass.index.collection.encoding import encode_documents
+from twopass.index.collection.encoding import EncodedDocuments, encode_documents
 from twopass.index.collection.pages import DocumentPage, key_before, page_token
 from twopass.index.collection.summary import CollectionSummary
 from twopass.index.collection.windows import NearestDocuments, WindowIndex
 from twopass.index.collection.writer import Delete, DeleteResult, Upsert, UpsertResult, Writer
-from twopass.index.documents import DocumentFields, IndexedDocument, StoredDocument
+from twopass.index.documents import (
+    DocumentFields,
+    IndexedDocument,
+    OnConflict,
+    StoredDocument,
+)
 from twopass.index.errors import InvalidQueryError, StaleSequenceError
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.kinds import Breadth
@@ -113,18 +118,44 @@ class Collection:
         if given.incarnation != seen.incarnation or given.position > seen.position:
             raise StaleSequenceError(self.name, sequence)
 
-    def upsert(self, documents: Sequence[IndexedDocument]) -> Future[UpsertResult]:
-        """Writes documents, all or none; a document whose id is known replaces the earlier one.
+    def upsert(
+        self,
+        documents: Sequence[IndexedDocument],
+        on_conflict: OnConflict = OnConflict.REPLACE,
+        places: Sequence[int] | None = None,
+    ) -> Future[UpsertResult]:
+        """Writes documents, all or none.
 
         Checks in the calling thread. The future resolves when the documents are on disk and every
-        search that begins later can find them.
+        search that begins later can find them. It raises `DocumentsExistError` where ids are known
+        that may not be.
+
+        Args:
+            documents: At least one.
+            on_conflict: What becomes of documents whose ids are known when their turn comes.
+            places: Where each stands in the request, for error messages; None where they are all
+                of it.
 
         Raises:
             InvalidDocumentError: A document, or the ids together, break a rule.
         """
-        write = Upsert(encode_documents(documents, self.schema), self._vector_rows)
+        encoded = encode_documents(documents, self.schema, places)
+        return self._submit_upsert(encoded, on_conflict)
+
+    def after_writes(self) -> Future[UpsertResult]:
+        """A future of the state that holds every write submitted before; it writes no document."""
+        return self._submit_upsert(EncodedDocuments.none(self.schema.dimension))
+
+    def _submit_upsert(
+        self, documents: EncodedDocuments, on_conflict: OnConflict = OnConflict.REPLACE
+    ) -> Future[UpsertResult]:
+        write = Upsert(self.name, documents, self._vector_rows, on_conflict)
         self._writer.submit(write)
         return write.future
+
+    def known_ids(self, ids: Sequence[str], stop: Stop = NEVER) -> frozenset[str]:
+        """Finds those of some ids that documents have; blocks."""
+        return self._reader.known_ids(ids, stop)
 
     def delete(self, ids: Sequence[str]) -> Future[DeleteResult]:
         """Deletes documents by id; unknown ids are ignored.
@@ -152,6 +183,10 @@ class Collection:
         finds; the test of another field reads every document.
         """
         return self._reader.matching(compile_filter(wanted), stop)
+
+    def count(self, wanted: Filter, stop: Stop = NEVER) -> int:
+        """Counts the documents that pass, as they are at one moment; blocks as `matching` does."""
+        return self._reader.count(compile_filter(wanted), stop)
 
     def search_words(
         self, query: str, k: int, members: Int64s | None = None, stop: Stop = NEVER
@@ -295,6 +330,8 @@ class Collection:
         fields: DocumentFields = _DEFAULT,
         stop: Stop = NEVER,
         max_bytes: int | None = None,
+        *,
+        allow_missing: bool = False,
     ) -> list[StoredDocument]:
         """Reads documents by id, in the order of the ids.
 
@@ -303,12 +340,13 @@ class Collection:
             fields: What to read of them.
             stop: Ends the reading.
             max_bytes: Most bytes that may be read, counted as `fetch` does; None for any number.
+            allow_missing: Whether to leave out ids that are not there.
 
         Raises:
-            DocumentNotFoundError: Names the first id that is not there.
+            DocumentNotFoundError: Names the first id that is not there, unless it may be missing.
             AnswerTooLargeError: They are larger than `max_bytes`, together or one alone.
         """
-        return self._reader.get(ids, fields, stop, max_bytes)
+        return self._reader.get(ids, fields, stop, max_bytes, allow_missing=allow_missing)
 
     def list_page(
         self,

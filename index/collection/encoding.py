@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import compress, islice
 from typing import Any
 
 import numpy as np
@@ -43,25 +43,53 @@ class EncodedDocuments:
     windows: list[list[tuple[int, int, bytes]]]
     vectors: Float32s
 
+    @classmethod
+    def none(cls, dimension: int) -> "EncodedDocuments":
+        """No documents."""
+        return cls([], [], np.empty((0, dimension), np.float32))
+
+    @property
+    def ids(self) -> list[str]:
+        """The documents' ids, in order."""
+        return [row[0] for row in self.rows]
+
+    def without(self, ids: Container[str]) -> "EncodedDocuments":
+        """The documents that have none of some ids."""
+        stays = [row[0] not in ids for row in self.rows]
+        num_vectors = [len(windows) or 1 for windows in self.windows]
+        return EncodedDocuments(
+            list(compress(self.rows, stays)),
+            list(compress(self.windows, stays)),
+            self.vectors[np.repeat(stays, num_vectors)],
+        )
+
 
 def encode_documents(
-    documents: Sequence[IndexedDocument], schema: CollectionSchema
+    documents: Sequence[IndexedDocument],
+    schema: CollectionSchema,
+    places: Sequence[int] | None = None,
 ) -> EncodedDocuments:
     """Checks documents and encodes them for storage.
+
+    Args:
+        documents: At least one.
+        schema: The collection's.
+        places: Where each stands in the request, for error messages; None where they are all of it.
 
     Raises:
         InvalidDocumentError: A document breaks a rule; names the field, the value and the limit.
     """
     if not documents:
         raise InvalidDocumentError("documents", "none given, at least 1 is needed")
-    _check_distinct(documents)
-    given = [_vectors_of(document, position, schema) for position, document in enumerate(documents)]
+    check_distinct([document.id for document in documents])
+    where = [f"documents[{place}]" for place in places or range(len(documents))]
+    given = [_vectors_of(*one, schema) for one in zip(documents, where, strict=True)]
     owners = np.repeat(np.arange(len(documents)), [len(vectors) for vectors in given])
 
     def refuse(row: int, problem: str) -> InvalidDocumentError:
-        position = int(owners[row])
+        owner = int(owners[row])
         return InvalidDocumentError(
-            f"documents[{position}].vector", f"{problem} (id {documents[position].id!r})"
+            f"{where[owner]}.vector", f"{problem} (id {documents[owner].id!r})"
         )
 
     vectors = scale(np.concatenate(given).astype(np.float32, copy=False), schema.metric, refuse)
@@ -71,7 +99,7 @@ def encode_documents(
     for position, document in enumerate(documents):
         own = list(islice(encoded, len(given[position])))
         split = document.vector if isinstance(document.vector, SplitPassage) else None
-        rows.append(_encode(document, b"" if split else own[0], f"documents[{position}]"))
+        rows.append(_encode(document, b"" if split else own[0], where[position]))
         windows.append(
             [(*window, vector) for window, vector in zip(split.windows.tolist(), own, strict=True)]
             if split
@@ -80,25 +108,30 @@ def encode_documents(
     return EncodedDocuments(rows, windows, vectors)
 
 
-def _check_distinct(documents: Sequence[IndexedDocument]) -> None:
+def check_distinct(ids: Sequence[str]) -> None:
+    """Makes sure that no two documents of a request have the same id.
+
+    Raises:
+        InvalidDocumentError: Two have.
+    """
     first: dict[str, int] = {}
-    for position, document in enumerate(documents):
-        earlier = first.setdefault(document.id, position)
+    for position, document_id in enumerate(ids):
+        earlier = first.setdefault(document_id, position)
         if earlier != position:
             raise InvalidDocumentError(
                 f"documents[{position}].id",
-                f"{document.id!r} is the id of documents[{earlier}] too; "
+                f"{document_id!r} is the id of documents[{earlier}] too; "
                 "ids must be distinct in one request",
             )
 
 
-def _vectors_of(document: IndexedDocument, position: int, schema: CollectionSchema) -> Float32s:
+def _vectors_of(document: IndexedDocument, where: str, schema: CollectionSchema) -> Float32s:
     """A document's embeddings, float32 `[num_vectors, dimension]`; one unless it is split."""
     given = document.vector
     vectors = given.vectors if isinstance(given, SplitPassage) else given[None]
     if vectors.shape[1:] != (schema.dimension,):
         raise InvalidDocumentError(
-            f"documents[{position}].vector",
+            f"{where}.vector",
             f"{vectors[0].size:,} components given, the collection's dimension is "
             f"{schema.dimension:,} (id {document.id!r})",
         )

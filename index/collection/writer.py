@@ -12,12 +12,18 @@ import numpy as np
 
 from twopass.engines.base import Float32s
 from twopass.index.collection.encoding import EncodedDocuments
-from twopass.index.errors import StorageError
+from twopass.index.documents import OnConflict
+from twopass.index.errors import DocumentsExistError, StorageError
 from twopass.index.lanes import Lane
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import Identity, storage_errors
 from twopass.index.rows.filter_sql import SqlCondition
-from twopass.index.rows.inserting import delete_ids, delete_matching, insert_rows
+from twopass.index.rows.inserting import (
+    delete_ids,
+    delete_matching,
+    insert_rows,
+    known_ids,
+)
 from twopass.index.rows.window_rows import VectorRows
 from twopass.index.sequences import SequenceToken
 from twopass.index.serial_queue import SerialQueue
@@ -37,11 +43,13 @@ class UpsertResult:
         sequence: The collection's state with these documents in it.
         num_inserted: How many documents were new.
         num_replaced: How many documents replaced one of the same id.
+        num_skipped: How many documents were left out, since their ids were known.
     """
 
     sequence: SequenceToken
     num_inserted: int
     num_replaced: int
+    num_skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +78,45 @@ class _RowChange:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Upsert:
-    """Writes documents; a document whose id is known replaces the earlier one."""
+    """Writes documents; `on_conflict` says what becomes of those whose ids are known."""
 
+    collection: str
     documents: EncodedDocuments
     vector_rows: VectorRows
+    on_conflict: OnConflict = OnConflict.REPLACE
     future: Future[UpsertResult] = field(default_factory=Future)
 
     def apply(self, connection: apsw.Connection, position: int) -> _RowChange:
-        """Changes the table, inside a transaction."""
-        rows = self.documents.rows
-        replaced = delete_ids(connection, [row[0] for row in rows])
+        """Changes the table, inside a transaction.
+
+        Raises:
+            DocumentsExistError: An id is known, and none may be.
+        """
+        documents = self.documents
+        replaced: list[int] = []
+        if self.on_conflict is OnConflict.REPLACE:
+            replaced = delete_ids(connection, documents.ids)
+        elif known := known_ids(connection, documents.ids):
+            if self.on_conflict is OnConflict.FAIL:
+                raise DocumentsExistError(
+                    self.collection, [one for one in documents.ids if one in known]
+                )
+            documents = documents.without(known)
         removed = self.vector_rows.remove(connection, replaced)
         added: list[int] = []
         for key, windows in zip(
-            insert_rows(connection, position, rows), self.documents.windows, strict=True
+            insert_rows(connection, position, documents.rows), documents.windows, strict=True
         ):
             added += self.vector_rows.add(connection, key, windows)
-        return _RowChange(len(replaced), len(rows), removed, added, self.documents.vectors)
+        return _RowChange(len(replaced), len(documents.rows), removed, added, documents.vectors)
 
     def acknowledge(self, sequence: SequenceToken, change: _RowChange) -> None:
         """Resolves the future."""
-        num_inserted = change.num_added - change.num_removed
-        self.future.set_result(UpsertResult(sequence, num_inserted, change.num_removed))
+        num_replaced = change.num_removed
+        num_skipped = len(self.documents.rows) - change.num_added
+        self.future.set_result(
+            UpsertResult(sequence, change.num_added - num_replaced, num_replaced, num_skipped)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,6 +26,15 @@ _ROWS_A_STATEMENT = 256
 _INSTRUCTIONS_BETWEEN_LOOKS = 10_000
 
 
+def known_ids(connection: apsw.Connection, ids: Sequence[str]) -> frozenset[str]:
+    """Those of some ids that documents have."""
+    found = connection.execute(
+        "SELECT id FROM documents WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(ids)),),
+    )
+    return frozenset(document_id for (document_id,) in found)
+
+
 def delete_ids(connection: apsw.Connection, ids: Sequence[str]) -> list[int]:
     """Deletes documents by id, inside a transaction; returns the keys of those that were there."""
     deleted = connection.execute(

@@ -22,6 +22,7 @@ from twopass.index.errors import (
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.filter_sql import SqlCondition
+from twopass.index.rows.inserting import known_ids
 from twopass.index.rows.keys import ALL_KEYS, read_keys
 from twopass.index.rows.rows import Row, Size, read_ids, read_rows, read_sizes
 from twopass.index.stopping import NEVER, Stop
@@ -108,11 +109,13 @@ class DocumentReader:
         fields: DocumentFields,
         stop: Stop = NEVER,
         max_bytes: int | None = None,
+        *,
+        allow_missing: bool = False,
     ) -> list[StoredDocument]:
         """Reads documents by id, in the order of the ids.
 
         Raises:
-            DocumentNotFoundError: Names the first id that is not there.
+            DocumentNotFoundError: Names the first id that is not there, unless it may be missing.
             CollectionDamagedError: One of them is damaged.
             AnswerTooLargeError: They are larger than `max_bytes`, together or one alone.
         """
@@ -129,13 +132,19 @@ class DocumentReader:
             found = self._documents(connection, list(keys.values()), fields, stop)
         for document_id in ids:
             if document_id not in keys:
-                raise DocumentNotFoundError(self._collection, document_id)
-            if keys[document_id] not in found:
+                if not allow_missing:
+                    raise DocumentNotFoundError(self._collection, document_id)
+            elif keys[document_id] not in found:
                 if document_id in self._damage.ids:
                     raise self._damage.error_of(document_id)
                 # It was replaced between the two reads.
-                return self.get(ids, fields, stop, max_bytes)
-        return [found[keys[document_id]] for document_id in ids]
+                return self.get(ids, fields, stop, max_bytes, allow_missing=allow_missing)
+        return [found[keys[document_id]] for document_id in ids if document_id in keys]
+
+    def known_ids(self, ids: Sequence[str], stop: Stop = NEVER) -> frozenset[str]:
+        """Those of some ids that documents have, damaged ones included."""
+        with self._connections.borrow(stop) as connection:
+            return known_ids(connection, ids)
 
     def after(
         self,
@@ -196,6 +205,16 @@ class DocumentReader:
                 return np.array(list(self._passing(connection, 0, condition, stop)), np.int64)
         ((keys,),) = found
         return read_keys(keys, stop)
+
+    def count(self, condition: SqlCondition, stop: Stop = NEVER) -> int:
+        """Counts the documents that pass."""
+        select = f"SELECT count(*) FROM documents WHERE {condition.text}"
+        with self._connections.borrow(stop) as connection:
+            try:
+                number: Any = connection.execute(select, condition.values).get
+            except apsw.CorruptError:
+                return sum(1 for _ in self._passing(connection, 0, condition, stop))
+            return int(number)
 
     def copy_into(self, path: Path, stop: Stop = NEVER) -> None:
         """Writes all documents, as they are at one moment, into a new SQLite file.

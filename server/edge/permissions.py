@@ -35,6 +35,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "twopass.v1.ServerService.GetServerInfo": Permission.READ,
     "twopass.v1.CollectionService.GetCollection": Permission.READ,
     "twopass.v1.CollectionService.ListCollections": Permission.READ,
+    "twopass.v1.CollectionService.CountDocuments": Permission.READ,
     "twopass.v1.CollectionService.GetDocuments": Permission.READ,
     "twopass.v1.CollectionService.ListDocuments": Permission.READ,
     "twopass.v1.CollectionService.ListSnapshots": Permission.READ,

@@ -58,6 +58,7 @@ STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
     index_errors.DocumentNotFoundError: grpc.StatusCode.NOT_FOUND,
     index_errors.SnapshotNotFoundError: grpc.StatusCode.NOT_FOUND,
     index_errors.CollectionExistsError: grpc.StatusCode.ALREADY_EXISTS,
+    index_errors.DocumentsExistError: grpc.StatusCode.ALREADY_EXISTS,
     index_errors.AliasExistsError: grpc.StatusCode.ALREADY_EXISTS,
     index_errors.SnapshotExistsError: grpc.StatusCode.ALREADY_EXISTS,
     index_errors.CollectionAliasedError: grpc.StatusCode.FAILED_PRECONDITION,

@@ -8,9 +8,12 @@ import numpy as np
 
 from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged
 from twopass.index.collection.collection import Collection
+from twopass.index.collection.encoding import check_distinct
 from twopass.index.collection.writer import UpsertResult
-from twopass.index.documents import IndexedDocument, SplitPassage
+from twopass.index.documents import IndexedDocument, OnConflict, SplitPassage
+from twopass.index.errors import DocumentsExistError
 from twopass.index.lanes import Lane
+from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, CutPassages, cut
 from twopass.server.models.embedding import Embedding
@@ -22,6 +25,8 @@ from twopass.server.scheduling.arbiter import Arbiter
 
 # More tokens than a passage can have, whatever `max_passage_bytes` is.
 _ALL_TOKENS = 2**31 - 1
+_NO_TOKENS = Ragged.from_rows([])
+_NO_EMBEDDINGS = np.empty((0, 0), np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +54,10 @@ class PreparedDocuments:
     """Documents with their token ids and embeddings, and the collection they are written to.
 
     Attributes:
+        documents: Those to write: all but those that were skipped beforehand.
+        places: Where each stands in the request.
+        num_skipped: How many were skipped beforehand, since their ids were known.
+        on_conflict: What becomes of those whose ids are known when they are written.
         token_ids: Token ids of the passages, a row for each document.
         embedded: Embeddings of the documents that came without a vector, or of all `windows`, in
             order; float32 `[num_embeddings, dimension]`.
@@ -57,6 +66,9 @@ class PreparedDocuments:
 
     collection: Collection
     documents: Sequence[NewDocument]
+    places: Sequence[int]
+    num_skipped: int
+    on_conflict: OnConflict
     token_ids: Ragged
     embedded: Float32s
     windows: CutPassages | None
@@ -64,18 +76,20 @@ class PreparedDocuments:
     def write(self) -> Future[UpsertResult]:
         """Checks the documents and queues them, all or none. Too slow for the event loop.
 
-        The future resolves when they are on disk and every search that begins later finds them.
+        The future resolves when they are on disk and every search that begins later finds them. Its
+        result does not count those that were skipped beforehand.
 
         Raises:
             InvalidDocumentError: A document, or the ids together, break a rule.
         """
+        if not self.documents:
+            return self.collection.after_writes()
         vectors = self._vectors()
-        return self.collection.upsert(
-            [
-                _indexed(document, self.token_ids[i], vectors[i])
-                for i, document in enumerate(self.documents)
-            ]
-        )
+        indexed = [
+            _indexed(document, self.token_ids[i], vectors[i])
+            for i, document in enumerate(self.documents)
+        ]
+        return self.collection.upsert(indexed, self.on_conflict, self.places)
 
     def _vectors(self) -> Sequence[Float32s | SplitPassage]:
         """The vector of each document: its own, or the embedding computed for it."""
@@ -96,16 +110,31 @@ class Ingest:
         tokenizing: Tokenizing,
         embedding: Embedding,
         lane: Lane,
+        lookups: Lane,
     ) -> None:
-        """Takes what it works with; `lane` has the threads for long work in Python."""
+        """Takes what it works with.
+
+        Args:
+            models: The models.
+            arbiter: The arbiter of the device.
+            tokenizing: Tokenises passages.
+            embedding: Embeds them.
+            lane: Threads for long work in Python.
+            lookups: Threads that look for known ids.
+        """
         self._models = models
         self._arbiter = arbiter
         self._tokenizing = tokenizing
         self._embedding = embedding
         self._lane = lane
+        self._lookups = lookups
 
     async def prepare(
-        self, collection: Collection, documents: Sequence[NewDocument], request: Request
+        self,
+        collection: Collection,
+        documents: Sequence[NewDocument],
+        request: Request,
+        on_conflict: OnConflict = OnConflict.REPLACE,
     ) -> PreparedDocuments:
         """Tokenises documents, and embeds those that brought no vector.
 
@@ -113,13 +142,25 @@ class Ingest:
             collection: Where they will be written.
             documents: At least one.
             request: The request that sent them.
+            on_conflict: What becomes of documents whose ids are known: what is known already is
+                not prepared in vain.
 
         Raises:
             RequestError: A document lacks a vector where there is no encoder, has one where the
                 collection splits documents, or there is no time or no room to embed them.
+            InvalidDocumentError: Ids are given twice.
+            DocumentsExistError: Ids are known that may not be.
             EngineError: The encoder failed.
         """
         encoder = self._encoder(collection, documents)
+        if collection.schema.chunking is not None:
+            _refuse_vectors(collection, documents)
+        places = await self._places_of_new(collection, documents, on_conflict, request.stop)
+        num_skipped = len(documents) - len(places)
+        documents = [documents[place] for place in places]
+        if not documents:
+            nothing = (_NO_TOKENS, _NO_EMBEDDINGS, None)
+            return PreparedDocuments(collection, (), (), num_skipped, on_conflict, *nothing)
         tokenizer = self._models.tokenizer_of(collection.schema)
         if tokenizer is None:
             token_ids = Ragged.from_rows([[]] * len(documents))
@@ -130,7 +171,6 @@ class Ingest:
             token_ids = await self._tokenizing.encode(tokenizer, passages, limit, request.stop)
         windows = None
         if (chunking := collection.schema.chunking) is not None:
-            _refuse_vectors(collection, documents)
             windows = await self._lane.run(
                 cut,
                 token_ids,
@@ -146,7 +186,26 @@ class Ingest:
                 token_ids if all_missing else Ragged.from_rows([token_ids[i] for i in missing])
             )
         embedded = await self._embed(encoder, unembedded, request)
-        return PreparedDocuments(collection, documents, token_ids, embedded, windows)
+        return PreparedDocuments(
+            collection, documents, places, num_skipped, on_conflict, token_ids, embedded, windows
+        )
+
+    async def _places_of_new(
+        self,
+        collection: Collection,
+        documents: Sequence[NewDocument],
+        on_conflict: OnConflict,
+        stop: Stop,
+    ) -> Sequence[int]:
+        """Where the documents stand that are to be written, as far as is known beforehand."""
+        if on_conflict is OnConflict.REPLACE:
+            return range(len(documents))
+        ids = [document.id for document in documents]
+        check_distinct(ids)
+        known = await self._lookups.run(collection.known_ids, ids, stop, stop=stop)
+        if known and on_conflict is OnConflict.FAIL:
+            raise DocumentsExistError(collection.name, [one for one in ids if one in known])
+        return [place for place, one in enumerate(ids) if one not in known]
 
     def _encoder(
         self, collection: Collection, documents: Sequence[NewDocument]
@@ -165,7 +224,7 @@ class Ingest:
         self, encoder: LoadedEncoder | None, passages: Ragged, request: Request
     ) -> Float32s:
         if encoder is None or not len(passages):
-            return np.empty((0, 0), np.float32)
+            return _NO_EMBEDDINGS
         with self._arbiter.admitted(len(passages)):
             embedded = await self._embedding.passages(encoder, passages, request)
         return embedded.vectors

@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.summary import CollectionSummary
 from twopass.index.collection.writer import UpsertResult
-from twopass.index.documents import DocumentFields, StoredDocument
+from twopass.index.documents import DocumentFields, OnConflict, StoredDocument
 from twopass.index.errors import (
     AnswerTooLargeError,
     CollectionAliasedError,
@@ -42,6 +42,7 @@ from twopass.server.servicers.documents import (
     document_message,
     read_documents,
     read_fields,
+    read_on_conflict,
 )
 from twopass.server.servicers.filters import read_filter, selects_all
 from twopass.server.servicers.options import read_count
@@ -67,11 +68,25 @@ _CHUNKS_WRITTEN = 6
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """The documents of one message, its size in bytes, and the collection they are written to."""
+    """The documents of one message, its size in bytes, and where and how they are written."""
 
     collection: Collection
     messages: Sequence[document_pb2.Document]
     num_bytes: int
+    on_conflict: OnConflict
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitted:
+    """A chunk on its way to the disk, and how many of its documents were skipped before."""
+
+    future: Future[UpsertResult]
+    num_skipped: int
+
+    async def on_disk(self) -> UpsertResult:
+        """Waits until the chunk is on disk; the result counts all that were skipped."""
+        result = await asyncio.wrap_future(self.future)
+        return replace(result, num_skipped=result.num_skipped + self.num_skipped)
 
 
 class CollectionServicer:
@@ -145,13 +160,16 @@ class CollectionServicer:
     ) -> collection_pb2.UpsertDocumentsResponse:
         """Writes documents, all or none."""
         collection = await self._collections.acquire(message.collection, request)
-        chunk = _Chunk(collection, message.documents, request.message_bytes)
+        on_conflict = read_on_conflict(message.on_conflict)
+        chunk = _Chunk(collection, message.documents, request.message_bytes, on_conflict)
         prepared = await self._prepare(chunk, request=request)
-        result = await asyncio.wrap_future(await self._submit(prepared, request=request))
+        submitted = await self._submit(prepared, request=request)
+        result = await submitted.on_disk()
         return collection_pb2.UpsertDocumentsResponse(
             sequence=str(result.sequence),
             num_inserted=result.num_inserted,
             num_replaced=result.num_replaced,
+            num_skipped=result.num_skipped,
         )
 
     async def upsert_documents_stream(
@@ -161,14 +179,13 @@ class CollectionServicer:
         progress = collection_pb2.UpsertDocumentsStreamResponse()
         prepare = partial(self._prepare, request=request)
         submit = partial(self._submit, request=request)
-        on_disk = asyncio.wrap_future
         # While chunks wait for the disk, in one COMMIT if they can, the next ones are prepared.
         reserved: deque[int] = deque()  # bytes of each chunk that is not on disk, in their order
         chunks = self._chunks(messages, request, reserved)
         async with (
             aclosing(in_order(chunks, prepare, limit=_CHUNKS_PREPARED)) as prepared,
             aclosing(in_order(prepared, submit, limit=1)) as submitted,
-            aclosing(in_order(submitted, on_disk, limit=_CHUNKS_WRITTEN)) as written,
+            aclosing(in_order(submitted, _Submitted.on_disk, limit=_CHUNKS_WRITTEN)) as written,
         ):
             async for result in written:
                 request.release_bytes(reserved.popleft())
@@ -177,6 +194,7 @@ class CollectionServicer:
                 progress.num_documents += result.num_inserted + result.num_replaced
                 progress.num_inserted += result.num_inserted
                 progress.num_replaced += result.num_replaced
+                progress.num_skipped += result.num_skipped
                 yield progress
 
     async def delete_documents(
@@ -202,7 +220,7 @@ class CollectionServicer:
         fields, stop = read_fields(message.fields), request.stop
         # Reading many documents is left to another lane, so that searches don't wait for it.
         lane = self._lanes.reads if len(message.ids) <= _FEW_IDS else self._lanes.pages
-        return await lane.run(_get, collection, message.ids, fields, stop, max_bytes, stop=stop)
+        return await lane.run(_get, collection, message, fields, stop, max_bytes, stop=stop)
 
     async def list_documents(
         self, message: collection_pb2.ListDocumentsRequest, request: Request
@@ -221,6 +239,18 @@ class CollectionServicer:
         max_bytes = self._limits.max_answer_bytes
         page = (page_size, message.page_token, fields, wanted, stop, max_bytes)
         return await lane.run(_list, collection, *page, stop=stop)
+
+    async def count_documents(
+        self, message: collection_pb2.CountDocumentsRequest, request: Request
+    ) -> collection_pb2.CountDocumentsResponse:
+        """Counts the documents that pass a filter."""
+        collection = await self._collections.acquire(message.collection, request)
+        wanted = await self._translating.run(
+            request.message_bytes, read_filter, message.filter, request=request
+        )
+        stop = request.stop
+        number = await self._lanes.scans.run(collection.count, wanted, stop, stop=stop)
+        return collection_pb2.CountDocumentsResponse(num_documents=number)
 
     async def update_aliases(
         self, message: collection_pb2.UpdateAliasesRequest, request: Request
@@ -302,19 +332,25 @@ class CollectionServicer:
         reserved: deque[int],
     ) -> AsyncIterator[_Chunk]:
         """Yields a chunk for each message; all go to the collection that the first one names."""
-        name, collection = "", None
+        name, collection, on_conflict = "", None, collection_pb2.ON_CONFLICT_REPLACE
         async for message in messages:
             if collection is None:
                 name = message.collection
+                on_conflict = message.on_conflict or on_conflict
                 collection = await self._collections.acquire(name, request)
             elif message.collection not in ("", name):
                 raise InvalidRequestError(
                     f"collection: {message.collection!r} given, but this call writes to {name!r}"
                 )
+            if message.on_conflict not in (0, on_conflict):
+                raise InvalidRequestError(
+                    f"on_conflict: {_conflict(message.on_conflict)} given, but the first chunk of "
+                    f"this call has {_conflict(on_conflict)}; make another call"
+                )
             num_bytes = request.message_bytes
             request.reserve_bytes(num_bytes)
             reserved.append(num_bytes)
-            yield _Chunk(collection, message.documents, num_bytes)
+            yield _Chunk(collection, message.documents, num_bytes, read_on_conflict(on_conflict))
 
     async def _prepare(self, chunk: _Chunk, *, request: Request) -> PreparedDocuments:
         messages = chunk.messages
@@ -322,24 +358,40 @@ class CollectionServicer:
         documents = await self._translating.run(
             chunk.num_bytes, read_documents, messages, self._limits, request.stop, request=request
         )
-        return await self._ingest.prepare(chunk.collection, documents, request)
+        return await self._ingest.prepare(chunk.collection, documents, request, chunk.on_conflict)
 
-    async def _submit(
-        self, prepared: PreparedDocuments, *, request: Request
-    ) -> Future[UpsertResult]:
-        """Checks a chunk and queues it; the future resolves when it is on disk."""
-        return await self._translating.in_thread(prepared.write, request=request)
+    async def _submit(self, prepared: PreparedDocuments, *, request: Request) -> _Submitted:
+        """Checks a chunk and queues it."""
+        future = await self._translating.in_thread(prepared.write, request=request)
+        return _Submitted(future, prepared.num_skipped)
 
 
 def _get(
-    collection: Collection, ids: Sequence[str], fields: DocumentFields, stop: Stop, max_bytes: int
+    collection: Collection,
+    message: collection_pb2.GetDocumentsRequest,
+    fields: DocumentFields,
+    stop: Stop,
+    max_bytes: int,
 ) -> collection_pb2.GetDocumentsResponse:
     """Reads documents and builds the answer; blocks."""
-    documents = collection.get(ids, fields, stop, max_bytes)
-    messages = that_fit(_document_messages(documents, stop), max_bytes)
+    documents = collection.get(
+        message.ids, fields, stop, max_bytes, allow_missing=message.allow_missing
+    )
+    found = {document.id for document in documents}
+    missing = [one for one in dict.fromkeys(message.ids) if one not in found]
+    response = collection_pb2.GetDocumentsResponse(missing_ids=missing)
+    left = max_bytes - response.ByteSize()
+    messages = that_fit(_document_messages(documents, stop), left)
     if len(messages) < len(documents):  # metadata takes more bytes in a message than as JSON
-        raise AnswerTooLargeError(len(documents), sum(map(_message_bytes, documents)), max_bytes)
-    return collection_pb2.GetDocumentsResponse(documents=messages)
+        raise AnswerTooLargeError(len(documents), sum(map(_message_bytes, documents)), left)
+    response.documents.extend(messages)
+    return response
+
+
+def _conflict(value: int) -> str:
+    """The name of a value of `OnConflict`, or the number of an unknown one."""
+    known = collection_pb2.OnConflict.DESCRIPTOR.values_by_number.get(value)
+    return known.name if known else str(value)
 
 
 def _list(

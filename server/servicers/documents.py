@@ -5,13 +5,24 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from twopass.engines.base import Float32s
-from twopass.index.documents import MAX_ID_BYTES, DocumentFields, StoredDocument
+from twopass.index.documents import MAX_ID_BYTES, DocumentFields, OnConflict, StoredDocument
 from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError
 from twopass.server.ingest.documents import NewDocument
 from twopass.server.models.passages import Limits, check_count, check_text
+from twopass.server.servicers.enums import EnumMapping
 from twopass.server.servicers.metadata import read_metadata, write_metadata
-from twopass.v1 import document_pb2, search_pb2
+from twopass.v1 import collection_pb2, document_pb2, search_pb2
+
+_ON_CONFLICT = EnumMapping(
+    collection_pb2.OnConflict,
+    {
+        collection_pb2.ON_CONFLICT_REPLACE: OnConflict.REPLACE,
+        collection_pb2.ON_CONFLICT_SKIP: OnConflict.SKIP,
+        collection_pb2.ON_CONFLICT_FAIL: OnConflict.FAIL,
+    },
+    default=OnConflict.REPLACE,
+)
 
 # The tag of Vector.values, a field of packed floats; see document.proto.
 _VALUES_TAG = b"\x0a"
@@ -85,6 +96,11 @@ def read_fields(message: document_pb2.DocumentFields) -> DocumentFields:
         metadata=message.metadata if message.HasField("metadata") else True,
         vector=message.vector if message.HasField("vector") else False,
     )
+
+
+def read_on_conflict(value: int) -> OnConflict:
+    """Reads what becomes of documents whose ids are known; by default they are replaced."""
+    return _ON_CONFLICT.read("on_conflict", value)
 
 
 def check_ids(field: str, ids: Sequence[str], limit: int) -> None:

@@ -154,6 +154,15 @@ BAD = [
         INVALID,
         "documents[1].id: 'a'",
     ),
+    (
+        UpsertDocumentsRequest(
+            collection="facts",
+            documents=[Document(id="a", text="t")],
+            on_conflict=9,  # type: ignore[arg-type]
+        ),
+        INVALID,
+        "on_conflict: 9 given, the values of OnConflict are",
+    ),
     (upsert(Document(text="t")), INVALID, "documents[0].id"),
     (upsert(Document(id="é" * 257, text="t")), INVALID, "documents[0].id"),
     (upsert(Document(id="a\n", text="t")), INVALID, "documents[0].id"),

@@ -34,6 +34,17 @@ def test_index_makes_the_collection_and_keeps_other_fields_as_metadata(server, l
     assert (again["num_inserted"], again["num_replaced"]) == (0, len(FACTS))
 
 
+def test_index_leaves_out_known_documents_or_ends_where_it_is_told_to(server, lines, tmp_path):
+    command = ("index", "told", str(lines), "--target", server.target)
+    answer(*command)
+    progress = ("--resume", str(tmp_path / "progress.json"))
+    again = answer(*command, "--on-conflict", "skip", "--chunk-size", "4", *progress)
+    assert (again["num_replaced"], again["num_skipped"]) == (0, len(FACTS))
+    ended = invoke(*command, "--on-conflict", "fail")
+    assert ended.exit_code == 1
+    assert "ALREADY_EXISTS" in ended.stderr
+
+
 def test_index_splits_documents_where_it_is_told_to(server, lines):
     answer("index", "in-windows", str(lines), "--window-tokens", "20", "--target", server.target)
     found = answer("search", "in-windows", "blue sky", "--no-rerank", "--target", server.target)

@@ -37,6 +37,7 @@ from twopass.client._asyncio_streams import Duplex, Feed, chunks_of
 from twopass.client._call import Call, Result, method_signature
 from twopass.client._channel import MAX_MESSAGE_BYTES, Options, connection
 from twopass.client._documents import Document, Fields, Listing
+from twopass.client._enums import OnConflict
 from twopass.client._errors import translated
 from twopass.client._filters import Condition
 from twopass.client._health import CHECK, FIRST_PAUSE, LONGEST_PAUSE
@@ -108,6 +109,7 @@ class AsyncClient:
     delete_snapshot = _method(_snapshots.delete_snapshot)
     restore_snapshot = _method(_snapshots.restore_snapshot)
     get = _method(_documents.get)
+    count = _method(_documents.count)
     delete = _method(_documents.delete)
     models = _method(_models.models)
     model = _method(_models.model)
@@ -140,11 +142,12 @@ class AsyncClient:
         | AsyncIterable[Document | Mapping[str, Any]],
         *,
         chunk_size: int = 256,
+        on_conflict: OnConflict | None = None,
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> UpsertSummary:
         """Writes documents, as `Client.upsert` does; they may be an asynchronous iterable too."""
-        chunks = chunks_of(Chunker(collection, chunk_size), documents)
+        chunks = chunks_of(Chunker(collection, chunk_size, on_conflict), documents)
         upload = Upload(on_progress)
         stream: Duplex[Chunk, Acknowledgement] = Duplex(
             self._stream(_rpcs.UPSERT_DOCUMENTS_STREAM, timeout)

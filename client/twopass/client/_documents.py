@@ -140,6 +140,7 @@ def get(
     ids: Iterable[str],
     *,
     fields: Fields | None = None,
+    allow_missing: bool = False,
     timeout: float | None = None,
 ) -> Call[tuple[Document, ...]]:
     """Returns documents by id, in the order of the ids.
@@ -148,11 +149,12 @@ def get(
         collection: The collection's name or alias.
         ids: 1 to 1,000.
         fields: What the documents carry. None: text and metadata.
+        allow_missing: Whether unknown ids are left out instead of raising NotFoundError.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
-        NotFoundError: The collection or a document is unknown; the message names the first unknown
-            document.
+        NotFoundError: The collection is unknown, or a document is unless `allow_missing` is set;
+            the message names the first unknown document.
     """
 
     def documents(response: collection_pb2.GetDocumentsResponse) -> tuple[Document, ...]:
@@ -162,8 +164,35 @@ def get(
         collection=text(collection, "collection"),
         ids=texts(ids, "ids"),
         fields=fields_message(fields),
+        allow_missing=allow_missing,
     )
     return Call(_rpcs.GET_DOCUMENTS, request, documents, timeout)
+
+
+def count(
+    collection: str,
+    *,
+    filter: Condition | Filter | None = None,  # noqa: A002  # the contract's word
+    timeout: float | None = None,
+) -> Call[int]:
+    """Counts the documents that pass a filter, exactly.
+
+    Args:
+        collection: The collection's name or alias.
+        filter: Which documents. None: all.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        NotFoundError: No such collection.
+    """
+
+    def number(response: collection_pb2.CountDocumentsResponse) -> int:
+        return response.num_documents
+
+    request = collection_pb2.CountDocumentsRequest(
+        collection=text(collection, "collection"), filter=filter_message(filter)
+    )
+    return Call(_rpcs.COUNT_DOCUMENTS, request, number, timeout)
 
 
 def delete(

@@ -19,6 +19,11 @@ EmbedRole: TypeAlias = Literal["passage", "query"]
 InvalidArgumentError."""
 
 
+OnConflict: TypeAlias = Literal["replace", "skip", "fail"]
+"""What becomes of a document to write whose id is known: it replaces the earlier one, it is not
+written, or the chunk that it is in fails with AlreadyExistsError."""
+
+
 class Metric(StrEnum):
     """How the nearness of two embeddings is measured."""
 

@@ -148,7 +148,12 @@ LIST_DOCUMENTS = _rpc(
     collection.ListDocumentsResponse,
     is_repeatable=True,
 )
-
+COUNT_DOCUMENTS = _rpc(
+    "CollectionService.CountDocuments",
+    collection.CountDocumentsRequest,
+    collection.CountDocumentsResponse,
+    is_repeatable=True,
+)
 CREATE_SNAPSHOT = _rpc(
     "CollectionService.CreateSnapshot",
     collection.CreateSnapshotRequest,

@@ -24,6 +24,7 @@ from twopass.client import (
 from twopass.client._call import Call, Result, method_signature
 from twopass.client._channel import MAX_MESSAGE_BYTES, Options, connection
 from twopass.client._documents import Document, Fields, Listing
+from twopass.client._enums import OnConflict
 from twopass.client._errors import translated
 from twopass.client._filters import Condition
 from twopass.client._health import CHECK, FIRST_PAUSE, LONGEST_PAUSE
@@ -106,6 +107,7 @@ class Client:
     delete_snapshot = _method(_snapshots.delete_snapshot)
     restore_snapshot = _method(_snapshots.restore_snapshot)
     get = _method(_documents.get)
+    count = _method(_documents.count)
     delete = _method(_documents.delete)
     models = _method(_models.models)
     model = _method(_models.model)
@@ -148,29 +150,36 @@ class Client:
         documents: Iterable[Document | Mapping[str, Any]],
         *,
         chunk_size: int = 256,
+        on_conflict: OnConflict | None = None,
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> UpsertSummary:
-        """Writes any number of documents; a document whose id is known replaces the earlier one.
+        """Writes any number of documents; `on_conflict` is for those whose ids are known.
 
         Documents are sent in chunks, each of which is written whole or not at all. The calling
         thread reads `documents` at most eight chunks ahead of what is on disk. When the call fails,
-        acknowledged chunks stay: repeating the upsert, from the start or from there, is safe.
+        acknowledged chunks stay. Repeating it, from the start or from there, is safe unless
+        `on_conflict` is "fail".
 
         Args:
             collection: The collection's name or alias.
             documents: Documents, or mappings with a document's fields.
             chunk_size: Most documents in a chunk, 1 to the server's limit (1,000 by default). Large
                 documents make smaller chunks.
+            on_conflict: What becomes of a document whose id the collection has, or an earlier one
+                of `documents`. "replace": the earlier one goes. "skip": the earlier one stays; a
+                document that is skipped is not embedded. "fail": the upsert ends. None: "replace".
             on_progress: Called after each acknowledgement, in the calling thread.
             timeout: Seconds for the whole upsert. None: no deadline.
 
         Raises:
+            AlreadyExistsError: Ids are known and `on_conflict` is "fail"; nothing of that chunk is
+                written.
             InvalidArgumentError: A document is refused, by the server or before it is sent.
             NotFoundError: No such collection.
             TypeError: A document, or one of its fields, is of the wrong type.
         """
-        chunks = Chunker(collection, chunk_size).chunks(documents)
+        chunks = Chunker(collection, chunk_size, on_conflict).chunks(documents)
         upload = Upload(on_progress)
         stream: Duplex[Chunk, Acknowledgement] = Duplex(
             self._stream(_rpcs.UPSERT_DOCUMENTS_STREAM, timeout)

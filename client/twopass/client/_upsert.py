@@ -6,8 +6,10 @@ from typing import Any, TypeAlias
 
 from twopass.client._channel import STREAMED_MESSAGE_BYTES
 from twopass.client._documents import Document, document_message, refuse_single_document
+from twopass.client._enums import OnConflict, number_of
 from twopass.client._values import positive, text
 from twopass.client.errors import InternalError
+from twopass.v1 import collection_pb2
 from twopass.v1.collection_pb2 import UpsertDocumentsStreamRequest as Chunk
 from twopass.v1.collection_pb2 import UpsertDocumentsStreamResponse as Acknowledgement
 
@@ -27,6 +29,8 @@ class UpsertSummary:
         num_documents: Documents in them.
         num_inserted: How many of the documents were new.
         num_replaced: How many replaced a document of the same id.
+        num_skipped: Documents that were not written, since their ids were known; they are not in
+            `num_documents`.
     """
 
     sequence: str = ""
@@ -34,6 +38,7 @@ class UpsertSummary:
     num_documents: int = 0
     num_inserted: int = 0
     num_replaced: int = 0
+    num_skipped: int = 0
 
 
 OnProgress: TypeAlias = Callable[[UpsertSummary], None]
@@ -43,18 +48,23 @@ class Chunker:
     """Cuts a sequence of documents into chunks, bounded in documents and in bytes.
 
     A chunk's ids are distinct: a document whose id is in the chunk begins the next chunk, so that
-    of several documents with one id the last stays, wherever the cuts fall.
+    documents with one id meet one after another, as `on_conflict` says, wherever the cuts fall.
     """
 
-    def __init__(self, collection: str, chunk_size: int) -> None:
+    def __init__(
+        self, collection: str, chunk_size: int, on_conflict: OnConflict | None = None
+    ) -> None:
         """Begins the first chunk.
 
         Raises:
-            InvalidArgumentError: `chunk_size` is below 1.
+            InvalidArgumentError: `chunk_size` is below 1, or `on_conflict` unknown.
         """
         self._chunk_size = positive(chunk_size, "chunk_size")
         self._num_documents = 0
-        self._chunk = Chunk(collection=text(collection, "collection"))
+        self._chunk = Chunk(
+            collection=text(collection, "collection"),
+            on_conflict=number_of(collection_pb2.OnConflict, on_conflict, "on_conflict"),
+        )
         self._ids: set[str] = set()
         self._num_bytes = 0
 
@@ -125,6 +135,7 @@ class Upload:
             num_documents=message.num_documents,
             num_inserted=message.num_inserted,
             num_replaced=message.num_replaced,
+            num_skipped=message.num_skipped,
         )
         if self._on_progress is not None:
             self._on_progress(self._summary)

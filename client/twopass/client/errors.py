@@ -3,7 +3,7 @@
 TwopassError                  every failed call; raised itself for any other status
 ├── InvalidArgumentError      INVALID_ARGUMENT     bad input; names the field, the limit, the value
 ├── NotFoundError             NOT_FOUND            unknown collection, model or document
-├── AlreadyExistsError        ALREADY_EXISTS       the name is taken
+├── AlreadyExistsError        ALREADY_EXISTS       the name or an id is taken
 ├── FailedPreconditionError   FAILED_PRECONDITION  collection recreated since, or it has aliases
 ├── UnauthenticatedError      UNAUTHENTICATED      no API key, or a wrong one
 ├── PermissionDeniedError     PERMISSION_DENIED    the API key may not use this collection
@@ -59,7 +59,7 @@ class NotFoundError(TwopassError):
 
 
 class AlreadyExistsError(TwopassError):
-    """The name is taken."""
+    """The name of a collection or a snapshot is taken, or ids of documents that must be new."""
 
     code = StatusCode.ALREADY_EXISTS
 

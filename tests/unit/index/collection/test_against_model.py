@@ -5,11 +5,13 @@ from pathlib import Path
 
 import apsw
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from twopass.index.documents import DocumentFields, IndexedDocument
+from twopass.index.documents import DocumentFields, IndexedDocument, OnConflict
+from twopass.index.errors import DocumentsExistError
 from twopass.index.schema import CollectionSchema, Metric
 from twopass.index.store.store import CollectionStore
 from twopass.index.vectors.merging import MergePolicy
@@ -49,7 +51,11 @@ documents = st.builds(
     vectors,
     st.lists(st.integers(0, 2**31 - 1), max_size=5),
 )
-requests = st.lists(documents, min_size=1, max_size=4, unique_by=lambda document: document.id)
+upserts = st.tuples(
+    st.lists(documents, min_size=1, max_size=4, unique_by=lambda document: document.id),
+    st.sampled_from(OnConflict),
+)
+deletions = st.lists(ids, min_size=1, max_size=3)
 
 
 class CollectionMachine(RuleBasedStateMachine):
@@ -66,29 +72,43 @@ class CollectionMachine(RuleBasedStateMachine):
             CollectionSchema(dimension=DIMENSION, metric=Metric.INNER_PRODUCT, client_vectors=True),
         )
 
-    @rule(
-        waiting=st.lists(requests | st.lists(ids, min_size=1, max_size=3), min_size=1, max_size=4)
-    )
+    @rule(waiting=st.lists(upserts | deletions, min_size=1, max_size=4))
     def write(self, waiting):
         """Upserts, given as documents, and deletions, given as ids, without waiting in between."""
         futures = [
-            self.collection.delete(request)
-            if isinstance(request[0], str)
-            else self.collection.upsert(request)
+            self.collection.upsert(*request)
+            if isinstance(request, tuple)
+            else self.collection.delete(request)
             for request in waiting
         ]
         for request, future in zip(waiting, futures, strict=True):
-            result = future.result()
-            self.num_writes += 1
-            assert result.sequence.position == self.num_writes
-            if isinstance(request[0], str):
+            if isinstance(request, tuple):
+                self.expect_upsert(*request, future)
+            else:
+                self.num_writes += 1
+                result = future.result()
+                assert result.sequence.position == self.num_writes
                 assert result.num_deleted == len(self.model.keys() & set(request))
                 for name in request:
                     self.model.pop(name, None)
-            else:
-                known = sum(document.id in self.model for document in request)
-                assert (result.num_replaced, result.num_inserted) == (known, len(request) - known)
-                self.model |= {document.id: document for document in request}
+
+    def expect_upsert(self, given, on_conflict, future):
+        known = [document.id for document in given if document.id in self.model]
+        if known and on_conflict is OnConflict.FAIL:
+            with pytest.raises(DocumentsExistError) as refused:
+                future.result()
+            assert list(refused.value.ids) == known
+            return
+        self.num_writes += 1
+        result = future.result()
+        assert result.sequence.position == self.num_writes
+        skips = on_conflict is OnConflict.SKIP
+        assert (result.num_replaced, result.num_skipped, result.num_inserted) == (
+            0 if skips else len(known),
+            len(known) if skips else 0,
+            len(given) - len(known),
+        )
+        self.model |= {d.id: d for d in given if not (skips and d.id in known)}
 
     @rule()
     def reopen(self):
@@ -125,6 +145,12 @@ class CollectionMachine(RuleBasedStateMachine):
             page = self.collection.list_page(page_size, page.next_page_token)
             listed += page.documents
         assert sorted(document.id for document in listed) == sorted(self.model)
+
+    @rule(wanted=st.lists(ids, min_size=1))
+    def get_what_is_there(self, wanted):
+        got = self.collection.get(wanted, allow_missing=True)
+        assert [document.id for document in got] == [name for name in wanted if name in self.model]
+        assert self.collection.known_ids(wanted) == self.model.keys() & set(wanted)
 
     @invariant()
     def every_document_reads_back_as_written(self):

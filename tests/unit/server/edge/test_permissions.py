@@ -30,6 +30,7 @@ RPCS = [method.full_name for service in SERVICES for method in service.methods]
 READERS_MAY = {
     "Search", "Rerank", "RerankStream", "Embed", "ListModels", "GetModel", "GetServerInfo",
     "GetCollection", "ListCollections", "GetDocuments", "ListDocuments", "ListSnapshots",
+    "CountDocuments",
     "Check", "List", "Watch", "ServerReflectionInfo",
 }  # fmt: skip
 WRITERS_MAY = READERS_MAY | {"UpsertDocuments", "UpsertDocumentsStream", "DeleteDocuments"}

@@ -29,6 +29,7 @@ CODES = {
     "SnapshotNotFoundError": grpc.StatusCode.NOT_FOUND,
     # exists already
     "CollectionExistsError": grpc.StatusCode.ALREADY_EXISTS,
+    "DocumentsExistError": grpc.StatusCode.ALREADY_EXISTS,
     "AliasExistsError": grpc.StatusCode.ALREADY_EXISTS,
     "SnapshotExistsError": grpc.StatusCode.ALREADY_EXISTS,
     # queue full

@@ -1,0 +1,169 @@
+"""Counting documents, reading those that are there, and writing those that are not."""
+
+import grpc
+import pytest
+
+from twopass.client import AlreadyExistsError, AsyncClient, Client, Document, Fields, field
+from twopass.v1 import collection_pb2
+from twopass.v1.collection_pb2 import (
+    CountDocumentsRequest,
+    GetDocumentsRequest,
+    UpsertDocumentsRequest,
+    UpsertDocumentsStreamRequest,
+)
+
+from .corpus import document
+from .serving import Server
+
+REPLACE, SKIP, FAIL = (
+    collection_pb2.ON_CONFLICT_REPLACE,
+    collection_pb2.ON_CONFLICT_SKIP,
+    collection_pb2.ON_CONFLICT_FAIL,
+)
+
+
+@pytest.fixture
+def client(server: Server):
+    with Client(server.target) as made:
+        yield made
+
+
+def upsert(server, collection, on_conflict, *documents):
+    request = UpsertDocumentsRequest(
+        collection=collection, documents=documents, on_conflict=on_conflict
+    )
+    return server.collections.UpsertDocuments(request)
+
+
+def text_of(server, collection, document_id):
+    request = GetDocumentsRequest(collection=collection, ids=[document_id])
+    return server.collections.GetDocuments(request).documents[0].text
+
+
+def test_documents_are_counted_by_a_filter(server, client, collection):
+    count = server.collections.CountDocuments
+    assert count(CountDocumentsRequest(collection=collection)).num_documents == 0
+    upsert(
+        server, collection, 0, *(document(str(i), "bees", n=i, odd=i % 2 == 1) for i in range(9))
+    )
+    assert count(CountDocumentsRequest(collection=collection)).num_documents == 9
+    assert client.count(collection) == 9
+    assert client.count(collection, filter=field("n").between(gte=3)) == 6
+    assert (
+        client.count(collection, filter=field("odd").equals(True) & field("n").is_in([1, 2])) == 1
+    )
+    client.delete(collection, filter=field("odd").equals(True))
+    assert client.count(collection, filter=~field("n").equals(0)) == 4
+
+
+def test_unknown_ids_are_left_out_where_they_may_be_missing(server, client, collection):
+    upsert(server, collection, 0, document("a", "bees"), document("b", "glass"))
+    request = GetDocumentsRequest(
+        collection=collection, ids=["x", "b", "y", "a", "x", "b"], allow_missing=True
+    )
+    answer = server.collections.GetDocuments(request)
+    assert [found.id for found in answer.documents] == ["b", "a", "b"]
+    assert list(answer.missing_ids) == ["x", "y"]
+    none = GetDocumentsRequest(collection=collection, ids=["x"], allow_missing=True)
+    assert server.collections.GetDocuments(none).missing_ids == ["x"]
+    bare = Fields(text=False, metadata=False)
+    assert client.get(collection, ["x", "a"], allow_missing=True, fields=bare) == (Document("a"),)
+
+
+def test_missing_ids_count_as_bytes_of_the_answer(server, collection):
+    upsert(server, collection, 0, document("a", 800 * "bee "))
+    missing = [f"{i:0500}" for i in range(8)]
+    request = GetDocumentsRequest(
+        collection=collection, ids=["a", *missing], allow_missing=True, max_answer_bytes=8_000
+    )
+    with pytest.raises(grpc.RpcError, match="RESOURCE_EXHAUSTED"):
+        server.collections.GetDocuments(request)
+    request.max_answer_bytes = 12_000
+    answer = server.collections.GetDocuments(request)
+    assert list(answer.missing_ids) == missing
+    assert answer.ByteSize() <= 12_000
+
+
+def test_a_known_id_is_skipped_and_not_embedded(server, collection):
+    upsert(server, collection, REPLACE, document("a", "bees make honey"))
+    server.encoder.gate.clear()
+    server.encoder.entered.clear()
+    try:
+        skipped = upsert(server, collection, SKIP, document("a", "glass is sand"))
+        assert not server.encoder.entered.is_set()
+    finally:
+        server.encoder.gate.set()
+    assert (skipped.num_inserted, skipped.num_replaced, skipped.num_skipped) == (0, 0, 1)
+    assert skipped.sequence
+    written = upsert(server, collection, SKIP, document("b", "b"), document("a", "glass is sand"))
+    assert (written.num_inserted, written.num_replaced, written.num_skipped) == (1, 0, 1)
+    assert text_of(server, collection, "a") == "bees make honey"
+
+
+def test_a_known_id_fails_where_all_must_be_new(server, collection):
+    upsert(server, collection, FAIL, document("a", "bees make honey"))
+    with pytest.raises(grpc.RpcError, match="1 of their ids is known") as refused:
+        upsert(server, collection, FAIL, document("b", "b"), document("a", "glass is sand"))
+    assert refused.value.code() is grpc.StatusCode.ALREADY_EXISTS
+    assert "'a'" in refused.value.details()
+    assert (
+        server.collections.CountDocuments(
+            CountDocumentsRequest(collection=collection)
+        ).num_documents
+        == 1
+    )
+
+
+@pytest.mark.parametrize("on_conflict", [REPLACE, SKIP, FAIL])
+def test_an_id_given_twice_is_bad_input_though_it_is_known(server, collection, on_conflict):
+    upsert(server, collection, 0, document("a", "bees make honey"))
+    with pytest.raises(grpc.RpcError, match=r"documents\[1\].id") as refused:
+        upsert(server, collection, on_conflict, document("a", "x"), document("a", "y"))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_bad_documents_are_named_by_their_place_though_some_are_skipped(server, collection):
+    upsert(server, collection, 0, document("a", "bees make honey"))
+    with pytest.raises(grpc.RpcError, match=r"documents\[1\].id: must be 1 to 512 bytes"):
+        upsert(server, collection, SKIP, document("a", "x"), document("", "y"))
+
+
+def test_a_stream_says_once_what_becomes_of_known_ids(server, collection):
+    def chunk(*documents, on_conflict=0):
+        return UpsertDocumentsStreamRequest(
+            collection=collection, documents=documents, on_conflict=on_conflict
+        )
+
+    chunks = [
+        chunk(document("a", "first"), document("b", "b"), on_conflict=SKIP),
+        chunk(document("a", "second"), document("c", "c")),
+        chunk(document("b", "third"), on_conflict=SKIP),
+    ]
+    *_, last = server.collections.UpsertDocumentsStream(iter(chunks))
+    assert (last.num_chunks, last.num_documents, last.num_inserted) == (3, 3, 3)
+    assert (last.num_replaced, last.num_skipped) == (0, 2)
+    assert text_of(server, collection, "a") == "first"
+    chunks = [
+        chunk(document("d", "d")),
+        chunk(document("d", "d"), on_conflict=REPLACE),
+        chunk(document("e", "e"), on_conflict=SKIP),
+    ]
+    with pytest.raises(grpc.RpcError, match=r"ON_CONFLICT_SKIP given, .* ON_CONFLICT_REPLACE"):
+        list(server.collections.UpsertDocumentsStream(iter(chunks)))
+
+
+async def test_both_clients_skip_and_fail(server, client, collection):
+    documents = [Document("a", "one"), Document("b", "two"), Document("a", "three")]
+    summary = client.upsert(collection, documents, on_conflict="skip")
+    assert (summary.num_documents, summary.num_inserted, summary.num_skipped) == (2, 2, 1)
+    assert client.get(collection, ["a"])[0].text == "one"
+    with pytest.raises(AlreadyExistsError, match="'a', 'b'"):
+        client.upsert(collection, documents, on_conflict="fail")
+    async with AsyncClient(server.target) as asynchronous:
+        summary = await asynchronous.upsert(collection, documents, on_conflict="skip")
+        assert (summary.num_documents, summary.num_skipped) == (0, 3)
+        with pytest.raises(AlreadyExistsError):
+            await asynchronous.upsert(collection, documents, on_conflict="fail")
+        assert await asynchronous.count(collection) == 2
+        found = await asynchronous.get(collection, ["b", "x"], allow_missing=True)
+        assert [document.id for document in found] == ["b"]
