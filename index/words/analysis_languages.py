@@ -89,6 +89,6 @@ def stemmer(language: str) -> Callable[[str], str]:
         except AttributeError:
             # Words are remembered by the analyser that calls this, with all that they become.
             snowball = own.snowball = Stemmer.Stemmer(algorithm, 0)
-        return str(snowball.stemWord(word))
+        return snowball.stemWord(word) or word  # of "s", Porter's algorithm leaves nothing
 
     return stem
