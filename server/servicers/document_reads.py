@@ -1,0 +1,136 @@
+"""The rpcs of CollectionService that read documents."""
+
+from collections.abc import Iterator, Sequence
+
+from twopass.index.collection.collection import Collection
+from twopass.index.documents import DocumentFields, StoredDocument
+from twopass.index.errors import AnswerTooLargeError, DocumentTooLargeError
+from twopass.index.filters import Filter
+from twopass.index.lanes import Lanes
+from twopass.index.stopping import Stop
+from twopass.server.collections import Collections
+from twopass.server.errors import InvalidRequestError
+from twopass.server.models.passages import Limits
+from twopass.server.request import Request
+from twopass.server.servicers.answers import element_bytes, read_max_answer_bytes, that_fit
+from twopass.server.servicers.documents import check_ids, document_message, read_fields
+from twopass.server.servicers.filters import read_filter, selects_all
+from twopass.server.servicers.options import read_count
+from twopass.server.servicers.translating import Translating
+from twopass.v1 import collection_pb2, document_pb2
+
+_DEFAULT_PAGE_SIZE = 100
+_MAX_PAGE_SIZE = 1_000
+_FEW_IDS = 32
+
+
+class DocumentReads:
+    """Translates; the collection does the work, in the lane of its kind."""
+
+    def __init__(
+        self, collections: Collections, limits: Limits, lanes: Lanes, translating: Translating
+    ) -> None:
+        self._collections = collections
+        self._limits = limits
+        self._lanes = lanes
+        self._translating = translating
+
+    async def get_documents(
+        self, message: collection_pb2.GetDocumentsRequest, request: Request
+    ) -> collection_pb2.GetDocumentsResponse:
+        """Returns documents by id."""
+        check_ids("ids", message.ids, self._limits.max_documents)
+        max_bytes = read_max_answer_bytes(message, self._limits)
+        collection = await self._collections.acquire(message.collection, request)
+        fields, stop = read_fields(message.fields), request.stop
+        # Reading many documents is left to another lane, so that searches don't wait for it.
+        lane = self._lanes.reads if len(message.ids) <= _FEW_IDS else self._lanes.pages
+        return await lane.run(_get, collection, message, fields, stop, max_bytes, stop=stop)
+
+    async def list_documents(
+        self, message: collection_pb2.ListDocumentsRequest, request: Request
+    ) -> collection_pb2.ListDocumentsResponse:
+        """Returns a page of documents."""
+        page_size = read_count("page_size", message.page_size) or _DEFAULT_PAGE_SIZE
+        if page_size > _MAX_PAGE_SIZE:
+            raise InvalidRequestError(f"page_size: {page_size:,} given, at most {_MAX_PAGE_SIZE:,}")
+        collection = await self._collections.acquire(message.collection, request)
+        wanted = await self._translating.run(
+            request.message_bytes, read_filter, message.filter, request=request
+        )
+        # A filter may look at every document before it finds the first of the page.
+        lane = self._lanes.pages if selects_all(wanted) else self._lanes.scans
+        fields, stop = read_fields(message.fields), request.stop
+        max_bytes = self._limits.max_answer_bytes
+        page = (page_size, message.page_token, fields, wanted, stop, max_bytes)
+        return await lane.run(_list, collection, *page, stop=stop)
+
+    async def count_documents(
+        self, message: collection_pb2.CountDocumentsRequest, request: Request
+    ) -> collection_pb2.CountDocumentsResponse:
+        """Counts the documents that pass a filter."""
+        collection = await self._collections.acquire(message.collection, request)
+        wanted = await self._translating.run(
+            request.message_bytes, read_filter, message.filter, request=request
+        )
+        stop = request.stop
+        number = await self._lanes.scans.run(collection.count, wanted, stop, stop=stop)
+        return collection_pb2.CountDocumentsResponse(num_documents=number)
+
+
+def _get(
+    collection: Collection,
+    message: collection_pb2.GetDocumentsRequest,
+    fields: DocumentFields,
+    stop: Stop,
+    max_bytes: int,
+) -> collection_pb2.GetDocumentsResponse:
+    """Reads documents and builds the answer; blocks."""
+    documents = collection.get(
+        message.ids, fields, stop, max_bytes, allow_missing=message.allow_missing
+    )
+    found = {document.id for document in documents}
+    missing = [one for one in dict.fromkeys(message.ids) if one not in found]
+    response = collection_pb2.GetDocumentsResponse(missing_ids=missing)
+    left = max_bytes - response.ByteSize()
+    messages = that_fit(_document_messages(documents, stop), left)
+    if len(messages) < len(documents):  # metadata takes more bytes in a message than as JSON
+        raise AnswerTooLargeError(len(documents), sum(map(_message_bytes, documents)), left)
+    response.documents.extend(messages)
+    return response
+
+
+def _list(
+    collection: Collection,
+    page_size: int,
+    token: str,
+    fields: DocumentFields,
+    wanted: Filter,
+    stop: Stop,
+    max_bytes: int,
+) -> collection_pb2.ListDocumentsResponse:
+    """Reads a page and builds the answer; blocks."""
+    while True:
+        page = collection.list_page(page_size, token, fields, wanted, stop, max_bytes)
+        messages = that_fit(_document_messages(page.documents, stop), max_bytes)
+        if len(messages) == len(page.documents):
+            return collection_pb2.ListDocumentsResponse(
+                documents=messages, next_page_token=page.next_page_token
+            )
+        if not messages:
+            first = page.documents[0]
+            raise DocumentTooLargeError(first.id, _message_bytes(first), max_bytes)
+        # Metadata takes more bytes in a message than as JSON. A smaller page has its own token.
+        page_size = len(messages)
+
+
+def _document_messages(
+    documents: Sequence[StoredDocument], stop: Stop
+) -> Iterator[document_pb2.Document]:
+    for document in documents:
+        stop.check()
+        yield document_message(document)
+
+
+def _message_bytes(document: StoredDocument) -> int:
+    return element_bytes(document_message(document))
