@@ -1,16 +1,19 @@
 """Quality of the orders that a server returned, and of those that follow from its scores."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twopass.client import RetrieveMode, SearchHit, SearchResult
+from twopass.engines.base import Int32s
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.runs import Answers
 from twopass.evaluation.significance import randomization_test
+from twopass.index.collection.fusion import reading_order
 from twopass.server.search.second_pass import best_first
 
 Orders: TypeAlias = Mapping[str, Sequence[str]]
@@ -182,8 +185,23 @@ def first_pass_score(hit: SearchHit) -> float:
 
 def _reranked(candidates: Sequence[SearchHit], depth: int, blend: float) -> list[str]:
     """The order that a second pass of that depth and blend gives."""
-    read = candidates[:depth]
+    positions = np.sort(_reading_order(candidates)[:depth])
+    read = [candidates[position] for position in positions]
     logits = np.array([hit.logit for hit in read], np.float32)
     scores = np.array([first_pass_score(hit) for hit in read], np.float32)
     order = best_first(logits, scores, blend, 0)
-    return [read[position].id for position in order] + [hit.id for hit in candidates[depth:]]
+    unread = np.setdiff1d(np.arange(len(candidates)), positions)
+    return [read[place].id for place in order] + [candidates[place].id for place in unread]
+
+
+def _reading_order(candidates: Sequence[SearchHit]) -> Int32s:
+    """The order in which the second pass reads candidates, in first-pass order."""
+
+    def ranks(of_hits: Iterable[int | None]) -> NDArray[np.float64]:
+        return np.array([np.inf if rank is None else rank for rank in of_hits], np.float64)
+
+    return reading_order(
+        ranks(hit.first_pass_rank for hit in candidates),
+        ranks(hit.dense_rank for hit in candidates),
+        ranks(hit.lexical_rank for hit in candidates),
+    )

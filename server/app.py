@@ -53,6 +53,7 @@ from twopass.server.models.supervisor import Supervisor, probe_batch
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.open_files import max_open_collections, raise_open_files_limit
 from twopass.server.scheduling.arbiter import Arbiter, Priority
+from twopass.server.search.batch import BatchSearching
 from twopass.server.search.first_pass import FirstPass
 from twopass.server.search.pipeline import SearchParts, SearchPipeline
 from twopass.server.search.reranking import Reranking
@@ -213,6 +214,7 @@ class App:
             second_pass=second_pass,
         )
         pipeline = SearchPipeline(collections, parts)
+        batches = BatchSearching(pipeline, parts.first_pass, models, self._lanes)
         reranking = Reranking(models, arbiter, tokenizing, second_pass)
         ingest = Ingest(
             models, arbiter, self._tokenizing_new, embedding, self._messages, self._lanes.pages
@@ -220,7 +222,9 @@ class App:
         translating = Translating(self._messages)
         servicers = {
             rerank_pb2: RerankServicer(reranking, limits, translating),
-            search_pb2: SearchServicer(pipeline, limits, _retrieve_defaults(config), translating),
+            search_pb2: SearchServicer(
+                pipeline, batches, limits, _retrieve_defaults(config), translating
+            ),
             collection_pb2: CollectionServicer(
                 collections, models, ingest, limits, self._lanes, translating
             ),

@@ -205,6 +205,19 @@ class Request:
                 self._timer = _call_at(self.deadline, self._stop.set)
         return self._stop
 
+    def part(self) -> "Request":
+        """A part of the call that has its own timings, such as one search of many.
+
+        It has the call's id, caller and ends, and is closed with it; bytes are counted for the call
+        alone.
+        """
+        part = Request(
+            id=self.id, received=self.received, deadline=self.deadline, caller=self.caller
+        )
+        part.budget_end = self.budget_end
+        self.on_close(part.close)
+        return part
+
     @contextmanager
     def stop_by(self, end: float | None) -> Iterator[Stop]:
         """Yields a stop that is also set at `end`, for work that is not worth more time.

@@ -1,4 +1,9 @@
-"""Joins the dense and the lexical list of one query into one."""
+"""Joins the dense and the lexical list of one query into one, and chooses the candidates.
+
+A fusion decides the order of candidates. Which documents are candidates it decides with the heads
+of both lists: where the fusion gives one list little weight, what is first there may be last in the
+fused list, and the second pass would never see it.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,9 +11,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s
+from twopass.engines.base import Float32s, Int32s
 from twopass.index.arrays import Int64s
 from twopass.index.ranked_list import RankedList
+
+HEAD_SHARE = 0.1
+"""The heads of a list, as a share of the candidates: the first, and one more for each further ten.
+
+Chosen on the development halves of docs/quality.md, and reported on the others there."""
+
+# Before every place in the fused list, so that what is first in a list comes first.
+_FIRST_DUE = 0.5
 
 
 class Fusion(Protocol):
@@ -76,6 +89,84 @@ class ConvexFusion:
             (dense.keys, self.alpha * _normalised(dense.scores, dense_minimum)),
             (lexical.keys, (1 - self.alpha) * _normalised(lexical.scores, 0.0)),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen(RankedList):
+    """Candidates in the order of their fused scores.
+
+    Attributes:
+        reading_order: Their positions in the order in which a second pass reads them, int32
+            `[num_documents]`. The first n of them are what `choose` chooses where k is n.
+    """
+
+    reading_order: Int32s
+
+
+def choose(
+    fused: RankedList,
+    dense: RankedList,
+    lexical: RankedList,
+    k: int,
+    head_share: float = HEAD_SHARE,
+) -> Chosen:
+    """Chooses candidates: the heads of both lists, and the best of the fused.
+
+    The first of either list is chosen whatever the fusion, if `k` is 2 or more.
+
+    Args:
+        fused: Both lists, joined.
+        dense: The dense list.
+        lexical: The lexical list.
+        k: How many candidates to choose, at least 1; all where there are fewer.
+        head_share: Heads of a list as a share of the candidates, as in `reading_order`.
+    """
+    order = reading_order(
+        np.arange(1, len(fused.keys) + 1, dtype=np.float64),
+        _ranks_in(dense, fused.keys),
+        _ranks_in(lexical, fused.keys),
+        head_share,
+    )[:k]
+    kept = np.sort(order)
+    return Chosen(
+        fused.keys[kept], fused.scores[kept], np.searchsorted(kept, order).astype(np.int32)
+    )
+
+
+def reading_order(
+    fused_ranks: NDArray[np.float64],
+    dense_ranks: NDArray[np.float64],
+    lexical_ranks: NDArray[np.float64],
+    head_share: float = HEAD_SHARE,
+) -> Int32s:
+    """The order in which documents become candidates: each by the best of its three places.
+
+    A place in the fused list counts as it is. The r-th of another list counts as the place
+    `(r - 1) / head_share + 0.5` of the fused, so that the first of either list comes first, and
+    one more of each after every `1 / head_share` candidates.
+
+    It can be told from the hits of an answer too: ranks among the candidates alone lead to the same
+    order of the candidates as ranks among all documents.
+
+    Args:
+        fused_ranks: Ranks in the fused list, from 1, float64 `[num_documents]`.
+        dense_ranks: Ranks in the dense list, from 1, in the same form; infinite where not in it.
+        lexical_ranks: Ranks in the lexical list, likewise.
+        head_share: 0 to 1; with 0 the first of either list alone is preferred.
+
+    Returns:
+        Positions, int32 `[num_documents]`; what is equally due comes in fused order.
+    """
+    list_ranks = np.minimum(dense_ranks, lexical_ranks)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        due = np.where(list_ranks == 1, 0.0, (list_ranks - 1) / head_share) + _FIRST_DUE
+    return np.lexsort((fused_ranks, np.minimum(fused_ranks, due))).astype(np.int32)
+
+
+def _ranks_in(found: RankedList, keys: Int64s) -> NDArray[np.float64]:
+    """The rank of each key in a list, from 1; infinite where it is not in it."""
+    ranks = {key: rank for rank, key in enumerate(found.keys.tolist(), 1)}
+    return np.array([ranks.get(key, np.inf) for key in keys.tolist()], np.float64)
 
 
 def _ranks(found: RankedList) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from twopass.server.metadata import Metadata
 from twopass.server.request import Caller, Request
 from twopass.server.telemetry.metrics import Metrics
 from twopass.server.telemetry.tracing import Tracer, start_recording, stop_recording
-from twopass.v1 import collection_pb2
+from twopass.v1 import collection_pb2, search_pb2
 
 _CANCEL_SECONDS = 0.001
 _REQUEST_ID = re.compile("[A-Za-z0-9._-]{1,64}")
@@ -403,6 +403,8 @@ def _collections_of(request: Message) -> list[str]:
     if isinstance(request, collection_pb2.UpdateAliasesRequest):
         named = [name for change in request.changes for name in (change.alias, change.collection)]
         return [collection for collection in named if collection]  # with none, the alias is removed
+    if isinstance(request, search_pb2.BatchSearchRequest):
+        return list({search.collection for search in request.searches if search.collection})
     descriptor = request.DESCRIPTOR
     fields = descriptor.fields_by_name
     if "collection" in fields:

@@ -27,6 +27,7 @@ class Permission(IntEnum):
 
 PERMISSIONS: Mapping[str, Permission] = {
     "twopass.v1.SearchService.Search": Permission.READ,
+    "twopass.v1.SearchService.BatchSearch": Permission.READ,
     "twopass.v1.RerankService.Rerank": Permission.READ,
     "twopass.v1.RerankService.RerankStream": Permission.READ,
     "twopass.v1.EmbedService.Embed": Permission.READ,

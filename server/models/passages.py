@@ -1,8 +1,11 @@
 """What the models read of a document, and the bounds on texts that come in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from twopass.index.arrays import Int64s
+from twopass.index.documents import StoredDocument
 from twopass.server.errors import InvalidRequestError
 
 
@@ -29,6 +32,14 @@ class Limits:
 def passage_of(title: str | None, text: str | None) -> str:
     """Title and text with a space between, as the models read them."""
     return f"{title} {text}".strip() if title else text or ""
+
+
+def texts_of(documents: Mapping[int, StoredDocument], keys: Int64s) -> list[str]:
+    """Passages in the order of `keys`; "" for a document that no longer exists."""
+    return [
+        passage_of(documents[key].title, documents[key].text) if key in documents else ""
+        for key in keys.tolist()
+    ]
 
 
 def check_text(field: str, text: str, max_bytes: int) -> None:

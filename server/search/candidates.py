@@ -18,6 +18,8 @@ class Candidates:
     Attributes:
         keys: Keys of the documents, int64 `[num_candidates]`.
         scores: First-pass scores, float32 `[num_candidates]`.
+        reading_order: The order in which the second pass reads them: the heads of the first pass's
+            lists early, whatever their scores, int32 `[num_candidates]`.
         ids: The documents' ids, `[num_candidates]`; empty where they were not read in time.
         passages: Their stored token ids; None where they were not read in time.
         windows: Where documents are split, the nearest window of each: first token in the passage
@@ -27,6 +29,7 @@ class Candidates:
 
     keys: Int64s
     scores: Float32s
+    reading_order: Int32s
     ids: tuple[str, ...] = ()
     passages: Ragged | None = None
     windows: Int32s | None = None
@@ -48,17 +51,38 @@ class Candidates:
         return cls(
             keys,
             found.best.scores[stored.positions],
+            _renumbered(found.reading_order, stored.positions),
             stored.ids,
             stored.token_ids,
             _windows(keys, stored.token_ids, found.windows) if are_split else None,
         )
 
-    def nearest_windows(self, count: int) -> Ragged:
-        """Token ids of the first candidates' nearest windows, or of whole passages if not split."""
+    @classmethod
+    def unread(cls, found: Found) -> "Candidates":
+        """The found documents, of which nothing was read in time."""
+        return cls(found.best.keys, found.best.scores, found.reading_order)
+
+    def passages_at(self, positions: Int32s, *, whole: bool) -> Ragged:
+        """Token ids of some candidates' passages; of split documents the nearest windows.
+
+        Args:
+            positions: Which candidates, int32 `[n]`.
+            whole: Whether the passages of split documents are wanted whole.
+        """
         assert self.passages is not None
-        if self.windows is None:
-            return self.passages.first(count)
-        return Ragged.from_rows([self.passages[i][slice(*self.windows[i])] for i in range(count)])
+        if whole or self.windows is None:
+            return Ragged.from_rows([self.passages[i] for i in positions.tolist()])
+        return Ragged.from_rows(
+            [self.passages[i][slice(*self.windows[i])] for i in positions.tolist()]
+        )
+
+
+def _renumbered(order: Int32s, kept: Int64s) -> Int32s:
+    """An order of positions, by the places that they have among those kept."""
+    places = np.full(len(order), -1, np.int32)
+    places[kept] = np.arange(len(kept), dtype=np.int32)
+    renumbered: Int32s = places[order]
+    return renumbered[renumbered >= 0]
 
 
 def _windows(keys: Int64s, passages: Ragged, known: Mapping[int, Sequence[int]]) -> Int32s:

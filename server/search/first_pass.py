@@ -8,9 +8,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, Ragged
+from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged
 from twopass.index.arrays import Int64s
 from twopass.index.collection.collection import Collection
+from twopass.index.collection.fusion import Chosen, choose
 from twopass.index.errors import StoppedError
 from twopass.index.lanes import Lanes
 from twopass.index.ranked_list import RankedList
@@ -23,7 +24,7 @@ from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.causes import Cause, cause_of
 from twopass.server.search.ends import late, seconds_until
-from twopass.server.search.types import PlacedScore, RetrieveStatus, SearchQuery
+from twopass.server.search.types import RetrieveStatus, SearchQuery
 from twopass.server.telemetry.stopwatch import Stopwatch
 
 _LOG = logging.getLogger("twopass.server")
@@ -59,6 +60,7 @@ class Found:
         windows: The window nearest to `vector` of split documents, by key: its first token in the
             passage and one past its last.
         num_words_dropped: Words of the query that were not searched.
+        exact: Whether every vector that might be found was compared; None without a dense list.
     """
 
     best: RankedList
@@ -71,6 +73,31 @@ class Found:
     encoder: str = ""
     windows: Mapping[int, Sequence[int]] = field(default_factory=dict)
     num_words_dropped: int = 0
+    exact: bool | None = None
+
+    @property
+    def reading_order(self) -> Int32s:
+        """Positions of the candidates in the order in which the second pass reads them."""
+        if isinstance(self.best, Chosen):
+            return self.best.reading_order
+        return np.arange(len(self.best.keys), dtype=np.int32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ahead:
+    """What is done for several searches together, before or beside the first pass of each.
+
+    Attributes:
+        vector: The query's embedding, float32 `[dimension]`; None where it is still to be made.
+        matching: Keys of the documents that pass the query's filter; None where they are still to
+            be looked up.
+    """
+
+    vector: Float32s | None = None
+    matching: "asyncio.Task[Int64s] | None" = None
+
+
+_NOTHING_AHEAD = Ahead()
 
 
 class FirstPass:
@@ -91,6 +118,7 @@ class FirstPass:
         query_ids: Mapping[str, Int32s],
         request: Request,
         end: float | None,
+        ahead: Ahead = _NOTHING_AHEAD,
     ) -> Found:
         """Finds at most `query.retrieve.k` candidates.
 
@@ -105,6 +133,7 @@ class FirstPass:
             request: The request; sets `queue`, `embed` and `retrieve` of its `timings`.
             end: When a list that is not found is left out, seconds of `time.perf_counter`; None
                 for never.
+            ahead: What is done for it together with other queries.
 
         Raises:
             RequestError: There was no time or no room, and nothing may be answered instead.
@@ -113,8 +142,23 @@ class FirstPass:
             CollectionError: The collection can't be read.
         """
         with request.stop_by(end) as stop:
-            retrieval = _Retrieval(self, query, collection, request, stop, end)
+            retrieval = _Retrieval(self, query, collection, request, stop, end, ahead)
             return await retrieval.found(query_ids)
+
+    async def embed_together(
+        self, encoder: LoadedEncoder, ids: Ragged, request: Request, end: float | None
+    ) -> Float32s:
+        """The embeddings of several queries, float32 `[num_queries, dimension]`.
+
+        Args:
+            encoder: The model.
+            ids: Their token ids by the encoder's tokenizer, a row for each.
+            request: The request that needs them; sets `queue` and `embed` of its `timings`.
+            end: When they must be there, seconds of `time.perf_counter`; None for never.
+        """
+        with self._arbiter.admitted(len(ids)):
+            embedded = await self._embedding.queries(encoder, ids, request, end=end)
+        return embedded.vectors
 
     async def _embed(
         self,
@@ -126,9 +170,7 @@ class FirstPass:
         """The query's embedding, float32 `[dimension]`."""
         encoder = self._models.encoder_of(collection.schema)
         ids = Ragged.from_rows([query_ids[encoder.tokenizer.fingerprint]])
-        with self._arbiter.admitted(1):
-            embedded = await self._embedding.queries(encoder, ids, request, end=end)
-        vector: Float32s = embedded.vectors[0]
+        vector: Float32s = (await self.embed_together(encoder, ids, request, end))[0]
         return vector
 
 
@@ -143,6 +185,7 @@ class _Retrieval:
         request: Request,
         stop: Stop,
         end: float | None,
+        ahead: Ahead,
     ) -> None:
         self._parts = parts
         self._lanes = parts._lanes
@@ -151,13 +194,14 @@ class _Retrieval:
         self._request = request
         self._stop = stop
         self._end = end
-        self._filtering: asyncio.Task[Int64s] | None = None
+        self._ahead = ahead
+        self._filtering = ahead.matching
 
     async def found(self, query_ids: Mapping[str, Int32s]) -> Found:
         """What was found when the pass ends."""
         mode = self._query.retrieve.mode
         tasks: dict[RetrieveMode, asyncio.Task[Found]] = {}
-        if self._query.filter is not None:
+        if self._query.filter is not None and self._filtering is None:
             # Looked up once for both lists, while the query is embedded.
             self._filtering = asyncio.create_task(self._matching())
         if mode is not RetrieveMode.LEXICAL:
@@ -170,7 +214,7 @@ class _Retrieval:
         finally:
             for task in tasks.values():
                 _leave(task)
-            if self._filtering is not None:
+            if self._filtering is not None and self._filtering is not self._ahead.matching:
                 _leave(self._filtering)
         return await self._with_windows(found)
 
@@ -247,8 +291,10 @@ class _Retrieval:
         """The dense list."""
         vector, encoder = self._query.vector, ""
         if vector is None:
-            vector = await self._parts._embed(self._collection, query_ids, self._request, self._end)
+            vector = self._ahead.vector
             encoder = self._collection.schema.encoder
+        if vector is None:
+            vector = await self._parts._embed(self._collection, query_ids, self._request, self._end)
         watch = Stopwatch()
         is_split = self._collection.schema.chunking is not None
         found = await (self._nearest_windows if is_split else self._nearest_documents)(vector)
@@ -316,10 +362,9 @@ class _Retrieval:
         fused = self._query.retrieve.fusion.fuse(
             nearest.best, words.best, dense_minimum=_MINIMUM[self._collection.schema.metric]
         )
-        k = self._query.retrieve.k
         return replace(
             nearest,
-            best=RankedList(fused.keys[:k], fused.scores[:k]),
+            best=choose(fused, nearest.best, words.best, self._query.retrieve.k),
             lexical=words.lexical,
             fused=True,
             sequence=words.sequence,  # sampled first: neither list is of an earlier state
@@ -359,15 +404,3 @@ def _leave(task: "asyncio.Task[Any]") -> None:
     """Cancels a task that nobody waits for any more; asyncio logs nothing of its error."""
     task.cancel()
     task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-
-
-def placed(ranked: RankedList | None) -> dict[int, PlacedScore]:
-    """Score and rank of each document in a list, by key; empty for a missing list."""
-    if ranked is None:
-        return {}
-    return {
-        key: PlacedScore(score, rank)
-        for rank, (key, score) in enumerate(
-            zip(ranked.keys.tolist(), ranked.scores.tolist(), strict=True), 1
-        )
-    }

@@ -36,6 +36,16 @@ class ScoredPairs:
     engine_seconds: float
     windows: Int32s | None = None
 
+    def at(self, places: NDArray[np.intp]) -> "ScoredPairs":
+        """The scores of all passages in another order."""
+        return replace(
+            self,
+            logits=self.logits[places],
+            scores=self.scores[places],
+            truncated=self.truncated[places],
+            windows=None if self.windows is None else self.windows[places],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -131,12 +141,15 @@ def best_first(
     Returns:
         int32 `[min(count, n)]`.
     """
-    order_by = logits
-    if blend > 0 and first_pass_scores is not None:
-        order_by = (blend * z_scores(first_pass_scores) + (1 - blend) * z_scores(logits)).astype(
-            np.float32
-        )
-    return top_k(order_by, count or len(logits))
+    return top_k(blended_scores(logits, first_pass_scores, blend), count or len(logits))
+
+
+def blended_scores(logits: Float32s, first_pass_scores: Float32s | None, blend: float) -> Float32s:
+    """What `best_first` orders by, float32 `[n]`: the logits where nothing is blended in."""
+    if blend == 0 or first_pass_scores is None:
+        return logits
+    blended = blend * z_scores(first_pass_scores) + (1 - blend) * z_scores(logits)
+    return blended.astype(np.float32)
 
 
 def z_scores(values: Float32s) -> NDArray[np.float64]:

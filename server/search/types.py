@@ -87,6 +87,7 @@ class SearchQuery:
         text: The question; may be "" where there is a vector and nothing that reads it.
         vector: Its embedding, float32 `[dimension]`; None to have `text` embedded.
         top_n: How many documents to return, at least 1.
+        offset: How many of the best to skip.
         retrieve: Settings of the first pass.
         rerank: Settings of the second pass.
         filter: Which documents are considered; None for all.
@@ -100,6 +101,7 @@ class SearchQuery:
     text: str
     vector: Float32s | None = None
     top_n: int = DEFAULT_TOP_N
+    offset: int = 0
     retrieve: RetrieveSettings
     rerank: RerankSettings = field(default_factory=RerankSettings)
     filter: Filter | None = None
@@ -134,6 +136,7 @@ class SearchHit:
         fused_score: The joined score of both.
         logit: The reranker's output.
         score: The logit calibrated, in [0, 1].
+        blended_score: What decides the order of reranked hits.
         truncated: Whether the reranker did not read the passage's end.
         span: The first character of the best window in the passage, and one past its last; None
             where no window was chosen, or the time budget ended before its place was found.
@@ -147,6 +150,7 @@ class SearchHit:
     fused_score: float | None
     logit: float | None = None
     score: float | None = None
+    blended_score: float | None = None
     truncated: bool = False
     span: tuple[int, int] | None = None
     content_omitted: bool = False
@@ -164,6 +168,7 @@ class SearchResult:
         num_reranked: Candidates that the second pass scored.
         num_below_min_score: Reranked hits left out for their score.
         num_words_dropped: Words of the query that were too frequent or too many to be searched.
+        exact: Whether every vector that might be found was compared; None without a dense list.
         blend: Weight of the first pass in the order of reranked hits.
         encoder: Id of the encoder that embedded the query; "" where none did.
         reranker: Id of the reranker that scored; "" where none did.
@@ -178,6 +183,7 @@ class SearchResult:
     num_reranked: int
     num_below_min_score: int
     num_words_dropped: int
+    exact: bool | None
     blend: float
     encoder: str
     reranker: str

@@ -38,15 +38,20 @@ class RetrieveDefaults:
 
 
 def read_retrieve(
-    message: search_pb2.SearchRequest, top_n: int, defaults: RetrieveDefaults
+    message: search_pb2.SearchRequest, last: int, defaults: RetrieveDefaults
 ) -> RetrieveSettings:
     """Reads how candidates are found.
+
+    Args:
+        message: The request.
+        last: The place of the last hit that is asked for, from 1.
+        defaults: What counts where the request says nothing.
 
     Raises:
         InvalidRequestError: An option is out of range, or does not go with the others.
     """
     options = message.retrieve
-    k = read_count("retrieve.k", options.k) or max(DEFAULT_K, top_n)
+    k = read_count("retrieve.k", options.k) or max(DEFAULT_K, last)
     if k > MAX_K:
         field = "retrieve.k" if options.k else "top_n"
         raise InvalidRequestError(f"{field}: {k:,} given, at most {MAX_K:,}")

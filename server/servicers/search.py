@@ -1,14 +1,24 @@
 """SearchService: a query in, documents of a collection out."""
 
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import grpc
+
 from twopass.engines.base import Float32s
 from twopass.index.documents import StoredDocument
+from twopass.index.errors import CollectionError
 from twopass.index.stopping import Stop
-from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
-from twopass.server.models.passages import Limits, check_text
+from twopass.server.edge.statuses import status_code, status_of
+from twopass.server.errors import InvalidRequestError, RequestError, ResponseTooLargeError
+from twopass.server.models.passages import Limits, check_count, check_text
 from twopass.server.request import Request
+from twopass.server.search.batch import BatchSearching, Outcome
 from twopass.server.search.pipeline import SearchPipeline
 from twopass.server.search.types import (
     DEFAULT_TOP_N,
+    MAX_K,
     RerankSettings,
     RerankStatus,
     RetrieveStatus,
@@ -31,6 +41,11 @@ from twopass.server.servicers.timings import timings_message
 from twopass.server.servicers.translating import Translating
 from twopass.v1 import search_pb2
 
+_LOG = logging.getLogger("twopass.server")
+
+MAX_SEARCHES = 256
+"""Most searches of one batch."""
+
 _RETRIEVE_STATUS = {
     RetrieveStatus.COMPLETE: search_pb2.RETRIEVE_STATUS_COMPLETE,
     RetrieveStatus.LEXICAL_DEADLINE: search_pb2.RETRIEVE_STATUS_LEXICAL_DEADLINE,
@@ -51,6 +66,9 @@ _RERANK_STATUS = {
 # Bytes of a hit without its content; and the bytes added beside content or its omission: a longer
 # length of the hit, and `content_omitted`.
 _HIT_BYTES = 100
+# Bytes of a batch's answer, and of each result in it, beside the results' own.
+_BATCH_BYTES = 64
+_RESULT_BYTES = 16
 _GROWTH_BYTES = 7
 _ALLOWS_FALLBACK = EnumMapping(
     search_pb2.Fallback,
@@ -60,16 +78,18 @@ _ALLOWS_FALLBACK = EnumMapping(
 
 
 class SearchServicer:
-    """Translates; `SearchPipeline` does the work."""
+    """Translates; `SearchPipeline` and `BatchSearching` do the work."""
 
     def __init__(
         self,
         pipeline: SearchPipeline,
+        batches: BatchSearching,
         limits: Limits,
         defaults: RetrieveDefaults,
         translating: Translating,
     ) -> None:
         self._pipeline = pipeline
+        self._batches = batches
         self._limits = limits
         self._defaults = defaults
         self._translating = translating
@@ -93,6 +113,88 @@ class SearchServicer:
             _content_bytes(result), _response, result, max_bytes, request.stop, request=request
         )
 
+    async def batch_search(
+        self, message: search_pb2.BatchSearchRequest, request: Request
+    ) -> search_pb2.BatchSearchResponse:
+        """Answers many queries, each with its result or error."""
+        check_count("searches", len(message.searches), MAX_SEARCHES, "send several batches")
+        request.budget_end = _budget_end(message, request)
+        max_bytes = read_max_answer_bytes(message, self._limits)
+        share = (max_bytes - _BATCH_BYTES) // len(message.searches) - _RESULT_BYTES
+        queries = await self._translating.run(
+            request.message_bytes,
+            _read_queries,
+            message,
+            share,
+            self._limits,
+            self._defaults,
+            request=request,
+        )
+        outcomes = await self._batches.search(queries, request)
+        return await self._translating.run(
+            sum(_content_bytes(found) for found in outcomes if isinstance(found, SearchResult)),
+            _batch_response,
+            queries,
+            outcomes,
+            request.id,
+            request.stop,
+            request=request,
+        )
+
+
+def _read_queries(
+    message: search_pb2.BatchSearchRequest,
+    share: int,
+    limits: Limits,
+    defaults: RetrieveDefaults,
+) -> list[SearchQuery | Exception]:
+    """Reads the queries of a batch, each with what is wrong with it in its place.
+
+    Args:
+        message: The batch.
+        share: Most bytes of the answer to each.
+        limits: Bounds of the server.
+        defaults: What counts where a search says nothing.
+    """
+    queries: list[SearchQuery | Exception] = []
+    for search in message.searches:
+        try:
+            if search.HasField("time_budget"):
+                raise InvalidRequestError(
+                    "time_budget: set in one search of a batch; set that of the batch"
+                )
+            query = _read_query(search, limits, defaults)
+        except (RequestError, CollectionError) as error:
+            queries.append(error)
+        else:
+            queries.append(
+                replace(query, max_answer_bytes=min(query.max_answer_bytes or share, share))
+            )
+    return queries
+
+
+def _batch_response(
+    queries: Sequence[SearchQuery | Exception],
+    outcomes: Sequence[Outcome],
+    call_id: str,
+    stop: Stop,
+) -> search_pb2.BatchSearchResponse:
+    response = search_pb2.BatchSearchResponse()
+    for query, outcome in zip(queries, outcomes, strict=True):
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            assert isinstance(query, SearchQuery)
+            assert query.max_answer_bytes is not None
+            found = _response(outcome, query.max_answer_bytes, stop)
+            response.results.add(response=found)
+        except Exception as error:
+            stop.check()  # else nobody waits for the answer
+            response.results.add(error=status_of(error, call_id))
+            if status_code(error) is grpc.StatusCode.INTERNAL:
+                _LOG.error("a search of a batch failed", exc_info=error, extra={"call": call_id})
+    return response
+
 
 def _read_query(
     message: search_pb2.SearchRequest, limits: Limits, defaults: RetrieveDefaults
@@ -104,12 +206,14 @@ def _read_query(
     elif not message.query.strip():
         raise InvalidRequestError("query: empty, and there is no vector; at least one is needed")
     top_n = read_count("top_n", message.top_n) or DEFAULT_TOP_N
+    offset = _read_offset(message, top_n)
     return SearchQuery(
         collection=message.collection,
         text=message.query,
         vector=vector,
         top_n=top_n,
-        retrieve=read_retrieve(message, top_n, defaults),
+        offset=offset,
+        retrieve=read_retrieve(message, offset + top_n, defaults),
         rerank=_read_rerank(message.rerank),
         filter=read_filter(message.filter) if message.HasField("filter") else None,
         allow_fallback=_ALLOWS_FALLBACK.read("fallback", message.fallback),
@@ -117,6 +221,21 @@ def _read_query(
         fields=read_fields(message.fields),
         max_answer_bytes=read_max_answer_bytes(message, limits),
     )
+
+
+def _read_offset(message: search_pb2.SearchRequest, top_n: int) -> int:
+    offset = read_count("offset", message.offset)
+    if offset and offset + top_n > MAX_K:
+        raise InvalidRequestError(
+            f"offset: {offset:,} given, and top_n is {top_n:,}; together at most {MAX_K:,}"
+        )
+    k = message.retrieve.k
+    if offset and 0 < k <= offset:
+        raise InvalidRequestError(
+            f"offset: {offset:,} given, but only {k:,} candidates are looked for; give a "
+            "retrieve.k that covers the last page, or none"
+        )
+    return offset
 
 
 def _read_rerank(options: search_pb2.RerankOptions) -> RerankSettings:
@@ -130,7 +249,9 @@ def _read_rerank(options: search_pb2.RerankOptions) -> RerankSettings:
     )
 
 
-def _budget_end(message: search_pb2.SearchRequest, request: Request) -> float | None:
+def _budget_end(
+    message: search_pb2.SearchRequest | search_pb2.BatchSearchRequest, request: Request
+) -> float | None:
     if not message.HasField("time_budget"):
         return None
     seconds = message.time_budget.ToNanoseconds() / 1e9
@@ -159,6 +280,7 @@ def _response(result: SearchResult, max_bytes: int, stop: Stop) -> search_pb2.Se
         num_candidates=result.num_candidates,
         num_below_min_score=result.num_below_min_score,
         num_words_dropped=result.num_words_dropped,
+        exact=result.exact,
         blend=result.blend,
         encoder=result.encoder,
         reranker=result.reranker,
@@ -201,6 +323,7 @@ def _bare_hit(hit: SearchHit) -> search_pb2.SearchHit:
         id=hit.document.id,
         score=hit.score,
         logit=hit.logit,
+        blended_score=hit.blended_score,
         fused_score=hit.fused_score,
         first_pass_rank=hit.first_pass_rank,
         truncated=hit.truncated,

@@ -103,7 +103,8 @@ class Stubs:
         )
         if api_key is not None:
             self.channel = grpc.intercept_channel(self.channel, WithKey(api_key))
-        self.search = search_pb2_grpc.SearchServiceStub(self.channel).Search
+        searches = search_pb2_grpc.SearchServiceStub(self.channel)
+        self.search, self.batch_search = searches.Search, searches.BatchSearch
         rerank = rerank_pb2_grpc.RerankServiceStub(self.channel)
         self.rerank, self.rerank_stream = rerank.Rerank, rerank.RerankStream
         self.collections = collection_pb2_grpc.CollectionServiceStub(self.channel)

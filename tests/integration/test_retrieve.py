@@ -117,6 +117,26 @@ def test_k_bounds_the_candidates_of_both_together(search):
     assert response.num_candidates == len(response.hits) == 3
 
 
+def test_a_code_that_one_document_has_is_reranked_however_little_words_count(server, collection):
+    facts = list(FACTS.values())
+    documents = [document(f"{i:03}", f"{facts[i % len(facts)]} Error {i}.") for i in range(400)]
+    documents.append(document("code", "Replace the fuse when the panel shows QX7714."))
+    server.collections.UpsertDocuments(
+        collection_pb2.UpsertDocumentsRequest(collection=collection, documents=documents)
+    )
+    response = server.search(
+        SearchRequest(
+            collection=collection,
+            query="unit error QX7714",
+            top_n=50,
+            retrieve=RetrieveOptions(mode=HYBRID, convex=ConvexFusion(alpha=0.99)),
+        )
+    )
+    (found,) = [hit for hit in response.hits if hit.id == "code"]
+    assert found.lexical_rank == 1
+    assert found.HasField("logit")
+
+
 def test_without_words_the_vector_alone_finds(server, search, facts):
     vector = document_pb2.Vector(values=[1.0] * 384)
     response = search(search_pb2.RETRIEVE_MODE_UNSPECIFIED, "", vector=vector)

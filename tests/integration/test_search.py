@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from twopass.v1 import document_pb2, embed_pb2, rerank_pb2, search_pb2
+from twopass.v1 import collection_pb2, document_pb2, embed_pb2, rerank_pb2, search_pb2
 from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions, SearchRequest, SearchResponse
 
 from .corpus import FACTS, calibrated
@@ -117,7 +117,61 @@ def test_what_is_deeper_than_depth_follows_in_first_pass_order(search, depth):
     assert response.num_reranked == min(depth, 12)
     assert [hit.HasField("logit") for hit in response.hits] == [i < depth for i in range(12)]
     behind = [hit.first_pass_rank for hit in response.hits[depth:]]
-    assert behind == list(range(depth + 1, 13))
+    assert behind == sorted(behind)
+    blended = [hit.blended_score for hit in response.hits[:depth]]
+    assert blended == sorted(blended, reverse=True)
+    assert not any(hit.HasField("blended_score") for hit in response.hits[depth:])
+
+
+@pytest.mark.parametrize("depth", [2, 3, 12], ids="depth={}".format)
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0], ids="alpha={}".format)
+def test_what_is_first_in_either_list_is_reranked_whatever_the_fusion(search, alpha, depth):
+    convex = search_pb2.ConvexFusion(alpha=alpha)
+    response = search(
+        top_n=12,
+        retrieve=RetrieveOptions(mode=search_pb2.RETRIEVE_MODE_HYBRID, convex=convex),
+        rerank=RerankOptions(depth=depth),
+    )
+    firsts = [hit for hit in response.hits if 1 in (hit.dense_rank, hit.lexical_rank)]
+    assert firsts
+    assert all(hit.HasField("logit") for hit in firsts)
+
+
+@pytest.mark.parametrize("blend", [0.0, 0.4, 1.0], ids="blend={}".format)
+def test_reranked_hits_are_ordered_by_a_score_that_they_carry(search, blend):
+    response = search(top_n=12, rerank=RerankOptions(blend=blend))
+    blended = [hit.blended_score for hit in response.hits]
+    assert blended == sorted(blended, reverse=True)
+    if blend == 0:
+        assert blended == [hit.logit for hit in response.hits]
+    unranked = search(rerank=RerankOptions(enabled=False))
+    assert not any(hit.HasField("blended_score") for hit in unranked.hits)
+
+
+@pytest.mark.parametrize("depth", [0, 5], ids="depth={}".format)
+@pytest.mark.parametrize("size", [1, 5, 12], ids="size={}".format)
+def test_pages_are_cuts_of_one_order(search, size, depth):
+    rerank = RerankOptions(depth=depth)
+    whole = search(top_n=12, rerank=rerank)
+    pages = [search(top_n=size, offset=offset, rerank=rerank) for offset in range(0, 13, size)]
+    assert [hit.id for page in pages for hit in page.hits] == ids(whole)
+    assert all(page.num_candidates == 12 for page in pages)
+
+
+def test_a_page_behind_the_last_hit_is_empty(search):
+    assert search(offset=12).hits == []
+    assert search(offset=2_000, top_n=48).hits == []
+
+
+def test_candidates_grow_with_the_page_that_is_asked_for(server, search, collection):
+    documents = [document_pb2.Document(id=f"{i:02}", text=f"note {i}") for i in range(80)]
+    server.collections.UpsertDocuments(
+        collection_pb2.UpsertDocumentsRequest(collection=collection, documents=documents)
+    )
+    response = search(collection=collection, query="note", offset=60, top_n=10)
+    assert (response.num_candidates, response.num_reranked, len(response.hits)) == (70, 70, 10)
+    response = search(collection=collection, query="note", offset=10, top_n=10)
+    assert response.num_candidates == 50
 
 
 @pytest.mark.parametrize(

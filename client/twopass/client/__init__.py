@@ -32,7 +32,9 @@ from twopass.client._search import (
     ReciprocalRankFusion,
     Rerank,
     Retrieve,
+    Search,
     SearchHit,
+    SearchOutcome,
     SearchResult,
 )
 from twopass.client._server import LaneLoad, Limits, Load, ServerInfo
@@ -98,7 +100,9 @@ __all__ = [
     "RetrieveMode",
     "RetrieveStatus",
     "Schema",
+    "Search",
     "SearchHit",
+    "SearchOutcome",
     "SearchResult",
     "ServerInfo",
     "SetResult",

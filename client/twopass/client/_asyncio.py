@@ -97,6 +97,7 @@ class AsyncClient:
         self._is_closed = False
 
     search = _method(_search.search)
+    batch_search = _method(_search.batch_search)
     rerank = _method(_rerank.rerank)
     embed = _method(_embed.embed)
     create_collection = _method(_collections.create_collection)

@@ -17,7 +17,11 @@ Options: TypeAlias = Sequence[tuple[str, Any]]
 MAX_MESSAGE_BYTES = 64 * 2**20
 _NO_LIMIT = 2**63 - 1
 # Requests that can bound the size of their answer.
-_BOUNDED = (collection_pb2.GetDocumentsRequest, search_pb2.SearchRequest)
+_BOUNDED = (
+    collection_pb2.GetDocumentsRequest,
+    search_pb2.SearchRequest,
+    search_pb2.BatchSearchRequest,
+)
 
 # Streams are cut into messages of about this size, below the 4 MiB that gRPC receives by default;
 # one document or passage that is larger travels alone.

@@ -73,6 +73,12 @@ def _rpc(
 SEARCH = _rpc(
     "SearchService.Search", search.SearchRequest, search.SearchResponse, is_repeatable=True
 )
+BATCH_SEARCH = _rpc(
+    "SearchService.BatchSearch",
+    search.BatchSearchRequest,
+    search.BatchSearchResponse,
+    is_repeatable=True,
+)
 RERANK = _rpc(
     "RerankService.Rerank", rerank.RerankRequest, rerank.RerankResponse, is_repeatable=True
 )

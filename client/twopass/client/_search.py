@@ -15,9 +15,11 @@ from twopass.client._enums import (
     number_of,
     word_of,
 )
+from twopass.client._errors import status_error
 from twopass.client._filters import Condition, filter_message
 from twopass.client._timings import Timings, timings
 from twopass.client._values import duration, int32, mapping, real, text, vector
+from twopass.client.errors import TwopassError
 from twopass.v1 import rerank_pb2, search_pb2
 from twopass.v1.filter_pb2 import Filter
 
@@ -98,7 +100,7 @@ class SearchHit:
         fused_score: The dense and the lexical list's joined score.
         dense_rank: Rank in the dense list, from 1.
         lexical_rank: Rank in the lexical list, from 1.
-        first_pass_rank: Rank before the second pass, from 1.
+        first_pass_rank: Rank among the candidates before the second pass, from 1.
         truncated: Whether the reranker did not read the passage's end.
         span: The part that matched best, where the document was split or read in windows.
         title: The document's title.
@@ -108,6 +110,9 @@ class SearchHit:
         content_omitted: Whether title, text, metadata and vector are left out, though asked for,
             since the answer would be larger than the client receives or the server sends. The hits
             after this one are without them too; `get` returns them.
+        blended_score: What reranked hits are ordered by, higher first: the logit where the
+            result's `blend` is 0, else logit and first-pass score blended, comparable only within
+            one result.
     """
 
     id: str
@@ -126,6 +131,7 @@ class SearchHit:
     metadata: Mapping[str, Any]
     vector: tuple[float, ...] | None
     content_omitted: bool = False
+    blended_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,8 @@ class SearchResult:
     """The documents found.
 
     Attributes:
-        hits: At most `top_n`, best first.
+        hits: At most `top_n`, best first: those that were reranked by falling `blended_score`, then
+            all others by rising `first_pass_rank`.
         retrieve_status: What became of the first pass.
         rerank_status: What became of the second pass, and so whether this is its order.
         num_reranked: How many candidates the second pass scored.
@@ -144,8 +151,10 @@ class SearchResult:
         reranker: The reranker that scored; empty where none did.
         sequence: The state of the collection that was searched.
         timings: Where the time went.
-        num_words_dropped: Distinct words of the query that the lexical search ignored, because they
-            are too frequent or the query has too many.
+        num_words_dropped: Distinct words of the query that the lexical search ignored; 0, since
+            every word is searched.
+        exact: Whether every vector that might be found was compared with the query's; False where a
+            graph or lists chose which to compare. None without a dense list.
     """
 
     hits: tuple[SearchHit, ...]
@@ -160,6 +169,64 @@ class SearchResult:
     sequence: str
     timings: Timings
     num_words_dropped: int = 0
+    exact: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """One search of `batch_search`; the options are those of `search`.
+
+    Attributes:
+        collection: The collection's name or alias.
+        query: The question, never truncated.
+        vector: The query's embedding. None: the server embeds `query`.
+        top_n: How many documents to return.
+        retrieve: The first pass; its mode alone is enough. None: all defaults.
+        rerank: The second pass. True: all defaults; False: no second pass.
+        filter: Which documents are considered. None: all.
+        fields: What hits carry. None: text and metadata.
+        allow_fallback: Whether the answer may lack the second pass or one list where it has to.
+        min_sequence: A `sequence` of a write that the search sees. Empty: what is visible.
+        offset: How many of the first hits to skip.
+    """
+
+    collection: str
+    query: str = ""
+    vector: Iterable[float] | None = None
+    top_n: int = 10
+    retrieve: Retrieve | RetrieveMode | None = None
+    rerank: Rerank | bool = True
+    filter: Condition | Filter | None = None
+    fields: Fields | None = None
+    allow_fallback: bool = True
+    min_sequence: str = ""
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOutcome:
+    """What became of one search of `batch_search`.
+
+    Attributes:
+        outcome: The documents found, or why there are none.
+    """
+
+    outcome: SearchResult | TwopassError
+
+    @property
+    def error(self) -> TwopassError | None:
+        """Why there is no result; None when there is one."""
+        return self.outcome if isinstance(self.outcome, TwopassError) else None
+
+    def result(self) -> SearchResult:
+        """The documents found.
+
+        Raises:
+            TwopassError: The search failed; the class is the one that `search` would have raised.
+        """
+        if isinstance(self.outcome, TwopassError):
+            raise self.outcome
+        return self.outcome
 
 
 def search(
@@ -175,6 +242,7 @@ def search(
     time_budget: float | None = None,
     allow_fallback: bool = True,
     min_sequence: str = "",
+    offset: int = 0,
     timeout: float | None = None,
 ) -> Call[SearchResult]:
     """Finds the documents of a collection that answer a query, best first.
@@ -199,6 +267,8 @@ def search(
             `rerank_status` and `retrieve_status` tell. False: the cause is raised instead.
         min_sequence: A `sequence` from an earlier write: the search sees that write and all writes
             before it. Empty: the search sees what is visible when it runs.
+        offset: How many of the first hits to skip. For pages that are cuts of one order, give the
+            same `k` for all of them, large enough for the last: `k` unset grows with the page.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
@@ -208,20 +278,68 @@ def search(
         DeadlineExceededError: Nothing was found within `time_budget` or `timeout`.
         FailedPreconditionError: `min_sequence` belongs to a collection that was recreated since.
     """
-    request = search_pb2.SearchRequest(
-        collection=text(collection, "collection"),
-        query=text(query, "query"),
-        vector=_vector(vector),
-        top_n=int32(top_n, "top_n"),
-        retrieve=_retrieve_message(retrieve),
-        rerank=_rerank_message(rerank),
-        filter=filter_message(filter),
-        time_budget=duration(time_budget, "time_budget"),
-        fallback=search_pb2.FALLBACK_ALLOW if allow_fallback else search_pb2.FALLBACK_FORBID,
-        min_sequence=text(min_sequence, "min_sequence"),
-        fields=fields_message(fields),
+    wanted = Search(
+        collection=collection,
+        query=query,
+        vector=vector,
+        top_n=top_n,
+        retrieve=retrieve,
+        rerank=rerank,
+        filter=filter,
+        fields=fields,
+        allow_fallback=allow_fallback,
+        min_sequence=min_sequence,
+        offset=offset,
     )
-    return Call(_rpcs.SEARCH, request, _result, timeout)
+    return Call(_rpcs.SEARCH, _request(wanted, time_budget), _result, timeout)
+
+
+def batch_search(
+    searches: Iterable[Search],
+    *,
+    time_budget: float | None = None,
+    timeout: float | None = None,
+) -> Call[tuple[SearchOutcome, ...]]:
+    """Answers many searches in one call; one that fails does not harm the others.
+
+    The server embeds their queries together, and looks up equal filters once.
+
+    Args:
+        searches: 1 to 256 searches, of any collections.
+        time_budget: Seconds for all of them, soft as that of `search`. None: only `timeout` counts.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Returns:
+        What became of each search, in their order.
+
+    Raises:
+        InvalidArgumentError: There are no searches or too many.
+        PermissionDeniedError: The key may not use one of the collections.
+        DeadlineExceededError: `timeout` ran out.
+    """
+    request = search_pb2.BatchSearchRequest(
+        searches=map(_request, searches), time_budget=duration(time_budget, "time_budget")
+    )
+    return Call(_rpcs.BATCH_SEARCH, request, _outcomes, timeout)
+
+
+def _request(wanted: Search, time_budget: float | None = None) -> search_pb2.SearchRequest:
+    return search_pb2.SearchRequest(
+        collection=text(wanted.collection, "collection"),
+        query=text(wanted.query, "query"),
+        vector=_vector(wanted.vector),
+        top_n=int32(wanted.top_n, "top_n"),
+        retrieve=_retrieve_message(wanted.retrieve),
+        rerank=_rerank_message(wanted.rerank),
+        filter=filter_message(wanted.filter),
+        fallback=(
+            search_pb2.FALLBACK_ALLOW if wanted.allow_fallback else search_pb2.FALLBACK_FORBID
+        ),
+        min_sequence=text(wanted.min_sequence, "min_sequence"),
+        fields=fields_message(wanted.fields),
+        time_budget=duration(time_budget, "time_budget"),
+        offset=int32(wanted.offset, "offset"),
+    )
 
 
 def _vector(values: Iterable[float] | None) -> Any:
@@ -269,6 +387,17 @@ def _rerank_message(rerank: Rerank | bool) -> search_pb2.RerankOptions | None:
     )
 
 
+def _outcomes(response: search_pb2.BatchSearchResponse) -> tuple[SearchOutcome, ...]:
+    return tuple(
+        SearchOutcome(
+            _result(found.response)
+            if found.WhichOneof("outcome") == "response"
+            else status_error(found.error)
+        )
+        for found in response.results
+    )
+
+
 def _result(response: search_pb2.SearchResponse) -> SearchResult:
     return SearchResult(
         hits=tuple(map(_hit, response.hits)),
@@ -280,6 +409,7 @@ def _result(response: search_pb2.SearchResponse) -> SearchResult:
         num_candidates=response.num_candidates,
         num_below_min_score=response.num_below_min_score,
         num_words_dropped=response.num_words_dropped,
+        exact=response.exact if response.HasField("exact") else None,
         blend=response.blend,
         encoder=response.encoder,
         reranker=response.reranker,
@@ -306,4 +436,5 @@ def _hit(message: search_pb2.SearchHit) -> SearchHit:
         metadata=mapping(message.metadata),
         vector=components(message.vector) if message.HasField("vector") else None,
         content_omitted=message.content_omitted,
+        blended_score=message.blended_score if message.HasField("blended_score") else None,
     )

@@ -6,16 +6,19 @@ from google.protobuf.json_format import ParseDict
 from twopass.client import (
     ConvexFusion,
     Fields,
+    NotFoundError,
     ReciprocalRankFusion,
     Rerank,
     RerankStatus,
     Retrieve,
     RetrieveStatus,
+    Search,
     Span,
 )
 from twopass.v1 import rerank_pb2, search_pb2
 from twopass.v1.filter_pb2 import Condition, FieldCondition, Filter
 from twopass.v1.search_pb2_grpc import SearchServiceServicer
+from twopass.v1.status_pb2 import Status
 
 
 class Searches(SearchServiceServicer):
@@ -26,6 +29,10 @@ class Searches(SearchServiceServicer):
         self.response = response or search_pb2.SearchResponse()
 
     def Search(self, request, context):
+        self.requests.append(request)
+        return self.response
+
+    def BatchSearch(self, request, context):
         self.requests.append(request)
         return self.response
 
@@ -61,6 +68,7 @@ def test_every_option_of_a_search_reaches_the_server(serve, connect):
         time_budget=0.05,
         allow_fallback=False,
         min_sequence="s1",
+        offset=14,
     )
     expected = search_pb2.SearchRequest(
         collection="docs",
@@ -84,6 +92,7 @@ def test_every_option_of_a_search_reaches_the_server(serve, connect):
         time_budget=Duration(nanos=50_000_000),
         fallback=search_pb2.FALLBACK_FORBID,
         min_sequence="s1",
+        offset=14,
         max_answer_bytes=64 * 2**20,
     )
     expected.vector.values[:] = [0.5, -1.0]
@@ -189,3 +198,36 @@ def test_a_status_of_a_later_server_is_unknown_rather_than_an_error(serve, conne
     answer = search_pb2.SearchResponse(rerank_status=99)
     result = connect(serve(Searches(answer))).search("docs", "q")
     assert result.rerank_status is RerankStatus.UNKNOWN
+
+
+def test_a_batch_is_sent_in_one_call_and_each_outcome_stands_alone(serve, connect):
+    response = search_pb2.BatchSearchResponse()
+    response.results.add().response.hits.add(id="a", blended_score=0.0)
+    response.results.add().error.CopyFrom(Status(code=5, message="collection: unknown"))
+    searches = Searches(response)
+    client = connect(serve(searches))
+    found, failed = client.batch_search(
+        [Search(collection="docs", query="q", offset=3), Search(collection="other", rerank=False)],
+        time_budget=0.05,
+    )
+    (request,) = searches.requests
+    assert [one.collection for one in request.searches] == ["docs", "other"]
+    assert request.searches[0].offset == 3
+    assert not request.searches[1].rerank.enabled
+    assert not any(one.HasField("time_budget") for one in request.searches)
+    assert request.time_budget == Duration(nanos=50_000_000)
+    assert request.max_answer_bytes == 64 * 2**20
+    assert found.error is None
+    assert [hit.blended_score for hit in found.result().hits] == [0.0]
+    assert isinstance(failed.error, NotFoundError)
+    with pytest.raises(NotFoundError, match="unknown"):
+        failed.result()
+
+
+def test_what_was_not_computed_is_none_and_zero_is_not(serve, connect):
+    bare, known = search_pb2.SearchResponse(), search_pb2.SearchResponse(exact=False)
+    bare.hits.add(id="a")
+    assert connect(serve(Searches(bare))).search("docs", "q").exact is None
+    assert connect(serve(Searches(known))).search("docs", "q").exact is False
+    (hit,) = connect(serve(Searches(bare))).search("docs", "q").hits
+    assert hit.blended_score is None

@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twopass.index.collection.fusion import ConvexFusion, ReciprocalRankFusion
+from twopass.index.collection.fusion import (
+    ConvexFusion,
+    ReciprocalRankFusion,
+    choose,
+    reading_order,
+)
 from twopass.index.ranked_list import RankedList
 
 
@@ -78,3 +83,68 @@ def test_one_list_alone_keeps_its_order(found):
             fusion.fuse(ranked(), found, dense_minimum=-1),
         ):
             assert fused.keys.tolist() == found.keys.tolist()
+
+
+fusions = st.one_of(
+    st.integers(1, 1000).map(ReciprocalRankFusion), st.floats(0, 1).map(ConvexFusion)
+)
+shares = st.one_of(st.just(0.0), st.floats(0.01, 1))
+
+
+def choose_from(fusion, dense, lexical, k, share):
+    fused = fusion.fuse(dense, lexical, dense_minimum=-1)
+    return choose(fused, dense, lexical, k, share)
+
+
+@given(fusion=fusions, dense=lists, lexical=lists, k=st.integers(2, 25), share=shares)
+def test_what_is_first_in_a_list_is_a_candidate_and_read_first(fusion, dense, lexical, k, share):
+    chosen = choose_from(fusion, dense, lexical, k, share)
+    firsts = {*dense.keys[:1].tolist(), *lexical.keys[:1].tolist()}
+    assert set(chosen.keys[chosen.reading_order[: len(firsts)]].tolist()) == firsts
+
+
+@given(fusion=fusions, dense=lists, lexical=lists, k=st.integers(1, 25), share=shares)
+def test_candidates_are_in_fused_order(fusion, dense, lexical, k, share):
+    fused = fusion.fuse(dense, lexical, dense_minimum=-1)
+    chosen = choose(fused, dense, lexical, k, share)
+    assert len(chosen.keys) == min(k, len(fused.keys))
+    places = [fused.keys.tolist().index(key) for key in chosen.keys.tolist()]
+    assert places == sorted(places)
+    assert chosen.scores.tolist() == fused.scores[places].tolist()
+    assert sorted(chosen.reading_order.tolist()) == list(range(len(chosen.keys)))
+
+
+@given(fusion=fusions, dense=lists, lexical=lists, k=st.integers(1, 25), share=shares)
+def test_what_is_read_first_is_what_a_smaller_k_would_choose(fusion, dense, lexical, k, share):
+    every = choose_from(fusion, dense, lexical, 100, share)
+    fewer = choose_from(fusion, dense, lexical, k, share)
+    assert set(every.keys[every.reading_order[:k]].tolist()) == set(fewer.keys.tolist())
+
+
+@given(fusion=fusions, dense=lists, lexical=lists, k=st.integers(1, 25), share=shares)
+def test_the_reading_order_follows_from_the_ranks_of_hits(fusion, dense, lexical, k, share):
+    chosen = choose_from(fusion, dense, lexical, k, share)
+
+    def ranks(found):
+        places = found.keys.tolist()
+        return np.array(
+            [places.index(key) + 1 if key in places else np.inf for key in chosen.keys.tolist()]
+        )
+
+    first_pass_ranks = np.arange(1.0, len(chosen.keys) + 1)
+    order = reading_order(first_pass_ranks, ranks(dense), ranks(lexical), share)
+    assert order.tolist() == chosen.reading_order.tolist()
+
+
+def test_one_in_ten_candidates_is_a_head_of_each_list():
+    dense = ranked(*((key, 1 - key / 1000) for key in range(100)))
+    lexical = ranked(*((1000 + key, 100 - key) for key in range(100)))
+    chosen = choose_from(ConvexFusion(1), dense, lexical, 50, 0.1)
+    assert [key for key in chosen.keys.tolist() if key >= 1000] == list(range(1000, 1005))
+    chosen = choose_from(ConvexFusion(0), dense, lexical, 50, 0.1)
+    assert [key for key in chosen.keys.tolist() if key < 1000] == list(range(5))
+
+
+def test_a_single_candidate_is_the_better_of_both_firsts():
+    chosen = choose_from(ConvexFusion(0.9), ranked((1, 0.9)), ranked((2, 30.0)), 1, 0.1)
+    assert chosen.keys.tolist() == [1]

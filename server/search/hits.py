@@ -1,0 +1,205 @@
+"""Reads what hits carry, as much as fits into the answer and its time, and builds the hits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from twopass.engines.base import Int32s, LoadedReranker, Tokenizer
+from twopass.index.arrays import Int64s
+from twopass.index.collection.collection import Collection
+from twopass.index.documents import StoredDocument
+from twopass.index.errors import StoppedError
+from twopass.index.lanes import Lane
+from twopass.index.ranked_list import RankedList
+from twopass.index.stopping import Stop
+from twopass.server.models.passages import texts_of
+from twopass.server.models.tokenizing import Tokenizing
+from twopass.server.request import Request
+from twopass.server.search.candidates import Candidates
+from twopass.server.search.ends import late
+from twopass.server.search.first_pass import Found
+from twopass.server.search.ranking import Ranking
+from twopass.server.search.types import PlacedScore, SearchHit, SearchQuery
+
+# Most bytes of documents read for one answer, where nothing else bounds them.
+_MAX_READ_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HitReader:
+    """Reads the hits of one search.
+
+    Attributes:
+        collection: The collection that was searched.
+        reads: The lane of reads.
+        tokenizing: Finds where windows stand in texts.
+        tokenizer: The tokenizer that cut the collection's passages into windows; None for none.
+        reranker: The model of the second pass; None for none.
+        request: The request of the search.
+        end: When hits that are not read come with their ids alone, seconds of
+            `time.perf_counter`; None for never.
+        ids_suffice: Whether they may.
+    """
+
+    collection: Collection
+    reads: Lane
+    tokenizing: Tokenizing
+    tokenizer: Tokenizer | None
+    reranker: LoadedReranker | None
+    request: Request
+    end: float | None
+    ids_suffice: bool
+
+    async def hits(
+        self, query: SearchQuery, found: Found, candidates: Candidates, ranking: Ranking
+    ) -> list[SearchHit]:
+        """The hits that the query asks for, best first; without documents gone meanwhile.
+
+        Raises:
+            LateError: They were not read in time, and their ids do not suffice or are not known.
+        """
+        positions = ranking.order[query.offset :][: query.top_n]
+        keys = candidates.keys[positions]
+        windows = self._windows(candidates, ranking, positions)
+        try:
+            documents, bare, spans = await self._read(query, keys, windows)
+        except StoppedError:
+            documents = self._unread(candidates, positions)
+            bare, spans = frozenset(keys.tolist()), {}
+        dense, lexical = _placed(found.dense), _placed(found.lexical)
+        return [
+            _with_scores(
+                SearchHit(
+                    document=documents[key],
+                    first_pass_rank=position + 1,
+                    dense=dense.get(key),
+                    lexical=lexical.get(key),
+                    fused_score=float(candidates.scores[position]) if found.fused else None,
+                    span=spans.get(key),
+                    content_omitted=key in bare,
+                ),
+                position,
+                ranking,
+            )
+            for position, key in zip(positions.tolist(), keys.tolist(), strict=True)
+            if key in documents  # else replaced or deleted while the reranker was at work
+        ]
+
+    def _windows(
+        self, candidates: Candidates, ranking: Ranking, positions: Int32s
+    ) -> "_HitWindows | None":
+        """The best window of each hit that has one, by the tokenizer that made its tokens."""
+        scored = ranking.scored
+        if self.reranker is not None and scored is not None and scored.windows is not None:
+            positions = positions[np.isin(positions, ranking.read)]
+            windows = scored.windows[np.searchsorted(ranking.read, positions)]
+            return _HitWindows(self.reranker.tokenizer, candidates.keys[positions], windows)
+        if candidates.windows is None or self.tokenizer is None:
+            return None
+        return _HitWindows(
+            self.tokenizer, candidates.keys[positions], candidates.windows[positions]
+        )
+
+    def _unread(self, candidates: Candidates, positions: Int32s) -> dict[int, StoredDocument]:
+        """The documents of hits whose content was not read in time: with their ids alone."""
+        has_ids = len(candidates.ids) == len(candidates)
+        if not has_ids or not self.ids_suffice or self.request.is_past_deadline():
+            raise late(self.request, "what the hits carry was not read")
+        nothing = {"title": None, "text": None, "metadata": None, "vector": None}
+        return {
+            key: StoredDocument(key=key, id=candidates.ids[position], **nothing)
+            for position, key in zip(
+                positions.tolist(), candidates.keys[positions].tolist(), strict=True
+            )
+        }
+
+    async def _read(
+        self, query: SearchQuery, keys: Int64s, windows: "_HitWindows | None"
+    ) -> tuple[dict[int, StoredDocument], frozenset[int], dict[int, tuple[int, int]]]:
+        """Reads the content of hits, as much as fits into an answer.
+
+        Returns:
+            Documents by key; the keys of the documents of which only the id was read; and the
+            characters of the best windows, by key.
+        """
+        fields = query.fields
+        wanted = fields if windows is None else replace(fields, text=True)
+        # Texts that are read only to find the places of windows are not in the answer.
+        fits_anyway = query.max_answer_bytes is None or wanted != fields
+        max_bytes = _MAX_READ_BYTES if fits_anyway else query.max_answer_bytes
+        with self.request.stop_by(self.end) as stop:
+            documents, bare = await self.reads.run(
+                self.collection.fetch_first, keys, wanted, max_bytes, stop, stop=stop
+            )
+            if windows is None:
+                return documents, bare, {}
+            spans = await self._spans(windows.without(bare), documents, stop)
+        if not fields.text:
+            documents = {
+                key: replace(document, title=None, text=None) for key, document in documents.items()
+            }
+        return documents, bare, spans
+
+    async def _spans(
+        self, windows: "_HitWindows", documents: Mapping[int, StoredDocument], stop: Stop
+    ) -> dict[int, tuple[int, int]]:
+        """Where windows stand in their passages, by key; nothing where the budget ends first."""
+        texts = texts_of(documents, windows.keys)
+        try:
+            spans = await self.tokenizing.spans(windows.tokenizer, texts, windows.windows, stop)
+        except StoppedError:
+            if self.request.is_past_deadline():
+                raise
+            return {}
+        return dict(zip(windows.keys.tolist(), spans, strict=True))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _HitWindows:
+    """The best windows of hits.
+
+    Attributes:
+        tokenizer: The tokenizer whose tokens are counted.
+        keys: The hits' documents, int64 `[num_hits]`.
+        windows: The first token of each in its passage and one past its last, int32
+            `[num_hits, 2]`.
+    """
+
+    tokenizer: Tokenizer
+    keys: Int64s
+    windows: Int32s
+
+    def without(self, keys: frozenset[int]) -> "_HitWindows":
+        """The windows of all documents but those with these keys."""
+        if not keys:
+            return self
+        others = ~np.isin(self.keys, list(keys))
+        return replace(self, keys=self.keys[others], windows=self.windows[others])
+
+
+def _with_scores(hit: SearchHit, position: int, ranking: Ranking) -> SearchHit:
+    """Adds the scores of the second pass to a hit, where it has read it."""
+    place = int(np.searchsorted(ranking.read, position))
+    scored = ranking.scored
+    if scored is None or place == len(ranking.read) or ranking.read[place] != position:
+        return hit
+    return replace(
+        hit,
+        logit=float(scored.logits[place]),
+        score=float(scored.scores[place]),
+        blended_score=float(ranking.blended[place]),
+        truncated=bool(scored.truncated[place]),
+    )
+
+
+def _placed(found: RankedList | None) -> dict[int, PlacedScore]:
+    """Score and rank of each document in a list, by key; empty for a missing list."""
+    if found is None:
+        return {}
+    return {
+        key: PlacedScore(score, rank)
+        for rank, (key, score) in enumerate(
+            zip(found.keys.tolist(), found.scores.tolist(), strict=True), 1
+        )
+    }
