@@ -28,7 +28,8 @@ RPCS = [method.full_name for service in SERVICES for method in service.methods]
 
 # Written out a second time: a slip in the table opens what should be closed.
 READERS_MAY = {
-    "Search", "BatchSearch", "Rerank", "RerankStream", "Embed", "ListModels", "GetModel", "GetServerInfo",
+    "Search", "BatchSearch", "Rerank", "RerankStream", "Embed",
+    "ListModels", "GetModel", "GetServerInfo",
     "GetCollection", "ListCollections", "GetDocuments", "ListDocuments", "ListSnapshots",
     "CountDocuments",
     "Check", "List", "Watch", "ServerReflectionInfo",
