@@ -1,8 +1,9 @@
 """`make crash`: kills a server at random moments, and looks at what is left.
 
 A real server over a real socket, several clients that write, delete and search at once, SIGKILL at
-a random moment of its start or its work, and after each restart an examination of everything. Then
-strace watches whether a write is ever acknowledged before the fsync that covers it.
+a random moment of its start, of its work, or while it writes what it derives from the documents,
+now and then a derived file that is damaged meanwhile, and after each restart an examination of
+everything. Then strace watches whether a write is acknowledged before the fsync that covers it.
 """
 
 import argparse

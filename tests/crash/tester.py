@@ -10,6 +10,7 @@ from twopass.server.config import ServerConfig
 from twopass.server.config_loading import load_config
 
 from .aliases import SwitchedAliases
+from .damage import meddle
 from .documents import DIMENSION
 from .examination import examine
 from .killable import KillableServer
@@ -62,6 +63,7 @@ class Tester:
         self._num_kills = 0
         self._num_kills_during_start = 0
         self._num_kills_during_writes = 0
+        self._meddled: list[str] = []
         self._counts: Counter[str] = Counter()
         self._began = time.monotonic()
 
@@ -71,6 +73,8 @@ class Tester:
 
     def live_and_die(self) -> None:
         """Starts the server, examines it, sets clients on it, and kills it."""
+        if meddled := meddle(self._collections, self._random):
+            self._meddled.append(f"before kill {self._num_kills + 1}: {meddled}")
         server = KillableServer(self._config, self._log)
         patience = _START_SECONDS
         if self._random.random() < _SHARE_KILLED_DURING_START:
@@ -104,6 +108,7 @@ class Tester:
         return (
             f"{self._num_kills} kills, {self._num_kills_during_start} of them during a start, "
             f"{self._num_kills_during_writes} while derived files were written, "
+            f"{len(self._meddled)} after one was damaged or outdated, "
             f"in {time.monotonic() - self._began:.0f} s; "
             f"{self._num_acknowledged:,} writes acknowledged, {self._num_snapshots:,} snapshots, "
             f"{sum(a.num_acknowledged for a in self._aliases.values()):,} switches of aliases, "
@@ -149,5 +154,7 @@ class Tester:
 
     def _note(self, kind: str, problems: list[str]) -> None:
         self._counts[kind] += len(problems)
+        if problems:
+            print(*self._meddled[-3:], sep="\n")
         for problem in problems:
             print(f"kill {self._num_kills}: {kind}: {problem}", flush=True)
