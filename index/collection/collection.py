@@ -14,7 +14,15 @@ from twopass.index.collection.encoding import EncodedDocuments, encode_documents
 from twopass.index.collection.pages import DocumentPage, key_before, page_token
 from twopass.index.collection.summary import CollectionSummary
 from twopass.index.collection.windows import NearestDocuments, WindowIndex
-from twopass.index.collection.writer import Delete, DeleteResult, Upsert, UpsertResult, Writer
+from twopass.index.collection.writer import (
+    Delete,
+    DeleteResult,
+    UpdateMetadata,
+    UpdateResult,
+    Upsert,
+    UpsertResult,
+    Writer,
+)
 from twopass.index.documents import (
     DocumentFields,
     IndexedDocument,
@@ -24,6 +32,7 @@ from twopass.index.documents import (
 from twopass.index.errors import InvalidQueryError, StaleSequenceError
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.kinds import Breadth
+from twopass.index.metadata import MetadataChange
 from twopass.index.ranked_list import WordMatches
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
@@ -173,6 +182,32 @@ class Collection:
                 raises `StoppedError`, and nothing is deleted. Later it has no effect.
         """
         write = Delete(compile_filter(wanted), self.schema.dimension, self._vector_rows, stop)
+        self._writer.submit(write)
+        return write.future
+
+    def update_metadata(
+        self, wanted: Filter, change: MetadataChange, stop: Stop = NEVER
+    ) -> Future[UpdateResult]:
+        """Changes the metadata of all documents that pass a filter when the update's turn comes.
+
+        All or none are changed. Documents keep their keys, texts, tokens and vectors: a search
+        under way may have found a document by its old metadata and read the new.
+
+        Args:
+            wanted: Which documents.
+            change: What becomes of their metadata.
+            stop: Ends the update before its turn, while documents are looked for and while they
+                are changed: the future raises `StoppedError`, and nothing is changed. Later it has
+                no effect.
+
+        Returns:
+            A future that resolves when the new metadata is on disk and every search that begins
+            later filters by it. It raises `InvalidDocumentError` where a document's metadata would
+            break a rule.
+        """
+        write = UpdateMetadata(
+            compile_filter(wanted), change, self.schema.dimension, self._damage, stop
+        )
         self._writer.submit(write)
         return write.future
 

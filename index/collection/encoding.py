@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress, islice
 from typing import Any
@@ -20,6 +20,7 @@ from twopass.index.documents import (
     SplitPassage,
 )
 from twopass.index.errors import InvalidDocumentError
+from twopass.index.metadata import MergeMetadata, MetadataChange, ReplaceMetadata, merged
 from twopass.index.rows.rows import checksum_of
 from twopass.index.schema import CollectionSchema
 from twopass.index.vectors.metric import scale
@@ -155,7 +156,7 @@ def _encode(
         )
     _utf8_size(document.text, f"{where}.text")
     token_ids = document.token_ids.astype("<i4", copy=False).tobytes()
-    metadata = _encode_metadata(document.metadata, f"{where}.metadata")
+    metadata = encode_metadata(document.metadata, f"{where}.metadata")
     texts = document.title, document.text, metadata
     checksum = checksum_of(document.id, token_ids, embedding, *(text.encode() for text in texts))
     return (document.id, token_ids, embedding, *texts, checksum)
@@ -185,7 +186,12 @@ def _utf8_size(text: str, where: str) -> int:
         ) from error
 
 
-def _encode_metadata(metadata: Mapping[str, object], where: str) -> str:
+def encode_metadata(metadata: Mapping[str, object], where: str) -> str:
+    """Checks metadata and writes it as JSON, as it is stored.
+
+    Raises:
+        InvalidDocumentError: It is not JSON, or too large; errors call it `where`.
+    """
     if not isinstance(metadata, Mapping):
         raise InvalidDocumentError(where, f"must be a JSON object, {type(metadata).__name__} given")
     _check_shape(metadata, where)
@@ -203,6 +209,24 @@ def _encode_metadata(metadata: Mapping[str, object], where: str) -> str:
             "asks for elsewhere, or in the text",
         )
     return text
+
+
+def changed_metadata(change: MetadataChange) -> Callable[[str, str], str]:
+    """A function from a document's id and its metadata as JSON to its new metadata as JSON.
+
+    The function raises `InvalidDocumentError` where the metadata would break a rule.
+
+    Raises:
+        InvalidDocumentError: All documents' would.
+    """
+    match change:
+        case ReplaceMetadata(metadata):
+            replacement = encode_metadata(metadata, "replace")
+            return lambda document_id, before: replacement  # noqa: ARG005
+        case MergeMetadata(patch):
+            return lambda document_id, before: encode_metadata(
+                merged(json.loads(before), patch), f"merge: document {document_id!r}"
+            )
 
 
 def _check_shape(metadata: Mapping[str, object], where: str) -> None:

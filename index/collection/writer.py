@@ -11,19 +11,22 @@ import apsw
 import numpy as np
 
 from twopass.engines.base import Float32s
-from twopass.index.collection.encoding import EncodedDocuments
+from twopass.index.collection.encoding import EncodedDocuments, changed_metadata
 from twopass.index.documents import OnConflict
 from twopass.index.errors import DocumentsExistError, StorageError
 from twopass.index.lanes import Lane
+from twopass.index.metadata import MetadataChange
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import Identity, storage_errors
 from twopass.index.rows.filter_sql import SqlCondition
 from twopass.index.rows.inserting import (
     delete_ids,
     delete_matching,
+    find_matching,
     insert_rows,
     known_ids,
 )
+from twopass.index.rows.updating import update_metadata
 from twopass.index.rows.window_rows import VectorRows
 from twopass.index.sequences import SequenceToken
 from twopass.index.serial_queue import SerialQueue
@@ -65,15 +68,29 @@ class DeleteResult:
     num_deleted: int
 
 
+@dataclass(frozen=True, slots=True)
+class UpdateResult:
+    """What an update of metadata did.
+
+    Attributes:
+        sequence: The collection's state with the new metadata.
+        num_updated: How many documents it was for, whether or not their metadata differed.
+    """
+
+    sequence: SequenceToken
+    num_updated: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _RowChange:
-    """What a write did: how many documents were removed and added, and which vectors."""
+    """What a write did: how many documents were removed, added and updated, and which vectors."""
 
     num_removed: int
     num_added: int
     removed: list[int]
     added: list[int]
     vectors: Float32s
+    num_updated: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +158,38 @@ class Delete:
         self.future.set_result(DeleteResult(sequence, change.num_removed))
 
 
-Write: TypeAlias = Upsert | Delete
+@dataclass(frozen=True, slots=True, eq=False)
+class UpdateMetadata:
+    """Changes the metadata of the documents that pass a condition, unless it is stopped.
+
+    A document keeps its key, since its text and its vectors stay what they were: so neither the
+    vectors nor the words are told.
+    """
+
+    condition: SqlCondition
+    change: MetadataChange
+    dimension: int
+    damage: Damage
+    stop: Stop = NEVER
+    future: Future[UpdateResult] = field(default_factory=Future)
+
+    def apply(self, connection: apsw.Connection, position: int) -> _RowChange:  # noqa: ARG002
+        """Changes the table, inside a transaction.
+
+        Raises:
+            InvalidDocumentError: A document's metadata would break a rule.
+        """
+        keys = find_matching(connection, self.condition, self.stop)
+        update_metadata(connection, keys, changed_metadata(self.change), self.damage, self.stop)
+        no_vectors = np.empty((0, self.dimension), np.float32)
+        return _RowChange(0, 0, [], [], no_vectors, num_updated=len(keys))
+
+    def acknowledge(self, sequence: SequenceToken, change: _RowChange) -> None:
+        """Resolves the future."""
+        self.future.set_result(UpdateResult(sequence, change.num_updated))
+
+
+Write: TypeAlias = Upsert | Delete | UpdateMetadata
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import apsw
 
+from twopass.index.arrays import Int64s
 from twopass.index.errors import StoppedError
 from twopass.index.rows.filter_sql import SqlCondition
 from twopass.index.rows.keys import ALL_KEYS, read_keys
@@ -55,8 +56,21 @@ def delete_matching(connection: apsw.Connection, condition: SqlCondition, stop: 
     Raises:
         StoppedError: The stop was set; nothing is deleted, and the transaction goes on.
     """
+    keys = find_matching(connection, condition, stop)
+    if len(keys):
+        connection.execute("DELETE FROM documents WHERE key IN carray(?)", (apsw.carray(keys),))
+    deleted: list[int] = keys.tolist()
+    return deleted
+
+
+def find_matching(connection: apsw.Connection, condition: SqlCondition, stop: Stop) -> Int64s:
+    """Finds the documents that pass, inside a transaction; returns their keys, ascending.
+
+    Raises:
+        StoppedError: The stop was set; the transaction goes on.
+    """
     stop.check()
-    # An interruption of DELETE itself would roll back what others write in the transaction.
+    # An interruption of a statement that writes would roll back what others wrote before it.
     connection.set_progress_handler(lambda: stop.is_set, _INSTRUCTIONS_BETWEEN_LOOKS)
     try:
         select = f"SELECT {ALL_KEYS} FROM documents WHERE {condition.text}"
@@ -66,11 +80,7 @@ def delete_matching(connection: apsw.Connection, condition: SqlCondition, stop: 
     finally:
         connection.set_progress_handler(None)
     ((text,),) = found
-    keys = read_keys(text, stop)
-    if len(keys):
-        connection.execute("DELETE FROM documents WHERE key IN carray(?)", (apsw.carray(keys),))
-    deleted: list[int] = keys.tolist()
-    return deleted
+    return read_keys(text, stop)
 
 
 def insert_rows(

@@ -43,6 +43,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "twopass.v1.CollectionService.UpsertDocuments": Permission.WRITE,
     "twopass.v1.CollectionService.UpsertDocumentsStream": Permission.WRITE,
     "twopass.v1.CollectionService.DeleteDocuments": Permission.WRITE,
+    "twopass.v1.CollectionService.UpdateMetadata": Permission.WRITE,
     "twopass.v1.CollectionService.CreateCollection": Permission.ADMIN,
     "twopass.v1.CollectionService.DeleteCollection": Permission.ADMIN,
     "twopass.v1.CollectionService.UpdateAliases": Permission.ADMIN,

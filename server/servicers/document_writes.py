@@ -12,6 +12,7 @@ from twopass.index.collection.collection import Collection
 from twopass.index.collection.writer import UpsertResult
 from twopass.index.documents import OnConflict
 from twopass.index.filters import Filter, IdCondition
+from twopass.index.metadata import MergeMetadata, MetadataChange, ReplaceMetadata
 from twopass.server.collections import Collections
 from twopass.server.errors import InvalidRequestError
 from twopass.server.ingest.ahead import in_order
@@ -20,10 +21,11 @@ from twopass.server.models.passages import Limits, check_count
 from twopass.server.request import Request
 from twopass.server.servicers.documents import check_ids, read_documents, read_on_conflict
 from twopass.server.servicers.filters import read_filter, selects_all
+from twopass.server.servicers.metadata import read_metadata
 from twopass.server.servicers.translating import Translating
 from twopass.v1 import collection_pb2, document_pb2
 
-_MAX_DELETED_IDS = 10_000
+_MAX_CHOSEN_IDS = 10_000
 
 # Chunks of one call that are tokenised and embedded at once, and chunks that wait for the disk at
 # once. More may wait for the disk, since those that wait during a COMMIT share the next one.
@@ -120,6 +122,19 @@ class DocumentWrites:
             sequence=str(result.sequence), num_deleted=result.num_deleted
         )
 
+    async def update_metadata(
+        self, message: collection_pb2.UpdateMetadataRequest, request: Request
+    ) -> collection_pb2.UpdateMetadataResponse:
+        """Changes the metadata of documents by id or by filter."""
+        wanted, change = await self._translating.run(
+            request.message_bytes, _read_update, message, request=request
+        )
+        collection = await self._collections.acquire(message.collection, request)
+        result = await asyncio.wrap_future(collection.update_metadata(wanted, change, request.stop))
+        return collection_pb2.UpdateMetadataResponse(
+            sequence=str(result.sequence), num_updated=result.num_updated
+        )
+
     async def _chunks(
         self,
         messages: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest],
@@ -169,17 +184,37 @@ def _conflict(value: int) -> str:
 
 def _read_deleted(message: collection_pb2.DeleteDocumentsRequest) -> Filter:
     """Reads which documents to delete."""
+    wanted = _read_chosen(message)
+    if selects_all(wanted):
+        raise InvalidRequestError(
+            "filter: it has no condition, so every document would go; delete the collection instead"
+        )
+    return wanted
+
+
+def _read_update(
+    message: collection_pb2.UpdateMetadataRequest,
+) -> tuple[Filter, MetadataChange]:
+    """Reads whose metadata to change, and how."""
+    wanted = _read_chosen(message)
+    match message.WhichOneof("change"):
+        case "merge":
+            return wanted, MergeMetadata(read_metadata("merge", message.merge))
+        case "replace":
+            return wanted, ReplaceMetadata(read_metadata("replace", message.replace))
+    raise InvalidRequestError("change: unset; merge or replace is needed")
+
+
+def _read_chosen(
+    message: collection_pb2.DeleteDocumentsRequest | collection_pb2.UpdateMetadataRequest,
+) -> Filter:
+    """Reads which documents a write is about, by `ids` or by `filter`."""
     if not message.HasField("filter"):
-        check_ids("ids", message.ids, _MAX_DELETED_IDS)
+        check_ids("ids", message.ids, _MAX_CHOSEN_IDS)
         return Filter(must=(IdCondition(tuple(message.ids)),))
     if message.ids:
         raise InvalidRequestError(
             f"filter: given together with {len(message.ids):,} ids; give one of them, a filter can "
             "have a condition on ids"
         )
-    wanted = read_filter(message.filter)
-    if selects_all(wanted):
-        raise InvalidRequestError(
-            "filter: it has no condition, so every document would go; delete the collection instead"
-        )
-    return wanted
+    return read_filter(message.filter)

@@ -4,7 +4,7 @@ import math
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.struct_pb2 import ListValue, Value
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from twopass.v1 import collection_pb2, embed_pb2, rerank_pb2, search_pb2
 from twopass.v1.collection_pb2 import (
@@ -20,6 +20,7 @@ from twopass.v1.collection_pb2 import (
     ListDocumentsRequest,
     RestoreSnapshotRequest,
     UpdateAliasesRequest,
+    UpdateMetadataRequest,
     UpsertDocumentsRequest,
 )
 from twopass.v1.document_pb2 import Document, Vector
@@ -54,6 +55,16 @@ def search(**fields) -> SearchRequest:
 def by_words(rrf: ReciprocalRankFusion | None = None, **fields) -> SearchRequest:
     mode = search_pb2.RETRIEVE_MODE_LEXICAL
     return search(retrieve=RetrieveOptions(mode=mode, rrf=rrf), **fields)
+
+
+def update(**fields) -> UpdateMetadataRequest:
+    return UpdateMetadataRequest(**{"collection": "facts"} | fields)
+
+
+def fields_of(**fields) -> Struct:
+    struct = Struct()
+    struct.update(fields)
+    return struct
 
 
 def upsert(*documents: Document) -> UpsertDocumentsRequest:
@@ -163,6 +174,13 @@ BAD = [
         INVALID,
         "on_conflict: 9 given, the values of OnConflict are",
     ),
+    (update(merge=fields_of(a=1)), INVALID, "ids: none given, at least 1"),
+    (update(ids=["a"] * 10_001, merge=fields_of(a=1)), INVALID, "ids: 10,001 given, at most"),
+    (update(ids=["a"], filter=Filter(), merge=fields_of(a=1)), INVALID, "filter: given together"),
+    (update(ids=["a"]), INVALID, "change: unset; merge or replace is needed"),
+    (update(ids=["a"], merge=fields_of(x=NAN)), INVALID, "merge.x: nan given"),
+    (update(ids=["a"], replace=fields_of(x=MEGABYTE)), INVALID, "replace: 1,048,"),
+    (update(collection="nowhere", ids=["a"], merge=fields_of(a=1)), NOT_FOUND, "collection"),
     (upsert(Document(text="t")), INVALID, "documents[0].id"),
     (upsert(Document(id="é" * 257, text="t")), INVALID, "documents[0].id"),
     (upsert(Document(id="a\n", text="t")), INVALID, "documents[0].id"),

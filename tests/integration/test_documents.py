@@ -1,9 +1,17 @@
-"""Counting documents, reading those that are there, and writing those that are not."""
+"""Documents counted, read where they are there, written where they are not, and updated."""
 
 import grpc
 import pytest
 
-from twopass.client import AlreadyExistsError, AsyncClient, Client, Document, Fields, field
+from twopass.client import (
+    AlreadyExistsError,
+    AsyncClient,
+    Client,
+    Document,
+    Fields,
+    InvalidArgumentError,
+    field,
+)
 from twopass.v1 import collection_pb2
 from twopass.v1.collection_pb2 import (
     CountDocumentsRequest,
@@ -11,6 +19,7 @@ from twopass.v1.collection_pb2 import (
     UpsertDocumentsRequest,
     UpsertDocumentsStreamRequest,
 )
+from twopass.v1.filter_pb2 import Filter
 
 from .corpus import document
 from .serving import Server
@@ -167,3 +176,65 @@ async def test_both_clients_skip_and_fail(server, client, collection):
         assert await asynchronous.count(collection) == 2
         found = await asynchronous.get(collection, ["b", "x"], allow_missing=True)
         assert [document.id for document in found] == ["b"]
+
+
+def metadata_of(client, collection, *ids):
+    return [document.metadata for document in client.get(collection, ids)]
+
+
+def test_metadata_is_changed_without_embedding_anything(server, client, collection):
+    documents = [Document(str(i), "bees make honey", metadata={"n": i}) for i in range(4)]
+    client.upsert(collection, documents)
+    server.encoder.gate.clear()
+    server.encoder.entered.clear()
+    try:
+        updated = client.update_metadata(
+            collection, filter=field("n").between(gte=2), merge={"n": None, "deep": {"x": 1}}
+        )
+        assert updated.num_updated == 2
+        again = client.update_metadata(collection, ["3", "x"], merge={"deep": {"y": 2}})
+        assert again.num_updated == 1
+        replaced = client.update_metadata(collection, ["0"], replace={"only": [True]})
+        assert not server.encoder.entered.is_set()
+    finally:
+        server.encoder.gate.set()
+    assert metadata_of(client, collection, *"0123") == [
+        {"only": [True]},
+        {"n": 1},
+        {"deep": {"x": 1}},
+        {"deep": {"x": 1, "y": 2}},
+    ]
+    found = client.search(
+        collection,
+        "honey",
+        filter=field("deep.y").equals(2),
+        min_sequence=replaced.sequence,
+        rerank=False,
+    )
+    assert [hit.id for hit in found.hits] == ["3"]
+
+
+def test_every_document_is_updated_by_a_filter_without_conditions(client, collection):
+    client.upsert(collection, [Document(str(i), "bees") for i in range(300)])
+    assert (
+        client.update_metadata(collection, filter=Filter(), merge={"seen": True}).num_updated == 300
+    )
+    assert client.count(collection, filter=field("seen").equals(True)) == 300
+
+
+def test_an_update_that_would_make_metadata_too_large_changes_nothing(client, collection):
+    client.upsert(
+        collection, [Document("a", "x"), Document("b", "x", metadata={"t": 50_000 * "t"})]
+    )
+    with pytest.raises(InvalidArgumentError, match=r"merge: document 'b': .* at most 65,536"):
+        client.update_metadata(collection, ["a", "b"], merge={"u": 20_000 * "u"})
+    assert metadata_of(client, collection, "a") == [{}]
+
+
+async def test_the_asynchronous_client_updates_metadata(server, client, collection):
+    client.upsert(collection, [Document("a", "x", metadata={"n": 1})])
+    async with AsyncClient(server.target) as asynchronous:
+        await asynchronous.update_metadata(collection, ["a"], merge={"m": 2})
+        with pytest.raises(TypeError, match="merge, replace"):
+            await asynchronous.update_metadata(collection, ["a"], merge={}, replace={})
+    assert metadata_of(client, collection, "a") == [{"n": 1, "m": 2}]

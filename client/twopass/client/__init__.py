@@ -9,7 +9,7 @@ with Client("localhost:50051") as client:
 
 from twopass.client._asyncio import AsyncClient
 from twopass.client._collections import Chunking, Collection, Schema
-from twopass.client._documents import DeleteResult, Document, Fields, Span
+from twopass.client._documents import DeleteResult, Document, Fields, Span, UpdateResult
 from twopass.client._embed import EmbedResult
 from twopass.client._enums import (
     EmbedRole,
@@ -114,6 +114,7 @@ __all__ = [
     "UnauthenticatedError",
     "UnavailableError",
     "UnimplementedError",
+    "UpdateResult",
     "UpsertSummary",
     "document_ids",
     "field",

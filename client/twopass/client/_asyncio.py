@@ -112,6 +112,7 @@ class AsyncClient:
     get = _method(_documents.get)
     count = _method(_documents.count)
     delete = _method(_documents.delete)
+    update_metadata = _method(_documents.update_metadata)
     models = _method(_models.models)
     model = _method(_models.model)
     server_info = _method(_server.server_info)

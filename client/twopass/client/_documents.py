@@ -75,6 +75,19 @@ class DeleteResult:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateResult:
+    """Whose metadata was changed.
+
+    Attributes:
+        sequence: The collection's state with the new metadata; see `search`'s `min_sequence`.
+        num_updated: Documents that the update was for, whether or not their metadata differed.
+    """
+
+    sequence: str
+    num_updated: int
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One page of a collection's documents; `next_page_token` is empty on the last page."""
 
@@ -227,6 +240,51 @@ def delete(
         filter=filter_message(filter),
     )
     return Call(_rpcs.DELETE_DOCUMENTS, request, result, timeout)
+
+
+def update_metadata(
+    collection: str,
+    ids: Iterable[str] | None = None,
+    *,
+    filter: Condition | Filter | None = None,  # noqa: A002  # the contract's word
+    merge: Mapping[str, Any] | None = None,
+    replace: Mapping[str, Any] | None = None,
+    timeout: float | None = None,
+) -> Call[UpdateResult]:
+    """Changes the metadata of documents, all or none; nothing is tokenised or embedded again.
+
+    Args:
+        collection: The collection's name or alias.
+        ids: 1 to 10,000; unknown ids are ignored. Exactly one of `ids` and `filter` must be given.
+        filter: Selects documents by metadata. An empty message `Filter` selects all.
+        merge: Fields to change, as JSON Merge Patch says (RFC 7396): None removes a field, a
+            mapping is merged with the one that is there, every other value takes the place of what
+            is there. Exactly one of `merge` and `replace` must be given.
+        replace: What takes the place of all metadata.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        InvalidArgumentError: Among others, a document's metadata would be too large; nothing is
+            changed.
+        NotFoundError: No such collection.
+        TypeError: Both or neither of `ids` and `filter`, or of `merge` and `replace`, are given.
+    """
+
+    def result(response: collection_pb2.UpdateMetadataResponse) -> UpdateResult:
+        return UpdateResult(response.sequence, response.num_updated)
+
+    if (ids is None) == (filter is None):
+        raise TypeError("ids, filter: exactly one of them is needed")
+    if (merge is None) == (replace is None):
+        raise TypeError("merge, replace: exactly one of them is needed")
+    request = collection_pb2.UpdateMetadataRequest(
+        collection=text(collection, "collection"),
+        ids=None if ids is None else texts(ids, "ids"),
+        filter=filter_message(filter),
+        merge=None if merge is None else struct(merge, "merge"),
+        replace=None if replace is None else struct(replace, "replace"),
+    )
+    return Call(_rpcs.UPDATE_METADATA, request, result, timeout)
 
 
 @dataclass(frozen=True, slots=True)

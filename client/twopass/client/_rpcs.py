@@ -142,6 +142,12 @@ DELETE_DOCUMENTS = _rpc(
     collection.DeleteDocumentsResponse,
     is_repeatable=True,
 )
+# Repeated after an answer was lost, it could undo what another client has changed meanwhile.
+UPDATE_METADATA = _rpc(
+    "CollectionService.UpdateMetadata",
+    collection.UpdateMetadataRequest,
+    collection.UpdateMetadataResponse,
+)
 GET_DOCUMENTS = _rpc(
     "CollectionService.GetDocuments",
     collection.GetDocumentsRequest,

@@ -58,8 +58,8 @@ class Client:
     """A connection to a twopass server. Any number of threads may share one.
 
     While the server is unavailable, calls that are safe to repeat are tried up to four times.
-    Streams, changes of aliases, and calls that create or delete a collection or a snapshot are
-    tried once. A call that fails raises a `TwopassError`.
+    Streams, changes of aliases and of metadata, and calls that create or delete a collection or a
+    snapshot are tried once. A call that fails raises a `TwopassError`.
 
     ```python
     with Client("localhost:50051") as client:
@@ -110,6 +110,7 @@ class Client:
     get = _method(_documents.get)
     count = _method(_documents.count)
     delete = _method(_documents.delete)
+    update_metadata = _method(_documents.update_metadata)
     models = _method(_models.models)
     model = _method(_models.model)
     server_info = _method(_server.server_info)

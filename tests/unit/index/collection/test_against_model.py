@@ -1,6 +1,7 @@
 """Random writes, reads and restarts against a dict and brute force."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -12,6 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from twopass.index.documents import DocumentFields, IndexedDocument, OnConflict
 from twopass.index.errors import DocumentsExistError
+from twopass.index.filters import Filter, IdCondition
+from twopass.index.metadata import MergeMetadata, ReplaceMetadata, merged
 from twopass.index.schema import CollectionSchema, Metric
 from twopass.index.store.store import CollectionStore
 from twopass.index.vectors.merging import MergePolicy
@@ -55,7 +58,13 @@ upserts = st.tuples(
     st.lists(documents, min_size=1, max_size=4, unique_by=lambda document: document.id),
     st.sampled_from(OnConflict),
 )
-deletions = st.lists(ids, min_size=1, max_size=3)
+deletions = st.lists(ids, min_size=1, max_size=3).map(set)
+updates = st.builds(
+    lambda names, change, given: (frozenset(names), change(given)),
+    st.sets(ids, min_size=1),
+    st.sampled_from([MergeMetadata, ReplaceMetadata]),
+    metadata,
+)
 
 
 class CollectionMachine(RuleBasedStateMachine):
@@ -72,25 +81,49 @@ class CollectionMachine(RuleBasedStateMachine):
             CollectionSchema(dimension=DIMENSION, metric=Metric.INNER_PRODUCT, client_vectors=True),
         )
 
-    @rule(waiting=st.lists(upserts | deletions, min_size=1, max_size=4))
+    @rule(waiting=st.lists(upserts | deletions | updates, min_size=1, max_size=4))
     def write(self, waiting):
-        """Upserts, given as documents, and deletions, given as ids, without waiting in between."""
-        futures = [
-            self.collection.upsert(*request)
-            if isinstance(request, tuple)
-            else self.collection.delete(request)
-            for request in waiting
-        ]
+        """Upserts, deletions by id and updates of metadata, without waiting in between."""
+        futures = [self.submit(request) for request in waiting]
         for request, future in zip(waiting, futures, strict=True):
-            if isinstance(request, tuple):
-                self.expect_upsert(*request, future)
-            else:
-                self.num_writes += 1
-                result = future.result()
-                assert result.sequence.position == self.num_writes
-                assert result.num_deleted == len(self.model.keys() & set(request))
-                for name in request:
-                    self.model.pop(name, None)
+            match request:
+                case (frozenset() as names, change):
+                    self.expect_update(names, change, future)
+                case (given, on_conflict):
+                    self.expect_upsert(given, on_conflict, future)
+                case _:
+                    self.expect_deletion(request, future)
+
+    def submit(self, request):
+        match request:
+            case (frozenset() as names, change):
+                wanted = Filter(must=(IdCondition(tuple(names)),))
+                return self.collection.update_metadata(wanted, change)
+            case (given, on_conflict):
+                return self.collection.upsert(given, on_conflict)
+            case _:
+                return self.collection.delete(list(request))
+
+    def expect_update(self, names, change, future):
+        self.num_writes += 1
+        result = future.result()
+        assert result.sequence.position == self.num_writes
+        assert result.num_updated == len(names & self.model.keys())
+        for name in names & self.model.keys():
+            after = (
+                change.metadata
+                if isinstance(change, ReplaceMetadata)
+                else merged(self.model[name].metadata, change.patch)
+            )
+            self.model[name] = replace(self.model[name], metadata=after)
+
+    def expect_deletion(self, names, future):
+        self.num_writes += 1
+        result = future.result()
+        assert result.sequence.position == self.num_writes
+        assert result.num_deleted == len(self.model.keys() & names)
+        for name in names:
+            self.model.pop(name, None)
 
     def expect_upsert(self, given, on_conflict, future):
         known = [document.id for document in given if document.id in self.model]

@@ -34,7 +34,9 @@ READERS_MAY = {
     "CountDocuments",
     "Check", "List", "Watch", "ServerReflectionInfo",
 }  # fmt: skip
-WRITERS_MAY = READERS_MAY | {"UpsertDocuments", "UpsertDocumentsStream", "DeleteDocuments"}
+WRITERS_MAY = READERS_MAY | {
+    "UpsertDocuments", "UpsertDocumentsStream", "DeleteDocuments", "UpdateMetadata",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("rpc", RPCS)
