@@ -11,7 +11,7 @@ from twopass.index.lanes import Lanes
 from twopass.server.errors import OverloadedError, WouldBeLateError
 from twopass.server.models.registry import Models
 from twopass.server.request import Request
-from twopass.server.search.first_pass import Ahead, FirstPass
+from twopass.server.search.first_pass import Ahead, FirstPass, leave
 from twopass.server.search.pipeline import Search, SearchPipeline
 from twopass.server.search.types import SearchQuery, SearchResult
 
@@ -71,7 +71,7 @@ class _Batch:
         self._outcomes: dict[int, Outcome] = {}
         self._searches: dict[int, Search] = {}
         self._vectors: dict[int, Float32s] = {}
-        self._matching: dict[tuple[str, str], asyncio.Task[Int64s]] = {}
+        self._matching: dict[tuple[int, str], asyncio.Task[Int64s]] = {}
 
     async def outcomes(self) -> list[Outcome]:
         """Runs every search."""
@@ -92,7 +92,7 @@ class _Batch:
             await self._each(self._run)
         finally:
             for task in self._matching.values():
-                task.cancel()
+                leave(task)
             for search in self._searches.values():
                 search.release()
         return [self._outcomes[i] for i in range(len(self._queries))]
@@ -188,9 +188,9 @@ class _Batch:
         self._outcomes[i] = await search.result(ahead)
 
 
-def _filter_of(search: Search) -> tuple[str, str]:
-    """Equal for searches with the same filter of the same collection.
+def _filter_of(search: Search) -> tuple[int, str]:
+    """Equal for searches with the same filter of the same collection, in this life of it.
 
     By how the filter is written, since 1, 1.0 and true are equal in Python and not in a filter.
     """
-    return search.collection.name, repr(search.query.filter)
+    return id(search.collection), repr(search.query.filter)

@@ -213,9 +213,9 @@ class _Retrieval:
             found = self._of_lists(tasks)
         finally:
             for task in tasks.values():
-                _leave(task)
+                leave(task)
             if self._filtering is not None and self._filtering is not self._ahead.matching:
-                _leave(self._filtering)
+                leave(self._filtering)
         return await self._with_windows(found)
 
     async def _wait(self, lists: "Iterable[asyncio.Task[Found]]") -> None:
@@ -400,7 +400,7 @@ def _error(task: "asyncio.Task[Any]") -> BaseException | None:
     return task.exception()
 
 
-def _leave(task: "asyncio.Task[Any]") -> None:
+def leave(task: "asyncio.Task[Any]") -> None:
     """Cancels a task that nobody waits for any more; asyncio logs nothing of its error."""
     task.cancel()
     task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
