@@ -22,9 +22,10 @@ from twopass.commands.tables import print_table
 from twopass.evaluation.blends import blend_quality
 from twopass.evaluation.datasets import Dataset, Part
 from twopass.evaluation.fusions import fusion_quality
+from twopass.evaluation.heads import head_quality
 from twopass.evaluation.measures import Evaluation, evaluation
 from twopass.evaluation.runs import write_run
-from twopass.server.config import RetrieveMode
+from twopass.server.config import RetrieveMode, ServerConfig
 from twopass.server.models.passages import Truncation
 
 
@@ -56,6 +57,14 @@ def evaluate(
         typer.Option(
             "--blends",
             help="Compare weights of the first pass in the final order instead, in hybrid search.",
+        ),
+    ] = False,
+    heads: Annotated[
+        bool,
+        typer.Option(
+            "--heads",
+            help="Compare how many heads of each list are candidates instead, in hybrid search, "
+            "as shares of the candidates.",
         ),
     ] = False,
     measure: Annotated[
@@ -101,6 +110,9 @@ def evaluate(
         elif blends:
             by_set = {d.name: _blends(run, d, max(depths)) for d in datasets}
             _show_settings(by_set, "blend", f"hybrid, depth {max(depths)}", as_json)
+        elif heads:
+            by_set = {d.name: _heads(run, d, depths) for d in datasets}
+            _show_settings(by_set, "share of heads", "hybrid retrieval, both passes", as_json)
         else:
             second = Rerank(truncation=truncation.value) if rerank else None
             results = [
@@ -139,6 +151,13 @@ def _fusions(run: EvaluationRun, dataset: Dataset, depth: int) -> dict[str, floa
 def _blends(run: EvaluationRun, dataset: Dataset, depth: int) -> dict[str, float]:
     answers = run.search(dataset, run.index(dataset), "hybrid", depth, Rerank())
     return {f"{blend:g}": q for blend, q in blend_quality(dataset, answers, depth).items()}
+
+
+def _heads(run: EvaluationRun, dataset: Dataset, depths: list[int]) -> dict[str, float]:
+    collection = run.index(dataset)
+    dense = run.search(dataset, collection, "dense", max(depths), Rerank())
+    lexical = run.search(dataset, collection, "lexical", max(depths), Rerank())
+    return head_quality(dataset, dense, lexical, ServerConfig().fusion_alpha, depths)
 
 
 def _show_modes(results: list[Evaluation], measure: Measure, as_json: bool) -> None:

@@ -17,27 +17,37 @@ FUSIONS: Mapping[str, Fusion] = {
 }
 """The fusions that are compared, by name."""
 
-_COSINE_MINIMUM = -1.0
+COSINE_MINIMUM = -1.0
+"""The lowest score of a dense list."""
 
 
 def fusion_quality(dataset: Dataset, dense: Answers, lexical: Answers) -> dict[str, float]:
     """nDCG@10 of every fusion of two runs, by its name in `FUSIONS`."""
-    numbers = {document.id: number for number, document in enumerate(dataset.documents)}
-
-    def ranked(result: SearchResult) -> RankedList:
-        hits = in_first_pass_order(result)
-        return RankedList(
-            np.array([numbers[hit.id] for hit in hits], np.int64),
-            np.array([first_pass_score(hit) for hit in hits], np.float32),
-        )
-
-    lists = {query: (ranked(dense[query]), ranked(lexical[query])) for query in dataset.queries}
+    numbers = numbers_of(dataset)
+    lists = {
+        query: (ranked_list(dense[query], numbers), ranked_list(lexical[query], numbers))
+        for query in dataset.queries
+    }
 
     def order(fusion: Fusion, query: str) -> list[str]:
-        fused = fusion.fuse(*lists[query], dense_minimum=_COSINE_MINIMUM)
+        fused = fusion.fuse(*lists[query], dense_minimum=COSINE_MINIMUM)
         return [dataset.documents[number].id for number in fused.keys]
 
     return {
         name: ndcg(dataset, {query: order(fusion, query) for query in dataset.queries})
         for name, fusion in FUSIONS.items()
     }
+
+
+def numbers_of(dataset: Dataset) -> dict[str, int]:
+    """A number for every document of a corpus, by its id."""
+    return {document.id: number for number, document in enumerate(dataset.documents)}
+
+
+def ranked_list(result: SearchResult, numbers: Mapping[str, int]) -> RankedList:
+    """The list of one retriever, its documents by their numbers."""
+    hits = in_first_pass_order(result)
+    return RankedList(
+        np.array([numbers[hit.id] for hit in hits], np.int64),
+        np.array([first_pass_score(hit) for hit in hits], np.float32),
+    )
