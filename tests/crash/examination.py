@@ -12,6 +12,7 @@ from twopass.client import Client, Document, Fields
 
 from .documents import DIMENSION, text_of, vector_of
 from .ledger import Findings, Ledger
+from .touches import FIELD, Touches
 from .word_examination import examine_words
 from .workload import EVERYWHERE, position_of
 
@@ -28,6 +29,7 @@ def examine(
     client: Client,
     collection: str,
     ledger: Ledger,
+    touches: Touches,
     snapshots: list[str],
     database: Path,
     drawn: random.Random,
@@ -38,6 +40,7 @@ def examine(
         client: Of the server.
         collection: Its name.
         ledger: What it may hold.
+        touches: What its documents may show beside.
         snapshots: Names of snapshots that must be there.
         database: Its SQLite file.
         drawn: For the queries, and for which snapshot is restored.
@@ -45,6 +48,8 @@ def examine(
     documents = list(client.documents(collection, page_size=500, fields=_EVERYTHING))
     found = _versions(documents)
     findings = ledger.compare(found)
+    touched = _touched(documents)
+    findings.stale += touches.compare(touched)
     _check_documents(documents, findings)
     described = client.get_collection(collection)
     if described.num_documents != len(documents):
@@ -57,11 +62,21 @@ def examine(
     _check_snapshots(client, collection, ledger, snapshots, drawn, findings)
     _check_file(database, findings)
     ledger.settle(found, position_of(described.sequence))
+    touches.settle(touched)
     return findings
 
 
 def _versions(documents: list[Document]) -> dict[str, int]:
     return {document.id: int(document.metadata["version"]) for document in documents}
+
+
+def _touched(documents: list[Document]) -> dict[tuple[str, int], int | None]:
+    shown: dict[tuple[str, int], int | None] = {}
+    for document in documents:
+        number = document.metadata.get(FIELD)
+        version = int(document.metadata["version"])
+        shown[document.id, version] = None if number is None else int(number)
+    return shown
 
 
 def _check_documents(documents: list[Document], findings: Findings) -> None:

@@ -17,6 +17,7 @@ from .killable import KillableServer
 from .ledger import Ledger
 from .moments import wait_for_moment
 from .tiny_models import write_tiny_models
+from .touches import Touches
 from .workload import Workload
 
 # Searched in both of its lists, the second is as exact as the first.
@@ -53,6 +54,7 @@ class Tester:
         self._random = random.Random(seed)
         self._longest_life = longest_life
         self._ledgers = {name: Ledger() for name in _INDEX_KINDS}
+        self._touches = {name: Touches() for name in _INDEX_KINDS}
         first, second = _INDEX_KINDS
         self._aliases = {
             name: SwitchedAliases((f"{name}-a", f"{name}-b"), (first, second))
@@ -82,7 +84,14 @@ class Tester:
         if target := server.wait_until_serving(patience):
             self._examine(target)
             workloads = [
-                Workload(target, name, ledger, self._aliases[name], self._random.randrange(2**32))
+                Workload(
+                    target,
+                    name,
+                    ledger,
+                    self._touches[name],
+                    self._aliases[name],
+                    self._random.randrange(2**32),
+                )
                 for name, ledger in self._ledgers.items()
             ]
             is_writing = wait_for_moment(self._collections, self._longest_life, self._random)
@@ -126,7 +135,8 @@ class Tester:
                     client.create_collection(name, schema)
                 database = self._collections / name / "documents.sqlite"
                 snapshots, ledger = self._snapshots[name], self._ledgers[name]
-                findings = examine(client, name, ledger, snapshots, database, self._random)
+                touches = self._touches[name]
+                findings = examine(client, name, ledger, touches, snapshots, database, self._random)
                 self._num_snapshots += len(snapshots)
                 snapshots.clear()
                 num_documents += findings.num_documents
@@ -142,7 +152,8 @@ class Tester:
 
     @property
     def _num_acknowledged(self) -> int:
-        return sum(ledger.num_acknowledged for ledger in self._ledgers.values())
+        records = (*self._ledgers.values(), *self._touches.values())
+        return sum(record.num_acknowledged for record in records)
 
     def _num_indexes(self) -> str:
         """How indexes came up, as the server's log tells."""

@@ -10,6 +10,7 @@ from twopass.client import Client, DeadlineExceededError, Retrieve, TwopassError
 from .aliases import SwitchedAliases
 from .documents import DIMENSION, document, vector_of, word_of
 from .ledger import Ledger, Operation
+from .touches import FIELD, Touches
 
 _NUM_WRITERS = 3
 _NUM_SEARCHERS = 1
@@ -46,6 +47,7 @@ class Workload:
         target: str,
         collection: str,
         ledger: Ledger,
+        touches: Touches,
         aliases: SwitchedAliases,
         seed: int,
     ) -> None:
@@ -53,6 +55,7 @@ class Workload:
         self._client = Client(target, timeout=20, options=[("grpc.enable_retries", 0)])
         self.collection = collection
         self._ledger = ledger
+        self._touches = touches
         self._aliases = aliases
         self.failures: list[str] = []
         self.snapshots: list[str] = []
@@ -95,8 +98,10 @@ class Workload:
             self._upsert(tuple(drawn.sample(own, drawn.randint(1, 8))), drawn)
         elif choice < 0.55:
             self._upsert(tuple(drawn.sample(own, _LARGE_WRITE)), drawn)
-        elif choice < 0.75:
+        elif choice < 0.7:
             self._delete(tuple(drawn.sample(own, drawn.randint(1, 4))), drawn)
+        elif choice < 0.8:
+            self._touch(drawn.sample(own, drawn.randint(2, 40)))
         elif choice < 0.95:
             self._upsert((shared,), drawn)
         else:
@@ -122,6 +127,19 @@ class Workload:
             name = drawn.choice(ids)
             self._expect(operation, name, None, result.sequence)
             self._expect_words(operation, name, before[name], result.sequence)
+
+    def _touch(self, ids: list[str]) -> None:
+        known = {name: self._ledger.acknowledged(name) for name in ids}
+        there = {name: version for name, version in known.items() if version is not None}
+        if not there:
+            return
+        number = self._touches.begin(there)
+        result = self._client.update_metadata(self.collection, there, merge={FIELD: number})
+        self._touches.acknowledge(number)
+        if result.num_updated != len(there):
+            self.failures.append(
+                f"touch {number} was for {len(there)} documents, and did {result.num_updated}"
+            )
 
     def _acknowledge(self, operation: Operation, sequence: str) -> None:
         self._ledger.acknowledge(operation, position_of(sequence))
