@@ -8,6 +8,7 @@ scripts without spaces, by dictionaries (`analysis_spaceless`), and stemmed by i
 import functools
 import re
 import unicodedata
+from collections.abc import Callable
 from itertools import chain
 
 import icu4py
@@ -24,30 +25,44 @@ ANALYSIS_VERSION = 1
 _MAX_REMEMBERED = 1 << 15
 _MAX_REMEMBERED_LENGTH = 64
 
-_SPACELESS = re.compile(f"[{spaceless.SPACELESS}]")
+# Scripts without spaces, and what may become a part of them when it is normalised.
+_MAYBE_SPACELESS = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u1aff\u1b00-\u1b4f\u2e80-\ua4cf\ua980-\uaadf\uf900-\ufaff"
+    "\ufe30-\uffef\U00016fe0-\U00018cff\U0001b000-\U0001b2ff\U0001f200-\U0001f2ff\U00020000-\U0010ffff]"
+)
 
 
-class _TermsOfChunks(dict[str, tuple[str, ...]]):
-    """The terms of the chunks met last, at most some ten megabytes of them."""
+class _OfTokens(dict[str, tuple[str, ...]]):
+    """What becomes of the tokens met last, at most some ten megabytes.
 
-    def __init__(self, language: str) -> None:
+    A token is what stands between white space: "word", "word." and "(getUserName)," are three.
+    """
+
+    def __init__(self, of_chunk: Callable[[str], tuple[str, ...]]) -> None:
         super().__init__()
-        self._stem = stemmer(language)
+        self._of_chunk = of_chunk
 
-    def __missing__(self, chunk: str) -> tuple[str, ...]:
-        found = codes.terms(chunk, self._stem)
-        if len(chunk) <= _MAX_REMEMBERED_LENGTH:
+    def __missing__(self, token: str) -> tuple[str, ...]:
+        plain = normalised(token)
+        if len(chunks := codes.chunks(plain)) == 1:
+            found = self.get(chunks[0]) or self._of_chunk(chunks[0])
+        else:
+            found = tuple(chain.from_iterable(map(self._of_chunk, chunks)))
+        if len(token) <= _MAX_REMEMBERED_LENGTH:
             # Frequent words are back at once, so forgetting all of them costs little.
             if len(self) >= _MAX_REMEMBERED:
                 self.clear()
-            self[chunk] = found
+            self[token] = found
         return found
 
 
 @functools.cache
-def _terms_of_chunks(language: str) -> _TermsOfChunks:
+def _terms_of_tokens(language: str) -> _OfTokens:
     """What all collections of a language share."""
-    return _TermsOfChunks(language)
+    return _OfTokens(functools.partial(codes.terms, stem=stemmer(language)))
+
+
+_atoms_of_tokens = _OfTokens(codes.atoms)
 
 
 class Analyser:
@@ -69,7 +84,7 @@ class Analyser:
         """
         if language != PORTER:
             check_language(language)
-        self._chunks = _terms_of_chunks(language)
+        self._tokens = _terms_of_tokens(language)
         stemming = f" {language} snowball {Stemmer.version()}" if language else ""
         self.version = (
             f"{ANALYSIS_VERSION} unicode {unicodedata.unidata_version} icu {icu4py.icu_version}"
@@ -82,14 +97,14 @@ class Analyser:
         A term holds no white space and no control character, and has at most
         `MAX_TERM_BYTES` bytes of UTF-8.
         """
-        found, runs = self._of_chunks(text)
+        found, runs = self._of_tokens(text)
         for run in runs:
             found += spaceless.terms(run)
         return found
 
     def query_terms(self, text: str) -> list[str]:
         """Returns the distinct terms that a query of this text looks for, each among `terms`."""
-        found, runs = self._of_chunks(text)
+        found, runs = self._of_tokens(text)
         for run in runs:
             found += spaceless.query_terms(run)
         return list(dict.fromkeys(found))
@@ -100,27 +115,21 @@ class Analyser:
         What a part becomes does not depend on what stands beside it, so that a phrase is a run of
         atoms wherever it stands. Of scripts without spaces, and of Hangul, each letter is one.
         """
-        text = normalised(text)
-        if text.isascii():
-            return [
-                atom for chunk in codes.ASCII_CHUNK.findall(text) for atom in codes.atoms(chunk)
-            ]
+        look_up = _atoms_of_tokens.__getitem__
+        if text.isascii() or not _MAYBE_SPACELESS.search(text):
+            return list(chain.from_iterable(map(look_up, text.split())))
         found: list[str] = []
-        for between, run in spaceless.alternating(text):
-            for chunk in codes.CHUNK.findall(between):
-                found += codes.atoms(chunk)
+        for between, run in spaceless.alternating(normalised(text)):
+            found += chain.from_iterable(map(look_up, between.split()))
             found += spaceless.letters(run)
         return found
 
-    def _of_chunks(self, text: str) -> tuple[list[str], list[str]]:
+    def _of_tokens(self, text: str) -> tuple[list[str], list[str]]:
         """The terms of what has spaces, and the runs of what has none."""
-        look_up = self._chunks.__getitem__
-        if text.isascii():
-            chunks = codes.ASCII_CHUNK.findall(text)
-            return list(chain.from_iterable(map(look_up, chunks))), []
-        text = normalised(text)
         runs: list[str] = []
-        if _SPACELESS.search(text):
+        if not text.isascii() and _MAYBE_SPACELESS.search(text):
+            text = normalised(text)
             runs = spaceless.runs(text)
             text = spaceless.without_runs(text)
-        return list(chain.from_iterable(map(look_up, codes.CHUNK.findall(text)))), runs
+        look_up = self._tokens.__getitem__
+        return list(chain.from_iterable(map(look_up, text.split()))), runs

@@ -38,11 +38,8 @@ _CHUNK = (
     rf"[{_W}]+(?:(?:[{_CONNECTORS}]{{1,3}}|,(?=\d))[{_W}]+)*"
     r"(?:\+\+|[+#])?"
 )
-CHUNK = re.compile(rf"{_CHUNK}|[\U0001f1e6-\U0001f1ff]{{2}}|[{_EMOJI}]")
-"""What is looked up as one: a word, or a code with all its parts."""
-
-ASCII_CHUNK = re.compile(_CHUNK.replace(_W, r"\w"), re.ASCII)
-"""The same for a text of ASCII alone."""
+_ANY_CHUNK = re.compile(rf"{_CHUNK}|[\U0001f1e6-\U0001f1ff]{{2}}|[{_EMOJI}]")
+_ASCII_CHUNK = re.compile(_CHUNK.replace(_W, r"\w"), re.ASCII)
 
 # The kinds of characters: U upper case, s the letter s, l another letter, d digit, K Hangul.
 _PART = re.compile(r"U{2,}s(?![lsU])|U+(?=U[ls])|U?[ls]+|U+|d+|K+")
@@ -147,15 +144,20 @@ def _named_by_sign(chunk: str) -> str:
     return ""
 
 
-def atoms(chunk: str) -> list[str]:
+def chunks(text: str) -> list[str]:
+    """Returns the words of a normalised text, and codes with all their parts, in order."""
+    return (_ASCII_CHUNK if text.isascii() else _ANY_CHUNK).findall(text)
+
+
+def atoms(chunk: str) -> tuple[str, ...]:
     """Returns the smallest parts of a chunk in order, whatever its case: one for each position."""
     if name := _named_by_sign(chunk):
-        return [name]
+        return (name,)
     if chunk.isascii() and chunk.isalpha():
-        return [bounded(chunk.lower())]
+        return (bounded(chunk.lower()),)
     segments = _joined_apostrophes(list(_segments(_without_thousands(chunk), by_case=False)))
     if not segments:
-        return [bounded(chunk)]
+        return (chunk,) if "_" not in chunk else ()
     found: list[str] = []
     for segment in segments:
         for part in segment.parts:
@@ -164,14 +166,14 @@ def atoms(chunk: str) -> list[str]:
                 found += plain
             elif plain:
                 found.append(bounded(plain))
-    return found
+    return tuple(found)
 
 
 def terms(chunk: str, stem: Callable[[str], str]) -> tuple[str, ...]:
     """Returns the distinct terms of a chunk: parts, pairs of adjacent parts, and the whole.
 
     Args:
-        chunk: A match of `CHUNK` in a normalised text.
+        chunk: One of `chunks`.
         stem: What removes a word's endings.
     """
     if chunk.isascii() and chunk.isalpha() and (chunk.islower() or chunk.istitle()):
