@@ -22,7 +22,7 @@ from twopass.index.words.analysis_languages import PORTER, check_language, stemm
 ANALYSIS_VERSION = 1
 """Changes whenever a text's terms or atoms do."""
 
-_MAX_REMEMBERED = 1 << 15
+_MAX_REMEMBERED = 1 << 17  # tokens and terms together
 _MAX_REMEMBERED_LENGTH = 64
 
 # Scripts without spaces, and what may become a part of them when it is normalised.
@@ -41,6 +41,7 @@ class _OfTokens(dict[str, tuple[str, ...]]):
     def __init__(self, of_chunk: Callable[[str], tuple[str, ...]]) -> None:
         super().__init__()
         self._of_chunk = of_chunk
+        self._num_kept = 0
 
     def __missing__(self, token: str) -> tuple[str, ...]:
         plain = normalised(token)
@@ -50,8 +51,10 @@ class _OfTokens(dict[str, tuple[str, ...]]):
             found = tuple(chain.from_iterable(map(self._of_chunk, chunks)))
         if len(token) <= _MAX_REMEMBERED_LENGTH:
             # Frequent words are back at once, so forgetting all of them costs little.
-            if len(self) >= _MAX_REMEMBERED:
+            self._num_kept += 1 + len(found)
+            if self._num_kept > _MAX_REMEMBERED:
                 self.clear()
+                self._num_kept = 0
             self[token] = found
         return found
 
@@ -84,6 +87,7 @@ class Analyser:
         """
         if language != PORTER:
             check_language(language)
+        self._stem = stemmer(language)
         self._tokens = _terms_of_tokens(language)
         stemming = f" {language} snowball {Stemmer.version()}" if language else ""
         self.version = (
@@ -97,17 +101,32 @@ class Analyser:
         A term holds no white space and no control character, and has at most
         `MAX_TERM_BYTES` bytes of UTF-8.
         """
-        found, runs = self._of_tokens(text)
+        runs: list[str] = []
+        if not text.isascii() and _MAYBE_SPACELESS.search(text):
+            text = normalised(text)
+            runs = spaceless.runs(text)
+            text = spaceless.without_runs(text)
+        found = list(chain.from_iterable(map(self._tokens.__getitem__, text.split())))
         for run in runs:
             found += spaceless.terms(run)
         return found
 
+    def query_weights(self, text: str) -> dict[str, float]:
+        """Returns the terms that a query of this text looks for, each among its `terms`.
+
+        With each, how much it counts, above 0 and at most 1: a term's BM25 is multiplied by it.
+        """
+        found: dict[str, float] = {}
+        for between, run in spaceless.alternating(normalised(text)):
+            for chunk in codes.chunks(between):
+                _keep_most(found, codes.weights(chunk, self._stem))
+            if run:
+                _keep_most(found, spaceless.weights(run))
+        return found
+
     def query_terms(self, text: str) -> list[str]:
-        """Returns the distinct terms that a query of this text looks for, each among `terms`."""
-        found, runs = self._of_tokens(text)
-        for run in runs:
-            found += spaceless.query_terms(run)
-        return list(dict.fromkeys(found))
+        """Returns the distinct terms that a query of this text looks for."""
+        return list(self.query_weights(text))
 
     def atoms(self, text: str) -> list[str]:
         """Returns the smallest parts of a text in order, one for each position, unstemmed.
@@ -124,12 +143,7 @@ class Analyser:
             found += spaceless.letters(run)
         return found
 
-    def _of_tokens(self, text: str) -> tuple[list[str], list[str]]:
-        """The terms of what has spaces, and the runs of what has none."""
-        runs: list[str] = []
-        if not text.isascii() and _MAYBE_SPACELESS.search(text):
-            text = normalised(text)
-            runs = spaceless.runs(text)
-            text = spaceless.without_runs(text)
-        look_up = self._tokens.__getitem__
-        return list(chain.from_iterable(map(look_up, text.split()))), runs
+
+def _keep_most(found: dict[str, float], more: dict[str, float]) -> None:
+    for term, weight in more.items():
+        found[term] = max(weight, found.get(term, 0.0))

@@ -31,7 +31,9 @@ SPACELESS = _HAN + _KANA + _SOUTH_EAST_ASIAN
 """Characters of these scripts, as a part of a regular expression's set."""
 
 _RUN = re.compile(f"[{SPACELESS}]+")
-_IS_HAN = re.compile(f"[{_HAN}]")
+_HAN_CHARACTER = re.compile(f"[{_HAN}]")
+# A pair across the ends of words tells less than a word.
+_BESIDE = 0.5
 _LOCALE = Locale("en")  # of no consequence: ICU takes a dictionary by the script
 
 
@@ -73,22 +75,23 @@ def letters(run: str) -> list[str]:
 
 def terms(run: str) -> list[str]:
     """Returns the words of a document's run, all its pairs of letters, and each Han character."""
-    found, of_words = _pairs_and_words(run)
-    found += [word for word in of_words if not _IS_HAN.fullmatch(word)]
-    found += _IS_HAN.findall(run)
+    pairs = _pairs(run)
+    of_two = set(pairs)
+    found = [word for word in WordBreaker(run, _LOCALE) if word not in of_two]
+    found = [word for word in found if not _HAN_CHARACTER.fullmatch(word)]
+    return found + pairs + _HAN_CHARACTER.findall(run)
+
+
+def weights(run: str) -> dict[str, float]:
+    """Returns what to look for of a query's run, each with how much it counts.
+
+    Those are words, and pairs that are none; all are `terms` of any text with the same run.
+    """
+    found = dict.fromkeys(_pairs(run), _BESIDE)
+    found.update(dict.fromkeys(WordBreaker(run, _LOCALE), 1.0))
     return found
 
 
-def query_terms(run: str) -> list[str]:
-    """Returns the words and pairs of a query's run: some of the terms of any text that holds it."""
-    found, of_words = _pairs_and_words(run)
-    return found + of_words
-
-
-def _pairs_and_words(run: str) -> tuple[list[str], list[str]]:
-    """The pairs of a run, and those of its words that are none."""
+def _pairs(run: str) -> list[str]:
     in_order = letters(run)
-    pairs = list(map("".join, pairwise(in_order)))
-    of_two = set(pairs)
-    words = [word for word in WordBreaker(run, _LOCALE) if word not in of_two]
-    return pairs, words
+    return list(map("".join, pairwise(in_order)))
