@@ -60,9 +60,16 @@ def index(
         int | None,
         typer.Option(
             help="Split documents of a new collection into windows of this many tokens; "
-            "unset: not at all."
+            "unset: of as many as the encoder reads."
         ),
     ] = None,
+    whole_documents: Annotated[
+        bool,
+        typer.Option(
+            help="Don't split documents of a new collection: of long ones the encoder reads the "
+            "beginning alone."
+        ),
+    ] = False,
     overlap_tokens: Annotated[
         int | None,
         typer.Option(help="Tokens that neighbouring windows share; unset: a quarter of a window."),
@@ -104,7 +111,12 @@ def index(
         with connected(target) as client:
             sources = find_files(files)
             chunking = _chunking(window_tokens, overlap_tokens)
-            schema = Schema(encoder=encoder, index_kind=index_kind, chunking=chunking)
+            schema = Schema(
+                encoder=encoder,
+                index_kind=index_kind,
+                chunking=chunking,
+                whole_documents=whole_documents,
+            )
             if mapping.vector and not encoder:
                 dimension = _dimension(sources, mapping)
                 schema = replace(schema, client_vectors=True, dimension=dimension)
@@ -120,15 +132,17 @@ def index(
                 "num_inserted": summary.num_inserted,
                 "num_replaced": summary.num_replaced,
                 "num_skipped": summary.num_skipped,
+                "num_split": summary.num_split,
                 "num_documents": total,
                 "sequence": summary.sequence,
             }
         )
         return
+    split = f" ({summary.num_split:,} of them split)" if summary.num_split else ""
     skipped = f", {summary.num_skipped:,} skipped" if summary.num_skipped else ""
     Console().print(
         f"{collection}: {summary.num_inserted:,} inserted, {summary.num_replaced:,} replaced"
-        f"{skipped}; {total:,} documents in all"
+        f"{split}{skipped}; {total:,} documents in all"
     )
 
 
@@ -175,12 +189,15 @@ class _Run:
         began = time.monotonic()
         with self._progress as progress:
             total = sum(file.num_bytes for file in self._sources)
-            task = progress.add_task("indexing", total=total, done=f"{num_done:,}", rate="")
+            task = progress.add_task(
+                "indexing", total=total, done=f"{num_done:,}", rate="", split=""
+            )
 
             def show(summary: UpsertSummary) -> None:
                 rate = summary.num_documents / max(1e-9, time.monotonic() - began)
                 done = num_done + summary.num_documents + summary.num_skipped
-                progress.update(task, done=f"{done:,}", rate=f"{rate:,.0f}/s")
+                split = f"{summary.num_split:,} split" if summary.num_split else ""
+                progress.update(task, done=f"{done:,}", rate=f"{rate:,.0f}/s", split=split)
                 if checkpoint:
                     checkpoint.save(done)
 
@@ -221,6 +238,7 @@ def _progress() -> Progress:
         BarColumn(),
         DownloadColumn(),
         TextColumn("{task.fields[done]} documents on disk {task.fields[rate]}"),
+        TextColumn("{task.fields[split]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )

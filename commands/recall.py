@@ -68,8 +68,11 @@ def recall(
     """
     with connected(target) as client:
         described = client.get_collection(collection)
-        if described.schema.chunking is not None:
-            exit_with(f"{collection}: it splits its documents, which have no vector of their own")
+        if described.num_split:
+            exit_with(
+                f"{collection}: {described.num_split:,} of its documents are split, and have no "
+                "vector of their own"
+            )
         if described.num_documents <= k:
             exit_with(f"{collection}: {described.num_documents:,} documents, over {k:,} are needed")
         settings = _settings(described, ef_search or (), nprobe or ())

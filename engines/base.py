@@ -72,8 +72,12 @@ class Ragged:
 
     def first(self, num_rows: int) -> "Ragged":
         """The first rows, as views."""
-        offsets = self.offsets[: num_rows + 1]
-        return Ragged(self.token_ids[: offsets[-1]], offsets)
+        return self.rows(0, num_rows)
+
+    def rows(self, start: int, end: int) -> "Ragged":
+        """The rows from `start` to before `end`, or as many of them as there are, as views."""
+        offsets = self.offsets[start : end + 1]
+        return Ragged(self.token_ids[offsets[0] : offsets[-1]], offsets - offsets[0])
 
     @classmethod
     def from_rows(cls, rows: Sequence[Int32s | Sequence[int]]) -> "Ragged":

@@ -52,7 +52,7 @@ class IndexedDocument:
         text: What is searched and reranked; may be empty if the title is not.
         metadata: Whatever JSON can say, in at most 64 KiB, 1,024 fields and 32 levels.
         vector: The embedding, float32 `[dimension]`, or in a collection with chunking the passage
-            in windows.
+            in windows, if it has several.
         token_ids: The passage's tokens without special ones, int32 `[num_tokens]`, by the tokenizer
             whose fingerprint the schema holds.
     """
@@ -91,7 +91,7 @@ class StoredDocument:
         text: Its text.
         metadata: Its metadata.
         vector: Its embedding, float32 `[dimension]`, L2-normalised under `Metric.COSINE`; None too
-            where the collection splits documents, whose windows have one each.
+            where the document is split, and its windows have one each.
     """
 
     key: int

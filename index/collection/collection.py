@@ -1,6 +1,6 @@
 """A collection: what it holds, what is written to it and what is found in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from datetime import datetime
@@ -39,7 +39,6 @@ from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import Identity
 from twopass.index.rows.filter_sql import compile_filter
 from twopass.index.rows.reader import DocumentReader, StoredPassages
-from twopass.index.rows.window_rows import vector_rows
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
 from twopass.index.stopping import NEVER, Stop, wait_for
@@ -78,7 +77,7 @@ class Collection:
         self._lexical = LexicalIndex(connections, identity.schema.lexical_tokenizer)
         self._writer = writer
         self._vectors = vectors
-        self._vector_rows = vector_rows(identity.schema)
+        self._has_windows = identity.schema.chunking is not None
         self._windows = WindowIndex(connections)
         self._damage = damage
 
@@ -86,6 +85,11 @@ class Collection:
     def num_documents(self) -> int:
         """Documents that a search sees now."""
         return self._writer.num_documents
+
+    @property
+    def num_split(self) -> int:
+        """How many of the documents are split, and found by their windows."""
+        return self._writer.num_split
 
     @property
     def sequence(self) -> SequenceToken:
@@ -104,6 +108,7 @@ class Collection:
             schema=self.schema,
             create_time=self.create_time,
             num_documents=self.num_documents,
+            num_split=self.num_split,
             sequence=self.sequence,
             read_only_reason=self.read_only_reason,
         )
@@ -158,7 +163,7 @@ class Collection:
     def _submit_upsert(
         self, documents: EncodedDocuments, on_conflict: OnConflict = OnConflict.REPLACE
     ) -> Future[UpsertResult]:
-        write = Upsert(self.name, documents, self._vector_rows, on_conflict)
+        write = Upsert(self.name, documents, self._has_windows, on_conflict)
         self._writer.submit(write)
         return write.future
 
@@ -181,7 +186,7 @@ class Collection:
             stop: Ends the deletion before its turn and while documents are looked for: the future
                 raises `StoppedError`, and nothing is deleted. Later it has no effect.
         """
-        write = Delete(compile_filter(wanted), self.schema.dimension, self._vector_rows, stop)
+        write = Delete(compile_filter(wanted), self.schema.dimension, self._has_windows, stop)
         self._writer.submit(write)
         return write.future
 
@@ -254,7 +259,7 @@ class Collection:
     ) -> Future[Neighbours]:
         """Finds the `k` nearest vectors of each query; all of them where there are fewer.
 
-        Their keys are those of their documents, unless the collection splits documents: then
+        Their keys are those of their documents as long as `num_split` is 0; else
         `nearest_by_window` finds documents.
 
         Args:
@@ -291,7 +296,9 @@ class Collection:
         breadth: Breadth = _DEFAULT_BREADTH,
         stop: Stop = NEVER,
     ) -> NearestDocuments:
-        """Finds the `k` documents whose best windows are nearest; blocks.
+        """Finds the `k` documents nearest to a query, those that are split by their best windows.
+
+        Blocks. `search` finds the same where no document is split, and does not.
 
         Args:
             vector: float32 `[dimension]`.
@@ -303,14 +310,52 @@ class Collection:
         Raises:
             InvalidQueryError: The vector, `k` or the breadth breaks a rule.
         """
-        windows = None if members is None else self._windows.of_documents(members, stop)
+        allowed = None if members is None else self._windows.vectors_of(members, stop)
+        return self._windows.nearest(
+            lambda count: wait_for(
+                self.search(vector[None, :], count, allowed, breadth, stop), stop
+            ),
+            k,
+            self.num_split,
+            stop,
+        )
+
+    def num_split_among(self, documents: Int64s, stop: Stop = NEVER) -> int:
+        """How many of some documents, keys int64 `[num_keys]`, are split; blocks."""
+        return self._windows.of_documents(documents, stop)[1]
+
+    def nearest_windows(
+        self,
+        vector: Float32s,
+        documents: Int64s,
+        breadth: Breadth = _DEFAULT_BREADTH,
+        stop: Stop = NEVER,
+    ) -> Mapping[int, tuple[int, int]]:
+        """Finds the window of each of some documents that is nearest to a query; blocks.
+
+        Args:
+            vector: float32 `[dimension]`.
+            documents: Keys, int64 `[num_keys]`; those that are not split are left out.
+            breadth: How far an approximate index kind searches.
+            stop: Ends the search.
+
+        Returns:
+            Its first token in the passage and one past its last, by the document's key.
+
+        Raises:
+            InvalidQueryError: The vector or the breadth breaks a rule.
+        """
+        windows, num_split = self._windows.of_documents(documents, stop)
+        if not num_split:
+            return {}
         return self._windows.nearest(
             lambda count: wait_for(
                 self.search(vector[None, :], count, windows, breadth, stop), stop
             ),
-            k,
+            num_split,
+            num_split,
             stop,
-        )
+        ).windows
 
     def load(self, keys: Int64s, stop: Stop = NEVER) -> StoredPassages:
         """Loads what the second pass needs of documents found, int64 `[num_keys]`, in their order.

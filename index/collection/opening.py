@@ -17,6 +17,7 @@ from twopass.index.rows.database import (
     storage_errors,
 )
 from twopass.index.rows.migrations import migrate
+from twopass.index.rows.window_rows import count_split
 from twopass.index.vectors.gpu_replica import Clone
 from twopass.index.vectors.loading import load_vectors
 from twopass.index.vectors.merging import MergePolicy
@@ -100,6 +101,7 @@ def read_summary(name: str, path: Path) -> CollectionSummary:
         try:
             identity = read_identity(connection, path)
             num_documents = connection.execute("SELECT count(*) FROM documents").get
+            num_split = count_split(connection) if identity.schema.chunking else 0
         finally:
             connection.close()
     return CollectionSummary(
@@ -107,6 +109,7 @@ def read_summary(name: str, path: Path) -> CollectionSummary:
         schema=identity.schema,
         create_time=identity.create_time,
         num_documents=num_documents,
+        num_split=num_split,
         sequence=identity.sequence,
         read_only_reason="",
     )

@@ -16,6 +16,7 @@ class CollectionSummary:
         schema: Its schema.
         create_time: When it was created, UTC.
         num_documents: How many documents a search sees.
+        num_split: How many of them are split.
         sequence: The state that a search sees.
         read_only_reason: Why it takes no writes, and the way out; empty if it takes writes.
     """
@@ -24,5 +25,6 @@ class CollectionSummary:
     schema: CollectionSchema
     create_time: datetime
     num_documents: int
+    num_split: int
     sequence: SequenceToken
     read_only_reason: str

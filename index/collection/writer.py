@@ -27,7 +27,12 @@ from twopass.index.rows.inserting import (
     known_ids,
 )
 from twopass.index.rows.updating import update_metadata
-from twopass.index.rows.window_rows import VectorRows
+from twopass.index.rows.window_rows import (
+    count_split,
+    delete_windows,
+    document_keys,
+    insert_windows,
+)
 from twopass.index.sequences import SequenceToken
 from twopass.index.serial_queue import SerialQueue
 from twopass.index.stopping import NEVER, Stop
@@ -47,12 +52,14 @@ class UpsertResult:
         num_inserted: How many documents were new.
         num_replaced: How many documents replaced one of the same id.
         num_skipped: How many documents were left out, since their ids were known.
+        num_split: How many documents were split.
     """
 
     sequence: SequenceToken
     num_inserted: int
     num_replaced: int
     num_skipped: int = 0
+    num_split: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +90,23 @@ class UpdateResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _RowChange:
-    """What a write did: how many documents were removed, added and updated, and which vectors."""
+    """What a write did: how many documents were removed, added and updated, and which vectors.
+
+    Attributes:
+        num_removed: Documents removed.
+        num_added: Documents added.
+        split_removed: How many of those removed were split.
+        split_added: How many of those added are split.
+        removed: Keys that no vector has any more.
+        added: Keys of the new vectors.
+        vectors: The new vectors, float32 `[num_added_vectors, dimension]`.
+        num_updated: Documents of which the metadata was to change.
+    """
 
     num_removed: int
     num_added: int
+    split_removed: int
+    split_added: int
     removed: list[int]
     added: list[int]
     vectors: Float32s
@@ -99,7 +119,7 @@ class Upsert:
 
     collection: str
     documents: EncodedDocuments
-    vector_rows: VectorRows
+    has_windows: bool
     on_conflict: OnConflict = OnConflict.REPLACE
     future: Future[UpsertResult] = field(default_factory=Future)
 
@@ -119,20 +139,31 @@ class Upsert:
                     self.collection, [one for one in documents.ids if one in known]
                 )
             documents = documents.without(known)
-        removed = self.vector_rows.remove(connection, replaced)
-        added: list[int] = []
-        for key, windows in zip(
-            insert_rows(connection, position, documents.rows), documents.windows, strict=True
-        ):
-            added += self.vector_rows.add(connection, key, windows)
-        return _RowChange(len(replaced), len(documents.rows), removed, added, documents.vectors)
+        removed, split_removed = _without_windows(connection, replaced, self.has_windows)
+        rows, windows, vectors = documents.rows, documents.windows, documents.vectors
+        keys = document_keys(connection, windows)
+        insert_rows(connection, position, keys, rows)
+        split_added = sum(map(bool, windows))
+        if split_added:
+            insert_windows(connection, keys, windows)
+        # Windows have the keys that their documents left free.
+        added = list(range(keys[-1] - len(vectors) + 1, keys[-1] + 1)) if keys else []
+        return _RowChange(
+            len(replaced), len(rows), split_removed, split_added, removed, added, vectors
+        )
 
     def acknowledge(self, sequence: SequenceToken, change: _RowChange) -> None:
         """Resolves the future."""
         num_replaced = change.num_removed
         num_skipped = len(self.documents.rows) - change.num_added
         self.future.set_result(
-            UpsertResult(sequence, change.num_added - num_replaced, num_replaced, num_skipped)
+            UpsertResult(
+                sequence,
+                change.num_added - num_replaced,
+                num_replaced,
+                num_skipped,
+                change.split_added,
+            )
         )
 
 
@@ -142,16 +173,16 @@ class Delete:
 
     condition: SqlCondition
     dimension: int
-    vector_rows: VectorRows
+    has_windows: bool
     stop: Stop = NEVER
     future: Future[DeleteResult] = field(default_factory=Future)
 
     def apply(self, connection: apsw.Connection, position: int) -> _RowChange:  # noqa: ARG002
         """Changes the table, inside a transaction."""
         deleted = delete_matching(connection, self.condition, self.stop)
-        removed = self.vector_rows.remove(connection, deleted)
+        removed, split_removed = _without_windows(connection, deleted, self.has_windows)
         no_vectors = np.empty((0, self.dimension), np.float32)
-        return _RowChange(len(deleted), 0, removed, [], no_vectors)
+        return _RowChange(len(deleted), 0, split_removed, 0, removed, [], no_vectors)
 
     def acknowledge(self, sequence: SequenceToken, change: _RowChange) -> None:
         """Resolves the future."""
@@ -182,7 +213,7 @@ class UpdateMetadata:
         keys = find_matching(connection, self.condition, self.stop)
         update_metadata(connection, keys, changed_metadata(self.change), self.damage, self.stop)
         no_vectors = np.empty((0, self.dimension), np.float32)
-        return _RowChange(0, 0, [], [], no_vectors, num_updated=len(keys))
+        return _RowChange(0, 0, 0, 0, [], [], no_vectors, num_updated=len(keys))
 
     def acknowledge(self, sequence: SequenceToken, change: _RowChange) -> None:
         """Resolves the future."""
@@ -190,6 +221,20 @@ class UpdateMetadata:
 
 
 Write: TypeAlias = Upsert | Delete | UpdateMetadata
+
+
+def _without_windows(
+    connection: apsw.Connection, documents: list[int], has_windows: bool
+) -> tuple[list[int], int]:
+    """Deletes the windows of deleted documents.
+
+    Returns:
+        Keys that no vector has any more, and how many of the documents were split.
+    """
+    if not has_windows or not documents:
+        return documents, 0
+    windows, split = delete_windows(connection, documents)
+    return [*documents, *windows], len(split)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,6 +254,7 @@ class Writer:
 
     Attributes:
         num_documents: Documents that a search sees now.
+        num_split: How many of them are split.
     """
 
     def __init__(
@@ -229,6 +275,7 @@ class Writer:
         self._is_closed = False
         self._vectors = vectors
         self.num_documents = int(connection.execute("SELECT count(*) FROM documents").get)
+        self.num_split = count_split(connection) if identity.schema.chunking else 0
         self._queue: SerialQueue[Write] = SerialQueue(
             collection, lane, self._work, max_group=_MAX_GROUP
         )
@@ -270,7 +317,10 @@ class Writer:
             raise
         if not committed:
             return
+        # A search that sees a window must know that there are any.
+        self.num_split += sum(done.change.split_added for done in committed)
         self._vectors.update(_joined(committed)).result()
+        self.num_split -= sum(done.change.split_removed for done in committed)
         self.num_documents += sum(
             done.change.num_added - done.change.num_removed for done in committed
         )

@@ -5,7 +5,7 @@ a document made ingest a quarter slower, on two cores.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -20,7 +20,17 @@ from twopass.index.stopping import Stop
 EncodedRow: TypeAlias = tuple[str, bytes, bytes, str, str, str, int]
 """Id, token ids, embedding, title, text, metadata, checksum."""
 
-_COLUMNS = ("position", "id", "token_ids", "embedding", "title", "text", "metadata", "checksum")
+_COLUMNS = (
+    "key",
+    "position",
+    "id",
+    "token_ids",
+    "embedding",
+    "title",
+    "text",
+    "metadata",
+    "checksum",
+)
 # Whole chunks of the usual size; SQLite allows 32,766 values in a statement.
 _ROWS_A_STATEMENT = 256
 # Of SQLite's virtual machine: at most some 10 ms. Each look takes Python's GIL.
@@ -84,13 +94,14 @@ def find_matching(connection: apsw.Connection, condition: SqlCondition, stop: St
 
 
 def insert_rows(
-    connection: apsw.Connection, position: int, rows: Sequence[EncodedRow]
-) -> Iterator[int]:
-    """Inserts documents, inside a transaction; yields their keys, in order.
+    connection: apsw.Connection, position: int, keys: Sequence[int], rows: Sequence[EncodedRow]
+) -> None:
+    """Inserts documents, inside a transaction.
 
     Args:
         connection: Of the writer.
         position: Of the write, in the collection's sequence.
+        keys: The documents' keys, from `document_keys`.
         rows: Ids are distinct, and none of them is there.
     """
     for start in range(0, len(rows), _ROWS_A_STATEMENT):
@@ -98,8 +109,10 @@ def insert_rows(
         values = ", ".join([f"({', '.join('?' * len(_COLUMNS))})"] * len(some))
         connection.execute(
             f"INSERT INTO documents ({', '.join(_COLUMNS)}) VALUES {values}",
-            tuple(chain.from_iterable((position, *row) for row in some)),
+            tuple(
+                chain.from_iterable(
+                    (key, position, *row)
+                    for key, row in zip(keys[start : start + len(some)], some, strict=True)
+                )
+            ),
         )
-        # AUTOINCREMENT gives each row of a statement the next key, for nobody else writes.
-        last = connection.last_insert_rowid()
-        yield from range(last - len(some) + 1, last + 1)

@@ -7,8 +7,13 @@ from pathlib import Path
 
 import apsw
 
-from twopass.index.rows.rows import add_checksums
-from twopass.index.rows.tables import add_field_indexes, add_vectors, add_words
+from twopass.index.rows.rows import add_checksums, has_windows
+from twopass.index.rows.tables import (
+    VECTORS_OF_WINDOWS,
+    add_field_indexes,
+    add_vectors,
+    add_words,
+)
 from twopass.index.schema import CollectionSchema
 
 _LOG = logging.getLogger("twopass.index")
@@ -55,5 +60,28 @@ def _to_3(connection: apsw.Connection, schema: CollectionSchema) -> None:  # noq
     add_checksums(connection)
 
 
+def _to_4(connection: apsw.Connection, schema: CollectionSchema) -> None:  # noqa: ARG001
+    """Format 4 has windows for long documents alone, and their keys are of the documents' sequence.
+
+    What is in windows stays so. The windows' keys are moved beyond all those that documents have.
+    """
+    if not has_windows(connection):
+        return
+    highest = connection.execute(
+        "SELECT max(coalesce(max(seq), 0), (SELECT coalesce(max(key), 0) FROM windows)) "
+        "FROM sqlite_sequence"
+    ).get
+    connection.execute("UPDATE windows SET key = key + ?", (highest,))
+    connection.execute(
+        "UPDATE sqlite_sequence SET seq = max(seq, (SELECT coalesce(max(key), 0) FROM windows))"
+    )
+    connection.execute("DROP VIEW vectors")
+    connection.execute(VECTORS_OF_WINDOWS)
+
+
 # By the format that they start from.
-_STEPS: dict[int, Callable[[apsw.Connection, CollectionSchema], None]] = {1: _to_2, 2: _to_3}
+_STEPS: dict[int, Callable[[apsw.Connection, CollectionSchema], None]] = {
+    1: _to_2,
+    2: _to_3,
+    3: _to_4,
+}

@@ -14,7 +14,7 @@ CREATE TABLE documents (
   id TEXT NOT NULL UNIQUE,
   position INTEGER NOT NULL,              -- of the write that brought this version
   token_ids BLOB NOT NULL,                -- little-endian int32, without special tokens
-  embedding BLOB NOT NULL,                -- little-endian float32; empty where documents are split
+  embedding BLOB NOT NULL,                -- little-endian float32; empty if the document is split
   title TEXT NOT NULL,
   text TEXT NOT NULL,
   metadata TEXT NOT NULL,                 -- a JSON object
@@ -23,10 +23,12 @@ CREATE TABLE documents (
 CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
 """
 
-# Where documents are split, each window has an embedding, and a key of its own as a document has.
+# A document that is split has an embedding for each of its windows, and no other. The last window
+# has the document's key, and those before it the keys below: so all vectors have ascending keys of
+# one sequence, and a whole document's vector has the document's.
 _WINDOWS = """
 CREATE TABLE windows (
-  key INTEGER PRIMARY KEY AUTOINCREMENT,
+  key INTEGER PRIMARY KEY,
   document INTEGER NOT NULL,              -- its key
   first_token INTEGER NOT NULL,           -- of the passage, from 0
   end_token INTEGER NOT NULL,             -- one past the last
@@ -34,8 +36,14 @@ CREATE TABLE windows (
   checksum INTEGER NOT NULL               -- of the embedding
 ) STRICT;
 CREATE INDEX windows_of_document ON windows (document);
-CREATE VIEW vectors AS SELECT key, embedding FROM windows;
 """
+
+VECTORS_OF_WINDOWS = """
+CREATE VIEW vectors AS
+  SELECT key, embedding FROM documents WHERE key NOT IN (SELECT document FROM windows)
+  UNION ALL SELECT key, embedding FROM windows;
+"""
+"""SQL of the view of all vectors where documents may be split."""
 
 _WHOLE_DOCUMENTS = "CREATE VIEW vectors AS SELECT key, embedding FROM documents"
 
@@ -74,7 +82,7 @@ def create_tables(connection: apsw.Connection, schema: CollectionSchema) -> None
 
 def add_vectors(connection: apsw.Connection, schema: CollectionSchema) -> None:
     """Creates the view of all that the vector index holds, inside a transaction."""
-    connection.execute(_WINDOWS if schema.chunking else _WHOLE_DOCUMENTS)
+    connection.execute(_WINDOWS + VECTORS_OF_WINDOWS if schema.chunking else _WHOLE_DOCUMENTS)
 
 
 def add_words(connection: apsw.Connection, schema: CollectionSchema) -> None:

@@ -1,83 +1,74 @@
-"""Which vectors a document has: its own, or one for each of its windows."""
+"""Windows of split documents, in rows of their own, and the keys of vectors."""
 
 import zlib
 from collections.abc import Sequence
-from typing import Protocol
+from itertools import accumulate, chain
+from typing import Any, TypeAlias
 
 import apsw
+import numpy as np
 
-from twopass.index.schema import CollectionSchema
+EncodedWindow: TypeAlias = tuple[int, int, bytes]
+"""First token in the passage, one past the last, embedding."""
 
-
-class VectorRows(Protocol):
-    """Which vectors a document has, for the writer; every method runs inside a transaction."""
-
-    def add(
-        self,
-        connection: apsw.Connection,
-        document: int,
-        windows: Sequence[tuple[int, int, bytes]],
-    ) -> list[int]:
-        """Writes a new document's windows; returns the keys of its vectors, in order."""
-
-    def remove(self, connection: apsw.Connection, documents: Sequence[int]) -> list[int]:
-        """Deletes the windows of documents by key; returns the keys of their vectors."""
+_INSERT = "INSERT INTO windows (key, document, first_token, end_token, embedding, checksum) VALUES "
+# SQLite allows 32,766 values in a statement.
+_ROWS_A_STATEMENT = 256
 
 
-class WholeDocuments:
-    """A document has one vector, in its own row and under its own key."""
+def document_keys(connection: apsw.Connection, windows: Sequence[Sequence[object]]) -> list[int]:
+    """Chooses keys for new documents, inside a transaction.
 
-    def add(
-        self,
-        connection: apsw.Connection,  # noqa: ARG002
-        document: int,
-        windows: Sequence[tuple[int, int, bytes]],  # noqa: ARG002
-    ) -> list[int]:
-        """As `VectorRows` says."""
-        return [document]
+    Keys ascend and are never given twice. A document that is split takes as many as it has windows,
+    of which the last is its own.
 
-    def remove(
-        self,
-        connection: apsw.Connection,  # noqa: ARG002
-        documents: Sequence[int],
-    ) -> list[int]:
-        """As `VectorRows` says."""
-        return list(documents)
+    Args:
+        connection: Of the writer.
+        windows: The windows of each document; empty for one that is not split.
+    """
+    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'documents'").get or 0
+    return list(accumulate((max(1, len(own)) for own in windows), initial=last))[1:]
 
 
-class DocumentsInWindows:
-    """A document has a vector for each of its windows."""
+def insert_windows(
+    connection: apsw.Connection,
+    documents: Sequence[int],
+    windows: Sequence[Sequence[EncodedWindow]],
+) -> None:
+    """Writes the windows of new documents, inside a transaction.
 
-    def add(
-        self,
-        connection: apsw.Connection,
-        document: int,
-        windows: Sequence[tuple[int, int, bytes]],
-    ) -> list[int]:
-        """As `VectorRows` says."""
-        added = []
-        for window in windows:
-            connection.execute(
-                "INSERT INTO windows (document, first_token, end_token, embedding, checksum) "
-                "VALUES (?, ?, ?, ?, ?)",
-                (document, *window, zlib.crc32(window[2])),
-            )
-            added.append(connection.last_insert_rowid())
-        return added
-
-    def remove(self, connection: apsw.Connection, documents: Sequence[int]) -> list[int]:
-        """As `VectorRows` says."""
-        removed: list[int] = []
-        for document in documents:
-            removed += (
-                key
-                for (key,) in connection.execute(
-                    "DELETE FROM windows WHERE document = ? RETURNING key", (document,)
-                )
-            )
-        return removed
+    Args:
+        connection: Of the writer.
+        documents: The documents' keys, from `document_keys`.
+        windows: The windows of each; empty for one that is not split.
+    """
+    rows = [
+        (key - len(own) + 1 + i, key, first, end, embedding, zlib.crc32(embedding))
+        for key, own in zip(documents, windows, strict=True)
+        for i, (first, end, embedding) in enumerate(own)
+    ]
+    for start in range(0, len(rows), _ROWS_A_STATEMENT):
+        some = rows[start : start + _ROWS_A_STATEMENT]
+        values = ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(some))
+        connection.execute(_INSERT + values, tuple(chain.from_iterable(some)))
 
 
-def vector_rows(schema: CollectionSchema) -> VectorRows:
-    """How the documents of a collection have vectors."""
-    return DocumentsInWindows() if schema.chunking else WholeDocuments()
+def delete_windows(
+    connection: apsw.Connection, documents: Sequence[int]
+) -> tuple[list[int], set[int]]:
+    """Deletes the windows of documents by key, inside a transaction.
+
+    Returns:
+        The windows' keys, and the keys of the documents that had any.
+    """
+    deleted: list[Any] = connection.execute(
+        "DELETE FROM windows WHERE document IN carray(?) RETURNING key, document",
+        (apsw.carray(np.array(documents, np.int64)),),
+    ).fetchall()
+    return [key for key, _ in deleted], {document for _, document in deleted}
+
+
+def count_split(connection: apsw.Connection) -> int:
+    """How many documents are split; read from an index."""
+    count: int = connection.execute("SELECT count(DISTINCT document) FROM windows").get
+    return count

@@ -1,8 +1,9 @@
 """The way of a document into a collection: checked, tokenised, embedded, written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,9 +14,16 @@ from twopass.index.collection.writer import UpsertResult
 from twopass.index.documents import IndexedDocument, OnConflict, SplitPassage
 from twopass.index.errors import DocumentsExistError
 from twopass.index.lanes import Lane
+from twopass.index.schema import Chunking
 from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError
-from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, CutPassages, cut
+from twopass.server.models.cutting import (
+    MAX_PASSAGE_TOKENS,
+    MAX_WINDOWS,
+    CutPassages,
+    cut,
+    num_windows,
+)
 from twopass.server.models.embedding import Embedding
 from twopass.server.models.passages import passage_of
 from twopass.server.models.registry import Models
@@ -27,6 +35,9 @@ from twopass.server.scheduling.arbiter import Arbiter
 _ALL_TOKENS = 2**31 - 1
 _NO_TOKENS = Ragged.from_rows([])
 _NO_EMBEDDINGS = np.empty((0, 0), np.float32)
+# Passages or windows that wait for the encoder at once: the windows of long documents leave most of
+# the queue's places to others, and a call that ends is noticed in between.
+_EMBEDDED_AT_ONCE = 1_024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,9 +70,11 @@ class PreparedDocuments:
         num_skipped: How many were skipped beforehand, since their ids were known.
         on_conflict: What becomes of those whose ids are known when they are written.
         token_ids: Token ids of the passages, a row for each document.
-        embedded: Embeddings of the documents that came without a vector, or of all `windows`, in
-            order; float32 `[num_embeddings, dimension]`.
-        windows: Windows of the passages; None unless the collection splits documents.
+        embedded: Embeddings of the documents that came without a vector, or of all their `windows`,
+            in order; float32 `[num_embeddings, dimension]`.
+        windows: Windows of the passages of documents that came without a vector; None where each
+            is whole.
+        num_bytes: Bytes reserved for windows beside those of the request's message.
     """
 
     collection: Collection
@@ -72,6 +85,7 @@ class PreparedDocuments:
     token_ids: Ragged
     embedded: Float32s
     windows: CutPassages | None
+    num_bytes: int = 0
 
     def write(self) -> Future[UpsertResult]:
         """Checks the documents and queues them, all or none. Too slow for the event loop.
@@ -93,10 +107,8 @@ class PreparedDocuments:
 
     def _vectors(self) -> Sequence[Float32s | SplitPassage]:
         """The vector of each document: its own, or the embedding computed for it."""
-        if self.windows is not None:
-            parts = np.split(self.embedded, self.windows.offsets[1:-1])
-            return [SplitPassage(self.windows.of(i), part) for i, part in enumerate(parts)]
-        computed = iter(self.embedded)
+        windows, embedded = self.windows, self.embedded
+        computed = iter(embedded if windows is None else _split(windows, embedded))
         return [next(computed) if d.vector is None else d.vector for d in self.documents]
 
 
@@ -141,20 +153,19 @@ class Ingest:
         Args:
             collection: Where they will be written.
             documents: At least one.
-            request: The request that sent them.
+            request: The request that sent them; `num_bytes` of what is returned are reserved for
+                it.
             on_conflict: What becomes of documents whose ids are known: what is known already is
                 not prepared in vain.
 
         Raises:
-            RequestError: A document lacks a vector where there is no encoder, has one where the
-                collection splits documents, or there is no time or no room to embed them.
+            RequestError: A document lacks a vector where there is no encoder or has too many
+                windows, or there is no time or no room to embed them.
             InvalidDocumentError: Ids are given twice.
             DocumentsExistError: Ids are known that may not be.
             EngineError: The encoder failed.
         """
         encoder = self._encoder(collection, documents)
-        if collection.schema.chunking is not None:
-            _refuse_vectors(collection, documents)
         places = await self._places_of_new(collection, documents, on_conflict, request.stop)
         num_skipped = len(documents) - len(places)
         documents = [documents[place] for place in places]
@@ -169,25 +180,40 @@ class Ingest:
             # A split document is found by its last words too, so all of its tokens are needed.
             limit = _ALL_TOKENS if collection.schema.chunking else MAX_PASSAGE_TOKENS
             token_ids = await self._tokenizing.encode(tokenizer, passages, limit, request.stop)
-        windows = None
-        if (chunking := collection.schema.chunking) is not None:
-            windows = await self._lane.run(
-                cut,
-                token_ids,
-                chunking.window_tokens,
-                chunking.overlap_tokens,
-                stop=request.stop,
-            )
-            unembedded = windows.token_ids
-        else:
+        windows, num_bytes, embedded = None, 0, _NO_EMBEDDINGS
+        if encoder is not None:
             missing = [i for i, document in enumerate(documents) if document.vector is None]
-            all_missing = len(missing) == len(documents)
             unembedded = (
-                token_ids if all_missing else Ragged.from_rows([token_ids[i] for i in missing])
+                token_ids
+                if len(missing) == len(documents)
+                else Ragged.from_rows([token_ids[i] for i in missing])
             )
-        embedded = await self._embed(encoder, unembedded, request)
+            if (chunking := collection.schema.chunking) is not None:
+                counts = _window_counts(chunking, unembedded, [places[i] for i in missing])
+                if (count := int(counts.sum())) > len(missing):
+                    width = encoder.engine.output_width + chunking.window_tokens
+                    num_bytes = count * width * np.dtype(np.float32).itemsize
+                    request.reserve_bytes(num_bytes)
+                    windows = await self._lane.run(
+                        cut,
+                        unembedded,
+                        chunking.window_tokens,
+                        chunking.overlap_tokens,
+                        request.stop,
+                        stop=request.stop,
+                    )
+                    unembedded = windows.token_ids
+            embedded = await self._embed(encoder, unembedded, request)
         return PreparedDocuments(
-            collection, documents, places, num_skipped, on_conflict, token_ids, embedded, windows
+            collection,
+            documents,
+            places,
+            num_skipped,
+            on_conflict,
+            token_ids,
+            embedded,
+            windows,
+            num_bytes,
         )
 
     async def _places_of_new(
@@ -220,23 +246,41 @@ class Ingest:
                 )
         return None
 
-    async def _embed(
-        self, encoder: LoadedEncoder | None, passages: Ragged, request: Request
-    ) -> Float32s:
-        if encoder is None or not len(passages):
-            return _NO_EMBEDDINGS
-        with self._arbiter.admitted(len(passages)):
-            embedded = await self._embedding.passages(encoder, passages, request)
-        return embedded.vectors
+    async def _embed(self, encoder: LoadedEncoder, passages: Ragged, request: Request) -> Float32s:
+        parts = [np.empty((0, encoder.engine.output_width), np.float32)]
+        for start in range(0, len(passages), _EMBEDDED_AT_ONCE):
+            some = passages.rows(start, start + _EMBEDDED_AT_ONCE)
+            with self._arbiter.admitted(len(some)):
+                embedded = await self._embedding.passages(encoder, some, request)
+            parts.append(embedded.vectors)
+        return parts[1] if len(parts) == 2 else np.concatenate(parts)
 
 
-def _refuse_vectors(collection: Collection, documents: Sequence[NewDocument]) -> None:
-    for i, document in enumerate(documents):
-        if document.vector is not None:
-            raise InvalidRequestError(
-                f"documents[{i}].vector: given, but collection {collection.name!r} splits its "
-                "documents and embeds their windows; leave it unset"
-            )
+def _window_counts(chunking: Chunking, passages: Ragged, places: Sequence[int]) -> Int32s:
+    """How many windows each passage has, int32 `[num_passages]`, given their places in a request.
+
+    Raises:
+        InvalidRequestError: One has too many.
+    """
+    counts = num_windows(passages.lengths, chunking.window_tokens, chunking.overlap_tokens)
+    if (too_many := np.flatnonzero(counts > MAX_WINDOWS)).size:
+        row = int(too_many[0])
+        raise InvalidRequestError(
+            f"documents[{places[row]}].text: {counts[row]:,} windows of {chunking.window_tokens:,} "
+            f"tokens that share {chunking.overlap_tokens:,}, at most {MAX_WINDOWS:,} in a "
+            "document; make several documents of it, or a collection with larger windows"
+        )
+    return counts
+
+
+def _split(windows: CutPassages, vectors: Float32s) -> Iterator[Float32s | SplitPassage]:
+    """The vector of each passage that is whole, and all vectors of those that have several."""
+    offsets = windows.offsets.tolist()
+    for passage, (start, end) in enumerate(pairwise(offsets)):
+        if end - start == 1:
+            yield vectors[start]
+        else:
+            yield SplitPassage(windows.of(passage), vectors[start:end])
 
 
 def _indexed(

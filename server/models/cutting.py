@@ -5,9 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from twopass.engines.base import Float32s, Int32s, Ragged
+from twopass.index.stopping import NEVER, Stop
 
 MAX_PASSAGE_TOKENS = 8_192
 """Most tokens of a passage that a second pass reads in windows; it does not read the rest."""
+
+MAX_WINDOWS = 10_000
+"""Most windows that a document may be split into, each of which is embedded and stored."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +55,9 @@ class CutPassages:
         return np.stack([starts, starts + self.token_ids.lengths[rows]], axis=1)
 
 
-def cut(passages: Ragged, window_tokens: int, overlap_tokens: int) -> CutPassages:
+def cut(
+    passages: Ragged, window_tokens: int, overlap_tokens: int, stop: Stop = NEVER
+) -> CutPassages:
     """Cuts passages into windows.
 
     A stretch of text no longer than the overlap lies whole in one of the windows. The last window
@@ -62,18 +68,29 @@ def cut(passages: Ragged, window_tokens: int, overlap_tokens: int) -> CutPassage
         window_tokens: Most tokens in a window, at least 1.
         overlap_tokens: Least tokens that a window shares with the one before; below
             `window_tokens`.
+        stop: Ends the work.
     """
+    counts = num_windows(passages.lengths, window_tokens, overlap_tokens)
+    offsets = np.zeros(len(passages) + 1, np.int32)
+    np.cumsum(counts, out=offsets[1:])
+    if offsets[-1] == len(passages):  # most passages fit: then nothing is copied
+        return CutPassages(passages, offsets, np.zeros(len(passages), np.int32))
     stride = window_tokens - overlap_tokens
     rows: list[Int32s] = []
     starts: list[int] = []
-    offsets = [0]
-    for i in range(len(passages)):
+    for i, count in enumerate(counts.tolist()):
+        stop.check()
         passage = passages[i]
         last = max(0, len(passage) - window_tokens)
-        for start in [*range(0, last, stride), last]:
-            rows.append(passage[start : start + window_tokens])
-            starts.append(start)
-        offsets.append(len(rows))
-    return CutPassages(
-        Ragged.from_rows(rows), np.array(offsets, np.int32), np.array(starts, np.int32)
-    )
+        own = [*range(0, last, stride), last]
+        assert len(own) == count
+        rows += (passage[start : start + window_tokens] for start in own)
+        starts += own
+    return CutPassages(Ragged.from_rows(rows), offsets, np.array(starts, np.int32))
+
+
+def num_windows(lengths: Int32s, window_tokens: int, overlap_tokens: int) -> Int32s:
+    """How many windows passages of so many tokens are cut into, int32 `[num_passages]`."""
+    stride = window_tokens - overlap_tokens
+    beyond = np.maximum(0, lengths - window_tokens)
+    return (1 + -(-beyond // stride)).astype(np.int32)

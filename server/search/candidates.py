@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s, Int32s, Ragged
 from twopass.index.arrays import Int64s
@@ -22,9 +23,10 @@ class Candidates:
             lists early, whatever their scores, int32 `[num_candidates]`.
         ids: The documents' ids, `[num_candidates]`; empty where they were not read in time.
         passages: Their stored token ids; None where they were not read in time.
-        windows: Where documents are split, the nearest window of each: first token in the passage
-            and one past the last, int32 `[num_candidates, 2]`; the whole passage where none is
-            known. None where documents are not split, or the passages were not read.
+        windows: The nearest window of each document that is split: first token in the passage and
+            one past the last, int32 `[num_candidates, 2]`; the whole passage of others. None where
+            no candidate has a window that is known, or the passages were not read.
+        has_window: Which candidates have one in `windows`, bool `[num_candidates]`; None as there.
     """
 
     keys: Int64s
@@ -33,19 +35,19 @@ class Candidates:
     ids: tuple[str, ...] = ()
     passages: Ragged | None = None
     windows: Int32s | None = None
+    has_window: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         """Number of candidates."""
         return len(self.keys)
 
     @classmethod
-    def of(cls, found: Found, stored: StoredPassages, *, are_split: bool) -> "Candidates":
+    def of(cls, found: Found, stored: StoredPassages) -> "Candidates":
         """The found documents that still exist: those replaced or deleted since are left out.
 
         Args:
             found: What the first pass found.
             stored: What was read of the found documents.
-            are_split: Whether the collection splits documents.
         """
         keys = found.best.keys[stored.positions]
         return cls(
@@ -54,7 +56,8 @@ class Candidates:
             _renumbered(found.reading_order, stored.positions),
             stored.ids,
             stored.token_ids,
-            _windows(keys, stored.token_ids, found.windows) if are_split else None,
+            _windows(keys, stored.token_ids, found.windows) if found.windows else None,
+            np.isin(keys, list(found.windows)) if found.windows else None,
         )
 
     @classmethod

@@ -216,7 +216,7 @@ class _Retrieval:
                 leave(task)
             if self._filtering is not None and self._filtering is not self._ahead.matching:
                 leave(self._filtering)
-        return await self._with_windows(found)
+        return await self._with_windows(found, query_ids)
 
     async def _wait(self, lists: "Iterable[asyncio.Task[Found]]") -> None:
         """Waits for every list until the end, or until one fails that may not be left out."""
@@ -296,8 +296,8 @@ class _Retrieval:
         if vector is None:
             vector = await self._parts._embed(self._collection, query_ids, self._request, self._end)
         watch = Stopwatch()
-        is_split = self._collection.schema.chunking is not None
-        found = await (self._nearest_windows if is_split else self._nearest_documents)(vector)
+        are_split = self._collection.num_split > 0
+        found = await (self._nearest_windows if are_split else self._nearest_documents)(vector)
         self._took(watch, "nearest vectors")
         return replace(found, vector=vector, encoder=encoder)
 
@@ -323,8 +323,8 @@ class _Retrieval:
 
     async def _windows(
         self, vector: Float32s, k: int, members: Int64s | None
-    ) -> tuple[RankedList, dict[int, Sequence[int]]]:
-        """The `k` documents with the nearest windows, and those windows by the documents' keys."""
+    ) -> tuple[RankedList, Mapping[int, Sequence[int]]]:
+        """The `k` nearest documents, and the nearest windows of those split, by their keys."""
         nearest = await self._lanes.scans.run(
             self._collection.nearest_by_window,
             vector,
@@ -334,8 +334,7 @@ class _Retrieval:
             self._stop,
             stop=self._stop,
         )
-        keys = nearest.ranked.keys.tolist()
-        return nearest.ranked, dict(zip(keys, nearest.windows.tolist(), strict=True))
+        return nearest.ranked, nearest.windows
 
     async def _with_words(self) -> Found:
         """The lexical list."""
@@ -371,21 +370,49 @@ class _Retrieval:
             num_words_dropped=words.num_words_dropped,
         )
 
-    async def _with_windows(self, found: Found) -> Found:
-        """Adds the nearest windows of documents found by their words, while there is time.
+    async def _with_windows(self, found: Found, query_ids: Mapping[str, Int32s]) -> Found:
+        """Adds the nearest windows of split documents that words alone have found.
 
-        Without one, the second pass reads the passage from its beginning.
+        They are for the second pass. Without one, as where there is no time to find it, the second
+        pass reads the passage from its beginning.
         """
-        if not found.fused or self._collection.schema.chunking is None:
-            return found
-        missing = np.setdiff1d(found.best.keys, list(found.windows))
-        if found.vector is None or not len(missing):
+        unknown = found.best.keys
+        if found.dense is not None:
+            unknown = np.setdiff1d(unknown, found.dense.keys)
+        if not self._collection.num_split or not len(unknown):
             return found
         try:
-            _, windows = await self._windows(found.vector, len(missing), missing)
-        except StoppedError:
+            return await self._with_windows_of(unknown, found, query_ids)
+        except Exception as error:
+            if cause_of(error) is None or not self._query.allow_fallback:
+                self._raise(error)
             return found
-        return replace(found, windows={**found.windows, **windows})
+
+    async def _with_windows_of(
+        self, documents: Int64s, found: Found, query_ids: Mapping[str, Int32s]
+    ) -> Found:
+        run, stop = self._lanes.scans.run, self._stop
+        vector, encoder = found.vector, found.encoder
+        if vector is None:
+            schema = self._collection.schema
+            if (
+                self._query.retrieve.mode is not RetrieveMode.LEXICAL
+                or not self._query.rerank.enabled
+                or schema.tokenizer_fingerprint not in query_ids
+                or not await run(self._collection.num_split_among, documents, stop, stop=stop)
+            ):
+                return found
+            vector = await self._parts._embed(self._collection, query_ids, self._request, self._end)
+            encoder = schema.encoder
+        windows = await run(
+            self._collection.nearest_windows,
+            vector,
+            documents,
+            self._query.retrieve.breadth,
+            stop,
+            stop=stop,
+        )
+        return replace(found, windows={**found.windows, **windows}, encoder=encoder)
 
     def _took(self, watch: Stopwatch, stage: str) -> None:
         """Sets the time of retrieval; of two retrievers side by side the slower one counts."""

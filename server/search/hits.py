@@ -95,8 +95,10 @@ class HitReader:
             positions = positions[np.isin(positions, ranking.read)]
             windows = scored.windows[np.searchsorted(ranking.read, positions)]
             return _HitWindows(self.reranker.tokenizer, candidates.keys[positions], windows)
-        if candidates.windows is None or self.tokenizer is None:
+        has_window = candidates.has_window
+        if candidates.windows is None or has_window is None or self.tokenizer is None:
             return None
+        positions = positions[has_window[positions]]
         return _HitWindows(
             self.tokenizer, candidates.keys[positions], candidates.windows[positions]
         )

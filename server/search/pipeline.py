@@ -295,8 +295,7 @@ class Search:
                 raise late(self._request, "the candidates were not read") from None
             return Candidates.unread(found)
         self._request.timings.load = watch.lap("load candidates")
-        are_split = self.collection.schema.chunking is not None
-        return Candidates.of(found, stored, are_split=are_split)
+        return Candidates.of(found, stored)
 
     async def _rank(self, candidates: Candidates) -> Ranking:
         """Runs the second pass in the places reserved for it."""

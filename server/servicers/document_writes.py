@@ -33,14 +33,19 @@ _CHUNKS_PREPARED = 2
 _CHUNKS_WRITTEN = 6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Chunk:
-    """The documents of one message, its size in bytes, and where and how they are written."""
+    """The documents of one message, its size in bytes, and where and how they are written.
+
+    Attributes:
+        num_reserved: Bytes reserved for the documents until they are on disk.
+    """
 
     collection: Collection
     messages: Sequence[document_pb2.Document]
     num_bytes: int
     on_conflict: OnConflict
+    num_reserved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class DocumentWrites:
             num_inserted=result.num_inserted,
             num_replaced=result.num_replaced,
             num_skipped=result.num_skipped,
+            num_split=result.num_split,
         )
 
     async def upsert_documents_stream(
@@ -92,21 +98,22 @@ class DocumentWrites:
         prepare = partial(self._prepare, request=request)
         submit = partial(self._submit, request=request)
         # While chunks wait for the disk, in one COMMIT if they can, the next ones are prepared.
-        reserved: deque[int] = deque()  # bytes of each chunk that is not on disk, in their order
-        chunks = self._chunks(messages, request, reserved)
+        unwritten: deque[_Chunk] = deque()  # chunks that are not on disk, in their order
+        chunks = self._chunks(messages, request, unwritten)
         async with (
             aclosing(in_order(chunks, prepare, limit=_CHUNKS_PREPARED)) as prepared,
             aclosing(in_order(prepared, submit, limit=1)) as submitted,
             aclosing(in_order(submitted, _Submitted.on_disk, limit=_CHUNKS_WRITTEN)) as written,
         ):
             async for result in written:
-                request.release_bytes(reserved.popleft())
+                request.release_bytes(unwritten.popleft().num_reserved)
                 progress.sequence = str(result.sequence)
                 progress.num_chunks += 1
                 progress.num_documents += result.num_inserted + result.num_replaced
                 progress.num_inserted += result.num_inserted
                 progress.num_replaced += result.num_replaced
                 progress.num_skipped += result.num_skipped
+                progress.num_split += result.num_split
                 yield progress
 
     async def delete_documents(
@@ -139,7 +146,7 @@ class DocumentWrites:
         self,
         messages: AsyncIterator[collection_pb2.UpsertDocumentsStreamRequest],
         request: Request,
-        reserved: deque[int],
+        unwritten: deque[_Chunk],
     ) -> AsyncIterator[_Chunk]:
         """Yields a chunk for each message; all go to the collection that the first one names."""
         name, collection, on_conflict = "", None, collection_pb2.ON_CONFLICT_REPLACE
@@ -159,8 +166,15 @@ class DocumentWrites:
                 )
             num_bytes = request.message_bytes
             request.reserve_bytes(num_bytes)
-            reserved.append(num_bytes)
-            yield _Chunk(collection, message.documents, num_bytes, read_on_conflict(on_conflict))
+            chunk = _Chunk(
+                collection,
+                message.documents,
+                num_bytes,
+                read_on_conflict(on_conflict),
+                num_reserved=num_bytes,
+            )
+            unwritten.append(chunk)
+            yield chunk
 
     async def _prepare(self, chunk: _Chunk, *, request: Request) -> PreparedDocuments:
         messages = chunk.messages
@@ -168,7 +182,11 @@ class DocumentWrites:
         documents = await self._translating.run(
             chunk.num_bytes, read_documents, messages, self._limits, request.stop, request=request
         )
-        return await self._ingest.prepare(chunk.collection, documents, request, chunk.on_conflict)
+        prepared = await self._ingest.prepare(
+            chunk.collection, documents, request, chunk.on_conflict
+        )
+        chunk.num_reserved += prepared.num_bytes
+        return prepared
 
     async def _submit(self, prepared: PreparedDocuments, *, request: Request) -> _Submitted:
         """Checks a chunk and queues it."""

@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from twopass.index.collection.summary import CollectionSummary
 from twopass.index.schema import (
+    MIN_WINDOW_TOKENS,
     Chunking,
     CollectionSchema,
     FieldType,
@@ -44,6 +45,10 @@ _LEXICAL_TOKENIZERS = EnumMapping(
     },
     default=LexicalTokenizer.UNICODE,
 )
+
+# Of windows by default, a quarter of a window at most: a sentence or two at a border are whole in
+# one of the two windows.
+_OVERLAP_TOKENS = 48
 
 
 def read_schema(message: collection_pb2.CollectionSchema, models: Models) -> CollectionSchema:
@@ -96,8 +101,16 @@ def _read_encoder(
 
 
 def _read_chunking(message: collection_pb2.CollectionSchema, models: Models) -> Chunking | None:
+    """How documents are split: as asked for, else where the encoder would cut them."""
     if not message.HasField("chunking"):
-        return None
+        if message.whole_documents or message.client_vectors:
+            return None
+        return _default_chunking(max_passage_tokens(models.encoder(message.encoder)))
+    if message.whole_documents:
+        raise InvalidRequestError(
+            f"schema.whole_documents: true, but chunking of {message.chunking.window_tokens:,} "
+            "tokens given, which splits documents; leave one of them unset"
+        )
     chunking = Chunking(message.chunking.window_tokens, message.chunking.overlap_tokens)
     if not message.client_vectors:
         encoder = models.encoder(message.encoder)
@@ -107,6 +120,13 @@ def _read_chunking(message: collection_pb2.CollectionSchema, models: Models) -> 
                 f"{encoder.spec.id} reads at most {limit:,}"
             )
     return chunking
+
+
+def _default_chunking(window_tokens: int) -> Chunking | None:
+    """Windows of all that an encoder reads; None where it reads less than a window must have."""
+    if window_tokens < MIN_WINDOW_TOKENS:
+        return None
+    return Chunking(window_tokens, min(_OVERLAP_TOKENS, window_tokens // 4))
 
 
 def schema_message(schema: CollectionSchema) -> collection_pb2.CollectionSchema:
@@ -125,6 +145,8 @@ def schema_message(schema: CollectionSchema) -> collection_pb2.CollectionSchema:
     if schema.chunking is not None:
         message.chunking.window_tokens = schema.chunking.window_tokens
         message.chunking.overlap_tokens = schema.chunking.overlap_tokens
+    elif not schema.client_vectors:
+        message.whole_documents = True
     return message
 
 
@@ -138,6 +160,7 @@ def collection_message(
         name=collection.name,
         schema=schema_message(collection.schema),
         num_documents=collection.num_documents,
+        num_split=collection.num_split,
         sequence=str(collection.sequence),
         create_time=created,
         read_only_reason=collection.read_only_reason,

@@ -4,7 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from twopass.client import Chunking, Client, Document, InvalidArgumentError, Rerank, Schema, field
+from twopass.client import (
+    Chunking,
+    Client,
+    Document,
+    Fields,
+    InvalidArgumentError,
+    Rerank,
+    Schema,
+    field,
+)
 
 from .corpus import FACTS
 
@@ -87,12 +96,104 @@ def test_a_replaced_document_is_found_by_its_new_parts_alone(client):
     question = "What is the capital of New Zealand?"
     hits = client.search("long", question, retrieve="dense", rerank=False, top_n=50).hits
     (extra,) = [hit for hit in hits if hit.id == "extra"]
-    assert spanned(extra) == "short"
+    assert extra.span is None
     assert client.delete("long", ["extra"]).num_deleted == 1
 
 
-def test_a_document_may_not_bring_a_vector(client):
-    with pytest.raises(
-        InvalidArgumentError, match=r"documents\[0\]\.vector: given, but collection"
-    ):
-        client.upsert("long", [Document("v", "text", vector=[0.1] * 384)])
+def test_a_document_that_brings_a_vector_is_stored_whole(client):
+    vector = [0.0] * 383 + [1.0]
+    summary = client.upsert("long", [Document("v", long("text"), vector=vector)])
+    assert (summary.num_inserted, summary.num_split) == (1, 0)
+    (stored,) = client.get("long", ["v"], fields=Fields(vector=True))
+    assert stored.vector == tuple(vector)
+    (hit,) = client.search("long", vector=vector, retrieve="dense", top_n=1, rerank=False).hits
+    assert (hit.id, hit.span) == ("v", None)
+    client.delete("long", ["v"])
+
+
+@pytest.fixture
+def notes(server) -> Iterator[Client]:
+    """A client of a collection with all defaults."""
+    with Client(server.target) as connected:
+        connected.create_collection("notes")
+        yield connected
+        connected.delete_collection("notes")
+
+
+def fifty_kilobytes(answer: str) -> str:
+    """A document of 50 KB about much, with an answer in its middle."""
+    told = [f"In part {n} {fact}" for n in range(20) for fact in FACTS.values()]
+    others = [line for line in told if "Canberra" not in line]
+    text = "\n".join(others)
+    return f"{text[:25_000]} {answer} {text[-25_000:]}"
+
+
+def test_documents_are_split_by_default_where_the_encoder_would_cut_them(notes):
+    schema = notes.get_collection("notes").schema
+    assert schema.chunking is not None
+    assert schema.chunking.window_tokens == 254
+    assert 0 < schema.chunking.overlap_tokens <= 127
+    assert not schema.whole_documents
+    seen = []
+    summary = notes.upsert(
+        "notes",
+        [Document("short", "A short one."), Document("long", fifty_kilobytes("It rained."))],
+        on_progress=seen.append,
+    )
+    assert (summary.num_inserted, summary.num_split, seen[-1].num_split) == (2, 1, 1)
+    assert notes.get_collection("notes").num_split == 1
+    notes.upsert("notes", [Document("long", "Short now.")])
+    assert notes.get_collection("notes").num_split == 0
+
+
+@pytest.mark.parametrize("mode", ["dense", "lexical", "hybrid"])
+def test_a_fact_in_the_middle_of_fifty_kilobytes_is_found_and_read(notes, mode):
+    fact = "The lighthouse keeper of Skerryvore was called Archibald MacEachern."
+    text = fifty_kilobytes(fact)
+    others = [Document(name, fact) for name, fact in FACTS.items()]
+    notes.upsert("notes", [*others, Document("long", text)])
+    question = "Who was the lighthouse keeper of Skerryvore?"
+    for rerank in (Rerank(blend=0.0), False):
+        hits = notes.search("notes", question, retrieve=mode, rerank=rerank, top_n=3).hits
+        best = hits[0]
+        assert best.id == "long"
+        if rerank or mode != "lexical":
+            assert fact in spanned(best)
+            assert len(spanned(best)) < 2_500
+        if rerank:
+            assert all(best.logit > other.logit + 2 for other in hits[1:])
+
+
+def test_whole_documents_are_not_split_where_the_collection_says_so(server):
+    with Client(server.target) as client:
+        created = client.create_collection("whole", Schema(whole_documents=True))
+        assert created.schema.whole_documents
+        assert created.schema.chunking is None
+        again = client.create_collection("whole-too", created.schema)
+        assert again.schema == created.schema
+        summary = client.upsert("whole", [Document("long", fifty_kilobytes("It rained."))])
+        assert summary.num_split == 0
+        assert client.get_collection("whole").num_split == 0
+        both = Schema(whole_documents=True, chunking=Chunking(64))
+        with pytest.raises(InvalidArgumentError, match=r"schema\.whole_documents: true, but"):
+            client.create_collection("both", both)
+        for name in ("whole", "whole-too"):
+            client.delete_collection(name)
+
+
+def test_a_schema_that_was_answered_makes_such_a_collection_again(notes):
+    schema = notes.get_collection("notes").schema
+    assert notes.create_collection("notes-too", schema).schema == schema
+    notes.delete_collection("notes-too")
+
+
+def test_a_document_of_too_many_windows_is_refused_by_name(server):
+    with Client(server.target) as client:
+        client.create_collection("tiny", Schema(chunking=Chunking(16, 8)))
+        text = "a " * 80_100
+        with pytest.raises(
+            InvalidArgumentError, match=r"documents\[1\]\.text: 10,01. windows .* at most 10,000"
+        ):
+            client.upsert("tiny", [Document("a", "b"), Document("c", text)])
+        assert client.get_collection("tiny").num_documents == 0
+        client.delete_collection("tiny")

@@ -49,6 +49,7 @@ def test_a_collection_is_created_listed_and_deleted(server):
         encoder="all-MiniLM-L6-v2",
         encoder_revision=created.schema.encoder_revision,
         index_kind="Flat",
+        chunking=collection_pb2.Chunking(window_tokens=254, overlap_tokens=48),
         lexical_tokenizer=collection_pb2.LEXICAL_TOKENIZER_UNICODE,
     )
     assert len(created.schema.encoder_revision) == 64

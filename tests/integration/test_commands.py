@@ -45,11 +45,16 @@ def test_index_leaves_out_known_documents_or_ends_where_it_is_told_to(server, li
     assert "ALREADY_EXISTS" in ended.stderr
 
 
-def test_index_splits_documents_where_it_is_told_to(server, lines):
-    answer("index", "in-windows", str(lines), "--window-tokens", "20", "--target", server.target)
-    found = answer("search", "in-windows", "blue sky", "--no-rerank", "--target", server.target)
-    best = found["hits"][0]
-    assert (best["id"], best["span"]["start"]) == ("sky", 0)
+def test_index_splits_documents_where_it_is_told_to(server, tmp_path):
+    file = tmp_path / "long.jsonl"
+    text = f"{FACTS['bread']} {FACTS['sky']} {FACTS['chess']}"
+    file.write_text(json.dumps({"id": "long", "text": text}) + "\n")
+    target = ("--target", server.target)
+    assert answer("index", "in-windows", str(file), "--window-tokens", "20", *target)["num_split"]
+    (best,) = answer("search", "in-windows", "blue sky", "--no-rerank", *target)["hits"]
+    assert "sky is blue" in text[best["span"]["start"] : best["span"]["end"]]
+    whole = ("--whole-documents", *target)
+    assert answer("index", "not-in-windows", str(file), *whole)["num_split"] == 0
 
 
 @pytest.mark.parametrize(
@@ -205,12 +210,16 @@ def test_recall_is_measured_against_an_exact_search(tmp_path, kind, flag, low, h
 
 def test_recall_says_what_it_can_not_measure(server):
     with Client(server.target) as client:
-        for name, chunking in (("no-documents", None), ("recall-in-windows", Chunking(32))):
-            client.create_collection(name, Schema(chunking=chunking))
+        for name, said in (
+            ("no-documents", "over 10 are needed"),
+            ("recall-in-windows", "1 of its documents are split"),
+        ):
+            client.create_collection(name, Schema(chunking=Chunking(32)))
+            if name == "recall-in-windows":
+                client.upsert(name, [Document("long", "many words " * 30)])
             ended = invoke("recall", name, "--target", server.target)
             client.delete_collection(name)
             assert ended.exit_code == 1
-            said = "over 10 are needed" if chunking is None else "splits its documents"
             assert said in " ".join(ended.stderr.split())
 
 

@@ -22,7 +22,7 @@ from twopass.v1 import collection_pb2
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """Splits long documents into overlapping windows.
+    """Splits documents that are longer than a window into overlapping windows.
 
     Attributes:
         window_tokens: Window length in tokens of the encoder, from 16.
@@ -48,8 +48,11 @@ class Schema:
         index_kind: A faiss factory string. Empty: "Flat".
         indexed_fields: Metadata fields that filters use often, with the type of their values:
             "text", "number" or "bool". Dots in a name reach into nested objects.
-        chunking: How long documents are split. None: not at all; models read their beginning.
+        chunking: How documents are split that are longer than a window. None: into windows of as
+            many tokens as the encoder reads, unless `whole_documents` or `client_vectors` is set.
         lexical_tokenizer: How text is cut into words for lexical search. None: "unicode".
+        whole_documents: Whether documents are not split, so that of a long one the encoder reads
+            the beginning alone; `chunking` must be None then.
     """
 
     dimension: int = 0
@@ -61,6 +64,7 @@ class Schema:
     indexed_fields: Mapping[str, FieldTypeName] = field(default_factory=dict)
     chunking: Chunking | None = None
     lexical_tokenizer: LexicalTokenizerName | None = None
+    whole_documents: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ class Collection:
         read_only_reason: Why it takes no writes and serves only its intact documents: the ids of
             documents that are damaged on disk, and the way out. Empty: no damage was found.
         aliases: Its aliases that the client's API key may use, sorted.
+        num_split: How many of the documents were longer than a window and are found by their
+            windows.
     """
 
     name: str
@@ -85,6 +91,7 @@ class Collection:
     create_time: datetime
     read_only_reason: str
     aliases: tuple[str, ...]
+    num_split: int = 0
 
 
 def create_collection(
@@ -175,6 +182,7 @@ def _schema_message(schema: Schema) -> collection_pb2.CollectionSchema:
         lexical_tokenizer=number_of(
             collection_pb2.LexicalTokenizer, schema.lexical_tokenizer, "schema.lexical_tokenizer"
         ),
+        whole_documents=schema.whole_documents,
     )
 
 
@@ -202,6 +210,7 @@ def collection_of(message: collection_pb2.Collection) -> Collection:
         create_time=moment(message.create_time),
         read_only_reason=message.read_only_reason,
         aliases=tuple(message.aliases),
+        num_split=message.num_split,
     )
 
 
@@ -224,4 +233,5 @@ def _schema(message: collection_pb2.CollectionSchema) -> Schema:
         lexical_tokenizer=word_of(
             LexicalTokenizer, collection_pb2.LexicalTokenizer, message.lexical_tokenizer
         ),
+        whole_documents=message.whole_documents,
     )

@@ -31,6 +31,7 @@ class UpsertSummary:
         num_replaced: How many replaced a document of the same id.
         num_skipped: Documents that were not written, since their ids were known; they are not in
             `num_documents`.
+        num_split: How many were longer than a window, and so were split; see `Schema.chunking`.
     """
 
     sequence: str = ""
@@ -39,6 +40,7 @@ class UpsertSummary:
     num_inserted: int = 0
     num_replaced: int = 0
     num_skipped: int = 0
+    num_split: int = 0
 
 
 OnProgress: TypeAlias = Callable[[UpsertSummary], None]
@@ -136,6 +138,7 @@ class Upload:
             num_inserted=message.num_inserted,
             num_replaced=message.num_replaced,
             num_skipped=message.num_skipped,
+            num_split=message.num_split,
         )
         if self._on_progress is not None:
             self._on_progress(self._summary)

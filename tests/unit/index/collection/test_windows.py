@@ -31,23 +31,26 @@ documents = st.dictionaries(
 
 
 def split(number, rows):
-    windows = [[10 * i, 10 * i + 16] for i in range(len(rows))]
+    """A document in as many windows as there are vectors; whole if there is one."""
+    windows = np.array([[10 * i, 10 * i + 16] for i in range(len(rows))], np.int32)
+    vectors = np.array(rows, np.float32)
     return IndexedDocument(
         id=f"d{number}",
         text=f"document {number}",
         metadata={"number": number},
-        vector=SplitPassage(np.array(windows, np.int32), np.array(rows, np.float32)),
+        vector=SplitPassage(windows, vectors) if len(rows) > 1 else vectors[0],
         token_ids=np.arange(10 * len(rows) + 6, dtype=np.int32),
     )
 
 
 def found(collection, query, k, members=None):
-    """Number, score and window of each document found."""
+    """Number, score and window of each document found; None for one that is whole."""
     nearest = collection.nearest_by_window(np.array(query, np.float32), k, members)
     keys = nearest.ranked.keys
     ids = {key: d.id for key, d in collection.fetch(keys, NOTHING).items()}
     numbers = [int(ids[key].removeprefix("d")) for key in keys.tolist()]
-    return list(zip(numbers, nearest.ranked.scores.tolist(), nearest.windows.tolist(), strict=True))
+    windows = [nearest.windows.get(key) for key in keys.tolist()]
+    return list(zip(numbers, nearest.ranked.scores.tolist(), windows, strict=True))
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -68,22 +71,28 @@ def test_documents_are_found_by_their_best_windows(
         collection.upsert([split(n, rows) for n, rows in first.items()]).result()
         replaced = collection.upsert([split(n, rows) for n, rows in second.items()]).result()
         assert replaced.num_replaced == len(first.keys() & second.keys())
+        assert replaced.num_split == sum(len(rows) > 1 for rows in second.values())
         counted = collection.delete([f"d{n}" for n in deleted]).result().num_deleted
         there = {n: rows for n, rows in (first | second).items() if n not in deleted}
         assert counted == len(first | second) - len(there)
+        num_split = sum(len(rows) > 1 for rows in there.values())
+        assert collection.num_split == collection.summary().num_split == num_split
     with CollectionStore(folder, LANES) as store:
         collection = store.get("notes")
         assert collection.num_documents == len(there)
+        assert collection.num_split == num_split
         below_it = collection.matching(Filter(must=(FieldCondition("number", InRange(lt=below)),)))
         for numbers, members in ((there, None), ({n for n in there if n < below}, below_it)):
             scores = {n: max(float(np.dot(v, query)) for v in there[n]) for n in numbers}
             ranked = found(collection, query, k, members)
             assert [score for _, score, _ in ranked] == sorted(scores.values(), reverse=True)[:k]
             assert len({n for n, _, _ in ranked}) == len(ranked)
-            for number, score, (start, end) in ranked:
+            for number, score, window in ranked:
                 assert scores[number] == score
-                assert np.dot(there[number][start // 10], query) == score
-                assert end == start + 16
+                assert (window is None) == (len(there[number]) == 1)
+                if window is not None:
+                    assert np.dot(there[number][window[0] // 10], query) == score
+                    assert window[1] == window[0] + 16
 
 
 def test_more_windows_are_asked_for_until_there_are_enough_documents(tmp_path):

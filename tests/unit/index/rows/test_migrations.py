@@ -56,6 +56,7 @@ def test_a_file_without_words_gets_them_when_it_is_opened(
     assert [(record.to_format, record.path) for record in done] == [
         (2, str(format_1)),
         (3, str(format_1)),
+        (4, str(format_1)),
     ]
 
 
@@ -79,10 +80,54 @@ def test_rows_without_checksums_get_them_when_their_file_is_opened(tmp_path, sch
         assert store.failed == {}
         assert [document.id for document in store.get("whole").list_page(10).documents] == ["é"]
         assert [document.id for document in store.get("split").list_page(10).documents] == ["b"]
-        assert store.get("split").nearest_by_window(vectors[1], 1).windows.tolist() == [[7, 16]]
+        nearest = store.get("split").nearest_by_window(vectors[1], 1)
+        assert list(nearest.windows.values()) == [(7, 16)]
         for name in ("whole", "split"):
             assert store.get(name).read_only_reason == ""
             store.get(name).delete(["b"]).result()
+
+
+def test_windows_of_all_documents_stay_and_later_short_documents_are_whole(
+    tmp_path, schema, make_document
+):
+    split = replace(
+        schema, chunking=Chunking(16), encoder="e", encoder_revision="0", client_vectors=False
+    )
+    vectors = np.eye(4, dtype=np.float32)
+    parts = [SplitPassage(np.array([[0, 9]], np.int32), vectors[:1])]
+    parts.append(SplitPassage(np.array([[0, 16], [14, 30]], np.int32), vectors[1:3]))
+    with CollectionStore(tmp_path, LANES) as store:
+        documents = [
+            make_document(name, vector=part) for name, part in zip("ab", parts, strict=True)
+        ]
+        store.create("split", split).upsert(documents).result()
+    file = tmp_path / "collections" / "split" / "documents.sqlite"
+    connection = apsw.Connection(str(file))
+    # Format 3: keys of windows began with 1, as those of documents did.
+    connection.execute(
+        ""
+        "UPDATE documents SET key = key - 1 WHERE id = 'b'; "
+        "UPDATE windows SET document = 2 WHERE document = 3; "
+        "UPDATE sqlite_sequence SET seq = 2; "
+        "UPDATE meta SET value = 3 WHERE name = 'format_version'"
+    )
+    connection.close()
+    with CollectionStore(tmp_path, LANES) as store:
+        collection = store.get("split")
+        assert collection.num_split == 2
+        collection.upsert([make_document("c", vector=vectors[3])]).result()
+        assert collection.num_split == 2
+        for vector, name, window in zip(
+            vectors, "abbc", [(0, 9), (0, 16), (14, 30), None], strict=True
+        ):
+            nearest = collection.nearest_by_window(vector, 1)
+            (found,) = collection.fetch(nearest.ranked.keys).values()
+            assert found.id == name
+            assert nearest.windows.get(found.key) == window
+        collection.delete(["a", "b"]).result()
+        assert (collection.num_split, collection.num_documents) == (0, 1)
+    with CollectionStore(tmp_path, LANES) as store:
+        assert store.get("split").search(vectors[:1], 10).result().keys.shape == (1, 1)
 
 
 def test_a_file_of_today_is_left_alone(tmp_path, format_1, caplog):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twopass.engines.base import Ragged
-from twopass.server.models.cutting import cut
+from twopass.server.models.cutting import cut, num_windows
 
 
 @given(
@@ -19,6 +19,8 @@ def test_windows_cover_their_passage_in_order(lengths, window_tokens, share):
     passages = Ragged.from_rows([np.arange(length, dtype=np.int32) for length in lengths])
     windows = cut(passages, window_tokens, overlap)
     assert len(windows.offsets) == len(lengths) + 1
+    counts = num_windows(passages.lengths, window_tokens, overlap)
+    assert counts.tolist() == np.diff(windows.offsets).tolist()
     for i, length in enumerate(lengths):
         rows = range(windows.offsets[i], windows.offsets[i + 1])
         cut_out = [windows.token_ids[row].tolist() for row in rows]
