@@ -2,8 +2,11 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
-from twopass.engines.base import LoadedEncoder, Ragged
+import numpy as np
+
+from twopass.engines.base import Float32s, LoadedEncoder, Ragged
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
 from twopass.server.models.embedding import Embedded, Embedding
 from twopass.server.models.passages import Limits, check_count, check_text
@@ -59,7 +62,8 @@ class EmbedServicer:
             request.message_bytes, _check_texts, texts, max_bytes, request=request
         )
         encoder = self._models.encoder(message.model)
-        self._ensure_fits(len(texts), encoder)
+        dimensions = _read_dimensions(message.dimensions, encoder)
+        self._ensure_fits(len(texts), dimensions)
         embed = self._embedding.queries if is_query else self._embedding.passages
         timings, watch = request.timings, Stopwatch()
         with self._arbiter.admitted(len(texts)):
@@ -77,20 +81,51 @@ class EmbedServicer:
                 )
             timings.tokenize = watch.lap("tokenize")
             embedded = await embed(encoder, token_ids, request)
+        if dimensions < encoder.engine.output_width:
+            normalize = message.normalize if message.HasField("normalize") else True
+            vectors = _cut(embedded.vectors, dimensions, normalize=normalize)
+            embedded = replace(embedded, vectors=vectors)
         timings.total = time.perf_counter() - request.received
         return await self._translating.run(
             embedded.vectors.nbytes, _response, embedded, encoder.spec.id, timings, request=request
         )
 
-    def _ensure_fits(self, num_texts: int, encoder: LoadedEncoder) -> None:
+    def _ensure_fits(self, num_texts: int, dimensions: int) -> None:
         """Refuses texts whose embeddings would not fit an answer, before they are computed."""
-        num_bytes = num_texts * (4 * encoder.engine.output_width + _EMBEDDING_BYTES)
+        num_bytes = num_texts * (4 * dimensions + _EMBEDDING_BYTES)
         if num_bytes > self._limits.max_message_bytes:
             raise ResponseTooLargeError(
                 f"texts: the embeddings of {num_texts:,} take {num_bytes:,} bytes, at most "
                 f"{self._limits.max_message_bytes:,} may be in one answer (max_message_bytes); "
                 "send them in several calls"
             )
+
+
+def _read_dimensions(value: int, encoder: LoadedEncoder) -> int:
+    """Reads how many components of each embedding to return."""
+    width = encoder.engine.output_width
+    if not 0 <= value <= width:
+        raise InvalidRequestError(
+            f"dimensions: {value:,} given, embeddings of {encoder.spec.id} have {width:,}; 1 to as "
+            "many can be returned, 0 returns all"
+        )
+    return value or width
+
+
+def _cut(vectors: Float32s, dimensions: int, *, normalize: bool) -> Float32s:
+    """The first components of embeddings, float32 `[num_texts, dimensions]`.
+
+    Args:
+        vectors: The embeddings, float32 `[num_texts, output_width]`.
+        dimensions: How many components stay.
+        normalize: Whether to scale them to length 1; a vector of zeros stays one.
+    """
+    cut = vectors[:, :dimensions]
+    if not normalize:
+        return cut
+    lengths: Float32s = np.linalg.norm(cut, axis=1, keepdims=True)
+    lengths[lengths == 0] = 1
+    return cut / lengths
 
 
 def _check_texts(texts: Sequence[str], max_bytes: int) -> None:

@@ -174,6 +174,8 @@ BAD = [
         INVALID,
         "on_conflict: 9 given, the values of OnConflict are",
     ),
+    (EmbedRequest(texts=["a"], dimensions=385), INVALID, "dimensions: 385 given, embeddings of"),
+    (EmbedRequest(texts=["a"], dimensions=-1), INVALID, "dimensions: -1 given"),
     (update(merge=fields_of(a=1)), INVALID, "ids: none given, at least 1"),
     (update(ids=["a"] * 10_001, merge=fields_of(a=1)), INVALID, "ids: 10,001 given, at most"),
     (update(ids=["a"], filter=Filter(), merge=fields_of(a=1)), INVALID, "filter: given together"),

@@ -8,7 +8,7 @@ from twopass.client._call import Call
 from twopass.client._documents import components
 from twopass.client._enums import EmbedRole, number_of
 from twopass.client._timings import Timings, timings
-from twopass.client._values import text, texts
+from twopass.client._values import int32, text, texts
 from twopass.v1 import embed_pb2
 
 
@@ -17,7 +17,8 @@ class EmbedResult:
     """The embeddings of some texts.
 
     Attributes:
-        vectors: One for each text, in order, L2-normalised, of the encoder's dimension.
+        vectors: One for each text, in order; L2-normalised and of the encoder's dimension unless
+            asked for otherwise.
         truncated: For each text, whether the model did not read its end.
         model: The encoder that made them.
         num_tokens: Tokens that the model read, padding not counted.
@@ -36,6 +37,8 @@ def embed(
     *,
     role: EmbedRole = "passage",
     model: str | None = None,
+    dimensions: int | None = None,
+    normalize: bool = True,
     timeout: float | None = None,
 ) -> Call[EmbedResult]:
     """Embeds texts.
@@ -45,6 +48,11 @@ def embed(
         role: Whether the texts are passages or queries; some encoders treat them differently. A
             "passage" that is too long is cut and marked, a "query" is refused.
         model: The encoder's id, as in `models()`. None: the server's default.
+        dimensions: How many of each embedding's first components to return, 1 to the encoder's
+            dimension; None: all. Only encoders trained for it (Matryoshka representation learning)
+            keep most of their quality in the first components.
+        normalize: Whether vectors that are cut are scaled to length 1. Whole embeddings have length
+            1 either way.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
@@ -56,6 +64,8 @@ def embed(
         texts=_texts(texts),
         model=text(model or "", "model"),
         role=number_of(embed_pb2.EmbedRole, role, "role"),
+        dimensions=int32(dimensions, "dimensions"),
+        normalize=None if normalize else False,
     )
     return Call(_rpcs.EMBED, request, _result, timeout)
 
