@@ -84,6 +84,7 @@ _LIKELY: Mapping[str, Sequence[Any]] = {
     "query": ("capital", "QX7714", "首都", "user name", "what is the capital of France?", "3.11.2"),
     "field": ("year", "kind", "tags", "tags.name", "big", "nothing"),
     "prefix": ("a", "cap", "東"),
+    "phrase": ("capital of France", "XR-2000/5", "東京", "user name"),
     "string_value": ("a", "b", "2024-01-01", "2024-12-31T00:00:00Z"),
     "index_kind": ("", "Flat", "HNSW8", "IVF2,Flat"),
     "language": ("", "english", "german"),
@@ -108,7 +109,7 @@ _KEYS = ("year", "kind", "tags", "name", "big")
 # A call with none of these would say nothing.
 _NEEDED = frozenset(
     {"collection", "name", "id", "query", "text", "texts", "documents", "candidates", "values"}
-    | {"field", "changes", "alias", "new_collection", "queries", "requests", "seconds"}
+    | {"field", "changes", "alias", "new_collection", "searches", "seconds"}
     | {"IdCondition.ids", "GetDocumentsRequest.ids"}
 )
 
