@@ -11,14 +11,14 @@ DIMENSION = 16
 _LETTERS = "bcdfghjkmpqvwxz"
 
 
-def document(name: str, version: int) -> Document:
+def document(name: str, version: int, *, has_vector: bool = True) -> Document:
     """The document of that id and version, as it is sent."""
     return Document(
         id=name,
         title=f"title of {name}",
         text=text_of(name, version),
         metadata={"version": version},
-        vector=vector_of(name, version).tolist(),
+        vector=vector_of(name, version).tolist() if has_vector else None,
     )
 
 

@@ -5,23 +5,21 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from twopass.client import Client, Schema
+from twopass.client import Client
 from twopass.server.config import ServerConfig
 from twopass.server.config_loading import load_config
 
 from .aliases import SwitchedAliases
 from .damage import meddle
-from .documents import DIMENSION
 from .examination import examine
 from .killable import KillableServer
+from .kinds import KINDS
 from .ledger import Ledger
 from .moments import wait_for_moment
 from .tiny_models import write_tiny_models
 from .touches import Touches
 from .workload import Workload
 
-# Searched in both of its lists, the second is as exact as the first.
-_INDEX_KINDS = {"flat": "Flat", "lists": "IVF2,Flat"}
 # Merges come several times a second, so that many a kill meets one.
 _MERGE_CHANGES = 100
 # Starting takes a second at most; a server that needs longer hangs.
@@ -53,14 +51,14 @@ class Tester:
         self._collections = folder / "data" / "collections"
         self._random = random.Random(seed)
         self._longest_life = longest_life
-        self._ledgers = {name: Ledger() for name in _INDEX_KINDS}
-        self._touches = {name: Touches() for name in _INDEX_KINDS}
-        first, second = _INDEX_KINDS
+        self._ledgers = {kind.name: Ledger() for kind in KINDS}
+        self._touches = {kind.name: Touches() for kind in KINDS}
+        first, second, *_ = (kind.name for kind in KINDS)
         self._aliases = {
-            name: SwitchedAliases((f"{name}-a", f"{name}-b"), (first, second))
-            for name in _INDEX_KINDS
+            kind.name: SwitchedAliases((f"{kind.name}-a", f"{kind.name}-b"), (first, second))
+            for kind in KINDS
         }
-        self._snapshots: dict[str, list[str]] = {name: [] for name in _INDEX_KINDS}
+        self._snapshots: dict[str, list[str]] = {kind.name: [] for kind in KINDS}
         self._num_snapshots = 0
         self._num_kills = 0
         self._num_kills_during_start = 0
@@ -86,13 +84,13 @@ class Tester:
             workloads = [
                 Workload(
                     target,
-                    name,
-                    ledger,
-                    self._touches[name],
-                    self._aliases[name],
+                    kind,
+                    self._ledgers[kind.name],
+                    self._touches[kind.name],
+                    self._aliases[kind.name],
                     self._random.randrange(2**32),
                 )
-                for name, ledger in self._ledgers.items()
+                for kind in KINDS
             ]
             is_writing = wait_for_moment(self._collections, self._longest_life, self._random)
             server.kill()
@@ -129,14 +127,14 @@ class Tester:
         num_documents = 0
         with Client(target) as client:
             existing = {collection.name for collection in client.list_collections()}
-            for name, kind in _INDEX_KINDS.items():
+            for kind in KINDS:
+                name = kind.name
                 if name not in existing:
-                    schema = Schema(client_vectors=True, dimension=DIMENSION, index_kind=kind)
-                    client.create_collection(name, schema)
+                    client.create_collection(name, kind.schema)
                 database = self._collections / name / "documents.sqlite"
                 snapshots, ledger = self._snapshots[name], self._ledgers[name]
                 touches = self._touches[name]
-                findings = examine(client, name, ledger, touches, snapshots, database, self._random)
+                findings = examine(client, kind, ledger, touches, snapshots, database, self._random)
                 self._num_snapshots += len(snapshots)
                 snapshots.clear()
                 num_documents += findings.num_documents

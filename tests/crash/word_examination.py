@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from twopass.client import Client, Document, Fields, Retrieve, SearchHit
 
-from .documents import DIMENSION, word_of
+from .documents import word_of
 from .ledger import Findings
 
 _BY_WORDS, _BY_BOTH = Retrieve("lexical"), Retrieve("hybrid")
@@ -19,6 +19,7 @@ _NUM_HYBRID = 3
 def examine_words(
     client: Client,
     collection: str,
+    dimension: int,
     documents: Sequence[Document],
     gone: Sequence[tuple[str, int]],
     drawn: random.Random,
@@ -28,6 +29,7 @@ def examine_words(
     Args:
         client: Of the server.
         collection: Its name.
+        dimension: Components of its vectors.
         documents: All that it holds.
         gone: Id and version of documents that were replaced or deleted, or never written.
         drawn: For the documents that are searched by words and vectors together.
@@ -48,7 +50,8 @@ def examine_words(
             f"{len(everything)} hits for a word of all {len(there)} documents, or others"
         )
     for name, version in drawn.sample(there, min(_NUM_HYBRID, len(there))):
-        _check_hybrid(client, collection, name, version, drawn, findings)
+        vector = [drawn.gauss(0, 1) for _ in range(dimension)]
+        _check_hybrid(client, collection, name, version, vector, findings)
     return findings
 
 
@@ -57,11 +60,10 @@ def _check_hybrid(
     collection: str,
     name: str,
     version: int,
-    drawn: random.Random,
+    vector: Sequence[float],
     findings: Findings,
 ) -> None:
     """Asks for a document's word beside a vector that is near to none."""
-    vector = [drawn.gauss(0, 1) for _ in range(DIMENSION)]
     hits = _searched(client, collection, word_of(name, version), _BY_BOTH, vector)
     by_words = [hit.id for hit in hits if hit.lexical_rank is not None]
     if by_words != [name]:

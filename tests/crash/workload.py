@@ -8,14 +8,13 @@ from collections.abc import Callable
 from twopass.client import Client, DeadlineExceededError, Retrieve, TwopassError, UnavailableError
 
 from .aliases import SwitchedAliases
-from .documents import DIMENSION, document, vector_of, word_of
+from .documents import document, vector_of, word_of
+from .kinds import Kind
 from .ledger import Ledger, Operation
 from .touches import FIELD, Touches
 
 _NUM_WRITERS = 3
 _NUM_SEARCHERS = 1
-# With this many ids nearly every write replaces or deletes something, and a search can return all.
-_IDS_OF_WRITER = 150
 _NUM_SHARED_IDS = 12
 # One commit of these fills some hundred pages of the write-ahead log: long enough to be torn.
 _LARGE_WRITE = 60
@@ -45,7 +44,7 @@ class Workload:
     def __init__(
         self,
         target: str,
-        collection: str,
+        kind: Kind,
         ledger: Ledger,
         touches: Touches,
         aliases: SwitchedAliases,
@@ -53,7 +52,8 @@ class Workload:
     ) -> None:
         """Starts the threads."""
         self._client = Client(target, timeout=20, options=[("grpc.enable_retries", 0)])
-        self.collection = collection
+        self.collection = kind.name
+        self._kind = kind
         self._ledger = ledger
         self._touches = touches
         self._aliases = aliases
@@ -91,7 +91,7 @@ class Workload:
             self.failures.append(f"{role.__name__}: {error!r}")
 
     def _write(self, number: int, drawn: random.Random) -> None:
-        own = [f"w{number}-{n}" for n in range(_IDS_OF_WRITER)]
+        own = [f"w{number}-{n}" for n in range(self._kind.num_ids)]
         shared = f"shared-{drawn.randrange(_NUM_SHARED_IDS)}"
         choice = drawn.random()
         if choice < 0.5:
@@ -110,7 +110,8 @@ class Workload:
     def _upsert(self, ids: tuple[str, ...], drawn: random.Random) -> None:
         before = {name: self._ledger.acknowledged(name) for name in ids}
         operation = self._ledger.begin_upsert(ids)
-        documents = [document(name, operation.number) for name in ids]
+        has_vector = not self._kind.is_split
+        documents = [document(name, operation.number, has_vector=has_vector) for name in ids]
         summary = self._client.upsert(self.collection, documents, chunk_size=len(ids), timeout=20)
         self._acknowledge(operation, summary.sequence)
         if len(ids) > 1 and drawn.random() < 0.3:
@@ -146,6 +147,8 @@ class Workload:
 
     def _expect(self, operation: Operation, name: str, version: int | None, sequence: str) -> None:
         """Searches for a document of the writer's own right after its write was acknowledged."""
+        if self._kind.is_split:
+            return  # its vectors are the server's, so nobody knows what is near to it
         near = vector_of(name, version or operation.number).tolist()
         found = self._client.search(
             self.collection,
@@ -189,7 +192,7 @@ class Workload:
         found = self._client.search(
             self.collection,
             f"{number} version",
-            vector=[drawn.gauss(0, 1) for _ in range(DIMENSION)],
+            vector=[drawn.gauss(0, 1) for _ in range(self._kind.dimension)],
             top_n=drawn.choice((1, 10, 100)),
             retrieve=drawn.choice(_SEARCHED),
             rerank=drawn.random() < 0.2,
