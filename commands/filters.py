@@ -2,30 +2,43 @@
 
 import json
 import re
+from datetime import datetime
 from typing import Any
 
 from google.protobuf.json_format import Parse, ParseError
 
 from twopass.client import Condition, field
+from twopass.client.errors import InvalidArgumentError
 from twopass.commands.failures import exit_with
 from twopass.v1 import filter_pb2
 
 HELP = (
     "Which documents are considered; all conditions must hold: field=value, field!=value, "
-    "field>=number (also > < <=), field^=prefix, field=[a, list], field (exists), !field (is "
-    'missing). Values are JSON, else text. Or the contract\'s Filter in JSON: {"must": [...]}.'
+    "field>=bound (also > < <=), field^=prefix, field=[a, list], field (exists), !field (is "
+    "missing). Values are JSON, else text; bounds are numbers, text, or times as in "
+    '2026-01-31T23:59:59Z. A key with dots is quoted, as in "a.b".c=1. Or the contract\'s Filter '
+    'in JSON: {"must": [...]}.'
 )
 
-_CONDITION = re.compile(r"(?P<field>[^!=<>^]+?)\s*(?P<operator>!=|>=|<=|\^=|=|>|<)\s*(?P<value>.*)")
+_FIELD = r'(?:"(?:[^"\\]|\\.)*"|[^!=<>^])+?'
+_CONDITION = re.compile(
+    rf"(?P<field>{_FIELD})\s*(?P<operator>!=|>=|<=|\^=|=|>|<)\s*(?P<value>.*)", re.DOTALL
+)
+_ALONE = re.compile(rf"(?P<missing>!?)\s*(?P<field>{_FIELD})", re.DOTALL)
 _BOUNDS = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
+# A date and a time with an offset. What lacks an offset is compared as text.
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def parsed(conditions: list[str]) -> Condition | None:
     """Joins conditions that must all hold; None without conditions."""
     whole: Condition | None = None
     for given in conditions:
-        one = _from_json(given) if given.lstrip().startswith("{") else _condition(given.strip())
-        whole = one if whole is None else whole & one
+        try:
+            one = _from_json(given) if given.lstrip().startswith("{") else _condition(given.strip())
+            whole = one if whole is None else whole & one
+        except (InvalidArgumentError, TypeError) as error:
+            exit_with(f"--filter {given}: {error}")
     return whole
 
 
@@ -40,15 +53,15 @@ def _from_json(given: str) -> Condition:
 def _condition(given: str) -> Condition:
     match = _CONDITION.fullmatch(given)
     if match is None:
-        name = given.removeprefix("!").strip()
-        if not name or re.search(r"[!=<>^]", name):
+        if (alone := _ALONE.fullmatch(given)) is None:
             exit_with(f"--filter {given}: no condition; write it as in year>=1990")
-        return field(name).is_missing() if given.startswith("!") else field(name).exists()
+        name = alone["field"]
+        return field(name).is_missing() if alone["missing"] else field(name).exists()
     name, operator, value = match["field"], match["operator"], match["value"]
     if operator == "^=":
         return field(name).starts_with(_text(value))
     if operator in _BOUNDS:
-        return field(name).between(**{_BOUNDS[operator]: _number(given, value)})
+        return field(name).between(**{_BOUNDS[operator]: _bound(given, value)})
     values = _value(value)
     wanted = values if isinstance(values, list) else [values]
     if any(isinstance(value, dict | list) for value in wanted):
@@ -58,8 +71,9 @@ def _condition(given: str) -> Condition:
 
 def _value(given: str) -> Any:
     try:
-        return json.loads(given)
-    except ValueError:
+        # NaN and Infinity are not JSON's, though Python reads them.
+        return json.loads(given, parse_constant=lambda name: name)
+    except (ValueError, RecursionError):
         return given
 
 
@@ -68,8 +82,14 @@ def _text(given: str) -> str:
     return value if isinstance(value, str) else given
 
 
-def _number(given: str, value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        exit_with(f"--filter {given}: {value!r} is no number")
+def _bound(given: str, value: str) -> Any:
+    """A bound: a number, a time, or text."""
+    if _TIME.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value.upper())
+        except ValueError as error:
+            exit_with(f"--filter {given}: {value!r} is no time ({error})")
+    bound = _value(value)
+    if not value or isinstance(bound, bool) or not isinstance(bound, str | int | float):
+        exit_with(f"--filter {given}: {value!r} is no bound; a number, a text or a time is needed")
+    return bound

@@ -50,7 +50,8 @@ class IndexedDocument:
         title: Put before the text, with a space between; may be empty if the text is not. At most
             8 KiB of UTF-8.
         text: What is searched and reranked; may be empty if the title is not.
-        metadata: Whatever JSON can say, in at most 64 KiB, 1,024 fields and 32 levels.
+        metadata: Whatever JSON can say, in at most 64 KiB, 1,024 fields and 32 levels; integers fit
+            into 64 bits.
         vector: The embedding, float32 `[dimension]`, or in a collection with chunking the passage
             in windows, if it has several.
         token_ids: The passage's tokens without special ones, int32 `[num_tokens]`, by the tokenizer
@@ -73,11 +74,13 @@ class DocumentFields:
         text: Title and text.
         metadata: Metadata.
         vector: The embedding.
+        metadata_as_json: Metadata comes as `StoredDocument.metadata_json`, not as an object.
     """
 
     text: bool = True
     metadata: bool = True
     vector: bool = False
+    metadata_as_json: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -92,6 +95,7 @@ class StoredDocument:
         metadata: Its metadata.
         vector: Its embedding, float32 `[dimension]`, L2-normalised under `Metric.COSINE`; None too
             where the document is split, and its windows have one each.
+        metadata_json: Its metadata as JSON without spaces, as it is stored.
     """
 
     key: int
@@ -100,3 +104,4 @@ class StoredDocument:
     text: str | None
     metadata: dict[str, object] | None
     vector: Float32s | None
+    metadata_json: str | None = None

@@ -69,6 +69,10 @@ class InvalidQueryError(InvalidInputError):
     """A query's vector, a k, a page's size or its token is none that can be answered."""
 
 
+class InvalidFilterError(InvalidInputError):
+    """A test of a filter can't pass any value of the type that the schema declares."""
+
+
 class MalformedSequenceError(InvalidInputError):
     """A sequence token is none that any collection gave out."""
 

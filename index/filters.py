@@ -3,8 +3,29 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-Scalar: TypeAlias = str | float | bool | None
-"""What a test compares a field's value with: text, a finite number, true, false or null."""
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
+"""What an integer of a filter or of metadata lies between: SQLite compares these exactly."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Moment:
+    """A moment, compared with texts that tell a time as RFC 3339 writes it.
+
+    Attributes:
+        seconds: Since 1970-01-01T00:00:00Z, from the year 1 to 9999.
+        nanos: After that second, 0 to 999,999,999.
+    """
+
+    seconds: int
+    nanos: int = 0
+
+
+Scalar: TypeAlias = str | int | float | bool | Moment | None
+"""What a test compares a field's value with: text, an int64, a finite number, true, false, null, or
+a moment."""
+
+Bound: TypeAlias = str | int | float | Moment
+"""An end of an interval. A number may be infinite, but is not NaN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +37,22 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InRange:
-    """The value is a number within these bounds; None leaves a side open."""
+    """The value lies within these bounds, all of one kind; None leaves a side open.
 
-    gt: float | None = None
-    gte: float | None = None
-    lt: float | None = None
-    lte: float | None = None
+    Numbers are compared exactly, be they integers or not; texts by their code points; moments with
+    the times that texts tell.
+    """
+
+    gt: Bound | None = None
+    gte: Bound | None = None
+    lt: Bound | None = None
+    lte: Bound | None = None
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """The bounds that are given."""
+        ends = (self.gt, self.gte, self.lt, self.lte)
+        return tuple(bound for bound in ends if bound is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +72,8 @@ class IsMissing:
     """The field is not there."""
 
 
-Test: TypeAlias = OneOf | InRange | StartsWith | Exists | IsMissing
+ValueTest: TypeAlias = OneOf | InRange | StartsWith
+Test: TypeAlias = ValueTest | Exists | IsMissing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +81,11 @@ class FieldCondition:
     """A test of one metadata field.
 
     A document without the field fails every test but `IsMissing`. Of a list, one element that
-    passes is enough; lists inside it and objects pass no test of their value.
+    passes is enough; lists inside it and objects pass no test of their value. A part of the name is
+    looked for in an object, and in the objects of a list, but not of a list inside that list.
 
     Attributes:
-        field: A name of dotted parts, none empty, without NUL; dots reach into nested objects.
+        field: A name as `parse_field_name` reads it.
         test: What its value must be.
     """
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from twopass.index.errors import InvalidSchemaError
+from twopass.index.field_names import field_name_problem, parse_field_name
 from twopass.index.kinds import IndexKind
 
 MAX_DIMENSION = 8_192
@@ -30,6 +31,8 @@ class FieldType(StrEnum):
     TEXT = "text"
     NUMBER = "number"
     BOOL = "bool"
+    TIME = "time"
+    """Texts of RFC 3339, which intervals of time look up in the index too."""
 
 
 class LexicalTokenizer(StrEnum):
@@ -41,7 +44,7 @@ class LexicalTokenizer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IndexedField:
-    """A metadata field that filters use often; dots reach into nested objects."""
+    """A metadata field that filters use often; its name is as `parse_field_name` reads it."""
 
     field: str
     type: FieldType = FieldType.TEXT
@@ -143,14 +146,15 @@ class CollectionSchema:
                 f"{len(self.indexed_fields):,} given, at most {MAX_INDEXED_FIELDS}; each costs "
                 "time at every write, and filters may test others too",
             )
-        seen: set[str] = set()
+        seen: set[tuple[str, ...]] = set()
         for position, indexed in enumerate(self.indexed_fields):
             where = f"schema.indexed_fields[{position}].field"
             if (problem := field_name_problem(indexed.field)) is not None:
                 raise InvalidSchemaError(where, problem)
-            if indexed.field in seen:
+            keys = parse_field_name(indexed.field)
+            if keys in seen:
                 raise InvalidSchemaError(where, f"{indexed.field!r} is given twice")
-            seen.add(indexed.field)
+            seen.add(keys)
 
     def to_json(self) -> str:
         """The schema as JSON text; `from_json` reads it."""
@@ -178,15 +182,6 @@ class CollectionSchema:
                 ),
             }
         )
-
-
-def field_name_problem(field: str) -> str | None:
-    """What is wrong with the name of a metadata field; None where nothing is."""
-    if not all(field.split(".")):
-        return f"{field!r} given, a name of dotted, non-empty parts is needed"
-    if "\0" in field:
-        return f"a NUL at character {field.index(chr(0))}, which no field's name can have here"
-    return None
 
 
 def check_name(name: str, field: str = "name") -> None:

@@ -37,7 +37,7 @@ from twopass.index.ranked_list import WordMatches
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import Identity
-from twopass.index.rows.filter_sql import compile_filter
+from twopass.index.rows.filter_sql import SqlCondition, compile_filter
 from twopass.index.rows.reader import DocumentReader, StoredPassages
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
@@ -186,7 +186,7 @@ class Collection:
             stop: Ends the deletion before its turn and while documents are looked for: the future
                 raises `StoppedError`, and nothing is deleted. Later it has no effect.
         """
-        write = Delete(compile_filter(wanted), self.schema.dimension, self._has_windows, stop)
+        write = Delete(self._compiled(wanted), self.schema.dimension, self._has_windows, stop)
         self._writer.submit(write)
         return write.future
 
@@ -211,7 +211,7 @@ class Collection:
             break a rule.
         """
         write = UpdateMetadata(
-            compile_filter(wanted), change, self.schema.dimension, self._damage, stop
+            self._compiled(wanted), change, self.schema.dimension, self._damage, stop
         )
         self._writer.submit(write)
         return write.future
@@ -221,12 +221,16 @@ class Collection:
 
         The test of a field that the schema declares as indexed takes time in proportion to what it
         finds; the test of another field reads every document.
+
+        Raises:
+            InvalidFilterError: A test can't pass any value of its field's declared type. Methods
+                that take a filter raise it likewise.
         """
-        return self._reader.matching(compile_filter(wanted), stop)
+        return self._reader.matching(self._compiled(wanted), stop)
 
     def count(self, wanted: Filter, stop: Stop = NEVER) -> int:
         """Counts the documents that pass, as they are at one moment; blocks as `matching` does."""
-        return self._reader.count(compile_filter(wanted), stop)
+        return self._reader.count(self._compiled(wanted), stop)
 
     def search_words(
         self, query: str, k: int, members: Int64s | None = None, stop: Stop = NEVER
@@ -460,10 +464,13 @@ class Collection:
         incarnation = self.sequence.incarnation
         after = key_before(token, incarnation, wanted)
         documents, last_key = self._reader.after(
-            after, page_size, fields, compile_filter(wanted), stop, max_bytes
+            after, page_size, fields, self._compiled(wanted), stop, max_bytes
         )
         following = "" if last_key is None else page_token(incarnation, last_key, wanted)
         return DocumentPage(documents, following)
+
+    def _compiled(self, wanted: Filter) -> SqlCondition:
+        return compile_filter(wanted, self.schema.indexed_fields)
 
     def copy_into(self, path: Path, stop: Stop = NEVER) -> None:
         """Writes all documents, as they are at one moment, into a new SQLite file.

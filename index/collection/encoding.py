@@ -20,6 +20,7 @@ from twopass.index.documents import (
     SplitPassage,
 )
 from twopass.index.errors import InvalidDocumentError
+from twopass.index.filters import MAX_INTEGER, MIN_INTEGER
 from twopass.index.metadata import MergeMetadata, MetadataChange, ReplaceMetadata, merged
 from twopass.index.rows.rows import checksum_of
 from twopass.index.schema import CollectionSchema
@@ -230,7 +231,7 @@ def changed_metadata(change: MetadataChange) -> Callable[[str, str], str]:
 
 
 def _check_shape(metadata: Mapping[str, object], where: str) -> None:
-    """Makes sure that metadata is not too deep and has not too many fields.
+    """Makes sure that metadata is not too deep, and has not too many fields or too large integers.
 
     SQLite reads JSON up to 1,000 levels deep and Python about as many; a protobuf message has up to
     100, of which an object takes three.
@@ -245,12 +246,20 @@ def _check_shape(metadata: Mapping[str, object], where: str) -> None:
                 f"more than {MAX_METADATA_FIELDS:,} fields given, those of nested objects "
                 "included; keep what no filter asks for as one text",
             )
-        level = [
+        values = [
             value
             for part in level
             for value in (part.values() if isinstance(part, Mapping) else part)
-            if isinstance(value, Mapping | list | tuple)
+            if not isinstance(value, str)
         ]
+        for value in values:
+            if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
+                raise InvalidDocumentError(
+                    where,
+                    "an integer beyond 64 bits given, which can't be compared exactly; give it as "
+                    "a text",
+                )
+        level = [value for value in values if isinstance(value, Mapping | list | tuple)]
         if not level:
             return
     raise InvalidDocumentError(

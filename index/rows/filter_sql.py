@@ -5,16 +5,20 @@ these very expressions, so SQLite uses it for tests of any kind::
 
     json_type(metadata, '$."year"') IN ('integer','real') AND json_extract(metadata, '$."year"') > 2
 
-All values are bound. Paths are literals, as an index on an expression demands, quoted twice: as a
-JSON string, then as an SQL text.
+All values are bound. SQLite compares integers and doubles exactly with each other.
 """
 
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from twopass.index.documents import MAX_METADATA_DEPTH
+from twopass.index.field_names import parse_field_name
+from twopass.index.filter_types import check_types
 from twopass.index.filters import (
+    Bound,
     Condition,
     Exists,
     FieldCondition,
@@ -22,11 +26,23 @@ from twopass.index.filters import (
     IdCondition,
     InRange,
     IsMissing,
+    Moment,
     OneOf,
     Scalar,
     StartsWith,
     Test,
+    ValueTest,
 )
+from twopass.index.rows.field_sql import (
+    Value,
+    exists_among_lists,
+    has_list_on_the_way,
+    plain_value,
+    some_among_lists,
+    some_element,
+)
+from twopass.index.rows.time_sql import sortable
+from twopass.index.schema import IndexedField
 
 _NUMBER = "IN ('integer', 'real')"
 
@@ -39,28 +55,26 @@ class SqlCondition:
     values: dict[str, object]
 
 
-def compile_filter(wanted: Filter) -> SqlCondition:
-    """The filter as SQL."""
+def compile_filter(wanted: Filter, declared: Sequence[IndexedField] = ()) -> SqlCondition:
+    """The filter as SQL.
+
+    Args:
+        wanted: The filter.
+        declared: The schema's indexed fields, whose types its tests must fit.
+
+    Raises:
+        InvalidFilterError: A test can't pass any value of its field's declared type.
+    """
+    check_types(wanted, declared)
     compiler = _Compiler()
     return SqlCondition(compiler.filter(wanted), compiler.values)
-
-
-def field_expressions(field: str) -> tuple[str, str]:
-    """SQL of a field's JSON type, NULL where it is not there, and of its value."""
-    path = _path(field)
-    return f"json_type(metadata, {path})", f"json_extract(metadata, {path})"
-
-
-def _path(field: str) -> str:
-    labels = "".join("." + json.dumps(part, ensure_ascii=False) for part in field.split("."))
-    return "'$" + labels.replace("'", "''") + "'"
 
 
 class _Compiler:
     """Writes conditions, and collects what they bind.
 
     SQL's third truth value comes up where a field is not there. AND and OR carry it upwards as if
-    it were false, and the one negation, IS NOT TRUE, makes it false.
+    it were false, and the negations, IS NOT TRUE, make it false.
     """
 
     def __init__(self) -> None:
@@ -83,62 +97,84 @@ class _Compiler:
                 return self.filter(condition)
 
     def _field(self, field: str, test: Test) -> str:
-        kind, value = field_expressions(field)
+        keys = parse_field_name(field)
+        if len(keys) > MAX_METADATA_DEPTH:  # no metadata is so deep
+            return "TRUE" if isinstance(test, IsMissing) else "FALSE"
+        plain = plain_value(field)
+        has_list = f"{has_list_on_the_way(keys)} = 1"
         match test:
+            case Exists() if len(keys) == 1:
+                return f"{plain.kind} IS NOT NULL"
             case Exists():
-                return f"{kind} IS NOT NULL"
+                among_lists = f"({has_list} AND {exists_among_lists(keys)})"
+                return f"({plain.kind} IS NOT NULL OR {among_lists})"
+            case IsMissing() if len(keys) == 1:
+                return f"{plain.kind} IS NULL"
             case IsMissing():
-                return f"{kind} IS NULL"
-        alone = self._value(test, kind, value)
-        element = self._value(test, "element.type", "element.value")
-        elements = f"json_each(metadata, {_path(field)}) AS element"
-        some_element = f"EXISTS (SELECT 1 FROM {elements} WHERE {element})"
-        return f"({alone} OR ({kind} = 'array' AND {some_element}))"
+                among_lists = f"({has_list} AND {exists_among_lists(keys)})"
+                return f"({plain.kind} IS NULL AND {among_lists} IS NOT TRUE)"
+        fits = partial(self._value, test)
+        alternatives = [fits(plain), f"({plain.kind} = 'array' AND {some_element(field, fits)})"]
+        if len(keys) > 1:
+            alternatives.append(f"({has_list} AND {some_among_lists(keys, fits)})")
+        return _joined(" OR ", alternatives)
 
-    def _value(self, test: OneOf | InRange | StartsWith, kind: str, value: str) -> str:
-        """A test of one value, by SQL of its JSON type and of itself."""
+    def _value(self, test: ValueTest, found: Value) -> str:
+        """A test of one value."""
         match test:
             case OneOf(values):
-                return self._one_of(values, kind, value)
+                return self._one_of(values, found)
             case InRange():
-                bounds = {">": test.gt, ">=": test.gte, "<": test.lt, "<=": test.lte}
-                compared = [
-                    f"{value} {sign} {self._bound(float(bound))}"
-                    for sign, bound in bounds.items()
-                    if bound is not None
-                ]
-                return _joined(" AND ", [f"{kind} {_NUMBER}", *compared])
+                return self._in_range(test, found)
             case StartsWith(prefix):
-                parts = [f"{kind} = 'text'", f"{value} >= {self._bound(prefix)}"]
+                parts = [f"{found.kind} = 'text'", f"{found.value} >= {self._bound(prefix)}"]
                 if (beyond := _after_all_with(prefix)) is not None:
-                    parts.append(f"{value} < {self._bound(beyond)}")
+                    parts.append(f"{found.value} < {self._bound(beyond)}")
                 return _joined(" AND ", parts)
 
-    def _one_of(self, values: Sequence[Scalar], kind: str, value: str) -> str:
-        texts = [v for v in values if isinstance(v, str)]
-        # A bool is an int to Python, as it is to json_extract.
-        numbers = [
-            float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)
+    def _in_range(self, test: InRange, found: Value) -> str:
+        kind, value = f"{found.kind} {_NUMBER}", found.value
+        match next(iter(test.bounds), 0):
+            case str():
+                kind = f"{found.kind} = 'text'"
+            case Moment():
+                kind, value = f"{found.kind} = 'text'", found.time
+        bounds = {">": test.gt, ">=": test.gte, "<": test.lt, "<=": test.lte}
+        compared = [
+            f"{value} {sign} {self._bound(bound)}"
+            for sign, bound in bounds.items()
+            if bound is not None
         ]
+        return _joined(" AND ", [kind, *compared])
+
+    def _one_of(self, values: Sequence[Scalar], found: Value) -> str:
+        texts = [v for v in values if isinstance(v, str)]
+        moments = [sortable(v) for v in values if isinstance(v, Moment)]
+        # A bool is an int to Python, as it is to json_extract.
+        numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
         alternatives = [
-            f"{kind} = '{name}'"
+            f"{found.kind} = '{name}'"
             for name, named in (("true", True), ("false", False), ("null", None))
             if any(v is named for v in values)
         ]
         if texts:
-            alternatives.append(f"({kind} = 'text' AND {value} {self._listed(texts)})")
+            alternatives.append(f"({found.kind} = 'text' AND {found.value} {self._listed(texts)})")
+        if moments:
+            alternatives.append(f"({found.kind} = 'text' AND {found.time} {self._listed(moments)})")
         if numbers:
-            alternatives.append(f"({kind} {_NUMBER} AND {value} {self._listed(numbers)})")
+            alternatives.append(
+                f"({found.kind} {_NUMBER} AND {found.value} {self._listed(numbers)})"
+            )
         return _joined(" OR ", alternatives) if alternatives else "FALSE"
 
-    def _listed(self, values: Sequence[str | float]) -> str:
+    def _listed(self, values: Sequence[str | int | float]) -> str:
         if len(values) == 1:
             return f"= {self._bound(values[0])}"
         return f"IN (SELECT value FROM json_each({self._bound(json.dumps(list(values)))}))"
 
-    def _bound(self, value: str | float) -> str:
+    def _bound(self, value: Bound) -> str:
         name = f"filter{len(self.values)}"
-        self.values[name] = value
+        self.values[name] = sortable(value) if isinstance(value, Moment) else value
         return f":{name}"
 
 

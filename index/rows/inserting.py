@@ -85,8 +85,10 @@ def find_matching(connection: apsw.Connection, condition: SqlCondition, stop: St
     try:
         select = f"SELECT {ALL_KEYS} FROM documents WHERE {condition.text}"
         found: list[Any] = connection.execute(select, condition.values).fetchall()
-    except apsw.InterruptError as error:
-        raise StoppedError from error
+    except (apsw.InterruptError, apsw.SQLError) as error:
+        if stop.is_set:  # SQLError, where it was still preparing json_each
+            raise StoppedError from error
+        raise
     finally:
         connection.set_progress_handler(None)
     ((text,),) = found

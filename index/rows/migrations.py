@@ -13,6 +13,7 @@ from twopass.index.rows.tables import (
     add_field_indexes,
     add_vectors,
     add_words,
+    missing_list_indexes,
 )
 from twopass.index.schema import CollectionSchema
 
@@ -41,6 +42,12 @@ def migrate(connection: apsw.Connection, path: Path, schema: CollectionSchema) -
                 "milliseconds": round(1e3 * (time.perf_counter() - began), 1),
             },
         )
+
+    if statements := missing_list_indexes(connection, schema):
+        _LOG.info("indexing lists", extra={"path": str(path), "num_fields": len(statements)})
+        with connection:
+            for statement in statements:
+                connection.execute(statement)
 
 
 def _format_version(connection: apsw.Connection) -> int:

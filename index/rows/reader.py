@@ -341,13 +341,15 @@ def _bare(size: Size) -> StoredDocument:
 
 
 def _document(row: Row, fields: DocumentFields) -> StoredDocument:
+    as_json = fields.metadata_as_json
     return StoredDocument(
         key=row.key,
         id=row.id,
         title=row.title.decode() if fields.text else None,
         text=row.text.decode() if fields.text else None,
-        metadata=json.loads(row.metadata) if fields.metadata else None,
+        metadata=json.loads(row.metadata) if fields.metadata and not as_json else None,
         vector=np.frombuffer(row.embedding, "<f4") if fields.vector and row.embedding else None,
+        metadata_json=row.metadata.decode() if fields.metadata and as_json else None,
     )
 
 

@@ -2,8 +2,10 @@
 
 import apsw
 
-from twopass.index.rows.filter_sql import field_expressions
-from twopass.index.schema import CollectionSchema, LexicalTokenizer
+from twopass.index.documents import MAX_METADATA_DEPTH
+from twopass.index.field_names import parse_field_name
+from twopass.index.rows.field_sql import has_list_on_the_way, plain_value
+from twopass.index.schema import CollectionSchema, FieldType, LexicalTokenizer
 
 # AUTOINCREMENT never gives a key twice: one that is deleted can't come to mean another text.
 # Columns stand in the order in which they are needed: the second pass reads the beginning of a row,
@@ -94,5 +96,31 @@ def add_words(connection: apsw.Connection, schema: CollectionSchema) -> None:
 def add_field_indexes(connection: apsw.Connection, schema: CollectionSchema) -> None:
     """Indexes the declared metadata fields of all documents, inside a transaction."""
     for position, indexed in enumerate(schema.indexed_fields):
-        kind, value = field_expressions(indexed.field)
-        connection.execute(f"CREATE INDEX field_{position} ON documents ({kind}, {value})")
+        found = plain_value(indexed.field)
+        connection.execute(
+            f"CREATE INDEX field_{position} ON documents ({found.kind}, {found.value})"
+        )
+        if indexed.type == FieldType.TIME:
+            connection.execute(
+                f"CREATE INDEX field_{position}_time ON documents ({found.kind}, {found.time})"
+            )
+    for create in missing_list_indexes(connection, schema):
+        connection.execute(create)
+
+
+def missing_list_indexes(connection: apsw.Connection, schema: CollectionSchema) -> list[str]:
+    """Statements for indexes that a file lacks which a server without paths through lists wrote.
+
+    They are over which documents have a list before a declared field's last key. A server of the
+    format's first version keeps them up to date too, so the format's number is the same.
+    """
+    names = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'documents'"
+    there = {name for (name,) in connection.execute(names)}
+    missing = []
+    for position, indexed in enumerate(schema.indexed_fields):
+        keys = parse_field_name(indexed.field)
+        name = f"field_{position}_lists"
+        if 1 < len(keys) <= MAX_METADATA_DEPTH and name not in there:
+            has_list = has_list_on_the_way(keys)
+            missing.append(f"CREATE INDEX {name} ON documents ({has_list}) WHERE {has_list} = 1")
+    return missing

@@ -21,7 +21,7 @@ from twopass.server.models.passages import Limits, check_count
 from twopass.server.request import Request
 from twopass.server.servicers.documents import check_ids, read_documents, read_on_conflict
 from twopass.server.servicers.filters import read_filter, selects_all
-from twopass.server.servicers.metadata import read_metadata
+from twopass.server.servicers.metadata import read_metadata, read_metadata_json
 from twopass.server.servicers.translating import Translating
 from twopass.v1 import collection_pb2, document_pb2
 
@@ -220,6 +220,10 @@ def _read_update(
             return wanted, MergeMetadata(read_metadata("merge", message.merge))
         case "replace":
             return wanted, ReplaceMetadata(read_metadata("replace", message.replace))
+        case "merge_json":
+            return wanted, MergeMetadata(read_metadata_json("merge_json", message.merge_json))
+        case "replace_json":
+            return wanted, ReplaceMetadata(read_metadata_json("replace_json", message.replace_json))
     raise InvalidRequestError("change: unset; merge or replace is needed")
 
 

@@ -11,7 +11,7 @@ from twopass.server.errors import InvalidRequestError
 from twopass.server.ingest.documents import NewDocument
 from twopass.server.models.passages import Limits, check_count, check_text
 from twopass.server.servicers.enums import EnumMapping
-from twopass.server.servicers.metadata import read_metadata, write_metadata
+from twopass.server.servicers.metadata import read_metadata, read_metadata_json, write_metadata
 from twopass.v1 import collection_pb2, document_pb2, search_pb2
 
 _ON_CONFLICT = EnumMapping(
@@ -54,19 +54,29 @@ def read_document(where: str, message: document_pb2.Document, limits: Limits) ->
 
     Raises:
         InvalidRequestError: A text is too long or holds a NUL, a number is not finite, or the
-            metadata is too large or nested too deeply.
+            metadata is too large, nested too deeply, no JSON, or given in both forms.
     """
     document = NewDocument(
         id=message.id,
         title=message.title,
         text=message.text,
-        metadata=read_metadata(f"{where}.metadata", message.metadata),
+        metadata=_read_metadata(where, message),
         vector=read_vector(f"{where}.vector", message.vector)
         if message.HasField("vector")
         else None,
     )
     check_text(f"{where}.text", document.passage, limits.max_passage_bytes)
     return document
+
+
+def _read_metadata(where: str, message: document_pb2.Document) -> dict[str, object]:
+    if not message.metadata_json:
+        return read_metadata(f"{where}.metadata", message.metadata)
+    if message.metadata.fields:
+        raise InvalidRequestError(
+            f"{where}.metadata_json: given together with metadata; leave one of them out"
+        )
+    return read_metadata_json(f"{where}.metadata_json", message.metadata_json)
 
 
 def read_vector(where: str, message: document_pb2.Vector) -> Float32s:
@@ -95,6 +105,7 @@ def read_fields(message: document_pb2.DocumentFields) -> DocumentFields:
         text=message.text if message.HasField("text") else True,
         metadata=message.metadata if message.HasField("metadata") else True,
         vector=message.vector if message.HasField("vector") else False,
+        metadata_as_json=message.metadata_as_json,
     )
 
 
@@ -135,6 +146,8 @@ def add_extras(
     """Sets metadata and vector where they were read."""
     if document.metadata is not None:
         write_metadata(document.metadata, message.metadata)
+    if document.metadata_json is not None:
+        message.metadata_json = document.metadata_json
     if document.vector is not None:
         write_vector(document.vector, message.vector)
 

@@ -1,11 +1,15 @@
 """Filters from messages."""
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from google.protobuf.struct_pb2 import Value
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from twopass.index.field_names import field_name_problem
 from twopass.index.filters import (
+    Bound,
     Condition,
     Exists,
     FieldCondition,
@@ -13,12 +17,12 @@ from twopass.index.filters import (
     IdCondition,
     InRange,
     IsMissing,
+    Moment,
     OneOf,
     Scalar,
     StartsWith,
     Test,
 )
-from twopass.index.schema import field_name_problem
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models.passages import check_count, check_text
 from twopass.server.servicers.documents import check_ids
@@ -34,6 +38,8 @@ _MAX_IDS = 10_000
 _MAX_VALUES_AND_IDS = 20_000
 _MAX_TEXT_BYTES = 16 * 1024
 _MAX_FIELD_BYTES = 512
+# Seconds since 1970 at the beginning of the year 1 and at the end of 9999, as in Timestamp.
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 def read_filter(message: filter_pb2.Filter) -> Filter:
@@ -103,11 +109,15 @@ class _Reader:
             case "equals":
                 return OneOf((_read_scalar(f"{where}.equals", message.equals),))
             case "in":
-                where = f"{where}.in"
                 values = getattr(message, "in").values
-                check_count(where, len(values), _MAX_VALUES, "use several conditions")
-                self._count(where, len(values))
-                return OneOf(tuple(_read_scalar(f"{where}[{i}]", v) for i, v in enumerate(values)))
+                return self._one_of(f"{where}.in", values, _read_scalar)
+            case "equals_literal":
+                return OneOf((_read_literal(f"{where}.equals_literal", message.equals_literal),))
+            case "in_literals":
+                values = message.in_literals.values
+                return self._one_of(f"{where}.in_literals", values, _read_literal)
+            case "interval":
+                return _read_interval(f"{where}.interval", message.interval)
             case "range":
                 return _read_range(f"{where}.range", message.range)
             case "exists":
@@ -116,8 +126,14 @@ class _Reader:
                 _check_size(f"{where}.prefix", message.prefix)
                 return StartsWith(message.prefix)
         raise InvalidRequestError(
-            f"{where}: no test of {message.field!r}; equals, in, range, exists or prefix is needed"
+            f"{where}: no test of {message.field!r}; equals, in, range, exists, prefix, "
+            "equals_literal, in_literals or interval is needed"
         )
+
+    def _one_of(self, where: str, values: Any, read: Callable[[str, Any], Scalar]) -> OneOf:
+        check_count(where, len(values), _MAX_VALUES, "use several conditions")
+        self._count(where, len(values))
+        return OneOf(tuple(read(f"{where}[{i}]", value) for i, value in enumerate(values)))
 
     def _count(self, where: str, num_values: int) -> None:
         self._num_values += num_values
@@ -137,12 +153,9 @@ def _read_scalar(where: str, message: Value) -> Scalar:
         case "string_value":
             _check_size(where, message.string_value)
             return message.string_value
-        case "number_value" if math.isfinite(message.number_value):
-            return message.number_value
         case "number_value":
-            raise InvalidRequestError(
-                f"{where}: {message.number_value:g} given, but metadata's numbers are finite"
-            )
+            _check_finite(where, message.number_value)
+            return message.number_value
         case None:
             raise InvalidRequestError(f"{where}: no value in it")
         case kind:
@@ -150,6 +163,45 @@ def _read_scalar(where: str, message: Value) -> Scalar:
                 f"{where}: a {kind.removesuffix('_value')} given; text, a number, true, false or "
                 "null is needed"
             )
+
+
+def _read_literal(where: str, message: filter_pb2.Literal) -> Scalar:
+    match message.WhichOneof("literal"):
+        case "integer":
+            return message.integer
+        case "number":
+            _check_finite(where, message.number)
+            return message.number
+        case "text":
+            _check_size(where, message.text)
+            return message.text
+        case "boolean":
+            return message.boolean
+        case "time":
+            return _read_time(f"{where}.time", message.time)
+        case "null":
+            return None
+    raise InvalidRequestError(
+        f"{where}: no value in it; integer, number, text, boolean, null or time is needed"
+    )
+
+
+def _read_time(where: str, message: Timestamp) -> Moment:
+    if not _FIRST_SECOND <= message.seconds <= _LAST_SECOND:
+        raise InvalidRequestError(
+            f"{where}.seconds: {message.seconds:,} given, at least {_FIRST_SECOND:,} and at most "
+            f"{_LAST_SECOND:,} are needed, from the year 1 to 9999"
+        )
+    if not 0 <= message.nanos < 1_000_000_000:
+        raise InvalidRequestError(
+            f"{where}.nanos: {message.nanos:,} given, 0 to 999,999,999 are needed"
+        )
+    return Moment(message.seconds, message.nanos)
+
+
+def _check_finite(where: str, number: float) -> None:
+    if not math.isfinite(number):
+        raise InvalidRequestError(f"{where}: {number:g} given, but metadata's numbers are finite")
 
 
 def _check_size(where: str, text: str) -> None:
@@ -162,10 +214,53 @@ def _check_size(where: str, text: str) -> None:
 
 
 def _read_range(where: str, message: filter_pb2.Range) -> InRange:
-    given = {field.name: bound for field, bound in message.ListFields()}
+    given: dict[str, float] = {field.name: bound for field, bound in message.ListFields()}
+    _check_bounds(where, given)
+    return InRange(**given)
+
+
+def _read_interval(where: str, message: filter_pb2.Interval) -> InRange:
+    given: dict[str, Bound] = {}
+    for field, bound in message.ListFields():
+        given[field.name] = _read_bound(f"{where}.{field.name}", bound)
+    _check_bounds(where, given)
+    kinds = {name: _kind(bound) for name, bound in given.items()}
+    (first, kind), *others = kinds.items()
+    for name, other in others:
+        if other != kind:
+            raise InvalidRequestError(
+                f"{where}: {first} is a {kind} and {name} a {other}; an interval's bounds are of "
+                "one kind, use two conditions for two kinds"
+            )
+    return InRange(**given)
+
+
+def _read_bound(where: str, message: filter_pb2.Literal) -> Bound:
+    match message.WhichOneof("literal"):
+        case "number":  # it may be infinite
+            return message.number
+        case "boolean" | "null" as kind:
+            raise InvalidRequestError(
+                f"{where}.{kind}: given as a bound; integer, number, text or time is needed, test "
+                "true, false and null for equality"
+            )
+    bound = _read_literal(where, message)
+    assert bound is not None  # it has a kind, or would have been refused
+    return bound
+
+
+def _kind(bound: Bound) -> str:
+    match bound:
+        case str():
+            return "text"
+        case Moment():
+            return "time"
+    return "number"
+
+
+def _check_bounds(where: str, given: Mapping[str, Bound]) -> None:
     if not given:
         raise InvalidRequestError(f"{where}: no bound; gt, gte, lt or lte is needed")
-    for bound, value in given.items():
-        if math.isnan(value):
-            raise InvalidRequestError(f"{where}.{bound}: NaN given, a number is needed")
-    return InRange(**given)
+    for name, bound in given.items():
+        if isinstance(bound, float) and math.isnan(bound):
+            raise InvalidRequestError(f"{where}.{name}: NaN given, a number is needed")

@@ -34,6 +34,7 @@ _FIELD_TYPES = EnumMapping(
         collection_pb2.FIELD_TYPE_TEXT: FieldType.TEXT,
         collection_pb2.FIELD_TYPE_NUMBER: FieldType.NUMBER,
         collection_pb2.FIELD_TYPE_BOOL: FieldType.BOOL,
+        collection_pb2.FIELD_TYPE_TIME: FieldType.TIME,
     },
     default=FieldType.TEXT,
 )

@@ -312,7 +312,7 @@ def _add_content(document: StoredDocument, message: search_pb2.SearchHit) -> int
 
 
 def _omit_content(message: search_pb2.SearchHit) -> None:
-    for field in ("title", "text", "metadata", "vector"):
+    for field in ("title", "text", "metadata", "metadata_json", "vector"):
         message.ClearField(field)
     message.content_omitted = True
 

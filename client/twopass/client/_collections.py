@@ -47,7 +47,7 @@ class Schema:
             then, and `dimension` is required.
         index_kind: A faiss factory string. Empty: "Flat".
         indexed_fields: Metadata fields that filters use often, with the type of their values:
-            "text", "number" or "bool". Dots in a name reach into nested objects.
+            "text", "number", "bool" or "time". Names are as those of `field`.
         chunking: How documents are split that are longer than a window. None: into windows of as
             many tokens as the encoder reads, unless `whole_documents` or `client_vectors` is set.
         lexical_tokenizer: How text is cut into words for lexical search. None: "unicode".

@@ -7,7 +7,8 @@ from typing import Any
 from twopass.client import _rpcs
 from twopass.client._call import Call
 from twopass.client._filters import Condition, filter_message
-from twopass.client._values import int32, mapping, refuse_single, struct, text, texts, vector
+from twopass.client._metadata import metadata_field, read_metadata
+from twopass.client._values import int32, refuse_single, text, texts, vector
 from twopass.v1 import collection_pb2, document_pb2
 from twopass.v1.filter_pb2 import Filter
 
@@ -20,8 +21,8 @@ class Document:
         id: Unique in its collection, 1 to 512 bytes of UTF-8 without control characters.
         text: What is searched and reranked; not empty unless a title is given.
         title: Put before the text, with a space between. Empty for none.
-        metadata: JSON values that the application wants back or filters by. Numbers are doubles, so
-            integers are exact up to 2^53.
+        metadata: JSON values that the application wants back or filters by. Whole numbers fit into
+            64 bits, and come back as int; other numbers are doubles.
         vector: The embedding, of the collection's dimension. None on upsert: the server embeds the
             passage. In answers None unless asked for.
     """
@@ -114,17 +115,21 @@ def document_message(document: Document | Mapping[str, Any], where: str) -> docu
         id=text(document.id, f"{where}.id"),
         text=text(document.text, f"{where}.text"),
         title=text(document.title, f"{where}.title"),
-        metadata=struct(document.metadata, f"{where}.metadata") if document.metadata else None,
         vector=vector(document.vector, f"{where}.vector"),
+        **_metadata(document.metadata, f"{where}.metadata"),
     )
 
 
-def fields_message(fields: Fields | None) -> document_pb2.DocumentFields | None:
-    """Which fields to answer; None stays unset."""
+def _metadata(metadata: Mapping[str, Any], where: str) -> dict[str, Any]:
+    return metadata_field(metadata, where, "metadata") if metadata else {}
+
+
+def fields_message(fields: Fields | None) -> document_pb2.DocumentFields:
+    """Which fields to answer; None leaves them to the server. Metadata comes as JSON."""
     if fields is None:
-        return None
+        return document_pb2.DocumentFields(metadata_as_json=True)
     return document_pb2.DocumentFields(
-        text=fields.text, metadata=fields.metadata, vector=fields.vector
+        text=fields.text, metadata=fields.metadata, vector=fields.vector, metadata_as_json=True
     )
 
 
@@ -143,7 +148,7 @@ def _document(message: document_pb2.Document) -> Document:
         id=message.id,
         text=message.text,
         title=message.title,
-        metadata=mapping(message.metadata),
+        metadata=read_metadata(message),
         vector=components(message.vector) if message.HasField("vector") else None,
     )
 
@@ -281,8 +286,8 @@ def update_metadata(
         collection=text(collection, "collection"),
         ids=None if ids is None else texts(ids, "ids"),
         filter=filter_message(filter),
-        merge=None if merge is None else struct(merge, "merge"),
-        replace=None if replace is None else struct(replace, "replace"),
+        **({} if merge is None else metadata_field(merge, "merge", "merge")),
+        **({} if replace is None else metadata_field(replace, "replace", "replace")),
     )
     return Call(_rpcs.UPDATE_METADATA, request, result, timeout)
 

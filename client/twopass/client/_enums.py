@@ -39,6 +39,8 @@ class FieldType(StrEnum):
     TEXT = "text"
     NUMBER = "number"
     BOOL = "bool"
+    TIME = "time"
+    """Texts that tell a time, as in "2024-01-31T23:59:59Z"."""
     UNKNOWN = "unknown"
     """A value that this client is too old to know."""
 
@@ -106,7 +108,7 @@ class RerankStatus(StrEnum):
 
 
 MetricName: TypeAlias = Metric | Literal["cosine", "inner_product"]
-FieldTypeName: TypeAlias = FieldType | Literal["text", "number", "bool"]
+FieldTypeName: TypeAlias = FieldType | Literal["text", "number", "bool", "time"]
 LexicalTokenizerName: TypeAlias = LexicalTokenizer | Literal["unicode", "porter"]
 
 Word = TypeVar("Word", bound=StrEnum)

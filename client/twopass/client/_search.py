@@ -17,8 +17,9 @@ from twopass.client._enums import (
 )
 from twopass.client._errors import status_error
 from twopass.client._filters import Condition, filter_message
+from twopass.client._metadata import read_metadata
 from twopass.client._timings import Timings, timings
-from twopass.client._values import duration, int32, mapping, real, text, vector
+from twopass.client._values import duration, int32, real, text, vector
 from twopass.client.errors import TwopassError
 from twopass.v1 import rerank_pb2, search_pb2
 from twopass.v1.filter_pb2 import Filter
@@ -433,7 +434,7 @@ def _hit(message: search_pb2.SearchHit) -> SearchHit:
         span=span(message.span) if message.HasField("span") else None,
         title=message.title,
         text=message.text,
-        metadata=mapping(message.metadata),
+        metadata=read_metadata(message),
         vector=components(message.vector) if message.HasField("vector") else None,
         content_omitted=message.content_omitted,
         blended_score=message.blended_score if message.HasField("blended_score") else None,

@@ -4,20 +4,17 @@ What a message can't carry is refused here, before anything is sent, with the fi
 """
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from numbers import Integral, Real
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from twopass.client.errors import InvalidArgumentError
 from twopass.v1.document_pb2 import Vector
 
-# Every whole number up to here is a double, the only kind of number that metadata has.
-_LARGEST_EXACT = 2**53
 _NANOS = 1_000_000_000
 
 
@@ -75,7 +72,7 @@ def int32(value: int | None, field: str) -> int:
     except TypeError:
         raise TypeError(f"{field}: an int is needed, {type(value).__name__} given") from None
     if not -(2**31) <= number < 2**31:
-        raise InvalidArgumentError(f"{field}: {number:,} given, which does not fit 32 bits")
+        raise InvalidArgumentError(f"{field}: {shown(number)} given, which does not fit 32 bits")
     return number
 
 
@@ -92,17 +89,51 @@ def positive(value: int, field: str) -> int:
     return number
 
 
+def int64(value: Integral, field: str) -> int:
+    """The number itself.
+
+    Raises:
+        InvalidArgumentError: The number does not fit 64 bits.
+    """
+    number = int(value)
+    if not -(2**63) <= number < 2**63:
+        raise InvalidArgumentError(
+            f"{field}: {shown(number)} given, whole numbers are from -2^63 to 2^63 - 1; give a "
+            "larger one as a str"
+        )
+    return number
+
+
+def shown(number: int) -> str:
+    """A whole number for a message; of a very large one its length alone."""
+    bits = number.bit_length()
+    return f"{number:,}" if bits <= 128 else f"a whole number of {bits:,} bits"
+
+
 def real(value: float | None, field: str) -> float | None:
     """The number itself; None stays unset.
 
     Raises:
+        As `double`.
+    """
+    return None if value is None else double(value, field)
+
+
+def double(value: object, field: str) -> float:
+    """The number itself.
+
+    Raises:
+        InvalidArgumentError: The number is beyond the range of a double.
         TypeError: The value is not a number.
     """
-    if value is None:
-        return None
     if not isinstance(value, Real):
         raise TypeError(f"{field}: a number is needed, {type(value).__name__} given")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise InvalidArgumentError(
+            f"{field}: the number given is beyond the range of a double, 1.8e308"
+        ) from None
 
 
 def vector(values: Iterable[float] | None, field: str) -> Vector | None:
@@ -117,7 +148,7 @@ def vector(values: Iterable[float] | None, field: str) -> Vector | None:
     to_list: Callable[[], Any] | None = getattr(values, "tolist", None)
     try:
         return Vector(values=to_list() if to_list else values)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"{field}: a flat sequence of numbers is needed ({error})") from error
 
 
@@ -146,66 +177,3 @@ def seconds(message: Duration) -> float:
 def moment(message: Timestamp) -> datetime:
     """A timestamp's date and time, in UTC."""
     return message.ToDatetime(tzinfo=UTC)
-
-
-def struct(mapping: Mapping[str, Any], field: str) -> Struct:
-    """Metadata as a message.
-
-    Raises:
-        InvalidArgumentError: The metadata holds an integer beyond 2^53, which a double can't hold
-            exactly, or a lone surrogate.
-        TypeError: The metadata holds a value of a type that JSON does not have.
-    """
-    return Struct(
-        fields={
-            text(key, f"a key of {field}"): _value(value, f"{field}.{key}")
-            for key, value in mapping.items()
-        }
-    )
-
-
-def _value(value: object, field: str) -> Value:
-    match value:
-        case None:
-            return Value(null_value=NULL_VALUE)
-        case bool():
-            return Value(bool_value=value)
-        case str():
-            return Value(string_value=text(value, field))
-        case Integral() if abs(int(value)) > _LARGEST_EXACT:
-            raise InvalidArgumentError(
-                f"{field}: {int(value)} given, whole numbers are exact to 2^53; give it as a str"
-            )
-        case Real():
-            return Value(number_value=float(value))
-        case Mapping():
-            return Value(struct_value=struct(value, field))
-        case list() | tuple():
-            items = [_value(item, f"{field}[{index}]") for index, item in enumerate(value)]
-            return Value(list_value=ListValue(values=items))
-    raise TypeError(
-        f"{field}: None, bool, a number, str, list or mapping is needed, "
-        f"{type(value).__name__} given"
-    )
-
-
-def mapping(message: Struct) -> dict[str, Any]:
-    """Metadata as Python values. Its numbers are doubles; whole numbers come back as int."""
-    return {key: _python(value) for key, value in message.fields.items()}
-
-
-def _python(value: Value) -> Any:
-    match value.WhichOneof("kind"):
-        case "bool_value":
-            return value.bool_value
-        case "string_value":
-            return value.string_value
-        case "number_value":
-            number = value.number_value
-            exact = number.is_integer() and abs(number) <= _LARGEST_EXACT
-            return int(number) if exact else number
-        case "struct_value":
-            return mapping(value.struct_value)
-        case "list_value":
-            return [_python(item) for item in value.list_value.values]
-    return None

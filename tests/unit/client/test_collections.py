@@ -149,7 +149,7 @@ def test_documents_come_in_the_order_of_their_ids(serve, connect):
     assert first == Document("b", "x", "T", {"n": 1}, None)
     assert second == Document("a", "x", "T", {"n": 1}, (0.5,))
     asked = collections.requests[0].fields
-    assert asked == DocumentFields(text=True, metadata=True, vector=True)
+    assert asked == DocumentFields(text=True, metadata=True, vector=True, metadata_as_json=True)
 
 
 def test_collections_are_listed_page_after_page(serve, connect):

@@ -16,6 +16,7 @@ from twopass.client import (
     Span,
 )
 from twopass.v1 import rerank_pb2, search_pb2
+from twopass.v1.document_pb2 import DocumentFields
 from twopass.v1.filter_pb2 import Condition, FieldCondition, Filter
 from twopass.v1.search_pb2_grpc import SearchServiceServicer
 from twopass.v1.status_pb2 import Status
@@ -46,6 +47,7 @@ def test_the_commonest_search_leaves_every_option_to_the_server(serve, connect):
             query="How do I parse a date?",
             top_n=3,
             fallback=search_pb2.FALLBACK_ALLOW,
+            fields=DocumentFields(metadata_as_json=True),
             max_answer_bytes=64 * 2**20,
         )
     ]
@@ -96,7 +98,8 @@ def test_every_option_of_a_search_reaches_the_server(serve, connect):
         max_answer_bytes=64 * 2**20,
     )
     expected.vector.values[:] = [0.5, -1.0]
-    ParseDict({"text": False, "metadata": True, "vector": True}, expected.fields)
+    asked = DocumentFields(text=False, metadata=True, vector=True, metadata_as_json=True)
+    expected.fields.CopyFrom(asked)
     assert searches.requests == [expected]
 
 

@@ -1,3 +1,5 @@
+import math
+
 import grpc
 import pytest
 from hypothesis import given
@@ -147,7 +149,9 @@ def test_a_server_that_stops_early_is_an_error_and_not_a_success(serve, connect)
         ({"id": "a"}, TypeError, "documents: several are needed, a single dict given"),
         (Document("a"), TypeError, "documents: several are needed, a single Document given"),
         ([{"id": "a", "text": "\ud800"}], InvalidArgumentError, r"documents\[0\].text: .*U\+D800"),
-        ([Document("a", metadata={"n": 2**53 + 1})], InvalidArgumentError, "metadata.n: .*2\\^53"),
+        ([Document("a", metadata={"n": 2**63})], InvalidArgumentError, "metadata.n: .*2\\^63"),
+        ([Document("a", metadata={"n": 10**400})], InvalidArgumentError, "n: .* of 1,329 bits"),
+        ([Document("a", metadata={"n": [2**60, math.nan]})], InvalidArgumentError, r"n\[1\]: nan"),
         ([Document("a", metadata={"n": {1}})], TypeError, r"metadata.n: .* set given"),
         ([Document("a", vector="abc")], TypeError, r"documents\[0\].vector: a flat sequence"),
     ],

@@ -2,54 +2,12 @@ import math
 
 import numpy as np
 import pytest
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st
 
 from twopass.client import _enums, _values
 from twopass.client._enums import number_of, word_of
 from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2
-
-texts = st.text(st.characters(codec="utf-8"), max_size=8)
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | texts
-)
-metadata = st.dictionaries(
-    texts,
-    st.recursive(
-        scalars,
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
-        max_leaves=12,
-    ),
-    max_size=4,
-)
-
-
-@given(metadata)
-def test_metadata_comes_back_as_it_went(values):
-    message = Struct.FromString(_values.struct(values, "metadata").SerializeToString())
-    assert _values.mapping(message) == values
-
-
-@given(metadata)
-def test_metadata_is_what_protobufs_own_conversion_makes_of_it(values):
-    expected = Struct()
-    expected.update(values)
-    assert _values.struct(values, "metadata") == expected
-    assert MessageToDict(_values.struct(values, "metadata")) == _values.mapping(expected)
-
-
-def test_whole_numbers_come_back_as_int_and_numpys_numbers_will_do():
-    given_values = {"year": 2024.0, "rating": np.float32(4.5), "count": np.int64(7)}
-    back = _values.mapping(_values.struct(given_values, "metadata"))
-    assert back == {"year": 2024, "rating": 4.5, "count": 7}
-    kinds = {name: type(value) for name, value in back.items()}
-    assert kinds == {"year": int, "rating": float, "count": int}
 
 
 @given(st.floats(-1e9, 1e9))
