@@ -22,8 +22,8 @@ from twopass.index.words.analysis_languages import PORTER, check_language, stemm
 ANALYSIS_VERSION = 1
 """Changes whenever a text's terms or atoms do."""
 
-_MAX_REMEMBERED = 1 << 17  # tokens and terms together
-_MAX_REMEMBERED_LENGTH = 64
+_MAX_KEPT = 1 << 17  # tokens and terms together
+_MAX_KEPT_LENGTH = 64
 
 # Scripts without spaces, and what may become a part of them when it is normalised.
 _MAYBE_SPACELESS = re.compile(
@@ -32,40 +32,41 @@ _MAYBE_SPACELESS = re.compile(
 )
 
 
-class _OfTokens(dict[str, tuple[str, ...]]):
+class OfTokens(dict[str, tuple[str, ...]]):
     """What becomes of the tokens met last, at most some ten megabytes.
 
     A token is what stands between white space: "word", "word." and "(getUserName)," are three.
     """
 
-    def __init__(self, of_chunk: Callable[[str], tuple[str, ...]]) -> None:
+    def __init__(
+        self, of_chunk: Callable[[str], tuple[str, ...]], max_kept: int = _MAX_KEPT
+    ) -> None:
         super().__init__()
+        self._max_kept = max_kept
         self._of_chunk = of_chunk
         self._num_kept = 0
 
     def __missing__(self, token: str) -> tuple[str, ...]:
         plain = normalised(token)
-        if len(chunks := codes.chunks(plain)) == 1:
-            found = self.get(chunks[0]) or self._of_chunk(chunks[0])
-        else:
-            found = tuple(chain.from_iterable(map(self._of_chunk, chunks)))
-        if len(token) <= _MAX_REMEMBERED_LENGTH:
+        of_chunks = [self.get(chunk) or self._of_chunk(chunk) for chunk in codes.chunks(plain)]
+        found = of_chunks[0] if len(of_chunks) == 1 else tuple(chain.from_iterable(of_chunks))
+        if len(token) <= _MAX_KEPT_LENGTH:
             # Frequent words are back at once, so forgetting all of them costs little.
             self._num_kept += 1 + len(found)
-            if self._num_kept > _MAX_REMEMBERED:
+            if self._num_kept > self._max_kept:
                 self.clear()
-                self._num_kept = 0
+                self._num_kept = 1 + len(found)
             self[token] = found
         return found
 
 
 @functools.cache
-def _terms_of_tokens(language: str) -> _OfTokens:
+def _terms_of_tokens(language: str) -> OfTokens:
     """What all collections of a language share."""
-    return _OfTokens(functools.partial(codes.terms, stem=stemmer(language)))
+    return OfTokens(functools.partial(codes.terms, stem=stemmer(language)))
 
 
-_atoms_of_tokens = _OfTokens(codes.atoms)
+_atoms_of_tokens = OfTokens(codes.atoms)
 
 
 class Analyser:

@@ -44,7 +44,7 @@ _CHUNK = (
     rf"[{_W}]+(?:(?:[{_CONNECTORS}]{{1,3}}|,(?=\d))[{_W}]+)*"
     r"(?:\+\+|[+#])?"
 )
-_ANY_CHUNK = re.compile(rf"{_CHUNK}|[\U0001f1e6-\U0001f1ff]{{2}}|[{_EMOJI}]")
+ANY_CHUNK = re.compile(rf"{_CHUNK}|[\U0001f1e6-\U0001f1ff]{{2}}|[{_EMOJI}]")
 _ASCII_CHUNK = re.compile(_CHUNK.replace(_W, r"\w"), re.ASCII)
 
 # The kinds of characters: U upper case, s the letter s, l another letter, d digit, K Hangul.
@@ -150,7 +150,7 @@ def _joined_apostrophes(segments: list[_Segment]) -> list[_Segment]:
 
 def chunks(text: str) -> list[str]:
     """Returns the words of a normalised text, and codes with all their parts, in order."""
-    return (_ASCII_CHUNK if text.isascii() else _ANY_CHUNK).findall(text)
+    return (_ASCII_CHUNK if text.isascii() else ANY_CHUNK).findall(text)
 
 
 def atoms(chunk: str) -> tuple[str, ...]:
