@@ -23,18 +23,27 @@ Chosen on the development halves of docs/quality.md, and reported on the others 
 # Before every place in the fused list, so that what is first in a list comes first.
 _FIRST_DUE = 0.5
 
+_NOTHING = RankedList(np.zeros(0, np.int64), np.zeros(0, np.float32))
+
 
 class Fusion(Protocol):
     """A way of joining two lists."""
 
     def fuse(
-        self, dense: RankedList, lexical: RankedList, *, dense_minimum: float | None
+        self,
+        dense: RankedList,
+        lexical: RankedList,
+        *,
+        beyond: RankedList = _NOTHING,
+        dense_minimum: float | None,
     ) -> RankedList:
         """Joins two lists; every document of either is in the result once.
 
         Args:
             dense: The dense list, ranked by the collection's metric.
             lexical: The lexical list, ranked by BM25.
+            beyond: Dense scores of documents that only the lexical list holds, as far as they are
+                known.
             dense_minimum: The metric's lowest possible value; None if it has no bound.
 
         Returns:
@@ -57,6 +66,7 @@ class ReciprocalRankFusion:
         dense: RankedList,
         lexical: RankedList,
         *,
+        beyond: RankedList = _NOTHING,  # noqa: ARG002  # they have no rank
         dense_minimum: float | None,  # noqa: ARG002  # ranks have no scale
     ) -> RankedList:
         """Joins two lists, as `Fusion` says."""
@@ -73,7 +83,8 @@ class ConvexFusion:
     The normalisation is the theoretical min-max of Bruch et al. 2023 (arXiv 2210.11934, section 4):
     `(score - m) / (M - m)`, where M is the best score in the list and m the lowest possible one, 0
     for BM25 and -1 for a cosine. For a metric without bound, m is the lowest score in the list. A
-    document that a list lacks counts as m there, since it is somewhere below the list's end.
+    document that only the lexical list holds counts with its own dense score where that is known;
+    one whose score is not known counts as m, since it is somewhere below the list's end.
 
     Attributes:
         alpha: The weight of the dense score, 0 to 1.
@@ -82,12 +93,20 @@ class ConvexFusion:
     alpha: float
 
     def fuse(
-        self, dense: RankedList, lexical: RankedList, *, dense_minimum: float | None
+        self,
+        dense: RankedList,
+        lexical: RankedList,
+        *,
+        beyond: RankedList = _NOTHING,
+        dense_minimum: float | None,
     ) -> RankedList:
         """Joins two lists, as `Fusion` says."""
+        similarities = _normalised(np.concatenate([dense.scores, beyond.scores]), dense_minimum)
+        num_dense = len(dense.keys)
         return _sum_by_key(
-            (dense.keys, self.alpha * _normalised(dense.scores, dense_minimum)),
+            (dense.keys, self.alpha * similarities[:num_dense]),
             (lexical.keys, (1 - self.alpha) * _normalised(lexical.scores, 0.0)),
+            (beyond.keys, self.alpha * similarities[num_dense:]),
         )
 
 
@@ -174,12 +193,12 @@ def _ranks(found: RankedList) -> NDArray[np.float64]:
 
 
 def _normalised(scores: Float32s, minimum: float | None) -> NDArray[np.float64]:
-    """Normalises scores, best first, to [0, 1]; all are 1 if no score is above the minimum."""
+    """Normalises scores to [0, 1]; all are 1 if no score is above the minimum."""
     wide = scores.astype(np.float64)
     if not len(wide):
         return wide
-    least = float(wide[-1]) if minimum is None else minimum
-    extent = float(wide[0]) - least
+    least = float(wide.min()) if minimum is None else minimum
+    extent = float(wide.max()) - least
     return (wide - least) / extent if extent > 0 else np.ones_like(wide)
 
 

@@ -40,6 +40,7 @@ _DENSE_ALONE = {
     Cause.OVERLOAD: RetrieveStatus.DENSE_OVERLOAD,
     Cause.FAILED: RetrieveStatus.DENSE_FAILED,
 }
+_NONE_FOUND = RankedList(np.zeros(0, np.int64), np.zeros(0, np.float32))
 # Lower bound of a score, by metric; None where there is none.
 _MINIMUM = {Metric.COSINE: -1.0, Metric.INNER_PRODUCT: None}
 
@@ -53,6 +54,8 @@ class Found:
         sequence: A state of the collection that the search has seen.
         dense: The documents nearest by embedding; None where not searched, or not found in time.
         lexical: The documents with the words; None where not searched, or not found in time.
+        beyond: Similarities of documents that the lexical list alone holds; None where they were
+            not looked up.
         fused: Whether `best` is both lists, fused.
         status: Whether a list is missing, and why.
         vector: The query's embedding, float32 `[dimension]`; None where it was not needed.
@@ -67,6 +70,7 @@ class Found:
     sequence: str
     dense: RankedList | None = None
     lexical: RankedList | None = None
+    beyond: RankedList | None = None
     fused: bool = False
     status: RetrieveStatus = RetrieveStatus.COMPLETE
     vector: Float32s | None = None
@@ -210,7 +214,7 @@ class _Retrieval:
             tasks[RetrieveMode.LEXICAL] = asyncio.create_task(self._with_words())
         try:
             await self._wait(tasks.values())
-            found = self._of_lists(tasks)
+            found = await self._of_lists(tasks)
         finally:
             for task in tasks.values():
                 leave(task)
@@ -232,7 +236,7 @@ class _Retrieval:
                 if error is not None and (cause_of(error) is None or not self._may_fall_back()):
                     self._raise(error)
 
-    def _of_lists(self, lists: "Mapping[RetrieveMode, asyncio.Task[Found]]") -> Found:
+    async def _of_lists(self, lists: "Mapping[RetrieveMode, asyncio.Task[Found]]") -> Found:
         """Both lists fused, or the only one that was found."""
         errors = {mode: _error(task) for mode, task in lists.items()}
         there = {mode: lists[mode].result() for mode, error in errors.items() if error is None}
@@ -240,7 +244,7 @@ class _Retrieval:
         if not there or (missing and not self._may_fall_back()):
             self._raise(missing[0])
         if len(there) == 2:
-            return self._fused(there[RetrieveMode.DENSE], there[RetrieveMode.LEXICAL])
+            return await self._fused(there[RetrieveMode.DENSE], there[RetrieveMode.LEXICAL])
         ((mode, found),) = there.items()
         if not missing:
             return found
@@ -357,9 +361,14 @@ class _Retrieval:
             num_words_dropped=lexical.num_words_dropped,
         )
 
-    def _fused(self, nearest: Found, words: Found) -> Found:
+    async def _fused(self, nearest: Found, words: Found) -> Found:
+        """Both lists joined."""
+        nearest = await self._with_beyond(nearest, words.best.keys)
         fused = self._query.retrieve.fusion.fuse(
-            nearest.best, words.best, dense_minimum=_MINIMUM[self._collection.schema.metric]
+            nearest.best,
+            words.best,
+            beyond=nearest.beyond or _NONE_FOUND,
+            dense_minimum=_MINIMUM[self._collection.schema.metric],
         )
         return replace(
             nearest,
@@ -377,8 +386,9 @@ class _Retrieval:
         pass reads the passage from its beginning.
         """
         unknown = found.best.keys
-        if found.dense is not None:
-            unknown = np.setdiff1d(unknown, found.dense.keys)
+        for known in (found.dense, found.beyond):
+            if known is not None:
+                unknown = np.setdiff1d(unknown, known.keys)
         if not self._collection.num_split or not len(unknown):
             return found
         try:
@@ -413,6 +423,31 @@ class _Retrieval:
             stop=stop,
         )
         return replace(found, windows={**found.windows, **windows}, encoder=encoder)
+
+    async def _with_beyond(self, nearest: Found, keys: Int64s) -> Found:
+        """Adds the similarities of documents found by words alone, and their nearest windows.
+
+        Without them, as where time is short, such a document counts as the least similar, and the
+        second pass reads its passage from the beginning.
+        """
+        missing = np.setdiff1d(keys, nearest.best.keys)
+        if nearest.vector is None or not len(missing):
+            return nearest
+        try:
+            async with asyncio.timeout(seconds_until(self._end)):
+                if self._collection.num_split:
+                    ranked, windows = await self._windows(nearest.vector, len(missing), missing)
+                    return replace(nearest, beyond=ranked, windows={**nearest.windows, **windows})
+                return replace(nearest, beyond=await self._similar(nearest.vector, missing))
+        except (StoppedError, TimeoutError):
+            return nearest
+
+    async def _similar(self, vector: Float32s, members: Int64s) -> RankedList:
+        """All of some documents, by their similarity to the query."""
+        neighbours = await asyncio.wrap_future(
+            self._collection.search(vector[None, :], len(members), members, stop=self._stop)
+        )
+        return RankedList(neighbours.keys[0], neighbours.scores[0])
 
     def _took(self, watch: Stopwatch, stage: str) -> None:
         """Sets the time of retrieval; of two retrievers side by side the slower one counts."""

@@ -67,7 +67,8 @@ class HitReader:
         except StoppedError:
             documents = self._unread(candidates, positions)
             bare, spans = frozenset(keys.tolist()), {}
-        dense, lexical = _placed(found.dense), _placed(found.lexical)
+        dense = _scores(found.beyond) | _placed(found.dense)
+        lexical = _placed(found.lexical)
         return [
             _with_scores(
                 SearchHit(
@@ -193,6 +194,14 @@ def _with_scores(hit: SearchHit, position: int, ranking: Ranking) -> SearchHit:
         blended_score=float(ranking.blended[place]),
         truncated=bool(scored.truncated[place]),
     )
+
+
+def _scores(found: RankedList | None) -> dict[int, PlacedScore]:
+    """The score alone of each document, by key."""
+    if found is None:
+        return {}
+    scores = zip(found.keys.tolist(), found.scores.tolist(), strict=True)
+    return {key: PlacedScore(score, None) for key, score in scores}
 
 
 def _placed(found: RankedList | None) -> dict[int, PlacedScore]:

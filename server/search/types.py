@@ -118,10 +118,13 @@ class SearchQuery:
 
 @dataclass(frozen=True, slots=True)
 class PlacedScore:
-    """A score in one of the first pass's lists, and its rank there, from 1."""
+    """A score by one of the first pass's retrievers, and the rank in its list, from 1.
+
+    The rank is None for a document that the list does not hold.
+    """
 
     score: float
-    rank: int
+    rank: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -131,7 +134,7 @@ class SearchHit:
     Attributes:
         document: The fields that were read of the document.
         first_pass_rank: Its rank before the second pass, from 1.
-        dense: Its score and rank among the nearest.
+        dense: Its similarity, and its rank among the nearest.
         lexical: Its score and rank among those with the words.
         fused_score: The joined score of both.
         logit: The reranker's output.

@@ -329,9 +329,13 @@ def _bare_hit(hit: SearchHit) -> search_pb2.SearchHit:
         truncated=hit.truncated,
     )
     if hit.dense is not None:
-        message.dense_score, message.dense_rank = hit.dense.score, hit.dense.rank
+        message.dense_score = hit.dense.score
+        if hit.dense.rank is not None:
+            message.dense_rank = hit.dense.rank
     if hit.lexical is not None:
-        message.lexical_score, message.lexical_rank = hit.lexical.score, hit.lexical.rank
+        message.lexical_score = hit.lexical.score
+        if hit.lexical.rank is not None:
+            message.lexical_rank = hit.lexical.rank
     if hit.span is not None:
         message.span.start, message.span.end = hit.span
     return message

@@ -96,7 +96,8 @@ class SearchHit:
         id: The document's id.
         score: Relevance in [0, 1] by the reranker, calibrated.
         logit: The reranker's raw output.
-        dense_score: Similarity of the embeddings, by the collection's metric; higher is nearer.
+        dense_score: Similarity of the embeddings, by the collection's metric; higher is nearer. In
+            "hybrid" also of documents found by words alone, which have no `dense_rank`.
         lexical_score: BM25; higher is better.
         fused_score: The dense and the lexical list's joined score.
         dense_rank: Rank in the dense list, from 1.
