@@ -21,10 +21,10 @@ from twopass.commands.options import AsJson, print_json
 from twopass.commands.tables import print_table
 from twopass.evaluation.blends import blend_quality
 from twopass.evaluation.datasets import Dataset, Part
-from twopass.evaluation.fusions import fusion_quality
+from twopass.evaluation.fusions import FirstPasses, fusion_quality
 from twopass.evaluation.heads import head_quality
 from twopass.evaluation.measures import Evaluation, evaluation
-from twopass.evaluation.runs import write_run
+from twopass.evaluation.runs import search_beyond, write_run
 from twopass.server.config import RetrieveMode, ServerConfig
 from twopass.server.models.passages import Truncation
 
@@ -142,10 +142,17 @@ def _modes(
 
 
 def _fusions(run: EvaluationRun, dataset: Dataset, depth: int) -> dict[str, float]:
+    return fusion_quality(_first_passes(run, dataset, depth, None))
+
+
+def _first_passes(
+    run: EvaluationRun, dataset: Dataset, depth: int, rerank: Rerank | None
+) -> FirstPasses:
     collection = run.index(dataset)
-    dense = run.search(dataset, collection, "dense", depth, None)
-    lexical = run.search(dataset, collection, "lexical", depth, None)
-    return fusion_quality(dataset, dense, lexical)
+    dense = run.search(dataset, collection, "dense", depth, rerank)
+    lexical = run.search(dataset, collection, "lexical", depth, rerank)
+    beyond = search_beyond(run.client, collection, dataset, dense, lexical)
+    return FirstPasses(dataset, dense, lexical, beyond)
 
 
 def _blends(run: EvaluationRun, dataset: Dataset, depth: int) -> dict[str, float]:
@@ -154,10 +161,8 @@ def _blends(run: EvaluationRun, dataset: Dataset, depth: int) -> dict[str, float
 
 
 def _heads(run: EvaluationRun, dataset: Dataset, depths: list[int]) -> dict[str, float]:
-    collection = run.index(dataset)
-    dense = run.search(dataset, collection, "dense", max(depths), Rerank())
-    lexical = run.search(dataset, collection, "lexical", max(depths), Rerank())
-    return head_quality(dataset, dense, lexical, ServerConfig().fusion_alpha, depths)
+    found = _first_passes(run, dataset, max(depths), Rerank())
+    return head_quality(found, ServerConfig().fusion_alpha, depths)
 
 
 def _show_modes(results: list[Evaluation], measure: Measure, as_json: bool) -> None:

@@ -1,13 +1,14 @@
 """Compares ways of joining the dense and the lexical list, from one run of each."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from twopass.client import SearchResult
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.measures import first_pass_score, in_first_pass_order, ndcg
-from twopass.evaluation.runs import Answers
+from twopass.evaluation.runs import Answers, Similarities
 from twopass.index.collection.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
 from twopass.index.ranked_list import RankedList
 
@@ -17,21 +18,65 @@ FUSIONS: Mapping[str, Fusion] = {
 }
 """The fusions that are compared, by name."""
 
-COSINE_MINIMUM = -1.0
-"""The lowest score of a dense list."""
+_COSINE_MINIMUM = -1.0
 
 
-def fusion_quality(dataset: Dataset, dense: Answers, lexical: Answers) -> dict[str, float]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Lists:
+    """What both retrievers found for one query; a document is named by its number in the corpus.
+
+    Attributes:
+        dense: The dense list.
+        lexical: The lexical list.
+        beyond: Similarities of documents that the lexical list alone holds.
+    """
+
+    dense: RankedList
+    lexical: RankedList
+    beyond: RankedList
+
+    def fused(self, fusion: Fusion) -> RankedList:
+        """Both lists joined."""
+        return fusion.fuse(
+            self.dense, self.lexical, beyond=self.beyond, dense_minimum=_COSINE_MINIMUM
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FirstPasses:
+    """What both retrievers found for every query of a test collection.
+
+    Attributes:
+        dataset: Queries and judgements.
+        dense: Answers by meaning.
+        lexical: Answers by words.
+        beyond: Similarities of the documents that words alone found.
+    """
+
+    dataset: Dataset
+    dense: Answers
+    lexical: Answers
+    beyond: Similarities
+
+    def lists(self) -> dict[str, Lists]:
+        """The lists of each query, by its id."""
+        numbers = {document.id: number for number, document in enumerate(self.dataset.documents)}
+        return {
+            query: Lists(
+                _ranked(self.dense[query], numbers),
+                _ranked(self.lexical[query], numbers),
+                _similarities(self.beyond[query], numbers),
+            )
+            for query in self.dataset.queries
+        }
+
+
+def fusion_quality(found: FirstPasses) -> dict[str, float]:
     """nDCG@10 of every fusion of two runs, by its name in `FUSIONS`."""
-    numbers = numbers_of(dataset)
-    lists = {
-        query: (ranked_list(dense[query], numbers), ranked_list(lexical[query], numbers))
-        for query in dataset.queries
-    }
+    dataset, lists = found.dataset, found.lists()
 
     def order(fusion: Fusion, query: str) -> list[str]:
-        fused = fusion.fuse(*lists[query], dense_minimum=COSINE_MINIMUM)
-        return [dataset.documents[number].id for number in fused.keys]
+        return [dataset.documents[number].id for number in lists[query].fused(fusion).keys]
 
     return {
         name: ndcg(dataset, {query: order(fusion, query) for query in dataset.queries})
@@ -39,15 +84,16 @@ def fusion_quality(dataset: Dataset, dense: Answers, lexical: Answers) -> dict[s
     }
 
 
-def numbers_of(dataset: Dataset) -> dict[str, int]:
-    """A number for every document of a corpus, by its id."""
-    return {document.id: number for number, document in enumerate(dataset.documents)}
-
-
-def ranked_list(result: SearchResult, numbers: Mapping[str, int]) -> RankedList:
-    """The list of one retriever, its documents by their numbers."""
+def _ranked(result: SearchResult, numbers: Mapping[str, int]) -> RankedList:
     hits = in_first_pass_order(result)
     return RankedList(
         np.array([numbers[hit.id] for hit in hits], np.int64),
         np.array([first_pass_score(hit) for hit in hits], np.float32),
+    )
+
+
+def _similarities(scores: Mapping[str, float], numbers: Mapping[str, int]) -> RankedList:
+    return RankedList(
+        np.array([numbers[document] for document in scores], np.int64),
+        np.array([*scores.values()], np.float32),
     )

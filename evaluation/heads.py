@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from twopass.evaluation.datasets import Dataset
-from twopass.evaluation.fusions import COSINE_MINIMUM, numbers_of, ranked_list
+from twopass.evaluation.fusions import FirstPasses
 from twopass.evaluation.measures import ndcg
-from twopass.evaluation.runs import Answers
 from twopass.index.collection.fusion import Chosen, ConvexFusion, choose
 from twopass.index.ranked_list import RankedList
 from twopass.server.search.second_pass import best_first
@@ -19,31 +17,28 @@ HEAD_SHARES: Mapping[str, float | None] = {
 """Shares that are compared, by name; with "none" the best of the fused alone are candidates."""
 
 
-def head_quality(
-    dataset: Dataset, dense: Answers, lexical: Answers, alpha: float, depths: Sequence[int]
-) -> dict[str, float]:
+def head_quality(found: FirstPasses, alpha: float, depths: Sequence[int]) -> dict[str, float]:
     """nDCG@10 of both passes, by share of heads and depth.
 
     Args:
-        dataset: Queries and judgements.
-        dense: Answers by meaning, all of them reranked.
-        lexical: Answers by words, all of them reranked.
+        found: What both retrievers found, all of it reranked.
         alpha: Weight of the dense list in the fusion.
         depths: How many candidates are reranked; the greatest is how many there are.
     """
-    numbers = numbers_of(dataset)
+    dataset, lists = found.dataset, found.lists()
+    numbers = {document.id: number for number, document in enumerate(dataset.documents)}
     fusion, k = ConvexFusion(alpha), max(depths)
 
     def order(query: str, share: float | None, depth: int) -> list[str]:
-        answers = (dense[query], lexical[query])
-        by_meaning, by_words = (ranked_list(found, numbers) for found in answers)
-        fused = fusion.fuse(by_meaning, by_words, dense_minimum=COSINE_MINIMUM)
+        of_query = lists[query]
+        fused = of_query.fused(fusion)
         if share is None:
             chosen = _best_of_fused(fused, k)
         else:
-            chosen = choose(fused, by_meaning, by_words, k, share)
-        logits = {numbers[hit.id]: hit.logit or 0.0 for found in answers for hit in found.hits}
-        blend = max(found.blend for found in answers)  # 0 where a list found nothing
+            chosen = choose(fused, of_query.dense, of_query.lexical, k, share)
+        answers = (found.dense[query], found.lexical[query])
+        logits = {numbers[hit.id]: hit.logit or 0.0 for answer in answers for hit in answer.hits}
+        blend = max(answer.blend for answer in answers)  # 0 where a list found nothing
         return [dataset.documents[key].id for key in _reranked(chosen, logits, depth, blend)]
 
     return {

@@ -13,11 +13,15 @@ from twopass.client import (
     Retrieve,
     RetrieveMode,
     SearchResult,
+    document_ids,
 )
 from twopass.evaluation.datasets import Dataset
 
 Answers: TypeAlias = Mapping[str, SearchResult]
 """Answers of the server, by query id."""
+
+Similarities: TypeAlias = Mapping[str, Mapping[str, float]]
+"""Dense scores by document id, by query id."""
 
 Advance: TypeAlias = Callable[[int], None]
 
@@ -99,6 +103,39 @@ def search_dataset(
     with ThreadPoolExecutor(concurrency) as threads:
         answers = threads.map(search, dataset.queries.values())
         return dict(zip(dataset.queries, answers, strict=True))
+
+
+def search_beyond(
+    client: Client, collection: str, dataset: Dataset, dense: Answers, lexical: Answers
+) -> Similarities:
+    """Looks up the similarities of the documents that words alone have found.
+
+    Args:
+        client: Client of the server.
+        collection: The collection with the corpus.
+        dataset: Queries and judgements.
+        dense: Answers by meaning.
+        lexical: Answers by words.
+    """
+
+    def beyond(query: str) -> dict[str, float]:
+        known = {hit.id for hit in dense[query].hits}
+        missing = [hit.id for hit in lexical[query].hits if hit.id not in known]
+        if not missing:
+            return {}
+        result = client.search(
+            collection,
+            dataset.queries[query],
+            top_n=len(missing),
+            retrieve="dense",
+            rerank=False,
+            filter=document_ids(missing),
+            allow_fallback=False,
+            timeout=600,
+        )
+        return {hit.id: hit.dense_score for hit in result.hits if hit.dense_score is not None}
+
+    return {query: beyond(query) for query in dataset.queries}
 
 
 def write_run(file: Path, answers: Answers, name: str) -> None:

@@ -137,6 +137,34 @@ def test_a_code_that_one_document_has_is_reranked_however_little_words_count(ser
     assert found.HasField("logit")
 
 
+def test_what_words_alone_find_counts_with_its_own_similarity(server, collection):
+    documents = [document(f"{i:03}", f"The pump of unit {i} failed.") for i in range(120)]
+    documents.append(document("code", "Replace the fuse when the panel shows QX7714."))
+    server.collections.UpsertDocuments(
+        collection_pb2.UpsertDocumentsRequest(collection=collection, documents=documents)
+    )
+
+    def asked(**options) -> dict[str, search_pb2.SearchHit]:
+        retrieve = RetrieveOptions(**options)
+        request = SearchRequest(
+            collection=collection,
+            query="Why did the pump of a unit fail with QX7714?",
+            top_n=200,
+            retrieve=retrieve,
+            rerank=RerankOptions(enabled=False),
+        )
+        return {hit.id: hit for hit in server.search(request).hits}
+
+    every = asked(mode=DENSE)
+    hybrid = asked(mode=HYBRID, k=20, convex=ConvexFusion(alpha=0.5))
+    found = hybrid["code"]
+    assert not found.HasField("dense_rank")
+    assert found.dense_score == pytest.approx(every["code"].dense_score, abs=1e-5)
+    best = max(hit.dense_score for hit in hybrid.values())
+    expected = 0.5 * (found.dense_score + 1) / (best + 1) + 0.5
+    assert found.fused_score == pytest.approx(expected, abs=1e-5)
+
+
 def test_without_words_the_vector_alone_finds(server, search, facts):
     vector = document_pb2.Vector(values=[1.0] * 384)
     response = search(search_pb2.RETRIEVE_MODE_UNSPECIFIED, "", vector=vector)

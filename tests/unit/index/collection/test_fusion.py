@@ -47,9 +47,22 @@ def test_scores_are_normalised_by_what_they_can_be_at_least():
     ]
 
 
+def test_a_document_found_by_words_alone_counts_with_its_own_similarity():
+    fused = ConvexFusion(alpha=0.75).fuse(
+        DENSE, LEXICAL, beyond=ranked((4, -0.2)), dense_minimum=-1
+    )
+    assert dict(items(fused))[4] == pytest.approx(0.75 * 0.8 / 1.8 + 0.25 * 0.5)
+    unchanged = ConvexFusion(alpha=0.75).fuse(DENSE, LEXICAL, dense_minimum=-1)
+    assert dict(items(fused)) | {4: 0} == dict(items(unchanged)) | {4: 0}
+
+
 def test_without_a_bound_the_least_of_the_list_counts():
     fused = ConvexFusion(alpha=1).fuse(ranked((1, 5), (2, 3), (3, 1)), ranked(), dense_minimum=None)
     assert items(fused) == [(1, 1.0), (2, 0.5), (3, 0.0)]
+    fused = ConvexFusion(alpha=1).fuse(
+        ranked((1, 5), (2, 3)), ranked((3, 9.0)), beyond=ranked((3, -5)), dense_minimum=None
+    )
+    assert items(fused) == [(1, 1.0), (2, pytest.approx(0.8)), (3, 0.0)]
 
 
 @pytest.mark.parametrize("minimum", [-1, None])
