@@ -11,6 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 INSTALLED := .venv
 DEV := .venv-dev
+SUITES := .venv-suites
 BIN := $(DEV)/bin
 TREE := build/dev/twopass
 
@@ -23,7 +24,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean
-.PHONY: test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt crash bench gate
+.PHONY: test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt suites crash bench gate
 .PHONY: overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -35,6 +36,7 @@ help:
 	@echo "make test-python, test-cpp, test-cpp-tsan, test-slow"
 	@echo "                     parts of them; C++ under ThreadSanitizer; tests that take long"
 	@echo "make test-installed  the README's commands, and the server as a process, on what make install installs"
+	@echo "make suites          what Haystack and LangChain publish to test document stores, against a server"
 	@echo "make test-tensorrt   plans of both default models by the real builder, which needs no GPU"
 	@echo "make check           style, types, layering, protos"
 	@echo "make format          put every file into shape"
@@ -140,6 +142,15 @@ test-installed: install
 	$(INSTALLED)/bin/python -m pip install pytest pytest-asyncio hypothesis
 	$(INSTALLED)/bin/python -m pytest -q tests/integration/test_readme.py tests/integration/test_process.py
 
+# The suites of other projects, and the client, which is all of twopass that they see.
+$(SUITES)/.client: tests/suites/requirements.txt $(CLIENT_SOURCES)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install -r $< ./client
+	@touch $@
+
+suites: dev $(SUITES)/.client
+	$(BIN)/python -m tests.suites $(CURDIR)/$(SUITES)/bin/python
+
 KILLS ?= 200
 
 crash: dev
@@ -180,4 +191,4 @@ format: dev
 	cd protos && ../$(BIN)/buf format -w
 
 clean:
-	rm -rf $(INSTALLED) $(DEV) build .cache
+	rm -rf $(INSTALLED) $(DEV) $(SUITES) build .cache
