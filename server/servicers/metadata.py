@@ -6,6 +6,7 @@ documents holds ten thousand values and more.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -137,8 +138,7 @@ def read_metadata_json(where: str, text: str) -> dict[str, object]:
     def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
         read = dict(items)
         if len(read) < len(items):
-            keys = [key for key, _ in items]
-            twice = next(key for i, key in enumerate(keys) if key in keys[:i])
+            twice, _ = Counter(key for key, _ in items).most_common(1)[0]
             raise InvalidRequestError(
                 f"{where}: the key {_shortened(twice)!r} given twice in one object; leave one out"
             )
