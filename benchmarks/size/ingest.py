@@ -22,15 +22,17 @@ from rich.progress import (
 from twopass.benchmarks.size.corpus import Corpus
 from twopass.benchmarks.size.own_store import own_store
 from twopass.client import Client, Document, Schema, UpsertSummary
+from twopass.client._upsert import Chunker
 from twopass.engines.base import Tokenizer
 from twopass.engines.loading import load_model
 from twopass.index.documents import IndexedDocument
 from twopass.index.schema import CollectionSchema
+from twopass.index.stopping import NEVER
 from twopass.server.config import ServerConfig
 from twopass.server.models.passages import Limits
 from twopass.server.models.tokenizing import Tokenizing
-from twopass.server.servicers.documents import read_document
-from twopass.v1 import collection_pb2, document_pb2
+from twopass.server.servicers.documents import read_documents
+from twopass.v1 import collection_pb2
 
 _CHUNK = 256
 # Enough that the quickest stage runs for a second.
@@ -121,16 +123,9 @@ def _chunks(documents: list[Document]) -> Iterator[list[Document]]:
 
 
 def _message(chunk: list[Document]) -> collection_pb2.UpsertDocumentsStreamRequest:
-    return collection_pb2.UpsertDocumentsStreamRequest(
-        documents=[
-            document_pb2.Document(
-                id=document.id,
-                text=document.text,
-                vector=document_pb2.Vector(values=np.asarray(document.vector).tolist()),
-            )
-            for document in chunk
-        ]
-    )
+    chunker = Chunker("alone", len(chunk))
+    (message,) = chunker.chunks(chunk)
+    return message
 
 
 def _read(content: bytes) -> object:
@@ -142,7 +137,7 @@ def _read(content: bytes) -> object:
         max_query_bytes=config.max_query_bytes,
     )
     request = collection_pb2.UpsertDocumentsStreamRequest.FromString(content)
-    return [read_document(f"documents[{i}]", m, limits) for i, m in enumerate(request.documents)]
+    return read_documents(request.documents, limits, NEVER)
 
 
 async def _tokenise(documents: list[Document], tokenizer: Tokenizer, num_threads: int) -> None:

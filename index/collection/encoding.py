@@ -26,6 +26,7 @@ from twopass.index.rows.rows import checksum_of
 from twopass.index.schema import CollectionSchema
 from twopass.index.vectors.metric import scale
 
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode's category Cc
 
 
@@ -143,47 +144,47 @@ def _vectors_of(document: IndexedDocument, where: str, schema: CollectionSchema)
 def _encode(
     document: IndexedDocument, embedding: bytes, where: str
 ) -> tuple[str, bytes, bytes, str, str, str, int]:
-    _check_id(document.id, f"{where}.id")
+    _check_id(document.id, where)
     if not document.title and not document.text:
         raise InvalidDocumentError(
             f"{where}.text", f"text and title are both empty, one is needed (id {document.id!r})"
         )
-    title_size = _utf8_size(document.title, f"{where}.title")
-    if title_size > MAX_TITLE_BYTES:
+    title = _utf8(document.title, where, "title")
+    if len(title) > MAX_TITLE_BYTES:
         raise InvalidDocumentError(
             f"{where}.title",
-            f"{title_size:,} bytes of UTF-8 given, at most {MAX_TITLE_BYTES:,}; put the rest into "
+            f"{len(title):,} bytes of UTF-8 given, at most {MAX_TITLE_BYTES:,}; put the rest into "
             f"the text (id {document.id!r})",
         )
-    _utf8_size(document.text, f"{where}.text")
+    text = _utf8(document.text, where, "text")
     token_ids = document.token_ids.astype("<i4", copy=False).tobytes()
     metadata = encode_metadata(document.metadata, f"{where}.metadata")
-    texts = document.title, document.text, metadata
-    checksum = checksum_of(document.id, token_ids, embedding, *(text.encode() for text in texts))
-    return (document.id, token_ids, embedding, *texts, checksum)
+    checksum = checksum_of(document.id, token_ids, embedding, title, text, metadata.encode())
+    return (document.id, token_ids, embedding, document.title, document.text, metadata, checksum)
 
 
 def _check_id(document_id: str, where: str) -> None:
-    size = _utf8_size(document_id, where)
+    size = len(_utf8(document_id, where, "id"))
     if not 1 <= size <= MAX_ID_BYTES:
         raise InvalidDocumentError(
-            where, f"must be 1 to {MAX_ID_BYTES} bytes of UTF-8, {size:,} given"
+            f"{where}.id", f"must be 1 to {MAX_ID_BYTES} bytes of UTF-8, {size:,} given"
         )
     if control := _CONTROL_CHARACTER.search(document_id):
         raise InvalidDocumentError(
-            where,
+            f"{where}.id",
             f"control characters are not allowed, U+{ord(control[0]):04X} given "
             f"at character {control.start()}",
         )
 
 
-def _utf8_size(text: str, where: str) -> int:
-    """Size of a text in bytes of UTF-8; raises where a lone surrogate can't be written."""
+def _utf8(text: str, where: str, field: str = "") -> bytes:
+    """A text in UTF-8; raises where a lone surrogate can't be written."""
     try:
-        return len(text.encode())
+        return text.encode()
     except UnicodeEncodeError as error:
         raise InvalidDocumentError(
-            where, f"not valid Unicode: a lone surrogate at character {error.start}"
+            f"{where}.{field}" if field else where,
+            f"not valid Unicode: a lone surrogate at character {error.start}",
         ) from error
 
 
@@ -197,12 +198,10 @@ def encode_metadata(metadata: Mapping[str, object], where: str) -> str:
         raise InvalidDocumentError(where, f"must be a JSON object, {type(metadata).__name__} given")
     _check_shape(metadata, where)
     try:
-        text = json.dumps(
-            dict(metadata), ensure_ascii=False, allow_nan=False, separators=(",", ":")
-        )
+        text = _JSON.encode(dict(metadata)) if metadata else "{}"
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidDocumentError(where, f"can't be written as JSON: {error}") from error
-    size = _utf8_size(text, where)
+    size = len(_utf8(text, where))
     if size > MAX_METADATA_BYTES:
         raise InvalidDocumentError(
             where,

@@ -1,6 +1,7 @@
 """Documents from and to messages."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -34,18 +35,20 @@ def read_documents(
     """Reads the documents of a request's field `documents`.
 
     Raises:
-        InvalidRequestError: A document is invalid; see `read_document`.
+        InvalidRequestError: A text is too long or holds a NUL, a number is not finite, or the
+            metadata is too large, nested too deeply, no JSON, or given in both forms.
         StoppedError: `stop` was set meanwhile.
     """
-    documents = []
+    documents: list[NewDocument] = []
     for i, message in enumerate(messages):
         stop.check()
-        documents.append(read_document(f"documents[{i}]", message, limits))
+        documents.append(_read_document(f"documents[{i}]", message, limits))
+    _check_vectors(documents)
     return documents
 
 
-def read_document(where: str, message: document_pb2.Document, limits: Limits) -> NewDocument:
-    """Reads a document.
+def _read_document(where: str, message: document_pb2.Document, limits: Limits) -> NewDocument:
+    """Reads a document; its vector is unchecked, but for being empty.
 
     Args:
         where: The document's path in the request, for error messages.
@@ -53,20 +56,29 @@ def read_document(where: str, message: document_pb2.Document, limits: Limits) ->
         limits: Bounds on its texts.
 
     Raises:
-        InvalidRequestError: A text is too long or holds a NUL, a number is not finite, or the
-            metadata is too large, nested too deeply, no JSON, or given in both forms.
+        InvalidRequestError: A text is too long or holds a NUL, or the metadata is too large, nested
+            too deeply, no JSON, or given in both forms.
     """
     document = NewDocument(
         id=message.id,
         title=message.title,
         text=message.text,
         metadata=_read_metadata(where, message),
-        vector=read_vector(f"{where}.vector", message.vector)
+        vector=_read_values(f"{where}.vector", message.vector)
         if message.HasField("vector")
         else None,
     )
     check_text(f"{where}.text", document.passage, limits.max_passage_bytes)
     return document
+
+
+def _check_vectors(documents: Sequence[NewDocument]) -> None:
+    """Makes sure that all components are finite; one look at all takes less than one at each."""
+    vectors = [document.vector for document in documents if document.vector is not None]
+    if vectors and not np.isfinite(np.concatenate(vectors)).all():
+        for i, document in enumerate(documents):
+            if document.vector is not None:
+                _check_finite(f"documents[{i}].vector", document.vector)
 
 
 def _read_metadata(where: str, message: document_pb2.Document) -> dict[str, object]:
@@ -85,18 +97,33 @@ def read_vector(where: str, message: document_pb2.Vector) -> Float32s:
     Raises:
         InvalidRequestError: The vector is empty, or a component is not finite.
     """
+    vector = _read_values(where, message)
+    _check_finite(where, vector)
+    return vector
+
+
+def _read_values(where: str, message: document_pb2.Vector) -> Float32s:
+    # The message's bytes on the wire end with those of the array: packed floats, after a tag and
+    # their size. Reading one value after another takes longer.
     count = len(message.values)
-    # Its bytes on the wire are those of the array; reading one value after another takes longer.
-    header = 1 + len(_varint(4 * count))
-    vector = np.frombuffer(message.SerializeToString(), "<f4", count, header if count else 0)
     if not count:
         raise InvalidRequestError(f"{where}.values: empty; leave the vector unset instead")
+    content = message.SerializeToString()
+    return np.frombuffer(content, "<f4", count, _header_bytes(count))
+
+
+@cache
+def _header_bytes(count: int) -> int:
+    """Bytes of a tag and of the size of so many packed floats."""
+    return 1 + len(_varint(4 * count))
+
+
+def _check_finite(where: str, vector: Float32s) -> None:
     if not np.isfinite(vector).all():
         position = int(np.flatnonzero(~np.isfinite(vector))[0])
         raise InvalidRequestError(
             f"{where}.values[{position}]: {vector[position]} given, a finite number is needed"
         )
-    return vector
 
 
 def read_fields(message: document_pb2.DocumentFields) -> DocumentFields:

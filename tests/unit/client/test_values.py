@@ -1,4 +1,5 @@
 import math
+from array import array
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from twopass.client import _enums, _values
 from twopass.client._enums import number_of, word_of
 from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2
+from twopass.v1.document_pb2 import Vector
 
 
 @given(st.floats(-1e9, 1e9))
@@ -66,3 +68,12 @@ def test_requests_may_use_exactly_the_words_of_the_contract(words, values):
     assert number_of(values, None, "field") == 0
     with pytest.raises(_values.InvalidArgumentError, match="field: 'unspecified' given"):
         number_of(values, "unspecified", "field")
+
+
+@pytest.mark.parametrize("count", [1, 31, 32, 384, 4_095, 4_096])
+def test_an_array_of_float32_becomes_the_message_that_its_numbers_make(count):
+    numbers = array("f", (n / 3 for n in range(count)))
+    expected = Vector(values=list(numbers))
+    for values in (numbers, memoryview(numbers), array("d", numbers), tuple(numbers)):
+        assert _values.vector(values, "vector") == expected
+    assert _values.vector(memoryview(numbers)[::2], "vector") == Vector(values=list(numbers)[::2])
