@@ -33,11 +33,13 @@ _MAX_TRAINING_VECTORS_PER_LIST = 64  # four times as many take four times as lon
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breadth:
-    """How far an approximate search goes; exact kinds ignore it.
+    """How far an approximate search goes where every vector may be answered; others go further.
+
+    A search that compares the query with every vector ignores it.
 
     Attributes:
         ef_search: How many candidates HNSW keeps, 1 to 65,536; at least k are kept. None: 128.
-        nprobe: How many IVF lists are searched, 1 to 65,536; all where there are fewer. None: a
+        nprobe: How many IVF lists are searched, 1 to 65,536; all where there are fewer. None: an
             eighth of them.
     """
 
@@ -111,14 +113,6 @@ class IndexKind:
         """More vectors than this are of no use to its training."""
         return _MAX_TRAINING_VECTORS_PER_LIST * self.num_lists
 
-    def num_compared(self, breadth: Breadth, num_vectors: int) -> int:
-        """With about how many of so many vectors a search compares each query."""
-        if self.num_links:
-            return min(num_vectors, 2 * self.num_links * _ef_search(breadth))
-        if self.num_lists:
-            return num_vectors * min(self.num_lists, self._nprobe(breadth)) // self.num_lists
-        return num_vectors
-
     def create(self, dimension: int) -> Any:
         """An empty faiss index, to be trained where `min_training` is not 0."""
         index = faiss.index_factory(dimension, self.factory, faiss.METRIC_INNER_PRODUCT)
@@ -127,21 +121,22 @@ class IndexKind:
             index.by_residual = False  # so that they come back as they were written
         return index
 
-    def parameters(self, breadth: Breadth, selector: Any) -> Any:
-        """What faiss is told of one search; `selector` is faiss's, or None for every vector."""
+    def parameters(self, breadth: Breadth) -> Any:
+        """What faiss is told of a search that every vector may answer."""
         if self.num_links:
-            return faiss.SearchParametersHNSW(sel=selector, efSearch=_ef_search(breadth))
+            return faiss.SearchParametersHNSW(efSearch=self.ef_search(breadth))
         if self.num_lists:
-            nprobe = min(self._nprobe(breadth), self.num_lists)
-            return faiss.SearchParametersIVF(sel=selector, nprobe=nprobe)
-        return faiss.SearchParameters(sel=selector)
+            return faiss.SearchParametersIVF(nprobe=self.nprobe(breadth))
+        return faiss.SearchParameters()
 
-    def _nprobe(self, breadth: Breadth) -> int:
-        return breadth.nprobe or -(-self.num_lists // _DEFAULT_NPROBE_SHARE)
+    def ef_search(self, breadth: Breadth) -> int:
+        """How many candidates a search of a graph keeps at least."""
+        return breadth.ef_search or _DEFAULT_EF_SEARCH
 
-
-def _ef_search(breadth: Breadth) -> int:
-    return breadth.ef_search or _DEFAULT_EF_SEARCH
+    def nprobe(self, breadth: Breadth) -> int:
+        """How many lists a search looks through where every vector may be answered."""
+        wanted = breadth.nprobe or -(-self.num_lists // _DEFAULT_NPROBE_SHARE)
+        return min(wanted, self.num_lists)
 
 
 FLAT = IndexKind("Flat", 0, 0)

@@ -37,6 +37,7 @@ from twopass.engines.model.folder import ModelFolder, open_model
 from twopass.index.arrays import Int64s
 from twopass.index.kinds import FLAT, Breadth
 from twopass.index.vectors.gpu_replica import gpu_cloner
+from twopass.index.vectors.search_threads import SearchThreads
 from twopass.index.vectors.segments import Segment
 from twopass.server.local import LocalServer
 
@@ -236,12 +237,12 @@ def vector_search(scale: Scale) -> list[Row]:
         index = FLAT.create(vectors.shape[1])
         index.add(vectors)
         master = Segment(FLAT, index, keys, np.zeros(count, np.bool_))
-        exact, _ = _nearest(master, queries)
+        exact = _nearest(master, queries)
         row: Row = {"vectors": count, "CPU queries/s": _searches(master, queries, scale.seconds)}
         for name, clone in cloners.items():
             replica = Segment(FLAT, index, keys, np.zeros(count, np.bool_))
             replica.replicate(clone)
-            found, _ = _nearest(replica, queries)
+            found = _nearest(replica, queries)
             hits = [np.isin(a, b).mean() for a, b in zip(found, exact, strict=True)]
             row |= {
                 f"{name} queries/s": _searches(replica, queries, scale.seconds),
@@ -257,9 +258,9 @@ def _unit_vectors(generator: np.random.Generator, count: int) -> Float32s:
     return drawn
 
 
-def _nearest(segment: Segment, queries: Float32s) -> tuple[Int64s, Float32s]:
-    threads = available_cpus()
-    return segment.search(queries, 100, None, Breadth(), num_threads=threads)
+def _nearest(segment: Segment, queries: Float32s) -> Int64s:
+    threads = SearchThreads(available_cpus())
+    return segment.search(queries, 100, None, Breadth(), threads=threads).keys
 
 
 def _searches(segment: Segment, queries: Float32s, seconds: float) -> float:

@@ -1,7 +1,7 @@
 """Finds the documents nearest to a query, some of them by their windows."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apsw
@@ -13,7 +13,6 @@ from twopass.index.ranked_list import RankedList
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.keys import ALL_KEYS, read_keys
 from twopass.index.stopping import NEVER, Stop
-from twopass.index.vectors.segments import NO_KEY
 from twopass.index.vectors.vector_index import Neighbours
 
 _KEYS_OF_DOCUMENTS = (
@@ -32,10 +31,12 @@ class NearestDocuments:
         ranked: The documents, with the scores of their vectors or best windows.
         windows: The best window of each document that is split, by the document's key: its first
             token in the passage and one past its last.
+        exact: Whether the query was compared with every vector that could be found.
     """
 
     ranked: RankedList
     windows: Mapping[int, tuple[int, int]]
+    exact: bool = True
 
 
 class WindowIndex:
@@ -78,7 +79,7 @@ class WindowIndex:
             keys, scores = found.keys[0], found.scores[0]
             nearest = self._documents(keys, scores, k, stop)
             if len(nearest.ranked.keys) == k or len(keys) < num_wanted:
-                return nearest
+                return replace(nearest, exact=bool(found.exact[0]))
             num_wanted *= 4
 
     def _documents(self, keys: Int64s, scores: Float32s, k: int, stop: Stop) -> NearestDocuments:
@@ -89,8 +90,6 @@ class WindowIndex:
         windows: dict[int, tuple[int, int]] = {}
         for key, score in zip(keys.tolist(), scores.tolist(), strict=True):
             stop.check()
-            if key == NO_KEY:
-                continue
             document, window = found.get(key, (key, None))
             if document in best:
                 continue

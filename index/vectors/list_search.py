@@ -1,4 +1,9 @@
-"""Searches the lists of an IVF index a few at a time, so that a search through many can be left."""
+"""Searches the lists of an IVF index: those nearest to a query, or all.
+
+How many lists are searched is counted in vectors that may be answered: with a filter, a query goes
+on to further lists until it has seen as many as it would have seen without one. So every query
+finds `k` vectors wherever there are so many.
+"""
 
 from typing import Any
 
@@ -6,64 +11,173 @@ import faiss
 import numpy as np
 
 from twopass.engines.base import Float32s
-from twopass.index.arrays import Bytes, Int64s
+from twopass.index.arrays import Bools, Int64s
 from twopass.index.stopping import EveryStop, Stop
-from twopass.index.vectors.exact_search import best_of
+from twopass.index.vectors.answerable import Answerable
+from twopass.index.vectors.exact_search import (
+    MIN_PIECE_PER_FOUND,
+    best_of,
+    piece_components,
+    search_exactly,
+)
+from twopass.index.vectors.search_threads import ALONE, SearchThreads
+
+# So few are read one by one: looking at the bits of every list takes longer.
+_SPARSE = 500
+_MOST_READ = 2_000
+# Lists ranked at first, for each that would do if the answerable vectors lay anywhere.
+_RANKED = 2
 
 
-def search_lists(
-    index: Any,
-    queries: Float32s,
-    k: int,
-    nprobe: int,
-    bits: Bytes | None,
-    stop: Stop | EveryStop,
-    *,
-    lists_per_call: int,
-) -> tuple[Float32s, Int64s]:
-    """Finds the nearest vectors of each query in its `nprobe` nearest lists.
+class Lists:
+    """The lists of an IVF index to which nothing is added meanwhile."""
 
-    Scores are those of the index's own search, bit for bit. faiss uses one thread, where its own
-    search would give each query one.
+    def __init__(self, index: Any) -> None:
+        """Reads how long each list is.
 
-    Args:
-        index: faiss's IndexIVF.
-        queries: float32 `[num_queries, dimension]`.
-        k: At least 1.
-        nprobe: At most as many as the index has lists.
-        bits: Which vectors may be found, a bit each, the lowest of a byte first; None for all.
-        stop: Ends the search.
-        lists_per_call: How many lists of each query are searched between two looks at the stop.
-
-    Returns:
-        Scores, float32, and positions, int64, both `[num_queries, k]`, in no order; -1 where there
-        are fewer.
-
-    Raises:
-        StoppedError: The stop was set.
-    """
-    queries = np.ascontiguousarray(queries, np.float32)
-    nearness, lists = index.quantizer.search(queries, nprobe)
-    selector = None if bits is None else faiss.IDSelectorBitmap(bits)
-    found: tuple[Float32s, Int64s] | None = None
-    for start in range(0, nprobe, lists_per_call):
-        stop.check()
-        some = slice(start, start + lists_per_call)
-        some_lists = np.ascontiguousarray(lists[:, some])
-        some_nearness = np.ascontiguousarray(nearness[:, some])
-        scores = np.empty((len(queries), k), np.float32)
-        positions = np.empty((len(queries), k), np.int64)
-        index.search_preassigned_c(
-            len(queries),
-            faiss.swig_ptr(queries),
-            k,
-            faiss.swig_ptr(some_lists),
-            faiss.swig_ptr(some_nearness),
-            faiss.swig_ptr(scores),
-            faiss.swig_ptr(positions),
-            False,
-            faiss.SearchParametersIVF(sel=selector, nprobe=some_lists.shape[1]),
+        Args:
+            index: faiss's IndexIVF, with a direct map.
+        """
+        self._index = index
+        self._lengths = np.array(
+            [index.invlists.list_size(number) for number in range(index.nlist)], np.int64
         )
-        found = best_of(k, found, (scores, positions))
-    assert found is not None, "no lists"
-    return found
+        self._counted: tuple[Answerable, Int64s] | None = None  # the last that were counted
+
+    def search_exactly(
+        self,
+        queries: Float32s,
+        k: int,
+        answerable: Answerable,
+        stop: Stop | EveryStop,
+        threads: SearchThreads = ALONE,
+    ) -> tuple[Float32s, Int64s]:
+        """Compares queries with every vector that may be answered; see `exact_search`."""
+        index = self._index
+        if answerable.count <= min(_MOST_READ, answerable.num_vectors // _SPARSE):
+            few = _like(index)
+            few.add(index.reconstruct_batch(answerable.positions))
+            scores, found = search_exactly(few, queries, k, Answerable(answerable.count), stop)
+            return scores, np.where(found >= 0, answerable.positions[found], -1)
+        numbers = np.flatnonzero(self._num_answerable(answerable))
+        lists = np.broadcast_to(numbers, (len(queries), len(numbers)))
+        return self._search(queries, k, lists, answerable, stop, threads)
+
+    def search_nearest(
+        self,
+        queries: Float32s,
+        k: int,
+        num_seen: int,
+        answerable: Answerable,
+        stop: Stop | EveryStop,
+        threads: SearchThreads = ALONE,
+    ) -> tuple[Float32s, Int64s, Bools]:
+        """Searches the nearest lists that hold enough vectors that may be answered.
+
+        Args:
+            queries: float32 `[num_queries, dimension]`.
+            k: At least 1.
+            num_seen: With how many vectors that may be answered each query is compared at least,
+                or with all of them.
+            answerable: The vectors that may be found.
+            stop: Ends the search.
+            threads: Who searches.
+
+        Returns:
+            Scores, float32, and positions, int64, both `[num_queries, k]`, in no order; -1 where
+            there are fewer. Which queries were compared with all, bool `[num_queries]`.
+
+        Raises:
+            StoppedError: The stop was set.
+        """
+        held = self._num_answerable(answerable)
+        num_seen = min(max(num_seen, k), answerable.count)
+        num_ranked = min(self._index.nlist, 1 + _RANKED * self._num_lists(num_seen, answerable))
+        while True:
+            _, lists = self._index.quantizer.search(queries, num_ranked)
+            seen_before = np.cumsum(held[lists], axis=1) - held[lists]
+            enough = seen_before[:, -1] + held[lists[:, -1]] >= num_seen
+            if enough.all() or num_ranked == self._index.nlist:
+                break
+            stop.check()
+            num_ranked = min(self._index.nlist, 4 * num_ranked)
+        wanted = (seen_before < num_seen) & (held[lists] > 0)
+        lists = np.where(wanted, lists, -1)
+        found = self._search(queries, k, _to_the_left(lists), answerable, stop, threads)
+        return *found, np.where(wanted, held[lists], 0).sum(axis=1) == answerable.count
+
+    def _num_lists(self, num_seen: int, answerable: Answerable) -> int:
+        """How many lists hold so many, if those that may be answered lie anywhere."""
+        num_lists: int = self._index.nlist
+        return -(-num_lists * num_seen // max(1, answerable.count))
+
+    def _num_answerable(self, answerable: Answerable) -> Int64s:
+        """How many vectors that may be answered each list holds, int64 `[num_lists]`."""
+        if answerable.is_everything:
+            return self._lengths
+        if self._counted is not None and self._counted[0] is answerable:
+            return self._counted[1]
+        places = faiss.rev_swig_ptr(self._index.direct_map.array.data(), self._index.ntotal)
+        lists = places[answerable.mask] >> 32  # faiss's lo_listno
+        counts = np.bincount(lists, minlength=self._index.nlist)
+        self._counted = answerable, counts
+        return counts
+
+    def _search(
+        self,
+        queries: Float32s,
+        k: int,
+        lists: Int64s,
+        answerable: Answerable,
+        stop: Stop | EveryStop,
+        threads: SearchThreads,
+    ) -> tuple[Float32s, Int64s]:
+        """Searches some lists for each query, int64 `[num_queries, n]`, -1 for none."""
+        queries = np.ascontiguousarray(queries, np.float32)
+        bits = answerable.bits
+        selector = None if bits is None else faiss.IDSelectorBitmap(bits)
+
+        def search(some: tuple[int, int]) -> tuple[Float32s, Int64s]:
+            stop.check()
+            part = np.ascontiguousarray(lists[:, slice(*some)])
+            scores = np.empty((len(queries), k), np.float32)
+            positions = np.empty((len(queries), k), np.int64)
+            self._index.search_preassigned_c(
+                len(queries),
+                faiss.swig_ptr(queries),
+                k,
+                faiss.swig_ptr(part),
+                faiss.swig_ptr(np.zeros(part.shape, np.float32)),
+                faiss.swig_ptr(scores),
+                faiss.swig_ptr(positions),
+                False,
+                faiss.SearchParametersIVF(sel=selector, nprobe=part.shape[1]),
+            )
+            return scores, positions
+
+        return best_of(k, threads.each(search, self._pieces(lists, k)), len(queries))
+
+    def _pieces(self, lists: Int64s, k: int) -> list[tuple[int, int]]:
+        """Cuts lists, `[num_queries, n]`, into columns of some milliseconds for one thread."""
+        # As many vectors as all lists before the end of each column hold.
+        before = np.cumsum(np.where(lists >= 0, self._lengths[lists], 0).sum(axis=0))
+        if not len(before):
+            return []
+        size = piece_components(int(before[-1]) * self._index.d) // self._index.d
+        size = max(1, size, MIN_PIECE_PER_FOUND * k * len(lists))
+        cuts = np.searchsorted(before, np.arange(size, before[-1], size)) + 1
+        ends = np.unique(np.append(cuts, len(before))).tolist()
+        return list(zip([0, *ends[:-1]], ends, strict=True))
+
+
+def _to_the_left(lists: Int64s) -> Int64s:
+    """Moves the lists of each row to its beginning, and cuts off columns that hold -1 alone."""
+    order = np.argsort(lists < 0, axis=1, kind="stable")[:, : (lists >= 0).sum(axis=1).max()]
+    return np.take_along_axis(lists, order, 1)
+
+
+def _like(index: Any) -> Any:
+    """An empty index without lists whose codes are as those of an index with lists."""
+    if isinstance(index, faiss.IndexIVFScalarQuantizer):
+        return faiss.IndexScalarQuantizer(index.d, index.sq.qtype, index.metric_type)
+    return faiss.IndexFlat(index.d, index.metric_type)

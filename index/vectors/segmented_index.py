@@ -16,7 +16,8 @@ from twopass.index.sequences import SequenceToken
 from twopass.index.stopping import NEVER, EveryStop, Stop
 from twopass.index.vectors.loading import LoadedVectors
 from twopass.index.vectors.merging import Merge, MergedBase, MergePolicy
-from twopass.index.vectors.segments import NO_KEY, Segment
+from twopass.index.vectors.search_threads import ALONE, SearchThreads
+from twopass.index.vectors.segments import Found, Segment
 
 
 class SegmentedIndex:
@@ -65,26 +66,25 @@ class SegmentedIndex:
         members: Int64s | None,
         breadth: Breadth,
         *,
-        num_threads: int,
+        threads: SearchThreads = ALONE,
         stop: Stop | EveryStop = NEVER,
-    ) -> tuple[Int64s, Float32s]:
+    ) -> Found:
         """Finds the `k` nearest vectors in all segments, best first; equal scores by key.
 
         Arguments are those of `Segment.search`.
-
-        Returns:
-            Keys, int64, and inner products, float32, both `[num_queries, n]`; n is k, or the most
-            that any query found.
         """
         found = [
-            segment.search(queries, k, members, breadth, num_threads=num_threads, stop=stop)
+            segment.search(queries, k, members, breadth, threads=threads, stop=stop)
             for segment in self._segments()
         ]
-        keys = np.concatenate([keys for keys, _ in found], axis=1)
-        scores = np.concatenate([scores for _, scores in found], axis=1)
-        num_found = (keys != NO_KEY).sum(axis=1).max() if len(queries) else keys.shape[1]
-        order = np.lexsort((keys, -scores))[:, : min(k, int(num_found))]
-        return np.take_along_axis(keys, order, 1), np.take_along_axis(scores, order, 1)
+        keys = np.concatenate([some.keys for some in found], axis=1)
+        scores = np.concatenate([some.scores for some in found], axis=1)
+        order = np.lexsort((keys, -scores))[:, :k]
+        return Found(
+            np.take_along_axis(keys, order, 1),
+            np.take_along_axis(scores, order, 1),
+            np.logical_and.reduce([some.exact for some in found]),
+        )
 
     def is_merge_due(self, policy: MergePolicy) -> bool:
         """Whether a merge may begin, and is worth its cost."""

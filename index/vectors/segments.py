@@ -1,39 +1,59 @@
 """A part of a collection's vectors, in one faiss index."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s
-from twopass.index.arrays import Bools, Bytes, Int64s
+from twopass.index.arrays import Bools, Int64s
 from twopass.index.kinds import FLAT, Breadth, IndexKind
 from twopass.index.stopping import NEVER, EveryStop, Stop
-from twopass.index.vectors.exact_search import BLOCK_COMPONENTS, search_in_blocks
+from twopass.index.vectors.answerable import Answerable, positions_of
+from twopass.index.vectors.effort import Effort
+from twopass.index.vectors.exact_search import BLOCK_COMPONENTS, search_exactly
 from twopass.index.vectors.gpu_replica import Clone, GpuReplica
-from twopass.index.vectors.list_search import search_lists
-
-NO_KEY = -1
-"""The key in places where an approximate search found fewer vectors than it was asked for."""
+from twopass.index.vectors.graph_search import walk
+from twopass.index.vectors.list_search import Lists
+from twopass.index.vectors.search_threads import ALONE, SearchThreads
 
 # Older faiss hands 20 or more queries to BLAS, whose sums round differently: with fewer queries a
 # score never depends on the queries searched beside it.
 QUERIES_PER_CALL = 16
-# Comparing a query with so many takes about as long as an approximate search.
-_FEW = 5_000
 # Components compared with one query in the lists of an IVF index that take a tenth of a second.
-_LONG_CALL = 8 * BLOCK_COMPONENTS
+_LONG_CALL = 16 * BLOCK_COMPONENTS
 
 
-@dataclass(frozen=True, slots=True)
+class Found(NamedTuple):
+    """What a search of a segment found, in no order.
+
+    Attributes:
+        keys: int64 `[num_queries, n]`; n is k, or how many vectors could be found at all.
+        scores: Inner products, float32, shaped as `keys`.
+        exact: Which queries were compared with every vector that could be found, bool
+            `[num_queries]`.
+    """
+
+    keys: Int64s
+    scores: Float32s
+    exact: Bools
+
+
+_Searched: TypeAlias = tuple[Float32s, Int64s, Bools]
+"""Scores and positions, `[num_queries, k]`, and which queries were compared with all."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _How:
-    """How a segment is searched: the last arguments of `Segment.search`."""
+    """How a segment is searched: the arguments of `Segment.search`, looked up."""
 
+    k: int
+    answerable: Answerable
     breadth: Breadth
-    num_threads: int
+    is_filtered: bool
+    threads: SearchThreads
     stop: Stop | EveryStop
 
 
@@ -63,7 +83,8 @@ class Segment:
         self._hidden = hidden
         self._size = len(keys)
         self._num_hidden = int(np.count_nonzero(hidden))
-        self._visible_bits: Bytes | None = None
+        self._visible: Answerable | None = None
+        self._known_lists: Lists | None = None
         self._replica: GpuReplica | None = None
 
     @classmethod
@@ -109,7 +130,8 @@ class Segment:
         self._keys[self._size : end] = keys
         self._hidden[self._size : end] = False
         self._size = end
-        self._visible_bits = None
+        self._visible = None
+        self._known_lists = None
 
     def replicate(self, clone: Clone) -> None:
         """Lets a copy on a GPU answer searches it can; nothing may be added from now on."""
@@ -118,11 +140,11 @@ class Segment:
 
     def hide(self, keys: Int64s) -> None:
         """Hides vectors from every later search; unknown keys are ignored."""
-        positions = self._positions(keys)
+        positions = positions_of(np.unique(keys), self.keys)
         if len(positions):
             self._hidden[positions] = True
             self._num_hidden = int(np.count_nonzero(self.hidden))
-            self._visible_bits = None
+            self._visible = None
 
     def search(
         self,
@@ -131,9 +153,9 @@ class Segment:
         members: Int64s | None,
         breadth: Breadth,
         *,
-        num_threads: int = 1,
+        threads: SearchThreads = ALONE,
         stop: Stop | EveryStop = NEVER,
-    ) -> tuple[Int64s, Float32s]:
+    ) -> Found:
         """Finds the nearest visible vectors of each query.
 
         Args:
@@ -141,139 +163,116 @@ class Segment:
             k: At least 1.
             members: Keys of the only vectors to find, ascending, int64 `[num_keys]`; None for all.
             breadth: How far an approximate kind searches.
-            num_threads: OpenMP threads at most; each has queries of its own.
+            threads: Who searches.
             stop: Ends the search between two calls of faiss, of some ten milliseconds each.
-
-        Returns:
-            Keys, int64, and inner products, float32, both `[num_queries, n]`, in no order; n is k
-            or how many could be found at all. `NO_KEY` and minus infinity stand where an
-            approximate kind found no more.
 
         Raises:
             StoppedError: The stop was set.
         """
         stop.check()
-        how = _How(breadth, num_threads, stop)
-        if members is None:
-            chosen = ~self.hidden if self._num_hidden else None
-            k = min(k, self.num_visible)
-            return self._search(queries, k, chosen, self._bits_of_visible, how)
-        positions = self._positions(members)
-        positions = positions[~self._hidden[positions]]
-        if len(positions) <= _FEW and not self.kind.is_exact:
-            return self._search_few(queries, k, positions, how)
-        chosen = np.zeros(self._size, np.bool_)
-        chosen[positions] = True
-        k = min(k, len(positions))
-        return self._search(queries, k, chosen, lambda: _bits(chosen), how)
-
-    def _search(
-        self,
-        queries: Float32s,
-        k: int,
-        chosen: Bools | None,
-        bits: Callable[[], Bytes | None],
-        how: _How,
-    ) -> tuple[Int64s, Float32s]:
-        """Searches some of the vectors, given twice: as `chosen`, and as `bits` for faiss."""
-        scores, positions = self._on_gpu(queries, k, chosen, how.breadth) or self._on_cpu(
-            queries, k, bits, how
-        )
-        found = positions >= 0
-        return np.where(found, self._keys[positions], NO_KEY), np.where(found, scores, -np.inf)
-
-    def _on_gpu(
-        self, queries: Float32s, k: int, chosen: Bools | None, breadth: Breadth
-    ) -> tuple[Float32s, Int64s] | None:
-        if self._replica is None or k == 0:
-            return None
-        return self._replica.search(queries, k, self.kind.parameters(breadth, None), chosen)
-
-    def _on_cpu(
-        self,
-        queries: Float32s,
-        k: int,
-        bits: Callable[[], Bytes | None],
-        how: _How,
-    ) -> tuple[Float32s, Int64s]:
-        positions = np.empty((len(queries), k), np.int64)
+        answerable = self._visible_vectors() if members is None else self._among(members)
+        k = min(k, answerable.count)
         scores = np.empty((len(queries), k), np.float32)
-        if k == 0:
-            return scores, positions
-        chosen = bits()
-        search = self._search_exactly if self.kind.is_exact else self._search_approximately
-        for start in range(0, len(queries), QUERIES_PER_CALL):
-            block = slice(start, start + QUERIES_PER_CALL)
-            # Threads without a query of their own would share out the vectors, whose products are
-            # then summed in other groups: scores would depend on how many queries wait together.
-            faiss.omp_set_num_threads(min(how.num_threads, len(queries[block])))
-            scores[block], positions[block] = search(queries[block], k, chosen, how)
-        return scores, positions
+        positions = np.empty((len(queries), k), np.int64)
+        exact = np.ones(len(queries), np.bool_)
+        if k:
+            how = _How(k, answerable, breadth, members is not None, threads, stop)
+            for start in range(0, len(queries), QUERIES_PER_CALL):
+                block = slice(start, start + QUERIES_PER_CALL)
+                scores[block], positions[block], exact[block] = self._search(queries[block], how)
+        return Found(self.keys[positions], scores, exact)
 
-    def _search_exactly(
-        self, queries: Float32s, k: int, bits: Bytes | None, how: _How
-    ) -> tuple[Float32s, Int64s]:
-        return search_in_blocks(self.index, queries, k, bits, how.stop)
+    def _search(self, queries: Float32s, how: _How) -> _Searched:
+        """Searches in the way that suits; every query finds `how.k`."""
+        if self.kind.is_exact:
+            return self._on_gpu(queries, how) or self._exactly(queries, how)
+        effort = Effort(self.kind, self.index.d, self._size, how.threads.count)
+        if effort.is_exact_better(
+            how.breadth, how.k, how.answerable.count, is_filtered=how.is_filtered
+        ):
+            return self._exactly(queries, how)
+        if (found := self._on_gpu(queries, how)) is not None:
+            return found
+        if self.kind.num_links:
+            return self._by_graph(queries, how, effort)
+        return self._by_lists(queries, how, effort)
 
-    def _search_approximately(
-        self, queries: Float32s, k: int, bits: Bytes | None, how: _How
-    ) -> tuple[Float32s, Int64s]:
-        parameters = self.kind.parameters(how.breadth, _selector(bits))
-        # A graph's walk can't be left, so that few queries begin at once where each goes far; but
-        # as many as there are threads take no longer than one.
-        components = self.index.d * self.kind.num_compared(how.breadth, self._size)
-        size = max(how.num_threads, BLOCK_COMPONENTS // max(1, components))
-        if self.kind.num_lists and components > _LONG_CALL:
-            nprobe = parameters.nprobe
-            lists_per_call = max(1, nprobe * BLOCK_COMPONENTS // (components * len(queries)))
-            return search_lists(
-                self.index, queries, k, nprobe, bits, how.stop, lists_per_call=lists_per_call
-            )
-        found: list[tuple[Float32s, Int64s]] = []
-        for start in range(0, len(queries), size):
+    def _on_gpu(self, queries: Float32s, how: _How) -> _Searched | None:
+        if self._replica is None:
+            return None
+        chosen = None if how.answerable.is_everything else how.answerable.mask
+        parameters = self.kind.parameters(how.breadth)
+        found = self._replica.search(queries, how.k, parameters, chosen)
+        if found is None or (found[1] < 0).any():
+            return None
+        return *found, np.full(len(queries), self.kind.is_exact)
+
+    def _exactly(self, queries: Float32s, how: _How) -> _Searched:
+        arguments = queries, how.k, how.answerable, how.stop, how.threads
+        if self.kind.num_lists:
+            found = self._lists().search_exactly(*arguments)
+        else:
+            found = search_exactly(self._storage(), *arguments)
+        return *found, np.ones(len(queries), np.bool_)
+
+    def _by_graph(self, queries: Float32s, how: _How, effort: Effort) -> _Searched:
+        """Walks the graph; compares the queries that it is no good for with all."""
+        faiss.omp_set_num_threads(min(how.threads.count, len(queries)))
+        num_answerable = how.answerable.count
+        scores, positions, believed = walk(
+            self.index,
+            queries,
+            how.k,
+            self.kind.ef_search(how.breadth),
+            how.answerable,
+            may_widen=lambda width: effort.walk(width) < effort.exact(num_answerable),
+            # A walk can't be left, so that few queries begin at once where each goes far; but as
+            # many as there are threads take no longer than one.
+            per_call=lambda width: max(
+                how.threads.count, int(BLOCK_COMPONENTS // effort.walk(width))
+            ),
+            stop=how.stop,
+        )
+        doubtful = np.flatnonzero(~believed)
+        if len(doubtful):
+            scores[doubtful], positions[doubtful], _ = self._exactly(queries[doubtful], how)
+        return scores, positions, ~believed
+
+    def _by_lists(self, queries: Float32s, how: _How, effort: Effort) -> _Searched:
+        """Searches the nearest lists."""
+        num_seen = effort.num_seen(how.breadth, how.k)
+        faiss.omp_set_num_threads(min(how.threads.count, len(queries)))
+        if how.answerable.is_everything and num_seen * self.index.d <= _LONG_CALL:
             how.stop.check()
-            some = queries[start : start + size]
-            found.append(self.index.search(some, k, params=parameters))
-        scores, positions = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return scores, positions
+            parameters = self.kind.parameters(how.breadth)
+            scores, positions = self.index.search(queries, how.k, params=parameters)
+            if (positions >= 0).all():
+                return scores, positions, np.zeros(len(queries), np.bool_)
+        return self._lists().search_nearest(
+            queries, how.k, num_seen, how.answerable, how.stop, how.threads
+        )
 
-    def _search_few(
-        self, queries: Float32s, k: int, positions: Int64s, how: _How
-    ) -> tuple[Int64s, Float32s]:
-        """Compares the queries with each of a few vectors: a graph would lose its way to them."""
-        few = FLAT.create(self.index.d)
-        if len(positions):
-            # OpenMP keeps its thread count by calling thread; a new thread's count is every CPU.
-            faiss.omp_set_num_threads(how.num_threads)
-            few.add(self.index.reconstruct_batch(positions))
-        keys = self._keys[positions]
-        segment = Segment(FLAT, few, keys, np.zeros(len(keys), np.bool_))
-        return segment.search(queries, k, None, Breadth(), stop=how.stop)
+    def _lists(self) -> Lists:
+        if self._known_lists is None:
+            self._known_lists = Lists(self.index)
+        return self._known_lists
 
-    def _positions(self, keys: Int64s) -> Int64s:
-        """Positions of the keys that this segment has."""
-        if not self._size:
-            return np.empty(0, np.int64)
-        positions = np.searchsorted(self.keys, keys)
-        positions[positions == self._size] = 0
-        here: Int64s = positions[self._keys[positions] == keys]
-        return here
+    def _storage(self) -> Any:
+        """The vectors alone, as faiss's IndexFlat or IndexScalarQuantizer."""
+        return faiss.downcast_index(self.index.storage) if self.kind.num_links else self.index
 
-    def _bits_of_visible(self) -> Bytes | None:
-        """Selection bits of the visible vectors, for faiss; None if nothing is hidden."""
-        if self._num_hidden and self._visible_bits is None:
-            self._visible_bits = _bits(~self.hidden)
-        return self._visible_bits
+    def _visible_vectors(self) -> Answerable:
+        if self._visible is None:
+            mask = ~self.hidden if self._num_hidden else None
+            self._visible = Answerable(self._size, mask=mask)
+        return self._visible
 
-
-def _bits(chosen: Bools) -> Bytes:
-    """A bit for each of `chosen`, bool `[num_vectors]`, the lowest of a byte first."""
-    return np.packbits(chosen, bitorder="little")
-
-
-def _selector(bits: Bytes | None) -> Any:
-    """Lets faiss find the vectors whose bits are set; None for all."""
-    return None if bits is None else faiss.IDSelectorBitmap(bits)
+    def _among(self, members: Int64s) -> Answerable:
+        """The visible vectors among some."""
+        positions = positions_of(members, self.keys)
+        if self._num_hidden:
+            positions = positions[~self._hidden[positions]]
+        return Answerable(self._size, positions=positions)
 
 
 def _grown(values: NDArray[Any], capacity: int) -> NDArray[Any]:

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from twopass.engines.base import Float32s
-from twopass.index.arrays import Int64s
+from twopass.index.arrays import Bools, Int64s
 from twopass.index.errors import CollectionClosedError, StoppedError, StorageError
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.lanes import Lanes
@@ -24,6 +23,7 @@ from twopass.index.stopping import NEVER, EveryStop, Stop
 from twopass.index.vectors.gpu_replica import Clone
 from twopass.index.vectors.loading import LoadedVectors
 from twopass.index.vectors.merging import MergeAbandonedError, MergedBase, MergePolicy, Merger
+from twopass.index.vectors.search_threads import SearchThreads
 from twopass.index.vectors.segmented_index import SegmentedIndex
 from twopass.index.vectors.segments import QUERIES_PER_CALL
 
@@ -43,14 +43,17 @@ class Neighbours:
     """The nearest documents of each query, best first; equal scores by key.
 
     Attributes:
-        keys: int64 `[num_queries, n]`, n being k or the most that any query found; `NO_KEY` at the
-            end of a row where an approximate search found fewer than for another query.
+        keys: int64 `[num_queries, n]`; n is k, or how many vectors could be found at all.
         scores: Inner products, float32, shaped as `keys`; higher is nearer.
+        exact: Which queries were compared with every vector that could be found, bool
+            `[num_queries]`: no nearer one was missed. Vectors are compared as the index holds them,
+            which is to 11 bits where its kind has SQfp16. Where not, an index approximated.
         sequence: The state of the collection that was searched.
     """
 
     keys: Int64s
     scores: Float32s
+    exact: Bools
     sequence: SequenceToken
 
 
@@ -129,7 +132,7 @@ class VectorIndex:
             loaded: What the index holds.
             path: The file where its base is saved.
             lanes: Lanes in which it searches and merges.
-            num_threads: OpenMP threads of one search; only queries that wait together use several.
+            num_threads: Most threads of one search.
             policy: When to merge; None for the default.
             clone: Copies each base to a GPU, which then searches it; None for none.
         """
@@ -139,7 +142,7 @@ class VectorIndex:
             loaded.base.replicate(clone)
         kind = IndexKind.parse(schema.index_kind)
         self._index = SegmentedIndex(kind, schema.dimension, loaded)
-        self._num_threads = num_threads
+        self._threads = SearchThreads(num_threads, lanes.vectors)
         self._is_closing = False
         self._failure = ""
         self._merge_failure = ""  # of the last merge; empty where it succeeded
@@ -239,21 +242,28 @@ class VectorIndex:
             elif isinstance(request, _MergeNow):
                 self._wanted.append(request.future)
         self._begin_merge_if_due()
-        alike: defaultdict[object, list[_Search]] = defaultdict(list)
+        alike: list[list[_Search]] = []
         for request in group:
             if isinstance(request, _Search) and request.stop.is_set:
                 request.future.set_exception(StoppedError())
             elif isinstance(request, _Search):
-                alike[self._shared(request)].append(request)
-        for searches in alike.values():
+                for searches in alike:
+                    if self._may_share(request, searches[0]):
+                        searches.append(request)
+                        break
+                else:
+                    alike.append([request])
+        for searches in alike:
             for some in _calls(searches):
                 self._search(some)
 
-    def _shared(self, search: _Search) -> object:
-        """What searches must have in common to share a call of faiss without side effects."""
-        if search.members is not None:
-            return id(search)
-        return None if self._index.kind.is_exact else (search.breadth, search.k)
+    def _may_share(self, one: _Search, other: _Search) -> bool:
+        """Whether two searches can share a call of faiss without side effects."""
+        if not self._index.kind.is_exact and (one.breadth, one.k) != (other.breadth, other.k):
+            return False
+        if one.members is None or other.members is None:
+            return one.members is other.members
+        return one.members is other.members or np.array_equal(one.members, other.members)
 
     def _update(self, request: _Update) -> None:
         self._check_sound()
@@ -336,12 +346,12 @@ class VectorIndex:
         """Answers searches by one pass over the vectors, which ends early if all are stopped."""
         self._check_sound()
         try:
-            keys, scores = self._index.nearest(
+            found = self._index.nearest(
                 np.concatenate([search.vectors for search in searches]),
                 max(search.k for search in searches),
                 searches[0].members,
                 searches[0].breadth,
-                num_threads=self._num_threads,
+                threads=self._threads,
                 stop=EveryStop(search.stop for search in searches),
             )
         except StoppedError as error:
@@ -353,8 +363,9 @@ class VectorIndex:
             end = start + len(search.vectors)
             search.future.set_result(
                 Neighbours(
-                    keys[start:end, : search.k].copy(),
-                    scores[start:end, : search.k].copy(),
+                    found.keys[start:end, : search.k].copy(),
+                    found.scores[start:end, : search.k].copy(),
+                    found.exact[start:end].copy(),
                     self.sequence,
                 )
             )

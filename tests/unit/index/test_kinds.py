@@ -60,7 +60,7 @@ def test_a_number_out_of_range_is_refused_with_its_limits(factory, said):
     ],
 )
 def test_breadth_goes_to_the_kind_that_knows_it(factory, breadth, expected):
-    parameters = IndexKind.parse(factory).parameters(breadth, None)
+    parameters = IndexKind.parse(factory).parameters(breadth)
     assert {name: getattr(parameters, name) for name in expected} == expected
 
 

@@ -12,7 +12,8 @@ from twopass.index.errors import StoppedError
 from twopass.index.kinds import IndexKind
 from twopass.index.stopping import NEVER
 from twopass.index.vectors import exact_search
-from twopass.index.vectors.exact_search import search_in_blocks
+from twopass.index.vectors.answerable import Answerable
+from twopass.index.vectors.exact_search import search_exactly
 
 from ..conftest import StopsAfter
 
@@ -23,7 +24,8 @@ DIMENSION = 8
 def small_blocks(monkeypatch):
     """Blocks of 8 vectors, or 16 and more where there is one query alone."""
     monkeypatch.setattr(exact_search, "_MIN_BLOCK_VECTORS", 8)
-    monkeypatch.setattr(exact_search, "_MIN_BLOCK_PER_FOUND", 0)
+    monkeypatch.setattr(exact_search, "MIN_PIECE_PER_FOUND", 0)
+    monkeypatch.setattr(exact_search, "_MIN_BLOCK_COMPONENTS", 1)
     monkeypatch.setattr(exact_search, "BLOCK_COMPONENTS", 16 * DIMENSION)
 
 
@@ -58,7 +60,8 @@ def test_blocks_find_what_the_whole_finds_with_the_same_scores_bit_for_bit(
     bits = None if chosen is None else np.packbits(chosen, bitorder="little")
     selector = None if bits is None else faiss.IDSelectorBitmap(bits)
     whole = index.search(queries, k, params=faiss.SearchParameters(sel=selector))
-    scores, positions = search_in_blocks(index, queries, k, bits, NEVER)
+    answerable = Answerable(num_vectors, mask=chosen)
+    scores, positions = search_exactly(index, queries, k, answerable, NEVER)
     assert scores.shape == positions.shape == (num_queries, k)
     every = index.search(queries, num_vectors)
     for query in range(num_queries):
@@ -76,14 +79,14 @@ def test_blocks_find_what_the_whole_finds_with_the_same_scores_bit_for_bit(
 def test_a_search_asks_before_every_block_whether_it_is_still_needed():
     index = make_index("Flat", np.ones((100, DIMENSION), np.float32))
     queries = np.ones((2, DIMENSION), np.float32)
-    search_in_blocks(index, queries, 5, None, StopsAfter(13))
+    search_exactly(index, queries, 5, Answerable(100), StopsAfter(13))
     for times in range(13):
         with pytest.raises(StoppedError):
-            search_in_blocks(index, queries, 5, None, StopsAfter(times))
+            search_exactly(index, queries, 5, Answerable(100), StopsAfter(times))
 
 
 @pytest.mark.parametrize(
-    ("num_queries", "k", "num_blocks"), [(1, 10, 1), (2, 10, 1), (16, 10, 3), (16, 5_000, 2)]
+    ("num_queries", "k", "num_blocks"), [(1, 10, 3), (2, 10, 4), (16, 10, 4), (16, 5_000, 2)]
 )
 def test_blocks_are_of_some_milliseconds_however_many_queries(num_queries, k, num_blocks):
     blocks = list(exact_search._blocks(30_000, 384 * num_queries, k))
@@ -99,5 +102,5 @@ def test_an_index_that_grows_is_searched_as_it_is_now():
     query = np.ones((1, DIMENSION), np.float32)
     for number in range(1, 2_000, 400):
         index.add(np.full((400, DIMENSION), number, np.float32))
-        scores, _ = search_in_blocks(index, query, 1, None, NEVER)
+        scores, _ = search_exactly(index, query, 1, Answerable(index.ntotal), NEVER)
         assert scores[0, 0] == number * DIMENSION

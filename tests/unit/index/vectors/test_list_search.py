@@ -1,16 +1,18 @@
 """Lists are searched a few at a time, as if all were searched together."""
 
+import faiss
 import numpy as np
 import pytest
 
 from twopass.index.errors import StoppedError
-from twopass.index.kinds import Breadth, IndexKind
+from twopass.index.kinds import IndexKind
 from twopass.index.stopping import NEVER
-from twopass.index.vectors import segments
-from twopass.index.vectors.list_search import search_lists
-from twopass.index.vectors.segments import Segment
+from twopass.index.vectors import list_search
+from twopass.index.vectors.answerable import Answerable
+from twopass.index.vectors.list_search import Lists
+from twopass.index.vectors.search_threads import ALONE, SearchThreads
 
-from ..conftest import StopsAfter
+from ..conftest import LANES, StopsAfter
 
 DIMENSION = 8
 NUM_VECTORS, NUM_LISTS = 2_000, 16
@@ -30,49 +32,76 @@ def queries():
     return np.random.default_rng(1).standard_normal((5, DIMENSION), np.float32)
 
 
-@pytest.mark.parametrize("lists_per_call", [1, 3, 15, 16, 17])
-@pytest.mark.parametrize("nprobe", [1, 7, NUM_LISTS])
-@pytest.mark.parametrize("share", [None, 0.01, 0.5])
+def chosen_vectors(share):
+    if share is None:
+        return Answerable(NUM_VECTORS)
+    return Answerable(NUM_VECTORS, mask=np.random.default_rng(2).random(NUM_VECTORS) < share)
+
+
+@pytest.fixture(params=[1, 3, NUM_VECTORS])
+def small_pieces(request, monkeypatch):
+    """Pieces of about so many vectors."""
+    monkeypatch.setattr(list_search, "piece_components", lambda _: DIMENSION * request.param)
+    monkeypatch.setattr(list_search, "MIN_PIECE_PER_FOUND", 0)
+
+
+def scores_by_position(scores, positions):
+    found = dict(zip(positions.tolist(), scores.tolist(), strict=True))
+    found.pop(-1, None)
+    return found
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("share", [None, 0.005, 0.05, 0.5])
 @pytest.mark.parametrize("k", [1, 10, NUM_VECTORS])
-def test_some_lists_at_a_time_find_what_all_together_find(
-    index, queries, lists_per_call, nprobe, share, k
-):
-    kind = IndexKind.parse("IVF16,Flat")
-    bits = None
-    if share is not None:
-        chosen = np.random.default_rng(2).random(NUM_VECTORS) < share
-        bits = np.packbits(chosen, bitorder="little")
-    parameters = kind.parameters(Breadth(nprobe=nprobe), segments._selector(bits))
+@pytest.mark.parametrize("threads", [ALONE, SearchThreads(2, LANES.vectors)])
+def test_an_exact_search_finds_what_all_lists_together_hold(index, queries, share, k, threads):
+    answerable = chosen_vectors(share)
+    selector = None if answerable.is_everything else faiss.IDSelectorBitmap(answerable.bits)
+    parameters = faiss.SearchParametersIVF(sel=selector, nprobe=NUM_LISTS)
     expected = index.search(queries, k, params=parameters)
-    found = search_lists(index, queries, k, nprobe, bits, NEVER, lists_per_call=lists_per_call)
+    found = Lists(index).search_exactly(queries, k, answerable, NEVER, threads)
     for query in range(len(queries)):
-        as_found, whole = (
-            dict(zip(positions[query].tolist(), scores[query].tolist(), strict=True))
-            for scores, positions in (found, expected)
+        assert scores_by_position(found[0][query], found[1][query]) == scores_by_position(
+            expected[0][query], expected[1][query]
         )
-        as_found.pop(-1, None)
-        whole.pop(-1, None)
-        assert as_found == whole
 
 
-def test_a_search_asks_before_every_call_whether_it_is_still_needed(index, queries):
-    search_lists(index, queries, 3, NUM_LISTS, None, StopsAfter(4), lists_per_call=4)
-    for times in range(4):
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("num_seen", [1, 300, NUM_VECTORS])
+@pytest.mark.parametrize("share", [None, 0.0, 0.01, 0.5])
+@pytest.mark.parametrize("k", [1, 10, NUM_VECTORS])
+def test_a_search_goes_on_until_it_has_seen_enough_that_may_be_answered(
+    index, queries, num_seen, share, k
+):
+    answerable = chosen_vectors(share)
+    scores, positions, exact = Lists(index).search_nearest(
+        queries, k, num_seen, answerable, NEVER, ALONE
+    )
+    _, nearest = index.quantizer.search(queries, NUM_LISTS)
+    everywhere = index.search(
+        queries, NUM_VECTORS, params=faiss.SearchParametersIVF(nprobe=NUM_LISTS)
+    )
+    for query in range(len(queries)):
+        expected, num_left = {}, max(num_seen, k)
+        scores_of = scores_by_position(everywhere[0][query], everywhere[1][query])
+        for number in nearest[query].tolist():
+            held = faiss.rev_swig_ptr(
+                index.invlists.get_ids(number), index.invlists.list_size(number)
+            )
+            held = held[answerable.mask[held]].tolist()
+            if num_left > 0:
+                expected |= {position: scores_of[position] for position in held}
+            num_left -= len(held)
+        assert exact[query] == (len(expected) == answerable.count)
+        best = sorted(expected.items(), key=lambda item: -item[1])[:k]
+        assert scores_by_position(scores[query], positions[query]) == dict(best)
+
+
+def test_a_search_asks_before_every_piece_whether_it_is_still_needed(monkeypatch, index, queries):
+    monkeypatch.setattr(list_search, "piece_components", lambda _: 1)
+    lists, everything = Lists(index), Answerable(NUM_VECTORS)
+    lists.search_exactly(queries[:1], 3, everything, StopsAfter(NUM_LISTS))
+    for times in range(NUM_LISTS):
         with pytest.raises(StoppedError):
-            search_lists(index, queries, 3, NUM_LISTS, None, StopsAfter(times), lists_per_call=4)
-
-
-def test_a_segment_searches_few_lists_at_a_time_where_they_hold_much(monkeypatch, index, queries):
-    keys = np.arange(1, NUM_VECTORS + 1)
-    kind = IndexKind.parse("IVF16,Flat")
-    segment = Segment(kind, index, keys, np.zeros(NUM_VECTORS, np.bool_))
-    breadth = Breadth(nprobe=NUM_LISTS)
-    expected = segment.search(queries, 10, None, breadth)
-    monkeypatch.setattr(segments, "_LONG_CALL", 1)
-    monkeypatch.setattr(segments, "BLOCK_COMPONENTS", NUM_VECTORS * DIMENSION)
-    # Asked once before all, and before each call with 3 of 16 lists for each of 5 queries.
-    with pytest.raises(StoppedError):
-        segment.search(queries, 10, None, breadth, stop=StopsAfter(6))
-    found = segment.search(queries, 10, None, breadth, stop=StopsAfter(7))
-    for got, whole in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(np.sort(got), np.sort(whole))
+            lists.search_exactly(queries[:1], 3, everything, StopsAfter(times))

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.stopping import Stop
-from twopass.index.vectors import segments
-from twopass.index.vectors.segments import NO_KEY, Segment
+from twopass.index.vectors import effort, segments
+from twopass.index.vectors.effort import Effort
+from twopass.index.vectors.segments import Segment
 
 DIMENSION = 8
 ALL_LISTS = Breadth(ef_search=2_000, nprobe=1_000)
@@ -51,7 +52,7 @@ def test_a_flat_segment_finds_what_brute_force_finds(additions, hidden, k):
     assert segment.keys.tolist() == keys.tolist()
     assert (len(segment), segment.num_hidden) == (len(keys), int(gone.sum()))
     queries = vectors_of(3, seed=1)
-    found, scores = segment.search(queries, k, None, Breadth())
+    found, scores, _ = segment.search(queries, k, None, Breadth())
     products = np.where(gone, -np.inf, queries @ vectors.T)
     expected = min(k, len(keys) - int(gone.sum()))
     assert found.shape == scores.shape == (3, expected)
@@ -66,7 +67,7 @@ def test_what_is_hidden_is_never_found_and_the_rest_is(factory):
     segment, vectors = segment_of(factory, range(10, 1_010))
     gone = np.arange(10, 1_010, 3)
     segment.hide(gone)
-    found, scores = segment.search(vectors, 5, None, ALL_LISTS)
+    found, scores, _ = segment.search(vectors, 5, None, ALL_LISTS)
     assert not as_set(found) & set(gone.tolist())
     visible = ~segment.hidden
     # Under the inner product a longer vector may be nearer than the query itself: so the best score
@@ -77,22 +78,24 @@ def test_what_is_hidden_is_never_found_and_the_rest_is(factory):
 
 def test_hiding_changes_no_score():
     segment, vectors = segment_of("Flat", range(1, 501))
-    before_keys, before = segment.search(vectors[:40], 500, None, Breadth())
+    before_keys, before, _ = segment.search(vectors[:40], 500, None, Breadth())
     segment.hide(np.array([3, 99, 500]))
-    after_keys, after = segment.search(vectors[:40], 500, None, Breadth())
+    after_keys, after, _ = segment.search(vectors[:40], 500, None, Breadth())
     for row in range(40):
         was = dict(zip(before_keys[row].tolist(), before[row].tolist(), strict=True))
         now = dict(zip(after_keys[row].tolist(), after[row].tolist(), strict=True))
         assert now == {key: score for key, score in was.items() if key not in (3, 99, 500)}
 
 
-def test_an_approximate_search_that_finds_fewer_says_so():
-    segment, vectors = segment_of("IVF64,Flat", range(1, 3_001))
-    found, scores = segment.search(vectors[:5], 3_000, None, Breadth(nprobe=1))
-    missing = found == NO_KEY
-    assert missing.any(axis=1).all()
-    assert (scores[missing] == -np.inf).all()
-    assert np.isfinite(scores[~missing]).all()
+@pytest.mark.parametrize("factory", ["HNSW4", "IVF64,Flat", "IVF64,SQfp16"])
+@pytest.mark.parametrize("k", [1, 50, 999, 1_000, 1_001])
+def test_an_approximate_search_finds_as_many_as_it_is_asked_for(factory, k):
+    segment, vectors = segment_of(factory, range(1, 3_001))
+    segment.hide(np.arange(1, 2_001))
+    found, scores, _ = segment.search(vectors[:5], k, None, Breadth(nprobe=1, ef_search=1))
+    assert found.shape == scores.shape == (5, min(k, 1_000))
+    assert all(len(set(row)) == len(row) for row in found.tolist())
+    assert np.isfinite(scores).all()
 
 
 def test_hiding_twice_or_what_is_not_there_counts_nothing():
@@ -111,19 +114,29 @@ def test_a_search_among_few_is_exact_in_every_kind(factory, share):
     segment.hide(np.arange(1, 1_001, 3))
     members = np.arange(0, 1_100, share, dtype=np.int64)
     visible = np.isin(segment.keys, members) & ~segment.hidden
-    found, scores = segment.search(vectors[:20], 10, members, Breadth(ef_search=1, nprobe=1))
+    found, scores, _ = segment.search(vectors[:20], 10, members, Breadth(ef_search=1, nprobe=1))
     assert as_set(found) <= set(segment.keys[visible].tolist())
     best = -np.sort(-(vectors[:20] @ vectors[visible].T), axis=1)[:, :10]
     # Half precision keeps 11 bits: 2^-11 of a product of at most 60.
     np.testing.assert_allclose(-np.sort(-scores, axis=1), best, rtol=0, atol=0.03)
 
 
-def test_a_search_among_many_stays_approximate(monkeypatch):
-    monkeypatch.setattr(segments, "_FEW", 100)
-    segment, vectors = segment_of("HNSW16", range(1, 1_001))
+@pytest.fixture
+def prefers_to_approximate(monkeypatch):
+    """However few vectors there are, they seem dear to compare with."""
+    monkeypatch.setattr(effort, "CHEAP_COMPONENTS", 0)
+    monkeypatch.setattr(Effort, "exact", lambda _, num_answerable: 1e6 * num_answerable)
+
+
+@pytest.mark.usefixtures("prefers_to_approximate")
+@pytest.mark.parametrize("factory", ["HNSW16", "IVF16,Flat"])
+def test_a_search_among_many_says_that_it_approximates(factory):
+    segment, vectors = segment_of(factory, range(1, 1_001))
     members = np.arange(1, 1_001, 2, dtype=np.int64)
-    found, _ = segment.search(vectors[:20], 10, members, ALL_LISTS)
+    found, _, exact = segment.search(vectors[:20], 10, members, Breadth(nprobe=4))
     assert (found % 2 == 1).all()
+    assert not exact.any()
+    assert segment.search(vectors[:20], 500, members, ALL_LISTS).exact.all()
 
 
 class CountsLooks(Stop):
@@ -137,12 +150,12 @@ class CountsLooks(Stop):
         self.count += 1
 
 
-@pytest.mark.parametrize("factory", ["HNSW16", "IVF8,Flat"])
+@pytest.mark.usefixtures("prefers_to_approximate")
 @pytest.mark.parametrize(("components", "num_calls"), [(1, 20), (10**9, 2)])
-def test_an_approximate_search_can_be_left_between_few_queries_where_each_goes_far(
-    monkeypatch, factory, components, num_calls
+def test_a_walk_can_be_left_between_few_queries_where_each_goes_far(
+    monkeypatch, components, num_calls
 ):
-    segment, vectors = segment_of(factory, range(1_000))
+    segment, vectors = segment_of("HNSW16", range(1_000))
     expected = segment.search(vectors[:20], 10, None, ALL_LISTS)
     monkeypatch.setattr(segments, "BLOCK_COMPONENTS", components)
     stop = CountsLooks()

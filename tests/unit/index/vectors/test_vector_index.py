@@ -186,7 +186,8 @@ def test_searches_among_different_documents_do_not_mix(thousand):
 @pytest.fixture
 def small_blocks(monkeypatch):
     monkeypatch.setattr(exact_search, "_MIN_BLOCK_VECTORS", 8)
-    monkeypatch.setattr(exact_search, "_MIN_BLOCK_PER_FOUND", 0)
+    monkeypatch.setattr(exact_search, "MIN_PIECE_PER_FOUND", 0)
+    monkeypatch.setattr(exact_search, "_MIN_BLOCK_COMPONENTS", 1)
     monkeypatch.setattr(exact_search, "BLOCK_COMPONENTS", 1)
 
 
