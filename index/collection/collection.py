@@ -30,6 +30,7 @@ from twopass.index.documents import (
     StoredDocument,
 )
 from twopass.index.errors import InvalidQueryError, StaleSequenceError
+from twopass.index.facets import Facet
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.kinds import Breadth
 from twopass.index.metadata import MetadataChange
@@ -231,6 +232,25 @@ class Collection:
     def count(self, wanted: Filter, stop: Stop = NEVER) -> int:
         """Counts the documents that pass, as they are at one moment; blocks as `matching` does."""
         return self._reader.count(self._compiled(wanted), stop)
+
+    def facet(
+        self,
+        wanted: Filter,
+        field: str,
+        limit: int,
+        max_bytes: int | None = None,
+        stop: Stop = NEVER,
+    ) -> Facet:
+        """Reads the values of a metadata field, as they are at one moment; blocks.
+
+        Args:
+            wanted: Which documents.
+            field: The field's name, as filters have it.
+            limit: Most values to return.
+            max_bytes: Most bytes of texts among the values; None for any number.
+            stop: Ends the reading.
+        """
+        return self._reader.facet(self._compiled(wanted), field, limit, max_bytes, stop)
 
     def search_words(
         self, query: str, k: int, members: Int64s | None = None, stop: Stop = NEVER

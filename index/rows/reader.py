@@ -19,8 +19,10 @@ from twopass.index.errors import (
     DocumentNotFoundError,
     DocumentTooLargeError,
 )
+from twopass.index.facets import Facet
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
+from twopass.index.rows.facet_sql import read_facet
 from twopass.index.rows.filter_sql import SqlCondition
 from twopass.index.rows.inserting import known_ids
 from twopass.index.rows.keys import ALL_KEYS, read_keys
@@ -215,6 +217,25 @@ class DocumentReader:
             except apsw.CorruptError:
                 return sum(1 for _ in self._passing(connection, 0, condition, stop))
             return int(number)
+
+    def facet(
+        self,
+        condition: SqlCondition,
+        field: str,
+        limit: int,
+        max_bytes: int | None = None,
+        stop: Stop = NEVER,
+    ) -> Facet:
+        """Reads the values of a metadata field among the documents that pass."""
+        with self._connections.borrow(stop) as connection:
+            try:
+                return read_facet(connection, condition, field, limit, max_bytes)
+            except apsw.CorruptError:
+                is_readable = f"({condition.text}) AND json_type(metadata) = 'object'"
+                readable = SqlCondition(is_readable, condition.values)
+                keys = np.fromiter(self._passing(connection, 0, readable, stop), np.int64)
+                among = SqlCondition("key IN carray(:readable)", {"readable": apsw.carray(keys)})
+                return read_facet(connection, among, field, limit, max_bytes)
 
     def copy_into(self, path: Path, stop: Stop = NEVER) -> None:
         """Writes all documents, as they are at one moment, into a new SQLite file.

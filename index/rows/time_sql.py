@@ -13,6 +13,7 @@ from twopass.index.filters import Moment
 _DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _CLOCK = "[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 
 
 def sortable(moment: Moment) -> str:
@@ -22,6 +23,12 @@ def sortable(moment: Moment) -> str:
     text = at.replace(tzinfo=None).isoformat(timespec="seconds")
     fraction = f"{moment.nanos:09}".rstrip("0")
     return f"{text}.{fraction}" if fraction else text
+
+
+def moment_of(text: str) -> Moment:
+    """The moment of a sortable text, without what is less than a nanosecond."""
+    seconds = (datetime.fromisoformat(text[:19]).replace(tzinfo=UTC) - _EPOCH) // _SECOND
+    return Moment(seconds, int(text[20:29].ljust(9, "0")))
 
 
 def time_expression(value: str) -> str:

@@ -38,6 +38,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "twopass.v1.CollectionService.ListCollections": Permission.READ,
     "twopass.v1.CollectionService.CountDocuments": Permission.READ,
     "twopass.v1.CollectionService.GetDocuments": Permission.READ,
+    "twopass.v1.CollectionService.GetFacets": Permission.READ,
     "twopass.v1.CollectionService.ListDocuments": Permission.READ,
     "twopass.v1.CollectionService.ListSnapshots": Permission.READ,
     "twopass.v1.CollectionService.UpsertDocuments": Permission.WRITE,

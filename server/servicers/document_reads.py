@@ -9,11 +9,12 @@ from twopass.index.filters import Filter
 from twopass.index.lanes import Lanes
 from twopass.index.stopping import Stop
 from twopass.server.collections import Collections
-from twopass.server.errors import InvalidRequestError
+from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
 from twopass.server.models.passages import Limits
 from twopass.server.request import Request
 from twopass.server.servicers.answers import element_bytes, read_max_answer_bytes, that_fit
 from twopass.server.servicers.documents import check_ids, document_message, read_fields
+from twopass.server.servicers.facets import WantedFacet, facet_message, read_facets
 from twopass.server.servicers.filters import read_filter, selects_all
 from twopass.server.servicers.options import read_count
 from twopass.server.servicers.translating import Translating
@@ -76,6 +77,44 @@ class DocumentReads:
         stop = request.stop
         number = await self._lanes.scans.run(collection.count, wanted, stop, stop=stop)
         return collection_pb2.CountDocumentsResponse(num_documents=number)
+
+    async def get_facets(
+        self, message: collection_pb2.GetFacetsRequest, request: Request
+    ) -> collection_pb2.GetFacetsResponse:
+        """Describes the values of metadata fields."""
+        facets = read_facets(message.facets)
+        collection = await self._collections.acquire(message.collection, request)
+        wanted = await self._translating.run(
+            request.message_bytes, read_filter, message.filter, request=request
+        )
+        stop = request.stop
+        max_bytes = min(self._limits.max_answer_bytes, self._limits.max_message_bytes)
+        return await self._lanes.scans.run(
+            _facets, collection, wanted, facets, stop, max_bytes, stop=stop
+        )
+
+
+def _facets(
+    collection: Collection,
+    wanted: Filter,
+    facets: Sequence[WantedFacet],
+    stop: Stop,
+    max_bytes: int,
+) -> collection_pb2.GetFacetsResponse:
+    """Reads facets and builds the answer; blocks."""
+    response = collection_pb2.GetFacetsResponse()
+    left = max_bytes
+    for one in facets:
+        facet = collection.facet(wanted, one.field, one.limit, left, stop)
+        message = facet_message(facet, left)
+        left -= element_bytes(message)
+        if left < 0:
+            raise ResponseTooLargeError(
+                f"facets: the least and greatest texts alone are over {max_bytes:,} bytes, the "
+                "most of one answer (max_answer_bytes); ask for fewer fields in one call"
+            )
+        response.facets.append(message)
+    return response
 
 
 def _get(

@@ -58,6 +58,13 @@ def selects_all(wanted: Filter) -> bool:
     return all(isinstance(c, Filter) and selects_all(c) for c in conditions)
 
 
+def check_field(where: str, name: str) -> None:
+    """Refuses what is not the name of a metadata field."""
+    check_text(where, name, _MAX_FIELD_BYTES)
+    if (problem := field_name_problem(name)) is not None:
+        raise InvalidRequestError(f"{where}: {problem}")
+
+
 class _Reader:
     """Reads conditions, and counts them and the values and ids that they name."""
 
@@ -99,9 +106,7 @@ class _Reader:
         raise InvalidRequestError(f"{where}: empty; field, filter or ids is needed")
 
     def _field(self, where: str, message: filter_pb2.FieldCondition) -> FieldCondition:
-        check_text(f"{where}.field", message.field, _MAX_FIELD_BYTES)
-        if (problem := field_name_problem(message.field)) is not None:
-            raise InvalidRequestError(f"{where}.field: {problem}")
+        check_field(f"{where}.field", message.field)
         return FieldCondition(message.field, self._test(where, message))
 
     def _test(self, where: str, message: filter_pb2.FieldCondition) -> Test:

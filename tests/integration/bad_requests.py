@@ -15,7 +15,9 @@ from twopass.v1.collection_pb2 import (
     CreateSnapshotRequest,
     DeleteDocumentsRequest,
     DeleteSnapshotRequest,
+    FacetRequest,
     GetDocumentsRequest,
+    GetFacetsRequest,
     IndexedField,
     ListDocumentsRequest,
     RestoreSnapshotRequest,
@@ -59,6 +61,11 @@ def by_words(rrf: ReciprocalRankFusion | None = None, **fields) -> SearchRequest
 
 def update(**fields) -> UpdateMetadataRequest:
     return UpdateMetadataRequest(**{"collection": "facts"} | fields)
+
+
+def facets(*names: str, limit: int | None = None) -> GetFacetsRequest:
+    wanted = [FacetRequest(field=name, limit=limit) for name in names]
+    return GetFacetsRequest(collection="facts", facets=wanted)
 
 
 def fields_of(**fields) -> Struct:
@@ -176,6 +183,12 @@ BAD = [
     ),
     (EmbedRequest(texts=["a"], dimensions=385), INVALID, "dimensions: 385 given, embeddings of"),
     (EmbedRequest(texts=["a"], dimensions=-1), INVALID, "dimensions: -1 given"),
+    (facets(), INVALID, "facets: none given, at least 1"),
+    (facets(*map(str, range(17))), INVALID, "facets: 17 given, at most 16"),
+    (facets("a", "a"), INVALID, "facets[1].field: 'a' given twice"),
+    (facets("a..b"), INVALID, "facets[0].field: 'a..b' given"),
+    (facets("a", limit=10_001), INVALID, "facets[0].limit: 10,001 given, 0 to 10,000"),
+    (facets("a", limit=-1), INVALID, "facets[0].limit: -1 given"),
     (update(merge=fields_of(a=1)), INVALID, "ids: none given, at least 1"),
     (update(ids=["a"] * 10_001, merge=fields_of(a=1)), INVALID, "ids: 10,001 given, at most"),
     (update(ids=["a"], filter=Filter(), merge=fields_of(a=1)), INVALID, "filter: given together"),

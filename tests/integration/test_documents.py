@@ -1,5 +1,7 @@
 """Documents counted, read where they are there, written where they are not, and updated."""
 
+from datetime import UTC, datetime
+
 import grpc
 import pytest
 
@@ -8,6 +10,7 @@ from twopass.client import (
     AsyncClient,
     Client,
     Document,
+    Facet,
     Fields,
     InvalidArgumentError,
     field,
@@ -238,3 +241,70 @@ async def test_the_asynchronous_client_updates_metadata(server, client, collecti
         with pytest.raises(TypeError, match="merge, replace"):
             await asynchronous.update_metadata(collection, ["a"], merge={}, replace={})
     assert metadata_of(client, collection, "a") == [{"n": 1, "m": 2}]
+
+
+@pytest.fixture
+def library(client, collection):
+    """A collection of books."""
+    books = [
+        {"year": 1990, "tags": ["a", "b"], "author": {"name": "Ann"}, "at": "2024-01-31"},
+        {
+            "year": 1990.0,
+            "tags": ["b", "b"],
+            "author": {"name": "Bob"},
+            "at": "2024-02-01T01:00:00Z",
+        },
+        {"year": 2**53 + 1, "tags": [], "authors": [{"name": "Ann"}, {"name": "Bob"}]},
+        {"year": None, "tags": "b", "a.b": True},
+    ]
+    client.upsert(collection, [Document(str(i), "x", metadata=m) for i, m in enumerate(books)])
+    return collection
+
+
+def pairs(facet):
+    return [(value.value, value.num_documents) for value in facet.values]
+
+
+def test_facets_tell_the_values_of_fields(client, library):
+    names = ["tags", "year", "author.name", "authors.name", '"a.b"', "never"]
+    facets = client.facets(library, names)
+    assert list(facets) == names
+    assert pairs(facets["tags"]) == [("b", 3), ("a", 1)]
+    assert (facets["tags"].num_documents, facets["tags"].texts) == (4, ("a", "b"))
+    year = facets["year"]
+    assert pairs(year) == [(1990, 2), (None, 1), (2**53 + 1, 1)]
+    assert (year.num_values, year.numbers, year.texts) == (3, (1990, 2**53 + 1), None)
+    assert pairs(facets["author.name"]) == [("Ann", 1), ("Bob", 1)]
+    assert pairs(facets["authors.name"]) == [("Ann", 1), ("Bob", 1)]
+    assert pairs(facets['"a.b"']) == [(True, 1)]
+    assert facets["never"] == Facet(0, 0, (), None, None, None)
+    for name, facet in facets.items():
+        for value in facet.values:
+            found = client.count(library, filter=field(name).equals(value.value))
+            assert found == value.num_documents
+
+
+def test_facets_are_of_the_documents_that_pass_and_of_as_many_values_as_asked_for(client, library):
+    facet = client.facets(library, ["tags"], filter=field("year").equals(1990), limit=1)["tags"]
+    assert (pairs(facet), facet.num_values, facet.num_documents) == ([("b", 2)], 2, 2)
+    none = client.facets(library, ["tags"], limit=0)["tags"]
+    assert (none.values, none.num_values) == ((), 2)
+
+
+def test_facets_have_the_ends_of_times(client, library):
+    times = client.facets(library, ["at"])["at"].times
+    assert times == (datetime(2024, 1, 31, tzinfo=UTC), datetime(2024, 2, 1, 1, tzinfo=UTC))
+
+
+def test_facets_fit_an_answer(client, collection):
+    documents = (Document(str(i), "x", metadata={"t": f"{i:04}" * 10_000}) for i in range(150))
+    client.upsert(collection, documents)
+    facet = client.facets(collection, ["t"], limit=10_000)["t"]
+    assert facet.num_values == 150
+    assert len(facet.values) == 2 * 1024**2 // 40_000 - 2  # the ends take the room of two
+
+
+async def test_the_asynchronous_client_reads_facets(server, library):
+    async with AsyncClient(server.target) as asynchronous:
+        facets = await asynchronous.facets(library, ["tags"])
+    assert pairs(facets["tags"]) == [("b", 3), ("a", 1)]

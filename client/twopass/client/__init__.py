@@ -23,6 +23,7 @@ from twopass.client._enums import (
     RetrieveStatus,
     Truncation,
 )
+from twopass.client._facets import Facet, FacetValue
 from twopass.client._filters import Condition, Field, document_ids, field
 from twopass.client._models import Model
 from twopass.client._rerank import CandidateSet, Passage
@@ -73,6 +74,8 @@ __all__ = [
     "Document",
     "EmbedResult",
     "EmbedRole",
+    "Facet",
+    "FacetValue",
     "FailedPreconditionError",
     "Field",
     "FieldType",

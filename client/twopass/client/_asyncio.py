@@ -26,6 +26,7 @@ from twopass.client import (
     _collections,
     _documents,
     _embed,
+    _facets,
     _models,
     _rerank,
     _rpcs,
@@ -111,6 +112,7 @@ class AsyncClient:
     restore_snapshot = _method(_snapshots.restore_snapshot)
     get = _method(_documents.get)
     count = _method(_documents.count)
+    facets = _method(_facets.facets)
     delete = _method(_documents.delete)
     update_metadata = _method(_documents.update_metadata)
     models = _method(_models.models)

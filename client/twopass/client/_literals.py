@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from twopass.client._metadata import LARGEST_EXACT
-from twopass.client._values import double, int64, text
+from twopass.client._values import double, int64, moment, text
 from twopass.client.errors import InvalidArgumentError
 from twopass.v1.filter_pb2 import FieldCondition, Interval, Literal, LiteralList, Range
 
@@ -91,6 +91,22 @@ def interval(bounds: Mapping[str, Bound | None], field: str) -> FieldCondition:
         else:
             literals[name] = _literal(bound, where)
     return FieldCondition(interval=Interval(**literals))
+
+
+def literal_value(message: Literal) -> Scalar:
+    """The value that a message holds; a time is a datetime in UTC, to the microsecond."""
+    match message.WhichOneof("literal"):
+        case "integer":
+            return message.integer
+        case "number":
+            return message.number
+        case "text":
+            return message.text
+        case "boolean":
+            return message.boolean
+        case "time":
+            return moment(message.time)
+    return None
 
 
 def _is_date(value: object) -> bool:

@@ -166,6 +166,12 @@ COUNT_DOCUMENTS = _rpc(
     collection.CountDocumentsResponse,
     is_repeatable=True,
 )
+GET_FACETS = _rpc(
+    "CollectionService.GetFacets",
+    collection.GetFacetsRequest,
+    collection.GetFacetsResponse,
+    is_repeatable=True,
+)
 CREATE_SNAPSHOT = _rpc(
     "CollectionService.CreateSnapshot",
     collection.CreateSnapshotRequest,

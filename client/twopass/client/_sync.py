@@ -14,6 +14,7 @@ from twopass.client import (
     _collections,
     _documents,
     _embed,
+    _facets,
     _models,
     _rerank,
     _rpcs,
@@ -109,6 +110,7 @@ class Client:
     restore_snapshot = _method(_snapshots.restore_snapshot)
     get = _method(_documents.get)
     count = _method(_documents.count)
+    facets = _method(_facets.facets)
     delete = _method(_documents.delete)
     update_metadata = _method(_documents.update_metadata)
     models = _method(_models.models)

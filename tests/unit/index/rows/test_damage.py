@@ -175,6 +175,9 @@ def test_filters_pass_by_what_can_not_be_read(data, documents):
         assert collection.load(matching).ids == tuple(left)
         listed = collection.list_page(NUM_DOCUMENTS, wanted=wanted).documents
         assert [document.id for document in listed] == left
+        assert collection.count(wanted) == len(left)
+        facet = collection.facet(wanted, "number", limit=1)
+        assert (facet.num_documents, facet.num_values) == (len(left), len(left))
         found = collection.search(documents[150].vector[None], NUM_DOCUMENTS, matching).result()
         assert set(collection.load(found.keys[0]).ids) == set(left)
 

@@ -31,7 +31,7 @@ READERS_MAY = {
     "Search", "BatchSearch", "Rerank", "RerankStream", "Embed",
     "ListModels", "GetModel", "GetServerInfo",
     "GetCollection", "ListCollections", "GetDocuments", "ListDocuments", "ListSnapshots",
-    "CountDocuments",
+    "CountDocuments", "GetFacets",
     "Check", "List", "Watch", "ServerReflectionInfo",
 }  # fmt: skip
 WRITERS_MAY = READERS_MAY | {
