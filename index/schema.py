@@ -95,6 +95,11 @@ class CollectionSchema:
     chunking: Chunking | None = None
     lexical_tokenizer: LexicalTokenizer = LexicalTokenizer.UNICODE
 
+    @property
+    def word_language(self) -> str:
+        """The language whose word endings are removed, as `Analyser` takes it."""
+        return "porter" if self.lexical_tokenizer is LexicalTokenizer.PORTER else ""
+
     def __post_init__(self) -> None:
         if not 1 <= self.dimension <= MAX_DIMENSION:
             raise InvalidSchemaError(

@@ -15,7 +15,6 @@ from rich.console import Console
 from twopass._core import available_cpus
 from twopass.benchmarks.machine import this_machine
 from twopass.benchmarks.size.corpus import Corpus, nearest
-from twopass.benchmarks.size.frequent_words import measure_frequent_words
 from twopass.benchmarks.size.ingest import Ingest, ingest, measure_stages
 from twopass.benchmarks.size.picture import save_picture
 from twopass.benchmarks.size.report import SizeReport, as_json, as_tables
@@ -92,14 +91,12 @@ def _measure(
     with LocalServer(source) as server, Client(server.target) as client:
         seconds = ingest(client, COLLECTION, corpus, "Flat")
     queries = _queries(corpus, num_queries)
-    words = measure_frequent_words(source / "collections" / COLLECTION, corpus.questions)
     report = SizeReport(
         machine=this_machine(),
         num_documents=corpus.size,
         dimension=corpus.dimension,
         num_queries=num_queries,
         ingest=Ingest(corpus.size / seconds, seconds, stages),
-        frequent_words=words,
         kinds=(),
     )
     for index_kind in kinds:

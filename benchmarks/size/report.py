@@ -10,7 +10,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from twopass.benchmarks.machine import Machine
-from twopass.benchmarks.size.frequent_words import FrequentWords
 from twopass.benchmarks.size.ingest import Ingest
 from twopass.benchmarks.size.searches import K, KindReport, chosen
 
@@ -25,7 +24,6 @@ class SizeReport:
         dimension: Components of a vector.
         num_queries: Queries of each setting.
         ingest: How fast the documents came in.
-        frequent_words: What leaving them out does; None where no question has an answer.
         kinds: Each index kind.
     """
 
@@ -34,7 +32,6 @@ class SizeReport:
     dimension: int
     num_queries: int
     ingest: Ingest
-    frequent_words: FrequentWords | None
     kinds: tuple[KindReport, ...]
 
 
@@ -56,7 +53,6 @@ def as_tables(report: SizeReport) -> RenderableType:
         _kinds_table(report),
         "",
         _searches_table(report.kinds),
-        *(() if report.frequent_words is None else ("", _words_table(report.frequent_words))),
     )
 
 
@@ -103,17 +99,6 @@ def _searches_table(kinds: Iterable[KindReport]) -> Table:
                 f"{searches.per_second:,.0f}",
                 style="bold" if searches == best else "",
             )
-    return table
-
-
-def _words_table(words: FrequentWords) -> Table:
-    table = _table(f"lexical, {words.num_questions} judged questions", ("nDCG@10", "p50 ms"))
-    rows = (
-        (f"rarest words, {words.max_postings:,} matches", words.ndcg, words.ms),
-        ("every word", words.ndcg_of_all, words.ms_of_all),
-    )
-    for name, ndcg, ms in rows:
-        table.add_row(name, f"{ndcg:.4f}", f"{ms:,.1f}")
     return table
 
 

@@ -45,11 +45,14 @@ from twopass.index.sequences import SequenceToken
 from twopass.index.stopping import NEVER, Stop, wait_for
 from twopass.index.vectors.metric import scale
 from twopass.index.vectors.vector_index import Neighbours, VectorIndex
-from twopass.index.words.lexical import LexicalIndex
+from twopass.index.word_query import WordClauses
+from twopass.index.words.analysis import Analyser
+from twopass.index.words.word_index import WordIndex
 
 _DEFAULT = DocumentFields()
 _DEFAULT_BREADTH = Breadth()
 _EVERYTHING = Filter()
+_NO_CLAUSES = WordClauses()
 
 
 class Collection:
@@ -68,6 +71,8 @@ class Collection:
         connections: ReadConnections,
         writer: Writer,
         vectors: VectorIndex,
+        words: WordIndex,
+        analyser: Analyser,
         damage: Damage,
     ) -> None:
         self.name = name
@@ -75,7 +80,8 @@ class Collection:
         self.create_time: datetime = identity.create_time
         self._connections = connections
         self._reader = DocumentReader(name, connections, damage)
-        self._lexical = LexicalIndex(connections, identity.schema.lexical_tokenizer)
+        self._words = words
+        self._analyser = analyser
         self._writer = writer
         self._vectors = vectors
         self._has_windows = identity.schema.chunking is not None
@@ -154,7 +160,7 @@ class Collection:
         Raises:
             InvalidDocumentError: A document, or the ids together, break a rule.
         """
-        encoded = encode_documents(documents, self.schema, places)
+        encoded = encode_documents(documents, self.schema, self._analyser, places)
         return self._submit_upsert(encoded, on_conflict)
 
     def after_writes(self) -> Future[UpsertResult]:
@@ -253,25 +259,46 @@ class Collection:
         return self._reader.facet(self._compiled(wanted), field, limit, max_bytes, stop)
 
     def search_words(
-        self, query: str, k: int, members: Int64s | None = None, stop: Stop = NEVER
+        self,
+        query: str,
+        k: int,
+        members: Int64s | None = None,
+        stop: Stop = NEVER,
+        clauses: WordClauses = _NO_CLAUSES,
     ) -> WordMatches:
         """Finds the `k` documents whose titles and texts fit the words of the query best, by BM25.
 
-        Blocks for the disk; SQLite works without the GIL. Sees every write acknowledged before.
+        Blocks for the disk; Tantivy works without the GIL. Sees every write acknowledged before.
 
         Args:
-            query: Any text. A document that holds none of its words is not found.
+            query: Any text. A document that holds none of its words, and none of the required and
+                optional clauses, is not found.
             k: At least 1.
             members: Keys of the only documents to find, from `matching`; None for all.
             stop: Ends the search.
+            clauses: What else is asked of documents.
 
         Raises:
-            InvalidQueryError: `k` breaks its rule.
+            InvalidQueryError: `k` breaks its rule, or a clause holds no word.
         """
         _check_k(k)
-        if members is None:
-            return self._lexical.search(query, k, stop)
-        return self._lexical.search_members(query, k, members, self.num_documents, stop)
+        return self._words.search(query, k, members, clauses, stop)
+
+    def matching_words(self, clauses: WordClauses, stop: Stop = NEVER) -> Int64s:
+        """Finds the keys of all documents that the required and excluded clauses admit; blocks.
+
+        Args:
+            clauses: Optional ones have no effect.
+            stop: Ends the search.
+
+        Returns:
+            Keys of the documents that hold all that is required and nothing that is excluded,
+            int64 `[num_keys]`, ascending.
+
+        Raises:
+            InvalidQueryError: A clause holds no word.
+        """
+        return self._words.matching(clauses, stop)
 
     def search(
         self,
@@ -503,6 +530,14 @@ class Collection:
         self._damage.check_writable()
         self._reader.copy_into(path, stop)
 
+    def flush_words(self) -> Future[None]:
+        """Writes words from memory to disk now instead of when that is due.
+
+        Raises:
+            StorageError: Raised by the future: they could not be written.
+        """
+        return self._words.flush()
+
     def merge(self) -> Future[None]:
         """Merges the vector index now instead of when it is due, and saves it.
 
@@ -513,13 +548,13 @@ class Collection:
 
     @property
     def is_busy(self) -> bool:
-        """Whether `close` would have to wait for writes, searches, a merge, or a check."""
-        return self._writer.is_busy or self._vectors.is_busy
+        """Whether `close` would have to wait for writes, searches, a merge or flush, or a check."""
+        return self._writer.is_busy or self._vectors.is_busy or self._words.is_busy
 
     @property
     def is_worth_saving(self) -> bool:
-        """Whether closing it saves its vector index, which takes longer the larger that is."""
-        return self._vectors.is_worth_saving
+        """Whether closing it saves its vectors or words, which takes longer the more there are."""
+        return self._vectors.is_worth_saving or self._words.is_worth_saving
 
     def close(self, *, discard: bool = False) -> None:
         """Finishes what was submitted, then closes the file. Idempotent.
@@ -529,6 +564,7 @@ class Collection:
                 waits, with `CollectionClosedError`, and saves nothing.
         """
         with ExitStack() as last_first:
+            last_first.callback(self._words.close, discard=discard)
             last_first.callback(self._vectors.close, discard=discard)
             # The last connection to close makes the checkpoint, which a reading one can't.
             last_first.callback(self._writer.close, discard=discard)

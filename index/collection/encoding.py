@@ -25,6 +25,8 @@ from twopass.index.metadata import MergeMetadata, MetadataChange, ReplaceMetadat
 from twopass.index.rows.rows import checksum_of
 from twopass.index.schema import CollectionSchema
 from twopass.index.vectors.metric import scale
+from twopass.index.words.analysis import Analyser
+from twopass.index.words.encoding import EncodedWords, encode_words
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode's category Cc
@@ -40,16 +42,18 @@ class EncodedDocuments:
         windows: For each document its windows: first token, one past the last, embedding; empty
             where the collection does not split documents.
         vectors: The embeddings of all documents in order, float32 `[num_vectors, dimension]`.
+        words: The words of all documents in order.
     """
 
     rows: list[tuple[str, bytes, bytes, str, str, str, int]]
     windows: list[list[tuple[int, int, bytes]]]
     vectors: Float32s
+    words: EncodedWords
 
     @classmethod
     def none(cls, dimension: int) -> "EncodedDocuments":
         """No documents."""
-        return cls([], [], np.empty((0, dimension), np.float32))
+        return cls([], [], np.empty((0, dimension), np.float32), EncodedWords.none())
 
     @property
     def ids(self) -> list[str]:
@@ -64,12 +68,14 @@ class EncodedDocuments:
             list(compress(self.rows, stays)),
             list(compress(self.windows, stays)),
             self.vectors[np.repeat(stays, num_vectors)],
+            self.words.some(np.array(stays, np.bool_)),
         )
 
 
 def encode_documents(
     documents: Sequence[IndexedDocument],
     schema: CollectionSchema,
+    analyser: Analyser,
     places: Sequence[int] | None = None,
 ) -> EncodedDocuments:
     """Checks documents and encodes them for storage.
@@ -77,6 +83,7 @@ def encode_documents(
     Args:
         documents: At least one.
         schema: The collection's.
+        analyser: Cuts the collection's texts.
         places: Where each stands in the request, for error messages; None where they are all of it.
 
     Raises:
@@ -108,7 +115,8 @@ def encode_documents(
             if split
             else []
         )
-    return EncodedDocuments(rows, windows, vectors)
+    words = encode_words(analyser, [(document.title, document.text) for document in documents])
+    return EncodedDocuments(rows, windows, vectors, words)
 
 
 def check_distinct(ids: Sequence[str]) -> None:

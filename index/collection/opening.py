@@ -1,4 +1,4 @@
-"""Opens a collection: its file, migrated to the current format, and its vectors."""
+"""Opens a collection: its file, migrated to the current format, its vectors and its words."""
 
 import logging
 import time
@@ -22,6 +22,10 @@ from twopass.index.vectors.gpu_replica import Clone
 from twopass.index.vectors.loading import load_vectors
 from twopass.index.vectors.merging import MergePolicy
 from twopass.index.vectors.vector_index import VectorIndex
+from twopass.index.words.analysis import Analyser
+from twopass.index.words.flushing import FlushPolicy
+from twopass.index.words.loading import load_words
+from twopass.index.words.word_index import WordIndex
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -36,16 +40,18 @@ def open_collection(
     num_search_threads: int = 1,
     merge_policy: MergePolicy | None = None,
     clone: Clone | None = None,
+    flush_policy: FlushPolicy | None = None,
 ) -> Collection:
-    """Opens a collection, and its vector index from its file or from the documents.
+    """Opens a collection, and its vectors and words from their files or from the documents.
 
     Args:
         name: The collection's name.
-        path: Its SQLite file; the index's file stands beside it.
+        path: Its SQLite file; the files of vectors and words stand beside it.
         lanes: Lanes in which the collection works.
         num_search_threads: OpenMP threads of one faiss search.
         merge_policy: When the index is merged; None for the default.
         clone: Copies its base to a GPU; None for no GPU.
+        flush_policy: When words are flushed; None for the default.
 
     Raises:
         StorageError: The file is missing, damaged or of a newer format.
@@ -59,6 +65,8 @@ def open_collection(
             identity = read_identity(connection, path)
             migrate(connection, path, identity.schema)
             loaded = load_vectors(name, connection, identity, base_path, damage)
+            analyser = Analyser(identity.schema.word_language)
+            loaded_words = load_words(name, connection, identity, path.parent, analyser, damage)
         except BaseException:
             damage.close()
             connection.close()
@@ -73,6 +81,16 @@ def open_collection(
         policy=merge_policy,
         clone=clone,
     )
+    words = WordIndex(
+        name,
+        path,
+        loaded_words,
+        analyser,
+        damage,
+        identity.sequence,
+        lanes.maintenance,
+        flush_policy,
+    )
     _LOG.info(
         "collection opened",
         extra={
@@ -81,9 +99,9 @@ def open_collection(
             "milliseconds": round(1e3 * (time.perf_counter() - began), 1),
         },
     )
-    writer = Writer(name, connection, path, identity, vectors, damage, lanes.writes)
+    writer = Writer(name, connection, path, identity, vectors, words, damage, lanes.writes)
     connections = ReadConnections(name, path, damage)
-    return Collection(name, identity, connections, writer, vectors, damage)
+    return Collection(name, identity, connections, writer, vectors, words, analyser, damage)
 
 
 def read_summary(name: str, path: Path) -> CollectionSummary:

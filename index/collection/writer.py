@@ -37,6 +37,8 @@ from twopass.index.sequences import SequenceToken
 from twopass.index.serial_queue import SerialQueue
 from twopass.index.stopping import NEVER, Stop
 from twopass.index.vectors.vector_index import VectorChange, VectorIndex
+from twopass.index.words.encoding import EncodedWords
+from twopass.index.words.word_index import WordChange, WordIndex
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -90,11 +92,10 @@ class UpdateResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _RowChange:
-    """What a write did: how many documents were removed, added and updated, and which vectors.
+    """What a write did: which documents were removed, added and updated, and which vectors.
 
     Attributes:
-        num_removed: Documents removed.
-        num_added: Documents added.
+        documents: Documents removed and added.
         split_removed: How many of those removed were split.
         split_added: How many of those added are split.
         removed: Keys that no vector has any more.
@@ -103,14 +104,23 @@ class _RowChange:
         num_updated: Documents of which the metadata was to change.
     """
 
-    num_removed: int
-    num_added: int
+    documents: WordChange
     split_removed: int
     split_added: int
     removed: list[int]
     added: list[int]
     vectors: Float32s
     num_updated: int = 0
+
+    @property
+    def num_removed(self) -> int:
+        """How many documents were removed."""
+        return len(self.documents.removed)
+
+    @property
+    def num_added(self) -> int:
+        """How many documents were added."""
+        return len(self.documents.keys)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,9 +158,8 @@ class Upsert:
             insert_windows(connection, keys, windows)
         # Windows have the keys that their documents left free.
         added = list(range(keys[-1] - len(vectors) + 1, keys[-1] + 1)) if keys else []
-        return _RowChange(
-            len(replaced), len(rows), split_removed, split_added, removed, added, vectors
-        )
+        changed = _documents(replaced, keys, documents.words)
+        return _RowChange(changed, split_removed, split_added, removed, added, vectors)
 
     def acknowledge(self, sequence: SequenceToken, change: _RowChange) -> None:
         """Resolves the future."""
@@ -182,7 +191,7 @@ class Delete:
         deleted = delete_matching(connection, self.condition, self.stop)
         removed, split_removed = _without_windows(connection, deleted, self.has_windows)
         no_vectors = np.empty((0, self.dimension), np.float32)
-        return _RowChange(len(deleted), 0, split_removed, 0, removed, [], no_vectors)
+        return _RowChange(_documents(deleted, [], None), split_removed, 0, removed, [], no_vectors)
 
     def acknowledge(self, sequence: SequenceToken, change: _RowChange) -> None:
         """Resolves the future."""
@@ -213,7 +222,8 @@ class UpdateMetadata:
         keys = find_matching(connection, self.condition, self.stop)
         update_metadata(connection, keys, changed_metadata(self.change), self.damage, self.stop)
         no_vectors = np.empty((0, self.dimension), np.float32)
-        return _RowChange(0, 0, 0, 0, [], [], no_vectors, num_updated=len(keys))
+        nothing = _documents([], [], None)
+        return _RowChange(nothing, 0, 0, [], [], no_vectors, num_updated=len(keys))
 
     def acknowledge(self, sequence: SequenceToken, change: _RowChange) -> None:
         """Resolves the future."""
@@ -249,7 +259,7 @@ class Writer:
 
     All writes that wait together share one COMMIT, since only the COMMIT waits for the disk. Each
     has its own savepoint, so that a write that fails does not affect the others. Futures resolve
-    after the vector index has applied the writes: an acknowledged write is durable, and every
+    after words and vectors have applied the writes: an acknowledged write is durable, and every
     search that begins later sees it.
 
     Attributes:
@@ -264,6 +274,7 @@ class Writer:
         path: Path,
         identity: Identity,
         vectors: VectorIndex,
+        words: WordIndex,
         damage: Damage,
         lane: Lane,
     ) -> None:
@@ -274,6 +285,7 @@ class Writer:
         self._sequence = identity.sequence
         self._is_closed = False
         self._vectors = vectors
+        self._words = words
         self.num_documents = int(connection.execute("SELECT count(*) FROM documents").get)
         self.num_split = count_split(connection) if identity.schema.chunking else 0
         self._queue: SerialQueue[Write] = SerialQueue(
@@ -317,6 +329,10 @@ class Writer:
             raise
         if not committed:
             return
+        # Words first: whoever sees the sequence, which is the vectors', sees them too.
+        self._words.update(
+            [done.change.documents for done in committed], committed[-1].sequence.position
+        )
         # A search that sees a window must know that there are any.
         self.num_split += sum(done.change.split_added for done in committed)
         self._vectors.update(_joined(committed)).result()
@@ -367,6 +383,10 @@ class Writer:
             change = None
         self._connection.execute("RELEASE write")
         return change
+
+
+def _documents(removed: list[int], added: list[int], words: EncodedWords | None) -> WordChange:
+    return WordChange(np.array(removed, np.int64), np.array(added, np.int64), words)
 
 
 def _joined(committed: Sequence[_Committed]) -> VectorChange:

@@ -81,9 +81,9 @@ class ReadConnections:
                 interrupt = reader.connection.interrupt
                 with stop.calling(interrupt), self._discarding.calling(interrupt):
                     yield reader.connection
-            except (apsw.NoFTS5Error, apsw.SQLError) as error:
-                # What is raised where apsw is interrupted while it looks for FTS5, and SQLite while
-                # it prepares a statement with json_each.
+            except apsw.SQLError as error:
+                # What SQLite raises where it is interrupted while it prepares a statement with
+                # json_each.
                 if stop.is_set or self._discarding.is_set:
                     raise StoppedError from error
                 raise

@@ -12,7 +12,7 @@ from twopass.index.rows.tables import (
     VECTORS_OF_WINDOWS,
     add_field_indexes,
     add_vectors,
-    add_words,
+    drop_words,
     missing_list_indexes,
 )
 from twopass.index.schema import CollectionSchema
@@ -56,9 +56,8 @@ def _format_version(connection: apsw.Connection) -> int:
 
 
 def _to_2(connection: apsw.Connection, schema: CollectionSchema) -> None:
-    """Format 2 indexes words and declared fields, and names what the vector index holds."""
+    """Format 2 indexes declared fields, and names what the vector index holds."""
     add_vectors(connection, schema)
-    add_words(connection, schema)
     add_field_indexes(connection, schema)
 
 
@@ -68,10 +67,15 @@ def _to_3(connection: apsw.Connection, schema: CollectionSchema) -> None:  # noq
 
 
 def _to_4(connection: apsw.Connection, schema: CollectionSchema) -> None:  # noqa: ARG001
-    """Format 4 has windows for long documents alone, and their keys are of the documents' sequence.
+    """Format 4 has windows for long documents alone, and no words: those have files of their own.
 
-    What is in windows stays so. The windows' keys are moved beyond all those that documents have.
+    What is in windows stays so. Their keys are of the documents' sequence now, and are moved beyond
+    all those that documents have.
+
+    The pages of the words are free for documents to come. Only VACUUM would make the file smaller,
+    which writes all of it anew; a snapshot is written so, and so is what is restored from one.
     """
+    drop_words(connection)
     if not has_windows(connection):
         return
     highest = connection.execute(

@@ -5,7 +5,7 @@ import apsw
 from twopass.index.documents import MAX_METADATA_DEPTH
 from twopass.index.field_names import parse_field_name
 from twopass.index.rows.field_sql import has_list_on_the_way, plain_value
-from twopass.index.schema import CollectionSchema, FieldType, LexicalTokenizer
+from twopass.index.schema import CollectionSchema, FieldType
 
 # AUTOINCREMENT never gives a key twice: one that is deleted can't come to mean another text.
 # Columns stand in the order in which they are needed: the second pass reads the beginning of a row,
@@ -49,28 +49,12 @@ CREATE VIEW vectors AS
 
 _WHOLE_DOCUMENTS = "CREATE VIEW vectors AS SELECT key, embedding FROM documents"
 
-_UNICODE = ("unicode61", "remove_diacritics", "2")
-TOKENIZERS: dict[LexicalTokenizer, tuple[str, ...]] = {
-    LexicalTokenizer.UNICODE: _UNICODE,
-    LexicalTokenizer.PORTER: ("porter", *_UNICODE),
-}
-"""FTS5's tokenizer of each kind, and its arguments."""
-
-# Triggers keep the words, so they change in the same transaction as the documents. The texts
-# themselves stay in `documents` alone; for a deletion FTS5 needs them once more, to know which
-# words to forget. `vocabulary` tells in how many documents a term is.
-_WORDS = """
-CREATE VIRTUAL TABLE passages USING fts5(
-  title, text, content='documents', content_rowid='key', tokenize='{tokenizer}'
-);
-CREATE VIRTUAL TABLE vocabulary USING fts5vocab(passages, row);
-CREATE TRIGGER words_of_inserted AFTER INSERT ON documents BEGIN
-  INSERT INTO passages (rowid, title, text) VALUES (new.key, new.title, new.text);
-END;
-CREATE TRIGGER words_of_deleted AFTER DELETE ON documents BEGIN
-  INSERT INTO passages (passages, rowid, title, text)
-  VALUES ('delete', old.key, old.title, old.text);
-END;
+# What formats 2 and 3 kept words in; words have files of their own now.
+_DROP_WORDS = """
+DROP TRIGGER IF EXISTS words_of_inserted;
+DROP TRIGGER IF EXISTS words_of_deleted;
+DROP TABLE IF EXISTS vocabulary;
+DROP TABLE IF EXISTS passages;
 """
 
 
@@ -78,7 +62,6 @@ def create_tables(connection: apsw.Connection, schema: CollectionSchema) -> None
     """Creates all tables, empty, inside a transaction."""
     connection.execute(_DOCUMENTS)
     add_vectors(connection, schema)
-    add_words(connection, schema)
     add_field_indexes(connection, schema)
 
 
@@ -87,10 +70,9 @@ def add_vectors(connection: apsw.Connection, schema: CollectionSchema) -> None:
     connection.execute(_WINDOWS + VECTORS_OF_WINDOWS if schema.chunking else _WHOLE_DOCUMENTS)
 
 
-def add_words(connection: apsw.Connection, schema: CollectionSchema) -> None:
-    """Indexes the words of all documents, and keeps them from now on, inside a transaction."""
-    connection.execute(_WORDS.format(tokenizer=" ".join(TOKENIZERS[schema.lexical_tokenizer])))
-    connection.execute("INSERT INTO passages (passages) VALUES ('rebuild')")
+def drop_words(connection: apsw.Connection) -> None:
+    """Removes the words that older servers kept in the file, inside a transaction."""
+    connection.execute(_DROP_WORDS)
 
 
 def add_field_indexes(connection: apsw.Connection, schema: CollectionSchema) -> None:

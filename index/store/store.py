@@ -30,6 +30,7 @@ from twopass.index.store.opened import OpenCollections, Pin
 from twopass.index.store.snapshots import Snapshot, SnapshotFolder
 from twopass.index.vectors.gpu_replica import Clone
 from twopass.index.vectors.merging import MergePolicy
+from twopass.index.words.flushing import FlushPolicy
 
 T = TypeVar("T")
 
@@ -51,7 +52,8 @@ class CollectionStore:
 
         <folder>/.lock                                  held while the store is open
         <folder>/collections/<name>/documents.sqlite    a collection
-        <folder>/collections/<name>/vectors.base        its index, derived: may be missing
+        <folder>/collections/<name>/vectors.base        its vectors, derived: may be missing
+        <folder>/collections/<name>/words-<number>/     its words, derived: may be missing
         <folder>/snapshots/                             copies of collections
         <folder>/aliases.json                           other names of collections
 
@@ -73,6 +75,7 @@ class CollectionStore:
         num_search_threads: int = 1,
         merge_policy: MergePolicy | None = None,
         clone: Clone | None = None,
+        flush_policy: FlushPolicy | None = None,
     ) -> None:
         """Opens the folder, creating it if need be, and as many collections as may be open.
 
@@ -83,6 +86,7 @@ class CollectionStore:
             num_search_threads: OpenMP threads of one faiss search of one collection.
             merge_policy: When a collection's index is merged; None for the default.
             clone: Copies the base of a collection's index to a GPU; None for none.
+            flush_policy: When a collection's words are flushed to disk; None for the default.
 
         Raises:
             FolderInUseError: Another server holds the folder.
@@ -97,6 +101,7 @@ class CollectionStore:
             num_search_threads=num_search_threads,
             merge_policy=merge_policy,
             clone=clone,
+            flush_policy=flush_policy,
         )
         self.opened = OpenCollections(lanes.openings, open_database, read_summary, max_open)
         self._closed = False

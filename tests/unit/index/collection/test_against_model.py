@@ -2,9 +2,7 @@
 
 import tempfile
 from dataclasses import replace
-from pathlib import Path
 
-import apsw
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,14 +14,13 @@ from twopass.index.errors import DocumentsExistError
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.metadata import MergeMetadata, ReplaceMetadata, merged
 from twopass.index.schema import CollectionSchema, Metric
-from twopass.index.store.store import CollectionStore
 from twopass.index.vectors.merging import MergePolicy
-
-from ..conftest import LANES
+from twopass.index.words.flushing import FlushPolicy
 
 DIMENSION = 3
 # Merges in almost every history, some while the next writes come.
 EAGER = MergePolicy(min_changes=4)
+EAGER_WORDS = FlushPolicy(min_documents=4, max_documents=4, worth_saving=2)
 
 ids = st.sampled_from(["a", "b", "A", "ä", "a b", "%", "'", '"', "🙂", "\u2028", "[1]", "x" * 512])
 # Small whole numbers: products are exact in float32, and there are many equal scores.
@@ -75,7 +72,7 @@ class CollectionMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory()
         self.model = {}
         self.num_writes = 0
-        self.store = CollectionStore(Path(self.folder.name), LANES, merge_policy=EAGER)
+        self.open()
         self.collection = self.store.create(
             "notes",
             CollectionSchema(dimension=DIMENSION, metric=Metric.INNER_PRODUCT, client_vectors=True),
@@ -146,10 +143,11 @@ class CollectionMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self):
         sequence = self.collection.sequence
-        self.store.close()
         self.check_words()
-        self.store = CollectionStore(Path(self.folder.name), LANES, merge_policy=EAGER)
+        self.store.close()
+        self.open()
         self.collection = self.store.get("notes")
+        self.check_words()
         assert self.collection.sequence == sequence
 
     @rule(query=vectors, k=st.integers(1, 15))
@@ -164,11 +162,14 @@ class CollectionMachine(RuleBasedStateMachine):
             np.testing.assert_array_equal(token_ids, self.model[name].token_ids)
 
     def check_words(self):
-        """The indexed words are those of the documents, no more and no fewer; FTS5 looks itself."""
-        file = Path(self.folder.name) / "collections" / "notes" / "documents.sqlite"
-        connection = apsw.Connection(str(file))
-        connection.execute("INSERT INTO passages (passages, rank) VALUES ('integrity-check', 1)")
-        connection.close()
+        """The documents with words are those that there are, no more and no fewer."""
+        words = self.collection._words.words
+        found = [run.keys[~run.hidden] for run in words.runs]
+        if words.base is not None:
+            found.append(np.setdiff1d(words.base.keys, words.hidden))
+        stored = self.collection.get(list(self.model), DocumentFields(text=False, metadata=False))
+        with_words = np.concatenate([np.empty(0, np.int64), *found])
+        assert sorted(with_words.tolist()) == sorted(document.key for document in stored)
 
     @rule(page_size=st.integers(1, 5))
     def list_documents(self, page_size):
@@ -198,8 +199,8 @@ class CollectionMachine(RuleBasedStateMachine):
             np.testing.assert_array_equal(stored.vector, given.vector)
 
     def teardown(self):
-        self.store.close()
         self.check_words()
+        self.store.close()
         self.folder.cleanup()
 
 

@@ -11,6 +11,9 @@ from twopass.index.errors import InvalidDocumentError
 from twopass.index.filters import Exists, FieldCondition, Filter
 from twopass.index.schema import Metric
 from twopass.index.vectors.metric import MAX_NORM
+from twopass.index.words.analysis import Analyser
+
+ANALYSER = Analyser()
 
 
 def nested(depth):
@@ -61,28 +64,28 @@ def test_a_document_that_breaks_a_rule_is_refused_by_field(
 ):
     good, bad = make_document("good"), replace(make_document("bad"), **fields)
     with pytest.raises(InvalidDocumentError, match=said) as refused:
-        encode_documents([good, bad], schema)
+        encode_documents([good, bad], schema, ANALYSER)
     assert refused.value.field == f"documents[1].{field}"
 
 
 def test_an_id_given_twice_is_named(make_document, schema):
     with pytest.raises(InvalidDocumentError, match=r"documents\[2\].id: 'a' .*documents\[0\]"):
-        encode_documents([make_document(name) for name in "aba"], schema)
+        encode_documents([make_document(name) for name in "aba"], schema, ANALYSER)
 
 
 def test_no_documents_are_refused(schema):
     with pytest.raises(InvalidDocumentError, match="at least 1"):
-        encode_documents([], schema)
+        encode_documents([], schema, ANALYSER)
 
 
 @pytest.mark.parametrize("name", ["x", "ä" * 256, "\u00a0 .%/'\"", "x" * 512])
 def test_ids_at_the_edge_are_allowed(make_document, schema, name):
-    assert encode_documents([make_document(name)], schema).rows[0][0] == name
+    assert encode_documents([make_document(name)], schema, ANALYSER).rows[0][0] == name
 
 
 @pytest.mark.parametrize("fields", [{"title": "t", "text": ""}, {"title": "", "text": "t"}])
 def test_title_or_text_is_enough(make_document, schema, fields):
-    encode_documents([make_document("a", **fields)], schema)
+    encode_documents([make_document("a", **fields)], schema, ANALYSER)
 
 
 @pytest.mark.parametrize(
@@ -110,14 +113,14 @@ def test_what_is_just_within_a_limit_is_stored_and_can_be_filtered_by(
 
 def test_metadata_is_stored_as_json(make_document, schema):
     metadata = {"ü": [1, 2.5, None, True, {"deep": "🙂"}], "huge": 2**63 - 1}
-    (row,) = encode_documents([make_document("a", metadata=metadata)], schema).rows
+    (row,) = encode_documents([make_document("a", metadata=metadata)], schema, ANALYSER).rows
     assert json.loads(row[5]) == metadata
 
 
 @pytest.mark.parametrize("scale", [1e-45, 1e-30, 1.0, 3e38])
 def test_cosine_normalises_whatever_the_length(make_document, schema, scale):
     vector = np.array([0, scale, 0, 0], np.float32)
-    vectors = encode_documents([make_document("a", vector=vector)], schema).vectors
+    vectors = encode_documents([make_document("a", vector=vector)], schema, ANALYSER).vectors
     np.testing.assert_array_equal(vectors, np.array([[0, 1, 0, 0]], np.float32))
 
 
@@ -125,12 +128,14 @@ def test_inner_product_stores_vectors_as_given(make_document, schema):
     by_product = replace(schema, metric=Metric.INNER_PRODUCT)
     vectors = np.array([[0, 0, 0, 0], [1, -2, 3, 4]], np.float32)
     documents = [make_document(name, vector=v) for name, v in zip("ab", vectors, strict=True)]
-    np.testing.assert_array_equal(encode_documents(documents, by_product).vectors, vectors)
+    np.testing.assert_array_equal(
+        encode_documents(documents, by_product, ANALYSER).vectors, vectors
+    )
 
 
 def test_inner_product_refuses_vectors_whose_products_could_overflow(make_document, schema):
     by_product = replace(schema, metric=Metric.INNER_PRODUCT)
     longest = make_document("a", vector=np.array([MAX_NORM * 0.999, 0, 0, 0], np.float32))
-    encode_documents([longest], by_product)
+    encode_documents([longest], by_product, ANALYSER)
     with pytest.raises(InvalidDocumentError, match="norm must be at most 1e"):
-        encode_documents([replace(longest, vector=longest.vector * 2)], by_product)
+        encode_documents([replace(longest, vector=longest.vector * 2)], by_product, ANALYSER)

@@ -64,20 +64,6 @@ def test_a_stop_between_two_statements_ends_the_second(connections):
                 connection.execute(ENDLESS).fetchall()
 
 
-def cut_words_until_stopped(connections):
-    stop = Stop()
-    with connections.borrow(stop) as connection:
-        stop.set()
-        connection.fts5_tokenizer("unicode61", [])
-
-
-def test_a_stop_while_words_are_cut_is_no_error_of_the_disk(connections):
-    with pytest.raises(StoppedError):
-        cut_words_until_stopped(connections)
-    with connections.borrow() as connection:
-        assert connection.fts5_tokenizer("unicode61", [])(b"words", 1, None)
-
-
 def test_a_stop_that_is_set_already_gives_no_connection(connections):
     stop = Stop()
     stop.set()

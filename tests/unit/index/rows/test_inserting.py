@@ -41,12 +41,6 @@ def test_keys_are_those_of_the_rows_in_order(connection, count):
     assert [stored(connection)[key] for key in keys] == [f"d{n}" for n in range(count)]
 
 
-def test_words_of_every_row_are_indexed(connection):
-    insert(connection, 1, [row(f"d{n}", f"word{n % 3}") for n in range(600)])
-    found = connection.execute("SELECT count(*) FROM passages WHERE passages MATCH 'word1'").get
-    assert found == 200
-
-
 def test_those_that_are_there_are_deleted_and_their_keys_told(connection):
     ids = ["plain", "it's", 'a "b"', "日本", "x, y", "\\u0041"]
     keys = insert(connection, 1, [row(document_id) for document_id in ids])

@@ -13,6 +13,22 @@ from twopass.index.store.store import CollectionStore
 
 from ..conftest import LANES
 
+WORDS_OF_FORMAT_3 = """
+CREATE VIRTUAL TABLE passages USING fts5(
+  title, text, content='documents', content_rowid='key', tokenize='unicode61'
+);
+CREATE VIRTUAL TABLE vocabulary USING fts5vocab(passages, row);
+CREATE TRIGGER words_of_inserted AFTER INSERT ON documents BEGIN
+  INSERT INTO passages (rowid, title, text) VALUES (new.key, new.title, new.text);
+END;
+CREATE TRIGGER words_of_deleted AFTER DELETE ON documents BEGIN
+  INSERT INTO passages (passages, rowid, title, text)
+  VALUES ('delete', old.key, old.title, old.text);
+END;
+INSERT INTO passages (passages) VALUES ('rebuild');
+UPDATE meta SET value = 3 WHERE name = 'format_version';
+"""
+
 
 @pytest.fixture
 def format_1(tmp_path, schema, make_document):
@@ -23,8 +39,7 @@ def format_1(tmp_path, schema, make_document):
     file = tmp_path / "collections" / "notes" / "documents.sqlite"
     connection = apsw.Connection(str(file))
     connection.execute(
-        "DROP TRIGGER words_of_inserted; DROP TRIGGER words_of_deleted; "
-        "DROP TABLE vocabulary; DROP TABLE passages; DROP VIEW vectors; "
+        "DROP VIEW vectors; "
         "ALTER TABLE documents DROP COLUMN checksum; "
         "UPDATE meta SET value = 1 WHERE name = 'format_version'"
     )
@@ -58,6 +73,30 @@ def test_a_file_without_words_gets_them_when_it_is_opened(
         (3, str(format_1)),
         (4, str(format_1)),
     ]
+
+
+def test_words_of_an_older_server_leave_the_file_and_are_found_all_the_same(
+    tmp_path, schema, make_document
+):
+    with CollectionStore(tmp_path, LANES) as store:
+        store.create("notes", schema).upsert([make_document("a", text="blue sky")]).result()
+    file = tmp_path / "collections" / "notes" / "documents.sqlite"
+    connection = apsw.Connection(str(file))
+    connection.execute(WORDS_OF_FORMAT_3)
+    connection.close()
+    with CollectionStore(tmp_path, LANES) as store:
+        collection = store.get("notes")
+        collection.upsert([make_document("b", text="sky")]).result()
+        collection.delete(["a"]).result()
+        assert len(collection.search_words("sky", 10).keys) == 1
+    connection = apsw.Connection(str(file))
+    left = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE name LIKE 'passages%' OR name LIKE 'words%' "
+        "OR name = 'vocabulary'"
+    ).fetchall()
+    connection.close()
+    assert left == []
+    assert version_of(file) == FORMAT_VERSION
 
 
 def test_rows_without_checksums_get_them_when_their_file_is_opened(tmp_path, schema, make_document):
@@ -140,8 +179,8 @@ def test_a_file_of_today_is_left_alone(tmp_path, format_1, caplog):
 
 def test_a_migration_that_fails_changes_nothing(tmp_path, format_1):
     connection = apsw.Connection(str(format_1))
-    connection.execute("CREATE TABLE passages (x)")  # stands in the way
+    connection.execute("CREATE TABLE vectors (x)")  # stands in the way
     connection.close()
     with CollectionStore(tmp_path, LANES) as store:
-        assert "passages already exists" in store.failed["notes"]
+        assert "vectors already exists" in store.failed["notes"]
     assert version_of(format_1) == 1
