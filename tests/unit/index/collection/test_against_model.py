@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +15,11 @@ from twopass.index.errors import DocumentsExistError
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.metadata import MergeMetadata, ReplaceMetadata, merged
 from twopass.index.schema import CollectionSchema, Metric
+from twopass.index.store.store import CollectionStore
 from twopass.index.vectors.merging import MergePolicy
 from twopass.index.words.flushing import FlushPolicy
+
+from ..conftest import LANES
 
 DIMENSION = 3
 # Merges in almost every history, some while the next writes come.
@@ -76,6 +80,11 @@ class CollectionMachine(RuleBasedStateMachine):
         self.collection = self.store.create(
             "notes",
             CollectionSchema(dimension=DIMENSION, metric=Metric.INNER_PRODUCT, client_vectors=True),
+        )
+
+    def open(self):
+        self.store = CollectionStore(
+            Path(self.folder.name), LANES, merge_policy=EAGER, flush_policy=EAGER_WORDS
         )
 
     @rule(waiting=st.lists(upserts | deletions | updates, min_size=1, max_size=4))
