@@ -6,7 +6,7 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
-from twopass.client import Rerank, Retrieve, RetrieveMode, SearchResult
+from twopass.client import Prefix, Rerank, Retrieve, RetrieveMode, SearchResult, WordClauses
 from twopass.commands import filters as filters_as_typed
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.tables import hits_table, timings_line
@@ -14,8 +14,11 @@ from twopass.commands.tables import hits_table, timings_line
 
 def search(
     collection: Annotated[str, typer.Argument(help="The collection's name.")],
-    query: Annotated[str, typer.Argument(help="The question.")],
+    query: Annotated[
+        str, typer.Argument(help='The question; "" to search by --required or --optional alone.')
+    ],
     top_n: Annotated[int, typer.Option("--top-n", "-n", help="How many documents to show.")] = 10,
+    offset: Annotated[int, typer.Option(help="How many of the first documents to skip.")] = 0,
     k: Annotated[int, typer.Option("-k", help="How many candidates the first pass finds.")] = 50,
     mode: Annotated[
         str | None,
@@ -30,6 +33,22 @@ def search(
         list[str] | None,
         typer.Option("--filter", "-f", help=filters_as_typed.HELP),
     ] = None,
+    required: Annotated[
+        list[str] | None,
+        typer.Option(help="Words in a row that a document must hold. Repeat it for several."),
+    ] = None,
+    excluded: Annotated[
+        list[str] | None,
+        typer.Option(help="Words in a row that no document may hold. Repeat it for several."),
+    ] = None,
+    optional: Annotated[
+        list[str] | None,
+        typer.Option(help="Words in a row that count for a document. Repeat it for several."),
+    ] = None,
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(help="The beginning of a word that a document must hold. Repeat it."),
+    ] = None,
     rerank: Annotated[
         bool, typer.Option("--rerank/--no-rerank", help="Whether to run the second pass.")
     ] = True,
@@ -41,13 +60,21 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search a collection: find candidates, then let the reranker order them."""
+    words = WordClauses(
+        required=[*(required or []), *map(Prefix, prefix or [])],
+        excluded=excluded or [],
+        optional=optional or [],
+    )
     with connected(target) as client:
         result = client.search(
             collection,
             query,
             top_n=top_n,
-            retrieve=Retrieve(mode=cast("RetrieveMode | None", mode), k=max(k, top_n)),
-            rerank=Rerank(blend=blend) if rerank else False,
+            offset=offset,
+            retrieve=Retrieve(
+                mode=cast("RetrieveMode | None", mode), k=max(k, offset + top_n), words=words
+            ),
+            rerank=Rerank(blend=blend) if rerank and query else False,
             filter=filters_as_typed.parsed(filters or []),
         )
     if as_json:

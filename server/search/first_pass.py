@@ -291,6 +291,22 @@ class _Retrieval:
             return None
         return await asyncio.shield(self._filtering)  # the other list waits for it too
 
+    async def _members_with_words(self) -> Int64s | None:
+        """Keys of those whose words the query admits; None for all.
+
+        The lexical list is bounded by the same clauses where it is searched.
+        """
+        words = self._query.retrieve.words
+        members = await self._members()
+        if not words.required and not words.excluded:
+            return members
+        matching = await self._lanes.scans.run(
+            self._collection.matching_words, words, self._stop, stop=self._stop
+        )
+        if members is None:
+            return matching
+        return np.intersect1d(members, matching, assume_unique=True)
+
     async def _nearest(self, query_ids: Mapping[str, Int32s]) -> Found:
         """The dense list."""
         vector, encoder = self._query.vector, ""
@@ -311,7 +327,7 @@ class _Retrieval:
             self._collection.search(
                 vector[None, :],
                 retrieve.k,
-                await self._members(),
+                await self._members_with_words(),
                 breadth=retrieve.breadth,
                 stop=self._stop,
             )
@@ -322,7 +338,9 @@ class _Retrieval:
     async def _nearest_windows(self, vector: Float32s) -> Found:
         """The documents whose best windows are nearest."""
         sequence = str(self._collection.sequence)
-        ranked, windows = await self._windows(vector, self._query.retrieve.k, await self._members())
+        ranked, windows = await self._windows(
+            vector, self._query.retrieve.k, await self._members_with_words()
+        )
         return Found(best=ranked, dense=ranked, sequence=sequence, windows=windows)
 
     async def _windows(
@@ -351,6 +369,7 @@ class _Retrieval:
             self._query.retrieve.k,
             members,
             self._stop,
+            self._query.retrieve.words,
             stop=self._stop,
         )
         self._took(watch, "words")

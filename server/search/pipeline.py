@@ -173,7 +173,7 @@ class Search:
     def _chosen_reranker(self) -> LoadedReranker | None:
         if not self.query.rerank.enabled:
             return None
-        if not self.query.text:
+        if not self.query.text.strip():
             raise InvalidRequestError(
                 "query: empty, but the second pass reads it; give one, or disable the second pass"
             )

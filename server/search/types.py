@@ -8,6 +8,7 @@ from twopass.index.collection.fusion import Fusion
 from twopass.index.documents import DocumentFields, StoredDocument
 from twopass.index.filters import Filter
 from twopass.index.kinds import Breadth
+from twopass.index.word_query import WordClauses
 from twopass.server.config import RetrieveMode
 from twopass.server.models.passages import Truncation
 from twopass.server.telemetry.stopwatch import StageTimings
@@ -49,12 +50,14 @@ class RetrieveSettings:
         k: How many candidates, 1 to `MAX_K`; `HYBRID` takes as many from either side.
         fusion: How `HYBRID` joins its two lists.
         breadth: How far an approximate index is searched.
+        words: What the words of documents must, must not and should be, beside the query.
     """
 
     mode: RetrieveMode
     k: int
     fusion: Fusion
     breadth: Breadth = field(default_factory=Breadth)
+    words: WordClauses = field(default_factory=WordClauses)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from twopass.index.collection.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
 from twopass.index.kinds import Breadth
+from twopass.index.word_query import WordClauses
 from twopass.server.config import RetrieveMode
 from twopass.server.errors import InvalidRequestError
 from twopass.server.search.types import DEFAULT_K, MAX_K, RetrieveSettings
 from twopass.server.servicers.enums import EnumMapping
 from twopass.server.servicers.options import read_count
+from twopass.server.servicers.word_clauses import read_word_clauses
 from twopass.v1 import search_pb2
 
 _MODES: "EnumMapping[search_pb2.RetrieveMode.ValueType, RetrieveMode | None]" = EnumMapping(
@@ -55,9 +57,12 @@ def read_retrieve(
     if k > MAX_K:
         field = "retrieve.k" if options.k else "top_n"
         raise InvalidRequestError(f"{field}: {k:,} given, at most {MAX_K:,}")
-    mode = _read_mode(message, defaults)
+    words = read_word_clauses(options.words)
+    mode = _read_mode(message, words, defaults)
     fusion = _read_fusion(options, mode, defaults)
-    return RetrieveSettings(mode=mode, k=k, fusion=fusion, breadth=_read_breadth(options))
+    return RetrieveSettings(
+        mode=mode, k=k, fusion=fusion, breadth=_read_breadth(options), words=words
+    )
 
 
 def _read_breadth(options: search_pb2.RetrieveOptions) -> Breadth:
@@ -67,15 +72,40 @@ def _read_breadth(options: search_pb2.RetrieveOptions) -> Breadth:
     )
 
 
-def _read_mode(message: search_pb2.SearchRequest, defaults: RetrieveDefaults) -> RetrieveMode:
+def _read_mode(
+    message: search_pb2.SearchRequest, words: WordClauses, defaults: RetrieveDefaults
+) -> RetrieveMode:
+    """Reads how candidates are found, and checks that there is what it looks for."""
     mode = _MODES.read("retrieve.mode", message.retrieve.mode)
-    has_words = bool(message.query.strip())
+    has_query = bool(message.query.strip())
+    has_meaning = has_query or message.HasField("vector")
+    has_words = has_query or bool(words.required or words.optional)
+    if not has_meaning and not has_words:
+        raise InvalidRequestError(
+            "query: empty, and there is no vector and no required or optional clause in "
+            "retrieve.words; at least one is needed"
+        )
     if mode is None:
-        return defaults.mode if has_words else RetrieveMode.DENSE
+        if has_query:
+            mode = defaults.mode
+        elif not has_meaning:
+            mode = RetrieveMode.LEXICAL
+        else:
+            mode = RetrieveMode.HYBRID if words.optional else RetrieveMode.DENSE
     if mode is not RetrieveMode.DENSE and not has_words:
         raise InvalidRequestError(
-            f"query: empty, but {mode.upper()} retrieval reads its words; give one, or retrieve "
-            "by RETRIEVE_MODE_DENSE"
+            f"query: empty, but {mode.upper()} retrieval reads its words; give one, or a required "
+            "or optional clause in retrieve.words, or retrieve by RETRIEVE_MODE_DENSE"
+        )
+    if mode is not RetrieveMode.LEXICAL and not has_meaning:
+        raise InvalidRequestError(
+            f"query: empty, and there is no vector, but {mode.upper()} retrieval needs one of "
+            "them; give one, or retrieve by RETRIEVE_MODE_LEXICAL"
+        )
+    if mode is RetrieveMode.DENSE and words.optional:
+        raise InvalidRequestError(
+            "retrieve.words.optional: given, but DENSE retrieval has no score of words that they "
+            "add to; give required ones, or retrieve by RETRIEVE_MODE_HYBRID"
         )
     return mode
 

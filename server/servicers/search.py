@@ -203,8 +203,6 @@ def _read_query(
     vector: Float32s | None = None
     if message.HasField("vector"):
         vector = read_vector("vector", message.vector)
-    elif not message.query.strip():
-        raise InvalidRequestError("query: empty, and there is no vector; at least one is needed")
     top_n = read_count("top_n", message.top_n) or DEFAULT_TOP_N
     offset = _read_offset(message, top_n)
     return SearchQuery(

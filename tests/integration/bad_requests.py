@@ -36,6 +36,8 @@ from twopass.v1.search_pb2 import (
     RerankOptions,
     RetrieveOptions,
     SearchRequest,
+    WordClause,
+    WordClauses,
 )
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -133,6 +135,14 @@ BAD = [
     (rerank(top_n=-1), INVALID, "top_n: -1 given, at least 0"),
     (search(top_n=-5), INVALID, "top_n: -5 given, at least 0"),
     (search(top_n=2_049), INVALID, "top_n: 2,049 given, at most 2,048"),
+    (search(offset=-1), INVALID, "offset: -1 given, at least 0"),
+    (search(offset=2_039), INVALID, "offset: 2,039 given, and top_n is 10; together at most"),
+    (search(offset=50, retrieve=RetrieveOptions(k=50)), INVALID, "offset: 50 given, but only 50"),
+    (
+        search(retrieve=RetrieveOptions(words=WordClauses(required=[WordClause()]))),
+        INVALID,
+        "retrieve.words.required[0]: neither phrase nor prefix",
+    ),
     (search(retrieve=RetrieveOptions(k=-1)), INVALID, "retrieve.k: -1 given"),
     (search(retrieve=RetrieveOptions(k=5_000)), INVALID, "retrieve.k: 5,000 given, at most 2,048"),
     (search(retrieve=RetrieveOptions(mode=7)), INVALID, "retrieve.mode: 7 given, the values of"),

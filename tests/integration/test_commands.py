@@ -104,6 +104,19 @@ def test_search_considers_what_passes_its_filters(server, facts):
     assert {hit["metadata"]["place"] for hit in found["hits"]} == {2, 3, 4}
 
 
+def test_search_skips_the_first_and_bounds_words(server, facts):
+    target = ("--target", server.target)
+    found = [hit["id"] for hit in answer("search", facts, "blue sky", *target)["hits"]]
+    page = answer("search", facts, "blue sky", "-n", "2", "--offset", "3", *target)["hits"]
+    assert [hit["id"] for hit in page] == found[3:5]
+    bounded = answer("search", facts, "", "--required", "the hive", *target)["hits"]
+    assert [hit["id"] for hit in bounded] == []
+    words = ("--required", "their hive", "--excluded", "sea", "--optional", "flowers")
+    assert [hit["id"] for hit in answer("search", facts, "", *words, *target)["hits"]] == ["bees"]
+    begun = answer("search", facts, "blue sky", "--prefix", "volc", *target)["hits"]
+    assert [hit["id"] for hit in begun] == ["volcano"]
+
+
 def test_rerank_orders_the_lines_of_standard_input(server):
     passages = "Grass is green.\n\nAir scatters blue light in the sky.\n"
     found = answer("rerank", "Why is the sky blue?", "--target", server.target, stdin=passages)

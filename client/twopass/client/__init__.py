@@ -30,6 +30,8 @@ from twopass.client._rerank import CandidateSet, Passage
 from twopass.client._rerank_results import RerankHit, RerankResult, SetResult
 from twopass.client._search import (
     ConvexFusion,
+    Phrase,
+    Prefix,
     ReciprocalRankFusion,
     Rerank,
     Retrieve,
@@ -37,6 +39,7 @@ from twopass.client._search import (
     SearchHit,
     SearchOutcome,
     SearchResult,
+    WordClauses,
 )
 from twopass.client._server import LaneLoad, Limits, Load, ServerInfo
 from twopass.client._snapshots import Snapshot
@@ -94,6 +97,8 @@ __all__ = [
     "OverloadedError",
     "Passage",
     "PermissionDeniedError",
+    "Phrase",
+    "Prefix",
     "ReciprocalRankFusion",
     "Rerank",
     "RerankHit",
@@ -119,6 +124,7 @@ __all__ = [
     "UnimplementedError",
     "UpdateResult",
     "UpsertSummary",
+    "WordClauses",
     "document_ids",
     "field",
 ]

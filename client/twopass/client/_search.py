@@ -1,8 +1,8 @@
 """Search: both passes in one call."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from twopass.client import _rpcs
 from twopass.client._call import Call
@@ -48,6 +48,48 @@ class ConvexFusion:
 
 
 @dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words that stand next to each other in this order; one word is a phrase too.
+
+    Attributes:
+        text: The words, whatever their case and accents; punctuation is never syntax.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Words that begin so, as `Prefix("err")` is matched by "error".
+
+    Attributes:
+        text: The beginning of one word, without white space.
+    """
+
+    text: str
+
+
+Clause: TypeAlias = str | Phrase | Prefix
+"""A clause over words; a text is a phrase."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordClauses:
+    """Clauses over the words of documents' titles and texts, at most 64 in all.
+
+    Attributes:
+        required: Only documents that match all of these are found, in every mode.
+        excluded: No document that matches any of these is found, in any mode.
+        optional: Each adds its BM25 to the lexical score of documents that match it; not with
+            "dense".
+    """
+
+    required: Sequence[Clause] = ()
+    excluded: Sequence[Clause] = ()
+    optional: Sequence[Clause] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Retrieve:
     """The first pass: how candidates are found.
 
@@ -57,6 +99,8 @@ class Retrieve:
         fusion: How "hybrid" joins its two lists. None: the server's default.
         ef_search: HNSW's search breadth. None: the index's default.
         nprobe: How many IVF lists are searched. None: the index's default.
+        words: What the words of documents must, must not and should be. None: nothing more than
+            the query says.
     """
 
     mode: RetrieveMode | None = None
@@ -64,6 +108,7 @@ class Retrieve:
     fusion: ReciprocalRankFusion | ConvexFusion | None = None
     ef_search: int | None = None
     nprobe: int | None = None
+    words: WordClauses | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +296,8 @@ def search(
 
     Args:
         collection: The collection's name or alias.
-        query: The question, never truncated. May be empty where `vector` is given and there is
-            neither lexical retrieval nor a second pass.
+        query: The question, never truncated. May be empty where there is no second pass: with
+            `vector`, or in "lexical" with required or optional `words` of `retrieve`.
         vector: The query's embedding, any flat sequence of numbers. None: the server embeds
             `query`.
         top_n: How many documents to return.
@@ -360,6 +405,7 @@ def _retrieve_message(
         k=int32(retrieve.k, "retrieve.k"),
         ef_search=_optional_int32(retrieve.ef_search, "retrieve.ef_search"),
         nprobe=_optional_int32(retrieve.nprobe, "retrieve.nprobe"),
+        words=_word_clauses(retrieve.words),
     )
     match retrieve.fusion:
         case ReciprocalRankFusion(k):
@@ -369,6 +415,30 @@ def _retrieve_message(
                 search_pb2.ConvexFusion(alpha=real(alpha, "retrieve.fusion.alpha"))
             )
     return message
+
+
+def _word_clauses(words: WordClauses | None) -> search_pb2.WordClauses | None:
+    if words is None:
+        return None
+    return search_pb2.WordClauses(
+        required=_clauses(words.required, "required"),
+        excluded=_clauses(words.excluded, "excluded"),
+        optional=_clauses(words.optional, "optional"),
+    )
+
+
+def _clauses(clauses: Sequence[Clause], of: str) -> list[search_pb2.WordClause]:
+    field = f"retrieve.words.{of}"
+    if isinstance(clauses, str):  # a sequence too, of its characters
+        raise TypeError(f"{field}: {clauses!r} given, a list of clauses is needed")
+    return [
+        search_pb2.WordClause(prefix=text(clause.text, f"{field}[{i}]"))
+        if isinstance(clause, Prefix)
+        else search_pb2.WordClause(
+            phrase=text(clause.text if isinstance(clause, Phrase) else clause, f"{field}[{i}]")
+        )
+        for i, clause in enumerate(clauses)
+    ]
 
 
 def _optional_int32(value: int | None, field: str) -> int | None:

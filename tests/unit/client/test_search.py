@@ -7,6 +7,8 @@ from twopass.client import (
     ConvexFusion,
     Fields,
     NotFoundError,
+    Phrase,
+    Prefix,
     ReciprocalRankFusion,
     Rerank,
     RerankStatus,
@@ -14,6 +16,7 @@ from twopass.client import (
     RetrieveStatus,
     Search,
     Span,
+    WordClauses,
 )
 from twopass.v1 import rerank_pb2, search_pb2
 from twopass.v1.document_pb2 import DocumentFields
@@ -63,7 +66,14 @@ def test_every_option_of_a_search_reaches_the_server(serve, connect):
         "a question",
         vector=np.array([0.5, -1.0], np.float32),
         top_n=7,
-        retrieve=Retrieve("hybrid", 200, ConvexFusion(0.0), ef_search=0, nprobe=8),
+        retrieve=Retrieve(
+            "hybrid",
+            200,
+            ConvexFusion(0.0),
+            ef_search=0,
+            nprobe=8,
+            words=WordClauses(required=["a b", Prefix("c")], excluded=[Phrase("d")]),
+        ),
         rerank=Rerank(40, "mini", blend=0.0, truncation="max_window", min_score=0.25),
         filter=recent,
         fields=Fields(text=False, metadata=True, vector=True),
@@ -82,6 +92,13 @@ def test_every_option_of_a_search_reaches_the_server(serve, connect):
             convex=search_pb2.ConvexFusion(alpha=0.0),
             ef_search=0,
             nprobe=8,
+            words=search_pb2.WordClauses(
+                required=[
+                    search_pb2.WordClause(phrase="a b"),
+                    search_pb2.WordClause(prefix="c"),
+                ],
+                excluded=[search_pb2.WordClause(phrase="d")],
+            ),
         ),
         rerank=search_pb2.RerankOptions(
             depth=40,
