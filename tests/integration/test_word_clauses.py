@@ -43,7 +43,7 @@ def notes(client):
 
 @pytest.fixture
 def found(client, notes):
-    def run(mode, query="", *, filter=None, vector=None, top_n=10, **clauses) -> list[str]:
+    def run(mode, query="", *, passing=None, vector=None, top_n=10, **clauses) -> list[str]:
         retrieve = Retrieve(mode, words=WordClauses(**clauses))
         hits = client.search(
             notes,
@@ -51,7 +51,7 @@ def found(client, notes):
             vector=vector,
             retrieve=retrieve,
             rerank=False,
-            filter=filter,
+            filter=passing,
             top_n=top_n,
         ).hits
         return [hit.id for hit in hits]
@@ -93,7 +93,7 @@ def test_the_beginning_of_a_word_is_enough_where_a_prefix_is_required(found, mod
 @pytest.mark.parametrize("mode", MODES)
 def test_clauses_and_a_filter_hold_together(found, mode):
     first = field("place").between(lte=0)
-    assert found(mode, ANY, filter=first, required=["user"]) == ["user-name"]
+    assert found(mode, ANY, passing=first, required=["user"]) == ["user-name"]
 
 
 def test_clauses_are_compared_as_words_are(found):
@@ -142,5 +142,5 @@ def test_what_is_wrong_with_a_clause_is_said(found, mode, query, clauses, proble
 
 
 def test_a_text_in_place_of_a_list_of_clauses_is_refused(found):
-    with pytest.raises(TypeError, match="retrieve.words.required"):
+    with pytest.raises(TypeError, match=r"retrieve\.words\.required"):
         found("lexical", required="user")
