@@ -49,6 +49,23 @@ def in_first_pass_order(response: search_pb2.SearchResponse) -> bool:
 # --- no room -------------------------------------------------------------------------------------
 
 
+def test_a_batch_larger_than_the_room_is_reranked_in_no_part(small):
+    searches = [asking(rerank=search_pb2.RerankOptions(depth=8)) for _ in range(3)]
+    searches[1].fallback = FORBID
+    searches.append(asking(rerank=search_pb2.RerankOptions(enabled=False)))
+    request = search_pb2.BatchSearchRequest(searches=searches)
+    first, forbidden, third, unranked = small.batch_search(request).results
+    for result in (first, third):
+        assert result.response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_OVERLOAD
+        assert in_first_pass_order(result.response)
+    assert forbidden.error.code == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+    assert "places asked for" in forbidden.error.message
+    assert unranked.response.rerank_status == search_pb2.RERANK_STATUS_DISABLED
+    del request.searches[1:]
+    (alone,) = small.batch_search(request).results
+    assert alone.response.rerank_status == search_pb2.RERANK_STATUS_COMPLETE
+
+
 def test_a_set_larger_than_the_room_is_refused_whole_with_a_time_to_wait(small):
     with places_taken(small, 15):
         error = failure_of(small.rerank, of(6))

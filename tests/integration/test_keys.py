@@ -87,6 +87,12 @@ def small(closed) -> Stubs:
 def test_a_key_for_some_collections_learns_nothing_of_others(small, name):
     calls = {
         small.search: search_pb2.SearchRequest(collection=name, query="x"),
+        small.batch_search: search_pb2.BatchSearchRequest(
+            searches=[
+                search_pb2.SearchRequest(collection="mine", query="x"),
+                search_pb2.SearchRequest(collection=name, query="x"),
+            ]
+        ),
         small.collections.CreateCollection: collection_pb2.CreateCollectionRequest(name=name),
         small.collections.GetCollection: collection_pb2.GetCollectionRequest(name=name),
         small.collections.DeleteCollection: collection_pb2.DeleteCollectionRequest(name=name),
