@@ -11,7 +11,8 @@ from twopass.index.lanes import Lanes
 from twopass.server.errors import OverloadedError, WouldBeLateError
 from twopass.server.models.registry import Models
 from twopass.server.request import Request
-from twopass.server.search.first_pass import Ahead, FirstPass, leave
+from twopass.server.search.first_pass import FirstPass, leave
+from twopass.server.search.found import Ahead
 from twopass.server.search.pipeline import Search, SearchPipeline
 from twopass.server.search.types import SearchQuery, SearchResult
 

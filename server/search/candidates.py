@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from twopass.engines.base import Float32s, Int32s, Ragged
 from twopass.index.arrays import Int64s
 from twopass.index.rows.reader import StoredPassages
-from twopass.server.search.first_pass import Found
+from twopass.server.search.found import Found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

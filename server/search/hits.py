@@ -18,7 +18,7 @@ from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request
 from twopass.server.search.candidates import Candidates
 from twopass.server.search.ends import late
-from twopass.server.search.first_pass import Found
+from twopass.server.search.found import Found
 from twopass.server.search.ranking import Ranking
 from twopass.server.search.types import PlacedScore, SearchHit, SearchQuery
 

@@ -28,7 +28,8 @@ from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.candidates import Candidates
 from twopass.server.search.causes import Cause, cause_of
 from twopass.server.search.ends import Ends, Paces, Reading, late, seconds_until
-from twopass.server.search.first_pass import Ahead, FirstPass, Found
+from twopass.server.search.first_pass import FirstPass
+from twopass.server.search.found import Ahead, Found
 from twopass.server.search.hits import HitReader
 from twopass.server.search.ranking import Ranking, ranked
 from twopass.server.search.second_pass import Policy, ScoredPairs, SecondPass, room_beside

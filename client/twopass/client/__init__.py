@@ -36,11 +36,9 @@ from twopass.client._search import (
     Rerank,
     Retrieve,
     Search,
-    SearchHit,
-    SearchOutcome,
-    SearchResult,
     WordClauses,
 )
+from twopass.client._search_results import SearchHit, SearchOutcome, SearchResult
 from twopass.client._server import LaneLoad, Limits, Load, ServerInfo
 from twopass.client._snapshots import Snapshot
 from twopass.client._sync import Client

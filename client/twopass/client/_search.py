@@ -1,26 +1,25 @@
 """Search: both passes in one call."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from twopass.client import _rpcs
 from twopass.client._call import Call
-from twopass.client._documents import Fields, Span, components, fields_message, span
+from twopass.client._documents import Fields, fields_message
 from twopass.client._enums import (
-    RerankStatus,
     RetrieveMode,
-    RetrieveStatus,
     Truncation,
     number_of,
-    word_of,
 )
-from twopass.client._errors import status_error
 from twopass.client._filters import Condition, filter_message
-from twopass.client._metadata import read_metadata
-from twopass.client._timings import Timings, timings
+from twopass.client._search_results import (
+    SearchOutcome,
+    SearchResult,
+    outcomes_of,
+    result_of,
+)
 from twopass.client._values import duration, int32, real, text, vector
-from twopass.client.errors import TwopassError
 from twopass.v1 import rerank_pb2, search_pb2
 from twopass.v1.filter_pb2 import Filter
 
@@ -133,92 +132,6 @@ class Rerank:
     min_score: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SearchHit:
-    """A document found. Fields that were not computed or not asked for are None or empty.
-
-    Attributes:
-        id: The document's id.
-        score: Relevance in [0, 1] by the reranker, calibrated.
-        logit: The reranker's raw output.
-        dense_score: Similarity of the embeddings, by the collection's metric; higher is nearer. In
-            "hybrid" also of documents found by words alone, which have no `dense_rank`.
-        lexical_score: BM25; higher is better.
-        fused_score: The dense and the lexical list's joined score.
-        dense_rank: Rank in the dense list, from 1.
-        lexical_rank: Rank in the lexical list, from 1.
-        first_pass_rank: Rank among the candidates before the second pass, from 1.
-        truncated: Whether the reranker did not read the passage's end.
-        span: The part that matched best, where the document was split or read in windows.
-        title: The document's title.
-        text: The document's text.
-        metadata: The document's metadata.
-        vector: The document's embedding.
-        content_omitted: Whether title, text, metadata and vector are left out, though asked for,
-            since the answer would be larger than the client receives or the server sends. The hits
-            after this one are without them too; `get` returns them.
-        blended_score: What reranked hits are ordered by, higher first: the logit where the
-            result's `blend` is 0, else logit and first-pass score blended, comparable only within
-            one result.
-    """
-
-    id: str
-    score: float | None
-    logit: float | None
-    dense_score: float | None
-    lexical_score: float | None
-    fused_score: float | None
-    dense_rank: int | None
-    lexical_rank: int | None
-    first_pass_rank: int
-    truncated: bool
-    span: Span | None
-    title: str
-    text: str
-    metadata: Mapping[str, Any]
-    vector: tuple[float, ...] | None
-    content_omitted: bool = False
-    blended_score: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """The documents found.
-
-    Attributes:
-        hits: At most `top_n`, best first: those that were reranked by falling `blended_score`, then
-            all others by rising `first_pass_rank`.
-        retrieve_status: What became of the first pass.
-        rerank_status: What became of the second pass, and so whether this is its order.
-        num_reranked: How many candidates the second pass scored.
-        num_candidates: How many candidates the first pass found.
-        num_below_min_score: Reranked hits left out because their score is below `min_score`.
-        blend: The weight of the first pass in the order of the reranked.
-        encoder: The encoder that embedded the query; empty where none did.
-        reranker: The reranker that scored; empty where none did.
-        sequence: The state of the collection that was searched.
-        timings: Where the time went.
-        num_words_dropped: Distinct words of the query that the lexical search ignored; 0, since
-            every word is searched.
-        exact: Whether every vector that might be found was compared with the query's; False where a
-            graph or lists chose which to compare. None without a dense list.
-    """
-
-    hits: tuple[SearchHit, ...]
-    retrieve_status: RetrieveStatus
-    rerank_status: RerankStatus
-    num_reranked: int
-    num_candidates: int
-    num_below_min_score: int
-    blend: float
-    encoder: str
-    reranker: str
-    sequence: str
-    timings: Timings
-    num_words_dropped: int = 0
-    exact: bool | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """One search of `batch_search`; the options are those of `search`.
@@ -248,32 +161,6 @@ class Search:
     allow_fallback: bool = True
     min_sequence: str = ""
     offset: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SearchOutcome:
-    """What became of one search of `batch_search`.
-
-    Attributes:
-        outcome: The documents found, or why there are none.
-    """
-
-    outcome: SearchResult | TwopassError
-
-    @property
-    def error(self) -> TwopassError | None:
-        """Why there is no result; None when there is one."""
-        return self.outcome if isinstance(self.outcome, TwopassError) else None
-
-    def result(self) -> SearchResult:
-        """The documents found.
-
-        Raises:
-            TwopassError: The search failed; the class is the one that `search` would have raised.
-        """
-        if isinstance(self.outcome, TwopassError):
-            raise self.outcome
-        return self.outcome
 
 
 def search(
@@ -338,7 +225,7 @@ def search(
         min_sequence=min_sequence,
         offset=offset,
     )
-    return Call(_rpcs.SEARCH, _request(wanted, time_budget), _result, timeout)
+    return Call(_rpcs.SEARCH, _request(wanted, time_budget), result_of, timeout)
 
 
 def batch_search(
@@ -367,7 +254,7 @@ def batch_search(
     request = search_pb2.BatchSearchRequest(
         searches=map(_request, searches), time_budget=duration(time_budget, "time_budget")
     )
-    return Call(_rpcs.BATCH_SEARCH, request, _outcomes, timeout)
+    return Call(_rpcs.BATCH_SEARCH, request, outcomes_of, timeout)
 
 
 def _request(wanted: Search, time_budget: float | None = None) -> search_pb2.SearchRequest:
@@ -456,57 +343,4 @@ def _rerank_message(rerank: Rerank | bool) -> search_pb2.RerankOptions | None:
         blend=real(rerank.blend, "rerank.blend"),
         truncation=number_of(rerank_pb2.Truncation, rerank.truncation, "rerank.truncation"),
         min_score=real(rerank.min_score, "rerank.min_score"),
-    )
-
-
-def _outcomes(response: search_pb2.BatchSearchResponse) -> tuple[SearchOutcome, ...]:
-    return tuple(
-        SearchOutcome(
-            _result(found.response)
-            if found.WhichOneof("outcome") == "response"
-            else status_error(found.error)
-        )
-        for found in response.results
-    )
-
-
-def _result(response: search_pb2.SearchResponse) -> SearchResult:
-    return SearchResult(
-        hits=tuple(map(_hit, response.hits)),
-        retrieve_status=word_of(
-            RetrieveStatus, search_pb2.RetrieveStatus, response.retrieve_status
-        ),
-        rerank_status=word_of(RerankStatus, search_pb2.RerankStatus, response.rerank_status),
-        num_reranked=response.num_reranked,
-        num_candidates=response.num_candidates,
-        num_below_min_score=response.num_below_min_score,
-        num_words_dropped=response.num_words_dropped,
-        exact=response.exact if response.HasField("exact") else None,
-        blend=response.blend,
-        encoder=response.encoder,
-        reranker=response.reranker,
-        sequence=response.sequence,
-        timings=timings(response.timings),
-    )
-
-
-def _hit(message: search_pb2.SearchHit) -> SearchHit:
-    return SearchHit(
-        id=message.id,
-        score=message.score if message.HasField("score") else None,
-        logit=message.logit if message.HasField("logit") else None,
-        dense_score=message.dense_score if message.HasField("dense_score") else None,
-        lexical_score=message.lexical_score if message.HasField("lexical_score") else None,
-        fused_score=message.fused_score if message.HasField("fused_score") else None,
-        dense_rank=message.dense_rank if message.HasField("dense_rank") else None,
-        lexical_rank=message.lexical_rank if message.HasField("lexical_rank") else None,
-        first_pass_rank=message.first_pass_rank,
-        truncated=message.truncated,
-        span=span(message.span) if message.HasField("span") else None,
-        title=message.title,
-        text=message.text,
-        metadata=read_metadata(message),
-        vector=components(message.vector) if message.HasField("vector") else None,
-        content_omitted=message.content_omitted,
-        blended_score=message.blended_score if message.HasField("blended_score") else None,
     )
