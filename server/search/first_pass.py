@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -12,6 +12,7 @@ from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged
 from twopass.index.arrays import Int64s
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.fusion import choose
+from twopass.index.collection.windows import NearestDocuments
 from twopass.index.errors import StoppedError
 from twopass.index.lanes import Lanes
 from twopass.index.ranked_list import RankedList
@@ -278,21 +279,30 @@ class _Retrieval:
             )
         )
         dense = RankedList(neighbours.keys[0], neighbours.scores[0])
-        return Found(best=dense, dense=dense, sequence=str(neighbours.sequence))
+        return Found(
+            best=dense,
+            dense=dense,
+            sequence=str(neighbours.sequence),
+            exact=bool(neighbours.exact[0]),
+        )
 
     async def _nearest_windows(self, vector: Float32s) -> Found:
         """The documents whose best windows are nearest."""
         sequence = str(self._collection.sequence)
-        ranked, windows = await self._windows(
+        nearest = await self._windows(
             vector, self._query.retrieve.k, await self._members_with_words()
         )
-        return Found(best=ranked, dense=ranked, sequence=sequence, windows=windows)
+        return Found(
+            best=nearest.ranked,
+            dense=nearest.ranked,
+            sequence=sequence,
+            windows=nearest.windows,
+            exact=nearest.exact,
+        )
 
-    async def _windows(
-        self, vector: Float32s, k: int, members: Int64s | None
-    ) -> tuple[RankedList, Mapping[int, Sequence[int]]]:
-        """The `k` nearest documents, and the nearest windows of those split, by their keys."""
-        nearest = await self._lanes.scans.run(
+    async def _windows(self, vector: Float32s, k: int, members: Int64s | None) -> NearestDocuments:
+        """The `k` nearest documents, those that are split by their nearest windows."""
+        return await self._lanes.scans.run(
             self._collection.nearest_by_window,
             vector,
             k,
@@ -301,7 +311,6 @@ class _Retrieval:
             self._stop,
             stop=self._stop,
         )
-        return nearest.ranked, nearest.windows
 
     async def _with_words(self) -> Found:
         """The lexical list."""
@@ -400,8 +409,9 @@ class _Retrieval:
         try:
             async with asyncio.timeout(seconds_until(self._end)):
                 if self._collection.num_split:
-                    ranked, windows = await self._windows(nearest.vector, len(missing), missing)
-                    return replace(nearest, beyond=ranked, windows={**nearest.windows, **windows})
+                    found = await self._windows(nearest.vector, len(missing), missing)
+                    windows = {**nearest.windows, **found.windows}
+                    return replace(nearest, beyond=found.ranked, windows=windows)
                 return replace(nearest, beyond=await self._similar(nearest.vector, missing))
         except (StoppedError, TimeoutError):
             return nearest

@@ -61,6 +61,12 @@ def test_each_mode_computes_its_scores_and_no_others(search):
     assert computed[HYBRID] == computed[DENSE] | computed[LEXICAL] | {"fused_score"}
 
 
+def test_an_answer_says_whether_its_neighbours_are_exact(search):
+    assert search(DENSE).exact
+    assert search(HYBRID).exact
+    assert not search(LEXICAL).HasField("exact")
+
+
 def test_words_find_what_holds_them_best_first(search):
     response = search(LEXICAL, "moon tides")
     assert ids(response) == ["tides"]
