@@ -78,9 +78,9 @@ class Clauses:
         Raises:
             InvalidQueryError: One holds no word.
         """
-        required = _analysed("words.required", clauses.required, analyser)
-        excluded = _analysed("words.excluded", clauses.excluded, analyser)
-        optional = _analysed("words.optional", clauses.optional, analyser)
+        required = _analysed("retrieve.words.required", clauses.required, analyser)
+        excluded = _analysed("retrieve.words.excluded", clauses.excluded, analyser)
+        optional = _analysed("retrieve.words.optional", clauses.optional, analyser)
         # What is required is scored already.
         return cls(required, excluded, tuple(one for one in optional if one not in required))
 
