@@ -49,9 +49,9 @@ class LexicalTokenizer(StrEnum):
     """How text is cut into words for lexical search."""
 
     UNICODE = "unicode"
-    """Unicode words, case and accents folded."""
+    """Words as they stand, case and accents folded."""
     PORTER = "porter"
-    """Unicode words, case and accents folded, English endings removed."""
+    """Words without English endings, case and accents folded."""
     UNKNOWN = "unknown"
     """A value that this client is too old to know."""
 
