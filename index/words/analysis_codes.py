@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from twopass.index.words.analysis_folding import bounded, folded
+from twopass.index.words.analysis_folding import bounded, folded, marks
 
 MAX_PARTS = 12
 """Most parts of a name without a separator; one with more (Base64, say) stays whole."""
@@ -23,18 +23,13 @@ MAX_WHOLE = 12
 """Most parts of a code that is also a term as a whole."""
 
 
-def _marks() -> str:
-    marks = [c for c in map(chr, range(0x300, 0x1F000)) if unicodedata.category(c)[0] == "M"]
-    return "".join(map(re.escape, marks))
-
-
 # In a query, what is beside the words that a reader sees counts less: a code has its parts, pairs
 # and the whole, and must not outweigh the other words by so much. Measured on eight English test
 # collections; a half and a quarter are as good as anything near them.
 _BESIDE = 0.5
 _SINGLE = 0.25
 
-_W = rf"\w{_marks()}"
+_W = rf"\w{marks(0x300, 0x1F000)}"
 _CONNECTORS = r"-\u2010_./\\:@&'\u2019\u02bc+#=~\u00b7"
 _EMOJI = "\u2190-\u21ff\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
 

@@ -52,6 +52,18 @@ _SIGNS = re.compile(
 _FOLDED_CYRILLIC = {"ё": "е", "ѐ": "е", "ѝ": "и"}
 
 
+def marks(first: int, end: int) -> str:
+    """Returns the combining marks of some code points, as ranges of a regular expression's set."""
+    found: list[list[int]] = []
+    for code in range(first, end):
+        if unicodedata.category(chr(code))[0] == "M":
+            if found and found[-1][1] == code - 1:
+                found[-1][1] = code
+            else:
+                found.append([code, code])
+    return "".join(f"{chr(start)}-{chr(last)}" for start, last in found)
+
+
 def normalised(text: str) -> str:
     """Returns a text in the form in which words are cut.
 

@@ -5,12 +5,13 @@ text, overlapping pairs of characters still meet.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 
 from icu4py.breakers import WordBreaker
 from icu4py.locale import Locale
+
+from twopass.index.words.analysis_folding import marks
 
 _HAN = (
     "\u2e80-\u2fdf\u3005\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c\u3105-\u312f\u31a0-\u31bf\u3400-\u4dbf"
@@ -36,17 +37,8 @@ _HAN_CHARACTER = re.compile(f"[{_HAN}]")
 _BESIDE = 0.5
 _LOCALE = Locale("en")  # of no consequence: ICU takes a dictionary by the script
 
-
-def _marks() -> str:
-    return "".join(
-        re.escape(chr(code))
-        for code in range(0xE00, 0xAAE0)
-        if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me") and _RUN.match(chr(code))
-    )
-
-
 # A letter with the signs that belong to it: half of one is nothing that a reader looks for.
-_LETTER = re.compile(f"[{SPACELESS}][{_marks()}]*")
+_LETTER = re.compile(f"[{SPACELESS}][{marks(0xE00, 0xAAE0)}]*")
 
 
 def runs(text: str) -> list[str]:
