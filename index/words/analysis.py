@@ -108,9 +108,7 @@ class Analyser:
             runs = spaceless.runs(text)
             text = spaceless.without_runs(text)
         found = list(chain.from_iterable(map(self._tokens.__getitem__, text.split())))
-        for run in runs:
-            found += spaceless.terms(run)
-        return found
+        return found + spaceless.terms(runs) if runs else found
 
     def query_weights(self, text: str) -> dict[str, float]:
         """Returns the terms that a query of this text looks for, each among its `terms`.

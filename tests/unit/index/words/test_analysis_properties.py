@@ -105,6 +105,13 @@ def test_atoms_of_scripts_without_spaces_are_the_same_wherever_a_text_is_cut(tex
     assert atoms(text[:cut]) + atoms(text[cut:]) == atoms(text) == list(text)
 
 
+@given(texts=st.lists(st.text("東京はカー国ก็าน้ำ", min_size=1, max_size=12), max_size=5))
+def test_sentences_of_a_text_are_cut_as_each_of_them_alone(texts):
+    analyser = Analyser()
+    alone = [term for text in texts for term in analyser.terms(text)]
+    assert sorted(analyser.terms("。".join(texts))) == sorted(alone)
+
+
 @given(text=TEXTS)
 def test_case_does_not_decide_what_a_phrase_finds(text):
     upper = text.upper()
