@@ -36,7 +36,10 @@ class MergePolicy:
 
     Attributes:
         min_changes: Fewest vectors added or hidden for a merge.
-        added_share: Share of the base that must have been added too, since a merge copies the base.
+        added_share: Share of the base that must have been added too, since a merge copies the base
+            and saves it.
+        exact_added_share: That share of a kind that is exact: its delta is searched as fast as its
+            base, so all that a merge gains is a quicker start after a crash.
         hidden_share: Share of all vectors that must be hidden before the base is built anew without
             them.
         num_threads: OpenMP threads of a merge; searches run beside it.
@@ -44,13 +47,15 @@ class MergePolicy:
 
     min_changes: int = 5_000
     added_share: float = 0.1
+    exact_added_share: float = 0.5
     hidden_share: float = 0.25
     num_threads: int = 1
 
     def is_due(self, base: Segment, delta: Segment) -> bool:
         """Whether a merge is worth its cost now."""
         hidden = base.num_hidden + delta.num_hidden
-        return len(delta) >= max(self.min_changes, self.added_share * len(base)) or (
+        share = self.exact_added_share if base.kind.is_exact else self.added_share
+        return len(delta) >= max(self.min_changes, share * len(base)) or (
             hidden >= self.min_changes and self.is_wasteful(hidden, len(base) + len(delta))
         )
 

@@ -174,11 +174,25 @@ def test_merges_begin_by_themselves_when_they_are_worth_it(open_index):
 def test_a_merge_is_due_by_what_was_added_or_hidden(base, delta, hidden, due):
     def segment(count, num_hidden):
         flags = np.arange(count) < num_hidden
-        return Segment(IndexKind.parse("Flat"), None, np.arange(count), flags)
+        return Segment(IndexKind.parse("HNSW32"), None, np.arange(count), flags)
 
     policy = MergePolicy(min_changes=100, added_share=0.1, hidden_share=0.25)
     segments = segment(base, hidden), segment(delta, 0)
     assert policy.is_due(*segments) is due
+
+
+def test_an_exact_base_waits_for_more_since_its_delta_is_searched_as_fast():
+    def is_due(kind, base, delta):
+        flags = np.zeros(base, np.bool_), np.zeros(delta, np.bool_)
+        base_segment = Segment(IndexKind.parse(kind), None, np.arange(base), flags[0])
+        return MergePolicy().is_due(
+            base_segment, Segment(IndexKind.parse("Flat"), None, np.arange(delta), flags[1])
+        )
+
+    for kind, share in (("Flat", 2), ("SQfp16", 2), ("HNSW32", 10), ("IVF16,Flat", 10)):
+        assert is_due(kind, 0, 5_000)
+        assert is_due(kind, 100_000, 100_000 // share)
+        assert not is_due(kind, 100_000, 100_000 // share - 1)
 
 
 def test_an_index_that_must_be_trained_waits_for_enough_vectors(open_index):
