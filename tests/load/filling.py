@@ -109,7 +109,7 @@ _KEYS = ("year", "kind", "tags", "name", "big")
 # A call with none of these would say nothing.
 _NEEDED = frozenset(
     {"collection", "name", "id", "query", "text", "texts", "documents", "candidates", "values"}
-    | {"field", "changes", "alias", "new_collection", "searches", "seconds"}
+    | {"field", "changes", "alias", "new_collection", "searches", "facets", "seconds"}
     | {"IdCondition.ids", "GetDocumentsRequest.ids"}
 )
 
