@@ -23,6 +23,7 @@ from twopass.index.lanes import Lane, Lanes
 from twopass.index.store.store import CollectionStore
 from twopass.index.vectors.gpu_replica import gpu_cloner
 from twopass.index.vectors.merging import MergePolicy
+from twopass.index.words.flushing import MIN_DOCUMENTS, FlushPolicy
 from twopass.server.collections import Collections
 from twopass.server.config import FusionChoice, ServerConfig, VectorDevice
 from twopass.server.edge.gate import Gate
@@ -128,6 +129,7 @@ class App:
                 min_changes=config.merge_changes, num_threads=max(1, self._num_cpus // 2)
             ),
             clone=gpu_cloner() if config.vector_device is VectorDevice.GPU else None,
+            flush_policy=FlushPolicy(min_documents=min(MIN_DOCUMENTS, config.merge_changes)),
         )
         try:
             self._models = load_models(config)

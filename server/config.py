@@ -257,7 +257,8 @@ class ServerConfig(BaseSettings):
         Field(
             ge=1,
             description="Number of documents written to a collection after which its vector index "
-            "is merged and saved again.",
+            "is merged and saved again. Words move from memory to disk after as many, or after "
+            "2,000 where this is more.",
         ),
     ] = 5_000
     max_open_collections: Annotated[

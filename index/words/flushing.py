@@ -26,6 +26,10 @@ _LOG = logging.getLogger("twopass.index")
 _SECONDS_OF_A_STEP = 5.0
 
 
+MIN_DOCUMENTS = 2_000
+"""Fewest documents in memory for a flush, unless a server is told to merge more often."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlushPolicy:
     """When words move from memory to disk.
@@ -43,7 +47,7 @@ class FlushPolicy:
         worth_saving: Fewest documents in memory that are flushed when the collection is closed.
     """
 
-    min_documents: int = 2_000
+    min_documents: int = MIN_DOCUMENTS
     max_documents: int = 10_000
     base_share: float = 0.05
     max_postings: int = 1_500_000

@@ -20,8 +20,8 @@ from .tiny_models import write_tiny_models
 from .touches import Touches
 from .workload import Workload
 
-# Merges come several times a second, so that many a kill meets one.
-_MERGE_CHANGES = 100
+# Merges and flushes come several times a second, so that many a kill meets one.
+_MERGE_CHANGES = 50
 # Starting takes a second at most; a server that needs longer hangs.
 _START_SECONDS = 60.0
 _SHARE_KILLED_DURING_START = 0.2
@@ -156,10 +156,17 @@ class Tester:
     def _num_indexes(self) -> str:
         """How indexes came up, as the server's log tells."""
         lines = self._log.read_text(encoding="utf-8").splitlines()
-        loaded = sum("index loaded from its file" in line for line in lines)
-        read = sum("index read from the documents" in line for line in lines)
-        merged = sum("index merged" in line for line in lines)
-        return f"indexes merged {merged:,} times, loaded {loaded:,}, read from documents {read:,}"
+
+        def number(message: str) -> str:
+            return f"{sum(message in line for line in lines):,}"
+
+        return (
+            f"vectors merged {number('index merged')} times, loaded from a file "
+            f"{number('index loaded from its file')}, from documents "
+            f"{number('index read from the documents')}; words flushed {number('words flushed')} "
+            f"times, loaded {number('words loaded')}, left aside {number('words left aside')}, "
+            f"indexed anew {number('words indexed')}"
+        )
 
     def _note(self, kind: str, problems: list[str]) -> None:
         self._counts[kind] += len(problems)
