@@ -12,6 +12,7 @@ SQL text.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from twopass.index.documents import MAX_METADATA_DEPTH
 from twopass.index.field_names import parse_field_name
@@ -19,6 +20,7 @@ from twopass.index.rows.time_sql import time_expression
 
 # The column of `documents`, a JSON object.
 _METADATA = "metadata"
+_JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,9 @@ class Source:
 
     Attributes:
         tables: For FROM: the table `documents`, and what walks through its metadata. A document
-            without the field has no row.
+            without the field has no row. Other tables have columns `key` and `id` too, so columns
+            of `documents` are named with their table, and a filter's condition, which does not,
+            stands in a subquery: `documents.key IN (SELECT key FROM documents WHERE ...)`.
         value: The row's value. An object, or a list inside a list, is a value of the type
             'object' or 'array'.
     """
@@ -70,9 +74,9 @@ def all_values(field: str) -> Source:
 
 def has_list_on_the_way(keys: Sequence[str]) -> str:
     """SQL that is 1 where a list stands before a field's last key, and otherwise NULL."""
-    types = [f"json_type({_METADATA}, {_path(keys[:n])})" for n in range(1, len(keys))]
-    whens = " ".join(f"WHEN {type_} THEN 1" for type_ in types)
-    return f"CASE 'array' {whens} END"
+    labels = accumulate(map(_label, keys[:-1]))
+    whens = [f"WHEN json_type({_METADATA}, {_literal(path)}) THEN 1" for path in labels]
+    return f"CASE 'array' {' '.join(whens)} END"
 
 
 def exists_among_lists(keys: Sequence[str]) -> str:
@@ -126,5 +130,12 @@ def _steps(keys: Sequence[str]) -> list[str]:
 
 
 def _path(keys: Sequence[str]) -> str:
-    labels = "".join("." + json.dumps(key, ensure_ascii=False) for key in keys)
+    return _literal("".join(map(_label, keys)))
+
+
+def _literal(labels: str) -> str:
     return "'$" + labels.replace("'", "''") + "'"
+
+
+def _label(key: str) -> str:
+    return "." + _JSON.encode(key)

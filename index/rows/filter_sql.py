@@ -41,8 +41,8 @@ from twopass.index.rows.field_sql import (
     some_among_lists,
     some_element,
 )
-from twopass.index.rows.time_sql import sortable
-from twopass.index.schema import IndexedField
+from twopass.index.rows.time_sql import sortable, sortable_bounds
+from twopass.index.schema import FieldType, IndexedField
 
 _NUMBER = "IN ('integer', 'real')"
 
@@ -60,13 +60,16 @@ def compile_filter(wanted: Filter, declared: Sequence[IndexedField] = ()) -> Sql
 
     Args:
         wanted: The filter.
-        declared: The schema's indexed fields, whose types its tests must fit.
+        declared: The schema's indexed fields, whose types the tests must fit; tests of times look
+            at the indexes of those of the type TIME.
 
     Raises:
         InvalidFilterError: A test can't pass any value of its field's declared type.
     """
     check_types(wanted, declared)
-    compiler = _Compiler()
+    compiler = _Compiler(
+        frozenset(parse_field_name(x.field) for x in declared if x.type is FieldType.TIME)
+    )
     return SqlCondition(compiler.filter(wanted), compiler.values)
 
 
@@ -77,8 +80,15 @@ class _Compiler:
     it were false, and the negations, IS NOT TRUE, make it false.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fields_of_times: frozenset[tuple[str, ...]]) -> None:
+        """Begins with nothing.
+
+        Args:
+            fields_of_times: The keys of each field that has an index over its times.
+        """
         self.values: dict[str, object] = {}
+        self._names: dict[tuple[type, object], str] = {}
+        self._fields_of_times = fields_of_times
 
     def filter(self, wanted: Filter) -> str:
         parts = [self._condition(condition) for condition in wanted.must]
@@ -100,21 +110,33 @@ class _Compiler:
         keys = parse_field_name(field)
         if len(keys) > MAX_METADATA_DEPTH:  # no metadata is so deep
             return "TRUE" if isinstance(test, IsMissing) else "FALSE"
+        if isinstance(test, OneOf) and _has_moments(test):
+            others = tuple(v for v in test.values if not isinstance(v, Moment))
+            if others:
+                moments = tuple(v for v in test.values if isinstance(v, Moment))
+                parts = [self._field(field, OneOf(some)) for some in (others, moments)]
+                return _joined(" OR ", parts)
         plain = plain_value(field)
         has_list = f"{has_list_on_the_way(keys)} = 1"
         match test:
-            case Exists() if len(keys) == 1:
-                return f"{plain.kind} IS NOT NULL"
+            case Exists() if len(keys) == 1:  # SQLite looks no IS NOT NULL up in an index
+                return f"{plain.kind} > ''"
             case Exists():
                 among_lists = f"({has_list} AND {exists_among_lists(keys)})"
-                return f"({plain.kind} IS NOT NULL OR {among_lists})"
+                return f"({plain.kind} > '' OR {among_lists})"
             case IsMissing() if len(keys) == 1:
                 return f"{plain.kind} IS NULL"
             case IsMissing():
                 among_lists = f"({has_list} AND {exists_among_lists(keys)})"
                 return f"({plain.kind} IS NULL AND {among_lists} IS NOT TRUE)"
         fits = partial(self._value, test)
-        alternatives = [fits(plain), f"({plain.kind} = 'array' AND {some_element(field, fits)})"]
+        element_fits = some_element(field, fits)
+        if _has_moments(test) and keys not in self._fields_of_times:
+            # A text is the one element of itself, and the long expression names a column, no path.
+            # A bare EXISTS would become a join, of which SQLite plans 64 a hundred times slower.
+            alternatives = [f"({plain.kind} IN ('text', 'array') AND +{element_fits})"]
+        else:
+            alternatives = [fits(plain), f"({plain.kind} = 'array' AND {element_fits})"]
         if len(keys) > 1:
             alternatives.append(f"({has_list} AND {some_among_lists(keys, fits)})")
         return _joined(" OR ", alternatives)
@@ -134,11 +156,10 @@ class _Compiler:
 
     def _in_range(self, test: InRange, found: Value) -> str:
         kind, value = f"{found.kind} {_NUMBER}", found.value
-        match next(iter(test.bounds), 0):
-            case str():
-                kind = f"{found.kind} = 'text'"
-            case Moment():
-                kind, value = f"{found.kind} = 'text'", found.time
+        if _has_moments(test):
+            return f"{found.kind} = 'text' AND {self._in_interval_of_time(test, found)}"
+        if test.bounds and isinstance(test.bounds[0], str):
+            kind = f"{found.kind} = 'text'"
         bounds = {">": test.gt, ">=": test.gte, "<": test.lt, "<=": test.lte}
         compared = [
             f"{value} {sign} {self._bound(bound)}"
@@ -146,6 +167,15 @@ class _Compiler:
             if bound is not None
         ]
         return _joined(" AND ", [kind, *compared])
+
+    def _in_interval_of_time(self, test: InRange, found: Value) -> str:
+        """A test of a time, whose expression stands in it once: it is long."""
+        earliest, latest = sortable_bounds(test)
+        if latest is None:
+            return f"{found.time} >= {self._bound(earliest or '')}"
+        if earliest is None:
+            return f"{found.time} <= {self._bound(latest)}"
+        return f"{found.time} BETWEEN {self._bound(earliest)} AND {self._bound(latest)}"
 
     def _one_of(self, values: Sequence[Scalar], found: Value) -> str:
         texts = [v for v in values if isinstance(v, str)]
@@ -173,9 +203,21 @@ class _Compiler:
         return f"IN (SELECT value FROM json_each({self._bound(json.dumps(list(values)))}))"
 
     def _bound(self, value: Bound) -> str:
-        name = f"filter{len(self.values)}"
-        self.values[name] = sortable(value) if isinstance(value, Moment) else value
+        if isinstance(value, Moment):
+            value = sortable(value)
+        name = self._names.setdefault((type(value), value), f"filter{len(self._names)}")
+        self.values[name] = value
         return f":{name}"
+
+
+def _has_moments(test: ValueTest) -> bool:
+    match test:
+        case OneOf(values):
+            return any(isinstance(value, Moment) for value in values)
+        case InRange():
+            return any(isinstance(bound, Moment) for bound in test.bounds)
+        case StartsWith():
+            return False
 
 
 def _joined(operator: str, parts: Sequence[str]) -> str:

@@ -8,10 +8,9 @@ that an index can be over the expression, and any program with SQLite can write 
 
 from datetime import UTC, datetime, timedelta
 
-from twopass.index.filters import Moment
+from twopass.index.filters import InRange, Moment
 
-_DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
-_CLOCK = "[0-2][0-9]:[0-5][0-9]:[0-5][0-9]"
+_FORMAT = "'%Y-%m-%dT%H:%M:%S'"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 
@@ -31,6 +30,26 @@ def moment_of(text: str) -> Moment:
     return Moment(seconds, int(text[20:29].ljust(9, "0")))
 
 
+def sortable_bounds(interval: InRange) -> tuple[str | None, str | None]:
+    """The least and the greatest sortable text in an interval of moments; None: it is open.
+
+    The texts need not be those of moments.
+    """
+    earliest: str | None = None
+    latest: str | None = None
+    if isinstance(interval.gte, Moment):
+        earliest = sortable(interval.gte)
+    if isinstance(interval.gt, Moment):  # with a NUL behind it, a text is the next greater one
+        earliest = max(earliest or "", sortable(interval.gt) + "\0")
+    if isinstance(interval.lte, Moment):
+        latest = sortable(interval.lte)
+    if isinstance(interval.lt, Moment):  # U+10FFFF is beyond all that follows, which is ASCII
+        bound = sortable(interval.lt)
+        before = f"{bound[:-1]}{chr(ord(bound[-1]) - 1)}\U0010ffff"
+        latest = before if latest is None else min(latest, before)
+    return earliest, latest
+
+
 def time_expression(value: str) -> str:
     """SQL of the sortable text of the time that a text tells, and NULL where it tells none.
 
@@ -38,23 +57,28 @@ def time_expression(value: str) -> str:
         value: SQL of the text; it is repeated, and must give a text.
     """
     # `length` ends at a NUL, so whole ASCII is what both lengths agree on. `date` makes 3 March of
-    # 31 February. Hour 24, which SQLite would take, and the year 0 are excluded by their digits;
-    # offsets beyond 14:59 and a second 60 it refuses itself.
-    offset = (
-        f"CASE substr({value}, 20, 1) WHEN '.' THEN ltrim(substr({value}, 21), '0123456789') "
-        f"ELSE substr({value}, 20) END"
-    )
-    fraction = f"rtrim(substr({value}, 20, length({value}) - 19 - length({offset})), '0')"
-    whole = f"octet_length({value}) = length({value}) AND {value} NOT GLOB '0000*'"
-    real_date = f"date(substr({value}, 1, 10)) = substr({value}, 1, 10)"
+    # 31 February. Hour 24, which SQLite would take, and the year 0 are excluded by their digits, as
+    # are offsets that lead there; offsets beyond 14:59, a second 60 and what is after the year 9999
+    # SQLite refuses itself.
+    rest = f"substr({value}, 20)"
+    after_digits = f"ltrim(substr({value}, 21), '0123456789')"
+    fraction = f"substr({value}, 20, length({value}) - 19 - length({after_digits}))"
+    day = f"substr({value}, 1, 10)"
     return (
-        f"CASE WHEN {value} GLOB '{_DATE}' AND {whole} AND {real_date} "
-        f"THEN {value} || 'T00:00:00' "
-        f"WHEN {value} GLOB '{_DATE}[Tt ]{_CLOCK}*' AND {whole} AND {real_date} "
-        f"AND substr({value}, 12, 2) < '24' "
-        f"AND (substr({value}, 20, 1) <> '.' OR substr({value}, 21, 1) GLOB '[0-9]') "
-        f"AND ({offset} IN ('', 'Z', 'z') OR {offset} GLOB '[+-][0-9][0-9]:[0-5][0-9]') "
-        "THEN strftime('%Y-%m-%dT%H:%M:%S', "
-        f"substr({value}, 1, 10) || 'T' || substr({value}, 12, 8) || {offset}) "
-        f"|| rtrim({fraction}, '.') END"
+        f"CASE WHEN {value} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*' "
+        f"AND {value} NOT GLOB '0000*' AND octet_length({value}) = length({value}) "
+        f"AND NOT ({value} GLOB '0001-01-01*+*' AND substr({value}, 12, 5) < substr({value}, -5)) "
+        f"AND date({day}) = {day} THEN CASE "
+        f"WHEN length({value}) = 10 THEN {value} || 'T00:00:00' "
+        f"WHEN {value} NOT GLOB '??????????[Tt ][0-2][0-9]:[0-5][0-9]:[0-5][0-9]*' "
+        f"OR substr({value}, 12, 2) >= '24' THEN NULL "
+        f"WHEN {_is_offset(rest)} "
+        f"THEN strftime({_FORMAT}, {day} || 'T' || substr({value}, 12)) "
+        f"WHEN {rest} GLOB '.[0-9]*' AND {_is_offset(after_digits)} "
+        f"THEN strftime({_FORMAT}, {day} || 'T' || substr({value}, 12, 8) || {after_digits}) "
+        f"|| rtrim(rtrim({fraction}, '0'), '.') END END"
     )
+
+
+def _is_offset(text: str) -> str:
+    return f"({text} IN ('', 'Z', 'z') OR {text} GLOB '[+-][0-9][0-9]:[0-5][0-9]')"

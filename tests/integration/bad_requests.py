@@ -5,6 +5,7 @@ import math
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from twopass.v1 import collection_pb2, embed_pb2, rerank_pb2, search_pb2
 from twopass.v1.collection_pb2 import (
@@ -27,7 +28,16 @@ from twopass.v1.collection_pb2 import (
 )
 from twopass.v1.document_pb2 import Document, Vector
 from twopass.v1.embed_pb2 import EmbedRequest
-from twopass.v1.filter_pb2 import Condition, FieldCondition, Filter, IdCondition, Range
+from twopass.v1.filter_pb2 import (
+    Condition,
+    FieldCondition,
+    Filter,
+    IdCondition,
+    Interval,
+    Literal,
+    LiteralList,
+    Range,
+)
 from twopass.v1.model_pb2 import GetModelRequest
 from twopass.v1.rerank_pb2 import Candidate, RerankRequest
 from twopass.v1.search_pb2 import (
@@ -214,6 +224,22 @@ BAD = [
     (upsert(Document(id="a", text=MEGABYTE)), INVALID, "documents[0].text: 1,048,580 bytes"),
     (upsert(with_metadata(x=NAN)), INVALID, "documents[0].metadata.x: nan given"),
     (upsert(with_metadata(x=[math.inf])), INVALID, "documents[0].metadata.x[0]: inf given"),
+    (
+        upsert(Document(id="a", text="t", metadata=fields_of(a=1), metadata_json="{}")),
+        INVALID,
+        "documents[0].metadata_json: given together with metadata",
+    ),
+    (
+        upsert(Document(id="a", text="t", metadata_json=f'{{"n": {2**63}}}')),
+        INVALID,
+        "documents[0].metadata_json: the integer 9223372036854775808 given, at least",
+    ),
+    (
+        update(ids=["a"], merge_json='{"n": NaN}'),
+        INVALID,
+        "merge_json: NaN given, but JSON's numbers are finite",
+    ),
+    (update(ids=["a"], replace_json="[]"), INVALID, "replace_json: a list given, an object"),
     (GetDocumentsRequest(collection="facts"), INVALID, "ids: none given"),
     (GetDocumentsRequest(collection="facts", ids=["a"] * 1_001), INVALID, "ids: 1,001 given"),
     (DeleteDocumentsRequest(collection="facts"), INVALID, "ids: none given"),
@@ -224,6 +250,63 @@ BAD = [
     # filters
     (search(filter=must(Condition())), INVALID, "filter.must[0]: empty; field, filter or ids"),
     (search(filter=of_field("x")), INVALID, "filter.must[0].field: no test of 'x'; equals, in,"),
+    (
+        search(filter=of_field("x", equals_literal=Literal())),
+        INVALID,
+        "filter.must[0].field.equals_literal: no value in it; integer, number, text",
+    ),
+    (
+        search(filter=of_field("x", equals_literal=Literal(number=NAN))),
+        INVALID,
+        "filter.must[0].field.equals_literal: nan given, but metadata's numbers are finite",
+    ),
+    (
+        search(filter=of_field("x", in_literals=LiteralList())),
+        INVALID,
+        "filter.must[0].field.in_literals: none given, at least 1",
+    ),
+    (
+        search(filter=of_field("x", in_literals=LiteralList(values=[Literal(text=MEGABYTE)]))),
+        INVALID,
+        "filter.must[0].field.in_literals[0]: 1,048,580 bytes of UTF-8 given, at most 16,384",
+    ),
+    (
+        search(filter=of_field("x", interval=Interval())),
+        INVALID,
+        "filter.must[0].field.interval: no bound; gt, gte, lt or lte is needed",
+    ),
+    (
+        search(
+            filter=of_field("x", interval=Interval(gt=Literal(text="a"), lt=Literal(integer=1)))
+        ),
+        INVALID,
+        "filter.must[0].field.interval: gt is a text and lt a number; an interval's bounds are",
+    ),
+    (
+        search(filter=of_field("x", interval=Interval(gt=Literal(boolean=True)))),
+        INVALID,
+        "filter.must[0].field.interval.gt.boolean: given as a bound; integer, number, text or time",
+    ),
+    (
+        search(filter=of_field("x", interval=Interval(lte=Literal(number=NAN)))),
+        INVALID,
+        "filter.must[0].field.interval.lte: NaN given",
+    ),
+    (
+        search(filter=of_field("x", interval=Interval(lte=Literal(time=Timestamp(seconds=2**60))))),
+        INVALID,
+        "filter.must[0].field.interval.lte.time.seconds: 1,152,921,504,606,846,976 given",
+    ),
+    (
+        search(filter=of_field("x", equals_literal=Literal(time=Timestamp(nanos=10**9)))),
+        INVALID,
+        "filter.must[0].field.equals_literal.time.nanos: 1,000,000,000 given, 0 to 999,999,999",
+    ),
+    (
+        search(filter=of_field('"a.b', exists=True)),
+        INVALID,
+        "filter.must[0].field.field: '\"a.b' given, whose part at character 0 begins with a double",
+    ),
     (
         search(filter=of_field("", exists=True)),
         INVALID,

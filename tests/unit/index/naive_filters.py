@@ -24,7 +24,8 @@ _TIME = re.compile(
     re.ASCII,
 )
 _EPOCH = date(1970, 1, 1).toordinal()
-_LAST = (date(9999, 12, 31).toordinal() - _EPOCH + 1) * 86_400  # the first moment that is too late
+# The year 1 to 9999.
+_MOMENTS = range((1 - _EPOCH) * 86_400, (date(9999, 12, 31).toordinal() - _EPOCH + 1) * 86_400)
 
 
 def passes(document_id: str, metadata: dict, wanted: Filter) -> bool:
@@ -75,7 +76,7 @@ def seconds_of(text: str) -> Fraction | None:
     hours, minutes, seconds = (int(part or 0) for part in clock)
     offset = int(f"{sign or '+'}1") * (int(off_hours or 0) * 60 + int(off_minutes or 0))
     whole = days * 86_400 + hours * 3_600 + (minutes - offset) * 60 + seconds
-    return whole + Fraction(f"0{fraction or ''}") if whole < _LAST else None
+    return whole + Fraction(f"0{fraction or ''}") if whole in _MOMENTS else None
 
 
 def _field_passes(values, test) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from twopass.index.errors import StoppedError
-from twopass.index.filters import FieldCondition, Filter, InRange
+from twopass.index.filters import FieldCondition, Filter, InRange, Moment, OneOf
 from twopass.index.lanes import Lane
 from twopass.index.stopping import Stop
 
@@ -24,11 +24,13 @@ QUERY = np.ones((1, 4), np.float32)
 
 @pytest.fixture
 def full(collection, make_document):
+    deep: object = [{"k0": "2024-01-31"}] * 30
+    for _ in range(12):
+        deep = [{"deep": deep}]
+    metadata = {"numbers": list(range(500)), "deep": deep}
     collection.upsert(
         [
-            make_document(
-                f"d{n}", text="some words", metadata={"n": n, "numbers": list(range(500))}
-            )
+            make_document(f"d{n}", text="some words", metadata={"n": n, **metadata})
             for n in range(NUM_DOCUMENTS)
         ]
     ).result()
@@ -49,7 +51,18 @@ def seconds_until_stopped(call):
     return time.perf_counter() - stopped_at[0]
 
 
+# As many keys and as long a way through lists as there may be, and the longest expressions.
+MOMENTS = InRange(gte=Moment(0), lt=Moment(1))
+DEEP = Filter(
+    must_not=tuple(
+        FieldCondition(".".join(["deep"] * 12 + [f"k{n}"]), test)
+        for n in range(128)
+        for test in (MOMENTS, OneOf(("x", 1, None)))
+    )
+)
+
 READS = {
+    "members behind lists": lambda collection, stop: collection.matching(DEEP, stop),
     "members": lambda collection, stop: collection.matching(HEAVY, stop),
     "page": lambda collection, stop: collection.list_page(1_000, wanted=HEAVY, stop=stop),
     "deletion": lambda collection, stop: collection.delete_matching(HEAVY, stop).result(),

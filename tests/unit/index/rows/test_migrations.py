@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from twopass.index.documents import SplitPassage
+from twopass.index.filters import FieldCondition, Filter, OneOf
 from twopass.index.rows.database import FORMAT_VERSION
-from twopass.index.schema import Chunking
+from twopass.index.schema import Chunking, FieldType, IndexedField
 from twopass.index.store.store import CollectionStore
 
 from ..conftest import LANES
@@ -184,3 +185,29 @@ def test_a_migration_that_fails_changes_nothing(tmp_path, format_1):
     with CollectionStore(tmp_path, LANES) as store:
         assert "vectors already exists" in store.failed["notes"]
     assert version_of(format_1) == 1
+
+
+def test_paths_through_lists_get_their_indexes_when_a_file_is_opened(
+    tmp_path, schema, make_document
+):
+    fields = (IndexedField("year", FieldType.NUMBER), IndexedField("tags.name"))
+    documents = [
+        make_document("a", metadata={"tags": [{"name": "x"}]}),
+        make_document("b", metadata={"tags": {"name": "x"}}),
+        make_document("c", metadata={"tags": [{"name": "y"}]}),
+    ]
+    wanted = Filter(must=(FieldCondition("tags.name", OneOf(("x",))),))
+    with CollectionStore(tmp_path, LANES) as store:
+        store.create("notes", replace(schema, indexed_fields=fields)).upsert(documents).result()
+    file = tmp_path / "collections" / "notes" / "documents.sqlite"
+    connection = apsw.Connection(str(file))
+    connection.execute("DROP INDEX field_1_lists")
+    connection.close()
+    for _ in range(2):
+        with CollectionStore(tmp_path, LANES) as store:
+            page = store.get("notes").list_page(10, wanted=wanted)
+            assert [document.id for document in page.documents] == ["a", "b"]
+        connection = apsw.Connection(str(file))
+        names = connection.execute("SELECT name FROM sqlite_master WHERE name GLOB 'field_*'")
+        assert {name for (name,) in names} == {"field_0", "field_1", "field_1_lists"}
+        connection.close()

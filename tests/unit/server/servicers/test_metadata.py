@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 from twopass.index.documents import MAX_METADATA_BYTES, MAX_METADATA_DEPTH
 from twopass.server.errors import InvalidRequestError
-from twopass.server.servicers.metadata import read_metadata, write_metadata
+from twopass.server.servicers.metadata import (
+    read_metadata,
+    read_metadata_json,
+    write_metadata,
+)
 
 SCALARS = (
     st.none()
@@ -112,3 +116,56 @@ def test_metadata_that_may_be_stored_is_never_too_large_as_a_message():
         message = Struct()
         write_metadata(metadata, message)
         assert read_metadata("m", message) == metadata
+
+
+EXACT = st.dictionaries(
+    st.text("ab.é", max_size=3),
+    st.recursive(
+        SCALARS | st.integers(-(2**63), 2**63 - 1),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text("ab.é", max_size=3), inner),
+    ),
+)
+
+
+@given(EXACT, st.booleans(), st.sampled_from([None, 2]))
+def test_metadata_is_read_from_json_as_python_reads_it(metadata, ascii_alone, indent):
+    text = json.dumps(metadata, ensure_ascii=ascii_alone, indent=indent)
+    assert repr(read_metadata_json("m", text)) == repr(metadata)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not JSON: Expecting value.* an? .*object is needed"),
+        ("{", "not JSON"),
+        ("{'a': 1}", "not JSON"),
+        ("[1]", "a list given, an object is needed"),
+        ("null", "null given, an object is needed"),
+        ("1", "a number given, an object is needed"),
+        ('"a"', "a text given, an object is needed"),
+        ('{"a": NaN}', "NaN given, but JSON's numbers are finite"),
+        ('{"a": [-Infinity]}', "-Infinity given"),
+        ('{"a": 1e400}', "the number 1e400 given, which is beyond what a double can hold"),
+        ('{"a": 9223372036854775808}', "the integer 9223372036854775808 given, at least"),
+        ('{"a": -9223372036854775809}', "the integer -9223372036854775809 given"),
+        ('{"a": 1' + "0" * 400 + "}", "the integer 10+… of 401 characters given"),
+        ('{"a": 1' + "0" * 400_000 + "}", "the integer 10+… of 400,001 characters given"),
+        ('{"a": {"b": 1, "c": 2, "b": 3}}', "the key 'b' given twice in one object"),
+        ('{"' + "k" * 1_000 + '": 1, "' + "k" * 1_000 + '": 1}', "of 1,000 characters' given"),
+        ("[" * 100_000, "nested deeper than 32"),
+        ('{"a":' * 50_000 + "1" + "}" * 50_000, "nested deeper than 32"),
+        (f'{{"a": "{"y" * 524_288}"}}', "524,297 bytes given, at most 65,536"),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_json_that_metadata_can_not_be_is_refused(text, said):
+    with pytest.raises(
+        InvalidRequestError, match=rf"^documents\[3\].metadata_json: .*{said}"
+    ) as no:
+        read_metadata_json("documents[3].metadata_json", text)
+    assert len(str(no.value)) < 400
+
+
+def test_the_greatest_and_the_least_integer_are_read():
+    text = '{"a": 9223372036854775807, "b": -9223372036854775808}'
+    assert read_metadata_json("m", text) == {"a": 2**63 - 1, "b": -(2**63)}
