@@ -77,6 +77,13 @@ def index(
     index_kind: Annotated[
         str, typer.Option(help="Index kind of a new collection; unset: Flat.")
     ] = "",
+    language: Annotated[
+        str,
+        typer.Option(
+            help="Language of a new collection, an ISO 639-1 code such as de: endings of words are "
+            "removed for search by words; unset: words are searched as they stand."
+        ),
+    ] = "",
     resume: Annotated[
         Path | None,
         typer.Option(
@@ -116,6 +123,7 @@ def index(
                 index_kind=index_kind,
                 chunking=chunking,
                 whole_documents=whole_documents,
+                language=language,
             )
             if mapping.vector and not encoder:
                 dimension = _dimension(sources, mapping)

@@ -10,6 +10,7 @@ from typing import Any
 from twopass.index.errors import InvalidSchemaError
 from twopass.index.field_names import field_name_problem, parse_field_name
 from twopass.index.kinds import IndexKind
+from twopass.index.languages import PORTER, check_language
 
 MAX_DIMENSION = 8_192
 MAX_INDEXED_FIELDS = 64
@@ -79,6 +80,8 @@ class CollectionSchema:
         indexed_fields: Metadata fields that filters use often.
         chunking: How long documents are split. None: not at all.
         lexical_tokenizer: How words are cut for lexical search.
+        language: The language of the texts, an ISO 639-1 code: lexical search removes the endings
+            of its words. Empty: words are searched as they stand.
 
     Raises:
         InvalidSchemaError: A field breaks its rule.
@@ -94,11 +97,12 @@ class CollectionSchema:
     indexed_fields: tuple[IndexedField, ...] = ()
     chunking: Chunking | None = None
     lexical_tokenizer: LexicalTokenizer = LexicalTokenizer.UNICODE
+    language: str = ""
 
     @property
     def word_language(self) -> str:
         """The language whose word endings are removed, as `Analyser` takes it."""
-        return "porter" if self.lexical_tokenizer is LexicalTokenizer.PORTER else ""
+        return PORTER if self.lexical_tokenizer is LexicalTokenizer.PORTER else self.language
 
     def __post_init__(self) -> None:
         if not 1 <= self.dimension <= MAX_DIMENSION:
@@ -108,6 +112,7 @@ class CollectionSchema:
         IndexKind.parse(self.index_kind)
         self._check_chunking()
         self._check_encoder()
+        self._check_language()
         self._check_indexed_fields()
 
     def _check_chunking(self) -> None:
@@ -142,6 +147,15 @@ class CollectionSchema:
                 "schema.encoder",
                 f"{self.encoder!r} with revision {self.encoder_revision!r} given; both are needed "
                 "unless client_vectors is set",
+            )
+
+    def _check_language(self) -> None:
+        check_language(self.language)
+        if self.language and self.lexical_tokenizer is LexicalTokenizer.PORTER:
+            raise InvalidSchemaError(
+                "schema.language",
+                f"{self.language!r} given together with the tokenizer "
+                f"{self.lexical_tokenizer.value!r}, which is for English; leave one of them out",
             )
 
     def _check_indexed_fields(self) -> None:

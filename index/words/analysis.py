@@ -14,10 +14,11 @@ from itertools import chain
 import icu4py
 import Stemmer
 
+from twopass.index.languages import PORTER, check_language
 from twopass.index.words import analysis_codes as codes
 from twopass.index.words import analysis_spaceless as spaceless
 from twopass.index.words.analysis_folding import normalised
-from twopass.index.words.analysis_languages import PORTER, check_language, stemmer
+from twopass.index.words.analysis_languages import stemmer
 
 ANALYSIS_VERSION = 1
 """Changes whenever a text's terms or atoms do."""

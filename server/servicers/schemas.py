@@ -77,6 +77,7 @@ def read_schema(message: collection_pb2.CollectionSchema, models: Models) -> Col
         lexical_tokenizer=_LEXICAL_TOKENIZERS.read(
             "schema.lexical_tokenizer", message.lexical_tokenizer
         ),
+        language=message.language,
     )
 
 
@@ -140,6 +141,7 @@ def schema_message(schema: CollectionSchema) -> collection_pb2.CollectionSchema:
         client_vectors=schema.client_vectors,
         index_kind=schema.index_kind,
         lexical_tokenizer=_LEXICAL_TOKENIZERS.write(schema.lexical_tokenizer),
+        language=schema.language,
     )
     for x in schema.indexed_fields:
         message.indexed_fields.add(field=x.field, type=_FIELD_TYPES.write(x.type))

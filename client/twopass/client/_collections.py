@@ -51,6 +51,8 @@ class Schema:
         chunking: How documents are split that are longer than a window. None: into windows of as
             many tokens as the encoder reads, unless `whole_documents` or `client_vectors` is set.
         lexical_tokenizer: How text is cut into words for lexical search. None: "unicode".
+        language: The language of the texts, an ISO 639-1 code such as "de": lexical search removes
+            the endings of its words. "": words are searched as they stand.
         whole_documents: Whether documents are not split, so that of a long one the encoder reads
             the beginning alone; `chunking` must be None then.
     """
@@ -64,6 +66,7 @@ class Schema:
     indexed_fields: Mapping[str, FieldTypeName] = field(default_factory=dict)
     chunking: Chunking | None = None
     lexical_tokenizer: LexicalTokenizerName | None = None
+    language: str = ""
     whole_documents: bool = False
 
 
@@ -182,6 +185,7 @@ def _schema_message(schema: Schema) -> collection_pb2.CollectionSchema:
         lexical_tokenizer=number_of(
             collection_pb2.LexicalTokenizer, schema.lexical_tokenizer, "schema.lexical_tokenizer"
         ),
+        language=text(schema.language, "schema.language"),
         whole_documents=schema.whole_documents,
     )
 
@@ -233,5 +237,6 @@ def _schema(message: collection_pb2.CollectionSchema) -> Schema:
         lexical_tokenizer=word_of(
             LexicalTokenizer, collection_pb2.LexicalTokenizer, message.lexical_tokenizer
         ),
+        language=message.language,
         whole_documents=message.whole_documents,
     )

@@ -23,6 +23,7 @@ SCHEMA = {
     ],
     "chunking": {"windowTokens": 256, "overlapTokens": 32},
     "lexicalTokenizer": "LEXICAL_TOKENIZER_PORTER",
+    "language": "de",
 }
 STORED = {
     "name": "docs",
@@ -94,6 +95,7 @@ def test_a_schema_reaches_the_server_and_comes_back_with_its_defaults(serve, con
         indexed_fields={"year": "number", "author.name": "text"},
         chunking=Chunking(256, 32),
         lexical_tokenizer="porter",
+        language="de",
     )
     created = client.create_collection("docs", schema)
     assert collections.requests[0].schema == ParseDict(SCHEMA, collection_pb2.CollectionSchema())

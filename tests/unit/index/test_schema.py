@@ -32,6 +32,12 @@ def test_a_schema_comes_back_from_its_json(schema: CollectionSchema) -> None:
     assert CollectionSchema.from_json(schema.to_json()) == schema
 
 
+def test_a_schema_of_an_older_server_has_no_language() -> None:
+    fields = json.loads(ENCODED.to_json())
+    del fields["language"]
+    assert CollectionSchema.from_json(json.dumps(fields)).language == ""
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"dimension": 3}'])
 def test_what_is_no_schema_is_not_read_as_one(text: str) -> None:
     with pytest.raises((ValueError, TypeError, KeyError)):
@@ -51,6 +57,8 @@ def test_a_field_of_a_later_version_is_not_ignored() -> None:
         ({"dimension": 8_193}, "schema.dimension", "8,193 given"),
         ({"index_kind": "PQ8"}, "schema.index_kind", "'PQ8' is not supported.*Flat"),
         ({"index_kind": ""}, "schema.index_kind", "Flat"),
+        ({"language": "xx"}, "schema.language", "'xx' given; one of ar, ca"),
+        ({"language": "de"}, "schema.language", "'de' given together with the tokenizer 'porter'"),
         ({"chunking": Chunking(15)}, "schema.chunking.window_tokens", "at least 16, 15 given"),
         ({"chunking": Chunking(33, 17)}, "schema.chunking.overlap_tokens", "0 to 16, .* 17 given"),
         ({"chunking": Chunking(16, -1)}, "schema.chunking.overlap_tokens", "-1 given"),

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twopass.index.languages import ALGORITHMS, PORTER
 from twopass.index.words import analysis_codes as codes
 from twopass.index.words.analysis import Analyser, OfTokens
 from twopass.index.words.analysis_folding import MAX_TERM_BYTES
-from twopass.index.words.analysis_languages import ALGORITHMS, PORTER, stemmer
+from twopass.index.words.analysis_languages import stemmer
 
 LANGUAGES = ("", PORTER, *sorted(ALGORITHMS))
 PIECES = (

@@ -69,6 +69,14 @@ def test_porter_finds_what_has_another_ending(store, make_document):
         assert [name for name, _ in found(collection, "generalizations")] == ["a"]
 
 
+def test_the_language_removes_endings(store, make_document):
+    for language, expected in [("de", ["a"]), ("", [])]:
+        schema = CollectionSchema(dimension=DIMENSION, client_vectors=True, language=language)
+        collection = store.create(f"of-{language or 'none'}", schema)
+        collection.upsert([make_document("a", text="Die Häuser am Meer")]).result()
+        assert [name for name, _ in found(collection, "Haus")] == expected
+
+
 @pytest.mark.parametrize(
     "query",
     ['"', "sky AND", "sky NOT sky", "NEAR(sky, 2)", "title : sky", "sky*", "^sky", "-sky", "(sky",
