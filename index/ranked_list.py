@@ -25,7 +25,7 @@ class WordMatches(RankedList):
 
     Attributes:
         num_words_dropped: Distinct words of the query that occur and were not searched, since they
-            are too frequent or too many.
+            are too many.
     """
 
     num_words_dropped: int = 0

@@ -173,7 +173,7 @@ class SearchResult:
         num_candidates: Documents that the first pass found.
         num_reranked: Candidates that the second pass scored.
         num_below_min_score: Reranked hits left out for their score.
-        num_words_dropped: Words of the query that were too frequent or too many to be searched.
+        num_words_dropped: Words of the query that were too many to be searched.
         exact: Whether every vector that might be found was compared; None without a dense list.
         blend: Weight of the first pass in the order of reranked hits.
         encoder: Id of the encoder that embedded the query; "" where none did.
