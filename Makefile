@@ -25,7 +25,7 @@ MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean
 .PHONY: test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt suites crash bench gate
-.PHONY: overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
+.PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
 	@echo "make demo            see both passes at work on the documentation of your own Python"
@@ -43,6 +43,8 @@ help:
 	@echo "make clean           delete environments and everything that was built"
 	@echo
 	@echo "make crash           kill a server KILLS times (200), and look for what it lost"
+	@echo "make recall          look whether vector searches find the nearest, whatever is filtered out or deleted;"
+	@echo "                     RECALL=--quick for a minute's worth"
 	@echo "make overload, mixed, budget, soak, fuzz-rpc, engine-faults, isolation, many-collections"
 	@echo "                     what becomes of requests when there are too many, or strange ones, or heavy"
 	@echo "                     work beside them, or a failing engine; LOAD='--seconds 600' for longer"
@@ -155,6 +157,12 @@ KILLS ?= 200
 
 crash: dev
 	$(BIN)/python -m tests.crash --kills $(KILLS)
+
+# The whole table: some twenty minutes on two cores. `RECALL=--help` has the options.
+RECALL ?=
+
+recall: dev
+	$(BIN)/python -m tests.recall $(RECALL)
 
 # The wheel is 95 MB and for Linux on x86-64; elsewhere the tests skip and say why.
 test-tensorrt: dev

@@ -1,8 +1,8 @@
 """Searches the lists of an IVF index: those nearest to a query, or all.
 
 How many lists are searched is counted in vectors that may be answered: with a filter, a query goes
-on to further lists until it has seen as many as it would have seen without one. So every query
-finds `k` vectors wherever there are so many.
+on to further lists until it has seen as many as it would have seen without one, and to more where
+these lists are far off. So every query finds `k` vectors wherever there are so many.
 """
 
 from typing import Any
@@ -27,6 +27,12 @@ _SPARSE = 500
 _MOST_READ = 2_000
 # Lists ranked at first, for each that would do if the answerable vectors lay anywhere.
 _RANKED = 2
+# Where so many times as many vectors lie nearer than the last list searched as would if those that
+# may be answered lay anywhere, they lie far from the query. How near the middle of a list is tells
+# little then of what is in it, so that more lists are searched.
+_DEEPER = 1.1
+_WIDER = 4
+_LEAST = 1e-9  # no share is divided by
 
 
 class Lists:
@@ -90,26 +96,52 @@ class Lists:
         Raises:
             StoppedError: The stop was set.
         """
-        held = self._num_answerable(answerable)
         num_seen = min(max(num_seen, k), answerable.count)
-        num_ranked = min(self._index.nlist, 1 + _RANKED * self._num_lists(num_seen, answerable))
+        lists, num_passed = self._nearest(queries, num_seen, answerable, stop)
+        scores, positions = self._search(queries, k, lists, answerable, stop, threads)
+        exact = self._holds_all(lists, answerable)
+        doubtful = np.flatnonzero(num_passed > _DEEPER * num_seen / max(answerable.share, _LEAST))
+        if len(doubtful):
+            some, wider = queries[doubtful], _WIDER * num_seen
+            if wider < answerable.count / 2:
+                lists, _ = self._nearest(some, wider, answerable, stop)
+                found = self._search(some, k, lists, answerable, stop, threads)
+                exact[doubtful] = self._holds_all(lists, answerable)
+            else:
+                found = self.search_exactly(some, k, answerable, stop, threads)
+                exact[doubtful] = True
+            scores[doubtful], positions[doubtful] = found
+        return scores, positions, exact
+
+    def _nearest(
+        self, queries: Float32s, num_seen: int, answerable: Answerable, stop: Stop | EveryStop
+    ) -> tuple[Int64s, Int64s]:
+        """The nearest lists of each query that together hold enough vectors that may be answered.
+
+        Returns:
+            The lists, int64 `[num_queries, n]`, -1 at the end of rows that need fewer. How many
+            vectors all lists hold that are nearer than the last of these, int64 `[num_queries]`.
+        """
+        held, num_lists = self._num_answerable(answerable), self._index.nlist
+        num_ranked = min(num_lists, 1 + _RANKED * num_lists * num_seen // max(1, answerable.count))
         while True:
+            stop.check()
             _, lists = self._index.quantizer.search(queries, num_ranked)
             seen_before = np.cumsum(held[lists], axis=1) - held[lists]
             enough = seen_before[:, -1] + held[lists[:, -1]] >= num_seen
-            if enough.all() or num_ranked == self._index.nlist:
+            if enough.all() or num_ranked == num_lists:
                 break
-            stop.check()
-            num_ranked = min(self._index.nlist, 4 * num_ranked)
+            num_ranked = min(num_lists, 4 * num_ranked)
         wanted = (seen_before < num_seen) & (held[lists] > 0)
-        lists = np.where(wanted, lists, -1)
-        found = self._search(queries, k, _to_the_left(lists), answerable, stop, threads)
-        return *found, np.where(wanted, held[lists], 0).sum(axis=1) == answerable.count
+        passed_before = np.cumsum(self._lengths[lists], axis=1) - self._lengths[lists]
+        num_passed = np.where(wanted, passed_before, 0).max(axis=1)
+        return _to_the_left(np.where(wanted, lists, -1)), num_passed
 
-    def _num_lists(self, num_seen: int, answerable: Answerable) -> int:
-        """How many lists hold so many, if those that may be answered lie anywhere."""
-        num_lists: int = self._index.nlist
-        return -(-num_lists * num_seen // max(1, answerable.count))
+    def _holds_all(self, lists: Int64s, answerable: Answerable) -> Bools:
+        """Whether some lists, -1 for none, hold every vector that may be answered, for each row."""
+        held = self._num_answerable(answerable)
+        whole: Bools = np.where(lists >= 0, held[lists], 0).sum(axis=1) == answerable.count
+        return whole
 
     def _num_answerable(self, answerable: Answerable) -> Int64s:
         """How many vectors that may be answered each list holds, int64 `[num_lists]`."""

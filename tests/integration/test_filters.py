@@ -56,6 +56,7 @@ def test_search_and_listing_see_the_members_and_no_others(client, wanted, member
         result = client.search("books", "the book", retrieve=mode, filter=wanted, top_n=10)
         assert {hit.id for hit in result.hits} == members
         assert result.num_candidates == len(members)
+        assert result.exact is (None if mode == "lexical" else True)
     assert {document.id for document in client.documents("books", filter=wanted)} == members
     pages = [document.id for document in client.documents("books", filter=wanted, page_size=1)]
     assert sorted(pages) == sorted(members)

@@ -48,7 +48,11 @@ class Outcome:
 
 
 class Trial:
-    """An index that is never merged after it was filled, so that all that is hidden stays in it."""
+    """An index that is never merged after it was filled, so that all that is hidden stays in it.
+
+    Attributes:
+        deleted: Share of the first vectors that is deleted.
+    """
 
     def __init__(
         self, kind: str, sample: Topics, path: Path, lanes: Lanes, num_threads: int
@@ -63,7 +67,7 @@ class Trial:
             num_threads: Threads of one search.
         """
         self._sample = sample
-        self._vectors = sample.vectors
+        self._scores: Float32s = sample.queries @ sample.vectors.T
         num_vectors, dimension = sample.vectors.shape
         parsed, none = IndexKind.parse(kind), np.empty(0, np.int64)
         base = Segment(parsed, parsed.create(dimension), none, np.empty(0, np.bool_))
@@ -76,6 +80,7 @@ class Trial:
             num_threads=num_threads,
             policy=MergePolicy(min_changes=10 * num_vectors, num_threads=num_threads),
         )
+        self.deleted = 0.0
         self._position = 0
         self._is_there = np.zeros(num_vectors, np.bool_)
         self._row_of = np.arange(num_vectors)  # of each key, less 1
@@ -89,6 +94,7 @@ class Trial:
     def delete(self, share: float, seed: int) -> None:
         """Deletes until a share of the first vectors is gone, half of it as whole topics."""
         drawn = np.random.default_rng(seed)
+        self.deleted = share
         wanted = round(share * len(self._is_there))
         gone = self._sample.topics < share / 2 * NUM_TOPICS
         left = np.flatnonzero(~gone & self._is_there)
@@ -120,7 +126,7 @@ class Trial:
         outcome.seconds.append(time.perf_counter() - began)
         outcome.num_exact += bool(found.exact[0])
         keys = found.keys[0]
-        right = self._nearest(vector[0], may)
+        right = self._nearest(query, may)
         outcome.num_short += len(keys) < len(right)
         outcome.num_wrong += len(np.unique(keys)) < len(keys) or not may[keys - 1].all()
         if len(right):
@@ -134,15 +140,15 @@ class Trial:
         passes[rows] = True
         return self._is_there & passes[self._row_of]
 
-    def _nearest(self, vector: Float32s, may: Bools) -> Int64s:
+    def _nearest(self, query: int, may: Bools) -> Int64s:
         """The keys, less 1, of the nearest, by comparing with all in float32."""
-        scores = np.where(may, (self._vectors @ vector)[self._row_of], -np.inf)
+        scores = np.where(may, self._scores[query][self._row_of], -np.inf)
         count = min(K, int(may.sum()))
         return np.argpartition(-scores, count)[:count] if count < len(may) else np.flatnonzero(may)
 
     def _write(self, removed: Int64s, added: Int64s) -> None:
         self._position += 1
         self._is_there[removed], self._is_there[added] = False, True
-        vectors = self._vectors[self._row_of[added]]
+        vectors = self._sample.vectors[self._row_of[added]]
         token = SequenceToken(_INCARNATION, self._position)
         self._index.update(VectorChange(removed + 1, added + 1, vectors, token)).result()
