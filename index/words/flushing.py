@@ -42,15 +42,19 @@ class FlushPolicy:
         max_documents: Most documents in memory that wait, however large the base is.
         base_share: Share of the base that must have come too, between the two.
         max_postings: Most terms in memory that wait, each counted once a document.
+        max_characters: Most characters of words in memory that wait, terms and atoms together; they
+            are most of the memory where texts repeat themselves.
         hidden_share: Share of the base that must be hidden, and `min_documents`, for a flush.
         patience: So many times as much as waits before a flush make the writer wait for it.
-        worth_saving: Fewest documents in memory that are flushed when the collection is closed.
+        worth_saving: Fewest documents in memory that are flushed when the collection is closed; so
+            are fewer with a quarter of `max_characters`.
     """
 
     min_documents: int = MIN_DOCUMENTS
     max_documents: int = 10_000
     base_share: float = 0.05
     max_postings: int = 1_500_000
+    max_characters: int = 64_000_000
     hidden_share: float = 0.05
     patience: int = 4
     worth_saving: int = 1_000
@@ -61,7 +65,12 @@ class FlushPolicy:
         enough = min(max(self.min_documents, self.base_share * in_base), self.max_documents)
         num_documents = sum(map(len, words.runs))
         num_postings = sum(len(run.postings.hashes) for run in words.runs)
-        if num_documents >= times * enough or num_postings >= times * self.max_postings:
+        num_characters = sum(run.num_characters for run in words.runs)
+        if (
+            num_documents >= times * enough
+            or num_postings >= times * self.max_postings
+            or num_characters >= times * self.max_characters
+        ):
             return True
         return times == 1 and len(words.hidden) >= max(
             self.min_documents, self.hidden_share * in_base
@@ -74,7 +83,12 @@ class FlushPolicy:
     def is_worth_saving(self, words: Words) -> bool:
         """Whether reading the documents again at the next start would take long."""
         num_documents = sum(run.num_visible for run in words.runs)
-        return num_documents >= self.worth_saving or len(words.hidden) >= self.min_documents
+        num_characters = sum(run.num_characters for run in words.runs)
+        return (
+            num_documents >= self.worth_saving
+            or 4 * num_characters >= self.max_characters
+            or len(words.hidden) >= self.min_documents
+        )
 
 
 class Flusher:

@@ -52,6 +52,11 @@ class Run:
         return int(self.postings.lengths[~self.hidden].sum())
 
     @cached_property
+    def num_characters(self) -> int:
+        """Characters of `texts`, hidden documents included: most of the memory of long ones."""
+        return sum(len(text.terms) + len(text.atoms) for text in self.texts)
+
+    @cached_property
     def _kept_lengths(self) -> Float32s:
         return kept_lengths(self.postings.lengths)
 
