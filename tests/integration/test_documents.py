@@ -1,6 +1,8 @@
 """Documents counted, read where they are there, written where they are not, and updated."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from time import sleep
 
 import grpc
 import pytest
@@ -308,3 +310,31 @@ async def test_the_asynchronous_client_reads_facets(server, library):
     async with AsyncClient(server.target) as asynchronous:
         facets = await asynchronous.facets(library, ["tags"])
     assert pairs(facets["tags"]) == [("b", 3), ("a", 1)]
+
+
+def while_held(server, *calls):
+    """Results or errors of calls that have all looked for known ids before the encoder goes on."""
+    server.encoder.gate.clear()
+    try:
+        with ThreadPoolExecutor(len(calls)) as threads:
+            futures = [threads.submit(call) for call in calls]
+            sleep(0.3)  # they wait for their embeddings by now; later ones only test less
+            server.encoder.gate.set()
+            return [future.exception() or future.result() for future in futures]
+    finally:
+        server.encoder.gate.set()
+
+
+def test_what_is_known_is_decided_again_when_it_is_written(server, client, collection):
+    def writing(on_conflict, text):
+        documents = [document("a", text), document("b", text)]
+        return lambda: upsert(server, collection, on_conflict, *documents)
+
+    skipping = while_held(server, *(writing(SKIP, f"skipping {i}") for i in range(3)))
+    assert sorted(one.num_inserted for one in skipping) == [0, 0, 2]
+    assert sorted(one.num_skipped for one in skipping) == [0, 2, 2]
+    client.delete(collection, ["a", "b"])
+    failing = while_held(server, *(writing(FAIL, f"failing {i}") for i in range(3)))
+    refused = [one for one in failing if isinstance(one, grpc.RpcError)]
+    assert [error.code() for error in refused] == 2 * [grpc.StatusCode.ALREADY_EXISTS]
+    assert client.count(collection) == 2

@@ -180,6 +180,24 @@ def test_updates_that_wait_with_other_writes_are_made_in_their_order(numbered, m
     assert of(numbered, "new") == [{"b": 2, "c": 3, "d": 4}]
 
 
+def test_readers_see_all_of_an_update_or_nothing(numbered, make_document):
+    documents = [make_document(f"more {i}", metadata={"round": 0}) for i in range(600)]
+    numbered.upsert(documents).result()
+    wanted = Filter(must=(FieldCondition("round", InRange(gte=0)),))
+    updates = [
+        numbered.update_metadata(wanted, MergeMetadata({"round": number})) for number in range(1, 6)
+    ]
+    seen = []
+    while not updates[-1].done():
+        facet = numbered.facet(EVERY_DOCUMENT, "round", 10)
+        seen.append([(one.value, one.num_documents) for one in facet.values])
+    seen.append([(5, numbered.count(Filter(must=(FieldCondition("round", OneOf((5,))),))))])
+    assert [len(one) for one in seen] == [1] * len(seen)
+    assert all(number_of == 600 for ((_, number_of),) in seen)
+    rounds = [number for ((number, _),) in seen]
+    assert rounds == sorted(rounds)
+
+
 def test_a_damaged_document_is_not_made_sound(collection, database, make_document):
     collection.upsert([make_document("a"), make_document("b")]).result()
     connection = apsw.Connection(str(database))
