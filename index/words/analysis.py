@@ -105,7 +105,7 @@ class Analyser:
         """
         runs: list[str] = []
         if not text.isascii() and _MAYBE_SPACELESS.search(text):
-            text = normalised(text)
+            text = spaceless.unwrapped(normalised(text))
             runs = spaceless.runs(text)
             text = spaceless.without_runs(text)
         found = list(chain.from_iterable(map(self._tokens.__getitem__, text.split())))
@@ -117,7 +117,7 @@ class Analyser:
         With each, how much it counts, above 0 and at most 1: a term's BM25 is multiplied by it.
         """
         found: dict[str, float] = {}
-        for between, run in spaceless.alternating(normalised(text)):
+        for between, run in spaceless.alternating(spaceless.unwrapped(normalised(text))):
             for chunk in codes.chunks(between):
                 _keep_most(found, codes.weights(chunk, self._stem))
             if run:
@@ -138,7 +138,7 @@ class Analyser:
         if text.isascii() or not _MAYBE_SPACELESS.search(text):
             return list(chain.from_iterable(map(look_up, text.split())))
         found: list[str] = []
-        for between, run in spaceless.alternating(normalised(text)):
+        for between, run in spaceless.alternating(spaceless.unwrapped(normalised(text))):
             found += chain.from_iterable(map(look_up, between.split()))
             found += spaceless.letters(run)
         return found

@@ -32,6 +32,7 @@ SPACELESS = _HAN + _KANA + _SOUTH_EAST_ASIAN
 """Characters of these scripts, as a part of a regular expression's set."""
 
 _RUN = re.compile(f"[{SPACELESS}]+")
+_LINE_BREAK = re.compile(f"(?<=[{SPACELESS}])\r?\n(?=[{SPACELESS}])")
 _HAN_CHARACTER = re.compile(f"[{_HAN}]")
 # A pair across the ends of words tells less than a word.
 _BESIDE = 0.5
@@ -41,6 +42,14 @@ _LOCALE = Locale("en")  # of no consequence: ICU takes a dictionary by the scrip
 _MARKS = marks(0xE00, 0xAAE0)
 _LETTER = re.compile(f"[{SPACELESS}][{_MARKS}]*")
 _MARK = re.compile(f"[{_MARKS}]")
+
+
+def unwrapped(text: str) -> str:
+    """Returns a normalised text without line breaks inside of what has no spaces.
+
+    Lines of such scripts are broken anywhere, within words too, as in the text of a PDF.
+    """
+    return _LINE_BREAK.sub("", text) if "\n" in text else text
 
 
 def runs(text: str) -> list[str]:
