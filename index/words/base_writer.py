@@ -50,6 +50,8 @@ class BaseWriter:
         self._index = index
         with tantivy_errors(folder):
             self._writer = index.writer(_HEAP_BYTES, 1)
+            # A server that was killed in a commit left files, whose names this commit may need.
+            self._writer.garbage_collect_files()
 
     @classmethod
     def begin(cls, folder: Path, header: Header) -> "BaseWriter":

@@ -64,6 +64,7 @@ class Tester:
         self._num_kills_during_start = 0
         self._num_kills_during_writes = 0
         self._meddled: list[str] = []
+        self._log_read = 0
         self._counts: Counter[str] = Counter()
         self._began = time.monotonic()
 
@@ -103,12 +104,14 @@ class Tester:
             server.kill()
             self._num_kills_during_start += 1
         self._num_kills += 1
+        self._note("errors in the log", self._errors_logged())
 
     def finish(self) -> None:
         """Examines what the last kill left, and stops the server as an operator would."""
         server = KillableServer(self._config, self._log)
         self._examine(server.wait_until_serving(_START_SECONDS))
         server.stop()
+        self._note("errors in the log", self._errors_logged())
 
     def summary(self) -> str:
         """What was done and found, in one line."""
@@ -147,6 +150,14 @@ class Tester:
                 f"{num_documents:5,} documents",
                 flush=True,
             )
+
+    def _errors_logged(self) -> list[str]:
+        """What servers have called an error since the last call: damage is only a warning."""
+        with self._log.open(encoding="utf-8", errors="replace") as log:
+            log.seek(self._log_read)
+            lines = log.readlines()
+            self._log_read = log.tell()
+        return [line.strip() for line in lines if " ERROR " in line or "Traceback" in line]
 
     @property
     def _num_acknowledged(self) -> int:
