@@ -5,7 +5,15 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from twopass.client import Client, Document, InvalidArgumentError, Schema, document_ids, field
+from twopass.client import (
+    Client,
+    Document,
+    InvalidArgumentError,
+    Schema,
+    Search,
+    document_ids,
+    field,
+)
 from twopass.v1 import filter_pb2
 
 from .serving import Server
@@ -189,3 +197,28 @@ def test_a_test_that_no_value_of_a_declared_type_passes_is_refused(client, wante
 def test_values_of_several_types_are_no_mistake_where_one_fits(client):
     some = field("tags").is_in([1, "play"]) | field("year").is_in([None, "x"])
     assert {document.id for document in client.documents("books", filter=some)} == {"faust"}
+
+
+def test_a_search_of_a_batch_fails_alone_for_its_filter(client):
+    bad, good = client.batch_search(
+        [
+            Search(collection="books", query="the book", filter=field("tags") > 5),
+            Search(collection="books", query="the book", filter=field("tags").equals("play")),
+        ]
+    )
+    assert isinstance(bad.error, InvalidArgumentError)
+    assert "'tags' is compared with number" in str(bad.error)
+    assert [hit.id for hit in good.result().hits] == ["faust"]
+
+
+def test_metadata_is_changed_with_every_integer_exact(client):
+    client.create_collection("changed")
+    client.upsert("changed", [Document("a", "x", metadata={"n": 2**53 + 1, "m": {"k": 0.5}})])
+    client.update_metadata("changed", ["a"], merge={"m": {"large": 2**63 - 1}})
+    assert client.get("changed", ["a"])[0].metadata == {
+        "n": 2**53 + 1,
+        "m": {"k": 0.5, "large": 2**63 - 1},
+    }
+    client.update_metadata("changed", filter=field("m.large") > 2**62, replace={"n": -(2**63)})
+    assert client.get("changed", ["a"])[0].metadata == {"n": -(2**63)}
+    client.delete_collection("changed")
