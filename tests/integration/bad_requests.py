@@ -104,6 +104,10 @@ def must(*conditions: Condition) -> Filter:
     return Filter(must=conditions)
 
 
+def must_exist(name: str) -> Condition:
+    return Condition(field=FieldCondition(field=name, exists=True))
+
+
 def of_field(name: str, **test) -> Filter:
     return must(Condition(field=FieldCondition(field=name, **test)))
 
@@ -301,6 +305,11 @@ BAD = [
         search(filter=of_field("x", equals_literal=Literal(time=Timestamp(nanos=10**9)))),
         INVALID,
         "filter.must[0].field.equals_literal.time.nanos: 1,000,000,000 given, 0 to 999,999,999",
+    ),
+    (
+        search(filter=must(*[must_exist(".".join("a" * 31)) for _ in range(67)])),
+        INVALID,
+        "filter.must[66].field.field: over 2,048 keys in the dotted names of all conditions",
     ),
     (
         search(filter=of_field('"a.b', exists=True)),
