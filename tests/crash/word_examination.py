@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 
-from twopass.client import Client, Document, Fields, Retrieve, SearchHit
+from twopass.client import Client, Document, Fields, Prefix, Retrieve, SearchHit, WordClauses
 
 from .documents import word_of
 from .ledger import Findings
@@ -52,6 +52,8 @@ def examine_words(
     for name, version in drawn.sample(there, min(_NUM_HYBRID, len(there))):
         vector = [drawn.gauss(0, 1) for _ in range(dimension)]
         _check_hybrid(client, collection, name, version, vector, findings)
+        others = sorted({known for known, _ in there} - {name})
+        _check_clauses(client, collection, (name, version), others, vector, findings)
     return findings
 
 
@@ -70,6 +72,33 @@ def _check_hybrid(
         findings.other.append(f"the word of {name} led a search by both to {by_words}")
     if len({hit.id for hit in hits}) != len(hits):
         findings.other.append("a search by both found a document twice")
+
+
+def _check_clauses(
+    client: Client,
+    collection: str,
+    document: tuple[str, int],
+    others: Sequence[str],
+    vector: Sequence[float],
+    findings: Findings,
+) -> None:
+    """Asks for what holds a phrase and a prefix of one document, and for what does not."""
+    name, version = document
+    word = word_of(name, version)
+    phrase = f"version {version} {word}"
+    holding = WordClauses(required=[phrase, Prefix(word[:-3])])
+    lacking = WordClauses(excluded=[phrase])
+    asked = (("the phrase", holding, [name]), ("all but the phrase", lacking, others))
+    for what, clauses, expected in asked:
+        for mode in ("lexical", "dense", "hybrid"):
+            retrieve = Retrieve(mode, nprobe=2, words=clauses)
+            given = None if mode == "lexical" else vector
+            found = sorted(_ids(_searched(client, collection, "version", retrieve, given)))
+            if found != list(expected):
+                findings.other.append(
+                    f"{what} of {name} led a {mode} search to {len(found)} documents, "
+                    f"not {len(expected)}, or to others"
+                )
 
 
 def _searched(
