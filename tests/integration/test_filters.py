@@ -102,8 +102,10 @@ LARGE = {
 @pytest.fixture(scope="module", params=[True, False], ids=["declared", "undeclared"])
 def accounts(server: Server, request) -> Iterator[Client]:
     with Client(server.target) as connected:
-        declared = {"n": "number", "at": "time", "tags.name": "text"} if request.param else {}
-        connected.create_collection("accounts", Schema(indexed_fields=declared))
+        declared = {"n": "number", "at": "time", "tags.name": "text", '"a.b".c': "text"}
+        connected.create_collection(
+            "accounts", Schema(indexed_fields=declared if request.param else {})
+        )
         times = {"a": "2024-01-31", "b": "2024-02-01T00:30:00+01:00", "c": "soon", "d": 2024}
         connected.upsert(
             "accounts",

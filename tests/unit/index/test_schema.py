@@ -72,6 +72,12 @@ def test_a_field_of_a_later_version_is_not_ignored() -> None:
         ({"encoder_revision": ""}, "schema.encoder", "revision ''"),
         ({"indexed_fields": (IndexedField(""),)}, "schema.indexed_fields[0].field", "non-empty"),
         ({"indexed_fields": (IndexedField("a..b"),)}, "schema.indexed_fields[0].field", "'a..b'"),
+        ({"indexed_fields": (IndexedField('"a.b'),)}, "schema.indexed_fields[0].field", "quote"),
+        (
+            {"indexed_fields": (IndexedField("a.b"), IndexedField('"a"."b"'))},
+            "schema.indexed_fields[1].field",
+            "given twice",
+        ),
         (
             {"indexed_fields": (IndexedField("a"), IndexedField("a", FieldType.BOOL))},
             "schema.indexed_fields[1].field",
