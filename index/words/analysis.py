@@ -97,6 +97,11 @@ class Analyser:
             f"{stemming}"
         )
 
+    @staticmethod
+    def is_spaced(text: str) -> bool:
+        """Whether a text becomes what its parts between white space become, in order."""
+        return text.isascii() or not _MAYBE_SPACELESS.search(text)
+
     def terms(self, text: str) -> list[str]:
         """Returns all terms of a document's text, with repetitions, for BM25.
 
@@ -104,7 +109,7 @@ class Analyser:
         `MAX_TERM_BYTES` bytes of UTF-8.
         """
         runs: list[str] = []
-        if not text.isascii() and _MAYBE_SPACELESS.search(text):
+        if not self.is_spaced(text):
             text = spaceless.unwrapped(normalised(text))
             runs = spaceless.runs(text)
             text = spaceless.without_runs(text)
@@ -135,7 +140,7 @@ class Analyser:
         atoms wherever it stands. Of scripts without spaces, and of Hangul, each letter is one.
         """
         look_up = _atoms_of_tokens.__getitem__
-        if text.isascii() or not _MAYBE_SPACELESS.search(text):
+        if self.is_spaced(text):
             return list(chain.from_iterable(map(look_up, text.split())))
         found: list[str] = []
         for between, run in spaceless.alternating(spaceless.unwrapped(normalised(text))):

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, compress
+from itertools import compress
+from operator import itemgetter
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from twopass.index.arrays import Bools, Int64s
 from twopass.index.words.analysis import Analyser
 
 _TITLE_WEIGHT = 2
+_MAX_REMEMBERED = 1 << 16  # tokens of a generation
+_MAX_REMEMBERED_LENGTH = 64
 # A code point that is no character, and so in no text's atoms.
 _TITLE_END = "\uffff"
 
@@ -87,6 +90,49 @@ def hashes_of(terms: Sequence[str]) -> Int64s:
     return np.fromiter(map(hash, terms), np.int64, len(terms))
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What a text becomes.
+
+    Attributes:
+        hashes: Of its terms, int64, end to end.
+        terms: Its terms, a space after each.
+        atoms: Its atoms, a space after each.
+    """
+
+    hashes: bytes
+    terms: str
+    atoms: str
+
+
+class _OfTokens(dict[str, tuple[bytes, str, str]]):
+    """What the tokens met last become, in the order of the attributes of `_Words`.
+
+    A token is what stands between white space. Those that are met again are kept when others are
+    forgotten: two generations of tokens are at most some forty megabytes.
+    """
+
+    def __init__(self, analyser: Analyser) -> None:
+        super().__init__()
+        self._analyser = analyser
+        self._older: dict[str, tuple[bytes, str, str]] = {}
+
+    def __missing__(self, token: str) -> tuple[bytes, str, str]:
+        found = self._older.get(token)
+        if found is None:
+            terms, atoms = self._analyser.terms(token), self._analyser.atoms(token)
+            found = hashes_of(terms).tobytes(), _spaced(terms), _spaced(atoms)
+        if len(token) <= _MAX_REMEMBERED_LENGTH:
+            if len(self) >= _MAX_REMEMBERED:
+                self._older = dict(self)
+                self.clear()
+            self[token] = found
+        return found
+
+
+_of_tokens: dict[str, _OfTokens] = {}  # by what decides the terms: collections share them
+
+
 def encode_words(analyser: Analyser, documents: Sequence[tuple[str, str]]) -> EncodedWords:
     """Analyses documents.
 
@@ -94,21 +140,45 @@ def encode_words(analyser: Analyser, documents: Sequence[tuple[str, str]]) -> En
         analyser: The collection's.
         documents: Title and text of each.
     """
-    terms: list[list[str]] = []
+    of_tokens = _of_tokens.get(analyser.version)
+    if of_tokens is None:
+        of_tokens = _of_tokens.setdefault(analyser.version, _OfTokens(analyser))
+    hashes: list[bytes] = []
     texts: list[WordTexts] = []
     for title, text in documents:
-        terms.append(_TITLE_WEIGHT * analyser.terms(title) + analyser.terms(text))
-        atoms = analyser.atoms(text)
+        words = _words_of(text, analyser, of_tokens)
+        terms, atoms, own_hashes = words.terms, words.atoms, words.hashes
         if title:
-            atoms = [*analyser.atoms(title), _TITLE_END, *atoms]
-        texts.append(WordTexts(" ".join(terms[-1]), " ".join(atoms)))
-    return EncodedWords(tuple(texts), _postings(terms))
+            words = _words_of(title, analyser, of_tokens)
+            terms = _TITLE_WEIGHT * words.terms + terms
+            atoms = f"{words.atoms}{_TITLE_END} {atoms}"
+            own_hashes = _TITLE_WEIGHT * words.hashes + own_hashes
+        hashes.append(own_hashes)
+        texts.append(WordTexts(terms[:-1], atoms[:-1]))
+    return EncodedWords(tuple(texts), _postings(hashes))
 
 
-def _postings(terms: Sequence[list[str]]) -> Postings:
-    lengths = np.array([len(one) for one in terms], np.int64)
-    hashes = np.fromiter(map(hash, chain.from_iterable(terms)), np.int64, int(lengths.sum()))
-    documents = np.repeat(np.arange(len(terms), dtype=np.int32), lengths)
+def _words_of(text: str, analyser: Analyser, of_tokens: _OfTokens) -> _Words:
+    if not analyser.is_spaced(text):
+        terms = analyser.terms(text)
+        return _Words(hashes_of(terms).tobytes(), _spaced(terms), _spaced(analyser.atoms(text)))
+    tokens = text.split()
+    if len(tokens) < 2:
+        return _Words(*of_tokens[tokens[0]]) if tokens else _Words(b"", "", "")
+    # One look for each token, without a step of Python's between two.
+    hashes, parts, atoms = zip(*itemgetter(*tokens)(of_tokens), strict=True)
+    return _Words(b"".join(hashes), "".join(parts), "".join(atoms))
+
+
+def _spaced(words: Sequence[str]) -> str:
+    return "".join([f"{word} " for word in words])
+
+
+def _postings(of_documents: Sequence[bytes]) -> Postings:
+    """The postings of documents, of each the hashes of its terms, int64, end to end."""
+    lengths = np.array([len(one) // 8 for one in of_documents], np.int64)
+    hashes = np.frombuffer(b"".join(of_documents), np.int64)
+    documents = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     order = np.argsort(hashes, kind="stable")  # documents stay ascending within a term
     hashes, documents = hashes[order], documents[order]
     is_first = np.ones(len(hashes), np.bool_)
