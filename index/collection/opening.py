@@ -48,7 +48,7 @@ def open_collection(
         name: The collection's name.
         path: Its SQLite file; the files of vectors and words stand beside it.
         lanes: Lanes in which the collection works.
-        num_search_threads: OpenMP threads of one faiss search.
+        num_search_threads: Most threads of one search of vectors.
         merge_policy: When the index is merged; None for the default.
         clone: Copies its base to a GPU; None for no GPU.
         flush_policy: When words are flushed; None for the default.

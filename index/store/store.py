@@ -83,7 +83,7 @@ class CollectionStore:
             folder: The data folder.
             lanes: Lanes in which its collections work, until the store is closed.
             max_open: Most collections open at once, at least 1.
-            num_search_threads: OpenMP threads of one faiss search of one collection.
+            num_search_threads: Most threads of one search of vectors.
             merge_policy: When a collection's index is merged; None for the default.
             clone: Copies the base of a collection's index to a GPU; None for none.
             flush_policy: When a collection's words are flushed to disk; None for the default.

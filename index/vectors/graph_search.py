@@ -49,7 +49,7 @@ def walk(
         k: Most vectors to find for each query, at least 1, at most as many as may be answered.
         ef_search: How wide a walk is where every vector may be answered.
         answerable: The vectors that may be found.
-        may_widen: Whether a walk of the given width is better than comparing with all.
+        may_widen: Whether a second walk, of the given width, is better than comparing with all.
         per_call: How many queries may walk between two looks at the stop, by the width.
         stop: Ends the search.
 
@@ -64,17 +64,16 @@ def walk(
     positions = np.full((len(queries), k), -1, np.int64)
     believed = np.zeros(len(queries), np.bool_)
     width = width_of(ef_search, k, answerable.share)
-    while may_widen(width) and not believed.all():
+    while True:
         left = np.flatnonzero(~believed)
         size = per_call(width)
         for rows in np.split(left, range(size, len(left), size)):
             stop.check()
             found = _walk_once(index, queries[rows], k, width, answerable)
             scores[rows], positions[rows], believed[rows] = found
-        if answerable.is_everything:
-            break
         width *= _WIDER
-    return scores, positions, believed
+        if believed.all() or answerable.is_everything or not may_widen(width):
+            return scores, positions, believed
 
 
 def width_of(ef_search: int, k: int, share: float) -> int:

@@ -22,6 +22,8 @@ from twopass.index.vectors.search_threads import ALONE, SearchThreads
 # Older faiss hands 20 or more queries to BLAS, whose sums round differently: with fewer queries a
 # score never depends on the queries searched beside it.
 QUERIES_PER_CALL = 16
+# What a wider walk may cost, which can't be left: some 20 ms.
+_LONGEST_WALK = 4 * BLOCK_COMPONENTS
 # Components compared with one query in the lists of an IVF index that take a tenth of a second.
 _LONG_CALL = 16 * BLOCK_COMPONENTS
 
@@ -218,14 +220,14 @@ class Segment:
     def _by_graph(self, queries: Float32s, how: _How, effort: Effort) -> _Searched:
         """Walks the graph; compares the queries that it is no good for with all."""
         faiss.omp_set_num_threads(min(how.threads.count, len(queries)))
-        num_answerable = how.answerable.count
+        most = effort.exact(how.answerable.count)
         scores, positions, believed = walk(
             self.index,
             queries,
             how.k,
             self.kind.ef_search(how.breadth),
             how.answerable,
-            may_widen=lambda width: effort.walk(width) < effort.exact(num_answerable),
+            may_widen=lambda width: effort.walk(width) < min(most, _LONGEST_WALK),
             # A walk can't be left, so that few queries begin at once where each goes far; but as
             # many as there are threads take no longer than one.
             per_call=lambda width: max(

@@ -1,5 +1,7 @@
 """The vector index against brute force, and what one search may not know of another."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
 from twopass.index.vectors import exact_search
 from twopass.index.vectors.loading import LoadedVectors
+from twopass.index.vectors.segmented_index import SegmentedIndex
 from twopass.index.vectors.segments import Segment
 from twopass.index.vectors.vector_index import VectorChange, VectorIndex
 
@@ -189,6 +192,46 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(exact_search, "MIN_PIECE_PER_FOUND", 0)
     monkeypatch.setattr(exact_search, "_MIN_BLOCK_COMPONENTS", 1)
     monkeypatch.setattr(exact_search, "BLOCK_COMPONENTS", 1)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("kind", ["Flat", "SQfp16", "IVF8,Flat"])
+@pytest.mark.parametrize("members", [None, range(1, 1_001, 9), range(1, 1_001, 2)])
+def test_what_is_found_does_not_depend_on_the_number_of_threads(tmp_path, kind, members):
+    vectors, queries = unit_vectors(1_000), unit_vectors(20, seed=1)
+    found = []
+    for num_threads in (1, 2, 3):
+        index = open_index(tmp_path, range(1, 1_001), vectors, kind, num_threads=num_threads)
+        index.merge().result()
+        alone = [search(index, queries[n : n + 1], 10, members) for n in range(20)]
+        found.append([(one.keys.tolist(), one.scores.tolist()) for one in alone])
+        index.close()
+    assert found[0] == found[1] == found[2]  # bit for bit
+
+
+def test_searches_among_equal_members_share_a_pass(thousand, monkeypatch):
+    index, vectors = thousand
+    nearest, began, leave = SegmentedIndex.nearest, threading.Event(), threading.Event()
+    passes = []
+
+    def slow(self, queries, *arguments, **options):
+        passes.append(len(queries))
+        began.set()
+        leave.wait(60)
+        return nearest(self, queries, *arguments, **options)
+
+    monkeypatch.setattr(SegmentedIndex, "nearest", slow)
+    first = index.search(vectors[:1], 1, None, Breadth())
+    assert began.wait(60)
+    some, others = np.arange(1, 500), np.arange(2, 501)
+    futures = [
+        index.search(vectors[n : n + 1], 5, (some if n % 3 else others).copy(), Breadth())
+        for n in range(12)
+    ]
+    leave.set()
+    assert first.result().keys.tolist() == [[1]]
+    assert [future.result().keys[0, 0] for future in futures[1:]] == list(range(2, 13))
+    assert sorted(passes) == [1, 4, 8]
 
 
 @pytest.mark.usefixtures("small_blocks")
