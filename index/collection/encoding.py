@@ -270,8 +270,8 @@ def _check_shape(metadata: Mapping[str, object], where: str) -> None:
             if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
                 raise InvalidDocumentError(
                     where,
-                    "an integer beyond 64 bits given, which can't be compared exactly; give it as "
-                    "a text",
+                    f"an integer of {value.bit_length():,} bits given, integers are from -2^63 to "
+                    "2^63 - 1; give a larger one as a text",
                 )
         level = [value for value in values if _is_object(value) or isinstance(value, list | tuple)]
         if not level:

@@ -43,6 +43,9 @@ NESTED = nested(100_000)
         ({"metadata": [1]}, "metadata", "JSON object, list given"),
         ({"metadata": {"x": float("nan")}}, "metadata", "JSON"),
         ({"metadata": {"x": object()}}, "metadata", "object"),
+        ({"metadata": {"x": 2**63}}, "metadata", r"an integer of 64 bits given, .* 2\^63 - 1"),
+        ({"metadata": {"x": [{"y": -(2**63) - 1}]}}, "metadata", "of 64 bits given"),
+        ({"metadata": {"x": 10**5_000}}, "metadata", "of 16,610 bits given"),
         ({"metadata": {"x": "\ud800"}}, "metadata", "lone surrogate"),
         ({"metadata": {"x": NESTED}}, "metadata", "nested deeper than 32 levels"),
         ({"metadata": {"x": nested(32)}}, "metadata", "nested deeper than 32 levels"),
@@ -93,12 +96,13 @@ def test_title_or_text_is_enough(make_document, schema, fields):
     [
         {"title": "ä" * 4_096},
         {"metadata": {"x": nested(31)}},
+        {"metadata": {"x": [2**63 - 1, -(2**63)]}},
         {"metadata": {"x": "y" * 65_528}},
         {"metadata": {str(n): n for n in range(1_024)}},
         {"metadata": {"x": [{"y": n} for n in range(1_023)]}},
         {"metadata": {"x": list(range(10_000))}},
     ],
-    ids=["title", "depth", "size", "fields", "nested fields", "a list"],
+    ids=["title", "depth", "integers", "size", "fields", "nested fields", "a list"],
 )
 def test_what_is_just_within_a_limit_is_stored_and_can_be_filtered_by(
     collection, make_document, fields
