@@ -73,6 +73,13 @@ def evaluate(
     reranker: Annotated[
         str | None, typer.Option(help="The reranker's id; unset: the server's default.")
     ] = None,
+    language: Annotated[
+        str,
+        typer.Option(
+            help="Language of the texts, an ISO 639-1 code such as en: endings of words are "
+            "removed for search by words; unset: words are searched as they stand."
+        ),
+    ] = "",
     truncation: Annotated[
         Truncation, typer.Option(help="What the second pass reads of a passage that is too long.")
     ] = Truncation.TRUNCATE,
@@ -103,7 +110,7 @@ def evaluate(
         *(("--reranker", reranker) if reranker else ()),
     )
     datasets = load_datasets(folders, max_queries, part)
-    with evaluation_run(data, flags, concurrency) as run:
+    with evaluation_run(data, flags, concurrency, language) as run:
         if fusions:
             by_set = {d.name: _fusions(run, d, max(depths)) for d in datasets}
             _show_settings(by_set, "fusion", "hybrid retrieval, first pass alone", as_json)

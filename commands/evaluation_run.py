@@ -38,17 +38,22 @@ class EvaluationRun:
     Attributes:
         client: Client of the server.
         concurrency: Queries under way at once.
+        language: Of the texts; "" searches words as they stand.
     """
 
     client: Client
     concurrency: int
+    language: str = ""
 
     def index(self, dataset: Dataset) -> str:
         """Indexes the corpus; returns the collection's name."""
         with progress_bars() as progress:
             task = progress.add_task(f"{dataset.name}: indexing", total=len(dataset.documents))
             return index_dataset(
-                self.client, dataset, lambda done: progress.update(task, completed=done)
+                self.client,
+                dataset,
+                lambda done: progress.update(task, completed=done),
+                language=self.language,
             )
 
     def search(
@@ -76,7 +81,7 @@ class EvaluationRun:
 
 @contextmanager
 def evaluation_run(
-    data: Path | None, flags: tuple[str, ...], concurrency: int
+    data: Path | None, flags: tuple[str, ...], concurrency: int, language: str = ""
 ) -> Iterator[EvaluationRun]:
     """Runs a server for as long as the block lasts; a failure in the block ends the command.
 
@@ -84,6 +89,7 @@ def evaluation_run(
         data: Folder that keeps the indexed corpora; None drops them.
         flags: Flags of the server.
         concurrency: Queries under way at once.
+        language: Of the texts; "" searches words as they stand.
     """
     if importlib.util.find_spec("ir_measures") is None:
         exit_with("ir_measures is not installed: pip install 'twopass[evaluation]'")
@@ -93,7 +99,7 @@ def evaluation_run(
             LocalServer(data or Path(scratch), flags=flags) as server,
             Client(server.target) as client,
         ):
-            yield EvaluationRun(client, concurrency)
+            yield EvaluationRun(client, concurrency, language)
     except (EvaluationError, LocalServerError, TwopassError) as error:
         exit_with(error)
 

@@ -12,6 +12,7 @@ from twopass.client import (
     RerankStatus,
     Retrieve,
     RetrieveMode,
+    Schema,
     SearchResult,
     document_ids,
 )
@@ -30,24 +31,27 @@ class EvaluationError(Exception):
     """The server did not run what is to be measured, such as the second pass."""
 
 
-def index_dataset(client: Client, dataset: Dataset, advance: Advance) -> str:
+def index_dataset(client: Client, dataset: Dataset, advance: Advance, *, language: str = "") -> str:
     """Indexes a corpus into its own collection, unless an earlier run did.
 
     Args:
         client: Client of the server.
         dataset: What to index.
         advance: Called with the number of documents on disk so far.
+        language: Of the texts, an ISO 639-1 code; "" searches words as they stand.
 
     Returns:
         The collection's name.
     """
     name = "eval-" + "".join(c if c.isalnum() else "-" for c in dataset.name.lower())
+    if language:
+        name += f"-{language}"
     try:
         if client.get_collection(name).num_documents == len(dataset.documents):
             advance(len(dataset.documents))
             return name
     except NotFoundError:
-        client.create_collection(name)
+        client.create_collection(name, Schema(language=language))
     client.upsert(
         name,
         dataset.documents,

@@ -328,3 +328,14 @@ def test_the_frontier_has_every_way_of_searching(test_collection):
 def test_eval_measures_the_modes_that_are_asked_for(test_collection):
     measured = answer("eval", str(test_collection), "--mode", "lexical", "--no-rerank")
     assert [result["mode"] for result in measured] == ["lexical"]
+
+
+def test_eval_removes_the_endings_of_the_language_that_is_named(test_collection, tmp_path):
+    (test_collection / "queries.jsonl").write_text('{"_id": "q", "text": "skies"}\n')
+    by_words = ("eval", str(test_collection), "--mode", "lexical", "--no-rerank")
+    keep = ("--data", str(tmp_path / "kept"))
+    ndcg = [
+        answer(*by_words, *keep, *language)[0]["first_pass"]["ndcg"]
+        for language in ((), ("--language", "en"), ())
+    ]
+    assert ndcg == [0.0, 1.0, 0.0]
