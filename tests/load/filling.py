@@ -87,7 +87,7 @@ _LIKELY: Mapping[str, Sequence[Any]] = {
     "phrase": ("capital of France", "XR-2000/5", "東京", "user name"),
     "string_value": ("a", "b", "2024-01-01", "2024-12-31T00:00:00Z"),
     "index_kind": ("", "Flat", "HNSW8", "IVF2,Flat"),
-    "language": ("", "english", "german"),
+    "language": ("", "en", "de", "ja"),
     "dimension": (0, DIMENSION),
     "values": (0.5, -0.5, 1.0),
     "window_tokens": (20,),
@@ -138,6 +138,17 @@ class Filling:
                 self.fill(getattr(message, field.name), depth + 1)
             else:
                 setattr(message, field.name, self._value(field))
+        if not self._is_odd():
+            self._choose_ids_or_filter(message)
+
+    def _choose_ids_or_filter(self, message: Message) -> None:
+        """Keeps one of them where a message takes either."""
+        fields = message.DESCRIPTOR.fields_by_name
+        if {"ids", "filter"}.issubset(fields.keys()) and fields["ids"].is_repeated:
+            if message.HasField("filter"):
+                message.ClearField("ids")
+            else:
+                self._fill_repeated(message, fields["ids"], 0)
 
     def _is_left_out(self, field: FieldDescriptor) -> bool:
         if self._is_odd():
