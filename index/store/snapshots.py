@@ -177,20 +177,19 @@ class SnapshotFolder:
             StoppedError: The stop was set.
             StorageError: The file can't be read or written.
         """
-        folder = self._existing(collection, name)
-        with os_errors(f"snapshot {name!r} of collection {collection!r}"):
-            snapshot = _read(folder)
-            reason = snapshot.damaged_reason
+        while True:
+            folder = self._existing(collection, name)
+            with os_errors(f"snapshot {name!r} of collection {collection!r}"):
+                snapshot = _read(folder)
+                reason = snapshot.damaged_reason or _copy(folder, snapshot, target, stop)
             if not reason:
-                with (folder / _DOCUMENTS).open("rb") as source, target.open("wb") as copy:
-                    digest = _sha256(source, stop, copy)
-                if digest != snapshot.sha256:
-                    reason = f"its checksum is not the one it was made with; {_WAY_OUT}"
-        if reason:
-            _LOG.error("snapshot damaged: %s", reason, extra={"path": str(folder)})
-            raise SnapshotDamagedError(
-                f"snapshot {name!r} of collection {collection!r} is damaged: {reason}"
-            )
+                return
+            if folder.is_dir() and _read(folder) == snapshot:
+                break  # else it was deleted meanwhile, and perhaps another made in its place
+        _LOG.error("snapshot damaged: %s", reason, extra={"path": str(folder)})
+        raise SnapshotDamagedError(
+            f"snapshot {name!r} of collection {collection!r} is damaged: {reason}"
+        )
 
     def _existing(self, collection: str, name: str) -> Path:
         folder = self._folder / collection / name
@@ -253,6 +252,20 @@ def _read(folder: Path) -> Snapshot:
         reason = f"its documents are missing; {_WAY_OUT}"
         return dataclasses.replace(snapshot, damaged_reason=reason)
     return snapshot
+
+
+def _copy(folder: Path, snapshot: Snapshot, target: Path, stop: Stop) -> str:
+    """Copies a snapshot's documents; returns why they are not what they were, or ""."""
+    try:
+        with (folder / _DOCUMENTS).open("rb") as source, target.open("wb") as copy:
+            digest = _sha256(source, stop, copy)
+    except FileNotFoundError:
+        if not target.parent.is_dir():
+            raise
+        return f"its documents are missing; {_WAY_OUT}"
+    if digest != snapshot.sha256:
+        return f"its checksum is not the one it was made with; {_WAY_OUT}"
+    return ""
 
 
 def _sha256(source: BinaryIO, stop: Stop, copy: BinaryIO | None = None) -> str:

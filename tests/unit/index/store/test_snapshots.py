@@ -18,6 +18,7 @@ from twopass.index.errors import (
     StorageError,
 )
 from twopass.index.stopping import Stop
+from twopass.index.store import snapshots
 from twopass.index.store.store import CollectionStore
 
 from ..conftest import LANES
@@ -151,6 +152,32 @@ def test_a_damaged_snapshot_is_not_restored(store, filled, tmp_path):
     with pytest.raises(SnapshotDamagedError, match="checksum is not the one it was made with"):
         store.restore("notes", "first", "again")
     assert list(store.names) == ["notes"]
+
+
+@pytest.mark.parametrize("is_made_again", [False, True])
+def test_a_snapshot_that_is_deleted_while_it_is_restored_is_not_called_damaged(
+    store, filled, make_document, monkeypatch, is_made_again
+):
+    store.create_snapshot("notes", "first")
+    read = snapshots._read
+    calls = []
+
+    def read_after_deletion(folder):
+        described = read(folder) if is_made_again else None
+        if not calls:
+            calls.append(folder)
+            store.snapshots.delete("notes", "first")
+            if is_made_again:
+                filled.upsert([make_document("later")]).result()
+                store.create_snapshot("notes", "first")
+        return described or read(folder)
+
+    monkeypatch.setattr(snapshots, "_read", read_after_deletion)
+    if is_made_again:
+        assert "later" in ids(store.restore("notes", "first", "copy"))
+    else:
+        with pytest.raises(SnapshotNotFoundError):
+            store.restore("notes", "first", "copy")
 
 
 def test_a_damaged_snapshot_hides_no_other_and_can_be_deleted(store, filled, tmp_path):
