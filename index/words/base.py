@@ -15,6 +15,7 @@ from twopass.engines.base import Float32s
 from twopass.index.arrays import Int64s
 from twopass.index.errors import StorageError
 from twopass.index.stopping import NEVER, Stop
+from twopass.index.words.scoring import MARK
 
 TERMS = "terms"
 ATOMS = "atoms"
@@ -83,7 +84,7 @@ class Base:
             ascending.
         num_documents: How many documents its statistics count: N of the formula. Those deleted
             count until Tantivy merges their segments.
-        average_length: Terms of a document on average; 0 where none has any.
+        average_length: Terms of a document on average, the mark counted.
     """
 
     def __init__(self, folder: Path, index: Any, keys: Int64s) -> None:
@@ -112,6 +113,8 @@ class Base:
 
     def num_holders(self, field: str, words: Sequence[str]) -> Int64s:
         """How many documents hold each word, those deleted included while N counts them."""
+        if not self.num_documents:
+            return np.zeros(len(words), np.int64)
         doc_freq = self._searcher.doc_freq
         with tantivy_errors(self.folder):
             return np.array([doc_freq(field, word) for word in words], np.int64)
@@ -157,13 +160,14 @@ class Base:
 
     def _statistics(self) -> tuple[int, float]:
         """N and the average length, as Tantivy's BM25 has them: it tells them with any score."""
-        everything = Query.all_query()
-        for word, _ in self._searcher.terms_with_prefix(TERMS, "", everything, limit=1):
-            query = Query.term_query(self._schema, TERMS, word, "freq")
-            (_, address), *_ = self._searcher.search(query, 1, count=False).hits
-            told = dict(_values(json.loads(query.explain(self._searcher, address).to_json())))
-            return int(told["N"]), told["avgdl"]
-        return self._searcher.num_docs, 0.0
+        query = Query.term_query(self._schema, TERMS, MARK, "freq")
+        hits = self._searcher.search(query, 1, count=False).hits
+        if not hits:
+            if self._searcher.num_docs:
+                raise ValueError("its documents have no mark")
+            return 0, 1.0
+        told = dict(_values(json.loads(query.explain(self._searcher, hits[0][1]).to_json())))
+        return int(told["N"]), told["avgdl"]
 
 
 def key_range(first: int, last: int) -> Any:

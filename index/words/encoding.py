@@ -10,12 +10,11 @@ import numpy as np
 from twopass.engines.base import Float32s, Int32s
 from twopass.index.arrays import Bools, Int64s
 from twopass.index.words.analysis import Analyser
+from twopass.index.words.scoring import MARK
 
 _TITLE_WEIGHT = 2
 _MAX_REMEMBERED = 1 << 16  # tokens of a generation
 _MAX_REMEMBERED_LENGTH = 64
-# A code point that is no character, and so in no text's atoms.
-_TITLE_END = "\uffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class WordTexts:
     """A document's words as the base takes them, with single spaces between.
 
     Attributes:
-        terms: All terms, those of the title twice.
+        terms: All terms, those of the title twice, and the mark.
         atoms: The atoms of title and text, and between the two one that no phrase can hold, so that
             none reaches from one into the other.
     """
@@ -43,7 +42,7 @@ class Postings:
         hashes: int64 `[num_postings]`, ascending.
         documents: int32 `[num_postings]`, ascending within a term.
         counts: float32 `[num_postings]`.
-        lengths: Number of terms of each document, int64 `[num_documents]`.
+        lengths: Number of terms of each document and its mark, int64 `[num_documents]`.
     """
 
     hashes: Int64s
@@ -151,10 +150,10 @@ def encode_words(analyser: Analyser, documents: Sequence[tuple[str, str]]) -> En
         if title:
             words = _words_of(title, analyser, of_tokens)
             terms = _TITLE_WEIGHT * words.terms + terms
-            atoms = f"{words.atoms}{_TITLE_END} {atoms}"
+            atoms = f"{words.atoms}{MARK} {atoms}"
             own_hashes = _TITLE_WEIGHT * words.hashes + own_hashes
         hashes.append(own_hashes)
-        texts.append(WordTexts(terms[:-1], atoms[:-1]))
+        texts.append(WordTexts(terms + MARK, atoms[:-1]))
     return EncodedWords(tuple(texts), _postings(hashes))
 
 
@@ -176,13 +175,13 @@ def _spaced(words: Sequence[str]) -> str:
 
 def _postings(of_documents: Sequence[bytes]) -> Postings:
     """The postings of documents, of each the hashes of its terms, int64, end to end."""
-    lengths = np.array([len(one) // 8 for one in of_documents], np.int64)
+    num_terms = np.array([len(one) // 8 for one in of_documents], np.int64)
     hashes = np.frombuffer(b"".join(of_documents), np.int64)
-    documents = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    documents = np.repeat(np.arange(len(num_terms), dtype=np.int32), num_terms)
     order = np.argsort(hashes, kind="stable")  # documents stay ascending within a term
     hashes, documents = hashes[order], documents[order]
     is_first = np.ones(len(hashes), np.bool_)
     is_first[1:] = (hashes[1:] != hashes[:-1]) | (documents[1:] != documents[:-1])
     first = np.flatnonzero(is_first)
     counts = np.diff(first, append=len(hashes)).astype(np.float32)
-    return Postings(hashes[first], documents[first], counts, lengths)
+    return Postings(hashes[first], documents[first], counts, num_terms + 1)

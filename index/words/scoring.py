@@ -7,7 +7,8 @@
 
 Robertson et al. 1994 with k1 = 1.2 and b = 0.75; the idf is Lucene's, which is never negative. N
 and n count the documents of base and memory together; `average` is the base's average length, or
-that of the documents in memory where there is no base.
+that of the documents in memory where there is no base. Lengths count one term more than a document
+has, its mark, by which the base tells N and its average length.
 """
 
 import math
@@ -16,6 +17,9 @@ import numpy as np
 
 from twopass.engines.base import Float32s
 from twopass.index.arrays import Int64s
+
+MARK = "\uffff"
+"""A term of every document that no text can have, since it is no character."""
 
 K1 = 1.2
 B = 0.75

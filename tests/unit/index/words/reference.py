@@ -43,7 +43,7 @@ def bm25(bags, weights, average):
     for term, weight in weights.items():
         for name, bag in bags.items():
             if term in bag:
-                length = kept_length(bag.total())
+                length = kept_length(bag.total() + 1)  # the mark
                 divisor = bag[term] + K1 * (1 - B + B * length / average)
                 scores[name] += weight * bag[term] * (K1 + 1) / divisor
     return scores

@@ -274,3 +274,16 @@ def test_scores_are_the_same_in_memory_and_on_disk(open_store, schema, make_docu
     assert len(in_both) == 8
     collection.flush_words().result()
     assert scores() == pytest.approx(in_both, rel=1e-6)
+
+
+def test_a_base_whose_documents_are_all_deleted_counts_for_nothing(open_store, schema, write):
+    collection = open_store(NEVER).create("notes", schema)
+    write(collection, *letters(10))
+    collection.flush_words().result()
+    collection.delete(letters(10)).result()
+    collection.flush_words().result()
+    assert found(collection) == []
+    write(collection, "new", "newer")
+    assert found(collection) == ["new", "newer"]
+    collection.flush_words().result()
+    assert found(collection) == ["new", "newer"]
