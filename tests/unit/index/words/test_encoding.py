@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twopass.index.words import encoding
 from twopass.index.words.analysis import Analyser
 from twopass.index.words.encoding import encode_words, hashes_of
+from twopass.index.words.scoring import MARK
 
 words = st.sampled_from(
     [
@@ -36,12 +37,12 @@ def test_the_words_of_documents_are_those_that_the_analysis_finds(language, docu
     expected: Counter[tuple[int, int]] = Counter()
     for number, (title, text) in enumerate(documents):
         terms = 2 * analyser.terms(title) + analyser.terms(text)
-        assert encoded.texts[number].terms == " ".join(terms)
-        assert encoded.postings.lengths[number] == len(terms)
+        assert encoded.texts[number].terms == " ".join([*terms, MARK])
+        assert encoded.postings.lengths[number] == len(terms) + 1
         expected.update((one, number) for one in hashes_of(terms).tolist())
         atoms = analyser.atoms(text)
         if title:
-            atoms = [*analyser.atoms(title), "\uffff", *atoms]
+            atoms = [*analyser.atoms(title), MARK, *atoms]
         assert encoded.texts[number].atoms == " ".join(atoms)
     postings = encoded.postings
     triples = zip(
