@@ -8,7 +8,7 @@ these lie anywhere; how deep they stand among all then tells whether they can be
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import faiss
 import numpy as np
@@ -17,6 +17,7 @@ from twopass.engines.base import Float32s
 from twopass.index.arrays import Bools, Int64s
 from twopass.index.stopping import EveryStop, Stop
 from twopass.index.vectors.answerable import Answerable
+from twopass.index.vectors.search_threads import ALONE, SearchThreads
 
 # The last answer must stand among the first so many of all vectors that a walk found: of 100 the
 # last are less sure than the first, for a walk has not come by all that lie as far.
@@ -29,6 +30,9 @@ _CHANCE, _CHANCE_MORE = 1.25, 16
 # A walk that found too little is followed by one that is so many times as wide.
 _WIDER = 4
 
+_Walked: TypeAlias = tuple[Float32s, Int64s, Bools]
+"""Scores and positions, `[num_queries, k]`, and which queries found what can be believed."""
+
 
 def walk(
     index: Any,
@@ -40,7 +44,8 @@ def walk(
     may_widen: Callable[[int], bool],
     per_call: Callable[[int], int],
     stop: Stop | EveryStop,
-) -> tuple[Float32s, Int64s, Bools]:
+    threads: SearchThreads = ALONE,
+) -> _Walked:
     """Finds the nearest of the vectors that may be answered, where that is sure.
 
     Args:
@@ -52,6 +57,7 @@ def walk(
         may_widen: Whether a second walk, of the given width, is better than comparing with all.
         per_call: How many queries may walk between two looks at the stop, by the width.
         stop: Ends the search.
+        threads: Who walks.
 
     Returns:
         Scores, float32, and positions, int64, both `[num_queries, k]`, unordered. Which queries
@@ -66,10 +72,15 @@ def walk(
     width = width_of(ef_search, k, answerable.share)
     while True:
         left = np.flatnonzero(~believed)
-        size = per_call(width)
-        for rows in np.split(left, range(size, len(left), size)):
+        size = min(per_call(width), -(-len(left) // threads.count))
+        pieces = np.split(left, range(size, len(left), size))
+
+        def walk_some(rows: Int64s, width: int = width) -> _Walked:
             stop.check()
-            found = _walk_once(index, queries[rows], k, width, answerable)
+            return _walk_once(index, queries[rows], k, width, answerable)
+
+        # Not by OpenMP, whose threads wait for each other at the end of each call.
+        for rows, found in zip(pieces, threads.each(walk_some, pieces), strict=True):
             scores[rows], positions[rows], believed[rows] = found
         width *= _WIDER
         if believed.all() or answerable.is_everything or not may_widen(width):
@@ -85,7 +96,7 @@ def width_of(ef_search: int, k: int, share: float) -> int:
 
 def _walk_once(
     index: Any, queries: Float32s, k: int, width: int, answerable: Answerable
-) -> tuple[Float32s, Int64s, Bools]:
+) -> _Walked:
     parameters = faiss.SearchParametersHNSW(efSearch=width)
     if answerable.is_everything:
         scores, positions = index.search(queries, k, params=parameters)

@@ -219,7 +219,6 @@ class Segment:
 
     def _by_graph(self, queries: Float32s, how: _How, effort: Effort) -> _Searched:
         """Walks the graph; compares the queries that it is no good for with all."""
-        faiss.omp_set_num_threads(min(how.threads.count, len(queries)))
         most = effort.exact(how.answerable.count)
         scores, positions, believed = walk(
             self.index,
@@ -228,12 +227,10 @@ class Segment:
             self.kind.ef_search(how.breadth),
             how.answerable,
             may_widen=lambda width: effort.walk(width) < min(most, _LONGEST_WALK),
-            # A walk can't be left, so that few queries begin at once where each goes far; but as
-            # many as there are threads take no longer than one.
-            per_call=lambda width: max(
-                how.threads.count, int(BLOCK_COMPONENTS // effort.walk(width))
-            ),
+            # A walk can't be left, so that few queries begin at once where each goes far.
+            per_call=lambda width: max(1, int(BLOCK_COMPONENTS // effort.walk(width))),
             stop=how.stop,
+            threads=how.threads,
         )
         doubtful = np.flatnonzero(~believed)
         if len(doubtful):
