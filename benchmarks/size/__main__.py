@@ -16,6 +16,7 @@ from twopass._core import available_cpus
 from twopass.benchmarks.machine import this_machine
 from twopass.benchmarks.size.corpus import Corpus, nearest
 from twopass.benchmarks.size.ingest import Ingest, ingest, measure_stages
+from twopass.benchmarks.size.judged_words import measure_judged_words
 from twopass.benchmarks.size.picture import save_picture
 from twopass.benchmarks.size.report import SizeReport, as_json, as_tables
 from twopass.benchmarks.size.searches import (
@@ -90,6 +91,7 @@ def _measure(
     source = scratch / "source"
     with LocalServer(source) as server, Client(server.target) as client:
         seconds = ingest(client, COLLECTION, corpus, "Flat")
+        words = measure_judged_words(client, COLLECTION, corpus.questions)
     queries = _queries(corpus, num_queries)
     report = SizeReport(
         machine=this_machine(),
@@ -98,6 +100,7 @@ def _measure(
         num_queries=num_queries,
         ingest=Ingest(corpus.size / seconds, seconds, stages),
         kinds=(),
+        words=words,
     )
     for index_kind in kinds:
         measured = _kind(source, index_kind, num_cpus, queries, empty_bytes)

@@ -4,7 +4,9 @@ import asyncio
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from twopass.client import Client, Document, Schema, UpsertSummary
 from twopass.client._upsert import Chunker
 from twopass.engines.base import Tokenizer
 from twopass.engines.loading import load_model
+from twopass.index.collection.writer import UpsertResult
 from twopass.index.documents import IndexedDocument
 from twopass.index.schema import CollectionSchema
 from twopass.index.stopping import NEVER
@@ -38,6 +41,8 @@ _CHUNK = 256
 # Enough that the quickest stage runs for a second.
 _SAMPLE = 50_000
 _MAX_TOKENS = 8_192
+# Chunks that wait for the disk, as of a call in the server.
+_CHUNKS_AHEAD = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,11 @@ def ingest(client: Client, collection: str, corpus: Corpus, index_kind: str) -> 
 
 
 def measure_stages(corpus: Corpus, num_cpus: int) -> dict[str, float]:
-    """Runs each stage alone on the first documents, with as many threads as the server gives it."""
+    """Runs each stage alone, with as many threads as the server gives it.
+
+    Writing takes more time the more there is, so it writes all documents. The other stages don't
+    know what was before, so they have the first ones.
+    """
     documents = list(itertools.islice(corpus.documents(), _SAMPLE))
     chunks = [_message(chunk).SerializeToString() for chunk in _chunks(documents)]
     reranker = load_model(ServerConfig().reranker, num_threads=1)
@@ -106,8 +115,7 @@ def measure_stages(corpus: Corpus, num_cpus: int) -> dict[str, float]:
         rates = {name: len(documents) / _seconds(stage) for name, stage in stages.items()}
     finally:
         reranker.engine.close()
-    write_seconds = _write_seconds(documents, tokenizer, corpus.dimension)
-    rates["check, write, fsync, index"] = len(documents) / write_seconds
+    rates["check, analyse, write, fsync, index"] = corpus.size / _write_seconds(corpus, tokenizer)
     return rates
 
 
@@ -117,9 +125,10 @@ def _seconds(stage: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _chunks(documents: list[Document]) -> Iterator[list[Document]]:
-    for start in range(0, len(documents), _CHUNK):
-        yield documents[start : start + _CHUNK]
+def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    left = iter(documents)
+    while chunk := list(itertools.islice(left, _CHUNK)):
+        yield chunk
 
 
 def _message(chunk: list[Document]) -> collection_pb2.UpsertDocumentsStreamRequest:
@@ -147,9 +156,26 @@ async def _tokenise(documents: list[Document], tokenizer: Tokenizer, num_threads
     tokenizing.close()
 
 
-def _write_seconds(documents: list[Document], tokenizer: Tokenizer, dimension: int) -> float:
+def _write_seconds(corpus: Corpus, tokenizer: Tokenizer) -> float:
+    """Seconds to write a whole corpus, tokenised before, as many chunks ahead as the server has."""
+    chunks = [_indexed(documents, tokenizer) for documents in _chunks(corpus.documents())]
+    with tempfile.TemporaryDirectory() as folder, own_store(Path(folder)) as store:
+        schema = CollectionSchema(dimension=corpus.dimension, client_vectors=True)
+        collection = store.create("alone", schema)
+        writes: deque[Future[UpsertResult]] = deque()
+        began = time.perf_counter()
+        for chunk in chunks:
+            if len(writes) == _CHUNKS_AHEAD:
+                writes.popleft().result()
+            writes.append(collection.upsert(chunk))
+        for write in writes:
+            write.result()
+        return time.perf_counter() - began
+
+
+def _indexed(documents: Sequence[Document], tokenizer: Tokenizer) -> list[IndexedDocument]:
     token_ids = tokenizer.encode([document.text for document in documents], _MAX_TOKENS)
-    indexed = [
+    return [
         IndexedDocument(
             id=document.id,
             text=document.text,
@@ -158,14 +184,3 @@ def _write_seconds(documents: list[Document], tokenizer: Tokenizer, dimension: i
         )
         for row, document in enumerate(documents)
     ]
-    with tempfile.TemporaryDirectory() as folder, own_store(Path(folder)) as store:
-        schema = CollectionSchema(dimension=dimension, client_vectors=True)
-        collection = store.create("alone", schema)
-        began = time.perf_counter()
-        writes = [
-            collection.upsert(indexed[start : start + _CHUNK])
-            for start in range(0, len(indexed), _CHUNK)
-        ]
-        for write in writes:
-            write.result()
-        return time.perf_counter() - began

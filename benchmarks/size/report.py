@@ -11,6 +11,7 @@ from rich.table import Table
 
 from twopass.benchmarks.machine import Machine
 from twopass.benchmarks.size.ingest import Ingest
+from twopass.benchmarks.size.judged_words import JudgedWords
 from twopass.benchmarks.size.searches import K, KindReport, chosen
 
 
@@ -25,6 +26,7 @@ class SizeReport:
         num_queries: Queries of each setting.
         ingest: How fast the documents came in.
         kinds: Each index kind.
+        words: Lexical searches of judged questions; None where no question has an answer.
     """
 
     machine: Machine
@@ -33,6 +35,7 @@ class SizeReport:
     num_queries: int
     ingest: Ingest
     kinds: tuple[KindReport, ...]
+    words: JudgedWords | None = None
 
 
 def as_json(report: SizeReport) -> dict[str, Any]:
@@ -53,6 +56,7 @@ def as_tables(report: SizeReport) -> RenderableType:
         _kinds_table(report),
         "",
         _searches_table(report.kinds),
+        *(() if report.words is None else ("", _words_table(report.words))),
     )
 
 
@@ -69,8 +73,9 @@ def _ingest_table(ingest: Ingest) -> Table:
 
 
 def _kinds_table(report: SizeReport) -> Table:
-    columns = ("build s", "start s", "load s", "memory B/doc", "index B/doc", "documents B/doc")
-    table = _table("index", columns)
+    times = ("build s", "start s", "load s")
+    sizes = ("memory B/doc", "index B/doc", "documents B/doc", "words B/doc")
+    table = _table("index", (*times, *sizes))
     count = report.num_documents
     for kind in report.kinds:
         table.add_row(
@@ -81,6 +86,7 @@ def _kinds_table(report: SizeReport) -> Table:
             f"{kind.memory_bytes / count:,.0f}",
             f"{kind.index_bytes / count:,.0f}",
             f"{kind.documents_bytes / count:,.0f}",
+            f"{kind.words_bytes / count:,.0f}",
         )
     return table
 
@@ -99,6 +105,14 @@ def _searches_table(kinds: Iterable[KindReport]) -> Table:
                 f"{searches.per_second:,.0f}",
                 style="bold" if searches == best else "",
             )
+    return table
+
+
+def _words_table(words: JudgedWords) -> Table:
+    table = _table("lexical, judged questions", ("questions", "nDCG@10", "p50 ms"))
+    table.add_row(
+        "every word", f"{words.num_questions}", f"{words.ndcg:.4f}", f"{words.p50_ms:,.1f}"
+    )
     return table
 
 

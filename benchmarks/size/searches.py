@@ -3,7 +3,6 @@
 import json
 import shutil
 import time
-import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -81,6 +80,7 @@ class KindReport:
         memory_bytes: Resident memory of the server, less that of one without documents.
         index_bytes: The index's file on disk.
         documents_bytes: The documents' file on disk.
+        words_bytes: The files of their words on disk.
         searches: By setting.
         searches_for_words: Lexical, and hybrid with the chosen of the settings above.
     """
@@ -92,6 +92,7 @@ class KindReport:
     memory_bytes: int
     index_bytes: int
     documents_bytes: int
+    words_bytes: int
     searches: tuple[Searches, ...]
     searches_for_words: tuple[Searches, ...]
 
@@ -107,16 +108,14 @@ def chosen(searches: Sequence[Searches]) -> Searches:
 def copy_as(source: Path, folder: Path, index_kind: str) -> None:
     """Makes a data folder of another one, its collection of another index kind and unbuilt."""
     collection = folder / "collections" / COLLECTION
-    collection.mkdir(parents=True)
-    shutil.copy(source / "collections" / COLLECTION / "documents.sqlite", collection)
+    # Words stay what they are; without the vectors' file, these are read from the documents.
+    others = shutil.ignore_patterns("vectors.base*")
+    shutil.copytree(source / "collections" / COLLECTION, collection, ignore=others)
     connection = apsw.Connection(str(collection / "documents.sqlite"))
     with connection:
         ((schema,),) = connection.execute("SELECT value FROM meta WHERE name = 'schema'")
         changed = replace(CollectionSchema.from_json(schema), index_kind=index_kind)
-        connection.executemany(
-            "UPDATE meta SET value = ? WHERE name = ?",
-            [(changed.to_json(), "schema"), (uuid.uuid4().hex, "incarnation")],
-        )
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (changed.to_json(),))
     connection.close()
 
 
@@ -158,6 +157,7 @@ def measure(
         memory_bytes=memory_bytes,
         index_bytes=(collection / "vectors.base").stat().st_size,
         documents_bytes=(collection / "documents.sqlite").stat().st_size,
+        words_bytes=sum(file.stat().st_size for file in collection.glob("words-*/*")),
         searches=searches,
         searches_for_words=for_words,
     )

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from twopass.benchmarks.machine import this_machine
 from twopass.benchmarks.size.ingest import Ingest
+from twopass.benchmarks.size.judged_words import JudgedWords
 from twopass.benchmarks.size.picture import save_picture
 from twopass.benchmarks.size.report import SizeReport, as_json, as_tables
 from twopass.benchmarks.size.searches import KindReport, Searches, chosen
@@ -17,7 +18,9 @@ INGEST = Ingest(through_grpc=900, seconds=10, alone={"tokenise": 1_200, "write":
 
 def kind(name, *searches):
     words = (Searches("lexical", None, 4, 9, 50), Searches("hybrid ef_search=32", None, 5, 9, 40))
-    return KindReport(name, 12.5, 3.0, 0.25, 2_000_000, 1_600_000, 3_000_000, searches, words)
+    return KindReport(
+        name, 12.5, 3.0, 0.25, 2_000_000, 1_600_000, 3_000_000, 90_000, searches, words
+    )
 
 
 def searches(setting, recall, p50_ms):
@@ -30,7 +33,8 @@ FLAT = kind("Flat", searches("exact", 1.0, 20))
 
 @pytest.fixture
 def report():
-    return SizeReport(this_machine(), 1_000, 384, 50, INGEST, (FLAT, HNSW))
+    words = JudgedWords(200, 0.6524, 12.5)
+    return SizeReport(this_machine(), 1_000, 384, 50, INGEST, (FLAT, HNSW), words)
 
 
 def test_ingest_is_held_against_its_slowest_stage():
@@ -49,7 +53,14 @@ def test_tables_show_each_kind_by_document(report):
     console = Console(width=160, file=io.StringIO())
     console.print(as_tables(report))
     text = console.file.getvalue()
-    for shown in ("1,000 documents", "75% of the slowest alone", "2,000", "1,600", "3,000"):
+    for shown in (
+        "1,000 documents",
+        "75% of the slowest alone",
+        "2,000",
+        "1,600",
+        "3,000",
+        "0.6524",
+    ):
         assert shown in text
     assert "ef_search=16" in text
     assert "HNSW32 hybrid ef_search=32" in text
