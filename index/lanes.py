@@ -9,6 +9,7 @@
     vectors        faiss searches                                  the processor
     writes         commits, new collections, aliases               fsync
     openings       opening and closing collections                 both
+    flushes        words from memory to disk                       both
     maintenance    merges, deletions, checks for damage            both; at low priority
     snapshots      making and restoring snapshots                  both; at low priority, in turn
 """
@@ -225,6 +226,7 @@ class Lanes:
     vectors: Lane
     writes: Lane
     openings: Lane
+    flushes: Lane
     maintenance: Lane
     snapshots: Lane
 
@@ -244,6 +246,9 @@ class Lanes:
             vectors=Lane("vectors", 2 + num_cpus, max_waiting=None),
             writes=Lane("writes", 2 + num_cpus, max_waiting=None),
             openings=Lane("openings", max(2, num_cpus), max_waiting=None),
+            # Not at low priority: it takes Python's GIL a thousand times a second, which a busy
+            # machine would make all others wait for, and writers wait where it falls behind.
+            flushes=Lane("flushes", 1, max_waiting=None),
             maintenance=Lane("maintenance", 2, max_waiting=None, niceness=_LOW_PRIORITY),
             # One at a time: each reads and writes as fast as the disk can.
             snapshots=Lane("snapshots", 1, niceness=_LOW_PRIORITY),
@@ -258,6 +263,7 @@ class Lanes:
             self.vectors,
             self.writes,
             self.openings,
+            self.flushes,
             self.maintenance,
             self.snapshots,
         )

@@ -88,7 +88,7 @@ def open_collection(
         analyser,
         damage,
         identity.sequence,
-        lanes.maintenance,
+        lanes.flushes,
         flush_policy,
     )
     _LOG.info(
