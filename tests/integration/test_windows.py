@@ -2,7 +2,7 @@
 
 import pytest
 
-from twopass.client import Client, Document, Passage, Rerank
+from twopass.client import Client, Document, Passage, Rerank, Schema
 
 FILLER = "The committee met on Tuesday and adjourned without a decision. " * 120
 ANSWER = "Canberra is the capital city of Australia."
@@ -35,6 +35,14 @@ def test_a_short_passage_is_one_window_with_the_score_it_has_anyway(client):
     (window,) = client.rerank(QUESTION, [ANSWER], truncation="max_window").hits
     assert window.logit == pytest.approx(alone.logit, abs=5e-5)
     assert (window.window.start, window.window.end) == (0, len(ANSWER))
+
+
+@pytest.fixture
+def collection(client):
+    """Of documents that are not split."""
+    client.create_collection("whole", Schema(whole_documents=True))
+    yield "whole"
+    client.delete_collection("whole")
 
 
 def test_search_reads_stored_passages_in_windows(client, collection):
