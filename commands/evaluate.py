@@ -77,7 +77,8 @@ def evaluate(
         str,
         typer.Option(
             help="Language of the texts, an ISO 639-1 code such as en: endings of words are "
-            "removed for search by words; unset: words are searched as they stand."
+            "removed for search by words; none: words are searched as they stand; unset: the "
+            "server's default."
         ),
     ] = "",
     truncation: Annotated[

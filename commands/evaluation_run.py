@@ -38,7 +38,7 @@ class EvaluationRun:
     Attributes:
         client: Client of the server.
         concurrency: Queries under way at once.
-        language: Of the texts; "" searches words as they stand.
+        language: Of the texts, or "none"; "" for the server's default.
     """
 
     client: Client
@@ -89,7 +89,7 @@ def evaluation_run(
         data: Folder that keeps the indexed corpora; None drops them.
         flags: Flags of the server.
         concurrency: Queries under way at once.
-        language: Of the texts; "" searches words as they stand.
+        language: Of the texts, or "none"; "" for the server's default.
     """
     if importlib.util.find_spec("ir_measures") is None:
         exit_with("ir_measures is not installed: pip install 'twopass[evaluation]'")

@@ -81,7 +81,8 @@ def index(
         str,
         typer.Option(
             help="Language of a new collection, an ISO 639-1 code such as de: endings of words are "
-            "removed for search by words; unset: words are searched as they stand."
+            "removed for search by words; none: words are searched as they stand; unset: the "
+            "server's default."
         ),
     ] = "",
     resume: Annotated[

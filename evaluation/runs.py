@@ -38,7 +38,7 @@ def index_dataset(client: Client, dataset: Dataset, advance: Advance, *, languag
         client: Client of the server.
         dataset: What to index.
         advance: Called with the number of documents on disk so far.
-        language: Of the texts, an ISO 639-1 code; "" searches words as they stand.
+        language: Of the texts, an ISO 639-1 code or "none"; "" for the server's default.
 
     Returns:
         The collection's name.

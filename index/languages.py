@@ -2,6 +2,9 @@
 
 from twopass.index.errors import InvalidSchemaError
 
+NONE = "none"
+"""Stands for no language, where an empty code would mean a default."""
+
 PORTER = "porter"
 """Stands for English with the stemmer of Porter 1980, in place of a language's code."""
 
@@ -58,6 +61,6 @@ def check_language(language: str) -> None:
     if language and language not in ALGORITHMS:
         raise InvalidSchemaError(
             "schema.language",
-            f"{language!r} given; one of {', '.join(ALGORITHMS)} (ISO 639-1), or empty for words "
-            "as they stand, which suits every other language",
+            f"{language!r} given; one of {', '.join(ALGORITHMS)} (ISO 639-1), or "
+            f"{NONE!r} for words as they stand, which suits every other language",
         )

@@ -228,7 +228,7 @@ class App:
                 pipeline, batches, limits, _retrieve_defaults(config), translating
             ),
             collection_pb2: CollectionServicer(
-                collections, models, ingest, limits, self._lanes, translating
+                collections, models, ingest, limits, self._lanes, translating, config.language
             ),
             embed_pb2: EmbedServicer(models, arbiter, tokenizing, embedding, limits, translating),
             model_pb2: ModelServicer(models),

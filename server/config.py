@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,11 +17,18 @@ from pydantic_settings import (
 )
 
 from twopass.engines.base import EngineChoice, Precision
+from twopass.index.languages import ALGORITHMS, NONE
 from twopass.server.telemetry.logs import LogFormat, LogLevel
 
 
 class ConfigError(Exception):
     """A setting is unknown, malformed or out of range; the message names it."""
+
+
+def _checked_language(language: str) -> str:
+    if language not in ALGORITHMS and language != NONE:
+        raise ValueError(f"one of {', '.join(ALGORITHMS)}, or {NONE}, is needed")
+    return language
 
 
 class VectorDevice(StrEnum):
@@ -143,6 +150,14 @@ class ServerConfig(BaseSettings):
         float,
         Field(ge=0, le=1, description="Weight of the dense score in convex fusion, 0 to 1."),
     ] = 0.9
+    language: Annotated[
+        str,
+        AfterValidator(_checked_language),
+        Field(
+            description="Language of new collections that name none, an ISO 639-1 code such as de, "
+            "or none: search by words removes the endings of its words."
+        ),
+    ] = "en"
     vector_device: Annotated[
         VectorDevice,
         Field(

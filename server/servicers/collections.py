@@ -41,16 +41,29 @@ class CollectionServicer(DocumentWrites, DocumentReads):
         limits: Limits,
         lanes: Lanes,
         translating: Translating,
+        language: str,
     ) -> None:
+        """Takes what does the work.
+
+        Args:
+            collections: The collections.
+            models: Models that the server holds.
+            ingest: Takes documents in.
+            limits: Bounds of requests.
+            lanes: Lanes for what blocks.
+            translating: Builds and reads large messages.
+            language: Of new collections that name none, as in `CollectionSchema.language`.
+        """
         DocumentWrites.__init__(self, collections, ingest, limits, translating)
         DocumentReads.__init__(self, collections, limits, lanes, translating)
         self._models = models
+        self._language = language
 
     async def create_collection(
         self, message: collection_pb2.CreateCollectionRequest, request: Request
     ) -> collection_pb2.CreateCollectionResponse:
         """Creates an empty collection."""
-        schema = read_schema(message.schema, self._models)
+        schema = read_schema(message.schema, self._models, self._language)
         collection = await self._collections.create(message.name, schema, request)
         return collection_pb2.CreateCollectionResponse(collection=collection_message(collection))
 

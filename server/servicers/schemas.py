@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from twopass.index.collection.summary import CollectionSummary
+from twopass.index.languages import NONE
 from twopass.index.schema import (
     MIN_WINDOW_TOKENS,
     Chunking,
@@ -52,8 +53,15 @@ _LEXICAL_TOKENIZERS = EnumMapping(
 _OVERLAP_TOKENS = 48
 
 
-def read_schema(message: collection_pb2.CollectionSchema, models: Models) -> CollectionSchema:
+def read_schema(
+    message: collection_pb2.CollectionSchema, models: Models, default_language: str
+) -> CollectionSchema:
     """Reads a schema and fills in its defaults.
+
+    Args:
+        message: The schema.
+        models: Models that the server holds.
+        default_language: The language where the schema names none.
 
     Raises:
         InvalidRequestError: A field does not suit the encoder or is malformed; names the field.
@@ -61,6 +69,12 @@ def read_schema(message: collection_pb2.CollectionSchema, models: Models) -> Col
         UnknownModelError: The server does not hold the encoder.
     """
     dimension, encoder, revision, tokenizer = _read_encoder(message, models)
+    lexical_tokenizer = _LEXICAL_TOKENIZERS.read(
+        "schema.lexical_tokenizer", message.lexical_tokenizer
+    )
+    language = message.language
+    if not language and lexical_tokenizer is not LexicalTokenizer.PORTER:
+        language = default_language
     return CollectionSchema(
         dimension=dimension,
         metric=_METRICS.read("schema.metric", message.metric),
@@ -74,10 +88,8 @@ def read_schema(message: collection_pb2.CollectionSchema, models: Models) -> Col
             for i, x in enumerate(message.indexed_fields)
         ),
         chunking=_read_chunking(message, models),
-        lexical_tokenizer=_LEXICAL_TOKENIZERS.read(
-            "schema.lexical_tokenizer", message.lexical_tokenizer
-        ),
-        language=message.language,
+        lexical_tokenizer=lexical_tokenizer,
+        language="" if language == NONE else language,
     )
 
 
@@ -133,6 +145,7 @@ def _default_chunking(window_tokens: int) -> Chunking | None:
 
 def schema_message(schema: CollectionSchema) -> collection_pb2.CollectionSchema:
     """A schema as a message."""
+    is_porter = schema.lexical_tokenizer is LexicalTokenizer.PORTER
     message = collection_pb2.CollectionSchema(
         dimension=schema.dimension,
         metric=_METRICS.write(schema.metric),
@@ -141,7 +154,7 @@ def schema_message(schema: CollectionSchema) -> collection_pb2.CollectionSchema:
         client_vectors=schema.client_vectors,
         index_kind=schema.index_kind,
         lexical_tokenizer=_LEXICAL_TOKENIZERS.write(schema.lexical_tokenizer),
-        language=schema.language,
+        language="" if is_porter else schema.language or NONE,
     )
     for x in schema.indexed_fields:
         message.indexed_fields.add(field=x.field, type=_FIELD_TYPES.write(x.type))

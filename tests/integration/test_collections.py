@@ -51,6 +51,7 @@ def test_a_collection_is_created_listed_and_deleted(server):
         index_kind="Flat",
         chunking=collection_pb2.Chunking(window_tokens=254, overlap_tokens=48),
         lexical_tokenizer=collection_pb2.LEXICAL_TOKENIZER_UNICODE,
+        language="en",
     )
     assert len(created.schema.encoder_revision) == 64
     assert created.num_documents == 0

@@ -153,12 +153,21 @@ def test_hits_whose_metadata_is_larger_in_a_message_than_stored_leave_it_out(sma
             "hits",
             [Document(id=str(n), text="t", metadata=numbers, vector=[1]) for n in range(40)],
         )
-    with Client(small.target, max_message_bytes=SMALL_BYTES) as client:
-        hits = client.search("hits", vector=[1], top_n=40, rerank=False).hits
+    request = search_pb2.SearchRequest(
+        collection="hits",
+        vector=document_pb2.Vector(values=[1]),
+        top_n=40,
+        rerank=search_pb2.RerankOptions(enabled=False),
+        max_answer_bytes=SMALL_BYTES,
+    )
+    hits = small.search(request).hits
     omitted = [hit.content_omitted for hit in hits]
     assert 10 < omitted.count(False) < 20
     assert omitted == sorted(omitted)
-    assert [bool(hit.metadata) for hit in hits] == [not each for each in omitted]
+    assert [bool(hit.metadata.fields) for hit in hits] == [not each for each in omitted]
+    request.fields.metadata_as_json = True
+    hits = small.search(request).hits
+    assert all(hit.metadata_json and not hit.content_omitted for hit in hits)
 
 
 def test_the_python_client_finds_as_much_as_it_can_receive(client: Client):

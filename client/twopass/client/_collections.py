@@ -52,7 +52,8 @@ class Schema:
             many tokens as the encoder reads, unless `whole_documents` or `client_vectors` is set.
         lexical_tokenizer: How text is cut into words for lexical search. None: "unicode".
         language: The language of the texts, an ISO 639-1 code such as "de": lexical search removes
-            the endings of its words. "": words are searched as they stand.
+            the endings of its words. "none": words are searched as they stand. "": the server's
+            default, "en" unless it is set otherwise.
         whole_documents: Whether documents are not split, so that of a long one the encoder reads
             the beginning alone; `chunking` must be None then.
     """
