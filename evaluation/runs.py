@@ -56,6 +56,7 @@ def index_dataset(client: Client, dataset: Dataset, advance: Advance, *, languag
         name,
         dataset.documents,
         chunk_size=64,
+        on_conflict="skip",  # an interrupted run goes on where it was
         on_progress=lambda done: advance(done.num_documents),
     )
     return name

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged
+from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged, Tokenizer
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.encoding import check_distinct
 from twopass.index.collection.writer import UpsertResult
@@ -22,6 +22,7 @@ from twopass.server.models.cutting import (
     MAX_WINDOWS,
     CutPassages,
     cut,
+    max_head_tokens,
     num_windows,
 )
 from twopass.server.models.embedding import Embedding
@@ -189,7 +190,17 @@ class Ingest:
                 else Ragged.from_rows([token_ids[i] for i in missing])
             )
             if (chunking := collection.schema.chunking) is not None:
-                counts = _window_counts(chunking, unembedded, [places[i] for i in missing])
+                assert tokenizer is not None
+                is_long = unembedded.lengths > chunking.window_tokens
+                heads = await self._heads(
+                    tokenizer,
+                    [documents[i].title if is_long[row] else "" for row, i in enumerate(missing)],
+                    max_head_tokens(chunking.window_tokens),
+                    request.stop,
+                )
+                counts = _window_counts(
+                    chunking, unembedded.lengths, heads, [places[i] for i in missing]
+                )
                 if (count := int(counts.sum())) > len(missing):
                     width = encoder.engine.output_width + chunking.window_tokens
                     num_bytes = count * width * np.dtype(np.float32).itemsize
@@ -199,6 +210,7 @@ class Ingest:
                         unembedded,
                         chunking.window_tokens,
                         chunking.overlap_tokens,
+                        heads,
                         request.stop,
                         stop=request.stop,
                     )
@@ -215,6 +227,14 @@ class Ingest:
             windows,
             num_bytes,
         )
+
+    async def _heads(
+        self, tokenizer: Tokenizer, titles: Sequence[str], max_tokens: int, stop: Stop
+    ) -> Int32s:
+        """How many tokens of each title are read before windows, int32 `[num_titles]`."""
+        if not any(titles):
+            return np.zeros(len(titles), np.int32)
+        return (await self._tokenizing.encode(tokenizer, titles, max_tokens, stop)).lengths
 
     async def _places_of_new(
         self,
@@ -256,13 +276,15 @@ class Ingest:
         return parts[1] if len(parts) == 2 else np.concatenate(parts)
 
 
-def _window_counts(chunking: Chunking, passages: Ragged, places: Sequence[int]) -> Int32s:
+def _window_counts(
+    chunking: Chunking, lengths: Int32s, heads: Int32s, places: Sequence[int]
+) -> Int32s:
     """How many windows each passage has, int32 `[num_passages]`, given their places in a request.
 
     Raises:
         InvalidRequestError: One has too many.
     """
-    counts = num_windows(passages.lengths, chunking.window_tokens, chunking.overlap_tokens)
+    counts = num_windows(lengths, chunking.window_tokens, chunking.overlap_tokens, heads)
     if (too_many := np.flatnonzero(counts > MAX_WINDOWS)).size:
         row = int(too_many[0])
         raise InvalidRequestError(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from twopass.engines.base import Float32s, Int32s, Ragged
 from twopass.index.arrays import Int64s
 from twopass.index.rows.reader import StoredPassages
+from twopass.server.models.cutting import with_head
 from twopass.server.search.found import Found
 
 
@@ -65,19 +66,47 @@ class Candidates:
         """The found documents, of which nothing was read in time."""
         return cls(found.best.keys, found.best.scores, found.reading_order)
 
-    def passages_at(self, positions: Int32s, *, whole: bool) -> Ragged:
-        """Token ids of some candidates' passages; of split documents the nearest windows.
+    def passages_at(self, positions: Int32s) -> Ragged:
+        """Token ids of some candidates' whole passages.
 
         Args:
             positions: Which candidates, int32 `[n]`.
-            whole: Whether the passages of split documents are wanted whole.
         """
         assert self.passages is not None
-        if whole or self.windows is None:
-            return Ragged.from_rows([self.passages[i] for i in positions.tolist()])
+        return Ragged.from_rows([self.passages[i] for i in positions.tolist()])
+
+    def windows_at(self, positions: Int32s, window_tokens: int) -> Ragged:
+        """Token ids of some candidates' passages; of split documents the nearest windows.
+
+        A window is read after its head, as it was when it was embedded.
+
+        Args:
+            positions: Which candidates, int32 `[n]`.
+            window_tokens: Tokens of a window and its head, as the collection's schema says.
+        """
+        if self.windows is None:
+            return self.passages_at(positions)
+        assert self.passages is not None
+        heads = self.heads_at(positions, window_tokens)
         return Ragged.from_rows(
-            [self.passages[i][slice(*self.windows[i])] for i in positions.tolist()]
+            [
+                with_head(self.passages[i], head, *self.windows[i].tolist())
+                for i, head in zip(positions.tolist(), heads.tolist(), strict=True)
+            ]
         )
+
+    def heads_at(self, positions: Int32s, window_tokens: int) -> Int32s:
+        """How many tokens are read before the nearest windows of candidates, int32 `[n]`.
+
+        All windows of a document are as long: what one lacks of `window_tokens` is its head. The
+        window that begins with the head, and a passage that is whole, have none.
+        """
+        if self.windows is None or self.has_window is None:
+            return np.zeros(len(positions), np.int32)
+        starts, ends = self.windows[positions].T
+        heads = window_tokens - (ends - starts)
+        has_head = self.has_window[positions] & (heads > 0) & (starts >= heads)
+        return np.where(has_head, heads, 0).astype(np.int32)
 
 
 def _renumbered(order: Int32s, kept: Int64s) -> Int32s:

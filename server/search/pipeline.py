@@ -336,7 +336,9 @@ class Search:
         in_windows = truncation is Truncation.MAX_WINDOW
         schema, tokenizing = self.collection.schema, self._parts.tokenizing
         if schema.tokenizer_fingerprint == reranker.tokenizer.fingerprint:
-            return candidates.passages_at(positions, whole=in_windows)
+            if in_windows or schema.chunking is None:
+                return candidates.passages_at(positions)
+            return candidates.windows_at(positions, schema.chunking.window_tokens)
         with self._request.stop_by(self.ends.passes) as stop:
             keys = candidates.keys[positions]
             documents = await self._parts.lanes.reads.run(
@@ -344,10 +346,17 @@ class Search:
             )
             texts = texts_of(documents, keys)
             tokenizer = self._parts.models.tokenizer_of(schema)
-            if candidates.windows is not None and tokenizer is not None and not in_windows:
-                windows = candidates.windows[positions]
-                spans = await tokenizing.spans(tokenizer, texts, windows, stop)
-                texts = [text[slice(*span)] for text, span in zip(texts, spans, strict=True)]
+            chunking, windows = schema.chunking, candidates.windows
+            if windows is not None and chunking and tokenizer is not None and not in_windows:
+                heads = candidates.heads_at(positions, chunking.window_tokens)
+                spans = await tokenizing.spans(tokenizer, texts, windows[positions], stop)
+                ends = await tokenizing.spans(
+                    tokenizer, texts, np.stack([np.zeros_like(heads), heads], axis=1), stop
+                )
+                texts = [
+                    f"{text[:end]} {text[slice(*span)]}".lstrip()
+                    for text, span, (_, end) in zip(texts, spans, ends, strict=True)
+                ]
             return await tokenizing.passage_ids(reranker, texts, truncation, stop)
 
     def _refuse_truncated(self, scored: ScoredPairs, positions: Int32s) -> None:

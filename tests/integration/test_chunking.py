@@ -100,6 +100,23 @@ def test_a_replaced_document_is_found_by_its_new_parts_alone(client):
     assert client.delete("long", ["extra"]).num_deleted == 1
 
 
+@pytest.mark.parametrize("reranks", [False, True])
+def test_a_part_is_read_after_its_documents_title(notes, reranks):
+    told = long("Around 460,000 people live in the city, most of them in its suburbs.")
+    cities = ["Wellington", "Canberra", "Ottawa", "Nairobi"]
+    notes.upsert("notes", [Document(city, told, title=city) for city in cities])
+    for city in cities:
+        found = notes.search(
+            "notes",
+            f"How many people live in {city}?",
+            retrieve="dense",
+            rerank=Rerank(blend=0.0) if reranks else False,
+        )
+        best = found.hits[0]
+        assert best.id == city
+        assert "460,000" in spanned(best)
+
+
 def test_a_document_that_brings_a_vector_is_stored_whole(client):
     vector = [0.0] * 383 + [1.0]
     summary = client.upsert("long", [Document("v", long("text"), vector=vector)])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twopass.engines.base import Ragged
-from twopass.server.models.cutting import cut, num_windows
+from twopass.server.models.cutting import cut, max_head_tokens, num_windows
 
 
 @given(
@@ -36,6 +36,40 @@ def test_windows_cover_their_passage_in_order(lengths, window_tokens, share):
         for first in range(length - overlap):
             part = set(range(first, first + overlap))
             assert any(part <= set(window) for window in cut_out)
+
+
+@given(
+    lengths=st.lists(st.integers(0, 300), min_size=1, max_size=6),
+    window_tokens=st.integers(16, 80),
+    overlap_share=st.floats(0, 0.5),
+    data=st.data(),
+)
+def test_windows_are_read_after_the_head_of_their_passage(
+    lengths, window_tokens, overlap_share, data
+):
+    overlap = int(overlap_share * window_tokens)
+    heads = np.array(
+        [data.draw(st.integers(0, min(n, max_head_tokens(window_tokens)))) for n in lengths],
+        np.int32,
+    )
+    passages = Ragged.from_rows([np.arange(length, dtype=np.int32) for length in lengths])
+    windows = cut(passages, window_tokens, overlap, heads)
+    counts = num_windows(passages.lengths, window_tokens, overlap, heads)
+    assert counts.tolist() == np.diff(windows.offsets).tolist()
+    for i, length in enumerate(lengths):
+        rows = range(windows.offsets[i], windows.offsets[i + 1])
+        if length <= window_tokens:
+            assert [windows.token_ids[row].tolist() for row in rows] == [list(range(length))]
+            continue
+        seen: set[int] = set()
+        for row, (start, end) in zip(rows, windows.of(i).tolist(), strict=True):
+            read = windows.token_ids[row].tolist()
+            head = [] if start == 0 else list(range(heads[i]))
+            assert read == head + list(range(start, end))
+            assert len(read) <= window_tokens
+            assert end - start == window_tokens - heads[i]
+            seen.update(range(start, end))
+        assert seen == set(range(length))
 
 
 def test_the_best_window_of_each_passage_is_found_and_of_equals_the_first():
