@@ -7,6 +7,7 @@
     │   ├── InvalidSchemaError      a collection's name or schema
     │   ├── InvalidDocumentError    a document
     │   ├── InvalidAliasError       an alias: what it stands for, or its being given twice
+    │   ├── InvalidFilterError      a test of a filter that its field can never pass
     │   ├── InvalidQueryError       a query's vector, k, a page's size or token
     │   └── MalformedSequenceError  a sequence that no collection ever gave out
     ├── CollectionNotFoundError     no collection has that name

@@ -20,6 +20,7 @@ CODES = {
     "InvalidSchemaError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidAliasError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidDocumentError": grpc.StatusCode.INVALID_ARGUMENT,
+    "InvalidFilterError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidQueryError": grpc.StatusCode.INVALID_ARGUMENT,
     "MalformedSequenceError": grpc.StatusCode.INVALID_ARGUMENT,
     # unknown collection, model, document
