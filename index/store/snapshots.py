@@ -157,7 +157,10 @@ class SnapshotFolder:
         folder = self._existing(collection, name)
         grave = folder.with_name(f"{_UNFINISHED}{uuid.uuid4().hex}")
         with os_errors(f"snapshot {name!r} of collection {collection!r}"):
-            folder.rename(grave)
+            try:
+                folder.rename(grave)
+            except FileNotFoundError:  # another call deleted it since
+                raise SnapshotNotFoundError(collection, name) from None
             sync_folder(folder.parent)
         shutil.rmtree(grave, ignore_errors=True)  # what is left is swept at the next start
         _LOG.info("snapshot deleted", extra={"collection": collection, "snapshot": name})

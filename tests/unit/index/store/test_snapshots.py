@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -178,6 +179,24 @@ def test_a_snapshot_that_is_deleted_while_it_is_restored_is_not_called_damaged(
     else:
         with pytest.raises(SnapshotNotFoundError):
             store.restore("notes", "first", "copy")
+
+
+def test_a_snapshot_is_deleted_once_by_however_many_calls(store, filled):
+    for attempt in range(20):
+        store.create_snapshot("notes", f"s{attempt}")
+        barrier = threading.Barrier(4)
+
+        def delete(name: str = f"s{attempt}", barrier: threading.Barrier = barrier) -> bool:
+            barrier.wait()
+            try:
+                store.snapshots.delete("notes", name)
+            except SnapshotNotFoundError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(4) as threads:
+            deleted = [threads.submit(delete) for _ in range(4)]
+        assert sum(one.result() for one in deleted) == 1
 
 
 def test_a_damaged_snapshot_hides_no_other_and_can_be_deleted(store, filled, tmp_path):
