@@ -32,6 +32,7 @@ from twopass.index.documents import (
 from twopass.index.errors import InvalidQueryError, StaleSequenceError
 from twopass.index.facets import Facet
 from twopass.index.filters import Filter, IdCondition
+from twopass.index.key_sets import intersection
 from twopass.index.kinds import Breadth
 from twopass.index.metadata import MetadataChange
 from twopass.index.ranked_list import WordMatches
@@ -284,11 +285,14 @@ class Collection:
         _check_k(k)
         return self._words.search(query, k, members, clauses, stop)
 
-    def matching_words(self, clauses: WordClauses, stop: Stop = NEVER) -> Int64s:
+    def matching_words(
+        self, clauses: WordClauses, members: Int64s | None = None, stop: Stop = NEVER
+    ) -> Int64s:
         """Finds the keys of all documents that the required and excluded clauses admit; blocks.
 
         Args:
             clauses: Optional ones have no effect.
+            members: Keys of the only documents to find, from `matching`; None for all.
             stop: Ends the search.
 
         Returns:
@@ -298,7 +302,8 @@ class Collection:
         Raises:
             InvalidQueryError: A clause holds no word.
         """
-        return self._words.matching(clauses, stop)
+        matching = self._words.matching(clauses, stop)
+        return matching if members is None else intersection(matching, members)
 
     def search(
         self,

@@ -9,6 +9,7 @@ import numpy as np
 
 from twopass.engines.base import Float32s
 from twopass.index.arrays import Int64s
+from twopass.index.key_sets import union
 from twopass.index.ranked_list import RankedList
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.keys import ALL_KEYS, read_keys
@@ -60,7 +61,7 @@ class WindowIndex:
         """Keys of the vectors of documents, of windows or their own, int64, ascending."""
         # A split document's key is its last window's; a document of an older format that is split
         # has a key that no vector has.
-        return np.union1d(documents, self.of_documents(documents, stop)[0])
+        return union(documents, self.of_documents(documents, stop)[0])
 
     def nearest(
         self, search: Callable[[int], Neighbours], k: int, num_split: int, stop: Stop = NEVER

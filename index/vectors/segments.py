@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s
 from twopass.index.arrays import Bools, Int64s
+from twopass.index.key_sets import union
 from twopass.index.kinds import FLAT, Breadth, IndexKind
 from twopass.index.stopping import NEVER, EveryStop, Stop
 from twopass.index.vectors.answerable import Answerable, positions_of
@@ -142,7 +143,7 @@ class Segment:
 
     def hide(self, keys: Int64s) -> None:
         """Hides vectors from every later search; unknown keys are ignored."""
-        positions = positions_of(np.unique(keys), self.keys)
+        positions = positions_of(union(keys), self.keys)
         if len(positions):
             self._hidden[positions] = True
             self._num_hidden = int(np.count_nonzero(self.hidden))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from twopass.index.arrays import Int64s
+from twopass.index.key_sets import are_in
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import open_for_reading, storage_errors
 from twopass.index.words.analysis import Analyser
@@ -18,7 +19,7 @@ from twopass.index.words.base_folder import Header, folder_of, numbered, remove,
 from twopass.index.words.base_writer import BaseWriter
 from twopass.index.words.building import BaseBuilder
 from twopass.index.words.loading import LoadedWords
-from twopass.index.words.searching import Words, are_in
+from twopass.index.words.searching import Words
 
 _LOG = logging.getLogger("twopass.index")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from twopass.index.arrays import Int64s
 from twopass.index.errors import StorageError
+from twopass.index.key_sets import are_in
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import Identity
 from twopass.index.rows.keys import all_document_keys
@@ -28,7 +29,7 @@ from twopass.index.words.base_folder import (
 from twopass.index.words.building import BaseBuilder, texts_of
 from twopass.index.words.encoding import encode_words
 from twopass.index.words.fresh import Run, with_run
-from twopass.index.words.searching import Words, are_in
+from twopass.index.words.searching import Words
 
 _LOG = logging.getLogger("twopass.index")
 

@@ -9,6 +9,7 @@ from tantivy import Occur, Query
 
 from twopass.engines.base import Float32s
 from twopass.index.arrays import Bools, Int64s
+from twopass.index.key_sets import are_in, intersection, union
 from twopass.index.ranked_list import WordMatches
 from twopass.index.stopping import NEVER, Stop
 from twopass.index.words.base import KEY, SLICE_DOCUMENTS, TERMS, Base, tantivy_schema
@@ -100,9 +101,9 @@ class Words:
 
         keys = base.keys
         for clause in clauses.required:
-            keys = np.intersect1d(keys, all_of(clause), assume_unique=True)
+            keys = intersection(keys, all_of(clause))
         unwanted = [self.hidden, *(all_of(clause) for clause in clauses.excluded)]
-        return keys[~are_in(keys, np.unique(np.concatenate(unwanted)))]
+        return keys[~are_in(keys, union(*unwanted))]
 
     def _rarest(self, terms: Sequence[str]) -> tuple[Sequence[str], int]:
         """The terms to search, and how many others occur."""
@@ -328,16 +329,6 @@ class _BaseSearch:
         if self._members is not None:
             return are_in(keys, self._members)
         return ~are_in(keys, self._hidden)
-
-
-def are_in(keys: Int64s, ascending: Int64s) -> Bools:
-    """Which of some keys are among many, which ascend; NumPy's `isin` would sort all of them."""
-    if not len(ascending):
-        return np.zeros(len(keys), np.bool_)
-    positions = np.searchsorted(ascending, keys)
-    positions[positions == len(ascending)] = 0
-    are_in: Bools = ascending[positions] == keys
-    return are_in
 
 
 def _first(keys: Int64s, scores: Float32s, k: int) -> tuple[Int64s, Float32s]:

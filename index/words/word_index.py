@@ -13,6 +13,7 @@ import numpy as np
 
 from twopass.index.arrays import Int64s
 from twopass.index.errors import CollectionClosedError, StorageError
+from twopass.index.key_sets import are_in, union
 from twopass.index.lanes import Lane
 from twopass.index.ranked_list import WordMatches
 from twopass.index.rows.damage import Damage
@@ -27,7 +28,7 @@ from twopass.index.words.encoding import EncodedWords
 from twopass.index.words.flushing import Flusher, FlushPolicy
 from twopass.index.words.fresh import Run, with_run
 from twopass.index.words.loading import LoadedWords
-from twopass.index.words.searching import Words, are_in
+from twopass.index.words.searching import Words
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -210,7 +211,7 @@ class WordIndex:
         if len(change.removed):
             last_key = words.base.last_key if words.base is not None else 0
             in_base = change.removed[change.removed <= last_key]
-            hidden = np.union1d(hidden, in_base) if len(in_base) else hidden
+            hidden = union(hidden, in_base) if len(in_base) else hidden
             if len(in_base) < len(change.removed):
                 sealed = tuple(run.hide(change.removed) for run in sealed)
                 runs = tuple(run.hide(change.removed) for run in runs)

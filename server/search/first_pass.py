@@ -246,12 +246,9 @@ class _Retrieval:
         members = await self._members()
         if not words.required and not words.excluded:
             return members
-        matching = await self._lanes.scans.run(
-            self._collection.matching_words, words, self._stop, stop=self._stop
+        return await self._lanes.scans.run(
+            self._collection.matching_words, words, members, self._stop, stop=self._stop
         )
-        if members is None:
-            return matching
-        return np.intersect1d(members, matching, assume_unique=True)
 
     async def _nearest(self, query_ids: Mapping[str, Int32s]) -> Found:
         """The dense list."""
