@@ -79,7 +79,7 @@ class SearchResult:
         sequence: The state of the collection that was searched.
         timings: Where the time went.
         num_words_dropped: Distinct words of the query that the lexical search ignored, since they
-            are beyond the 1,024 rarest that occur; 0 for any question.
+            are beyond the 512 rarest that occur; 0 for any question.
         exact: Whether every vector that might be found was compared with the query's; False where a
             graph or lists chose which to compare. None without a dense list.
     """
