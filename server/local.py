@@ -17,6 +17,9 @@ class LocalServerError(Exception):
 class LocalServer:
     """Runs `twopass serve` on a free port of the loopback interface.
 
+    A SIGTERM to this process, where nothing else handles it, leaves the block by `SystemExit`, so
+    that the server does not outlive what started it.
+
     Attributes:
         target: Where it listens, host:port; known inside the block.
     """
@@ -48,7 +51,12 @@ class LocalServer:
         )
         assert self._process.stderr is not None
         sink = self._log.open("w", encoding="utf-8") if self._log else None
-        self.target = self._wait_until_serving(self._process.stderr, sink)
+        self._leaves_on_sigterm = _leave_on_sigterm()
+        try:
+            self.target = self._wait_until_serving(self._process.stderr, sink)
+        except BaseException:
+            self._end()
+            raise
         self._drain = threading.Thread(
             target=_drain, args=(self._process.stderr, sink), name="server-log", daemon=True
         )
@@ -84,9 +92,23 @@ class LocalServer:
         traceback: TracebackType | None,
     ) -> None:
         """Lets the server drain, and waits for its end."""
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait()
+        self._end()
         self._drain.join()
+
+    def _end(self) -> None:
+        self._process.send_signal(signal.SIGTERM)  # does nothing to a process that has ended
+        self._process.wait()
+        if self._leaves_on_sigterm:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _leave_on_sigterm() -> bool:
+    """Makes SIGTERM raise `SystemExit`, if it would end the process; returns whether it did."""
+    is_main = threading.current_thread() is threading.main_thread()  # no other may set handlers
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return False
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    return True
 
 
 def _drain(lines: IO[str], sink: IO[str] | None) -> None:

@@ -1,6 +1,7 @@
 """`twopass serve` as a process: its end, and what it leaves behind."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -192,6 +193,23 @@ def test_why_a_server_does_not_start_is_an_object_of_the_json_log(server, tmp_pa
     last = [json.loads(line) for line in ended.stderr.splitlines()][-1]
     assert last["level"] == "critical"
     assert server.target in last["message"]
+
+
+def test_a_local_server_does_not_outlive_the_process_that_started_it(tmp_path):
+    script = (
+        "import sys, time; from pathlib import Path; from twopass.server.local import LocalServer\n"
+        "with LocalServer(Path(sys.argv[1])) as server:\n"
+        "    print(server.pid, server.target, flush=True); time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid, target = parent.stdout.readline().split()
+        assert Stubs(target).models.ListModels(model_pb2.ListModelsRequest()).models
+        parent.terminate()
+        assert parent.wait(timeout=60) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
 
 
 def test_why_a_local_server_does_not_start_is_in_its_error(tmp_path):
