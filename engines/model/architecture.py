@@ -1,7 +1,11 @@
-"""The BERT family: what a `config.json` must say for our own graph, or the C++ core, to run it."""
+"""What an encoder is made of: one description that every engine's forward pass executes.
+
+`families/` reads it from a model's `config.json`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from twopass.engines.errors import ModelError, UnsupportedModelError
@@ -9,6 +13,115 @@ from twopass.engines.errors import ModelError, UnsupportedModelError
 # Position of the first token: RoBERTa counts from pad_token_id + 1, BERT from 0.
 _MODEL_TYPES = {"bert": False, "roberta": True, "xlm-roberta": True}
 _ACTIVATIONS = {"gelu": "erf", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh"}
+
+
+class Activation(StrEnum):
+    """A function of one number: GELU exact or by its tanh approximation, ReLU, SiLU, tanh."""
+
+    GELU = "gelu"
+    GELU_TANH = "gelu_tanh"
+    RELU = "relu"
+    SILU = "silu"
+    TANH = "tanh"
+
+
+class HeadPooling(StrEnum):
+    """Which vector of a pair a reranker's head reads."""
+
+    CLS = "cls"
+    MEAN = "mean"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerAttention:
+    """What tells the attention of one layer from another's.
+
+    Attributes:
+        window: A token sees those at most so many places away; None for all of its sequence.
+        rotary: Inverse frequencies `[head_dim / 2]` by which queries and keys are rotated (Su et
+            al. 2021): components i and i + head_dim / 2 by the angle `position * rotary[i]`,
+            positions from 0. None for no rotation.
+    """
+
+    window: int | None = None
+    rotary: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierHead:
+    """From a pair's token vectors to its logit: pooled, dense, activation, LayerNorm, projection.
+
+    Attributes:
+        pooling: The vector it reads.
+        activation: After the dense layer.
+        norm: Whether a LayerNorm follows it.
+    """
+
+    pooling: HeadPooling
+    activation: Activation
+    norm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """An encoder's shape, in every family the same terms; tensors are those of `ModelWeights`.
+
+    Post-norm (`norm_first` False), after Vaswani et al. 2017:
+
+        x = attention_norm(x + attention(x)); x = mlp_norm(x + mlp(x))
+
+    Pre-norm, and `final_norm` after the last layer:
+
+        x = x + attention(attention_norm(x)); x = x + mlp(mlp_norm(x))
+
+    The MLP is `down(activation(up(x)))`, gated `down(activation(gate(x)) * up(x))`. Scores of
+    attention are `query · key / sqrt(head_dim)`, plus `relative_bias` where there is one.
+
+    Attributes:
+        family: `model_type` of the config, for messages.
+        embedding_size: Components of the embeddings; where it is not `hidden_size`,
+            `embeddings.projection` follows their norm (ELECTRA).
+        max_seq_len: Longest sequence there are positions for.
+        num_positions: Rows of the table of absolute positions; 0 where there is none.
+        position_offset: Row of a sequence's first token: RoBERTa counts from `pad_token_id` + 1.
+        type_vocab_size: Rows of the table of token types; 0 where there is none.
+        norm_eps: Of every LayerNorm.
+        norm_first: Whether norms stand before their blocks.
+        first_attention_norm: Whether the first layer has an `attention_norm`; not so in ModernBERT.
+        layers: One for each layer.
+        relative_distance: Columns of `relative_bias` are of -distance to distance, beyond which it
+            is that of the end; None where there is no such bias.
+        head: Of a reranker; None where the family's is not known.
+    """
+
+    family: str
+    hidden_size: int
+    num_heads: int
+    intermediate_size: int
+    vocab_size: int
+    embedding_size: int
+    max_seq_len: int
+    num_positions: int
+    position_offset: int
+    type_vocab_size: int
+    norm_eps: float
+    activation: Activation
+    layers: tuple[LayerAttention, ...]
+    head: ClassifierHead | None
+    gated: bool = False
+    norm_first: bool = False
+    first_attention_norm: bool = True
+    relative_distance: int | None = None
+
+    @property
+    def num_layers(self) -> int:
+        """Transformer layers."""
+        return len(self.layers)
+
+    @property
+    def head_dim(self) -> int:
+        """Components of one attention head."""
+        return self.hidden_size // self.num_heads
 
 
 @dataclass(frozen=True, slots=True)
