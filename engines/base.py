@@ -239,7 +239,8 @@ class ModelSpec:
     Attributes:
         id: The name requests use.
         kind: Encoder or reranker.
-        revision: sha256 of the weights, hexadecimal.
+        revision: What the model is known by, 64 hexadecimal digits: a digest over everything that
+            decides what it computes; see `engines.model.identity`.
         max_seq_len: Tokens it was made for, special tokens included.
         max_query_tokens: Longest query, in tokens without special ones. Queries are never cut.
         max_passage_tokens: Of a passage, as many are read at once, in one pair; None for all that
@@ -248,6 +249,12 @@ class ModelSpec:
         passage_prefix: Text put before every passage; encoders only.
         calibration: From logit to score; rerankers only.
         blend: Default weight of the first-pass score in the order, 0 to 1; rerankers only.
+        weights_sha256: sha256 of the file of weights, hexadecimal; of several files, that of their
+            digests, sorted.
+        legacy_revision: What servers before this revision knew the model by, where they read its
+            folder to the same meaning: the sha256 of its weights. None where they did not.
+        read_anew: How they read it otherwise, for a message; empty where they did not.
+        other_names: Other spellings under which the server was told to load it.
     """
 
     id: str
@@ -260,6 +267,10 @@ class ModelSpec:
     passage_prefix: str = ""
     calibration: Calibration = field(default_factory=Calibration)
     blend: float = 0.0
+    weights_sha256: str = ""
+    legacy_revision: str | None = None
+    read_anew: str = ""
+    other_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ class PlanKey:
     """Everything that a plan depends on: where one of these differs, so does the plan.
 
     Attributes:
-        weights: sha256 of the model's weights.
+        weights: Revision of the model.
         graph_version: `onnx_graph.GRAPH_VERSION`.
         tensorrt: Package and version.
         gpu: Name and compute capability, or "any" for a portable plan.

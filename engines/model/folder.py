@@ -4,7 +4,6 @@
 sha256 of the files. Without one the same is read from the files sentence-transformers writes.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from twopass.engines.base import ModelKind, ModelSpec
 from twopass.engines.errors import ModelError, UnsupportedModelError
 from twopass.engines.model.architecture import read_architecture
 from twopass.engines.model.calibration import Calibration
+from twopass.engines.model.identity import FolderContents, file_sha256, identified
 
 _HUB_FILES = ["*.json", "*.safetensors", "*.onnx", "1_Pooling/*"]
 # A query may be long, but it must leave the passage most of the sequence: never more than this.
@@ -121,11 +121,20 @@ def open_model(name: str) -> ModelFolder:
     weights = safetensors if safetensors.exists() else onnx
     assert weights is not None
     digests = _check_sha256(path, settings.get("sha256", {}))
-    model_id = path.name if path in shipped_models().values() else name
-    revision = digests.get(weights.name) or _sha256(weights)
+    is_shipped = path.resolve() in [shipped.resolve() for shipped in shipped_models().values()]
+    model_id = path.resolve().name if is_shipped else name
     try:
-        spec = _spec(model_id, path, settings, config, revision=revision)
+        spec = _spec(model_id, path, settings, config)
         pooling = _pooling(path, settings)
+        contents = FolderContents(
+            path=path,
+            config=config,
+            settings=settings,
+            poolings=[pooling.value] if spec.kind is ModelKind.ENCODER else [],
+            weights=[weights],
+            sha256=digests,
+        )
+        spec = identified(spec, contents)
     except (TypeError, ValueError) as error:  # an unknown kind, pooling or calibration
         raise ModelError(f"{path / 'twopass.json'}: {error}") from error
     return ModelFolder(
@@ -138,9 +147,7 @@ def open_model(name: str) -> ModelFolder:
     )
 
 
-def _spec(
-    model_id: str, path: Path, settings: dict[str, Any], config: dict[str, Any], *, revision: str
-) -> ModelSpec:
+def _spec(model_id: str, path: Path, settings: dict[str, Any], config: dict[str, Any]) -> ModelSpec:
     max_seq_len = _count(settings, "max_seq_len") or _sentence_bert_length(path)
     max_seq_len = max_seq_len or _num_positions(config)
     kind = ModelKind(settings["kind"]) if "kind" in settings else _kind(config)
@@ -150,7 +157,7 @@ def _spec(
     return ModelSpec(
         id=model_id,
         kind=kind,
-        revision=revision,
+        revision="",  # `identified` knows it
         max_seq_len=max_seq_len,
         max_query_tokens=min(_MAX_QUERY_TOKENS, room),
         max_passage_tokens=_count(settings, "max_passage_tokens"),
@@ -209,17 +216,12 @@ def _sentence_bert_length(path: Path) -> int | None:
 
 def _check_sha256(path: Path, expected: dict[str, str]) -> dict[str, str]:
     for name, digest in expected.items():
-        if (actual := _sha256(_require(path / name))) != digest:
+        if (actual := file_sha256(_require(path / name))) != digest:
             raise ModelError(
                 f"{path / name}: sha256 is {actual}, twopass.json says {digest}; "
                 "the file is damaged or was replaced: install the model again"
             )
     return expected
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _require(file: Path) -> Path:

@@ -40,7 +40,7 @@ class ModelServicer:
             engine=info.engine,
             precision=info.precision,
             device=info.device,
-            sha256=spec.revision,
+            sha256=spec.weights_sha256,
             max_seq_len=max_seq_len,
             max_query_tokens=spec.max_query_tokens,
             max_passage_tokens=0 if is_encoder else max_passage_tokens,

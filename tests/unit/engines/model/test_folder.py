@@ -38,13 +38,13 @@ def test_an_encoder_and_two_rerankers_are_shipped_and_sound():
     assert (encoder.spec.max_passage_tokens, reranker.spec.max_passage_tokens) == (None, 240)
     assert reranker.spec.blend == 0.4
     assert encoder.safetensors is not None
-    assert encoder.spec.revision == sha256(encoder.safetensors)
+    assert encoder.spec.weights_sha256 == sha256(encoder.safetensors)
 
 
 def test_a_folder_is_named_by_its_path(folder):
     model = open_model(str(folder))
     assert model.spec.id == str(folder)
-    assert model.spec.revision == sha256(folder / "model.safetensors")
+    assert model.spec.weights_sha256 == sha256(folder / "model.safetensors")
     assert model.tokenizer == folder / "tokenizer.json"
     assert model.onnx is None
 
@@ -103,14 +103,14 @@ def test_positions_before_the_first_token_do_not_count_as_length(tmp_path, model
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "onnx/model.onnx"])
-def test_an_exported_graph_is_found_and_is_the_revision(folder, name):
+def test_an_exported_graph_is_found_and_is_the_weights(folder, name):
     (folder / "model.safetensors").unlink()
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(b"graph")
     model = open_model(str(folder))
     assert model.safetensors is None
     assert model.onnx == folder / name
-    assert model.spec.revision == hashlib.sha256(b"graph").hexdigest()
+    assert model.spec.weights_sha256 == hashlib.sha256(b"graph").hexdigest()
 
 
 @pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
