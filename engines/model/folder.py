@@ -7,7 +7,6 @@ sha256 of the files. Without one the same is read from the files sentence-transf
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,13 @@ from twopass.engines.errors import ModelError, UnsupportedModelError
 from twopass.engines.model.architecture import read_architecture
 from twopass.engines.model.calibration import Calibration
 from twopass.engines.model.identity import FolderContents, file_sha256, identified
+from twopass.engines.model.pooling import EmbeddingHead
+from twopass.engines.model.pooling import Pooling as Pooling
+from twopass.engines.model.weights import ModelWeights
 
 _HUB_FILES = ["*.json", "*.safetensors", "*.onnx", "1_Pooling/*"]
 # A query may be long, but it must leave the passage most of the sequence: never more than this.
 _MAX_QUERY_TOKENS = 256
-
-
-class Pooling(StrEnum):
-    """How an encoder turns token vectors into one."""
-
-    MEAN = "mean"
-    CLS = "cls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +33,51 @@ class ModelFolder:
         path: The folder.
         spec: What the server needs to know of it.
         config: `config.json` as read.
-        pooling: Of an encoder; meaningless for a reranker.
-        safetensors: The weights, or None where there is only an ONNX file.
+        head: Of an encoder; meaningless for a reranker.
+        weight_files: The weights in safetensors, all shards of them; empty where there is only an
+            ONNX file.
         onnx: An exported graph with Hugging Face's inputs, or None.
     """
 
     path: Path
     spec: ModelSpec
     config: Mapping[str, Any]
-    pooling: Pooling
-    safetensors: Path | None
+    head: EmbeddingHead
+    weight_files: tuple[Path, ...]
     onnx: Path | None
 
     @property
     def tokenizer(self) -> Path:
         """The tokenizer's file."""
         return self.path / "tokenizer.json"
+
+    def open_weights(self) -> ModelWeights:
+        """Maps the tensors of all files that hold weights, Dense modules' among them.
+
+        Raises:
+            UnsupportedModelError: The configuration describes no encoder of ours, or there is only
+                an ONNX file.
+            ModelError: A file is damaged.
+        """
+        if not self.weight_files:
+            raise UnsupportedModelError(
+                f"{self.path}: no model.safetensors; its {self.onnx} runs on the engine onnxruntime"
+            )
+        return ModelWeights(self.weight_files, self.config)
+
+    @property
+    def pooling(self) -> Pooling:
+        """Of an encoder whose head is mean or cls pooling alone; of a reranker meaningless.
+
+        Raises:
+            UnsupportedModelError: The head is another.
+        """
+        return self.head.simple_pooling
+
+    @property
+    def safetensors(self) -> Path | None:
+        """The only file of weights; None where there is only an ONNX file."""
+        return self.weight_files[0] if self.weight_files else None
 
 
 def shipped_models() -> dict[str, Path]:
@@ -125,12 +149,12 @@ def open_model(name: str) -> ModelFolder:
     model_id = path.resolve().name if is_shipped else name
     try:
         spec = _spec(model_id, path, settings, config)
-        pooling = _pooling(path, settings)
+        head = EmbeddingHead((_pooling(path, settings),))
         contents = FolderContents(
             path=path,
             config=config,
             settings=settings,
-            poolings=[pooling.value] if spec.kind is ModelKind.ENCODER else [],
+            poolings=[p.value for p in head.poolings] if spec.kind is ModelKind.ENCODER else [],
             weights=[weights],
             sha256=digests,
         )
@@ -141,8 +165,8 @@ def open_model(name: str) -> ModelFolder:
         path=path,
         spec=spec,
         config=config,
-        pooling=pooling,
-        safetensors=safetensors if safetensors.exists() else None,
+        head=head,
+        weight_files=(safetensors,) if safetensors.exists() else (),
         onnx=onnx,
     )
 

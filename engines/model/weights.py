@@ -46,7 +46,7 @@ class ModelWeights(Mapping[str, StoredTensor]):
         embeddings.norm  embeddings.projection
         layers.N.attention.query, .key, .value, .output   layers.N.attention_norm
         layers.N.mlp.up, .gate, .down                     layers.N.mlp_norm
-        final_norm   head.dense   head.norm   head.projection
+        final_norm   head.dense   head.norm   head.projection   embedding.dense.N
 
     and `relative_bias`, float32 `[num_heads, 2 * distance + 1]`: what a key at `j` adds to the
     score of a query at `i` is in column `clip(j - i, -distance, distance) + distance`. Weights
@@ -57,12 +57,23 @@ class ModelWeights(Mapping[str, StoredTensor]):
     while weights are read from them; replacing them by others is harmless.
     """
 
-    def __init__(self, files: Sequence[Path], config: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        config: Mapping[str, Any],
+        *,
+        dense: Sequence[Path] = (),
+        relevant_label: int | None = None,
+    ) -> None:
         """Opens the files.
 
         Args:
             files: All shards of the model.
             config: Its `config.json`.
+            dense: The file of each Dense module after the pooling, as sentence-transformers
+                writes it: `linear.weight` and `linear.bias`, if it has one.
+            relevant_label: Which row of a projection to two labels is that of relevant pairs; the
+                projection given is then that of the difference, with one row. None leaves it.
 
         Raises:
             UnsupportedModelError: The configuration describes no encoder of ours.
@@ -84,6 +95,11 @@ class ModelWeights(Mapping[str, StoredTensor]):
             architecture = family.read(config)
             biases = _alibi(architecture.num_heads, architecture.max_seq_len)
             self._tensors["relative_bias"] = _stored(biases)
+        for n, file in enumerate(dense):
+            self._add_dense(f"embedding.dense.{n}", file)
+        if relevant_label is not None:
+            for part in ("weight", "bias"):
+                self._subtract_other_label(f"head.projection.{part}", relevant_label)
 
     def __getitem__(self, name: str) -> StoredTensor:
         """One tensor as it is stored.
@@ -134,6 +150,20 @@ class ModelWeights(Mapping[str, StoredTensor]):
         elif not source.bias:
             width = self._tensors[f"{name}.weight"].shape[0]
             self._tensors[f"{name}.bias"] = _stored(np.zeros(width, np.float32))
+
+    def _add_dense(self, name: str, file: Path) -> None:
+        tensors = _mapped_tensors(file)
+        if "linear.weight" not in tensors:
+            raise ModelError(f"{file}: no tensor linear.weight; not a Dense module's file")
+        weight = self._tensors[f"{name}.weight"] = tensors["linear.weight"]
+        zeros = np.zeros(weight.shape[0], np.float32)
+        self._tensors[f"{name}.bias"] = tensors.get("linear.bias") or _stored(zeros)
+
+    def _subtract_other_label(self, name: str, relevant: int) -> None:
+        rows = self.float32(name)
+        if len(rows) != 2:
+            raise ModelError(f"{self._where}: the tensor of {name} has {len(rows)} rows, not 2")
+        self._tensors[name] = _stored(rows[relevant : relevant + 1] - rows[1 - relevant, None])
 
     def _block(self, tensor: StoredTensor, source: Source, name: str) -> StoredTensor:
         """A block of rows, a view."""

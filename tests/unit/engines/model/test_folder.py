@@ -162,7 +162,7 @@ def test_broken_json_is_named(folder, name, content, problem):
     ("settings", "named"),
     [
         ({"kind": "classifier"}, "classifier"),
-        ({"pooling": "max"}, "max"),
+        ({"pooling": "median"}, "median"),
         ({"calibration": {"slope": 1}}, "slope"),
         ({"max_seq_len": "long"}, "max_seq_len: 'long' given"),
         ({"max_passage_tokens": 0}, "max_passage_tokens: 0 given, a whole number of at least 1"),

@@ -84,3 +84,35 @@ def test_files_of_another_family_are_refused(tmp_path: Path) -> None:
     save_file({"wte.weight": _numbers(5, 4)}, tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match="tok_embeddings"):
         ModelWeights([tmp_path / "model.safetensors"], _MODERNBERT)
+
+
+def test_dense_modules_come_under_the_encoders_names(tmp_path: Path) -> None:
+    save_file(_modernbert_tensors(), tmp_path / "model.safetensors")
+    (tmp_path / "2_Dense").mkdir()
+    (tmp_path / "3_Dense").mkdir()
+    first, second = tmp_path / "2_Dense/model.safetensors", tmp_path / "3_Dense/model.safetensors"
+    save_file({"linear.weight": _numbers(3, 4), "linear.bias": _numbers(3)}, first)
+    save_file({"linear.weight": _numbers(2, 3)}, second)
+    weights = ModelWeights([tmp_path / "model.safetensors"], _MODERNBERT, dense=[first, second])
+    np.testing.assert_array_equal(weights.float32("embedding.dense.0.bias"), [0, 1, 2])
+    np.testing.assert_array_equal(weights.float32("embedding.dense.1.weight"), _numbers(2, 3))
+    np.testing.assert_array_equal(weights.float32("embedding.dense.1.bias"), [0, 0])
+
+
+@pytest.mark.parametrize("relevant", [0, 1])
+def test_two_labels_become_the_logit_of_the_relevant_less_the_others(
+    tmp_path: Path, relevant: int
+) -> None:
+    projection = _numbers(2, 4) ** 2
+    tensors = _modernbert_tensors() | {
+        "classifier.weight": projection,
+        "classifier.bias": np.array([1, 5], np.float32),
+    }
+    save_file(tensors, tmp_path / "model.safetensors")
+    files = [tmp_path / "model.safetensors"]
+    weights = ModelWeights(files, _MODERNBERT, relevant_label=relevant)
+    expected = projection[relevant] - projection[1 - relevant]
+    np.testing.assert_array_equal(weights.float32("head.projection.weight"), [expected])
+    np.testing.assert_array_equal(
+        weights.float32("head.projection.bias"), [4 if relevant == 1 else -4]
+    )

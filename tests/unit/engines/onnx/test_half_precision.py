@@ -83,6 +83,6 @@ def test_counting_leaves_the_graph_as_it_was(tmp_path):
 
 
 def test_a_model_without_safetensors_is_refused_with_a_way_out():
-    folder = dataclasses.replace(open_model(MODELS[0]), safetensors=None)
+    folder = dataclasses.replace(open_model(MODELS[0]), weight_files=())
     with pytest.raises(UnsupportedModelError, match=r"model\.safetensors.*engine onnxruntime"):
         graph_of(folder, ComputeType.F16)
