@@ -142,4 +142,4 @@ def _activated(activation: Activation | None, x: NDArray[np.float32]) -> NDArray
 
 
 def _erf(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.vectorize(math.erf, otypes=[np.float64])(x)
+    return np.array([math.erf(each) for each in x.flat]).reshape(x.shape)
