@@ -12,6 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 INSTALLED := .venv
 DEV := .venv-dev
 SUITES := .venv-suites
+FAMILIES := .venv-families
 BIN := $(DEV)/bin
 TREE := build/dev/twopass
 
@@ -24,7 +25,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean
-.PHONY: test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt suites crash bench gate
+.PHONY: test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt suites families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -37,6 +38,7 @@ help:
 	@echo "                     parts of them; C++ under ThreadSanitizer; tests that take long"
 	@echo "make test-installed  the README's commands, and the server as a process, on what make install installs"
 	@echo "make suites          what Haystack and LangChain publish to test document stores, against a server"
+	@echo "make families        every family of models against transformers, on every engine; needs 1 GB of PyTorch"
 	@echo "make test-tensorrt   plans of both default models by the real builder, which needs no GPU"
 	@echo "make check           style, types, layering, protos"
 	@echo "make format          put every file into shape"
@@ -153,6 +155,21 @@ $(SUITES)/.client: tests/suites/requirements.txt $(CLIENT_SOURCES)
 suites: dev $(SUITES)/.client
 	$(BIN)/python -m tests.suites $(CURDIR)/$(SUITES)/bin/python
 
+# What computes the models for reference, and what the engines need of the rest; the tree and the core
+# as `make dev` has them. PyTorch comes without CUDA where its own index can be reached.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+$(FAMILIES)/.packages: tests/families/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --upgrade pip
+	-$(@D)/bin/python -m pip install torch --index-url $(TORCH_INDEX)
+	$(@D)/bin/python -m pip install -r $<
+	@touch $@
+
+# `FAMILY=modernbert` tries one alone.
+families: dev $(FAMILIES)/.packages
+	PYTHONPATH=$(CURDIR)/build/dev $(FAMILIES)/bin/python -m tests.families $(if $(FAMILY),--family $(FAMILY))
+
 KILLS ?= 200
 
 crash: dev
@@ -199,4 +216,4 @@ format: dev
 	cd protos && ../$(BIN)/buf format -w
 
 clean:
-	rm -rf $(INSTALLED) $(DEV) $(SUITES) build .cache
+	rm -rf $(INSTALLED) $(DEV) $(SUITES) $(FAMILIES) build .cache

@@ -28,14 +28,12 @@ from twopass.engines.errors import (
     EngineUnavailableError,
     InputTooLongError,
     OutOfDeviceMemoryError,
-    UnsupportedModelError,
 )
 from twopass.engines.gpu.cuda_device import require_driver
 from twopass.engines.gpu.slots import Slot, SlotPipeline
-from twopass.engines.gpu.torch_bert import TorchBert
-from twopass.engines.model.architecture import read_architecture
+from twopass.engines.gpu.torch_encoder import TorchEncoder
+from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder
-from twopass.engines.model.weights import BertWeights
 from twopass.engines.onnx.bucket_grid import Launch
 
 _logger = logging.getLogger("twopass.engines")
@@ -95,14 +93,10 @@ class TorchEngine:
 
         Raises:
             EngineUnavailableError: PyTorch, the driver or the GPU is missing; says which.
-            UnsupportedModelError: It is no BERT-family model with safetensors.
+            UnsupportedModelError: It has no safetensors, or is of no family that is described.
             ModelError: A tensor is missing.
         """
-        if folder.safetensors is None:
-            raise UnsupportedModelError(
-                f"{folder.path}: no model.safetensors, which the engine torch reads; "
-                "its model.onnx runs on the engine onnxruntime"
-            )
+        weights = folder.open_weights()
         architecture = read_architecture(folder.config)
         is_gpu = device != "cpu"
         torch = find_torch_with_cuda() if is_gpu else find_torch()
@@ -111,20 +105,20 @@ class TorchEngine:
         )
         target = torch.device(device)
         label, dtype = _number_type(torch, precision, is_gpu=is_gpu)
-        model = TorchBert(
+        is_reranker = folder.spec.kind is ModelKind.RERANKER
+        head = None if is_reranker else folder.head
+        model = TorchEncoder(
             torch,
             architecture,
-            BertWeights(folder.safetensors),
-            kind=folder.spec.kind,
-            pooling=folder.pooling,
+            weights,
+            head=head,
             device=target,
             dtype=dtype,
         )
         _logger.debug(
             "attention is %s", "packed" if model.is_packed else "padded: no kernel for packed"
         )
-        is_reranker = folder.spec.kind is ModelKind.RERANKER
-        self.output_width = 1 if is_reranker else architecture.hidden_size
+        self.output_width = head.output_width(architecture.hidden_size) if head else 1
         self._pipeline = SlotPipeline(
             f"torch-{folder.spec.id}", partial(_opened_slots, torch, model, target), self._launches
         )
@@ -174,7 +168,7 @@ def _number_type(torch: Any, precision: Precision | None, *, is_gpu: bool) -> tu
 
 
 @contextmanager
-def _opened_slots(torch: Any, model: TorchBert, device: Any) -> Iterator[Sequence[Slot]]:
+def _opened_slots(torch: Any, model: TorchEncoder, device: Any) -> Iterator[Sequence[Slot]]:
     if device.type == "cpu":
         yield [_HostSlot(torch, model) for _ in range(_CPU_SLOTS)]
         return
@@ -193,7 +187,7 @@ def _gathered(torch: Any, batch: TokenBatch, launch: Launch) -> tuple[Any, Any, 
 class _HostSlot:
     """Computes where it is; implements `Slot`."""
 
-    def __init__(self, torch: Any, model: TorchBert) -> None:
+    def __init__(self, torch: Any, model: TorchEncoder) -> None:
         self._torch = torch
         self._model = model
         self._inputs: tuple[Any, Any, Any] | None = None
@@ -215,7 +209,7 @@ class _HostSlot:
 class _GpuSlot:
     """A stream, and a page-locked buffer for each copy; implements `Slot`."""
 
-    def __init__(self, torch: Any, model: TorchBert, device: Any) -> None:
+    def __init__(self, torch: Any, model: TorchEncoder, device: Any) -> None:
         self._torch = torch
         self._model = model
         self._device = device

@@ -12,9 +12,11 @@ from twopass.engines.errors import (
     UnsupportedModelError,
 )
 from twopass.engines.gpu.torch_engine import TorchEngine, find_torch
+from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import open_model
 
-from .. import bert_reference
+from .. import bert_reference, encoder_reference
+from ..random_encoders import CONFIGS, float32s, write_encoder
 from ..small_models import (
     MAX_SEQ_LEN,
     batch_of,
@@ -58,6 +60,17 @@ def test_logits_are_those_of_the_reference(opened, tmp_path, model_type, activat
     expected = [bert_reference.logit(tensors, config, *pair) for pair in pairs]
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
     assert logits.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_family_gives_the_logits_of_the_reference(opened, tmp_path, name):
+    tensors = float32s(write_encoder(tmp_path, name))
+    rows = random_rows(LENGTHS)
+    logits = opened(TorchEngine, tmp_path).submit(batch_of(rows, QUERY_LENGTHS)).result()
+    architecture = read_architecture(CONFIGS[name])
+    pairs = zip(rows, QUERY_LENGTHS, strict=True)
+    expected = [encoder_reference.logit(architecture, tensors, *pair) for pair in pairs]
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
@@ -119,7 +132,7 @@ def test_a_sequence_that_is_too_long_is_refused_with_both_numbers(opened, tmp_pa
 def test_a_model_without_safetensors_is_refused(tmp_path):
     write_model(tmp_path, small_config())
     (tmp_path / "model.onnx").write_bytes(b"a graph")
-    with pytest.raises(UnsupportedModelError, match=r"no model\.safetensors, .* onnxruntime"):
+    with pytest.raises(UnsupportedModelError, match=r"no model\.safetensors; .* onnxruntime"):
         TorchEngine(open_model(str(tmp_path)), device="cpu")
 
 

@@ -1,0 +1,174 @@
+"""Attention over packed sequences in PyTorch: by its kernel for unequal lengths, or padded.
+
+Tensors are packed `[num_tokens, …]` unless said otherwise; `n` is the number of sequences. Nothing
+here makes the host wait for the device.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any, Protocol
+
+# The kernel's heads are of a multiple of 8 components, at most 256, in 16 bits; Ampere and later.
+_HEAD_STEP, _MAX_HEAD_DIM = 8, 256
+_LEAST_CAPABILITY = (8, 0)
+
+
+class PackedTokens:
+    """Where the tokens of each sequence of a packed batch are, on the device.
+
+    Attributes:
+        offsets: int32 `[n + 1]`.
+        lengths: int64 `[n]`.
+        first: Place of each sequence's first token, int64 `[n]`.
+        sequence: Which sequence each token is of, int64.
+        position: Its place in it, int64.
+        max_len: Tokens of the longest.
+    """
+
+    def __init__(self, torch: Any, offsets: Any, num_tokens: int, max_len: int) -> None:
+        count = len(offsets) - 1
+        device = offsets.device
+        self.offsets = offsets
+        self.lengths = offsets.diff().long()
+        self.first = offsets[:-1].long()
+        self.max_len = max_len
+        # The size is told, so that the host does not wait for the device to count.
+        self.sequence = torch.arange(count, device=device).repeat_interleave(
+            self.lengths, output_size=num_tokens
+        )
+        self.position = torch.arange(num_tokens, device=device) - self.first[self.sequence]
+
+
+class Attention(Protocol):
+    """Attention of one kind of layer over the batch that it was made for."""
+
+    def __call__(self, query: Any, key: Any, value: Any) -> Any:
+        """From `[num_tokens, num_heads, head_dim]` each to the heads' outputs, same shape."""
+
+
+class AttentionKernel(Protocol):
+    """A way of computing attention."""
+
+    is_packed: bool
+
+    def over(self, packed: PackedTokens, window: int | None) -> Attention:
+        """Attention over a batch, in which a token sees those at most `window` places away."""
+
+
+def attention_kernel(
+    torch: Any,
+    device: Any,
+    dtype: Any,
+    *,
+    head_dim: int,
+    has_windows: bool,
+    relative_bias: Any = None,
+) -> AttentionKernel:
+    """The fastest kernel that computes a model's attention on a device.
+
+    Args:
+        torch: The package.
+        device: A torch device.
+        dtype: Of queries, keys and values.
+        head_dim: Components of a head.
+        has_windows: Whether a layer has a window.
+        relative_bias: Float32 `[num_heads, 2 * distance + 1]`, as in `ModelWeights`, or None.
+    """
+    kernel = _variable_length_kernel(torch, device, dtype, head_dim)
+    if kernel is None or relative_bias is not None:
+        return PaddedAttention(torch, dtype, relative_bias)
+    # Windows came to it with PyTorch 2.11.
+    if has_windows and "window_size" not in inspect.signature(kernel).parameters:
+        return PaddedAttention(torch, dtype)
+    return VariableLengthAttention(kernel)
+
+
+def _variable_length_kernel(
+    torch: Any, device: Any, dtype: Any, head_dim: int
+) -> Callable[..., Any] | None:
+    """PyTorch's kernel for packed sequences; None where it, or a GPU it runs on, is missing."""
+    if device.type != "cuda" or torch.cuda.get_device_capability(device) < _LEAST_CAPABILITY:
+        return None
+    if head_dim % _HEAD_STEP or head_dim > _MAX_HEAD_DIM or dtype is torch.float32:
+        return None
+    try:
+        kernel: Callable[..., Any] = importlib.import_module(
+            "torch.nn.attention.varlen"
+        ).varlen_attn
+    except (ImportError, AttributeError):  # before PyTorch 2.10
+        return None
+    return kernel
+
+
+class VariableLengthAttention:
+    """By PyTorch's kernel for sequences of unequal length."""
+
+    is_packed = True
+
+    def __init__(self, kernel: Callable[..., Any]) -> None:
+        """Takes `torch.nn.attention.varlen.varlen_attn`."""
+        self._kernel = kernel
+
+    def over(self, packed: PackedTokens, window: int | None) -> Attention:
+        """See `AttentionKernel`."""
+        ends, longest = packed.offsets, packed.max_len
+        options = {}
+        if window is not None and window < longest - 1:
+            options["window_size"] = (window, window)
+
+        def attend(query: Any, key: Any, value: Any) -> Any:
+            return self._kernel(query, key, value, ends, ends, longest, longest, **options)
+
+        return attend
+
+
+class PaddedAttention:
+    """By `scaled_dot_product_attention` over `[n, num_heads, max_len, …]`."""
+
+    is_packed = False
+
+    def __init__(self, torch: Any, dtype: Any, relative_bias: Any = None) -> None:
+        """Prepares nothing.
+
+        Args:
+            torch: The package.
+            dtype: Of queries, keys and values.
+            relative_bias: As `attention_kernel` takes it.
+        """
+        self._torch = torch
+        self._dtype = dtype
+        self._relative_bias = relative_bias
+
+    def over(self, packed: PackedTokens, window: int | None) -> Attention:
+        """See `AttentionKernel`."""
+        mask = self._mask(packed, window)
+        places = packed.sequence, packed.position
+
+        def padded(rows: Any) -> Any:
+            shape = (len(packed.lengths), packed.max_len, *rows.shape[1:])
+            result = rows.new_zeros(shape)
+            result[places] = rows
+            return result.transpose(1, 2)
+
+        def attend(query: Any, key: Any, value: Any) -> Any:
+            context = self._torch.nn.functional.scaled_dot_product_attention(
+                padded(query), padded(key), padded(value), attn_mask=mask
+            )
+            return context.transpose(1, 2)[places]
+
+        return attend
+
+    def _mask(self, packed: PackedTokens, window: int | None) -> Any:
+        """What is seen, bool, or added to scores; `[n, 1 or num_heads, 1 or max_len, max_len]`."""
+        torch = self._torch
+        columns = torch.arange(packed.max_len, device=packed.offsets.device)
+        is_seen = (columns < packed.lengths[:, None])[:, None, None, :]
+        distances = columns - columns[:, None]  # from the query of a row to the key of a column
+        if window is not None and window < packed.max_len - 1:
+            is_seen = is_seen & (distances.abs() <= window)
+        if self._relative_bias is None:
+            return is_seen
+        most = (self._relative_bias.shape[1] - 1) // 2
+        bias = self._relative_bias[:, distances.clamp(-most, most) + most]
+        return bias.to(self._dtype).masked_fill(~is_seen, -torch.inf)

@@ -1,0 +1,181 @@
+"""A form on every engine: opened as a server opens it, computed, and compared."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twopass.engines.base import Engine, Int32s, ModelKind, Precision, Ragged, TokenBatch
+from twopass.engines.cpu.engine import CpuEngine
+from twopass.engines.errors import EngineError, UnsupportedModelError
+from twopass.engines.gpu.torch_engine import TorchEngine
+from twopass.engines.model.folder import ModelFolder, open_model
+from twopass.engines.model.tokenizer import HuggingFaceTokenizer
+from twopass.engines.onnx.engine import OnnxRuntimeEngine
+
+from .form import Expected, Form
+from .texts import PAIRS, TEXTS
+
+Values = NDArray[np.float32]
+
+# float32 in another order than the reference: outputs are of some units.
+F32_DIFFERENCE = 1e-4
+# bfloat16 has 8 bits and int8 127 steps: how far both take an output from float32's, as 1 - cosine
+# of an embedding and as the root mean square of all logits' differences over their deviation. The
+# bounds are those that BERT keeps on weights like these, and all families must keep.
+ROUNDED_TURN = 0.03
+ROUNDED_LOGITS = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """An engine in one precision.
+
+    Attributes:
+        engine: Its name.
+        precision: What it computes in.
+        open: Opens a folder.
+    """
+
+    engine: str
+    precision: str
+    open: Callable[[ModelFolder], Engine]
+
+    def __str__(self) -> str:
+        """As a column's head."""
+        return f"{self.engine} {self.precision}"
+
+
+COLUMNS = [
+    Column("cpu", "f32", lambda f: CpuEngine(f, num_threads=1, precision=Precision.F32)),
+    Column("cpu", "bf16", lambda f: CpuEngine(f, num_threads=1, precision=Precision.BF16)),
+    Column("cpu", "int8", lambda f: CpuEngine(f, num_threads=1, precision=Precision.INT8)),
+    Column("onnxruntime", "f32", lambda f: OnnxRuntimeEngine(f, num_threads=1)),
+    Column("torch", "f32", lambda f: TorchEngine(f, device="cpu", precision=Precision.F32)),
+    Column("torch", "bf16", lambda f: TorchEngine(f, device="cpu", precision=Precision.BF16)),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What came of one form on one engine.
+
+    Attributes:
+        text: The largest difference, or a word for what happened instead.
+        failure: Why it is not as it must be; None where it is.
+    """
+
+    text: str
+    failure: str | None = None
+
+
+def try_form(form: Form, folder: Path, columns: list[Column]) -> Iterator[Cell]:
+    """Writes a form and yields what each engine makes of it."""
+    expected = form.write(folder)
+    try:
+        opened = open_model(str(folder))
+        tokenizer = HuggingFaceTokenizer(opened.tokenizer)
+    except EngineError as error:
+        cell = _refused(error, form.refusal)
+        yield from [cell] * len(columns)
+        return
+    if expected is None:
+        for column in columns:
+            yield _refused_by_engine(column, opened, form.refusal)
+        return
+    if opened.spec.kind is not form.kind:
+        yield from [Cell("kind", f"read as {opened.spec.kind}, not {form.kind}")] * len(columns)
+        return
+    batch = _batch(opened, tokenizer)
+    if failure := _token_difference(batch, expected):
+        yield from [Cell("tokens", failure)] * len(columns)
+        return
+    for column in columns:
+        yield _computed(column, opened, batch, expected, form.refused_by.get(column.engine))
+
+
+def _refused(error: EngineError, refusal: str | None) -> Cell:
+    if refusal is None:
+        return Cell("refused", f"refused: {error}")
+    if not re.search(refusal, str(error)):
+        return Cell("refused", f"refused, but not by /{refusal}/: {error}")
+    return Cell("refused")
+
+
+def _refused_by_engine(column: Column, folder: ModelFolder, refusal: str | None) -> Cell:
+    try:
+        column.open(folder).close()
+    except EngineError as error:
+        return _refused(error, refusal)
+    return Cell("taken", f"taken, though it should be refused by /{refusal}/")
+
+
+def _computed(
+    column: Column, folder: ModelFolder, batch: TokenBatch, expected: Expected, refusal: str | None
+) -> Cell:
+    try:
+        engine = column.open(folder)
+    except UnsupportedModelError as error:
+        return _refused(error, refusal)
+    except Exception as error:  # a row of the table, whatever happened
+        return Cell("fails", f"{type(error).__name__}: {error}")
+    if refusal is not None:
+        return Cell("taken", f"taken, though it should be refused by /{refusal}/")
+    try:
+        values = engine.submit(batch).result()
+    except Exception as error:  # likewise
+        return Cell("fails", f"{type(error).__name__}: {error}")
+    finally:
+        engine.close()
+    if values.shape != expected.values.shape:
+        return Cell("shape", f"{values.shape}, not {expected.values.shape}")
+    if column.precision == "f32":
+        difference = float(np.abs(values - expected.values).max())
+        allowed = F32_DIFFERENCE
+    elif folder.spec.kind is ModelKind.ENCODER:
+        difference = float((1 - np.sum(values * expected.values, axis=1)).max())
+        allowed = ROUNDED_TURN
+    else:
+        errors = values - expected.values
+        difference = float(np.sqrt(np.mean(errors**2)) / expected.values.std())
+        allowed = ROUNDED_LOGITS
+    failure = None if difference < allowed else f"{difference:.2e}, allowed are {allowed:.0e}"
+    return Cell(f"{difference:.1e}", failure)
+
+
+def _batch(folder: ModelFolder, tokenizer: HuggingFaceTokenizer) -> TokenBatch:
+    """Every text, or every pair, as the server makes them."""
+    template, spec = tokenizer.template, folder.spec
+    rows: list[list[int]] = []
+    query_lengths: list[int] = []
+    if spec.kind is ModelKind.ENCODER:
+        room = spec.max_seq_len - template.num_single_tokens
+        for ids in tokenizer.encode(TEXTS, room):
+            rows.append([*template.prefix, *ids, *template.suffix])
+            query_lengths.append(len(rows[-1]))
+    else:
+        queries = tokenizer.encode([query for query, _ in PAIRS], spec.max_seq_len)
+        passages = tokenizer.encode([passage for _, passage in PAIRS], spec.max_seq_len)
+        for query, passage in zip(queries, passages, strict=True):
+            room = spec.max_seq_len - template.num_pair_tokens - len(query)
+            head = [*template.prefix, *query, *template.separator]
+            rows.append([*head, *passage[:room], *template.suffix])
+            query_lengths.append(len(head))
+    ragged = Ragged.from_rows(rows)
+    return TokenBatch(ragged.token_ids, ragged.offsets, np.array(query_lengths, np.int32))
+
+
+def _token_difference(batch: TokenBatch, expected: Expected) -> str | None:
+    rows: list[Int32s] = np.split(batch.token_ids, batch.offsets[1:-1])
+    for number, (row, right) in enumerate(zip(rows, expected.token_ids, strict=True)):
+        ids = row.tolist()
+        if ids != right:
+            first = next((i for i, (a, b) in enumerate(zip(ids, right, strict=False)) if a != b), 0)
+            return (
+                f"sequence {number} has {len(ids)} tokens, {ids[first : first + 5]} from token "
+                f"{first} on; {len(right)} and {right[first : first + 5]} are right"
+            )
+    return None
