@@ -39,7 +39,7 @@ def precision(
     from twopass.engines.base import ModelKind
     from twopass.engines.errors import EngineError
     from twopass.engines.model.folder import open_model
-    from twopass.engines.onnx.graph import ComputeType
+    from twopass.engines.onnx.graph_writer import ComputeType
     from twopass.engines.onnx.half_precision import graph_of, largest_activations, outputs
     from twopass.evaluation.orders import kendall_tau
 

@@ -22,7 +22,7 @@ class PlanKey:
 
     Attributes:
         weights: Revision of the model.
-        graph_version: `onnx_graph.GRAPH_VERSION`.
+        graph_version: `engines.onnx.graph.GRAPH_VERSION`.
         tensorrt: Package and version.
         gpu: Name and compute capability, or "any" for a portable plan.
         profiles: Shapes that the plan covers.

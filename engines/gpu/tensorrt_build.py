@@ -78,7 +78,7 @@ def build_plan(
 
     Args:
         tensorrt: Which TensorRT.
-        graph: Of `onnx_graph`; the types in it are those that are computed with.
+        graph: Of `engines.onnx.graph`; the types in it are those that are computed with.
         profiles: At least one.
         timing_cache: Of an earlier build on the same GPU.
         progress: Told how far the build is.

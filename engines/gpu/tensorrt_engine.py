@@ -20,6 +20,7 @@ from twopass.engines.gpu.slots import Slot, SlotPipeline
 from twopass.engines.gpu.tensorrt_api import BuildLog, TensorRT, find_tensorrt
 from twopass.engines.gpu.tensorrt_plans import MAX_BATCH_TOKENS, PlanRequest, build_into
 from twopass.engines.gpu.tensorrt_slots import Output, PlanRunner, TensorRtSlot
+from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder
 
 _logger = logging.getLogger("twopass.engines")
@@ -98,7 +99,8 @@ class TensorRtEngine:
 def _output_of(folder: ModelFolder) -> Output:
     if folder.spec.kind is ModelKind.RERANKER:
         return Output("logits", ())
-    return Output("embeddings", (folder.config["hidden_size"],))
+    width = folder.head.output_width(read_architecture(folder.config).hidden_size)
+    return Output("embeddings", (width,))
 
 
 @contextmanager

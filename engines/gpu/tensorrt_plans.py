@@ -10,7 +10,8 @@ from twopass.engines.gpu.tensorrt_api import Progress, TensorRT
 from twopass.engines.gpu.tensorrt_build import Plan, build_plan, profiles_of
 from twopass.engines.model.folder import ModelFolder
 from twopass.engines.onnx.bucket_grid import BucketGrid
-from twopass.engines.onnx.graph import GRAPH_VERSION, ComputeType
+from twopass.engines.onnx.graph import GRAPH_VERSION
+from twopass.engines.onnx.graph_writer import ComputeType
 from twopass.engines.onnx.half_precision import graph_of
 
 _logger = logging.getLogger("twopass.engines")

@@ -63,6 +63,36 @@ class ClassifierHead:
 
 
 @dataclass(frozen=True, slots=True)
+class Disentangled:
+    """Attention by content and by distance apart (He et al. 2021): DeBERTa of versions 2 and 3.
+
+    The score of a query at i and a key at j, instead of `query · key / sqrt(head_dim)`, is
+
+        (query · key + query · position_key[r] + key · position_query[r])
+            / sqrt(head_dim * num_terms)
+
+    where `r` is the row of `i - j`, and `position_key` and `position_query` are projections, by
+    each layer's own weights, of the rows of `relative.embeddings`.
+
+    Attributes:
+        rows: The row for each distance from -`max_seq_len` to `max_seq_len`.
+        norm: Whether `relative.norm` is applied to the rows first.
+        position_keys: Whether there is the second term.
+        position_queries: Whether there is the third.
+    """
+
+    rows: tuple[int, ...]
+    norm: bool
+    position_keys: bool
+    position_queries: bool
+
+    @property
+    def num_terms(self) -> int:
+        """Terms of a score, by which it is scaled."""
+        return 1 + self.position_keys + self.position_queries
+
+
+@dataclass(frozen=True, slots=True)
 class Architecture:
     """An encoder's shape, in every family the same terms; tensors are those of `ModelWeights`.
 
@@ -91,6 +121,8 @@ class Architecture:
         layers: One for each layer.
         relative_distance: Columns of `relative_bias` are of -distance to distance, beyond which it
             is that of the end; None where there is no such bias.
+        disentangled: Of DeBERTa; None for attention by content alone. Engines that do not compute
+            it refuse it.
         head: Of a reranker; None where the family's is not known.
     """
 
@@ -112,6 +144,7 @@ class Architecture:
     norm_first: bool = False
     first_attention_norm: bool = True
     relative_distance: int | None = None
+    disentangled: Disentangled | None = None
 
     @property
     def num_layers(self) -> int:

@@ -27,9 +27,8 @@ from twopass.engines.errors import (
     ModelError,
     UnsupportedModelError,
 )
-from twopass.engines.model.architecture import read_architecture
+from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder, Pooling
-from twopass.engines.model.weights import BertWeights
 from twopass.engines.onnx.graph import build_graph
 
 # Steps of 16 tokens keep padding low; a CPU gains nothing from fewer shapes.
@@ -162,7 +161,7 @@ def _graph(folder: ModelFolder) -> bytes | str:
             if folder.onnx is None:
                 raise
         else:
-            weights = BertWeights(folder.safetensors)
-            graph = build_graph(architecture, weights, folder.spec.kind, folder.pooling)
+            weights = folder.open_weights()
+            graph = build_graph(architecture, weights, folder.spec.kind, folder.head)
             return graph.SerializeToString()
     return str(folder.onnx)

@@ -12,11 +12,10 @@ import onnxruntime
 
 from twopass._core import pack_padded
 from twopass.engines.base import Float32s, TokenBatch
-from twopass.engines.errors import UnsupportedModelError
-from twopass.engines.model.architecture import read_architecture
+from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder
-from twopass.engines.model.weights import BertWeights
-from twopass.engines.onnx.graph import ComputeType, build_graph
+from twopass.engines.onnx.graph import build_graph
+from twopass.engines.onnx.graph_writer import ComputeType
 
 HALF_MAX = float(np.finfo(np.float16).max)
 _PAD_ID = 0
@@ -44,17 +43,12 @@ def graph_of(folder: ModelFolder, compute: ComputeType) -> onnx.ModelProto:
     """The model as our own graph.
 
     Raises:
-        UnsupportedModelError: It has no safetensors, or is no BERT-family model.
+        UnsupportedModelError: It has no safetensors, or its family is none of ours.
         ModelError: A tensor is missing.
     """
-    if folder.safetensors is None:
-        raise UnsupportedModelError(
-            f"{folder.path}: no model.safetensors, which GPU engines read; "
-            "its model.onnx runs on the engine onnxruntime"
-        )
+    weights = folder.open_weights()
     architecture = read_architecture(folder.config)
-    weights = BertWeights(folder.safetensors)
-    return build_graph(architecture, weights, folder.spec.kind, folder.pooling, compute)
+    return build_graph(architecture, weights, folder.spec.kind, folder.head, compute)
 
 
 def outputs(graph: onnx.ModelProto, batch: TokenBatch) -> Float32s:
@@ -75,21 +69,24 @@ def largest_activations(single: onnx.ModelProto, batch: TokenBatch) -> list[Acti
     """
     graph = onnx.ModelProto()
     graph.CopyFrom(single)
-    # A masked score is meant to be -1e9, and is summed in float32 in either graph.
-    masked = {node.input[0] for node in graph.graph.node if node.op_type == "Softmax"}
-    half = [
-        node.output[0]
-        for node in graph.graph.node
-        if node.op_type in ("MatMul", "Add", "Mul", "Gelu", "Softmax")
-        and "/" in node.name
-        and node.output[0] not in masked
-    ]
+    half = _values_in_half(graph.graph)
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in half)
     largest: dict[str, float] = {}
     for name, value in zip(half, _run(graph, batch, half), strict=True):
         part = name.partition("/")[0]
         largest[part] = max(largest.get(part, 0.0), float(np.abs(value).max()))
     return [Activations(part, value) for part, value in largest.items()]
+
+
+def _values_in_half(graph: onnx.GraphProto) -> list[str]:
+    """Everything that goes into products and comes out of them, and their sums with a bias."""
+    constants = {x.name for x in graph.initializer}
+    half: dict[str, None] = {}
+    for node in graph.node:
+        is_biased = node.op_type == "Add" and node.input[1] in constants and node.input[0] in half
+        if node.op_type == "MatMul" or is_biased:
+            half |= dict.fromkeys(x for x in (*node.input, *node.output) if x not in constants)
+    return list(half)
 
 
 def _run(graph: onnx.ModelProto, batch: TokenBatch, names: list[str]) -> list[Float32s]:

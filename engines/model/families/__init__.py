@@ -9,13 +9,23 @@ from typing import Any
 
 from twopass.engines.errors import UnsupportedModelError
 from twopass.engines.model.architecture import Architecture
-from twopass.engines.model.families import bert, distilbert, gte, jina, modernbert, mpnet, nomic
+from twopass.engines.model.families import (
+    bert,
+    deberta,
+    distilbert,
+    gte,
+    jina,
+    modernbert,
+    mpnet,
+    nomic,
+)
 from twopass.engines.model.families.family import Family
 
 _FAMILIES: dict[str, Family] = {
     **dict.fromkeys(bert.MODEL_TYPES, bert.FAMILY),
     "distilbert": distilbert.FAMILY,
     "mpnet": mpnet.FAMILY,
+    "deberta-v2": deberta.FAMILY,
     "modernbert": modernbert.FAMILY,
     "gte": gte.FAMILY,
     "new": gte.HUB_FAMILY,

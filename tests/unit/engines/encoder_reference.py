@@ -103,13 +103,17 @@ def _attention(architecture: Architecture, tensors: Tensors, layer: int, x: Floa
     )
     attention = architecture.layers[layer]
     distances = np.arange(count)[None, :] - np.arange(count)[:, None]  # key's place less query's
+    terms = 1 if architecture.disentangled is None else architecture.disentangled.num_terms
     context = np.zeros_like(query)
     for head in range(architecture.num_heads):
         own = slice(head * size, (head + 1) * size)
         q, k = query[:, own], key[:, own]
         if attention.rotary is not None:
             q, k = _rotated(q, attention.rotary), _rotated(k, attention.rotary)
-        scores = q @ k.T / math.sqrt(size)
+        scores = q @ k.T
+        if architecture.disentangled is not None:
+            scores = scores + _of_positions(architecture, tensors, layer, own, q, k)
+        scores = scores / math.sqrt(size * terms)
         if architecture.relative_distance is not None:
             most = architecture.relative_distance
             columns = np.clip(distances, -most, most) + most
@@ -119,6 +123,33 @@ def _attention(architecture: Architecture, tensors: Tensors, layer: int, x: Floa
         shares = np.exp(scores - scores.max(axis=1, keepdims=True))
         context[:, own] = shares / shares.sum(axis=1, keepdims=True) @ value[:, own]
     return dense(tensors, f"layers.{layer}.attention.output", context)
+
+
+def _of_positions(
+    architecture: Architecture,
+    tensors: Tensors,
+    layer: int,
+    own: slice,
+    query: Float64s,
+    key: Float64s,
+) -> Float64s:
+    """What content and the distance of two tokens add to a head's scores, before scaling."""
+    disentangled = architecture.disentangled
+    assert disentangled is not None
+    rows = tensors["relative.embeddings.weight"].astype(np.float64)
+    if disentangled.norm:
+        rows = _norm(architecture, tensors, "relative.norm", rows)
+    distances = np.arange(len(query))[:, None] - np.arange(len(query))[None, :]
+    chosen = np.array(disentangled.rows)[distances + len(disentangled.rows) // 2]
+    scores = np.zeros((len(query), len(query)))
+    attention = f"layers.{layer}.attention"
+    if disentangled.position_keys:
+        positions = dense(tensors, f"{attention}.position_key", rows)[:, own]
+        scores += np.einsum("id,ijd->ij", query, positions[chosen])
+    if disentangled.position_queries:
+        positions = dense(tensors, f"{attention}.position_query", rows)[:, own]
+        scores += np.einsum("jd,ijd->ij", key, positions[chosen])
+    return scores
 
 
 def _rotated(x: Float64s, frequencies: Sequence[float]) -> Float64s:

@@ -84,6 +84,29 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "feed_forward_type": "geglu",
         "type_vocab_size": 2,
     },
+    "deberta": _SHAPE
+    | {
+        "model_type": "deberta-v2",
+        "relative_attention": True,
+        "max_relative_positions": -1,
+        "position_buckets": 8,  # fewer than there are distances: far ones share a bucket
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "pos_att_type": "p2c|c2p",
+        "position_biased_input": False,
+        "type_vocab_size": 0,
+        "pooler_hidden_act": "gelu",
+    },
+    "deberta-apart": _SHAPE
+    | {
+        "model_type": "deberta-v2",
+        "relative_attention": True,
+        "max_relative_positions": 12,
+        "share_att_key": False,
+        "pos_att_type": ["c2p"],
+        "position_biased_input": True,
+        "type_vocab_size": 2,
+    },
     "jina-v3": _SHAPE | {"model_type": "jina_embeddings_v3", "type_vocab_size": 1},
 }
 
@@ -150,7 +173,12 @@ def _tensors(config: dict[str, Any], layout: set[str], seed: int) -> dict[str, N
     return tensors
 
 
-_TABLES = ("embeddings.words", "embeddings.positions", "embeddings.types")
+_TABLES = (
+    "embeddings.words",
+    "embeddings.positions",
+    "embeddings.types",
+    "relative.embeddings",
+)
 
 
 def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
@@ -173,11 +201,21 @@ def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
         layer |= {"attention_norm": (hidden,), "mlp_norm": (hidden,)}
         if architecture.gated:
             layer["mlp.gate"] = (inner, hidden)
+        if architecture.disentangled is not None:
+            if architecture.disentangled.position_keys:
+                layer["attention.position_key"] = (hidden, hidden)
+            if architecture.disentangled.position_queries:
+                layer["attention.position_query"] = (hidden, hidden)
         if n == 0 and not architecture.first_attention_norm:
             del layer["attention_norm"]
         shapes |= {f"layers.{n}.{name}": shape for name, shape in layer.items()}
     if architecture.norm_first:
         shapes["final_norm"] = (hidden,)
+    if architecture.disentangled is not None:
+        rows = max(architecture.disentangled.rows) + 1
+        shapes |= {"relative.embeddings": (rows, hidden)}
+        if architecture.disentangled.norm:
+            shapes["relative.norm"] = (hidden,)
     head = architecture.head
     assert head is not None
     shapes |= {"head.dense": (hidden, hidden), "head.projection": (1, hidden)}

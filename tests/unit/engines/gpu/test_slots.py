@@ -19,7 +19,7 @@ from twopass.engines.errors import (
 from twopass.engines.gpu.slots import SlotPipeline
 from twopass.engines.model.folder import open_model
 from twopass.engines.onnx.bucket_grid import BucketGrid
-from twopass.engines.onnx.graph import ComputeType
+from twopass.engines.onnx.graph_writer import ComputeType
 from twopass.engines.onnx.half_precision import graph_of
 from twopass.engines.onnx.padded_inputs import PaddedInputs
 

@@ -12,7 +12,7 @@ from twopass.engines.gpu.tensorrt_build import Profile, build_plan, profiles_of
 from twopass.engines.gpu.tensorrt_plans import PlanRequest, build_into, cached_plan
 from twopass.engines.model.folder import open_model
 from twopass.engines.onnx.bucket_grid import BUCKETS, BucketGrid
-from twopass.engines.onnx.graph import ComputeType
+from twopass.engines.onnx.graph_writer import ComputeType
 from twopass.engines.onnx.half_precision import graph_of
 
 from ..small_models import random_tensors, small_config, write_model

@@ -6,7 +6,7 @@ import pytest
 
 from twopass.engines.errors import UnsupportedModelError
 from twopass.engines.model.folder import open_model
-from twopass.engines.onnx.graph import ComputeType
+from twopass.engines.onnx.graph_writer import ComputeType
 from twopass.engines.onnx.half_precision import (
     HALF_MAX,
     graph_of,
