@@ -1,19 +1,17 @@
 """`twopass compare`: whether two ways of searching differ by more than chance explains."""
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from twopass.commands.evaluation_tables import differences_table
 from twopass.commands.failures import exit_with
 from twopass.commands.options import AsJson, print_json
 from twopass.commands.tables import print_table
 from twopass.evaluation.comparison import (
     ComparisonError,
-    Difference,
     differences,
     qualities,
     read_evaluations,
@@ -50,23 +48,4 @@ def compare(
     if as_json:
         print_json([dataclasses.asdict(row) for row in rows])
     else:
-        print_table(_table(rows, before, after))
-
-
-def _table(rows: Sequence[Difference], before: str, after: str) -> Table:
-    table = Table(title="nDCG@10", header_style="bold", box=None)
-    table.add_column("set", no_wrap=True)
-    for column in ("queries", before, after, "difference", "relative", "p"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        change = row.after - row.before
-        table.add_row(
-            row.dataset,
-            f"{row.num_queries:,}",
-            f"{row.before:.3f}",
-            f"{row.after:.3f}",
-            f"{change:+.3f}",
-            f"{change / row.before:+.1%}" if row.before else "",
-            "<0.0001" if row.p_value < 0.0001 else f"{row.p_value:.4f}",
-        )
-    return table
+        print_table(differences_table(rows, before, after, "nDCG@10"))

@@ -110,7 +110,8 @@ def evaluate(
         *("--max-passage-tokens", str(max_passage_tokens)),
         *(("--reranker", reranker) if reranker else ()),
     )
-    datasets = load_datasets(folders, max_queries, part)
+    rerankers = [reranker or ServerConfig().reranker] if rerank else []
+    datasets = load_datasets(folders, max_queries, part, rerankers)
     with evaluation_run(data, flags, concurrency, language) as run:
         if fusions:
             by_set = {d.name: _fusions(run, d, max(depths)) for d in datasets}

@@ -12,9 +12,12 @@ import typer
 
 from twopass.client import Client, Rerank, RetrieveMode, TwopassError
 from twopass.commands.failures import exit_with
+from twopass.engines.errors import EngineError
 from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_dataset
+from twopass.evaluation.long_queries import QueryReader, cut_queries
 from twopass.evaluation.progress import progress_bars
 from twopass.evaluation.runs import Answers, EvaluationError, index_dataset, search_dataset
+from twopass.server.config import ServerConfig
 from twopass.server.local import LocalServer, LocalServerError
 
 Folders = Annotated[
@@ -104,9 +107,36 @@ def evaluation_run(
         exit_with(error)
 
 
-def load_datasets(folders: Sequence[Path], max_queries: int | None, part: Part) -> list[Dataset]:
-    """Loads test collections as `load_dataset` does; an unreadable one ends the command."""
+def load_datasets(
+    folders: Sequence[Path],
+    max_queries: int | None,
+    part: Part,
+    rerankers: Sequence[str],
+) -> list[Dataset]:
+    """Loads test collections as `load_dataset` does; an unreadable one ends the command.
+
+    Queries that the default encoder or a reranker does not read whole are cut, and counted on
+    stderr.
+
+    Args:
+        folders: Folders of the test collections.
+        max_queries: Most queries of each to take; None for all.
+        part: Which part of the judged queries to take.
+        rerankers: Models that will read the queries beside the default encoder.
+    """
     try:
-        return [load_dataset(folder, max_queries, part) for folder in folders]
-    except DatasetError as error:
+        readers = [QueryReader.of(name) for name in (ServerConfig().encoder, *rerankers)]
+        datasets = [load_dataset(folder, max_queries, part) for folder in folders]
+    except (DatasetError, EngineError) as error:
         exit_with(error)
+    cut = [cut_queries(dataset, readers) for dataset in datasets]
+    for one in cut:
+        if one.num_cut:
+            shortest = min(reader.spec.max_query_tokens for reader in readers)
+            typer.echo(
+                f"{one.dataset.name}: {one.num_cut:,} of {len(one.dataset.queries):,} queries are "
+                f"longer than {shortest} tokens, which a model reads at most; only their "
+                "beginnings are searched",
+                err=True,
+            )
+    return [one.dataset for one in cut]

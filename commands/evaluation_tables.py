@@ -7,6 +7,7 @@ from enum import StrEnum
 from rich.table import Table
 
 from twopass.client import RetrieveMode
+from twopass.evaluation.comparison import Difference
 from twopass.evaluation.measures import Evaluation, Quality, mean_quality
 
 _MEAN = "mean"
@@ -90,6 +91,33 @@ def settings_table(results: Mapping[str, Mapping[str, float]], setting: str, tit
         cells = zip(_digits(qualities), qualities, best, strict=True)
         table.add_row(
             value, *(f"[bold]{text}[/]" if quality == top else text for text, quality, top in cells)
+        )
+    return table
+
+
+def differences_table(rows: Sequence[Difference], before: str, after: str, title: str) -> Table:
+    """nDCG@10 of two ways of searching, and whether more than chance explains the difference.
+
+    Args:
+        rows: The differences, one a line.
+        before: Head of the first way's column.
+        after: Head of the second way's column.
+        title: Title of the table.
+    """
+    table = Table(title=title, header_style="bold", box=None)
+    table.add_column("set", no_wrap=True)
+    for column in ("queries", before, after, "difference", "relative", "p"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        change = row.after - row.before
+        table.add_row(
+            row.dataset,
+            f"{row.num_queries:,}",
+            f"{row.before:.3f}",
+            f"{row.after:.3f}",
+            f"{change:+.3f}",
+            f"{change / row.before:+.1%}" if row.before else "",
+            "<0.0001" if row.p_value < 0.0001 else f"{row.p_value:.4f}",
         )
     return table
 

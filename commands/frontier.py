@@ -22,6 +22,7 @@ from twopass.commands.options import AsJson, print_json
 from twopass.commands.tables import print_table
 from twopass.evaluation.datasets import Dataset, Part
 from twopass.evaluation.frontier import Point, Way, point, ways
+from twopass.server.config import ServerConfig
 
 _DEPTHS = [10, 20, 50, 100]
 
@@ -34,7 +35,7 @@ def frontier(
     ] = None,
     rerankers: Annotated[
         list[str] | None,
-        typer.Option("--reranker", help="Rerankers to compare. Unset: twopass-minilm-l6."),
+        typer.Option("--reranker", help="Rerankers to compare. Unset: the server's default."),
     ] = None,
     picture: Annotated[
         Path | None, typer.Option(help="PNG file to draw, which needs matplotlib; unset: none.")
@@ -51,9 +52,9 @@ def frontier(
     """
     if picture is not None and importlib.util.find_spec("matplotlib") is None:
         exit_with("matplotlib is not installed: pip install 'twopass[bench]'")
-    names = rerankers or ["twopass-minilm-l6"]
+    names = rerankers or [ServerConfig().reranker]
     flags = ("--reranker", names[0], *(f for name in names[1:] for f in ("--more-models", name)))
-    datasets = load_datasets(folders, max_queries, part)
+    datasets = load_datasets(folders, max_queries, part, names)
     with evaluation_run(data, flags, concurrency=1) as run:
         collections = {dataset.name: run.index(dataset) for dataset in datasets}
         points = [

@@ -5,6 +5,7 @@ import typer
 from twopass.commands import (
     alias,
     bench,
+    choose,
     compare,
     demo,
     engine,
@@ -44,6 +45,7 @@ app.add_typer(snapshot.app, name="snapshot")
 app.command("demo")(demo.demo)
 app.command("eval")(evaluate.evaluate)
 app.command("compare")(compare.compare)
+app.command("choose")(choose.choose)
 app.command("frontier")(frontier.frontier)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)

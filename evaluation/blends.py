@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from twopass.evaluation.candidates import candidates
 from twopass.evaluation.datasets import Dataset
-from twopass.evaluation.measures import in_first_pass_order, ndcg, reranked_orders
+from twopass.evaluation.measures import ndcg, reranked_orders
 from twopass.evaluation.runs import Answers
 
 BLENDS = tuple(round(0.1 * tenths, 1) for tenths in range(11))
@@ -18,5 +19,5 @@ def blend_quality(dataset: Dataset, answers: Answers, depth: int) -> Mapping[flo
         answers: Reranked to at least that depth.
         depth: How many candidates the reranker reads.
     """
-    candidates = {query: in_first_pass_order(result) for query, result in answers.items()}
-    return {blend: ndcg(dataset, reranked_orders(candidates, depth, blend)) for blend in BLENDS}
+    sets = {query: candidates(result) for query, result in answers.items()}
+    return {blend: ndcg(dataset, reranked_orders(sets, depth, blend)) for blend in BLENDS}

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from twopass.client import SearchResult
+from twopass.evaluation.candidates import candidates
 from twopass.evaluation.datasets import Dataset
-from twopass.evaluation.measures import first_pass_score, in_first_pass_order, ndcg
+from twopass.evaluation.measures import ndcg
 from twopass.evaluation.runs import Answers, Similarities
 from twopass.index.collection.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
 from twopass.index.ranked_list import RankedList
@@ -85,10 +86,10 @@ def fusion_quality(found: FirstPasses) -> dict[str, float]:
 
 
 def _ranked(result: SearchResult, numbers: Mapping[str, int]) -> RankedList:
-    hits = in_first_pass_order(result)
+    found = candidates(result)
     return RankedList(
-        np.array([numbers[hit.id] for hit in hits], np.int64),
-        np.array([first_pass_score(hit) for hit in hits], np.float32),
+        np.array([numbers[candidate.id] for candidate in found], np.int64),
+        np.array([candidate.score for candidate in found], np.float32),
     )
 
 

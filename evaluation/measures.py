@@ -1,20 +1,15 @@
 """Quality of the orders that a server returned, and of those that follow from its scores."""
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from twopass.client import RetrieveMode, SearchHit, SearchResult
-from twopass.engines.base import Int32s
+from twopass.client import RetrieveMode
+from twopass.evaluation.candidates import CandidateSets, candidates, reranked_order
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.runs import Answers
 from twopass.evaluation.significance import randomization_test
-from twopass.index.collection.fusion import reading_order
-from twopass.server.search.second_pass import best_first
 
 Orders: TypeAlias = Mapping[str, Sequence[str]]
 """Document ids, best first, by query id."""
@@ -109,13 +104,13 @@ def evaluation(
         depths: Rerank depths to measure; the order of a shallower second pass follows from the
             scores, without another search.
     """
-    candidates = {query: in_first_pass_order(result) for query, result in answers.items()}
+    sets = {query: candidates(result) for query, result in answers.items()}
     blend = next(iter(answers.values())).blend
     is_reranked = any(result.num_reranked for result in answers.values())
     k = max(depths)
 
     def reranked(depth: int, weight: float) -> Quality:
-        return quality(dataset, reranked_orders(candidates, depth, weight), k)
+        return quality(dataset, reranked_orders(sets, depth, weight), k)
 
     return Evaluation(
         dataset=dataset.name,
@@ -123,7 +118,7 @@ def evaluation(
         num_documents=len(dataset.documents),
         num_queries=len(answers),
         num_candidates=k,
-        first_pass=quality(dataset, {q: [h.id for h in hits] for q, hits in candidates.items()}, k),
+        first_pass=quality(dataset, first_pass_orders(sets), k),
         reranked={depth: reranked(depth, blend) for depth in depths} if is_reranked else {},
         reranker=reranked(k, 0.0) if is_reranked else None,
         blend=blend,
@@ -159,49 +154,17 @@ def ndcg(dataset: Dataset, orders: Orders) -> float:
     return quality(dataset, orders, 10).ndcg
 
 
-def reranked_orders(
-    candidates: Mapping[str, Sequence[SearchHit]], depth: int, blend: float
-) -> Orders:
+def reranked_orders(sets: CandidateSets, depth: int, blend: float) -> Orders:
     """The orders that a second pass of that depth and blend gives.
 
     Args:
-        candidates: Candidates by query id, in first-pass order, with their logits.
+        sets: Candidates with their logits.
         depth: How many candidates the reranker reads.
         blend: Weight of the first pass.
     """
-    return {query: _reranked(hits, depth, blend) for query, hits in candidates.items()}
+    return {query: reranked_order(found, depth, blend) for query, found in sets.items()}
 
 
-def in_first_pass_order(result: SearchResult) -> list[SearchHit]:
-    """The candidates of an answer that returns all of them, in first-pass order."""
-    return sorted(result.hits, key=lambda hit: hit.first_pass_rank)
-
-
-def first_pass_score(hit: SearchHit) -> float:
-    """The score that decided the hit's place before the second pass."""
-    scores = (hit.fused_score, hit.dense_score, hit.lexical_score)
-    return next(score for score in scores if score is not None)
-
-
-def _reranked(candidates: Sequence[SearchHit], depth: int, blend: float) -> list[str]:
-    """The order that a second pass of that depth and blend gives."""
-    positions = np.sort(_reading_order(candidates)[:depth])
-    read = [candidates[position] for position in positions]
-    logits = np.array([hit.logit for hit in read], np.float32)
-    scores = np.array([first_pass_score(hit) for hit in read], np.float32)
-    order = best_first(logits, scores, blend, 0)
-    unread = np.setdiff1d(np.arange(len(candidates)), positions)
-    return [read[place].id for place in order] + [candidates[place].id for place in unread]
-
-
-def _reading_order(candidates: Sequence[SearchHit]) -> Int32s:
-    """The order in which the second pass reads candidates, in first-pass order."""
-
-    def ranks(of_hits: Iterable[int | None]) -> NDArray[np.float64]:
-        return np.array([np.inf if rank is None else rank for rank in of_hits], np.float64)
-
-    return reading_order(
-        ranks(hit.first_pass_rank for hit in candidates),
-        ranks(hit.dense_rank for hit in candidates),
-        ranks(hit.lexical_rank for hit in candidates),
-    )
+def first_pass_orders(sets: CandidateSets) -> Orders:
+    """The orders of the first pass."""
+    return {query: [candidate.id for candidate in found] for query, found in sets.items()}

@@ -325,6 +325,53 @@ def test_the_frontier_has_every_way_of_searching(test_collection):
     assert all(p["ndcg"] == 1.0 and p["milliseconds"] > 0 for p in measured)
 
 
+def test_choose_reads_each_set_once_by_each_reranker_and_tells_both_halves(tmp_path):
+    folders = []
+    for kind in ("like", "unlike"):
+        folder = tmp_path / kind
+        folder.mkdir()
+        folders.append(str(folder))
+        corpus = [json.dumps({"_id": name, "text": text}) for name, text in FACTS.items()]
+        (folder / "corpus.jsonl").write_text("\n".join(corpus))
+        queries = [json.dumps({"_id": f"q{n}", "text": "why is the sky blue"}) for n in range(8)]
+        (folder / "queries.jsonl").write_text("\n".join(queries))
+        judged = "".join(f"q{n}\tsky\t1\n" for n in range(8))
+        (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n" + judged)
+    command = (
+        *("choose", folders[0], "--other", folders[1], "--depth", "3"),
+        *("--reranker", "twopass-minilm-l6", "--reranker", "twopass-minilm-l3"),
+        *("--data", str(tmp_path / "kept")),
+    )
+    measured = answer(*command)
+    assert list(measured["development"]) == ["twopass-minilm-l6", "twopass-minilm-l3"]
+    assert measured["development"]["twopass-minilm-l3"]["1"] == {
+        "like": 1.0, "unlike": 1.0, "mean, trained": 1.0, "mean, other": 1.0, "mean of kinds": 1.0
+    }  # fmt: skip
+    assert [(r["reranker"], r["against"]) for r in measured["held_out"]] == [
+        ("twopass-minilm-l6", "hybrid alone"),
+        ("twopass-minilm-l3", "hybrid alone"),
+        ("twopass-minilm-l3", "twopass-minilm-l6"),
+    ]
+    kept = sorted((tmp_path / "kept" / "candidates").iterdir())
+    assert len(kept) == 4
+    times = [file.stat().st_mtime_ns for file in kept]
+    table = invoke(*command)
+    assert table.exit_code == 0, table.stderr
+    assert "mean of kinds" in table.stdout
+    assert [file.stat().st_mtime_ns for file in kept] == times
+
+
+def test_a_query_that_is_too_long_is_cut_and_counted_instead_of_ending_the_evaluation(
+    test_collection,
+):
+    long = json.dumps({"_id": "q", "text": "why is the sky blue " * 100})
+    (test_collection / "queries.jsonl").write_text(long)
+    ended = invoke("eval", str(test_collection), "--mode", "hybrid", "--depth", "2", "--json")
+    assert ended.exit_code == 0, ended.stderr
+    assert json.loads(ended.stdout)[0]["first_pass"]["ndcg"] == 1.0
+    assert "tiny: 1 of 1 queries are longer than" in ended.stderr
+
+
 def test_eval_measures_the_modes_that_are_asked_for(test_collection):
     measured = answer("eval", str(test_collection), "--mode", "lexical", "--no-rerank")
     assert [result["mode"] for result in measured] == ["lexical"]

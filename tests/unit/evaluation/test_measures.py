@@ -9,7 +9,6 @@ from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.measures import (
     Quality,
     evaluation,
-    first_pass_score,
     mean_quality,
     ndcg,
     quality,
@@ -108,9 +107,3 @@ def test_the_blend_is_the_servers():
 def test_without_a_second_pass_there_is_nothing_to_measure_of_it():
     measured = evaluation(dataset(q={"a": 1}), "lexical", {"q": result(hit("a", 1, 0.9))}, [10])
     assert (measured.first_pass.ndcg, measured.reranked, measured.reranker) == (1.0, {}, None)
-
-
-def test_the_first_pass_score_is_the_one_that_decided():
-    assert first_pass_score(hit("a", 1, 0.9, lexical_score=3.0)) == 0.9
-    assert first_pass_score(hit("a", 1, None, lexical_score=3.0)) == 3.0
-    assert first_pass_score(hit("a", 1, 0.9, lexical_score=3.0, fused_score=0.5)) == 0.5

@@ -1,0 +1,137 @@
+"""Which reranker with which blend: chosen on one half of the queries, reported on the other.
+
+Test collections are of two kinds: like the pairs that rerankers were trained on, and of another
+kind. Both count the same, so that a reranker which learned its pairs' kind alone is not chosen for
+it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from twopass.evaluation.blends import BLENDS
+from twopass.evaluation.candidates import CandidateSets
+from twopass.evaluation.comparison import Difference
+from twopass.evaluation.datasets import Dataset
+from twopass.evaluation.measures import (
+    Orders,
+    Quality,
+    first_pass_orders,
+    mean_quality,
+    quality,
+    reranked_orders,
+)
+
+_CUTOFF = 10
+
+
+class SetKind(StrEnum):
+    """What a test collection has in common with the pairs that rerankers were trained on."""
+
+    TRAINED = "trained"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadSet:
+    """One half of a test collection, its candidates read by several rerankers.
+
+    Attributes:
+        dataset: Queries and judgements.
+        kind: Its kind.
+        read: Candidates with the logits of each reranker, by the reranker's name.
+    """
+
+    dataset: Dataset
+    kind: SetKind
+    read: Mapping[str, CandidateSets]
+
+
+@dataclass(frozen=True, slots=True)
+class KindsQuality:
+    """Quality of one way of searching on collections of several kinds.
+
+    Attributes:
+        sets: By test collection.
+        kinds: The mean over the collections of each kind.
+        both: The mean over the kinds, each with the same weight.
+    """
+
+    sets: Mapping[str, Quality]
+    kinds: Mapping[SetKind, Quality]
+    both: Quality
+
+    def differences(self, before: "KindsQuality") -> list[Difference]:
+        """How it differs from another way on each set, on each kind, and on both."""
+        return [
+            *(_difference(name, before.sets[name], after) for name, after in self.sets.items()),
+            *(
+                _difference(f"mean, {kind}", before.kinds[kind], after)
+                for kind, after in self.kinds.items()
+            ),
+            _difference("mean of kinds", before.both, self.both),
+        ]
+
+
+Tried: TypeAlias = Mapping[str, Mapping[float, KindsQuality]]
+"""Quality by reranker and blend."""
+
+
+def tried(sets: Sequence[ReadSet], depth: int) -> Tried:
+    """Measures every reranker at every blend.
+
+    Args:
+        sets: The halves to measure on; all were read by the same rerankers.
+        depth: How many candidates a reranker reads.
+    """
+    rerankers = list(sets[0].read)
+    return {
+        reranker: {blend: reranked_quality(sets, depth, reranker, blend) for blend in BLENDS}
+        for reranker in rerankers
+    }
+
+
+def best_blend(by_blend: Mapping[float, KindsQuality]) -> float:
+    """The blend whose mean over the kinds is the highest; of equals the highest blend."""
+    return max(by_blend, key=lambda blend: (round(by_blend[blend].both.ndcg, 6), blend))
+
+
+def reranked_quality(
+    sets: Sequence[ReadSet], depth: int, reranker: str, blend: float
+) -> KindsQuality:
+    """Quality of both passes.
+
+    Args:
+        sets: The halves to measure on.
+        depth: How many candidates the reranker reads.
+        reranker: Its name.
+        blend: Weight of the first pass.
+    """
+    return _quality(
+        sets, [reranked_orders(one.read[reranker], depth, blend) for one in sets], depth
+    )
+
+
+def first_pass_quality(sets: Sequence[ReadSet], depth: int) -> KindsQuality:
+    """Quality of the first pass alone."""
+    orders = [first_pass_orders(next(iter(one.read.values()))) for one in sets]
+    return _quality(sets, orders, depth)
+
+
+def _quality(sets: Sequence[ReadSet], orders: Sequence[Orders], depth: int) -> KindsQuality:
+    by_set = {
+        one.dataset.name: quality(one.dataset, order, max(depth, _CUTOFF))
+        for one, order in zip(sets, orders, strict=True)
+    }
+    kinds = {
+        kind: mean_quality({one.dataset.name: by_set[one.dataset.name] for one in of_kind})
+        for kind in SetKind
+        if (of_kind := [one for one in sets if one.kind is kind])
+    }
+    both = mean_quality({str(kind): of_kind for kind, of_kind in kinds.items()})
+    return KindsQuality(by_set, kinds, both)
+
+
+def _difference(name: str, before: Quality, after: Quality) -> Difference:
+    return Difference(name, len(before.ndcg_of), before.ndcg, after.ndcg, after.p_value(before))
