@@ -33,6 +33,7 @@ class EngineChoice(StrEnum):
     AUTO = "auto"
     TENSORRT = "tensorrt"
     TORCH = "torch"
+    TRANSFORMERS = "transformers"
     CPU = "cpu"
     ONNXRUNTIME = "onnxruntime"
 
@@ -166,6 +167,30 @@ class Tokenizer(Protocol):
         """
 
 
+class Prompt(Protocol):
+    """What a decoder reads around a query and a passage. Safe to call from several threads.
+
+    The model's tokenizer tokenises passages as they stand in the prompt.
+    """
+
+    takes_instruction: bool
+    """Whether a request may say by an instruction what makes a passage relevant."""
+
+    def encode_queries(self, texts: Sequence[str], max_tokens: int) -> Ragged:
+        """Tokenises queries as they stand in the prompt; as `Tokenizer.encode`."""
+
+    def num_instruction_tokens(self, instruction: str, max_tokens: int) -> int:
+        """How many tokens an instruction has, counted up to `max_tokens`."""
+
+    def pair_template(self, instruction: str) -> PairTemplate:
+        """What stands around query and passage.
+
+        Args:
+            instruction: What makes a passage relevant; "" for the model's own. Only where
+                `takes_instruction`.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class PackedLayout:
     """The engine computes exactly the tokens it is given: a batch costs the sum of its lengths."""
@@ -186,7 +211,7 @@ class EngineInfo:
     """What the server needs to know of an engine to feed it and to describe it.
 
     Attributes:
-        engine: "onnxruntime", "cpu", "tensorrt" or "torch".
+        engine: "onnxruntime", "cpu", "tensorrt", "torch" or "transformers".
         precision: "f32", "bf16", "fp16" or "int8".
         device: The instruction set or the GPU's name.
         max_seq_len: Longest sequence in tokens, special tokens included.
@@ -275,11 +300,22 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class LoadedReranker:
-    """A reranker ready to serve: what it is, its tokenizer, its engine."""
+    """A reranker ready to serve: what it is, its tokenizer, its engine.
+
+    Attributes:
+        prompt: Of a decoder: what stands around query and passage. None where they are joined by
+            the tokenizer's template.
+    """
 
     spec: ModelSpec
     tokenizer: Tokenizer
     engine: Engine
+    prompt: Prompt | None = None
+
+    @property
+    def takes_instruction(self) -> bool:
+        """Whether a request may say by an instruction what makes a passage relevant."""
+        return self.prompt is not None and self.prompt.takes_instruction
 
 
 @dataclass(frozen=True, slots=True)

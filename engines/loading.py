@@ -12,14 +12,19 @@ from twopass.engines.base import (
     LoadedReranker,
     ModelKind,
     Precision,
+    Prompt,
+    Tokenizer,
 )
 from twopass.engines.cpu.engine import CpuEngine, has_fast_kernels
 from twopass.engines.errors import EngineUnavailableError, UnsupportedModelError
 from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
 from twopass.engines.gpu.torch_engine import TorchEngine
+from twopass.engines.model.decoder import is_decoder
+from twopass.engines.model.decoder_tokenizer import DecoderTokenizer
 from twopass.engines.model.folder import ModelFolder, open_model
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
 from twopass.engines.onnx.engine import OnnxRuntimeEngine
+from twopass.engines.transformers.engine import TransformersEngine
 
 _logger = logging.getLogger("twopass.engines")
 
@@ -50,7 +55,12 @@ def load_model(
     if max_passage_tokens is not None:
         spec = replace(folder.spec, max_passage_tokens=max_passage_tokens)
         folder = replace(folder, spec=spec)
-    tokenizer = HuggingFaceTokenizer(folder.tokenizer)
+    tokenizer: Tokenizer
+    prompt: Prompt | None = None
+    if folder.decoder is not None and folder.decoder.layout is not None:
+        tokenizer = prompt = DecoderTokenizer(folder.tokenizer, folder.decoder.layout)
+    else:
+        tokenizer = HuggingFaceTokenizer(folder.tokenizer)
     built = _build(folder, num_threads, engine, precision)
     _logger.info(
         "model loaded",
@@ -64,7 +74,7 @@ def load_model(
     )
     if folder.spec.kind is ModelKind.ENCODER:
         return LoadedEncoder(folder.spec, tokenizer, built)
-    return LoadedReranker(folder.spec, tokenizer, built)
+    return LoadedReranker(folder.spec, tokenizer, built, prompt)
 
 
 def _build(
@@ -75,6 +85,8 @@ def _build(
             return _tensorrt(folder)
         case EngineChoice.TORCH:
             return _torch(folder, precision)
+        case EngineChoice.TRANSFORMERS:
+            return _transformers(folder, num_threads, precision)
         case EngineChoice.CPU:
             return _cpu(folder, num_threads, precision)
         case EngineChoice.ONNXRUNTIME:
@@ -89,7 +101,14 @@ def _fastest(folder: ModelFolder, num_threads: int, precision: Precision) -> Eng
         EngineChoice.TENSORRT: lambda: _tensorrt(folder),
         EngineChoice.TORCH: lambda: _torch(folder, precision),
         EngineChoice.CPU: lambda: _fast_cpu(folder, num_threads, precision),
+        EngineChoice.ONNXRUNTIME: lambda: _onnxruntime(folder, num_threads),
+        EngineChoice.TRANSFORMERS: lambda: _transformers(folder, num_threads, precision),
     }
+    if is_decoder(folder.config):
+        reason = f"it alone runs decoders ({folder.config['model_type']})"
+        return _chosen(
+            EngineChoice.TRANSFORMERS, [reason], _transformers(folder, num_threads, precision)
+        )
     reasons = []
     for choice, attempt in attempts.items():
         try:
@@ -98,7 +117,7 @@ def _fastest(folder: ModelFolder, num_threads: int, precision: Precision) -> Eng
             reasons.append(f"not {choice} ({error})")
             continue
         return _chosen(choice, reasons, built)
-    return _chosen(EngineChoice.ONNXRUNTIME, reasons, _onnxruntime(folder, num_threads))
+    raise UnsupportedModelError(f"{folder.path}: no engine runs it here: {'; '.join(reasons)}")
 
 
 def _chosen(choice: EngineChoice, reasons: list[str], built: Engine) -> Engine:
@@ -112,6 +131,10 @@ def _tensorrt(folder: ModelFolder) -> Engine:
 
 def _torch(folder: ModelFolder, precision: Precision) -> Engine:
     return TorchEngine(folder, precision=precision)
+
+
+def _transformers(folder: ModelFolder, num_threads: int, precision: Precision) -> Engine:
+    return TransformersEngine(folder, num_threads=num_threads, precision=precision)
 
 
 def _fast_cpu(folder: ModelFolder, num_threads: int, precision: Precision) -> Engine:

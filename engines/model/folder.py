@@ -6,7 +6,7 @@ sha256 of the files. Without one the same is read from the files sentence-transf
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from twopass.engines.base import ModelKind, ModelSpec
 from twopass.engines.errors import ModelError, UnsupportedModelError
 from twopass.engines.model.architecture import read_architecture
 from twopass.engines.model.calibration import Calibration
+from twopass.engines.model.decoder import MAX_DECODER_TOKENS, DecoderSettings, read_decoder
 from twopass.engines.model.identity import FolderContents, file_sha256, identified
 from twopass.engines.model.pooling import EmbeddingHead
 from twopass.engines.model.pooling import Pooling as Pooling
 from twopass.engines.model.weights import ModelWeights
 
-_HUB_FILES = ["*.json", "*.safetensors", "*.onnx", "1_Pooling/*"]
+_HUB_FILES = ["*.json", "*.jinja", "*.safetensors", "*.onnx", "1_Pooling/*"]
 # A query may be long, but it must leave the passage most of the sequence: never more than this.
 _MAX_QUERY_TOKENS = 256
 
@@ -37,6 +38,7 @@ class ModelFolder:
         weight_files: The weights in safetensors, all shards of them; empty where there is only an
             ONNX file.
         onnx: An exported graph with Hugging Face's inputs, or None.
+        decoder: How a decoder reranks; None for every other model.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class ModelFolder:
     head: EmbeddingHead
     weight_files: tuple[Path, ...]
     onnx: Path | None
+    decoder: DecoderSettings | None = None
 
     @property
     def tokenizer(self) -> Path:
@@ -147,14 +150,18 @@ def open_model(name: str) -> ModelFolder:
     digests = _check_sha256(path, settings.get("sha256", {}))
     is_shipped = path.resolve() in [shipped.resolve() for shipped in shipped_models().values()]
     model_id = path.resolve().name if is_shipped else name
+    decoder = read_decoder(path, config, settings)
     try:
         spec = _spec(model_id, path, settings, config)
+        if decoder is not None:
+            spec = _of_decoder(spec, settings)
         head = EmbeddingHead((_pooling(path, settings),))
         contents = FolderContents(
             path=path,
             config=config,
             settings=settings,
             poolings=[p.value for p in head.poolings] if spec.kind is ModelKind.ENCODER else [],
+            modules=[decoder.decisive] if decoder else [],
             weights=[weights],
             sha256=digests,
         )
@@ -168,6 +175,7 @@ def open_model(name: str) -> ModelFolder:
         head=head,
         weight_files=(safetensors,) if safetensors.exists() else (),
         onnx=onnx,
+        decoder=decoder,
     )
 
 
@@ -189,6 +197,19 @@ def _spec(model_id: str, path: Path, settings: dict[str, Any], config: dict[str,
         passage_prefix=settings.get("passage_prefix", ""),
         calibration=Calibration(**settings.get("calibration", {})),
         blend=_weight(settings, "blend"),
+    )
+
+
+def _of_decoder(spec: ModelSpec, settings: dict[str, Any]) -> ModelSpec:
+    """A decoder that reranks, at a length that its memory bears."""
+    max_seq_len = spec.max_seq_len
+    if "max_seq_len" not in settings:
+        max_seq_len = min(max_seq_len, MAX_DECODER_TOKENS)
+    return replace(
+        spec,
+        kind=ModelKind.RERANKER,
+        max_seq_len=max_seq_len,
+        max_query_tokens=min(_MAX_QUERY_TOKENS, max_seq_len // 2),
     )
 
 

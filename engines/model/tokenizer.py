@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,12 @@ class HuggingFaceTokenizer:
     Texts never yield special tokens: a passage that spells out "[SEP]" is text like any other.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, control: Collection[str] = ()) -> None:
         """Loads the tokenizer.
+
+        Args:
+            file: `tokenizer.json`.
+            control: Added tokens that texts must not yield either, though none is marked special.
 
         Raises:
             ModelError: The file can't be read as a tokenizer, or its pair template is unknown.
@@ -40,6 +44,8 @@ class HuggingFaceTokenizer:
             content = json.loads(file.read_text(encoding="utf-8"))
             # Truncation and padding are ours: what is stored must be whole and unpadded.
             content["truncation"] = content["padding"] = None
+            for token in content.get("added_tokens") or ():
+                token["special"] = token["special"] or token["content"] in control
             self._json = json.dumps(content, sort_keys=True)
             tokenizer = self._load()
         except Exception as error:  # the Rust library raises bare Exception
