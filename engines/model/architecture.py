@@ -93,6 +93,26 @@ class Disentangled:
 
 
 @dataclass(frozen=True, slots=True)
+class Convolution:
+    """What DeBERTa-v2-xlarge adds to its first layer's output.
+
+    From the embeddings `e`:
+
+        x = convolution_norm(x + activation(convolution(e)))
+
+    The sequence is lengthened by zeros at both ends.
+
+    Attributes:
+        kernel_size: Neighbouring tokens that are read, the token's own in the middle.
+        groups: Equal blocks of components that are read apart.
+    """
+
+    kernel_size: int
+    groups: int
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True)
 class Architecture:
     """An encoder's shape, in every family the same terms; tensors are those of `ModelWeights`.
 
@@ -121,8 +141,9 @@ class Architecture:
         layers: One for each layer.
         relative_distance: Columns of `relative_bias` are of -distance to distance, beyond which it
             is that of the end; None where there is no such bias.
-        disentangled: Of DeBERTa; None for attention by content alone. Engines that do not compute
-            it refuse it.
+        disentangled: Of DeBERTa; None for attention by content alone.
+        convolution: Of the largest DeBERTa of version 2; None where there is none. Engines that
+            compute neither call `refuse_deberta`.
         head: Of a reranker; None where the family's is not known.
     """
 
@@ -145,11 +166,24 @@ class Architecture:
     first_attention_norm: bool = True
     relative_distance: int | None = None
     disentangled: Disentangled | None = None
+    convolution: Convolution | None = None
 
     @property
     def num_layers(self) -> int:
         """Transformer layers."""
         return len(self.layers)
+
+    def refuse_deberta(self, engine: str) -> None:
+        """Refuses what DeBERTa alone has, for an engine that does not compute it.
+
+        Raises:
+            UnsupportedModelError: There is some of it; names the way out.
+        """
+        if self.disentangled is not None or self.convolution is not None:
+            raise UnsupportedModelError(
+                f"config.json: {self.family} attends by content and by distance apart, which the "
+                f"engine {engine} does not compute; the engines onnxruntime and tensorrt do"
+            )
 
     @property
     def head_dim(self) -> int:

@@ -47,7 +47,7 @@ class ModelWeights(Mapping[str, StoredTensor]):
         layers.N.attention.query, .key, .value, .output   layers.N.attention_norm
         layers.N.mlp.up, .gate, .down                     layers.N.mlp_norm
         final_norm   head.dense   head.norm   head.projection   embedding.dense.N
-        relative.embeddings   relative.norm
+        relative.embeddings   relative.norm   convolution   convolution_norm
         layers.N.attention.position_key, .position_query
 
     and `relative_bias`, float32 `[num_heads, 2 * distance + 1]`: what a key at `j` adds to the

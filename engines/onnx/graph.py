@@ -14,11 +14,12 @@ Weights and products are of the compute type; LayerNorm, softmax, rotations, the
 feed them and the head are float32, since float16 overflows there (65,504) and rounds there most.
 """
 
+import numpy as np
 import onnx
 
 from twopass.engines.base import ModelKind
 from twopass.engines.errors import UnsupportedModelError
-from twopass.engines.model.architecture import Architecture
+from twopass.engines.model.architecture import Architecture, Convolution
 from twopass.engines.model.pooling import EmbeddingHead
 from twopass.engines.model.weights import ModelWeights
 from twopass.engines.onnx import graph_heads
@@ -50,9 +51,14 @@ def build_graph(
     places = Places(writer, architecture)
     with writer.part("embeddings"):
         hidden = _embeddings(writer, architecture, places)
+    embedded = hidden
     for layer in range(architecture.num_layers):
         with writer.part(f"layer.{layer}"):
             hidden = _layer(writer, architecture, places, layer, hidden)
+            if layer == 0 and architecture.convolution is not None:
+                convolved = _convolved(writer, architecture.convolution, places, embedded)
+                hidden = writer.op("Add", hidden, convolved)
+                hidden = writer.layer_norm(hidden, "convolution_norm", architecture.norm_eps)
     with writer.part("head"):
         if architecture.norm_first:
             hidden = writer.layer_norm(hidden, "final_norm", architecture.norm_eps)
@@ -112,6 +118,21 @@ def _layer(
     hidden = writer.op("Add", hidden, attended(x))
     inner = _mlp(writer, architecture, module, norm(hidden, "mlp_norm"))
     return writer.op("Add", hidden, inner)
+
+
+def _convolved(writer: GraphWriter, convolution: Convolution, places: Places, x: str) -> str:
+    """A convolution over the real tokens, and its activation; float32 in and out."""
+    is_real = writer.op("Unsqueeze", places.is_real, writer.ints(2))
+    x = writer.op("Where", is_real, x, writer.constant(np.float32(0)))
+    x = writer.op("Transpose", writer.compute_cast(x), perm=[0, 2, 1])
+    kernels, bias = (
+        writer.computed(writer.weights.float32(f"convolution.{part}"))
+        for part in ("weight", "bias")
+    )
+    reach = convolution.kernel_size // 2
+    x = writer.op("Conv", x, kernels, bias, group=convolution.groups, pads=[reach, reach])
+    x = writer.op("Transpose", x, perm=[0, 2, 1])
+    return writer.activation(writer.float_cast(x), convolution.activation)
 
 
 def _mlp(writer: GraphWriter, architecture: Architecture, module: str, x: str) -> str:

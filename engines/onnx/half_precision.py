@@ -84,7 +84,7 @@ def _values_in_half(graph: onnx.GraphProto) -> list[str]:
     half: dict[str, None] = {}
     for node in graph.node:
         is_biased = node.op_type == "Add" and node.input[1] in constants and node.input[0] in half
-        if node.op_type == "MatMul" or is_biased:
+        if node.op_type in ("MatMul", "Conv") or is_biased:
             half |= dict.fromkeys(x for x in (*node.input, *node.output) if x not in constants)
     return list(half)
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from twopass.engines.errors import ModelError
+from twopass.engines.errors import ModelError, UnsupportedModelError
 from twopass.engines.model.architecture import (
     Architecture,
     ClassifierHead,
+    Convolution,
     Disentangled,
     HeadPooling,
     LayerAttention,
@@ -27,8 +28,6 @@ def read(config: Mapping[str, Any]) -> Architecture:
     hidden_size, num_heads = values.heads(config, "hidden_size", "num_attention_heads")
     values.require(config, "attention_head_size", hidden_size // num_heads, None)
     values.require(config, "embedding_size", hidden_size, None)
-    # The convolution beside the first layer is in deberta-v2-xlarge and xxlarge alone.
-    values.require(config, "conv_kernel_size", 0, None)
     max_seq_len = values.whole(config, "max_position_embeddings", 512)
     has_positions = values.flag(config, "position_biased_input", True)
     return Architecture(
@@ -47,6 +46,7 @@ def read(config: Mapping[str, Any]) -> Architecture:
         layers=(LayerAttention(),) * values.whole(config, "num_hidden_layers"),
         head=ClassifierHead(HeadPooling.CLS, values.activation(config, "pooler_hidden_act")),
         disentangled=_disentangled(config, max_seq_len),
+        convolution=_convolution(config, hidden_size),
     )
 
 
@@ -75,6 +75,20 @@ def _disentangled(config: Mapping[str, Any], max_seq_len: int) -> Disentangled |
         position_keys=_TO_KEYS in terms,
         position_queries=_TO_QUERIES in terms,
     )
+
+
+def _convolution(config: Mapping[str, Any], hidden_size: int) -> Convolution | None:
+    """That of deberta-v2-xlarge and xxlarge."""
+    kernel_size = values.whole(config, "conv_kernel_size", 0, least=0)
+    if kernel_size == 0:
+        return None
+    groups = values.whole(config, "conv_groups", 1)
+    if kernel_size % 2 == 0 or hidden_size % groups:
+        raise UnsupportedModelError(
+            f"config.json: conv_kernel_size is {kernel_size}, conv_groups {groups}; an odd size "
+            f"and a divisor of hidden_size {hidden_size:,} are supported"
+        )
+    return Convolution(kernel_size, groups, values.activation(config, "conv_act", "tanh"))
 
 
 def _terms(config: Mapping[str, Any]) -> list[str]:
@@ -110,6 +124,8 @@ def sources(config: Mapping[str, Any], _names: Container[str]) -> Sources:
         "embeddings.norm": Source("embeddings.LayerNorm"),
         "relative.embeddings": Source("encoder.rel_embeddings"),
         "relative.norm": Source("encoder.LayerNorm"),
+        "convolution": Source("encoder.conv.conv"),
+        "convolution_norm": Source("encoder.conv.LayerNorm"),
         "head.dense": Source("pooler.dense"),
         "head.projection": Source("classifier"),
     }

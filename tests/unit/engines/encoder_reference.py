@@ -44,8 +44,12 @@ def hidden_states(
     x = _norm(architecture, tensors, "embeddings.norm", x)
     if architecture.embedding_size != architecture.hidden_size:
         x = dense(tensors, "embeddings.projection", x)
+    embedded = x
     for layer in range(architecture.num_layers):
         x = _layer(architecture, tensors, layer, x)
+        if layer == 0 and architecture.convolution is not None:
+            x = x + _convolved(architecture, tensors, embedded)
+            x = _norm(architecture, tensors, "convolution_norm", x)
     return _norm(architecture, tensors, "final_norm", x) if architecture.norm_first else x
 
 
@@ -150,6 +154,21 @@ def _of_positions(
         positions = dense(tensors, f"{attention}.position_query", rows)[:, own]
         scores += np.einsum("jd,ijd->ij", key, positions[chosen])
     return scores
+
+
+def _convolved(architecture: Architecture, tensors: Tensors, x: Float64s) -> Float64s:
+    convolution = architecture.convolution
+    assert convolution is not None
+    kernels, groups = tensors["convolution.weight"], convolution.groups
+    reach = convolution.kernel_size // 2
+    padded = np.pad(x, ((reach, reach), (0, 0)))
+    width = x.shape[1] // groups
+    result = np.tile(tensors["convolution.bias"].astype(np.float64), (len(x), 1))
+    for group in range(groups):
+        own = slice(group * width, (group + 1) * width)
+        for step in range(convolution.kernel_size):
+            result[:, own] += padded[step : step + len(x), own] @ kernels[own, :, step].T
+    return activate(convolution.activation, result)
 
 
 def _rotated(x: Float64s, frequencies: Sequence[float]) -> Float64s:

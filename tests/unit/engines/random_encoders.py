@@ -84,6 +84,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "feed_forward_type": "geglu",
         "type_vocab_size": 2,
     },
+    "jina-v3": _SHAPE | {"model_type": "jina_embeddings_v3", "type_vocab_size": 1},
+}
+
+# The same of DeBERTa, which not every engine computes.
+DEBERTA_CONFIGS: dict[str, dict[str, Any]] = {
     "deberta": _SHAPE
     | {
         "model_type": "deberta-v2",
@@ -107,8 +112,20 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "position_biased_input": True,
         "type_vocab_size": 2,
     },
-    "jina-v3": _SHAPE | {"model_type": "jina_embeddings_v3", "type_vocab_size": 1},
+    "deberta-convolution": _SHAPE
+    | {
+        "model_type": "deberta-v2",
+        "relative_attention": True,
+        "position_buckets": 8,
+        "share_att_key": True,
+        "pos_att_type": ["p2c"],
+        "position_biased_input": False,
+        "conv_kernel_size": 3,
+        "conv_groups": 2,
+        "conv_act": "gelu",
+    },
 }
+ALL_CONFIGS = CONFIGS | DEBERTA_CONFIGS
 
 # Names by which a family tells which of its layouts a file has.
 _LAYOUTS: dict[str, set[str]] = {
@@ -124,14 +141,14 @@ def write_encoder(folder: Path, name: str, *, seed: int = 0, **changes: Any) -> 
 
     Args:
         folder: Made if missing.
-        name: Of `CONFIGS`.
+        name: Of `ALL_CONFIGS`.
         seed: Of the weights.
         changes: Of the config.
 
     Returns:
         Its weights, read as engines read them.
     """
-    config = CONFIGS[name] | changes
+    config = ALL_CONFIGS[name] | changes
     write_json(folder / "config.json", config)
     write_json(folder / "tokenizer.json", {})
     file = folder / "model.safetensors"
@@ -216,6 +233,11 @@ def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
         shapes |= {"relative.embeddings": (rows, hidden)}
         if architecture.disentangled.norm:
             shapes["relative.norm"] = (hidden,)
+    if architecture.convolution is not None:
+        convolution = architecture.convolution
+        width = hidden // convolution.groups
+        shapes["convolution"] = (hidden, width, convolution.kernel_size)
+        shapes["convolution_norm"] = (hidden,)
     head = architecture.head
     assert head is not None
     shapes |= {"head.dense": (hidden, hidden), "head.projection": (1, hidden)}

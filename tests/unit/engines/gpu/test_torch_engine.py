@@ -16,7 +16,7 @@ from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import open_model
 
 from .. import bert_reference, encoder_reference
-from ..random_encoders import CONFIGS, float32s, write_encoder
+from ..random_encoders import CONFIGS, DEBERTA_CONFIGS, float32s, write_encoder
 from ..small_models import (
     MAX_SEQ_LEN,
     batch_of,
@@ -141,3 +141,12 @@ def test_where_pytorch_is_missing_one_sentence_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(EngineUnavailableError, match=r"not installed: pip install 'twopass\[torch"):
         find_torch()
+
+
+@pytest.mark.parametrize("name", DEBERTA_CONFIGS)
+def test_deberta_is_refused_with_the_engines_that_run_it(tmp_path, name):
+    write_encoder(tmp_path, name)
+    with pytest.raises(
+        UnsupportedModelError, match=r"deberta-v2 attends.*onnxruntime and tensorrt"
+    ):
+        TorchEngine(open_model(str(tmp_path)), device="cpu")

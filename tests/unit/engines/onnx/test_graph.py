@@ -18,7 +18,7 @@ from twopass.engines.onnx.graph import GRAPH_VERSION, build_graph
 from twopass.engines.onnx.graph_writer import ComputeType
 
 from .. import encoder_reference
-from ..random_encoders import CONFIGS, float32s, write_encoder
+from ..random_encoders import ALL_CONFIGS, CONFIGS, float32s, write_encoder
 from ..small_models import batch_of, random_rows
 
 # A few layers in float32 beside the same in float64.
@@ -48,11 +48,11 @@ def run(graph: onnx.ModelProto, batch: TokenBatch, outputs: list[str] | None = N
 
 def graph_and_weights(folder, name, kind, head=MEAN, compute=ComputeType.F32):
     weights = write_encoder(folder, name)
-    architecture = read_architecture(CONFIGS[name])
+    architecture = read_architecture(ALL_CONFIGS[name])
     return build_graph(architecture, weights, kind, head, compute), architecture, weights
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ALL_CONFIGS)
 def test_logits_are_those_of_the_reference(tmp_path, name):
     graph, architecture, weights = graph_and_weights(tmp_path, name, ModelKind.RERANKER)
     (logits,) = run(graph, batch_of(ROWS, QUERY_LENGTHS))
@@ -112,7 +112,7 @@ def embedding_of(architecture, weights, head, row):
 
 @pytest.mark.parametrize("compute", ComputeType, ids=lambda compute: compute.name)
 @pytest.mark.parametrize("kind", ModelKind)
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ALL_CONFIGS)
 def test_graph_keeps_to_the_onnx_standard(tmp_path, name, kind, compute):
     graph, _, _ = graph_and_weights(tmp_path, name, kind, compute=compute)
     onnx.checker.check_model(graph, full_check=True)
@@ -123,14 +123,14 @@ def test_graph_keeps_to_the_onnx_standard(tmp_path, name, kind, compute):
     assert output.type.tensor_type.elem_type == TensorProto.FLOAT
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ALL_CONFIGS)
 def test_every_input_is_read_since_tensorrt_drops_others(tmp_path, name):
     graph, _, _ = graph_and_weights(tmp_path, name, ModelKind.RERANKER)
     read = {name for node in graph.graph.node for name in node.input}
     assert {x.name for x in graph.graph.input} <= read
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ALL_CONFIGS)
 def test_half_precision_holds_products_and_leaves_norms_and_head_in_float32(tmp_path, name):
     graph, _, _ = graph_and_weights(tmp_path, name, ModelKind.RERANKER, compute=ComputeType.F16)
     types = {x.name: numpy_helper.to_array(x).dtype for x in graph.graph.initializer}
@@ -153,7 +153,7 @@ def test_half_precision_holds_products_and_leaves_norms_and_head_in_float32(tmp_
     assert floats == {TensorProto.FLOAT}
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ALL_CONFIGS)
 def test_half_precision_is_close_to_single(tmp_path, name):
     batch = batch_of(ROWS, QUERY_LENGTHS)
     single, half = (
@@ -193,7 +193,7 @@ def test_nodes_are_named_after_their_part_of_the_model(tmp_path, name):
 def test_a_graph_that_computes_otherwise_has_another_version(tmp_path):
     """Plans are cached under the version: where this fails, raise it and renew the digest."""
     nodes = []
-    for name in CONFIGS:
+    for name in ALL_CONFIGS:
         for kind in ModelKind:
             graph, _, _ = graph_and_weights(tmp_path, name, kind, compute=ComputeType.F16)
             nodes += [
@@ -201,4 +201,4 @@ def test_a_graph_that_computes_otherwise_has_another_version(tmp_path):
                 for node in graph.graph.node
             ]
     digest = hashlib.sha256(repr(nodes).encode()).hexdigest()[:16]
-    assert (GRAPH_VERSION, digest) == (2, "1c702f492b2aa383")
+    assert (GRAPH_VERSION, digest) == (2, "03fd1f0adc52399f")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from twopass.engines.errors import ModelError, UnsupportedModelError
-from twopass.engines.model.architecture import Disentangled
+from twopass.engines.model.architecture import Activation, Convolution, Disentangled
 from twopass.engines.model.families import read_architecture
 
 # As mixedbread-ai/mxbai-rerank-base-v1 and microsoft/deberta-v3-base publish it.
@@ -72,6 +72,13 @@ def test_without_buckets_every_distance_has_a_row_up_to_the_last() -> None:
     assert rows[512 - 5 : 512 + 6] == (0, 0, 0, 1, 2, 3, 4, 5, 5, 5, 5)
 
 
+def test_the_largest_models_of_version_2_convolve_the_embeddings() -> None:
+    changes = {"conv_kernel_size": 3, "conv_act": "gelu"}
+    convolution = read_architecture(_V3 | changes).convolution
+    assert convolution == Convolution(3, 1, Activation.GELU)
+    assert read_architecture(_V3).convolution is None
+
+
 def test_without_relative_attention_content_is_all() -> None:
     assert read_architecture(_V3 | {"relative_attention": False}).disentangled is None
 
@@ -79,7 +86,7 @@ def test_without_relative_attention_content_is_all() -> None:
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"conv_kernel_size": 3}, UnsupportedModelError),  # deberta-v2-xlarge
+        ({"conv_kernel_size": 2}, UnsupportedModelError),
         ({"embedding_size": 384}, UnsupportedModelError),
         ({"attention_head_size": 32}, UnsupportedModelError),
         ({"pos_att_type": "p2p"}, ModelError),
