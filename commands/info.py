@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from rich.console import Console
 from rich.table import Table
 
-from twopass.client import ServerInfo
+from twopass.client import Client, Collection, PermissionDeniedError, ServerInfo
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 
 # For each figure of the load, the limit that it counts against.
@@ -22,8 +22,13 @@ def info(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
     """Show a server's version, load and limits."""
     with connected(target) as client:
         server = client.server_info()
+        without_encoder = [each for each in _collections(client) if each.encoder_problem]
     if as_json:
-        print_json(dataclasses.asdict(server) | {"start_time": server.start_time.isoformat()})
+        problems = {each.name: each.encoder_problem for each in without_encoder}
+        print_json(
+            dataclasses.asdict(server)
+            | {"start_time": server.start_time.isoformat(), "encoder_problems": problems}
+        )
         return
     seconds = (datetime.now(UTC) - server.start_time).total_seconds()
     up = timedelta(seconds=max(0, round(seconds)))  # clocks may differ
@@ -35,11 +40,21 @@ def info(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
             f"vectors: set to {server.vector_device}, but the CPU took over "
             f"{server.num_vector_fallbacks:,} times; the server's log says why"
         )
+    for collection in without_encoder:
+        print(f"collection {collection.name!r}: {collection.encoder_problem}")
     console.print(_load(server))
     console.print(_lanes(server))
     if server.load.rejections:
         console.print(_rejections(server))
     console.print(_limits(server))
+
+
+def _collections(client: Client) -> tuple[Collection, ...]:
+    """The collections that the caller may read; a key for watching a server may read none."""
+    try:
+        return client.list_collections()
+    except PermissionDeniedError:
+        return ()
 
 
 def _load(server: ServerInfo) -> Table:

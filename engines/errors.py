@@ -4,7 +4,8 @@
 
     EngineError                    the root: catching it catches all of them
     ├── ModelError                 a model folder is damaged: names the file and the remedy
-    │   └── UnsupportedModelError  it is sound, but this engine does not run its architecture
+    │   ├── UnsupportedModelError  it is sound, but this engine does not run its architecture
+    │   └── WrongKindError         it is an encoder where a reranker is needed, or the reverse
     ├── EngineUnavailableError     the engine needs a package or a device that is not here
     ├── InputTooLongError          a sequence is longer than the engine's `max_seq_len`
     ├── OutOfDeviceMemoryError     a batch does not fit on the device now; smaller ones do
@@ -23,6 +24,18 @@ class ModelError(EngineError):
 
 class UnsupportedModelError(ModelError):
     """The model is sound, but this engine does not run its architecture."""
+
+
+class WrongKindError(ModelError):
+    """The model is an encoder where a reranker is asked for, or the reverse.
+
+    Attributes:
+        found: What it is, "encoder" or "reranker".
+    """
+
+    def __init__(self, message: str, found: str) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 class EngineUnavailableError(EngineError):

@@ -1,7 +1,7 @@
 """From a model's name to a model ready to serve."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from twopass.engines.base import (
@@ -16,7 +16,7 @@ from twopass.engines.base import (
     Tokenizer,
 )
 from twopass.engines.cpu.engine import CpuEngine, has_fast_kernels
-from twopass.engines.errors import EngineUnavailableError, UnsupportedModelError
+from twopass.engines.errors import EngineUnavailableError, UnsupportedModelError, WrongKindError
 from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
 from twopass.engines.gpu.torch_engine import TorchEngine
 from twopass.engines.model.decoder import is_decoder
@@ -36,6 +36,7 @@ def load_model(
     engine: EngineChoice = EngineChoice.AUTO,
     precision: Precision = Precision.INT8,
     max_passage_tokens: int | None = None,
+    kinds: Collection[ModelKind] = (),
 ) -> LoadedModel:
     """Opens a model's folder, its tokenizer and an engine for it.
 
@@ -46,12 +47,16 @@ def load_model(
         precision: Of the products on the engine cpu; the engine torch takes bf16 and f32 from it.
             The others have their own.
         max_passage_tokens: Of a passage, as many are read at once; None for the model's own.
+        kinds: What it is asked for as, each of which it has to be; empty for whatever it is.
 
     Raises:
+        WrongKindError: The model is not of that kind; no engine was built.
         ModelError: The folder is missing or damaged, or the engine does not run it.
         EngineUnavailableError: The engine asked for needs a package or a device that is missing.
     """
     folder = open_model(name)
+    for kind in kinds:
+        _ensure_kind(folder, kind)
     if max_passage_tokens is not None:
         spec = replace(folder.spec, max_passage_tokens=max_passage_tokens)
         folder = replace(folder, spec=spec)
@@ -75,6 +80,19 @@ def load_model(
     if folder.spec.kind is ModelKind.ENCODER:
         return LoadedEncoder(folder.spec, tokenizer, built)
     return LoadedReranker(folder.spec, tokenizer, built, prompt)
+
+
+def _ensure_kind(folder: ModelFolder, kind: ModelKind) -> None:
+    if folder.spec.kind is kind:
+        return
+    named = ", ".join(map(str, folder.config.get("architectures") or ())) or "no architecture"
+    what = (
+        "is an encoder: it makes an embedding of each text, and has no head that scores a pair"
+        if kind is ModelKind.RERANKER
+        else "is a reranker: it scores pairs, and makes no embeddings"
+    )
+    message = f"{folder.spec.id} {what} (config.json names {named})"
+    raise WrongKindError(message, folder.spec.kind)
 
 
 def _build(

@@ -73,7 +73,8 @@ class CollectionSchema:
         dimension: Components of an embedding, 1 to 8,192.
         metric: Nearness of embeddings.
         encoder: Id of the encoder that embeds; empty where clients bring the vectors.
-        encoder_revision: sha256 of its weights, hexadecimal; empty where `encoder` is.
+        encoder_revision: What the encoder is known by, hexadecimal: a digest over everything that
+            decides its embeddings; empty where `encoder` is. `encoder` is only a name for it.
         client_vectors: Every document and query brings its own vector.
         index_kind: A faiss factory string that `IndexKind` knows.
         tokenizer_fingerprint: Of the tokenizer that made the stored token ids.

@@ -17,9 +17,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from twopass._core import available_cpus
-from twopass.engines.base import Float32s, Int32s
+from twopass.engines.base import Float32s, Int32s, LoadedModel
 from twopass.index.collection.fusion import ConvexFusion, ReciprocalRankFusion
 from twopass.index.lanes import Lane, Lanes
+from twopass.index.schema import CollectionSchema
 from twopass.index.store.store import CollectionStore
 from twopass.index.vectors.gpu_replica import gpu_cloner
 from twopass.index.vectors.merging import MergePolicy
@@ -130,11 +131,17 @@ class App:
             ),
             clone=gpu_cloner() if config.vector_device is VectorDevice.GPU else None,
             flush_policy=FlushPolicy(min_documents=min(MIN_DOCUMENTS, config.merge_changes)),
+            current_revision=self._current_revision,
+            opens_collections=False,
         )
+        self._models: list[LoadedModel] = []
         try:
             self._models = load_models(config)
+            self._store.open_first()
         except BaseException:
             self._store.close()
+            for model in self._models:
+                model.engine.close()
             raise
         self.port = self.metrics_port = 0
 
@@ -192,6 +199,9 @@ class App:
         self._store.close()
         self._lanes.close()
         self._messages.close()
+
+    def _current_revision(self, collection: str, schema: CollectionSchema) -> str:
+        return Models(self._models).current_revision(collection, schema)
 
     def _add_services(self) -> list[str]:
         config = self.config

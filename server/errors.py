@@ -5,7 +5,7 @@
     RequestError                  the root; carries a message for the caller
     ├── InvalidRequestError       a field is wrong: names the field, the limit, the value
     ├── UnknownModelError         no model has that id, or it is of another kind
-    ├── EncoderChangedError       the collection's embeddings were made by other weights
+    ├── EncoderChangedError       the collection's embeddings were made by another encoder
     ├── OverloadedError           the queue has no room; says when to try again
     │   ├── QuotaError            the quota of the caller's key is used up
     │   └── WouldBeLateError      there is room, but the deadline would pass before its turn
@@ -33,7 +33,7 @@ class UnknownModelError(RequestError):
 
 
 class EncoderChangedError(RequestError):
-    """The collection's embeddings were made by other weights than the server holds."""
+    """The collection's embeddings were made by another encoder than has its name now."""
 
 
 # How long the queue will be later than this can't be foreseen.

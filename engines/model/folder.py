@@ -95,6 +95,9 @@ def shipped_models() -> dict[str, Path]:
 def locate(name: str) -> Path:
     """Finds a model's folder: a shipped name, a local path, or a hub id, in this order.
 
+    After a hub id may stand the revision of its repository: a branch, a tag or a commit, as in
+    `org/name@main`.
+
     Raises:
         ModelError: No model of that name was found; says where it was looked for.
     """
@@ -105,14 +108,15 @@ def locate(name: str) -> Path:
     if path.is_dir():
         return path
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        return _download(name)
+        hub_id, _, revision = name.partition("@")
+        return _download(hub_id, revision or None)
     raise ModelError(
         f"model {name!r}: no folder of that name, and not among the shipped models "
         f"({', '.join(shipped) or 'none: install twopass-models'})"
     )
 
 
-def _download(hub_id: str) -> Path:
+def _download(hub_id: str, revision: str | None) -> Path:
     try:
         from huggingface_hub import snapshot_download
     except ModuleNotFoundError as error:
@@ -121,7 +125,7 @@ def _download(hub_id: str) -> Path:
             "or give a folder"
         ) from error
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=_HUB_FILES))
+        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=_HUB_FILES))
     except Exception as error:  # the hub client raises requests', its own and OS errors alike
         raise ModelError(
             f"model {hub_id!r}: not in the local hub cache and the hub did not give it ({error}); "

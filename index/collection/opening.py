@@ -2,7 +2,12 @@
 
 import logging
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
+
+import apsw
 
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.summary import CollectionSummary
@@ -11,13 +16,15 @@ from twopass.index.lanes import Lanes
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import (
+    Identity,
     open_closed,
     open_for_writing,
     read_identity,
     storage_errors,
 )
-from twopass.index.rows.migrations import migrate
+from twopass.index.rows.migrations import keep_revision, migrate
 from twopass.index.rows.window_rows import count_split
+from twopass.index.schema import CollectionSchema
 from twopass.index.vectors.gpu_replica import Clone
 from twopass.index.vectors.loading import load_vectors
 from twopass.index.vectors.merging import MergePolicy
@@ -31,6 +38,13 @@ _LOG = logging.getLogger("twopass.index")
 
 _BASE = "vectors.base"
 
+CurrentRevision: TypeAlias = Callable[[str, CollectionSchema], str]
+"""By what a collection's encoder is known now, given the collection's name and its schema.
+
+It is the schema's `encoder_revision` or another name of the same encoder: collections that older
+servers wrote name it by its weights.
+"""
+
 
 def open_collection(
     name: str,
@@ -41,6 +55,7 @@ def open_collection(
     merge_policy: MergePolicy | None = None,
     clone: Clone | None = None,
     flush_policy: FlushPolicy | None = None,
+    current_revision: CurrentRevision | None = None,
 ) -> Collection:
     """Opens a collection, and its vectors and words from their files or from the documents.
 
@@ -52,6 +67,7 @@ def open_collection(
         merge_policy: When the index is merged; None for the default.
         clone: Copies its base to a GPU; None for no GPU.
         flush_policy: When words are flushed; None for the default.
+        current_revision: By what its encoder is known now; None to leave it as it is.
 
     Raises:
         StorageError: The file is missing, damaged or of a newer format.
@@ -64,6 +80,8 @@ def open_collection(
         try:
             identity = read_identity(connection, path)
             migrate(connection, path, identity.schema)
+            if current_revision is not None:
+                identity = _known_as(current_revision, name, connection, identity)
             loaded = load_vectors(name, connection, identity, base_path, damage)
             analyser = Analyser(identity.schema.word_language)
             loaded_words = load_words(name, connection, identity, path.parent, analyser, damage)
@@ -102,6 +120,30 @@ def open_collection(
     writer = Writer(name, connection, path, identity, vectors, words, damage, lanes.writes)
     connections = ReadConnections(name, path, damage)
     return Collection(name, identity, connections, writer, vectors, words, analyser, damage)
+
+
+def _known_as(
+    current_revision: CurrentRevision, name: str, connection: apsw.Connection, identity: Identity
+) -> Identity:
+    """Keeps the revision that the encoder is known by now; durable before it is used."""
+    schema = identity.schema
+    if not schema.encoder_revision:  # clients bring the vectors
+        return identity
+    revision = current_revision(name, schema)
+    if revision == schema.encoder_revision:
+        return identity
+    renewed = replace(schema, encoder_revision=revision)
+    keep_revision(connection, renewed)
+    _LOG.info(
+        "encoder known by another revision",
+        extra={
+            "collection": name,
+            "encoder": schema.encoder,
+            "from_revision": schema.encoder_revision,
+            "to_revision": revision,
+        },
+    )
+    return replace(identity, schema=renewed)
 
 
 def read_summary(name: str, path: Path) -> CollectionSummary:

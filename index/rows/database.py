@@ -16,7 +16,7 @@ from twopass.index.rows.tables import create_tables
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 # A row of a 384-component embedding, 128 tokens and a short text is 2.5 KB: 8 KiB pages hold three

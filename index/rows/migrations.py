@@ -90,9 +90,28 @@ def _to_4(connection: apsw.Connection, schema: CollectionSchema) -> None:  # noq
     connection.execute(VECTORS_OF_WINDOWS)
 
 
+def _to_5(connection: apsw.Connection, schema: CollectionSchema) -> None:
+    """Format 5 names an encoder by all that decides its embeddings, not by its weights alone.
+
+    Which revision that is, only a server that holds the encoder knows: `keep_revision`. Servers of
+    format 4 would take the revision for one of weights, so they must not open the file.
+    """
+
+
+def keep_revision(connection: apsw.Connection, schema: CollectionSchema) -> None:
+    """Writes a schema whose encoder is known by another revision now, in one transaction.
+
+    Raises:
+        apsw.Error: It can't be written.
+    """
+    with connection:
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (schema.to_json(),))
+
+
 # By the format that they start from.
 _STEPS: dict[int, Callable[[apsw.Connection, CollectionSchema], None]] = {
     1: _to_2,
     2: _to_3,
     3: _to_4,
+    4: _to_5,
 }

@@ -15,7 +15,7 @@ from types import MappingProxyType, TracebackType
 from typing import TypeVar
 
 from twopass.index.collection.collection import Collection
-from twopass.index.collection.opening import open_collection, read_summary
+from twopass.index.collection.opening import CurrentRevision, open_collection, read_summary
 from twopass.index.collection.summary import CollectionSummary
 from twopass.index.errors import CollectionClosedError, CollectionNotFoundError, StorageError
 from twopass.index.folders import lock_folder, os_errors, sync_folder
@@ -76,6 +76,8 @@ class CollectionStore:
         merge_policy: MergePolicy | None = None,
         clone: Clone | None = None,
         flush_policy: FlushPolicy | None = None,
+        current_revision: CurrentRevision | None = None,
+        opens_collections: bool = True,
     ) -> None:
         """Opens the folder, creating it if need be, and as many collections as may be open.
 
@@ -87,6 +89,9 @@ class CollectionStore:
             merge_policy: When a collection's index is merged; None for the default.
             clone: Copies the base of a collection's index to a GPU; None for none.
             flush_policy: When a collection's words are flushed to disk; None for the default.
+            current_revision: By what a collection's encoder is known now, asked whenever one is
+                opened; None to leave it as it is.
+            opens_collections: False leaves them to `open_first`.
 
         Raises:
             FolderInUseError: Another server holds the folder.
@@ -102,6 +107,7 @@ class CollectionStore:
             merge_policy=merge_policy,
             clone=clone,
             flush_policy=flush_policy,
+            current_revision=current_revision,
         )
         self.opened = OpenCollections(lanes.openings, open_database, read_summary, max_open)
         self._closed = False
@@ -115,10 +121,29 @@ class CollectionStore:
                 self.snapshots = SnapshotFolder(folder / "snapshots")
                 for path in self._swept():
                     self._names.known[path.name] = KnownCollection(path.name, path / _DATABASE)
-                self._open_first(max_open)
+                if opens_collections:
+                    self.open_first()
             except BaseException:
                 self.close()
                 raise
+
+    def open_first(self) -> None:
+        """Opens all collections, so that damage is found and the first search is fast.
+
+        Where there are more than may be open, opens in the background half as many as may be, those
+        written to last: the other half leaves room for collections that calls ask for meanwhile.
+        """
+        known = list(self._names.known.values())
+        max_open = self.opened.max_open
+        if len(known) <= max_open:
+            self.opened.open_all(known)
+            return
+        _LOG.info(
+            "more collections than may be open: others are opened when they are used",
+            extra={"num_collections": len(known), "max_open": max_open},
+        )
+        known.sort(key=lambda each: _last_change(each.path), reverse=True)
+        self.opened.open_beside(known[: max_open // 2])
 
     @property
     def failed(self) -> Mapping[str, str]:
@@ -404,23 +429,6 @@ class CollectionStore:
             elif entry.is_dir():
                 folders.append(entry)
         return folders
-
-    def _open_first(self, max_open: int) -> None:
-        """Opens all collections, so that damage is found and the first search is fast.
-
-        Where there are more than may be open, opens in the background half as many as may be, those
-        written to last: the other half leaves room for collections that calls ask for meanwhile.
-        """
-        known = list(self._names.known.values())
-        if len(known) <= max_open:
-            self.opened.open_all(known)
-            return
-        _LOG.info(
-            "more collections than may be open: others are opened when they are used",
-            extra={"num_collections": len(known), "max_open": max_open},
-        )
-        known.sort(key=lambda each: _last_change(each.path), reverse=True)
-        self.opened.open_beside(known[: max_open // 2])
 
 
 def _last_change(path: Path) -> float:

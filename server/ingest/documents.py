@@ -257,7 +257,7 @@ class Ingest:
         self, collection: Collection, documents: Sequence[NewDocument]
     ) -> LoadedEncoder | None:
         if not collection.schema.client_vectors:
-            return self._models.encoder_of(collection.schema)
+            return self._models.encoder_of(collection.name, collection.schema)
         for i, document in enumerate(documents):
             if document.vector is None:
                 raise InvalidRequestError(

@@ -75,7 +75,9 @@ class Embedding:
     async def _queries(
         self, encoder: LoadedEncoder, token_ids: Ragged, deadline: float | None
     ) -> Embedded:
-        keys = [(encoder.spec.revision, token_ids[i].tobytes()) for i in range(len(token_ids))]
+        # Engines of several precisions agree closely, not bit for bit.
+        model = f"{encoder.spec.revision} {encoder.engine.info.precision}"
+        keys = [(model, token_ids[i].tobytes()) for i in range(len(token_ids))]
         if (remembered := self._remembered(keys)) is not None:
             return remembered
         prefix = encoder.spec.query_prefix

@@ -1,12 +1,15 @@
 """Loads the models that a configuration names, side by side, each with an engine that restarts."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
-from twopass.engines.base import LoadedModel
+from twopass.engines.base import LoadedModel, ModelKind
+from twopass.engines.errors import WrongKindError
 from twopass.engines.loading import load_model
+from twopass.engines.model.folder import locate
 from twopass.server.config import ServerConfig
 from twopass.server.models.restarting import RestartingEngine
 
@@ -14,7 +17,10 @@ from twopass.server.models.restarting import RestartingEngine
 def load_models(config: ServerConfig) -> list[LoadedModel]:
     """Loads all models in threads, the defaults first; reading and packing weights frees the GIL.
 
+    A model that is named twice, as a path and through a link perhaps, is loaded once.
+
     Raises:
+        WrongKindError: The default encoder is no encoder, or the default reranker no reranker.
         ModelError: A folder is missing or damaged, or the engine does not run it.
         EngineUnavailableError: The engine asked for needs a package or a device that is missing.
     """
@@ -25,12 +31,40 @@ def load_models(config: ServerConfig) -> list[LoadedModel]:
         precision=config.precision,
         max_passage_tokens=config.max_passage_tokens or None,
     )
-    names = list(dict.fromkeys((config.encoder, config.reranker, *config.more_models)))
+    spellings = defaultdict(list)
+    for name in dict.fromkeys((config.encoder, config.reranker, *config.more_models)):
+        spellings[locate(name).resolve()].append(name)
+    asked = {config.encoder: ModelKind.ENCODER}, {config.reranker: ModelKind.RERANKER}
+
+    def loaded(names: Sequence[str]) -> LoadedModel:
+        kinds = {kind[name] for name in names for kind in asked if name in kind}
+        try:
+            return _restartable(partial(load, names[0], kinds=kinds), names)
+        except WrongKindError as error:
+            raise _with_way_out(error) from error
+
     with ThreadPoolExecutor(thread_name_prefix="loading") as threads:
-        return list(threads.map(partial(_restartable, load), names))
+        return list(threads.map(loaded, spellings.values()))
 
 
-def _restartable(load: Callable[[str], LoadedModel], name: str) -> LoadedModel:
+def _restartable(load: Callable[[], LoadedModel], names: Sequence[str]) -> LoadedModel:
     """Loads a model whose engine can be rebuilt."""
-    model = load(name)
-    return replace(model, engine=RestartingEngine(model, lambda: load(name)))
+    model = load()
+    others = tuple(name for name in names if name != model.spec.id)
+    spec = replace(model.spec, other_names=others)
+    return replace(model, spec=spec, engine=RestartingEngine(model, load))
+
+
+def _with_way_out(error: WrongKindError) -> WrongKindError:
+    """The error with the flag that is wrong, and what to give instead."""
+    fields = ServerConfig.model_fields
+    wrong, needed = (
+        ("reranker", "a cross-encoder")
+        if error.found == ModelKind.ENCODER
+        else ("encoder", "a bi-encoder")
+    )
+    return WrongKindError(
+        f"--{wrong}: {error}; name {needed} such as {fields[wrong].default}, and this model with "
+        f"--{error.found} or --more-models",
+        error.found,
+    )

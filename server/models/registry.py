@@ -1,5 +1,9 @@
-"""The models a server holds: by id, with a default of each kind."""
+"""The models a server holds: by revision for collections, by id for requests.
 
+A model is known by its revision; an id is a name for it, one of several perhaps.
+"""
+
+import logging
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -9,13 +13,19 @@ from twopass.server.errors import EncoderChangedError, UnknownModelError
 
 _Model = TypeVar("_Model", LoadedEncoder, LoadedReranker)
 
+_logger = logging.getLogger("twopass.server")
+# Digits of a revision that messages tell: no two models of a server agree in so many by chance.
+_DIGITS = 12
+_INDEX_ANEW = "or index anew and switch an alias: twopass export, twopass index, twopass alias"
+
 
 class Models:
-    """Loaded models by id. The first encoder and the first reranker are the defaults."""
+    """Loaded models. The first encoder and the first reranker are the defaults."""
 
     def __init__(self, models: Sequence[LoadedModel]) -> None:
         self._encoders = {m.spec.id: m for m in models if isinstance(m, LoadedEncoder)}
         self._rerankers = {m.spec.id: m for m in models if isinstance(m, LoadedReranker)}
+        self._names = {name: m.spec.id for m in models for name in m.spec.other_names}
         self._defaults = {next(iter(kind), "") for kind in (self._encoders, self._rerankers)}
 
     def all(self) -> list[LoadedModel]:
@@ -28,15 +38,16 @@ class Models:
         return model.spec.id in self._defaults
 
     def get(self, model_id: str) -> LoadedModel:
-        """The encoder or the reranker of that id.
+        """The encoder or the reranker of that id or other name.
 
         Raises:
             UnknownModelError: The server holds no model of that id.
         """
         models: dict[str, LoadedModel] = {**self._encoders, **self._rerankers}
-        if model_id not in models:
+        known_as = self._names.get(model_id, model_id)
+        if known_as not in models:
             raise UnknownModelError(f"id: no model {model_id!r}, there are {_listed(models)}")
-        return models[model_id]
+        return models[known_as]
 
     def encoder(self, model_id: str = "") -> LoadedEncoder:
         """The encoder of that id; the default one for "".
@@ -44,23 +55,75 @@ class Models:
         Raises:
             UnknownModelError: The server holds no encoder of that id.
         """
-        return _choose(self._encoders, model_id, "encoder")
+        return _choose(self._encoders, self._names.get(model_id, model_id), "encoder")
 
-    def encoder_of(self, schema: CollectionSchema) -> LoadedEncoder:
-        """The encoder that a collection's embeddings were made by.
+    def encoder_of(self, collection: str, schema: CollectionSchema) -> LoadedEncoder:
+        """The encoder that a collection's embeddings were made by, whatever its name is now.
+
+        Args:
+            collection: The collection's name, for messages.
+            schema: Its schema; an encoder is set in it.
 
         Raises:
             UnknownModelError: The server does not hold that encoder.
-            EncoderChangedError: The server holds other weights under that id.
+            EncoderChangedError: The server holds another encoder under its name.
         """
-        encoder = self.encoder(schema.encoder)
-        if encoder.spec.revision != schema.encoder_revision:
-            raise EncoderChangedError(
-                f"collection: its embeddings were made by {schema.encoder} of revision "
-                f"{schema.encoder_revision[:12]}, the server holds {encoder.spec.revision[:12]}; "
-                "serve the old weights, or index into a new collection"
+        if (encoder := self._found(schema)) is not None:
+            return encoder
+        named = self._encoders.get(self._names.get(schema.encoder, schema.encoder))
+        told = f"collection {collection!r}: {self._reason(schema, named)}"
+        raise UnknownModelError(told) if named is None else EncoderChangedError(told)
+
+    def encoder_problem(self, schema: CollectionSchema) -> str:
+        """Why a collection's encoder is not at hand, and the ways out; empty where it is."""
+        if not schema.encoder_revision or self._found(schema) is not None:
+            return ""
+        named = self._encoders.get(self._names.get(schema.encoder, schema.encoder))
+        return self._reason(schema, named)
+
+    def current_revision(self, collection: str, schema: CollectionSchema) -> str:
+        """The revision of a collection's encoder, which older servers knew by its weights.
+
+        Where the server does not hold that encoder, the log says so, and the schema's is returned.
+        """
+        if (encoder := self._found(schema)) is not None:
+            return encoder.spec.revision
+        _logger.warning(
+            "collection without its encoder: %s",
+            self.encoder_problem(schema),
+            extra={"collection": collection},
+        )
+        return schema.encoder_revision
+
+    def _found(self, schema: CollectionSchema) -> LoadedEncoder | None:
+        """The encoder of a schema's revision, new or old."""
+        wanted = schema.encoder_revision
+        of_weights = []
+        for encoder in self._encoders.values():
+            if encoder.spec.revision == wanted:
+                return encoder
+            if encoder.spec.legacy_revision == wanted:
+                of_weights.append(encoder)
+        if len(of_weights) > 1:
+            # One set of weights, read in several ways: then the name tells which.
+            name = self._names.get(schema.encoder, schema.encoder)
+            of_weights = [encoder for encoder in of_weights if encoder.spec.id == name]
+        return of_weights[0] if of_weights else None
+
+    def _reason(self, schema: CollectionSchema, named: LoadedEncoder | None) -> str:
+        made_by = (
+            f"its embeddings were made by {schema.encoder} of revision "
+            f"{schema.encoder_revision[:_DIGITS]}"
+        )
+        if named is None:
+            return (
+                f"{made_by}, which this server does not hold; start it with --more-models "
+                f"{schema.encoder}, {_INDEX_ANEW}"
             )
-        return encoder
+        now = f"{made_by}, that name is revision {named.spec.revision[:_DIGITS]} here"
+        if named.spec.weights_sha256 == schema.encoder_revision and named.spec.read_anew:
+            now += f" ({named.spec.read_anew})"
+        return f"{now}; hold the old one too with --more-models FOLDER, {_INDEX_ANEW}"
 
     def tokenizer_of(self, schema: CollectionSchema) -> Tokenizer | None:
         """The tokenizer that made a collection's stored token ids; None where none are stored.
@@ -84,7 +147,7 @@ class Models:
         Raises:
             UnknownModelError: The server holds no reranker of that id.
         """
-        return _choose(self._rerankers, model_id, "reranker")
+        return _choose(self._rerankers, self._names.get(model_id, model_id), "reranker")
 
     def default_reranker_tokenizer(self) -> str:
         """Fingerprint of the default reranker's tokenizer; "" where there is no reranker."""

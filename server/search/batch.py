@@ -152,7 +152,9 @@ class _Batch:
         encoders: dict[str, LoadedEncoder] = {}
         for i, search in self._searches.items():
             if search.query.needs_embedding:
-                encoder = self._parts._models.encoder_of(search.collection.schema)
+                encoder = self._parts._models.encoder_of(
+                    search.collection.name, search.collection.schema
+                )
                 encoders[encoder.spec.revision] = encoder
                 by_encoder[encoder.spec.revision].append(i)
         for revision, positions in by_encoder.items():

@@ -118,7 +118,7 @@ class FirstPass:
         end: float | None,
     ) -> Float32s:
         """The query's embedding, float32 `[dimension]`."""
-        encoder = self._models.encoder_of(collection.schema)
+        encoder = self._models.encoder_of(collection.name, collection.schema)
         ids = Ragged.from_rows([query_ids[encoder.tokenizer.fingerprint]])
         vector: Float32s = (await self.embed_together(encoder, ids, request, end))[0]
         return vector

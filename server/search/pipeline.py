@@ -271,7 +271,7 @@ class Search:
                         f"vector: unset, but collection {collection.name!r} has no encoder to "
                         "embed the query with; give one, or retrieve by RETRIEVE_MODE_LEXICAL"
                     )
-                encoder = parts.models.encoder_of(collection.schema)
+                encoder = parts.models.encoder_of(collection.name, collection.schema)
                 self.query_ids[encoder.tokenizer.fingerprint] = await parts.tokenizing.query_ids(
                     encoder, query.text, self._request.stop
                 )

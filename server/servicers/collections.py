@@ -65,7 +65,9 @@ class CollectionServicer(DocumentWrites, DocumentReads):
         """Creates an empty collection."""
         schema = read_schema(message.schema, self._models, self._language)
         collection = await self._collections.create(message.name, schema, request)
-        return collection_pb2.CreateCollectionResponse(collection=collection_message(collection))
+        return collection_pb2.CreateCollectionResponse(
+            collection=collection_message(collection, self._models)
+        )
 
     async def get_collection(
         self, message: collection_pb2.GetCollectionRequest, request: Request
@@ -163,7 +165,9 @@ class CollectionServicer(DocumentWrites, DocumentReads):
         restored = await self._collections.restore(
             message.collection, message.name, message.new_collection, request
         )
-        return collection_pb2.RestoreSnapshotResponse(collection=collection_message(restored))
+        return collection_pb2.RestoreSnapshotResponse(
+            collection=collection_message(restored, self._models)
+        )
 
     def _collections_page(
         self, summaries: Sequence[CollectionSummary], page_size: int, caller: Caller
@@ -177,7 +181,7 @@ class CollectionServicer(DocumentWrites, DocumentReads):
     def _message(self, collection: CollectionSummary, caller: Caller) -> collection_pb2.Collection:
         """A collection as a message, with those of its aliases that the caller may use."""
         aliases = self._collections.aliases.of(collection.name)
-        return collection_message(collection, filter(caller.may_use, aliases))
+        return collection_message(collection, self._models, filter(caller.may_use, aliases))
 
 
 def _snapshots_page(

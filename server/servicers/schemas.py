@@ -167,7 +167,7 @@ def schema_message(schema: CollectionSchema) -> collection_pb2.CollectionSchema:
 
 
 def collection_message(
-    collection: CollectionSummary, aliases: Iterable[str] = ()
+    collection: CollectionSummary, models: Models, aliases: Iterable[str] = ()
 ) -> collection_pb2.Collection:
     """A collection, and its aliases, as a message."""
     created = Timestamp()
@@ -181,4 +181,5 @@ def collection_message(
         create_time=created,
         read_only_reason=collection.read_only_reason,
         aliases=aliases,
+        encoder_problem=models.encoder_problem(collection.schema),
     )

@@ -42,7 +42,8 @@ class Schema:
         metric: How nearness of embeddings is measured. None: "cosine".
         encoder: The encoder's id, as in `models()`. Empty: the server's default, unless
             `client_vectors` is set.
-        encoder_revision: sha256 of the encoder's weights. Set by the server, ignored on creation.
+        encoder_revision: The encoder's `revision`, over everything that decides its embeddings.
+            Set by the server, ignored on creation.
         client_vectors: Whether every document and query brings its own vector; no encoder is used
             then, and `dimension` is required.
         index_kind: A faiss factory string. Empty: "Flat".
@@ -86,6 +87,8 @@ class Collection:
         aliases: Its aliases that the client's API key may use, sorted.
         num_split: How many of the documents were longer than a window and are found by their
             windows.
+        encoder_problem: Why nothing can be embedded for it, and the ways out: the server does not
+            hold its encoder. Empty: it does, or clients bring the vectors.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Collection:
     read_only_reason: str
     aliases: tuple[str, ...]
     num_split: int = 0
+    encoder_problem: str = ""
 
 
 def create_collection(
@@ -216,6 +220,7 @@ def collection_of(message: collection_pb2.Collection) -> Collection:
         read_only_reason=message.read_only_reason,
         aliases=tuple(message.aliases),
         num_split=message.num_split,
+        encoder_problem=message.encoder_problem,
     )
 
 

@@ -14,19 +14,22 @@ class Model:
     """A model and the engine that runs it.
 
     Attributes:
-        id: The name that requests use.
+        id: The name that requests use; collections keep the revision.
         kind: Encoder or reranker.
         is_default: Whether requests of its kind that name no model get it.
         engine: "cpu", "onnxruntime", "tensorrt" or "torch".
         precision: "f32", "bf16", "fp16" or "int8".
         device: The instruction set or the GPU it runs on.
-        sha256: Hash of the weights, hexadecimal.
+        sha256: Hash of the weights, hexadecimal; equal weights need not be equal models.
         max_seq_len: Longest sequence in tokens: query, passage and special tokens together.
         max_query_tokens: Longest query in tokens.
         max_passage_tokens: Most tokens of a passage read at once, as far as the sequence has room
             beside the query; 0 for an encoder.
         dimension: Components of an embedding; 0 for a reranker.
         blend: Default weight of the first-pass score in the order; 0 for an encoder.
+        revision: What the model is known by, hexadecimal: a digest over everything that decides
+            what it computes; "" from servers before revisions.
+        other_ids: Other spellings under which the server was told to load it.
     """
 
     id: str
@@ -41,6 +44,8 @@ class Model:
     max_passage_tokens: int
     dimension: int
     blend: float
+    revision: str = ""
+    other_ids: tuple[str, ...] = ()
 
 
 def models(*, timeout: float | None = None) -> Call[tuple[Model, ...]]:
@@ -88,4 +93,6 @@ def _model(message: model_pb2.Model) -> Model:
         max_passage_tokens=message.max_passage_tokens,
         dimension=message.dimension,
         blend=message.blend,
+        revision=message.revision,
+        other_ids=tuple(message.other_ids),
     )

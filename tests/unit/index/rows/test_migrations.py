@@ -73,6 +73,7 @@ def test_a_file_without_words_gets_them_when_it_is_opened(
         (2, str(format_1)),
         (3, str(format_1)),
         (4, str(format_1)),
+        (5, str(format_1)),
     ]
 
 

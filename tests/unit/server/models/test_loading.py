@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from twopass.engines.base import TokenBatch
-from twopass.engines.errors import EngineUnavailableError
+from twopass.engines.errors import EngineUnavailableError, WrongKindError
 from twopass.engines.model.folder import locate, open_model
 from twopass.server.config import ServerConfig
 from twopass.server.models import restarting
@@ -68,3 +68,41 @@ def wait_until(holds) -> None:
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def refusal(**settings: str) -> str:
+    with pytest.raises(WrongKindError) as raised:
+        load_models(ServerConfig(threads=1, **settings))
+    return str(raised.value)
+
+
+def test_an_encoder_is_refused_as_the_reranker_and_the_reverse():
+    told = refusal(reranker="all-MiniLM-L6-v2")
+    assert told.startswith("--reranker: all-MiniLM-L6-v2 is an encoder: ")
+    assert "(config.json names BertModel)" in told
+    assert "name a cross-encoder such as twopass-minilm" in told
+    told = refusal(encoder="twopass-minilm-l3")
+    assert told.startswith("--encoder: twopass-minilm-l3 is a reranker: it scores pairs")
+    assert "name a bi-encoder such as all-MiniLM-L6-v2" in told
+
+
+def test_a_masked_language_model_is_refused_as_the_reranker(tmp_path):
+    folder = Path(shutil.copytree(locate("all-MiniLM-L6-v2"), tmp_path / "masked"))
+    (folder / "twopass.json").unlink()
+    config = json.loads((folder / "config.json").read_text())
+    masked = config | {"architectures": ["BertForMaskedLM"]}
+    (folder / "config.json").write_text(json.dumps(masked))
+    told = refusal(reranker=str(folder))
+    assert told.startswith(f"--reranker: {folder} is an encoder: it makes an embedding of each")
+    assert "(config.json names BertForMaskedLM)" in told
+
+
+def test_a_model_is_loaded_once_however_often_it_is_named(tmp_path):
+    folder = Path(shutil.copytree(locate("twopass-minilm-l3"), tmp_path / "reranker"))
+    (tmp_path / "link").symlink_to(folder)
+    names = (str(tmp_path / "link"), f"{folder}/", "all-MiniLM-L6-v2")
+    models = load_models(ServerConfig(threads=1, reranker=str(folder), more_models=names))
+    for model in models:
+        model.engine.close()
+    assert [model.spec.id for model in models] == ["all-MiniLM-L6-v2", str(folder)]
+    assert models[1].spec.other_names == names[:2]
