@@ -67,6 +67,7 @@ CODES = {
     "NonFiniteOutputError": grpc.StatusCode.INTERNAL,
     "ModelError": grpc.StatusCode.INTERNAL,
     "UnsupportedModelError": grpc.StatusCode.INTERNAL,
+    "WrongKindError": grpc.StatusCode.INTERNAL,
     "DeviceError": grpc.StatusCode.INTERNAL,
     "CollectionError": grpc.StatusCode.INTERNAL,
     "RequestError": grpc.StatusCode.INTERNAL,
