@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from pathlib import Path
 
 from twopass.engines.base import (
     Engine,
@@ -21,12 +22,21 @@ from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
 from twopass.engines.gpu.torch_engine import TorchEngine
 from twopass.engines.model.decoder import is_decoder
 from twopass.engines.model.decoder_tokenizer import DecoderTokenizer
-from twopass.engines.model.folder import ModelFolder, open_model
+from twopass.engines.model.folder import ModelFolder, locate, open_model
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
 from twopass.engines.onnx.engine import OnnxRuntimeEngine
 from twopass.engines.transformers.engine import TransformersEngine
 
 _logger = logging.getLogger("twopass.engines")
+
+
+def folder_of(name: str) -> Path:
+    """A model's folder, links followed: the same for every spelling of a name.
+
+    Raises:
+        ModelError: No model of that name was found.
+    """
+    return locate(name).resolve()
 
 
 def load_model(

@@ -8,8 +8,7 @@ from functools import partial
 
 from twopass.engines.base import LoadedModel, ModelKind
 from twopass.engines.errors import WrongKindError
-from twopass.engines.loading import load_model
-from twopass.engines.model.folder import locate
+from twopass.engines.loading import folder_of, load_model
 from twopass.server.config import ServerConfig
 from twopass.server.models.restarting import RestartingEngine
 
@@ -33,7 +32,7 @@ def load_models(config: ServerConfig) -> list[LoadedModel]:
     )
     spellings = defaultdict(list)
     for name in dict.fromkeys((config.encoder, config.reranker, *config.more_models)):
-        spellings[locate(name).resolve()].append(name)
+        spellings[folder_of(name)].append(name)
     asked = {config.encoder: ModelKind.ENCODER}, {config.reranker: ModelKind.RERANKER}
 
     def loaded(names: Sequence[str]) -> LoadedModel:
