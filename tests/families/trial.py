@@ -82,7 +82,7 @@ def try_form(form: Form, folder: Path, columns: list[Column]) -> Iterator[Cell]:
         cell = _refused(error, form.refusal)
         yield from [cell] * len(columns)
         return
-    if expected is None:
+    if expected is None or form.refusal is not None:
         for column in columns:
             yield _refused_by_engine(column, opened, form.refusal)
         return

@@ -128,6 +128,7 @@ def write_encoder(
     modules: Callable[[int], Sequence[nn.Module]] | None = None,
     prompts: Mapping[str, str] | None = None,
     prompt: str = "",
+    transformer: Mapping[str, Any] | None = None,
     edits: Sequence[Edit] = (),
     prepare: Callable[[nn.Module], None] = lambda _: None,
     **options: Any,
@@ -142,25 +143,26 @@ def write_encoder(
             vectors; None writes none of its files, which means the mean of all tokens' vectors.
         prompts: By name, as `config_sentence_transformers.json` has them.
         prompt: Put before the texts whose embeddings are returned.
+        transformer: Options of sentence-transformers' `Transformer`.
         edits: Made to the folder after it was written.
         prepare: Makes the reference compute what the edits say.
         options: Of `write_model`.
     """
     with TemporaryDirectory() as plain:
         write_model(Path(plain) if modules else folder, model, tokenizer, **options)
-        transformer = Transformer(
+        module = Transformer(
             plain if modules else str(folder),
-            max_seq_length=MAX_LENGTH,
             model_kwargs={"dtype": torch.float32},
+            **{"max_seq_length": MAX_LENGTH} | dict(transformer or {}),
         )
-        prepare(transformer)
-        width = transformer.get_embedding_dimension()
+        prepare(module)
+        width = module.get_embedding_dimension()
         after = modules(width) if modules else [Pooling(width, "mean")]
         sentence = SentenceTransformer(
-            modules=[transformer, *after], prompts=dict(prompts or {}), device="cpu"
+            modules=[module, *after], prompts=dict(prompts or {}), device="cpu"
         )
         if modules:
-            transformer.auto_model.to(options.get("dtype", torch.float32))
+            sentence.to(options.get("dtype", torch.float32))
             sentence.save(str(folder), create_model_card=False)
         expected = expected_embeddings(sentence, prompt=prompt)
     for edit in edits:
