@@ -7,7 +7,10 @@ here makes the host wait for the device.
 import importlib
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+from twopass.engines.model.architecture import Architecture
 
 # The kernel's heads are of a multiple of 8 components, at most 256, in 16 bits; Ampere and later.
 _HEAD_STEP, _MAX_HEAD_DIM = 8, 256
@@ -40,10 +43,25 @@ class PackedTokens:
         self.position = torch.arange(num_tokens, device=device) - self.first[self.sequence]
 
 
+@dataclass(frozen=True, slots=True)
+class LayerPositions:
+    """A layer's projections of DeBERTa's relative positions, `[num_heads, num_rows, head_dim]`.
+
+    Attributes:
+        keys: What queries are multiplied with; None where content does not look at positions.
+        queries: What keys are multiplied with; None where positions do not look at content.
+    """
+
+    keys: Any
+    queries: Any
+
+
 class Attention(Protocol):
     """Attention of one kind of layer over the batch that it was made for."""
 
-    def __call__(self, query: Any, key: Any, value: Any) -> Any:
+    def __call__(
+        self, query: Any, key: Any, value: Any, positions: LayerPositions | None = None
+    ) -> Any:
         """From `[num_tokens, num_heads, head_dim]` each to the heads' outputs, same shape."""
 
 
@@ -57,13 +75,7 @@ class AttentionKernel(Protocol):
 
 
 def attention_kernel(
-    torch: Any,
-    device: Any,
-    dtype: Any,
-    *,
-    head_dim: int,
-    has_windows: bool,
-    relative_bias: Any = None,
+    torch: Any, device: Any, dtype: Any, architecture: Architecture, relative_bias: Any = None
 ) -> AttentionKernel:
     """The fastest kernel that computes a model's attention on a device.
 
@@ -71,13 +83,17 @@ def attention_kernel(
         torch: The package.
         device: A torch device.
         dtype: Of queries, keys and values.
-        head_dim: Components of a head.
-        has_windows: Whether a layer has a window.
+        architecture: The model.
         relative_bias: Float32 `[num_heads, 2 * distance + 1]`, as in `ModelWeights`, or None.
     """
-    kernel = _variable_length_kernel(torch, device, dtype, head_dim)
+    disentangled = architecture.disentangled
+    if disentangled is not None:
+        rows = torch.tensor(disentangled.rows, device=device)
+        return PaddedAttention(torch, dtype, rows=rows, num_terms=disentangled.num_terms)
+    kernel = _variable_length_kernel(torch, device, dtype, architecture.head_dim)
     if kernel is None or relative_bias is not None:
         return PaddedAttention(torch, dtype, relative_bias)
+    has_windows = any(kind.window is not None for kind in architecture.layers)
     # Windows came to it with PyTorch 2.11.
     if has_windows and "window_size" not in inspect.signature(kernel).parameters:
         return PaddedAttention(torch, dtype)
@@ -117,7 +133,10 @@ class VariableLengthAttention:
         if window is not None and window < longest - 1:
             options["window_size"] = (window, window)
 
-        def attend(query: Any, key: Any, value: Any) -> Any:
+        def attend(
+            query: Any, key: Any, value: Any, positions: LayerPositions | None = None
+        ) -> Any:
+            assert positions is None
             return self._kernel(query, key, value, ends, ends, longest, longest, **options)
 
         return attend
@@ -128,22 +147,42 @@ class PaddedAttention:
 
     is_packed = False
 
-    def __init__(self, torch: Any, dtype: Any, relative_bias: Any = None) -> None:
-        """Prepares nothing.
+    def __init__(
+        self,
+        torch: Any,
+        dtype: Any,
+        relative_bias: Any = None,
+        *,
+        rows: Any = None,
+        num_terms: int = 1,
+    ) -> None:
+        """Keeps what scores depend on beside content.
 
         Args:
             torch: The package.
             dtype: Of queries, keys and values.
             relative_bias: As `attention_kernel` takes it.
+            rows: Rows of DeBERTa's positions by distance, int64, as in `Disentangled`.
+            num_terms: Of a score, by which it is scaled.
         """
         self._torch = torch
         self._dtype = dtype
         self._relative_bias = relative_bias
+        self._rows = rows
+        self._num_terms = num_terms
 
     def over(self, packed: PackedTokens, window: int | None) -> Attention:
         """See `AttentionKernel`."""
-        mask = self._mask(packed, window)
+        columns = self._torch.arange(packed.max_len, device=packed.offsets.device)
+        distances = columns - columns[:, None]  # from the query of a row to the key of a column
+        is_seen = (columns < packed.lengths[:, None])[:, None, None, :]
+        if window is not None and window < packed.max_len - 1:
+            is_seen = is_seen & (distances.abs() <= window)
+        mask = self._mask(is_seen, distances)
         places = packed.sequence, packed.position
+        chosen = None
+        if self._rows is not None:
+            chosen = self._rows[len(self._rows) // 2 - distances]
 
         def padded(rows: Any) -> Any:
             shape = (len(packed.lengths), packed.max_len, *rows.shape[1:])
@@ -151,24 +190,46 @@ class PaddedAttention:
             result[places] = rows
             return result.transpose(1, 2)
 
-        def attend(query: Any, key: Any, value: Any) -> Any:
+        def attend(
+            query: Any, key: Any, value: Any, positions: LayerPositions | None = None
+        ) -> Any:
+            query, key, value = padded(query), padded(key), padded(value)
+            scale = (query.shape[-1] * self._num_terms) ** -0.5
+            added = mask
+            if positions is not None:
+                scores = _of_positions(query * scale, key * scale, positions, chosen)
+                added = scores.masked_fill(~is_seen, -self._torch.inf)
             context = self._torch.nn.functional.scaled_dot_product_attention(
-                padded(query), padded(key), padded(value), attn_mask=mask
+                query, key, value, attn_mask=added, scale=scale
             )
             return context.transpose(1, 2)[places]
 
         return attend
 
-    def _mask(self, packed: PackedTokens, window: int | None) -> Any:
+    def _mask(self, is_seen: Any, distances: Any) -> Any:
         """What is seen, bool, or added to scores; `[n, 1 or num_heads, 1 or max_len, max_len]`."""
-        torch = self._torch
-        columns = torch.arange(packed.max_len, device=packed.offsets.device)
-        is_seen = (columns < packed.lengths[:, None])[:, None, None, :]
-        distances = columns - columns[:, None]  # from the query of a row to the key of a column
-        if window is not None and window < packed.max_len - 1:
-            is_seen = is_seen & (distances.abs() <= window)
         if self._relative_bias is None:
             return is_seen
         most = (self._relative_bias.shape[1] - 1) // 2
         bias = self._relative_bias[:, distances.clamp(-most, most) + most]
-        return bias.to(self._dtype).masked_fill(~is_seen, -torch.inf)
+        return bias.to(self._dtype).masked_fill(~is_seen, -self._torch.inf)
+
+
+def _of_positions(query: Any, key: Any, positions: LayerPositions, chosen: Any) -> Any:
+    """What content and position add to scores, `[n, num_heads, max_len, max_len]`.
+
+    Args:
+        query: `[n, num_heads, max_len, head_dim]`, scaled.
+        key: The same.
+        positions: The layer's.
+        chosen: The row of the distance between a query and a key, int64 `[max_len, max_len]`.
+    """
+    shape = (*query.shape[:2], *chosen.shape)
+    scores = query.new_zeros(shape)
+    if positions.keys is not None:
+        products = query @ positions.keys.transpose(1, 2)
+        scores = scores + products.gather(3, chosen.expand(shape))
+    if positions.queries is not None:
+        products = key @ positions.queries.transpose(1, 2)
+        scores = scores + products.gather(3, chosen.T.expand(shape)).transpose(2, 3)
+    return scores

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from twopass.engines.errors import UnsupportedModelError
-from twopass.engines.gpu.torch_attention import Attention, PackedTokens, attention_kernel
+from twopass.engines.gpu.torch_attention import (
+    Attention,
+    LayerPositions,
+    PackedTokens,
+    attention_kernel,
+)
 from twopass.engines.gpu.torch_outputs import Dense, EmbeddingOutput, LogitOutput, activation_of
 from twopass.engines.model.architecture import Architecture, LayerAttention
 from twopass.engines.model.pooling import EmbeddingHead
@@ -25,6 +30,7 @@ class _Layer:
     """A layer's tensors on the device; a norm that is not there is None."""
 
     kind: LayerAttention
+    positions: LayerPositions | None  # DeBERTa's
     projections: Dense  # of query, key and value: one product of three times the width
     output: Dense
     attention_norm: Dense | None
@@ -91,8 +97,10 @@ class TorchEncoder:
             self._projection = dense("embeddings.projection")
         if architecture.norm_first:
             self._final_norm = float32("final_norm")
+        positions = self._relative_positions(tensor, float32)
         self._layers = [
-            self._read_layer(number, kind, dense) for number, kind in enumerate(architecture.layers)
+            self._read_layer(number, kind, dense, positions)
+            for number, kind in enumerate(architecture.layers)
         ]
         self._rotary = {
             kind.rotary: torch.tensor(kind.rotary, dtype=torch.float32, device=device)
@@ -100,14 +108,8 @@ class TorchEncoder:
             if kind.rotary is not None
         }
         has_bias = architecture.relative_distance is not None
-        self._kernel = attention_kernel(
-            torch,
-            device,
-            dtype,
-            head_dim=architecture.head_dim,
-            has_windows=any(kind.window is not None for kind in architecture.layers),
-            relative_bias=tensor("relative_bias", torch.float32) if has_bias else None,
-        )
+        relative_bias = tensor("relative_bias", torch.float32) if has_bias else None
+        self._kernel = attention_kernel(torch, device, dtype, architecture, relative_bias)
         self.is_packed = self._kernel.is_packed
         self._output: Callable[[Any, PackedTokens], Any]
         if head is not None:
@@ -119,7 +121,19 @@ class TorchEncoder:
                 f"config.json: no reranker's head is known of {architecture.family!r}"
             )
 
-    def _read_layer(self, number: int, kind: LayerAttention, dense: Callable[..., Dense]) -> _Layer:
+    def _relative_positions(
+        self, tensor: Callable[..., Any], float32: Callable[[str], Dense]
+    ) -> Any:
+        """DeBERTa's rows before their projections, float32 `[num_rows, hidden_size]`, or None."""
+        disentangled = self._architecture.disentangled
+        if disentangled is None:
+            return None
+        rows = tensor("relative.embeddings.weight", self._torch.float32)
+        return self._norm(rows, float32("relative.norm")) if disentangled.norm else rows
+
+    def _read_layer(
+        self, number: int, kind: LayerAttention, dense: Callable[..., Dense], positions: Any
+    ) -> _Layer:
         torch, architecture = self._torch, self._architecture
         place = f"layers.{number}."
 
@@ -131,9 +145,21 @@ class TorchEncoder:
         def norm(name: str) -> Dense:
             return dense(place + name, torch.float32)
 
+        def projected(name: str) -> Any:
+            rows = torch.nn.functional.linear(positions, *dense(place + name, torch.float32))
+            heads = rows.reshape(-1, architecture.num_heads, architecture.head_dim)
+            return heads.transpose(0, 1).to(self._dtype)
+
+        disentangled, layer_positions = architecture.disentangled, None
+        if disentangled is not None:
+            layer_positions = LayerPositions(
+                projected("attention.position_key") if disentangled.position_keys else None,
+                projected("attention.position_query") if disentangled.position_queries else None,
+            )
         has_attention_norm = number > 0 or architecture.first_attention_norm
         return _Layer(
             kind,
+            layer_positions,
             projections=joined("attention.query", "attention.key", "attention.value"),
             output=dense(place + "attention.output"),
             attention_norm=norm("attention_norm") if has_attention_norm else None,
@@ -205,7 +231,7 @@ class TorchEncoder:
         query, key, value = (part.reshape(heads) for part in projected.chunk(3, dim=-1))
         if rotation is not None:
             query, key = self._rotated(query, rotation), self._rotated(key, rotation)
-        return self._linear(attention(query, key, value).flatten(1), layer.output)
+        return self._linear(attention(query, key, value, layer.positions).flatten(1), layer.output)
 
     def _rotated(self, heads: Any, rotation: Rotation) -> Any:
         """Components i and i + head_dim / 2 of each head, turned by the angle of i."""

@@ -102,7 +102,7 @@ def _deberta_encoder(folder, auto=AutoModel, **changes):
     return write_encoder(folder, model, small_tokenizers.deberta())
 
 
-_DEBERTA_REFUSALS = {"cpu": "onnxruntime", "torch": "onnxruntime"}
+_DEBERTA_REFUSALS = {"cpu": "onnxruntime"}
 
 
 def _deberta_forms() -> Iterator[Form]:
@@ -114,11 +114,17 @@ def _deberta_forms() -> Iterator[Form]:
         "positions in the input": {"position_biased_input": True},
         "types in the input": {"type_vocab_size": 2},
         "without buckets": {"position_buckets": -1, "max_relative_positions": 32},
-        "convolution after the first layer": {"conv_kernel_size": 3, "conv_act": "gelu"},
     }
     for name, changes in rerankers.items():
         write = partial(_deberta_reranker, **changes)
         yield Form("deberta-v2", name, ModelKind.RERANKER, write, refused_by=_DEBERTA_REFUSALS)
+    yield Form(
+        "deberta-v2",
+        "convolution after the first layer",
+        ModelKind.RERANKER,
+        partial(_deberta_reranker, conv_kernel_size=3, conv_act="gelu"),
+        refusal="conv_kernel_size is 3",
+    )
     yield Form(
         "deberta-v2",
         "model alone",

@@ -1,6 +1,7 @@
 """Attention over packed sequences: padded, and what PyTorch's kernel for them is given."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,14 @@ from twopass.engines.gpu.torch_attention import (
     VariableLengthAttention,
     attention_kernel,
 )
+from twopass.engines.model.architecture import LayerAttention
+from twopass.engines.model.families import read_architecture
+
+from ..random_encoders import CONFIGS
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra torch)")
 
+ARCHITECTURE = read_architecture(CONFIGS["bert"])
 LENGTHS = [1, 2, 9, 17, 5]
 NUM_HEADS, HEAD_DIM = 3, 8
 
@@ -105,14 +111,11 @@ def test_attention_is_padded_only_where_the_kernel_can_not(
     monkeypatch, kernel, has_windows, has_bias, is_packed
 ):
     monkeypatch.setattr(torch_attention, "_variable_length_kernel", lambda *_: kernel)
-    chosen = attention_kernel(
-        torch,
-        torch.device("cpu"),
-        torch.float16,
-        head_dim=HEAD_DIM,
-        has_windows=has_windows,
-        relative_bias=torch.zeros(NUM_HEADS, 3) if has_bias else None,
-    )
+    window = 3 if has_windows else None
+    architecture = replace(ARCHITECTURE, layers=(LayerAttention(), LayerAttention(window)))
+    bias = torch.zeros(NUM_HEADS, 3) if has_bias else None
+    device = torch.device("cpu")
+    chosen = attention_kernel(torch, device, torch.float16, architecture, bias)
     assert chosen.is_packed is is_packed
 
 
