@@ -1,12 +1,15 @@
 #include "twopass/encoder.h"
 
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
@@ -47,34 +50,97 @@ Raises:
     ValueError: TWOPASS_ISA names one that is unknown or not supported.)");
 }
 
+void bind_layer_attention(nb::module_& m) {
+  nb::class_<LayerAttention>(m, "LayerAttention",
+                             "What tells the attention of one layer from another's.")
+      .def(
+          "__init__",
+          [](LayerAttention* self, std::optional<std::int64_t> window,
+             std::vector<float> inverse_frequencies) {
+            new (self) LayerAttention{window, std::move(inverse_frequencies)};
+          },
+          nb::kw_only(), nb::arg("window") = nb::none(),
+          nb::arg("inverse_frequencies") = std::vector<float>(),
+          R"(A token sees those at most `window` places away, or all of its sequence.
+
+Queries and keys are rotated by `inverse_frequencies`, `[head_dim / 2]`, or, where it is empty, not.)");
+}
+
+void bind_heads(nb::module_& m) {
+  nb::class_<DenseLayer>(m, "DenseLayer", "A layer after pooling: activation(x W^T + b).")
+      .def(
+          "__init__",
+          [](DenseLayer* self, std::int64_t input_size, std::int64_t output_size,
+             Activation activation) { new (self) DenseLayer{input_size, output_size, activation}; },
+          nb::kw_only(), nb::arg("input_size"), nb::arg("output_size"), nb::arg("activation"));
+  nb::class_<ClassifierHead>(
+      m, "ClassifierHead",
+      "A sequence becomes a logit: pooled, dense, activation, LayerNorm perhaps, projection.")
+      .def(
+          "__init__",
+          [](ClassifierHead* self, Pooling pooling, Activation activation, bool has_norm) {
+            new (self) ClassifierHead{pooling, activation, has_norm};
+          },
+          nb::kw_only(), nb::arg("pooling"), nb::arg("activation"), nb::arg("has_norm"));
+  nb::class_<EmbeddingHead>(
+      m, "EmbeddingHead",
+      "A sequence becomes an embedding of length 1: poolings side by side, then dense layers.")
+      .def(
+          "__init__",
+          [](EmbeddingHead* self, std::vector<Pooling> poolings, std::vector<DenseLayer> dense) {
+            new (self) EmbeddingHead{std::move(poolings), std::move(dense)};
+          },
+          nb::kw_only(), nb::arg("poolings"), nb::arg("dense") = std::vector<DenseLayer>());
+}
+
+void bind_encoder_config(nb::module_& m) {
+  nb::class_<EncoderConfig>(m, "EncoderConfig",
+                            "An encoder's shape, in every family the same terms.")
+      .def(
+          "__init__",
+          [](EncoderConfig* self, std::int64_t hidden_size, std::int64_t num_heads,
+             std::int64_t intermediate_size, std::int64_t vocab_size, std::int64_t embedding_size,
+             std::int64_t max_seq_len, std::int64_t num_positions, std::int64_t position_offset,
+             std::int64_t type_vocab_size, float norm_epsilon, bool norm_first,
+             bool first_attention_norm, Activation activation, bool gated,
+             std::vector<LayerAttention> layers, std::optional<std::int64_t> relative_distance) {
+            new (self) EncoderConfig{
+                hidden_size,     num_heads,    intermediate_size, vocab_size,
+                embedding_size,  max_seq_len,  num_positions,     position_offset,
+                type_vocab_size, norm_epsilon, norm_first,        first_attention_norm,
+                activation,      gated,        std::move(layers), relative_distance};
+          },
+          nb::kw_only(), nb::arg("hidden_size"), nb::arg("num_heads"), nb::arg("intermediate_size"),
+          nb::arg("vocab_size"), nb::arg("embedding_size"), nb::arg("max_seq_len"),
+          nb::arg("num_positions"), nb::arg("position_offset"), nb::arg("type_vocab_size"),
+          nb::arg("norm_epsilon"), nb::arg("norm_first"), nb::arg("first_attention_norm"),
+          nb::arg("activation"), nb::arg("gated"), nb::arg("layers"),
+          nb::arg("relative_distance") = nb::none());
+}
+
 void bind_config(nb::module_& m) {
   nb::enum_<Precision>(m, "Precision", "Type of the products of weights and activations.")
       .value("F32", Precision::kF32)
       .value("BF16", Precision::kBf16)
       .value("INT8", Precision::kInt8);
-  nb::enum_<Gelu>(m, "Gelu", "Which GELU the model was trained with.")
-      .value("ERF", Gelu::kErf)
-      .value("TANH", Gelu::kTanh);
-  nb::enum_<Output>(m, "Output", "What a forward pass returns of each sequence.")
-      .value("LOGIT", Output::kLogit)
-      .value("MEAN_EMBEDDING", Output::kMeanEmbedding)
-      .value("CLS_EMBEDDING", Output::kClsEmbedding);
-  nb::class_<EncoderConfig>(m, "EncoderConfig",
-                            "Shape of a BERT-family encoder with absolute positions.")
-      .def(
-          "__init__",
-          [](EncoderConfig* self, std::int64_t hidden_size, std::int64_t num_layers,
-             std::int64_t num_heads, std::int64_t intermediate_size, std::int64_t vocab_size,
-             std::int64_t max_positions, std::int64_t type_vocab_size, std::int64_t position_offset,
-             float layer_norm_epsilon, Gelu gelu) {
-            new (self) EncoderConfig{
-                hidden_size,   num_layers,      num_heads,       intermediate_size,  vocab_size,
-                max_positions, type_vocab_size, position_offset, layer_norm_epsilon, gelu};
-          },
-          nb::kw_only(), nb::arg("hidden_size"), nb::arg("num_layers"), nb::arg("num_heads"),
-          nb::arg("intermediate_size"), nb::arg("vocab_size"), nb::arg("max_positions"),
-          nb::arg("type_vocab_size"), nb::arg("position_offset"), nb::arg("layer_norm_epsilon"),
-          nb::arg("gelu"));
+  nb::enum_<Activation>(m, "Activation",
+                        "A function of one number: GELU exact or by its tanh approximation.")
+      .value("IDENTITY", Activation::kIdentity)
+      .value("GELU", Activation::kGelu)
+      .value("GELU_TANH", Activation::kGeluTanh)
+      .value("RELU", Activation::kRelu)
+      .value("SILU", Activation::kSilu)
+      .value("TANH", Activation::kTanh);
+  nb::enum_<Pooling>(m, "Pooling", "How the vectors of a sequence's tokens become one.")
+      .value("CLS", Pooling::kCls)
+      .value("MEAN", Pooling::kMean)
+      .value("MAX", Pooling::kMax)
+      .value("LAST", Pooling::kLast)
+      .value("WEIGHTED_MEAN", Pooling::kWeightedMean)
+      .value("MEAN_SQRT_LEN", Pooling::kMeanSqrtLen);
+  bind_layer_attention(m);
+  bind_heads(m);
+  bind_encoder_config(m);
 }
 
 // Dtype, shape and bytes of each tensor.
@@ -83,14 +149,14 @@ using BoundTensors =
              std::tuple<std::string, std::vector<std::uint64_t>, InputArray<std::uint8_t>>>;
 
 void construct(PackedEncoder* self, const BoundTensors& weights, const EncoderConfig& config,
-               Output output, Precision precision, std::size_t num_threads) {
+               const Head& head, Precision precision, std::size_t num_threads) {
   StoredTensors tensors;
   for (const auto& [name, tensor] : weights) {
     const auto& [dtype, shape, bytes] = tensor;
     tensors[name] = {dtype, shape, std::as_bytes(as_span(bytes))};
   }
   without_gil(
-      [&] { return new (self) PackedEncoder(tensors, config, output, precision, num_threads); });
+      [&] { return new (self) PackedEncoder(tensors, config, head, precision, num_threads); });
 }
 
 nb::ndarray<nb::numpy, float, nb::c_contig> forward(PackedEncoder& encoder, const Int32s& token_ids,
@@ -115,20 +181,20 @@ void bind_encoder(nb::module_& m) {
   bind_isas(m);
   bind_config(m);
   nb::class_<PackedEncoder>(m, "PackedEncoder",
-                            R"(A BERT-family encoder over packed batches: nothing is padded.
+                            R"(An encoder over packed batches: nothing is padded.
 
 What a sequence gets is the same bit for bit whatever it is batched with, in whatever order, with
 however many threads.)")
       .def("__init__", &construct, nb::arg("weights"), nb::arg("config"), nb::kw_only(),
-           nb::arg("output"), nb::arg("precision"), nb::arg("num_threads") = 0,
+           nb::arg("head"), nb::arg("precision"), nb::arg("num_threads") = 0,
            R"(Packs the weights, without the GIL; what was given may go afterwards.
 
 Args:
-    weights: Tensors by the names of Hugging Face's BertModel: dtype as safetensors calls it ("F32",
-        "F16" or "BF16" of those that are needed), shape, and bytes, uint8, row-major,
-        little-endian, of any alignment.
+    weights: Tensors by their canonical names: dtype as safetensors calls it ("F32", "F16" or "BF16"
+        of those that are needed), shape, and bytes, uint8, row-major, little-endian, of any
+        alignment.
     config: The model's shape.
-    output: What `forward` returns.
+    head: What becomes of a sequence's token vectors.
     precision: Type of the products.
     num_threads: Of one forward pass; 0 takes `available_cpus()`. Encoders with as many threads
         share them.
@@ -154,11 +220,11 @@ Raises:
     ValueError: A sequence is empty, a token id outside the vocabulary, or the arrays contradict
         each other.)")
       .def_prop_ro("output_width", &PackedEncoder::output_width,
-                   "1 for logits, hidden_size for embeddings.")
+                   "1 for logits, components for embeddings.")
       .def_prop_ro("max_seq_len", &PackedEncoder::max_seq_len, "Longest sequence in tokens.")
       .def_prop_ro("num_threads", &PackedEncoder::num_threads, "Threads of one forward pass.")
       .def_prop_ro("scratch_bytes", &PackedEncoder::scratch_bytes,
-                   "Memory for activations, allocated once.")
+                   "Memory for activations, reserved once.")
       .def_prop_ro("isa", &PackedEncoder::isa, "Instruction set of the kernels in use.");
 }
 

@@ -1,4 +1,4 @@
-"""The engine of the C++ core: BERT-family models on a CPU, packed, in int8, bfloat16 or float32.
+"""The engine of the C++ core: encoders on a CPU, packed, in int8, bfloat16 or float32.
 
 A pair's logit is the same bit for bit whatever it is batched with, in whatever order, with however
 many threads.
@@ -13,15 +13,14 @@ from twopass import _core
 from twopass.engines.base import (
     EngineInfo,
     Float32s,
-    ModelKind,
     PackedLayout,
     Precision,
     TokenBatch,
 )
+from twopass.engines.cpu.core_config import core_config, core_head
 from twopass.engines.errors import InputTooLongError, ModelError, UnsupportedModelError
-from twopass.engines.model.architecture import read_architecture
-from twopass.engines.model.folder import ModelFolder, Pooling
-from twopass.engines.model.weights import BertWeights
+from twopass.engines.model.folder import ModelFolder
+from twopass.engines.model.weights import ModelWeights
 
 _logger = logging.getLogger("twopass.engines")
 
@@ -39,7 +38,6 @@ _CORE_PRECISIONS = {
     Precision.BF16: _core.Precision.BF16,
     Precision.F32: _core.Precision.F32,
 }
-_GELUS = {"erf": _core.Gelu.ERF, "tanh": _core.Gelu.TANH}
 
 
 def has_fast_kernels() -> bool:
@@ -125,29 +123,16 @@ class CpuEngine:
 def _packed_encoder(
     folder: ModelFolder, num_threads: int, precision: Precision
 ) -> _core.PackedEncoder:
-    if folder.safetensors is None:
+    if not folder.weight_files:
         raise UnsupportedModelError(
             f"{folder.path}: no model.safetensors, which the cpu engine reads; "
             "its model.onnx runs on the engine onnxruntime"
         )
-    architecture = read_architecture(folder.config)
-    config = _core.EncoderConfig(
-        hidden_size=architecture.hidden_size,
-        num_layers=architecture.num_layers,
-        num_heads=architecture.num_heads,
-        intermediate_size=architecture.intermediate_size,
-        vocab_size=architecture.vocab_size,
-        max_positions=architecture.max_positions,
-        type_vocab_size=architecture.type_vocab_size,
-        position_offset=architecture.position_offset,
-        layer_norm_epsilon=architecture.layer_norm_eps,
-        gelu=_GELUS[architecture.gelu],
-    )
     try:
         return _core.PackedEncoder(
-            BertWeights(folder.safetensors).stored,
-            config,
-            output=_output(folder),
+            dict(ModelWeights(folder.weight_files, folder.config)),
+            core_config(folder.config),
+            head=core_head(folder),
             precision=_CORE_PRECISIONS[precision],
             num_threads=num_threads,
         )
@@ -156,15 +141,8 @@ def _packed_encoder(
             f"{folder.path}: {error}; the engine onnxruntime runs it"
         ) from error
     except _core.ModelError as error:
-        raise ModelError(f"{folder.safetensors}: {error}") from error
-
-
-def _output(folder: ModelFolder) -> _core.Output:
-    if folder.spec.kind is ModelKind.RERANKER:
-        return _core.Output.LOGIT
-    if folder.pooling is Pooling.CLS:
-        return _core.Output.CLS_EMBEDDING
-    return _core.Output.MEAN_EMBEDDING
+        files = folder.weight_files
+        raise ModelError(f"{files[0] if len(files) == 1 else folder.path}: {error}") from error
 
 
 def _warm_up(encoder: _core.PackedEncoder, max_seq_len: int) -> None:

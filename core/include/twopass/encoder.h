@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "twopass/ragged.h"
@@ -18,39 +20,88 @@ namespace twopass {
 //   kInt8  weights in int8 with a scale per output, activations in int8 with a scale per token
 enum class Precision { kF32, kBf16, kInt8 };
 
-enum class Gelu { kErf, kTanh };
+// A function of one number: GELU exact or by its tanh approximation.
+enum class Activation { kIdentity, kGelu, kGeluTanh, kRelu, kSilu, kTanh };
+
+// How the vectors of a sequence's tokens become one.
+enum class Pooling {
+  kCls,           // the first token's
+  kMean,          // their mean
+  kMax,           // of each component the largest
+  kLast,          // the last token's
+  kWeightedMean,  // their mean, the n-th token counted n times
+  kMeanSqrtLen,   // their sum divided by the square root of their number
+};
+
+// What tells the attention of one layer from another's.
+struct LayerAttention {
+  // A token sees those at most so many places away; none: all of its sequence.
+  std::optional<std::int64_t> window;
+  // [head_dim / 2] by which queries and keys are rotated (Su et al. 2021): components i and
+  // i + head_dim / 2 by the angle position * inverse_frequencies[i]. Empty: they are not.
+  std::vector<float> inverse_frequencies;
+};
+
+// A layer after pooling: activation(x W^T + b).
+struct DenseLayer {
+  std::int64_t input_size;
+  std::int64_t output_size;
+  Activation activation;
+};
+
+// A sequence becomes a logit: pooled, dense, activation, LayerNorm perhaps, projection.
+struct ClassifierHead {
+  Pooling pooling;
+  Activation activation;
+  bool has_norm;
+};
+
+// A sequence becomes an embedding of length 1: its poolings side by side, then the dense layers.
+struct EmbeddingHead {
+  std::vector<Pooling> poolings;  // at least one
+  std::vector<DenseLayer> dense;
+};
 
 // What a forward pass returns of each sequence.
-enum class Output {
-  kLogit,          // [1]            pooler and classifier over the first token
-  kMeanEmbedding,  // [hidden_size]  mean of the token vectors, L2-normalised
-  kClsEmbedding,   // [hidden_size]  vector of the first token, L2-normalised
-};
+using Head = std::variant<ClassifierHead, EmbeddingHead>;
 
-// Shape of a BERT-family encoder with absolute positions.
+// An encoder's shape, in every family the same terms. Post-norm, after Vaswani et al. 2017:
+//     x = attention_norm(x + attention(x)); x = mlp_norm(x + mlp(x))
+// Pre-norm, and final_norm after the last layer:
+//     x = x + attention(attention_norm(x)); x = x + mlp(mlp_norm(x))
+// The MLP is down(activation(up(x))), gated down(activation(gate(x)) * up(x)).
 struct EncoderConfig {
-  std::int64_t hidden_size;        // a multiple of 64
-  std::int64_t num_layers;         // at least 1
-  std::int64_t num_heads;          // hidden_size / num_heads is 32 or 64
-  std::int64_t intermediate_size;  // a multiple of 64
+  std::int64_t hidden_size;  // a multiple of 64
+  std::int64_t num_heads;    // hidden_size / num_heads is a multiple of 32, at most 256
+  std::int64_t intermediate_size;
   std::int64_t vocab_size;
-  std::int64_t max_positions;
-  std::int64_t type_vocab_size;  // 1 where the model tells no segments apart
-  std::int64_t position_offset;  // position of a sequence's first token: 0 in BERT, 2 in RoBERTa
-  float layer_norm_epsilon;
-  Gelu gelu;
+  std::int64_t
+      embedding_size;  // a multiple of 16; where it is not hidden_size, a projection follows
+  std::int64_t max_seq_len;
+  std::int64_t num_positions;    // rows of the table of absolute positions; 0: there is none
+  std::int64_t position_offset;  // row of a sequence's first token: 0 in BERT, 2 in RoBERTa
+  std::int64_t type_vocab_size;  // 0 where the model tells no segments apart
+  float norm_epsilon;
+  bool norm_first;
+  bool first_attention_norm;  // pre-norm; not so in ModernBERT
+  Activation activation;      // kGelu, kGeluTanh, kRelu or kSilu
+  bool gated;
+  std::vector<LayerAttention> layers;  // at least 1
+  // Columns of the table of biases by relative position are of -distance to distance; none: there
+  // is no such table.
+  std::optional<std::int64_t> relative_distance;
 };
 
-// A BERT-family encoder over packed batches: the tokens of all sequences lie end to end, and
-// nothing is padded. What a sequence gets is the same bit for bit whatever it is batched with, in
-// whatever order, with however many threads.
+// An encoder over packed batches: the tokens of all sequences lie end to end, and nothing is
+// padded. What a sequence gets is the same bit for bit whatever it is batched with, in whatever
+// order, with however many threads.
 class PackedEncoder {
  public:
   // Packs weights of float32, float16 or bfloat16; they may go once this returns. num_threads 0
   // takes one for each of available_cpus(). Throws ModelError for a tensor that is missing,
   // damaged, or does not fit the configuration, UnsupportedModelError for a shape it does not
   // compute.
-  PackedEncoder(const StoredTensors& weights, const EncoderConfig& config, Output output,
+  PackedEncoder(const StoredTensors& weights, const EncoderConfig& config, const Head& head,
                 Precision precision, std::size_t num_threads);
   ~PackedEncoder();
 
@@ -65,7 +116,7 @@ class PackedEncoder {
   std::size_t output_width() const;
   std::size_t max_seq_len() const;
   std::size_t num_threads() const;
-  std::size_t scratch_bytes() const;  // allocated once, for all threads
+  std::size_t scratch_bytes() const;  // reserved once, for all threads
   std::string_view isa() const;
 
  private:

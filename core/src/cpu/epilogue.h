@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "cpu/exp2.h"
 #include "cpu/kernels.h"
 
 namespace twopass {
@@ -23,17 +24,46 @@ typename V::F gelu(typename V::F x, const float* coefficients) {
   return V::mul(x, V::fma(clamped, p, V::broadcast(0.5F)));
 }
 
+// x / (1 + exp(-x)), with the exponential of -|x|, so that none overflows; error below 1e-6 |x|.
+template <typename V>
+typename V::F silu(typename V::F x) {
+  const typename V::F zero = V::broadcast(0.0F);
+  const typename V::F e =
+      exp2_of_negative<V>(V::mul(V::abs(x), V::broadcast(-1.4426950408889634F)));
+  const typename V::F above = V::fma(V::min(x, zero), e, V::max(x, zero));
+  return V::div(above, V::add(V::broadcast(1.0F), e));
+}
+
+template <typename V, Epilogue kEpilogue>
+typename V::F activated(typename V::F value, const GemmOutput& output) {
+  if constexpr (kEpilogue == Epilogue::kGelu || kEpilogue == Epilogue::kGatedGelu) {
+    return gelu<V>(value, output.gelu->data());
+  } else if constexpr (kEpilogue == Epilogue::kRelu || kEpilogue == Epilogue::kGatedRelu) {
+    return V::max(value, V::broadcast(0.0F));
+  } else if constexpr (kEpilogue == Epilogue::kSilu || kEpilogue == Epilogue::kGatedSilu) {
+    return silu<V>(value);
+  } else {
+    return value;
+  }
+}
+
 // Writes one vector of a product, its bias added or not, where and how the output wants it.
 template <typename V, Epilogue kEpilogue>
 void finish(typename V::F value, const GemmOutput& output, std::size_t row, std::size_t column) {
   float* target = output.values + row * output.stride + column;
-  if constexpr (kEpilogue == Epilogue::kGelu) {
-    V::store(target, gelu<V>(value, output.gelu->data()));
-  } else if constexpr (kEpilogue == Epilogue::kAdd) {
+  if constexpr (kEpilogue == Epilogue::kAdd) {
     V::store(target, V::add(V::load(target), value));
   } else {
-    V::store(target, value);
+    V::store(target, activated<V, kEpilogue>(value, output));
   }
+}
+
+// Writes one vector of gates and what they let through; column counts those of the output.
+template <typename V, Epilogue kEpilogue>
+void finish_gated(typename V::F gate, typename V::F value, const GemmOutput& output,
+                  std::size_t row, std::size_t column) {
+  V::store(output.values + row * output.stride + column,
+           V::mul(activated<V, kEpilogue>(gate, output), value));
 }
 
 template <typename V, Epilogue kEpilogue>
@@ -57,6 +87,16 @@ void with_epilogue(Epilogue epilogue, Function function) {
       return function.template operator()<Epilogue::kAdd>();
     case Epilogue::kGelu:
       return function.template operator()<Epilogue::kGelu>();
+    case Epilogue::kRelu:
+      return function.template operator()<Epilogue::kRelu>();
+    case Epilogue::kSilu:
+      return function.template operator()<Epilogue::kSilu>();
+    case Epilogue::kGatedGelu:
+      return function.template operator()<Epilogue::kGatedGelu>();
+    case Epilogue::kGatedRelu:
+      return function.template operator()<Epilogue::kGatedRelu>();
+    case Epilogue::kGatedSilu:
+      return function.template operator()<Epilogue::kGatedSilu>();
   }
 }
 

@@ -145,9 +145,14 @@ struct PendingBlock {
                                           std::size_t num_rows) {
     const std::size_t last = std::min(next_row + num_rows, last_row);
     for (; next_row < last; ++next_row, sums += kPanelRowBytes) {
-      finish<V, kEpilogue>(left.value(args, sums, next_row), args.output, next_row, column);
-      finish<V, kEpilogue>(right.value(args, sums + kTileBytes, next_row), args.output, next_row,
-                           column + V::kWidth);
+      const typename V::F first = left.value(args, sums, next_row);
+      const typename V::F second = right.value(args, sums + kTileBytes, next_row);
+      if constexpr (is_gated(kEpilogue)) {
+        finish_gated<V, kEpilogue>(first, second, args.output, next_row, column / 2);
+      } else {
+        finish<V, kEpilogue>(first, args.output, next_row, column);
+        finish<V, kEpilogue>(second, args.output, next_row, column + V::kWidth);
+      }
     }
   }
 };

@@ -33,7 +33,19 @@ enum class Epilogue {
   kStore,  // output = value
   kAdd,    // output += value
   kGelu,   // output = gelu(value)
+  kRelu,   // output = max(value, 0)
+  kSilu,   // output = value / (1 + exp(-value))
+  // output = gelu(gate) * up, and likewise. The first half of a panel's columns are gates, the
+  // second half what they let through: panel p gives the columns [p, p + 1) * kPanelWidth / 2.
+  kGatedGelu,
+  kGatedRelu,
+  kGatedSilu,
 };
+
+constexpr bool is_gated(Epilogue epilogue) {
+  return epilogue == Epilogue::kGatedGelu || epilogue == Epilogue::kGatedRelu ||
+         epilogue == Epilogue::kGatedSilu;
+}
 
 // gelu(x) = x Phi(x), with Phi(x) - 1/2 = x p(x) an odd function: p as a polynomial in z, where
 // z = 2 (x / kGeluBound)^2 - 1 and x is clamped to +-kGeluBound; coefficients[i] belongs to z^i.
@@ -46,7 +58,7 @@ struct GemmOutput {
   std::size_t stride;
   Epilogue epilogue;
   const float* bias = nullptr;             // [num_panels * kPanelWidth]; not of kRaw
-  const GeluCoefficients* gelu = nullptr;  // of kGelu alone
+  const GeluCoefficients* gelu = nullptr;  // of kGelu and kGatedGelu alone
 };
 
 // output = epilogue(rows * panels + bias). Every value is summed in order of depth, whatever the
@@ -72,6 +84,25 @@ struct GemmInt8 : Gemm<std::uint8_t, std::int8_t> {
   const float* row_scales;          // [num_rows]
   const float* column_scales;       // [num_panels * kPanelWidth]
   const std::int32_t* corrections;  // [num_panels * kPanelWidth]
+};
+
+// Softmax of scores without its division: output = exp(score - largest), inverse_sums = 1 / (sum of
+// these). Query r, a row, sees the keys [first_key + r, last_key + r) of those there are, the
+// columns [0, num_keys); it sees at least one.
+template <typename Output>
+struct ExpRows {
+  float* scores;  // [num_rows, stride], overwritten
+  std::size_t num_rows;
+  std::size_t num_keys;
+  std::size_t stride;  // a multiple of kPanelWidth, at least num_keys
+  Output* output;      // [num_rows, stride]; what is not seen is below 1e-37. May be scores itself.
+  float* inverse_sums;  // [num_rows]
+  std::ptrdiff_t first_key = -kAllKeys;
+  std::ptrdiff_t last_key = kAllKeys;
+  // Added to the scores first: bias[c - r], readable for every c in [0, stride); or null.
+  const float* bias = nullptr;
+
+  static constexpr std::ptrdiff_t kAllKeys = std::ptrdiff_t{1} << 40;
 };
 
 struct KernelTable {
@@ -101,17 +132,19 @@ struct KernelTable {
   void (*round_rows)(const float* input, std::size_t input_stride, std::size_t num_rows,
                      std::size_t width, std::uint16_t* output) noexcept;
 
-  // Normalises each row in place to mean 0 and variance 1, then scales and shifts it.
-  void (*layer_norm)(float* rows, std::size_t num_rows, std::size_t width, const float* scale,
-                     const float* shift, float epsilon) noexcept;
+  // Normalises each row to mean 0 and variance 1, then scales and shifts it. The output may be the
+  // input itself.
+  void (*layer_norm)(const float* input, std::size_t num_rows, std::size_t width,
+                     const float* scale, const float* shift, float epsilon, float* output) noexcept;
 
-  // Softmax without its division: output = exp(score - largest), inverse_sums = 1 / (sum of these).
-  //   scores [num_rows, stride], of which width <= stride columns count; the rest is overwritten
-  //   output [num_rows, stride]; columns beyond width are below 1e-37. May be scores itself.
-  void (*exp_rows_f32)(float* scores, std::size_t num_rows, std::size_t width, std::size_t stride,
-                       float* output, float* inverse_sums) noexcept;
-  void (*exp_rows_bf16)(float* scores, std::size_t num_rows, std::size_t width, std::size_t stride,
-                        std::uint16_t* output, float* inverse_sums) noexcept;
+  void (*exp_rows_f32)(const ExpRows<float>&) noexcept;
+  void (*exp_rows_bf16)(const ExpRows<std::uint16_t>&) noexcept;
+
+  // Rotates the components i and i + half of each row in place by an angle of the row's own:
+  //   turns [num_rows, 2, half]  its cosines, then its sines
+  // half is a multiple of 16.
+  void (*rotate_rows)(float* rows, std::size_t stride, std::size_t num_rows, std::size_t half,
+                      const float* turns) noexcept;
 
   // rows[r] *= factors[r].
   void (*scale_rows)(float* rows, std::size_t stride, std::size_t num_rows, std::size_t width,

@@ -1,6 +1,7 @@
 #ifndef TWOPASS_SRC_CPU_ROWS_H_
 #define TWOPASS_SRC_CPU_ROWS_H_
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -8,28 +9,13 @@
 #include <limits>
 #include <type_traits>
 
+#include "cpu/exp2.h"
 #include "cpu/kernels.h"
 
 // The kernels that take one row at a time, written in a vector type V (see vec_portable.h).
 
 namespace twopass {
 namespace {  // each translation unit compiles this for its own instruction set
-
-// exp(x) for x <= 0, relative error below 1e-6 where the result is normal; 2^f by a minimax
-// polynomial on [-1/2, 1/2], error 7.5e-8. Takes x as x * log2(e).
-template <typename V>
-typename V::F exp2_of_negative(typename V::F t) {
-  t = V::max(t, V::broadcast(-126.0F));  // below, a result would be subnormal
-  const typename V::F n = V::round(t);
-  const typename V::F f = V::sub(t, n);
-  typename V::F p = V::broadcast(0.0013276468962430954F);
-  p = V::fma(p, f, V::broadcast(0.009675540961325169F));
-  p = V::fma(p, f, V::broadcast(0.05550713464617729F));
-  p = V::fma(p, f, V::broadcast(0.24022120237350464F));
-  p = V::fma(p, f, V::broadcast(0.6931469440460205F));
-  p = V::fma(p, f, V::broadcast(1.0000001192092896F));
-  return V::scale_by_power_of_two(p, n);
-}
 
 template <typename V, typename Load>
 void quantize_row(Load load, std::size_t width, std::uint8_t* output, float* scale) {
@@ -72,45 +58,70 @@ void round_rows(const float* input, std::size_t input_stride, std::size_t num_ro
 }
 
 template <typename V>
-void layer_norm(float* rows, std::size_t num_rows, std::size_t width, const float* scale,
-                const float* shift, float epsilon) noexcept {
+void layer_norm(const float* input, std::size_t num_rows, std::size_t width, const float* scale,
+                const float* shift, float epsilon, float* output) noexcept {
   const float share = 1.0F / static_cast<float>(width);
-  for (std::size_t r = 0; r < num_rows; ++r, rows += width) {
+  for (std::size_t r = 0; r < num_rows; ++r, input += width, output += width) {
     typename V::F sum = V::broadcast(0.0F);
     for (std::size_t c = 0; c < width; c += V::kWidth) {
-      sum = V::add(sum, V::load(rows + c));
+      sum = V::add(sum, V::load(input + c));
     }
     const typename V::F mean = V::broadcast(V::reduce_add(sum) * share);
     typename V::F squares = V::broadcast(0.0F);
     for (std::size_t c = 0; c < width; c += V::kWidth) {
-      const typename V::F centred = V::sub(V::load(rows + c), mean);
+      const typename V::F centred = V::sub(V::load(input + c), mean);
       squares = V::fma(centred, centred, squares);
     }
     const float variance = V::reduce_add(squares) * share;
     const typename V::F inverse = V::broadcast(1.0F / std::sqrt(variance + epsilon));
     for (std::size_t c = 0; c < width; c += V::kWidth) {
-      const typename V::F normal = V::mul(V::sub(V::load(rows + c), mean), inverse);
-      V::store(rows + c, V::fma(normal, V::load(scale + c), V::load(shift + c)));
+      const typename V::F normal = V::mul(V::sub(V::load(input + c), mean), inverse);
+      V::store(output + c, V::fma(normal, V::load(scale + c), V::load(shift + c)));
     }
   }
 }
 
+// The columns of a row that are seen, widened to whole vectors.
+template <typename V>
+struct SeenKeys {
+  template <typename Output>
+  SeenKeys(const ExpRows<Output>& args, std::size_t row) {
+    const auto num_keys = static_cast<std::ptrdiff_t>(args.num_keys);
+    const auto r = static_cast<std::ptrdiff_t>(row);
+    first = static_cast<std::size_t>(std::clamp<std::ptrdiff_t>(args.first_key + r, 0, num_keys));
+    last = static_cast<std::size_t>(std::clamp<std::ptrdiff_t>(args.last_key + r, 0, num_keys));
+    vector_first = first / V::kWidth * V::kWidth;
+    vector_last = (last + V::kWidth - 1) / V::kWidth * V::kWidth;
+  }
+  std::size_t first, last, vector_first, vector_last;
+};
+
 template <typename V, typename Output>
-void exp_rows(float* scores, std::size_t num_rows, std::size_t width, std::size_t stride,
-              Output* output, float* inverse_sums) noexcept {
+void exp_rows(const ExpRows<Output>& args) noexcept {
   constexpr float kLog2E = 1.4426950408889634F;
+  constexpr float kUnseen = -std::numeric_limits<float>::max();
   const typename V::F log2_e = V::broadcast(kLog2E);
-  for (std::size_t r = 0; r < num_rows; ++r, scores += stride, output += stride) {
-    for (std::size_t c = width; c < stride; ++c) {
-      scores[c] = -std::numeric_limits<float>::max();
+  float* scores = args.scores;
+  Output* output = args.output;
+  const float* bias = args.bias;
+  for (std::size_t r = 0; r < args.num_rows; ++r, scores += args.stride, output += args.stride) {
+    const SeenKeys<V> keys(args, r);
+    if (bias != nullptr) {
+      for (std::size_t c = keys.vector_first; c < keys.vector_last; c += V::kWidth) {
+        V::store(scores + c, V::add(V::load(scores + c), V::load(bias + c)));
+      }
+      --bias;
     }
-    typename V::F largest = V::load(scores);
-    for (std::size_t c = V::kWidth; c < stride; c += V::kWidth) {
+    std::fill(scores + keys.vector_first, scores + keys.first, kUnseen);
+    std::fill(scores + keys.last, scores + keys.vector_last, kUnseen);
+    typename V::F largest = V::load(scores + keys.vector_first);
+    for (std::size_t c = keys.vector_first + V::kWidth; c < keys.vector_last; c += V::kWidth) {
       largest = V::max(largest, V::load(scores + c));
     }
     const typename V::F origin = V::broadcast(-V::reduce_max(largest) * kLog2E);
     typename V::F sum = V::broadcast(0.0F);
-    for (std::size_t c = 0; c < stride; c += V::kWidth) {
+    std::fill(output, output + keys.vector_first, Output{0});
+    for (std::size_t c = keys.vector_first; c < keys.vector_last; c += V::kWidth) {
       const typename V::F e = exp2_of_negative<V>(V::fma(V::load(scores + c), log2_e, origin));
       sum = V::add(sum, e);
       if constexpr (std::is_same_v<Output, float>) {
@@ -119,7 +130,21 @@ void exp_rows(float* scores, std::size_t num_rows, std::size_t width, std::size_
         V::store_bf16(output + c, e);
       }
     }
-    inverse_sums[r] = 1.0F / V::reduce_add(sum);
+    std::fill(output + keys.vector_last, output + args.stride, Output{0});
+    args.inverse_sums[r] = 1.0F / V::reduce_add(sum);
+  }
+}
+
+template <typename V>
+void rotate_rows(float* rows, std::size_t stride, std::size_t num_rows, std::size_t half,
+                 const float* turns) noexcept {
+  for (std::size_t r = 0; r < num_rows; ++r, rows += stride, turns += 2 * half) {
+    for (std::size_t c = 0; c < half; c += V::kWidth) {
+      const typename V::F x = V::load(rows + c), y = V::load(rows + half + c);
+      const typename V::F cosine = V::load(turns + c), sine = V::load(turns + half + c);
+      V::store(rows + c, V::sub(V::mul(x, cosine), V::mul(y, sine)));
+      V::store(rows + half + c, V::fma(y, cosine, V::mul(x, sine)));
+    }
   }
 }
 

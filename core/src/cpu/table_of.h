@@ -24,6 +24,7 @@ constexpr KernelTable table_of(Isa isa) {
       .layer_norm = layer_norm<V>,
       .exp_rows_f32 = exp_rows<V, float>,
       .exp_rows_bf16 = exp_rows<V, std::uint16_t>,
+      .rotate_rows = rotate_rows<V>,
       .scale_rows = scale_rows<V>,
       .transpose_words = transpose_words,
       .interleave_bf16 = interleave_bf16<V>,

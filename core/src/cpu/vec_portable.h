@@ -56,6 +56,9 @@ struct Portable {
   static F mul(F a, F b) {
     return each([=](std::size_t i) { return a.lane[i] * b.lane[i]; });
   }
+  static F div(F a, F b) {
+    return each([=](std::size_t i) { return a.lane[i] / b.lane[i]; });
+  }
   // a * b + c; rounded once where the machine has an instruction for it, twice here.
   static F fma(F a, F b, F c) {
     return each([=](std::size_t i) { return a.lane[i] * b.lane[i] + c.lane[i]; });

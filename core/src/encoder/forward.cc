@@ -1,9 +1,9 @@
 #include "encoder/forward.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "encoder/head.h"
+#include "ops/activation.h"
 
 namespace twopass {
 namespace {
@@ -12,28 +12,45 @@ namespace {
 // stay in the second cache beside the weights.
 constexpr std::size_t kBlockTokens = 64;
 
+// Rows that are normalised and at once encoded, while they are in the first cache.
+constexpr std::size_t kNormRows = 8;
+
+std::size_t size_of(std::int64_t size) { return static_cast<std::size_t>(size); }
+
 std::size_t head_dim_of(const EncoderConfig& config) {
-  return static_cast<std::size_t>(config.hidden_size / config.num_heads);
+  return size_of(config.hidden_size / config.num_heads);
+}
+
+// Rows of what only a projection of embeddings needs.
+std::size_t embedded_rows(const EncoderConfig& config) {
+  return config.embedding_size != config.hidden_size ? kBlockTokens : 0;
 }
 
 std::size_t padded(std::size_t num_rows) { return (num_rows + kRowTile - 1) / kRowTile * kRowTile; }
 
 }  // namespace
 
-HeadScratch::HeadScratch(const KernelTable& kernels, const EncoderConfig& config,
-                         Precision precision, std::size_t max_tokens, std::size_t max_seq_len)
+OwnScratch::OwnScratch(const KernelTable& kernels, const EncoderConfig& config, Precision precision,
+                       std::size_t max_tokens)
     : projected(padded(max_tokens) * 3 * head_dim_of(config)),
-      attention(kernels, precision != Precision::kF32 && kernels.has_fast_bf16, max_seq_len,
-                head_dim_of(config)) {}
+      normalized(kNormRows * size_of(config.hidden_size)),
+      embedded(embedded_rows(config) * embedding_width(config)),
+      encoded_embedded(precision, embedded_rows(config), embedding_width(config)),
+      attention(kernels, precision != Precision::kF32 && kernels.has_fast_bf16,
+                size_of(config.max_seq_len), head_dim_of(config)) {}
+
+std::size_t OwnScratch::num_bytes() const {
+  return projected.num_bytes() + normalized.num_bytes() + embedded.num_bytes() +
+         encoded_embedded.num_bytes() + attention.num_bytes();
+}
 
 GroupScratch::GroupScratch(const EncoderConfig& config, Precision precision, std::size_t max_tokens)
-    : hidden(padded(max_tokens) * static_cast<std::size_t>(config.hidden_size)),
+    : hidden(padded(max_tokens) * size_of(config.hidden_size)),
       context(hidden.size()),
-      intermediate(kBlockTokens * static_cast<std::size_t>(config.intermediate_size)),
-      encoded_hidden(precision, max_tokens, static_cast<std::size_t>(config.hidden_size)),
-      encoded_context(precision, max_tokens, static_cast<std::size_t>(config.hidden_size)),
-      encoded_intermediate(precision, kBlockTokens,
-                           static_cast<std::size_t>(config.intermediate_size)) {}
+      intermediate(kBlockTokens * intermediate_width(config)),
+      encoded_hidden(precision, max_tokens, size_of(config.hidden_size)),
+      encoded_context(precision, max_tokens, size_of(config.hidden_size)),
+      encoded_intermediate(precision, kBlockTokens, intermediate_width(config)) {}
 
 std::size_t GroupScratch::num_bytes() const {
   return hidden.num_bytes() + context.num_bytes() + intermediate.num_bytes() +
@@ -45,16 +62,16 @@ std::size_t GroupScratch::num_bytes() const {
 class Forward::Pass {
  public:
   Pass(const Forward& forward, std::span<const Sequence> sequences, const Team& team,
-       GroupScratch& group, HeadScratch& own)
+       GroupScratch& group, OwnScratch& own)
       : kernels_(forward.kernels_),
         config_(forward.config_),
         weights_(forward.weights_),
-        output_(forward.output_),
         sequences_(sequences),
         team_(team),
         group_(group),
         own_(own),
-        hidden_size_(static_cast<std::size_t>(config_.hidden_size)) {
+        hidden_size_(size_of(config_.hidden_size)),
+        head_dim_(head_dim_of(config_)) {
     for (const Sequence& sequence : sequences) {
       starts_.push_back(num_tokens_);
       num_tokens_ += sequence.token_ids.size();
@@ -64,18 +81,17 @@ class Forward::Pass {
   void run() {
     embed();
     for (std::size_t layer = 0; layer < weights_.layers.size(); ++layer) {
-      const LayerWeights& weights = weights_.layers[layer];
-      const LayerWeights* next =
-          layer + 1 < weights_.layers.size() ? &weights_.layers[layer + 1] : nullptr;
-      // After the last layer only first tokens are read: all else about the others is left out.
-      const bool first_tokens_only = next == nullptr && output_ != Output::kMeanEmbedding;
-      attend(weights, first_tokens_only);
+      const bool is_last = layer + 1 == weights_.layers.size();
+      // After the last layer all else about other tokens than the first is left out, where only
+      // these are read.
+      const bool first_tokens_only = is_last && weights_.head.reads_first_tokens_only();
+      attend(layer, first_tokens_only);
       const std::size_t num_rows = first_tokens_only ? sequences_.size() : num_tokens_;
       if (first_tokens_only) {
         gather_first_tokens();
       }
       for (std::size_t first = 0; first < num_rows; first += kBlockTokens) {
-        feed_forward(weights, first, std::min(first + kBlockTokens, num_rows), next);
+        feed_forward(layer, first, std::min(first + kBlockTokens, num_rows));
       }
     }
     write_results();
@@ -85,56 +101,136 @@ class Forward::Pass {
   float* hidden_row(std::size_t row) const { return group_.hidden.data() + row * hidden_size_; }
   float* context_row(std::size_t row) const { return group_.context.data() + row * hidden_size_; }
 
-  void normalize(const LayerNormWeights& norm, std::size_t first, std::size_t last) const {
-    kernels_.layer_norm(hidden_row(first), last - first, hidden_size_, norm.scale.data(),
-                        norm.shift.data(), config_.layer_norm_epsilon);
-  }
-
   // Word, position and type embeddings, normalised; sequences are shared among members by tokens.
   void embed() {
     const Share mine = team_.share(num_tokens_);
+    if (weights_.embedding_projection) {
+      for (std::size_t first = mine.first; first < mine.last; first += kBlockTokens) {
+        embed_and_project(first, std::min(first + kBlockTokens, mine.last));
+      }
+    } else {
+      embed_tokens(mine.first, mine.last, hidden_row(mine.first), hidden_size_);
+    }
+    encode(weights_.layers[0].heads, before_attention(0), mine.first, mine.last);
+    team_.barrier.wait();
+  }
+
+  // Rows of output are stride apart.
+  void embed_tokens(std::size_t first, std::size_t last, float* output, std::size_t stride) const {
+    const LayerNormWeights& norm = weights_.embedding_norm;
     for (std::size_t i = 0; i < sequences_.size(); ++i) {
       const std::size_t end = starts_[i] + sequences_[i].token_ids.size();
-      const std::size_t first = std::max(mine.first, starts_[i]);
-      for (std::size_t row = first; row < std::min(mine.last, end); ++row) {
-        embed_token(sequences_[i], row - starts_[i], hidden_row(row));
+      for (std::size_t token = std::max(first, starts_[i]); token < std::min(last, end); ++token) {
+        float* row = output + (token - first) * stride;
+        embed_token(sequences_[i], token - starts_[i], row);
+        kernels_.layer_norm(row, 1, size_of(config_.embedding_size), norm.scale.data(),
+                            norm.shift.data(), config_.norm_epsilon, row);
       }
     }
-    normalize(weights_.embedding_norm, mine.first, mine.last);
-    group_.encoded_hidden.encode(kernels_, weights_.layers[0].heads, group_.hidden.data(),
-                                 mine.first, mine.last);
-    team_.barrier.wait();
   }
 
   void embed_token(const Sequence& sequence, std::size_t place, float* row) const {
+    const std::size_t width = size_of(config_.embedding_size);
+    const auto add = [row, width](const std::vector<float>& table, std::size_t index) {
+      const float* summand = table.data() + index * width;
+      for (std::size_t c = 0; c < width; ++c) {
+        row[c] += summand[c];
+      }
+    };
     const auto id = static_cast<std::size_t>(sequence.token_ids[place]);
-    const auto position = place + static_cast<std::size_t>(config_.position_offset);
-    const std::size_t type = place >= sequence.query_length && config_.type_vocab_size > 1 ? 1 : 0;
-    const float* word = weights_.words.data() + id * hidden_size_;
-    const float* where = weights_.positions.data() + position * hidden_size_;
-    const float* kind = weights_.types.data() + type * hidden_size_;
-    for (std::size_t c = 0; c < hidden_size_; ++c) {
-      row[c] = word[c] + where[c] + kind[c];
+    std::copy_n(weights_.words.data() + id * width, width, row);
+    if (config_.num_positions > 0) {
+      add(weights_.positions, place + size_of(config_.position_offset));
+    }
+    if (config_.type_vocab_size > 0) {
+      const bool is_second = place >= sequence.query_length && config_.type_vocab_size > 1;
+      add(weights_.types, is_second ? 1 : 0);
     }
   }
 
+  // At most kBlockTokens tokens.
+  void embed_and_project(std::size_t first, std::size_t last) {
+    const Linear& projection = *weights_.embedding_projection;
+    embed_tokens(first, last, own_.embedded.data(), embedding_width(config_));
+    own_.encoded_embedded.encode(kernels_, projection, own_.embedded.data(), last - first, 0);
+    projection.multiply(kernels_, own_.encoded_embedded, 0, last - first, 0,
+                        projection.num_panels(), {hidden_row(first), hidden_size_});
+  }
+
+  // A norm, whose output stays in the residual stream or is only what the next product reads.
+  struct Norm {
+    const LayerNormWeights* weights;
+    bool in_place;
+  };
+
+  Norm before_attention(std::size_t layer) const {
+    const auto& norm = weights_.layers[layer].attention_norm;
+    return {config_.norm_first && norm ? &*norm : nullptr, false};
+  }
+
+  Norm before_mlp(const LayerWeights& layer) const {
+    return config_.norm_first ? Norm{&layer.mlp_norm, false} : Norm{&*layer.attention_norm, true};
+  }
+
+  // Normalises rows of the residual stream, if at all, and encodes them for what reads them next.
+  void encode(const Linear& consumer, Norm norm, std::size_t first, std::size_t last) {
+    for (std::size_t row = first; row < last; row += kNormRows) {
+      const std::size_t num_rows = std::min(kNormRows, last - row);
+      const float* input = hidden_row(row);
+      if (norm.weights != nullptr) {
+        float* output = norm.in_place ? hidden_row(row) : own_.normalized.data();
+        normalize(*norm.weights, input, num_rows, output);
+        input = output;
+      }
+      group_.encoded_hidden.encode(kernels_, consumer, input, num_rows, row);
+    }
+  }
+
+  void normalize(const LayerNormWeights& norm, const float* input, std::size_t num_rows,
+                 float* output) const {
+    kernels_.layer_norm(input, num_rows, hidden_size_, norm.scale.data(), norm.shift.data(),
+                        config_.norm_epsilon, output);
+  }
+
   // The members share the heads: each projects all tokens for a head, then attends.
-  void attend(const LayerWeights& weights, bool first_tokens_only) {
-    const std::size_t head_dim = head_dim_of(config_);
-    const std::size_t panels = head_dim / kPanelWidth;
-    const Share mine = team_.share(static_cast<std::size_t>(config_.num_heads));
+  void attend(std::size_t layer, bool first_tokens_only) {
+    const LayerWeights& weights = weights_.layers[layer];
+    const std::size_t panels = 3 * head_dim_ / kPanelWidth;
+    const Share mine = team_.share(size_of(config_.num_heads));
     for (std::size_t head = mine.first; head < mine.last; ++head) {
-      weights.heads.multiply(kernels_, group_.encoded_hidden, 0, num_tokens_, head * 3 * panels,
-                             (head + 1) * 3 * panels, {own_.projected.data(), 3 * head_dim});
+      weights.heads.multiply(kernels_, group_.encoded_hidden, 0, num_tokens_, head * panels,
+                             (head + 1) * panels, {own_.projected.data(), 3 * head_dim_});
       for (std::size_t i = 0; i < sequences_.size(); ++i) {
-        const float* queries = own_.projected.data() + starts_[i] * 3 * head_dim;
-        const std::size_t seq_len = sequences_[i].token_ids.size();
-        own_.attention.attend({queries, queries + head_dim, queries + 2 * head_dim, 3 * head_dim,
-                               3 * head_dim, first_tokens_only ? 1 : seq_len, seq_len},
-                              context_row(starts_[i]) + head * head_dim, hidden_size_);
+        attend_sequence(layer, head, i, first_tokens_only);
       }
     }
     team_.barrier.wait();
+  }
+
+  void attend_sequence(std::size_t layer, std::size_t head, std::size_t i, bool first_token_only) {
+    const std::size_t stride = 3 * head_dim_;
+    float* queries = own_.projected.data() + starts_[i] * stride;
+    const std::size_t seq_len = sequences_[i].token_ids.size();
+    const std::size_t num_queries = first_token_only ? 1 : seq_len;
+    if (const auto& turns = weights_.layers[layer].turns) {
+      kernels_.rotate_rows(queries, stride, num_queries, head_dim_ / 2, turns->data());
+      kernels_.rotate_rows(queries + head_dim_, stride, seq_len, head_dim_ / 2, turns->data());
+    }
+    HeadInput input{.queries = queries,
+                    .keys = queries + head_dim_,
+                    .values = queries + 2 * head_dim_,
+                    .query_stride = stride,
+                    .stride = stride,
+                    .num_queries = num_queries,
+                    .seq_len = seq_len};
+    if (const auto window = config_.layers[layer].window) {
+      input.window = size_of(*window);
+    }
+    if (!weights_.relative_biases.empty()) {
+      input.bias = weights_.relative_biases.data() + head * weights_.relative_stride +
+                   size_of(config_.max_seq_len) - 1;
+    }
+    own_.attention.attend(input, context_row(starts_[i]) + head * head_dim_, hidden_size_);
   }
 
   // Moves the first token of sequence i to row i, which is never behind it.
@@ -150,64 +246,64 @@ class Forward::Pass {
 
   // What follows attention, for the tokens [first, last). The members share rows of what goes row
   // by row, and columns of products.
-  void feed_forward(const LayerWeights& weights, std::size_t first, std::size_t last,
-                    const LayerWeights* next) {
+  void feed_forward(std::size_t layer, std::size_t first, std::size_t last) {
+    const LayerWeights& weights = weights_.layers[layer];
     const std::size_t num_rows = last - first;
     const Share rows = team_.share(num_rows);
     const std::size_t my_first = first + rows.first, my_last = first + rows.last;
 
-    group_.encoded_context.encode(kernels_, weights.attention_output, group_.context.data(),
-                                  my_first, my_last);
+    group_.encoded_context.encode(kernels_, weights.attention_output, context_row(my_first),
+                                  rows.size(), my_first);
     team_.barrier.wait();
     multiply(weights.attention_output, group_.encoded_context, first, num_rows, hidden_row(first),
              Epilogue::kAdd);
     team_.barrier.wait();
-    normalize(weights.attention_norm, my_first, my_last);
-    group_.encoded_hidden.encode(kernels_, weights.intermediate, group_.hidden.data(), my_first,
-                                 my_last);
+    encode(weights.up, before_mlp(weights), my_first, my_last);
     team_.barrier.wait();
-    multiply(weights.intermediate, group_.encoded_hidden, first, num_rows,
-             group_.intermediate.data(), Epilogue::kGelu);
+    multiply(weights.up, group_.encoded_hidden, first, num_rows, group_.intermediate.data(),
+             epilogue_of(config_.activation, config_.gated));
     team_.barrier.wait();
-    group_.encoded_intermediate.encode(kernels_, weights.output, group_.intermediate.data(),
-                                       rows.first, rows.last);
+    group_.encoded_intermediate.encode(
+        kernels_, weights.down,
+        group_.intermediate.data() + rows.first * intermediate_width(config_), rows.size(),
+        rows.first);
     team_.barrier.wait();
-    multiply(weights.output, group_.encoded_intermediate, 0, num_rows, hidden_row(first),
+    multiply(weights.down, group_.encoded_intermediate, 0, num_rows, hidden_row(first),
              Epilogue::kAdd);
     team_.barrier.wait();
-    normalize(weights.output_norm, my_first, my_last);
-    if (next != nullptr) {
-      group_.encoded_hidden.encode(kernels_, next->heads, group_.hidden.data(), my_first, my_last);
-    }
+    finish_layer(layer, my_first, my_last);
     team_.barrier.wait();
+  }
+
+  // The norm that ends the layer or begins the next, and what the next one reads.
+  void finish_layer(std::size_t layer, std::size_t first, std::size_t last) {
+    const bool is_last = layer + 1 == weights_.layers.size();
+    const LayerNormWeights& own_norm = weights_.layers[layer].mlp_norm;
+    if (is_last) {
+      normalize(config_.norm_first ? *weights_.final_norm : own_norm, hidden_row(first),
+                last - first, hidden_row(first));
+    } else {
+      encode(weights_.layers[layer + 1].heads,
+             config_.norm_first ? before_attention(layer + 1) : Norm{&own_norm, true}, first, last);
+    }
   }
 
   // This member's columns of a product.
   void multiply(const Linear& linear, const EncodedRows& rows, std::size_t first_row,
                 std::size_t num_rows, float* output, Epilogue epilogue) const {
     const Share panels = team_.share(linear.num_panels());
-    const std::size_t width = linear.num_panels() * kPanelWidth;
-    linear.multiply(
-        kernels_, rows, first_row, num_rows, panels.first, panels.last,
-        {output + panels.first * kPanelWidth, width, epilogue, &gelu_coefficients(config_.gelu)});
+    const std::size_t panel_width = is_gated(epilogue) ? kPanelWidth / 2 : kPanelWidth;
+    linear.multiply(kernels_, rows, first_row, num_rows, panels.first, panels.last,
+                    {output + panels.first * panel_width, linear.num_panels() * panel_width,
+                     epilogue, &gelu_coefficients(config_.activation)});
   }
 
   void write_results() const {
+    const bool first_tokens_only = weights_.head.reads_first_tokens_only();
     const Share mine = team_.share(sequences_.size());
     for (std::size_t i = mine.first; i < mine.last; ++i) {
-      const Sequence& sequence = sequences_[i];
-      switch (output_) {
-        case Output::kLogit:
-          *sequence.result = classify(*weights_.classifier, {hidden_row(i), hidden_size_});
-          break;
-        case Output::kClsEmbedding:
-          write_embedding(hidden_row(i), 1, hidden_size_, sequence.result);
-          break;
-        case Output::kMeanEmbedding:
-          write_embedding(hidden_row(starts_[i]), sequence.token_ids.size(), hidden_size_,
-                          sequence.result);
-          break;
-      }
+      write_result(weights_.head, hidden_row(first_tokens_only ? i : starts_[i]),
+                   sequences_[i].token_ids.size(), hidden_size_, sequences_[i].result);
     }
     team_.barrier.wait();
   }
@@ -215,18 +311,18 @@ class Forward::Pass {
   const KernelTable& kernels_;
   const EncoderConfig& config_;
   const EncoderWeights& weights_;
-  const Output output_;
   const std::span<const Sequence> sequences_;
   const Team& team_;
   GroupScratch& group_;
-  HeadScratch& own_;
+  OwnScratch& own_;
   const std::size_t hidden_size_;
+  const std::size_t head_dim_;
   std::vector<std::size_t> starts_;  // [num_sequences] the row of each one's first token
   std::size_t num_tokens_ = 0;
 };
 
 void Forward::run(std::span<const Sequence> sequences, const Team& team, GroupScratch& group,
-                  HeadScratch& own) const {
+                  OwnScratch& own) const {
   kernels_.begin();
   Pass(*this, sequences, team, group, own).run();
   kernels_.end();

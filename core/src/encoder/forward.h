@@ -29,15 +29,19 @@ struct Team {
   Barrier& barrier;
 
   Share share(std::size_t num_items) const { return share_of(num_items, member, num_members); }
+  bool is_alone() const { return num_members == 1; }
 };
 
-// What a thread needs for itself while it computes heads.
-struct HeadScratch {
-  HeadScratch(const KernelTable& kernels, const EncoderConfig& config, Precision precision,
-              std::size_t max_tokens, std::size_t max_seq_len);
-  std::size_t num_bytes() const { return projected.num_bytes() + attention.num_bytes(); }
+// What a thread needs for itself.
+struct OwnScratch {
+  OwnScratch(const KernelTable& kernels, const EncoderConfig& config, Precision precision,
+             std::size_t max_tokens);
+  std::size_t num_bytes() const;
 
-  AlignedArray<float> projected;  // [max_tokens, 3 * head_dim] queries, keys, values of one head
+  AlignedArray<float> projected;   // [max_tokens, 3 * head_dim] queries, keys, values of one head
+  AlignedArray<float> normalized;  // [kNormRows, hidden_size]
+  AlignedArray<float> embedded;    // [block, embedding_size], where a projection follows
+  EncodedRows encoded_embedded;    // the same
   Attention attention;
 };
 
@@ -57,20 +61,18 @@ struct GroupScratch {
 // The forward pass of one group of sequences.
 class Forward {
  public:
-  Forward(const KernelTable& kernels, const EncoderConfig& config, const EncoderWeights& weights,
-          Output output)
-      : kernels_(kernels), config_(config), weights_(weights), output_(output) {}
+  Forward(const KernelTable& kernels, const EncoderConfig& config, const EncoderWeights& weights)
+      : kernels_(kernels), config_(config), weights_(weights) {}
 
   // Called by every member of the team with the same sequences and group scratch.
   void run(std::span<const Sequence> sequences, const Team& team, GroupScratch& group,
-           HeadScratch& own) const;
+           OwnScratch& own) const;
 
  private:
   class Pass;
   const KernelTable& kernels_;
   const EncoderConfig& config_;
   const EncoderWeights& weights_;
-  Output output_;
 };
 
 }  // namespace twopass

@@ -2,22 +2,40 @@
 #define TWOPASS_SRC_ENCODER_HEAD_H_
 
 #include <cstddef>
-#include <span>
+#include <optional>
+#include <vector>
 
-#include "cpu/kernels.h"
-#include "encoder/weights.h"
+#include "twopass/encoder.h"
 
 namespace twopass {
 
-// Coefficients of the kernels' GELU, error below 5e-6 for either function.
-const GeluCoefficients& gelu_coefficients(Gelu gelu);
+struct LayerNormWeights {
+  std::vector<float> scale;  // [width]
+  std::vector<float> shift;
+};
 
-// The logit of a sequence from the vector of its first token.
-float classify(const ClassifierWeights& weights, std::span<const float> first_token);
+// activation(x W^T + b), then perhaps a LayerNorm, in float32.
+struct HeadLayer {
+  std::vector<float> weight;  // [output_size, input_size]
+  std::vector<float> bias;
+  Activation activation;
+  std::optional<LayerNormWeights> norm;
+};
 
-// The mean of token vectors [num_tokens, width], scaled to length 1.
-void write_embedding(const float* tokens, std::size_t num_tokens, std::size_t width,
-                     float* embedding);
+// What makes a sequence's result of its token vectors: poolings side by side, then layers.
+struct HeadWeights {
+  std::vector<Pooling> poolings;
+  std::vector<HeadLayer> layers;
+  float norm_epsilon;
+  bool is_embedding;  // scaled to length 1
+
+  bool reads_first_tokens_only() const;
+};
+
+// The result of a sequence from its token vectors [num_tokens, width]; the first one's alone, where
+// nothing else is read.
+void write_result(const HeadWeights& head, const float* tokens, std::size_t num_tokens,
+                  std::size_t width, float* result);
 
 }  // namespace twopass
 

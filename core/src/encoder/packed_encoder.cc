@@ -21,19 +21,17 @@ constexpr std::size_t kMaxGroupTokens = 512;
 
 class PackedEncoder::Implementation {
  public:
-  Implementation(const StoredTensors& tensors, const EncoderConfig& config, Output output,
+  Implementation(const StoredTensors& tensors, const EncoderConfig& config, const Head& head,
                  Precision precision, std::size_t num_threads)
       : config_(config),
-        output_(output),
         kernels_(kernels()),
-        weights_(load_weights(tensors, config, output, precision)),
-        forward_(kernels_, config_, weights_, output),
+        weights_(load_weights(tensors, config, head, precision)),
+        forward_(kernels_, config_, weights_),
         pool_(shared_thread_pool(num_threads != 0 ? num_threads : available_cpus())) {
     max_group_tokens_ = std::max(kMaxGroupTokens, max_seq_len());
     for (std::size_t i = 0; i < pool_->num_threads(); ++i) {
       groups_.emplace_back(config_, precision, max_group_tokens_);
-      heads_.push_back(std::make_unique<HeadScratch>(kernels_, config_, precision,
-                                                     max_group_tokens_, max_seq_len()));
+      own_.push_back(std::make_unique<OwnScratch>(kernels_, config_, precision, max_group_tokens_));
     }
   }
 
@@ -61,19 +59,19 @@ class PackedEncoder::Implementation {
   }
 
   std::size_t output_width() const {
-    return output_ == Output::kLogit ? 1 : static_cast<std::size_t>(config_.hidden_size);
+    return weights_.head.layers.empty()
+               ? weights_.head.poolings.size() * static_cast<std::size_t>(config_.hidden_size)
+               : weights_.head.layers.back().bias.size();
   }
 
-  std::size_t max_seq_len() const {
-    return static_cast<std::size_t>(config_.max_positions - config_.position_offset);
-  }
+  std::size_t max_seq_len() const { return static_cast<std::size_t>(config_.max_seq_len); }
 
   std::size_t num_threads() const { return pool_->num_threads(); }
 
   std::size_t scratch_bytes() const {
     std::size_t total = 0;
     for (std::size_t i = 0; i < groups_.size(); ++i) {
-      total += groups_[i].num_bytes() + heads_[i]->num_bytes();
+      total += groups_[i].num_bytes() + own_[i]->num_bytes();
     }
     return total;
   }
@@ -105,7 +103,7 @@ class PackedEncoder::Implementation {
   void run_apart(const std::vector<std::vector<Sequence>>& groups) {
     Barrier alone(1);
     pool_->run(groups.size(), [&](std::size_t group, std::size_t thread) {
-      forward_.run(groups[group], {0, 1, alone}, groups_[thread], *heads_[thread]);
+      forward_.run(groups[group], {0, 1, alone}, groups_[thread], *own_[thread]);
     });
   }
 
@@ -114,26 +112,25 @@ class PackedEncoder::Implementation {
     Barrier barrier(pool_->num_threads());
     pool_->run_together([&](std::size_t thread) {
       for (const std::vector<Sequence>& group : groups) {
-        forward_.run(group, {thread, pool_->num_threads(), barrier}, groups_[0], *heads_[thread]);
+        forward_.run(group, {thread, pool_->num_threads(), barrier}, groups_[0], *own_[thread]);
       }
     });
   }
 
   const EncoderConfig config_;
-  const Output output_;
   const KernelTable& kernels_;
   const EncoderWeights weights_;
   const Forward forward_;
   const std::shared_ptr<ThreadPool> pool_;
   std::size_t max_group_tokens_ = 0;
-  std::vector<GroupScratch> groups_;                 // [num_threads]
-  std::vector<std::unique_ptr<HeadScratch>> heads_;  // [num_threads]
+  std::vector<GroupScratch> groups_;              // [num_threads]
+  std::vector<std::unique_ptr<OwnScratch>> own_;  // [num_threads]
 };
 
 PackedEncoder::PackedEncoder(const StoredTensors& weights, const EncoderConfig& config,
-                             Output output, Precision precision, std::size_t num_threads)
+                             const Head& head, Precision precision, std::size_t num_threads)
     : implementation_(
-          std::make_unique<Implementation>(weights, config, output, precision, num_threads)) {}
+          std::make_unique<Implementation>(weights, config, head, precision, num_threads)) {}
 
 PackedEncoder::~PackedEncoder() = default;
 

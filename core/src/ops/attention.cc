@@ -35,16 +35,49 @@ void Attention::attend(const HeadInput& head, float* output, std::size_t output_
   padded_len_ = round_up(head.seq_len, kPanelWidth);
   in_bf16_ ? pack_bf16(head) : pack_f32(head);
   for (std::size_t first = 0; first < head.num_queries; first += kBlockRows) {
-    const std::size_t num_rows = std::min(kBlockRows, head.num_queries - first);
-    const float* queries = head.queries + first * head.query_stride;
+    const Block block = block_from(head, first);
     float* target = output + first * output_stride;
     if (in_bf16_) {
-      attend_block_bf16(queries, head, num_rows, target, output_stride);
+      attend_bf16(head, block, target, output_stride);
     } else {
-      attend_block_f32(queries, head, num_rows, target, output_stride);
+      attend_f32(head, block, target, output_stride);
     }
-    kernels_.scale_rows(target, output_stride, num_rows, head_dim_, inverse_sums_.data());
+    kernels_.scale_rows(target, output_stride, block.num_queries, head_dim_, inverse_sums_.data());
   }
+}
+
+Attention::Block Attention::block_from(const HeadInput& head, std::size_t first_query) const {
+  const std::size_t num_queries = std::min(kBlockRows, head.num_queries - first_query);
+  if (head.window >= head.seq_len) {
+    return {first_query, num_queries, 0, padded_len_};
+  }
+  const std::size_t first_seen = first_query - std::min(first_query, head.window);
+  const std::size_t first_key = first_seen / kPanelWidth * kPanelWidth;
+  const std::size_t last_seen = first_query + num_queries + head.window;
+  const std::size_t last_key = std::min(padded_len_, round_up(last_seen, kPanelWidth));
+  return {first_query, num_queries, first_key, last_key - first_key};
+}
+
+template <typename Share>
+void Attention::exponentiate(const HeadInput& head, const Block& block, Share* shares,
+                             void (*exp_rows)(const ExpRows<Share>&) noexcept) {
+  const auto first_query = static_cast<std::ptrdiff_t>(block.first_query);
+  const auto first_key = static_cast<std::ptrdiff_t>(block.first_key);
+  ExpRows<Share> rows{scores_.data(),
+                      block.num_queries,
+                      std::min(block.num_keys, head.seq_len - block.first_key),
+                      block.num_keys,
+                      shares,
+                      inverse_sums_.data()};
+  if (head.window < head.seq_len) {
+    const auto window = static_cast<std::ptrdiff_t>(head.window);
+    rows.first_key = first_query - window - first_key;
+    rows.last_key = first_query + window + 1 - first_key;
+  }
+  if (head.bias != nullptr) {
+    rows.bias = head.bias + (first_key - first_query);
+  }
+  exp_rows(rows);
 }
 
 void Attention::pack_f32(const HeadInput& head) {
@@ -92,50 +125,53 @@ void Attention::pack_bf16(const HeadInput& head) {
   }
 }
 
-void Attention::attend_block_f32(const float* queries, const HeadInput& head, std::size_t num_rows,
-                                 float* output, std::size_t output_stride) {
+void Attention::attend_f32(const HeadInput& head, const Block& block, float* output,
+                           std::size_t output_stride) {
   const auto* keys = reinterpret_cast<const float*>(keys_.data());
   const auto* values = reinterpret_cast<const float*>(values_.data());
-  kernels_.gemm_f32({queries,
+  kernels_.gemm_f32({head.queries + block.first_query * head.query_stride,
                      head.query_stride,
-                     num_rows,
-                     keys,
-                     padded_len_ / kPanelWidth,
+                     block.num_queries,
+                     keys + block.first_key * head_dim_,
+                     block.num_keys / kPanelWidth,
                      head_dim_,
-                     {scores_.data(), padded_len_, Epilogue::kRaw}});
-  kernels_.exp_rows_f32(scores_.data(), num_rows, head.seq_len, padded_len_, scores_.data(),
-                        inverse_sums_.data());
-  kernels_.gemm_f32({scores_.data(),
-                     padded_len_,
-                     num_rows,
-                     values,
-                     head_dim_ / kPanelWidth,
-                     padded_len_,
-                     {output, output_stride, Epilogue::kRaw}});
+                     {scores_.data(), block.num_keys, Epilogue::kRaw}});
+  exponentiate(head, block, scores_.data(), kernels_.exp_rows_f32);
+  for (std::size_t c = 0; c < head_dim_; c += kPanelWidth) {
+    kernels_.gemm_f32({scores_.data(),
+                       block.num_keys,
+                       block.num_queries,
+                       values + c * padded_len_ + block.first_key * kPanelWidth,
+                       1,
+                       block.num_keys,
+                       {output + c, output_stride, Epilogue::kRaw}});
+  }
 }
 
-void Attention::attend_block_bf16(const float* queries, const HeadInput& head, std::size_t num_rows,
-                                  float* output, std::size_t output_stride) {
+void Attention::attend_bf16(const HeadInput& head, const Block& block, float* output,
+                            std::size_t output_stride) {
   auto* rows = reinterpret_cast<std::uint16_t*>(rows_.data());
   const auto* keys = reinterpret_cast<const std::uint16_t*>(keys_.data());
   const auto* values = reinterpret_cast<const std::uint16_t*>(values_.data());
-  kernels_.round_rows(queries, head.query_stride, num_rows, head_dim_, rows);
+  kernels_.round_rows(head.queries + block.first_query * head.query_stride, head.query_stride,
+                      block.num_queries, head_dim_, rows);
   kernels_.gemm_bf16({rows,
                       head_dim_,
-                      num_rows,
-                      keys,
-                      padded_len_ / kPanelWidth,
+                      block.num_queries,
+                      keys + block.first_key * head_dim_,
+                      block.num_keys / kPanelWidth,
                       head_dim_,
-                      {scores_.data(), padded_len_, Epilogue::kRaw}});
-  kernels_.exp_rows_bf16(scores_.data(), num_rows, head.seq_len, padded_len_, shares_.data(),
-                         inverse_sums_.data());
-  kernels_.gemm_bf16({shares_.data(),
-                      padded_len_,
-                      num_rows,
-                      values,
-                      head_dim_ / kPanelWidth,
-                      padded_len_,
-                      {output, output_stride, Epilogue::kRaw}});
+                      {scores_.data(), block.num_keys, Epilogue::kRaw}});
+  exponentiate(head, block, shares_.data(), kernels_.exp_rows_bf16);
+  for (std::size_t c = 0; c < head_dim_; c += kPanelWidth) {
+    kernels_.gemm_bf16({shares_.data(),
+                        block.num_keys,
+                        block.num_queries,
+                        values + c * padded_len_ + block.first_key * kPanelWidth,
+                        1,
+                        block.num_keys,
+                        {output + c, output_stride, Epilogue::kRaw}});
+  }
 }
 
 }  // namespace twopass

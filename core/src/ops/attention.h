@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "cpu/aligned.h"
 #include "cpu/kernels.h"
@@ -15,13 +16,19 @@ struct HeadInput {
   const float* keys;     // [seq_len, head_dim]
   const float* values;   // [seq_len, head_dim]
   std::size_t query_stride;
-  std::size_t stride;  // of keys and values
-  std::size_t num_queries;
+  std::size_t stride;       // of keys and values
+  std::size_t num_queries;  // of the first tokens
   std::size_t seq_len;
+  std::size_t window = kNoWindow;  // a query sees the keys at most so many places away
+  // Added to scores: bias[j - i] to those of the key at j for the query at i. Readable for all
+  // tokens, and to the right of the last for kPanelWidth more; or null.
+  const float* bias = nullptr;
+
+  static constexpr std::size_t kNoWindow = std::numeric_limits<std::size_t>::max();
 };
 
-// softmax(Q K^T) V (Vaswani et al. 2017), with the scratch memory of one thread. Products are in
-// bfloat16 or float32, the softmax in float32.
+// softmax(Q K^T + bias) V (Vaswani et al. 2017), with the scratch memory of one thread. Products
+// are in bfloat16 or float32, the softmax in float32.
 class Attention {
  public:
   // Whether products are in bfloat16, which only pays where kernels.has_fast_bf16.
@@ -37,12 +44,22 @@ class Attention {
   // Queries that are computed together: their scores stay in the second cache.
   static constexpr std::size_t kBlockRows = 64;
 
+  // A block of queries, and the keys that one of them sees at least, to whole panels.
+  struct Block {
+    std::size_t first_query, num_queries;
+    std::size_t first_key, num_keys;
+  };
+
   void pack_f32(const HeadInput& head);
   void pack_bf16(const HeadInput& head);
-  void attend_block_f32(const float* queries, const HeadInput& head, std::size_t num_rows,
-                        float* output, std::size_t output_stride);
-  void attend_block_bf16(const float* queries, const HeadInput& head, std::size_t num_rows,
-                         float* output, std::size_t output_stride);
+  Block block_from(const HeadInput& head, std::size_t first_query) const;
+  template <typename Share>
+  void exponentiate(const HeadInput& head, const Block& block, Share* shares,
+                    void (*exp_rows)(const ExpRows<Share>&) noexcept);
+  void attend_f32(const HeadInput& head, const Block& block, float* output,
+                  std::size_t output_stride);
+  void attend_bf16(const HeadInput& head, const Block& block, float* output,
+                   std::size_t output_stride);
 
   const KernelTable& kernels_;
   const bool in_bf16_;

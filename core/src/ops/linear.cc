@@ -33,6 +33,30 @@ std::uint16_t to_bf16(float value) {
   return static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
 }
 
+std::vector<float> balancing_factors(std::span<const float> weight,
+                                     std::span<const float> input_range) {
+  const std::size_t depth = input_range.size();
+  const std::size_t width = weight.size() / depth;
+  std::vector<float> factors(depth);
+  for (std::size_t k = 0; k < depth; ++k) {
+    float squares = 0;
+    for (std::size_t c = 0; c < width; ++c) {
+      squares += weight[c * depth + k] * weight[c * depth + k];
+    }
+    const float weight_range = std::sqrt(squares / static_cast<float>(width));
+    // Where a column or its weights are all but zero, there is nothing to balance.
+    const float f = std::sqrt(input_range[k] / std::max(weight_range, 1e-6F));
+    factors[k] = std::clamp(f, 1e-3F, 1e3F);
+  }
+  return factors;
+}
+
+void scale_columns(std::span<float> weight, std::span<const float> factors) {
+  for (std::size_t i = 0; i < weight.size(); ++i) {
+    weight[i] *= factors[i % factors.size()];
+  }
+}
+
 EncodedRows::EncodedRows(Precision precision, std::size_t max_rows, std::size_t width)
     : precision_(precision), width_(width) {
   const std::size_t padded = (max_rows + kRowTile - 1) / kRowTile * kRowTile;
@@ -41,21 +65,19 @@ EncodedRows::EncodedRows(Precision precision, std::size_t max_rows, std::size_t 
 }
 
 void EncodedRows::encode(const KernelTable& kernels, const Linear& consumer, const float* input,
-                         std::size_t first, std::size_t last) {
-  const std::size_t num_rows = last - first;
-  const float* rows = input + first * width_;
-  std::byte* target = elements_.data() + first * width_ * bytes_of(precision_);
+                         std::size_t num_rows, std::size_t first_row) {
+  std::byte* target = elements_.data() + first_row * width_ * bytes_of(precision_);
   switch (precision_) {
     case Precision::kInt8:
       kernels.quantize_rows(
-          rows, consumer.input_factors_.empty() ? nullptr : consumer.input_factors_.data(),
-          num_rows, width_, reinterpret_cast<std::uint8_t*>(target), scales_.data() + first);
+          input, consumer.input_factors_.empty() ? nullptr : consumer.input_factors_.data(),
+          num_rows, width_, reinterpret_cast<std::uint8_t*>(target), scales_.data() + first_row);
       break;
     case Precision::kBf16:
-      kernels.round_rows(rows, width_, num_rows, width_, reinterpret_cast<std::uint16_t*>(target));
+      kernels.round_rows(input, width_, num_rows, width_, reinterpret_cast<std::uint16_t*>(target));
       break;
     case Precision::kF32:
-      std::copy_n(rows, num_rows * width_, reinterpret_cast<float*>(target));
+      std::copy_n(input, num_rows * width_, reinterpret_cast<float*>(target));
       break;
   }
 }
@@ -84,23 +106,12 @@ Linear Linear::balanced(Precision precision, std::vector<float> weight, std::spa
   if (precision != Precision::kInt8) {
     return Linear(precision, weight, bias);
   }
-  const std::size_t depth = input_range.size();
-  std::vector<float> factors(depth);
-  for (std::size_t k = 0; k < depth; ++k) {
-    float squares = 0;
-    for (std::size_t c = 0; c < bias.size(); ++c) {
-      squares += weight[c * depth + k] * weight[c * depth + k];
-    }
-    const float weight_range = std::sqrt(squares / static_cast<float>(bias.size()));
-    // Where a column or its weights are all but zero, there is nothing to balance.
-    const float f = std::sqrt(input_range[k] / std::max(weight_range, 1e-6F));
-    factors[k] = std::clamp(f, 1e-3F, 1e3F);
-    for (std::size_t c = 0; c < bias.size(); ++c) {
-      weight[c * depth + k] *= factors[k];
-    }
-    factors[k] = 1.0F / factors[k];
-  }
+  std::vector<float> factors = balancing_factors(weight, input_range);
+  scale_columns(weight, factors);
   Linear linear(precision, weight, bias);
+  for (float& factor : factors) {
+    factor = 1.0F / factor;
+  }
   linear.input_factors_ = std::move(factors);
   return linear;
 }

@@ -19,10 +19,9 @@ class EncodedRows {
  public:
   EncodedRows(Precision precision, std::size_t max_rows, std::size_t width);
 
-  // Encodes rows [first, last) of input, [num_rows, width], as rows of the same numbers, for
-  // products with this one.
+  // Encodes input [num_rows, width] as the rows from first_row on, for products with this one.
   void encode(const KernelTable& kernels, const Linear& consumer, const float* input,
-              std::size_t first, std::size_t last);
+              std::size_t num_rows, std::size_t first_row);
 
   std::size_t num_bytes() const;
 
@@ -36,7 +35,7 @@ class EncodedRows {
 
 // Where a product's columns go, and what becomes of what is there.
 struct ProductTarget {
-  float* values;  // of the first row and the first column asked for
+  float* values;  // of the first row and the first column asked for, half as many if gated
   std::size_t stride;
   Epilogue epilogue = Epilogue::kStore;
   const GeluCoefficients* gelu = nullptr;
@@ -53,7 +52,7 @@ class Linear {
 
   // The same for inputs whose columns are known to be of unlike size: in int8, part of an input's
   // range moves into the weights, x W^T = (x / f) (f W)^T, so that neither loses its small columns
-  // to its large ones (SmoothQuant, Xiao et al. 2022). input_range [depth], of typical magnitudes.
+  // to its large ones; see balancing_factors.
   static Linear balanced(Precision precision, std::vector<float> weight,
                          std::span<const float> bias, std::span<const float> input_range);
 
@@ -79,6 +78,15 @@ class Linear {
   AlignedArray<std::int32_t> corrections_;
   std::vector<float> input_factors_;  // [depth] 1 / f, or empty where nothing is balanced
 };
+
+// Factors f [depth] by which weights [width, depth] are multiplied and their inputs divided, so
+// that both are quantised equally well: an input's range moves into the weights (SmoothQuant, Xiao
+// et al. 2022). input_range [depth], of typical magnitudes.
+std::vector<float> balancing_factors(std::span<const float> weight,
+                                     std::span<const float> input_range);
+
+// Multiplies the columns of weights [width, depth] by factors [depth].
+void scale_columns(std::span<float> weight, std::span<const float> factors);
 
 // Rounds to the nearest bfloat16, ties to even.
 std::uint16_t to_bf16(float value);

@@ -70,11 +70,11 @@ def test_what_was_submitted_is_finished_before_the_engine_closes(engine):
 
 UNSUPPORTED = {
     "hidden_size: 96 given": {"hidden_size": 96, "num_attention_heads": 3},
-    "intermediate_size: 100 given": {"intermediate_size": 100},
+    "intermediate_size: 40000 given": {"intermediate_size": 40_000},
     "num_heads: 4 given": {"num_attention_heads": 4},
-    "model_type is 'nomic_bert'": {"model_type": "nomic_bert"},
+    "model_type is 'gpt2'": {"model_type": "gpt2"},
     "position_embedding_type is 'relative_key'": {"position_embedding_type": "relative_key"},
-    "hidden_act is 'relu'": {"hidden_act": "relu"},
+    "hidden_act is 'elu'": {"hidden_act": "elu"},
 }
 
 
@@ -101,21 +101,29 @@ def test_a_folder_without_safetensors_is_refused_with_the_way_out(tmp_path):
         CpuEngine(open_model(str(tmp_path)))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "embeddings.word_embeddings.weight",
-        "embeddings.LayerNorm.bias",
-        "encoder.layer.1.attention.self.key.bias",
-        "encoder.layer.0.output.dense.weight",
-        "pooler.dense.weight",
-        "classifier.bias",
-    ],
-)
-def test_a_missing_tensor_is_named_with_its_file(tmp_path, name):
+def test_weights_without_word_embeddings_are_refused_with_their_file(tmp_path):
     config = core_config()
     tensors = core_tensors(config)
-    del tensors[name]
+    del tensors["embeddings.word_embeddings.weight"]
+    folder = open_model(str(write_model(tmp_path, config, tensors)))
+    with pytest.raises(ModelError, match=r"model\.safetensors: .*word_embeddings\.weight"):
+        CpuEngine(folder)
+
+
+@pytest.mark.parametrize(
+    ("stored", "name"),
+    {
+        "embeddings.LayerNorm.bias": r"embeddings\.norm\.bias",
+        "encoder.layer.1.attention.self.key.bias": r"layers\.1\.attention\.key\.bias",
+        "encoder.layer.0.output.dense.weight": r"layers\.0\.mlp\.down\.weight",
+        "pooler.dense.weight": r"head\.dense\.weight",
+        "classifier.bias": r"head\.projection\.bias",
+    }.items(),
+)
+def test_a_missing_tensor_is_named_with_its_file(tmp_path, stored, name):
+    config = core_config()
+    tensors = core_tensors(config)
+    del tensors[stored]
     folder = open_model(str(write_model(tmp_path, config, tensors)))
     with pytest.raises(ModelError, match=rf"model\.safetensors: .*{name}") as caught:
         CpuEngine(folder)
@@ -134,7 +142,7 @@ def test_a_tensor_that_contradicts_the_configuration_is_named(tmp_path):
     folder = open_model(
         str(write_model(tmp_path, config | {"vocab_size": VOCAB_SIZE + 1}, core_tensors(config)))
     )
-    with pytest.raises(ModelError, match=r"word_embeddings\.weight has the shape \[40, 64\]"):
+    with pytest.raises(ModelError, match=r"embeddings\.words\.weight has the shape \[40, 64\]"):
         CpuEngine(folder)
 
 
