@@ -42,6 +42,16 @@ class PackedTokens:
         )
         self.position = torch.arange(num_tokens, device=device) - self.first[self.sequence]
 
+    def padded(self, rows: Any) -> Any:
+        """Rows `[num_tokens, …]` as `[n, max_len, …]`, zeros after each sequence."""
+        result = rows.new_zeros((len(self.lengths), self.max_len, *rows.shape[1:]))
+        result[self.sequence, self.position] = rows
+        return result
+
+    def unpadded(self, padded: Any) -> Any:
+        """Rows `[num_tokens, …]` of `[n, max_len, …]`."""
+        return padded[self.sequence, self.position]
+
 
 @dataclass(frozen=True, slots=True)
 class LayerPositions:
@@ -179,21 +189,14 @@ class PaddedAttention:
         if window is not None and window < packed.max_len - 1:
             is_seen = is_seen & (distances.abs() <= window)
         mask = self._mask(is_seen, distances)
-        places = packed.sequence, packed.position
         chosen = None
         if self._rows is not None:
             chosen = self._rows[len(self._rows) // 2 - distances]
 
-        def padded(rows: Any) -> Any:
-            shape = (len(packed.lengths), packed.max_len, *rows.shape[1:])
-            result = rows.new_zeros(shape)
-            result[places] = rows
-            return result.transpose(1, 2)
-
         def attend(
             query: Any, key: Any, value: Any, positions: LayerPositions | None = None
         ) -> Any:
-            query, key, value = padded(query), padded(key), padded(value)
+            query, key, value = (packed.padded(x).transpose(1, 2) for x in (query, key, value))
             scale = (query.shape[-1] * self._num_terms) ** -0.5
             added = mask
             if positions is not None:
@@ -202,7 +205,7 @@ class PaddedAttention:
             context = self._torch.nn.functional.scaled_dot_product_attention(
                 query, key, value, attn_mask=added, scale=scale
             )
-            return context.transpose(1, 2)[places]
+            return packed.unpadded(context.transpose(1, 2))
 
         return attend
 

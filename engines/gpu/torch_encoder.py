@@ -97,6 +97,9 @@ class TorchEncoder:
             self._projection = dense("embeddings.projection")
         if architecture.norm_first:
             self._final_norm = float32("final_norm")
+        self._convolution = None
+        if architecture.convolution is not None:
+            self._convolution = dense("convolution"), float32("convolution_norm")
         positions = self._relative_positions(tensor, float32)
         self._layers = [
             self._read_layer(number, kind, dense, positions)
@@ -185,9 +188,12 @@ class TorchEncoder:
             rotary: self._rotation(frequencies, packed)
             for rotary, frequencies in self._rotary.items()
         }
-        for layer in self._layers:
+        embedded = hidden
+        for number, layer in enumerate(self._layers):
             rotation = None if layer.kind.rotary is None else rotations[layer.kind.rotary]
             hidden = self._layer(layer, hidden, attention[layer.kind.window], rotation)
+            if number == 0 and self._convolution is not None:
+                hidden = self._convolved(hidden, embedded, packed)
         if self._final_norm is not None:
             hidden = self._norm(hidden, self._final_norm)
         return self._output(hidden, packed)
@@ -203,6 +209,22 @@ class TorchEncoder:
         if self._projection is not None:
             hidden = self._linear(hidden, self._projection).float()
         return hidden
+
+    def _convolved(self, hidden: Any, embedded: Any, packed: PackedTokens) -> Any:
+        """What DeBERTa's convolution makes of the first layer's output; float32 in and out."""
+        convolution = self._architecture.convolution
+        assert convolution is not None
+        assert self._convolution is not None
+        tensors, norm = self._convolution
+        convolved = self._torch.nn.functional.conv1d(
+            packed.padded(embedded.to(self._dtype)).transpose(1, 2),
+            *tensors,
+            padding=convolution.kernel_size // 2,
+            groups=convolution.groups,
+        )
+        added = packed.unpadded(convolved.transpose(1, 2)).float()
+        activation = activation_of(self._torch, convolution.activation)
+        return self._norm(hidden + activation(added), norm)
 
     def _rotation(self, frequencies: Any, packed: PackedTokens) -> Rotation:
         angles = (packed.position[:, None].float() * frequencies)[:, None, :]

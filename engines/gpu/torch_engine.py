@@ -98,7 +98,6 @@ class TorchEngine:
         """
         weights = folder.open_weights()
         architecture = read_architecture(folder.config)
-        architecture.refuse_deberta("torch")
         is_gpu = device != "cpu"
         torch = find_torch_with_cuda() if is_gpu else find_torch()
         self._budget = max(

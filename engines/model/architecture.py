@@ -182,7 +182,7 @@ class Architecture:
         if self.disentangled is not None or self.convolution is not None:
             raise UnsupportedModelError(
                 f"config.json: {self.family} attends by content and by distance apart, which the "
-                f"engine {engine} does not compute; the engines onnxruntime and tensorrt do"
+                f"engine {engine} does not compute; the engines onnxruntime, torch and tensorrt do"
             )
 
     @property

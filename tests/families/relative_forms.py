@@ -113,18 +113,13 @@ def _deberta_forms() -> Iterator[Form]:
         "position to content alone": {"pos_att_type": ["p2c"]},
         "positions in the input": {"position_biased_input": True},
         "types in the input": {"type_vocab_size": 2},
+        "convolution after the first layer": {"conv_kernel_size": 3, "conv_act": "gelu"},
+        "convolution in groups": {"conv_kernel_size": 5, "conv_groups": 4},
         "without buckets": {"position_buckets": -1, "max_relative_positions": 32},
     }
     for name, changes in rerankers.items():
         write = partial(_deberta_reranker, **changes)
         yield Form("deberta-v2", name, ModelKind.RERANKER, write, refused_by=_DEBERTA_REFUSALS)
-    yield Form(
-        "deberta-v2",
-        "convolution after the first layer",
-        ModelKind.RERANKER,
-        partial(_deberta_reranker, conv_kernel_size=3, conv_act="gelu"),
-        refusal="conv_kernel_size is 3",
-    )
     yield Form(
         "deberta-v2",
         "model alone",

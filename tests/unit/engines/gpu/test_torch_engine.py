@@ -26,6 +26,7 @@ from ..small_models import (
     write_model,
 )
 
+ALL_CONFIGS = CONFIGS | DEBERTA_CONFIGS
 LENGTHS = [1, 2, 7, 24, 16, 17, 3]
 QUERY_LENGTHS = [1, 1, 3, 15, 8, 2, 2]
 
@@ -62,12 +63,12 @@ def test_logits_are_those_of_the_reference(opened, tmp_path, model_type, activat
     assert logits.dtype == np.float32
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ALL_CONFIGS)
 def test_every_family_gives_the_logits_of_the_reference(opened, tmp_path, name):
     tensors = float32s(write_encoder(tmp_path, name))
     rows = random_rows(LENGTHS)
     logits = opened(TorchEngine, tmp_path).submit(batch_of(rows, QUERY_LENGTHS)).result()
-    architecture = read_architecture(CONFIGS[name])
+    architecture = read_architecture(ALL_CONFIGS[name])
     pairs = zip(rows, QUERY_LENGTHS, strict=True)
     expected = [encoder_reference.logit(architecture, tensors, *pair) for pair in pairs]
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
@@ -141,12 +142,3 @@ def test_where_pytorch_is_missing_one_sentence_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(EngineUnavailableError, match=r"not installed: pip install 'twopass\[torch"):
         find_torch()
-
-
-@pytest.mark.parametrize("name", DEBERTA_CONFIGS)
-def test_deberta_is_refused_with_the_engines_that_run_it(tmp_path, name):
-    write_encoder(tmp_path, name)
-    with pytest.raises(
-        UnsupportedModelError, match=r"deberta-v2 attends.*onnxruntime and tensorrt"
-    ):
-        TorchEngine(open_model(str(tmp_path)), device="cpu")
