@@ -1,8 +1,8 @@
 """From a model's name to a model ready to serve."""
 
 import logging
-from collections.abc import Callable, Collection
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twopass.engines.base import (
@@ -26,8 +26,17 @@ from twopass.engines.model.folder import ModelFolder, locate, open_model
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
 from twopass.engines.onnx.engine import OnnxRuntimeEngine
 from twopass.engines.transformers.engine import TransformersEngine
+from twopass.engines.trial import tried
 
 _logger = logging.getLogger("twopass.engines")
+
+_BY_SPEED = (
+    EngineChoice.TENSORRT,
+    EngineChoice.TORCH,
+    EngineChoice.CPU,
+    EngineChoice.ONNXRUNTIME,
+    EngineChoice.TRANSFORMERS,
+)
 
 
 def folder_of(name: str) -> Path:
@@ -48,7 +57,7 @@ def load_model(
     max_passage_tokens: int | None = None,
     kinds: Collection[ModelKind] = (),
 ) -> LoadedModel:
-    """Opens a model's folder, its tokenizer and an engine for it.
+    """Opens a model's folder, its tokenizer and an engine for it, and tries what it promises.
 
     Args:
         name: A shipped model, a folder, or a hub id.
@@ -76,7 +85,7 @@ def load_model(
         tokenizer = prompt = DecoderTokenizer(folder.tokenizer, folder.decoder.layout)
     else:
         tokenizer = HuggingFaceTokenizer(folder.tokenizer)
-    built = _build(folder, num_threads, engine, precision)
+    built = _Building(folder, tokenizer, num_threads, precision).build(engine)
     _logger.info(
         "model loaded",
         extra={
@@ -105,75 +114,55 @@ def _ensure_kind(folder: ModelFolder, kind: ModelKind) -> None:
     raise WrongKindError(message, folder.spec.kind)
 
 
-def _build(
-    folder: ModelFolder, num_threads: int, choice: EngineChoice, precision: Precision
-) -> Engine:
-    match choice:
-        case EngineChoice.TENSORRT:
-            return _tensorrt(folder)
-        case EngineChoice.TORCH:
-            return _torch(folder, precision)
-        case EngineChoice.TRANSFORMERS:
-            return _transformers(folder, num_threads, precision)
-        case EngineChoice.CPU:
-            return _cpu(folder, num_threads, precision)
-        case EngineChoice.ONNXRUNTIME:
-            return _onnxruntime(folder, num_threads)
-        case EngineChoice.AUTO:
-            return _fastest(folder, num_threads, precision)
+@dataclass(frozen=True, slots=True)
+class _Building:
+    """What an engine is built of; it is tried before it is taken."""
 
+    folder: ModelFolder
+    tokenizer: Tokenizer
+    num_threads: int
+    precision: Precision
 
-def _fastest(folder: ModelFolder, num_threads: int, precision: Precision) -> Engine:
-    """The first engine that runs the model here; one log line says why not those before it."""
-    attempts: dict[EngineChoice, Callable[[], Engine]] = {
-        EngineChoice.TENSORRT: lambda: _tensorrt(folder),
-        EngineChoice.TORCH: lambda: _torch(folder, precision),
-        EngineChoice.CPU: lambda: _fast_cpu(folder, num_threads, precision),
-        EngineChoice.ONNXRUNTIME: lambda: _onnxruntime(folder, num_threads),
-        EngineChoice.TRANSFORMERS: lambda: _transformers(folder, num_threads, precision),
-    }
-    if is_decoder(folder.config):
-        reason = f"it alone runs decoders ({folder.config['model_type']})"
-        return _chosen(
-            EngineChoice.TRANSFORMERS, [reason], _transformers(folder, num_threads, precision)
+    def build(self, choice: EngineChoice) -> Engine:
+        if choice is EngineChoice.AUTO:
+            return self._fastest()
+        return tried(self._built(choice), self.folder.spec, self.tokenizer)
+
+    def _fastest(self) -> Engine:
+        """The first engine that runs the model here; one log line says why not those before it."""
+        if is_decoder(self.folder.config):
+            reason = f"it alone runs decoders ({self.folder.config['model_type']})"
+            engine = self.build(EngineChoice.TRANSFORMERS)
+            return _chosen(EngineChoice.TRANSFORMERS, [reason], engine)
+        reasons = []
+        for choice in _BY_SPEED:
+            try:
+                if choice is EngineChoice.CPU and not has_fast_kernels():
+                    raise EngineUnavailableError("the core has no kernels for this processor")
+                engine = self.build(choice)
+            except (EngineUnavailableError, UnsupportedModelError) as error:
+                reasons.append(f"not {choice} ({error})")
+                continue
+            return _chosen(choice, reasons, engine)
+        raise UnsupportedModelError(
+            f"{self.folder.path}: no engine runs it here: {'; '.join(reasons)}"
         )
-    reasons = []
-    for choice, attempt in attempts.items():
-        try:
-            built = attempt()
-        except (EngineUnavailableError, UnsupportedModelError) as error:
-            reasons.append(f"not {choice} ({error})")
-            continue
-        return _chosen(choice, reasons, built)
-    raise UnsupportedModelError(f"{folder.path}: no engine runs it here: {'; '.join(reasons)}")
+
+    def _built(self, choice: EngineChoice) -> Engine:
+        folder, num_threads, precision = self.folder, self.num_threads, self.precision
+        match choice:
+            case EngineChoice.TENSORRT:
+                return TensorRtEngine(folder)
+            case EngineChoice.TORCH:
+                return TorchEngine(folder, precision=precision)
+            case EngineChoice.TRANSFORMERS:
+                return TransformersEngine(folder, num_threads=num_threads, precision=precision)
+            case EngineChoice.ONNXRUNTIME:
+                return OnnxRuntimeEngine(folder, num_threads=num_threads)
+            case _:
+                return CpuEngine(folder, num_threads=num_threads, precision=precision)
 
 
-def _chosen(choice: EngineChoice, reasons: list[str], built: Engine) -> Engine:
+def _chosen(choice: EngineChoice, reasons: list[str], engine: Engine) -> Engine:
     _logger.info("engine %s taken: %s", choice, "; ".join(reasons) or "it is the fastest there is")
-    return built
-
-
-def _tensorrt(folder: ModelFolder) -> Engine:
-    return TensorRtEngine(folder)
-
-
-def _torch(folder: ModelFolder, precision: Precision) -> Engine:
-    return TorchEngine(folder, precision=precision)
-
-
-def _transformers(folder: ModelFolder, num_threads: int, precision: Precision) -> Engine:
-    return TransformersEngine(folder, num_threads=num_threads, precision=precision)
-
-
-def _fast_cpu(folder: ModelFolder, num_threads: int, precision: Precision) -> Engine:
-    if not has_fast_kernels():
-        raise EngineUnavailableError("the core has no kernels for this processor")
-    return _cpu(folder, num_threads, precision)
-
-
-def _cpu(folder: ModelFolder, num_threads: int, precision: Precision) -> Engine:
-    return CpuEngine(folder, num_threads=num_threads, precision=precision)
-
-
-def _onnxruntime(folder: ModelFolder, num_threads: int) -> Engine:
-    return OnnxRuntimeEngine(folder, num_threads=num_threads)
+    return engine

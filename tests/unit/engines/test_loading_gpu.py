@@ -61,17 +61,21 @@ def test_auto_takes_onnxruntime_where_the_core_would_be_slow(load, caplog, monke
 
 @pytest.mark.parametrize("first", [EngineChoice.TENSORRT, EngineChoice.TORCH])
 def test_auto_takes_the_first_gpu_engine_that_is_there(load, caplog, monkeypatch, first, reranker):
-    class Closable:
+    class Standing:
+        """Passes batches on to the core."""
+
         info = reranker.engine.info
+        output_width = 1
+
+        def submit(self, batch):
+            return reranker.engine.submit(batch)
 
         def close(self):
             pass
 
-    if first is EngineChoice.TENSORRT:
-        monkeypatch.setattr(loading, "_tensorrt", lambda *_: Closable())
-    else:
-        monkeypatch.setattr(loading, "_torch", lambda *_: Closable())
-    assert isinstance(load(EngineChoice.AUTO).engine, Closable)
+    name = "TensorRtEngine" if first is EngineChoice.TENSORRT else "TorchEngine"
+    monkeypatch.setattr(loading, name, lambda *_, **__: Standing())
+    assert isinstance(load(EngineChoice.AUTO).engine, Standing)
     (line,) = taken(caplog)
     assert line.startswith(f"engine {first} taken: ")
 
