@@ -72,6 +72,14 @@ def train(
             help="Most tokens of a passage that a server will read at once; unset: --max-tokens.",
         ),
     ] = _DEFAULTS.max_passage_tokens,
+    tokens_a_part: Annotated[
+        int | None,
+        typer.Option(
+            min=512,
+            help="Most tokens computed at once, which bounds memory; unset: 4,096 on a CPU, about "
+            "1 GiB for the shipped size, and 65,536 on a GPU, about 10 GiB.",
+        ),
+    ] = _DEFAULTS.tokens_a_part,
     learning_rate: Annotated[
         float, typer.Option(min=0, help="The highest learning rate.")
     ] = _DEFAULTS.learning_rate,
@@ -110,6 +118,7 @@ def train(
         negatives=negatives,
         max_tokens=max_tokens,
         max_passage_tokens=max_passage_tokens,
+        tokens_a_part=tokens_a_part,
         learning_rate=learning_rate,
         layers=layers,
         teacher=teacher,

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoModelForSequenceClassification
 
-from twopass.training.padding import PaddedPart
+from twopass.training.devices import on_device
+from twopass.training.padding import Part, Rectangle
 from twopass.training.pairs import TrainingError
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
@@ -35,8 +36,7 @@ class CrossEncoder:
             base,
             num_labels=1,
             dtype=torch.float32,
-            # On a CPU the backward pass of the fused attention takes several times as long.
-            attn_implementation="sdpa" if self.device.type == "cuda" else "eager",
+            attn_implementation=_attention(self.device),
             # Nothing is seen often enough to be learnt by heart, and on a CPU the random numbers of
             # dropout take as long as a third of the products.
             attention_probs_dropout_prob=0.0,
@@ -61,17 +61,26 @@ class CrossEncoder:
         """The parameters that are trained."""
         return [p for p in self.module.parameters() if p.requires_grad]
 
-    def logits(self, part: PaddedPart) -> torch.Tensor:
-        """Logits of a part's pairs, float32 `[num_pairs]`."""
-        token_ids, token_types, is_real = (
-            torch.from_numpy(array).to(self.device)
-            for array in (part.token_ids, part.token_types, part.is_real)
-        )
+    def logits(self, part: Part) -> torch.Tensor:
+        """Logits of a part's pairs, float32 `[num_pairs]`, row by row."""
+        # Within one context, weights are turned to bfloat16 once for all rectangles.
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            read = self.module(
-                input_ids=token_ids, token_type_ids=token_types, attention_mask=is_real.long()
-            )
-        logits: torch.Tensor = read.logits[:, 0].float()
+            read = [self._read(rectangle) for rectangle in part.rectangles]
+        return torch.cat(read).float()
+
+    def _read(self, rectangle: Rectangle) -> torch.Tensor:
+        token_ids, token_types, is_real = (
+            on_device(array, self.device)
+            for array in (rectangle.token_ids, rectangle.token_types, rectangle.is_real)
+        )
+        if self.module.config._attn_implementation == "sdpa":
+            # Of a mask with fewer dimensions transformers would ask whether it is all true, and
+            # wait for the device to know.
+            mask = is_real[:, None, None, :]
+        else:
+            mask = is_real.long()
+        read = self.module(input_ids=token_ids, token_type_ids=token_types, attention_mask=mask)
+        logits: torch.Tensor = read.logits[:, 0]
         return logits
 
     def save(self, folder: Path) -> None:
@@ -118,3 +127,8 @@ class AveragedWeights:
                 kept = parameter.clone()
                 parameter.copy_(value)
                 value.copy_(kept)
+
+
+def _attention(device: torch.device) -> str:
+    # On a CPU the backward pass of the fused attention takes several times as long.
+    return "sdpa" if device.type == "cuda" else "eager"

@@ -3,24 +3,27 @@
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
+from twopass.training.ahead import prepared
 from twopass.training.cross_encoder import AveragedWeights, CrossEncoder
+from twopass.training.devices import part_size
 from twopass.training.examples import Examples
 from twopass.training.measuring import Measured, measure
 from twopass.training.objective import listwise_loss
 from twopass.training.options import TrainingOptions
-from twopass.training.padding import padded_parts
+from twopass.training.padding import Part, parts
 from twopass.training.reading import read_groups
 from twopass.training.teachers import Teach, first_pass_teaches
 
-# Parts are computed and derived one by one, so this bounds the memory of activations: about 1 GiB
-# for a hidden size of 384. Fewer tokens keep the arithmetic units of a GPU waiting.
-_TOKENS_A_PART = 4_096
+# A GPU computes while the examples of later steps are made. A step on a CPU takes all cores: there
+# would be nothing to make them with.
+_STEPS_AHEAD = {"cuda": 3}
 _WARM_UP = 0.05
 
 
@@ -39,6 +42,21 @@ class Progress:
     loss: float
     pairs_per_second: float
     best: Measured | None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedStep:
+    """What a step computes.
+
+    Attributes:
+        parts: The groups, laid out.
+        num_groups: Number of groups.
+        num_pairs: Number of pairs.
+    """
+
+    parts: list[Part]
+    num_groups: int
+    num_pairs: int
 
 
 class TrainingLoop:
@@ -73,8 +91,10 @@ class TrainingLoop:
             model.parameters(), lr=options.learning_rate, weight_decay=0.01, fused=True
         )
         self._averaged = AveragedWeights(model, options.average)
+        self._size = part_size(model.device, options.tokens_a_part)
         self._step = 0
-        self._loss = 0.0
+        # On the device: to read it is to wait until the device has computed it.
+        self._loss = torch.zeros((), device=model.device)
         self._best: Measured | None = None
         self._num_worse = 0
         self._spent = 0.0
@@ -97,45 +117,65 @@ class TrainingLoop:
         options = self._options
         if self._best is None:
             self._measure()
-        begun, num_pairs = time.monotonic(), 0
-        while self._step < options.steps and self._num_worse < options.patience:
-            started = time.monotonic()
-            num_pairs += self._train_step()
-            self._spent += time.monotonic() - started
-            if self._step % 20 == 0:
-                rate = num_pairs / (time.monotonic() - begun)
-                progress = Progress(self._step, self._loss, rate, self._best)
-                self._log({"step": self._step, "loss": self._loss, "pairs_per_second": rate})
-                report(progress)
-                begun, num_pairs = time.monotonic(), 0
-            if self._step % options.measure_every == 0 or self._step == options.steps:
-                self._measure()
-                begun, num_pairs = time.monotonic(), 0
+        steps = prepared(
+            self._prepare,
+            range(self._step, options.steps),
+            _STEPS_AHEAD.get(self._model.device.type, 0),
+        )
+        with closing(steps):
+            self._train(steps, report)
         assert self._best is not None
         return self._best
 
-    def _train_step(self) -> int:
+    def _train(self, steps: Iterator[PreparedStep], report: Callable[[Progress], None]) -> None:
+        options = self._options
+        begun, num_pairs = time.monotonic(), 0
+        while self._step < options.steps and self._num_worse < options.patience:
+            num_pairs += self._train_step(next(steps))
+            is_last = self._step == options.steps
+            measures = self._step % options.measure_every == 0 or is_last
+            if not measures and self._step % 20:
+                continue
+            loss = float(self._loss)  # the device has done all that was asked of it
+            seconds = time.monotonic() - begun
+            self._spent += seconds
+            if self._step % 20 == 0:
+                rate = num_pairs / seconds
+                progress = Progress(self._step, loss, rate, self._best)
+                self._log({"step": self._step, "loss": loss, "pairs_per_second": rate})
+                report(progress)
+            if measures:
+                self._measure()
+            begun, num_pairs = time.monotonic(), 0
+
+    def _prepare(self, step: int) -> PreparedStep:
+        examples = self._teach(self._examples.of_step(step))
+        return PreparedStep(
+            list(parts(examples, self._size, self._examples.pad_id)),
+            num_groups=len(examples),
+            num_pairs=sum(len(example.pairs) for example in examples),
+        )
+
+    def _train_step(self, prepared_step: PreparedStep) -> int:
+        """Updates the weights; returns the number of pairs. Waits for nothing on a GPU."""
         options = self._options
         for group in self._optimizer.param_groups:
             group["lr"] = options.learning_rate * _schedule(self._step, options.steps)
-        examples = self._teach(self._examples.of_step(self._step))
         self._model.module.train()
-        value = 0.0
-        for part in padded_parts(examples, _TOKENS_A_PART, self._examples.pad_id):
+        value = torch.zeros_like(self._loss)
+        for part in prepared_step.parts:
             loss = listwise_loss(
-                self._model.logits(part),
-                part.examples,
-                teacher_weight=options.teacher_weight,
-            ) * (len(part.examples) / len(examples))
+                self._model.logits(part), part.groups, teacher_weight=options.teacher_weight
+            ) * (part.num_groups / prepared_step.num_groups)
             loss.backward()
-            value += float(loss.detach())
+            value += loss.detach()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self._averaged.update()
         self._step += 1
-        self._loss = value if self._step == 1 else 0.98 * self._loss + 0.02 * value
-        return sum(len(example.pairs) for example in examples)
+        self._loss = value if self._step == 1 else torch.lerp(self._loss, value, 0.02)
+        return prepared_step.num_pairs
 
     def _measure(self) -> None:
         """Measures the averaged weights, keeps them if they are the best, writes a checkpoint."""
@@ -161,7 +201,7 @@ class TrainingLoop:
     def _checkpoint(self) -> None:
         state = {
             "step": self._step,
-            "loss": self._loss,
+            "loss": float(self._loss),
             "spent": self._spent,
             "best": None if self._best is None else asdict(self._best),
             "num_worse": self._num_worse,
@@ -178,7 +218,8 @@ class TrainingLoop:
         if not file.is_file():
             return
         state = torch.load(file, map_location=self._model.device, weights_only=True)
-        self._step, self._loss, self._spent = state["step"], state["loss"], state["spent"]
+        self._step, self._spent = state["step"], state["spent"]
+        self._loss.fill_(state["loss"])
         self._best = None if state["best"] is None else Measured(**state["best"])
         self._num_worse = state["num_worse"]
         self._model.module.load_state_dict(state["model"])

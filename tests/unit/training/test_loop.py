@@ -11,10 +11,12 @@ transformers = pytest.importorskip("transformers", reason="needs the extra train
 
 from twopass.engines.model.folder import locate  # noqa: E402
 from twopass.training.cross_encoder import AveragedWeights, CrossEncoder  # noqa: E402
+from twopass.training.examples import Example  # noqa: E402
 from twopass.training.loop import TrainingLoop  # noqa: E402
 from twopass.training.measuring import measure, ndcg_by_query  # noqa: E402
+from twopass.training.objective import listwise_loss  # noqa: E402
 from twopass.training.options import TrainingOptions  # noqa: E402
-from twopass.training.padding import padded_parts  # noqa: E402
+from twopass.training.padding import PartSize, parts  # noqa: E402
 from twopass.training.pairs import TrainingError  # noqa: E402
 from twopass.training.reading import read_groups  # noqa: E402
 
@@ -77,11 +79,12 @@ def test_an_interrupted_run_ends_with_the_weights_of_a_whole_one(trained):
 
     _, whole = trained("whole")
     with pytest.MonkeyPatch.context() as patch:
+        original = TrainingLoop._train_step
 
-        def step(loop, original=TrainingLoop._train_step):
+        def step(loop, prepared_step):
             if loop._step == 30:
                 raise InterruptedTrainingError
-            return original(loop)
+            return original(loop, prepared_step)
 
         patch.setattr(TrainingLoop, "_train_step", step)
         with pytest.raises(InterruptedTrainingError):
@@ -150,11 +153,70 @@ def test_the_server_reads_in_a_saved_model_what_was_trained(base, make_examples,
     served = read_groups(tmp_path / "saved", examples)
     whole = [examples.whole(number) for number in range(9)]
     with torch.inference_mode():
-        for part in padded_parts(whole, 10_000, examples.pad_id):
-            trained = model.logits(part).numpy()
-            places = [next(i for i, w in enumerate(whole) if w is e) for e in part.examples]
-            expected = np.concatenate([served[place] for place in places])
-            np.testing.assert_allclose(trained, expected, atol=0.02)  # bfloat16 against int8
+        (part,) = parts(whole, PartSize(10_000, 0), examples.pad_id)
+        trained = model.logits(part).numpy()[part.groups.rows]
+        for row, there, one in zip(trained, part.groups.is_there, whole, strict=True):
+            place = next(i for i, w in enumerate(whole) if w is one)
+            np.testing.assert_allclose(row[there], served[place], atol=0.02)  # bf16 against int8
+
+
+@pytest.fixture
+def in_float32(monkeypatch):
+    """Products in float32, so that what differs by rounding alone is nearly equal."""
+
+    def autocast(device, dtype):
+        return original(device, dtype=dtype, enabled=False)
+
+    original = torch.autocast
+    monkeypatch.setattr(torch, "autocast", autocast)
+
+
+def loss_and_gradients(model, examples, size):
+    model.module.zero_grad()
+    total = 0.0
+    for part in parts(examples, size, pad_id=0):
+        share = part.num_groups / len(examples)
+        loss = listwise_loss(model.logits(part), part.groups, teacher_weight=0.3) * share
+        loss.backward()
+        total += float(loss.detach())
+    return total, [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+
+@pytest.mark.usefixtures("in_float32")
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("size", [PartSize(300, 0), PartSize(900, 64), PartSize(100_000, 0)])
+def test_a_steps_loss_is_the_same_however_its_pairs_are_laid_out(
+    base, monkeypatch, attention, size
+):
+    monkeypatch.setattr("twopass.training.cross_encoder._attention", lambda _: "eager")
+    plain = CrossEncoder(base, frozen_embeddings=True)
+    monkeypatch.setattr("twopass.training.cross_encoder._attention", lambda _: attention)
+    model = CrossEncoder(base, frozen_embeddings=True)
+    model.module.load_state_dict(plain.module.state_dict())
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(4, 32, (9, 5)).tolist()
+    examples = [
+        Example(
+            [rng.integers(1_000, 9_000, n).astype(np.int32) for n in of_group],
+            [3] * len(of_group),
+            rng.normal(0, 2, len(of_group)).tolist(),
+        )
+        for of_group in lengths
+    ]
+    # Group by group, in one rectangle each, which is how the loss is defined.
+    expected, gradients = loss_and_gradients(plain, examples, PartSize(1, 10**6))
+    loss, of_layout = loss_and_gradients(model, examples, size)
+    assert loss == pytest.approx(expected, rel=1e-5)
+    for one, other in zip(gradients, of_layout, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
+
+
+def test_steps_prepared_ahead_train_the_same_weights(trained, monkeypatch):
+    _, plain = trained("plain", replace(OPTIONS, steps=12))
+    monkeypatch.setattr("twopass.training.loop._STEPS_AHEAD", {"cpu": 3})
+    _, ahead = trained("ahead", replace(OPTIONS, steps=12))
+    for one, other in zip(plain.parameters(), ahead.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_ndcg_is_that_of_the_first_of_each_group():
