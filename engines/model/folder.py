@@ -1,27 +1,32 @@
-"""Model folders: Hugging Face layout with a `twopass.json` beside, found by name, path or hub id.
+"""A model's folder, read whole: Hugging Face layout with a `twopass.json` beside.
 
-`twopass.json` says what the other files don't: kind, pooling, prefixes, calibration, default blend,
-sha256 of the files. Without one the same is read from the files sentence-transformers writes.
+`twopass.json` says what the other files don't (kind, calibration, default blend, sha256 of the
+files, …) and overrides what they say. What changes the output and can't be followed is refused by
+name; `reading/` has the rules, a file a subject.
 """
 
-import json
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from importlib.resources import files
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from twopass.engines.base import ModelKind, ModelSpec
 from twopass.engines.errors import ModelError, UnsupportedModelError
-from twopass.engines.model.architecture import read_architecture
-from twopass.engines.model.calibration import Calibration
 from twopass.engines.model.decoder import MAX_DECODER_TOKENS, DecoderSettings, read_decoder
+from twopass.engines.model.families import read_architecture
 from twopass.engines.model.identity import FolderContents, file_sha256, identified
+from twopass.engines.model.locating import locate as locate
+from twopass.engines.model.locating import shipped_models as shipped_models
 from twopass.engines.model.pooling import EmbeddingHead
 from twopass.engines.model.pooling import Pooling as Pooling
+from twopass.engines.model.reading import kinds, modules, settings, texts, weight_files
+from twopass.engines.model.reading.files import FolderFiles, Reading, require_file
+from twopass.engines.model.reading.texts import TokenizerSettings
 from twopass.engines.model.weights import ModelWeights
 
-_HUB_FILES = ["*.json", "*.jinja", "*.safetensors", "*.onnx", "1_Pooling/*"]
+_logger = logging.getLogger("twopass.engines")
+
 # A query may be long, but it must leave the passage most of the sequence: never more than this.
 _MAX_QUERY_TOKENS = 256
 
@@ -31,7 +36,7 @@ class ModelFolder:
     """A model on disk, checked and described.
 
     Attributes:
-        path: The folder.
+        path: The folder of config.json and tokenizer.json.
         spec: What the server needs to know of it.
         config: `config.json` as read.
         head: Of an encoder; meaningless for a reranker.
@@ -39,6 +44,12 @@ class ModelFolder:
             ONNX file.
         onnx: An exported graph with Hugging Face's inputs, or None.
         decoder: How a decoder reranks; None for every other model.
+        dense_files: The weights of the head's Dense modules, in order.
+        relevant_label: Of a reranker with two labels the one of relevant pairs, 0 or 1: the logit
+            is its own less the other's. None where there is one label.
+        tokenizer_settings: What the folder says of its tokenizer beside tokenizer.json.
+        readings: What was read from where.
+        warnings: What a user should know of it, in sentences.
     """
 
     path: Path
@@ -48,6 +59,11 @@ class ModelFolder:
     weight_files: tuple[Path, ...]
     onnx: Path | None
     decoder: DecoderSettings | None = None
+    dense_files: tuple[Path, ...] = ()
+    relevant_label: int | None = None
+    tokenizer_settings: TokenizerSettings = field(default_factory=TokenizerSettings)
+    readings: tuple[Reading, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def tokenizer(self) -> Path:
@@ -66,7 +82,12 @@ class ModelFolder:
             raise UnsupportedModelError(
                 f"{self.path}: no model.safetensors; its {self.onnx} runs on the engine onnxruntime"
             )
-        return ModelWeights(self.weight_files, self.config)
+        return ModelWeights(
+            self.weight_files,
+            self.config,
+            dense=self.dense_files,
+            relevant_label=self.relevant_label,
+        )
 
     @property
     def pooling(self) -> Pooling:
@@ -83,209 +104,161 @@ class ModelFolder:
         return self.weight_files[0] if self.weight_files else None
 
 
-def shipped_models() -> dict[str, Path]:
-    """Models of the distribution twopass-models, by name; empty where it is not installed."""
-    try:
-        root = Path(str(files("twopass.models").joinpath("__init__.py"))).parent
-    except ModuleNotFoundError:
-        return {}
-    return {p.parent.name: p.parent for p in sorted(root.glob("*/twopass.json"))}
-
-
-def locate(name: str) -> Path:
-    """Finds a model's folder: a shipped name, a local path, or a hub id, in this order.
-
-    After a hub id may stand the revision of its repository: a branch, a tag or a commit, as in
-    `org/name@main`.
-
-    Raises:
-        ModelError: No model of that name was found; says where it was looked for.
-    """
-    shipped = shipped_models()
-    if name in shipped:
-        return shipped[name]
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        hub_id, _, revision = name.partition("@")
-        return _download(hub_id, revision or None)
-    raise ModelError(
-        f"model {name!r}: no folder of that name, and not among the shipped models "
-        f"({', '.join(shipped) or 'none: install twopass-models'})"
-    )
-
-
-def _download(hub_id: str, revision: str | None) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-    except ModuleNotFoundError as error:
-        raise ModelError(
-            f"model {hub_id!r}: a hub id needs huggingface_hub; pip install 'twopass[hub]', "
-            "or give a folder"
-        ) from error
-    try:
-        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=_HUB_FILES))
-    except Exception as error:  # the hub client raises requests', its own and OS errors alike
-        raise ModelError(
-            f"model {hub_id!r}: not in the local hub cache and the hub did not give it ({error}); "
-            "download its folder elsewhere and give its path"
-        ) from error
-
-
 def open_model(name: str) -> ModelFolder:
     """Finds, checks and describes a model.
 
     Raises:
-        ModelError: The folder or one of its files is missing or damaged.
+        ModelError: The folder or one of its files is missing or damaged, or says something that
+            changes the output and is not followed; names the file, the setting and the way out.
     """
-    path = locate(name)
-    settings = _read_json(path / "twopass.json") if (path / "twopass.json").exists() else {}
-    config = _read_json(path / "config.json")
-    _require(path / "tokenizer.json")
-    safetensors = path / "model.safetensors"
-    onnx = next((p for p in (path / "model.onnx", path / "onnx/model.onnx") if p.exists()), None)
-    if not safetensors.exists() and onnx is None:
-        raise ModelError(
-            f"{path}: neither model.safetensors nor model.onnx; pickled weights are never read"
-        )
-    weights = safetensors if safetensors.exists() else onnx
-    assert weights is not None
-    digests = _check_sha256(path, settings.get("sha256", {}))
-    is_shipped = path.resolve() in [shipped.resolve() for shipped in shipped_models().values()]
-    model_id = path.resolve().name if is_shipped else name
-    decoder = read_decoder(path, config, settings)
-    try:
-        spec = _spec(model_id, path, settings, config)
-        if decoder is not None:
-            spec = _of_decoder(spec, settings)
-        head = EmbeddingHead((_pooling(path, settings),))
-        contents = FolderContents(
-            path=path,
-            config=config,
-            settings=settings,
-            poolings=[p.value for p in head.poolings] if spec.kind is ModelKind.ENCODER else [],
-            modules=[decoder.decisive] if decoder else [],
-            weights=[weights],
-            sha256=digests,
-        )
-        spec = identified(spec, contents)
-    except (TypeError, ValueError) as error:  # an unknown kind, pooling or calibration
-        raise ModelError(f"{path / 'twopass.json'}: {error}") from error
-    return ModelFolder(
-        path=path,
-        spec=spec,
-        config=config,
-        head=head,
-        weight_files=(safetensors,) if safetensors.exists() else (),
-        onnx=onnx,
-        decoder=decoder,
-    )
-
-
-def _spec(model_id: str, path: Path, settings: dict[str, Any], config: dict[str, Any]) -> ModelSpec:
-    max_seq_len = _count(settings, "max_seq_len") or _sentence_bert_length(path)
-    max_seq_len = max_seq_len or _num_positions(config)
-    kind = ModelKind(settings["kind"]) if "kind" in settings else _kind(config)
+    root = FolderFiles(locate(name))
+    own = settings.read_settings(root)
+    _check_sha256(root, own.sha256)
+    parts = modules.read_modules(root)
+    files = root.within(parts.transformer)
+    config = files.json("config.json")
+    _refuse_quantised(files, config)
+    require_file(files.path / "tokenizer.json")
+    decoder = read_decoder(files.path, config, own.content)
+    kind = kinds.read_kind(root, own, config, parts, decoder)
+    is_reranker = kind is ModelKind.RERANKER
+    weights = weight_files.find_weights(files, own, is_reranker=is_reranker)
+    label = None
+    has_head = decoder is None or decoder.true_token is None
+    if is_reranker and has_head:
+        label = kinds.relevant_label(files, own, config, _tensors(weights, config))
+        _note_activation(root, files, config)
+    head = EmbeddingHead((Pooling.MEAN,))
+    if not is_reranker:
+        head = _head(root, own, parts, config)
+        texts.read_similarity(root, parts)
+    tokenizer = texts.read_tokenizer_settings(files)
+    most = MAX_DECODER_TOKENS if decoder is not None else None
+    max_seq_len = texts.read_max_seq_len(files, own, tokenizer, config, most)
+    query_prefix, passage_prefix = texts.read_prefixes(root, own, kind, parts)
     # A reranker's query shares the sequence; an encoder's has it alone. 3 special tokens at most
     # stand beside either half in the families supported (4 in RoBERTa's pair, 2 beside the query).
-    room = max_seq_len // 2 if kind is ModelKind.RERANKER else max_seq_len - 3
-    return ModelSpec(
-        id=model_id,
+    room = max_seq_len // 2 if is_reranker else max_seq_len - 3
+    spec = ModelSpec(
+        id=_id(name, root.path),
         kind=kind,
         revision="",  # `identified` knows it
         max_seq_len=max_seq_len,
         max_query_tokens=min(_MAX_QUERY_TOKENS, room),
-        max_passage_tokens=_count(settings, "max_passage_tokens"),
-        query_prefix=settings.get("query_prefix", ""),
-        passage_prefix=settings.get("passage_prefix", ""),
-        calibration=Calibration(**settings.get("calibration", {})),
-        blend=_weight(settings, "blend"),
+        max_passage_tokens=own.max_passage_tokens,
+        query_prefix=query_prefix,
+        passage_prefix=passage_prefix,
+        calibration=own.calibration,
+        blend=own.blend,
+    )
+    contents = FolderContents(
+        path=files.path,
+        config=config,
+        settings=own.content,
+        poolings=[] if is_reranker else [pooling.value for pooling in head.poolings],
+        modules=[decoder.decisive] if decoder is not None else head.dense,
+        weights=weights.counting,
+        module_weights=parts.dense_files,
+        sha256={str(root.path / file): digest for file, digest in own.sha256.items()},
+    )
+    for warning in root.warnings:
+        _logger.warning("%s: %s", root.path, warning)
+    return ModelFolder(
+        path=files.path,
+        spec=identified(spec, contents),
+        config=config,
+        head=head,
+        weight_files=weights.safetensors,
+        onnx=weights.onnx,
+        decoder=decoder,
+        dense_files=parts.dense_files,
+        relevant_label=label,
+        tokenizer_settings=tokenizer,
+        readings=tuple(root.readings),
+        warnings=tuple(root.warnings),
     )
 
 
-def _of_decoder(spec: ModelSpec, settings: dict[str, Any]) -> ModelSpec:
-    """A decoder that reranks, at a length that its memory bears."""
-    max_seq_len = spec.max_seq_len
-    if "max_seq_len" not in settings:
-        max_seq_len = min(max_seq_len, MAX_DECODER_TOKENS)
-    return replace(
-        spec,
-        kind=ModelKind.RERANKER,
-        max_seq_len=max_seq_len,
-        max_query_tokens=min(_MAX_QUERY_TOKENS, max_seq_len // 2),
-    )
+def _id(name: str, path: Path) -> str:
+    is_shipped = path.resolve() in [shipped.resolve() for shipped in shipped_models().values()]
+    return path.resolve().name if is_shipped else name
 
 
-def _count(settings: dict[str, Any], name: str) -> int | None:
-    value = settings.get(name)
-    if value is not None and (type(value) is not int or value < 1):
-        raise ValueError(f"{name}: {value!r} given, a whole number of at least 1 is needed")
-    return value
-
-
-def _weight(settings: dict[str, Any], name: str) -> float:
-    value = settings.get(name, 0.0)
-    if type(value) not in (int, float) or not 0 <= value <= 1:
-        raise ValueError(f"{name}: {value!r} given, a number from 0 to 1 is needed")
-    return float(value)
-
-
-def _kind(config: dict[str, Any]) -> ModelKind:
-    architectures = config.get("architectures") or [""]
-    if not architectures[0].endswith("ForSequenceClassification"):
-        return ModelKind.ENCODER
-    if (num_labels := len(config.get("id2label", {0: ""}))) != 1:
-        raise ModelError(
-            f"config.json: id2label has {num_labels} labels; a reranker has 1, this is a classifier"
-        )
-    return ModelKind.RERANKER
-
-
-def _pooling(path: Path, settings: dict[str, Any]) -> Pooling:
-    if "pooling" in settings:
-        return Pooling(settings["pooling"])
-    file = path / "1_Pooling" / "config.json"
-    if file.exists() and _read_json(file).get("pooling_mode_cls_token"):
-        return Pooling.CLS
-    return Pooling.MEAN
-
-
-def _num_positions(config: dict[str, Any]) -> int:
+def _head(
+    root: FolderFiles,
+    own: settings.FolderSettings,
+    parts: modules.Modules,
+    config: Mapping[str, Any],
+) -> EmbeddingHead:
+    """What follows the encoder; each module must take what the one before it gives."""
+    if own.poolings is not None:
+        poolings, source = own.poolings, settings.FILE
+    elif parts.poolings is not None:
+        poolings, source = parts.poolings, parts.pooling_source
+    else:
+        poolings, source = (Pooling.MEAN,), "nothing says one; the default of sentence-transformers"
+    root.note("pooling", " + ".join(poolings), source)
+    head = EmbeddingHead(poolings, parts.dense)
     try:
-        return read_architecture(config).max_seq_len
+        hidden_size = read_architecture(config).hidden_size
     except UnsupportedModelError:
-        return int(config.get("max_position_embeddings", 512))
+        return head
+    width = len(poolings) * hidden_size
+    for layer in head.dense:
+        if layer.input_width != width:
+            raise root.refuse(
+                modules.FILE,
+                f"a Dense module takes {layer.input_width} components, what stands before it gives "
+                f"{width} (pooling {' + '.join(poolings)} of {hidden_size})",
+            )
+        width = layer.output_width
+    root.note("dimension", head.output_width(hidden_size), source)
+    return head
 
 
-def _sentence_bert_length(path: Path) -> int | None:
-    file = path / "sentence_bert_config.json"
-    return _read_json(file).get("max_seq_length") if file.exists() else None
+def _tensors(weights: weight_files.WeightFiles, config: Mapping[str, Any]) -> ModelWeights | None:
+    """The tensors of a family of ours; None for others."""
+    if not weights.safetensors:
+        return None
+    try:
+        return ModelWeights(weights.safetensors, config)
+    except UnsupportedModelError:
+        return None
 
 
-def _check_sha256(path: Path, expected: dict[str, str]) -> dict[str, str]:
+def _note_activation(root: FolderFiles, files: FolderFiles, config: Mapping[str, Any]) -> None:
+    """Notes what a cross-encoder does to its logit; the order of passages is the same without."""
+    places = (
+        (
+            root,
+            "config_sentence_transformers.json",
+            root.optional_json("config_sentence_transformers.json").get("activation_fn"),
+        ),
+        (files, "config.json", (config.get("sentence_transformers") or {}).get("activation_fn")),
+        (files, "config.json", config.get("sbert_ce_default_activation_function")),
+    )
+    for where, source, activation in places:
+        if activation is not None:
+            name = str(activation).rpartition(".")[2]
+            where.note("activation", f"{name}; scores here are sigmoid(a · logit + b)", source)
+            return
+
+
+def _refuse_quantised(files: FolderFiles, config: Mapping[str, Any]) -> None:
+    quantised = config.get("quantization_config")
+    if quantised:
+        method = quantised.get("quant_method") if isinstance(quantised, dict) else quantised
+        raise files.refuse(
+            "config.json",
+            f"quantization_config is of {method!r}: a quantised export, whose tensors are not "
+            "read; give the model it was made of, the engine cpu quantises by itself",
+        )
+
+
+def _check_sha256(files: FolderFiles, expected: Mapping[str, str]) -> None:
     for name, digest in expected.items():
-        if (actual := file_sha256(_require(path / name))) != digest:
+        if (actual := file_sha256(require_file(files.path / name))) != digest:
             raise ModelError(
-                f"{path / name}: sha256 is {actual}, twopass.json says {digest}; "
+                f"{files.path / name}: sha256 is {actual}, twopass.json says {digest}; "
                 "the file is damaged or was replaced: install the model again"
             )
-    return expected
-
-
-def _require(file: Path) -> Path:
-    if not file.is_file():
-        raise ModelError(
-            f"{file}: missing; a model folder holds config.json, tokenizer.json and weights"
-        )
-    return file
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(_require(file).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ModelError(f"{file}: not valid JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{file}: holds a {type(content).__name__}, not an object")
-    return content

@@ -85,7 +85,7 @@ class ModelWeights(Mapping[str, StoredTensor]):
         self._where = files[0] if len(files) == 1 else files[0].parent
         tensors: dict[str, StoredTensor] = {}
         for file in files:
-            tensors |= _mapped_tensors(file)
+            tensors |= stored_tensors(file)
         self._stored = _without_prefix(tensors, family.words, self._where)
         self._tensors: dict[str, StoredTensor] = {}
         for name, source in family.sources(config, self._stored).items():
@@ -154,7 +154,7 @@ class ModelWeights(Mapping[str, StoredTensor]):
             self._tensors[f"{name}.bias"] = _stored(np.zeros(width, np.float32))
 
     def _add_dense(self, name: str, file: Path) -> None:
-        tensors = _mapped_tensors(file)
+        tensors = stored_tensors(file)
         if "linear.weight" not in tensors:
             raise ModelError(f"{file}: no tensor linear.weight; not a Dense module's file")
         weight = self._tensors[f"{name}.weight"] = tensors["linear.weight"]
@@ -243,7 +243,7 @@ class BertWeights:
         Raises:
             ModelError: It is not a safetensors file, or holds no BERT-family encoder.
         """
-        tensors = _mapped_tensors(file)
+        tensors = stored_tensors(file)
         probe = "embeddings.word_embeddings.weight"
         prefix = next((p for p in _PREFIXES if p + probe in tensors), None)
         if prefix is None:
@@ -280,7 +280,7 @@ class BertWeights:
         return elements.astype(np.float32).reshape(shape)
 
 
-def _mapped_tensors(file: Path) -> dict[str, StoredTensor]:
+def stored_tensors(file: Path) -> dict[str, StoredTensor]:
     """Every tensor of a safetensors file: eight bytes of length, a header in JSON, the tensors."""
     try:
         with safe_open(str(file), framework="numpy"):

@@ -23,7 +23,7 @@ def small_config(model_type: str = "bert", **changes: Any) -> dict[str, Any]:
     pad = 0 if is_bert else 1
     return {
         "model_type": model_type,
-        "architectures": ["BertForSequenceClassification" if is_bert else "XForTokens"],
+        "architectures": ["BertForSequenceClassification" if is_bert else "RobertaModel"],
         "id2label": {"0": "LABEL_0"},
         "hidden_size": 8,
         "num_hidden_layers": 2,

@@ -140,12 +140,6 @@ def test_a_listed_file_that_is_missing_is_named(folder):
         open_model(str(folder))
 
 
-def test_pickled_weights_are_not_weights(folder):
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(ModelError, match=r"neither model\.safetensors nor model\.onnx; pickled"):
-        open_model(str(folder))
-
-
 @pytest.mark.parametrize("name", ["config.json", "twopass.json"])
 @pytest.mark.parametrize(
     ("content", "problem"),
@@ -163,7 +157,12 @@ def test_broken_json_is_named(folder, name, content, problem):
     [
         ({"kind": "classifier"}, "classifier"),
         ({"pooling": "median"}, "median"),
+        ({"pooling": []}, "pooling: \\[\\] given, one of cls, mean, max"),
         ({"calibration": {"slope": 1}}, "slope"),
+        ({"query_prefix": 1}, "query_prefix: 1 given, a text"),
+        ({"max_sequence": 1}, "max_sequence is no setting; known are blend, calibration"),
+        ({"relevant_label": [1]}, "relevant_label: "),
+        ({"sha256": ["x"]}, "sha256: "),
         ({"max_seq_len": "long"}, "max_seq_len: 'long' given"),
         ({"max_passage_tokens": 0}, "max_passage_tokens: 0 given, a whole number of at least 1"),
         ({"max_passage_tokens": 2.5}, "max_passage_tokens: 2.5 given"),
@@ -176,13 +175,6 @@ def test_a_setting_that_has_no_meaning_is_named_with_its_file(folder, settings, 
     write_json(folder / "twopass.json", settings)
     with pytest.raises(ModelError, match=rf"twopass\.json: .*{named}"):
         open_model(str(folder))
-
-
-def test_a_classifier_of_several_labels_is_no_reranker(tmp_path):
-    config = small_config(id2label={"0": "no", "1": "yes"})
-    write_model(tmp_path, config, random_tensors(config))
-    with pytest.raises(ModelError, match="id2label has 2 labels; a reranker has 1"):
-        open_model(str(tmp_path))
 
 
 def test_a_name_that_nothing_has_is_answered_with_those_there_are():

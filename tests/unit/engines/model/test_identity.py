@@ -123,7 +123,7 @@ MEANINGFUL = {
     "tokenizer": lambda folder: byte_level(folder / "tokenizer.json"),
     "token types": lambda f: change(f / "tokenizer_config.json", model_input_names=["input_ids"]),
     "template": lambda folder: change(folder / "tokenizer_config.json", chat_template="{{ m }}"),
-    "an unknown setting": lambda folder: change(folder / "twopass.json", instruction="Find it."),
+    "another setting": lambda folder: change(folder / "twopass.json", prompt={"layout": "x"}),
 }
 
 
