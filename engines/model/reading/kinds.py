@@ -66,8 +66,8 @@ def _kind(
         raise files.refuse(
             "config.json",
             f"architectures is {architecture!r}, a language model, and neither a Pooling makes it "
-            f'an encoder nor a prompt a reranker; say in {own.FILE} {{"kind": "encoder", "pooling": '
-            '"last"} or {"kind": "reranker", "prompt": …}',
+            f'an encoder nor a prompt a reranker; say in {own.FILE} {{"kind": "encoder", '
+            '"pooling": "last"} or {"kind": "reranker", "prompt": …}',
         )
     if architecture.endswith(_CLASSIFIER):
         return ModelKind.RERANKER, f"config.json (architectures: {architecture})"
