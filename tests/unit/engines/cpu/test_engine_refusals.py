@@ -72,7 +72,7 @@ UNSUPPORTED = {
     "hidden_size: 96 given": {"hidden_size": 96, "num_attention_heads": 3},
     "intermediate_size: 40000 given": {"intermediate_size": 40_000},
     "num_heads: 4 given": {"num_attention_heads": 4},
-    "model_type is 'gpt2'": {"model_type": "gpt2"},
+    "model_type is 'xlnet'": {"model_type": "xlnet"},
     "position_embedding_type is 'relative_key'": {"position_embedding_type": "relative_key"},
     "hidden_act is 'elu'": {"hidden_act": "elu"},
 }
