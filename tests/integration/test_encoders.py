@@ -14,6 +14,7 @@ import pytest
 from twopass.engines.model.folder import locate, open_model
 from twopass.v1 import collection_pb2, document_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2
 
+from .command_line import answer, invoke
 from .corpus import FACTS, fill
 from .serving import Server, code_of
 
@@ -216,6 +217,11 @@ def test_a_collection_without_its_encoder_says_so_at_the_start_and_is_searched_b
             assert f"made by {encoder} of revision {revision[:12]}" in text
             assert f"start it with --more-models {encoder}" in text
         assert message.startswith("collection 'facts': ")
+        assert answer("info", "--target", server.target)["encoder_problems"] == {
+            "facts": facts.encoder_problem
+        }
+        shown = invoke("info", "--target", server.target).stdout
+        assert f"collection 'facts': {facts.encoder_problem}" in shown
         assert code_of(server.collections.UpsertDocuments, writing("facts")) is (
             grpc.StatusCode.NOT_FOUND
         )

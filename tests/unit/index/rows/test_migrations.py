@@ -6,6 +6,7 @@ import apsw
 import numpy as np
 import pytest
 
+from twopass.index.collection import opening
 from twopass.index.documents import SplitPassage
 from twopass.index.filters import FieldCondition, Filter, OneOf
 from twopass.index.rows.database import FORMAT_VERSION
@@ -212,3 +213,53 @@ def test_paths_through_lists_get_their_indexes_when_a_file_is_opened(
         names = connection.execute("SELECT name FROM sqlite_master WHERE name GLOB 'field_*'")
         assert {name for (name,) in names} == {"field_0", "field_1", "field_1_lists"}
         connection.close()
+
+
+def test_the_revision_that_an_encoder_is_known_by_now_is_kept(tmp_path, schema, make_document):
+    encoded = replace(schema, encoder="e", encoder_revision="old", client_vectors=False)
+    asked = []
+
+    def current(name, schema):
+        asked.append((name, schema.encoder, schema.encoder_revision))
+        return "new" if schema.encoder_revision == "old" else schema.encoder_revision
+
+    with CollectionStore(tmp_path, LANES) as store:
+        store.create("notes", encoded).upsert([make_document("a")]).result()
+        store.create("vectors", schema)
+        store.create_snapshot("notes", "kept")
+    with CollectionStore(tmp_path, LANES, current_revision=current) as store:
+        notes = store.get("notes")
+        assert notes.schema == replace(encoded, encoder_revision="new")
+        assert notes.summary().schema == notes.schema
+        notes.upsert([make_document("b")]).result()
+        assert store.restore("notes", "kept", "restored").schema == notes.schema
+    # What brings its own vectors has no encoder to ask for.
+    assert asked == [("notes", "e", "old"), ("restored", "e", "old")]
+    with CollectionStore(tmp_path, LANES) as store:  # it is on disk
+        assert store.summary("notes").schema.encoder_revision == "new"
+        assert [document.id for document in store.get("notes").list_page(10).documents] == [*"ab"]
+
+
+def test_a_revision_that_could_not_be_kept_is_not_used(tmp_path, schema, monkeypatch):
+    encoded = replace(schema, encoder="e", encoder_revision="old", client_vectors=False)
+    with CollectionStore(tmp_path, LANES) as store:
+        store.create("notes", encoded)
+
+    def full(connection, schema):
+        raise apsw.FullError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(opening, "keep_revision", full)
+        with CollectionStore(tmp_path, LANES, current_revision=lambda *_: "new") as store:
+            assert "the disk is full" in store.failed["notes"]
+    with CollectionStore(tmp_path, LANES) as store:
+        assert store.get("notes").schema.encoder_revision == "old"
+
+
+def test_a_store_can_be_told_to_open_its_collections_later(tmp_path, schema):
+    with CollectionStore(tmp_path, LANES) as store:
+        store.create("notes", schema)
+    with CollectionStore(tmp_path, LANES, opens_collections=False) as store:
+        assert (store.names, store.opened.num_open) == (("notes",), 0)
+        store.open_first()
+        assert store.opened.num_open == 1
