@@ -20,6 +20,13 @@ def rerank(
         typer.Argument(help="Text file, one passage a line; unset: standard input."),
     ] = None,
     top_n: Annotated[int, typer.Option("--top-n", "-n", help="How many to show; 0 all.")] = 10,
+    instruction: Annotated[
+        str,
+        typer.Option(
+            help="What makes a passage relevant, for rerankers that are told so, as decoders are; "
+            "unset: the model's own."
+        ),
+    ] = "",
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
@@ -31,7 +38,9 @@ def rerank(
     if not passages:
         exit_with(f"{file or 'standard input'}: no passage; one is expected on each line")
     with connected(target) as client:
-        result = client.rerank(query, passages, top_n=top_n, return_text=True)
+        result = client.rerank(
+            query, passages, top_n=top_n, return_text=True, instruction=instruction or None
+        )
     if as_json:
         print_json(dataclasses.asdict(result))
         return

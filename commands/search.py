@@ -56,6 +56,13 @@ def search(
         float | None,
         typer.Option(help="Weight of the first pass in the order, 0 to 1; unset: the model's own."),
     ] = None,
+    instruction: Annotated[
+        str,
+        typer.Option(
+            help="What makes a passage relevant, for rerankers that are told so, as decoders are; "
+            "unset: the model's own."
+        ),
+    ] = "",
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
@@ -74,7 +81,9 @@ def search(
             retrieve=Retrieve(
                 mode=cast("RetrieveMode | None", mode), k=max(k, offset + top_n), words=words
             ),
-            rerank=Rerank(blend=blend) if rerank and query else False,
+            rerank=Rerank(blend=blend, instruction=instruction or None)
+            if rerank and query
+            else False,
             filter=filters_as_typed.parsed(filters or []),
         )
     if as_json:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -255,6 +255,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Finishes what was submitted, then frees the device. Idempotent."""
+
+
+@runtime_checkable
+class SharingEngine(Protocol):
+    """An engine that computes once what several sequences of its batches begin with."""
+
+    @property
+    def num_shared_tokens(self) -> int:
+        """Tokens submitted so far that were not computed, since others began with the same."""
 
 
 @dataclass(frozen=True, slots=True)

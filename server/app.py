@@ -43,6 +43,7 @@ from twopass.server.gauges import (
     fallback_counts,
     lane_gauges,
     server_gauges,
+    shared_token_counts,
 )
 from twopass.server.ingest.documents import Ingest
 from twopass.server.memory import FreedMemory
@@ -305,6 +306,7 @@ class App:
         if not self.config.metrics_address:
             return None
         self._metrics.gauges(lambda: backlog_gauges(self._arbiter.backlog, self._models))
+        self._metrics.gauges(lambda: shared_token_counts(self._models))
         self._metrics.gauges(lambda: collection_gauges(self._store))
         self._metrics.gauges(lambda: server_gauges(self._gate, self._caches))
         self._metrics.gauges(lambda: lane_gauges(self._all_lanes))

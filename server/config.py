@@ -126,8 +126,9 @@ class ServerConfig(BaseSettings):
         Precision,
         Field(
             description="Number type of matrix products on the engine cpu: int8 is fastest, bf16 "
-            "and f32 are closer to the model as trained. The engine torch takes bf16 and f32; int8 "
-            "lets it choose: fp16 on a GPU."
+            "and f32 are closer to the model as trained. The engines torch and transformers take "
+            "bf16 and f32; int8 lets them choose: fp16 on a GPU, or bf16 for weights published "
+            "in it."
         ),
     ] = Precision.INT8
     threads: Annotated[

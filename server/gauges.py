@@ -6,7 +6,7 @@ from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from twopass.engines.base import LoadedModel
+from twopass.engines.base import LoadedModel, SharingEngine
 from twopass.index.collection.summary import CollectionSummary
 from twopass.index.errors import CollectionNotFoundError
 from twopass.index.lanes import Lane
@@ -49,6 +49,19 @@ def backlog_gauges(backlog: Backlog, models: Sequence[LoadedModel]) -> Iterator[
         "model",
         {m.spec.id: backlog.service_times[m.engine].tokens_per_second for m in models},
     )
+
+
+def shared_token_counts(models: Sequence[LoadedModel]) -> Iterator[Metric]:
+    """Yields how many tokens of batches were not computed, since others began with the same."""
+    shared = CounterMetricFamily(
+        "twopass_shared_tokens",
+        "Tokens of batches that were not computed again, since other sequences began with them.",
+        labels=["model"],
+    )
+    for model in models:
+        if isinstance(model.engine, SharingEngine):
+            shared.add_metric([model.spec.id], model.engine.num_shared_tokens)
+    yield shared
 
 
 def server_gauges(gate: Gate, caches: Sequence[ByteCache[Any]]) -> Iterator[GaugeMetricFamily]:

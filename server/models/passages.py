@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from twopass.engines.base import LoadedModel
 from twopass.index.arrays import Int64s
 from twopass.index.documents import StoredDocument
 from twopass.server.errors import InvalidRequestError
@@ -65,6 +66,25 @@ def problem_of(text: str, max_bytes: int) -> str:
     if (position := text.find("\0")) >= 0:
         return f"a NUL at character {position:,}; send text, not binary content"
     return ""
+
+
+def check_instruction(field: str, instruction: str, model: LoadedModel, taken: bool) -> None:
+    """Refuses an instruction for a model that takes none.
+
+    Args:
+        field: Its path in the request, for the error message.
+        instruction: The text; "" where the request gives none.
+        model: The model.
+        taken: Whether the model takes one.
+
+    Raises:
+        InvalidRequestError: The model takes none.
+    """
+    if instruction and not taken:
+        raise InvalidRequestError(
+            f"{field}: given, but {model.spec.id} takes no instruction; leave it empty, or name a "
+            "model that does"
+        )
 
 
 def check_count(field: str, count: int, limit: int, advice: str) -> None:

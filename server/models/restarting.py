@@ -8,7 +8,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import fields
 
-from twopass.engines.base import Engine, Float32s, LoadedModel, TokenBatch
+from twopass.engines.base import Engine, Float32s, LoadedModel, SharingEngine, TokenBatch
 from twopass.engines.errors import DeviceError, EngineUnavailableError, ModelError
 
 _logger = logging.getLogger("twopass.server")
@@ -59,6 +59,12 @@ class RestartingEngine:
         answer.add_done_callback(self._pending.discard)
         engine.submit(batch).add_done_callback(lambda computed: _pass_on(computed, answer))
         return answer
+
+    @property
+    def num_shared_tokens(self) -> int:
+        """Tokens of batches not computed again since the engine was built; 0 without sharing."""
+        engine = self._engine
+        return engine.num_shared_tokens if isinstance(engine, SharingEngine) else 0
 
     def restart(self) -> bool:
         """Abandons the engine and the batches it holds, and begins to build another.

@@ -2,10 +2,19 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from twopass.engines.base import Int32s, LoadedModel, LoadedReranker, Ragged, Tokenizer
+from twopass.engines.base import (
+    Int32s,
+    LoadedModel,
+    LoadedReranker,
+    PairTemplate,
+    Prompt,
+    Ragged,
+    Tokenizer,
+)
 from twopass.index.lanes import Lane
 from twopass.index.stopping import NEVER, Stop
 from twopass.server.errors import InvalidRequestError
@@ -18,6 +27,24 @@ _ENTRY_BYTES = 400
 # The stop is checked after every chunk of so many characters. The slowest tokenizers read 4 MB a
 # second, so that a chunk takes 16 ms.
 _CHUNK_CHARS = 65_536
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairQuery:
+    """A query as a reranker reads it before each passage.
+
+    Attributes:
+        token_ids: The query's, without special tokens, int32 `[num_tokens]`.
+        template: What stands around query and passage; a decoder's holds the instruction.
+    """
+
+    token_ids: Int32s
+    template: PairTemplate
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of a pair beside the passage's."""
+        return self.template.num_pair_tokens + len(self.token_ids)
 
 
 class Tokenizing:
@@ -67,17 +94,31 @@ class Tokenizing:
         Raises:
             InvalidRequestError: The query has no token, or more than the model allows.
         """
-        limit = model.spec.max_query_tokens
         # One token beyond the limit is enough to know that it is exceeded.
-        ids = (await self.encode(model.tokenizer, [query], limit + 1, stop))[0]
-        if len(ids) == 0:
-            raise InvalidRequestError(f"{field}: it has no words")
-        if len(ids) > limit:
-            raise InvalidRequestError(
-                f"{field}: over {limit} tokens of {model.spec.id}; "
-                "queries are never cut, shorten it"
-            )
+        most = model.spec.max_query_tokens + 1
+        ids = (await self.encode(model.tokenizer, [query], most, stop))[0]
+        _ensure_asks(model, len(ids), field)
         return ids
+
+    async def pair_query(
+        self, reranker: LoadedReranker, query: str, instruction: str = "", stop: Stop = NEVER
+    ) -> PairQuery:
+        """A query as a reranker reads it; neither it nor the instruction is cut.
+
+        Args:
+            reranker: The model.
+            query: The text.
+            instruction: What makes a passage relevant; "" for the model's own. Only where the
+                reranker takes one.
+            stop: Ends the work.
+
+        Raises:
+            InvalidRequestError: One of them has no token, or more than the model allows.
+        """
+        if (prompt := reranker.prompt) is None:
+            ids = await self.query_ids(reranker, query, stop)
+            return PairQuery(ids, reranker.tokenizer.template)
+        return await self.lane.run(_prompted, reranker, prompt, query, instruction, stop=stop)
 
     async def passage_ids(
         self,
@@ -124,6 +165,29 @@ def passage_limit(reranker: LoadedReranker, truncation: Truncation) -> int:
     # One beyond what is read is enough to know that a passage is cut.
     readable = reranker.spec.max_passage_tokens or reranker.spec.max_seq_len
     return min(readable + 1, reranker.spec.max_seq_len)
+
+
+def _ensure_asks(model: LoadedModel, num_tokens: int, field: str) -> None:
+    """Refuses a query or an instruction of no tokens, or of more than the model allows."""
+    limit = model.spec.max_query_tokens
+    if num_tokens == 0:
+        raise InvalidRequestError(f"{field}: it has no words")
+    if num_tokens > limit:
+        raise InvalidRequestError(
+            f"{field}: over {limit} tokens of {model.spec.id}; "
+            f"{'queries' if field != 'instruction' else 'instructions'} are never cut, shorten it"
+        )
+
+
+def _prompted(reranker: LoadedReranker, prompt: Prompt, query: str, instruction: str) -> PairQuery:
+    most = reranker.spec.max_query_tokens + 1
+    if instruction:
+        num_tokens = prompt.num_instruction_tokens(instruction, most)
+        _ensure_asks(reranker, num_tokens, "instruction")
+    # White space of the prompt is tokenised with a query, so that one of white space has tokens.
+    ids = prompt.encode_queries([query], most)[0] if query.strip() else np.zeros(0, np.int32)
+    _ensure_asks(reranker, len(ids), "query")
+    return PairQuery(ids, prompt.pair_template(instruction))
 
 
 def _encode(

@@ -46,6 +46,7 @@ class SetOptions:
         blend: Weight of the first pass in the order; None for the model's own where every candidate
             carries a score, 0 elsewhere.
         min_score: Hits below this are left out; None leaves out none.
+        instruction: What makes a passage relevant; "" for the model's own.
     """
 
     query: str
@@ -56,6 +57,7 @@ class SetOptions:
     truncation: Truncation = Truncation.TRUNCATE
     blend: float | None = None
     min_score: float | None = None
+    instruction: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,8 +150,10 @@ class OpenSet:
         self._closing.enter_context(request.stop.calling(self._stop.set))
         self._began = time.perf_counter()
         self._tokenize_seconds = 0.0
-        self._query_ids = asyncio.ensure_future(
-            self._tokenizing.query_ids(self._reranker, options.query, self._stop)
+        self._query = asyncio.ensure_future(
+            self._tokenizing.pair_query(
+                self._reranker, options.query, options.instruction, self._stop
+            )
         )
         self._pieces: list[_Piece] = []
         self._scored = asyncio.Event()  # set when another piece is scored
@@ -229,7 +233,7 @@ class OpenSet:
         if options.truncation is Truncation.REJECT and truncated.any():
             raise InvalidRequestError(
                 f"candidates[{positions[np.argmax(truncated)]}]: longer than the "
-                f"{room_beside(self._reranker, await self._query_ids)} tokens that {spec.id} reads "
+                f"{room_beside(self._reranker, await self._query)} tokens that {spec.id} reads "
                 "of a passage beside this query, and truncation is REJECT"
             )
         blend, first_pass = self._blend(positions)
@@ -261,14 +265,14 @@ class OpenSet:
         """Stops unfinished work, and releases the places."""
         self._closing.close()
         self._stop.set()
-        self._query_ids.cancel()
+        self._query.cancel()
         for piece in self._pieces:
             piece.scoring.cancel()
         self._admission.release()
 
     async def _score(self, passages: Sequence[str]) -> ScoredPairs:
         watch = Stopwatch()
-        query_ids = await self._query_ids
+        query = await self._query
         truncation = self._options.truncation
         passage_ids = await self._tokenizing.passage_ids(
             self._reranker, passages, truncation, self._stop
@@ -277,7 +281,7 @@ class OpenSet:
         num_chars, num_tokens = list(map(len, passages)), passage_ids.lengths.tolist()
         self._density.measured(num_chars, num_tokens, passage_limit(self._reranker, truncation))
         self._admission.arrived()
-        return await self._second_pass.score(self._reranker, query_ids, passage_ids, self._policy)
+        return await self._second_pass.score(self._reranker, query, passage_ids, self._policy)
 
     async def _spans(
         self, scored: Sequence[ScoredPairs], best: Int32s, positions: Int32s

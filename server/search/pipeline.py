@@ -19,9 +19,9 @@ from twopass.index.errors import StoppedError
 from twopass.index.lanes import Lanes
 from twopass.server.collections import Collections
 from twopass.server.errors import InvalidRequestError, NeverInTimeError
-from twopass.server.models.passages import Truncation, texts_of
+from twopass.server.models.passages import Truncation, check_instruction, texts_of
 from twopass.server.models.registry import Models
-from twopass.server.models.tokenizing import Tokenizing
+from twopass.server.models.tokenizing import PairQuery, Tokenizing
 from twopass.server.request import Request
 from twopass.server.scheduling.admission import Admission
 from twopass.server.scheduling.arbiter import Arbiter
@@ -127,6 +127,7 @@ class Search:
         self._reranker = self._chosen_reranker()
         self._blend = self._chosen_blend()
         self.query_ids: dict[str, Int32s] = {}
+        self._pair_query: PairQuery | None = None  # as the reranker reads it
         # The places for the second pass, or why there is none.
         self._admission: Admission | RerankStatus = RerankStatus.DISABLED
         self._is_skipped = False
@@ -178,7 +179,14 @@ class Search:
             raise InvalidRequestError(
                 "query: empty, but the second pass reads it; give one, or disable the second pass"
             )
-        return self._parts.models.reranker(self.query.rerank.model)
+        reranker = self._parts.models.reranker(self.query.rerank.model)
+        check_instruction(
+            "rerank.instruction",
+            self.query.rerank.instruction,
+            reranker,
+            reranker.takes_instruction,
+        )
+        return reranker
 
     def _chosen_blend(self) -> float:
         if self.query.rerank.blend is not None:
@@ -278,8 +286,12 @@ class Search:
             if (reranker := self._reranker) is not None:
                 known = self.query_ids.get(reranker.tokenizer.fingerprint)
                 if known is None or len(known) > reranker.spec.max_query_tokens:
-                    ids = await parts.tokenizing.query_ids(reranker, query.text, self._request.stop)
-                    self.query_ids[reranker.tokenizer.fingerprint] = ids
+                    self._pair_query = await parts.tokenizing.pair_query(
+                        reranker, query.text, query.rerank.instruction, self._request.stop
+                    )
+                    self.query_ids[reranker.tokenizer.fingerprint] = self._pair_query.token_ids
+                else:
+                    self._pair_query = PairQuery(known, reranker.tokenizer.template)
         if self.query_ids:
             self._request.timings.tokenize = watch.lap("tokenize")
 
@@ -306,7 +318,8 @@ class Search:
             return Ranking.of_first_pass(len(candidates), admission)
         depth = min(self.query.rerank.depth or len(candidates), len(candidates))
         admission.shrink(depth)
-        ids = self.query_ids[self._reranker.tokenizer.fingerprint]
+        asked = self._pair_query
+        assert asked is not None
         policy = Policy(
             self.query.rerank.truncation, self.ends.passes, first_suffice=self._takes_the_first
         )
@@ -316,7 +329,7 @@ class Search:
                 raise StoppedError
             passages = await self._passages(candidates, self._reranker, positions)
             admission.arrived()
-            scored = await self._parts.second_pass.score(self._reranker, ids, passages, policy)
+            scored = await self._parts.second_pass.score(self._reranker, asked, passages, policy)
         except Exception as error:
             return Ranking.of_first_pass(len(candidates), self._skipped(error))
         self._pace.scored(self._reading(self._reranker), len(scored.logits), scored.num_tokens)
@@ -364,11 +377,11 @@ class Search:
         if self.query.rerank.truncation is not Truncation.REJECT or not scored.truncated.any():
             return
         assert self._reranker is not None
-        ids = self.query_ids[self._reranker.tokenizer.fingerprint]
+        assert self._pair_query is not None
         raise InvalidRequestError(
             f"rerank.truncation: REJECT, and candidate {positions[np.argmax(scored.truncated)]} of "
-            f"the first pass is longer than the {room_beside(self._reranker, ids)} tokens read of "
-            "a passage beside this query"
+            f"the first pass is longer than the {room_beside(self._reranker, self._pair_query)} "
+            "tokens read of a passage beside this query"
         )
 
     async def _read_hits(

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from twopass.server.models.passages import check_instruction
 from twopass.server.models.registry import Models
 from twopass.server.models.tokenizing import Tokenizing, passage_limit
 from twopass.server.request import Request
@@ -32,11 +33,13 @@ class Reranking:
 
         Raises:
             UnknownModelError: The server holds no such reranker.
+            InvalidRequestError: It takes no instruction, and one is given.
             OverloadedError: There are fewer free places than candidates.
             WouldBeLateError: The candidates would be late for what waits before them.
             NeverInTimeError: The candidates would be late even on an idle engine.
         """
         reranker = self._models.reranker(options.model)
+        check_instruction("instruction", options.instruction, reranker, reranker.takes_instruction)
         density = self._densities[reranker.spec.id]
         # A set that can't be done in time is refused before it costs any tokenising.
         limit = passage_limit(reranker, options.truncation)

@@ -10,6 +10,7 @@ from twopass.engines.base import Float32s, Int32s, LoadedReranker, PairTemplate,
 from twopass.server.errors import LateError
 from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, CutPassages, cut
 from twopass.server.models.passages import Truncation
+from twopass.server.models.tokenizing import PairQuery
 from twopass.server.scheduling.arbiter import Arbiter, Computed, Priority
 
 
@@ -70,7 +71,7 @@ class SecondPass:
         self._arbiter = arbiter
 
     async def score(
-        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged, policy: Policy
+        self, reranker: LoadedReranker, query: PairQuery, passages: Ragged, policy: Policy
     ) -> ScoredPairs:
         """Scores passages: each cut after the last token the model reads, or by its best window.
 
@@ -79,7 +80,7 @@ class SecondPass:
 
         Args:
             reranker: The model.
-            query_ids: Token ids of the query, without special tokens, int32 `[num_tokens]`.
+            query: The query as the model reads it.
             passages: Token ids of the passages, a row for each.
             policy: How to score them.
 
@@ -93,25 +94,25 @@ class SecondPass:
             EngineError: The engine failed.
         """
         if policy.truncation is not Truncation.MAX_WINDOW:
-            return await self._score(reranker, query_ids, passages, policy)
-        room = room_beside(reranker, query_ids)
+            return await self._score(reranker, query, passages, policy)
+        room = room_beside(reranker, query)
         readable = Ragged.from_rows(
             [passages[i][:MAX_PASSAGE_TOKENS] for i in range(len(passages))]
         )
         cut_passages = cut(readable, room, room // 4)
         windows = cut_passages.token_ids
         with self._arbiter.admitted(len(windows) - len(passages)):
-            scored = await self._score(reranker, query_ids, windows, policy)
+            scored = await self._score(reranker, query, windows, policy)
         best = _by_best_window(scored, cut_passages, passages)
         if len(passages) and not len(best.logits):
             raise LateError("the deadline ran out before all windows of one passage were read")
         return best
 
     async def _score(
-        self, reranker: LoadedReranker, query_ids: Int32s, passages: Ragged, policy: Policy
+        self, reranker: LoadedReranker, query: PairQuery, passages: Ragged, policy: Policy
     ) -> ScoredPairs:
         """Scores passages, or windows as if they were passages, each in one pair."""
-        pairs, truncated = _assemble(reranker, query_ids, passages)
+        pairs, truncated = _assemble(reranker, query, passages)
         computed = await self._arbiter.compute(
             reranker.engine,
             pairs,
@@ -122,9 +123,9 @@ class SecondPass:
         return _scored(reranker, pairs, truncated, computed)
 
 
-def room_beside(reranker: LoadedReranker, query_ids: Int32s) -> int:
+def room_beside(reranker: LoadedReranker, query: PairQuery) -> int:
     """Most tokens of a passage that are read in one pair with a query."""
-    return max_pair_tokens(reranker, query_ids) - _num_beside(reranker, query_ids)
+    return max_pair_tokens(reranker, query) - query.num_tokens
 
 
 def best_first(
@@ -160,15 +161,15 @@ def z_scores(values: Float32s) -> NDArray[np.float64]:
 
 
 def _assemble(
-    reranker: LoadedReranker, query_ids: Int32s, passages: Ragged
+    reranker: LoadedReranker, query: PairQuery, passages: Ragged
 ) -> tuple[TokenBatch, NDArray[np.bool_]]:
     """The pairs of a query with each passage, and which of them were cut."""
     *batch, truncated = assemble_pairs(
-        query_ids,
+        query.token_ids,
         passages.token_ids,
         passages.offsets,
-        *_arrays(reranker.tokenizer.template),
-        max_pair_tokens(reranker, query_ids),
+        *_arrays(query.template),
+        max_pair_tokens(reranker, query),
     )
     return TokenBatch(*batch), truncated
 
@@ -202,17 +203,13 @@ def _by_best_window(
     )
 
 
-def max_pair_tokens(reranker: LoadedReranker, query_ids: Int32s) -> int:
+def max_pair_tokens(reranker: LoadedReranker, query: PairQuery) -> int:
     """Longest pair of a query with a passage, special tokens included."""
     spec = reranker.spec
     possible = min(spec.max_seq_len, reranker.engine.info.max_seq_len)
     if spec.max_passage_tokens is None:
         return possible
-    return min(possible, _num_beside(reranker, query_ids) + spec.max_passage_tokens)
-
-
-def _num_beside(reranker: LoadedReranker, query_ids: Int32s) -> int:
-    return reranker.tokenizer.template.num_pair_tokens + len(query_ids)
+    return min(possible, query.num_tokens + spec.max_passage_tokens)
 
 
 def _arrays(template: PairTemplate) -> tuple[Int32s, Int32s, Int32s]:

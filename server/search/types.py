@@ -71,6 +71,8 @@ class RerankSettings:
         blend: Weight of the first pass in the order; None for the model's own.
         truncation: What happens to a passage that is too long.
         min_score: Reranked hits below this are left out; None leaves out none.
+        instruction: What makes a passage relevant, for a reranker that takes an instruction; "" for
+            the model's own.
     """
 
     enabled: bool = True
@@ -79,6 +81,7 @@ class RerankSettings:
     blend: float | None = None
     truncation: Truncation = Truncation.TRUNCATE
     min_score: float | None = None
+    instruction: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -11,6 +11,7 @@ from twopass.server.search.open_set import RankedSet, SetOptions
 from twopass.server.servicers.options import (
     read_blend,
     read_count,
+    read_instruction,
     read_min_score,
     read_truncation,
 )
@@ -46,6 +47,7 @@ def read_options(
         truncation=read_truncation("truncation", message.truncation),
         blend=read_blend(message),
         min_score=read_min_score(message),
+        instruction=read_instruction("instruction", message.instruction, limits),
     )
 
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from twopass.server.errors import InvalidRequestError
-from twopass.server.models.passages import Truncation
+from twopass.server.models.passages import Limits, Truncation, check_text
 from twopass.server.servicers.enums import EnumMapping
 from twopass.v1 import rerank_pb2
 
@@ -42,6 +42,20 @@ def read_blend(message: Any) -> float | None:
     if not 0 <= message.blend <= 1:
         raise InvalidRequestError(f"blend: {message.blend:g} given, 0 to 1 is needed")
     return float(message.blend)
+
+
+def read_instruction(field: str, instruction: str, limits: Limits) -> str:
+    """Reads what a model is told to look for; "" where the request says nothing.
+
+    Raises:
+        InvalidRequestError: It is too long, holds a NUL, or is white space alone.
+    """
+    check_text(field, instruction, limits.max_query_bytes)
+    if instruction and not instruction.strip():
+        raise InvalidRequestError(
+            f"{field}: white space alone; say what to look for, or leave it empty"
+        )
+    return instruction
 
 
 def read_min_score(message: Any) -> float | None:

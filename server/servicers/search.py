@@ -33,6 +33,7 @@ from twopass.server.servicers.filters import read_filter
 from twopass.server.servicers.options import (
     read_blend,
     read_count,
+    read_instruction,
     read_min_score,
     read_truncation,
 )
@@ -212,7 +213,7 @@ def _read_query(
         top_n=top_n,
         offset=offset,
         retrieve=read_retrieve(message, offset + top_n, defaults),
-        rerank=_read_rerank(message.rerank),
+        rerank=_read_rerank(message.rerank, limits),
         filter=read_filter(message.filter) if message.HasField("filter") else None,
         allow_fallback=_ALLOWS_FALLBACK.read("fallback", message.fallback),
         min_sequence=message.min_sequence,
@@ -236,7 +237,7 @@ def _read_offset(message: search_pb2.SearchRequest, top_n: int) -> int:
     return offset
 
 
-def _read_rerank(options: search_pb2.RerankOptions) -> RerankSettings:
+def _read_rerank(options: search_pb2.RerankOptions, limits: Limits) -> RerankSettings:
     return RerankSettings(
         enabled=options.enabled if options.HasField("enabled") else True,
         depth=read_count("rerank.depth", options.depth),
@@ -244,6 +245,7 @@ def _read_rerank(options: search_pb2.RerankOptions) -> RerankSettings:
         blend=read_blend(options),
         truncation=read_truncation("rerank.truncation", options.truncation),
         min_score=read_min_score(options),
+        instruction=read_instruction("rerank.instruction", options.instruction, limits),
     )
 
 

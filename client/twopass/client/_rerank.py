@@ -60,6 +60,8 @@ class CandidateSet:
         running: Whether the best passages so far are answered too, as pieces of `piece_size`
             passages are scored, each time another eighth of the set has been; see
             `SetResult.is_last`.
+        instruction: What makes a passage relevant, in words, for a model that is told so, as
+            decoders are: "Given a claim, find passages that refute it". None: the model's own.
 
     Raises:
         InvalidArgumentError: A message can't carry one of its fields, or the id is empty or too
@@ -77,6 +79,7 @@ class CandidateSet:
     min_score: float | None = None
     return_text: bool = False
     running: bool = False
+    instruction: str | None = None
 
     def __post_init__(self) -> None:
         """Checks every field by building what is sent."""
@@ -102,6 +105,7 @@ def rerank(
     truncation: Truncation | None = None,
     min_score: float | None = None,
     return_text: bool = False,
+    instruction: str | None = None,
     timeout: float | None = None,
 ) -> Call[RerankResult]:
     """Scores passages against a query and returns the best of them.
@@ -117,10 +121,13 @@ def rerank(
             "max_window" or "reject". None: "truncate".
         min_score: Leaves out hits whose `score` is lower. None: no hit is left out.
         return_text: Whether hits repeat their title and text.
+        instruction: What makes a passage relevant, in words, for a model that is told so, as in
+            `CandidateSet`. None: the model's own.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
-        InvalidArgumentError: Among others, a query over the model's `max_query_tokens`.
+        InvalidArgumentError: Among others, a query over the model's `max_query_tokens`, or an
+            instruction for a model that takes none.
         NotFoundError: No such model.
         OverloadedError: The queue has no room for all passages; nothing was scored.
         DeadlineExceededError: Not all passages could be scored in time.
@@ -135,6 +142,7 @@ def rerank(
         truncation=truncation,
         min_score=min_score,
         return_text=return_text,
+        instruction=instruction,
     )
     request = rerank_pb2.RerankRequest(candidates=_candidates(passages), **options)
     return Call(_rpcs.RERANK, request, result_of, timeout)
@@ -178,6 +186,7 @@ def _options_of(candidates: CandidateSet) -> dict[str, Any]:
         truncation=candidates.truncation,
         min_score=candidates.min_score,
         return_text=candidates.return_text,
+        instruction=candidates.instruction,
     )
 
 
@@ -190,6 +199,7 @@ def _options(
     truncation: Truncation | None,
     min_score: float | None,
     return_text: bool,
+    instruction: str | None,
 ) -> dict[str, Any]:
     """The fields that RerankRequest and RerankSet share."""
     return {
@@ -200,6 +210,7 @@ def _options(
         "blend": real(blend, "blend"),
         "min_score": real(min_score, "min_score"),
         "return_text": return_text,
+        "instruction": text(instruction or "", "instruction"),
     }
 
 

@@ -123,6 +123,8 @@ class Rerank:
         truncation: What happens to a passage that is too long for the model: "truncate",
             "max_window" or "reject". None: "truncate".
         min_score: Leaves out reranked hits whose `score` is lower. None: no hit is left out.
+        instruction: What makes a passage relevant, in words, for a model that is told so, as
+            decoders are: "Given a claim, find passages that refute it". None: the model's own.
     """
 
     depth: int | None = None
@@ -130,6 +132,7 @@ class Rerank:
     blend: float | None = None
     truncation: Truncation | None = None
     min_score: float | None = None
+    instruction: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,4 +346,5 @@ def _rerank_message(rerank: Rerank | bool) -> search_pb2.RerankOptions | None:
         blend=real(rerank.blend, "rerank.blend"),
         truncation=number_of(rerank_pb2.Truncation, rerank.truncation, "rerank.truncation"),
         min_score=real(rerank.min_score, "rerank.min_score"),
+        instruction=text(rerank.instruction or "", "rerank.instruction"),
     )

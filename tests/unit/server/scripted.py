@@ -147,8 +147,28 @@ class NumberTokenizer:
         return np.array(spans, np.int32).reshape(-1, 2)
 
 
+class NumberPrompt:
+    """A prompt whose instruction stands before the query, as numbers; 0 where there is none."""
+
+    takes_instruction = True
+
+    def encode_queries(self, texts: Sequence[str], max_tokens: int) -> Ragged:
+        return NumberTokenizer().encode(texts, max_tokens)
+
+    def num_instruction_tokens(self, instruction: str, max_tokens: int) -> int:
+        return len(NumberTokenizer().encode([instruction], max_tokens)[0])
+
+    def pair_template(self, instruction: str) -> PairTemplate:
+        prefix = tuple(NumberTokenizer().encode([instruction or "0"], 99)[0].tolist())
+        return PairTemplate(prefix=prefix, separator=(0,), suffix=(0,))
+
+
 def scripted_reranker(
-    engine: ScriptedEngine, *, blend: float = 0.0, max_passage_tokens: int | None = None
+    engine: ScriptedEngine,
+    *,
+    blend: float = 0.0,
+    max_passage_tokens: int | None = None,
+    prompt: NumberPrompt | None = None,
 ) -> LoadedReranker:
     """A model of the scripted parts: a pair's logit is the sum of its numbers."""
     spec = ModelSpec(
@@ -160,4 +180,4 @@ def scripted_reranker(
         max_passage_tokens=max_passage_tokens,
         blend=blend,
     )
-    return LoadedReranker(spec, NumberTokenizer(), engine)
+    return LoadedReranker(spec, NumberTokenizer(), engine, prompt)

@@ -25,7 +25,7 @@ from twopass.server.search.open_set import RankedSet, SetOptions
 from twopass.server.search.reranking import Reranking
 from twopass.server.search.second_pass import SecondPass
 
-from ..scripted import MAX_SEQ_LEN, ScriptedEngine, scripted_reranker, settled
+from ..scripted import MAX_SEQ_LEN, NumberPrompt, ScriptedEngine, scripted_reranker, settled
 
 
 class Parts:
@@ -325,3 +325,43 @@ async def test_a_passage_too_long_is_named_where_it_stands_though_others_are_sco
             await settled()
         with pytest.raises(InvalidRequestError, match=r"candidates\[2\]: longer than"):
             await candidates._ordered(candidates._pieces[1:])
+
+
+async def test_an_instruction_is_read_before_the_query():
+    parts = Parts(prompt=NumberPrompt())
+    plain = await parts.rank([["1"]], query="2")
+    instructed = await parts.rank([["1"]], query="2", instruction="30 40")
+    assert plain.logits.tolist() == [3]
+    assert instructed.logits.tolist() == [73]
+    assert parts.engine.batches[-1] == [[30, 40, 2, 0, 1, 0]]
+    parts.tokenizing.close()
+
+
+async def test_an_instruction_leaves_less_room_for_passages():
+    parts = Parts(prompt=NumberPrompt())
+    passage = " ".join(["1"] * (MAX_SEQ_LEN - 4))
+    assert not (await parts.rank([[passage]], query="2")).truncated.any()
+    assert (await parts.rank([[passage]], query="2", instruction="3 4")).truncated.all()
+    parts.tokenizing.close()
+
+
+async def test_a_model_without_instructions_refuses_one_before_any_work(parts):
+    with pytest.raises(InvalidRequestError, match="instruction: given, but scripted takes no"):
+        await parts.rank([["1"]], instruction="3")
+    assert parts.arbiter.num_admitted == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"instruction": " ".join(["3"] * 9)}, "instruction: over 8 tokens of scripted"),
+        ({"query": " ".join(["3"] * 9)}, "query: over 8 tokens of scripted"),
+        ({"query": " "}, "query: it has no words"),
+    ],
+    ids=["long instruction", "long query", "no query"],
+)
+async def test_what_a_decoder_is_asked_is_never_cut(options, problem):
+    parts = Parts(prompt=NumberPrompt())
+    with pytest.raises(InvalidRequestError, match=problem):
+        await parts.rank([["1"]], **options)
+    parts.tokenizing.close()

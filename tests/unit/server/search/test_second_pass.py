@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from twopass.engines.base import Ragged
 from twopass.server.errors import LateError
 from twopass.server.models.passages import Truncation
+from twopass.server.models.tokenizing import PairQuery
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.second_pass import (
     Policy,
@@ -20,7 +21,7 @@ from twopass.server.search.second_pass import (
     room_beside,
 )
 
-from ..scripted import MAX_SEQ_LEN, ScriptedEngine, scripted_reranker, settled
+from ..scripted import MAX_SEQ_LEN, NumberTokenizer, ScriptedEngine, scripted_reranker, settled
 
 # Few distinct values, so that there are ties.
 scores = st.integers(0, 30).flatmap(
@@ -31,6 +32,10 @@ scores = st.integers(0, 30).flatmap(
         ]
     )
 )
+
+
+def asked(token_ids: list[int]) -> PairQuery:
+    return PairQuery(np.array(token_ids, np.int32), NumberTokenizer.template)
 
 
 def naive_z(values: list[float]) -> list[float]:
@@ -97,7 +102,7 @@ async def test_a_passage_is_cut_where_the_sequence_ends_and_marked(excess):
     long, short = [1] * (room + excess), [5]
     scored = await SecondPass(Arbiter(max_queued_pairs=9)).score(
         scripted_reranker(engine),
-        np.array([10, 10], np.int32),
+        asked([10, 10]),
         Ragged.from_rows([long, short]),
         Policy(),
     )
@@ -112,7 +117,7 @@ async def test_a_passage_is_cut_where_the_sequence_ends_and_marked(excess):
 )
 async def test_no_more_of_a_passage_is_read_at_once_than_the_model_says(max_passage_tokens, room):
     reranker = scripted_reranker(ScriptedEngine(), max_passage_tokens=max_passage_tokens)
-    query = np.array([10, 10], np.int32)  # beside it and three special tokens, 59 are left of 64
+    query = asked([10, 10])  # beside it and three special tokens, 59 are left of 64
     assert room_beside(reranker, query) == room
     second_pass = SecondPass(Arbiter(max_queued_pairs=99))
     passages = Ragged.from_rows([[1] * room, [1] * (room + 1)])
@@ -126,7 +131,7 @@ async def test_no_more_of_a_passage_is_read_at_once_than_the_model_says(max_pass
 async def test_no_passages_have_no_scores():
     scored = await SecondPass(Arbiter(max_queued_pairs=9)).score(
         scripted_reranker(ScriptedEngine()),
-        np.array([1], np.int32),
+        asked([1]),
         Ragged.from_rows([]),
         Policy(),
     )
@@ -145,7 +150,7 @@ def begin_first(
     return asyncio.create_task(
         SecondPass(Arbiter(max_queued_pairs=99)).score(
             scripted_reranker(engine),
-            np.array([10], np.int32),
+            asked([10]),
             Ragged.from_rows([[i] * length for i, length in enumerate(lengths, 1)]),
             Policy(truncation, time.perf_counter() + 0.2, first_suffice=True),
         )
