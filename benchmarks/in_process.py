@@ -8,6 +8,7 @@ import numpy as np
 from twopass._core import BatchPlan, assemble_pairs, gather_packed, plan_packed, plan_padded
 from twopass.benchmarks.workload import CandidateTexts
 from twopass.engines.base import EngineInfo, Int32s, LoadedReranker, PaddedLayout, TokenBatch
+from twopass.server.models.tokenizing import PairQuery
 from twopass.server.search.second_pass import max_pair_tokens
 
 
@@ -39,7 +40,7 @@ def _pairs(reranker: LoadedReranker, texts: CandidateTexts) -> TokenBatch:
         _array(template.prefix),
         _array(template.separator),
         _array(template.suffix),
-        max_pair_tokens(reranker, query),
+        max_pair_tokens(reranker, PairQuery(query, template)),
     )
     return TokenBatch(token_ids, offsets, query_lengths)
 
