@@ -154,12 +154,8 @@ class ModelWeights(Mapping[str, StoredTensor]):
             self._tensors[f"{name}.bias"] = _stored(np.zeros(width, np.float32))
 
     def _add_dense(self, name: str, file: Path) -> None:
-        tensors = stored_tensors(file)
-        if "linear.weight" not in tensors:
-            raise ModelError(f"{file}: no tensor linear.weight; not a Dense module's file")
-        weight = self._tensors[f"{name}.weight"] = tensors["linear.weight"]
-        zeros = np.zeros(weight.shape[0], np.float32)
-        self._tensors[f"{name}.bias"] = tensors.get("linear.bias") or _stored(zeros)
+        weight, bias = _dense_module(file)
+        self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"] = weight, bias
 
     def _subtract_other_label(self, name: str, relevant: int) -> None:
         rows = self.float32(name)
@@ -278,6 +274,25 @@ class BertWeights:
             )
         elements = content.view("<f4" if dtype == "F32" else "<f2")
         return elements.astype(np.float32).reshape(shape)
+
+
+def dense_module(file: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weight and bias of a Dense module, in float32, for engines that have no other weights.
+
+    Raises:
+        ModelError: It is no such module's file.
+    """
+    weight, bias = _dense_module(file)
+    return _float32(weight, f"{file}: linear.weight"), _float32(bias, f"{file}: linear.bias")
+
+
+def _dense_module(file: Path) -> tuple[StoredTensor, StoredTensor]:
+    tensors = stored_tensors(file)
+    if "linear.weight" not in tensors:
+        raise ModelError(f"{file}: no tensor linear.weight; not a Dense module's file")
+    weight = tensors["linear.weight"]
+    zeros = np.zeros(weight.shape[0], np.float32)
+    return weight, tensors.get("linear.bias") or _stored(zeros)
 
 
 def stored_tensors(file: Path) -> dict[str, StoredTensor]:

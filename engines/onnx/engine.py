@@ -1,23 +1,25 @@
 """The ONNX Runtime engine: any model it can read, on any execution provider it has.
 
-BERT-family weights in safetensors run as our own graph; everything else as the model's
-`model.onnx`, with the inputs Hugging Face's exporters give it.
+Families of ours with safetensors run as our own graph; everything else as the exported graph that
+the folder holds. Either is tried as soon as it is opened.
 """
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from twopass._core import available_cpus, pack_padded
 from twopass.engines.base import (
     EngineInfo,
     Float32s,
     Int32s,
-    ModelKind,
     PaddedLayout,
+    Ragged,
     TokenBatch,
 )
 from twopass.engines.errors import (
@@ -25,16 +27,51 @@ from twopass.engines.errors import (
     EngineError,
     InputTooLongError,
     ModelError,
+    OutOfDeviceMemoryError,
     UnsupportedModelError,
 )
-from twopass.engines.model.families import read_architecture
-from twopass.engines.model.folder import ModelFolder, Pooling
-from twopass.engines.onnx.graph import build_graph
+from twopass.engines.model.folder import ModelFolder
+from twopass.engines.onnx.exported_graph import ExportedGraph, GraphValue, precision_of
+from twopass.engines.onnx.graph_writer import ComputeType
+from twopass.engines.onnx.half_precision import graph_of
+from twopass.engines.onnx.memory import available_bytes
+
+_logger = logging.getLogger("twopass.engines")
 
 # Steps of 16 tokens keep padding low; a CPU gains nothing from fewer shapes.
 _BUCKET_STEP = 16
 # Beyond this a larger batch is no faster on a CPU: its matrices have left the cache already.
 _MAX_BATCH_TOKENS = 1024
+# Attention's scores, their exponentials and a mask or bias of their size, float32 for each head.
+_SCORE_BYTES = 3 * 4
+
+
+class _Form(Protocol):
+    """How a graph is fed and read."""
+
+    outputs: list[str]
+
+    def feeds(
+        self, input_ids: Int32s, lengths: Int32s, query_lengths: Int32s
+    ) -> dict[str, NDArray[np.generic]]: ...
+
+    def values(self, results: Sequence[NDArray[np.generic]], lengths: Int32s) -> Float32s: ...
+
+
+class _OwnForm:
+    """Our own graph's: it pools, normalises and masks by itself."""
+
+    def __init__(self, output: str) -> None:
+        self.outputs = [output]
+
+    def feeds(
+        self, input_ids: Int32s, lengths: Int32s, query_lengths: Int32s
+    ) -> dict[str, NDArray[np.generic]]:
+        return {"input_ids": input_ids, "lengths": lengths, "query_lengths": query_lengths}
+
+    def values(self, results: Sequence[NDArray[np.generic]], lengths: Int32s) -> Float32s:
+        del lengths
+        return np.asarray(results[0], np.float32)
 
 
 class OnnxRuntimeEngine:
@@ -47,7 +84,7 @@ class OnnxRuntimeEngine:
         num_threads: int = 0,
         providers: Sequence[str] = ("CPUExecutionProvider",),
     ) -> None:
-        """Builds the session.
+        """Builds the session and tries it.
 
         Args:
             folder: The model.
@@ -56,28 +93,22 @@ class OnnxRuntimeEngine:
             providers: ONNX Runtime's execution providers, preferred first.
 
         Raises:
-            ModelError: The folder holds no graph that ONNX Runtime can run.
+            ModelError: The folder holds no graph that ONNX Runtime can run, the graph has an input
+                that can't be filled or no output that counts, or it fails at `max_seq_len`.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = num_threads or available_cpus()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                _graph(folder), options, providers=list(providers)
-            )
-        except EngineError:
-            raise
-        except Exception as error:  # ONNX Runtime's exceptions share no base of their own
-            raise ModelError(f"{folder.path}: ONNX Runtime refuses the graph ({error})") from error
-        self.output_width = _output_width(folder, self._session)
-        self._pooling = folder.pooling
-        self._inputs = {x.name for x in self._session.get_inputs()}
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"onnxruntime-{folder.spec.id}")
+        self._form: _Form
+        self._session, self._form, precision = _opened(folder, options, list(providers))
         max_seq_len = folder.spec.max_seq_len
+        self._max_seq_len = max_seq_len
+        self.output_width = self._try(folder)
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"onnxruntime-{folder.spec.id}")
         self.info = EngineInfo(
             engine="onnxruntime",
-            precision="f32",
+            precision=precision,
             device=self._session.get_providers()[0].removesuffix("ExecutionProvider"),
             max_seq_len=max_seq_len,
             layout=PaddedLayout((*range(_BUCKET_STEP, max_seq_len, _BUCKET_STEP), max_seq_len)),
@@ -94,74 +125,131 @@ class OnnxRuntimeEngine:
 
     def _run(self, batch: TokenBatch) -> Float32s:
         longest = int(batch.lengths.max(initial=1))
-        if longest > self.info.max_seq_len:
+        if longest > self._max_seq_len:
             raise InputTooLongError(
-                f"a sequence has {longest} tokens, at most {self.info.max_seq_len} are supported"
+                f"a sequence has {longest} tokens, at most {self._max_seq_len} are supported"
             )
-        input_ids = np.empty(len(batch) * longest, np.int32)
+        packed = np.empty(len(batch) * longest, np.int32)
         lengths = np.empty(len(batch), np.int32)
         rows = np.arange(len(batch), dtype=np.int32)
-        pack_padded(batch.token_ids, batch.offsets, rows, longest, 0, input_ids, lengths)
-        feeds = self._feeds(input_ids.reshape(len(batch), longest), lengths, batch.query_lengths)
+        pack_padded(batch.token_ids, batch.offsets, rows, longest, 0, packed, lengths)
+        input_ids = packed.reshape(len(batch), longest)
+        feeds = self._form.feeds(input_ids, lengths, batch.query_lengths)
+        options = onnxruntime.RunOptions()
+        if longest > _MAX_BATCH_TOKENS:
+            # What one long sequence took, which grows with its square, would be kept for good.
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         try:
-            output = self._session.run(None, feeds)[0]
+            results = self._session.run(self._form.outputs, feeds, options)
         except Exception as error:  # ONNX Runtime's exceptions share no base of their own
+            if "allocate" in str(error):
+                raise OutOfDeviceMemoryError(f"ONNX Runtime has no memory: {error}") from error
             raise DeviceError(f"ONNX Runtime failed: {error}") from error
-        if self.output_width == 1:
-            return np.asarray(output.reshape(len(batch)), np.float32)
-        if output.ndim == 2:  # our own graph pools and normalises
-            return np.asarray(output, np.float32)
-        return _pooled(output, lengths, self._pooling)
+        return self._form.values(results, lengths)
 
-    def _feeds(self, input_ids: Int32s, lengths: Int32s, query_lengths: Int32s) -> dict[str, Any]:
-        if "lengths" in self._inputs:  # our own graph
-            return {"input_ids": input_ids, "lengths": lengths, "query_lengths": query_lengths}
-        positions = np.arange(input_ids.shape[1])
-        mask = positions < lengths[:, None]
-        feeds = {
-            "input_ids": input_ids.astype(np.int64),
-            "attention_mask": mask.astype(np.int64),
-            "token_type_ids": (mask & (positions >= query_lengths[:, None])).astype(np.int64),
-        }
-        return {name: value for name, value in feeds.items() if name in self._inputs}
+    def _try(self, folder: ModelFolder) -> int:
+        """Runs a small batch and a long sequence; returns the output's width.
 
+        What is longer than a batch takes seconds: `engines.trial` tries it, by the time it has.
 
-def _output_width(folder: ModelFolder, session: Any) -> int:
-    """1 for a reranker; the components of an embedding, from the graph or else from the config."""
-    if folder.spec.kind is ModelKind.RERANKER:
-        return 1
-    width = session.get_outputs()[0].shape[-1]
-    if not isinstance(width, int):  # exports may leave the dimension symbolic
-        width = folder.config.get("hidden_size")
-    if not isinstance(width, int):
-        raise ModelError(
-            f"{folder.path}: neither the graph's first output nor hidden_size in config.json says "
-            "how many components an embedding has"
-        )
-    return width
-
-
-def _pooled(vectors: Float32s, lengths: Int32s, pooling: Pooling) -> Float32s:
-    """Token vectors `[batch_size, seq_len, hidden_size]` as one L2-normalised vector each."""
-    if pooling is Pooling.CLS:
-        pooled = vectors[:, 0]
-    else:
-        mask = np.arange(vectors.shape[1]) < lengths[:, None]
-        pooled = np.einsum("bsh,bs->bh", vectors, mask.astype(np.float32))
-    norms = np.linalg.norm(pooled, axis=1, keepdims=True)
-    return np.asarray(pooled / np.maximum(norms, 1e-12), np.float32)
-
-
-def _graph(folder: ModelFolder) -> bytes | str:
-    """Our own graph where the architecture is known, the folder's exported one elsewhere."""
-    if folder.safetensors is not None:
+        Raises:
+            ModelError: One of them fails.
+        """
+        longest = self._max_seq_len
+        _require_memory(folder, longest)
+        token = 0 if folder.config.get("pad_token_id") else 1  # any but the padding's
         try:
-            architecture = read_architecture(folder.config)
-        except UnsupportedModelError:
-            if folder.onnx is None:
-                raise
-        else:
-            weights = folder.open_weights()
-            graph = build_graph(architecture, weights, folder.spec.kind, folder.head)
-            return graph.SerializeToString()
-    return str(folder.onnx)
+            values = self._run(_same_rows(token, 2, 1))
+        except (DeviceError, OutOfDeviceMemoryError) as error:
+            raise ModelError(f"{folder.path}: the graph fails at two tokens ({error})") from error
+        if longest <= _MAX_BATCH_TOKENS:
+            self._try_longest(folder, token)
+        return 1 if values.ndim == 1 else values.shape[1]
+
+    def _try_longest(self, folder: ModelFolder, token: int) -> None:
+        longest = self._max_seq_len
+        try:
+            self._run(_same_rows(token, 1, longest))
+        except (DeviceError, OutOfDeviceMemoryError) as error:
+            most = self._longest_that_runs(token)
+            raise ModelError(
+                f"{folder.path}: max_seq_len is {longest:,}, and the graph takes sequences of "
+                f'{most:,} tokens at most; set it in twopass.json: {{"max_seq_len": {most}}} '
+                f"({error})"
+            ) from error
+
+    def _longest_that_runs(self, token: int) -> int:
+        runs, fails = 1, self._max_seq_len
+        while fails - runs > 1:
+            middle = (runs + fails) // 2
+            try:
+                self._run(_same_rows(token, 1, middle))
+            except EngineError:
+                fails = middle
+            else:
+                runs = middle
+        return runs
+
+
+def _same_rows(token: int, num_rows: int, length: int) -> TokenBatch:
+    ragged = Ragged.from_rows([[token] * length] * num_rows)
+    halves = np.full(num_rows, (length + 1) // 2, np.int32)
+    return TokenBatch(ragged.token_ids, ragged.offsets, halves)
+
+
+def _require_memory(folder: ModelFolder, max_seq_len: int) -> None:
+    """Refuses lengths whose attention alone takes more memory than there is.
+
+    Trying them could end the process instead of the attempt.
+    """
+    config = folder.config
+    heads = next(
+        (config[x] for x in ("num_attention_heads", "n_heads", "n_head") if x in config), 1
+    )
+    needed, free = heads * max_seq_len**2 * _SCORE_BYTES, available_bytes()
+    if needed > free:
+        raise ModelError(
+            f"{folder.path}: max_seq_len is {max_seq_len:,}; on the engine onnxruntime attention "
+            f"over as many tokens takes about {needed / 1e9:.1f} GB, {free / 1e9:.1f} are free: "
+            'say less in twopass.json ({"max_seq_len": …}), or take another engine'
+        )
+
+
+def _opened(folder: ModelFolder, options: Any, providers: list[str]) -> tuple[Any, _Form, str]:
+    """A session, how its graph is fed and read, and the type of its products."""
+    own = _own_graph(folder)
+    if own is not None:
+        session = _session(folder, own.SerializeToString(), options, providers)
+        return session, _OwnForm(own.graph.output[0].name), "f32"
+    assert folder.onnx is not None
+    precision = precision_of(folder.onnx)
+    session = _session(folder, str(folder.onnx), options, providers)
+    form = ExportedGraph(
+        folder,
+        GraphValue.all_of(session.get_inputs()),
+        GraphValue.all_of(session.get_outputs()),
+    )
+    _logger.info(
+        "exported graph taken",
+        extra={"model": folder.spec.id, "file": str(folder.onnx), "output": form.chosen.name},
+    )
+    return session, form, precision
+
+
+def _session(folder: ModelFolder, graph: bytes | str, options: Any, providers: list[str]) -> Any:
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=providers)
+    except Exception as error:  # ONNX Runtime's exceptions share no base of their own
+        raise ModelError(f"{folder.path}: ONNX Runtime refuses the graph ({error})") from error
+
+
+def _own_graph(folder: ModelFolder) -> Any | None:
+    """Our own graph where the family is ours; None where the folder's exported one is to run."""
+    if not folder.weight_files:
+        return None
+    try:
+        return graph_of(folder, ComputeType.F32)
+    except UnsupportedModelError:
+        if folder.onnx is None:
+            raise
+        return None

@@ -1,13 +1,14 @@
-from pathlib import Path
+import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from twopass.engines.base import EngineChoice, ModelKind, PaddedLayout
+from twopass.engines.base import EngineChoice, PaddedLayout
 from twopass.engines.errors import InputTooLongError, ModelError
 from twopass.engines.loading import load_model
 from twopass.engines.model.folder import open_model
@@ -16,7 +17,6 @@ from twopass.engines.onnx.engine import OnnxRuntimeEngine
 from .. import bert_reference
 from ..small_models import (
     MAX_SEQ_LEN,
-    VOCAB_SIZE,
     batch_of,
     random_rows,
     random_tensors,
@@ -149,7 +149,7 @@ def test_an_unknown_architecture_without_a_graph_is_refused(tmp_path):
 def test_a_graph_that_is_none_is_refused_with_its_folder(tmp_path):
     write_model(tmp_path, small_config())
     (tmp_path / "model.onnx").write_bytes(b"no graph")
-    with pytest.raises(ModelError, match=f"{tmp_path}: ONNX Runtime refuses the graph"):
+    with pytest.raises(ModelError, match=f"{tmp_path}/model.onnx: not an ONNX file"):
         OnnxRuntimeEngine(open_model(str(tmp_path)))
 
 
@@ -163,85 +163,61 @@ def test_what_was_submitted_is_finished_before_the_engine_closes(tmp_path):
     assert all(future.result().shape == (1,) for future in futures)
 
 
-# An exported graph's inputs, as Hugging Face's exporters name them.
-IDS, MASK, TYPES = "input_ids", "attention_mask", "token_type_ids"
+def test_a_graph_that_onnx_runtime_does_not_know_is_refused_with_its_folder(tmp_path):
+    write_model(tmp_path, small_config("xlnet"), settings={"kind": "reranker"})
+    value = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "tokens"])
+    node = helper.make_node("NoSuchOperator", ["input_ids"], ["logits"])
+    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 1])
+    graph = helper.make_graph([node], "exported", [value], [output])
+    onnx.save(helper.make_model(graph), tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match=f"{tmp_path}: ONNX Runtime refuses the graph"):
+        OnnxRuntimeEngine(open_model(str(tmp_path)))
 
 
-def write_exported(folder: Path, kind: ModelKind, inputs: list[str], changes: dict) -> None:
-    """Writes `model.onnx`: a table of vectors looked up by id, and little more.
-
-    An encoder's output is each token's vector, its padding's a thousand; a reranker's
-    `[batch_size, 1]`, the sum of the ids that the mask leaves, plus 1,000 for each of type 1.
-    """
-    table = np.random.default_rng(0).normal(size=(VOCAB_SIZE, 8)).astype(np.float32)
-    constants = {
-        "table": table,
-        "thousand": np.array([1000], np.int64),
-        "axis": np.array([1], np.int64),
-        "last": np.array([2], np.int64),
-    }
-
-    def node(kind: str, *names: str, **attributes: object) -> onnx.NodeProto:
-        return helper.make_node(kind, list(names[:-1]), [names[-1]], **attributes)
-
-    if kind is ModelKind.RERANKER:
-        nodes = [node("Mul", IDS, MASK, "real")]
-        if TYPES in inputs:
-            nodes += [
-                node("Mul", TYPES, "thousand", "typed"),
-                node("Add", "real", "typed", "ids"),
-            ]
-        else:
-            nodes += [node("Identity", "real", "ids")]
-        nodes += [
-            node("ReduceSum", "ids", "axis", "sum", keepdims=1),
-            node("Cast", "sum", "output", to=TensorProto.FLOAT),
-        ]
-        shape: list = ["batch", 1]
+@pytest.mark.parametrize("dtype", [np.float16, "bfloat16"], ids=str)
+def test_weights_of_half_precision_are_read(tmp_path, dtype):
+    config = small_config()
+    tensors = {name: tensor.astype(np.float16) for name, tensor in random_tensors(config).items()}
+    rounded = {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
+    if dtype == "bfloat16":  # the upper halves of float32
+        bits = {name: tensor.view(np.uint32) & 0xFFFF0000 for name, tensor in rounded.items()}
+        rounded = {name: upper.view(np.float32) for name, upper in bits.items()}
+        halves = {n: (upper >> 16).astype(np.uint16) for n, upper in bits.items()}
+        write_model(tmp_path, config, None)
+        save_bfloat16(halves, tmp_path / "model.safetensors")
     else:
-        nodes = [
-            node("Gather", "table", IDS, "vectors"),
-            node("Unsqueeze", MASK, "last", "wide"),
-            node("Cast", "wide", "is_real", to=TensorProto.BOOL),
-            node("Cast", "thousand", "padding", to=TensorProto.FLOAT),
-            node("Where", "is_real", "vectors", "padding", "output"),
-        ]
-        shape = ["batch", "seq", 8]
-    graph = helper.make_graph(
-        nodes,
-        "exported",
-        [helper.make_tensor_value_info(x, TensorProto.INT64, ["batch", "seq"]) for x in inputs],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    opset = helper.make_opsetid("", 20)
-    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
-    config = small_config(model_type="modernbert")
-    write_model(folder, config, settings={"kind": kind.value, "max_seq_len": 24} | changes)
-    onnx.save(model, folder / "model.onnx")
-
-
-@pytest.mark.parametrize("inputs", [[IDS, MASK], [IDS, MASK, TYPES]], ids=["two", "three"])
-def test_an_exported_reranker_gets_the_inputs_it_has(tmp_path, inputs):
-    write_exported(tmp_path, ModelKind.RERANKER, inputs, {})
+        write_model(tmp_path, config, tensors)
     engine = OnnxRuntimeEngine(open_model(str(tmp_path)), num_threads=1)
-    rows, query_lengths = random_rows([4, 9, 1]), [2, 3, 1]
-    logits = engine.submit(batch_of(rows, query_lengths)).result()
+    (row,) = random_rows([9])
+    logits = engine.submit(batch_of([row], [3])).result()
     engine.close()
-    in_type_1 = [len(row) - query for row, query in zip(rows, query_lengths, strict=True)]
-    weight = 1000 if TYPES in inputs else 0
-    expected = [sum(row) + weight * n for row, n in zip(rows, in_type_1, strict=True)]
-    assert logits.tolist() == expected
+    expected = bert_reference.logit(rounded, config, row, 3)
+    np.testing.assert_allclose(logits, [expected], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "cls"])
-def test_an_exported_encoder_is_pooled_without_its_padding(tmp_path, pooling):
-    write_exported(tmp_path, ModelKind.ENCODER, [IDS, MASK], {"pooling": pooling})
-    engine = OnnxRuntimeEngine(open_model(str(tmp_path)), num_threads=1)
-    rows = random_rows([4, 9, 1])
-    embeddings = engine.submit(batch_of(rows, [len(row) for row in rows])).result()
-    engine.close()
-    table = np.random.default_rng(0).normal(size=(VOCAB_SIZE, 8)).astype(np.float32)
-    for row, embedding in zip(rows, embeddings, strict=True):
-        pooled = table[row[0]] if pooling == "cls" else table[row].mean(axis=0)
-        np.testing.assert_allclose(embedding, pooled / np.linalg.norm(pooled), rtol=1e-5)
+def save_bfloat16(tensors, file):
+    """Writes a safetensors file of bfloat16, which NumPy has no type for."""
+    header, content = {}, b""
+    for name, tensor in tensors.items():
+        begin = len(content)
+        content += tensor.tobytes()
+        shape, offsets = list(tensor.shape), [begin, len(content)]
+        header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": offsets}
+    encoded = json.dumps(header).encode()
+    file.write_bytes(len(encoded).to_bytes(8, "little") + encoded + content)
+
+
+def test_more_tokens_than_there_are_positions_are_refused_with_the_most_there_are(tmp_path):
+    config = small_config(max_position_embeddings=20)
+    folder = open_model(str(write_model(tmp_path, config, random_tensors(config))))
+    folder = replace(folder, spec=replace(folder.spec, max_seq_len=24))
+    with pytest.raises(ModelError, match=r"max_seq_len is 24, .* 20 tokens at most.*twopass\.json"):
+        OnnxRuntimeEngine(folder, num_threads=1)
+
+
+def test_lengths_whose_attention_does_not_fit_into_memory_are_refused_not_tried(tmp_path):
+    config = small_config(max_position_embeddings=20)
+    folder = open_model(str(write_model(tmp_path, config, random_tensors(config))))
+    folder = replace(folder, spec=replace(folder.spec, max_seq_len=10_000_000))
+    with pytest.raises(ModelError, match=r"max_seq_len is 10,000,000; .* GB, .* are free"):
+        OnnxRuntimeEngine(folder, num_threads=1)
