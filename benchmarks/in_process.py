@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from twopass._core import BatchPlan, assemble_pairs, gather_packed, plan_packed, plan_padded
+from twopass._core import BatchPlan, gather_packed, plan_packed, plan_padded
 from twopass.benchmarks.workload import CandidateTexts
 from twopass.engines.base import EngineInfo, Int32s, LoadedReranker, PaddedLayout, TokenBatch
 from twopass.server.models.tokenizing import PairQuery
@@ -30,19 +30,10 @@ def score(reranker: LoadedReranker, candidates: Sequence[CandidateTexts]) -> int
 
 def _pairs(reranker: LoadedReranker, texts: CandidateTexts) -> TokenBatch:
     spec, tokenizer = reranker.spec, reranker.tokenizer
-    template = tokenizer.template
-    query = tokenizer.encode([texts.query], spec.max_query_tokens)[0]
+    query_ids = tokenizer.encode([texts.query], spec.max_query_tokens)[0]
     passages = tokenizer.encode(texts.passages, spec.max_seq_len)
-    token_ids, offsets, query_lengths, _ = assemble_pairs(
-        query,
-        passages.token_ids,
-        passages.offsets,
-        _array(template.prefix),
-        _array(template.separator),
-        _array(template.suffix),
-        max_pair_tokens(reranker, PairQuery(query, template)),
-    )
-    return TokenBatch(token_ids, offsets, query_lengths)
+    query = PairQuery(query_ids, tokenizer.template)
+    return query.template.assemble(query_ids, passages, max_pair_tokens(reranker, query))[0]
 
 
 def _batches(pairs: TokenBatch, info: EngineInfo) -> Iterator[TokenBatch]:

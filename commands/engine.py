@@ -86,10 +86,10 @@ def precision(
 
 def _candidate_sets(folder: "ModelFolder", sets: int, size: int) -> "list[TokenBatch]":
     """Neighbouring passages of the library's documentation, the first one's beginning as query."""
-    from twopass.engines.model.tokenizer import HuggingFaceTokenizer
+    from twopass.engines.model.tokenizer import load_tokenizer
     from twopass.evaluation.token_batches import token_batch
 
-    tokenizer = HuggingFaceTokenizer(folder.tokenizer)
+    tokenizer = load_tokenizer(folder)
     documents = passages()
     stride = max(1, len(documents) // sets)
     batches = []

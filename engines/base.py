@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from twopass._core import assemble_pairs, assemble_singles
 from twopass.engines.model.calibration import Calibration
 
 Int32s: TypeAlias = NDArray[np.int32]
@@ -121,24 +122,107 @@ class TokenBatch:
 
 @dataclass(frozen=True, slots=True)
 class PairTemplate:
-    """Where special tokens go: `prefix query separator passage suffix`, or `prefix text suffix`.
+    """Where special tokens go in a pair, `prefix query separator passage suffix`, and token types.
 
-    BERT has `([CLS],) ([SEP],) ([SEP],)`, RoBERTa `(<s>,) (</s>, </s>) (</s>,)`.
+    BERT has `([CLS],) ([SEP],) ([SEP],)`, RoBERTa `(<s>,) (</s>, </s>) (</s>,)` without types.
+
+    Attributes:
+        prefix: Before the query.
+        separator: Between query and passage.
+        suffix: After the passage.
+        passage_type: Token type of the passage and the suffix: 1, or 0 where the tokenizer has no
+            types. All before them is of type 0.
+        num_query_separators: How many tokens of the separator are of the query's type; meaningless
+            where there is only one.
     """
 
     prefix: tuple[int, ...]
     separator: tuple[int, ...]
     suffix: tuple[int, ...]
+    passage_type: int = 1
+    num_query_separators: int = 1
 
     @property
     def num_pair_tokens(self) -> int:
         """Special tokens in a pair."""
         return len(self.prefix) + len(self.separator) + len(self.suffix)
 
+    def assemble(
+        self, query_ids: Int32s, passages: Ragged, max_seq_len: int
+    ) -> tuple[TokenBatch, NDArray[np.bool_]]:
+        """Puts one query before each passage.
+
+        Args:
+            query_ids: int32 `[num_tokens]`. Never cut.
+            passages: A row for each passage.
+            max_seq_len: Most tokens in a sequence; a passage that exceeds it is cut at its end.
+
+        Returns:
+            The pairs, and where a passage was cut, bool `[num_passages]`.
+
+        Raises:
+            ValueError: `max_seq_len` leaves no token of some passage.
+        """
+        token_ids, offsets, query_lengths, truncated = assemble_pairs(
+            query_ids,
+            passages.token_ids,
+            passages.offsets,
+            np.array(self.prefix, np.int32),
+            np.array(self.separator, np.int32),
+            np.array(self.suffix, np.int32),
+            max_seq_len,
+        )
+        if self.passage_type == 0:
+            query_lengths = offsets[1:] - offsets[:-1]
+        elif self.num_query_separators != min(1, len(self.separator)):
+            num_queries = len(self.prefix) + len(query_ids) + self.num_query_separators
+            query_lengths = np.full(len(passages), num_queries, np.int32)
+        return TokenBatch(token_ids, offsets, query_lengths), truncated
+
+
+@dataclass(frozen=True, slots=True)
+class SingleTemplate:
+    """Where special tokens go around a single text, `prefix text suffix`, and its token types.
+
+    Attributes:
+        prefix: Before the text.
+        suffix: After it.
+        num_zero_types: How many tokens at the beginning are of type 0, all others of type 1; None
+            where all are of type 0, as nearly everywhere.
+    """
+
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
+    num_zero_types: int | None = None
+
     @property
-    def num_single_tokens(self) -> int:
-        """Special tokens around a single text."""
+    def num_tokens(self) -> int:
+        """Special tokens around a text."""
         return len(self.prefix) + len(self.suffix)
+
+    def assemble(self, texts: Ragged, max_seq_len: int) -> tuple[TokenBatch, NDArray[np.bool_]]:
+        """Puts special tokens around each text.
+
+        Args:
+            texts: A row for each text.
+            max_seq_len: Most tokens in a sequence; a text that exceeds it is cut at its end.
+
+        Returns:
+            The sequences, and where a text was cut, bool `[num_texts]`.
+
+        Raises:
+            ValueError: `max_seq_len` leaves no token of some text.
+        """
+        token_ids, offsets, zero_types, truncated = assemble_singles(
+            texts.token_ids,
+            texts.offsets,
+            np.array(self.prefix, np.int32),
+            np.array(self.suffix, np.int32),
+            max_seq_len,
+        )
+        if self.num_zero_types is not None:
+            zero_types = np.minimum(zero_types, np.int32(self.num_zero_types))
+        return TokenBatch(token_ids, offsets, zero_types), truncated
 
 
 class Tokenizer(Protocol):
@@ -147,9 +231,11 @@ class Tokenizer(Protocol):
     fingerprint: str
     """Equal for two tokenizers exactly when they give equal ids: token ids are stored under it."""
 
-    template: PairTemplate
-
     pad_id: int
+
+    @property
+    def template(self) -> PairTemplate:
+        """Where special tokens go in a pair; only a reranker's tokenizer surely has one."""
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> Ragged:
         """Tokenises texts; a row is cut after `max_tokens` tokens.
@@ -188,6 +274,32 @@ class Prompt(Protocol):
         Args:
             instruction: What makes a passage relevant; "" for the model's own. Only where
                 `takes_instruction`.
+        """
+
+
+class TextTokenizer(Tokenizer, Protocol):
+    """The tokenizer of an encoder, which reads single texts, perhaps after a prefix."""
+
+    single: SingleTemplate
+    """What stands around a text; the tokens of `prefix` that no text changes among it."""
+
+    prefix: str
+    """The text that stands before every text; "" for none."""
+
+    num_prefix_tokens: int
+    """Tokens at the beginning of a row that are the prefix's; 0 where all are in `single`."""
+
+    def after(self, prefix: str) -> "TextTokenizer":
+        """The tokenizer of texts that stand after a prefix, with which they are tokenised.
+
+        The tokens before a text and a row of `encode` together are those of prefix and text
+        tokenised as one string: where a tokenizer joins a space with the word after it, "query: "
+        and "How" have other tokens apart. Where the tokens of a text are provably the same after
+        the prefix as alone, the fingerprint is this tokenizer's; else it is one of its own, since
+        token ids of the one are not those of the other.
+
+        Args:
+            prefix: Follows special tokens directly; "" gives this tokenizer.
         """
 
 
@@ -332,8 +444,18 @@ class LoadedEncoder:
     """An encoder ready to serve: what it is, its tokenizer, its engine."""
 
     spec: ModelSpec
-    tokenizer: Tokenizer
+    tokenizer: TextTokenizer
     engine: Engine
+
+    @property
+    def query_tokenizer(self) -> TextTokenizer:
+        """The tokenizer of queries, which stand after the model's prefix for queries."""
+        return self.tokenizer.after(self.spec.query_prefix)
+
+    @property
+    def passage_tokenizer(self) -> TextTokenizer:
+        """The tokenizer of passages, which stand after the model's prefix for passages."""
+        return self.tokenizer.after(self.spec.passage_prefix)
 
 
 LoadedModel: TypeAlias = LoadedReranker | LoadedEncoder

@@ -14,6 +14,7 @@ from twopass.engines.base import (
     ModelKind,
     Precision,
     Prompt,
+    TextTokenizer,
     Tokenizer,
 )
 from twopass.engines.cpu.engine import CpuEngine, has_fast_kernels
@@ -23,7 +24,7 @@ from twopass.engines.gpu.torch_engine import TorchEngine
 from twopass.engines.model.decoder import is_decoder
 from twopass.engines.model.decoder_tokenizer import DecoderTokenizer
 from twopass.engines.model.folder import ModelFolder, locate, open_model
-from twopass.engines.model.tokenizer import HuggingFaceTokenizer
+from twopass.engines.model.tokenizer import load_tokenizer
 from twopass.engines.onnx.engine import OnnxRuntimeEngine
 from twopass.engines.transformers.engine import TransformersEngine
 from twopass.engines.trial import tried
@@ -79,12 +80,14 @@ def load_model(
     if max_passage_tokens is not None:
         spec = replace(folder.spec, max_passage_tokens=max_passage_tokens)
         folder = replace(folder, spec=spec)
-    tokenizer: Tokenizer
+    tokenizer: TextTokenizer | DecoderTokenizer
     prompt: Prompt | None = None
     if folder.decoder is not None and folder.decoder.layout is not None:
         tokenizer = prompt = DecoderTokenizer(folder.tokenizer, folder.decoder.layout)
     else:
-        tokenizer = HuggingFaceTokenizer(folder.tokenizer)
+        tokenizer = load_tokenizer(folder)
+        if folder.spec.kind is ModelKind.RERANKER:
+            _ = tokenizer.template  # raises for one that makes no pairs
     built = _Building(folder, tokenizer, num_threads, precision).build(engine)
     _logger.info(
         "model loaded",
@@ -97,6 +100,7 @@ def load_model(
         },
     )
     if folder.spec.kind is ModelKind.ENCODER:
+        assert not isinstance(tokenizer, DecoderTokenizer), "prompts are for rerankers"
         return LoadedEncoder(folder.spec, tokenizer, built)
     return LoadedReranker(folder.spec, tokenizer, built, prompt)
 

@@ -9,6 +9,7 @@ import logging
 import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
+from typing import cast
 
 import numpy as np
 
@@ -18,7 +19,10 @@ from twopass.engines.base import (
     Int32s,
     ModelKind,
     ModelSpec,
+    PairTemplate,
     Ragged,
+    SingleTemplate,
+    TextTokenizer,
     TokenBatch,
     Tokenizer,
 )
@@ -94,7 +98,11 @@ class _Trial:
         self.hangs = False
         self._engine = engine
         self._spec = spec
-        self._template = tokenizer.template
+        if spec.kind is ModelKind.ENCODER:
+            around: SingleTemplate | PairTemplate = cast("TextTokenizer", tokenizer).single
+        else:
+            around = tokenizer.template
+        self._around = around
         self._words = _words(tokenizer)
 
     def run(self) -> None:
@@ -142,7 +150,7 @@ class _Trial:
 
     def _batch(self, num_rows: int, length: int) -> TokenBatch:
         """Rows of real words, each beginning at another one, so that none is as the row before."""
-        prefix, suffix = list(self._template.prefix), list(self._template.suffix)
+        prefix, suffix = list(self._around.prefix), list(self._around.suffix)
         inner = max(length - len(prefix) - len(suffix), 0)
         rows = []
         for row in range(num_rows):

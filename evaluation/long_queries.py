@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from twopass.engines.base import ModelSpec
 from twopass.engines.model.folder import open_model
-from twopass.engines.model.tokenizer import HuggingFaceTokenizer
+from twopass.engines.model.tokenizer import HuggingFaceTokenizer, load_tokenizer
 from twopass.evaluation.datasets import Dataset
 
 
@@ -35,7 +35,7 @@ class QueryReader:
             ModelError: The folder is missing or damaged.
         """
         folder = open_model(model)
-        return cls(folder.spec, HuggingFaceTokenizer(folder.tokenizer))
+        return cls(folder.spec, load_tokenizer(folder))
 
     def cut(self, query: str) -> str:
         """The query's beginning, as much as the model reads; all of it where that is possible."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from twopass.engines.base import Float32s, ModelKind
 from twopass.engines.model.folder import ModelFolder, open_model
-from twopass.engines.model.tokenizer import HuggingFaceTokenizer
+from twopass.engines.model.tokenizer import load_tokenizer
 from twopass.training.calibration import Fit, fit
 from twopass.training.card import Story, card
 from twopass.training.cross_encoder import CrossEncoder
@@ -70,7 +70,7 @@ def train(
         TrainingError: There are too few questions, or base and teacher don't fit.
     """
     start = open_model(base)
-    tokenizer = HuggingFaceTokenizer(start.tokenizer)
+    tokenizer = load_tokenizer(start)
     passages = tokenizer.encode(list(mined.passages), options.max_tokens)
     training, kept = split(
         mined.groups, options.development_one_in, 2 * options.development_queries

@@ -7,13 +7,12 @@ from enum import StrEnum
 
 import numpy as np
 
-from twopass._core import assemble_pairs, assemble_singles
 from twopass.benchmarks.engines.batching import Order, padded_plan
 from twopass.benchmarks.engines.texts import MIXED_WORDS, mixed_passages
 from twopass.benchmarks.workload import Texts
 from twopass.engines.base import Int32s, ModelKind, Ragged, TokenBatch
 from twopass.engines.model.folder import ModelFolder
-from twopass.engines.model.tokenizer import HuggingFaceTokenizer
+from twopass.engines.model.tokenizer import load_tokenizer
 from twopass.evaluation.datasets import Dataset
 
 _UNIFORM_PAIRS, _UNIFORM_TOKENS = 32, 128
@@ -99,7 +98,7 @@ class WorkloadFactory:
         Raises:
             ModelError: A tokenizer is damaged.
         """
-        self._tokenizers = {k: HuggingFaceTokenizer(f.tokenizer) for k, f in models.items()}
+        self._tokenizers = {k: load_tokenizer(f) for k, f in models.items()}
         self._max_seq_len = {k: f.spec.max_seq_len for k, f in models.items()}
         self._datasets = datasets
         self._sizes = sizes
@@ -188,41 +187,22 @@ class WorkloadFactory:
         tokenizer = self._tokenizers[ModelKind.ENCODER]
         max_seq_len = self._max_seq_len[ModelKind.ENCODER]
         texts = tokenizer.encode(passages, max_seq_len)
-        token_ids, offsets, query_lengths, _ = assemble_singles(
-            texts.token_ids,
-            texts.offsets,
-            np.array(tokenizer.template.prefix, np.int32),
-            np.array(tokenizer.template.suffix, np.int32),
-            max_seq_len,
-        )
-        return TokenBatch(token_ids, offsets, query_lengths)
+        return tokenizer.single.assemble(texts, max_seq_len)[0]
 
     def _pairs(
         self, candidates: Sequence[tuple[str, Sequence[str]]], max_seq_len: int
     ) -> TokenBatch:
         """Each query with each of its passages, cut to `max_seq_len` tokens."""
         tokenizer = self._tokenizers[ModelKind.RERANKER]
-        parts = tokenizer.template
-        prefix, separator, suffix = (
-            np.array(part, np.int32) for part in (parts.prefix, parts.separator, parts.suffix)
-        )
         rows: list[Int32s] = []
         query_lengths: list[Int32s] = []
         for query, passages in candidates:
-            query_ids = tokenizer.encode([query], max_seq_len)
+            query_ids = tokenizer.encode([query], max_seq_len)[0]
             texts = tokenizer.encode(passages, max_seq_len)
-            token_ids, offsets, lengths, _ = assemble_pairs(
-                query_ids.token_ids,
-                texts.token_ids,
-                texts.offsets,
-                prefix,
-                separator,
-                suffix,
-                max_seq_len,
-            )
-            pairs = Ragged(token_ids, offsets)
+            batch, _ = tokenizer.template.assemble(query_ids, texts, max_seq_len)
+            pairs = Ragged(batch.token_ids, batch.offsets)
             rows += [pairs[row] for row in range(len(pairs))]
-            query_lengths.append(lengths)
+            query_lengths.append(batch.query_lengths)
         joined = Ragged.from_rows(rows)
         return TokenBatch(joined.token_ids, joined.offsets, np.concatenate(query_lengths))
 

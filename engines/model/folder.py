@@ -22,7 +22,8 @@ from twopass.engines.model.pooling import EmbeddingHead
 from twopass.engines.model.pooling import Pooling as Pooling
 from twopass.engines.model.reading import kinds, modules, settings, texts, weight_files
 from twopass.engines.model.reading.files import FolderFiles, Reading, require_file
-from twopass.engines.model.reading.texts import TokenizerSettings
+from twopass.engines.model.tokenizer_file import require_tokenizer
+from twopass.engines.model.tokenizer_settings import TokenizerSettings
 from twopass.engines.model.weights import ModelWeights
 
 _logger = logging.getLogger("twopass.engines")
@@ -118,7 +119,7 @@ def open_model(name: str) -> ModelFolder:
     files = root.within(parts.transformer)
     config = files.json("config.json")
     _refuse_quantised(files, config)
-    require_file(files.path / "tokenizer.json")
+    require_tokenizer(files.path / "tokenizer.json")
     decoder = read_decoder(files.path, config, own.content)
     kind = kinds.read_kind(root, own, config, parts, decoder)
     is_reranker = kind is ModelKind.RERANKER

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from twopass.engines.base import ModelKind, ModelSpec
+from twopass.engines.model.token_boundaries import TokenBoundaries
 
 # Of the rules below. Another number makes every model another one: collections would be refused.
 _DESCRIPTION_FORMAT = 1
@@ -274,8 +275,8 @@ def _differences_from_before(spec: ModelSpec, contents: FolderContents) -> Itera
 
 def _is_cut_apart(path: Path, prefix: str) -> bool:
     """Whether tokens of a prefix and of the text after it are those of both tokenised together."""
-    pre_tokenizer = _tokenizer_file(path).get("pre_tokenizer") or {}
-    return pre_tokenizer.get("type") == "BertPreTokenizer" and not prefix[-1].isalnum()
+    content = _tokenizer_file(path)
+    return "model" in content and TokenBoundaries(content).keeps_tokens_after(prefix)
 
 
 def _num_positions(config: Mapping[str, Any]) -> int:

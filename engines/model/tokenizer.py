@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import threading
+from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,44 +18,118 @@ from tokenizers import Tokenizer as RustTokenizer
 from twopass._core import WordPiece
 from twopass.engines.base import Int32s, PairTemplate, Ragged
 from twopass.engines.errors import ModelError
+from twopass.engines.model.folder import ModelFolder
+from twopass.engines.model.prefixed import PrefixedTokenizer
+from twopass.engines.model.special_tokens import without_spelling
+from twopass.engines.model.token_boundaries import TokenBoundaries
+from twopass.engines.model.token_templates import pair_template, probe_of, single_template
+from twopass.engines.model.tokenizer_file import named_ids, read_tokenizer, with_bos_and_eos
+from twopass.engines.model.tokenizer_settings import TokenizerSettings
 
 # Characters that surely hold one token more than asked for, in nearly every text: what is longer is
 # first tried on a beginning of this many characters a token. English has 4 to 5.
 _CHARS_PER_TOKEN = 16
 _WORDS = re.compile(r".*\S(?=[ \n\t])", re.DOTALL)
+_WORDS_BEFORE_SPACES = re.compile(r".*\S(?= )", re.DOTALL)
+_NO_SETTINGS = TokenizerSettings()
+# Prefixes whose tokenizers are kept: a model has two, but requests may bring instructions.
+_KEPT_PREFIXES = 256
+# Characters of several planes that have no meaning, and one that ends no word.
+_ODD_TEXT = "\uffff\U0010fffe \U000e0fff\ue000"
+
+
+def load_tokenizer(folder: ModelFolder) -> "HuggingFaceTokenizer":
+    """Loads the tokenizer of a model folder, with all that its files say of it.
+
+    Raises:
+        ModelError: It is damaged, or is what no model reads.
+    """
+    return HuggingFaceTokenizer(folder.tokenizer, folder.tokenizer_settings)
 
 
 class HuggingFaceTokenizer:
-    """Reads `tokenizer.json`; implements `engines.base.Tokenizer`.
+    """Reads `tokenizer.json`; implements `engines.base.TextTokenizer`.
 
     Texts never yield special tokens: a passage that spells out "[SEP]" is text like any other.
+
+    Attributes:
+        boundaries: Where texts may be cut before they are tokenised.
     """
 
-    def __init__(self, file: Path, *, control: Collection[str] = ()) -> None:
+    prefix = ""
+    num_prefix_tokens = 0
+
+    def __init__(
+        self,
+        file: Path,
+        settings: TokenizerSettings = _NO_SETTINGS,
+        *,
+        control: Collection[str] = (),
+    ) -> None:
         """Loads the tokenizer.
 
         Args:
             file: `tokenizer.json`.
+            settings: What the files beside it say.
             control: Added tokens that texts must not yield either, though none is marked special.
 
         Raises:
-            ModelError: The file can't be read as a tokenizer, or its pair template is unknown.
+            ModelError: The file is missing, can't be read as a tokenizer, or has token types or a
+                place for a text that are unknown.
         """
+        content = read_tokenizer(file, settings, control)
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            # Truncation and padding are ours: what is stored must be whole and unpadded.
-            content["truncation"] = content["padding"] = None
-            for token in content.get("added_tokens") or ():
-                token["special"] = token["special"] or token["content"] in control
-            self._json = json.dumps(content, sort_keys=True)
+            self.fingerprint = _fingerprint(content)
+            of_texts = without_spelling(content)
+            self._json = json.dumps(of_texts, sort_keys=True)
             tokenizer = self._load()
+            self.boundaries = TokenBoundaries(content)
+            self._wordpiece = _wordpiece(of_texts)
         except Exception as error:  # the Rust library raises bare Exception
             raise ModelError(f"{file}: not a tokenizer ({error})") from error
-        self.fingerprint = hashlib.sha256(self._json.encode()).hexdigest()[:16]
-        self.template = _pair_template(tokenizer, file)
-        self._wordpiece = _wordpiece(content)
-        self.pad_id = tokenizer.token_to_id("[PAD]") or tokenizer.token_to_id("<pad>") or 0
+        self.pad_id = _pad_id(content)
+        self._pairs: PairTemplate | ModelError
+        try:
+            probe = probe_of(tokenizer, content)
+            self.single = with_bos_and_eos(
+                single_template(tokenizer, probe, has_types=settings.has_types), content, settings
+            )
+            _require_unknown(tokenizer)
+        except ModelError as error:
+            raise ModelError(f"{file}: {error}") from error
+        try:
+            self._pairs = pair_template(tokenizer, probe, has_types=settings.has_types)
+        except ModelError as error:
+            self._pairs = ModelError(f"{file}: {error}")
         self._of_thread = threading.local()
+        self._after: OrderedDict[str, PrefixedTokenizer] = OrderedDict()
+        self._after_lock = threading.Lock()
+
+    @property
+    def template(self) -> PairTemplate:
+        """Where special tokens go in a pair.
+
+        Raises:
+            ModelError: The tokenizer makes no pairs that are understood; encoders need none.
+        """
+        if isinstance(self._pairs, ModelError):
+            raise self._pairs
+        return self._pairs
+
+    def after(self, prefix: str) -> "HuggingFaceTokenizer | PrefixedTokenizer":
+        """The tokenizer of texts that stand after a prefix; see `engines.base.TextTokenizer`."""
+        if not prefix:
+            return self
+        with self._after_lock:
+            if (known := self._after.get(prefix)) is not None:
+                self._after.move_to_end(prefix)
+                return known
+        made = PrefixedTokenizer(self, prefix)
+        with self._after_lock:
+            self._after[prefix] = made
+            if len(self._after) > _KEPT_PREFIXES:
+                self._after.popitem(last=False)
+        return made
 
     def encode(self, texts: Sequence[str], max_tokens: int) -> Ragged:
         """Tokenises texts without special tokens; a row is cut after `max_tokens` tokens."""
@@ -74,7 +149,8 @@ class HuggingFaceTokenizer:
         return Ragged.from_rows([row[:max_tokens] for row in rows])
 
     def _encode_by_library(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        beginnings = [_beginning(text, max_tokens * _CHARS_PER_TOKEN) for text in texts]
+        max_chars = max_tokens * _CHARS_PER_TOKEN
+        beginnings = [self._beginning(text, max_chars) for text in texts]
         rows = self._encode(beginnings)
         # A beginning that holds too few tokens (long runs of spaces, say) is tokenised whole.
         short = [
@@ -102,10 +178,33 @@ class HuggingFaceTokenizer:
             tokenizer = self._of_thread.tokenizer = self._load()
         return tokenizer
 
+    def _beginning(self, text: str, max_chars: int) -> str:
+        """The text up to its last end of a word within `max_chars`; all of it where there is none.
+
+        The tokens of the beginning are those of the text: it ends where a new token surely begins.
+        Within a run of white space none need begin: byte-level BPE has tokens for whole runs.
+        """
+        if len(text) <= max_chars or not self.boundaries.at_spaces:
+            return text
+        pattern = _WORDS if self.boundaries.at_white_space else _WORDS_BEFORE_SPACES
+        words = pattern.match(text, 0, max_chars)
+        return words[0] if words else text
+
     def _load(self) -> RustTokenizer:
         tokenizer = RustTokenizer.from_str(self._json)
         tokenizer.encode_special_tokens = True
         return tokenizer
+
+
+def _require_unknown(tokenizer: RustTokenizer) -> None:
+    """Refuses a tokenizer that fails at characters its vocabulary lacks."""
+    try:
+        tokenizer.encode_batch_fast([_ODD_TEXT], add_special_tokens=False)
+    except Exception as error:  # the Rust library raises bare Exception
+        raise ModelError(
+            f"it fails at characters that its vocabulary lacks ({error}); it needs a token for "
+            "what is unknown"
+        ) from error
 
 
 def _wordpiece(content: Mapping[str, Any]) -> WordPiece | None:
@@ -128,29 +227,11 @@ def _wordpiece(content: Mapping[str, Any]) -> WordPiece | None:
     return WordPiece(list(vocabulary.items()), vocabulary[model["unk_token"]])
 
 
-def _beginning(text: str, max_chars: int) -> str:
-    """The text up to its last end of a word within `max_chars`; all of it where there is none.
-
-    Pre-tokenisers split where white space begins, so the tokens of the beginning are those of the
-    text. Within a run of white space they need not split: byte-level BPE has tokens for whole runs.
-    """
-    if len(text) <= max_chars:
-        return text
-    words = _WORDS.match(text, 0, max_chars)
-    return words[0] if words else text
+def _fingerprint(content: Mapping[str, Any]) -> str:
+    """Of all that decides token ids, in the form in which collections have it."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _pair_template(tokenizer: RustTokenizer, file: Path) -> PairTemplate:
-    """Reads the template off an encoded pair, so any post-processor will do."""
-    pair = tokenizer.encode("a", "a")
-    where = [i for i, sequence in enumerate(pair.sequence_ids) if sequence is not None]
-    first = [i for i in where if pair.sequence_ids[i] == 0]
-    second = [i for i in where if pair.sequence_ids[i] == 1]
-    if not first or not second:
-        raise ModelError(f"{file}: its post-processor makes no pairs of a query and a passage")
-    ids = pair.ids
-    return PairTemplate(
-        prefix=tuple(ids[: first[0]]),
-        separator=tuple(ids[first[-1] + 1 : second[0]]),
-        suffix=tuple(ids[second[-1] + 1 :]),
-    )
+def _pad_id(content: Mapping[str, Any]) -> int:
+    ids = dict(named_ids(content))
+    return ids.get("[PAD]") or ids.get("<pad>") or 0

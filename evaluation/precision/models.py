@@ -6,16 +6,14 @@ from typing import Self
 
 import numpy as np
 
-from twopass._core import assemble_pairs, assemble_singles
 from twopass.engines.base import (
     EngineChoice,
     Float32s,
-    Int32s,
     LoadedEncoder,
     LoadedReranker,
     Precision,
     Ragged,
-    TokenBatch,
+    TextTokenizer,
 )
 from twopass.engines.errors import UnsupportedModelError
 from twopass.engines.loading import load_model
@@ -72,11 +70,11 @@ class Models:
 
     def embed_queries(self, texts: Sequence[str], advance: Advance) -> Float32s:
         """Embeds queries, float32 `[num_texts, hidden_size]`; calls `advance` with their number."""
-        return self._embed(self.encoder.spec.query_prefix, texts, advance)
+        return self._embed(self.encoder.query_tokenizer, texts, advance)
 
     def embed_passages(self, texts: Sequence[str], advance: Advance) -> Float32s:
         """Embeds passages, float32 `[num_texts, hidden_size]`; `advance` gets their number."""
-        return self._embed(self.encoder.spec.passage_prefix, texts, advance)
+        return self._embed(self.encoder.passage_tokenizer, texts, advance)
 
     def tokenize(self, texts: Sequence[str]) -> Ragged:
         """Tokenises passages for `score`, cut to what the reranker can read."""
@@ -85,37 +83,20 @@ class Models:
     def score(self, query: str, passages: Ragged) -> Float32s:
         """Logits of one query with each passage, float32 `[num_passages]`."""
         spec, template = self.reranker.spec, self.reranker.tokenizer.template
-        *pairs, _ = assemble_pairs(
-            self.reranker.tokenizer.encode([query], spec.max_query_tokens)[0],
-            passages.token_ids,
-            passages.offsets,
-            _ids(template.prefix),
-            _ids(template.separator),
-            _ids(template.suffix),
-            self.reranker.engine.info.max_seq_len,
-        )
-        return self.reranker.engine.submit(TokenBatch(*pairs)).result()
+        query_ids = self.reranker.tokenizer.encode([query], spec.max_query_tokens)[0]
+        pairs, _ = template.assemble(query_ids, passages, self.reranker.engine.info.max_seq_len)
+        return self.reranker.engine.submit(pairs).result()
 
-    def _embed(self, prefix: str, texts: Sequence[str], advance: Advance) -> Float32s:
+    def _embed(self, tokenizer: TextTokenizer, texts: Sequence[str], advance: Advance) -> Float32s:
         parts = []
         for first in range(0, len(texts), _TEXTS_AT_ONCE):
-            some = [prefix + text for text in texts[first : first + _TEXTS_AT_ONCE]]
-            parts.append(self._embed_at_once(some))
+            some = texts[first : first + _TEXTS_AT_ONCE]
+            parts.append(self._embed_at_once(tokenizer, some))
             advance(len(some))
         return np.concatenate(parts)
 
-    def _embed_at_once(self, texts: Sequence[str]) -> Float32s:
-        engine, template = self.encoder.engine, self.encoder.tokenizer.template
-        rows = self.encoder.tokenizer.encode(texts, engine.info.max_seq_len)
-        *singles, _ = assemble_singles(
-            rows.token_ids,
-            rows.offsets,
-            _ids(template.prefix),
-            _ids(template.suffix),
-            engine.info.max_seq_len,
-        )
-        return engine.submit(TokenBatch(*singles)).result()
-
-
-def _ids(tokens: Sequence[int]) -> Int32s:
-    return np.array(tokens, np.int32)
+    def _embed_at_once(self, tokenizer: TextTokenizer, texts: Sequence[str]) -> Float32s:
+        engine = self.encoder.engine
+        rows = tokenizer.encode(texts, engine.info.max_seq_len)
+        singles, _ = tokenizer.single.assemble(rows, engine.info.max_seq_len)
+        return engine.submit(singles).result()

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged, Tokenizer
+from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged, TextTokenizer
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.encoding import check_distinct
 from twopass.index.collection.writer import UpsertResult
@@ -193,7 +193,7 @@ class Ingest:
                 assert tokenizer is not None
                 is_long = unembedded.lengths > chunking.window_tokens
                 heads = await self._heads(
-                    tokenizer,
+                    encoder.passage_tokenizer,
                     [documents[i].title if is_long[row] else "" for row, i in enumerate(missing)],
                     max_head_tokens(chunking.window_tokens),
                     request.stop,
@@ -229,12 +229,17 @@ class Ingest:
         )
 
     async def _heads(
-        self, tokenizer: Tokenizer, titles: Sequence[str], max_tokens: int, stop: Stop
+        self, tokenizer: TextTokenizer, titles: Sequence[str], max_tokens: int, stop: Stop
     ) -> Int32s:
-        """How many tokens of each title are read before windows, int32 `[num_titles]`."""
-        if not any(titles):
-            return np.zeros(len(titles), np.int32)
-        return (await self._tokenizing.encode(tokenizer, titles, max_tokens, stop)).lengths
+        """How many tokens of each passage are read before its windows, int32 `[num_titles]`.
+
+        Those of its title, and those of the encoder's prefix that stand in the passage's row.
+        """
+        lengths = np.zeros(len(titles), np.int32)
+        if any(titles):
+            lengths = (await self._tokenizing.encode(tokenizer, titles, max_tokens, stop)).lengths
+        has_title = np.array([bool(title) for title in titles])
+        return np.where(has_title, lengths, tokenizer.num_prefix_tokens).astype(np.int32)
 
     async def _places_of_new(
         self,

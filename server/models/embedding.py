@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass._core import assemble_singles
-from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged, TokenBatch
+from twopass.engines.base import Float32s, LoadedEncoder, Ragged, TextTokenizer
 from twopass.server.models.caches import ByteCache
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter, Priority
@@ -60,7 +59,7 @@ class Embedding:
 
         Args:
             encoder: The model.
-            token_ids: Rows of the encoder's tokenizer, without special tokens and prefixes.
+            token_ids: Rows of the encoder's `query_tokenizer`.
             request: The request that needs them; sets `queue` and `embed` of its `timings`.
             end: When it must be done, seconds of `time.perf_counter`; None for the request's end.
 
@@ -77,11 +76,12 @@ class Embedding:
     ) -> Embedded:
         # Engines of several precisions agree closely, not bit for bit.
         model = f"{encoder.spec.revision} {encoder.engine.info.precision}"
-        keys = [(model, token_ids[i].tobytes()) for i in range(len(token_ids))]
+        tokenizer = encoder.query_tokenizer
+        before = np.array(tokenizer.single.prefix, np.int32).tobytes()
+        keys = [(model, before + token_ids[i].tobytes()) for i in range(len(token_ids))]
         if (remembered := self._remembered(keys)) is not None:
             return remembered
-        prefix = encoder.spec.query_prefix
-        embedded = await self._embed(encoder, token_ids, prefix, Priority.QUERY, deadline)
+        embedded = await self._embed(encoder, token_ids, tokenizer, Priority.QUERY, deadline)
         if self._known_queries is not None and not embedded.truncated.any():
             self._known_queries.put_all(
                 (key, vector.copy(), vector.nbytes + len(key[1]) + _ENTRY_BYTES)
@@ -107,9 +107,12 @@ class Embedding:
     async def passages(
         self, encoder: LoadedEncoder, token_ids: Ragged, request: Request
     ) -> Embedded:
-        """Embeds passages, after everything else; arguments and errors are those of `queries`."""
-        prefix = encoder.spec.passage_prefix
-        embedded = await self._embed(encoder, token_ids, prefix, Priority.INGEST, request.end)
+        """Embeds passages, after everything else; arguments and errors are those of `queries`.
+
+        Their rows are of the encoder's `passage_tokenizer`.
+        """
+        tokenizer = encoder.passage_tokenizer
+        embedded = await self._embed(encoder, token_ids, tokenizer, Priority.INGEST, request.end)
         _record(embedded, request)
         return embedded
 
@@ -117,18 +120,11 @@ class Embedding:
         self,
         encoder: LoadedEncoder,
         token_ids: Ragged,
-        text_prefix: str,
+        tokenizer: TextTokenizer,
         priority: Priority,
         deadline: float | None,
     ) -> Embedded:
-        *batch, truncated = assemble_singles(
-            token_ids.token_ids,
-            token_ids.offsets,
-            _prefix(encoder, text_prefix),
-            np.array(encoder.tokenizer.template.suffix, np.int32),
-            _max_seq_len(encoder),
-        )
-        singles = TokenBatch(*batch)
+        singles, truncated = tokenizer.single.assemble(token_ids, _max_seq_len(encoder))
         computed = await self._arbiter.compute(encoder.engine, singles, priority, deadline=deadline)
         return Embedded(
             vectors=computed.output,
@@ -145,17 +141,8 @@ def _record(embedded: Embedded, request: Request) -> None:
 
 
 def max_passage_tokens(encoder: LoadedEncoder) -> int:
-    """Longest passage that an encoder reads to its end, in tokens without special ones."""
-    around = len(_prefix(encoder, encoder.spec.passage_prefix))
-    return _max_seq_len(encoder) - around - len(encoder.tokenizer.template.suffix)
-
-
-def _prefix(encoder: LoadedEncoder, text: str) -> Int32s:
-    """The tokens before a text: special tokens, then the model's prefix for queries or passages."""
-    special = np.array(encoder.tokenizer.template.prefix, np.int32)
-    if not text:
-        return special
-    return np.concatenate([special, encoder.tokenizer.encode([text], encoder.spec.max_seq_len)[0]])
+    """Longest passage that an encoder reads to its end, in tokens of its `passage_tokenizer`."""
+    return _max_seq_len(encoder) - encoder.passage_tokenizer.single.num_tokens
 
 
 def _max_seq_len(encoder: LoadedEncoder) -> int:

@@ -4,7 +4,7 @@ A model is known by its revision; an id is a name for it, one of several perhaps
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from twopass.engines.base import LoadedEncoder, LoadedModel, LoadedReranker, Tokenizer
@@ -133,13 +133,20 @@ class Models:
         """
         if not schema.tokenizer_fingerprint:
             return None
-        for model in self.all():
-            if model.tokenizer.fingerprint == schema.tokenizer_fingerprint:
-                return model.tokenizer
+        for tokenizer in self._tokenizers():
+            if tokenizer.fingerprint == schema.tokenizer_fingerprint:
+                return tokenizer
         raise UnknownModelError(
             "collection: its token ids were made by a tokenizer that no model of this server has; "
             f"serve one that does (fingerprint {schema.tokenizer_fingerprint})"
         )
+
+    def _tokenizers(self) -> Iterator[Tokenizer]:
+        """All tokenizers of passages."""
+        for model in self.all():
+            yield model.tokenizer
+            if isinstance(model, LoadedEncoder):
+                yield model.passage_tokenizer
 
     def reranker(self, model_id: str = "") -> LoadedReranker:
         """The reranker of that id; the default one for "".

@@ -140,12 +140,15 @@ class Supervisor:
 
 def probe_batch(model: LoadedModel) -> TokenBatch:
     """A few sequences of the length of ordinary passages."""
-    template = model.tokenizer.template
+    if isinstance(model, LoadedEncoder):
+        prefix = model.tokenizer.single.prefix
+    else:
+        prefix = model.tokenizer.template.prefix
     # A decoder's prompt may be longer than a passage.
-    length = min(max(64, 2 * len(template.prefix)), model.engine.info.max_seq_len)
+    length = min(max(64, 2 * len(prefix)), model.engine.info.max_seq_len)
     row = np.full(length, model.tokenizer.pad_id, np.int32)
-    row[: len(template.prefix)] = template.prefix
-    num_asked = max(length // 4, len(template.prefix))
+    row[: len(prefix)] = prefix
+    num_asked = max(length // 4, len(prefix))
     query_length = length if isinstance(model, LoadedEncoder) else num_asked
     offsets = np.arange(0, 4 * length + 1, length, dtype=np.int32)
     return TokenBatch(np.tile(row, 4), offsets, np.full(4, query_length, np.int32))

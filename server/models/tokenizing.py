@@ -8,6 +8,7 @@ import numpy as np
 
 from twopass.engines.base import (
     Int32s,
+    LoadedEncoder,
     LoadedModel,
     LoadedReranker,
     PairTemplate,
@@ -83,7 +84,7 @@ class Tokenizing:
     async def query_ids(
         self, model: LoadedModel, query: str, stop: Stop = NEVER, *, field: str = "query"
     ) -> Int32s:
-        """Token ids of a query, which is never cut.
+        """Token ids of a query, which is never cut; an encoder's stand after its prefix.
 
         Args:
             model: The model that will read the query.
@@ -94,10 +95,15 @@ class Tokenizing:
         Raises:
             InvalidRequestError: The query has no token, or more than the model allows.
         """
+        tokenizer: Tokenizer = model.tokenizer
+        num_before = 0
+        if isinstance(model, LoadedEncoder):
+            tokenizer = model.query_tokenizer
+            num_before = tokenizer.num_prefix_tokens
         # One token beyond the limit is enough to know that it is exceeded.
-        most = model.spec.max_query_tokens + 1
-        ids = (await self.encode(model.tokenizer, [query], most, stop))[0]
-        _ensure_asks(model, len(ids), field)
+        most = num_before + model.spec.max_query_tokens + 1
+        ids = (await self.encode(tokenizer, [query], most, stop))[0]
+        _ensure_asks(model, max(0, len(ids) - num_before) if query.strip() else 0, field)
         return ids
 
     async def pair_query(

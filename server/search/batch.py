@@ -160,7 +160,7 @@ class _Batch:
         for revision, positions in by_encoder.items():
             encoder = encoders[revision]
             searches = [self._searches[i] for i in positions]
-            ids = [search.query_ids[encoder.tokenizer.fingerprint] for search in searches]
+            ids = [search.query_ids[encoder.query_tokenizer.fingerprint] for search in searches]
             try:
                 vectors = await self._parts._first_pass.embed_together(
                     encoder, Ragged.from_rows(ids), self._request, searches[0].ends.passes

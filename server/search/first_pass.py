@@ -102,7 +102,7 @@ class FirstPass:
 
         Args:
             encoder: The model.
-            ids: Their token ids by the encoder's tokenizer, a row for each.
+            ids: Their token ids by the encoder's `query_tokenizer`, a row for each.
             request: The request that needs them; sets `queue` and `embed` of its `timings`.
             end: When they must be there, seconds of `time.perf_counter`; None for never.
         """
@@ -119,7 +119,7 @@ class FirstPass:
     ) -> Float32s:
         """The query's embedding, float32 `[dimension]`."""
         encoder = self._models.encoder_of(collection.name, collection.schema)
-        ids = Ragged.from_rows([query_ids[encoder.tokenizer.fingerprint]])
+        ids = Ragged.from_rows([query_ids[encoder.query_tokenizer.fingerprint]])
         vector: Float32s = (await self.embed_together(encoder, ids, request, end))[0]
         return vector
 
@@ -378,7 +378,8 @@ class _Retrieval:
             if (
                 self._query.retrieve.mode is not RetrieveMode.LEXICAL
                 or not self._query.rerank.enabled
-                or schema.tokenizer_fingerprint not in query_ids
+                or schema.client_vectors
+                or self._query_fingerprint() not in query_ids
                 or not await run(self._collection.num_split_among, documents, stop, stop=stop)
             ):
                 return found
@@ -393,6 +394,12 @@ class _Retrieval:
             stop=stop,
         )
         return replace(found, windows={**found.windows, **windows}, encoder=encoder)
+
+    def _query_fingerprint(self) -> str:
+        """Of the tokenizer that queries of the collection's encoder are cut by."""
+        collection = self._collection
+        encoder = self._parts._models.encoder_of(collection.name, collection.schema)
+        return encoder.query_tokenizer.fingerprint
 
     async def _with_beyond(self, nearest: Found, keys: Int64s) -> Found:
         """Adds the similarities of documents found by words alone, and their nearest windows.

@@ -280,9 +280,8 @@ class Search:
                         "embed the query with; give one, or retrieve by RETRIEVE_MODE_LEXICAL"
                     )
                 encoder = parts.models.encoder_of(collection.name, collection.schema)
-                self.query_ids[encoder.tokenizer.fingerprint] = await parts.tokenizing.query_ids(
-                    encoder, query.text, self._request.stop
-                )
+                ids = await parts.tokenizing.query_ids(encoder, query.text, self._request.stop)
+                self.query_ids[encoder.query_tokenizer.fingerprint] = ids
             if (reranker := self._reranker) is not None:
                 known = self.query_ids.get(reranker.tokenizer.fingerprint)
                 if known is None or len(known) > reranker.spec.max_query_tokens:

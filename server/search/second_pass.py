@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass._core import assemble_pairs, top_k
-from twopass.engines.base import Float32s, Int32s, LoadedReranker, PairTemplate, Ragged, TokenBatch
+from twopass._core import top_k
+from twopass.engines.base import Float32s, Int32s, LoadedReranker, Ragged, TokenBatch
 from twopass.server.errors import LateError
 from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, CutPassages, cut
 from twopass.server.models.passages import Truncation
@@ -164,14 +164,8 @@ def _assemble(
     reranker: LoadedReranker, query: PairQuery, passages: Ragged
 ) -> tuple[TokenBatch, NDArray[np.bool_]]:
     """The pairs of a query with each passage, and which of them were cut."""
-    *batch, truncated = assemble_pairs(
-        query.token_ids,
-        passages.token_ids,
-        passages.offsets,
-        *_arrays(query.template),
-        max_pair_tokens(reranker, query),
-    )
-    return TokenBatch(*batch), truncated
+    most = max_pair_tokens(reranker, query)
+    return query.template.assemble(query.token_ids, passages, most)
 
 
 def _scored(
@@ -210,11 +204,3 @@ def max_pair_tokens(reranker: LoadedReranker, query: PairQuery) -> int:
     if spec.max_passage_tokens is None:
         return possible
     return min(possible, query.num_tokens + spec.max_passage_tokens)
-
-
-def _arrays(template: PairTemplate) -> tuple[Int32s, Int32s, Int32s]:
-    return (
-        np.array(template.prefix, np.int32),
-        np.array(template.separator, np.int32),
-        np.array(template.suffix, np.int32),
-    )

@@ -77,7 +77,7 @@ class EmbedServicer:
                 token_ids = Ragged.from_rows(ids)
             else:
                 token_ids = await self._tokenizing.encode(
-                    encoder.tokenizer, texts, encoder.spec.max_seq_len, request.stop
+                    encoder.passage_tokenizer, texts, encoder.spec.max_seq_len, request.stop
                 )
             timings.tokenize = watch.lap("tokenize")
             embedded = await embed(encoder, token_ids, request)

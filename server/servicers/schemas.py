@@ -111,7 +111,7 @@ def _read_encoder(
             f"schema.dimension: {message.dimension:,} given, encoder {encoder.spec.id} makes "
             f"{dimension:,}; leave it 0"
         )
-    return dimension, encoder.spec.id, encoder.spec.revision, encoder.tokenizer.fingerprint
+    return dimension, encoder.spec.id, encoder.spec.revision, encoder.passage_tokenizer.fingerprint
 
 
 def _read_chunking(message: collection_pb2.CollectionSchema, models: Models) -> Chunking | None:

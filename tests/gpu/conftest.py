@@ -19,8 +19,8 @@ def golden_pairs(golden, reranker) -> TokenBatch:
 @pytest.fixture(scope="session")
 def golden_texts(golden, encoder) -> TokenBatch:
     """Every golden text, as an encoder reads it."""
-    template = encoder.tokenizer.template
-    texts = encoder.tokenizer.encode(golden.texts, 256 - template.num_single_tokens)
+    template = encoder.tokenizer.single
+    texts = encoder.tokenizer.encode(golden.texts, 256 - template.num_tokens)
     rows = [[*template.prefix, *texts[i], *template.suffix] for i in range(len(texts))]
     ragged = Ragged.from_rows(rows)
     return TokenBatch(ragged.token_ids, ragged.offsets, ragged.lengths)

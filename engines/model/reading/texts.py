@@ -1,7 +1,6 @@
 """What is done to texts before a model reads them: prefixes, lower case, lengths, token types."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from twopass.engines.base import ModelKind
@@ -10,8 +9,15 @@ from twopass.engines.model.families import read_architecture
 from twopass.engines.model.reading import settings as own
 from twopass.engines.model.reading.files import FolderFiles
 from twopass.engines.model.reading.modules import Modules
+from twopass.engines.model.tokenizer_settings import (
+    TokenizerSettings,
+    default_input_names,
+    special_tokens_of,
+    token_of,
+)
 
 _TOKENIZER = "tokenizer_config.json"
+_SPECIAL_TOKENS = "special_tokens_map.json"
 _SENTENCE_CONFIG = "config_sentence_transformers.json"
 # sentence-transformers has named the file of a Transformer after its family before.
 _TRANSFORMER_FILES = (
@@ -47,24 +53,6 @@ _QUERIES, _PASSAGES = ("query",), ("document", "passage", "corpus")
 _LONGEST = 10**9
 
 
-@dataclass(frozen=True, slots=True)
-class TokenizerSettings:
-    """What a folder says of its tokenizer beside `tokenizer.json`.
-
-    Attributes:
-        lowercase: Whether texts are put into lower case before anything else.
-        normalizer: Fields of `tokenizer.json`'s BertNormalizer that are otherwise than it says.
-        max_length: Tokens of a sequence, special ones included; None where nothing says.
-        input_names: What the model is given; None where nothing says. Without "token_type_ids"
-            all tokens are of type 0.
-    """
-
-    lowercase: bool = False
-    normalizer: tuple[tuple[str, bool | None], ...] = ()
-    max_length: int | None = None
-    input_names: tuple[str, ...] | None = None
-
-
 def read_tokenizer_settings(files: FolderFiles) -> TokenizerSettings:
     """Reads `tokenizer_config.json` and what sentence-transformers keeps of its Transformer.
 
@@ -72,6 +60,7 @@ def read_tokenizer_settings(files: FolderFiles) -> TokenizerSettings:
         ModelError: A setting is none that we follow; names it.
     """
     config = files.optional_json(_TOKENIZER)
+    marked = files.optional_json(_SPECIAL_TOKENS)
     name = next((n for n in _TRANSFORMER_FILES if (files.path / n).exists()), "")
     transformer = files.optional_json(name) if name else {}
     if name:
@@ -93,8 +82,12 @@ def read_tokenizer_settings(files: FolderFiles) -> TokenizerSettings:
     settings = TokenizerSettings(
         lowercase=bool(transformer.get("do_lower_case")),
         normalizer=_normalizer(files, config),
+        add_prefix_space=_flag(files, config, "add_prefix_space"),
+        bos_token=_around(files, "bos", config, marked),
+        eos_token=_around(files, "eos", config, marked),
         max_length=int(lengths[0][1]) if lengths else None,
         input_names=_input_names(files, config),
+        special_tokens=special_tokens_of(config, marked),
     )
     if lengths:
         files.note("longest sequence of the tokenizer", settings.max_length, lengths[0][0])
@@ -213,10 +206,29 @@ def _length(files: FolderFiles, source: str, key: str, value: Any) -> float:
     return float(value)
 
 
+def _flag(files: FolderFiles, config: Mapping[str, Any], key: str) -> bool | None:
+    value = config.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise files.refuse(_TOKENIZER, f"{key} is {value!r}, true or false is needed")
+    return value
+
+
+def _around(
+    files: FolderFiles, name: str, config: Mapping[str, Any], marked: Mapping[str, Any]
+) -> str:
+    """The token that begins or ends every text, where that is asked for."""
+    if not _flag(files, config, f"add_{name}_token"):
+        return ""
+    token = token_of(f"{name}_token", config, marked)
+    if token:
+        files.note(f"add_{name}_token", token, _TOKENIZER)
+    return token
+
+
 def _input_names(files: FolderFiles, config: Mapping[str, Any]) -> tuple[str, ...] | None:
     names = config.get("model_input_names")
     if names is None:
-        return None
+        return default_input_names(config.get("tokenizer_class"))
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise files.refuse(_TOKENIZER, f"model_input_names is {names!r}, a list of names is needed")
     return tuple(names)

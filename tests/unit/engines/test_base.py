@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twopass.engines.base import PairTemplate, Ragged
+from twopass.engines.base import PairTemplate, Ragged, SingleTemplate
 
 rows_of_ids = st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=5), max_size=8)
 
@@ -28,4 +28,4 @@ def test_first_rows_of_a_ragged_are_views_of_it(rows, data):
 def test_template_counts_its_special_tokens():
     roberta = PairTemplate(prefix=(0,), separator=(2, 2), suffix=(2,))
     assert roberta.num_pair_tokens == 4
-    assert roberta.num_single_tokens == 2
+    assert SingleTemplate(prefix=(0,), suffix=(2, 3)).num_tokens == 3

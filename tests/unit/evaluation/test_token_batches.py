@@ -16,4 +16,4 @@ def test_an_encoders_texts_stand_alone_and_are_cut_to_its_length(encoder):
     batch = token_batch(encoder.spec, encoder.tokenizer, "unused", ["Ok.", "long " * 600])
     assert batch.lengths[1] == encoder.spec.max_seq_len == 256
     assert [*batch.query_lengths] == [*batch.lengths]
-    assert batch.token_ids[-1] == encoder.tokenizer.template.suffix[0]
+    assert batch.token_ids[-1] == encoder.tokenizer.single.suffix[0]

@@ -53,8 +53,8 @@ def test_logits_are_those_that_torch_computed(golden, precision):
 def test_embeddings_are_those_that_torch_computed(golden, precision):
     folder = open_model("all-MiniLM-L6-v2")
     tokenizer = HuggingFaceTokenizer(folder.tokenizer)
-    template = tokenizer.template
-    texts = tokenizer.encode(golden.texts, 256 - template.num_single_tokens)
+    template = tokenizer.single
+    texts = tokenizer.encode(golden.texts, 256 - template.num_tokens)
     rows = [[*template.prefix, *texts[i], *template.suffix] for i in range(len(texts))]
     engine = CpuEngine(folder, precision=precision)
     embeddings = engine.submit(batch_of(rows, [len(row) for row in rows])).result()

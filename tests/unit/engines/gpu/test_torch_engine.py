@@ -103,8 +103,8 @@ def test_logits_are_the_golden_ones(opened, golden, reranker, precision, toleran
 
 
 def test_embeddings_are_the_golden_ones(opened, golden, encoder):
-    template = encoder.tokenizer.template
-    texts = encoder.tokenizer.encode(golden.texts, 256 - template.num_single_tokens)
+    template = encoder.tokenizer.single
+    texts = encoder.tokenizer.encode(golden.texts, 256 - template.num_tokens)
     rows = [[*template.prefix, *texts[i], *template.suffix] for i in range(len(texts))]
     engine = opened(TorchEngine, "all-MiniLM-L6-v2")
     embeddings = engine.submit(batch_of(rows, [len(row) for row in rows])).result()

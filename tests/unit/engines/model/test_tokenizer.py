@@ -10,21 +10,28 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as RustTokenizer
 
 from twopass._core import assemble_pairs
-from twopass.engines.base import PairTemplate, Ragged
+from twopass.engines.base import PairTemplate, Ragged, SingleTemplate
 from twopass.engines.errors import ModelError
-from twopass.engines.model.folder import locate
-from twopass.engines.model.tokenizer import HuggingFaceTokenizer
+from twopass.engines.model.folder import locate, open_model
+from twopass.engines.model.special_tokens import without_spelling
+from twopass.engines.model.tokenizer import HuggingFaceTokenizer, load_tokenizer
 
 from ..small_tokenizers import byte_level, metaspace
+from ..trained_tokenizers import KINDS, write
 
 CLS, SEP, UNKNOWN = 101, 102, 100
 
 
 class Whole:
-    """The reference: every text tokenised to its end, then cut."""
+    """The reference: every text tokenised to its end, then cut.
+
+    What special tokens become in a text is for `test_special_tokens.py`: they have other names here
+    too.
+    """
 
     def __init__(self, file: Path) -> None:
-        self._tokenizer = RustTokenizer.from_file(str(file))
+        content = without_spelling(json.loads(file.read_text(encoding="utf-8")))
+        self._tokenizer = RustTokenizer.from_str(json.dumps(content))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = True
@@ -53,13 +60,16 @@ def bert(tokenizer, bert_file) -> tuple[HuggingFaceTokenizer, Whole]:
     return tokenizer, Whole(bert_file)
 
 
-@pytest.fixture(scope="module", params=["bert", "byte-level", "metaspace"])
+@pytest.fixture(scope="module", params=["shipped", "byte-level", "metaspace", *KINDS])
 def family(request, bert_file, tmp_path_factory) -> tuple[HuggingFaceTokenizer, Whole]:
     """A tokenizer of each family, with its reference."""
-    folder = tmp_path_factory.mktemp("tokenizer")
-    writers = {"byte-level": byte_level, "metaspace": metaspace}
-    writer = writers.get(request.param)
-    file = writer(folder / "tokenizer.json") if writer else bert_file
+    file = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    if request.param in KINDS:
+        write(request.param, file)
+    elif request.param == "shipped":
+        file = bert_file
+    else:
+        {"byte-level": byte_level, "metaspace": metaspace}[request.param](file)
     return HuggingFaceTokenizer(file), Whole(file)
 
 
@@ -169,8 +179,13 @@ def test_a_word_that_no_vocabulary_holds_is_unknown(tokenizer):
 def test_template_is_read_off_the_post_processor(tokenizer, tmp_path):
     assert tokenizer.template == PairTemplate((CLS,), (SEP,), (SEP,))
     roberta = HuggingFaceTokenizer(byte_level(tmp_path / "tokenizer.json"))
-    assert roberta.template == PairTemplate((0,), (2, 2), (2,))
+    assert roberta.template == PairTemplate((0,), (2, 2), (2,), passage_type=0)
     assert (tokenizer.pad_id, roberta.pad_id) == (0, 1)
+
+
+def test_the_shipped_tokenizer_has_the_fingerprint_that_collections_have_stored():
+    for name in ("twopass-minilm-l6", "twopass-minilm-l3", "all-MiniLM-L6-v2"):
+        assert load_tokenizer(open_model(name)).fingerprint == "7e5dd88cf8824701"
 
 
 def test_equal_files_have_equal_fingerprints_and_other_vocabularies_others(
@@ -206,13 +221,15 @@ def test_a_file_that_is_no_tokenizer_is_named(tmp_path, content):
         HuggingFaceTokenizer(file)
 
 
-def test_a_tokenizer_without_pairs_is_refused(tmp_path):
+def test_a_tokenizer_without_pairs_has_none_to_give_and_reads_single_texts(tmp_path):
     file = byte_level(tmp_path / "tokenizer.json")
     content = json.loads(file.read_text(encoding="utf-8"))
     content["post_processor"]["pair"] = content["post_processor"]["single"]
     file.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ModelError, match=r"tokenizer\.json: .*pair"):
-        HuggingFaceTokenizer(file)
+    tokenizer = HuggingFaceTokenizer(file)
+    assert tokenizer.single == SingleTemplate((0,), (2,))
+    with pytest.raises(ModelError, match=r"tokenizer\.json: .*keep each text whole"):
+        _ = tokenizer.template
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=60))

@@ -70,8 +70,8 @@ def test_logits_are_those_that_torch_computed(reranker, pairs, golden):
 
 
 def test_embeddings_are_those_that_torch_computed(encoder, golden):
-    template = encoder.tokenizer.template
-    texts = encoder.tokenizer.encode(golden.texts, 256 - template.num_single_tokens)
+    template = encoder.tokenizer.single
+    texts = encoder.tokenizer.encode(golden.texts, 256 - template.num_tokens)
     rows = [[*template.prefix, *texts[i], *template.suffix] for i in range(len(texts))]
     embeddings = encoder.engine.submit(batch_of(rows, [len(row) for row in rows])).result()
     np.testing.assert_allclose(embeddings, golden.embeddings, **GOLDEN_EMBEDDINGS)

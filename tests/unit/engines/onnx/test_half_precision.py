@@ -34,8 +34,8 @@ def batches(golden, reranker, encoder):
     """The golden pairs, long ones too, and the golden texts."""
     separator = reranker.tokenizer.template.separator[0]
     pairs = batch_of(golden.pair_ids, [ids.index(separator) + 1 for ids in golden.pair_ids])
-    template = encoder.tokenizer.template
-    texts = encoder.tokenizer.encode(golden.texts, 256 - template.num_single_tokens)
+    template = encoder.tokenizer.single
+    texts = encoder.tokenizer.encode(golden.texts, 256 - template.num_tokens)
     rows = [[*template.prefix, *texts[i], *template.suffix] for i in range(len(texts))]
     return dict(zip(MODELS, (pairs, batch_of(rows, [len(r) for r in rows])), strict=True))
 
