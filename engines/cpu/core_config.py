@@ -29,6 +29,7 @@ def core_config(config: Mapping[str, Any]) -> _core.EncoderConfig:
         ModelError: A key is missing, or its value is outside its range.
     """
     architecture = read_architecture(config)
+    architecture.refuse_deberta("cpu")
     return _core.EncoderConfig(
         hidden_size=architecture.hidden_size,
         num_heads=architecture.num_heads,

@@ -13,6 +13,7 @@ from twopass.engines.cpu.engine import CpuEngine
 from twopass.engines.errors import InputTooLongError, ModelError, UnsupportedModelError
 from twopass.engines.model.folder import open_model
 
+from ..random_encoders import DEBERTA_CONFIGS, write_encoder
 from ..small_models import (
     MAX_SEQ_LEN,
     VOCAB_SIZE,
@@ -227,3 +228,10 @@ def test_an_unknown_instruction_set_is_refused_with_those_there_are():
 def test_an_empty_choice_is_none():
     ran = run_with_isa("", "from twopass import _core; print(_core.selected_isa())")
     assert ran.stdout.strip() == _core.supported_isas()[-1]
+
+
+@pytest.mark.parametrize("name", DEBERTA_CONFIGS)
+def test_deberta_is_refused_with_the_engines_that_run_it(tmp_path, name):
+    write_encoder(tmp_path, name)
+    with pytest.raises(UnsupportedModelError, match=r"deberta-v2 attends.*onnxruntime, torch and"):
+        CpuEngine(open_model(str(tmp_path)))

@@ -10,11 +10,13 @@ from twopass.engines.gpu.plan_cache import PlanCache
 from twopass.engines.gpu.tensorrt_api import find_tensorrt
 from twopass.engines.gpu.tensorrt_build import Profile, build_plan, profiles_of
 from twopass.engines.gpu.tensorrt_plans import PlanRequest, build_into, cached_plan
+from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import open_model
 from twopass.engines.onnx.bucket_grid import BUCKETS, BucketGrid
 from twopass.engines.onnx.graph_writer import ComputeType
 from twopass.engines.onnx.half_precision import graph_of
 
+from ..random_encoders import ALL_CONFIGS, write_encoder
 from ..small_models import random_tensors, small_config, write_model
 
 MODELS = ["twopass-minilm-l6", "all-MiniLM-L6-v2"]
@@ -130,6 +132,34 @@ def test_a_graph_that_tensorrt_refuses_is_a_model_error_with_its_words(tensorrt)
     product.op_type = "NoSuchOperator"
     with pytest.raises(ModelError, match=r"does not parse the graph: .*NoSuchOperator"):
         build_plan(tensorrt, graph, (Profile(32, 1, 1),))
+
+
+@pytest.mark.parametrize("name", ALL_CONFIGS)
+def test_every_family_becomes_a_plan_whose_attention_is_fused_in_every_layer(
+    tensorrt, tmp_path, name
+):
+    write_encoder(tmp_path, name)
+    folder = open_model(str(tmp_path))
+    graph = graph_of(folder, ComputeType.F16)
+    plan = build_plan(tensorrt, graph, (Profile(16, 2, 4), Profile(24, 1, 4)))
+    num_layers = read_architecture(folder.config).num_layers
+    for layer in range(num_layers):
+        nodes = [n for n in plan.fused_attention if n.startswith(f"layer.{layer}/")]
+        operators = sorted(n.partition("/")[2].partition("_")[0] for n in nodes)
+        assert operators == ["MatMul", "MatMul", "Softmax"], f"layer {layer}"
+    layers = {n: kind for n, kind in plan.products.items() if n.startswith("layer.")}
+    assert set(layers.values()) == {"HALF"}
+    # Query, key, value, output, up, down, and two of attention; more where there is a gate or
+    # positions have products of their own.
+    assert len(layers) >= 8 * num_layers
+
+
+def test_the_scores_of_a_long_modernbert_are_never_written_out(tensorrt, tmp_path):
+    """Memory for one global layer's scores would be 2 * 2,048 * 2,048 * 2 bytes = 17 MB a row."""
+    write_encoder(tmp_path, "modernbert", max_position_embeddings=2_048, local_attention=128)
+    graph = graph_of(open_model(str(tmp_path)), ComputeType.F16)
+    plan = build_plan(tensorrt, graph, (Profile(128, 64, 128), Profile(2_048, 4, 8)))
+    assert max(plan.scratch_bytes) < 1.1 * min(plan.scratch_bytes)
 
 
 def test_a_profile_is_tuned_for_a_full_batch_of_short_sequences_and_one_of_long():

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import onnx
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from twopass.engines.errors import UnsupportedModelError
 from twopass.engines.model.folder import open_model
@@ -14,6 +15,7 @@ from twopass.engines.onnx.half_precision import (
     outputs,
 )
 
+from ..random_encoders import ALL_CONFIGS, write_encoder
 from ..small_models import (
     batch_of,
     random_rows,
@@ -72,6 +74,39 @@ def test_the_part_whose_values_overflow_is_the_one_that_is_named(tmp_path):
     activations = largest_activations(graph_of(folder, ComputeType.F32), batch)
     overflowing = {a.part for a in activations if a.share_of_range > 1}
     assert overflowing == {"layer.1"}
+
+
+# What each form has besides, made too large for float16: where it is counted.
+TOO_LARGE = {
+    "modernbert": ("model.layers.1.mlp.Wi.weight", "layer.1"),
+    "electra": ("embeddings_project.bias", "embeddings"),
+    "deberta": ("encoder.layer.2.attention.self.query_proj.bias", "layer.2"),
+    "deberta-convolution": ("encoder.conv.conv.bias", "layer.0"),
+}
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_values_of_every_form_that_overflow_are_counted_in_their_part(tmp_path, name):
+    tensor, part = TOO_LARGE[name]
+    write_encoder(tmp_path, name)
+    file = tmp_path / "model.safetensors"
+    tensors = load_file(file)
+    tensors[tensor.removeprefix("model.")] *= np.float32(1e7)
+    save_file(tensors, file)
+    batch = batch_of(random_rows([3, 7]), [1, 2])
+    graph = graph_of(open_model(str(tmp_path)), ComputeType.F32)
+    shares = {a.part: a.share_of_range for a in largest_activations(graph, batch)}
+    assert shares[part] > 1
+    before = [share for named, share in shares.items() if named < part and named != "head"]
+    assert max(before, default=0) < 1
+
+
+@pytest.mark.parametrize("name", ALL_CONFIGS)
+def test_residual_sums_and_heads_are_not_counted_since_they_stay_in_float32(tmp_path, name):
+    write_encoder(tmp_path, name)
+    batch = batch_of(random_rows([3, 7]), [1, 2])
+    graph = graph_of(open_model(str(tmp_path)), ComputeType.F32)
+    assert "head" not in [a.part for a in largest_activations(graph, batch)]
 
 
 def test_counting_leaves_the_graph_as_it_was(tmp_path):
