@@ -33,7 +33,7 @@ from twopass.evaluation.choosing import (
     ReadSet,
     SetKind,
     Tried,
-    best_blend,
+    chosen_blend,
     first_pass_quality,
     reranked_quality,
     tried,
@@ -91,10 +91,11 @@ def choose(
 ) -> None:
     """Choose a reranker and its blend on test collections of two kinds.
 
-    Each reranker reads the candidates of hybrid search once. The blend is the one with the highest
-    mean nDCG@10 on the development halves, both kinds counting the same; the held-out halves then
-    tell how each reranker at its blend differs from hybrid search alone, and from the first
-    reranker (paired randomisation test).
+    Each reranker reads the candidates of hybrid search once. Of the blends whose mean nDCG@10 on
+    the development halves, both kinds counting the same, is within one standard error of the
+    highest, the one nearest the first pass is chosen; the held-out halves then tell how each
+    reranker at its blend differs from hybrid search alone, and from the first reranker (paired
+    randomisation test).
 
     --data keeps candidates and logits beside the corpora: a reranker that was measured before is
     not asked again. --max-queries counts for each half.
@@ -116,7 +117,7 @@ def choose(
             for part in halves
         )
     measured = tried(development, depth)
-    chosen = {name: best_blend(by_blend) for name, by_blend in measured.items()}
+    chosen = {name: chosen_blend(by_blend) for name, by_blend in measured.items()}
     first_pass = first_pass_quality(held_out, depth)
     after = {name: reranked_quality(held_out, depth, name, blend) for name, blend in chosen.items()}
     reports = [

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+import numpy as np
+
 from twopass.evaluation.blends import BLENDS
 from twopass.evaluation.candidates import CandidateSets
 from twopass.evaluation.comparison import Difference
@@ -92,9 +94,15 @@ def tried(sets: Sequence[ReadSet], depth: int) -> Tried:
     }
 
 
-def best_blend(by_blend: Mapping[float, KindsQuality]) -> float:
-    """The blend whose mean over the kinds is the highest; of equals the highest blend."""
-    return max(by_blend, key=lambda blend: (round(by_blend[blend].both.ndcg, 6), blend))
+def chosen_blend(by_blend: Mapping[float, KindsQuality]) -> float:
+    """The safest blend that is as good as the best.
+
+    As good is what falls short of the highest mean over the kinds by one standard error of the
+    difference at most (the rule of one standard error, Breiman et al. 1984); of those, the blend
+    that gives the first pass the most weight loses least where the reranker knows least.
+    """
+    best = max(by_blend.values(), key=lambda found: found.both.ndcg).both
+    return max(blend for blend, found in by_blend.items() if _is_as_good(found.both, best))
 
 
 def reranked_quality(
@@ -135,3 +143,11 @@ def _quality(sets: Sequence[ReadSet], orders: Sequence[Orders], depth: int) -> K
 
 def _difference(name: str, before: Quality, after: Quality) -> Difference:
     return Difference(name, len(before.ndcg_of), before.ndcg, after.ndcg, after.p_value(before))
+
+
+def _is_as_good(quality: Quality, best: Quality) -> bool:
+    behind = np.array([best.ndcg_of[query] - quality.ndcg_of[query] for query in best.ndcg_of])
+    if not behind.any():
+        return True
+    error = behind.std(ddof=1) / np.sqrt(len(behind)) if len(behind) > 1 else 0.0
+    return bool(behind.mean() <= error)

@@ -113,7 +113,7 @@ class ServerConfig(BaseSettings):
     reranker: Annotated[
         str,
         Field(description="Default reranker: a shipped model, a folder, or a hub id."),
-    ] = "twopass-minilm-l6"
+    ] = "twopass-minilm-l3"
     more_models: Annotated[
         tuple[str, ...],
         Field(description="Further encoders and rerankers to hold; requests name them."),

@@ -50,6 +50,8 @@ from twopass.v1.search_pb2 import (
     WordClauses,
 )
 
+from .corpus import RERANKER
+
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
 
@@ -123,7 +125,7 @@ BAD = [
     (rerank(query="\u200b"), INVALID, "query: it has no words"),
     (rerank(query="a\0b"), INVALID, "query: a NUL at character 1"),
     (rerank(query=MEGABYTE), INVALID, "query: 1,048,580 bytes of UTF-8 given, at most 16,384"),
-    (rerank(query="word " * 257), INVALID, "query: over 256 tokens of twopass-minilm-l6"),
+    (rerank(query="word " * 257), INVALID, f"query: over 256 tokens of {RERANKER}"),
     (search(query=""), INVALID, "query: empty, and there is no vector"),
     (search(query="word " * 254), INVALID, "query: over 253 tokens of all-MiniLM-L6-v2"),
     (search(query="\0"), INVALID, "query: a NUL at character 0"),
@@ -461,7 +463,7 @@ BAD = [
         NOT_FOUND,
         "collection 'facts' has no doc",
     ),
-    (rerank(model="nope"), NOT_FOUND, "model: no reranker 'nope', there are twopass-minilm-l6"),
+    (rerank(model="nope"), NOT_FOUND, f"model: no reranker 'nope', there are {RERANKER}"),
     (search(rerank=RerankOptions(model="all-MiniLM-L6-v2")), NOT_FOUND, "model: no reranker 'all"),
     (EmbedRequest(texts=["a"], model="nope"), NOT_FOUND, "model: no encoder 'nope'"),
     (GetModelRequest(id="nope"), NOT_FOUND, "id: no model 'nope'"),

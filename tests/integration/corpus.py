@@ -5,6 +5,7 @@ from functools import cache
 
 from twopass.engines.model.calibration import Calibration
 from twopass.engines.model.folder import open_model
+from twopass.server.config import ServerConfig
 from twopass.v1 import collection_pb2, document_pb2
 
 from .serving import Stubs
@@ -24,10 +25,16 @@ FACTS = {
     "chess": "In chess the bishop moves along the diagonals.",
 }
 
+ENCODER, RERANKER = ServerConfig().encoder, ServerConfig().reranker
+"""Names of the models that a server holds unless told otherwise."""
+
+BLEND = open_model(RERANKER).spec.blend
+"""The default reranker's own blend."""
+
 
 @cache
 def _calibration() -> Calibration:
-    return open_model("twopass-minilm-l6").spec.calibration
+    return open_model(RERANKER).spec.calibration
 
 
 def calibrated(logit: float) -> float:

@@ -14,7 +14,7 @@ from twopass.client import (
     Passage,
 )
 
-from .corpus import FACTS
+from .corpus import ENCODER, FACTS, RERANKER
 from .serving import Server
 
 QUESTION = "What is the capital of Australia?"
@@ -90,8 +90,8 @@ def test_passages_may_carry_the_score_of_a_first_pass(client):
 def test_embeddings_and_models(client):
     (embedding, _) = client.embed(["one", "two"]).vectors
     assert len(embedding) == 384
-    assert [model.id for model in client.models()] == ["all-MiniLM-L6-v2", "twopass-minilm-l6"]
-    assert client.model("twopass-minilm-l6").max_seq_len == 512
+    assert [model.id for model in client.models()] == [ENCODER, RERANKER]
+    assert client.model(RERANKER).max_seq_len == 512
     assert client.is_ready()
 
 

@@ -11,7 +11,7 @@ from twopass.client import Chunking, Client, Document, Schema
 from twopass.server.config import ServerConfig
 
 from .command_line import answer, invoke
-from .corpus import FACTS
+from .corpus import ENCODER, FACTS, RERANKER
 from .serving import Server
 
 
@@ -125,7 +125,7 @@ def test_rerank_orders_the_lines_of_standard_input(server):
 
 def test_models_lists_what_the_server_holds(server):
     kinds = {m["id"]: m["kind"] for m in answer("models", "--target", server.target)}
-    assert kinds == {"all-MiniLM-L6-v2": "encoder", "twopass-minilm-l6": "reranker"}
+    assert kinds == {ENCODER: "encoder", RERANKER: "reranker"}
 
 
 def test_a_server_that_is_not_there_is_one_sentence():
@@ -319,8 +319,8 @@ def test_the_frontier_has_every_way_of_searching(test_collection):
         ("lexical", 3, None),
         ("dense", 3, None),
         ("hybrid", 3, None),
-        ("hybrid", 2, "twopass-minilm-l6"),
-        ("hybrid", 3, "twopass-minilm-l6"),
+        ("hybrid", 2, RERANKER),
+        ("hybrid", 3, RERANKER),
     ]
     assert all(p["ndcg"] == 1.0 and p["milliseconds"] > 0 for p in measured)
 

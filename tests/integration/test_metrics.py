@@ -14,7 +14,7 @@ from twopass.v1 import embed_pb2
 from twopass.v1.rerank_pb2 import Candidate, RerankRequest
 from twopass.v1.search_pb2 import SearchRequest
 
-from .corpus import fill
+from .corpus import ENCODER, RERANKER, fill
 from .fallback import A_MOMENT, wait_until
 from .serving import Server
 
@@ -104,7 +104,7 @@ def test_each_stage_of_a_search_has_its_time(samples):
 
 def test_batches_are_counted_by_model_and_have_no_padding_where_they_are_packed(samples):
     models = {s.labels["model"] for s in samples["twopass_batch_tokens_sum"] if s.value > 0}
-    assert models == {"all-MiniLM-L6-v2", "twopass-minilm-l6"}
+    assert models == {ENCODER, RERANKER}
     assert all(s.value == 0 for s in samples["twopass_padding_tokens_total"])
     assert all(s.value > 0 for s in samples["twopass_engine_tokens_per_second"])
 

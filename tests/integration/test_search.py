@@ -5,7 +5,7 @@ from google.protobuf.duration_pb2 import Duration
 from twopass.v1 import collection_pb2, document_pb2, embed_pb2, rerank_pb2, search_pb2
 from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions, SearchRequest, SearchResponse
 
-from .corpus import FACTS, calibrated
+from .corpus import BLEND, ENCODER, FACTS, RERANKER, calibrated
 from .serving import Server
 
 QUESTION = "What is the capital of Australia?"
@@ -45,7 +45,7 @@ def test_the_document_that_answers_comes_first_with_every_score_apart(search):
     assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_COMPLETE
     assert response.rerank_status == search_pb2.RERANK_STATUS_COMPLETE
     assert (response.num_candidates, response.num_reranked) == (len(FACTS), len(FACTS))
-    assert (response.encoder, response.reranker) == ("all-MiniLM-L6-v2", "twopass-minilm-l6")
+    assert (response.encoder, response.reranker) == (ENCODER, RERANKER)
     best = response.hits[0]
     assert best.score == pytest.approx(calibrated(best.logit), rel=1e-5)
     assert -1 <= best.dense_score <= 1
@@ -75,7 +75,7 @@ def test_every_hit_is_in_the_order_that_its_scores_say(search):
     first = search(rerank=RerankOptions(blend=1.0), top_n=12)
     assert first_pass_order(first)
     assert first.blend == 1
-    assert search().blend == pytest.approx(0.4)  # the model's own
+    assert search().blend == pytest.approx(BLEND)  # the model's own
     # The blended order is the weighted sum of both passes' standard scores; see test_second_pass.
     blended = search(rerank=RerankOptions(blend=0.5), top_n=12).hits
 

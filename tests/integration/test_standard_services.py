@@ -8,6 +8,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
+from .corpus import BLEND, ENCODER, RERANKER
 from .serving import Server
 
 SERVICES = {
@@ -109,12 +110,12 @@ def test_a_rerank_can_be_made_from_reflection_alone(call):
 
 def test_models_are_described_defaults_first(call):
     models = call("twopass.v1.ModelService", "ListModels", {})["models"]
-    assert [model["id"] for model in models] == ["all-MiniLM-L6-v2", "twopass-minilm-l6"]
+    assert [model["id"] for model in models] == [ENCODER, RERANKER]
     assert all(model["default"] for model in models)
     assert [model["kind"] for model in models] == ["MODEL_KIND_ENCODER", "MODEL_KIND_RERANKER"]
     assert models[0]["dimension"] == 384
-    assert models[1]["blend"] == 0.4
+    assert models[1]["blend"] == BLEND
     assert [model["maxSeqLen"] for model in models] == [256, 512]
     assert [model.get("maxPassageTokens") for model in models] == [None, 240]
-    one = call("twopass.v1.ModelService", "GetModel", {"id": "twopass-minilm-l6"})
+    one = call("twopass.v1.ModelService", "GetModel", {"id": RERANKER})
     assert one["model"] == models[1]

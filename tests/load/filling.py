@@ -36,7 +36,7 @@ _ODD_TEXTS = (
         "%s",
     ),
     *('"; DROP TABLE documents; --', "NEAR/3 AND OR NOT *", "[SEP] [CLS] [MASK]", "a\nb", "Flat"),
-    *("all-MiniLM-L6-v2", "twopass-minilm-l6", "nope", "HNSW32", "IVF10,PQ4", "😀" * 50, "1e400"),
+    *("all-MiniLM-L6-v2", "twopass-minilm-l3", "nope", "HNSW32", "IVF10,PQ4", "😀" * 50, "1e400"),
     *('{"a": 1e999}', '{"a": {"a": [', "[1]", '{"n": 9007199254740993}', "..", ".", "a.", "*", "-"),
     *(
         "\ufeff",
@@ -72,7 +72,7 @@ _LIKELY: Mapping[str, Sequence[Any]] = {
     "CreateSnapshotRequest.name": ("s1", "s2", ""),
     "DeleteSnapshotRequest.name": ("s1", "s2"),
     "RestoreSnapshotRequest.name": ("s1", "s2"),
-    "GetModelRequest.id": ("all-MiniLM-L6-v2", "twopass-minilm-l6"),
+    "GetModelRequest.id": ("all-MiniLM-L6-v2", "twopass-minilm-l3"),
     "new_collection": ("copy",),
     "alias": ("first", "second"),
     "id": _IDS,

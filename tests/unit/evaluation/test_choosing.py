@@ -7,14 +7,16 @@ import pytest
 from twopass.evaluation.blends import BLENDS
 from twopass.evaluation.candidates import Candidate
 from twopass.evaluation.choosing import (
+    KindsQuality,
     ReadSet,
     SetKind,
-    best_blend,
+    chosen_blend,
     first_pass_quality,
     reranked_quality,
     tried,
 )
 from twopass.evaluation.datasets import Dataset
+from twopass.evaluation.measures import Quality
 
 SECOND = 1 / math.log2(3)
 """nDCG@10 of an answer at rank 2."""
@@ -70,19 +72,31 @@ def test_the_first_pass_is_the_blend_of_one():
     assert first_pass_quality(NARROW, 10) == reranked_quality(NARROW, 10, "narrow", 1.0)
 
 
-def test_the_blend_is_the_best_for_both_kinds_and_of_equals_the_one_nearest_the_first_pass():
+def test_of_equally_good_blends_the_one_nearest_the_first_pass_is_chosen():
     knows = [read_set("d", SetKind.TRAINED, first_pass_knows=False, sure=True)]
     by_blend = tried(knows, 10)["sure"]
     assert tuple(by_blend) == BLENDS
     # With two candidates both z-scores are 1 and -1: the reranker decides below a half.
-    assert best_blend(by_blend) == 0.4
-    assert best_blend({0.2: by_blend[0.2], 0.9: by_blend[0.9]}) == 0.2
+    assert chosen_blend(by_blend) == 0.4
+    assert chosen_blend({0.2: by_blend[0.2], 0.9: by_blend[0.9]}) == 0.2
+
+
+@pytest.mark.parametrize(("behind", "chosen"), [([0.1, 0.1, 0.1, 0.12], 0.5), ([0.4, 0.0], 0.7)])
+def test_a_blend_is_as_good_as_the_best_within_one_standard_error(behind, chosen):
+    def kinds_quality(values):
+        of = {str(number): value for number, value in enumerate(values)}
+        mean = Quality(sum(values) / len(values), 0, 0, 0, of)
+        return KindsQuality({}, {}, mean)
+
+    best = kinds_quality([0.8] * len(behind))
+    safer = kinds_quality([0.8 - value for value in behind])
+    assert chosen_blend({0.5: best, 0.7: safer}) == chosen
 
 
 def test_a_gain_on_one_kind_that_is_lost_on_the_other_is_none():
     by_blend = tried(NARROW, 10)["narrow"]
     assert by_blend[0.0].both.ndcg == pytest.approx(by_blend[1.0].both.ndcg)
-    assert best_blend(by_blend) == 1.0
+    assert chosen_blend(by_blend) == 1.0
 
 
 def test_differences_are_told_by_set_by_kind_and_for_both():
