@@ -116,7 +116,7 @@ def identified(spec: ModelSpec, contents: FolderContents) -> ModelSpec:
         spec,
         revision=digest_of(describe(spec, contents, weights=weights, module_weights=modules)),
         weights_sha256=weights_sha256,
-        legacy_revision=None if differences else weights_sha256,
+        legacy_revision=None if differences else weights[0],
         read_anew="; ".join(differences),
     )
 
@@ -246,7 +246,9 @@ def _differences_from_before(spec: ModelSpec, contents: FolderContents) -> Itera
     path, settings = contents.path, contents.settings
     old_files = ("model.safetensors", "model.onnx", "onnx/model.onnx")
     old_weights = next((path / name for name in old_files if (path / name).exists()), None)
-    if list(contents.weights) != [old_weights]:
+    # Of a graph only its own file was hashed, not those of large tensors that it refers to.
+    is_graph = old_weights is not None and old_weights.suffix == ".onnx"
+    if list(contents.weights if not is_graph else contents.weights[:1]) != [old_weights]:
         yield "weights: these files were not read"
     if spec.kind is ModelKind.RERANKER:
         return  # nothing that a reranker computes is stored

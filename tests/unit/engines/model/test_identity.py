@@ -221,3 +221,15 @@ def test_a_pooling_that_older_servers_read_as_mean_is_another_model(encoder):
     found = identified(replace(spec, max_seq_len=24), contents)
     assert found.legacy_revision is None
     assert found.read_anew.startswith("pooling: lasttoken, was read as mean")
+
+
+def test_of_a_graph_older_servers_knew_its_own_file_alone(encoder):
+    (encoder / "model.safetensors").unlink()
+    (encoder / "model.onnx").write_bytes(b"graph")
+    alone = open_model(str(encoder)).spec
+    assert alone.legacy_revision == alone.weights_sha256
+    (encoder / "model.onnx_data").write_bytes(b"tensors")
+    beside = open_model(str(encoder)).spec
+    assert beside.legacy_revision == alone.legacy_revision
+    assert beside.weights_sha256 != alone.weights_sha256
+    assert beside.revision != alone.revision
