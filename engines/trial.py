@@ -157,8 +157,9 @@ class _Trial:
             words = np.resize(np.roll(self._words, -row), inner)
             rows.append(np.concatenate([prefix, words, suffix])[:length].astype(np.int32))
         ragged = Ragged.from_rows(rows)
-        is_pair = self._spec.kind is ModelKind.RERANKER
-        query_length = length // 4 if is_pair else length
+        # Of a pair without token types all are of type 0, as of a single text.
+        is_typed = isinstance(self._around, PairTemplate) and self._around.passage_type == 1
+        query_length = length // 4 if is_typed else length
         return TokenBatch(
             ragged.token_ids, ragged.offsets, np.full(num_rows, query_length, np.int32)
         )

@@ -160,6 +160,7 @@ def open_model(name: str) -> ModelFolder:
         modules=[decoder.decisive] if decoder is not None else head.dense,
         weights=weights.counting,
         module_weights=parts.dense_files,
+        tokenizer=tokenizer,
         sha256={str(root.path / file): digest for file, digest in own.sha256.items()},
     )
     for warning in root.warnings:

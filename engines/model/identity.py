@@ -8,7 +8,7 @@ The revision is the sha256 of a canonical description, `describe`. In it are
 - the weights of all shards and modules, by the sha256 of their files;
 - `config.json` but for what no forward pass reads; a file's order, indentation and nulls are none
   of it;
-- the tokenizer, and the settings beside it that are read;
+- the tokenizer, as the settings beside it change it;
 - an encoder's head as it was read, so that two spellings of one pooling are one model and a better
   reading of a folder makes another;
 - prefixes, and the lengths at which texts are cut;
@@ -24,13 +24,15 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from twopass.engines.base import ModelKind, ModelSpec
 from twopass.engines.model.token_boundaries import TokenBoundaries
+from twopass.engines.model.tokenizer_file import read_tokenizer
+from twopass.engines.model.tokenizer_settings import TokenizerSettings
 
 # Of the rules below. Another number makes every model another one: collections would be refused.
 _DESCRIPTION_FORMAT = 1
@@ -58,15 +60,6 @@ _IDLE_CONFIG = frozenset(
         "use_cache",
     }
 )
-# What is read of `tokenizer_config.json`; lengths are told as read.
-_TOKENIZER_SETTINGS = (
-    "add_bos_token",
-    "add_eos_token",
-    "add_prefix_space",
-    "chat_template",
-    "do_lower_case",
-    "model_input_names",
-)
 # Of `twopass.json`, what is told as read, and what decides neither embeddings nor logits.
 _TOLD_AS_READ = frozenset(
     {"kind", "max_passage_tokens", "max_seq_len", "passage_prefix", "pooling", "query_prefix"}
@@ -86,6 +79,7 @@ class FolderContents:
         modules: What follows: layers in order, each a dataclass, a mapping or a plain value.
         weights: The files of the model's tensors, or its ONNX graph and what that refers to.
         module_weights: The files of the modules' tensors, in order.
+        tokenizer: What the files beside `tokenizer.json` say of the tokenizer.
         sha256: Digests of files that are known already, by name relative to `path`.
     """
 
@@ -96,6 +90,7 @@ class FolderContents:
     modules: Sequence[object] = ()
     weights: Sequence[Path]
     module_weights: Sequence[Path] = ()
+    tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
     sha256: Mapping[str, str]
 
 
@@ -152,7 +147,7 @@ def describe(
         "weights": sorted(weights),
         "module_weights": list(module_weights),
         "config": config,
-        "tokenizer": _tokenizer(contents.path),
+        "tokenizer": _tokenizer(contents),
         "poolings": list(contents.poolings) if is_encoder else None,
         "modules": list(contents.modules),
         "query_prefix": spec.query_prefix,
@@ -203,26 +198,19 @@ def _says_nothing(value: object) -> bool:
     return value is None or value in ("", [], {})
 
 
-def _tokenizer(path: Path) -> dict[str, Any]:
-    """The tokenizer, without the truncation and padding that a file keeps of its last use."""
-    # Not canonical: tokens may be empty, and every digit of a score counts.
-    text = json.dumps(
-        {
-            key: value
-            for key, value in _tokenizer_file(path).items()
-            if key not in ("padding", "truncation")
-        },
-        sort_keys=True,
-    )
-    settings = _json_beside(path / "tokenizer_config.json")
-    read = {key: settings.get(key) for key in _TOKENIZER_SETTINGS}
-    if (path / "chat_template.jinja").is_file():
-        read["chat_template"] = (path / "chat_template.jinja").read_text(encoding="utf-8")
-    lower_case = _json_beside(path / "sentence_bert_config.json").get("do_lower_case")
+def _tokenizer(contents: FolderContents) -> dict[str, Any]:
+    """The tokenizer with its settings, without what a file keeps of its last use.
+
+    Not in canonical form: tokens may be empty, and every digit of a score counts.
+    """
+    settings = contents.tokenizer
+    content = read_tokenizer(contents.path / "tokenizer.json", settings)
+    text = json.dumps(content, sort_keys=True)
     return {
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "settings": read,
-        "lower_case": True if lower_case else None,
+        "without_types": None if settings.has_types else True,
+        "bos_token": settings.bos_token,
+        "eos_token": settings.eos_token,
     }
 
 
@@ -270,9 +258,15 @@ def _differences_from_before(spec: ModelSpec, contents: FolderContents) -> Itera
     old_length, length = _old_length(contents), spec.max_seq_len
     if min(old_length, num_positions) != min(length, num_positions):
         yield f"max_seq_len: {length:,}, was read as {old_length:,}"
-    lower_case = _json_beside(path / "sentence_bert_config.json").get("do_lower_case")
-    if lower_case and not (_tokenizer_file(path).get("normalizer") or {}).get("lowercase"):
-        yield "do_lower_case: true, was not read"
+    stored, read = (
+        _tokenizer_file(path),
+        read_tokenizer(path / "tokenizer.json", contents.tokenizer),
+    )
+    for step in ("normalizer", "pre_tokenizer"):
+        if stored.get(step) != read.get(step):
+            yield f"{step}: the settings beside tokenizer.json change it, they were not read"
+    if contents.tokenizer.bos_token or contents.tokenizer.eos_token:
+        yield "special tokens: texts stand between others, by settings that were not read"
 
 
 def _is_cut_apart(path: Path, prefix: str) -> bool:

@@ -173,7 +173,7 @@ class Ingest:
         if not documents:
             nothing = (_NO_TOKENS, _NO_EMBEDDINGS, None)
             return PreparedDocuments(collection, (), (), num_skipped, on_conflict, *nothing)
-        tokenizer = self._models.tokenizer_of(collection.schema)
+        tokenizer = self._models.tokenizer_of(collection.name, collection.schema)
         if tokenizer is None:
             token_ids = Ragged.from_rows([[]] * len(documents))
         else:

@@ -125,8 +125,12 @@ class Models:
             now += f" ({named.spec.read_anew})"
         return f"{now}; hold the old one too with --more-models FOLDER, {_INDEX_ANEW}"
 
-    def tokenizer_of(self, schema: CollectionSchema) -> Tokenizer | None:
+    def tokenizer_of(self, collection: str, schema: CollectionSchema) -> Tokenizer | None:
         """The tokenizer that made a collection's stored token ids; None where none are stored.
+
+        Args:
+            collection: The collection's name, for messages.
+            schema: Its schema.
 
         Raises:
             UnknownModelError: No model of the server has that tokenizer.
@@ -136,10 +140,11 @@ class Models:
         for tokenizer in self._tokenizers():
             if tokenizer.fingerprint == schema.tokenizer_fingerprint:
                 return tokenizer
-        raise UnknownModelError(
-            "collection: its token ids were made by a tokenizer that no model of this server has; "
-            f"serve one that does (fingerprint {schema.tokenizer_fingerprint})"
+        problem = self.encoder_problem(schema) or (
+            "its token ids were made by a tokenizer that no model of this server has; hold one "
+            f"that does (fingerprint {schema.tokenizer_fingerprint}), {_INDEX_ANEW}"
         )
+        raise UnknownModelError(f"collection {collection!r}: {problem}")
 
     def _tokenizers(self) -> Iterator[Tokenizer]:
         """All tokenizers of passages."""

@@ -149,6 +149,7 @@ def probe_batch(model: LoadedModel) -> TokenBatch:
     row = np.full(length, model.tokenizer.pad_id, np.int32)
     row[: len(prefix)] = prefix
     num_asked = max(length // 4, len(prefix))
-    query_length = length if isinstance(model, LoadedEncoder) else num_asked
+    is_typed = not isinstance(model, LoadedEncoder) and model.tokenizer.template.passage_type == 1
+    query_length = num_asked if is_typed else length
     offsets = np.arange(0, 4 * length + 1, length, dtype=np.int32)
     return TokenBatch(np.tile(row, 4), offsets, np.full(4, query_length, np.int32))

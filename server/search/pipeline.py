@@ -357,7 +357,7 @@ class Search:
                 self.collection.fetch, keys, _TEXT, stop, stop=stop
             )
             texts = texts_of(documents, keys)
-            tokenizer = self._parts.models.tokenizer_of(schema)
+            tokenizer = self._parts.models.tokenizer_of(self.collection.name, schema)
             chunking, windows = schema.chunking, candidates.windows
             if windows is not None and chunking and tokenizer is not None and not in_windows:
                 heads = candidates.heads_at(positions, chunking.window_tokens)
@@ -391,7 +391,7 @@ class Search:
             collection=self.collection,
             reads=self._parts.lanes.reads,
             tokenizing=self._parts.tokenizing,
-            tokenizer=self._parts.models.tokenizer_of(self.collection.schema),
+            tokenizer=self._parts.models.tokenizer_of(self.collection.name, self.collection.schema),
             reranker=self._reranker,
             request=self._request,
             end=self.ends.answer,

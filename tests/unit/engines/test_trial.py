@@ -11,7 +11,8 @@ from twopass.engines import loading, trial
 from twopass.engines.base import EngineChoice, EngineInfo, ModelKind, ModelSpec, PackedLayout
 from twopass.engines.errors import DeviceError, OutOfDeviceMemoryError, UnsupportedModelError
 from twopass.engines.loading import load_model
-from twopass.engines.model.tokenizer import HuggingFaceTokenizer
+from twopass.engines.model.folder import open_model
+from twopass.engines.model.tokenizer import HuggingFaceTokenizer, load_tokenizer
 from twopass.engines.trial import tried
 
 from .small_models import core_config, core_tensors, write_model
@@ -54,6 +55,10 @@ def tokenizer(tmp_path):
     return HuggingFaceTokenizer(metaspace(tmp_path / "tokenizer.json"))
 
 
+def open_tokenizer(name):
+    return load_tokenizer(open_model(name))
+
+
 def failure(engine, tokenizer, spec=SPEC):
     with pytest.raises(UnsupportedModelError) as raised:
         tried(engine, spec, tokenizer)
@@ -86,11 +91,14 @@ def test_lengths_are_those_that_the_server_will_send(tokenizer):
     assert max(int(batch.lengths.max()) for batch in engine.batches) == 30
 
 
-def test_a_reranker_is_tried_with_pairs(tokenizer):
-    engine = Scripted(lambda batch: np.zeros(len(batch), np.float32), width=1)
-    tried(engine, replace(SPEC, kind=ModelKind.RERANKER), tokenizer)
-    for batch in engine.batches:
-        assert (batch.query_lengths < batch.lengths).all()
+def test_a_reranker_is_tried_with_pairs_of_the_token_types_that_its_tokenizer_has(tokenizer):
+    spec = replace(SPEC, kind=ModelKind.RERANKER)
+    for has_types, pairs in ((False, tokenizer), (True, open_tokenizer("twopass-minilm-l3"))):
+        engine = Scripted(lambda batch: np.zeros(len(batch), np.float32), width=1)
+        tried(engine, spec, pairs)
+        for batch in engine.batches:
+            assert (batch.query_lengths < batch.lengths).all() == has_types
+            assert (batch.query_lengths <= batch.lengths).all()
 
 
 def fails_from(length, error):
