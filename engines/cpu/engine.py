@@ -20,7 +20,6 @@ from twopass.engines.base import (
 from twopass.engines.cpu.core_config import core_config, core_head
 from twopass.engines.errors import InputTooLongError, ModelError, UnsupportedModelError
 from twopass.engines.model.folder import ModelFolder
-from twopass.engines.model.weights import ModelWeights
 
 _logger = logging.getLogger("twopass.engines")
 
@@ -130,7 +129,7 @@ def _packed_encoder(
         )
     try:
         return _core.PackedEncoder(
-            dict(ModelWeights(folder.weight_files, folder.config)),
+            dict(folder.open_weights()),
             core_config(folder.config),
             head=core_head(folder),
             precision=_CORE_PRECISIONS[precision],

@@ -45,8 +45,8 @@ def main() -> int:
             continue
         with tempfile.TemporaryDirectory(prefix="twopass-families-") as folder:
             cells = list(try_form(form, Path(folder), columns))
-        texts = (f"{cell.text + ('!' if cell.failure else ''):>16}" for cell in cells)
-        print(f"{form.family:<18} {form.name:<44}" + "".join(texts), flush=True)
+        texts = (f"{cell.text + ('!' if cell.failure else ''):>17}" for cell in cells)
+        print(f"{form.family:<22}{form.name:<52}" + "".join(texts), flush=True)
         engines = defaultdict(list)
         for column, cell in zip(columns, cells, strict=True):
             if cell.failure:
@@ -68,7 +68,7 @@ def _silence() -> None:
 
 
 def _head(columns: list[Column]) -> str:
-    return f"{'family':<18} {'form':<44}" + "".join(f"{column!s:>16}" for column in columns)
+    return f"{'family':<22}{'form':<52}" + "".join(f"{column!s:>17}" for column in columns)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from .small_models import with_random_weights
 from .writing import edit_json, write_encoder
 
 _POOLINGS = ("cls", "mean", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+_PROMPTS = {"query": "query: ", "document": "passage: "}
 
 
 def forms() -> Iterator[Form]:
@@ -34,12 +35,12 @@ def forms() -> Iterator[Form]:
         )
     for name, options in _spellings().items():
         yield Form("sentence-transformers", name, ModelKind.ENCODER, partial(_write, **options))
-    for name, (modules, refusal) in _refused().items():
+    for name, (options, refusal) in _refused().items():
         yield Form(
             "sentence-transformers",
             name,
             ModelKind.ENCODER,
-            partial(_write, modules=modules),
+            partial(_write, **options),
             refusal=refusal,
         )
 
@@ -81,7 +82,6 @@ def _pooled(mode: Any, width: int) -> list[nn.Module]:
 
 
 def _spellings() -> dict[str, dict[str, Any]]:
-    prompts = {"query": "query: ", "document": "passage: "}
     return {
         "cls as before 5.4": {
             "modules": partial(_pooled, "cls"),
@@ -91,11 +91,14 @@ def _spellings() -> dict[str, dict[str, Any]]:
             "modules": partial(_pooled, ("max", "mean")),
             "edits": [edit_json("1_Pooling/config.json", _as_before_5_4)],
         },
+        "pooling without the prompt, of which there is none": {
+            "modules": lambda width: [Pooling(width, "mean", include_prompt=False)]
+        },
         "pooling in another folder": {"modules": partial(_pooled, "cls"), "edits": [_move_pooling]},
         "prompt of passages": {
             "modules": partial(_pooled, "mean"),
-            "prompts": prompts,
-            "prompt": prompts["document"],
+            "prompts": _PROMPTS,
+            "prompt": _PROMPTS["document"],
         },
         "lower case before a cased tokenizer": {
             "modules": partial(_pooled, "mean"),
@@ -135,18 +138,26 @@ def _move_pooling(folder: Path) -> None:
     (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
 
 
-def _refused() -> dict[str, tuple[Callable[[int], Sequence[nn.Module]], str]]:
+def _refused() -> dict[str, tuple[dict[str, Any], str]]:
     return {
         "a LayerNorm after the pooling": (
-            lambda width: [Pooling(width, "mean"), LayerNorm(width)],
+            {"modules": lambda width: [Pooling(width, "mean"), LayerNorm(width)]},
             "LayerNorm",
         ),
         "a residual Dense": (
-            lambda width: [Pooling(width, "mean"), _dense(width, 24, use_residual=True)],
+            {
+                "modules": lambda width: [
+                    Pooling(width, "mean"),
+                    _dense(width, 24, use_residual=True),
+                ]
+            },
             "use_residual",
         ),
         "pooling without the prompt": (
-            lambda width: [Pooling(width, "mean", include_prompt=False)],
+            {
+                "modules": lambda width: [Pooling(width, "mean", include_prompt=False)],
+                "prompts": _PROMPTS,
+            },
             "include_prompt",
         ),
     }

@@ -27,6 +27,9 @@ _SHAPE: dict[str, Any] = {
     "num_hidden_layers": NUM_LAYERS,
 }
 
+# transformers would read it as BERT.
+_NO_CLASS = {"transformers": "the weights lack"}
+
 
 def forms() -> Iterator[Form]:
     """Of MPNet, Jina's BERT and DeBERTa."""
@@ -34,10 +37,18 @@ def forms() -> Iterator[Form]:
     yield Form("mpnet", "classifier", ModelKind.RERANKER, _mpnet_reranker)
     yield Form("mpnet", "model alone", ModelKind.ENCODER, _mpnet_encoder)
     yield Form("mpnet", "masked LM head", ModelKind.ENCODER, masked)
-    for num_heads in (2, 3, 4):
+    for num_heads in (2, 4, 6):
         encoder = partial(_jina_bert_encoder, num_heads=num_heads)
-        yield Form("jina-bert-v2", f"model, {num_heads} heads", ModelKind.ENCODER, encoder)
-    yield Form("jina-bert-v2", "classifier", ModelKind.RERANKER, _jina_bert_reranker)
+        yield Form(
+            "jina-bert-v2",
+            f"model, {num_heads} heads",
+            ModelKind.ENCODER,
+            encoder,
+            refused_by=_NO_CLASS,
+        )
+    yield Form(
+        "jina-bert-v2", "classifier", ModelKind.RERANKER, _jina_bert_reranker, refused_by=_NO_CLASS
+    )
     yield from _deberta_forms()
 
 

@@ -173,7 +173,13 @@ def _gte_forms() -> Iterator[Form]:
                 "prepare": partial(_turn_by, _published_frequencies(theta, scaling)),
             }
             words = "not scaled" if scaling is None else f"scaled {scaling['factor']:g} times"
-            yield Form("gte", f"{name}, own code, {words}", kind, partial(write, options=options))
+            yield Form(
+                "gte",
+                f"{name}, own code, {words}",
+                kind,
+                partial(write, options=options),
+                refused_by={"transformers": "custom code"},
+            )
 
 
 def _as_new(config: dict[str, Any], theta: float, scaling: Any) -> dict[str, Any]:
@@ -243,7 +249,13 @@ def _nomic_forms() -> Iterator[Form]:
         "prepare": partial(_turn_by, _published_frequencies(theta, None)),
     }
     own = partial(_nomic_encoder, options=options)
-    yield Form("nomic_bert", "model, own code", ModelKind.ENCODER, own)
+    yield Form(
+        "nomic_bert",
+        "model, own code",
+        ModelKind.ENCODER,
+        own,
+        refused_by={"transformers": "can't load it|custom code"},
+    )
 
 
 def _as_nomic(config: dict[str, Any], theta: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -54,10 +55,13 @@ def write_model(
         native_names: Whether tensors are named as in transformers' classes, not as they were first
             published.
     """
-    model.to(dtype)
-    model.config.dtype = dtype
-    size = sum(p.numel() * p.element_size() for p in model.parameters())
-    model.save_pretrained(
+    with torch.no_grad():  # parameters alone: frequencies of rotary positions are never rounded
+        for parameter in model.parameters():
+            parameter.copy_(parameter.to(dtype))
+    stored = deepcopy(model).to(dtype)
+    stored.config.dtype = dtype
+    size = sum(p.numel() * p.element_size() for p in stored.parameters())
+    stored.save_pretrained(
         folder, max_shard_size=size // num_shards + 1, save_original_format=not native_names
     )
     tokenizer.save_pretrained(folder)
@@ -65,7 +69,7 @@ def write_model(
 
 def expected_logits(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> Expected:
     """What a reranker computes of every pair, each alone."""
-    model = model.float().eval()
+    model = model.eval()
     token_ids, logits = [], []
     for query, passage in PAIRS:
         pair = tokenizer(
@@ -81,7 +85,7 @@ def expected_embeddings(
     model: SentenceTransformer, texts: Sequence[str] = TEXTS, prompt: str = ""
 ) -> Expected:
     """What an encoder computes of every text, each alone."""
-    model = model.float().eval()
+    model = model.eval()
     rows = [
         model.tokenizer(prompt + text, truncation=True, max_length=model.max_seq_length)
         for text in texts
@@ -162,8 +166,8 @@ def write_encoder(
             modules=[module, *after], prompts=dict(prompts or {}), device="cpu"
         )
         if modules:
-            sentence.to(options.get("dtype", torch.float32))
-            sentence.save(str(folder), create_model_card=False)
+            stored = deepcopy(sentence).to(options.get("dtype", torch.float32))
+            stored.save(str(folder), create_model_card=False)
         expected = expected_embeddings(sentence, prompt=prompt)
     for edit in edits:
         edit(folder)
