@@ -39,7 +39,7 @@ help:
 	@echo "make test-installed  the README's commands, and the server as a process, on what make install installs"
 	@echo "make suites          what Haystack and LangChain publish to test document stores, against a server"
 	@echo "make families        every family of models against transformers, on every engine; needs 1 GB of PyTorch"
-	@echo "make test-tensorrt   plans of both default models by the real builder, which needs no GPU"
+	@echo "make test-tensorrt   plans of both default models and of every family by the real builder, which needs no GPU"
 	@echo "make check           style, types, layering, protos"
 	@echo "make format          put every file into shape"
 	@echo "make clean           delete environments and everything that was built"

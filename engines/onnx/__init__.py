@@ -1,5 +1,5 @@
 """ONNX: the graphs that we write ourselves, and the engine of ONNX Runtime.
 
-`graph.py` writes a BERT-family model's graph from its weights, for TensorRT and for tests;
-`engine.py` runs whatever `model.onnx` a folder brings.
+`graph.py` writes the graph of any family's description, for TensorRT, for ONNX Runtime and for
+tests; `engine.py` runs it, or the exported graph that a folder brings (`exported_graph.py`).
 """

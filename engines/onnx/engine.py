@@ -5,11 +5,14 @@ the folder holds. Either is tried as soon as it is opened.
 """
 
 import logging
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
@@ -42,6 +45,8 @@ _logger = logging.getLogger("twopass.engines")
 _BUCKET_STEP = 16
 # Beyond this a larger batch is no faster on a CPU: its matrices have left the cache already.
 _MAX_BATCH_TOKENS = 1024
+# A message of protobuf holds 2 GiB at most; weights of xlm-roberta-large in float32 are 2.2 GB.
+_MAX_MESSAGE_BYTES = 1_900_000_000
 # Attention's scores, their exponentials and a mask or bias of their size, float32 for each head.
 _SCORE_BYTES = 3 * 4
 
@@ -219,7 +224,7 @@ def _opened(folder: ModelFolder, options: Any, providers: list[str]) -> tuple[An
     """A session, how its graph is fed and read, and the type of its products."""
     own = _own_graph(folder)
     if own is not None:
-        session = _session(folder, own.SerializeToString(), options, providers)
+        session = _own_session(folder, own, options, providers)
         return session, _OwnForm(own.graph.output[0].name), "f32"
     assert folder.onnx is not None
     precision = precision_of(folder.onnx)
@@ -236,6 +241,24 @@ def _opened(folder: ModelFolder, options: Any, providers: list[str]) -> tuple[An
     return session, form, precision
 
 
+def _own_session(
+    folder: ModelFolder, graph: onnx.ModelProto, options: Any, providers: list[str]
+) -> Any:
+    """A session of our own graph, by way of files where it is larger than a message may be."""
+    if sum(len(tensor.raw_data) for tensor in graph.graph.initializer) < _MAX_MESSAGE_BYTES:
+        return _session(folder, graph.SerializeToString(), options, providers)
+    with tempfile.TemporaryDirectory(prefix="twopass-graph-") as scratch:
+        file = Path(scratch) / "model.onnx"
+        try:
+            onnx.save(graph, str(file), save_as_external_data=True, location="tensors")
+        except OSError as error:
+            raise ModelError(
+                f"{folder.path}: its graph can't be written to {scratch} ({error}); set TMPDIR to "
+                "a folder with room for the weights in float32"
+            ) from error
+        return _session(folder, str(file), options, providers)
+
+
 def _session(folder: ModelFolder, graph: bytes | str, options: Any, providers: list[str]) -> Any:
     try:
         return onnxruntime.InferenceSession(graph, options, providers=providers)
@@ -243,7 +266,7 @@ def _session(folder: ModelFolder, graph: bytes | str, options: Any, providers: l
         raise ModelError(f"{folder.path}: ONNX Runtime refuses the graph ({error})") from error
 
 
-def _own_graph(folder: ModelFolder) -> Any | None:
+def _own_graph(folder: ModelFolder) -> onnx.ModelProto | None:
     """Our own graph where the family is ours; None where the folder's exported one is to run."""
     if not folder.weight_files:
         return None

@@ -1,4 +1,5 @@
 import json
+import tempfile
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from twopass.engines.base import EngineChoice, PaddedLayout
 from twopass.engines.errors import InputTooLongError, ModelError
 from twopass.engines.loading import load_model
 from twopass.engines.model.folder import open_model
+from twopass.engines.onnx import engine as engine_module
 from twopass.engines.onnx.engine import OnnxRuntimeEngine
 
 from .. import bert_reference
@@ -213,6 +215,23 @@ def test_more_tokens_than_there_are_positions_are_refused_with_the_most_there_ar
     folder = replace(folder, spec=replace(folder.spec, max_seq_len=24))
     with pytest.raises(ModelError, match=r"max_seq_len is 24, .* 20 tokens at most.*twopass\.json"):
         OnnxRuntimeEngine(folder, num_threads=1)
+
+
+def test_a_graph_larger_than_a_message_may_be_goes_by_way_of_files(tmp_path, monkeypatch):
+    config = small_config()
+    folder = open_model(str(write_model(tmp_path / "model", config, random_tensors(config))))
+    batch = batch_of(random_rows([9, 3]), [3, 1])
+    logits = []
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    for most in (1_900_000_000, 100):
+        monkeypatch.setattr(engine_module, "_MAX_MESSAGE_BYTES", most)
+        engine = OnnxRuntimeEngine(folder, num_threads=1)
+        logits.append(engine.submit(batch).result())
+        engine.close()
+    np.testing.assert_array_equal(*logits)
+    assert not list(scratch.iterdir())
 
 
 def test_lengths_whose_attention_does_not_fit_into_memory_are_refused_not_tried(tmp_path):
