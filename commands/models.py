@@ -1,18 +1,33 @@
-"""`twopass models`: the models that a server holds."""
+"""`twopass models …`: the models that a server holds, those in folders, and those to recommend."""
 
 import dataclasses
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
+from twopass.commands.model_check import check
+from twopass.commands.model_recommend import recommend
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 
 # Of a revision's 64 digits, as many as messages tell.
 _REVISION_DIGITS = 12
 
+app = typer.Typer(help="List a server's models; check a folder's; recommend public ones.")
+app.command("check")(check)
+app.command("recommend")(recommend)
 
-def models(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
-    """List the models a server holds, and the engines that run them."""
+
+@app.callback(invoke_without_command=True)
+def models(
+    context: typer.Context, target: Target = DEFAULT_TARGET, as_json: AsJson = False
+) -> None:
+    """List the models a server holds, and the engines that run them.
+
+    `check` tells how a model's folder is read and what runs it; `recommend` names public models.
+    """
+    if context.invoked_subcommand is not None:
+        return
     with connected(target) as client:
         found = client.models()
     if as_json:

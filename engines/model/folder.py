@@ -51,6 +51,8 @@ class ModelFolder:
         tokenizer_settings: What the folder says of its tokenizer beside tokenizer.json.
         readings: What was read from where.
         warnings: What a user should know of it, in sentences.
+        root: The folder as it was given, above `path` where modules.json names another for the
+            Transformer.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class ModelFolder:
     tokenizer_settings: TokenizerSettings = field(default_factory=TokenizerSettings)
     readings: tuple[Reading, ...] = ()
     warnings: tuple[str, ...] = ()
+    root: Path = field(default_factory=Path)
 
     @property
     def tokenizer(self) -> Path:
@@ -178,6 +181,7 @@ def open_model(name: str) -> ModelFolder:
         tokenizer_settings=tokenizer,
         readings=tuple(root.readings),
         warnings=tuple(root.warnings),
+        root=root.path,
     )
 
 
@@ -214,7 +218,11 @@ def _head(
                 f"{width} (pooling {' + '.join(poolings)} of {hidden_size})",
             )
         width = layer.output_width
-    root.note("dimension", head.output_width(hidden_size), source)
+    root.note(
+        "dimension",
+        head.output_width(hidden_size),
+        modules.FILE if head.dense or len(poolings) > 1 else "config.json",
+    )
     return head
 
 

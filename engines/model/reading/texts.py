@@ -175,10 +175,11 @@ def read_prefixes(
 
 def read_similarity(files: FolderFiles, modules: Modules) -> None:
     """Notes that embeddings are normalised, and warns where a model was not made for that."""
-    name = files.optional_json(_SENTENCE_CONFIG).get("similarity_fn_name") or "cosine"
+    given = files.optional_json(_SENTENCE_CONFIG).get("similarity_fn_name")
+    name = given or "cosine"
     source = "modules.json" if modules.normalizes else "always so; the folder has no Normalize"
     files.note("normalised", "yes", source)
-    files.note("similarity", name, _SENTENCE_CONFIG)
+    files.note("similarity", name, _SENTENCE_CONFIG if given else "nothing says another")
     if name in ("dot", "manhattan") and not modules.normalizes:
         files.warn(
             f"{_SENTENCE_CONFIG}: similarity_fn_name is {name!r} of embeddings that are not "

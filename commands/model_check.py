@@ -1,0 +1,152 @@
+"""`twopass models check`: what was read of a folder, what runs it, whether it computes the same."""
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from twopass.commands.failures import exit_with
+from twopass.commands.options import AsJson, print_json
+from twopass.commands.tables import print_table
+
+if TYPE_CHECKING:  # heavy imports wait until a command runs: --help stays quick
+    from twopass.engines.model.folder import ModelFolder
+    from twopass.evaluation.model_check import Attempt, Difference
+
+Compared = list[tuple["Attempt", "Difference | None"]]
+
+# What the command ends with, beside 0: a folder that is refused, or that nothing here runs; and an
+# engine whose outputs are not the reference's.
+_REFUSED, _DIFFERS = 1, 3
+
+
+def check(
+    model: Annotated[str, typer.Argument(help="A shipped model, a folder, or a hub id.")],
+    threads: Annotated[
+        int, typer.Option(min=0, help="Threads of a forward pass; 0 for one each CPU.")
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how a model's folder is read, what runs it here, and whether its outputs are right.
+
+    Every setting is listed with the file it comes from. Every engine is tried on a dozen texts and
+    compared with sentence-transformers where that is installed.
+
+    Ends with 0 if the model can be served; with 1 if its folder is refused or no engine runs it
+    here; with 3 if an engine's outputs differ from the reference by more than its precision.
+    """
+    from twopass.engines.errors import EngineError
+    from twopass.engines.model.folder import open_model
+    from twopass.evaluation import model_check
+
+    try:
+        folder = open_model(model)
+    except EngineError as error:
+        exit_with(error)
+    tried = list(model_check.attempts(model, threads))
+    expected = model_check.reference(folder)
+    compared: Compared = []
+    for attempt in tried:
+        has_both = attempt.outputs is not None and not isinstance(expected, str)
+        difference = None
+        if has_both:
+            assert not isinstance(expected, str)
+            difference = model_check.difference(attempt, expected, folder.spec.kind)
+        compared.append((attempt, difference))
+    why_not = expected if isinstance(expected, str) else ""
+    if as_json:
+        print_json(_as_json(folder, compared, why_not))
+    else:
+        _print(folder, compared, why_not)
+    if all(attempt.refusal for attempt in tried):
+        raise typer.Exit(_REFUSED)
+    if any(found is not None and not found.within for _, found in compared):
+        raise typer.Exit(_DIFFERS)
+
+
+def _print(folder: "ModelFolder", compared: Compared, why_not: str) -> None:
+    console = Console()
+    spec = folder.spec
+    runs = [attempt for attempt, _ in compared if not attempt.refusal]
+    answer = f"runs on {', '.join(dict.fromkeys(a.engine for a in runs))}" if runs else "runs on no"
+    wrong = any(found is not None and not found.within for _, found in compared)
+    console.print(
+        f"[bold]{escape(spec.id)}[/]: {spec.kind.value}, {answer if runs else 'no engine runs it'}"
+        + ("; [bold red]its outputs differ from the reference[/]" if wrong else ""),
+        highlight=False,
+        soft_wrap=True,
+    )
+    for warning in folder.warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+    table = Table(box=None, header_style="bold")
+    for column in ("setting", "value", "read from"):
+        table.add_column(column, overflow="fold")
+    for reading in folder.readings:
+        table.add_row(reading.setting, escape(reading.value), escape(reading.source))
+    for name, value in _identity(folder).items():
+        table.add_row(name, escape(value), "all that decides the output")
+    print_table(table)
+    engines = Table(box=None, header_style="bold")
+    for column in ("engine", "precision"):
+        engines.add_column(column)
+    for column in ("largest difference", "least cosine", "Kendall's tau"):
+        engines.add_column(column, justify="right")
+    engines.add_column("", overflow="fold")
+    for attempt, found in compared:
+        engines.add_row(
+            attempt.engine,
+            attempt.precision,
+            "" if found is None else f"{found.largest:.1e}",
+            "" if found is None or found.cosine is None else f"{found.cosine:.5f}",
+            "" if found is None or found.tau is None else f"{found.tau:.3f}",
+            escape(f"not here: {attempt.refusal}")
+            if attempt.refusal
+            else ("runs" if found is None or found.within else "[bold red]differs[/]"),
+        )
+    print_table(engines)
+    if why_not:
+        console.print(f"not compared: {escape(why_not)}", highlight=False, soft_wrap=True)
+    flag = "--reranker" if spec.kind.value == "reranker" else "--encoder"
+    if runs:
+        console.print(f"serve it: twopass serve {flag} {escape(spec.id)}", highlight=False)
+
+
+def _identity(folder: "ModelFolder") -> dict[str, str]:
+    spec = folder.spec
+    told = {"revision": spec.revision}
+    if spec.read_anew:
+        told["otherwise than older servers"] = spec.read_anew
+    return told
+
+
+def _as_json(folder: "ModelFolder", compared: Compared, why_not: str) -> dict[str, Any]:
+    return {
+        "model": folder.spec.id,
+        "kind": folder.spec.kind.value,
+        "path": str(folder.path),
+        "readings": [dataclasses.asdict(reading) for reading in folder.readings],
+        "warnings": list(folder.warnings),
+        **_identity(folder),
+        "engines": [
+            {
+                "engine": attempt.engine,
+                "precision": attempt.precision or None,
+                "runs": not attempt.refusal,
+                "refusal": attempt.refusal or None,
+                "largest_difference": _finite(found.largest) if found else None,
+                "least_cosine": found.cosine if found else None,
+                "kendall_tau": found.tau if found else None,
+                "within": found.within if found else None,
+            }
+            for attempt, found in compared
+        ],
+        "not_compared": why_not or None,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
