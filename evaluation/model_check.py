@@ -5,12 +5,19 @@ The reference is sentence-transformers in float32 on the CPU, over the same fold
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import EngineChoice, Float32s, LoadedModel, ModelKind, Precision
+from twopass.engines.base import (
+    EngineChoice,
+    Float32s,
+    LoadedModel,
+    ModelKind,
+    Precision,
+    TextTokenizer,
+)
 from twopass.engines.errors import EngineError
 from twopass.engines.loading import load_model
 from twopass.engines.model.folder import ModelFolder
@@ -157,5 +164,7 @@ def _outputs(model: LoadedModel) -> NDArray[np.float32] | None:
 
 
 def _computed(model: LoadedModel, texts: Sequence[str]) -> Float32s:
-    batch = token_batch(model.spec, model.tokenizer, QUERY, texts)
+    # Every tokenizer but a decoder's reads single texts.
+    tokenizer = cast("TextTokenizer", model.tokenizer)
+    batch = token_batch(model.spec, tokenizer, QUERY, texts)
     return model.engine.submit(batch).result()

@@ -100,11 +100,23 @@ def _wanted(names: Sequence[str]) -> list[str]:
     tensors = [name for name in tensors if "/" not in name or name[0].isdigit()]
     if any("Dense" not in name for name in tensors):
         return settings + tensors
-    graphs = [name for name in names if ".onnx" in _last(name) and name.count("/") <= 1]
+    graphs = [name for name in names if name.endswith(".onnx") and name.count("/") <= 1]
     for graph in ("model.onnx", "onnx/model.onnx"):
         if graph in graphs:
-            return settings + tensors + [name for name in graphs if name.startswith(graph)]
-    return settings + tensors + graphs
+            return settings + tensors + _graph(graph, names)
+    return settings + tensors + [file for graph in graphs for file in _graph(graph, names)]
+
+
+def _graph(graph: str, names: Sequence[str]) -> list[str]:
+    """A graph and what may hold its large tensors: files beside it that are nothing else.
+
+    Exporters name them as they like: model.onnx_data, model.onnx.data, Constant_7_attr__value.
+    """
+    folder = graph.rpartition("/")[0]
+    beside = [name for name in names if name.rpartition("/")[0] == folder and name != graph]
+    data = [name for name in beside if name.startswith((f"{graph}_data", f"{graph}.data"))]
+    constants = [name for name in beside if "Constant" in _last(name)]
+    return [graph, *data, *constants]
 
 
 def _last(name: str) -> str:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import onnx
+
 from twopass.engines.errors import ModelError
 from twopass.engines.model.reading import settings as own
 from twopass.engines.model.reading.files import FolderFiles
@@ -68,9 +70,16 @@ def find_weights(
 
 
 def external_tensors(graph: Path) -> list[Path]:
-    """Files beside a graph that hold its large tensors, by the names that exporters give them."""
-    names = (f"{graph.name}_data*", f"{graph.name}.data", f"{graph.stem}.data")
-    return sorted({file for name in names for file in graph.parent.glob(name)})
+    """Files beside a graph that hold its large tensors, as it names them."""
+    try:
+        content = onnx.load_model(str(graph), load_external_data=False)
+    except Exception:  # what is no graph is refused by the engine that reads it
+        return []
+    tensors = [*content.graph.initializer]
+    for node in content.graph.node:
+        tensors += [attribute.t for attribute in node.attribute if attribute.HasField("t")]
+    names = {entry.value for t in tensors for entry in t.external_data if entry.key == "location"}
+    return sorted(file for name in names if (file := graph.parent / name).is_file())
 
 
 def _safetensors(files: FolderFiles) -> tuple[Path, ...]:

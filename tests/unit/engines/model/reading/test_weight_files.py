@@ -6,6 +6,8 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+import onnx
+import onnx.external_data_helper
 import pytest
 from safetensors.numpy import save_file
 
@@ -148,9 +150,16 @@ def test_a_graph_that_is_not_in_the_folder_is_refused(folder: Path, name: str) -
 
 
 def test_tensors_beside_a_graph_are_part_of_its_identity(folder: Path) -> None:
-    _graphs(folder, "model.onnx", "model.onnx_data")
+    (folder / "model.safetensors").unlink()
+    weight = onnx.numpy_helper.from_array(np.ones(8, np.float32), "w")
+    onnx.external_data_helper.set_external_data(weight, "Constant_7_attr__value")
+    weight.ClearField("raw_data")
+    output = onnx.helper.make_tensor_value_info("w", onnx.TensorProto.FLOAT, [8])
+    graph = onnx.helper.make_graph([], "graph", [], [output], [weight])
+    (folder / "model.onnx").write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    (folder / "Constant_7_attr__value").write_bytes(np.ones(8, np.float32).tobytes())
     revision = open_model(str(folder)).spec.revision
-    (folder / "model.onnx_data").write_bytes(b"others")
+    (folder / "Constant_7_attr__value").write_bytes(np.zeros(8, np.float32).tobytes())
     assert open_model(str(folder)).spec.revision != revision
 
 
