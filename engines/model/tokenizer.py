@@ -9,6 +9,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,10 @@ def load_tokenizer(folder: ModelFolder) -> "HuggingFaceTokenizer":
     Raises:
         ModelError: It is damaged, or is what no model reads.
     """
-    return HuggingFaceTokenizer(folder.tokenizer, folder.tokenizer_settings)
+    shares_queries = folder.decoder is not None
+    return HuggingFaceTokenizer(
+        folder.tokenizer, folder.tokenizer_settings, shares_queries=shares_queries
+    )
 
 
 class HuggingFaceTokenizer:
@@ -65,6 +69,7 @@ class HuggingFaceTokenizer:
         settings: TokenizerSettings = _NO_SETTINGS,
         *,
         control: Collection[str] = (),
+        shares_queries: bool = False,
     ) -> None:
         """Loads the tokenizer.
 
@@ -72,6 +77,8 @@ class HuggingFaceTokenizer:
             file: `tokenizer.json`.
             settings: What the files beside it say.
             control: Added tokens that texts must not yield either, though none is marked special.
+            shares_queries: Whether the engine computes once what pairs of one query begin with:
+                then token types tell where the passage begins, though the model reads none.
 
         Raises:
             ModelError: The file is missing, can't be read as a tokenizer, or has token types or a
@@ -98,7 +105,10 @@ class HuggingFaceTokenizer:
         except ModelError as error:
             raise ModelError(f"{file}: {error}") from error
         try:
-            self._pairs = pair_template(tokenizer, probe, has_types=settings.has_types)
+            pairs = pair_template(tokenizer, probe, has_types=settings.has_types)
+            if shares_queries:
+                pairs = replace(pairs, passage_type=1, num_query_separators=len(pairs.separator))
+            self._pairs = pairs
         except ModelError as error:
             self._pairs = ModelError(f"{file}: {error}")
         self._of_thread = threading.local()

@@ -45,6 +45,7 @@ _WITHOUT_TYPES = frozenset(
         "Qwen2",
         "Roberta",
         "T5",
+        "TokenizersBackend",
         "XLMRoberta",
     }
 )
