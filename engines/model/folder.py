@@ -22,8 +22,8 @@ from twopass.engines.model.pooling import EmbeddingHead
 from twopass.engines.model.pooling import Pooling as Pooling
 from twopass.engines.model.reading import kinds, modules, settings, texts, weight_files
 from twopass.engines.model.reading.files import FolderFiles, Reading, require_file
-from twopass.engines.model.tokenizer_file import require_tokenizer
-from twopass.engines.model.tokenizer_settings import TokenizerSettings
+from twopass.engines.model.tokenizing.settings import TokenizerSettings
+from twopass.engines.model.tokenizing.tokenizer_file import require_tokenizer
 from twopass.engines.model.weights import ModelWeights
 
 _logger = logging.getLogger("twopass.engines")

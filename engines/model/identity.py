@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Any
 
 from twopass.engines.base import ModelKind, ModelSpec
-from twopass.engines.model.token_boundaries import TokenBoundaries
-from twopass.engines.model.tokenizer_file import read_tokenizer
-from twopass.engines.model.tokenizer_settings import TokenizerSettings
+from twopass.engines.model.tokenizing.boundaries import TokenBoundaries
+from twopass.engines.model.tokenizing.settings import TokenizerSettings
+from twopass.engines.model.tokenizing.tokenizer_file import read_tokenizer
 
 # Of the rules below. Another number makes every model another one: collections would be refused.
 _DESCRIPTION_FORMAT = 1

@@ -20,12 +20,16 @@ from twopass._core import WordPiece
 from twopass.engines.base import Int32s, PairTemplate, Ragged
 from twopass.engines.errors import ModelError
 from twopass.engines.model.folder import ModelFolder
-from twopass.engines.model.prefixed import PrefixedTokenizer
-from twopass.engines.model.special_tokens import without_spelling
-from twopass.engines.model.token_boundaries import TokenBoundaries
-from twopass.engines.model.token_templates import pair_template, probe_of, single_template
-from twopass.engines.model.tokenizer_file import named_ids, read_tokenizer, with_bos_and_eos
-from twopass.engines.model.tokenizer_settings import TokenizerSettings
+from twopass.engines.model.tokenizing.boundaries import TokenBoundaries
+from twopass.engines.model.tokenizing.prefixed import PrefixedTokenizer
+from twopass.engines.model.tokenizing.settings import TokenizerSettings
+from twopass.engines.model.tokenizing.special_tokens import without_spelling
+from twopass.engines.model.tokenizing.templates import pair_template, probe_of, single_template
+from twopass.engines.model.tokenizing.tokenizer_file import (
+    named_ids,
+    read_tokenizer,
+    with_bos_and_eos,
+)
 
 # Characters that surely hold one token more than asked for, in nearly every text: what is longer is
 # first tried on a beginning of this many characters a token. English has 4 to 5.

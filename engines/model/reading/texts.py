@@ -9,7 +9,7 @@ from twopass.engines.model.families import read_architecture
 from twopass.engines.model.reading import settings as own
 from twopass.engines.model.reading.files import FolderFiles
 from twopass.engines.model.reading.modules import Modules
-from twopass.engines.model.tokenizer_settings import (
+from twopass.engines.model.tokenizing.settings import (
     TokenizerSettings,
     default_input_names,
     special_tokens_of,

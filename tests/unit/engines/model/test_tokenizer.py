@@ -13,8 +13,8 @@ from twopass._core import assemble_pairs
 from twopass.engines.base import PairTemplate, Ragged, SingleTemplate
 from twopass.engines.errors import ModelError
 from twopass.engines.model.folder import locate, open_model
-from twopass.engines.model.special_tokens import without_spelling
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer, load_tokenizer
+from twopass.engines.model.tokenizing.special_tokens import without_spelling
 
 from ..small_tokenizers import byte_level, metaspace
 from ..trained_tokenizers import KINDS, write

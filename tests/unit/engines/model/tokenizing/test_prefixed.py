@@ -10,7 +10,7 @@ from tokenizers import Tokenizer as RustTokenizer
 
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
 
-from ..trained_tokenizers import KINDS, write
+from ...trained_tokenizers import KINDS, write
 
 PREFIXES = [
     "query: ",
@@ -24,7 +24,8 @@ PREFIXES = [
     "How?\n",
     "a ",
 ]
-SLOW = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+prefixes = st.sampled_from(PREFIXES)
 texts = st.text(
     st.sampled_from("HowWhat isabdepr .,:;?!'\n\t\r0124\u00e9\u4eac\u90fd\u3000\u0301\u200d[]")
     | st.characters(exclude_categories=["Cs"]),
@@ -47,13 +48,12 @@ def ids_before(tokenizer, after) -> list[int]:
     return list(after.single.prefix[len(tokenizer.single.prefix) :])
 
 
-@pytest.mark.parametrize("prefix", PREFIXES, ids=repr)
-@given(text=texts)
-@example(text="How")
-@example(text=" How")
-@example(text="")
-@example(text="  ?\n")
-@example(text="\u0301a")
+@given(prefix=prefixes, text=texts)
+@example(prefix="query: ", text="How")
+@example(prefix="query: ", text=" How")
+@example(prefix="query: ", text="")
+@example(prefix="query: ", text="  ?\n")
+@example(prefix="query: ", text="\u0301a")
 @SLOW
 def test_prefix_and_text_have_the_ids_of_one_string(made, prefix, text):
     tokenizer, library = made
@@ -63,9 +63,8 @@ def test_prefix_and_text_have_the_ids_of_one_string(made, prefix, text):
     assert ids_before(tokenizer, after) + row == whole
 
 
-@pytest.mark.parametrize("prefix", PREFIXES, ids=repr)
-@given(some=st.lists(texts, max_size=4), max_tokens=st.integers(1, 6))
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@given(prefix=prefixes, some=st.lists(texts, max_size=4), max_tokens=st.integers(1, 6))
+@SLOW
 def test_rows_are_cut_after_max_tokens_of_their_own(made, prefix, some, max_tokens):
     after = made[0].after(prefix)
     wholes, cut = after.encode(some, 1_000), after.encode(some, max_tokens)
@@ -73,9 +72,8 @@ def test_rows_are_cut_after_max_tokens_of_their_own(made, prefix, some, max_toke
         assert cut[i].tolist() == wholes[i][:max_tokens].tolist()
 
 
-@pytest.mark.parametrize("prefix", PREFIXES, ids=repr)
-@given(text=texts)
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@given(prefix=prefixes, text=texts)
+@SLOW
 def test_an_equal_fingerprint_promises_equal_ids(made, prefix, text):
     tokenizer, after = made[0], made[0].after(prefix)
     if after.fingerprint == tokenizer.fingerprint:
@@ -83,9 +81,8 @@ def test_an_equal_fingerprint_promises_equal_ids(made, prefix, text):
     assert after.fingerprint == tokenizer.after(prefix).fingerprint
 
 
-@pytest.mark.parametrize("prefix", PREFIXES[:5], ids=repr)
-@given(text=texts)
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(prefix=prefixes, text=texts)
+@SLOW
 def test_places_are_those_in_the_text_without_the_prefix(made, prefix, text):
     after = made[0].after(prefix)
     places = after.places(text)

@@ -7,15 +7,15 @@ from tokenizers import normalizers
 
 from twopass.engines.errors import ModelError
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
-from twopass.engines.model.tokenizer_file import require_tokenizer
-from twopass.engines.model.tokenizer_settings import (
+from twopass.engines.model.tokenizing.settings import (
     TokenizerSettings,
     default_input_names,
     special_tokens_of,
     token_of,
 )
+from twopass.engines.model.tokenizing.tokenizer_file import require_tokenizer
 
-from ..trained_tokenizers import KINDS, write
+from ...trained_tokenizers import KINDS, write
 
 
 def rows(tokenizer, *texts):

@@ -9,9 +9,9 @@ from tokenizers import Tokenizer as RustTokenizer
 from twopass.engines.base import PairTemplate, Ragged, SingleTemplate
 from twopass.engines.errors import ModelError
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
-from twopass.engines.model.tokenizer_settings import TokenizerSettings
+from twopass.engines.model.tokenizing.settings import TokenizerSettings
 
-from ..trained_tokenizers import KINDS, write
+from ...trained_tokenizers import KINDS, write
 
 WITHOUT_TYPES = TokenizerSettings(input_names=("input_ids", "attention_mask"))
 

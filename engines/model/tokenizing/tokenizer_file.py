@@ -8,7 +8,7 @@ from typing import Any
 
 from twopass.engines.base import SingleTemplate
 from twopass.engines.errors import ModelError
-from twopass.engines.model.tokenizer_settings import TokenizerSettings
+from twopass.engines.model.tokenizing.settings import TokenizerSettings
 
 # Files of tokenizers that are not read, and what made them.
 _OTHER_FILES = {

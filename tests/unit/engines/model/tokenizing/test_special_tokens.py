@@ -7,12 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as RustTokenizer
 
-from twopass.engines.model.special_tokens import special_tokens
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
-from twopass.engines.model.tokenizer_settings import TokenizerSettings
+from twopass.engines.model.tokenizing.settings import TokenizerSettings
+from twopass.engines.model.tokenizing.special_tokens import special_tokens
 
-from ..small_tokenizers import metaspace
-from ..trained_tokenizers import KINDS, write
+from ...small_tokenizers import metaspace
+from ...trained_tokenizers import KINDS, write
 
 ODD_SPACES = [" ", "  ", "\u00a0", "\u2003", "\u3000", "\t", "\n", "\u200b", ""]
 # What normalisers make other characters of: full width, capitals, accents.
