@@ -12,7 +12,7 @@
 
 #include "cpu/aligned.h"
 #include "cpu/kernels.h"
-#include "encoder/head.h"
+#include "ops/activation.h"
 #include "peaks.h"
 
 namespace twopass {
@@ -50,17 +50,20 @@ struct Shape {
   Epilogue epilogue;
 };
 
-// MiniLM's products as the encoder asks for them, and those of attention at 128 tokens.
+// MiniLM's products as the encoder asks for them, and those of attention at 128 tokens; the MLP of
+// ModernBERT-base.
 constexpr Shape kShapes[] = {{"one head's projections", 256, 96, 384, Epilogue::kStore},
                              {"attention output", 64, 384, 384, Epilogue::kAdd},
                              {"intermediate, GELU", 64, 1536, 384, Epilogue::kGelu},
                              {"output", 64, 384, 1536, Epilogue::kAdd},
+                             {"gate and up, GELU", 64, 2304, 768, Epilogue::kGatedGelu},
+                             {"down", 64, 768, 1152, Epilogue::kAdd},
                              {"scores", 64, 128, 32, Epilogue::kRaw},
                              {"shares by values", 64, 32, 128, Epilogue::kRaw}};
 
 struct Buffers {
-  AlignedArray<float> left{512 * 1536}, right{1536 * 1536}, output{512 * 1536}, bias{1536};
-  AlignedArray<std::int32_t> corrections{1536};
+  AlignedArray<float> left{512 * 1536}, right{2304 * 1536}, output{512 * 2304}, bias{2304};
+  AlignedArray<std::int32_t> corrections{2304};
 };
 
 void bench_products(const KernelTable& kernels, Buffers& buffers) {
@@ -69,7 +72,7 @@ void bench_products(const KernelTable& kernels, Buffers& buffers) {
               "bf16 GFLOPS", "of peak", "f32 GFLOPS", "of peak");
   for (const Shape& s : kShapes) {
     const GemmOutput output{buffers.output.data(), s.width, s.epilogue, buffers.bias.data(),
-                            &gelu_coefficients(Gelu::kErf)};
+                            &gelu_coefficients(Activation::kGelu)};
     const double work = 2e-9 * static_cast<double>(s.num_rows * s.width * s.depth);
     const std::size_t panels = s.width / kPanelWidth;
     const auto as = [](AlignedArray<float>& array, auto* type) {
@@ -122,10 +125,14 @@ void bench_rows(const KernelTable& kernels, Buffers& buffers) {
       [&] { kernels.round_rows(buffers.left.data(), kWidth, kRows, kWidth, halves); });
   row("layer_norm", [&] {
     kernels.layer_norm(buffers.output.data(), kRows, kWidth, buffers.bias.data(),
-                       buffers.bias.data(), 1e-12F);
+                       buffers.bias.data(), 1e-12F, buffers.output.data());
   });
   row("exp_rows_bf16", [&] {
-    kernels.exp_rows_bf16(buffers.left.data(), kRows, kWidth, kWidth, halves, buffers.bias.data());
+    kernels.exp_rows_bf16(
+        {buffers.left.data(), kRows, kWidth, kWidth, halves, buffers.bias.data()});
+  });
+  row("rotate_rows, heads of 64", [&] {
+    kernels.rotate_rows(buffers.output.data(), 64, kRows * kWidth / 64, 32, buffers.left.data());
   });
   row("transpose_words", [&] {
     kernels.transpose_words(reinterpret_cast<std::uint32_t*>(buffers.left.data()), kWidth, kRows,

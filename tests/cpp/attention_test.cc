@@ -30,7 +30,23 @@ struct Head {
 
   HeadInput input(std::size_t num_queries) const {
     const float* first = rows.data();
-    return {first, first + head_dim, first + 2 * head_dim, stride, stride, num_queries, seq_len};
+    const float* bias = biases.empty() ? nullptr : biases.data() + seq_len - 1;
+    return {first,   first + head_dim, first + 2 * head_dim,
+            stride,  stride,           num_queries,
+            seq_len, window,           bias};
+  }
+  // A key further away is not seen, and every distance has a bias of its own.
+  Head seen_through(std::size_t window_) const {
+    Head head = *this;
+    head.window = window_;
+    head.biases = Samples(3).reals(2 * seq_len - 1 + kPanelWidth, 2.0F);
+    return head;
+  }
+  bool is_seen(std::size_t query, std::size_t key) const {
+    return (query > key ? query - key : key - query) <= window;
+  }
+  double bias(std::size_t query, std::size_t key) const {
+    return biases.empty() ? 0 : biases[seq_len - 1 + key - query];
   }
   double at(std::size_t row, std::size_t part, std::size_t component) const {
     return rows[row * stride + part * head_dim + component];
@@ -40,9 +56,11 @@ struct Head {
   std::size_t head_dim;
   std::size_t stride;
   std::vector<float> rows;
+  std::size_t window = HeadInput::kNoWindow;
+  std::vector<float> biases;  // by the distance from query to key, from 1 - seq_len on
 };
 
-// softmax(q K^T) V of one query.
+// softmax(q K^T + bias) V of one query.
 std::vector<double> naive_row(const Head& head, std::size_t query) {
   std::vector<double> shares(head.seq_len, 0.0), output(head.head_dim, 0.0);
   for (std::size_t key = 0; key < head.seq_len; ++key) {
@@ -50,7 +68,11 @@ std::vector<double> naive_row(const Head& head, std::size_t query) {
       shares[key] += head.at(query, 0, c) * head.at(key, 1, c);
     }
   }
-  const double largest = *std::max_element(shares.begin(), shares.end());
+  double largest = -1e300;
+  for (std::size_t key = 0; key < head.seq_len; ++key) {
+    shares[key] = head.is_seen(query, key) ? shares[key] + head.bias(query, key) : -1e300;
+    largest = std::max(largest, shares[key]);
+  }
   double sum = 0;
   for (double& share : shares) {
     share = std::exp(share - largest);
@@ -78,35 +100,55 @@ bool is_looked_at(std::size_t query, std::size_t num_queries) {
   return query % 11 == 0 || query % 64 == 63 || query + 1 == num_queries;
 }
 
+void check_head(const Head& head, bool in_bf16, double tolerance) {
+  std::vector<std::vector<double>> expected(head.seq_len);
+  for (std::size_t query = 0; query < head.seq_len; ++query) {
+    if (is_looked_at(query, head.seq_len)) {
+      expected[query] = naive_row(head, query);
+    }
+  }
+  for (const KernelTable* kernels : test::all_kernels()) {
+    Attention attention(*kernels, in_bf16, kMaxSeqLen, head.head_dim);
+    const std::vector<float> output = attended(*kernels, attention, head, head.seq_len);
+    double worst = 0;
+    for (std::size_t query = 0; query < head.seq_len; ++query) {
+      for (std::size_t c = 0; c < expected[query].size(); ++c) {
+        worst = std::max(worst, std::fabs(output[query * head.head_dim + c] - expected[query][c]));
+      }
+    }
+    CHECK(worst <= tolerance);
+    // The last layer asks for the first token alone, and gets the same bits.
+    const std::vector<float> first = attended(*kernels, attention, head, 1);
+    CHECK(test::same_bits(first, std::span(output).first(head.head_dim)));
+  }
+}
+
+// What rounding the operands does is no error of attention's.
+Head rounded(Head head) {
+  for (float& value : head.rows) {
+    value = test::from_bf16(test::rounded_to_bf16(value));
+  }
+  return head;
+}
+
 void check_against_naive(bool in_bf16, double tolerance) {
   for (const std::size_t head_dim : {32, 64}) {
     for (const std::size_t seq_len : kSeqLens) {
-      Head head(seq_len, head_dim);
-      if (in_bf16) {  // what rounding the operands does is no error of attention's
-        for (float& value : head.rows) {
-          value = test::from_bf16(test::rounded_to_bf16(value));
-        }
-      }
-      std::vector<std::vector<double>> expected(seq_len);
-      for (std::size_t query = 0; query < seq_len; ++query) {
-        if (is_looked_at(query, seq_len)) {
-          expected[query] = naive_row(head, query);
-        }
-      }
-      for (const KernelTable* kernels : test::all_kernels()) {
-        Attention attention(*kernels, in_bf16, kMaxSeqLen, head_dim);
-        const std::vector<float> output = attended(*kernels, attention, head, seq_len);
-        double worst = 0;
-        for (std::size_t query = 0; query < seq_len; ++query) {
-          for (std::size_t c = 0; c < expected[query].size(); ++c) {
-            worst = std::max(worst, std::fabs(output[query * head_dim + c] - expected[query][c]));
-          }
-        }
-        CHECK(worst <= tolerance);
-        // The last layer asks for the first token alone, and gets the same bits.
-        const std::vector<float> first = attended(*kernels, attention, head, 1);
-        CHECK(test::same_bits(first, std::span(output).first(head_dim)));
-      }
+      const Head head(seq_len, head_dim);
+      check_head(in_bf16 ? rounded(head) : head, in_bf16, tolerance);
+    }
+  }
+  for (const std::size_t head_dim : {96, 128, 256}) {  // larger sums, so less of a softmax
+    const Head head(65, head_dim);
+    check_head(in_bf16 ? rounded(head) : head, in_bf16, 2 * tolerance);
+  }
+}
+
+void check_windows(bool in_bf16, double tolerance) {
+  for (const std::size_t seq_len : {1, 33, 64, 130, 300}) {
+    for (const std::size_t window : {0, 1, 31, 64, 100, 299, 1000}) {
+      const Head head = Head(seq_len, 32).seen_through(window);
+      check_head(in_bf16 ? rounded(head) : head, in_bf16, tolerance);
     }
   }
 }
@@ -117,6 +159,11 @@ TEST(attention_is_softmax_of_qk_times_v) { check_against_naive(false, 2e-5); }
 // Shares are rounded to 2^-9 of themselves, values below 2: their mean errs by at most 2^-8.
 TEST(attention_in_bf16_errs_by_no_more_than_its_shares_do) { check_against_naive(true, 0x1p-8); }
 
+TEST(a_query_sees_its_window_alone_and_scores_have_a_bias_by_distance) {
+  check_windows(false, 2e-5);
+  check_windows(true, 0x1p-8);
+}
+
 TEST(what_was_computed_before_leaves_no_trace) {
   for (const KernelTable* kernels : test::all_kernels()) {
     for (const bool in_bf16 : {false, true}) {
@@ -124,10 +171,11 @@ TEST(what_was_computed_before_leaves_no_trace) {
       Head poison(kMaxSeqLen, 32);
       std::fill(poison.rows.begin(), poison.rows.end(), std::numeric_limits<float>::infinity());
       attended(*kernels, used, poison, kMaxSeqLen);
-      for (const std::size_t seq_len : {1, 33, 65}) {
-        const Head head(seq_len, 32);
-        CHECK(test::same_bits(attended(*kernels, used, head, seq_len),
-                              attended(*kernels, fresh, head, seq_len)));
+      for (const std::size_t seq_len : {1, 33, 65, 200}) {
+        for (const Head& head : {Head(seq_len, 32), Head(seq_len, 32).seen_through(20)}) {
+          CHECK(test::same_bits(attended(*kernels, used, head, seq_len),
+                                attended(*kernels, fresh, head, seq_len)));
+        }
       }
     }
   }

@@ -1,9 +1,10 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <string>
 
 #include "check.h"
-#include "encoder/head.h"
+#include "ops/activation.h"
 #include "products.h"
 
 // Products of each kernel table. Most are of integers so small that every partial sum is exact in
@@ -32,7 +33,25 @@ std::vector<double> integers(Samples& samples, std::size_t size, int bound) {
   return values;
 }
 
-double erf_gelu(double x) { return x * 0.5 * (1 + std::erf(x / std::sqrt(2.0))); }
+double activated(Epilogue epilogue, double x) {
+  switch (epilogue) {
+    case Epilogue::kGelu:
+    case Epilogue::kGatedGelu:
+      return x * 0.5 * (1 + std::erf(x / std::sqrt(2.0)));
+    case Epilogue::kRelu:
+    case Epilogue::kGatedRelu:
+      return std::max(x, 0.0);
+    case Epilogue::kSilu:
+    case Epilogue::kGatedSilu:
+      return x / (1 + std::exp(-x));
+    default:
+      return x;
+  }
+}
+
+bool is_near(float actual, double expected, double size) {
+  return std::fabs(actual - expected) <= 5e-6 * (1 + std::fabs(size));
+}
 
 bool is_expected(Epilogue epilogue, float actual, double sum, double bias) {
   switch (epilogue) {
@@ -42,12 +61,9 @@ bool is_expected(Epilogue epilogue, float actual, double sum, double bias) {
       return actual == sum + bias;
     case Epilogue::kAdd:
       return actual == sum + bias + kInitial;
-    case Epilogue::kGelu: {
-      const double expected = erf_gelu(sum + bias);
-      return std::fabs(actual - expected) <= 5e-6 + std::fabs(sum + bias) * 2e-7;
-    }
+    default:
+      return is_near(actual, activated(epilogue, sum + bias), 0.04 * (sum + bias));
   }
-  return false;
 }
 
 // One product at one size with one epilogue: every value, and nothing beside them.
@@ -61,15 +77,26 @@ bool is_right(const KernelTable& kernels, const Rows<typename Product::RowElemen
     bias[c] = static_cast<float>(c % 5) - 2;
   }
   Target target(rows.num_rows, width, kInitial);
-  Product::run(kernels, rows, panels,
-               {target.values.data(), target.stride, epilogue,
-                epilogue == Epilogue::kRaw ? nullptr : bias.data(),
-                epilogue == Epilogue::kGelu ? &gelu_coefficients(Gelu::kErf) : nullptr});
+  Product::run(
+      kernels, rows, panels,
+      {target.values.data(), target.stride, epilogue,
+       epilogue == Epilogue::kRaw ? nullptr : bias.data(), &gelu_coefficients(Activation::kGelu)});
   bool holds = target.is_untouched_around();
   for (std::size_t r = 0; r < rows.num_rows; ++r) {
+    const auto value = [&](std::size_t c) {
+      return sums[r * width + c] * Product::kScale + bias[c];
+    };
     for (std::size_t c = 0; c < width; ++c) {
-      const double sum = sums[r * width + c] * Product::kScale;
-      holds = holds && is_expected(epilogue, target.at(r, c), sum, bias[c]);
+      if (!is_gated(epilogue)) {
+        holds = holds && is_expected(epilogue, target.at(r, c), value(c) - bias[c], bias[c]);
+      } else if (c >= width / 2) {
+        holds = holds && target.at(r, c) == kInitial;
+      } else {  // 16 gates, then the 16 that they let through
+        const std::size_t gate = c / 16 * 32 + c % 16;
+        const double passed = value(gate + 16);
+        holds = holds && is_near(target.at(r, c), activated(epilogue, value(gate)) * passed,
+                                 passed * (1 + 0.04 * std::fabs(value(gate))));
+      }
     }
   }
   return holds;
@@ -105,8 +132,10 @@ void check_all_sizes(const char* name, std::span<const Epilogue> epilogues) {
   }
 }
 
-constexpr Epilogue kAllEpilogues[]{Epilogue::kRaw, Epilogue::kStore, Epilogue::kAdd,
-                                   Epilogue::kGelu};
+constexpr Epilogue kAllEpilogues[]{
+    Epilogue::kRaw,       Epilogue::kStore,     Epilogue::kAdd,
+    Epilogue::kGelu,      Epilogue::kRelu,      Epilogue::kSilu,
+    Epilogue::kGatedGelu, Epilogue::kGatedRelu, Epilogue::kGatedSilu};
 
 TEST(f32_products_of_integers_are_exact_and_nothing_is_written_beside_them) {
   check_all_sizes<F32>("f32", kAllEpilogues);
@@ -214,7 +243,7 @@ void check_independence(const KernelTable& kernels) {
         kernels, Product::rows({row, row + static_cast<std::ptrdiff_t>(num_rows * kDepth)}, kDepth),
         Product::columns({column, column + static_cast<std::ptrdiff_t>(width * kDepth)}, kDepth),
         {target.values.data(), target.stride, Epilogue::kGelu, bias.data() + first_column,
-         &gelu_coefficients(Gelu::kErf)});
+         &gelu_coefficients(Activation::kGelu)});
     kernels.end();
     return target.block();
   };

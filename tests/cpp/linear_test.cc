@@ -48,7 +48,7 @@ struct Layer {
 std::vector<float> multiplied(const KernelTable& kernels, Precision precision, const Linear& linear,
                               const std::vector<float>& input) {
   EncodedRows rows(precision, kNumRows, kDepth);
-  rows.encode(kernels, linear, input.data(), 0, kNumRows);
+  rows.encode(kernels, linear, input.data(), kNumRows, 0);
   std::vector<float> output(kNumRows * kWidth);
   kernels.begin();
   linear.multiply(kernels, rows, 0, kNumRows, 0, linear.num_panels(), {output.data(), kWidth});
@@ -159,8 +159,8 @@ TEST(any_rows_and_panels_can_be_asked_for_and_are_the_same_bit_for_bit) {
       const Linear linear = Linear::balanced(precision, layer.weight, layer.bias, layer.range);
       const std::vector<float> all = multiplied(*kernels, precision, linear, layer.input);
       EncodedRows rows(precision, kNumRows, kDepth);
-      rows.encode(*kernels, linear, layer.input.data(), 40, kNumRows);  // in two goes
-      rows.encode(*kernels, linear, layer.input.data(), 0, 40);
+      rows.encode(*kernels, linear, layer.input.data() + 40 * kDepth, kNumRows - 40, 40);
+      rows.encode(*kernels, linear, layer.input.data(), 40, 0);  // in two goes
       constexpr std::size_t kFirst = 2 * kRowTile, kRows = kNumRows - kFirst;
       std::vector<float> part(kRows * kPanelWidth);
       kernels->begin();

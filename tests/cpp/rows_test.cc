@@ -185,7 +185,11 @@ TEST(layer_norm_gives_mean_and_variance_before_scale_and_shift) {
       std::vector<float> actual = rows;
       actual.resize(5 * width, kUntouched);
       kernels->layer_norm(actual.data(), 4, width, scale.data(), shift.data(),
-                          static_cast<float>(kEpsilon));
+                          static_cast<float>(kEpsilon), actual.data());
+      std::vector<float> apart(4 * width);
+      kernels->layer_norm(rows.data(), 4, width, scale.data(), shift.data(),
+                          static_cast<float>(kEpsilon), apart.data());
+      CHECK(test::same_bits(apart, std::span(actual).first(4 * width)));
       for (std::size_t r = 0; r < 4; ++r) {
         const std::span<const float> row = std::span(rows).subspan(r * width, width);
         const double mean =
@@ -221,6 +225,39 @@ TEST(rows_are_scaled_each_by_its_factor_and_their_neighbours_are_kept) {
       for (std::size_t i = 0; i < rows.size(); ++i) {
         const bool is_inside = i % kStride < width;
         CHECK(actual[i] == (is_inside ? rows[i] * factors[i / kStride] : rows[i]));
+      }
+    }
+  }
+}
+
+TEST(pairs_of_components_turn_by_the_angle_of_their_row) {
+  constexpr std::size_t kStride = 135;
+  Samples samples(5);
+  for (const std::size_t half : {16, 32, 48, 64}) {
+    const std::vector<float> rows = samples.reals(3 * kStride),
+                             angles = samples.reals(3 * half, 4.0F);
+    std::vector<float> turns;
+    for (std::size_t r = 0; r < 3; ++r) {
+      for (std::size_t i = 0; i < half; ++i) {
+        turns.push_back(std::cos(angles[r * half + i]));
+      }
+      for (std::size_t i = 0; i < half; ++i) {
+        turns.push_back(std::sin(angles[r * half + i]));
+      }
+    }
+    for (const KernelTable* kernels : test::all_kernels()) {
+      std::vector<float> actual = rows;
+      kernels->rotate_rows(actual.data(), kStride, 3, half, turns.data());
+      for (std::size_t r = 0; r < 3; ++r) {
+        for (std::size_t c = 0; c < kStride; ++c) {
+          const float* row = rows.data() + r * kStride;
+          const double angle = angles[r * half + c % half];
+          const double expected =
+              c < half       ? row[c] * std::cos(angle) - row[c + half] * std::sin(angle)
+              : c < 2 * half ? row[c] * std::cos(angle) + row[c - half] * std::sin(angle)
+                             : row[c];
+          CHECK(std::fabs(actual[r * kStride + c] - expected) <= 3e-7);
+        }
       }
     }
   }
