@@ -12,6 +12,14 @@ namespace {
 // stay in the second cache beside the weights.
 constexpr std::size_t kBlockTokens = 64;
 
+// The same of a team: larger blocks, so that its members wait for each other less often, and each
+// has rows and columns enough.
+constexpr std::size_t kMaxBlockTokens = 256;
+
+// Queries of a long sequence that a member of a team takes at a time: packing the keys for them is
+// a thirtieth of the work.
+constexpr std::size_t kQueriesAtATime = 2 * Attention::kBlockRows;
+
 // Rows that are normalised and at once encoded, while they are in the first cache.
 constexpr std::size_t kNormRows = 8;
 
@@ -47,14 +55,15 @@ std::size_t OwnScratch::num_bytes() const {
 GroupScratch::GroupScratch(const EncoderConfig& config, Precision precision, std::size_t max_tokens)
     : hidden(padded(max_tokens) * size_of(config.hidden_size)),
       context(hidden.size()),
-      intermediate(kBlockTokens * intermediate_width(config)),
+      projected(3 * hidden.size()),
+      intermediate(kMaxBlockTokens * intermediate_width(config)),
       encoded_hidden(precision, max_tokens, size_of(config.hidden_size)),
       encoded_context(precision, max_tokens, size_of(config.hidden_size)),
-      encoded_intermediate(precision, kBlockTokens, intermediate_width(config)) {}
+      encoded_intermediate(precision, kMaxBlockTokens, intermediate_width(config)) {}
 
 std::size_t GroupScratch::num_bytes() const {
-  return hidden.num_bytes() + context.num_bytes() + intermediate.num_bytes() +
-         encoded_hidden.num_bytes() + encoded_context.num_bytes() +
+  return hidden.num_bytes() + context.num_bytes() + projected.num_bytes() +
+         intermediate.num_bytes() + encoded_hidden.num_bytes() + encoded_context.num_bytes() +
          encoded_intermediate.num_bytes();
 }
 
@@ -71,7 +80,8 @@ class Forward::Pass {
         group_(group),
         own_(own),
         hidden_size_(size_of(config_.hidden_size)),
-        head_dim_(head_dim_of(config_)) {
+        head_dim_(head_dim_of(config_)),
+        block_tokens_(std::min(kMaxBlockTokens, kBlockTokens * team.num_members)) {
     for (const Sequence& sequence : sequences) {
       starts_.push_back(num_tokens_);
       num_tokens_ += sequence.token_ids.size();
@@ -90,8 +100,8 @@ class Forward::Pass {
       if (first_tokens_only) {
         gather_first_tokens();
       }
-      for (std::size_t first = 0; first < num_rows; first += kBlockTokens) {
-        feed_forward(layer, first, std::min(first + kBlockTokens, num_rows));
+      for (std::size_t first = 0; first < num_rows; first += block_tokens_) {
+        feed_forward(layer, first, std::min(first + block_tokens_, num_rows));
       }
     }
     write_results();
@@ -192,8 +202,17 @@ class Forward::Pass {
                         config_.norm_epsilon, output);
   }
 
-  // The members share the heads: each projects all tokens for a head, then attends.
   void attend(std::size_t layer, bool first_tokens_only) {
+    if (team_.shares_evenly(size_of(config_.num_heads))) {
+      attend_by_heads(layer, first_tokens_only);
+    } else {
+      attend_by_queries(layer, first_tokens_only);
+    }
+    team_.barrier.wait();
+  }
+
+  // Each member projects all tokens for a head, then attends, and goes on with its next head.
+  void attend_by_heads(std::size_t layer, bool first_tokens_only) {
     const LayerWeights& weights = weights_.layers[layer];
     const std::size_t panels = 3 * head_dim_ / kPanelWidth;
     const Share mine = team_.share(size_of(config_.num_heads));
@@ -201,28 +220,83 @@ class Forward::Pass {
       weights.heads.multiply(kernels_, group_.encoded_hidden, 0, num_tokens_, head * panels,
                              (head + 1) * panels, {own_.projected.data(), 3 * head_dim_});
       for (std::size_t i = 0; i < sequences_.size(); ++i) {
-        attend_sequence(layer, head, i, first_tokens_only);
+        const std::size_t seq_len = sequences_[i].token_ids.size();
+        const std::size_t num_queries = first_tokens_only ? 1 : seq_len;
+        float* queries = own_.projected.data() + starts_[i] * 3 * head_dim_;
+        rotate(weights, queries, 3 * head_dim_, {0, num_queries});
+        rotate(weights, queries + head_dim_, 3 * head_dim_, {0, seq_len});
+        attend_sequence(layer, head, i, queries, 3 * head_dim_, {0, num_queries});
+      }
+    }
+  }
+
+  // A team whose members would not have the same number of heads projects all of them first, and
+  // then shares heads, sequences and, of long ones, queries.
+  void attend_by_queries(std::size_t layer, bool first_tokens_only) {
+    const LayerWeights& weights = weights_.layers[layer];
+    const std::size_t num_heads = size_of(config_.num_heads), stride = 3 * hidden_size_;
+    multiply(weights.heads, group_.encoded_hidden, 0, num_tokens_, group_.projected.data(),
+             Epilogue::kStore);
+    team_.barrier.wait();
+    const Share rows = team_.share(num_tokens_);
+    for (std::size_t i = 0; weights.turns != nullptr && i < sequences_.size(); ++i) {
+      const std::size_t end = starts_[i] + sequences_[i].token_ids.size();
+      const std::size_t first = std::max(rows.first, starts_[i]);
+      const std::size_t last = std::max(first, std::min(rows.last, end));
+      for (std::size_t part = 0; part < 3 * num_heads; ++part) {
+        if (part % 3 != 2) {  // queries and keys; values stay as they are
+          rotate(weights, group_.projected.data() + starts_[i] * stride + part * head_dim_, stride,
+                 {first - starts_[i], last - starts_[i]});
+        }
       }
     }
     team_.barrier.wait();
+    const Share mine = team_.share(count_parts(first_tokens_only) * num_heads);
+    std::size_t item = 0;
+    for (std::size_t i = 0; i < sequences_.size(); ++i) {
+      const std::size_t num_queries = first_tokens_only ? 1 : sequences_[i].token_ids.size();
+      for (std::size_t head = 0; head < num_heads; ++head) {
+        for (std::size_t first = 0; first < num_queries; first += kQueriesAtATime, ++item) {
+          if (item >= mine.first && item < mine.last) {
+            attend_sequence(layer, head, i,
+                            group_.projected.data() + starts_[i] * stride + 3 * head * head_dim_,
+                            stride, {first, std::min(first + kQueriesAtATime, num_queries)});
+          }
+        }
+      }
+    }
   }
 
-  void attend_sequence(std::size_t layer, std::size_t head, std::size_t i, bool first_token_only) {
-    const std::size_t stride = 3 * head_dim_;
-    float* queries = own_.projected.data() + starts_[i] * stride;
-    const std::size_t seq_len = sequences_[i].token_ids.size();
-    const std::size_t num_queries = first_token_only ? 1 : seq_len;
-    if (const auto& turns = weights_.layers[layer].turns) {
-      kernels_.rotate_rows(queries, stride, num_queries, head_dim_ / 2, turns->data());
-      kernels_.rotate_rows(queries + head_dim_, stride, seq_len, head_dim_ / 2, turns->data());
+  // Pieces of kQueriesAtATime that all sequences have.
+  std::size_t count_parts(bool first_tokens_only) const {
+    std::size_t count = 0;
+    for (const Sequence& sequence : sequences_) {
+      const std::size_t num_queries = first_tokens_only ? 1 : sequence.token_ids.size();
+      count += (num_queries + kQueriesAtATime - 1) / kQueriesAtATime;
     }
+    return count;
+  }
+
+  // Turns tokens [places.first, places.last) of a sequence by their positions; rows is its first.
+  void rotate(const LayerWeights& weights, float* rows, std::size_t stride, Share places) const {
+    if (weights.turns != nullptr) {
+      kernels_.rotate_rows(rows + places.first * stride, stride, places.size(), head_dim_ / 2,
+                           weights.turns->data() + places.first * head_dim_);
+    }
+  }
+
+  // A sequence's queries [places.first, places.last) in one head. Its keys and values stand beside
+  // its queries.
+  void attend_sequence(std::size_t layer, std::size_t head, std::size_t i, const float* queries,
+                       std::size_t stride, Share places) {
     HeadInput input{.queries = queries,
                     .keys = queries + head_dim_,
                     .values = queries + 2 * head_dim_,
                     .query_stride = stride,
                     .stride = stride,
-                    .num_queries = num_queries,
-                    .seq_len = seq_len};
+                    .num_queries = places.last,
+                    .seq_len = sequences_[i].token_ids.size(),
+                    .first_query = places.first};
     if (const auto window = config_.layers[layer].window) {
       input.window = size_of(*window);
     }
@@ -288,14 +362,25 @@ class Forward::Pass {
     }
   }
 
-  // This member's columns of a product.
+  // This member's share of a product: of its panels, for one block of rows after the other, so that
+  // a product of few panels has enough for all members.
   void multiply(const Linear& linear, const EncodedRows& rows, std::size_t first_row,
                 std::size_t num_rows, float* output, Epilogue epilogue) const {
-    const Share panels = team_.share(linear.num_panels());
     const std::size_t panel_width = is_gated(epilogue) ? kPanelWidth / 2 : kPanelWidth;
-    linear.multiply(kernels_, rows, first_row, num_rows, panels.first, panels.last,
-                    {output + panels.first * panel_width, linear.num_panels() * panel_width,
-                     epilogue, &gelu_coefficients(config_.activation)});
+    const std::size_t num_panels = linear.num_panels(), stride = num_panels * panel_width;
+    const std::size_t block =
+        team_.shares_evenly(num_panels) ? std::max<std::size_t>(num_rows, 1) : kBlockTokens;
+    const std::size_t num_blocks = (num_rows + block - 1) / block;
+    const Share mine = team_.share(num_blocks * num_panels);
+    for (std::size_t item = mine.first; item < mine.last;) {
+      const std::size_t row = item / num_panels * block, panel = item % num_panels;
+      const std::size_t last_panel = std::min(num_panels, panel + (mine.last - item));
+      linear.multiply(kernels_, rows, first_row + row, std::min(block, num_rows - row), panel,
+                      last_panel,
+                      {output + row * stride + panel * panel_width, stride, epilogue,
+                       &gelu_coefficients(config_.activation)});
+      item += last_panel - panel;
+    }
   }
 
   void write_results() const {
@@ -317,6 +402,7 @@ class Forward::Pass {
   OwnScratch& own_;
   const std::size_t hidden_size_;
   const std::size_t head_dim_;
+  const std::size_t block_tokens_;
   std::vector<std::size_t> starts_;  // [num_sequences] the row of each one's first token
   std::size_t num_tokens_ = 0;
 };

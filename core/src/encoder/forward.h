@@ -29,7 +29,8 @@ struct Team {
   Barrier& barrier;
 
   Share share(std::size_t num_items) const { return share_of(num_items, member, num_members); }
-  bool is_alone() const { return num_members == 1; }
+  // Whether as many items, all alike, would keep every member busy until the end.
+  bool shares_evenly(std::size_t num_items) const { return num_items % num_members == 0; }
 };
 
 // What a thread needs for itself.
@@ -52,6 +53,7 @@ struct GroupScratch {
 
   AlignedArray<float> hidden;        // [max_tokens, hidden_size], the residual stream
   AlignedArray<float> context;       // [max_tokens, hidden_size], heads side by side
+  AlignedArray<float> projected;     // [max_tokens, 3 * hidden_size], where a team attends together
   AlignedArray<float> intermediate;  // [block, intermediate_size]
   EncodedRows encoded_hidden;
   EncodedRows encoded_context;

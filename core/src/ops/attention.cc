@@ -34,7 +34,7 @@ std::size_t Attention::num_bytes() const {
 void Attention::attend(const HeadInput& head, float* output, std::size_t output_stride) {
   padded_len_ = round_up(head.seq_len, kPanelWidth);
   in_bf16_ ? pack_bf16(head) : pack_f32(head);
-  for (std::size_t first = 0; first < head.num_queries; first += kBlockRows) {
+  for (std::size_t first = head.first_query; first < head.num_queries; first += kBlockRows) {
     const Block block = block_from(head, first);
     float* target = output + first * output_stride;
     if (in_bf16_) {

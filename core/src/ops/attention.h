@@ -12,17 +12,21 @@ namespace twopass {
 
 // One head of one sequence, row-major with a common stride.
 struct HeadInput {
-  const float* queries;  // [num_queries, head_dim], divided by sqrt(head_dim) already
+  const float* queries;  // [seq_len, head_dim], divided by sqrt(head_dim) already
   const float* keys;     // [seq_len, head_dim]
   const float* values;   // [seq_len, head_dim]
   std::size_t query_stride;
   std::size_t stride;       // of keys and values
-  std::size_t num_queries;  // of the first tokens
+  std::size_t num_queries;  // the first [0, num_queries) unless first_query says otherwise
   std::size_t seq_len;
   std::size_t window = kNoWindow;  // a query sees the keys at most so many places away
   // Added to scores: bias[j - i] to those of the key at j for the query at i. Readable for all
   // tokens, and to the right of the last for kPanelWidth more; or null.
   const float* bias = nullptr;
+
+  // Queries [first_query, num_queries) are computed; a multiple of Attention::kBlockRows, so that a
+  // part gets the same bits as in the whole.
+  std::size_t first_query = 0;
 
   static constexpr std::size_t kNoWindow = std::numeric_limits<std::size_t>::max();
 };
@@ -35,15 +39,16 @@ class Attention {
   Attention(const KernelTable& kernels, bool in_bf16, std::size_t max_seq_len,
             std::size_t head_dim);
 
-  // Writes [num_queries, head_dim] to output, a row every output_stride.
+  // Queries that are computed together: their scores stay in the second cache.
+  static constexpr std::size_t kBlockRows = 64;
+
+  // Writes the rows [first_query, num_queries) of output, [seq_len, head_dim], a row every
+  // output_stride.
   void attend(const HeadInput& head, float* output, std::size_t output_stride);
 
   std::size_t num_bytes() const;
 
  private:
-  // Queries that are computed together: their scores stay in the second cache.
-  static constexpr std::size_t kBlockRows = 64;
-
   // A block of queries, and the keys that one of them sees at least, to whole panels.
   struct Block {
     std::size_t first_query, num_queries;
