@@ -109,20 +109,18 @@ void multiply_tile(const typename Product::Args& args, std::size_t first_row, st
 #pragma GCC unroll 16
   for (std::size_t r = 0; r < kRows; ++r) {
     const std::size_t row = first_row + r;
-    const auto value = [&](std::size_t v) {
-      return Product::template value<kEpilogue>(args, sums[r][v], row,
-                                                first_column + v * V::kWidth);
-    };
-    if constexpr (is_gated(kEpilogue)) {
 #pragma GCC unroll 16
-      for (std::size_t v = 0; v < kVectors / 2; ++v) {
-        finish_gated<V, kEpilogue>(value(v), value(v + kVectors / 2), args.output, row,
-                                   first_column / 2 + v * V::kWidth);
-      }
-    } else {
-#pragma GCC unroll 16
-      for (std::size_t v = 0; v < kVectors; ++v) {
-        finish<V, kEpilogue>(value(v), args.output, row, first_column + v * V::kWidth);
+    for (std::size_t v = 0; v < (is_gated(kEpilogue) ? kVectors / 2 : kVectors); ++v) {
+      const std::size_t column = first_column + v * V::kWidth;
+      const typename V::F value = Product::template value<kEpilogue>(args, sums[r][v], row, column);
+      if constexpr (is_gated(kEpilogue)) {
+        finish_gated<V, kEpilogue>(
+            value,
+            Product::template value<kEpilogue>(args, sums[r][v + kVectors / 2], row,
+                                               column + kPanelWidth / 2),
+            args.output, row, first_column / 2 + v * V::kWidth);
+      } else {
+        finish<V, kEpilogue>(value, args.output, row, column);
       }
     }
   }
