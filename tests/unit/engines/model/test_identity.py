@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from twopass.engines.model.folder import open_model
 from twopass.engines.model.identity import FolderContents, describe, digest_of, identified
@@ -52,6 +54,26 @@ def test_a_description_is_the_same_on_every_machine():
     assert digest_of(value) == ("2a55f77c748dab8853bb1c1ab988a82836035dda914a74516e85117a809e84c0")
     reordered = {"e": 0, "d": False, "c": {"ä": "ö"}, "b": [1, 1.0e-12, 0.1]}
     assert digest_of(reordered) == digest_of(value)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(max_size=5), VALUES, max_size=6), st.randoms())
+def test_order_and_what_says_nothing_make_no_other_digest(described, random):
+    """A setting that later versions describe too, and a model does not have, changes nothing."""
+    keys = list(described)
+    random.shuffle(keys)
+    extended = {key: described[key] for key in keys} | {"a setting to come": None}
+    assert digest_of(extended) == digest_of(described)
+    extended["a setting to come"] = "given"
+    assert digest_of(extended) != digest_of(described)
 
 
 def test_a_revision_does_not_depend_on_where_a_folder_stands_or_how_it_is_spelled(
@@ -227,8 +249,17 @@ def test_of_a_graph_older_servers_knew_its_own_file_alone(encoder):
     (encoder / "model.onnx").write_bytes(b"graph")
     alone = open_model(str(encoder)).spec
     assert alone.legacy_revision == alone.weights_sha256
-    (encoder / "model.onnx_data").write_bytes(b"tensors")
-    beside = open_model(str(encoder)).spec
+    tensors = encoder / "model.onnx_data"
+    tensors.write_bytes(b"tensors")
+    contents = FolderContents(
+        path=encoder,
+        config=json.loads((encoder / "config.json").read_text()),
+        settings={},
+        poolings=["mean"],
+        weights=[encoder / "model.onnx", tensors],
+        sha256={},
+    )
+    beside = identified(alone, contents)
     assert beside.legacy_revision == alone.legacy_revision
     assert beside.weights_sha256 != alone.weights_sha256
     assert beside.revision != alone.revision
