@@ -24,7 +24,7 @@ from twopass.engines.gpu.torch_engine import TorchEngine
 from twopass.engines.model.decoder import is_decoder
 from twopass.engines.model.decoder_tokenizer import DecoderTokenizer
 from twopass.engines.model.folder import ModelFolder, locate, open_model
-from twopass.engines.model.tokenizer import load_tokenizer
+from twopass.engines.model.tokenizer import load_tokenizer, with_room_for_prefixes
 from twopass.engines.onnx.engine import OnnxRuntimeEngine
 from twopass.engines.transformers.engine import TransformersEngine
 from twopass.engines.trial import tried
@@ -88,6 +88,8 @@ def load_model(
         tokenizer = load_tokenizer(folder)
         if folder.spec.kind is ModelKind.RERANKER:
             _ = tokenizer.template  # raises for one that makes no pairs
+        else:
+            folder = replace(folder, spec=with_room_for_prefixes(folder.spec, tokenizer))
     built = _Building(folder, tokenizer, num_threads, precision).build(engine)
     _logger.info(
         "model loaded",

@@ -6,9 +6,9 @@ collection does not end it.
 
 from dataclasses import dataclass, replace
 
-from twopass.engines.base import ModelSpec
+from twopass.engines.base import ModelKind, ModelSpec, TextTokenizer
 from twopass.engines.model.folder import open_model
-from twopass.engines.model.tokenizer import HuggingFaceTokenizer, load_tokenizer
+from twopass.engines.model.tokenizer import load_tokenizer, with_room_for_prefixes
 from twopass.evaluation.datasets import Dataset
 
 
@@ -18,11 +18,11 @@ class QueryReader:
 
     Attributes:
         spec: The model.
-        tokenizer: Its tokenizer.
+        tokenizer: The tokenizer of its queries.
     """
 
     spec: ModelSpec
-    tokenizer: HuggingFaceTokenizer
+    tokenizer: TextTokenizer
 
     @classmethod
     def of(cls, model: str) -> "QueryReader":
@@ -35,7 +35,10 @@ class QueryReader:
             ModelError: The folder is missing or damaged.
         """
         folder = open_model(model)
-        return cls(folder.spec, load_tokenizer(folder))
+        tokenizer, spec = load_tokenizer(folder), folder.spec
+        if spec.kind is ModelKind.ENCODER:
+            spec = with_room_for_prefixes(spec, tokenizer)
+        return cls(spec, tokenizer.after(spec.query_prefix))
 
     def cut(self, query: str) -> str:
         """The query's beginning, as much as the model reads; all of it where that is possible."""

@@ -17,7 +17,7 @@ import numpy as np
 from tokenizers import Tokenizer as RustTokenizer
 
 from twopass._core import WordPiece
-from twopass.engines.base import Int32s, PairTemplate, Ragged
+from twopass.engines.base import Int32s, ModelSpec, PairTemplate, Ragged
 from twopass.engines.errors import ModelError
 from twopass.engines.model.folder import ModelFolder
 from twopass.engines.model.tokenizing.boundaries import TokenBoundaries
@@ -53,6 +53,26 @@ def load_tokenizer(folder: ModelFolder) -> "HuggingFaceTokenizer":
     return HuggingFaceTokenizer(
         folder.tokenizer, folder.tokenizer_settings, shares_queries=shares_queries
     )
+
+
+def with_room_for_prefixes(spec: ModelSpec, tokenizer: "HuggingFaceTokenizer") -> ModelSpec:
+    """An encoder's specification whose longest query fits beside its prefix, which is never cut.
+
+    Raises:
+        ModelError: A prefix leaves no room for a text.
+    """
+    for name, prefix in (("query", spec.query_prefix), ("passage", spec.passage_prefix)):
+        after = tokenizer.after(prefix)
+        room = spec.max_seq_len - after.single.num_tokens - after.num_prefix_tokens
+        if room < 1:
+            raise ModelError(
+                f"{spec.id}: {name}_prefix has {spec.max_seq_len - room:,} tokens with the special "
+                f"ones, which leaves no room for a text in max_seq_len, {spec.max_seq_len:,}; "
+                "shorten it"
+            )
+        if name == "query":
+            spec = replace(spec, max_query_tokens=min(spec.max_query_tokens, room))
+    return spec
 
 
 class HuggingFaceTokenizer:

@@ -55,6 +55,23 @@ def bert() -> Tokenizer:
     return _wordpiece(pre_tokenizers.BertPreTokenizer(), normalizers.BertNormalizer())
 
 
+def mpnet() -> Tokenizer:
+    """MPNet's: uncased BERT's pieces, RoBERTa's special tokens."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = [*ANGLES[:4], "[UNK]"]
+    tokenizer.train_from_iterator(
+        CORPUS, trainers.WordPieceTrainer(vocab_size=400, special_tokens=special)
+    )
+    tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True, normalized=False)])
+    ids = {token: tokenizer.token_to_id(token) for token in ANGLES}
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("</s>", ids["</s>"]), ("<s>", ids["<s>"]), add_prefix_space=False
+    )
+    return tokenizer
+
+
 def cased_words() -> Tokenizer:
     """WordPiece whose pre-tokeniser leaves "[SEP]" whole, and an NFKC that makes it of others."""
     return _wordpiece(pre_tokenizers.WhitespaceSplit(), normalizers.NFKC())
@@ -196,6 +213,7 @@ KINDS: dict[str, Callable[[], Tokenizer]] = {
     made.__name__: made
     for made in (
         bert,
+        mpnet,
         cased_words,
         word_level,
         gpt2,

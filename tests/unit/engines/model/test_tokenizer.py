@@ -1,6 +1,7 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,14 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as RustTokenizer
 
 from twopass._core import assemble_pairs
-from twopass.engines.base import PairTemplate, Ragged, SingleTemplate
+from twopass.engines.base import ModelKind, ModelSpec, PairTemplate, Ragged, SingleTemplate
 from twopass.engines.errors import ModelError
 from twopass.engines.model.folder import locate, open_model
-from twopass.engines.model.tokenizer import HuggingFaceTokenizer, load_tokenizer
+from twopass.engines.model.tokenizer import (
+    HuggingFaceTokenizer,
+    load_tokenizer,
+    with_room_for_prefixes,
+)
 from twopass.engines.model.tokenizing.special_tokens import without_spelling
 
 from ..small_tokenizers import byte_level, metaspace
@@ -136,6 +141,10 @@ def test_a_text_is_tokenised_alike_alone_and_among_others(family, texts):
 
 def test_the_core_cuts_for_uncased_bert_and_for_nobody_else(tokenizer, bert_file, tmp_path):
     assert tokenizer._wordpiece is not None
+    for kind in ("bert", "mpnet"):
+        assert HuggingFaceTokenizer(write(kind, tmp_path / kind))._wordpiece is not None
+    for kind in set(KINDS) - {"bert", "mpnet"}:
+        assert HuggingFaceTokenizer(write(kind, tmp_path / kind))._wordpiece is None
     assert HuggingFaceTokenizer(byte_level(tmp_path / "byte-level.json"))._wordpiece is None
     content = json.loads(bert_file.read_text(encoding="utf-8"))
     content["normalizer"]["lowercase"] = False
@@ -230,6 +239,24 @@ def test_a_tokenizer_without_pairs_has_none_to_give_and_reads_single_texts(tmp_p
     assert tokenizer.single == SingleTemplate((0,), (2,))
     with pytest.raises(ModelError, match=r"tokenizer\.json: .*keep each text whole"):
         _ = tokenizer.template
+
+
+def test_the_longest_query_leaves_room_for_its_prefix(tmp_path):
+    tokenizer = HuggingFaceTokenizer(write("gpt2", tmp_path / "tokenizer.json"))
+    spec = ModelSpec(
+        id="e5",
+        kind=ModelKind.ENCODER,
+        revision="0",
+        max_seq_len=20,
+        max_query_tokens=17,
+        query_prefix="query: ",
+    )
+    # 20 less <s>, </s>, "query" and ":".
+    assert with_room_for_prefixes(spec, tokenizer).max_query_tokens == 16
+    longer = replace(spec, max_seq_len=256)
+    assert with_room_for_prefixes(longer, tokenizer).max_query_tokens == 17
+    with pytest.raises(ModelError, match=r"e5: passage_prefix has \d+ tokens .* max_seq_len, 20;"):
+        with_room_for_prefixes(replace(spec, passage_prefix="How? " * 20), tokenizer)
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
