@@ -203,7 +203,7 @@ MODELS = (
         512,
         "apache-2.0",
         "bert",
-        "its prompt is read from its folder",
+        "its prompt is in newer revisions' files; see check",
     ),
     PublicModel(
         "intfloat/multilingual-e5-large", "encoder", "multi", 560, 512, "mit", "xlm-roberta", _E5
@@ -272,7 +272,7 @@ def recommend(
         )
     print_table(table)
     Console().print(
-        "From their cards; none was run for this list. Next: twopass models check NAME, then "
-        "twopass serve --reranker NAME",
+        "As their cards tell; look there before you rely on a licence. Next: twopass models check "
+        "NAME, then twopass serve --reranker NAME",
         highlight=False,
     )

@@ -139,7 +139,9 @@ def open_model(name: str) -> ModelFolder:
     tokenizer = texts.read_tokenizer_settings(files)
     most = MAX_DECODER_TOKENS if decoder is not None else None
     max_seq_len = texts.read_max_seq_len(files, own, tokenizer, config, most)
-    query_prefix, passage_prefix = texts.read_prefixes(root, own, kind, parts)
+    query_prefix, passage_prefix = texts.read_prefixes(
+        root, own, kind, parts, is_decoder=decoder is not None
+    )
     # A reranker's query shares the sequence; an encoder's has it alone. 3 special tokens at most
     # stand beside either half in the families supported (4 in RoBERTa's pair, 2 beside the query).
     room = max_seq_len // 2 if is_reranker else max_seq_len - 3

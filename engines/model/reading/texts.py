@@ -139,7 +139,12 @@ def read_max_seq_len(
 
 
 def read_prefixes(
-    files: FolderFiles, settings: own.FolderSettings, kind: ModelKind, modules: Modules
+    files: FolderFiles,
+    settings: own.FolderSettings,
+    kind: ModelKind,
+    modules: Modules,
+    *,
+    is_decoder: bool = False,
 ) -> tuple[str, str]:
     """What stands before every query, and before every passage.
 
@@ -150,7 +155,7 @@ def read_prefixes(
     prompts = _prompts(files, config)
     default = config.get("default_prompt_name")
     if kind is ModelKind.RERANKER:
-        if prompts.get(default or "") and "LogitScore" not in modules.kinds:
+        if prompts.get(default or "") and not is_decoder:  # a decoder's is its instruction
             raise files.refuse(
                 _SENTENCE_CONFIG,
                 f"default_prompt_name is {default!r}: a reranker with a head reads pairs without",
