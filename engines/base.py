@@ -5,9 +5,10 @@ replaced without a line changing above it. Arrays are C-contiguous; shapes stand
 """
 
 import math
+import re
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -19,6 +20,10 @@ from twopass.engines.model.calibration import Calibration
 
 Int32s: TypeAlias = NDArray[np.int32]
 Float32s: TypeAlias = NDArray[np.float32]
+
+
+# How encoders that are told what a query is for read it: E5-mistral, GTE-Qwen2, Qwen3-Embedding.
+_INSTRUCTED = re.compile(r"(Instruct: ).*(\nQuery:\s*)", re.DOTALL)
 
 
 class ModelKind(StrEnum):
@@ -446,6 +451,23 @@ class LoadedEncoder:
     spec: ModelSpec
     tokenizer: TextTokenizer
     engine: Engine
+
+    @property
+    def takes_instruction(self) -> bool:
+        """Whether a request may say by an instruction what a query is embedded for."""
+        return _INSTRUCTED.fullmatch(self.spec.query_prefix) is not None
+
+    def instructed(self, instruction: str) -> "LoadedEncoder":
+        """The encoder that embeds queries under an instruction; "" gives this one.
+
+        Passages are embedded as ever. Only where `takes_instruction`.
+        """
+        if not instruction:
+            return self
+        around = _INSTRUCTED.fullmatch(self.spec.query_prefix)
+        assert around is not None
+        prefix = f"{around[1]}{instruction}{around[2]}"
+        return replace(self, spec=replace(self.spec, query_prefix=prefix))
 
     @property
     def query_tokenizer(self) -> TextTokenizer:

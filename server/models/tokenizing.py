@@ -21,7 +21,7 @@ from twopass.index.stopping import NEVER, Stop
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models.caches import ByteCache
 from twopass.server.models.cutting import MAX_PASSAGE_TOKENS
-from twopass.server.models.passages import Truncation
+from twopass.server.models.passages import Truncation, check_instruction
 
 # Bytes of a cached passage beside its tokens: key, array object, place in the table.
 _ENTRY_BYTES = 400
@@ -106,6 +106,28 @@ class Tokenizing:
         _ensure_asks(model, max(0, len(ids) - num_before) if query.strip() else 0, field)
         return ids
 
+    async def instructed(
+        self, encoder: LoadedEncoder, instruction: str, stop: Stop = NEVER, *, field: str
+    ) -> LoadedEncoder:
+        """The encoder that embeds queries under an instruction; "" gives this one.
+
+        Args:
+            encoder: The model.
+            instruction: What queries are embedded for.
+            stop: Ends the work.
+            field: The instruction's path in the request, for error messages.
+
+        Raises:
+            InvalidRequestError: The encoder takes no instruction, or this one is too long for it.
+        """
+        check_instruction(field, instruction, encoder, encoder.takes_instruction)
+        if not instruction:
+            return encoder
+        most = encoder.spec.max_query_tokens + 1
+        num_tokens = len((await self.encode(encoder.tokenizer, [instruction], most, stop))[0])
+        _ensure_asks(encoder, num_tokens, field)
+        return encoder.instructed(instruction)
+
     async def pair_query(
         self, reranker: LoadedReranker, query: str, instruction: str = "", stop: Stop = NEVER
     ) -> PairQuery:
@@ -181,7 +203,8 @@ def _ensure_asks(model: LoadedModel, num_tokens: int, field: str) -> None:
     if num_tokens > limit:
         raise InvalidRequestError(
             f"{field}: over {limit} tokens of {model.spec.id}; "
-            f"{'queries' if field != 'instruction' else 'instructions'} are never cut, shorten it"
+            f"{'instructions' if field.endswith('instruction') else 'queries'} are never cut, "
+            "shorten it"
         )
 
 

@@ -148,17 +148,19 @@ class _Batch:
 
         Where that fails, each search tries again alone: so what becomes of it is told as ever.
         """
-        by_encoder: dict[str, list[int]] = defaultdict(list)
-        encoders: dict[str, LoadedEncoder] = {}
+        by_encoder: dict[tuple[str, str], list[int]] = defaultdict(list)
+        encoders: dict[tuple[str, str], LoadedEncoder] = {}
         for i, search in self._searches.items():
             if search.query.needs_embedding:
                 encoder = self._parts._models.encoder_of(
                     search.collection.name, search.collection.schema
                 )
-                encoders[encoder.spec.revision] = encoder
-                by_encoder[encoder.spec.revision].append(i)
-        for revision, positions in by_encoder.items():
-            encoder = encoders[revision]
+                instruction = search.query.retrieve.instruction
+                key = encoder.spec.revision, instruction
+                encoders[key] = encoder.instructed(instruction)
+                by_encoder[key].append(i)
+        for key, positions in by_encoder.items():
+            encoder = encoders[key]
             searches = [self._searches[i] for i in positions]
             ids = [search.query_ids[encoder.query_tokenizer.fingerprint] for search in searches]
             try:

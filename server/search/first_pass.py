@@ -116,9 +116,11 @@ class FirstPass:
         query_ids: Mapping[str, Int32s],
         request: Request,
         end: float | None,
+        instruction: str,
     ) -> Float32s:
         """The query's embedding, float32 `[dimension]`."""
         encoder = self._models.encoder_of(collection.name, collection.schema)
+        encoder = encoder.instructed(instruction)
         ids = Ragged.from_rows([query_ids[encoder.query_tokenizer.fingerprint]])
         vector: Float32s = (await self.embed_together(encoder, ids, request, end))[0]
         return vector
@@ -257,7 +259,7 @@ class _Retrieval:
             vector = self._ahead.vector
             encoder = self._collection.schema.encoder
         if vector is None:
-            vector = await self._parts._embed(self._collection, query_ids, self._request, self._end)
+            vector = await self._embed(query_ids)
         watch = Stopwatch()
         are_split = self._collection.num_split > 0
         found = await (self._nearest_windows if are_split else self._nearest_documents)(vector)
@@ -383,7 +385,7 @@ class _Retrieval:
                 or not await run(self._collection.num_split_among, documents, stop, stop=stop)
             ):
                 return found
-            vector = await self._parts._embed(self._collection, query_ids, self._request, self._end)
+            vector = await self._embed(query_ids)
             encoder = schema.encoder
         windows = await run(
             self._collection.nearest_windows,
@@ -394,6 +396,13 @@ class _Retrieval:
             stop=stop,
         )
         return replace(found, windows={**found.windows, **windows}, encoder=encoder)
+
+    async def _embed(self, query_ids: Mapping[str, Int32s]) -> Float32s:
+        """The query's embedding, float32 `[dimension]`."""
+        instruction = self._query.retrieve.instruction
+        return await self._parts._embed(
+            self._collection, query_ids, self._request, self._end, instruction
+        )
 
     def _query_fingerprint(self) -> str:
         """Of the tokenizer that queries of the collection's encoder are cut by."""

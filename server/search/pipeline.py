@@ -279,7 +279,12 @@ class Search:
                         f"vector: unset, but collection {collection.name!r} has no encoder to "
                         "embed the query with; give one, or retrieve by RETRIEVE_MODE_LEXICAL"
                     )
-                encoder = parts.models.encoder_of(collection.name, collection.schema)
+                encoder = await parts.tokenizing.instructed(
+                    parts.models.encoder_of(collection.name, collection.schema),
+                    query.retrieve.instruction,
+                    self._request.stop,
+                    field="retrieve.instruction",
+                )
                 ids = await parts.tokenizing.query_ids(encoder, query.text, self._request.stop)
                 self.query_ids[encoder.query_tokenizer.fingerprint] = ids
             if (reranker := self._reranker) is not None:

@@ -51,6 +51,8 @@ class RetrieveSettings:
         fusion: How `HYBRID` joins its two lists.
         breadth: How far an approximate index is searched.
         words: What the words of documents must, must not and should be, beside the query.
+        instruction: What the query is embedded for, for an encoder that takes an instruction; ""
+            for the model's own.
     """
 
     mode: RetrieveMode
@@ -58,6 +60,7 @@ class RetrieveSettings:
     fusion: Fusion
     breadth: Breadth = field(default_factory=Breadth)
     words: WordClauses = field(default_factory=WordClauses)
+    instruction: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.servicers.documents import write_vector
 from twopass.server.servicers.enums import EnumMapping
+from twopass.server.servicers.options import read_instruction
 from twopass.server.servicers.timings import timings_message
 from twopass.server.servicers.translating import Translating
 from twopass.server.telemetry.stopwatch import StageTimings, Stopwatch
@@ -61,7 +62,10 @@ class EmbedServicer:
         await self._translating.run(
             request.message_bytes, _check_texts, texts, max_bytes, request=request
         )
-        encoder = self._models.encoder(message.model)
+        instruction = _read_instruction(message, self._limits, is_query=is_query)
+        encoder = await self._tokenizing.instructed(
+            self._models.encoder(message.model), instruction, request.stop, field="instruction"
+        )
         dimensions = _read_dimensions(message.dimensions, encoder)
         self._ensure_fits(len(texts), dimensions)
         embed = self._embedding.queries if is_query else self._embedding.passages
@@ -99,6 +103,16 @@ class EmbedServicer:
                 f"{self._limits.max_message_bytes:,} may be in one answer (max_message_bytes); "
                 "send them in several calls"
             )
+
+
+def _read_instruction(message: embed_pb2.EmbedRequest, limits: Limits, *, is_query: bool) -> str:
+    instruction = read_instruction("instruction", message.instruction, limits)
+    if instruction and not is_query:
+        raise InvalidRequestError(
+            "instruction: given, but the texts are passages, which are embedded without one; "
+            "leave it empty, or set role to EMBED_ROLE_QUERY"
+        )
+    return instruction
 
 
 def _read_dimensions(value: int, encoder: LoadedEncoder) -> int:

@@ -46,6 +46,7 @@ class ModelServicer:
             max_passage_tokens=0 if is_encoder else max_passage_tokens,
             dimension=model.engine.output_width if is_encoder else 0,
             blend=spec.blend,
+            takes_instruction=model.takes_instruction,
             revision=spec.revision,
             other_ids=sorted(spec.other_names),
         )

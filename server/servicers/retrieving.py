@@ -7,9 +7,10 @@ from twopass.index.kinds import Breadth
 from twopass.index.word_query import WordClauses
 from twopass.server.config import RetrieveMode
 from twopass.server.errors import InvalidRequestError
+from twopass.server.models.passages import Limits
 from twopass.server.search.types import DEFAULT_K, MAX_K, RetrieveSettings
 from twopass.server.servicers.enums import EnumMapping
-from twopass.server.servicers.options import read_count
+from twopass.server.servicers.options import read_count, read_instruction
 from twopass.server.servicers.word_clauses import read_word_clauses
 from twopass.v1 import search_pb2
 
@@ -40,7 +41,7 @@ class RetrieveDefaults:
 
 
 def read_retrieve(
-    message: search_pb2.SearchRequest, last: int, defaults: RetrieveDefaults
+    message: search_pb2.SearchRequest, last: int, defaults: RetrieveDefaults, limits: Limits
 ) -> RetrieveSettings:
     """Reads how candidates are found.
 
@@ -48,6 +49,7 @@ def read_retrieve(
         message: The request.
         last: The place of the last hit that is asked for, from 1.
         defaults: What counts where the request says nothing.
+        limits: Bounds of the server.
 
     Raises:
         InvalidRequestError: An option is out of range, or does not go with the others.
@@ -61,8 +63,24 @@ def read_retrieve(
     mode = _read_mode(message, words, defaults)
     fusion = _read_fusion(options, mode, defaults)
     return RetrieveSettings(
-        mode=mode, k=k, fusion=fusion, breadth=_read_breadth(options), words=words
+        mode=mode,
+        k=k,
+        fusion=fusion,
+        breadth=_read_breadth(options),
+        words=words,
+        instruction=_read_instruction(message, mode, limits),
     )
+
+
+def _read_instruction(message: search_pb2.SearchRequest, mode: RetrieveMode, limits: Limits) -> str:
+    field = "retrieve.instruction"
+    instruction = read_instruction(field, message.retrieve.instruction, limits)
+    if instruction and (mode is RetrieveMode.LEXICAL or message.HasField("vector")):
+        why = "there is a vector" if message.HasField("vector") else "retrieval is LEXICAL"
+        raise InvalidRequestError(
+            f"{field}: given, but {why}, so that nothing embeds the query; leave it empty"
+        )
+    return instruction
 
 
 def _read_breadth(options: search_pb2.RetrieveOptions) -> Breadth:

@@ -212,7 +212,7 @@ def _read_query(
         vector=vector,
         top_n=top_n,
         offset=offset,
-        retrieve=read_retrieve(message, offset + top_n, defaults),
+        retrieve=read_retrieve(message, offset + top_n, defaults, limits),
         rerank=_read_rerank(message.rerank, limits),
         filter=read_filter(message.filter) if message.HasField("filter") else None,
         allow_fallback=_ALLOWS_FALLBACK.read("fallback", message.fallback),

@@ -39,6 +39,7 @@ def embed(
     model: str | None = None,
     dimensions: int | None = None,
     normalize: bool = True,
+    instruction: str | None = None,
     timeout: float | None = None,
 ) -> Call[EmbedResult]:
     """Embeds texts.
@@ -53,6 +54,8 @@ def embed(
             keep most of their quality in the first components.
         normalize: Whether vectors that are cut are scaled to length 1. Whole embeddings have length
             1 either way.
+        instruction: What queries are embedded for, in words, for an encoder that is told so. None:
+            the model's own.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
@@ -66,6 +69,7 @@ def embed(
         role=number_of(embed_pb2.EmbedRole, role, "role"),
         dimensions=int32(dimensions, "dimensions"),
         normalize=None if normalize else False,
+        instruction=text(instruction or "", "instruction"),
     )
     return Call(_rpcs.EMBED, request, _result, timeout)
 

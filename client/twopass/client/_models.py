@@ -17,7 +17,7 @@ class Model:
         id: The name that requests use; collections keep the revision.
         kind: Encoder or reranker.
         is_default: Whether requests of its kind that name no model get it.
-        engine: "cpu", "onnxruntime", "tensorrt" or "torch".
+        engine: "cpu", "onnxruntime", "tensorrt", "torch" or "transformers".
         precision: "f32", "bf16", "fp16" or "int8".
         device: The instruction set or the GPU it runs on.
         sha256: Hash of the weights, hexadecimal; equal weights need not be equal models.
@@ -30,6 +30,7 @@ class Model:
         revision: What the model is known by, hexadecimal: a digest over everything that decides
             what it computes; "" from servers before revisions.
         other_ids: Other spellings under which the server was told to load it.
+        takes_instruction: Whether requests may give an `instruction`.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Model:
     blend: float
     revision: str = ""
     other_ids: tuple[str, ...] = ()
+    takes_instruction: bool = False
 
 
 def models(*, timeout: float | None = None) -> Call[tuple[Model, ...]]:
@@ -95,4 +97,5 @@ def _model(message: model_pb2.Model) -> Model:
         blend=message.blend,
         revision=message.revision,
         other_ids=tuple(message.other_ids),
+        takes_instruction=message.takes_instruction,
     )

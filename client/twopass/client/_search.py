@@ -100,6 +100,8 @@ class Retrieve:
         nprobe: How many IVF lists are searched. None: the index's default.
         words: What the words of documents must, must not and should be. None: nothing more than
             the query says.
+        instruction: What the query is embedded for, in words, for an encoder that is told so. None:
+            the model's own.
     """
 
     mode: RetrieveMode | None = None
@@ -108,6 +110,7 @@ class Retrieve:
     ef_search: int | None = None
     nprobe: int | None = None
     words: WordClauses | None = None
+    instruction: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +299,7 @@ def _retrieve_message(
         ef_search=_optional_int32(retrieve.ef_search, "retrieve.ef_search"),
         nprobe=_optional_int32(retrieve.nprobe, "retrieve.nprobe"),
         words=_word_clauses(retrieve.words),
+        instruction=text(retrieve.instruction or "", "retrieve.instruction"),
     )
     match retrieve.fusion:
         case ReciprocalRankFusion(k):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers.processors import TemplateProcessing
 
 # The pre-tokenizer of Qwen2 and Qwen3.
 _WORDS = (
@@ -123,3 +124,43 @@ def save_qwen3_reranker(path: Path, **shape: Any) -> Any:
     """A whole folder; the model is also returned."""
     save_prompt(path)
     return save_model(path, **shape)
+
+
+QUERY_PROMPT = "Instruct: Given a web search query, retrieve relevant passages\nQuery:"
+
+
+def save_qwen3_embedding(path: Path, **shape: Any) -> Any:
+    """A folder as sentence-transformers writes it of Qwen3-Embedding: the last token's vector.
+
+    Returns:
+        The decoder, without its head.
+    """
+    save_tokenizer(path)
+    end = "<|endoftext|>"
+    tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+    tokenizer.post_processor = TemplateProcessing(
+        single=f"$A {end}", pair=f"$A $B {end}", special_tokens=[(end, tokenizer.token_to_id(end))]
+    )
+    tokenizer.save(str(path / "tokenizer.json"))
+    model = save_model(path, task="Model", **shape)
+    of = "sentence_transformers.models."
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+    (path / "1_Pooling").mkdir()
+    files = {
+        "modules.json": [
+            {"idx": i, "name": str(i), "path": folder, "type": of + kind}
+            for i, (folder, kind) in enumerate(modules)
+        ],
+        "1_Pooling/config.json": {
+            "word_embedding_dimension": 64,
+            "pooling_mode_cls_token": False,
+            "pooling_mode_mean_tokens": False,
+            "pooling_mode_lasttoken": True,
+        },
+        "config_sentence_transformers.json": {"prompts": {"query": QUERY_PROMPT, "document": ""}},
+        "config.json": json.loads((path / "config.json").read_text())
+        | {"architectures": ["Qwen3ForCausalLM"]},
+    }
+    for name, content in files.items():
+        (path / name).write_text(json.dumps(content))
+    return model
