@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from . import bert_forms, head_forms, module_forms, relative_forms, rotary_forms
+from . import bert_forms, decoder_forms, head_forms, module_forms, relative_forms, rotary_forms
 from .form import Form
 
 
@@ -13,3 +13,4 @@ def forms() -> Iterator[Form]:
     yield from relative_forms.forms()
     yield from rotary_forms.forms()
     yield from module_forms.forms()
+    yield from decoder_forms.forms()

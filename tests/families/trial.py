@@ -14,12 +14,13 @@ from twopass.engines.base import (
     ModelKind,
     Precision,
     Ragged,
-    TextTokenizer,
     TokenBatch,
+    Tokenizer,
 )
 from twopass.engines.cpu.engine import CpuEngine
 from twopass.engines.errors import EngineError
 from twopass.engines.gpu.torch_engine import TorchEngine
+from twopass.engines.model.decoder_tokenizer import DecoderTokenizer
 from twopass.engines.model.folder import ModelFolder, open_model
 from twopass.engines.model.tokenizer import load_tokenizer
 from twopass.engines.onnx.engine import OnnxRuntimeEngine
@@ -89,7 +90,7 @@ def try_form(form: Form, folder: Path, columns: list[Column]) -> Iterator[Cell]:
     expected = form.write(folder)
     try:
         opened = open_model(str(folder))
-        tokenizer = load_tokenizer(opened)
+        batch = _batch(opened)
     except EngineError as error:
         cell = _refused(error, form.refusal)
         yield from [cell] * len(columns)
@@ -101,7 +102,6 @@ def try_form(form: Form, folder: Path, columns: list[Column]) -> Iterator[Cell]:
     if opened.spec.kind is not form.kind:
         yield from [Cell("kind", f"read as {opened.spec.kind}, not {form.kind}")] * len(columns)
         return
-    batch = _batch(opened, tokenizer)
     if failure := _token_difference(batch, expected):
         yield from [Cell("tokens", failure)] * len(columns)
         return
@@ -158,18 +158,27 @@ def _computed(
     return Cell(f"{difference:.1e}", failure)
 
 
-def _batch(folder: ModelFolder, tokenizer: TextTokenizer) -> TokenBatch:
+def _batch(folder: ModelFolder) -> TokenBatch:
     """Every text, or every pair, as the server makes them."""
     spec = folder.spec
-    if spec.kind is ModelKind.ENCODER:
-        prefixed = tokenizer.after(spec.passage_prefix)
-        texts = prefixed.encode(TEXTS, spec.max_seq_len + 1)
-        return prefixed.single.assemble(texts, spec.max_seq_len)[0]
-    template = tokenizer.template
-    queries = tokenizer.encode([query for query, _ in PAIRS], spec.max_seq_len)
-    passages = tokenizer.encode([passage for _, passage in PAIRS], spec.max_seq_len)
+    if folder.decoder is not None and folder.decoder.layout is not None:
+        decoder = DecoderTokenizer(folder.tokenizer, folder.decoder.layout)
+        return _pairs(decoder, decoder.encode_queries, spec.max_seq_len)
+    tokenizer = load_tokenizer(folder)
+    if spec.kind is ModelKind.RERANKER:
+        return _pairs(tokenizer, tokenizer.encode, spec.max_seq_len)
+    prefixed = tokenizer.after(spec.passage_prefix)
+    texts = prefixed.encode(TEXTS, spec.max_seq_len + 1)
+    return prefixed.single.assemble(texts, spec.max_seq_len)[0]
+
+
+def _pairs(
+    tokenizer: Tokenizer, encode_queries: Callable[[list[str], int], Ragged], max_seq_len: int
+) -> TokenBatch:
+    queries = encode_queries([query for query, _ in PAIRS], max_seq_len)
+    passages = tokenizer.encode([passage for _, passage in PAIRS], max_seq_len)
     batches = [
-        template.assemble(queries[row], passages.rows(row, row + 1), spec.max_seq_len)[0]
+        tokenizer.template.assemble(queries[row], passages.rows(row, row + 1), max_seq_len)[0]
         for row in range(len(PAIRS))
     ]
     pairs = Ragged.from_rows([batch.token_ids for batch in batches])
