@@ -97,8 +97,9 @@ def choose(
     reranker at its blend differs from hybrid search alone, and from the first reranker (paired
     randomisation test).
 
-    --data keeps candidates and logits beside the corpora: a reranker that was measured before is
-    not asked again. --max-queries counts for each half.
+    --data keeps candidates and logits beside the corpora, in candidates/: a reranker that was
+    measured before is not asked again, so remove that folder when the first pass has changed.
+    --max-queries counts for each half.
     """
     names = rerankers or [ServerConfig().reranker]
     kinds = {**dict.fromkeys(folders, SetKind.TRAINED), **dict.fromkeys(others, SetKind.OTHER)}
