@@ -218,6 +218,8 @@ def read_decoder(
             found = replace(
                 found or DecoderSettings(None, None, None, "chat template"), layout=layout
             )
+    if found is not None and found.layout is None and (named := _of_name(path, config)):
+        found = replace(found, layout=named.layout)
     if has_head:
         found = found or DecoderSettings(None, None, None, "the tokenizer's pairs")
         return replace(found, true_token=None, false_token=None)

@@ -161,3 +161,13 @@ def test_a_language_model_with_a_pooling_is_an_encoder(folder):
     modules = [{"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
     (folder / "modules.json").write_text(json.dumps(modules))
     assert read_decoder(folder, CAUSAL, {}) is None
+
+
+def test_the_name_tells_a_prompt_where_the_chat_template_is_one_for_chats(folder):
+    (folder / "chat_template.jinja").write_text(
+        "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}"
+    )
+    named = folder.rename(folder.parent / "Qwen3-Reranker-4B")
+    decoder = read_decoder(named, CAUSAL, {})
+    assert decoder.source.startswith("modules.json")
+    assert "<Instruct>: " in decoder.layout.instructed[0]
