@@ -32,7 +32,7 @@ from twopass.engines.gpu.tensorrt_api import BuildLog, find_tensorrt
 from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
 from twopass.engines.gpu.tensorrt_plans import PlanRequest, cached_plan
 from twopass.engines.gpu.torch_engine import TorchEngine, find_torch
-from twopass.engines.model.architecture import read_architecture
+from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder, open_model
 from twopass.index.arrays import Int64s
 from twopass.index.kinds import FLAT, Breadth

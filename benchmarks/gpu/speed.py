@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from twopass.benchmarks.summary import percentile
 from twopass.engines.base import Engine, PaddedLayout, TokenBatch
-from twopass.engines.model.architecture import BertArchitecture
+from twopass.engines.model.architecture import Architecture
 from twopass.engines.onnx.bucket_grid import BucketGrid
 
 Compute = Callable[[TokenBatch], object]
@@ -75,10 +75,11 @@ def padding_share(engine: Engine, batch: TokenBatch) -> float:
     return 1 - batch.num_tokens / computed
 
 
-def products_of(architecture: BertArchitecture, batch: TokenBatch) -> float:
+def products_of(architecture: Architecture, batch: TokenBatch) -> float:
     """Floating-point operations of the matrix products that a batch needs, padding not counted."""
     hidden, inner = architecture.hidden_size, architecture.intermediate_size
     lengths = batch.lengths.astype(float)
-    linear = 2.0 * (4 * hidden * hidden + 2 * hidden * inner) * lengths.sum()
+    in_mlp = 3 if architecture.gated else 2
+    linear = 2.0 * (4 * hidden * hidden + in_mlp * hidden * inner) * lengths.sum()
     attention = 4.0 * hidden * (lengths**2).sum()
     return float(architecture.num_layers * (linear + attention))

@@ -17,8 +17,6 @@ from twopass.engines.errors import ModelError
 from twopass.engines.model.families import family_of, jina, mpnet
 from twopass.engines.model.families.family import Source
 
-# What exports put before the encoder's names.
-_PREFIXES = ("", "bert.", "roberta.", "model.")
 _LENGTH_BYTES = 8
 
 
@@ -221,59 +219,6 @@ def _float32(tensor: StoredTensor, label: str) -> NDArray[np.float32]:
         raise ModelError(f"{label} is {dtype}, not float32, float16 or bfloat16")
     elements = content.view("<f4" if dtype == "F32" else "<f2")
     return elements.astype(np.float32).reshape(shape)
-
-
-class BertWeights:
-    """The tensors of a file by the names they have in `BertModel`.
-
-    The file is mapped, not read: a tensor costs memory when it is used. It must not be shortened
-    while weights are read from it; replacing it by another file is harmless.
-
-    Attributes:
-        stored: All tensors of the file as they are stored.
-    """
-
-    def __init__(self, file: Path) -> None:
-        """Opens the file.
-
-        Raises:
-            ModelError: It is not a safetensors file, or holds no BERT-family encoder.
-        """
-        tensors = stored_tensors(file)
-        probe = "embeddings.word_embeddings.weight"
-        prefix = next((p for p in _PREFIXES if p + probe in tensors), None)
-        if prefix is None:
-            raise ModelError(f"{file}: no tensor {probe}; not a BERT-family encoder")
-        self._file = file
-        self._prefix = prefix
-        # A classifier's tensors have no prefix. Where a name is there in both forms, the prefixed
-        # tensor counts.
-        prefixed = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-        self.stored: Mapping[str, StoredTensor] = tensors | prefixed
-
-    def __contains__(self, name: str) -> bool:
-        """Whether there is a tensor of this name, with or without the export's prefix."""
-        return name in self.stored
-
-    def __getitem__(self, name: str) -> NDArray[np.float32]:
-        """One tensor in float32, a copy.
-
-        Raises:
-            ModelError: It is not there, or not of float32, float16 or bfloat16.
-        """
-        if name not in self.stored:
-            raise ModelError(f"{self._file}: tensor {self._prefix + name} is missing")
-        dtype, shape, content = self.stored[name]
-        if dtype == "BF16":  # the upper half of a float32
-            widened = content.view("<u2").astype(np.uint32) << np.uint32(16)
-            return widened.view(np.float32).reshape(shape)
-        if dtype not in ("F32", "F16"):
-            raise ModelError(
-                f"{self._file}: tensor {self._prefix + name} is {dtype}, not float32, float16 or "
-                "bfloat16"
-            )
-        elements = content.view("<f4" if dtype == "F32" else "<f2")
-        return elements.astype(np.float32).reshape(shape)
 
 
 def dense_module(file: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -11,9 +11,7 @@ import numpy as np
 
 from twopass.benchmarks.engines.adapters.base import Forward, Source
 from twopass.engines.base import Float32s, ModelKind, Precision, Ragged, TokenBatch
-from twopass.engines.errors import ModelError
 from twopass.engines.model.folder import Pooling
-from twopass.engines.model.weights import BertWeights
 
 _COMPUTE_TYPES = {
     Precision.F32: "float32",
@@ -39,10 +37,11 @@ class CTranslate2:
         self._pooling = source.folder.pooling
         self._classifier: tuple[Float32s, Float32s] | None = None
         if source.folder.spec.kind is ModelKind.RERANKER:
-            if source.folder.safetensors is None:
-                raise ModelError(f"{source.folder.path}: no model.safetensors to read the head of")
-            weights = BertWeights(source.folder.safetensors)
-            self._classifier = weights["classifier.weight"][0], weights["classifier.bias"]
+            weights = source.folder.open_weights()
+            self._classifier = (
+                weights.float32("head.projection.weight")[0],
+                weights.float32("head.projection.bias"),
+            )
 
     def prepare(self, batch: TokenBatch) -> Forward:
         """Lists of ids and token types."""

@@ -10,7 +10,7 @@ import onnxruntime
 from twopass.benchmarks.engines.adapters.base import Forward, Source
 from twopass.benchmarks.engines.batching import pad
 from twopass.engines.base import Float32s, Precision, TokenBatch
-from twopass.engines.model.architecture import read_architecture
+from twopass.engines.model.families import read_architecture
 
 
 class OnnxRuntimeExport:

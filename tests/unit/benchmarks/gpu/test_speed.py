@@ -12,7 +12,7 @@ from twopass.benchmarks.gpu.speed import (
     products_of,
 )
 from twopass.engines.base import EngineInfo, PackedLayout, PaddedLayout
-from twopass.engines.model.architecture import read_architecture
+from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import open_model
 
 
