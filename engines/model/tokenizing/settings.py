@@ -1,5 +1,6 @@
 """What the files beside `tokenizer.json` say of a tokenizer."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ _SPECIAL_TOKENS = (
     "additional_special_tokens",
     "extra_special_tokens",
 )
+_IN_BRACKETS = re.compile(r"[<\[{(|].+[>\]})|]", re.DOTALL)
 # Classes of transformers that have no token types where `model_input_names` is not written. Others
 # have them, or say so: then it is for the template in `tokenizer.json` to tell.
 _WITHOUT_TYPES = frozenset(
@@ -93,11 +95,14 @@ def default_input_names(tokenizer_class: object) -> tuple[str, ...] | None:
 
 
 def special_tokens_of(*files: Mapping[str, Any]) -> tuple[str, ...]:
-    """The special tokens that `tokenizer_config.json` or `special_tokens_map.json` name."""
+    """The special tokens that `tokenizer_config.json` or `special_tokens_map.json` name.
+
+    Without those that look like text: where padding is "!", say, texts still have their "!".
+    """
     named = {
         token for file in files for name in _SPECIAL_TOKENS for token in _tokens(file.get(name))
     }
-    return tuple(sorted(named))
+    return tuple(sorted(filter(_IN_BRACKETS.fullmatch, named)))
 
 
 def token_of(name: str, *files: Mapping[str, Any]) -> str:

@@ -99,6 +99,7 @@ def test_special_tokens_are_found_however_the_files_spell_them():
     assert special_tokens_of(config, {"mask_token": "<mask>"}) == (
         *("</s>", "<a>", "<b>", "<image>", "<mask>", "<s>"),
     )
+    assert special_tokens_of({"pad_token": "!", "unk_token": "a"}) == ()  # texts keep theirs
     assert token_of("bos_token", {}, config) == "<s>"
     assert token_of("pad_token", config) == ""
 
