@@ -166,9 +166,11 @@ $(FAMILIES)/.packages: tests/families/requirements.txt
 	$(@D)/bin/python -m pip install -r $<
 	@touch $@
 
-# `FAMILY=modernbert` tries one alone.
+# `FAMILY=modernbert` tries one alone; without it decoders are tried too.
 families: dev $(FAMILIES)/.packages
 	PYTHONPATH=$(CURDIR)/build/dev $(FAMILIES)/bin/python -m tests.families $(if $(FAMILY),--family $(FAMILY))
+	$(if $(FAMILY),,PYTHONPATH=$(CURDIR)/build/dev $(FAMILIES)/bin/python -m pytest -q \
+	  tests/unit/engines/transformers tests/unit/engines/model/test_decoder.py)
 
 KILLS ?= 200
 
