@@ -23,7 +23,8 @@ from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
 from twopass.engines.gpu.torch_engine import TorchEngine
 from twopass.engines.model.decoder import is_decoder
 from twopass.engines.model.decoder_tokenizer import DecoderTokenizer
-from twopass.engines.model.folder import ModelFolder, locate, open_model
+from twopass.engines.model.folder import ModelFolder, open_model
+from twopass.engines.model.locating import locate
 from twopass.engines.model.tokenizer import load_tokenizer, with_room_for_prefixes
 from twopass.engines.onnx.engine import OnnxRuntimeEngine
 from twopass.engines.transformers.engine import TransformersEngine

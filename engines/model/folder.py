@@ -16,10 +16,8 @@ from twopass.engines.errors import ModelError, UnsupportedModelError
 from twopass.engines.model.decoder import MAX_DECODER_TOKENS, DecoderSettings, read_decoder
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.identity import FolderContents, file_sha256, identified
-from twopass.engines.model.locating import locate as locate
-from twopass.engines.model.locating import shipped_models as shipped_models
-from twopass.engines.model.pooling import EmbeddingHead
-from twopass.engines.model.pooling import Pooling as Pooling
+from twopass.engines.model.locating import locate, shipped_models
+from twopass.engines.model.pooling import EmbeddingHead, Pooling
 from twopass.engines.model.reading import kinds, modules, settings, texts, weight_files
 from twopass.engines.model.reading.files import FolderFiles, Reading, require_file
 from twopass.engines.model.tokenizing.settings import TokenizerSettings

@@ -11,7 +11,8 @@ import apsw
 import grpc
 import pytest
 
-from twopass.engines.model.folder import locate, open_model
+from twopass.engines.model.folder import open_model
+from twopass.engines.model.locating import locate
 from twopass.v1 import collection_pb2, document_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2
 
 from .command_line import answer, invoke

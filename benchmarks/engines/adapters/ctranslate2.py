@@ -11,7 +11,7 @@ import numpy as np
 
 from twopass.benchmarks.engines.adapters.base import Forward, Source
 from twopass.engines.base import Float32s, ModelKind, Precision, Ragged, TokenBatch
-from twopass.engines.model.folder import Pooling
+from twopass.engines.model.pooling import Pooling
 
 _COMPUTE_TYPES = {
     Precision.F32: "float32",

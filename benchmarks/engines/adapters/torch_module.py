@@ -6,7 +6,8 @@ import torch
 import transformers
 
 from twopass.engines.base import ModelKind
-from twopass.engines.model.folder import ModelFolder, Pooling
+from twopass.engines.model.folder import ModelFolder
+from twopass.engines.model.pooling import Pooling
 
 _EXAMPLE_SHAPE = (2, 16)
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")

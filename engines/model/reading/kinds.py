@@ -81,28 +81,6 @@ def _kind(
     return ModelKind.ENCODER, f"config.json (architectures: {architecture or 'none'})"
 
 
-def require_kind(kind: ModelKind, name: str, config: Mapping[str, Any], needed: ModelKind) -> None:
-    """Refuses a model that is given for what it is not.
-
-    Raises:
-        ModelError: It is of the other kind; says how one can tell, and what to do.
-    """
-    if kind is needed:
-        return
-    architecture = _architecture(config) or "no architecture"
-    if needed is ModelKind.RERANKER:
-        raise ModelError(
-            f"reranker {name!r}: config.json says {architecture}, an encoder, which embeds a text "
-            f"and scores no pair; a reranker is a …{_CLASSIFIER} with one label: give one (twopass "
-            "models recommend), or this one as encoder"
-        )
-    raise ModelError(
-        f"encoder {name!r}: config.json says {architecture}, a reranker, which scores pairs and "
-        "embeds nothing; give it as reranker, and as encoder a model with a pooling (twopass "
-        "models recommend)"
-    )
-
-
 def relevant_label(
     files: FolderFiles,
     settings: own.FolderSettings,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from twopass.engines.model.folder import locate
+from twopass.engines.model.locating import locate
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
 from twopass.training.examples import Examples
 from twopass.training.mining import Group

@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra training")
 transformers = pytest.importorskip("transformers", reason="needs the extra training")
 
-from twopass.engines.model.folder import locate  # noqa: E402
+from twopass.engines.model.locating import locate  # noqa: E402
 from twopass.training.cross_encoder import AveragedWeights, CrossEncoder  # noqa: E402
 from twopass.training.examples import Example  # noqa: E402
 from twopass.training.loop import TrainingLoop  # noqa: E402

@@ -10,7 +10,9 @@ from twopass.engines.base import ModelKind
 from twopass.engines.errors import EngineError, ModelError
 from twopass.engines.loading import load_model
 from twopass.engines.model.calibration import Calibration
-from twopass.engines.model.folder import Pooling, locate, open_model, shipped_models
+from twopass.engines.model.folder import open_model
+from twopass.engines.model.locating import locate, shipped_models
+from twopass.engines.model.pooling import Pooling
 
 from ..small_models import random_tensors, small_config, write_json, write_model
 

@@ -13,7 +13,8 @@ from tokenizers import Tokenizer as RustTokenizer
 from twopass._core import assemble_pairs
 from twopass.engines.base import ModelKind, ModelSpec, PairTemplate, Ragged, SingleTemplate
 from twopass.engines.errors import ModelError
-from twopass.engines.model.folder import locate, open_model
+from twopass.engines.model.folder import open_model
+from twopass.engines.model.locating import locate
 from twopass.engines.model.tokenizer import (
     HuggingFaceTokenizer,
     load_tokenizer,

@@ -11,7 +11,8 @@ from safetensors.numpy import load_file, save_file
 
 from twopass.engines.base import TokenBatch
 from twopass.engines.errors import EngineUnavailableError, WrongKindError
-from twopass.engines.model.folder import locate, open_model
+from twopass.engines.model.folder import open_model
+from twopass.engines.model.locating import locate
 from twopass.server.config import ServerConfig
 from twopass.server.models import restarting
 from twopass.server.models.loading import load_models

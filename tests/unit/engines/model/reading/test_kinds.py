@@ -9,7 +9,6 @@ import pytest
 from twopass.engines.base import ModelKind
 from twopass.engines.errors import ModelError
 from twopass.engines.model.folder import open_model
-from twopass.engines.model.reading.kinds import require_kind
 
 from ...small_models import random_tensors, small_config, write_json, write_model
 from .sentence_folders import write_sentence_encoder
@@ -62,24 +61,6 @@ def test_other_kinds_of_sentence_transformers_are_refused(tmp_path: Path, model_
     write_json(tmp_path / "config_sentence_transformers.json", {"model_type": model_type})
     with pytest.raises(ModelError, match=f"model_type is '{model_type}', which gives a "):
         open_model(str(tmp_path))
-
-
-@pytest.mark.parametrize("architecture", ["BertForMaskedLM", "BertModel"])
-def test_an_encoder_given_as_reranker_is_refused_with_the_way_out(
-    tmp_path: Path, architecture: str
-) -> None:
-    config = small_config(architectures=[architecture])
-    write_model(tmp_path, config, random_tensors(config))
-    model = open_model(str(tmp_path))
-    with pytest.raises(ModelError, match=rf"says {architecture}, an encoder.*as encoder"):
-        require_kind(model.spec.kind, "m", model.config, ModelKind.RERANKER)
-    require_kind(model.spec.kind, "m", model.config, ModelKind.ENCODER)
-
-
-def test_a_reranker_given_as_encoder_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    model = open_model(str(_classifier(tmp_path, 1)))
-    with pytest.raises(ModelError, match=r"ForSequenceClassification, a reranker.*as reranker"):
-        require_kind(model.spec.kind, "m", model.config, ModelKind.ENCODER)
 
 
 def test_a_model_without_a_classifier_is_no_reranker_whatever_twopass_json_says(
