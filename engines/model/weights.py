@@ -96,7 +96,8 @@ class ModelWeights(Mapping[str, StoredTensor]):
             biases = _alibi(architecture.num_heads, architecture.max_seq_len)
             self._tensors["relative_bias"] = _stored(biases)
         for n, file in enumerate(dense):
-            self._add_dense(f"embedding.dense.{n}", file)
+            name = f"embedding.dense.{n}"
+            self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"] = _dense(file)
         if relevant_label is not None:
             for part in ("weight", "bias"):
                 self._subtract_other_label(f"head.projection.{part}", relevant_label)
@@ -151,10 +152,6 @@ class ModelWeights(Mapping[str, StoredTensor]):
             width = self._tensors[f"{name}.weight"].shape[0]
             self._tensors[f"{name}.bias"] = _stored(np.zeros(width, np.float32))
 
-    def _add_dense(self, name: str, file: Path) -> None:
-        weight, bias = _dense_module(file)
-        self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"] = weight, bias
-
     def _subtract_other_label(self, name: str, relevant: int) -> None:
         rows = self.float32(name)
         if len(rows) != 2:
@@ -173,6 +170,25 @@ class ModelWeights(Mapping[str, StoredTensor]):
         num_bytes = len(tensor.content) // parts
         content = tensor.content[source.part * num_bytes : (source.part + 1) * num_bytes]
         return StoredTensor(tensor.dtype, (rows // parts, *tensor.shape[1:]), content)
+
+
+def dense_tensors(file: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weight and bias of a Dense module, whatever the family of the encoder before it.
+
+    Raises:
+        ModelError: The file is damaged, or not a Dense module's.
+    """
+    weight, bias = _dense(file)
+    return _float32(weight, f"{file}: linear.weight"), _float32(bias, f"{file}: linear.bias")
+
+
+def _dense(file: Path) -> tuple[StoredTensor, StoredTensor]:
+    tensors = stored_tensors(file)
+    if "linear.weight" not in tensors:
+        raise ModelError(f"{file}: no tensor linear.weight; not a Dense module's file")
+    weight = tensors["linear.weight"]
+    zeros = np.zeros(weight.shape[0], np.float32)
+    return weight, tensors.get("linear.bias") or _stored(zeros)
 
 
 _TABLES = ("embeddings.words", "embeddings.positions", "embeddings.types")

@@ -10,6 +10,7 @@ from twopass.engines.base import Float32s, Int32s, ModelKind, TokenBatch
 from twopass.engines.errors import ModelError
 from twopass.engines.model.folder import ModelFolder
 from twopass.engines.model.pooling import embeddings_of
+from twopass.engines.model.weights import dense_tensors
 
 
 class Padded:
@@ -29,7 +30,7 @@ class Padded:
                 its own.
 
         Raises:
-            ModelError: It is a reranker whose head has more than one label.
+            ModelError: It is a reranker whose head has other labels than its folder says.
         """
         self._torch = torch
         self._model = model
@@ -37,25 +38,19 @@ class Padded:
         self._device = device
         self._max_tokens = max_tokens
         self._is_reranker = folder.spec.kind is ModelKind.RERANKER
-        if self._is_reranker and model.config.num_labels != 1:
+        self._relevant = folder.relevant_label
+        num_labels = 1 if self._relevant is None else 2
+        if self._is_reranker and model.config.num_labels != num_labels:
             raise ModelError(
-                f"{folder.path}: its head has {model.config.num_labels} labels, a reranker has 1"
+                f"{folder.path}: its head has {model.config.num_labels} labels, "
+                f"{num_labels} are expected"
             )
         arguments = inspect.signature(model.forward).parameters
         self._has_types = (
             "token_type_ids" in arguments and getattr(model.config, "type_vocab_size", 0) > 1
         )
         self._pad_id = model.config.get_text_config().pad_token_id or 0
-        self._dense: list[tuple[Float32s, Float32s]] = []
-        if folder.head.dense and not self._is_reranker:
-            tensors = folder.open_weights()
-            self._dense = [
-                (
-                    tensors.float32(f"embedding.dense.{i}.weight"),
-                    tensors.float32(f"embedding.dense.{i}.bias"),
-                )
-                for i in range(len(folder.head.dense))
-            ]
+        self._dense = [dense_tensors(file) for file in folder.dense_files]
 
     def outputs(self, batch: TokenBatch) -> Float32s:
         """Logits `[num_sequences]` or embeddings `[num_sequences, output_width]`, float32."""
@@ -90,8 +85,10 @@ class Padded:
             output = self._model(
                 **{name: torch.from_numpy(each).to(self._device) for name, each in feeds.items()}
             )
-            values = output.logits[:, 0] if self._is_reranker else output.last_hidden_state
+            values = output.logits if self._is_reranker else output.last_hidden_state
             computed: Float32s = values.float().cpu().numpy()
         if self._is_reranker:
-            return computed
+            if self._relevant is None:
+                return computed[:, 0]
+            return computed[:, self._relevant] - computed[:, 1 - self._relevant]
         return embeddings_of(self._head, computed, lengths, self._dense)
