@@ -162,7 +162,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 $(FAMILIES)/.packages: tests/families/requirements.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --upgrade pip
-	-$(@D)/bin/python -m pip install torch --index-url $(TORCH_INDEX)
+	-$(@D)/bin/python -m pip install --retries 0 torch --index-url $(TORCH_INDEX)
 	$(@D)/bin/python -m pip install -r $<
 	@touch $@
 

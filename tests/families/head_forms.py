@@ -48,7 +48,6 @@ def forms() -> Iterator[Form]:
             f"two labels, relevant is {relevant}",
             ModelKind.RERANKER,
             partial(_two_labels, relevant=relevant),
-            refused_by={"transformers": "2 labels"},
         )
     yield Form(
         "bert",
