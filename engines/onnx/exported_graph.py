@@ -17,6 +17,7 @@ from twopass.engines.base import Float32s, Int32s, ModelKind
 from twopass.engines.errors import ModelError, UnsupportedModelError
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder
+from twopass.engines.model.labels import num_labels, relevance
 from twopass.engines.model.pooling import embeddings_of
 from twopass.engines.model.weights import dense_module
 
@@ -215,10 +216,10 @@ class ExportedGraph:
 
     def _logits(self, output: Float32s, num_pairs: int) -> Float32s:
         shape = list(output.shape)
-        if shape in ([num_pairs], [num_pairs, 1]) and self._relevant is None:
-            return output.reshape(num_pairs)
-        if shape == [num_pairs, 2] and self._relevant is not None:
-            return np.ascontiguousarray(output[:, self._relevant] - output[:, 1 - self._relevant])
+        if shape == [num_pairs] and self._relevant is None:
+            return output
+        if shape == [num_pairs, num_labels(self._relevant)]:
+            return np.ascontiguousarray(relevance(output, self._relevant))
         raise ModelError(
             f"{self._label}: the graph's output {self.chosen.name} is of shape {shape} for "
             f"{num_pairs} pairs; a reranker gives one number for each, or two where config.json or "

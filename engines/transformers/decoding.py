@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from twopass.engines.base import Float32s, Int32s, TokenBatch
+from twopass.engines.model.labels import relevance
 from twopass.engines.transformers.prefixes import LayerState, Prefix, PrefixCache
 
 
@@ -177,8 +178,14 @@ def causal_head(torch: Any, model: Any, true_id: int, false_id: int | None) -> H
     return head
 
 
-def classifier_head(torch: Any, model: Any) -> Head:
-    """The one label of a decoder with a head for classification, at the last token."""
+def classifier_head(torch: Any, model: Any, relevant: int | None) -> Head:
+    """The labels of a decoder with a head for classification, at the last token.
+
+    Args:
+        torch: PyTorch.
+        model: The model.
+        relevant: Which of two labels is that of relevant pairs; None where there is one label.
+    """
     decoder = getattr(model, model.base_model_prefix)
     keyword = _cache_keyword(decoder)
 
@@ -187,7 +194,7 @@ def classifier_head(torch: Any, model: Any) -> Head:
             input_ids=ids, position_ids=positions, use_cache=True, **{keyword: cache}
         ).last_hidden_state
         rows = torch.arange(len(ids), device=ids.device)
-        return model.score(hidden[rows, last])[:, 0]
+        return relevance(model.score(hidden[rows, last]).float(), relevant)
 
     return head
 

@@ -28,6 +28,7 @@ from twopass.engines.errors import (
 from twopass.engines.model.decoder import DecoderSettings
 from twopass.engines.model.decoder_tokenizer import DecoderTokenizer
 from twopass.engines.model.folder import ModelFolder
+from twopass.engines.model.labels import num_labels
 from twopass.engines.transformers.decoding import (
     Bounds,
     Computed,
@@ -73,7 +74,7 @@ class TransformersEngine:
         Raises:
             EngineUnavailableError: PyTorch, transformers or the GPU is missing; says which.
             UnsupportedModelError: transformers does not run it without code from its folder.
-            ModelError: A tensor is missing.
+            ModelError: A tensor is missing, or the head has other labels than the folder says.
         """
         torch, transformers = _find("torch"), _find("transformers")
         if not folder.weight_files:
@@ -95,7 +96,7 @@ class TransformersEngine:
         longest = folder.spec.max_seq_len
         if is_reranker and folder.decoder is not None:
             head = (
-                classifier_head(torch, model)
+                classifier_head(torch, model, folder.relevant_label)
                 if folder.decoder.true_token is None
                 else causal_head(torch, model, *_token_ids(folder, folder.decoder))
             )
@@ -189,7 +190,8 @@ def _load(transformers: Any, folder: ModelFolder, dtype: Any) -> Any:
 
     Raises:
         UnsupportedModelError: transformers does not know its architecture.
-        ModelError: The weights lack a tensor, which transformers would fill with random numbers.
+        ModelError: The weights lack a tensor, which transformers would fill with random numbers, or
+            the head has other labels than the folder says.
     """
     if folder.spec.kind is ModelKind.ENCODER:
         kind = transformers.AutoModel
@@ -218,6 +220,13 @@ def _load(transformers: Any, folder: ModelFolder, dtype: Any) -> Any:
         raise ModelError(
             f"{folder.path}: the weights lack {', '.join(sorted(missing)[:3])} of "
             f"{type(model).__name__}; they are of another model, or incomplete"
+        )
+    expected = num_labels(folder.relevant_label)
+    if kind is transformers.AutoModelForSequenceClassification and model.num_labels != expected:
+        raise ModelError(
+            f"{folder.path}: the head has {model.num_labels} labels, {expected} expected. If one "
+            "of two means relevant, name both in id2label of config.json and say which in "
+            'twopass.json: {"relevant_label": 1}'
         )
     return model
 

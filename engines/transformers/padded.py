@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from twopass.engines.base import Float32s, Int32s, ModelKind, TokenBatch
-from twopass.engines.errors import ModelError
 from twopass.engines.model.folder import ModelFolder
+from twopass.engines.model.labels import relevance
 from twopass.engines.model.pooling import embeddings_of
 from twopass.engines.model.weights import dense_tensors
 
@@ -28,9 +28,6 @@ class Padded:
             device: Where the model is.
             max_tokens: Most tokens of a launch, padding included; a longer sequence is a launch of
                 its own.
-
-        Raises:
-            ModelError: It is a reranker whose head has other labels than its folder says.
         """
         self._torch = torch
         self._model = model
@@ -39,12 +36,6 @@ class Padded:
         self._max_tokens = max_tokens
         self._is_reranker = folder.spec.kind is ModelKind.RERANKER
         self._relevant = folder.relevant_label
-        num_labels = 1 if self._relevant is None else 2
-        if self._is_reranker and model.config.num_labels != num_labels:
-            raise ModelError(
-                f"{folder.path}: its head has {model.config.num_labels} labels, "
-                f"{num_labels} are expected"
-            )
         arguments = inspect.signature(model.forward).parameters
         self._has_types = (
             "token_type_ids" in arguments and getattr(model.config, "type_vocab_size", 0) > 1
@@ -88,7 +79,6 @@ class Padded:
             values = output.logits if self._is_reranker else output.last_hidden_state
             computed: Float32s = values.float().cpu().numpy()
         if self._is_reranker:
-            if self._relevant is None:
-                return computed[:, 0]
-            return computed[:, self._relevant] - computed[:, 1 - self._relevant]
+            logits: Float32s = relevance(computed, self._relevant)
+            return logits
         return embeddings_of(self._head, computed, lengths, self._dense)

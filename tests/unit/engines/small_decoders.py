@@ -93,7 +93,7 @@ def save_model(path: Path, family: str = "Qwen3", task: str = "ForCausalLM", **s
     transformers.logging.disable_progress_bar()
     torch.manual_seed(7)
     if task == "ForSequenceClassification":
-        shape["num_labels"] = 1
+        shape.setdefault("num_labels", 1)
     text = "Text" if family == "Gemma3" else ""
     config = getattr(transformers, f"{family}{text}Config")(**_SHAPE | shape)
     model = getattr(transformers, f"{family}{task}")(config).eval()

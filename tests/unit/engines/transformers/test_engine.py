@@ -125,6 +125,33 @@ def test_a_head_for_classification_is_read_at_the_last_token(tmp_path, torch, op
     np.testing.assert_allclose(logits, expected, **TOLERANCE)
 
 
+@pytest.mark.parametrize("relevant", [0, 1])
+def test_of_two_labels_the_relevant_ones_logit_counts_less_the_others(
+    tmp_path, torch, opened, relevant
+):
+    save_prompt(tmp_path / "m")
+    model = save_model(tmp_path / "m", task="ForSequenceClassification", num_labels=2)
+    config = json.loads((tmp_path / "m/config.json").read_text())
+    config["id2label"] = {"0": "no", "1": "yes"}
+    (tmp_path / "m/config.json").write_text(json.dumps(config))
+    choice = json.dumps({"relevant_label": ("no", "yes")[relevant]})
+    (tmp_path / "m/twopass.json").write_text(choice)
+    rows, batch = pairs(tmp_path / "m")
+    logits = opened(tmp_path / "m").submit(batch).result()
+    with torch.no_grad():
+        labels = [model(torch.tensor([row])).logits[0] for row in rows]
+    expected = [float(each[relevant] - each[1 - relevant]) for each in labels]
+    np.testing.assert_allclose(logits, expected, **TOLERANCE)
+
+
+def test_two_labels_that_nothing_tells_apart_are_refused(tmp_path, opened):
+    """transformers leaves `id2label` out where there are two of its own names."""
+    save_prompt(tmp_path / "m")
+    save_model(tmp_path / "m", task="ForSequenceClassification", num_labels=2)
+    with pytest.raises(ModelError, match=r'the head has 2 labels, 1 expected.*"relevant_label"'):
+        opened(tmp_path / "m")
+
+
 def test_one_token_alone_may_be_the_score(tmp_path, torch, opened):
     save_tokenizer(tmp_path / "m")
     model = save_model(tmp_path / "m", "Gemma")
