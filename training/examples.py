@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, PairTemplate, Ragged
+from twopass.engines.base import Float32s, Int32s, Ragged
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
 from twopass.training.mining import Group
 from twopass.training.options import TrainingOptions
@@ -17,7 +17,8 @@ class Example:
 
     Attributes:
         pairs: Token ids of each pair, the answer's first.
-        query_lengths: How many leading tokens of each pair belong to the query.
+        query_lengths: How many leading tokens of each pair are of token type 0; all of them where
+            the tokenizer has no types.
         teaching: The teacher's logit of each pair.
     """
 
@@ -96,22 +97,14 @@ class Examples:
 
     def _example(self, number: int, passages: list[int], similarity: list[float]) -> Example:
         query = self._queries[number]
-        pairs = [
-            _pair(self._template, query, self._passages[p], self._options.max_tokens)
-            for p in passages
-        ]
-        query_length = len(self._template.prefix) + len(query) + len(self._template.separator)
+        batch, _ = self._template.assemble(
+            query,
+            Ragged.from_rows([self._passages[p] for p in passages]),
+            self._options.max_tokens,
+        )
+        pairs = np.split(batch.token_ids, batch.offsets[1:-1])
         teaching = [cosine / self._options.teacher_temperature for cosine in similarity]
-        return Example(pairs, [query_length] * len(pairs), teaching)
-
-
-def _pair(template: PairTemplate, query: Int32s, passage: Int32s, max_tokens: int) -> Int32s:
-    room = max_tokens - template.num_pair_tokens - len(query)
-    return np.concatenate(
-        [template.prefix, query, template.separator, passage[:room], template.suffix],
-        dtype=np.int32,
-        casting="unsafe",
-    )
+        return Example(pairs, batch.query_lengths.tolist(), teaching)
 
 
 def _ranges(groups: Sequence[Group]) -> dict[str, tuple[int, int]]:

@@ -36,7 +36,8 @@ class Rectangle:
 
     Attributes:
         token_ids: int64 `[num_pairs, max_len]`.
-        token_types: 1 for tokens of the passage, 0 for others, int64 `[num_pairs, max_len]`.
+        token_types: 1 for tokens of the passage where the tokenizer has types, 0 for others, int64
+            `[num_pairs, max_len]`.
         is_real: Which tokens are not padding, bool `[num_pairs, max_len]`.
     """
 

@@ -1,8 +1,16 @@
 """Which pairs make up a step."""
 
-import numpy as np
+import dataclasses
+from types import SimpleNamespace
 
+import pytest
+
+from twopass.engines.base import Ragged
+from twopass.training.examples import Examples
 from twopass.training.options import TrainingOptions
+from twopass.training.padding import PartSize, parts
+
+from .conftest import PASSAGES
 
 OPTIONS = TrainingOptions(questions=8, negatives=5, random_negatives=2, max_tokens=32)
 
@@ -26,25 +34,29 @@ def test_every_group_comes_once_an_epoch_and_in_another_order_the_next_time(make
     assert epochs[0] != epochs[1]
 
 
-def test_a_pair_is_what_the_server_would_read(make_examples, groups, tokenizer):
-    from twopass._core import assemble_pairs
+TEMPLATES = {
+    "types of its own": {},
+    "no types": {"passage_type": 0},
+    "two separators, one of each type": {"separator": (102, 102), "num_query_separators": 1},
+}
 
-    example = make_examples(groups, OPTIONS).whole(3)
-    passages = tokenizer.encode([f"the house is {c}" for c in ("red", "blue")], 32)
-    template = tokenizer.template
-    token_ids, offsets, query_lengths, _ = assemble_pairs(
-        tokenizer.encode(["white house"], 32)[0],
-        passages.token_ids,
-        passages.offsets,
-        *(np.array(ids, np.int32) for ids in (template.prefix, template.separator)),
-        np.array(template.suffix, np.int32),
-        32,
-    )
-    for number in (0, 1):
-        assert token_ids[offsets[number] : offsets[number + 1]].tolist() == (
-            example.pairs[number].tolist()
-        )
-        assert query_lengths[number] == example.query_lengths[number]
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_pair_is_what_the_server_would_read(groups, tokenizer, template):
+    changed = dataclasses.replace(tokenizer.template, **TEMPLATES[template])
+    passages = tokenizer.encode(PASSAGES, OPTIONS.max_tokens)
+    base = SimpleNamespace(template=changed, pad_id=0, encode=tokenizer.encode)
+    example = Examples(passages, groups, base, OPTIONS).whole(3)
+    query = tokenizer.encode([groups[3].query], 32)[0]
+    read = Ragged.from_rows([passages[number] for number in groups[3].passages])
+    served, _ = changed.assemble(query, read, OPTIONS.max_tokens)
+    sequences = Ragged(served.token_ids, served.offsets)
+    for number, pair in enumerate(example.pairs):
+        assert pair.tolist() == sequences[number].tolist()
+    assert example.query_lengths == served.query_lengths.tolist()
+    for part in parts([example], PartSize(4_096, 0), base.pad_id):
+        for rectangle in part.rectangles:
+            assert rectangle.token_types.any() == (template != "no types")
 
 
 def test_the_answer_comes_first_and_random_passages_fill_up(make_examples, groups):
