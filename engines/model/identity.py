@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from twopass.engines.base import ModelKind, ModelSpec
+from twopass.engines.model.graph_outputs import difference_from_first
 from twopass.engines.model.tokenizing.boundaries import TokenBoundaries
 from twopass.engines.model.tokenizing.settings import TokenizerSettings
 from twopass.engines.model.tokenizing.tokenizer_file import read_tokenizer
@@ -65,6 +66,10 @@ _TOLD_AS_READ = frozenset(
     {"kind", "max_passage_tokens", "max_seq_len", "passage_prefix", "pooling", "query_prefix"}
 )
 _IDLE_SETTINGS = frozenset({"blend", "calibration", "sha256"})
+# What servers that knew models by their weights alone read: `model_type` of safetensors, and graphs
+# of all others.
+_FAMILIES_BEFORE = frozenset({"bert", "roberta", "xlm-roberta"})
+_GRAPHS_BEFORE = ("model.onnx", "onnx/model.onnx")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +237,7 @@ def _differences_from_before(spec: ModelSpec, contents: FolderContents) -> Itera
     what is stored today. Queries are left out: they are embedded when they are asked.
     """
     path, settings = contents.path, contents.settings
-    old_files = ("model.safetensors", "model.onnx", "onnx/model.onnx")
+    old_files = ("model.safetensors", *_GRAPHS_BEFORE)
     old_weights = next((path / name for name in old_files if (path / name).exists()), None)
     # Of a graph only its own file was hashed, not those of large tensors that it refers to.
     is_graph = old_weights is not None and old_weights.suffix == ".onnx"
@@ -240,6 +245,9 @@ def _differences_from_before(spec: ModelSpec, contents: FolderContents) -> Itera
         yield "weights: these files were not read"
     if spec.kind is ModelKind.RERANKER:
         return  # nothing that a reranker computes is stored
+    old_graph = _graph_before(contents)
+    if old_graph is not None and (otherwise := difference_from_first(old_graph)):
+        yield otherwise
     old_pooling = settings.get("pooling") or (
         "cls"
         if _json_beside(path / "1_Pooling" / "config.json").get("pooling_mode_cls_token")
@@ -267,6 +275,14 @@ def _differences_from_before(spec: ModelSpec, contents: FolderContents) -> Itera
             yield f"{step}: the settings beside tokenizer.json change it, they were not read"
     if contents.tokenizer.bos_token or contents.tokenizer.eos_token:
         yield "special tokens: texts stand between others, by settings that were not read"
+
+
+def _graph_before(contents: FolderContents) -> Path | None:
+    """The exported graph that servers before ran; None where they wrote one from safetensors."""
+    is_known = contents.config.get("model_type") in _FAMILIES_BEFORE
+    if is_known and (contents.path / "model.safetensors").exists():
+        return None
+    return next((f for name in _GRAPHS_BEFORE if (f := contents.path / name).exists()), None)
 
 
 def _is_cut_apart(path: Path, prefix: str) -> bool:

@@ -34,7 +34,8 @@ from twopass.engines.errors import (
     UnsupportedModelError,
 )
 from twopass.engines.model.folder import ModelFolder
-from twopass.engines.onnx.exported_graph import ExportedGraph, GraphValue, precision_of
+from twopass.engines.model.graph_outputs import GraphValue
+from twopass.engines.onnx.exported_graph import ExportedGraph, precision_of
 from twopass.engines.onnx.graph_writer import ComputeType
 from twopass.engines.onnx.half_precision import graph_of
 from twopass.engines.onnx.memory import available_bytes

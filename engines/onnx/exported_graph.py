@@ -5,7 +5,6 @@ are refused by name when the model is loaded.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,13 @@ from twopass.engines.base import Float32s, Int32s, ModelKind
 from twopass.engines.errors import ModelError, UnsupportedModelError
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder
+from twopass.engines.model.graph_outputs import GraphValue, choose_output, load_graph
 from twopass.engines.model.labels import num_labels, relevance
 from twopass.engines.model.pooling import embeddings_of
 from twopass.engines.model.weights import dense_module
 
 # As Hugging Face's exporters name them.
 _IDS, _MASK, _TYPES, _POSITIONS = "input_ids", "attention_mask", "token_type_ids", "position_ids"
-_TOKEN_VECTORS = ("last_hidden_state", "token_embeddings")
-_EMBEDDING, _POOLER, _LOGITS = "sentence_embedding", "pooler_output", "logits"
 _NUMBER_TYPES = {
     "tensor(int64)": np.int64,
     "tensor(int32)": np.int32,
@@ -42,84 +40,6 @@ _INTEGER_PRODUCTS = {
     "QLinearMatMul",
     "QuantizeLinear",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class GraphValue:
-    """An input or an output of a graph, as ONNX Runtime tells it.
-
-    Attributes:
-        name: Its name.
-        type: "tensor(int64)", ….
-        shape: Sizes; a name or None where one is free. Empty where nothing is known.
-    """
-
-    name: str
-    type: str
-    shape: tuple[int | str | None, ...]
-
-    @classmethod
-    def all_of(cls, values: Sequence[Any]) -> "tuple[GraphValue, ...]":
-        """From ONNX Runtime's own descriptions."""
-        return tuple(cls(x.name, x.type, tuple(x.shape or ())) for x in values)
-
-    def __str__(self) -> str:
-        """Name and shape, for messages."""
-        return f"{self.name} [{', '.join('?' if x is None else str(x) for x in self.shape)}]"
-
-    def has_rank(self, rank: int) -> bool:
-        """Whether it has so many dimensions, as far as is known."""
-        return not self.shape or len(self.shape) == rank
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenOutput:
-    """The output that counts.
-
-    Attributes:
-        name: Its name.
-        is_pooled: Whether an encoder's is one vector for each text already.
-    """
-
-    name: str
-    is_pooled: bool
-
-
-def choose_output(kind: ModelKind, outputs: Sequence[GraphValue], label: str) -> ChosenOutput:
-    """Finds the output that is a reranker's logits, or an encoder's vectors.
-
-    Of an encoder token vectors count before an embedding that the graph has pooled, so that the
-    folder's own pooling is what is computed; `pooler_output` is trained for another end and never
-    counts.
-
-    Raises:
-        ModelError: None of them is it; names all and what is needed. `label` begins the message.
-    """
-    named = {x.name: x for x in outputs}
-    told = ", ".join(map(str, outputs))
-    if kind is ModelKind.RERANKER:
-        found = named.get(_LOGITS) or (outputs[0] if len(outputs) == 1 else None)
-        if found is None or not (found.has_rank(2) or found.has_rank(1)):
-            raise ModelError(
-                f"{label}: the graph's outputs are {told}; a reranker's is {_LOGITS} "
-                "[batch, labels]: export it for the task text-classification"
-            )
-        return ChosenOutput(found.name, is_pooled=True)
-    for name in _TOKEN_VECTORS:
-        if name in named and named[name].has_rank(3):
-            return ChosenOutput(name, is_pooled=False)
-    if _EMBEDDING in named and named[_EMBEDDING].has_rank(2):
-        return ChosenOutput(_EMBEDDING, is_pooled=True)
-    others = [x for x in outputs if x.name not in (_POOLER, _LOGITS, *_TOKEN_VECTORS)]
-    for rank in (3, 2):
-        able = [x for x in others if len(x.shape) == rank]
-        if len(able) == 1:
-            return ChosenOutput(able[0].name, is_pooled=rank == 2)
-    raise ModelError(
-        f"{label}: the graph's outputs are {told}; an encoder's are {' or '.join(_TOKEN_VECTORS)} "
-        f"[batch, tokens, width], or {_EMBEDDING} [batch, width]: export it for the task "
-        "feature-extraction"
-    )
 
 
 class ExportedGraph:
@@ -233,10 +153,7 @@ def precision_of(file: Path) -> str:
     Raises:
         ModelError: It is no ONNX file.
     """
-    try:
-        graph = onnx.load(str(file), load_external_data=False).graph
-    except Exception as error:  # protobuf's own, which share no base with onnx's
-        raise ModelError(f"{file}: not an ONNX file ({error})") from error
+    graph = load_graph(file)
     kinds = {node.op_type for node in graph.node}
     if kinds & _INTEGER_PRODUCTS:
         return "int8"

@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import TensorProto, helper
 
 from twopass.engines.model.folder import open_model
 from twopass.engines.model.identity import FolderContents, describe, digest_of, identified
@@ -244,9 +246,83 @@ def test_a_pooling_that_older_servers_read_as_mean_is_another_model(encoder):
     assert found.read_anew.startswith("pooling: lasttoken, was read as mean")
 
 
+def write_graph(file: Path, *outputs: tuple[str, list[Any]], divided_by: str = "") -> None:
+    """A graph with these outputs; the last is divided by what `divided_by` computes of its row."""
+    nodes = [helper.make_node("Identity", ["input"], [name]) for name, _ in outputs[:-1]]
+    last = outputs[-1][0]
+    if divided_by:
+        nodes += [
+            helper.make_node(divided_by, ["input"], ["size"], keepdims=1),
+            helper.make_node("Clip", ["size", "least"], ["divisor"]),
+            helper.make_node("Div", ["input", "divisor"], [last]),
+        ]
+    else:
+        nodes.append(helper.make_node("Identity", ["input"], [last]))
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs
+    ]
+    given = helper.make_tensor_value_info("input", TensorProto.FLOAT, None)
+    least = helper.make_tensor("least", TensorProto.FLOAT, [], [1e-12])
+    onnx.save(
+        helper.make_model(helper.make_graph(nodes, "exported", [given], values, [least])), file
+    )
+
+
+VECTORS = ("last_hidden_state", ["batch", "tokens", 8])
+POOLER, EMBEDDING = ("pooler_output", ["batch", 8]), ("sentence_embedding", ["batch", 8])
+# Older servers took a graph's first output: token vectors they pooled and normalised, a pooled one
+# they stored as it came.
+GRAPHS: dict[str, tuple[list[tuple[str, list[Any]]], str, str]] = {
+    "token vectors": ([VECTORS], "", ""),
+    "token vectors of a name of its own": ([("encoded", ["batch", "tokens", 8])], "", ""),
+    "token vectors, then pooled": ([VECTORS, POOLER], "", ""),
+    "a pooler's output first": (
+        [POOLER, VECTORS],
+        "",
+        "output: last_hidden_state, was read as pooler_output",
+    ),
+    "an embedding first": (
+        [EMBEDDING, ("token_embeddings", ["batch", "tokens", 8])],
+        "",
+        "output: token_embeddings, was read as sentence_embedding",
+    ),
+    "a pooler's output alone": ([POOLER], "", "output: none of model.onnx counts"),
+    "an embedding of any norm": (
+        [EMBEDDING],
+        "",
+        "output: sentence_embedding normalised, was stored as it came",
+    ),
+    "an embedding divided by its norm": ([EMBEDDING], "ReduceL2", ""),
+    "an embedding divided by its sum": (
+        [EMBEDDING],
+        "ReduceL1",
+        "output: sentence_embedding normalised, was stored as it came",
+    ),
+}
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize("others", ["alone", "beside safetensors that were not read"])
+def test_an_encoder_of_whose_graph_another_output_was_read_is_another_model(encoder, graph, others):
+    outputs, divided_by, difference = GRAPHS[graph]
+    write_graph(encoder / "model.onnx", *outputs, divided_by=divided_by)
+    if others == "alone":
+        (encoder / "model.safetensors").unlink()
+    else:
+        change(encoder / "config.json", model_type="longformer")
+    spec = open_model(str(encoder)).spec
+    assert spec.read_anew == difference
+    assert spec.legacy_revision == (None if difference else spec.weights_sha256)
+
+
+def test_a_graph_beside_safetensors_of_a_known_family_was_not_read(encoder):
+    write_graph(encoder / "model.onnx", POOLER)
+    assert open_model(str(encoder)).spec.read_anew == ""
+
+
 def test_of_a_graph_older_servers_knew_its_own_file_alone(encoder):
     (encoder / "model.safetensors").unlink()
-    (encoder / "model.onnx").write_bytes(b"graph")
+    write_graph(encoder / "model.onnx", VECTORS)
     alone = open_model(str(encoder)).spec
     assert alone.legacy_revision == alone.weights_sha256
     tensors = encoder / "model.onnx_data"

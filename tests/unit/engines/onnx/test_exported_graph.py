@@ -13,8 +13,9 @@ from safetensors.numpy import save_file
 from twopass.engines.base import ModelKind
 from twopass.engines.errors import ModelError
 from twopass.engines.model.folder import open_model
+from twopass.engines.model.graph_outputs import GraphValue, choose_output
 from twopass.engines.onnx.engine import OnnxRuntimeEngine
-from twopass.engines.onnx.exported_graph import GraphValue, choose_output, precision_of
+from twopass.engines.onnx.exported_graph import precision_of
 
 from ..small_models import VOCAB_SIZE, batch_of, random_rows, small_config, write_json, write_model
 
