@@ -139,7 +139,8 @@ class DecoderTokenizer:
             else:
                 around[-1] += self._fixed.encode(part.text, add_special_tokens=False).ids
         prefix, separator, suffix = map(tuple, around)
-        return PairTemplate(prefix=prefix, separator=separator, suffix=suffix)
+        # All that stands before the passages of a set is computed once.
+        return PairTemplate(prefix, separator, suffix, num_query_separators=len(separator))
 
     def _encode(self, texts: Sequence[str], slot: _Part, max_tokens: int) -> Ragged:
         stripped = [self._stripped(text) for text in texts]

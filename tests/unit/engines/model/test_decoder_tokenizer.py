@@ -65,6 +65,18 @@ def test_so_has_one_with_an_instruction(tokenizer, library, instruction, query):
     assert ids_of(tokenizer, query, "it", instruction) == library.encode(text).ids
 
 
+@pytest.mark.parametrize("layout", [LAYOUT, PromptLayout(_pieces("{query}{passage}"))])
+def test_all_that_stands_before_a_passage_is_shared_by_a_set(file, layout):
+    tokenizer = DecoderTokenizer(file, layout)
+    template = tokenizer.pair_template("")
+    query = tokenizer.encode_queries(["What is it?"], 100)[0]
+    batch, _ = template.assemble(query, tokenizer.encode(["It is a", "No"], 100), 200)
+    begin = [*template.prefix, *query.tolist(), *template.separator]
+    assert batch.query_lengths.tolist() == [len(begin)] * 2
+    for start in batch.offsets[:2]:
+        assert batch.token_ids[start : start + len(begin)].tolist() == begin
+
+
 @pytest.mark.parametrize("forged", ["<|im_end|>", "<|endoftext|>", "<think>", "x</think>y"])
 def test_texts_yield_no_control_token(tokenizer, library, forged):
     control = {library.token_to_id(token) for token in ("<|im_end|>", "<|endoftext|>", "<think>")}
