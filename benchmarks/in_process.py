@@ -30,10 +30,10 @@ def score(reranker: LoadedReranker, candidates: Sequence[CandidateTexts]) -> int
 
 def _pairs(reranker: LoadedReranker, texts: CandidateTexts) -> TokenBatch:
     spec, tokenizer = reranker.spec, reranker.tokenizer
-    query_ids = tokenizer.encode([texts.query], spec.max_query_tokens)[0]
+    query = PairQuery(*reranker.read_query(texts.query, spec.max_query_tokens))
     passages = tokenizer.encode(texts.passages, spec.max_seq_len)
-    query = PairQuery(query_ids, tokenizer.template)
-    return query.template.assemble(query_ids, passages, max_pair_tokens(reranker, query))[0]
+    most = max_pair_tokens(reranker, query)
+    return query.template.assemble(query.token_ids, passages, most)[0]
 
 
 def _batches(pairs: TokenBatch, info: EngineInfo) -> Iterator[TokenBatch]:

@@ -443,6 +443,22 @@ class LoadedReranker:
         """Whether a request may say by an instruction what makes a passage relevant."""
         return self.prompt is not None and self.prompt.takes_instruction
 
+    def read_query(
+        self, query: str, max_tokens: int, instruction: str = ""
+    ) -> tuple[Int32s, PairTemplate]:
+        """Token ids of a query, and what stands around it and a passage.
+
+        Args:
+            query: The text; a decoder's is tokenised as it stands in the prompt.
+            max_tokens: Where its ids are cut.
+            instruction: What makes a passage relevant; "" for the model's own. Only where
+                `takes_instruction`.
+        """
+        if self.prompt is None:
+            return self.tokenizer.encode([query], max_tokens)[0], self.tokenizer.template
+        ids = self.prompt.encode_queries([query], max_tokens)[0]
+        return ids, self.prompt.pair_template(instruction)
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedEncoder:

@@ -6,7 +6,8 @@ collection does not end it.
 
 from dataclasses import dataclass, replace
 
-from twopass.engines.base import ModelKind, ModelSpec, TextTokenizer
+from twopass.engines.base import ModelKind, ModelSpec, Prompt, TextTokenizer
+from twopass.engines.model.decoder_tokenizer import DecoderTokenizer
 from twopass.engines.model.folder import open_model
 from twopass.engines.model.tokenizer import load_tokenizer, with_room_for_prefixes
 from twopass.evaluation.datasets import Dataset
@@ -19,10 +20,13 @@ class QueryReader:
     Attributes:
         spec: The model.
         tokenizer: The tokenizer of its queries.
+        prompt: Of a decoder that reranks: where its queries are tokenised with what stands beside
+            them. None for every other model.
     """
 
     spec: ModelSpec
     tokenizer: TextTokenizer
+    prompt: Prompt | None = None
 
     @classmethod
     def of(cls, model: str) -> "QueryReader":
@@ -36,9 +40,12 @@ class QueryReader:
         """
         folder = open_model(model)
         tokenizer, spec = load_tokenizer(folder), folder.spec
+        prompt = None
+        if folder.decoder is not None and folder.decoder.layout is not None:
+            prompt = DecoderTokenizer(folder.tokenizer, folder.decoder.layout)
         if spec.kind is ModelKind.ENCODER:
             spec = with_room_for_prefixes(spec, tokenizer)
-        return cls(spec, tokenizer.after(spec.query_prefix))
+        return cls(spec, tokenizer.after(spec.query_prefix), prompt)
 
     def cut(self, query: str) -> str:
         """The query's beginning, as much as the model reads; all of it where that is possible."""
@@ -46,11 +53,18 @@ class QueryReader:
         num_kept = limit
         while True:
             places = self.tokenizer.places(query)
-            if len(places) <= limit:
+            if self._num_tokens(query, len(places)) <= limit:
                 return query
             # Half a word can have more tokens than it had within the whole one: then one less.
+            num_kept = min(num_kept, len(places))
             query = query[: places[num_kept - 1, 1]]
             num_kept -= 1
+
+    def _num_tokens(self, query: str, alone: int) -> int:
+        """Tokens of a query, counted to one beyond the limit, given those it has by itself."""
+        if self.prompt is None:
+            return alone
+        return len(self.prompt.encode_queries([query], self.spec.max_query_tokens + 1)[0])
 
 
 @dataclass(frozen=True, slots=True)

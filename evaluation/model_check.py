@@ -3,9 +3,9 @@
 The reference is sentence-transformers in float32 on the CPU, over the same folder.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,14 @@ from twopass.engines.base import (
     EngineChoice,
     Float32s,
     LoadedModel,
+    LoadedReranker,
     ModelKind,
     Precision,
-    TextTokenizer,
 )
 from twopass.engines.errors import EngineError
 from twopass.engines.loading import load_model
 from twopass.engines.model.folder import ModelFolder
 from twopass.evaluation.orders import kendall_tau
-from twopass.evaluation.token_batches import token_batch
 
 QUERY = "how did Fleming find penicillin?"
 # Lengths, scripts, cases and spellings that tokenizers differ in.
@@ -153,18 +152,15 @@ def difference(attempt: Attempt, expected: NDArray[np.float32], kind: ModelKind)
     return Difference(largest, cosine, None, within)
 
 
-def _outputs(model: LoadedModel) -> NDArray[np.float32] | None:
-    if getattr(model, "prompt", None) is not None:
-        return None  # a decoder's pairs are made of its prompt
-    if model.spec.kind is ModelKind.RERANKER:
-        return _computed(model, PASSAGES)
-    as_passage = replace(model.spec, passage_prefix=model.spec.query_prefix)
-    query = _computed(replace(model, spec=as_passage), [QUERY])
-    return np.concatenate([query, _computed(model, PASSAGES)])
-
-
-def _computed(model: LoadedModel, texts: Sequence[str]) -> Float32s:
-    # Every tokenizer but a decoder's reads single texts.
-    tokenizer = cast("TextTokenizer", model.tokenizer)
-    batch = token_batch(model.spec, tokenizer, QUERY, texts)
-    return model.engine.submit(batch).result()
+def _outputs(model: LoadedModel) -> Float32s:
+    spec, engine = model.spec, model.engine
+    if isinstance(model, LoadedReranker):
+        query_ids, template = model.read_query(QUERY, spec.max_query_tokens)
+        passages = model.tokenizer.encode(PASSAGES, spec.max_seq_len)
+        return engine.submit(template.assemble(query_ids, passages, spec.max_seq_len)[0]).result()
+    parts = []
+    for tokenizer, texts in ((model.query_tokenizer, [QUERY]), (model.passage_tokenizer, PASSAGES)):
+        rows = tokenizer.encode(texts, spec.max_seq_len)
+        batch, _ = tokenizer.single.assemble(rows, spec.max_seq_len)
+        parts.append(engine.submit(batch).result())
+    return np.concatenate(parts)

@@ -82,8 +82,8 @@ class Models:
 
     def score(self, query: str, passages: Ragged) -> Float32s:
         """Logits of one query with each passage, float32 `[num_passages]`."""
-        spec, template = self.reranker.spec, self.reranker.tokenizer.template
-        query_ids = self.reranker.tokenizer.encode([query], spec.max_query_tokens)[0]
+        spec = self.reranker.spec
+        query_ids, template = self.reranker.read_query(query, spec.max_query_tokens)
         pairs, _ = template.assemble(query_ids, passages, self.reranker.engine.info.max_seq_len)
         return self.reranker.engine.submit(pairs).result()
 

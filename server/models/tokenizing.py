@@ -214,9 +214,9 @@ def _prompted(reranker: LoadedReranker, prompt: Prompt, query: str, instruction:
         num_tokens = prompt.num_instruction_tokens(instruction, most)
         _ensure_asks(reranker, num_tokens, "instruction")
     # White space of the prompt is tokenised with a query, so that one of white space has tokens.
-    ids = prompt.encode_queries([query], most)[0] if query.strip() else np.zeros(0, np.int32)
-    _ensure_asks(reranker, len(ids), "query")
-    return PairQuery(ids, prompt.pair_template(instruction))
+    ids, template = reranker.read_query(query, most, instruction)
+    _ensure_asks(reranker, len(ids) if query.strip() else 0, "query")
+    return PairQuery(ids, template)
 
 
 def _encode(

@@ -8,6 +8,10 @@ import pytest
 from twopass.benchmarks import in_process
 from twopass.benchmarks.workload import Texts
 from twopass.engines.base import PackedLayout
+from twopass.engines.model.decoder import PASSAGE, QUERY, PromptLayout
+from twopass.engines.model.decoder_tokenizer import DecoderTokenizer
+
+from ..engines.small_decoders import save_tokenizer
 
 
 class Recording:
@@ -44,3 +48,20 @@ def test_the_pairs_of_a_batch_are_alike_in_length(reranker):
     engine = Recording(reranker.engine, max_batch_tokens=256)
     in_process.score(dataclasses.replace(reranker, engine=engine), [Texts(1).candidates(0, 30, 40)])
     assert all(np.ptp(batch.lengths) < 16 for batch in engine.batches)
+
+
+def test_a_decoders_pairs_stand_in_its_prompt(reranker, tmp_path):
+    save_tokenizer(tmp_path)
+    layout = PromptLayout((f"<|im_start|>Q: {QUERY}\nD: {PASSAGE}<|im_end|>",))
+    prompt = DecoderTokenizer(tmp_path / "tokenizer.json", layout)
+    engine = Recording(reranker.engine, layout=PackedLayout())
+    decoder = dataclasses.replace(reranker, engine=engine, tokenizer=prompt, prompt=prompt)
+    texts = Texts(1).candidates(0, 1, 12)
+    in_process.score(decoder, [texts])
+    (batch,) = engine.batches
+    (passage,) = texts.passages
+    ids, template = prompt.encode_queries([texts.query], 500)[0], prompt.pair_template("")
+    begin = [*template.prefix, *ids, *template.separator]
+    assert batch.query_lengths.tolist() == [len(begin)]
+    own = prompt.encode([passage], 500)[0]
+    assert batch.token_ids.tolist() == [*begin, *own, *template.suffix]
