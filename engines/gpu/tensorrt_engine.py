@@ -50,7 +50,7 @@ class TensorRtEngine:
                 missing; says which.
             ModelError: TensorRT refuses the model.
         """
-        if folder.safetensors is None:
+        if not folder.weight_files:
             raise UnsupportedModelError(
                 f"{folder.path}: no model.safetensors, which the engine tensorrt reads; "
                 "its model.onnx runs on the engine onnxruntime"

@@ -91,20 +91,6 @@ class ModelFolder:
             relevant_label=self.relevant_label,
         )
 
-    @property
-    def pooling(self) -> Pooling:
-        """Of an encoder whose head is mean or cls pooling alone; of a reranker meaningless.
-
-        Raises:
-            UnsupportedModelError: The head is another.
-        """
-        return self.head.simple_pooling
-
-    @property
-    def safetensors(self) -> Path | None:
-        """The only file of weights; None where there is only an ONNX file."""
-        return self.weight_files[0] if self.weight_files else None
-
 
 def open_model(name: str) -> ModelFolder:
     """Finds, checks and describes a model.

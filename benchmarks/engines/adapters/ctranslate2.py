@@ -34,7 +34,7 @@ class CTranslate2:
             intra_threads=num_threads,
         )
         self.device = f"CPU, {self._encoder.compute_type}"
-        self._pooling = source.folder.pooling
+        self._pooling = source.folder.head.simple_pooling
         self._classifier: tuple[Float32s, Float32s] | None = None
         if source.folder.spec.kind is ModelKind.RERANKER:
             weights = source.folder.open_weights()

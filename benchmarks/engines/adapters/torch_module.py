@@ -33,7 +33,7 @@ class _Embeddings(torch.nn.Module):
     def __init__(self, folder: ModelFolder) -> None:
         super().__init__()
         self._model = transformers.AutoModel.from_pretrained(str(folder.path), **_LOADING)
-        self._pooling = folder.pooling
+        self._pooling = folder.head.simple_pooling
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
         output = self._model(input_ids=ids, attention_mask=mask, token_type_ids=types)

@@ -12,7 +12,7 @@ from twopass.engines.loading import load_model
 from twopass.engines.model.calibration import Calibration
 from twopass.engines.model.folder import open_model
 from twopass.engines.model.locating import locate, shipped_models
-from twopass.engines.model.pooling import Pooling
+from twopass.engines.model.pooling import EmbeddingHead, Pooling
 
 from ..small_models import random_tensors, small_config, write_json, write_model
 
@@ -39,8 +39,8 @@ def test_an_encoder_and_two_rerankers_are_shipped_and_sound():
     assert (encoder.spec.max_seq_len, reranker.spec.max_seq_len) == (256, 512)
     assert (encoder.spec.max_passage_tokens, reranker.spec.max_passage_tokens) == (None, 240)
     assert reranker.spec.blend == 0.4
-    assert encoder.safetensors is not None
-    assert encoder.spec.weights_sha256 == sha256(encoder.safetensors)
+    (weights,) = encoder.weight_files
+    assert encoder.spec.weights_sha256 == sha256(weights)
 
 
 def test_a_folder_is_named_by_its_path(folder):
@@ -64,7 +64,7 @@ def test_settings_say_what_the_other_files_do_not(folder):
     }
     write_json(folder / "twopass.json", settings)
     model = open_model(str(folder))
-    assert model.pooling is Pooling.CLS
+    assert model.head == EmbeddingHead((Pooling.CLS,))
     assert model.spec.kind is ModelKind.ENCODER
     assert (model.spec.max_seq_len, model.spec.max_passage_tokens) == (20, 12)
     assert (model.spec.query_prefix, model.spec.passage_prefix) == ("query: ", "passage: ")
@@ -93,7 +93,7 @@ def test_layout_of_sentence_transformers_says_pooling_and_length(tmp_path, mode)
     write_json(tmp_path / "sentence_bert_config.json", {"max_seq_length": 16})
     model = open_model(str(tmp_path))
     assert model.spec.kind is ModelKind.ENCODER
-    assert model.pooling.value == mode
+    assert model.head == EmbeddingHead((Pooling(mode),))
     assert model.spec.max_seq_len == 16
 
 
@@ -110,7 +110,7 @@ def test_an_exported_graph_is_found_and_is_the_weights(folder, name):
     (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(b"graph")
     model = open_model(str(folder))
-    assert model.safetensors is None
+    assert model.weight_files == ()
     assert model.onnx == folder / name
     assert model.spec.weights_sha256 == hashlib.sha256(b"graph").hexdigest()
 
