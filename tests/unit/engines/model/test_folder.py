@@ -33,7 +33,7 @@ def test_an_encoder_and_two_rerankers_are_shipped_and_sound():
     encoder, small, reranker = (open_model(name) for name in shipped_models())
     assert small.spec.kind is ModelKind.RERANKER
     assert (small.config["num_hidden_layers"], reranker.config["num_hidden_layers"]) == (3, 6)
-    assert (small.spec.max_passage_tokens, small.spec.blend) == (240, 0.5)
+    assert (small.spec.max_passage_tokens, small.spec.blend) == (240, 0.7)
     assert (encoder.spec.kind, reranker.spec.kind) == (ModelKind.ENCODER, ModelKind.RERANKER)
     assert encoder.spec.id == "all-MiniLM-L6-v2"
     assert (encoder.spec.max_seq_len, reranker.spec.max_seq_len) == (256, 512)

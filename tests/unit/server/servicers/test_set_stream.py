@@ -140,7 +140,10 @@ async def test_a_client_that_reads_slowly_gets_fewer_answers_of_a_running_set(st
         stream.send("a", text)
         while len(engine.batches) < number:
             await settled()
-    assert [logits(answer) for answer in await stream.rest()] == [[5, 4, 3, 2, 1]]
+    *before, last = await stream.rest()
+    # One may have been on its way when reading began; the pieces between have none.
+    assert len(before) <= 1
+    assert logits(last) == [5, 4, 3, 2, 1]
 
 
 async def test_what_is_wrong_with_a_running_set_is_its_last_answer(stream):
