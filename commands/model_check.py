@@ -16,6 +16,7 @@ from twopass.commands.tables import print_table
 if TYPE_CHECKING:  # heavy imports wait until a command runs: --help stays quick
     from twopass.engines.model.folder import ModelFolder
     from twopass.evaluation.model_check import Attempt, Difference
+    from twopass.evaluation.model_references import Reference
 
 Compared = list[tuple["Attempt", "Difference | None"]]
 
@@ -34,7 +35,7 @@ def check(
     """Tell how a model's folder is read, what runs it here, and whether its outputs are right.
 
     Every setting is listed with the file it comes from. Every engine is tried on a dozen texts and
-    compared with sentence-transformers where that is installed.
+    compared with sentence-transformers where that is installed, else with transformers.
 
     Ends with 0 if the model can be served; with 1 if its folder is refused or no engine runs it
     here; with 3 if an engine's outputs differ from the reference by more than its precision.
@@ -42,33 +43,33 @@ def check(
     from twopass.engines.errors import EngineError
     from twopass.engines.model.folder import open_model
     from twopass.evaluation import model_check
+    from twopass.evaluation.model_references import reference
 
     try:
         folder = open_model(model)
     except EngineError as error:
         exit_with(error)
     tried = list(model_check.attempts(model, threads))
-    expected = model_check.reference(folder)
+    expected = reference(folder)
     compared: Compared = []
     for attempt in tried:
         has_both = attempt.outputs is not None and not isinstance(expected, str)
         difference = None
         if has_both:
             assert not isinstance(expected, str)
-            difference = model_check.difference(attempt, expected, folder.spec.kind)
+            difference = model_check.difference(attempt, expected.outputs, folder.spec.kind)
         compared.append((attempt, difference))
-    why_not = expected if isinstance(expected, str) else ""
     if as_json:
-        print_json(_as_json(folder, compared, why_not))
+        print_json(_as_json(folder, compared, expected))
     else:
-        _print(folder, compared, why_not)
+        _print(folder, compared, expected)
     if all(attempt.refusal for attempt in tried):
         raise typer.Exit(_REFUSED)
     if any(found is not None and not found.within for _, found in compared):
         raise typer.Exit(_DIFFERS)
 
 
-def _print(folder: "ModelFolder", compared: Compared, why_not: str) -> None:
+def _print(folder: "ModelFolder", compared: Compared, expected: "Reference | str") -> None:
     console = Console()
     spec = folder.spec
     runs = [attempt for attempt, _ in compared if not attempt.refusal]
@@ -108,8 +109,12 @@ def _print(folder: "ModelFolder", compared: Compared, why_not: str) -> None:
             else ("runs" if found is None or found.within else "[bold red]differs[/]"),
         )
     print_table(engines)
-    if why_not:
-        console.print(f"not compared: {escape(why_not)}", highlight=False, soft_wrap=True)
+    told = (
+        f"not compared: {expected}"
+        if isinstance(expected, str)
+        else f"compared with {expected.library} in float32"
+    )
+    console.print(escape(told), highlight=False, soft_wrap=True)
     flag = "--reranker" if spec.kind.value == "reranker" else "--encoder"
     if runs:
         console.print(f"serve it: twopass serve {flag} {escape(spec.id)}", highlight=False)
@@ -123,7 +128,9 @@ def _identity(folder: "ModelFolder") -> dict[str, str]:
     return told
 
 
-def _as_json(folder: "ModelFolder", compared: Compared, why_not: str) -> dict[str, Any]:
+def _as_json(
+    folder: "ModelFolder", compared: Compared, expected: "Reference | str"
+) -> dict[str, Any]:
     return {
         "model": folder.spec.id,
         "kind": folder.spec.kind.value,
@@ -144,7 +151,8 @@ def _as_json(folder: "ModelFolder", compared: Compared, why_not: str) -> dict[st
             }
             for attempt, found in compared
         ],
-        "not_compared": why_not or None,
+        "compared_with": None if isinstance(expected, str) else expected.library,
+        "not_compared": expected if isinstance(expected, str) else None,
     }
 
 

@@ -1,11 +1,10 @@
 """What runs a model folder on this machine, and whether it gives what its publisher's library does.
 
-The reference is sentence-transformers in float32 on the CPU, over the same folder.
+`model_references.py` has what it is compared with.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,25 +19,9 @@ from twopass.engines.base import (
 )
 from twopass.engines.errors import EngineError
 from twopass.engines.loading import load_model
-from twopass.engines.model.folder import ModelFolder
+from twopass.evaluation.model_references import PASSAGES, QUERY
 from twopass.evaluation.orders import kendall_tau
 
-QUERY = "how did Fleming find penicillin?"
-# Lengths, scripts, cases and spellings that tokenizers differ in.
-PASSAGES = (
-    "In 1928 Alexander Fleming came back from a holiday and found a mould on one of his plates.",
-    "Around the mould no bacteria grew: it made what he called penicillin.",
-    "Penicillin.",
-    "The Eiffel Tower is 330 metres tall and was finished in 1889.",
-    "A Dutch oven is a thick-walled cooking pot with a tight-fitting lid.",
-    "ALL CAPITALS AND numb3rs 4711, e-mail@example.org, https://example.org/a?b=c",
-    "Die Entdeckung des Penizillins veränderte die Medizin; Größe zählt nicht.",
-    "La pénicilline fut découverte par hasard, dit-on, à l'hôpital Saint Mary.",
-    "青霉素是亚历山大·弗莱明在1928年发现的。",
-    "Пенициллин был открыт Александром Флемингом.",
-    "It was, he wrote, by chance that a spore had drifted in, and by chance that he looked. " * 6,
-    "  spaces \t tabs\nand lines  ",
-)
 # What float32 and half precisions may differ by: sums in another order, 11 and 8 bits.
 _TOLERANCES = {"f32": 1e-3, "fp16": 2e-2, "bf16": 1e-1}
 
@@ -99,40 +82,6 @@ def attempts(name: str, num_threads: int) -> Iterator[Attempt]:
                 yield Attempt(choice.value, model.engine.info.precision, str(error), None)
             finally:
                 model.engine.close()
-
-
-def reference(folder: ModelFolder) -> NDArray[np.float32] | str:
-    """What sentence-transformers gives for the same texts, or why there is nothing to compare."""
-    if folder.decoder is not None:
-        return "a decoder runs in transformers itself"
-    if folder.relevant_label is not None:
-        return "sentence-transformers gives both labels' scores, and twopass.json chose one"
-    if not folder.weight_files:
-        return "there is only an exported graph"
-    try:
-        import sentence_transformers
-    except ImportError:
-        return "sentence-transformers is not installed: pip install sentence-transformers"
-    spec, path = folder.spec, str(folder.root)
-    try:
-        if spec.kind is ModelKind.RERANKER:
-            import torch
-
-            pairs = [(QUERY, passage) for passage in PASSAGES]
-            scorer: Any = sentence_transformers.CrossEncoder(path, device="cpu")
-            scorer.float()  # files of float16 are loaded as such
-            logits = scorer.predict(pairs, activation_fn=torch.nn.Identity())
-            return np.asarray(logits, np.float32).reshape(-1)
-        encoder: Any = sentence_transformers.SentenceTransformer(path, device="cpu")
-        encoder.float()
-        # Prefixes are told, so that both read the same texts whatever names the prompts have.
-        query = encoder.encode([QUERY], prompt=spec.query_prefix, normalize_embeddings=True)
-        passages = encoder.encode(
-            list(PASSAGES), prompt=spec.passage_prefix, normalize_embeddings=True
-        )
-        return np.concatenate([query, passages]).astype(np.float32)
-    except Exception as error:  # whatever another library can fail with
-        return f"sentence-transformers does not read the folder ({error})"
 
 
 def difference(attempt: Attempt, expected: NDArray[np.float32], kind: ModelKind) -> Difference:

@@ -1,6 +1,6 @@
 """The engine `transformers`: what AutoModel runs and no other engine does, decoders first of all.
 
-`engine.py` loads a model and answers batches, `decoding.py` computes what the sequences of a batch
-begin with once, `prefixes.py` keeps it for the batches after, `padded.py` runs all other models.
-Neither PyTorch nor transformers is imported before an engine is asked for.
+`modules.py` loads a model, `engine.py` answers batches, `decoding.py` computes what the sequences
+of a batch begin with once, `prefixes.py` keeps it for the batches after, `padded.py` runs all other
+models. Neither PyTorch nor transformers is imported before an engine is asked for.
 """

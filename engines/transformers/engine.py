@@ -1,11 +1,7 @@
 """The engine over transformers' AutoModel: decoders as rerankers, and what else it runs."""
 
-import importlib
-import importlib.util
-import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
 
 from twopass._core import available_cpus
 from twopass.engines.base import (
@@ -21,14 +17,12 @@ from twopass.engines.errors import (
     DeviceError,
     EngineUnavailableError,
     InputTooLongError,
-    ModelError,
     OutOfDeviceMemoryError,
     UnsupportedModelError,
 )
 from twopass.engines.model.decoder import DecoderSettings
 from twopass.engines.model.decoder_tokenizer import DecoderTokenizer
 from twopass.engines.model.folder import ModelFolder
-from twopass.engines.model.labels import num_labels
 from twopass.engines.transformers.decoding import (
     Bounds,
     Computed,
@@ -36,9 +30,8 @@ from twopass.engines.transformers.decoding import (
     causal_head,
     classifier_head,
 )
+from twopass.engines.transformers.modules import find_package, load_module
 from twopass.engines.transformers.padded import Padded
-
-_logger = logging.getLogger("twopass.engines")
 
 _MIB = 1024 * 1024
 # A launch of 8,192 tokens fills a GPU. A token of a decoder of 0.6 B parameters (28 layers of 8
@@ -76,7 +69,7 @@ class TransformersEngine:
             UnsupportedModelError: transformers does not run it without code from its folder.
             ModelError: A tensor is missing, or the head has other labels than the folder says.
         """
-        torch, transformers = _find("torch"), _find("transformers")
+        torch, transformers = find_package("torch"), find_package("transformers")
         if not folder.weight_files:
             raise UnsupportedModelError(
                 f"{folder.path}: no safetensors, which the engine transformers reads"
@@ -89,7 +82,7 @@ class TransformersEngine:
         dtype = {"f32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[label]
         self._torch = torch
         is_reranker = folder.spec.kind is ModelKind.RERANKER
-        model = _load(transformers, folder, dtype).to(target).eval()
+        model = load_module(transformers, folder, dtype).to(target).eval()
         bounds = _GPU_BOUNDS if is_gpu else _CPU_BOUNDS
         self._decoding: Decoding | None = None
         self._compute: Callable[[TokenBatch], Float32s]
@@ -165,17 +158,6 @@ class TransformersEngine:
             raise DeviceError(str(error)) from error
 
 
-def _find(package: str) -> Any:
-    if importlib.util.find_spec(package) is None:
-        raise EngineUnavailableError(
-            f"{package} is not installed: pip install 'twopass[transformers]'"
-        )
-    try:
-        return importlib.import_module(package)
-    except (ImportError, OSError) as error:  # a wheel for another CUDA lacks libraries
-        raise EngineUnavailableError(f"{package} does not load ({error})") from error
-
-
 def _precision(folder: ModelFolder, precision: Precision | None, *, is_gpu: bool) -> str:
     if precision is Precision.BF16:
         return "bf16"
@@ -183,52 +165,6 @@ def _precision(folder: ModelFolder, precision: Precision | None, *, is_gpu: bool
         return "f32"
     published = folder.config.get("dtype") or folder.config.get("torch_dtype")
     return "bf16" if published == "bfloat16" else "fp16"
-
-
-def _load(transformers: Any, folder: ModelFolder, dtype: Any) -> Any:
-    """The model of a folder, whole.
-
-    Raises:
-        UnsupportedModelError: transformers does not know its architecture.
-        ModelError: The weights lack a tensor, which transformers would fill with random numbers, or
-            the head has other labels than the folder says.
-    """
-    if folder.spec.kind is ModelKind.ENCODER:
-        kind = transformers.AutoModel
-    elif folder.decoder is not None and folder.decoder.true_token is not None:
-        kind = transformers.AutoModelForCausalLM
-    else:
-        kind = transformers.AutoModelForSequenceClassification
-    try:
-        model, found = kind.from_pretrained(
-            str(folder.path),
-            dtype=dtype,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
-    except (ValueError, KeyError, ImportError) as error:
-        raise UnsupportedModelError(
-            f"{folder.path}: transformers {transformers.__version__} does not run it ({error})"
-        ) from error
-    except (OSError, RuntimeError) as error:
-        raise ModelError(f"{folder.path}: transformers can't load it ({error})") from error
-    # Of an encoder's pooler nothing is read.
-    missing = [name for name in found["missing_keys"] if not name.startswith("pooler.")]
-    if missing:
-        raise ModelError(
-            f"{folder.path}: the weights lack {', '.join(sorted(missing)[:3])} of "
-            f"{type(model).__name__}; they are of another model, or incomplete"
-        )
-    expected = num_labels(folder.relevant_label)
-    if kind is transformers.AutoModelForSequenceClassification and model.num_labels != expected:
-        raise ModelError(
-            f"{folder.path}: the head has {model.num_labels} labels, {expected} expected. If one "
-            "of two means relevant, name both in id2label of config.json and say which in "
-            'twopass.json: {"relevant_label": 1}'
-        )
-    return model
 
 
 def _token_ids(folder: ModelFolder, settings: DecoderSettings) -> tuple[int, int | None]:

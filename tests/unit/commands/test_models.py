@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from twopass.commands.main import app
 from twopass.commands.model_recommend import MODELS
 from twopass.engines.base import ModelKind
-from twopass.evaluation import model_check
+from twopass.evaluation import model_references
 from twopass.evaluation.model_check import Attempt, difference
+from twopass.evaluation.model_references import Reference
 
 from ..engines.small_models import core_config, core_tensors, write_model
 
@@ -44,20 +45,27 @@ def test_a_folder_that_is_refused_ends_the_command_with_1(tmp_path: Path) -> Non
 
 
 def test_an_engine_that_computes_something_else_ends_it_with_3(monkeypatch) -> None:
-    expected = np.zeros((1 + len(model_check.PASSAGES), 384), np.float32)
+    expected = np.zeros((1 + len(model_references.PASSAGES), 384), np.float32)
     expected[:, 0] = 1
-    monkeypatch.setattr(model_check, "reference", lambda _: expected)
+    told = Reference("another library 1.0", expected)
+    monkeypatch.setattr(model_references, "reference", lambda _: told)
     command = ["models", "check", "all-MiniLM-L6-v2", "--threads", "1"]
     ended = _RUNNER.invoke(app, command)
     assert ended.exit_code == 3
-    assert "its outputs differ from the reference" in " ".join(ended.output.split())
+    printed = " ".join(ended.output.split())
+    assert "its outputs differ from the reference" in printed
+    assert "compared with another library 1.0 in float32" in printed
 
 
 def test_without_the_reference_it_says_how_to_get_it(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     ended = _RUNNER.invoke(app, ["models", "check", "twopass-minilm-l3", "--threads", "1"])
     assert ended.exit_code == 0
-    assert "not compared: sentence-transformers is not installed: pip install" in ended.stdout
+    assert (
+        "not compared: neither sentence-transformers nor transformers is installed: pip"
+        in ended.stdout
+    )
     assert "serve it: twopass serve --reranker twopass-minilm-l3" in ended.stdout
 
 
