@@ -16,7 +16,7 @@ from twopass.commands.tables import print_table
 
 @dataclass(frozen=True, slots=True)
 class PublicModel:
-    """A published model, as its card describes it.
+    """A published model.
 
     Attributes:
         id: On the Hugging Face hub.
@@ -24,9 +24,13 @@ class PublicModel:
         language: "en", "zh+en" or "multi".
         million_parameters: Embeddings included.
         max_tokens: Longest sequence.
-        licence: As its card names it.
+        licence: As its page names it.
         family: `model_type` of its config.json.
         note: What one has to know or to set.
+        confirmed: Which of "family", "licence", "size" (`million_parameters`) and "tokens"
+            (`max_tokens`) were seen in stored copies of the model's page or files, in its
+            publisher's documentation, or in the files of models made from it. The others are from
+            general knowledge: no hub could be reached.
     """
 
     id: str
@@ -37,6 +41,7 @@ class PublicModel:
     licence: str
     family: str
     note: str = ""
+    confirmed: tuple[str, ...] = ()
 
     @property
     def runs_on(self) -> str:
@@ -60,7 +65,14 @@ _NOMIC = 'say query_prefix "search_query: " and passage_prefix "search_document:
 
 MODELS = (
     PublicModel(
-        "cross-encoder/ms-marco-MiniLM-L6-v2", "reranker", "en", 23, 512, "apache-2.0", "bert"
+        "cross-encoder/ms-marco-MiniLM-L6-v2",
+        "reranker",
+        "en",
+        23,
+        512,
+        "apache-2.0",
+        "bert",
+        confirmed=("family", "licence", "tokens"),
     ),
     PublicModel(
         "mixedbread-ai/mxbai-rerank-xsmall-v1",
@@ -70,6 +82,7 @@ MODELS = (
         512,
         "apache-2.0",
         "deberta-v2",
+        confirmed=("family", "licence", "tokens"),
     ),
     PublicModel(
         "cross-encoder/mmarco-mMiniLMv2-L12-H384-v1",
@@ -79,6 +92,7 @@ MODELS = (
         512,
         "apache-2.0",
         "xlm-roberta",
+        confirmed=("family", "licence", "tokens"),
     ),
     PublicModel(
         "Alibaba-NLP/gte-reranker-modernbert-base",
@@ -88,6 +102,7 @@ MODELS = (
         8192,
         "apache-2.0",
         "modernbert",
+        confirmed=("family", "licence", "size", "tokens"),
     ),
     PublicModel(
         "ibm-granite/granite-embedding-reranker-english-r2",
@@ -97,11 +112,28 @@ MODELS = (
         8192,
         "apache-2.0",
         "modernbert",
+        confirmed=("family", "licence", "size", "tokens"),
     ),
     PublicModel(
-        "mixedbread-ai/mxbai-rerank-base-v1", "reranker", "en", 184, 512, "apache-2.0", "deberta-v2"
+        "mixedbread-ai/mxbai-rerank-base-v1",
+        "reranker",
+        "en",
+        184,
+        512,
+        "apache-2.0",
+        "deberta-v2",
+        confirmed=("family", "licence", "tokens"),
     ),
-    PublicModel("BAAI/bge-reranker-base", "reranker", "zh+en", 278, 512, "mit", "xlm-roberta"),
+    PublicModel(
+        "BAAI/bge-reranker-base",
+        "reranker",
+        "zh+en",
+        278,
+        512,
+        "mit",
+        "xlm-roberta",
+        confirmed=("family", "licence", "tokens"),
+    ),
     PublicModel(
         "Alibaba-NLP/gte-multilingual-reranker-base",
         "reranker",
@@ -110,6 +142,7 @@ MODELS = (
         8192,
         "apache-2.0",
         "new",
+        confirmed=("family", "licence"),
     ),
     PublicModel(
         "mixedbread-ai/mxbai-rerank-large-v1",
@@ -119,6 +152,7 @@ MODELS = (
         512,
         "apache-2.0",
         "deberta-v2",
+        confirmed=("family", "licence", "tokens"),
     ),
     PublicModel(
         "mixedbread-ai/mxbai-rerank-base-v2",
@@ -129,9 +163,17 @@ MODELS = (
         "apache-2.0",
         "qwen2",
         "a decoder: for a GPU",
+        confirmed=("family", "licence", "size", "tokens"),
     ),
     PublicModel(
-        "BAAI/bge-reranker-v2-m3", "reranker", "multi", 568, 8192, "apache-2.0", "xlm-roberta"
+        "BAAI/bge-reranker-v2-m3",
+        "reranker",
+        "multi",
+        568,
+        8192,
+        "apache-2.0",
+        "xlm-roberta",
+        confirmed=("family", "licence"),
     ),
     PublicModel(
         "Qwen/Qwen3-Reranker-0.6B",
@@ -142,6 +184,7 @@ MODELS = (
         "apache-2.0",
         "qwen3",
         "a decoder: for a GPU; takes an instruction",
+        confirmed=("family", "size", "tokens"),
     ),
     PublicModel(
         "BAAI/bge-reranker-v2-gemma",
@@ -152,6 +195,7 @@ MODELS = (
         "apache-2.0",
         "gemma",
         "a decoder: for a GPU; see its card for Gemma's terms",
+        confirmed=("family", "licence", "tokens"),
     ),
     PublicModel(
         "sentence-transformers/all-MiniLM-L6-v2",
@@ -162,14 +206,62 @@ MODELS = (
         "apache-2.0",
         "bert",
         "the shipped default",
+        confirmed=("family", "licence", "size", "tokens"),
     ),
-    PublicModel("BAAI/bge-small-en-v1.5", "encoder", "en", 33, 512, "mit", "bert", _BGE),
-    PublicModel("intfloat/e5-small-v2", "encoder", "en", 33, 512, "mit", "bert", _E5),
-    PublicModel("BAAI/bge-base-en-v1.5", "encoder", "en", 109, 512, "mit", "bert", _BGE),
     PublicModel(
-        "sentence-transformers/all-mpnet-base-v2", "encoder", "en", 109, 384, "apache-2.0", "mpnet"
+        "BAAI/bge-small-en-v1.5",
+        "encoder",
+        "en",
+        33,
+        512,
+        "mit",
+        "bert",
+        _BGE,
+        confirmed=("family", "licence"),
     ),
-    PublicModel("intfloat/multilingual-e5-small", "encoder", "multi", 118, 512, "mit", "bert", _E5),
+    PublicModel(
+        "intfloat/e5-small-v2",
+        "encoder",
+        "en",
+        33,
+        512,
+        "mit",
+        "bert",
+        _E5,
+        confirmed=("family", "licence", "tokens"),
+    ),
+    PublicModel(
+        "BAAI/bge-base-en-v1.5",
+        "encoder",
+        "en",
+        109,
+        512,
+        "mit",
+        "bert",
+        _BGE,
+        confirmed=("family", "licence", "tokens"),
+    ),
+    PublicModel(
+        "sentence-transformers/all-mpnet-base-v2",
+        "encoder",
+        "en",
+        109,
+        384,
+        "apache-2.0",
+        "mpnet",
+        confirmed=("family", "licence"),
+    ),
+    PublicModel(
+        "intfloat/multilingual-e5-small",
+        "encoder",
+        "multi",
+        118,
+        512,
+        "mit",
+        "bert",
+        _E5,
+        confirmed=("family", "tokens"),
+    ),
     PublicModel(
         "nomic-ai/nomic-embed-text-v1.5",
         "encoder",
@@ -179,9 +271,17 @@ MODELS = (
         "apache-2.0",
         "nomic_bert",
         _NOMIC,
+        confirmed=("family", "licence", "tokens"),
     ),
     PublicModel(
-        "Alibaba-NLP/gte-modernbert-base", "encoder", "en", 149, 8192, "apache-2.0", "modernbert"
+        "Alibaba-NLP/gte-modernbert-base",
+        "encoder",
+        "en",
+        149,
+        8192,
+        "apache-2.0",
+        "modernbert",
+        confirmed=("family", "licence", "size", "tokens"),
     ),
     PublicModel(
         "ibm-granite/granite-embedding-english-r2",
@@ -191,9 +291,17 @@ MODELS = (
         8192,
         "apache-2.0",
         "modernbert",
+        confirmed=("family", "licence", "size", "tokens"),
     ),
     PublicModel(
-        "Alibaba-NLP/gte-multilingual-base", "encoder", "multi", 305, 8192, "apache-2.0", "new"
+        "Alibaba-NLP/gte-multilingual-base",
+        "encoder",
+        "multi",
+        305,
+        8192,
+        "apache-2.0",
+        "new",
+        confirmed=("family", "licence"),
     ),
     PublicModel(
         "mixedbread-ai/mxbai-embed-large-v1",
@@ -204,9 +312,18 @@ MODELS = (
         "apache-2.0",
         "bert",
         "its prompt is in newer revisions' files; see check",
+        confirmed=("family", "licence"),
     ),
     PublicModel(
-        "intfloat/multilingual-e5-large", "encoder", "multi", 560, 512, "mit", "xlm-roberta", _E5
+        "intfloat/multilingual-e5-large",
+        "encoder",
+        "multi",
+        560,
+        512,
+        "mit",
+        "xlm-roberta",
+        _E5,
+        confirmed=("family", "tokens"),
     ),
     PublicModel(
         "Snowflake/snowflake-arctic-embed-l-v2.0",
@@ -217,6 +334,7 @@ MODELS = (
         "apache-2.0",
         "xlm-roberta",
         "its prompt is read from its folder",
+        confirmed=("family", "licence", "tokens"),
     ),
 )
 
@@ -253,11 +371,12 @@ def recommend(
         print_json([dataclasses.asdict(model) | {"runs_on": model.runs_on} for model in found])
         return
     table = Table(box=None, header_style="bold")
-    for column in ("model", "kind", "language"):
+    table.add_column("model", overflow="fold")
+    for column in ("kind", "language"):
         table.add_column(column)
     for column in ("million parameters", "tokens"):
         table.add_column(column, justify="right")
-    for column in ("licence", "runs on", "note"):
+    for column in ("licence", "runs on", "confirmed", "note"):
         table.add_column(column, overflow="fold")
     for model in found:
         table.add_row(
@@ -268,11 +387,13 @@ def recommend(
             f"{model.max_tokens:,}",
             model.licence,
             model.runs_on,
+            ", ".join(model.confirmed),
             escape(model.note),
         )
     print_table(table)
     Console().print(
-        "As their cards tell; look there before you rely on a licence. Next: twopass models check "
-        "NAME, then twopass serve --reranker NAME",
+        "Confirmed: seen in stored copies of their pages and files; the rest is from general "
+        "knowledge. Only all-MiniLM-L6-v2 was run. Look at a card before you rely on a licence. "
+        "Next: twopass models check NAME, then twopass serve --reranker NAME",
         highlight=False,
     )

@@ -109,3 +109,17 @@ def test_a_kind_that_is_none_is_refused() -> None:
     ended = _RUNNER.invoke(app, ["models", "recommend", "--kind", "classifier"])
     assert ended.exit_code == 1
     assert "--kind: 'classifier' given" in ended.output
+
+
+def test_what_is_told_of_a_model_without_having_been_seen_is_told_apart() -> None:
+    known = {"family", "licence", "size", "tokens"}
+    assert all(
+        "family" in model.confirmed and known.issuperset(model.confirmed) for model in MODELS
+    )
+    ended = _RUNNER.invoke(app, ["models", "recommend", "--kind", "encoder"])
+    printed = " ".join(ended.output.split())
+    assert "the rest is from general knowledge" in printed
+    assert "As their cards tell" not in printed
+    listed = json.loads(_RUNNER.invoke(app, ["models", "recommend", "--json"]).stdout)
+    e5 = next(model for model in listed if model["id"] == "intfloat/multilingual-e5-large")
+    assert e5["confirmed"] == ["family", "tokens"]  # its licence was not seen
