@@ -11,6 +11,7 @@ from twopass.benchmarks.engines.batching import Order, padded_plan
 from twopass.benchmarks.engines.texts import MIXED_WORDS, mixed_passages
 from twopass.benchmarks.workload import Texts
 from twopass.engines.base import Int32s, ModelKind, Ragged, TokenBatch
+from twopass.engines.errors import UnsupportedModelError
 from twopass.engines.model.folder import ModelFolder
 from twopass.engines.model.tokenizer import load_tokenizer
 from twopass.evaluation.datasets import Dataset
@@ -97,8 +98,17 @@ class WorkloadFactory:
 
         Raises:
             ModelError: A tokenizer is damaged.
+            UnsupportedModelError: A model is a decoder.
         """
-        self._tokenizers = {k: load_tokenizer(f) for k, f in models.items()}
+        for folder in models.values():
+            if folder.decoder is not None:
+                raise UnsupportedModelError(
+                    f"{folder.spec.id}: a decoder, whose pairs stand in a prompt; the engines "
+                    "compared here run none: measure a served one, twopass bench"
+                )
+        self._tokenizers = {
+            k: load_tokenizer(f).after(f.spec.passage_prefix) for k, f in models.items()
+        }
         self._max_seq_len = {k: f.spec.max_seq_len for k, f in models.items()}
         self._datasets = datasets
         self._sizes = sizes
@@ -183,7 +193,7 @@ class WorkloadFactory:
         )
 
     def _singles(self, passages: Sequence[str]) -> TokenBatch:
-        """Each passage alone, cut to what the encoder can read."""
+        """Each passage after the encoder's prefix for passages, cut to what it can read."""
         tokenizer = self._tokenizers[ModelKind.ENCODER]
         max_seq_len = self._max_seq_len[ModelKind.ENCODER]
         texts = tokenizer.encode(passages, max_seq_len)

@@ -1,11 +1,15 @@
 """Workloads are the same token ids for the same seed, and of the sizes that they promise."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from twopass.benchmarks.engines.workloads import Sizes, WorkloadFactory, WorkloadName, digest
 from twopass.client import Document
 from twopass.engines.base import ModelKind
+from twopass.engines.errors import UnsupportedModelError
+from twopass.engines.model.decoder import DecoderSettings
 from twopass.engines.model.folder import open_model
 from twopass.evaluation.datasets import Dataset
 
@@ -74,3 +78,19 @@ def test_passages_to_embed_come_from_all_collections_up_to_the_number_asked_for(
     assert len(workload.batch) == 30
     assert workload.num_rounds == 3
     np.testing.assert_array_equal(workload.batch.query_lengths, workload.batch.lengths)
+
+
+def test_passages_stand_after_the_encoders_prefix(models):
+    encoder = models[ModelKind.ENCODER]
+    spec = dataclasses.replace(encoder.spec, passage_prefix="passage: ")
+    changed = models | {ModelKind.ENCODER: dataclasses.replace(encoder, spec=spec)}
+    plain, prefixed = (factory(m).make(WorkloadName.EMBED).batch for m in (models, changed))
+    longer = prefixed.lengths - plain.lengths
+    assert set(longer[plain.lengths < spec.max_seq_len - 2].tolist()) == {2}
+
+
+def test_a_decoder_is_refused_by_name(models):
+    settings = DecoderSettings(None, None, None, "its name")
+    decoder = dataclasses.replace(models[ModelKind.RERANKER], decoder=settings)
+    with pytest.raises(UnsupportedModelError, match="twopass-minilm-l6: a decoder"):
+        factory(models | {ModelKind.RERANKER: decoder})
