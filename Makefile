@@ -129,7 +129,7 @@ test-slow: dev
 
 # -g1: a sanitizer's report needs lines, and the rest takes as long to compile as the code.
 CPP_TEST_FLAGS := -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO='-O2 -g1 -DNDEBUG' \
-  -DTWOPASS_BUILD_MODULE=OFF -DTWOPASS_BUILD_TESTS=ON -DTWOPASS_WERROR=ON
+  -DTWOPASS_BUILD_MODULE=OFF -DTWOPASS_BUILD_TESTS=ON -DTWOPASS_BUILD_BENCHMARKS=ON -DTWOPASS_WERROR=ON
 
 test-cpp:
 	cmake $(CMAKE_FLAGS) -B build/cpp $(CPP_TEST_FLAGS) -DTWOPASS_SANITIZE=address,undefined

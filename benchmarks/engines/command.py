@@ -6,8 +6,9 @@ Run it as `python -m twopass.benchmarks.engines`.
 import dataclasses
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,23 +16,24 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from twopass._core import available_cpus
-from twopass.benchmarks.engines.batching import Order, PaddedBatch, pad, padded_plan, select
+from twopass.benchmarks.engines.batching import Order, padded_plan, select
+from twopass.benchmarks.engines.cpus import confine, num_cores, thread_counts, usable_cpus
 from twopass.benchmarks.engines.measuring import Model, Progress, engine_field
-from twopass.benchmarks.engines.processes import confine
 from twopass.benchmarks.engines.report import as_tables
-from twopass.benchmarks.engines.results import Engine, Measured, Report
+from twopass.benchmarks.engines.results import Report
 from twopass.benchmarks.engines.roster import Contender, chosen
+from twopass.benchmarks.engines.shapes import SHAPES, open_named
 from twopass.benchmarks.engines.workloads import Sizes, Workload, WorkloadFactory, WorkloadName
 from twopass.benchmarks.machine import this_machine
-from twopass.engines.base import ModelKind
+from twopass.engines.base import ModelKind, TokenBatch
 from twopass.engines.errors import EngineError
-from twopass.engines.model.folder import ModelFolder, open_model
+from twopass.engines.model.folder import ModelFolder
 from twopass.evaluation.datasets import DatasetError, load_dataset
 
 # Quantisers see sequences that are then measured: that can only flatter them.
 _CALIBRATION_BATCHES = 4
 _TABLE_COLUMNS = 132
+_RERANKER = "twopass-minilm-l6"
 
 
 def engines(
@@ -42,7 +44,13 @@ def engines(
             "the first gives the pairs, and all give passages to embed. Unset: made-up texts."
         ),
     ] = None,
-    reranker: Annotated[str, typer.Option(help="Model of the pairs.")] = "twopass-minilm-l6",
+    reranker: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Model of the pairs; repeatable; twopass-minilm-l6 if unset. "
+            f"{', '.join(SHAPES)}: that shape with random weights."
+        ),
+    ] = None,
     encoder: Annotated[str, typer.Option(help="Model of embeddings.")] = "all-MiniLM-L6-v2",
     workload: Annotated[
         list[WorkloadName] | None, typer.Option(help="Only this one; repeatable.")
@@ -55,75 +63,110 @@ def engines(
         int, typer.Option(min=1, help="Turns where passages are embedded.")
     ] = 3,
     embed_passages: Annotated[int, typer.Option(min=1, help="Passages to embed.")] = 5000,
-    threads: Annotated[int, typer.Option(min=0, help="Of each engine; 0: one for each CPU.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Fixes the texts.")] = 1,
+    mixed_queries: Annotated[
+        int, typer.Option(min=1, help="Queries of the mixed workload, 10 passages each.")
+    ] = 10,
+    threads: Annotated[
+        str,
+        typer.Option(
+            help="Of each engine; 0: one for each CPU. Several, as in 1,2,4,8, are measured one "
+            "after the other, and the report says how each engine scales."
+        ),
+    ] = "0",
+    seed: Annotated[int, typer.Option(min=0, help="Fixes the texts, and random weights.")] = 1,
+    exports: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that keeps the models in the peers' formats for the next run. Unset: "
+            "they are converted anew."
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for engines.json, engines.txt and engines.png.")
     ] = None,
 ) -> None:
     """Measure engines, ours and the field's, on the same weights and token ids."""
-    num_threads = threads or available_cpus()
-    try:
-        contenders = chosen(engine or [])
-        confine(num_threads)
-        models = {ModelKind.RERANKER: open_model(reranker), ModelKind.ENCODER: open_model(encoder)}
-        datasets = [load_dataset(folder) for folder in data or []]
-        sizes = Sizes(rounds, embed_rounds, embed_passages)
-        factory = WorkloadFactory(models, datasets, sizes, seed)
-        workloads = [factory.make(name) for name in workload or WorkloadName]
-    except (ValueError, DatasetError, EngineError) as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
-        raise typer.Exit(1) from None
-    for report in _reports(contenders, models, workloads, num_threads):
-        if output:  # after each workload: a run of an hour may not come to its end
-            _save(report, output)
+    cpus = usable_cpus()
+    with tempfile.TemporaryDirectory() as made:
+        try:
+            plan = Plan(
+                contenders=chosen(engine or []),
+                thread_counts=thread_counts(threads, len(cpus)),
+                cpus=cpus,
+                exports=exports or Path(made) / "exports",
+            )
+            datasets = [load_dataset(folder) for folder in data or []]
+            sizes = Sizes(rounds, embed_rounds, embed_passages, mixed_queries)
+            names = workload or list(WorkloadName)
+            subjects = [
+                Subject(
+                    folder := open_named(model, Path(made) / "models", seed),
+                    WorkloadFactory(folder, datasets, sizes, seed).make_all(kind, names),
+                )
+                for kind, models in (
+                    (ModelKind.RERANKER, reranker or [_RERANKER]),
+                    (ModelKind.ENCODER, [encoder]),
+                )
+                if any(name.kind is kind for name in names)
+                for model in models
+            ]
+        except (ValueError, DatasetError, EngineError) as error:
+            Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+            raise typer.Exit(1) from None
+        for report in _reports(plan, subjects):
+            if output:  # after each workload: a run of an hour may not come to its end
+                _save(report, output)
     Console(width=_TABLE_COLUMNS).print(as_tables(report), highlight=False)
 
 
-def _reports(
-    contenders: Sequence[Contender],
-    models: Mapping[ModelKind, ModelFolder],
-    workloads: Sequence[Workload],
-    num_threads: int,
-) -> Iterator[Report]:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who is measured, and where.
+
+    Attributes:
+        contenders: All of them, with every model.
+        thread_counts: Of each engine, one number after the other.
+        cpus: That may be used, the first preferred.
+        exports: Folder of the models in other formats, by revision.
+    """
+
+    contenders: Sequence[Contender]
+    thread_counts: Sequence[int]
+    cpus: Sequence[int]
+    exports: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model and what it shall compute."""
+
+    folder: ModelFolder
+    workloads: Sequence[Workload]
+
+
+def _reports(plan: Plan, subjects: Sequence[Subject]) -> Iterator[Report]:
     """Yields what is known after each workload, the last time everything."""
-    report = Report(
-        machine=this_machine(),
-        num_threads=num_threads,
-        models={kind.value: folder.spec.id for kind, folder in models.items()},
-        engines=(),
-        measured=(),
-    )
+    cpus = plan.cpus[: max(plan.thread_counts)]
+    report = Report(machine=this_machine(), num_cores=num_cores(cpus), engines=(), measured=())
     with _progress() as progress:
-        for kind, folder in models.items():
-            of_kind = [w for w in workloads if w.kind is kind]
-            if not of_kind:
-                continue
-            before = report.engines
-            for everyone, measured in _of_model(contenders, folder, of_kind, num_threads, progress):
-                report = dataclasses.replace(
-                    report,
-                    engines=(*before, *everyone),
-                    measured=(*report.measured, measured),
-                )
-                yield report
-
-
-def _of_model(
-    contenders: Sequence[Contender],
-    folder: ModelFolder,
-    workloads: Sequence[Workload],
-    num_threads: int,
-    progress: Progress,
-) -> Iterator[tuple[Sequence[Engine], Measured]]:
-    """Yields each workload with everyone, who may have been refused in the course of it."""
-    with tempfile.TemporaryDirectory() as exports, engine_field(progress) as field:
-        model = Model(folder, Path(exports), _calibration(workloads))
-        for contender in contenders:
-            field.enter(contender, model, num_threads)
-        for workload in workloads:
-            measured = field.measure(workload)
-            yield field.engines, measured
+        for subject in subjects:
+            exports = plan.exports / subject.folder.spec.revision[:16]
+            exports.mkdir(parents=True, exist_ok=True)
+            model = Model(subject.folder, exports, _calibration(subject.workloads))
+            for num_threads in plan.thread_counts:
+                confine(plan.cpus[:num_threads])
+                before = report.engines
+                with engine_field(progress, model, num_threads) as field:
+                    for contender in plan.contenders:
+                        field.enter(contender)
+                    for workload in subject.workloads:
+                        measured = field.measure(workload)
+                        report = dataclasses.replace(
+                            report,  # someone may have been refused in the course of it
+                            engines=(*before, *field.engines),
+                            measured=(*report.measured, measured),
+                        )
+                        yield report
 
 
 @contextmanager
@@ -137,11 +180,11 @@ def _progress() -> Iterator[Progress]:
         yield lambda message: typer.echo(message, err=True)
 
 
-def _calibration(workloads: Sequence[Workload]) -> tuple[PaddedBatch, ...]:
+def _calibration(workloads: Sequence[Workload]) -> tuple[TokenBatch, ...]:
     """The beginning of the largest workload."""
     batch = max((w.batch for w in workloads), key=lambda batch: batch.num_tokens)
     plan = padded_plan(batch.lengths, Order.GIVEN)[:_CALIBRATION_BATCHES]
-    return tuple(pad(select(batch, rows)) for rows in plan)
+    return tuple(select(batch, rows) for rows in plan)
 
 
 def _save(report: Report, folder: Path) -> None:

@@ -11,12 +11,13 @@ from typing import TypeAlias
 import numpy as np
 
 from twopass.benchmarks.engines.adapters.base import Source
-from twopass.benchmarks.engines.batching import Order, PaddedBatch
+from twopass.benchmarks.engines.batching import Order
 from twopass.benchmarks.engines.processes import EngineProcess, EngineRefusedError
 from twopass.benchmarks.engines.results import PACKED, Engine, Figure, Measured
 from twopass.benchmarks.engines.roster import REFERENCE, Contender
 from twopass.benchmarks.engines.worker import Case, Turn
 from twopass.benchmarks.engines.workloads import Workload, digest
+from twopass.engines.base import Float32s, TokenBatch
 from twopass.engines.model.folder import ModelFolder
 
 Progress: TypeAlias = Callable[[str], None]
@@ -35,15 +36,17 @@ class Model:
 
     folder: ModelFolder
     exports: Path
-    calibration: tuple[PaddedBatch, ...]
+    calibration: tuple[TokenBatch, ...]
 
 
 class EngineField:
     """The engines that could be loaded with one model, each in its process."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, model: Model, num_threads: int) -> None:
         """Starts empty; engines `enter` it."""
         self._progress = progress
+        self._model = model
+        self._num_threads = num_threads
         self._processes: dict[str, EngineProcess] = {}
         self._engines: dict[str, Engine] = {}
 
@@ -52,14 +55,20 @@ class EngineField:
         """Everyone who entered or was refused, in order."""
         return tuple(self._engines.values())
 
-    def enter(self, contender: Contender, model: Model, num_threads: int) -> None:
-        """Loads a contender; where it refuses, its reason is noted."""
-        self._progress(f"{model.folder.spec.kind}: loading {contender.label}")
-        engine = Engine(contender, model.folder.spec.kind, contender.versions())
+    def enter(self, contender: Contender) -> None:
+        """Loads a contender of the field's model; where it refuses, its reason is noted."""
+        name = self._model.folder.spec.id
+        self._progress(f"{name}: loading {contender.label}")
+        engine = Engine(contender, name, contender.versions())
         self._engines[contender.label] = engine
-        source = Source(model.folder, contender.precision, model.exports, model.calibration)
+        source = Source(
+            self._model.folder,
+            contender.precision,
+            self._model.exports,
+            self._model.calibration,
+        )
         try:
-            process = EngineProcess(contender, source, num_threads)
+            process = EngineProcess(contender, source, self._num_threads)
         except EngineRefusedError as error:
             self._refuse(contender.label, error)
             return
@@ -69,10 +78,14 @@ class EngineField:
     def measure(self, workload: Workload) -> Measured:
         """Gives everyone its turns, round by round; who fails midway is left out."""
         figures: list[Figure] = []
-        reference = None
+        reference = self._reference(workload)
         for order in workload.orders:
             packed = {f.label for f in figures if f.order == PACKED}
-            labels = [label for label in self._processes if label not in packed]
+            labels = [
+                label
+                for label in self._processes
+                if label not in packed and not self._engines[label].contender.only_reference
+            ]
             turns = self._turns(workload, order, labels)
             if reference is None and REFERENCE in turns:
                 reference = turns[REFERENCE][-1].results
@@ -88,7 +101,8 @@ class EngineField:
         return Measured(
             name=workload.name,
             title=workload.title,
-            kind=workload.kind,
+            model=self._model.folder.spec.id,
+            num_threads=self._num_threads,
             unit=workload.unit,
             is_latency=workload.is_latency,
             num_sequences=len(workload.batch),
@@ -102,6 +116,21 @@ class EngineField:
         for process in self._processes.values():
             process.close()
         self._processes.clear()
+
+    def _reference(self, workload: Workload) -> Float32s | None:
+        """Results of a reference whose speed is not asked for, in one pass; None of any other."""
+        if REFERENCE not in self._processes:
+            return None
+        if not self._engines[REFERENCE].contender.only_reference:
+            return None
+        order = workload.orders[-1]
+        case = Case(f"{workload.name}, reference", workload.batch, order, 1, warm_up=False)
+        self._progress(f"{workload.name}: results of {REFERENCE}")
+        try:
+            return self._processes[REFERENCE].take_turn(case).results
+        except EngineRefusedError as error:
+            self._drop(REFERENCE, error)
+            return None
 
     def _turns(
         self, workload: Workload, order: Order, labels: Sequence[str]
@@ -119,18 +148,21 @@ class EngineField:
                     turns[label].append(self._processes[label].take_turn(case))
                 except EngineRefusedError as error:
                     del turns[label]
-                    self._processes.pop(label).close()
-                    self._refuse(label, error)
+                    self._drop(label, error)
         return turns
+
+    def _drop(self, label: str, error: EngineRefusedError) -> None:
+        self._processes.pop(label).close()
+        self._refuse(label, error)
 
     def _refuse(self, label: str, error: EngineRefusedError) -> None:
         self._engines[label] = dataclasses.replace(self._engines[label], refusal=str(error))
 
 
 @contextmanager
-def engine_field(progress: Progress) -> Iterator[EngineField]:
+def engine_field(progress: Progress, model: Model, num_threads: int) -> Iterator[EngineField]:
     """An empty field, whose processes end with the block."""
-    field = EngineField(progress)
+    field = EngineField(progress, model, num_threads)
     try:
         yield field
     finally:

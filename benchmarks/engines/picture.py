@@ -26,8 +26,9 @@ def save_picture(report: Report, file: Path) -> None:
         len(report.measured), 1, squeeze=False, gridspec_kw={"height_ratios": heights}
     )
     for axes, measured in zip(panels[:, 0], report.measured, strict=True):
-        _draw(axes, measured, ours)
-    heading = f"{report.machine.cpu}, {report.num_threads} threads"
+        _draw(axes, measured, ours, _title(measured, report))
+    threads = ", ".join(map(str, report.thread_counts))
+    heading = f"{report.machine.cpu}, {threads} threads"
     if report.machine.commit:
         heading += f"; commit {report.machine.commit}"
     canvas.suptitle(
@@ -39,7 +40,13 @@ def save_picture(report: Report, file: Path) -> None:
     canvas.savefig(file, format="png", dpi=150)
 
 
-def _draw(axes: Axes, measured: Measured, ours: set[str]) -> None:
+def _title(measured: Measured, report: Report) -> str:
+    model = f"{measured.model}: " if len(report.models) > 1 else ""
+    threads = f", {measured.num_threads} threads" if len(report.thread_counts) > 1 else ""
+    return textwrap.fill(f"{model}{measured.title}{threads}", _TITLE_CHARS)
+
+
+def _draw(axes: Axes, measured: Measured, ours: set[str], title: str) -> None:
     # matplotlib's bars go upwards, so the fastest comes last.
     figures = sorted(measured.figures, key=lambda f: f.median, reverse=measured.is_latency)
     names = [f.label if f.order == PACKED else f"{f.label}, {f.order}" for f in figures]
@@ -60,6 +67,5 @@ def _draw(axes: Axes, measured: Measured, ours: set[str]) -> None:
     direction = "less is better" if measured.is_latency else "more is better"
     axes.set_xlabel(f"{measured.unit} ({direction})", fontsize="x-small")
     axes.tick_params(axis="x", labelsize="x-small")
-    title = textwrap.fill(measured.title, _TITLE_CHARS)
     axes.set_title(title, loc="left", fontsize="small")
     axes.spines[["top", "right"]].set_visible(False)

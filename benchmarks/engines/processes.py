@@ -20,25 +20,11 @@ from twopass.benchmarks.engines.worker import Case, Ready, Refused, Turn
 
 # A fresh interpreter: nothing is inherited but the environment and the CPUs.
 _context = multiprocessing.get_context("spawn")
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _END_SECONDS = 10.0
 
 
 class EngineRefusedError(Exception):
     """An engine is missing, can't compute the model, or died; says why."""
-
-
-def confine(num_threads: int) -> None:
-    """Leaves this process, and those it will start, so many CPUs and threads.
-
-    Raises:
-        ValueError: This process may not use so many CPUs.
-    """
-    cpus = sorted(os.sched_getaffinity(0))
-    if num_threads > len(cpus):
-        raise ValueError(f"--threads: {num_threads} given, this process may use {len(cpus)} CPUs")
-    os.sched_setaffinity(0, cpus[:num_threads])
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(num_threads)))
 
 
 class EngineProcess:

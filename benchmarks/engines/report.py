@@ -6,7 +6,14 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from twopass.benchmarks.engines.results import Comparison, Engine, Figure, Measured, Report
+from twopass.benchmarks.engines.results import (
+    Comparison,
+    Engine,
+    Figure,
+    Measured,
+    Report,
+    Scaling,
+)
 from twopass.benchmarks.engines.roster import REFERENCE, SUBJECT
 
 _LEFT_OUT = (
@@ -19,13 +26,15 @@ def as_tables(report: Report) -> RenderableType:
     """What it ran on, a table for each workload, who refused and why, ours against the best."""
     parts: list[RenderableType] = list(_header(report))
     for measured in report.measured:
-        parts += ["", _title(measured), _table(measured, report)]
+        parts += ["", _title(measured, report), _table(measured, report)]
     refusals = [e for e in report.engines if e.refusal]
     if refusals:
         parts += ["", "[bold]Not measured[/]", *_refusals(refusals)]
     if comparisons := report.comparisons():
         title = "[bold]Ours against the best peer of the same rounds[/]"
         parts += ["", title, _comparisons(comparisons)]
+    if scalings := report.scalings():
+        parts += ["", "[bold]By threads, beside the fewest[/]", _scalings(scalings)]
     return Group(*parts)
 
 
@@ -35,15 +44,23 @@ def _header(report: Report) -> Iterator[str]:
     yield ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))
     devices = {f"{e.contender.engine} on {e.device}": None for e in report.engines if e.device}
     yield escape("; ".join(devices))
-    models = ", ".join(report.models.values())
-    yield f"{models}; {report.num_threads} threads; medians of the rounds, least to most"
+    threads = ", ".join(map(str, report.thread_counts))
+    yield (
+        f"{', '.join(report.models)}; {threads} threads on {report.num_cores} cores; "
+        "medians of the rounds, least to most"
+    )
     yield _LEFT_OUT
     yield f"Differences are the largest of a result to that of {REFERENCE}."
 
 
-def _title(measured: Measured) -> str:
+def _title(measured: Measured, report: Report) -> str:
     num_rounds = max((len(f.rounds) for f in measured.figures), default=0)
-    return f"[bold]{measured.name}[/]: {escape(measured.title)}; rounds: {num_rounds}"
+    name = measured.name
+    if len(report.models) > 1:
+        name = f"{measured.model}, {name}"
+    if len(report.thread_counts) > 1:
+        name += f", threads: {measured.num_threads}"
+    return f"[bold]{escape(name)}[/]: {escape(measured.title)}; rounds: {num_rounds}"
 
 
 def _table(measured: Measured, report: Report) -> Table:
@@ -68,17 +85,52 @@ def _table(measured: Measured, report: Report) -> Table:
 
 
 def _refusals(engines: list[Engine]) -> Iterator[str]:
+    models: dict[tuple[str, str], dict[str, None]] = {}
     for engine in engines:
-        yield f"{engine.contender.label}, {engine.kind}: {escape(engine.refusal)}"
+        models.setdefault((engine.contender.label, engine.refusal), {})[engine.model] = None
+    for (label, refusal), names in models.items():
+        yield escape(f"{label}, {', '.join(names)}: {refusal}")
 
 
 def _comparisons(comparisons: list[Comparison]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
-    for column in ("workload", "order of the peer", "ours", "best peer"):
+    for column in ("model", "workload"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("threads", justify="right", no_wrap=True)
+    for column in ("order of the peer", "ours", "best peer"):
         table.add_column(column, no_wrap=True)
     table.add_column("ours is, times", justify="right", no_wrap=True)
     for c in comparisons:
-        table.add_row(c.workload, c.ratio.order, c.ratio.label, c.ratio.against, str(c.ratio))
+        table.add_row(
+            c.model,
+            c.workload,
+            str(c.num_threads),
+            c.ratio.order,
+            c.ratio.label,
+            c.ratio.against,
+            str(c.ratio),
+        )
+    return table
+
+
+def _scalings(scalings: list[Scaling]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
+    for column in ("model", "workload", "engine", "order"):
+        table.add_column(column, no_wrap=True)
+    for column in ("threads", "speed", "unit", "times", "efficiency"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for s in scalings:
+        table.add_row(
+            s.model,
+            s.workload,
+            s.label,
+            s.order,
+            str(s.num_threads),
+            in_three_digits(s.median),
+            s.unit,
+            f"{s.times:.2f}",
+            f"{s.efficiency:.0%}",
+        )
     return table
 
 

@@ -1,6 +1,7 @@
 """What was measured, and how ours compares with each peer."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from twopass.benchmarks.engines.batching import Order
 from twopass.benchmarks.engines.roster import SUBJECT, Contender
 from twopass.benchmarks.machine import Machine
-from twopass.engines.base import ModelKind, Precision
+from twopass.engines.base import Precision
 
 PACKED = "packed"
 """The order of an engine that computes no padding: any order is the same to it."""
@@ -16,16 +17,16 @@ PACKED = "packed"
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A contender with one kind of model.
+    """A contender with one model.
 
     Attributes:
-        kind: The model's kind.
+        model: The model's name.
         device: The device it reports; empty where it refused.
         refusal: Why it was not measured, or not to the end; empty where all went well.
     """
 
     contender: Contender
-    kind: ModelKind
+    model: str
     versions: dict[str, str]
     device: str = ""
     refusal: str = ""
@@ -86,7 +87,8 @@ class Measured:
     Attributes:
         name: The workload's.
         title: What is in it.
-        kind: Of the model that computed it.
+        model: Name of the model that computed it.
+        num_threads: Of every engine, on as many CPUs.
         unit: Of the figures.
         is_latency: Whether less is better.
         num_sequences: Pairs or passages.
@@ -97,7 +99,8 @@ class Measured:
 
     name: str
     title: str
-    kind: ModelKind
+    model: str
+    num_threads: int
     unit: str
     is_latency: bool
     num_sequences: int
@@ -130,8 +133,30 @@ class Comparison:
     """One of ours against the best of the peers, at a workload in one order."""
 
     workload: str
+    model: str
+    num_threads: int
     order: str
     ratio: Ratio
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """An engine's speed at a workload with a number of threads, beside that with the fewest.
+
+    Attributes:
+        times: Its speed as a multiple of that with the fewest threads.
+        efficiency: Share of the speed that it would have if it grew as the threads do.
+    """
+
+    model: str
+    workload: str
+    label: str
+    order: str
+    num_threads: int
+    median: float
+    unit: str
+    times: float
+    efficiency: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +164,12 @@ class Report:
     """Everything there is to tell.
 
     Attributes:
-        num_threads: Of every engine, on as many CPUs.
-        models: Name of the model by kind.
-        engines: Everyone, for each kind of model that was measured.
+        num_cores: That the CPUs used are threads of.
+        engines: Everyone, for each model and number of threads.
     """
 
     machine: Machine
-    num_threads: int
-    models: dict[str, str]
+    num_cores: int
     engines: tuple[Engine, ...]
     measured: tuple[Measured, ...]
 
@@ -162,12 +185,34 @@ class Report:
                     best = m.best(labels, order)
                     ratio = m.ratio(label, best) if best else None
                     if ratio:
-                        found.append(Comparison(m.name, order.value, ratio))
+                        row = Comparison(m.name, m.model, m.num_threads, order.value, ratio)
+                        found.append(row)
         return found
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models measured, in order."""
+        return tuple(dict.fromkeys(m.model for m in self.measured))
+
+    @property
+    def thread_counts(self) -> tuple[int, ...]:
+        """Numbers of threads measured, in order."""
+        return tuple(dict.fromkeys(m.num_threads for m in self.measured))
+
+    def scalings(self) -> list[Scaling]:
+        """Every engine's speed by threads; nothing where one number of threads was measured."""
+        if len(self.thread_counts) < 2:
+            return []
+        speeds: dict[tuple[str, str, str, str], list[tuple[Measured, Figure]]] = {}
+        for m in self.measured:
+            for f in m.figures:
+                speeds.setdefault((m.model, m.name, f.label, f.order), []).append((m, f))
+        return [row for key, rows in speeds.items() for row in _scaling(key, rows)]
 
     def as_json(self) -> dict[str, Any]:
         """The whole report in what JSON has, medians and ratios included."""
         content = dataclasses.asdict(self)
+        content["scalings"] = [dataclasses.asdict(s) for s in self.scalings()]
         for measured, written in zip(self.measured, content["measured"], strict=True):
             for figure, row in zip(measured.figures, written["figures"], strict=True):
                 ratio = measured.ratio(SUBJECT, figure)
@@ -177,3 +222,25 @@ class Report:
             dataclasses.asdict(c) | {"median": c.ratio.median} for c in self.comparisons()
         ]
         return content
+
+
+def _scaling(
+    key: tuple[str, str, str, str], rows: list[tuple[Measured, Figure]]
+) -> Iterator[Scaling]:
+    """Compares an engine's figures with that of the fewest threads."""
+    rows = sorted(rows, key=lambda row: row[0].num_threads)
+    least, base = rows[0]
+    model, workload, label, order = key
+    for m, f in rows:
+        times = base.median / f.median if m.is_latency else f.median / base.median
+        yield Scaling(
+            model=model,
+            workload=workload,
+            label=label,
+            order=order,
+            num_threads=m.num_threads,
+            median=f.median,
+            unit=m.unit,
+            times=times,
+            efficiency=times * least.num_threads / m.num_threads,
+        )

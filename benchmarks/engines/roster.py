@@ -1,7 +1,7 @@
 """Who is measured: our engines and the field's, each in the precisions it has."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
 from twopass.engines.base import Precision
@@ -18,6 +18,7 @@ class Contender:
         packages: Distributions whose versions explain its speed.
         is_ours: Whether it is twopass's own.
         omission: Why it is named but not measured; empty for one that is measured.
+        only_reference: Whether its results are wanted, and its speed is not.
     """
 
     engine: str
@@ -26,6 +27,7 @@ class Contender:
     packages: tuple[str, ...]
     is_ours: bool = False
     omission: str = ""
+    only_reference: bool = False
 
     @property
     def label(self) -> str:
@@ -83,7 +85,7 @@ REFERENCE = "twopass onnxruntime f32"
 def chosen(words: Collection[str]) -> tuple[Contender, ...]:
     """Contenders whose label holds one of the words, in any case, all without any.
 
-    The reference is always among them.
+    The reference is always among them, though its speed is measured only where it is asked for.
 
     Raises:
         ValueError: A word is in no label; says which labels there are.
@@ -92,10 +94,10 @@ def chosen(words: Collection[str]) -> tuple[Contender, ...]:
         if not any(word.lower() in c.label.lower() for c in CONTENDERS):
             labels = ", ".join(c.label for c in CONTENDERS)
             raise ValueError(f"--engine: {word!r} names none of {labels}")
-    return tuple(
-        c
-        for c in CONTENDERS
-        if not words
-        or c.label == REFERENCE
-        or any(word.lower() in c.label.lower() for word in words)
-    )
+    found = []
+    for contender in CONTENDERS:
+        if not words or any(word.lower() in contender.label.lower() for word in words):
+            found.append(contender)
+        elif contender.label == REFERENCE:
+            found.append(replace(contender, only_reference=True))
+    return tuple(found)

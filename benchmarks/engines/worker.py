@@ -20,6 +20,8 @@ from twopass.engines.base import Float32s, Int32s, TokenBatch
 
 # A turn begins with so much untimed work: another engine had the caches before.
 _WARM_UP_SECONDS = 0.5
+# No pass begins after so long: of large models fewer tell as much.
+_LONGEST_TURN_SECONDS = 3.0
 _LONGEST_REASON = 300
 _PR_SET_PDEATHSIG = 1
 
@@ -52,13 +54,15 @@ class Case:
         name: Unique; what is prepared for it is kept while turns of the same case follow.
         batch: All sequences, in the order given.
         order: How an engine that pads cuts them into batches.
-        passes: How often a turn computes all of them.
+        passes: How often a turn computes all of them, at most: none begins after three seconds.
+        warm_up: Whether a turn begins with untimed work.
     """
 
     name: str
     batch: TokenBatch
     order: Order
     passes: int
+    warm_up: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ class _Prepared:
         lengths = case.batch.lengths
         self.name = case.name
         self._passes = case.passes
+        self._is_warmed_up = case.warm_up
         self._plan: list[Int32s] = (
             padded_plan(lengths, case.order)
             if adapter.max_batch_tokens is None
@@ -119,9 +124,11 @@ class _Prepared:
         ]
 
     def turn(self) -> Turn:
-        self._warm_up()
-        seconds, outputs = [], []
-        for _ in range(self._passes):
+        if self._is_warmed_up:
+            self._warm_up()
+        seconds: list[float] = []
+        outputs: list[Float32s] = []
+        while len(seconds) < self._passes and sum(seconds) < _LONGEST_TURN_SECONDS:
             began = time.perf_counter()
             outputs = [forward() for forward in self._forwards]
             seconds.append(time.perf_counter() - began)

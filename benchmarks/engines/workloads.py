@@ -1,7 +1,7 @@
 """What the engines compute: token ids, made once and given to all alike."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ from twopass.engines.model.tokenizer import load_tokenizer
 from twopass.evaluation.datasets import Dataset
 
 _UNIFORM_PAIRS, _UNIFORM_TOKENS = 32, 128
-_MIXED_QUERIES, _MIXED_PASSAGES_EACH = 10, 10
+_MIXED_PASSAGES_EACH = 10
 _SHORT_PASSAGES, _SHORT_WORDS = 10, 24
 _LATENCY_PASSES = 50
 
@@ -30,6 +30,11 @@ class WorkloadName(StrEnum):
     SHORT = "short"
     EMBED = "embed"
 
+    @property
+    def kind(self) -> ModelKind:
+        """Of the model that computes it."""
+        return ModelKind.ENCODER if self is WorkloadName.EMBED else ModelKind.RERANKER
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:
@@ -38,17 +43,15 @@ class Workload:
     Attributes:
         name: As the command line has it.
         title: What is in it, for people.
-        kind: Which model computes it.
         batch: All of its sequences, in the order given.
         orders: How engines that pad may cut them into batches.
         num_rounds: How many turns each engine has.
-        passes: How often a turn computes all of them.
+        passes: How often a turn computes all of them, at most.
         is_latency: Whether milliseconds of a pass are reported, rather than sequences a second.
     """
 
     name: WorkloadName
     title: str
-    kind: ModelKind
     batch: TokenBatch
     orders: tuple[Order, ...]
     num_rounds: int
@@ -60,7 +63,7 @@ class Workload:
         """Of the figures reported."""
         if self.is_latency:
             return "ms"
-        return "pairs/s" if self.kind is ModelKind.RERANKER else "passages/s"
+        return "pairs/s" if self.name.kind is ModelKind.RERANKER else "passages/s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,13 @@ class Sizes:
         rounds: Turns of each engine, but where passages are embedded.
         embed_rounds: Turns there, each of which takes long.
         embed_passages: Passages embedded in a turn, where the collections have so many.
+        mixed_queries: Queries of the mixed workload, each with ten passages.
     """
 
     rounds: int
     embed_rounds: int
     embed_passages: int
+    mixed_queries: int = 10
 
 
 class WorkloadFactory:
@@ -83,33 +88,30 @@ class WorkloadFactory:
 
     def __init__(
         self,
-        models: Mapping[ModelKind, ModelFolder],
+        folder: ModelFolder,
         datasets: Sequence[Dataset],
         sizes: Sizes,
         seed: int,
     ) -> None:
-        """Loads the tokenizers.
+        """Loads the tokenizer.
 
         Args:
-            models: The reranker and the encoder.
+            folder: The model that will compute them.
             datasets: The first gives pairs, all give passages; none leaves made-up texts.
             sizes: How much is measured.
             seed: Fixes every choice.
 
         Raises:
-            ModelError: A tokenizer is damaged.
-            UnsupportedModelError: A model is a decoder.
+            ModelError: The tokenizer is damaged.
+            UnsupportedModelError: The model is a decoder.
         """
-        for folder in models.values():
-            if folder.decoder is not None:
-                raise UnsupportedModelError(
-                    f"{folder.spec.id}: a decoder, whose pairs stand in a prompt; the engines "
-                    "compared here run none: measure a served one, twopass bench"
-                )
-        self._tokenizers = {
-            k: load_tokenizer(f).after(f.spec.passage_prefix) for k, f in models.items()
-        }
-        self._max_seq_len = {k: f.spec.max_seq_len for k, f in models.items()}
+        if folder.decoder is not None:
+            raise UnsupportedModelError(
+                f"{folder.spec.id}: a decoder, whose pairs stand in a prompt; the engines "
+                "compared here run none: measure a served one, twopass bench"
+            )
+        self._tokenizer = load_tokenizer(folder).after(folder.spec.passage_prefix)
+        self._max_seq_len = folder.spec.max_seq_len
         self._datasets = datasets
         self._sizes = sizes
         self._seed = seed
@@ -121,8 +123,12 @@ class WorkloadFactory:
             WorkloadName.EMBED: self._embed,
         }
 
+    def make_all(self, kind: ModelKind, names: Sequence[WorkloadName]) -> list[Workload]:
+        """Makes those of the names that a model of this kind computes."""
+        return [self.make(name) for name in names if name.kind is kind]
+
     def make(self, name: WorkloadName) -> Workload:
-        """Makes the workload of this name."""
+        """Makes the workload of this name, which is one of the model's kind."""
         return self._makers[name]()
 
     def _uniform(self) -> Workload:
@@ -131,7 +137,6 @@ class WorkloadFactory:
         return Workload(
             WorkloadName.UNIFORM,
             f"{_UNIFORM_PAIRS} pairs of {_UNIFORM_TOKENS} tokens",
-            ModelKind.RERANKER,
             self._pairs([(self._texts.query(0), passages)], _UNIFORM_TOKENS),
             (Order.GIVEN,),
             self._sizes.rounds,
@@ -139,19 +144,18 @@ class WorkloadFactory:
         )
 
     def _mixed(self) -> Workload:
+        count = self._sizes.mixed_queries
         if self._datasets:
-            candidates, of = _judged_pairs(self._datasets[0], self._seed), self._datasets[0].name
+            dataset = self._datasets[0]
+            candidates, of = _judged_pairs(dataset, count, self._seed), dataset.name
         else:
-            passages = mixed_passages(_MIXED_QUERIES * _MIXED_PASSAGES_EACH, self._seed)
-            candidates = [
-                (self._texts.query(q), passages[q::_MIXED_QUERIES]) for q in range(_MIXED_QUERIES)
-            ]
+            passages = mixed_passages(count * _MIXED_PASSAGES_EACH, self._seed)
+            candidates = [(self._texts.query(q), passages[q::count]) for q in range(count)]
             of = MIXED_WORDS
-        batch = self._pairs(candidates, self._max_seq_len[ModelKind.RERANKER])
+        batch = self._pairs(candidates, self._max_seq_len)
         return Workload(
             WorkloadName.MIXED,
             f"{len(batch)} pairs of mixed length: {of}; {_described(batch)}; {_padding(batch)}",
-            ModelKind.RERANKER,
             batch,
             (Order.GIVEN, Order.LENGTH_SORTED),
             self._sizes.rounds,
@@ -159,13 +163,10 @@ class WorkloadFactory:
 
     def _short(self) -> Workload:
         passages = self._texts.passages(1, _SHORT_PASSAGES, _SHORT_WORDS)
-        batch = self._pairs(
-            [(self._texts.query(1), passages)], self._max_seq_len[ModelKind.RERANKER]
-        )
+        batch = self._pairs([(self._texts.query(1), passages)], self._max_seq_len)
         return Workload(
             WorkloadName.SHORT,
             f"one query, {_SHORT_PASSAGES} short passages: {_described(batch)}; latency, p50",
-            ModelKind.RERANKER,
             batch,
             (Order.GIVEN,),
             self._sizes.rounds,
@@ -185,7 +186,6 @@ class WorkloadFactory:
         return Workload(
             WorkloadName.EMBED,
             f"embedding {len(batch):,} passages: {of}; {_described(batch)}",
-            ModelKind.ENCODER,
             batch,
             # sentence-transformers' `encode` sorts by length: that is how its users run it.
             (Order.LENGTH_SORTED,),
@@ -194,22 +194,19 @@ class WorkloadFactory:
 
     def _singles(self, passages: Sequence[str]) -> TokenBatch:
         """Each passage after the encoder's prefix for passages, cut to what it can read."""
-        tokenizer = self._tokenizers[ModelKind.ENCODER]
-        max_seq_len = self._max_seq_len[ModelKind.ENCODER]
-        texts = tokenizer.encode(passages, max_seq_len)
-        return tokenizer.single.assemble(texts, max_seq_len)[0]
+        texts = self._tokenizer.encode(passages, self._max_seq_len)
+        return self._tokenizer.single.assemble(texts, self._max_seq_len)[0]
 
     def _pairs(
         self, candidates: Sequence[tuple[str, Sequence[str]]], max_seq_len: int
     ) -> TokenBatch:
         """Each query with each of its passages, cut to `max_seq_len` tokens."""
-        tokenizer = self._tokenizers[ModelKind.RERANKER]
         rows: list[Int32s] = []
         query_lengths: list[Int32s] = []
         for query, passages in candidates:
-            query_ids = tokenizer.encode([query], max_seq_len)[0]
-            texts = tokenizer.encode(passages, max_seq_len)
-            batch, _ = tokenizer.template.assemble(query_ids, texts, max_seq_len)
+            query_ids = self._tokenizer.encode([query], max_seq_len)[0]
+            texts = self._tokenizer.encode(passages, max_seq_len)
+            batch, _ = self._tokenizer.template.assemble(query_ids, texts, max_seq_len)
             pairs = Ragged(batch.token_ids, batch.offsets)
             rows += [pairs[row] for row in range(len(pairs))]
             query_lengths.append(batch.query_lengths)
@@ -225,13 +222,13 @@ def digest(batch: TokenBatch) -> str:
     return sums.hexdigest()
 
 
-def _judged_pairs(dataset: Dataset, seed: int) -> list[tuple[str, list[str]]]:
+def _judged_pairs(dataset: Dataset, count: int, seed: int) -> list[tuple[str, list[str]]]:
     """Queries, each with the passage judged best and others drawn from the corpus."""
     generator = np.random.default_rng(seed)
     passages = {d.id: f"{d.title} {d.text}".strip() for d in dataset.documents}
     everything = list(passages.values())
     ids = list(dataset.queries)
-    chosen = generator.choice(len(ids), min(_MIXED_QUERIES, len(ids)), replace=False).tolist()
+    chosen = generator.choice(len(ids), min(count, len(ids)), replace=False).tolist()
     pairs = []
     for query_id in (ids[i] for i in chosen):
         grades = dataset.qrels[query_id]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from twopass.benchmarks.engines.batching import PaddedBatch
 from twopass.engines.base import Float32s, Precision, TokenBatch
 from twopass.engines.model.folder import ModelFolder
 
@@ -28,7 +27,7 @@ class Source:
     folder: ModelFolder
     precision: Precision
     exports: Path
-    calibration: tuple[PaddedBatch, ...]
+    calibration: tuple[TokenBatch, ...]
 
 
 class Adapter(Protocol):

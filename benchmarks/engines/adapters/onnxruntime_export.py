@@ -1,4 +1,7 @@
-"""ONNX Runtime as its users run it: PyTorch's export, attention fused, quantised for int8."""
+"""ONNX Runtime as its users run it: PyTorch's export, attention fused, quantised for int8.
+
+Of families other than BERT's it gets our own graph: see `peer_graph`.
+"""
 
 # mypy: disable-error-code="import-not-found"
 
@@ -6,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from twopass.benchmarks.engines.adapters.base import Forward, Source
-from twopass.benchmarks.engines.batching import pad
+from twopass.benchmarks.engines.adapters.peer_graph import feeds, is_bert_shaped, own_graph
 from twopass.engines.base import Float32s, Precision, TokenBatch
 from twopass.engines.model.families import read_architecture
 
@@ -23,7 +27,8 @@ class OnnxRuntimeExport:
         options.intra_op_num_threads = num_threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        graph = _int8_file(source) if source.precision is Precision.INT8 else _fused_file(source)
+        graph = _int8_file(source) if source.precision is Precision.INT8 else _f32_file(source)
+        self._folder = source.folder
         self._session = onnxruntime.InferenceSession(
             str(graph), options, providers=["CPUExecutionProvider"]
         )
@@ -31,11 +36,11 @@ class OnnxRuntimeExport:
 
     def prepare(self, batch: TokenBatch) -> Forward:
         """Padded arrays."""
-        feeds = pad(batch).named()
-        return lambda: self._forward(feeds)
+        arrays = feeds(self._folder, batch)
+        return lambda: self._forward(arrays)
 
-    def _forward(self, feeds: dict[str, np.ndarray]) -> Float32s:
-        output: Float32s = self._session.run(None, feeds)[0]
+    def _forward(self, arrays: dict[str, NDArray[np.generic]]) -> Float32s:
+        output: Float32s = self._session.run(None, arrays)[0]
         return output
 
 
@@ -43,15 +48,17 @@ load = OnnxRuntimeExport
 
 
 def export(source: Source) -> None:
-    """PyTorch's export; ONNX Runtime's fusions; dynamic int8, weights per channel."""
-    if not _fused_file(source).exists():
+    """The graph in float32; then with dynamic int8, weights per channel, where asked for."""
+    if not is_bert_shaped(source.folder):
+        own_graph(source)
+    elif not _f32_file(source).exists():
         _export_fused(source)
     if source.precision is Precision.INT8 and not _int8_file(source).exists():
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         quantize_dynamic(
-            _fused_file(source),
+            _f32_file(source),
             _int8_file(source),
             per_channel=True,
             weight_type=QuantType.QInt8,
@@ -86,12 +93,12 @@ def _export_fused(source: Source) -> None:
     optimized = optimize_model(
         str(exported), "bert", num_heads=shape.num_heads, hidden_size=shape.hidden_size
     )
-    optimized.save_model_to_file(str(_fused_file(source)))
+    optimized.save_model_to_file(str(_f32_file(source)))
 
 
-def _fused_file(source: Source) -> Path:
-    return source.exports / "fused.onnx"
+def _f32_file(source: Source) -> Path:
+    return source.exports / ("fused.onnx" if is_bert_shaped(source.folder) else "own.onnx")
 
 
 def _int8_file(source: Source) -> Path:
-    return source.exports / "fused-int8.onnx"
+    return source.exports / "onnxruntime-int8.onnx"

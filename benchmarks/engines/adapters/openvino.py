@@ -1,13 +1,18 @@
-"""OpenVINO: its own conversion of the PyTorch model; int8 by NNCF's post-training quantisation."""
+"""OpenVINO: its own conversion of the PyTorch model; int8 by NNCF's post-training quantisation.
+
+Of families other than BERT's it gets our own graph: see `peer_graph`.
+"""
 
 # mypy: disable-error-code="import-not-found, attr-defined"
 
 from pathlib import Path
 
+import numpy as np
 import openvino
+from numpy.typing import NDArray
 
 from twopass.benchmarks.engines.adapters.base import Forward, Source
-from twopass.benchmarks.engines.batching import Int64s, pad
+from twopass.benchmarks.engines.adapters.peer_graph import feeds, is_bert_shaped, own_graph
 from twopass.engines.base import Float32s, Precision, TokenBatch
 
 # What a quantised graph leaves in floating point is OpenVINO's to choose: bf16 where that is fast.
@@ -35,18 +40,19 @@ class OpenVino:
                 **_HINTS[source.precision],
             },
         )
+        self._folder = source.folder
         self._request = compiled.create_infer_request()
         floats = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         self.device = f"CPU, floating point in {floats}"
 
     def prepare(self, batch: TokenBatch) -> Forward:
         """Padded arrays."""
-        feeds = list(pad(batch).named().values())
-        return lambda: self._forward(feeds)
+        arrays = list(feeds(self._folder, batch).values())
+        return lambda: self._forward(arrays)
 
-    def _forward(self, feeds: list[Int64s]) -> Float32s:
+    def _forward(self, arrays: list[NDArray[np.generic]]) -> Float32s:
         # Results are a view of the request's own memory, which the next pass overwrites.
-        output: Float32s = self._request.infer(feeds, share_inputs=True)[0].copy()
+        output: Float32s = self._request.infer(arrays, share_inputs=True)[0].copy()
         return output
 
 
@@ -55,7 +61,9 @@ load = OpenVino
 
 def export(source: Source) -> None:
     """The model in OpenVINO's own form, float32 kept; then a quantised one where asked for."""
-    if not _f32_file(source).exists():
+    if not is_bert_shaped(source.folder):
+        own_graph(source)
+    elif not _f32_file(source).exists():
         from twopass.benchmarks.engines.adapters.torch_module import example_inputs, torch_module
 
         converted = openvino.convert_model(
@@ -69,7 +77,7 @@ def export(source: Source) -> None:
 def _export_int8(source: Source) -> None:
     import nncf
 
-    batches = [list(batch.named().values()) for batch in source.calibration]
+    batches = [list(feeds(source.folder, batch).values()) for batch in source.calibration]
     quantized = nncf.quantize(
         openvino.Core().read_model(_f32_file(source)),
         nncf.Dataset(batches),
@@ -80,7 +88,7 @@ def _export_int8(source: Source) -> None:
 
 
 def _f32_file(source: Source) -> Path:
-    return source.exports / "openvino.xml"
+    return source.exports / ("openvino.xml" if is_bert_shaped(source.folder) else "own.onnx")
 
 
 def _int8_file(source: Source) -> Path:

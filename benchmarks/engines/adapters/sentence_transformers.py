@@ -8,6 +8,7 @@ import torch
 from twopass.benchmarks.engines.adapters.base import Forward, Source
 from twopass.benchmarks.engines.batching import pad
 from twopass.engines.base import Float32s, ModelKind, Precision, TokenBatch
+from twopass.engines.model.families import read_architecture
 
 _DTYPES = {Precision.F32: torch.float32, Precision.BF16: torch.bfloat16}
 
@@ -20,6 +21,7 @@ class SentenceTransformers:
 
     def __init__(self, source: Source, num_threads: int) -> None:
         torch.set_num_threads(num_threads)
+        self._has_types = read_architecture(source.folder.config).type_vocab_size > 1
         self._is_reranker = source.folder.spec.kind is ModelKind.RERANKER
         kind = (
             sentence_transformers.CrossEncoder
@@ -36,6 +38,8 @@ class SentenceTransformers:
     def prepare(self, batch: TokenBatch) -> Forward:
         """Padded tensors."""
         features = {name: torch.from_numpy(x) for name, x in pad(batch).named().items()}
+        if not self._has_types:
+            del features["token_type_ids"]
         return lambda: self._forward(features)
 
     def _forward(self, features: dict[str, torch.Tensor]) -> Float32s:

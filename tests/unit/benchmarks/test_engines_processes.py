@@ -12,11 +12,11 @@ import pytest
 from twopass.benchmarks.engines.adapters.base import Source
 from twopass.benchmarks.engines.batching import Order
 from twopass.benchmarks.engines.measuring import Model, engine_field
-from twopass.benchmarks.engines.processes import EngineProcess, EngineRefusedError, confine
-from twopass.benchmarks.engines.roster import CONTENDERS, REFERENCE, SUBJECT
+from twopass.benchmarks.engines.processes import EngineProcess, EngineRefusedError
+from twopass.benchmarks.engines.roster import CONTENDERS, REFERENCE, SUBJECT, chosen
 from twopass.benchmarks.engines.worker import Case
 from twopass.benchmarks.engines.workloads import Workload, WorkloadName
-from twopass.engines.base import ModelKind, Ragged, TokenBatch
+from twopass.engines.base import Ragged, TokenBatch
 from twopass.engines.model.folder import open_model
 
 BY_LABEL = {c.label: c for c in CONTENDERS}
@@ -65,7 +65,7 @@ def test_turns_give_times_and_results_in_the_order_given(golden, batch, folder, 
     try:
         for order in Order:
             turn = engine.take_turn(Case(order.value, batch, order, passes=2))
-            assert len(turn.seconds) == 2
+            assert 1 <= len(turn.seconds) <= 2  # no second pass after a first of three seconds
             assert min(turn.seconds) > 0
             np.testing.assert_allclose(turn.results, golden.logits, atol=2e-3)
     finally:
@@ -96,13 +96,10 @@ def test_an_engine_named_but_not_measured_says_why(folder, tmp_path):
 
 @pytest.mark.slow
 def test_a_process_that_dies_is_refused_and_the_others_go_on(batch, folder, tmp_path):
-    workload = Workload(
-        WorkloadName.MIXED, "golden", ModelKind.RERANKER, batch, (Order.GIVEN,), num_rounds=1
-    )
-    model = Model(folder, tmp_path, ())
-    with engine_field(lambda _: None) as field:
-        field.enter(BY_LABEL[REFERENCE], model, 1)
-        field.enter(BY_LABEL[SUBJECT], model, 1)
+    workload = Workload(WorkloadName.MIXED, "golden", batch, (Order.GIVEN,), num_rounds=1)
+    with engine_field(lambda _: None, Model(folder, tmp_path, ()), 1) as field:
+        field.enter(BY_LABEL[REFERENCE])
+        field.enter(BY_LABEL[SUBJECT])
         os.kill(only_child(), signal.SIGKILL)
         measured = field.measure(workload)
         refusals = {e.contender.label: e.refusal for e in field.engines}
@@ -113,12 +110,10 @@ def test_a_process_that_dies_is_refused_and_the_others_go_on(batch, folder, tmp_
 
 @pytest.mark.slow
 def test_every_engine_is_measured_in_each_order_and_a_packed_one_once(batch, folder, tmp_path):
-    workload = Workload(
-        WorkloadName.MIXED, "golden", ModelKind.RERANKER, batch, tuple(Order), num_rounds=2
-    )
-    with engine_field(lambda _: None) as field:
+    workload = Workload(WorkloadName.MIXED, "golden", batch, tuple(Order), num_rounds=2)
+    with engine_field(lambda _: None, Model(folder, tmp_path, ()), 1) as field:
         for label in (SUBJECT, REFERENCE):
-            field.enter(BY_LABEL[label], Model(folder, tmp_path, ()), 1)
+            field.enter(BY_LABEL[label])
         figures = field.measure(workload).figures
     assert [(f.label, f.order) for f in figures] == [
         (SUBJECT, "packed"),
@@ -130,6 +125,14 @@ def test_every_engine_is_measured_in_each_order_and_a_packed_one_once(batch, fol
     assert 0 < figures[0].largest_difference < 0.5  # int8's logits against f32's
 
 
-def test_more_threads_than_cpus_are_refused():
-    with pytest.raises(ValueError, match=r"--threads: 100000 given, this process may use \d+"):
-        confine(100_000)
+@pytest.mark.slow
+def test_a_reference_that_is_not_timed_still_gives_the_results_compared_with(
+    batch, folder, tmp_path
+):
+    workload = Workload(WorkloadName.MIXED, "golden", batch, (Order.GIVEN,), num_rounds=1)
+    with engine_field(lambda _: None, Model(folder, tmp_path, ()), 1) as field:
+        for contender in chosen([SUBJECT]):
+            field.enter(contender)
+        (figure,) = field.measure(workload).figures
+    assert figure.label == SUBJECT
+    assert 0 < figure.largest_difference < 0.5  # int8's logits against f32's

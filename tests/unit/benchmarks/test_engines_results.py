@@ -1,5 +1,6 @@
 """Ratios come from the same rounds; the best peer is the fastest in that order, packed or not."""
 
+import dataclasses
 import json
 
 import pytest
@@ -10,7 +11,6 @@ from twopass.benchmarks.engines.report import as_tables
 from twopass.benchmarks.engines.results import PACKED, Engine, Figure, Measured, Report
 from twopass.benchmarks.engines.roster import CONTENDERS, SUBJECT
 from twopass.benchmarks.machine import Machine
-from twopass.engines.base import ModelKind
 
 GIVEN, SORTED = Order.GIVEN.value, Order.LENGTH_SORTED.value
 OURS = Figure(SUBJECT, PACKED, (200, 300, 100), 0.1)
@@ -20,11 +20,14 @@ SLOW_SORTED = Figure("OpenVINO bf16", SORTED, (160, 150, 100), 0.02)
 PACKED_PEER = Figure("CTranslate2 int8", PACKED, (120, 120, 120), None)
 
 
-def measured(*figures: Figure, is_latency: bool = False) -> Measured:
+def measured(
+    *figures: Figure, is_latency: bool = False, model: str = "small", num_threads: int = 2
+) -> Measured:
     return Measured(
         name="mixed",
         title="pairs [of mixed length]",
-        kind=ModelKind.RERANKER,
+        model=model,
+        num_threads=num_threads,
         unit="ms" if is_latency else "pairs/s",
         is_latency=is_latency,
         num_sequences=10,
@@ -36,13 +39,13 @@ def measured(*figures: Figure, is_latency: bool = False) -> Measured:
 
 def report(*figures: Figure) -> Report:
     engines = tuple(
-        Engine(c, ModelKind.RERANKER, {}, refusal="[not] installed")
+        Engine(c, "small", {}, refusal="[not] installed")
         if c.omission
-        else Engine(c, ModelKind.RERANKER, {}, device="avx2")
+        else Engine(c, "small", {}, device="avx2")
         for c in CONTENDERS
     )
     machine = Machine("A CPU", 2, ("avx2",), {"python": "3.11"}, "")
-    return Report(machine, 2, {"reranker": "small"}, engines, (measured(*figures),))
+    return Report(machine, 2, engines, (measured(*figures),))
 
 
 def test_a_ratio_is_taken_round_by_round():
@@ -94,7 +97,51 @@ def test_the_table_says_who_was_not_measured_and_why(capsys):
     printed = capsys.readouterr().out
     assert "[of mixed length]" in printed
     assert "2.00 (1.00 to 3.00)" in printed
-    assert "FlashRank int8, reranker: [not] installed" in printed
+    assert "FlashRank int8, small: [not] installed" in printed
+
+
+def by_threads(*speeds: tuple[int, float], is_latency: bool = False) -> Report:
+    rows = tuple(
+        measured(Figure(SUBJECT, PACKED, (speed,), 0.1), is_latency=is_latency, num_threads=n)
+        for n, speed in speeds
+    )
+    return dataclasses.replace(report(), measured=rows)
+
+
+def test_efficiency_is_the_share_of_a_speed_that_grows_as_the_threads_do():
+    rows = by_threads((1, 100), (2, 190), (8, 400)).scalings()
+    assert [(r.num_threads, r.times, r.efficiency) for r in rows] == [
+        (1, 1, 1),
+        (2, 1.9, 0.95),
+        (8, 4, 0.5),
+    ]
+
+
+def test_half_the_latency_with_twice_the_threads_is_an_efficiency_of_1():
+    rows = by_threads((4, 5), (2, 10), is_latency=True).scalings()
+    assert [(r.num_threads, r.times, r.efficiency) for r in rows] == [(2, 1, 1), (4, 2, 1)]
+
+
+def test_one_number_of_threads_has_nothing_to_scale():
+    assert by_threads((2, 100)).scalings() == []
+
+
+def test_every_model_has_its_comparisons_and_its_own_title(capsys):
+    two = (measured(OURS, SLOW, model="small"), measured(OURS_BF16, SLOW, model="large"))
+    whole = dataclasses.replace(report(), measured=two)
+    assert [(c.model, c.ratio.label) for c in whole.comparisons()] == [
+        ("small", SUBJECT),
+        ("large", OURS_BF16.label),
+    ]
+    Console(width=200).print(as_tables(whole))
+    assert "large, mixed: pairs [of mixed length]" in capsys.readouterr().out
+
+
+def test_a_refusal_repeated_for_every_number_of_threads_is_told_once(capsys):
+    whole = report(OURS)
+    whole = dataclasses.replace(whole, engines=whole.engines * 2)
+    Console(width=200).print(as_tables(whole))
+    assert capsys.readouterr().out.count("FlashRank int8") == 1
 
 
 @pytest.mark.parametrize("is_latency", [True, False])
@@ -104,7 +151,6 @@ def test_the_report_becomes_a_png(tmp_path, is_latency):
     whole = Report(
         whole.machine,
         2,
-        whole.models,
         whole.engines,
         (measured(OURS, SLOW, SLOW_SORTED, is_latency=is_latency), measured()),
     )

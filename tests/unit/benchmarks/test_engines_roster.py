@@ -23,6 +23,15 @@ def test_words_are_looked_for_in_any_case_and_the_reference_stays():
     ]
 
 
+def test_the_reference_is_timed_only_where_it_is_asked_for():
+    def is_timed(words):
+        return [not c.only_reference for c in chosen(words) if c.label == REFERENCE]
+
+    assert is_timed(["cpu int8"]) == [False]
+    assert is_timed(["cpu int8", REFERENCE]) == [True]
+    assert is_timed([]) == [True]
+
+
 def test_a_word_that_names_nobody_is_refused_with_all_names():
     with pytest.raises(ValueError, match=r"'tensorflow' names none of .*OpenVINO f32"):
         chosen(["tensorflow"])

@@ -32,29 +32,30 @@ def models():
     }
 
 
-def factory(models, datasets=(), seed=1):
-    return WorkloadFactory(models, datasets, Sizes(5, 3, 30), seed)
+def workload(models, name, datasets=(), seed=1, mixed_queries=10):
+    sizes = Sizes(5, 3, 30, mixed_queries)
+    return WorkloadFactory(models[name.kind], datasets, sizes, seed).make(name)
 
 
 def test_uniform_pairs_are_32_of_128_tokens(models):
-    batch = factory(models).make(WorkloadName.UNIFORM).batch
+    batch = workload(models, WorkloadName.UNIFORM).batch
     assert batch.lengths.tolist() == [128] * 32
 
 
 @pytest.mark.parametrize("name", WorkloadName)
 @pytest.mark.parametrize("datasets", [(), (DATASET,)], ids=["made up", "real"])
 def test_the_seed_decides_every_token(models, name, datasets):
-    first, again = (digest(factory(models, datasets).make(name).batch) for _ in range(2))
+    first, again = (digest(workload(models, name, datasets).batch) for _ in range(2))
     assert first == again
 
 
 def test_another_seed_gives_other_texts(models):
-    one, other = (factory(models, seed=s).make(WorkloadName.MIXED).batch for s in (1, 2))
+    one, other = (workload(models, WorkloadName.MIXED, seed=s).batch for s in (1, 2))
     assert digest(one) != digest(other)
 
 
 def test_real_pairs_are_ten_queries_with_ten_passages_each(models):
-    batch = factory(models, (DATASET,)).make(WorkloadName.MIXED).batch
+    batch = workload(models, WorkloadName.MIXED, (DATASET,)).batch
     queries = [
         tuple(batch.token_ids[start : start + length])
         for start, length in zip(batch.offsets[:-1], batch.query_lengths, strict=True)
@@ -65,7 +66,7 @@ def test_real_pairs_are_ten_queries_with_ten_passages_each(models):
 
 
 def test_the_passage_judged_best_comes_first(models):
-    batch = factory(models, (DATASET,)).make(WorkloadName.MIXED).batch
+    batch = workload(models, WorkloadName.MIXED, (DATASET,)).batch
     # Passage n has n + 5 words, a token each, and is the best of query n - 1.
     tokens = batch.lengths - batch.query_lengths - 1
     assert len(set(tokens[::10].tolist())) == 10
@@ -74,17 +75,17 @@ def test_the_passage_judged_best_comes_first(models):
 
 def test_passages_to_embed_come_from_all_collections_up_to_the_number_asked_for(models):
     small = Dataset("few", DOCUMENTS[:20], DATASET.queries, DATASET.qrels)
-    workload = factory(models, (small, DATASET)).make(WorkloadName.EMBED)
-    assert len(workload.batch) == 30
-    assert workload.num_rounds == 3
-    np.testing.assert_array_equal(workload.batch.query_lengths, workload.batch.lengths)
+    embed = workload(models, WorkloadName.EMBED, (small, DATASET))
+    assert len(embed.batch) == 30
+    assert embed.num_rounds == 3
+    np.testing.assert_array_equal(embed.batch.query_lengths, embed.batch.lengths)
 
 
 def test_passages_stand_after_the_encoders_prefix(models):
     encoder = models[ModelKind.ENCODER]
     spec = dataclasses.replace(encoder.spec, passage_prefix="passage: ")
     changed = models | {ModelKind.ENCODER: dataclasses.replace(encoder, spec=spec)}
-    plain, prefixed = (factory(m).make(WorkloadName.EMBED).batch for m in (models, changed))
+    plain, prefixed = (workload(m, WorkloadName.EMBED).batch for m in (models, changed))
     longer = prefixed.lengths - plain.lengths
     assert set(longer[plain.lengths < spec.max_seq_len - 2].tolist()) == {2}
 
@@ -93,4 +94,10 @@ def test_a_decoder_is_refused_by_name(models):
     settings = DecoderSettings(None, None, None, "its name")
     decoder = dataclasses.replace(models[ModelKind.RERANKER], decoder=settings)
     with pytest.raises(UnsupportedModelError, match="twopass-minilm-l6: a decoder"):
-        factory(models | {ModelKind.RERANKER: decoder})
+        workload({ModelKind.RERANKER: decoder}, WorkloadName.SHORT)
+
+
+@pytest.mark.parametrize("datasets", [(), (DATASET,)], ids=["made up", "real"])
+def test_fewer_queries_of_the_mixed_workload_keep_ten_passages_each(models, datasets):
+    mixed = workload(models, WorkloadName.MIXED, datasets, mixed_queries=3)
+    assert len(mixed.batch) == 30
