@@ -141,6 +141,8 @@ def open_model(name: str) -> ModelFolder:
         calibration=own.calibration,
         blend=own.blend,
     )
+    if is_reranker:
+        _note_scoring(root, own)
     contents = FolderContents(
         path=files.path,
         config=config,
@@ -238,6 +240,17 @@ def _note_activation(root: FolderFiles, files: FolderFiles, config: Mapping[str,
             name = str(activation).rpartition(".")[2]
             where.note("activation", f"{name}; scores here are sigmoid(a · logit + b)", source)
             return
+
+
+def _note_scoring(root: FolderFiles, own: settings.FolderSettings) -> None:
+    """Notes what `twopass.json` says of reading passages and ordering them; it alone can."""
+    if own.max_passage_tokens is not None:
+        root.note("max_passage_tokens", own.max_passage_tokens, settings.FILE)
+    if "calibration" in own.content:
+        a, b = own.calibration.a, own.calibration.b
+        root.note("calibration", f"score = sigmoid({a:g} · logit {b:+g})", settings.FILE)
+    if "blend" in own.content:
+        root.note("blend", own.blend, settings.FILE)
 
 
 def _refuse_quantised(files: FolderFiles, config: Mapping[str, Any]) -> None:

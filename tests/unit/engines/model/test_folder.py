@@ -225,3 +225,10 @@ def test_digests_of_the_shipped_models_cover_all_that_is_loaded():
     for folder in shipped_models().values():
         settings = json.loads((folder / "twopass.json").read_text(encoding="utf-8"))
         assert settings["sha256"].keys() == {"config.json", "model.safetensors", "tokenizer.json"}
+
+
+def test_what_orders_passages_is_told_with_the_file_it_comes_from():
+    told = {r.setting: (r.value, r.source) for r in open_model("twopass-minilm-l3").readings}
+    assert told["max_passage_tokens"] == ("240", "twopass.json")
+    assert told["calibration"][0].startswith("score = sigmoid(")
+    assert told["blend"][1] == "twopass.json"
