@@ -91,24 +91,12 @@ def _print(folder: "ModelFolder", compared: Compared, expected: "Reference | str
     for name, value in _identity(folder).items():
         table.add_row(name, escape(value), "all that decides the output")
     print_table(table)
-    engines = Table(box=None, header_style="bold")
-    for column in ("engine", "precision"):
-        engines.add_column(column)
-    for column in ("largest difference", "least cosine", "Kendall's tau"):
-        engines.add_column(column, justify="right")
-    engines.add_column("", overflow="fold")
-    for attempt, found in compared:
-        engines.add_row(
-            attempt.engine,
-            attempt.precision,
-            "" if found is None else f"{found.largest:.1e}",
-            "" if found is None or found.cosine is None else f"{found.cosine:.5f}",
-            "" if found is None or found.tau is None else f"{found.tau:.3f}",
-            escape(f"not here: {attempt.refusal}")
-            if attempt.refusal
-            else ("runs" if found is None or found.within else "[bold red]differs[/]"),
-        )
-    print_table(engines)
+    if runs:
+        print_table(_engines_table(compared))
+    for attempt, _ in compared:
+        if attempt.refusal:
+            told = f"not on {attempt.engine}: {attempt.refusal}"
+            console.print(escape(told), highlight=False, soft_wrap=True)
     told = (
         f"not compared: {expected}"
         if isinstance(expected, str)
@@ -118,6 +106,31 @@ def _print(folder: "ModelFolder", compared: Compared, expected: "Reference | str
     flag = "--reranker" if spec.kind.value == "reranker" else "--encoder"
     if runs:
         console.print(f"serve it: twopass serve {flag} {escape(spec.id)}", highlight=False)
+
+
+def _engines_table(compared: Compared) -> Table:
+    """The engines that run the model, and how far they are from the reference if there is one."""
+    table = Table(box=None, header_style="bold")
+    for column in ("engine", "precision"):
+        table.add_column(column)
+    ran = [(attempt, found) for attempt, found in compared if not attempt.refusal]
+    if all(found is None for _, found in ran):
+        for attempt, _ in ran:
+            table.add_row(attempt.engine, attempt.precision)
+        return table
+    for column in ("largest difference", "least cosine", "Kendall's tau"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    for attempt, found in ran:
+        table.add_row(
+            attempt.engine,
+            attempt.precision,
+            "" if found is None else f"{found.largest:.1e}",
+            "" if found is None or found.cosine is None else f"{found.cosine:.5f}",
+            "" if found is None or found.tau is None else f"{found.tau:.3f}",
+            "" if found is None or found.within else "[bold red]differs[/]",
+        )
+    return table
 
 
 def _identity(folder: "ModelFolder") -> dict[str, str]:

@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
 from twopass.commands.failures import exit_with
 from twopass.commands.options import AsJson, print_json
-from twopass.commands.tables import print_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class PublicModel:
         confirmed: Which of "family", "licence", "size" (`million_parameters`) and "tokens"
             (`max_tokens`) were seen in stored copies of the model's page or files, in its
             publisher's documentation, or in the files of models made from it. The others are from
-            general knowledge: no hub could be reached.
+            general knowledge.
     """
 
     id: str
@@ -370,30 +369,23 @@ def recommend(
     if as_json:
         print_json([dataclasses.asdict(model) | {"runs_on": model.runs_on} for model in found])
         return
-    table = Table(box=None, header_style="bold")
-    table.add_column("model", overflow="fold")
-    for column in ("kind", "language"):
-        table.add_column(column)
-    for column in ("million parameters", "tokens"):
-        table.add_column(column, justify="right")
-    for column in ("licence", "runs on", "confirmed", "note"):
-        table.add_column(column, overflow="fold")
+    console = Console()
     for model in found:
-        table.add_row(
-            model.id,
-            model.kind,
-            model.language,
-            f"{model.million_parameters:,}",
-            f"{model.max_tokens:,}",
-            model.licence,
-            model.runs_on,
-            ", ".join(model.confirmed),
-            escape(model.note),
-        )
-    print_table(table)
-    Console().print(
+        _print(console, model)
+    console.print(
         "Confirmed: seen in stored copies of their pages and files; the rest is from general "
         "knowledge. Only all-MiniLM-L6-v2 was run. Look at a card before you rely on a licence. "
         "Next: twopass models check NAME, then twopass serve --reranker NAME",
         highlight=False,
     )
+
+
+def _print(console: Console, model: PublicModel) -> None:
+    """A name in a line of its own, to be copied whole from a narrow terminal; facts below it."""
+    facts = (
+        f"{model.kind}, {model.language}, {model.million_parameters:,} million parameters, "
+        f"{model.max_tokens:,} tokens, {model.licence}, runs on {model.runs_on}; "
+        f"confirmed: {', '.join(model.confirmed)}" + (f"; {model.note}" if model.note else "")
+    )
+    console.print(f"[bold]{escape(model.id)}[/]", highlight=False, soft_wrap=True)
+    console.print(Padding(escape(facts), (0, 0, 0, 4)), highlight=False)

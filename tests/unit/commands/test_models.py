@@ -105,6 +105,18 @@ def test_recommended_models_are_sorted_by_kind_and_size() -> None:
     assert len({model.id for model in MODELS}) == len(MODELS)
 
 
+def test_names_of_recommended_models_are_whole_in_a_narrow_terminal() -> None:
+    ended = _RUNNER.invoke(app, ["models", "recommend"], env={"COLUMNS": "80"})
+    assert {model.id for model in MODELS} <= set(ended.stdout.splitlines())
+
+
+def test_why_an_engine_does_not_run_a_model_is_told_in_a_line_of_its_own(monkeypatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    command = ["models", "check", "twopass-minilm-l3", "--threads", "1"]
+    ended = _RUNNER.invoke(app, command, env={"COLUMNS": "80"})
+    assert [line for line in ended.stdout.splitlines() if line.startswith("not on torch: ")]
+
+
 def test_a_kind_that_is_none_is_refused() -> None:
     ended = _RUNNER.invoke(app, ["models", "recommend", "--kind", "classifier"])
     assert ended.exit_code == 1
