@@ -32,7 +32,6 @@ from twopass.evaluation.choosing import (
     KindsQuality,
     ReadSet,
     SetKind,
-    Tried,
     chosen_blend,
     first_pass_quality,
     reranked_quality,
@@ -138,7 +137,8 @@ def choose(
             }
         )
     else:
-        print_table(_tried_table(measured, chosen))
+        for name, by_blend in measured.items():
+            print_table(_tried_table(name, by_blend, chosen[name]))
         for report in reports:
             title = f"held out: {report.reranker}, blend {report.blend:g}"
             print_table(differences_table(report.differences, report.against, "both passes", title))
@@ -183,21 +183,25 @@ def _means(found: KindsQuality) -> dict[str, float]:
     }
 
 
-def _tried_table(measured: Tried, chosen: Mapping[str, float]) -> Table:
-    """Every reranker at every blend; the line of the chosen blend is bold."""
-    table = Table(title="development: nDCG@10", header_style="bold", box=None)
-    table.add_column("reranker", no_wrap=True)
-    table.add_column("blend", justify="right")
-    first = next(iter(next(iter(measured.values())).values()))
-    for column in _means(first):
-        table.add_column(column, justify="right")
-    for name, by_blend in measured.items():
-        for blend, found in by_blend.items():
-            table.add_row(
-                name,
-                f"{blend:g}",
-                *(f"{value:.3f}" for value in _means(found).values()),
-                style="bold" if blend == chosen[name] else None,
-                end_section=blend == list(by_blend)[-1],
-            )
+def _tried_table(name: str, by_blend: Mapping[float, KindsQuality], chosen: float) -> Table:
+    """A reranker at every blend: sets and means below each other, the chosen blend's column bold.
+
+    A blend a column, and no zero before the point: 80 characters hold them all, and a figure that
+    is cut would be lost.
+    """
+    table = Table(
+        title=f"{name}, development: nDCG@10 by blend",
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column("", no_wrap=True)
+    for blend in by_blend:
+        style = "bold" if blend == chosen else None
+        table.add_column(f"{blend:g}", justify="right", style=style, no_wrap=True)
+    means = [_means(found) for found in by_blend.values()]
+    for row in means[0]:
+        table.add_row(row, *(f"{mean[row]:.3f}".removeprefix("0")[:4] for mean in means))
     return table
