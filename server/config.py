@@ -31,6 +31,13 @@ def _checked_language(language: str) -> str:
     return language
 
 
+class UnknownModel(StrEnum):
+    """What becomes of a request over HTTP that names a model which the server does not hold."""
+
+    DEFAULT = "default"
+    REJECT = "reject"
+
+
 class VectorDevice(StrEnum):
     """Where the vectors of collections are searched."""
 
@@ -103,6 +110,44 @@ class ServerConfig(BaseSettings):
             description="Where to serve Prometheus metrics over HTTP, host:port; unset for none."
         ),
     ] = ""
+    http_address: Annotated[
+        str,
+        Field(
+            description="Where to answer over HTTP, in the dialects of TEI, Cohere, OpenAI and "
+            "others, host:port; port 0 takes a free one; unset for no HTTP."
+        ),
+    ] = ""
+    http_cors_origins: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Origins whose pages may ask over HTTP, such as https://example.org; * for "
+            "any."
+        ),
+    ] = ()
+    http_unknown_model: Annotated[
+        UnknownModel,
+        Field(
+            description="What becomes of requests over HTTP that name a model which the server "
+            "does not hold: default answers with the default model, reject refuses them. "
+            "Clients send the names of other services' models unless told otherwise."
+        ),
+    ] = UnknownModel.DEFAULT
+    max_http_body_bytes: Annotated[
+        int,
+        Field(
+            ge=1024,
+            description="Longest body of a request over HTTP, in bytes; at most max-message-bytes "
+            "is read. JSON is read in one go, so this bounds how long others wait for it.",
+        ),
+    ] = 8 * 1024 * 1024
+    tei_address: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Where to answer gRPC in the protocol of text-embeddings-inference "
+            "(tei.v1), host:port or host:port=model; the default reranker where no model is named. "
+            "May be given several times, since its clients expect one model at an address."
+        ),
+    ] = ()
     data: Annotated[
         Path, Field(description="Folder of the collections; made if missing, used by one server.")
     ] = Path("twopass-data")

@@ -1,0 +1,37 @@
+"""What the dialects work with."""
+
+from dataclasses import dataclass
+
+from twopass.server.config import ServerConfig
+from twopass.server.models.passages import Limits
+from twopass.server.models.registry import Models
+from twopass.server.models.tokenizing import Tokenizing
+from twopass.server.scheduling.arbiter import Arbiter
+from twopass.server.search.reranking import Reranking
+from twopass.server.servicers.translating import Translating
+from twopass.server.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpParts:
+    """The rooms below, as the composition root has joined them.
+
+    Attributes:
+        config: The server's settings.
+        models: The models.
+        arbiter: Admits texts and pairs.
+        tokenizing: Makes token ids of texts.
+        reranking: Orders candidate sets.
+        limits: What a request may hold.
+        translating: Reads and builds large messages off the event loop.
+        metrics: Counts.
+    """
+
+    config: ServerConfig
+    models: Models
+    arbiter: Arbiter
+    tokenizing: Tokenizing
+    reranking: Reranking
+    limits: Limits
+    translating: Translating
+    metrics: Metrics
