@@ -88,8 +88,8 @@ class _Reader:
         self._num_conditions += len(messages)
         if self._num_conditions > _MAX_CONDITIONS:
             raise InvalidRequestError(
-                f"{where}: over {_MAX_CONDITIONS} conditions in all; `in` tests a field against "
-                "many values at once"
+                f"{where}: over {_MAX_CONDITIONS} conditions in all; `any_of` tests a field "
+                "against many values at once"
             )
         return tuple(
             self._condition(f"{where}[{i}]", message, depth) for i, message in enumerate(messages)
@@ -122,14 +122,13 @@ class _Reader:
         match message.WhichOneof("test"):
             case "equals":
                 return OneOf((_read_scalar(f"{where}.equals", message.equals),))
-            case "in":
-                values = getattr(message, "in").values
-                return self._one_of(f"{where}.in", values, _read_scalar)
+            case "any_of":
+                return self._one_of(f"{where}.any_of", message.any_of.values, _read_scalar)
             case "equals_literal":
                 return OneOf((_read_literal(f"{where}.equals_literal", message.equals_literal),))
-            case "in_literals":
-                values = message.in_literals.values
-                return self._one_of(f"{where}.in_literals", values, _read_literal)
+            case "any_of_literals":
+                values = message.any_of_literals.values
+                return self._one_of(f"{where}.any_of_literals", values, _read_literal)
             case "interval":
                 return _read_interval(f"{where}.interval", message.interval)
             case "range":
@@ -140,8 +139,8 @@ class _Reader:
                 _check_size(f"{where}.prefix", message.prefix)
                 return StartsWith(message.prefix)
         raise InvalidRequestError(
-            f"{where}: no test of {message.field!r}; equals, in, range, exists, prefix, "
-            "equals_literal, in_literals or interval is needed"
+            f"{where}: no test of {message.field!r}; equals, any_of, range, exists, "
+            "prefix, equals_literal, any_of_literals or interval is needed"
         )
 
     def _one_of(self, where: str, values: Any, read: Callable[[str, Any], Scalar]) -> OneOf:

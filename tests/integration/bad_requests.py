@@ -255,7 +255,11 @@ BAD = [
     (ListDocumentsRequest(collection="facts", page_token="2"), INVALID, "page_token: '2'"),
     # filters
     (search(filter=must(Condition())), INVALID, "filter.must[0]: empty; field, filter or ids"),
-    (search(filter=of_field("x")), INVALID, "filter.must[0].field: no test of 'x'; equals, in,"),
+    (
+        search(filter=of_field("x")),
+        INVALID,
+        "filter.must[0].field: no test of 'x'; equals, any_of,",
+    ),
     (
         search(filter=of_field("x", equals_literal=Literal())),
         INVALID,
@@ -267,14 +271,14 @@ BAD = [
         "filter.must[0].field.equals_literal: nan given, but metadata's numbers are finite",
     ),
     (
-        search(filter=of_field("x", in_literals=LiteralList())),
+        search(filter=of_field("x", any_of_literals=LiteralList())),
         INVALID,
-        "filter.must[0].field.in_literals: none given, at least 1",
+        "filter.must[0].field.any_of_literals: none given, at least 1",
     ),
     (
-        search(filter=of_field("x", in_literals=LiteralList(values=[Literal(text=MEGABYTE)]))),
+        search(filter=of_field("x", any_of_literals=LiteralList(values=[Literal(text=MEGABYTE)]))),
         INVALID,
-        "filter.must[0].field.in_literals[0]: 1,048,580 bytes of UTF-8 given, at most 16,384",
+        "filter.must[0].field.any_of_literals[0]: 1,048,580 bytes of UTF-8 given, at most 16,384",
     ),
     (
         search(filter=of_field("x", interval=Interval())),
@@ -337,14 +341,14 @@ BAD = [
         "filter.must[0].field.equals: a list given; text, a number",
     ),
     (
-        search(filter=of_field("x", **{"in": ListValue()})),
+        search(filter=of_field("x", any_of=ListValue())),
         INVALID,
-        "filter.must[0].field.in: none given",
+        "filter.must[0].field.any_of: none given",
     ),
     (
-        search(filter=of_field("x", **{"in": ListValue(values=[Value(bool_value=True)] * 1_001)})),
+        search(filter=of_field("x", any_of=ListValue(values=[Value(bool_value=True)] * 1_001))),
         INVALID,
-        "filter.must[0].field.in: 1,001 given, at most 1,000",
+        "filter.must[0].field.any_of: 1,001 given, at most 1,000",
     ),
     (search(filter=of_field("x", range=Range())), INVALID, "filter.must[0].field.range: no bound"),
     (search(filter=of_field("x", range=Range(gt=NAN))), INVALID, "filter.must[0].field.range.gt: "),

@@ -54,10 +54,10 @@ def membership(values: Iterable[Scalar], field: str) -> FieldCondition:
             "datetimes"
         )
     if all(map(_is_plain, listed)):
-        in_: dict[str, Any] = {"in": ListValue(values=[_value(value, field) for value in listed])}
-        return FieldCondition(**in_)
+        plain = [_value(value, field) for value in listed]
+        return FieldCondition(any_of=ListValue(values=plain))
     literals = [_literal(value, field) for value in listed]
-    return FieldCondition(in_literals=LiteralList(values=literals))
+    return FieldCondition(any_of_literals=LiteralList(values=literals))
 
 
 def interval(bounds: Mapping[str, Bound | None], field: str) -> FieldCondition:
