@@ -10,6 +10,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PACKAGE = "twopass/v1"
 PLUGINS = ("protoc-gen-mypy", "protoc-gen-mypy_grpc")
+# The contract with its comments, which the generated modules lack: a serialised FileDescriptorSet.
+DESCRIPTORS = "contract.binpb"
 
 
 class StubsBuildHook(BuildHookInterface[Any]):
@@ -56,6 +58,7 @@ def generate(protos: Path, output: Path) -> None:
     import grpc_tools
     from grpc_tools import protoc
 
+    (output / PACKAGE).mkdir(parents=True, exist_ok=True)
     well_known = Path(grpc_tools.__file__).parent / "_proto"
     sources = sorted(str(p.relative_to(protos)) for p in (protos / PACKAGE).glob("*.proto"))
     arguments = [
@@ -66,6 +69,8 @@ def generate(protos: Path, output: Path) -> None:
         f"--grpc_python_out={output}",
         f"--mypy_out=quiet:{output}",
         f"--mypy_grpc_out=quiet:{output}",
+        f"--descriptor_set_out={output / PACKAGE / DESCRIPTORS}",
+        "--include_source_info",
         *(f"--plugin={name}={find_plugin(name)}" for name in PLUGINS),
         *sources,
     ]
