@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from twopass.server.config import ServerConfig
+from twopass.server.http.named_models import NamedModels
 from twopass.server.models.passages import Limits
 from twopass.server.models.registry import Models
 from twopass.server.models.tokenizing import Tokenizing
@@ -19,6 +20,7 @@ class HttpParts:
     Attributes:
         config: The server's settings.
         models: The models.
+        named_models: Which of them a request means.
         arbiter: Admits texts and pairs.
         tokenizing: Makes token ids of texts.
         reranking: Orders candidate sets.
@@ -29,6 +31,7 @@ class HttpParts:
 
     config: ServerConfig
     models: Models
+    named_models: NamedModels
     arbiter: Arbiter
     tokenizing: Tokenizing
     reranking: Reranking

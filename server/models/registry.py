@@ -43,11 +43,15 @@ class Models:
         Raises:
             UnknownModelError: The server holds no model of that id.
         """
-        models: dict[str, LoadedModel] = {**self._encoders, **self._rerankers}
+        if (model := self.find(model_id)) is None:
+            ids = [*self._encoders, *self._rerankers]
+            raise UnknownModelError(f"id: no model {model_id!r}, there are {_listed(ids)}")
+        return model
+
+    def find(self, model_id: str) -> LoadedModel | None:
+        """The encoder or the reranker of that id or other name; None where there is none."""
         known_as = self._names.get(model_id, model_id)
-        if known_as not in models:
-            raise UnknownModelError(f"id: no model {model_id!r}, there are {_listed(models)}")
-        return models[known_as]
+        return self._rerankers.get(known_as) or self._encoders.get(known_as)
 
     def encoder(self, model_id: str = "") -> LoadedEncoder:
         """The encoder of that id; the default one for "".
