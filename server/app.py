@@ -53,6 +53,7 @@ from twopass.server.models.loading import load_models
 from twopass.server.models.passages import Limits
 from twopass.server.models.registry import Models
 from twopass.server.models.supervisor import Supervisor, probe_batch
+from twopass.server.models.texts import EmbedTexts
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.open_files import max_open_collections, raise_open_files_limit
 from twopass.server.scheduling.arbiter import Arbiter, Priority
@@ -229,6 +230,7 @@ class App:
         pipeline = SearchPipeline(collections, parts)
         batches = BatchSearching(pipeline, parts.first_pass, models, self._lanes)
         reranking = Reranking(models, arbiter, tokenizing, second_pass)
+        texts = EmbedTexts(models, arbiter, tokenizing, embedding, limits)
         ingest = Ingest(
             models, arbiter, self._tokenizing_new, embedding, self._messages, self._lanes.pages
         )
@@ -241,7 +243,7 @@ class App:
             collection_pb2: CollectionServicer(
                 collections, models, ingest, limits, self._lanes, translating, config.language
             ),
-            embed_pb2: EmbedServicer(models, arbiter, tokenizing, embedding, limits, translating),
+            embed_pb2: EmbedServicer(texts, limits, translating),
             model_pb2: ModelServicer(models),
             server_pb2: ServerServicer(
                 config,

@@ -6,6 +6,7 @@ from twopass.server.config import ServerConfig
 from twopass.server.http.named_models import NamedModels
 from twopass.server.models.passages import Limits
 from twopass.server.models.registry import Models
+from twopass.server.models.texts import EmbedTexts
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.reranking import Reranking
@@ -24,6 +25,7 @@ class HttpParts:
         arbiter: Admits texts and pairs.
         tokenizing: Makes token ids of texts.
         reranking: Orders candidate sets.
+        texts: Embeds texts.
         limits: What a request may hold.
         translating: Reads and builds large messages off the event loop.
         metrics: Counts.
@@ -35,6 +37,7 @@ class HttpParts:
     arbiter: Arbiter
     tokenizing: Tokenizing
     reranking: Reranking
+    texts: EmbedTexts
     limits: Limits
     translating: Translating
     metrics: Metrics

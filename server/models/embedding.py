@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s, LoadedEncoder, Ragged, TextTokenizer
+from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged, TextTokenizer
 from twopass.server.models.caches import ByteCache
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter, Priority
@@ -22,13 +22,16 @@ class Embedded:
     Attributes:
         vectors: L2-normalised, float32 `[num_texts, output_width]`.
         truncated: Whether the text's end was cut, bool `[num_texts]`.
-        num_tokens: Tokens the model read.
+        lengths: Tokens of each text as the model reads it, special tokens included, int32
+            `[num_texts]`; also where its embedding was remembered.
+        num_tokens: Tokens the model read; 0 where all embeddings were remembered.
         queue_seconds: Time in which none of the texts was in the engine.
         engine_seconds: Time in which at least one was.
     """
 
     vectors: Float32s
     truncated: NDArray[np.bool_]
+    lengths: Int32s
     num_tokens: int
     queue_seconds: float
     engine_seconds: float
@@ -79,8 +82,15 @@ class Embedding:
         tokenizer = encoder.query_tokenizer
         before = np.array(tokenizer.single.prefix, np.int32).tobytes()
         keys = [(model, before + token_ids[i].tobytes()) for i in range(len(token_ids))]
-        if (remembered := self._remembered(keys)) is not None:
-            return remembered
+        if (vectors := self._remembered(keys)) is not None:
+            return Embedded(
+                vectors=vectors,
+                truncated=np.zeros(len(vectors), np.bool_),
+                lengths=token_ids.lengths + np.int32(tokenizer.single.num_tokens),
+                num_tokens=0,
+                queue_seconds=0.0,
+                engine_seconds=0.0,
+            )
         embedded = await self._embed(encoder, token_ids, tokenizer, Priority.QUERY, deadline)
         if self._known_queries is not None and not embedded.truncated.any():
             self._known_queries.put_all(
@@ -89,20 +99,12 @@ class Embedding:
             )
         return embedded
 
-    def _remembered(self, keys: Sequence[tuple[str, bytes]]) -> Embedded | None:
+    def _remembered(self, keys: Sequence[tuple[str, bytes]]) -> Float32s | None:
         """The cached embeddings of queries; None unless all are in the cache."""
         if self._known_queries is None:
             return None
         vectors = [vector for vector in self._known_queries.get_all(keys) if vector is not None]
-        if len(vectors) < len(keys):
-            return None
-        return Embedded(
-            vectors=np.stack(vectors),
-            truncated=np.zeros(len(vectors), np.bool_),
-            num_tokens=0,
-            queue_seconds=0.0,
-            engine_seconds=0.0,
-        )
+        return np.stack(vectors) if len(vectors) == len(keys) else None
 
     async def passages(
         self, encoder: LoadedEncoder, token_ids: Ragged, request: Request
@@ -129,6 +131,7 @@ class Embedding:
         return Embedded(
             vectors=computed.output,
             truncated=truncated,
+            lengths=singles.lengths,
             num_tokens=singles.num_tokens,
             queue_seconds=computed.queue_seconds,
             engine_seconds=computed.engine_seconds,

@@ -1,0 +1,256 @@
+"""The operation "embed texts", the same for every surface: what it takes, refuses and gives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged
+from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
+from twopass.server.models.embedding import Embedding, max_passage_tokens
+from twopass.server.models.passages import Limits, check_count, check_text
+from twopass.server.models.registry import Models
+from twopass.server.models.tokenizing import Tokenizing
+from twopass.server.request import Request
+from twopass.server.scheduling.arbiter import Arbiter
+from twopass.server.telemetry.stopwatch import Stopwatch
+
+# Texts with as many characters together are checked in a millisecond or less.
+_QUICKLY_CHECKED_CHARS = 256 * 1024
+# Bytes of an embedding beside its components: tags, lengths, whether its text was cut.
+_EMBEDDING_BYTES = 16
+
+
+class Overlong(Enum):
+    """What becomes of a text that has more tokens than the model reads."""
+
+    CUT = "cut"
+    """Its end is not read, and the embedding is marked."""
+    REFUSE = "refuse"
+    """The request is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldNames:
+    """What the fields of `TextsToEmbed` are called where the request came from, for errors.
+
+    Attributes:
+        texts: The list of texts, or the one text.
+        is_list: Whether a text is named by its place in a list.
+        dimensions: The number of components.
+        instruction: What queries are embedded for.
+        to_cut: How to have a text cut that is too long; "" where that can't be asked for.
+        to_query: How to say that the texts are queries.
+    """
+
+    texts: str = "texts"
+    is_list: bool = True
+    dimensions: str = "dimensions"
+    instruction: str = "instruction"
+    to_cut: str = ""
+    to_query: str = "say that the texts are queries"
+
+    def text(self, index: int) -> str:
+        """The path of a text."""
+        return f"{self.texts}[{index}]" if self.is_list else self.texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextsToEmbed:
+    """Texts, and how to embed them.
+
+    Attributes:
+        texts: The texts, none empty.
+        model: The encoder's id; "" for the default.
+        is_query: Whether they are queries, which some encoders treat otherwise than passages.
+        dimensions: How many of each embedding's first components to return; 0 for all.
+        normalize: Whether embeddings are scaled to length 1 once they are cut.
+        instruction: What queries are embedded for; "" for the model's own.
+        overlong: What becomes of texts that are too long. The limit for passages is what the model
+            reads, for queries its `max_query_tokens`.
+        component_bytes: Bytes that a component takes in the answer, as an upper bound.
+        names: What the fields are called.
+    """
+
+    texts: Sequence[str]
+    model: str = ""
+    is_query: bool = False
+    dimensions: int = 0
+    normalize: bool = True
+    instruction: str = ""
+    overlong: Overlong = Overlong.CUT
+    component_bytes: int = 4
+    names: FieldNames = field(default_factory=FieldNames)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddedTexts:
+    """Embeddings of texts, in their order.
+
+    Attributes:
+        vectors: float32 `[num_texts, dimensions]`.
+        truncated: Whether a part of the text was not read, bool `[num_texts]`.
+        lengths: Tokens of each text as the model reads it, special tokens included, int32
+            `[num_texts]`; also of one whose embedding was remembered.
+        num_tokens: Tokens that the model read for this request.
+        model: The encoder's id.
+    """
+
+    vectors: Float32s
+    truncated: NDArray[np.bool_]
+    lengths: Int32s
+    num_tokens: int
+    model: str
+
+
+class EmbedTexts:
+    """Embeds texts for the surfaces."""
+
+    def __init__(
+        self,
+        models: Models,
+        arbiter: Arbiter,
+        tokenizing: Tokenizing,
+        embedding: Embedding,
+        limits: Limits,
+    ) -> None:
+        self._models = models
+        self._arbiter = arbiter
+        self._tokenizing = tokenizing
+        self._embedding = embedding
+        self._limits = limits
+
+    async def embed(self, asked: TextsToEmbed, request: Request) -> EmbeddedTexts:
+        """Embeds texts.
+
+        Args:
+            asked: The texts.
+            request: The call that asks; sets `tokenize`, `queue` and `embed` of its `timings`.
+
+        Raises:
+            InvalidRequestError: A field is wrong.
+            UnknownModelError: The server holds no such encoder.
+            ResponseTooLargeError: The answer would not fit a message.
+            OverloadedError: There are fewer free places than texts.
+            LateError: The deadline came first.
+            EngineError: The engine failed.
+        """
+        names = asked.names
+        await self._check(asked, request)
+        encoder = await self._tokenizing.instructed(
+            self._models.encoder(asked.model),
+            asked.instruction,
+            request.stop,
+            field=names.instruction,
+        )
+        dimensions = _read_dimensions(asked, encoder)
+        self._ensure_fits(asked, dimensions)
+        watch = Stopwatch()
+        with self._arbiter.admitted(len(asked.texts)):
+            token_ids = await self._token_ids(encoder, asked, request)
+            request.timings.tokenize = watch.lap("tokenize")
+            embed = self._embedding.queries if asked.is_query else self._embedding.passages
+            embedded = await embed(encoder, token_ids, request)
+        vectors = embedded.vectors
+        if dimensions < encoder.engine.output_width:
+            vectors = _cut(vectors, dimensions, normalize=asked.normalize)
+        return EmbeddedTexts(
+            vectors=vectors,
+            truncated=embedded.truncated,
+            lengths=embedded.lengths,
+            num_tokens=embedded.num_tokens,
+            model=encoder.spec.id,
+        )
+
+    async def _check(self, asked: TextsToEmbed, request: Request) -> None:
+        """Refuses wrong texts and an instruction for passages."""
+        limits, names = self._limits, asked.names
+        limit = limits.max_documents
+        check_count(names.texts, len(asked.texts), limit, "send them in several calls")
+        max_bytes = limits.max_query_bytes if asked.is_query else limits.max_passage_bytes
+        if sum(map(len, asked.texts)) <= _QUICKLY_CHECKED_CHARS:
+            _check_texts(asked, max_bytes)
+        else:
+            lane = self._tokenizing.lane
+            await lane.run(_check_texts, asked, max_bytes, stop=request.stop)
+        if asked.instruction and not asked.is_query:
+            raise InvalidRequestError(
+                f"{names.instruction}: given, but the texts are passages, which are embedded "
+                f"without one; leave it empty, or {names.to_query}"
+            )
+
+    async def _token_ids(
+        self, encoder: LoadedEncoder, asked: TextsToEmbed, request: Request
+    ) -> Ragged:
+        names = asked.names
+        if asked.is_query:
+            ids = [
+                await self._tokenizing.query_ids(encoder, text, request.stop, field=names.text(i))
+                for i, text in enumerate(asked.texts)
+            ]
+            return Ragged.from_rows(ids)
+        token_ids = await self._tokenizing.encode(
+            encoder.passage_tokenizer, asked.texts, encoder.spec.max_seq_len, request.stop
+        )
+        if asked.overlong is Overlong.REFUSE:
+            _ensure_read_whole(token_ids, encoder, names)
+        return token_ids
+
+    def _ensure_fits(self, asked: TextsToEmbed, dimensions: int) -> None:
+        """Refuses texts whose embeddings would not fit an answer, before they are computed."""
+        num_texts = len(asked.texts)
+        num_bytes = num_texts * (asked.component_bytes * dimensions + _EMBEDDING_BYTES)
+        if num_bytes > self._limits.max_message_bytes:
+            raise ResponseTooLargeError(
+                f"{asked.names.texts}: the embeddings of {num_texts:,} take {num_bytes:,} bytes, "
+                f"at most {self._limits.max_message_bytes:,} may be in one answer "
+                "(max_message_bytes); send them in several calls"
+            )
+
+
+def _check_texts(asked: TextsToEmbed, max_bytes: int) -> None:
+    for i, text in enumerate(asked.texts):
+        if not text or text.isspace():
+            raise InvalidRequestError(f"{asked.names.text(i)}: empty, at least one word is needed")
+        check_text(asked.names.text(i), text, max_bytes)
+
+
+def _ensure_read_whole(token_ids: Ragged, encoder: LoadedEncoder, names: FieldNames) -> None:
+    """Refuses passages of which the model would not read all."""
+    limit = max_passage_tokens(encoder)
+    is_longer = token_ids.lengths > limit
+    if is_longer.any():
+        limit -= encoder.passage_tokenizer.num_prefix_tokens
+        raise InvalidRequestError(
+            f"{names.text(int(is_longer.argmax()))}: over {limit:,} tokens, which is all that "
+            f"{encoder.spec.id} reads; shorten it{names.to_cut and f', or {names.to_cut}'}"
+        )
+
+
+def _read_dimensions(asked: TextsToEmbed, encoder: LoadedEncoder) -> int:
+    """How many components of each embedding to return."""
+    value, width = asked.dimensions, encoder.engine.output_width
+    if not 0 <= value <= width:
+        raise InvalidRequestError(
+            f"{asked.names.dimensions}: {value:,} given, embeddings of {encoder.spec.id} have "
+            f"{width:,}; 1 to as many can be returned, 0 returns all"
+        )
+    return value or width
+
+
+def _cut(vectors: Float32s, dimensions: int, *, normalize: bool) -> Float32s:
+    """The first components of embeddings, float32 `[num_texts, dimensions]`.
+
+    Args:
+        vectors: The embeddings, float32 `[num_texts, output_width]`.
+        dimensions: How many components stay.
+        normalize: Whether to scale them to length 1; a vector of zeros stays one.
+    """
+    cut = vectors[:, :dimensions]
+    if not normalize:
+        return cut
+    lengths: Float32s = np.linalg.norm(cut, axis=1, keepdims=True)
+    lengths[lengths == 0] = 1
+    return cut / lengths
