@@ -45,6 +45,12 @@ from twopass.server.gauges import (
     server_gauges,
     shared_token_counts,
 )
+from twopass.server.http.calls import HttpEdge
+from twopass.server.http.endpoints import AnyDialect, all_endpoints
+from twopass.server.http.named_models import NamedModels
+from twopass.server.http.parts import HttpParts
+from twopass.server.http.routes import Routes
+from twopass.server.http.server import HttpServer
 from twopass.server.ingest.documents import Ingest
 from twopass.server.memory import FreedMemory
 from twopass.server.models.caches import ByteCache
@@ -145,7 +151,9 @@ class App:
             for model in self._models:
                 model.engine.close()
             raise
-        self.port = self.metrics_port = 0
+        self.port = self.metrics_port = self.http_port = 0
+        self._is_well = False
+        self._http: HttpServer | None = None
 
     async def start(self) -> None:
         """Warms the engines up, binds the ports, and reports SERVING.
@@ -165,6 +173,10 @@ class App:
         self._services = self._add_services()
         await self._warm_up()
         self.port = bind(self._server, config)
+        if config.http_address:
+            self._http = HttpServer(config, self._http_edge)
+            self.http_port = self._http.port
+            await self._http.start()
         self._scraping = self._serve_metrics()
         await self._server.start()
         await self._tell_health(True)
@@ -173,6 +185,7 @@ class App:
             "serving",
             extra={
                 "address": listening_address(config, self.port),
+                **({} if self._http is None else {"http": self._http.url}),
                 "collections": len(self._store.names),
                 "seconds": round(time.perf_counter() - self._began, 2),
             },
@@ -183,8 +196,12 @@ class App:
         _logger.info("draining", extra={"seconds_at_most": self.config.drain_seconds})
         self._gate.drains = True
         self.watching.cancel()
+        self._is_well = False
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(self.config.drain_seconds)
+        stopping = [self._server.stop(self.config.drain_seconds)]
+        if self._http is not None:
+            stopping.append(self._http.stop())
+        await asyncio.gather(*stopping)
         if self._scraping is not None:
             self._scraping.close()
         self.close()
@@ -279,6 +296,26 @@ class App:
             ),
         )
         self._server.add_generic_rpc_handlers((edge,))
+        http_parts = HttpParts(
+            config=config,
+            models=models,
+            named_models=NamedModels(models, config.http_unknown_model),
+            arbiter=arbiter,
+            tokenizing=tokenizing,
+            reranking=reranking,
+            texts=texts,
+            limits=limits,
+            translating=translating,
+            metrics=self._metrics,
+            edge=edge,
+            is_well=lambda: self._is_well,
+        )
+        self._http_edge = HttpEdge(
+            edge.shared,
+            Routes(all_endpoints(http_parts), health_is_open=config.open_health),
+            AnyDialect(),
+            max_body_bytes=min(config.max_http_body_bytes, config.max_message_bytes),
+        )
         return names
 
     def _open_services(self) -> list[str]:
@@ -318,6 +355,7 @@ class App:
         return endpoint
 
     async def _tell_health(self, is_well: bool) -> None:
+        self._is_well = is_well
         states = health_pb2.HealthCheckResponse
         for name in (*self._services, health.OVERALL_HEALTH):
             await self._health.set(name, states.SERVING if is_well else states.NOT_SERVING)

@@ -26,6 +26,7 @@ class Permission(IntEnum):
 
 
 PERMISSIONS: Mapping[str, Permission] = {
+    "http.unknown": Permission.OPEN,
     "twopass.v1.SearchService.Search": Permission.READ,
     "twopass.v1.SearchService.BatchSearch": Permission.READ,
     "twopass.v1.RerankService.Rerank": Permission.READ,
@@ -56,8 +57,8 @@ PERMISSIONS: Mapping[str, Permission] = {
     "grpc.health.v1.Health.Watch": Permission.READ,
     "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": Permission.READ,
 }
-"""By the full name of the rpc. Health and reflection are opened by `--open-health` and
-`--open-reflection`."""
+"""By the full name of the rpc, or the name of the endpoint of HTTP. Health and reflection are
+opened by `--open-health` and `--open-reflection`."""
 
 _GRANTED = {
     Role.READER: Permission.READ,
@@ -83,12 +84,22 @@ def permissions_of(
         UndeclaredRpcError: The table lacks an rpc of the service.
     """
     names = [method.full_name for method in service.methods]
-    if missing := [name for name in names if name not in PERMISSIONS]:
-        raise UndeclaredRpcError(
-            f"permissions: {_listed(missing)} not declared in server/edge/permissions.py"
-        )
+    _ensure_declared(names)
     is_open = service.full_name in open_services
     return {name: Permission.OPEN if is_open else PERMISSIONS[name] for name in names}
+
+
+def permission_of(endpoint: str) -> Permission:
+    """The permission that an endpoint of HTTP needs.
+
+    Args:
+        endpoint: Its name.
+
+    Raises:
+        UndeclaredRpcError: The table lacks it.
+    """
+    _ensure_declared([endpoint])
+    return PERMISSIONS[endpoint]
 
 
 def may(role: Role, permission: Permission) -> bool:
@@ -101,5 +112,8 @@ def roles_with(permission: Permission) -> list[Role]:
     return [role for role in Role if may(role, permission)]
 
 
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)
+def _ensure_declared(names: Iterable[str]) -> None:
+    if missing := [name for name in names if name not in PERMISSIONS]:
+        raise UndeclaredRpcError(
+            f"permissions: {', '.join(missing)} not declared in server/edge/permissions.py"
+        )

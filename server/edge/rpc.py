@@ -14,15 +14,18 @@ from typing import Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
 
+from twopass.server.edge.call import Rpc, Shared, ensure_may_use_collections
 from twopass.server.edge.call_log import CallLog
-from twopass.server.edge.calls import Call, Refusal, Rpc, Shared, StreamCall, UnaryCall
+from twopass.server.edge.calls import GrpcCall, Refusal, StreamCall, UnaryCall
 from twopass.server.edge.foreign import ForeignService
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.messages import Decoder
 from twopass.server.edge.permissions import permissions_of
 from twopass.server.errors import RequestError
 from twopass.server.metadata import Metadata
+from twopass.server.request import Request
 from twopass.server.telemetry.metrics import Metrics
 from twopass.server.telemetry.tracing import Tracer
 
@@ -40,6 +43,9 @@ class Edge(grpc.GenericRpcHandler):
 
     gRPC asks it for the handler of each call when only the metadata has come. So a call that is not
     admitted is refused before a byte of its message is read.
+
+    Attributes:
+        shared: What all calls share, those of other wires included.
     """
 
     def __init__(
@@ -63,7 +69,7 @@ class Edge(grpc.GenericRpcHandler):
             max_value_bytes: Longest text that a message may hold.
         """
         metrics = metrics or Metrics()
-        self._shared = Shared(
+        self.shared = Shared(
             gate or Gate(metrics), metrics, tracer, CallLog(), max_message_bytes=max_message_bytes
         )
         self._open_services = open_services
@@ -107,13 +113,30 @@ class Edge(grpc.GenericRpcHandler):
         for rpc in self._rpcs(descriptor):
             self._foreign[rpc.path] = rpc, foreign
 
+    async def run(self, rpc: str, message: Message, request: Request) -> Message:
+        """Runs a unary rpc of ours for a call that came over another wire, and was admitted there.
+
+        Args:
+            rpc: Its full name, with dots.
+            message: What is asked.
+            request: The call.
+
+        Raises:
+            PermissionDeniedError: The caller may not use a collection that the message names.
+        """
+        ours = self._ours["/{}/{}".format(*rpc.rsplit(".", 1))].rpc
+        ensure_may_use_collections(request.caller, message)
+        response: Message = await ours.run(message, request)
+        self.shared.metrics.answered(ours.name, response)
+        return response
+
     def service(self, handler_call_details: Any) -> Any:
         """The handler of a new call; None for an unknown rpc."""
         path, metadata = handler_call_details.method, handler_call_details.invocation_metadata
         ours = self._ours.get(path)
         if ours is None:
             return self._foreign_handler(path, metadata, handler_call_details)
-        call = ours.call(self._shared, ours.rpc, metadata)
+        call = ours.call(self.shared, ours.rpc, metadata)
         try:
             call.admit()
         except RequestError as error:
@@ -128,12 +151,12 @@ class Edge(grpc.GenericRpcHandler):
             return None
         rpc, foreign = self._foreign[path]
         try:
-            self._shared.gate.check(metadata, rpc.permission)
+            self.shared.gate.check(metadata, rpc.permission)
         except RequestError as error:
-            return Refusal(Call(self._shared, rpc, metadata), error)
+            return Refusal(GrpcCall(self.shared, rpc, metadata), error)
 
         async def fail(error: Exception, context: Any) -> None:
-            await Call(self._shared, rpc, metadata).fail(error, context)
+            await GrpcCall(self.shared, rpc, metadata).fail(error, context)
 
         return foreign.handler(details, fail)
 

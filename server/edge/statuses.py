@@ -84,18 +84,28 @@ def status_code(error: Exception) -> grpc.StatusCode:
 
 def status_of(error: Exception, call_id: str) -> status_pb2.Status:
     """The status an error is answered with; the text of an INTERNAL error stays in the log."""
-    code = status_code(error)
-    message = str(error)[:_MAX_MESSAGE_CHARS]
-    if code is grpc.StatusCode.INTERNAL:
-        message = f"internal error; the log has the cause under {call_id}"
-    status = status_pb2.Status(code=code.value[0], message=message)
-    seconds = retry_after(error)
-    if seconds is not None:
-        delay = Duration()
-        delay.FromMilliseconds(_milliseconds(seconds))
-        info = status_pb2.RetryInfo(retry_delay=delay)
-        status.details.add(type_url=_RETRY_INFO_TYPE, value=info.SerializeToString())
+    status = status_pb2.Status(code=status_code(error).value[0], message=message_of(error, call_id))
+    for type_url, value in details_of(error):
+        status.details.add(type_url=type_url, value=value)
     return status
+
+
+def message_of(error: Exception, call_id: str) -> str:
+    """What the caller is told of an error; the text of an INTERNAL error stays in the log."""
+    if status_code(error) is grpc.StatusCode.INTERNAL:
+        return f"internal error; the log has the cause under {call_id}"
+    return str(error)[:_MAX_MESSAGE_CHARS]
+
+
+def details_of(error: Exception) -> tuple[tuple[str, bytes], ...]:
+    """What programs are told of an error: messages of google.rpc, as type URL and bytes."""
+    seconds = retry_after(error)
+    if seconds is None:
+        return ()
+    delay = Duration()
+    delay.FromMilliseconds(_milliseconds(seconds))
+    info = status_pb2.RetryInfo(retry_delay=delay)
+    return ((_RETRY_INFO_TYPE, info.SerializeToString()),)
 
 
 def trailers_of(error: Exception, call_id: str) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:

@@ -30,11 +30,12 @@ def check_transport(config: ServerConfig) -> None:
         raise ConfigError(f"{missing}: unset; TLS needs both tls_certificate and tls_key")
     if config.tls_client_ca and not config.tls_certificate:
         raise ConfigError("tls_client_ca: set, but tls_certificate is not; clients can't be asked")
-    if not config.tls_certificate and not config.insecure and not _is_local(config.address):
-        raise ConfigError(
-            f"address: {config.address} is in reach of other machines, and without TLS all can be "
-            "read on the way; set tls_certificate and tls_key, or allow it by --insecure"
-        )
+    for setting, address in _addresses(config):
+        if not config.tls_certificate and not config.insecure and not _is_local(address):
+            raise ConfigError(
+                f"{setting}: {address} is in reach of other machines, and without TLS all can be "
+                "read on the way; set tls_certificate and tls_key, or allow it by --insecure"
+            )
 
 
 def ensure_can_listen(config: ServerConfig) -> None:
@@ -46,7 +47,8 @@ def ensure_can_listen(config: ServerConfig) -> None:
         OSError: An address is taken or does not belong to this machine, or a certificate can't be
             read; the message names the setting.
     """
-    ensure_free(config.address, "address")
+    for setting, address in _addresses(config):
+        ensure_free(address, setting)
     if config.metrics_address:
         ensure_free(config.metrics_address, "metrics_address")
     if config.tls_certificate:
@@ -168,6 +170,14 @@ class Certificates:
     def _stamp_now(self) -> list[tuple[int, int]]:
         files = [self._certificate, self._key, *([self._client_ca] if self._client_ca else [])]
         return [(status.st_mtime_ns, status.st_ino) for status in map(Path.stat, files)]
+
+
+def _addresses(config: ServerConfig) -> list[tuple[str, str]]:
+    """Where clients send texts and keys: settings and their values."""
+    addresses = [("address", config.address)]
+    if config.http_address:
+        addresses.append(("http_address", config.http_address))
+    return addresses
 
 
 def _try(address: str) -> None:

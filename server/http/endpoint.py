@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import grpc
 
+from twopass.server.http.statuses import status_of_http
 from twopass.server.request import Request
 
 
@@ -70,6 +71,11 @@ class Failure:
     call_id: str
     details: tuple[tuple[str, bytes], ...] = ()
 
+    @property
+    def status(self) -> int:
+        """The status of HTTP that most dialects give it; of a body's faults all do."""
+        return status_of_http(self.code, self.error)
+
 
 class Dialect(Protocol):
     """How failures look."""
@@ -94,6 +100,7 @@ class Endpoint:
         below_models: Whether it is also found below `/models/{id}`.
         counts: Whether its calls count against quotas and `--max-calls`. Those that do not are
             short, and are answered while others are refused: health, metrics.
+        tells_health: Whether it needs no key where `--open-health` is set.
     """
 
     name: str
@@ -103,6 +110,7 @@ class Endpoint:
     dialect: Dialect
     below_models: bool = True
     counts: bool = True
+    tells_health: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,4 +133,4 @@ class SharedEndpoint:
     choose: Callable[[HttpRequest], Endpoint]
     dialect: Dialect
     below_models: bool = True
-    counts: bool = True
+    counts: ClassVar[bool] = True

@@ -1,8 +1,10 @@
 """What the dialects work with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from twopass.server.config import ServerConfig
+from twopass.server.edge.rpc import Edge
 from twopass.server.http.named_models import NamedModels
 from twopass.server.models.passages import Limits
 from twopass.server.models.registry import Models
@@ -29,6 +31,8 @@ class HttpParts:
         limits: What a request may hold.
         translating: Reads and builds large messages off the event loop.
         metrics: Counts.
+        edge: Runs our own rpcs.
+        is_well: Whether the server answers, by its engines and as long as it does not drain.
     """
 
     config: ServerConfig
@@ -41,3 +45,5 @@ class HttpParts:
     limits: Limits
     translating: Translating
     metrics: Metrics
+    edge: Edge
+    is_well: Callable[[], bool]

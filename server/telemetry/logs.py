@@ -101,3 +101,5 @@ def set_handler(stream: TextIO, log_format: LogFormat, level: LogLevel) -> None:
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # At INFO, faiss tells which of its builds was loaded: of no interest to an operator.
     logging.getLogger("faiss").setLevel(logging.WARNING)
+    # uvicorn tells there that it starts and ends, as the server does itself.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -45,7 +45,8 @@ def test_every_rpc_of_every_service_has_a_permission(rpc):
 
 
 def test_the_table_names_no_rpc_that_does_not_exist():
-    assert set(PERMISSIONS) == set(RPCS)
+    ours = {name for name in PERMISSIONS if name.startswith(("twopass.", "grpc."))}
+    assert ours == set(RPCS)
 
 
 @pytest.mark.parametrize("rpc", RPCS)

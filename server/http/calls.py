@@ -1,0 +1,381 @@
+"""Calls over HTTP: through the same edge as those of gRPC, one after the other on a connection."""
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+import grpc
+
+from twopass.server.edge.call import Call, Rpc, Shared, drop_frames
+from twopass.server.edge.statuses import details_of, message_of, retry_after, status_code
+from twopass.server.errors import InvalidRequestError, RequestError
+from twopass.server.http.endpoint import Answer, Dialect, Endpoint, Failure, HttpRequest
+from twopass.server.http.routes import Route, Routes
+from twopass.server.http.statuses import HttpError
+from twopass.server.metadata import Metadata
+from twopass.server.request import Request
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+TRANSPORT = "twopass.transport"
+"""Extension of a scope: the transport of its connection, which can be aborted."""
+
+# A client that sends nothing of an announced body for so long, or takes nothing of its answer, has
+# gone as far as we know, and loses its connection.
+_STALLED_SECONDS = 30.0
+# Answers are handed over in pieces of this size: the next when the one before has left.
+_PIECE_BYTES = 64 * 1024
+_TIMEOUTS = ("x-request-timeout-ms", "connect-timeout-ms")
+# Ten digits, as Connect's protocol has it: 115 days.
+_MAX_TIMEOUT_DIGITS = 10
+
+
+class _ClientGoneError(Exception):
+    """The client closed its connection before its request had come."""
+
+
+class HttpEdge:
+    """The ASGI application: finds the endpoint of a request, and takes its call to its end."""
+
+    def __init__(
+        self, shared: Shared, routes: Routes, unknown: Dialect, *, max_body_bytes: int
+    ) -> None:
+        """Takes what all calls share.
+
+        Args:
+            shared: The same as for gRPC's calls.
+            routes: The endpoints.
+            unknown: How failures look on paths that no dialect has.
+            max_body_bytes: Longest body.
+        """
+        self._shared = shared
+        self._routes = routes
+        self._unknown = unknown
+        self._unknown_rpc = routes.rpc_named("http.unknown")
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            return
+        metadata: Metadata = [
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]
+        ]
+        headers: dict[str, str] = dict(metadata)  # type: ignore[arg-type]  # all are texts
+        call: HttpCall
+        try:
+            route = self._routes.find(scope["method"], scope["raw_path"].decode("ascii"))
+        except HttpError as error:
+            call = HttpCall(self._shared, self._unknown_rpc, metadata, scope, receive, send)
+            await call.refuse(error, self._unknown)
+            return
+        call = HttpCall(self._shared, route.rpc, metadata, scope, receive, send)
+        try:
+            if route.endpoint.counts:
+                call.admit()
+            else:
+                call.check()
+        except RequestError as error:
+            await call.refuse(error, route.endpoint.dialect)
+            return
+        await call.answer(route, headers, self._routes, self._max_body_bytes)
+
+
+class HttpCall(Call):
+    """A call over HTTP."""
+
+    __slots__ = ("_receive", "_scope", "_send")
+
+    def __init__(
+        self,
+        shared: Shared,
+        rpc: Rpc,
+        metadata: Metadata,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Begins a call, as `Call` does, with the functions of ASGI to receive and to send."""
+        super().__init__(shared, rpc, metadata)
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+
+    async def refuse(self, error: Exception, dialect: Dialect) -> None:
+        """Answers with an error before the body was read."""
+        await self._tell(self._failure(error), dialect)
+
+    async def answer(
+        self, route: Route, headers: dict[str, str], routes: Routes, max_body_bytes: int
+    ) -> None:
+        """Reads the body, and answers.
+
+        Args:
+            route: The endpoint.
+            headers: The request's.
+            routes: All endpoints, of which the body may choose one.
+            max_body_bytes: Longest body.
+        """
+        dialect = route.endpoint.dialect
+        watching: asyncio.Task[None] | None = None
+        try:
+            seconds = _timeout(headers)
+            request = self.open(seconds)
+            body = await self._body(headers, request, max_body_bytes)
+            asked = HttpRequest(
+                method=self._scope["method"],
+                path=route.path,
+                query=self._scope["query_string"].decode("latin-1"),
+                headers=headers,
+                body=body,
+                model=route.model,
+                variables=route.variables,
+            )
+            request.message_bytes = len(body)
+            endpoint = route.endpoint
+            if not isinstance(endpoint, Endpoint):
+                endpoint = endpoint.choose(asked)
+                self.rpc = routes.rpc_named(endpoint.name)
+                dialect = endpoint.dialect
+            self.at_stage("being worked on")
+            if endpoint.counts:
+                watching = self._cancelled_when_gone()
+            if seconds is None:
+                answer = await endpoint.answer(asked, request)
+            else:
+                async with asyncio.timeout(seconds):
+                    answer = await endpoint.answer(asked, request)
+        except _ClientGoneError:
+            self.gone()
+            return
+        except Exception as error:
+            failure = self._failure(error)
+            if watching is not None:
+                watching.cancel()
+            await self._tell(failure, dialect)
+            drop_frames(error)
+            return
+        except asyncio.CancelledError:
+            self.gone()
+            if watching is None or not watching.done():
+                await self._end_of_drain()
+            _keep_running()
+            return
+        if watching is not None:
+            watching.cancel()
+        self.ended(grpc.StatusCode.OK)
+        await self._send_answer(answer)
+
+    def _failure(self, raised: Exception) -> Failure:
+        """Ends the call with an error, and tells it."""
+        error = self.failed(raised)
+        return Failure(
+            code=status_code(error),
+            message=message_of(error, self.id),
+            error=error,
+            retry_after=retry_after(error),
+            call_id=self.id,
+            details=details_of(error),
+        )
+
+    async def _tell(self, failure: Failure, dialect: Dialect) -> None:
+        answer = dialect.failed(failure)
+        headers = list(answer.headers)
+        if failure.retry_after is not None:
+            milliseconds = max(1, round(failure.retry_after * 1000))
+            headers.append(("retry-after", str(-(-milliseconds // 1000))))
+            headers.append(("retry-after-ms", str(milliseconds)))
+        elif answer.status >= 500 or answer.status in (409, 429):
+            # Clients made for other services retry these by themselves.
+            headers.append(("x-should-retry", "false"))
+        if failure.code is grpc.StatusCode.UNAUTHENTICATED:
+            headers.append(("www-authenticate", "Bearer"))
+        if isinstance(failure.error, HttpError):
+            headers += failure.error.headers
+        await self._send_answer(
+            Answer(
+                body=answer.body,
+                status=answer.status,
+                content_type=answer.content_type,
+                headers=tuple(headers),
+            )
+        )
+
+    async def _end_of_drain(self) -> None:
+        """Tells a client that waits still that the server ends."""
+        await self._send_answer(
+            Answer(
+                body=b"the server ends; another may answer",
+                status=503,
+                content_type="text/plain; charset=utf-8",
+                headers=(("connection", "close"), ("retry-after", "1")),
+            )
+        )
+
+    async def _body(self, headers: dict[str, str], request: Request, max_bytes: int) -> bytes:
+        """Receives the body.
+
+        Raises:
+            HttpError: It is too long, stalls, or is encoded in a way that is not known.
+            OverloadedError: There is no room for it.
+        """
+        self.at_stage("waiting for its body")
+        announced = headers.get("content-length", "0")
+        if announced.isdecimal() and int(announced) > max_bytes:
+            raise _too_long(int(announced), max_bytes)
+        encoding = headers.get("content-encoding", "identity").lower()
+        if encoding not in ("identity", "gzip", ""):
+            raise HttpError(
+                415,
+                f"content-encoding: {encoding[:32]!r} given, gzip or identity is needed",
+                headers=(("accept-encoding", "gzip, identity"),),
+            )
+        body = await self._received(request, max_bytes)
+        if encoding == "gzip":
+            body = _decompressed(body, max_bytes)
+            request.reserve_bytes(len(body))
+        return body
+
+    async def _received(self, request: Request, max_bytes: int) -> bytes:
+        pieces = []
+        left = max_bytes
+        try:
+            async with asyncio.timeout(_STALLED_SECONDS) as stalled:
+                while True:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        raise _ClientGoneError
+                    piece = message.get("body", b"")
+                    left -= len(piece)
+                    if left < 0:
+                        raise _too_long(max_bytes - left, max_bytes)
+                    request.reserve_bytes(len(piece))
+                    if not message.get("more_body", False):
+                        break
+                    pieces.append(piece)
+                    stalled.reschedule(_now() + _STALLED_SECONDS)
+        except TimeoutError:
+            raise HttpError(
+                408,
+                f"body: nothing more of it came for {_STALLED_SECONDS:g} s, "
+                f"after {max_bytes - left:,} bytes",
+                headers=(("connection", "close"),),
+            ) from None
+        if not pieces:
+            return bytes(piece)
+        pieces.append(piece)
+        return b"".join(pieces)
+
+    def _cancelled_when_gone(self) -> "asyncio.Task[None]":
+        """Cancels this task when the client closes its connection."""
+        working = asyncio.current_task()
+        assert working is not None
+
+        async def watch() -> None:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+            working.cancel()
+
+        return asyncio.create_task(watch())
+
+    async def _send_answer(self, answer: Answer) -> None:
+        body = answer.body
+        headers = [
+            (b"content-type", answer.content_type.encode("latin-1")),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", self.id.encode()),
+        ]
+        headers += [(name.encode(), _one_line(value)) for name, value in answer.headers]
+        await self._send(
+            {"type": "http.response.start", "status": answer.status, "headers": headers}
+        )
+        if len(body) <= _PIECE_BYTES:
+            await self._send({"type": "http.response.body", "body": body})
+        else:
+            await self._send_pieces(body)
+
+    async def _send_pieces(self, body: bytes) -> None:
+        """Sends a long body, which counts as kept until the client has taken it."""
+        in_flight = self.shared.gate.bytes_in_flight
+        in_flight.count(len(body))
+        try:
+            async with asyncio.timeout(_STALLED_SECONDS) as stalled:
+                for start in range(0, len(body), _PIECE_BYTES):
+                    end = start + _PIECE_BYTES
+                    await self._send(
+                        {
+                            "type": "http.response.body",
+                            "body": body[start:end],
+                            "more_body": end < len(body),
+                        }
+                    )
+                    stalled.reschedule(_now() + _STALLED_SECONDS)
+        except TimeoutError:
+            transport = self._scope.get("extensions", {}).get(TRANSPORT)
+            if transport is not None:
+                transport.abort()
+        finally:
+            in_flight.release(len(body))
+
+
+def _keep_running() -> None:
+    """Takes back that this task is to end: it has what it was cancelled for behind it."""
+    working = asyncio.current_task()
+    if working is not None:
+        working.uncancel()
+
+
+def _timeout(headers: dict[str, str]) -> float | None:
+    """Seconds until the deadline that a request states; None where it states none.
+
+    Raises:
+        InvalidRequestError: It is not a number of milliseconds.
+    """
+    for name in _TIMEOUTS:
+        if (stated := headers.get(name)) is not None:
+            if not stated.isdecimal() or len(stated) > _MAX_TIMEOUT_DIGITS or int(stated) == 0:
+                raise InvalidRequestError(
+                    f"{name}: {stated[:32]!r} given, milliseconds from 1 to "
+                    f"{10**_MAX_TIMEOUT_DIGITS - 1:,} are needed"
+                )
+            return int(stated) / 1000
+    return None
+
+
+def _too_long(num_bytes: int, max_bytes: int) -> HttpError:
+    return HttpError(
+        413,
+        f"body: {num_bytes:,} bytes given, at most {max_bytes:,} are read (max_http_body_bytes); "
+        "send less at a time",
+        headers=(("connection", "close"),),
+    )
+
+
+def _decompressed(body: bytes, max_bytes: int) -> bytes:
+    """Undoes gzip, without ever making more than is allowed.
+
+    Raises:
+        HttpError: It is not gzip, or too long.
+    """
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        unpacked = unpacking.decompress(body, max_bytes + 1)
+    except zlib.error as error:
+        raise HttpError(400, f"body: it is not gzip, as content-encoding says ({error})") from None
+    if len(unpacked) > max_bytes:
+        raise _too_long(len(unpacked), max_bytes)
+    if not unpacking.eof:
+        raise HttpError(400, "body: gzip, but cut short")
+    return unpacked
+
+
+def _one_line(value: str) -> bytes:
+    """A header's value, of which no character can end its line."""
+    return value.replace("\r", " ").replace("\n", " ").encode("latin-1", "replace")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,153 @@
+"""The HTTP server: uvicorn in the event loop of gRPC."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.middleware.cors import CORSMiddleware
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from twopass.server.config import ServerConfig
+from twopass.server.http.calls import TRANSPORT
+from twopass.server.http.tls import TlsContext
+
+_UNIX = "unix:"
+# How long a connection may be idle, or take to send the headers of a request. Clients that pool
+# connections keep them for less: httpx 5 s, Node 5 s, load balancers 60 s.
+_IDLE_SECONDS = 75
+_BACKLOG = 2048
+_POLL_SECONDS = 0.005
+_EXPOSED_HEADERS = ("x-request-id", "retry-after", "retry-after-ms", "x-twopass-query-truncated")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class HttpServer:
+    """Listens, and hands requests to an ASGI application."""
+
+    def __init__(self, config: ServerConfig, application: Application) -> None:
+        """Binds the address; nothing is answered before `start`.
+
+        Args:
+            config: The server's settings; `http_address` is set.
+            application: What answers.
+
+        Raises:
+            OSError: The address is taken, or a certificate can't be read.
+        """
+        if config.http_cors_origins:
+            application = CORSMiddleware(
+                application,
+                allow_origins=config.http_cors_origins,
+                allow_methods=_METHODS,
+                allow_headers=["*"],
+                expose_headers=_EXPOSED_HEADERS,
+            )
+        tls = TlsContext(config) if config.tls_certificate else None
+        self._socket = _listening_socket(config.http_address)
+        self._server = _Server(
+            uvicorn.Config(
+                application,
+                http=_Connection,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                backlog=_BACKLOG,
+                timeout_keep_alive=_IDLE_SECONDS,
+                timeout_graceful_shutdown=config.drain_seconds,  # type: ignore[arg-type]
+                ssl_context_factory=None if tls is None else lambda *_: tls.context,
+            )
+        )
+        self._address = config.http_address
+        self._scheme = "http" if tls is None else "https"
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on; 0 for a Unix socket."""
+        name = self._socket.getsockname()
+        return int(name[1]) if isinstance(name, tuple) else 0
+
+    @property
+    def url(self) -> str:
+        """Where clients find it."""
+        if self._address.startswith(_UNIX):
+            return self._address
+        return f"{self._scheme}://{self._address.rpartition(':')[0]}:{self.port}"
+
+    async def start(self) -> None:
+        """Begins to answer."""
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        while not self._server.started:
+            if self._serving.done():
+                await self._serving
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def stop(self) -> None:
+        """Takes no more connections, lets requests under way end, and returns when all have.
+
+        After `drain_seconds` those that are left are told that the server ends.
+        """
+        self._server.should_exit = True
+        await self._serving
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process that it is a part of."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield
+
+
+class _Connection(HttpToolsProtocol):
+    """A connection, which a client that sends no request loses too."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._lose_when_idle()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        is_between_requests = self.cycle is None or self.cycle.response_complete
+        if is_between_requests and not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self._lose_when_idle()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[dict-item]
+
+    def _lose_when_idle(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+
+def _listening_socket(address: str) -> socket.socket:
+    """Binds an address.
+
+    Args:
+        address: host:port, or `unix:` and a path.
+
+    Raises:
+        OSError: It is taken, or not one of this machine.
+    """
+    if address.startswith(_UNIX):
+        path = Path(address.removeprefix(_UNIX).removeprefix("//"))
+        path.unlink(missing_ok=True)  # nobody listens there: it was tried
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listening.bind(str(path))
+        return listening
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family, *_, where = socket.getaddrinfo(
+        host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    return socket.create_server(where[:2], family=family, backlog=_BACKLOG)
