@@ -184,15 +184,12 @@ class HttpCall(Call):
     async def _tell(self, failure: Failure, dialect: Dialect) -> None:
         answer = dialect.failed(failure)
         headers = list(answer.headers)
+        if failure.code is grpc.StatusCode.UNAUTHENTICATED:
+            headers.append(("www-authenticate", "Bearer"))
         if failure.retry_after is not None:
             milliseconds = max(1, round(failure.retry_after * 1000))
             headers.append(("retry-after", str(-(-milliseconds // 1000))))
             headers.append(("retry-after-ms", str(milliseconds)))
-        elif answer.status >= 500 or answer.status in (409, 429):
-            # Clients made for other services retry these by themselves.
-            headers.append(("x-should-retry", "false"))
-        if failure.code is grpc.StatusCode.UNAUTHENTICATED:
-            headers.append(("www-authenticate", "Bearer"))
         if isinstance(failure.error, HttpError):
             headers += failure.error.headers
         await self._send_answer(

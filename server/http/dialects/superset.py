@@ -16,28 +16,7 @@ from twopass.server.errors import InvalidRequestError, NeverInTimeError
 from twopass.server.http.bodies import encode
 from twopass.server.http.endpoint import Answer, Failure
 
-STATUSES: Mapping[grpc.StatusCode, int] = {
-    grpc.StatusCode.INVALID_ARGUMENT: 400,
-    grpc.StatusCode.OUT_OF_RANGE: 400,
-    grpc.StatusCode.FAILED_PRECONDITION: 400,
-    grpc.StatusCode.UNAUTHENTICATED: 401,
-    grpc.StatusCode.PERMISSION_DENIED: 403,
-    grpc.StatusCode.NOT_FOUND: 404,
-    grpc.StatusCode.ALREADY_EXISTS: 409,
-    grpc.StatusCode.ABORTED: 409,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
-    grpc.StatusCode.CANCELLED: 499,
-    grpc.StatusCode.INTERNAL: 500,
-    grpc.StatusCode.UNKNOWN: 500,
-    grpc.StatusCode.DATA_LOSS: 500,
-    grpc.StatusCode.UNIMPLEMENTED: 501,
-    grpc.StatusCode.UNAVAILABLE: 503,
-    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
-}
-"""The status of HTTP for each code, where nothing more is known; see `status_of`."""
-
 _TOO_LARGE = 413
-_UNAUTHENTICATED = 401
 # By the names of OpenAI, whose clients many programs have their cases of.
 _TYPES: Mapping[int, str] = {
     401: "authentication_error",
@@ -79,7 +58,7 @@ class SharedDialect:
         status = status_of(failure)
         told = Told(failure.message, type_of(status), field_of(failure), status)
         body = FailureBody(failure.call_id, failure.message, failure.message, told)
-        return Answer(body=encode(body), status=status, headers=headers_of(failure, status))
+        return Answer(body=encode(body), status=status, headers=headers_of(failure))
 
 
 SHARED = SharedDialect()
@@ -92,15 +71,14 @@ def status_of(failure: Failure) -> int:
     What is exhausted without hope that a later try succeeds is a request that is too large for the
     server, or that asks for too large an answer: 413, which no client sends again by itself.
     """
-    if failure.code is grpc.StatusCode.RESOURCE_EXHAUSTED and failure.retry_after is None:
+    is_exhausted = failure.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    if is_exhausted and failure.retry_after is None:
         return _TOO_LARGE
-    return STATUSES.get(failure.code, 500)
+    return failure.status
 
 
-def headers_of(failure: Failure, status: int) -> tuple[tuple[str, str], ...]:
+def headers_of(failure: Failure) -> tuple[tuple[str, str], ...]:
     """The headers that tell clients what to do, beside those about when to try again."""
-    if status == _UNAUTHENTICATED:
-        return (("www-authenticate", "Bearer"),)
     if is_hopeless(failure):
         # Clients of OpenAI and Cohere send 429 and every 5xx again unless they are told otherwise.
         return (("x-should-retry", "false"),)

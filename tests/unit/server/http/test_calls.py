@@ -15,19 +15,20 @@ from twopass.server.config import ServerConfig
 from twopass.server.edge.call import Shared
 from twopass.server.edge.call_log import CallLog
 from twopass.server.edge.gate import Gate
+from twopass.server.edge.keys import KeyRing
 from twopass.server.edge.permissions import PERMISSIONS, Permission
 from twopass.server.errors import InvalidRequestError, OverloadedError
 from twopass.server.http import calls
 from twopass.server.http.calls import HttpEdge
+from twopass.server.http.dialects.superset import SHARED
 from twopass.server.http.endpoint import Answer, Endpoint, HttpRequest, SharedEndpoint
-from twopass.server.http.endpoints import AnyDialect
 from twopass.server.http.routes import Routes
 from twopass.server.http.server import HttpServer
 from twopass.server.request import Request
 from twopass.server.telemetry.metrics import Metrics
 
 MAX_BODY_BYTES = 200_000
-DIALECT = AnyDialect()
+DIALECT = SHARED
 
 
 class Asked:
@@ -172,6 +173,14 @@ async def test_a_wrong_method_is_told_the_right_ones(client, method, path, allow
 async def test_the_id_of_a_call_is_the_callers(client):
     answer = await client.post("/echo", content=b"1", headers={"X-Request-Id": "mine.1"})
     assert answer.headers["x-request-id"] == "mine.1"
+
+
+async def test_a_caller_without_a_key_learns_how_to_send_one(client, gate, tmp_path):
+    keys = tmp_path / "keys.toml"
+    keys.write_text("")
+    gate._keys = KeyRing(keys)
+    answer = await client.post("/echo", content=b"1")
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
 
 
 async def test_overload_says_when_to_try_again(client, asked):

@@ -82,10 +82,6 @@ def test_clients_are_told_not_to_send_again_what_no_retry_mends():
     assert failed(OverloadedError("later", retry_after=1)).headers == ()
 
 
-def test_a_caller_without_a_key_learns_how_to_send_one():
-    assert failed(UnauthenticatedError("no key")).headers == (("www-authenticate", "Bearer"),)
-
-
 def test_only_a_message_about_a_field_names_one():
     told = json.loads(failed(InvalidRequestError("nothing fits")).body)
     assert told["error"]["param"] is None
