@@ -26,6 +26,7 @@ QUESTIONS = (
     "Wait until several threads have reached the same point",
 )
 _SHOWN = 5
+_FLAGS = ("--http-address", "127.0.0.1:0")
 
 
 def demo(
@@ -46,10 +47,13 @@ def demo(
     data.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     try:
-        with LocalServer(data, log=log) as server, Client(server.target) as client:
+        with (
+            LocalServer(data, flags=_FLAGS, log=log) as server,
+            Client(server.target) as client,
+        ):
             console.print(
-                f"[bold]1[/]  Server up at {server.target} in {time.perf_counter() - began:.1f} s, "
-                f"{_engines(client)}; its log: {log}"
+                f"[bold]1[/]  Server up at {server.target} and {server.http_url} in "
+                f"{time.perf_counter() - began:.1f} s, {_engines(client)}; its log: {log}"
             )
             _index(client, console)
             console.print(
@@ -146,12 +150,13 @@ def _moved(rank: int, before: int) -> str:
 
 def _your_turn(data: Path) -> str:
     search = '{"collection": "python-docs", "query": "sort a list", "top_n": 3}'
+    rerank = '{"query": "sort a list", "documents": ["a list sorted", "a bag of rice"]}'
     return f"""
 [bold]4[/]  Your turn. Keep a server running on the same documents:
 
-     twopass serve --data {data}
+     twopass serve --data {data} --http-address 127.0.0.1:8080
 
-   Ask from the command line, from Python, or from anything that speaks gRPC:
+   Ask from the command line, from Python, or from anything that speaks gRPC or HTTP:
 
      twopass search {COLLECTION} "How do I sort a list by two keys?"
 
@@ -162,4 +167,8 @@ def _your_turn(data: Path) -> str:
 
      grpcurl -plaintext -d '{escape(search)}' \\
          localhost:50051 twopass.v1.SearchService/Search
+
+     curl localhost:8080/v1/rerank -d '{escape(rerank)}'
+
+   Every dialect of HTTP that it answers, and its own API: http://localhost:8080/docs
 """

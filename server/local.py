@@ -22,6 +22,7 @@ class LocalServer:
 
     Attributes:
         target: Where it listens, host:port; known inside the block.
+        http_url: Where it answers over HTTP; "" where its flags ask for none.
     """
 
     def __init__(self, data: Path, *, flags: tuple[str, ...] = (), log: Path | None = None) -> None:
@@ -32,7 +33,7 @@ class LocalServer:
             flags: Further flags of `twopass serve`.
             log: File its log goes to; None drops it.
         """
-        self.target = ""
+        self.target = self.http_url = ""
         self._command = [
             *(sys.executable, "-m", "twopass.commands.main", "serve"),
             *("--data", str(data), "--address", "127.0.0.1:0", "--log-format", "json"),
@@ -79,6 +80,7 @@ class LocalServer:
                 last = line.strip() or last
                 continue
             if record["message"] == "serving":
+                self.http_url = str(record.get("http", ""))
                 return str(record["address"])
             if record["level"] == "critical":
                 last = record["message"]

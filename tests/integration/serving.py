@@ -128,6 +128,7 @@ class Server(Stubs):
     Attributes:
         data: The folder of its collections.
         target: Where it listens.
+        http_target: Where it listens for HTTP.
         http_url: Where it answers over HTTP, without a slash at the end; "" where it does not.
         encoder: The default encoder's engine.
         reranker: The default reranker's.
@@ -157,7 +158,8 @@ class Server(Stubs):
             undo.pop_all()
         self.data = data
         self.target = f"127.0.0.1:{self._app.port}"
-        self.http_url = f"http://127.0.0.1:{self._app.http_port}" if self._app.http_port else ""
+        self.http_target = f"127.0.0.1:{self._app.http_port}"
+        self.http_url = f"http://{self.http_target}" if self._app.http_port else ""
         super().__init__(self.target)
 
     def loop_seconds(self) -> float:

@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 import grpc
+import httpx
 import pytest
 import trustme
 
@@ -68,14 +69,16 @@ def test_over_tls_a_client_is_served_and_plain_text_is_not(tmp_path, pki):
         assert code_of(plain, model_pb2.ListModelsRequest()) is grpc.StatusCode.UNAVAILABLE
 
 
-def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path, pki):
-    with Server(tmp_path / "data", **pki.settings) as server:
-        before = shown_certificate(server.target)
-        assert shown_certificate(server.target) == before
+@pytest.mark.parametrize("over", ["grpc", "http"])
+def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path, pki, over):
+    with Server(tmp_path / "data", http_address="127.0.0.1:0", **pki.settings) as server:
+        target = server.target if over == "grpc" else server.http_target
+        before = shown_certificate(target)
+        assert shown_certificate(target) == before
         pki.issue()
-        assert shown_certificate(server.target) != before
+        assert shown_certificate(target) != before
         (pki.folder / "cert.pem").unlink()  # in the midst of a renewal: the old one stays
-        assert shown_certificate(server.target)
+        assert shown_certificate(target)
 
 
 def test_what_grpc_itself_says_of_a_bad_handshake_is_an_object_of_the_json_log(tmp_path, pki):
@@ -101,12 +104,57 @@ def test_where_clients_are_asked_for_certificates_none_comes_in_without(tmp_path
         assert code_of(without.models.ListModels, request) is grpc.StatusCode.UNAVAILABLE
 
 
+def test_over_http_the_same_certificates_hold(tmp_path, pki):
+    settings = pki.settings | {"tls_client_ca": str(pki.ca), "http_address": "127.0.0.1:0"}
+    with Server(tmp_path / "data", **settings) as server:
+        url = f"https://{server.http_target}/nothing"
+        trusting = ssl.create_default_context(cafile=str(pki.ca))
+        with httpx.Client(verify=trusting) as client, pytest.raises(httpx.TransportError):
+            client.get(url)
+        pki.authority.issue_cert("client").private_key_and_cert_chain_pem.write_to_path(
+            str(pki.folder / "client.pem")
+        )
+        trusting.load_cert_chain(pki.folder / "client.pem")
+        with httpx.Client(verify=trusting) as client:
+            assert client.get(url).status_code == 404
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"http://{server.http_target}/nothing")
+
+
+def test_a_taken_port_of_http_is_told_with_its_flag(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(OSError, match=rf"http_address {address}: .*--http-address"):
+            Server(tmp_path, http_address=address)
+
+
+def test_over_a_unix_socket_http_is_answered(tmp_path):
+    path = tmp_path / "http.sock"
+    with Server(tmp_path / "data", http_address=f"unix:{path}"):
+        transport = httpx.HTTPTransport(uds=str(path))
+        with httpx.Client(transport=transport, base_url="http://server") as client:
+            assert client.get("/nothing").status_code == 404
+
+
+def test_pages_of_an_allowed_origin_may_ask_over_http(tmp_path):
+    origin = "https://example.org"
+    with Server(tmp_path, http_address="127.0.0.1:0", http_cors_origins=[origin]) as server:
+        asked = {"origin": origin, "access-control-request-method": "POST"}
+        answer = httpx.options(f"{server.http_url}/v1/rerank", headers=asked)
+        assert answer.headers["access-control-allow-origin"] == origin
+        other = httpx.options(
+            f"{server.http_url}/v1/rerank", headers=asked | {"origin": "https://example.com"}
+        )
+        assert "access-control-allow-origin" not in other.headers
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"address": "0.0.0.0:0"}, "in reach of other machines"),
         ({"address": "[::]:0"}, "in reach of other machines"),
         ({"address": "example.org:0"}, "in reach of other machines"),
+        ({"http_address": "0.0.0.0:0"}, "http_address: 0.0.0.0:0 is in reach of other machines"),
         ({"tls_certificate": "cert.pem"}, "tls_key: unset"),
         ({"tls_key": "key.pem"}, "tls_certificate: unset"),
         ({"tls_client_ca": "ca.pem"}, "tls_client_ca: set, but"),
