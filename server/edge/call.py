@@ -16,7 +16,7 @@ from twopass.server.edge.call_log import CallLog
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.messages import Decoder
 from twopass.server.edge.permissions import Permission
-from twopass.server.edge.statuses import status_code
+from twopass.server.edge.statuses import Statuses
 from twopass.server.errors import LateError, NeverInTimeError, PermissionDeniedError
 from twopass.server.metadata import Metadata
 from twopass.server.request import ANYONE, Caller, Request
@@ -24,6 +24,7 @@ from twopass.server.telemetry.metrics import Metrics
 from twopass.server.telemetry.tracing import Tracer, start_recording, stop_recording
 from twopass.v1 import collection_pb2, search_pb2
 
+_STATUSES = Statuses()
 _REQUEST_ID = re.compile("[A-Za-z0-9._-]{1,64}")
 
 
@@ -56,6 +57,7 @@ class Rpc:
         permission: What its callers must be allowed to do.
         run: The servicer's method; unset where a library implements the service.
         decoder: Decodes its requests; unset where a library implements the service.
+        statuses: How its failures are told.
         name: Its full name, with dots.
         path: Its name in gRPC, with slashes.
     """
@@ -65,6 +67,7 @@ class Rpc:
     permission: Permission
     run: Callable[..., Any] = lambda *_: None
     decoder: Decoder | None = None
+    statuses: Statuses = _STATUSES
     name: str = ""
     path: str = ""
 
@@ -142,7 +145,7 @@ class Call:
             self.shared.metrics.rejected("permission_denied")
         elif isinstance(error, LaneFullError):
             self.shared.metrics.rejected("lane")
-        code = status_code(error)
+        code = self.rpc.statuses.code(error)
         # NeverInTimeError has been counted where it was raised.
         if code is grpc.StatusCode.DEADLINE_EXCEEDED and not isinstance(error, NeverInTimeError):
             self.shared.metrics.rejected("late")

@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 import grpc
 
+from twopass.server.edge.statuses import is_fault
+
 _logger = logging.getLogger("twopass.server")
 _SUMMARY_SECONDS = 1.0
 
@@ -65,10 +67,10 @@ class CallLog:
             error: The error it was answered with; None where it succeeded or nobody waited.
             reason: Why nobody waited for an answer; empty where somebody did.
         """
-        is_fault = code is grpc.StatusCode.INTERNAL
-        if error is not None and not is_fault:
+        failed = error is not None and is_fault(error)
+        if error is not None and not failed:
             reason = str(error)[:_MAX_REASON_CHARS]
-        level = logging.ERROR if is_fault else logging.INFO if reason else logging.DEBUG
+        level = logging.ERROR if failed else logging.INFO if reason else logging.DEBUG
         if code in _SUMMED_UP and self._is_one_of_many(rpc, code, reason, seconds):
             level = logging.DEBUG
         if not _logger.isEnabledFor(level):
@@ -83,7 +85,7 @@ class CallLog:
             fields["reason"] = reason
         if path := getattr(error, "path", ""):
             fields["path"] = path
-        _logger.log(level, "call", extra=fields, exc_info=error if is_fault else None)
+        _logger.log(level, "call", extra=fields, exc_info=error if failed else None)
 
     def _is_one_of_many(self, rpc: str, code: grpc.StatusCode, reason: str, seconds: float) -> bool:
         """Whether others ended for the same reason shortly before; counts the call with them."""

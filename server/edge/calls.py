@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -9,11 +10,24 @@ from google.protobuf.message import Message
 
 from twopass.server.edge.call import Call, Rpc, Shared, drop_frames, ensure_may_use_collections
 from twopass.server.edge.messages import encode_large, ensure_fits, is_large, is_large_answer
-from twopass.server.edge.statuses import status_code, trailers_of
+from twopass.server.edge.statuses import trailers_of
 from twopass.server.metadata import Metadata
 from twopass.server.request import Request
 
 _CANCEL_SECONDS = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class HeadedAnswer:
+    """An answer before which headers are sent: gRPC's initial metadata.
+
+    Attributes:
+        message: The answer.
+        headers: Names in lower case, and values.
+    """
+
+    message: Message
+    headers: tuple[tuple[str, str], ...]
 
 
 class GrpcCall(Call):
@@ -44,10 +58,12 @@ class GrpcCall(Call):
             self.gone()
             return
         told = self.failed(raised)
-        message, trailers = trailers_of(told, self.id)
+        statuses = self.rpc.statuses
+        code, message = statuses.code(told), statuses.message(told, self.id)
+        trailers = trailers_of(told, code, message)
         drop_frames(raised)
         drop_frames(told)
-        await context.abort(status_code(told), message, trailers)
+        await context.abort(code, message, trailers)
 
     def task_ended(self, task: object) -> None:
         """Ends the call when gRPC is done with it, if it has not ended: its message never came."""
@@ -77,16 +93,20 @@ class GrpcCall(Call):
         self.at_stage("being worked on")
         return message
 
-    async def _encoded(self, message: Message) -> bytes:
-        """Encodes an answer.
+    async def _encoded(self, answer: Message | HeadedAnswer, context: Any) -> bytes:
+        """Encodes an answer, and sends the headers that come before it.
 
         Raises:
             ResponseTooLargeError: The answer is larger than a message may be.
         """
+        message = answer.message if isinstance(answer, HeadedAnswer) else answer
+        self.shared.metrics.answered(self.rpc.name, message)
         content = (
             await encode_large(message) if is_large_answer(message) else message.SerializeToString()
         )
         ensure_fits(content, self.shared.max_message_bytes)
+        if isinstance(answer, HeadedAnswer):
+            await context.send_initial_metadata(answer.headers)
         return content
 
 
@@ -118,9 +138,8 @@ class UnaryCall(GrpcCall):
         request.message_bytes = len(content)
         request.reserve_bytes(len(content))
         message = await self._decoded(content, request)
-        response: Message = await self.rpc.run(message, request)
-        self.shared.metrics.answered(self.rpc.name, response)
-        return await self._encoded(response)
+        answer: Message | HeadedAnswer = await self.rpc.run(message, request)
+        return await self._encoded(answer, context)
 
 
 class StreamCall(GrpcCall):
@@ -139,9 +158,8 @@ class StreamCall(GrpcCall):
             request = self._opened(context)
             answers = self.rpc.run(self._messages(contents, request), request)
             del contents  # of a call that fails, gRPC keeps this frame: see `drop_frames`
-            async for response in answers:
-                self.shared.metrics.answered(self.rpc.name, response)
-                yield await self._encoded(response)
+            async for answer in answers:
+                yield await self._encoded(answer, context)
         except BaseException as error:
             await self.fail(error, context)
             raise

@@ -23,6 +23,7 @@ from twopass.server.edge.foreign import ForeignService
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.messages import Decoder
 from twopass.server.edge.permissions import permissions_of
+from twopass.server.edge.statuses import Statuses
 from twopass.server.errors import RequestError
 from twopass.server.metadata import Metadata
 from twopass.server.request import Request
@@ -77,12 +78,16 @@ class Edge(grpc.GenericRpcHandler):
         self._ours: dict[str, _OwnRpc] = {}
         self._foreign: dict[str, tuple[Rpc, ForeignService]] = {}
 
-    def add_service(self, descriptor: ServiceDescriptor, servicer: object) -> None:
+    def add_service(
+        self, descriptor: ServiceDescriptor, servicer: object, statuses: Statuses | None = None
+    ) -> None:
         """Adds the rpcs of a service.
 
         Args:
             descriptor: The service.
-            servicer: Has a method for each of its rpcs.
+            servicer: Has a method for each of its rpcs. An rpc with a stream of requests and one
+                answer is an async generator of one answer, as it is on the wire.
+            statuses: How its failures are told; None for the server's own table.
 
         Raises:
             AttributeError: The servicer lacks a method.
@@ -92,6 +97,7 @@ class Edge(grpc.GenericRpcHandler):
             method = descriptor.methods_by_name[rpc.method]
             name = re.sub(r"(?<!^)(?=[A-Z])", "_", rpc.method).lower()
             rpc.run = getattr(servicer, name)
+            rpc.statuses = statuses or rpc.statuses
             rpc.decoder = Decoder(method.input_type, max_value_bytes=self._max_value_bytes)
             call = StreamCall if method.client_streaming else UnaryCall
             self._ours[rpc.path] = _OwnRpc(rpc, call)

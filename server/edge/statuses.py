@@ -74,6 +74,23 @@ STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
 }
 
 
+class Statuses:
+    """How a service tells failures: by the table, unless its protocol has other words for them."""
+
+    def code(self, error: Exception) -> grpc.StatusCode:
+        """The status code an error is answered with."""
+        return status_code(error)
+
+    def message(self, error: Exception, call_id: str) -> str:
+        """What the caller is told of an error."""
+        return message_of(error, call_id)
+
+
+def is_fault(error: Exception) -> bool:
+    """Whether an error is the server's own: its text and its traceback are for the log."""
+    return status_code(error) is grpc.StatusCode.INTERNAL
+
+
 def status_code(error: Exception) -> grpc.StatusCode:
     """The status code an error is answered with."""
     for kind in type(error).__mro__:
@@ -84,15 +101,12 @@ def status_code(error: Exception) -> grpc.StatusCode:
 
 def status_of(error: Exception, call_id: str) -> status_pb2.Status:
     """The status an error is answered with; the text of an INTERNAL error stays in the log."""
-    status = status_pb2.Status(code=status_code(error).value[0], message=message_of(error, call_id))
-    for type_url, value in details_of(error):
-        status.details.add(type_url=type_url, value=value)
-    return status
+    return _status(error, status_code(error), message_of(error, call_id))
 
 
 def message_of(error: Exception, call_id: str) -> str:
     """What the caller is told of an error; the text of an INTERNAL error stays in the log."""
-    if status_code(error) is grpc.StatusCode.INTERNAL:
+    if is_fault(error):
         return f"internal error; the log has the cause under {call_id}"
     return str(error)[:_MAX_MESSAGE_CHARS]
 
@@ -108,19 +122,21 @@ def details_of(error: Exception) -> tuple[tuple[str, bytes], ...]:
     return ((_RETRY_INFO_TYPE, info.SerializeToString()),)
 
 
-def trailers_of(error: Exception, call_id: str) -> tuple[str, tuple[tuple[str, str | bytes], ...]]:
-    """The message a call is aborted with, and its trailers.
+def trailers_of(
+    error: Exception, code: grpc.StatusCode, message: str
+) -> tuple[tuple[str, str | bytes], ...]:
+    """The trailers of a call that ends with an error.
 
     Clients of gRPC that retry UNAVAILABLE calls by themselves obey `grpc-retry-pushback-ms`: they
     wait that long, or give up where the wait would hide the fault for seconds.
     """
-    status = status_of(error, call_id)
+    status = _status(error, code, message)
     details = ("grpc-status-details-bin", status.SerializeToString())
     seconds = retry_after(error)
-    if seconds is None or status.code != grpc.StatusCode.UNAVAILABLE.value[0]:
-        return status.message, (details,)
+    if seconds is None or code is not grpc.StatusCode.UNAVAILABLE:
+        return (details,)
     pushback = _milliseconds(seconds) if seconds <= _MAX_PUSHBACK_SECONDS else _NEVER
-    return status.message, (details, ("grpc-retry-pushback-ms", str(pushback)))
+    return details, ("grpc-retry-pushback-ms", str(pushback))
 
 
 def retry_after(error: Exception) -> float | None:
@@ -136,6 +152,13 @@ def retry_after(error: Exception) -> float | None:
         (seconds for kind, seconds in _RETRY_SECONDS.items() if isinstance(error, kind)),
         _RETRY_SECONDS_ELSE,
     )
+
+
+def _status(error: Exception, code: grpc.StatusCode, message: str) -> status_pb2.Status:
+    status = status_pb2.Status(code=code.value[0], message=message)
+    for type_url, value in details_of(error):
+        status.details.add(type_url=type_url, value=value)
+    return status
 
 
 def _milliseconds(seconds: float) -> int:

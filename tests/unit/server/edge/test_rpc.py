@@ -15,8 +15,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from twopass.engines.errors import DeviceError
+from twopass.server.edge.calls import HeadedAnswer
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.rpc import Edge
+from twopass.server.edge.statuses import Statuses
 from twopass.server.errors import (
     InvalidRequestError,
     LateError,
@@ -410,3 +412,76 @@ async def test_time_that_a_message_takes_to_come_counts(channel, told):
 def test_a_servicer_without_one_of_the_rpcs_is_refused():
     with pytest.raises(AttributeError, match="rerank"):
         Edge().add_service(SERVICE, object())
+
+
+class Rude(Statuses):
+    """Tells every failure in words of its own."""
+
+    def code(self, error: Exception) -> grpc.StatusCode:
+        return grpc.StatusCode.FAILED_PRECONDITION
+
+    def message(self, error: Exception, call_id: str) -> str:
+        return f"no: {super().message(error, call_id)}"
+
+
+@pytest.fixture
+async def rude(servicer: Servicer, gate: Gate, metrics: Metrics) -> AsyncIterator[grpc.aio.Channel]:
+    """A connection to a server of the servicer whose failures have other statuses."""
+    server = grpc.aio.server()
+    edge = Edge(gate, metrics)
+    edge.add_service(SERVICE, servicer, Rude())
+    server.add_generic_rpc_handlers((edge,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield channel
+    await server.stop(None)
+
+
+async def test_a_service_may_tell_its_failures_in_its_own_way(rude, servicer):
+    servicer.error = OverloadedError("queue: full", retry_after=0.2)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await rude.unary_unary(f"/{SERVICE.full_name}/{UNARY}")(b"")
+    assert raised.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert raised.value.details() == "no: queue: full"
+    details = dict(raised.value.trailing_metadata())["grpc-status-details-bin"]
+    status = status_pb2.Status.FromString(details)
+    assert (status.code, status.message) == (9, "no: queue: full")
+    assert status.details  # when to try again is told whatever the status
+
+
+async def test_a_fault_of_the_server_is_logged_whole_whatever_status_it_is_told_by(
+    rude, servicer, caplog
+):
+    servicer.error = ZeroDivisionError("a bug")
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await rude.unary_unary(f"/{SERVICE.full_name}/{UNARY}")(b"")
+    assert "a bug" not in raised.value.details()
+    (line,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert "a bug" in str(line.exc_info[1])
+
+
+@pytest.mark.parametrize("rpc", [UNARY, STREAM])
+async def test_an_answer_may_come_after_headers(rpc):
+    headers = (("x-compute-tokens", "12"),)
+
+    async def answer(message: Message, request: Request) -> HeadedAnswer:
+        return HeadedAnswer(rerank_pb2.RerankResponse(model="with headers"), headers)
+
+    async def answers(messages: AsyncIterator[Any], request: Request) -> AsyncIterator[Any]:
+        async for _ in messages:
+            pass
+        yield await answer(rerank_pb2.RerankRequest(), request)
+
+    edge = Edge()
+    edge.add_service(SERVICE, types.SimpleNamespace(rerank=answer, rerank_stream=answers))
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((edge,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as client:
+        path = f"/{SERVICE.full_name}/{rpc}"
+        call = client.unary_unary(path)(b"") if rpc == UNARY else client.stream_unary(path)([b""])
+        assert rerank_pb2.RerankResponse.FromString(await call).model == "with headers"
+        assert ("x-compute-tokens", "12") in tuple(await call.initial_metadata())
+    await server.stop(None)

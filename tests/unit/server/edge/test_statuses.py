@@ -133,5 +133,5 @@ def test_whatever_is_unavailable_says_when_to_try_again(name):
     ids=lambda value: type(value).__name__,
 )
 def test_retries_of_grpc_itself_wait_or_give_up_as_the_error_wants(error, pushback):
-    _, trailers = trailers_of(error, "id")
+    trailers = trailers_of(error, status_code(error), "what happened")
     assert dict(trailers).get("grpc-retry-pushback-ms") == pushback
