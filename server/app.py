@@ -7,14 +7,9 @@ import os
 import signal
 import sys
 import time
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import grpc
-from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from twopass._core import available_cpus
 from twopass.engines.base import Float32s, Int32s, LoadedModel
@@ -30,6 +25,7 @@ from twopass.server.config import FusionChoice, ServerConfig, VectorDevice
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.keys import KeyRing
 from twopass.server.edge.rpc import Edge
+from twopass.server.edge.standard import StandardServices, open_services, service_of
 from twopass.server.edge.transport import (
     bind,
     check_transport,
@@ -164,14 +160,13 @@ class App:
         """
         config = self.config
         self._server = grpc.aio.server(options=server_options(config))
-        self._health = health.aio.HealthServicer()
         self._arbiter = Arbiter(
             max_queued_pairs=config.max_queued_pairs,
             max_queued_tokens=config.max_queued_tokens,
             metrics=self._metrics,
             tracer=self._tracer,
         )
-        self._services = self._add_services()
+        self._add_services()
         await self._warm_up()
         self.port = bind(self._server, config)
         if config.http_address:
@@ -198,7 +193,7 @@ class App:
         self._gate.drains = True
         self.watching.cancel()
         self._is_well = False
-        await self._health.enter_graceful_shutdown()
+        await self._standard.drain()
         stopping = [self._server.stop(self.config.drain_seconds)]
         if self._http is not None:
             stopping.append(self._http.stop())
@@ -223,7 +218,7 @@ class App:
     def _current_revision(self, collection: str, schema: CollectionSchema) -> str:
         return Models(self._models).current_revision(collection, schema)
 
-    def _add_services(self) -> list[str]:
+    def _add_services(self) -> None:
         config = self.config
         models = Models(self._models)
         limits = Limits(
@@ -276,26 +271,14 @@ class App:
             self._gate,
             self._metrics,
             self._tracer,
-            open_services=self._open_services(),
+            open_services=open_services(config),
             max_message_bytes=config.max_message_bytes,
             max_value_bytes=max(config.max_passage_bytes, config.max_query_bytes),
         )
         services = [service_of(module) for module in servicers]
         for service, servicer in zip(services, servicers.values(), strict=True):
             edge.add_service(service, servicer)
-        names = [service.full_name for service in services]
-        told = (*names, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        edge.add_foreign_service(
-            service_of(health_pb2),
-            partial(health_pb2_grpc.add_HealthServicer_to_server, self._health),
-        )
-        edge.add_foreign_service(
-            service_of(reflection_pb2),
-            partial(
-                reflection_pb2_grpc.add_ServerReflectionServicer_to_server,
-                reflection.aio.ReflectionServicer(told),
-            ),
-        )
+        self._standard = StandardServices(edge, [service.full_name for service in services])
         self._server.add_generic_rpc_handlers((edge,))
         http_parts = HttpParts(
             config=config,
@@ -317,15 +300,6 @@ class App:
             SHARED,
             max_body_bytes=min(config.max_http_body_bytes, config.max_message_bytes),
         )
-        return names
-
-    def _open_services(self) -> list[str]:
-        """The services that need no API key."""
-        is_open = {
-            health.SERVICE_NAME: self.config.open_health,
-            reflection.SERVICE_NAME: self.config.open_reflection,
-        }
-        return [name for name, needs_no_key in is_open.items() if needs_no_key]
 
     @property
     def _all_lanes(self) -> tuple[Lane, ...]:
@@ -357,9 +331,7 @@ class App:
 
     async def _tell_health(self, is_well: bool) -> None:
         self._is_well = is_well
-        states = health_pb2.HealthCheckResponse
-        for name in (*self._services, health.OVERALL_HEALTH):
-            await self._health.set(name, states.SERVING if is_well else states.NOT_SERVING)
+        await self._standard.tell(is_well)
 
     async def _warm_up(self) -> None:
         """Runs a few batches on each engine: the first is slow, the others measure its speed."""
@@ -406,13 +378,6 @@ async def serve(config: ServerConfig) -> None:
     await app.stop()
     returning.cancel()
     gc.unfreeze()
-
-
-def service_of(module: Any) -> ServiceDescriptor:
-    """The one service in a generated module of the contract."""
-    (descriptor,) = module.DESCRIPTOR.services_by_name.values()
-    assert isinstance(descriptor, ServiceDescriptor)
-    return descriptor
 
 
 def _retrieve_defaults(config: ServerConfig) -> RetrieveDefaults:

@@ -1,0 +1,74 @@
+"""Health and reflection, which every port of gRPC has beside its own services."""
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
+
+from twopass.server.config import ServerConfig
+from twopass.server.edge.rpc import Edge
+
+_STATES = health_pb2.HealthCheckResponse
+
+
+def open_services(config: ServerConfig) -> Collection[str]:
+    """The services that need no API key."""
+    is_open = {
+        health.SERVICE_NAME: config.open_health,
+        reflection.SERVICE_NAME: config.open_reflection,
+    }
+    return [name for name, needs_no_key in is_open.items() if needs_no_key]
+
+
+class StandardServices:
+    """Health and reflection of one port."""
+
+    def __init__(self, edge: Edge, services: Sequence[str]) -> None:
+        """Adds them to an edge; no service is reported to serve yet.
+
+        Args:
+            edge: The edge of the port.
+            services: Full names of the port's own services.
+        """
+        self._services = services
+        self._health = health.aio.HealthServicer()
+        told = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        edge.add_foreign_service(
+            service_of(health_pb2),
+            partial(health_pb2_grpc.add_HealthServicer_to_server, self._health),
+        )
+        edge.add_foreign_service(
+            service_of(reflection_pb2),
+            partial(
+                reflection_pb2_grpc.add_ServerReflectionServicer_to_server,
+                reflection.aio.ReflectionServicer(told),
+            ),
+        )
+
+    async def tell(self, is_well: bool) -> None:
+        """Reports whether the port serves, for all of its services alike."""
+        names = (*self._services, health.OVERALL_HEALTH)
+        await self.tell_each(dict.fromkeys(names, is_well))
+
+    async def tell_each(self, is_serving: Mapping[str, bool]) -> None:
+        """Reports whether services serve.
+
+        Args:
+            is_serving: By the full names of services; that of "" is the port's as a whole.
+        """
+        for name, serves in is_serving.items():
+            await self._health.set(name, _STATES.SERVING if serves else _STATES.NOT_SERVING)
+
+    async def drain(self) -> None:
+        """Reports that nothing serves any more, whatever is told from now on."""
+        await self._health.enter_graceful_shutdown()
+
+
+def service_of(module: Any) -> ServiceDescriptor:
+    """The one service in a generated module."""
+    (descriptor,) = module.DESCRIPTOR.services_by_name.values()
+    assert isinstance(descriptor, ServiceDescriptor)
+    return descriptor
