@@ -6,7 +6,7 @@ replaced without a line changing above it. Arrays are C-contiguous; shapes stand
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -257,6 +257,21 @@ class Tokenizer(Protocol):
             The first character and one past the last, in code points; the tokens are `encode`'s.
         """
 
+    @property
+    def vocabulary_size(self) -> int:
+        """One more than the highest id of a token."""
+
+    def token(self, token_id: int) -> str:
+        """What a token is called in the vocabulary; "" for an id that no token has."""
+
+    def decode(self, token_ids: Sequence[int], *, skip_special: bool) -> str:
+        """The text that tokens stand for.
+
+        Args:
+            token_ids: Each at least 0 and below `vocabulary_size`.
+            skip_special: Whether special tokens are left out.
+        """
+
 
 class Prompt(Protocol):
     """What a decoder reads around a query and a passage. Safe to call from several threads.
@@ -282,6 +297,7 @@ class Prompt(Protocol):
         """
 
 
+@runtime_checkable
 class TextTokenizer(Tokenizer, Protocol):
     """The tokenizer of an encoder, which reads single texts, perhaps after a prefix."""
 
@@ -398,6 +414,11 @@ class ModelSpec:
             the sequence has room for. Rerankers only.
         query_prefix: Text put before every query (e5, bge); encoders only.
         passage_prefix: Text put before every passage; encoders only.
+        prompts: Texts that requests may ask to have put before theirs, by name; encoders only.
+        poolings: How token vectors are made into an embedding, in the words of
+            `engines.model.pooling`; encoders only.
+        labels: Names of what the head tells apart, in order; rerankers only.
+        relevant_label: Of two labels the one of relevant pairs, 0 or 1; None where there is one.
         calibration: From logit to score; rerankers only.
         blend: Default weight of the first-pass score in the order, 0 to 1; rerankers only.
         weights_sha256: sha256 of the file of weights, hexadecimal; of several files, that of their
@@ -416,6 +437,10 @@ class ModelSpec:
     max_passage_tokens: int | None = None
     query_prefix: str = ""
     passage_prefix: str = ""
+    prompts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    poolings: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    relevant_label: int | None = None
     calibration: Calibration = field(default_factory=Calibration)
     blend: float = 0.0
     weights_sha256: str = ""

@@ -92,6 +92,19 @@ class DecoderTokenizer:
         places = self._texts.places(self._passage.lead + stripped) - lead
         return np.maximum(places, 0) + np.int32(before)
 
+    @property
+    def vocabulary_size(self) -> int:
+        """One more than the highest id of a token."""
+        return self._texts.vocabulary_size
+
+    def token(self, token_id: int) -> str:
+        """What a token is called in the vocabulary; "" for an id that no token has."""
+        return self._texts.token(token_id)
+
+    def decode(self, token_ids: Sequence[int], *, skip_special: bool) -> str:
+        """The text that tokens stand for, among them those of the prompt."""
+        return self._texts.decode(token_ids, skip_special=skip_special)
+
     def encode_queries(self, texts: Sequence[str], max_tokens: int) -> Ragged:
         """Tokenises queries; a row is cut after `max_tokens` tokens."""
         return self._encode(texts, _slot(self._plain, QUERY), max_tokens)

@@ -112,9 +112,12 @@ def open_model(name: str) -> ModelFolder:
     is_reranker = kind is ModelKind.RERANKER
     weights = weight_files.find_weights(files, own, is_reranker=is_reranker)
     label = None
+    labels: tuple[str, ...] = ()
     has_head = decoder is None or decoder.true_token is None
     if is_reranker and has_head:
-        label = kinds.relevant_label(files, own, config, _tensors(weights, config))
+        tensors = _tensors(weights, config)
+        label = kinds.relevant_label(files, own, config, tensors)
+        labels = tuple(kinds.label_names(config, tensors))
         _note_activation(root, files, config)
     head = EmbeddingHead((Pooling.MEAN,))
     if not is_reranker:
@@ -138,6 +141,14 @@ def open_model(name: str) -> ModelFolder:
         max_passage_tokens=own.max_passage_tokens,
         query_prefix=query_prefix,
         passage_prefix=passage_prefix,
+        prompts={}
+        if is_reranker
+        else texts.read_prompts(
+            root, parts, query_prefix=query_prefix, passage_prefix=passage_prefix
+        ),
+        poolings=() if is_reranker else tuple(pooling.value for pooling in head.poolings),
+        labels=labels,
+        relevant_label=label,
         calibration=own.calibration,
         blend=own.blend,
     )

@@ -82,6 +82,7 @@ class HuggingFaceTokenizer:
 
     Attributes:
         boundaries: Where texts may be cut before they are tokenised.
+        vocabulary_size: One more than the highest id of a token.
     """
 
     prefix = ""
@@ -112,6 +113,8 @@ class HuggingFaceTokenizer:
         try:
             self.fingerprint = _fingerprint(content)
             of_texts = without_spelling(content)
+            self.vocabulary_size = 1 + max(token_id for _, token_id in named_ids(content))
+            self._names = _names_of_special(content, of_texts)
             self._json = json.dumps(of_texts, sort_keys=True)
             tokenizer = self._load()
             self.boundaries = TokenBoundaries(content)
@@ -202,6 +205,19 @@ class HuggingFaceTokenizer:
         encoding = self._tokenizer().encode(text, add_special_tokens=False)
         return np.array(encoding.offsets, np.int32).reshape(-1, 2)
 
+    def token(self, token_id: int) -> str:
+        """What a token is called in the vocabulary; "" for an id that no token has."""
+        name: str = self._tokenizer().id_to_token(token_id) or ""
+        return self._names.get(name, name)
+
+    def decode(self, token_ids: Sequence[int], *, skip_special: bool) -> str:
+        """The text that tokens stand for; see `engines.base.Tokenizer`."""
+        text: str = self._tokenizer().decode(list(token_ids), skip_special_tokens=skip_special)
+        if not skip_special:
+            for hidden, name in self._names.items():
+                text = text.replace(hidden, name)
+        return text
+
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         encodings = self._tokenizer().encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
@@ -259,6 +275,15 @@ def _wordpiece(content: Mapping[str, Any]) -> WordPiece | None:
         return None
     vocabulary = model["vocab"]
     return WordPiece(list(vocabulary.items()), vocabulary[model["unk_token"]])
+
+
+def _names_of_special(content: Mapping[str, Any], of_texts: Mapping[str, Any]) -> dict[str, str]:
+    """What special tokens are called, by the names that no text spells."""
+    names = {token_id: token for token, token_id in named_ids(content)}
+    hidden = {token_id: token for token, token_id in named_ids(of_texts)}
+    return {
+        token: names[token_id] for token_id, token in hidden.items() if token != names[token_id]
+    }
 
 
 def _fingerprint(content: Mapping[str, Any]) -> str:

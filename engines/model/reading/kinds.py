@@ -99,7 +99,7 @@ def relevant_label(
     Raises:
         ModelError: There are two and nothing says which, or more than two.
     """
-    names = _labels(config, weights)
+    names = label_names(config, weights)
     if weights is not None:
         projection = "head.projection.weight"
         rows = weights[projection].shape[0] if projection in weights else 0
@@ -141,7 +141,7 @@ def relevant_label(
     return index
 
 
-def _labels(config: Mapping[str, Any], weights: ModelWeights | None) -> list[str]:
+def label_names(config: Mapping[str, Any], weights: ModelWeights | None) -> list[str]:
     """Names of the labels. transformers leaves `id2label` out where there are its default two."""
     found = config.get("id2label")
     if isinstance(found, dict) and found:

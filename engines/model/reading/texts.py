@@ -178,6 +178,21 @@ def read_prefixes(
     return query, passage
 
 
+def read_prompts(
+    files: FolderFiles, modules: Modules, *, query_prefix: str, passage_prefix: str
+) -> dict[str, str]:
+    """Texts that a request may ask to have put before its own, by name; an encoder's.
+
+    Those of sentence-transformers, and what stands before queries and passages as "query" and
+    "passage". There are none where pooling would have to leave their tokens out.
+    """
+    if not modules.includes_prompt:
+        return {}
+    prompts = _prompts(files, files.optional_json(_SENTENCE_CONFIG))
+    prefixes = {"query": query_prefix, "passage": passage_prefix}
+    return prompts | {name: prefix for name, prefix in prefixes.items() if prefix}
+
+
 def read_similarity(files: FolderFiles, modules: Modules) -> None:
     """Notes that embeddings are normalised, and warns where a model was not made for that."""
     given = files.optional_json(_SENTENCE_CONFIG).get("similarity_fn_name")

@@ -64,6 +64,19 @@ class PrefixedTokenizer:
         """The tokenizer of texts after another prefix, or none."""
         return self._tokenizer.after(prefix)
 
+    @property
+    def vocabulary_size(self) -> int:
+        """One more than the highest id of a token."""
+        return self._tokenizer.vocabulary_size
+
+    def token(self, token_id: int) -> str:
+        """What a token is called in the vocabulary; "" for an id that no token has."""
+        return self._tokenizer.token(token_id)
+
+    def decode(self, token_ids: Sequence[int], *, skip_special: bool) -> str:
+        """The text that tokens stand for, among them those of a prefix."""
+        return self._tokenizer.decode(token_ids, skip_special=skip_special)
+
     def encode(self, texts: Sequence[str], max_tokens: int) -> Ragged:
         """Tokenises texts after the prefix; a row is cut after `max_tokens` tokens."""
         if self._is_alike:
