@@ -5,6 +5,7 @@
     RequestError                  the root; carries a message for the caller
     ├── InvalidRequestError       a field is wrong: names the field, the limit, the value
     ├── UnknownModelError         no model has that id, or it is of another kind
+    ├── WrongModelKindError       the model does not do what is asked of it
     ├── EncoderChangedError       the collection's embeddings were made by another encoder
     ├── OverloadedError           the queue has no room; says when to try again
     │   ├── QuotaError            the quota of the caller's key is used up
@@ -30,6 +31,10 @@ class InvalidRequestError(RequestError):
 
 class UnknownModelError(RequestError):
     """No model of that id serves requests of this kind."""
+
+
+class WrongModelKindError(RequestError):
+    """The model does not do what is asked of it: a reranker embeds nothing, an encoder ranks nothing."""
 
 
 class EncoderChangedError(RequestError):

@@ -19,6 +19,7 @@ from twopass.server.errors import (
     ResponseTooLargeError,
     UnauthenticatedError,
     UnknownModelError,
+    WrongModelKindError,
 )
 from twopass.v1 import status_pb2
 
@@ -43,6 +44,7 @@ _NEVER = -1
 STATUS_CODES: dict[type[Exception], grpc.StatusCode] = {
     InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
     UnknownModelError: grpc.StatusCode.NOT_FOUND,
+    WrongModelKindError: grpc.StatusCode.FAILED_PRECONDITION,
     EncoderChangedError: grpc.StatusCode.FAILED_PRECONDITION,
     OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     LateError: grpc.StatusCode.DEADLINE_EXCEEDED,

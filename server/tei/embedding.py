@@ -1,0 +1,128 @@
+"""Embedding texts, and comparing them by their embeddings."""
+
+from twopass.engines.base import Float32s, LoadedEncoder
+from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
+from twopass.server.models.embedding import cut_vectors
+from twopass.server.request import Request
+from twopass.server.scheduling.arbiter import Priority
+from twopass.server.tei.errors import EmptyInputError
+from twopass.server.tei.sequences import (
+    Reading,
+    check_batch,
+    check_inputs,
+    num_chars,
+    prompt_of,
+    sequences,
+)
+from twopass.server.tei.served import ServedModels, TeiParts, cost_of, max_seq_len
+from twopass.server.tei.types import (
+    Embeddings,
+    SentencesToCompare,
+    Similarities,
+    TextsToEmbed,
+)
+from twopass.server.telemetry.stopwatch import Stopwatch
+
+
+class TextEmbedding:
+    """TEI's operations of encoders."""
+
+    def __init__(self, parts: TeiParts, served: ServedModels) -> None:
+        self._parts = parts
+        self._served = served
+
+    async def embed(self, asked: TextsToEmbed, request: Request) -> Embeddings:
+        """Embeds texts, each after a prompt where one is named, and after nothing otherwise.
+
+        Raises:
+            EmptyInputError: There are no texts, or one of them is empty.
+            WrongModelKindError: The model is a reranker.
+            InvalidRequestError: A text is too long and is not to be cut; a token id, the prompt or
+                the dimensions are none of the model.
+            ResponseTooLargeError: The embeddings would be too many for one answer.
+        """
+        encoder = self._served.encoder(asked.model)
+        check_batch("inputs", len(asked.inputs), self._served.max_texts(encoder))
+        check_inputs("inputs", asked.inputs, self._parts.limits.max_passage_bytes)
+        dimensions = _dimensions(asked, encoder)
+        self._ensure_fits(len(asked.inputs), dimensions)
+        vectors, num_tokens = await self._vectors(encoder, asked, request)
+        if dimensions < encoder.engine.output_width:
+            vectors = cut_vectors(vectors, dimensions, normalize=asked.normalize)
+        cost = cost_of(
+            encoder,
+            request,
+            request.timings,
+            num_chars=num_chars(asked.inputs),
+            num_tokens=num_tokens,
+        )
+        return Embeddings(vectors, cost)
+
+    async def similarity(self, asked: SentencesToCompare, request: Request) -> Similarities:
+        """Compares sentences with one of them; raises what `embed` raises."""
+        encoder = self._served.encoder(asked.model)
+        if not asked.sentences:
+            raise EmptyInputError("`inputs.sentences` cannot be empty")
+        inputs = (asked.source_sentence, *asked.sentences)
+        check_batch("inputs", len(inputs), self._served.max_texts(encoder))
+        check_inputs("inputs", inputs, self._parts.limits.max_passage_bytes)
+        to_embed = TextsToEmbed(
+            inputs=inputs,
+            truncate=asked.truncate,
+            direction=asked.direction,
+            prompt_name=asked.prompt_name,
+        )
+        vectors, num_tokens = await self._vectors(encoder, to_embed, request)
+        cost = cost_of(
+            encoder, request, request.timings, num_chars=num_chars(inputs), num_tokens=num_tokens
+        )
+        return Similarities(vectors[1:] @ vectors[0], cost)
+
+    def _ensure_fits(self, num_texts: int, dimensions: int) -> None:
+        """Refuses texts whose embeddings would not fit an answer, before they are computed."""
+        most, num_bytes = self._parts.limits.max_message_bytes, 4 * num_texts * dimensions
+        if num_bytes > most:
+            raise ResponseTooLargeError(
+                f"inputs: the embeddings of {num_texts:,} take {num_bytes:,} bytes, at most "
+                f"{most:,} may be in one answer (max_message_bytes); send them in several calls"
+            )
+
+    async def _vectors(
+        self, encoder: LoadedEncoder, asked: TextsToEmbed, request: Request
+    ) -> tuple[Float32s, int]:
+        """The embeddings of texts, and how many tokens were read."""
+        arbiter, timings, watch = self._parts.arbiter, request.timings, Stopwatch()
+        reading = Reading(
+            prompt=prompt_of(encoder.spec.prompts, asked.prompt_name),
+            max_tokens=max_seq_len(encoder),
+            truncate=asked.truncate,
+            direction=asked.direction,
+        )
+        # A single text is nearly always a query, for whose embedding somebody waits.
+        priority = Priority.QUERY if len(asked.inputs) == 1 else Priority.INGEST
+        with arbiter.admitted(len(asked.inputs)):
+            batch = await sequences(
+                encoder,
+                encoder.tokenizer,
+                asked.inputs,
+                reading,
+                self._parts.tokenizing,
+                request.stop,
+            )
+            timings.tokenize = watch.lap("tokenize")
+            computed = await arbiter.compute(encoder.engine, batch, priority, deadline=request.end)
+        timings.queue, timings.embed = computed.queue_seconds, computed.engine_seconds
+        return computed.output, batch.num_tokens
+
+
+def _dimensions(asked: TextsToEmbed, encoder: LoadedEncoder) -> int:
+    """How many components of each embedding are returned."""
+    width = encoder.engine.output_width
+    if asked.dimensions is None:
+        return width
+    if not 1 <= asked.dimensions <= width:
+        raise InvalidRequestError(
+            f"dimensions: {asked.dimensions} given, embeddings of {encoder.spec.id} have {width}; "
+            "1 to as many can be returned"
+        )
+    return asked.dimensions

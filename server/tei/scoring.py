@@ -1,0 +1,225 @@
+"""Ranking texts, and classifying texts and pairs of texts, with a reranker."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+
+import numpy as np
+
+from twopass.engines.base import Float32s, LoadedReranker, TextTokenizer
+from twopass.server.errors import InvalidRequestError
+from twopass.server.models.passages import Truncation, check_text
+from twopass.server.request import Request
+from twopass.server.scheduling.arbiter import Priority
+from twopass.server.search.open_set import RankedSet, SetOptions
+from twopass.server.tei.errors import EmptyInputError
+from twopass.server.tei.sequences import Reading, check_batch, num_chars, sequences
+from twopass.server.tei.served import ServedModels, TeiParts, cost_of, labels_of, max_seq_len
+from twopass.server.tei.types import (
+    Prediction,
+    Predictions,
+    Ranks,
+    TextsToClassify,
+    TextsToRank,
+)
+from twopass.server.telemetry.stopwatch import StageTimings, Stopwatch
+
+
+class Scoring:
+    """TEI's operations of rerankers."""
+
+    def __init__(self, parts: TeiParts, served: ServedModels) -> None:
+        self._parts = parts
+        self._served = served
+
+    async def rerank(self, asked: TextsToRank, request: Request) -> Ranks:
+        """Puts texts in the order of their relevance to a query.
+
+        Raises:
+            EmptyInputError: There are no texts.
+            WrongModelKindError: The model is an encoder.
+            InvalidRequestError: Something is too long and is not to be cut.
+        """
+        reranker = self._served.reranker(asked.model, "model is not a re-ranker model")
+        check_batch("texts", len(asked.texts), self._served.max_texts(reranker))
+        self._check_pairs(asked.query, asked.texts)
+        if asked.top_n < 0:
+            raise InvalidRequestError(f"top_n: {asked.top_n} given, 0 returns all")
+        options = _options(reranker, asked.query, asked.texts, asked)
+        with self._parts.reranking.open(options, request) as ranking:
+            ranking.add(asked.texts, [None] * len(asked.texts))
+            ranked = await ranking.ranked()
+        order = ranked.order[: asked.top_n or None]
+        scores = ranked.logits if asked.raw_scores else ranked.scores
+        cost = cost_of(
+            reranker,
+            request,
+            ranked.timings,
+            num_chars=len(asked.query) * len(asked.texts) + num_chars(asked.texts),
+            num_tokens=ranked.num_tokens,
+        )
+        return Ranks(order, scores[order], cost)
+
+    async def predict(self, asked: TextsToClassify, request: Request) -> Predictions:
+        """Scores texts and pairs of texts for each label of a reranker.
+
+        Raises:
+            EmptyInputError: There is nothing to score, or one of it is empty.
+            WrongModelKindError: The model is an encoder.
+            InvalidRequestError: Something is too long and is not to be cut; one of it is neither a
+                text nor a pair, or a text for a model that reads pairs alone.
+        """
+        reranker = self._served.reranker(asked.model, "Model is not a classifier model")
+        check_batch("inputs", len(asked.inputs), self._served.max_texts(reranker))
+        singles, pairs = self._sorted_out(asked.inputs)
+        logits = np.zeros(len(asked.inputs), np.float32)
+        timings, num_tokens = StageTimings(), 0
+        if singles:
+            texts = [asked.inputs[i][0] for i in singles]
+            logits[singles], num_tokens = await self._single_logits(
+                reranker, texts, asked, request, timings
+            )
+        if pairs:
+            for places, ranked in zip(
+                pairs.values(), await self._ranked(reranker, pairs, asked, request), strict=True
+            ):
+                logits[places] = ranked.logits
+                num_tokens += ranked.num_tokens
+                _add(timings, ranked.timings)
+        scores = logits if asked.raw_scores else reranker.spec.calibration.score(logits)
+        predict = _raw_predictions if asked.raw_scores else _predictions
+        cost = cost_of(
+            reranker,
+            request,
+            timings,
+            num_chars=sum(map(num_chars, asked.inputs)),
+            num_tokens=num_tokens,
+        )
+        return Predictions([predict(reranker, score) for score in scores.tolist()], cost)
+
+    def _check_pairs(self, query: str, texts: Sequence[str]) -> None:
+        limits = self._parts.limits
+        check_text("query", query, limits.max_query_bytes)
+        for i, text in enumerate(texts):
+            if not text and not query:
+                raise EmptyInputError("Input validation error: `inputs` cannot be empty")
+            check_text(f"texts[{i}]", text, limits.max_passage_bytes)
+
+    def _sorted_out(
+        self, inputs: Sequence[Sequence[str]]
+    ) -> tuple[list[int], Mapping[str, list[int]]]:
+        """The places of single texts, and those of pairs by their first text."""
+        singles: list[int] = []
+        pairs: defaultdict[str, list[int]] = defaultdict(list)
+        for i, texts in enumerate(inputs):
+            if len(texts) == 2:
+                self._check_pairs(texts[0], texts[1:])
+                pairs[texts[0]].append(i)
+            elif len(texts) == 1:
+                if not texts[0]:
+                    raise EmptyInputError("Input validation error: `inputs` cannot be empty")
+                check_text(f"inputs[{i}]", texts[0], self._parts.limits.max_passage_bytes)
+                singles.append(i)
+            else:
+                raise InvalidRequestError(
+                    f"inputs[{i}]: {len(texts)} texts given, 1 or the 2 of a pair are needed"
+                )
+        return singles, pairs
+
+    async def _ranked(
+        self,
+        reranker: LoadedReranker,
+        pairs: Mapping[str, list[int]],
+        asked: TextsToClassify,
+        request: Request,
+    ) -> list[RankedSet]:
+        """The scores of pairs, as one set for each first text: admitted together or not at all."""
+        with ExitStack() as closing:
+            opened = []
+            for query, places in pairs.items():
+                texts = [asked.inputs[i][1] for i in places]
+                options = _options(reranker, query, texts, asked)
+                ranking = closing.enter_context(self._parts.reranking.open(options, request))
+                opened.append((ranking, texts))
+            for ranking, texts in opened:
+                ranking.add(texts, [None] * len(texts))
+            return await asyncio.gather(*(ranking.ranked() for ranking, _ in opened))
+
+    async def _single_logits(
+        self,
+        reranker: LoadedReranker,
+        texts: Sequence[str],
+        asked: TextsToClassify,
+        request: Request,
+        timings: StageTimings,
+    ) -> tuple[Float32s, int]:
+        """What a reranker makes of single texts, and how many tokens it read."""
+        arbiter, tokenizer, watch = self._parts.arbiter, reranker.tokenizer, Stopwatch()
+        if reranker.prompt is not None or not isinstance(tokenizer, TextTokenizer):
+            raise InvalidRequestError(
+                f"inputs: a single text given, but {reranker.spec.id} reads pairs alone; send "
+                '["query", "text"]'
+            )
+        reading = Reading(
+            prompt="",
+            max_tokens=max_seq_len(reranker),
+            truncate=asked.truncate,
+            direction=asked.direction,
+        )
+        with arbiter.admitted(len(texts)):
+            batch = await sequences(
+                reranker, tokenizer, texts, reading, self._parts.tokenizing, request.stop
+            )
+            timings.tokenize = watch.lap("tokenize")
+            computed = await arbiter.compute(
+                reranker.engine, batch, Priority.RERANK, deadline=request.end
+            )
+        timings.queue, timings.rerank = computed.queue_seconds, computed.engine_seconds
+        return computed.output, batch.num_tokens
+
+
+def _options(
+    reranker: LoadedReranker,
+    query: str,
+    texts: Sequence[str],
+    asked: TextsToRank | TextsToClassify,
+) -> SetOptions:
+    return SetOptions(
+        query=query,
+        num_candidates=len(texts),
+        passage_chars=list(map(len, texts)),
+        model=reranker.spec.id,
+        truncation=Truncation.TRUNCATE if asked.truncate else Truncation.REJECT,
+    )
+
+
+def _predictions(reranker: LoadedReranker, score: float) -> list[Prediction]:
+    """The labels with their probabilities, of which that of relevant pairs is the score."""
+    return _by_score(reranker, score, 1 - score)
+
+
+def _raw_predictions(reranker: LoadedReranker, logit: float) -> list[Prediction]:
+    """The labels with their logits.
+
+    Of two labels only the difference of the logits is known: they are told as far from 0 as each
+    other, which has the same softmax.
+    """
+    if reranker.spec.relevant_label is None:
+        return _by_score(reranker, logit, 0.0)
+    return _by_score(reranker, logit / 2, -logit / 2)
+
+
+def _by_score(reranker: LoadedReranker, relevant: float, other: float) -> list[Prediction]:
+    labels, place = labels_of(reranker), reranker.spec.relevant_label
+    if place is None:
+        return [Prediction(relevant, labels[0])]
+    both = [Prediction(relevant, labels[place]), Prediction(other, labels[1 - place])]
+    return sorted(both, key=lambda prediction: -prediction.score)
+
+
+def _add(timings: StageTimings, others: StageTimings) -> None:
+    """Counts stages of parts that were worked on at the same time: the longest is what counts."""
+    timings.tokenize = max(timings.tokenize or 0.0, others.tokenize or 0.0)
+    timings.queue = max(timings.queue or 0.0, others.queue or 0.0)
+    timings.rerank = max(timings.rerank or 0.0, others.rerank or 0.0)
