@@ -34,7 +34,7 @@ class UnknownModelError(RequestError):
 
 
 class WrongModelKindError(RequestError):
-    """The model does not do what is asked of it: a reranker embeds nothing, an encoder ranks nothing."""
+    """The model does not do what is asked of it: encoders rank nothing, rerankers embed nothing."""
 
 
 class EncoderChangedError(RequestError):

@@ -150,19 +150,3 @@ def max_passage_tokens(encoder: LoadedEncoder) -> int:
 
 def _max_seq_len(encoder: LoadedEncoder) -> int:
     return min(encoder.spec.max_seq_len, encoder.engine.info.max_seq_len)
-
-
-def cut_vectors(vectors: Float32s, dimensions: int, *, normalize: bool) -> Float32s:
-    """The first components of embeddings, float32 `[num_texts, dimensions]`.
-
-    Args:
-        vectors: The embeddings, float32 `[num_texts, output_width]`.
-        dimensions: How many components stay.
-        normalize: Whether to scale them to length 1; a vector of zeros stays one.
-    """
-    cut = vectors[:, :dimensions]
-    if not normalize:
-        return cut
-    lengths: Float32s = np.linalg.norm(cut, axis=1, keepdims=True)
-    lengths[lengths == 0] = 1
-    return cut / lengths

@@ -155,7 +155,7 @@ class EmbedTexts:
             embedded = await embed(encoder, token_ids, request)
         vectors = embedded.vectors
         if dimensions < encoder.engine.output_width:
-            vectors = _cut(vectors, dimensions, normalize=asked.normalize)
+            vectors = cut_vectors(vectors, dimensions, normalize=asked.normalize)
         return EmbeddedTexts(
             vectors=vectors,
             truncated=embedded.truncated,
@@ -240,7 +240,7 @@ def _read_dimensions(asked: TextsToEmbed, encoder: LoadedEncoder) -> int:
     return value or width
 
 
-def _cut(vectors: Float32s, dimensions: int, *, normalize: bool) -> Float32s:
+def cut_vectors(vectors: Float32s, dimensions: int, *, normalize: bool) -> Float32s:
     """The first components of embeddings, float32 `[num_texts, dimensions]`.
 
     Args:

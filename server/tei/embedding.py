@@ -2,7 +2,7 @@
 
 from twopass.engines.base import Float32s, LoadedEncoder
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
-from twopass.server.models.embedding import cut_vectors
+from twopass.server.models.texts import cut_vectors
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Priority
 from twopass.server.tei.errors import EmptyInputError

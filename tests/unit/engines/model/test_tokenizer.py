@@ -277,3 +277,24 @@ def test_the_place_of_a_word_is_where_it_stands(tokenizer):
     text = "Über naïve 🙂 sky"
     (start, end) = tokenizer.places(text)[-1]
     assert text[start:end] == "sky"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_token_ids_are_joined_to_the_text_that_the_library_makes_of_them(kind, tmp_path):
+    file = write(kind, tmp_path / "tokenizer.json")
+    tokenizer, library = HuggingFaceTokenizer(file), RustTokenizer.from_file(str(file))
+    library.no_truncation()
+    library.no_padding()
+    ids = library.encode("Hello, world! How are you?").ids
+    for skip_special in (True, False):
+        expected = library.decode(ids, skip_special_tokens=skip_special)
+        assert tokenizer.decode(ids, skip_special=skip_special) == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_token_has_the_name_that_the_library_gives_it(kind, tmp_path):
+    file = write(kind, tmp_path / "tokenizer.json")
+    tokenizer, library = HuggingFaceTokenizer(file), RustTokenizer.from_file(str(file))
+    ids = range(tokenizer.vocabulary_size)
+    assert [tokenizer.token(id_) for id_ in ids] == [library.id_to_token(id_) or "" for id_ in ids]
+    assert tokenizer.token(tokenizer.vocabulary_size) == ""

@@ -55,9 +55,21 @@ def test_twopass_json_overrides_prompts(tmp_path: Path) -> None:
     assert (spec.query_prefix, spec.passage_prefix) == ("", "d: ")
 
 
+def test_prompts_may_be_asked_for_by_their_names_and_prefixes_by_what_they_are_for(
+    tmp_path: Path,
+) -> None:
+    write_sentence_encoder(tmp_path)
+    write_json(tmp_path / _SENTENCE, {"prompts": {"s2p": "Find: ", "document": "d: "}})
+    write_json(tmp_path / "twopass.json", {"query_prefix": "q: "})
+    spec = open_model(str(tmp_path)).spec
+    assert spec.prompts == {"s2p": "Find: ", "document": "d: ", "query": "q: ", "passage": "d: "}
+
+
 def test_prefixes_that_are_not_pooled_are_refused(tmp_path: Path) -> None:
     write_sentence_encoder(tmp_path, MEAN | {"include_prompt": False})
     open_model(str(tmp_path))  # without a prefix there is nothing to leave out
+    write_json(tmp_path / _SENTENCE, {"prompts": {"s2p": "Find: "}})
+    assert open_model(str(tmp_path)).spec.prompts == {}
     write_json(tmp_path / _SENTENCE, {"prompts": {"query": "q: "}})
     with pytest.raises(ModelError, match=r"1_Pooling/config\.json: include_prompt is false"):
         open_model(str(tmp_path))

@@ -1,0 +1,140 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from twopass.server.errors import InvalidRequestError, UnknownModelError, WrongModelKindError
+from twopass.server.request import Request
+from twopass.server.tei.errors import BatchSizeError, EmptyInputError
+from twopass.server.tei.types import TextsToClassify, TextsToRank
+
+from .conftest import ENCODER, MAX_TEXTS, RERANKER, operations_on
+
+QUERY = "What is deep learning?"
+TEXTS = ["Cheese is made of milk.", "Deep learning is a kind of machine learning.", "", "Learning"]
+
+
+async def rank(tei, texts=TEXTS, **options):
+    return await tei.scoring.rerank(TextsToRank(query=QUERY, texts=texts, **options), Request())
+
+
+async def classify(tei, inputs, **options):
+    return await tei.scoring.predict(TextsToClassify(inputs=inputs, **options), Request())
+
+
+async def test_texts_are_ranked_by_their_score_and_an_empty_one_is_ranked_too(tei):
+    ranks = await rank(tei)
+    assert ranks.order[0] == 1
+    assert sorted(ranks.order.tolist()) == [0, 1, 2, 3]
+    assert (np.diff(ranks.scores) <= 0).all()
+    assert ((ranks.scores > 0) & (ranks.scores < 1)).all()
+
+
+async def test_equal_texts_keep_the_order_in_which_they_were_given(tei):
+    ranks = await rank(tei, ["same"] * 5)
+    assert ranks.order.tolist() == [0, 1, 2, 3, 4]
+
+
+async def test_raw_scores_are_the_logits_that_the_scores_are_made_of(tei, loaded):
+    ranks, raw = await rank(tei), await rank(tei, raw_scores=True)
+    assert raw.order.tolist() == ranks.order.tolist()
+    calibrated = loaded[1].spec.calibration.score(raw.scores)
+    np.testing.assert_array_equal(calibrated, ranks.scores)
+
+
+@pytest.mark.parametrize(("top_n", "count"), [(0, 4), (1, 1), (3, 3), (4, 4), (99, 4)])
+async def test_as_many_ranks_are_returned_as_were_asked_for(tei, top_n, count):
+    whole = await rank(tei)
+    assert (await rank(tei, top_n=top_n)).order.tolist() == whole.order.tolist()[:count]
+
+
+async def test_a_negative_number_of_ranks_is_refused(tei):
+    with pytest.raises(InvalidRequestError, match="top_n: -1 given"):
+        await rank(tei, top_n=-1)
+
+
+async def test_the_cost_counts_the_query_once_for_each_text(tei):
+    cost = (await rank(tei)).cost
+    assert cost.num_chars == len(QUERY) * len(TEXTS) + sum(map(len, TEXTS))
+    assert cost.num_tokens > 4 * 7
+    assert 0 < cost.inference < cost.total
+
+
+async def test_no_texts_are_refused_in_the_words_of_tei(tei):
+    with pytest.raises(EmptyInputError, match=r"^`texts` cannot be empty$"):
+        await rank(tei, [])
+
+
+async def test_an_empty_query_and_an_empty_text_are_refused(tei):
+    with pytest.raises(EmptyInputError, match="Input validation error: `inputs` cannot be empty"):
+        await tei.scoring.rerank(TextsToRank(query="", texts=["a", ""]), Request())
+
+
+async def test_more_texts_than_allowed_are_refused_in_the_words_of_tei(tei):
+    message = f"^batch size {MAX_TEXTS + 1} > maximum allowed batch size {MAX_TEXTS}$"
+    with pytest.raises(BatchSizeError, match=message):
+        await rank(tei, ["a"] * (MAX_TEXTS + 1))
+    with pytest.raises(BatchSizeError, match=message):
+        await classify(tei, [["a"]] * (MAX_TEXTS + 1))
+
+
+async def test_a_text_that_is_too_long_is_cut_or_refused_as_asked_for(tei):
+    assert len((await rank(tei, ["word " * 600])).order) == 1
+    with pytest.raises(InvalidRequestError, match="240 tokens"):
+        await rank(tei, ["word " * 600], truncate=False)
+
+
+async def test_an_encoder_neither_ranks_nor_classifies(tei):
+    with pytest.raises(WrongModelKindError, match=r"^model is not a re-ranker model$"):
+        await rank(tei, model=ENCODER)
+    with pytest.raises(WrongModelKindError, match=r"^Model is not a classifier model$"):
+        await classify(tei, [["a", "b"]], model=ENCODER)
+
+
+async def test_a_model_that_is_not_held_is_unknown(tei):
+    with pytest.raises(UnknownModelError, match="'other'"):
+        await rank(tei, model="other")
+
+
+async def test_pairs_are_classified_with_the_score_that_ranks_them(tei):
+    ranks = await rank(tei, model=RERANKER)
+    pairs = [[QUERY, TEXTS[i]] for i in ranks.order]
+    # Among others of another first text, and single texts between them.
+    inputs = [["other", "text"], *pairs[:2], ["single"], *pairs[2:]]
+    predictions = await classify(tei, inputs)
+    scores = [result[0].score for result in predictions.results]
+    assert [*scores[1:3], *scores[4:]] == ranks.scores.tolist()
+    assert {prediction.label for [prediction] in predictions.results} == {"LABEL_0"}
+
+
+async def test_what_is_neither_a_text_nor_a_pair_is_refused(tei):
+    with pytest.raises(InvalidRequestError, match=r"inputs\[1\]: 3 texts given"):
+        await classify(tei, [["a"], ["a", "b", "c"]])
+    with pytest.raises(EmptyInputError):
+        await classify(tei, [])
+    with pytest.raises(EmptyInputError):
+        await classify(tei, [[""]])
+
+
+async def test_a_single_text_that_is_too_long_is_cut_or_refused_as_asked_for(tei):
+    assert (await classify(tei, [["word " * 600]])).cost.num_tokens == 512
+    with pytest.raises(InvalidRequestError, match=r"less than 512 tokens. Given: 602"):
+        await classify(tei, [["word " * 600]], truncate=False)
+
+
+@pytest.mark.parametrize("relevant", [0, 1])
+async def test_two_labels_share_the_probability_and_the_better_one_comes_first(
+    loaded, tokenizing, relevant
+):
+    encoder, reranker = loaded
+    spec = replace(reranker.spec, labels=("a", "b"), relevant_label=relevant)
+    tei = operations_on([encoder, replace(reranker, spec=spec)], tokenizing)
+    pair = [QUERY, TEXTS[0]]  # surely irrelevant
+    [[first, second]] = (await classify(tei, [pair])).results
+    assert first.label == "ba"[relevant]
+    assert second.label == "ab"[relevant]
+    assert first.score > second.score
+    assert first.score + second.score == pytest.approx(1)
+    [[first, second]] = (await classify(tei, [pair], raw_scores=True)).results
+    logit = (await rank(tei, TEXTS[:1], raw_scores=True)).scores[0]
+    assert second.score - first.score == pytest.approx(logit)
