@@ -27,6 +27,18 @@ class Permission(IntEnum):
 
 PERMISSIONS: Mapping[str, Permission] = {
     "http.unknown": Permission.OPEN,
+    "cohere.v1.rerank": Permission.READ,
+    "cohere.v2.rerank": Permission.READ,
+    "fireworks.rerank": Permission.READ,
+    "llamacpp.rerank": Permission.READ,
+    "vllm.rerank": Permission.READ,
+    "vllm.score": Permission.READ,
+    "nim.ranking": Permission.READ,
+    "infinity.rerank": Permission.READ,
+    "weaviate.rerank": Permission.READ,
+    "weaviate.meta": Permission.READ,
+    "weaviate.live": Permission.READ,
+    "weaviate.ready": Permission.READ,
     "twopass.v1.SearchService.Search": Permission.READ,
     "twopass.v1.SearchService.BatchSearch": Permission.READ,
     "twopass.v1.RerankService.Rerank": Permission.READ,

@@ -1,5 +1,6 @@
 """Bodies in JSON: read into structures with a dialect's names, and written."""
 
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,6 +11,16 @@ T = TypeVar("T")
 
 encode = msgspec.json.Encoder().encode
 """Writes structures, dictionaries, lists and plain values as JSON."""
+
+
+# Every escape of a text: a pair of surrogates, which is one character (the first group); half of
+# one (the second group); and all others, so that an escaped backslash begins none.
+_ESCAPE = re.compile(
+    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    rb"|\\.",
+    re.DOTALL,
+)
+_UNKNOWN_CHARACTER = rb"\ufffd"
 
 
 class MalformedBodyError(InvalidRequestError):
@@ -27,6 +38,9 @@ class MalformedBodyError(InvalidRequestError):
 def decode(body: bytes, kind: type[T] | Any) -> T:
     """Reads a body.
 
+    Half of a character, which is what JavaScript leaves of an emoji where it cuts a text, is read
+    as U+FFFD: one such text must not fail hundreds of others.
+
     Args:
         body: What was sent.
         kind: The structure, or any other type that msgspec decodes.
@@ -35,7 +49,7 @@ def decode(body: bytes, kind: type[T] | Any) -> T:
         MalformedBodyError: Names the place and what stands there.
     """
     try:
-        decoded: T = msgspec.json.decode(body, type=kind)
+        decoded: T = _decoded(body, kind)
     except msgspec.ValidationError as error:
         raise MalformedBodyError(_told(error), is_syntax=False) from None
     except msgspec.DecodeError as error:
@@ -46,6 +60,24 @@ def decode(body: bytes, kind: type[T] | Any) -> T:
     except RecursionError:
         raise MalformedBodyError("body: nested too deep", is_syntax=True) from None
     return decoded
+
+
+def _decoded(body: bytes, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        if (mended := _with_whole_characters(body)) == body:
+            raise
+        return msgspec.json.decode(mended, type=kind)
+
+
+def _with_whole_characters(body: bytes) -> bytes:
+    """The body with U+FFFD in place of each half of a surrogate pair."""
+    if b"\\ud" not in body and b"\\uD" not in body:
+        return body
+    return _ESCAPE.sub(lambda escape: _UNKNOWN_CHARACTER if escape[2] else escape[0], body)
 
 
 def _told(error: msgspec.ValidationError) -> str:

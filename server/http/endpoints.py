@@ -1,5 +1,12 @@
 """Every endpoint of the server."""
 
+from twopass.server.http.dialects import (
+    infinity_rerank,
+    nim_ranking,
+    rerank,
+    vllm_score,
+    weaviate_rerank,
+)
 from twopass.server.http.parts import HttpParts
 from twopass.server.http.routes import AnyEndpoint
 
@@ -10,5 +17,11 @@ def all_endpoints(parts: HttpParts) -> list[AnyEndpoint]:
     Args:
         parts: What they work with.
     """
-    del parts
-    return []
+    return [
+        *rerank.endpoints(parts),
+        rerank.vllm_endpoint(parts),
+        *vllm_score.endpoints(parts),
+        *nim_ranking.endpoints(parts),
+        *infinity_rerank.endpoints(parts),
+        *weaviate_rerank.endpoints(parts),
+    ]

@@ -55,7 +55,10 @@ class SharedDialect:
 
     def failed(self, failure: Failure) -> Answer:
         """The answer with every dialect's fields."""
-        status = status_of(failure)
+        return self.told(failure, status_of(failure))
+
+    def told(self, failure: Failure, status: int) -> Answer:
+        """The same under another status."""
         told = Told(failure.message, type_of(status), field_of(failure), status)
         body = FailureBody(failure.call_id, failure.message, failure.message, told)
         return Answer(body=encode(body), status=status, headers=headers_of(failure))
