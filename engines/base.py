@@ -391,6 +391,29 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class TokenEngine(Protocol):
+    """An engine that also gives the vector of each token."""
+
+    @property
+    def token_width(self) -> int:
+        """Components of a token's vector; 0 where this model's engine gives none after all."""
+
+    def submit_tokens(self, batch: TokenBatch) -> Future[Float32s]:
+        """Queues a batch as `Engine.submit` does, for the vectors of its tokens.
+
+        Returns:
+            A future of float32 `[num_tokens, token_width]`, what the last layer makes of each
+            token, special ones included, neither pooled nor normalised, in the order of the
+            batch's tokens.
+        """
+
+
+def token_width_of(engine: Engine) -> int:
+    """Components of the vectors that an engine gives of single tokens; 0 where it gives none."""
+    return engine.token_width if isinstance(engine, TokenEngine) else 0
+
+
+@runtime_checkable
 class SharingEngine(Protocol):
     """An engine that computes once what several sequences of its batches begin with."""
 

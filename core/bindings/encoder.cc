@@ -159,19 +159,33 @@ void construct(PackedEncoder* self, const BoundTensors& weights, const EncoderCo
       [&] { return new (self) PackedEncoder(tensors, config, head, precision, num_threads); });
 }
 
-nb::ndarray<nb::numpy, float, nb::c_contig> forward(PackedEncoder& encoder, const Int32s& token_ids,
-                                                    const Int32s& offsets,
-                                                    const Int32s& query_lengths) {
-  const std::size_t num_sequences = query_lengths.size();
-  std::vector<float> results = without_gil([&] {
-    return encoder.forward(RaggedView(as_span(token_ids), as_span(offsets)),
-                           as_span(query_lengths));
-  });
-  auto owned = std::make_unique<std::vector<float>>(std::move(results));
+using Float32Rows = nb::ndarray<nb::numpy, float, nb::c_contig>;
+
+Float32Rows rows_of(std::vector<float> numbers, std::size_t width) {
+  const std::size_t num_rows = numbers.size() / width;
+  auto owned = std::make_unique<std::vector<float>>(std::move(numbers));
   const nb::capsule owner(owned.get(), [](void* pointer) noexcept {
     delete static_cast<std::vector<float>*>(pointer);
   });
-  return {owned.release()->data(), {num_sequences, encoder.output_width()}, owner};
+  return {owned.release()->data(), {num_rows, width}, owner};
+}
+
+Float32Rows forward(PackedEncoder& encoder, const Int32s& token_ids, const Int32s& offsets,
+                    const Int32s& query_lengths) {
+  return rows_of(without_gil([&] {
+                   return encoder.forward(RaggedView(as_span(token_ids), as_span(offsets)),
+                                          as_span(query_lengths));
+                 }),
+                 encoder.output_width());
+}
+
+Float32Rows forward_tokens(PackedEncoder& encoder, const Int32s& token_ids, const Int32s& offsets,
+                           const Int32s& query_lengths) {
+  return rows_of(without_gil([&] {
+                   return encoder.forward_tokens(RaggedView(as_span(token_ids), as_span(offsets)),
+                                                 as_span(query_lengths));
+                 }),
+                 encoder.token_width());
 }
 
 }  // namespace
@@ -219,8 +233,25 @@ Raises:
     InputTooLongError: A sequence has more than `max_seq_len` tokens.
     ValueError: A sequence is empty, a token id outside the vocabulary, or the arrays contradict
         each other.)")
+      .def("forward_tokens", &forward_tokens, nb::arg("token_ids").noconvert(),
+           nb::arg("offsets").noconvert(), nb::arg("query_lengths").noconvert(),
+           R"(Computes the vector of each token, before pooling and all else of the head.
+
+Args:
+    token_ids: As in `forward`.
+    offsets: As in `forward`.
+    query_lengths: As in `forward`.
+
+Returns:
+    float32 `[num_tokens, token_width]`, in the order of the tokens.
+
+Raises:
+    InputTooLongError: A sequence has more than `max_seq_len` tokens.
+    ValueError: A sequence is empty, a token id outside the vocabulary, or the arrays contradict
+        each other.)")
       .def_prop_ro("output_width", &PackedEncoder::output_width,
                    "1 for logits, components for embeddings.")
+      .def_prop_ro("token_width", &PackedEncoder::token_width, "Components of a token's vector.")
       .def_prop_ro("max_seq_len", &PackedEncoder::max_seq_len, "Longest sequence in tokens.")
       .def_prop_ro("num_threads", &PackedEncoder::num_threads, "Threads of one forward pass.")
       .def_prop_ro("scratch_bytes", &PackedEncoder::scratch_bytes,

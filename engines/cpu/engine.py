@@ -105,16 +105,32 @@ class CpuEngine:
         """Queues a batch for one forward pass; see `engines.base`."""
         return self._callers.submit(self._run, batch)
 
+    @property
+    def token_width(self) -> int:
+        """Components of a token's vector; see `engines.base.TokenEngine`."""
+        return self._encoder.token_width
+
+    def submit_tokens(self, batch: TokenBatch) -> Future[Float32s]:
+        """Queues a batch for the vectors of its tokens; see `engines.base.TokenEngine`."""
+        return self._callers.submit(self._run_tokens, batch)
+
     def close(self) -> None:
         """Finishes what was submitted."""
         self._callers.shutdown()
 
-    def _run(self, batch: TokenBatch) -> Float32s:
+    def _run_tokens(self, batch: TokenBatch) -> Float32s:
+        self._ensure_fits(batch)
+        return self._encoder.forward_tokens(batch.token_ids, batch.offsets, batch.query_lengths)
+
+    def _ensure_fits(self, batch: TokenBatch) -> None:
         longest = int(batch.lengths.max(initial=0))
         if longest > self.info.max_seq_len:
             raise InputTooLongError(
                 f"a sequence has {longest} tokens, at most {self.info.max_seq_len} are supported"
             )
+
+    def _run(self, batch: TokenBatch) -> Float32s:
+        self._ensure_fits(batch)
         output = self._encoder.forward(batch.token_ids, batch.offsets, batch.query_lengths)
         return output.reshape(len(batch)) if self.output_width == 1 else output
 

@@ -8,7 +8,15 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import fields
 
-from twopass.engines.base import Engine, Float32s, LoadedModel, SharingEngine, TokenBatch
+from twopass.engines.base import (
+    Engine,
+    Float32s,
+    LoadedModel,
+    SharingEngine,
+    TokenBatch,
+    TokenEngine,
+    token_width_of,
+)
 from twopass.engines.errors import DeviceError, EngineUnavailableError, ModelError
 
 _logger = logging.getLogger("twopass.server")
@@ -33,6 +41,7 @@ class RestartingEngine:
         """
         self.info = model.engine.info
         self.output_width = model.engine.output_width
+        self.token_width = token_width_of(model.engine)
         # The model itself is not kept: it would hold an abandoned engine's memory.
         self._spec = model.spec
         self._fingerprint = model.tokenizer.fingerprint
@@ -48,6 +57,22 @@ class RestartingEngine:
         Raises:
             EngineUnavailableError: The engine is being rebuilt.
         """
+        return self._submit(lambda engine: engine.submit(batch))
+
+    def submit_tokens(self, batch: TokenBatch) -> Future[Float32s]:
+        """Queues a batch for the vectors of its tokens; see `engines.base.TokenEngine`.
+
+        Raises:
+            EngineUnavailableError: The engine is being rebuilt.
+        """
+
+        def submitted(engine: Engine) -> Future[Float32s]:
+            assert isinstance(engine, TokenEngine)
+            return engine.submit_tokens(batch)
+
+        return self._submit(submitted)
+
+    def _submit(self, to: Callable[[Engine], Future[Float32s]]) -> Future[Float32s]:
         with self._lock:
             engine = self._engine
         if engine is None:
@@ -57,7 +82,7 @@ class RestartingEngine:
         answer: Future[Float32s] = Future()
         self._pending.add(answer)
         answer.add_done_callback(self._pending.discard)
-        engine.submit(batch).add_done_callback(lambda computed: _pass_on(computed, answer))
+        to(engine).add_done_callback(lambda computed: _pass_on(computed, answer))
         return answer
 
     @property
@@ -138,6 +163,7 @@ class RestartingEngine:
             "revision": (self._spec.revision, loaded.spec.revision),
             "tokenizer": (self._fingerprint, loaded.tokenizer.fingerprint),
             "output_width": (self.output_width, loaded.engine.output_width),
+            "token_width": (self.token_width, token_width_of(loaded.engine)),
         } | {
             field.name: (getattr(self.info, field.name), getattr(loaded.engine.info, field.name))
             for field in fields(self.info)

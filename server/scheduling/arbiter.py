@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from twopass.engines.base import Engine, Float32s, Int32s, TokenBatch
+from twopass.engines.base import Engine, Float32s, Int32s, TokenBatch, TokenEngine
 from twopass.server.errors import LateError, OverloadedError
 from twopass.server.scheduling.admission import Admission, Places
 from twopass.server.scheduling.backlog import Backlog, Priority
@@ -124,6 +124,7 @@ class Arbiter:
         deadline: float | None = None,
         first_suffice: bool = False,
         always_has_room: bool = False,
+        of_tokens: bool = False,
     ) -> Computed:
         """Runs sequences through an engine, in batches shared with other requests.
 
@@ -137,6 +138,8 @@ class Arbiter:
                 all.
             always_has_room: Whether its tokens may wait however many already do; for probes, which
                 are few.
+            of_tokens: Whether to compute the vectors of tokens, rather than an output of each
+                sequence; of a `TokenEngine` only, and not where the first suffice.
 
         Returns:
             The output of all sequences; if the first suffice, of at least the first one.
@@ -159,6 +162,7 @@ class Arbiter:
             self.backlog.ensure_room(batch.num_tokens)
         job = self._job(engine, batch, order, deadline)
         job.first_suffice = first_suffice
+        job.of_tokens = of_tokens
         if not first_suffice:
             self.backlog.ensure_ever_in_time(engine, job.waiting_seconds, deadline)
             self.backlog.ensure_in_time(priority, job.waiting_seconds, deadline)
@@ -277,8 +281,15 @@ class Arbiter:
             self._dispatch()
 
         try:
-            submitted = engine.submit(batch)
+            submitted = _submitted(engine, batch, of_tokens=jobs[0].of_tokens)
         except Exception as error:  # an engine that is closed or broken refuses in its own way
             submitted = Future()
             submitted.set_exception(error)
         submitted.add_done_callback(lambda future: loop.call_soon_threadsafe(answer, future))
+
+
+def _submitted(engine: Engine, batch: TokenBatch, *, of_tokens: bool) -> Future[Float32s]:
+    if not of_tokens:
+        return engine.submit(batch)
+    assert isinstance(engine, TokenEngine)
+    return engine.submit_tokens(batch)

@@ -53,7 +53,9 @@ def _window(queue: FairQueue, room: int) -> tuple[list[Job], list[Int32s]]:
     jobs, candidates = [], []
     now = time.perf_counter()
     for job in queue:
-        if job.engine is not first.engine or (job is not first and job.is_late(now)):
+        if job.engine is not first.engine or job.of_tokens is not first.of_tokens:
+            continue
+        if job is not first and job.is_late(now):
             continue
         rows = job.waiting[: _num_within(job, room)]
         if job is first and not len(rows):

@@ -23,7 +23,8 @@ class Computed:
     """The engine's output for one request's sequences.
 
     Attributes:
-        output: `[num_sequences]` or `[num_sequences, output_width]`, in the order of the sequences.
+        output: `[num_sequences]` or `[num_sequences, output_width]`, in the order of the sequences;
+            of tokens `[num_tokens, token_width]`.
         queue_seconds: Time in which none of its sequences was in an engine.
         engine_seconds: Time in which at least one was.
     """
@@ -46,6 +47,7 @@ class Job:
         submitted: When the job came, seconds of `time.perf_counter`.
         deadline: When nobody waits any more, seconds of `time.perf_counter`; None for never.
         seconds_per_token: Expected engine time of a token when the job came.
+        of_tokens: Whether the vectors of tokens are wanted, rather than an output of each sequence.
         first_suffice: Whether the first rows alone are of use where there is no time for all.
         finished: Whether a row's output is computed, bool `[num_sequences]`.
         waiting_tokens: Tokens of the waiting rows.
@@ -66,6 +68,7 @@ class Job:
     submitted: float
     deadline: float | None
     seconds_per_token: float
+    of_tokens: bool = False
     first_suffice: bool = False
     finished: NDArray[np.bool_] = field(init=False)
     waiting_tokens: int = field(init=False)
@@ -117,16 +120,29 @@ class Job:
         if self.num_in_flight == 0:
             self.engine_seconds += time.perf_counter() - self.began
 
+    def num_outputs(self, rows: Int32s) -> int:
+        """How many numbers or vectors are the output of some rows."""
+        return int(self.lengths[rows].sum()) if self.of_tokens else len(rows)
+
     def take_output(self, rows: Int32s, output: Float32s) -> None:
         """Takes the output of some rows; a no-op where the job has ended."""
         if self.done.done():
             return
         if self.output is None:
-            self.output = np.empty((len(self.batch), *output.shape[1:]), np.float32)
-        self.output[rows] = output
+            length = self.batch.num_tokens if self.of_tokens else len(self.batch)
+            self.output = np.empty((length, *output.shape[1:]), np.float32)
+        self.output[self._tokens_of(rows) if self.of_tokens else rows] = output
         self.finished[rows] = True
         if self.finished.all():
             self.done.set_result(None)
+
+    def _tokens_of(self, rows: Int32s) -> Int32s:
+        """Places of the tokens of some rows in the batch, row after row."""
+        lengths = self.lengths[rows]
+        ends = np.cumsum(lengths, dtype=np.int32)
+        within = np.arange(ends[-1], dtype=np.int32) - np.repeat(ends - lengths, lengths)
+        places: Int32s = np.repeat(self.batch.offsets[rows], lengths) + within
+        return places
 
     def fail(self, error: BaseException) -> None:
         """Ends the job with an error; a no-op where it has ended."""
@@ -170,31 +186,33 @@ def deliver(
     """
     for job in jobs:
         job.leave_engine()
-    output = _output(future, sum(map(len, rows)))
+    counts = [job.num_outputs(mine) for job, mine in zip(jobs, rows, strict=True)]
+    output = _output(future, sum(counts))
     if isinstance(output, BaseException):
         for job in jobs:
             job.fail(output)
         return output
     is_finite = np.asarray(np.isfinite(output.reshape(len(output), -1)).all(axis=1))
     error, start = None, 0
-    for job, mine in zip(jobs, rows, strict=True):
-        part = slice(start, start + len(mine))
-        start += len(mine)
+    for job, mine, count in zip(jobs, rows, counts, strict=True):
+        part = slice(start, start + count)
+        start += count
         if is_finite[part].all():
             job.take_output(mine, output[part])
         else:
-            error = _non_finite(job, mine[~is_finite[part]])
+            owners = np.repeat(mine, job.lengths[mine]) if job.of_tokens else mine
+            error = _non_finite(job, np.unique(owners[~is_finite[part]]))
             job.fail(error)
     return error
 
 
-def _output(future: Future[Float32s], num_rows: int) -> Float32s | BaseException:
+def _output(future: Future[Float32s], num_outputs: int) -> Float32s | BaseException:
     """The output of a batch, or the error of one that was not computed."""
     if (error := future.exception()) is not None:
         return error
     output = future.result()
-    if len(output) != num_rows:
-        return DeviceError(f"the engine returned {len(output)} outputs for {num_rows} sequences")
+    if len(output) != num_outputs:
+        return DeviceError(f"the engine returned {len(output)} outputs, not {num_outputs}")
     return output
 
 
@@ -212,4 +230,5 @@ def computed(job: Job, num_rows: int) -> Computed:
     """The output of the first rows of a job that has ended, and its times."""
     assert job.output is not None
     total = time.perf_counter() - job.submitted
-    return Computed(job.output[:num_rows], max(0.0, total - job.engine_seconds), job.engine_seconds)
+    output = job.output if job.of_tokens else job.output[:num_rows]
+    return Computed(output, max(0.0, total - job.engine_seconds), job.engine_seconds)

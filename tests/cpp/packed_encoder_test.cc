@@ -153,6 +153,9 @@ struct Batch {
   std::vector<float> computed_by(PackedEncoder& encoder) const {
     return encoder.forward({token_ids, offsets}, query_lengths);
   }
+  std::vector<float> tokens_by(PackedEncoder& encoder) const {
+    return encoder.forward_tokens({token_ids, offsets}, query_lengths);
+  }
 };
 
 // Lengths around the blocks of 32 and 64 and the group of 512, and one longer than any group.
@@ -297,6 +300,40 @@ TEST(an_embedding_is_as_wide_as_its_head_makes_it) {
   CHECK_THROWS(UnsupportedModelError, "embedding.dense.0: takes 256 components, is given 64",
                width(EmbeddingHead{{Pooling::kCls}, {{256, 100, Activation::kTanh}}}));
   CHECK_THROWS(UnsupportedModelError, "poolings: none given", width(EmbeddingHead{{}, {}}));
+}
+
+// The first token's vector, scaled to length 1, is what a head of kCls alone makes of a sequence,
+// though that head computes no other token after the last attention.
+TEST(tokens_have_the_vectors_that_the_head_reads_whatever_they_are_batched_with) {
+  for (const Precision precision : {Precision::kF32, Precision::kInt8}) {
+    for (const std::size_t num_threads : {1, 3}) {
+      PackedEncoder encoder(model(), kConfig, EmbeddingHead{{Pooling::kCls}, {}}, precision,
+                            num_threads);
+      const std::size_t width = encoder.token_width();
+      Batch all;
+      for (const Ints& row : sequences()) {
+        all.add(row, query_length_of(row));
+      }
+      const std::vector<float> tokens = all.tokens_by(encoder);
+      const std::vector<float> embeddings = all.computed_by(encoder);
+      CHECK(tokens.size() == all.token_ids.size() * width);
+      std::size_t number = 0;
+      for (const Ints& row : sequences()) {
+        Batch batch;
+        batch.add(row, query_length_of(row));
+        const auto first = static_cast<std::size_t>(all.offsets[number]);
+        const auto mine = std::span(tokens).subspan(first * width, row.size() * width);
+        CHECK(test::same_bits(mine, batch.tokens_by(encoder)));
+        const auto head = mine.first(width);
+        const float length =
+            std::sqrt(std::inner_product(head.begin(), head.end(), head.begin(), 0.0F));
+        for (std::size_t c = 0; c < width; ++c) {
+          CHECK(std::abs(head[c] / length - embeddings[number * width + c]) < 1e-5F);
+        }
+        ++number;
+      }
+    }
+  }
 }
 
 TEST(nothing_in_gives_nothing_out) {

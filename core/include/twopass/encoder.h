@@ -113,7 +113,13 @@ class PackedEncoder {
   std::vector<float> forward(const RaggedView& sequences,
                              std::span<const std::int32_t> query_lengths);
 
+  // As forward, but what the last layer makes of each token, before pooling and all else of the
+  // head: [num_tokens, token_width()], sequence after sequence.
+  std::vector<float> forward_tokens(const RaggedView& sequences,
+                                    std::span<const std::int32_t> query_lengths);
+
   std::size_t output_width() const;
+  std::size_t token_width() const;  // hidden_size
   std::size_t max_seq_len() const;
   std::size_t num_threads() const;
   std::size_t scratch_bytes() const;  // reserved once, for all threads

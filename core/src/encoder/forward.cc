@@ -70,12 +70,15 @@ std::size_t GroupScratch::num_bytes() const {
 // One team member's way through one group. Between barriers each member writes only its own share.
 class Forward::Pass {
  public:
-  Pass(const Forward& forward, std::span<const Sequence> sequences, const Team& team,
+  Pass(const Forward& forward, std::span<const Sequence> sequences, Output output, const Team& team,
        GroupScratch& group, OwnScratch& own)
       : kernels_(forward.kernels_),
         config_(forward.config_),
         weights_(forward.weights_),
         sequences_(sequences),
+        output_(output),
+        reads_first_tokens_only_(output == Output::kOfHead &&
+                                 forward.weights_.head.reads_first_tokens_only()),
         team_(team),
         group_(group),
         own_(own),
@@ -94,7 +97,7 @@ class Forward::Pass {
       const bool is_last = layer + 1 == weights_.layers.size();
       // After the last layer all else about other tokens than the first is left out, where only
       // these are read.
-      const bool first_tokens_only = is_last && weights_.head.reads_first_tokens_only();
+      const bool first_tokens_only = is_last && reads_first_tokens_only_;
       attend(layer, first_tokens_only);
       const std::size_t num_rows = first_tokens_only ? sequences_.size() : num_tokens_;
       if (first_tokens_only) {
@@ -104,7 +107,7 @@ class Forward::Pass {
         feed_forward(layer, first, std::min(first + block_tokens_, num_rows));
       }
     }
-    write_results();
+    write_output();
   }
 
  private:
@@ -383,12 +386,16 @@ class Forward::Pass {
     }
   }
 
-  void write_results() const {
-    const bool first_tokens_only = weights_.head.reads_first_tokens_only();
+  void write_output() const {
     const Share mine = team_.share(sequences_.size());
     for (std::size_t i = mine.first; i < mine.last; ++i) {
-      write_result(weights_.head, hidden_row(first_tokens_only ? i : starts_[i]),
-                   sequences_[i].token_ids.size(), hidden_size_, sequences_[i].result);
+      const float* tokens = hidden_row(reads_first_tokens_only_ ? i : starts_[i]);
+      const std::size_t num_tokens = sequences_[i].token_ids.size();
+      if (output_ == Output::kOfHead) {
+        write_result(weights_.head, tokens, num_tokens, hidden_size_, sequences_[i].output);
+      } else {
+        std::copy_n(tokens, num_tokens * hidden_size_, sequences_[i].output);
+      }
     }
     team_.barrier.wait();
   }
@@ -397,6 +404,8 @@ class Forward::Pass {
   const EncoderConfig& config_;
   const EncoderWeights& weights_;
   const std::span<const Sequence> sequences_;
+  const Output output_;
+  const bool reads_first_tokens_only_;
   const Team& team_;
   GroupScratch& group_;
   OwnScratch& own_;
@@ -407,10 +416,10 @@ class Forward::Pass {
   std::size_t num_tokens_ = 0;
 };
 
-void Forward::run(std::span<const Sequence> sequences, const Team& team, GroupScratch& group,
-                  OwnScratch& own) const {
+void Forward::run(std::span<const Sequence> sequences, Output output, const Team& team,
+                  GroupScratch& group, OwnScratch& own) const {
   kernels_.begin();
-  Pass(*this, sequences, team, group, own).run();
+  Pass(*this, sequences, output, team, group, own).run();
   kernels_.end();
 }
 

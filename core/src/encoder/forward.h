@@ -15,12 +15,16 @@
 
 namespace twopass {
 
-// One sequence of a group, and where its result goes.
+// One sequence of a group, and where its output goes.
 struct Sequence {
   std::span<const std::int32_t> token_ids;
   std::size_t query_length;
-  float* result;
+  float* output;
 };
+
+// What a forward pass writes for a sequence: what the head makes of it, or the vector of each of
+// its tokens, [token_ids.size(), hidden_size].
+enum class Output { kOfHead, kOfTokens };
 
 // A thread's place among those that compute a group together, perhaps it alone.
 struct Team {
@@ -67,8 +71,8 @@ class Forward {
       : kernels_(kernels), config_(config), weights_(weights) {}
 
   // Called by every member of the team with the same sequences and group scratch.
-  void run(std::span<const Sequence> sequences, const Team& team, GroupScratch& group,
-           OwnScratch& own) const;
+  void run(std::span<const Sequence> sequences, Output output, const Team& team,
+           GroupScratch& group, OwnScratch& own) const;
 
  private:
   class Pass;

@@ -35,13 +35,17 @@ class PackedEncoder::Implementation {
     }
   }
 
-  std::vector<float> forward(const RaggedView& rows, std::span<const std::int32_t> query_lengths) {
+  std::vector<float> forward(const RaggedView& rows, std::span<const std::int32_t> query_lengths,
+                             Output output) {
     check(rows, query_lengths);
-    std::vector<float> results(rows.num_rows() * output_width());
     std::vector<std::size_t> lengths(rows.num_rows());
+    std::vector<std::size_t> starts(rows.num_rows() + 1);  // of each one's numbers in the output
     for (std::size_t i = 0; i < rows.num_rows(); ++i) {
       lengths[i] = rows[i].size();
+      starts[i + 1] =
+          starts[i] + (output == Output::kOfHead ? output_width() : lengths[i] * token_width());
     }
+    std::vector<float> numbers(starts.back());
     // Where other batches keep the threads busy, nothing is gained by spreading this one evenly
     // over them, and much is lost by letting them wait for each other.
     const std::size_t num_idle_threads = pool_->is_busy() ? 1 : pool_->num_threads();
@@ -50,12 +54,12 @@ class PackedEncoder::Implementation {
     for (const std::vector<std::uint32_t>& members : plan.groups) {
       std::vector<Sequence>& group = groups.emplace_back();
       for (const std::uint32_t i : members) {
-        group.push_back({rows[i], static_cast<std::size_t>(query_lengths[i]),
-                         results.data() + i * output_width()});
+        group.push_back(
+            {rows[i], static_cast<std::size_t>(query_lengths[i]), numbers.data() + starts[i]});
       }
     }
-    plan.is_shared ? run_together(groups) : run_apart(groups);
-    return results;
+    plan.is_shared ? run_together(groups, output) : run_apart(groups, output);
+    return numbers;
   }
 
   std::size_t output_width() const {
@@ -63,6 +67,8 @@ class PackedEncoder::Implementation {
                ? weights_.head.poolings.size() * static_cast<std::size_t>(config_.hidden_size)
                : weights_.head.layers.back().bias.size();
   }
+
+  std::size_t token_width() const { return static_cast<std::size_t>(config_.hidden_size); }
 
   std::size_t max_seq_len() const { return static_cast<std::size_t>(config_.max_seq_len); }
 
@@ -100,19 +106,20 @@ class PackedEncoder::Implementation {
   }
 
   // Each thread takes whole groups, the largest first.
-  void run_apart(const std::vector<std::vector<Sequence>>& groups) {
+  void run_apart(const std::vector<std::vector<Sequence>>& groups, Output output) {
     Barrier alone(1);
     pool_->run(groups.size(), [&](std::size_t group, std::size_t thread) {
-      forward_.run(groups[group], {0, 1, alone}, groups_[thread], *own_[thread]);
+      forward_.run(groups[group], output, {0, 1, alone}, groups_[thread], *own_[thread]);
     });
   }
 
   // All threads go through each group side by side.
-  void run_together(const std::vector<std::vector<Sequence>>& groups) {
+  void run_together(const std::vector<std::vector<Sequence>>& groups, Output output) {
     Barrier barrier(pool_->num_threads());
     pool_->run_together([&](std::size_t thread) {
       for (const std::vector<Sequence>& group : groups) {
-        forward_.run(group, {thread, pool_->num_threads(), barrier}, groups_[0], *own_[thread]);
+        forward_.run(group, output, {thread, pool_->num_threads(), barrier}, groups_[0],
+                     *own_[thread]);
       }
     });
   }
@@ -136,10 +143,16 @@ PackedEncoder::~PackedEncoder() = default;
 
 std::vector<float> PackedEncoder::forward(const RaggedView& sequences,
                                           std::span<const std::int32_t> query_lengths) {
-  return implementation_->forward(sequences, query_lengths);
+  return implementation_->forward(sequences, query_lengths, Output::kOfHead);
+}
+
+std::vector<float> PackedEncoder::forward_tokens(const RaggedView& sequences,
+                                                 std::span<const std::int32_t> query_lengths) {
+  return implementation_->forward(sequences, query_lengths, Output::kOfTokens);
 }
 
 std::size_t PackedEncoder::output_width() const { return implementation_->output_width(); }
+std::size_t PackedEncoder::token_width() const { return implementation_->token_width(); }
 std::size_t PackedEncoder::max_seq_len() const { return implementation_->max_seq_len(); }
 std::size_t PackedEncoder::num_threads() const { return implementation_->num_threads(); }
 std::size_t PackedEncoder::scratch_bytes() const { return implementation_->scratch_bytes(); }

@@ -103,6 +103,18 @@ class ScriptedEngine:
         return rows
 
 
+class ScriptedTokenEngine(ScriptedEngine):
+    """Also gives the vector of a token: its id, and a half more."""
+
+    token_width = 2
+
+    def submit_tokens(self, batch: TokenBatch) -> Future[Float32s]:
+        self.batches.append(rows_of(batch))
+        future: Future[Float32s] = Future()
+        future.set_result(np.stack([batch.token_ids, batch.token_ids + 0.5], 1).astype(np.float32))
+        return future
+
+
 async def settled() -> None:
     """Lets the loop run all that is ready, and what that makes ready, a few times over."""
     for _ in range(8):

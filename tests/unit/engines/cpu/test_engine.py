@@ -133,6 +133,19 @@ def test_sequences_differ_by_their_tokens_order_and_types(engines, sequences, al
     assert len(np.unique(engines[1].submit(turned).result(), axis=0)) == 3
 
 
+def test_the_mean_of_the_tokens_vectors_is_what_an_encoder_makes_its_embedding_of():
+    engine = CpuEngine(open_model("all-MiniLM-L6-v2"), precision=Precision.F32)
+    rows = random_rows([3, 40, 200])
+    batch = batch_of(rows, [len(row) for row in rows])
+    tokens = engine.submit_tokens(batch).result()
+    embeddings = engine.submit(batch).result()
+    engine.close()
+    assert tokens.shape == (batch.num_tokens, engine.token_width)
+    means = np.stack([part.mean(axis=0) for part in np.split(tokens, batch.offsets[1:-1])])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    np.testing.assert_allclose(means, embeddings, atol=1e-5)
+
+
 def test_no_sequences_give_no_results(engines):
     assert len(engines[2].submit(batch_of([], [])).result()) == 0
 

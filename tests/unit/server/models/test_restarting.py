@@ -7,12 +7,18 @@ from dataclasses import replace
 
 import pytest
 
-from twopass.engines.base import LoadedReranker, PaddedLayout
+from twopass.engines.base import LoadedReranker, PaddedLayout, token_width_of
 from twopass.engines.errors import EngineUnavailableError, ModelError
 from twopass.server.models import restarting
 from twopass.server.models.restarting import RestartingEngine
 
-from ..scripted import NumberTokenizer, ScriptedEngine, batch_of, scripted_reranker
+from ..scripted import (
+    NumberTokenizer,
+    ScriptedEngine,
+    ScriptedTokenEngine,
+    batch_of,
+    scripted_reranker,
+)
 
 
 class WordTokenizer(NumberTokenizer):
@@ -55,6 +61,14 @@ def test_an_engine_of_the_same_model_takes_the_place_of_a_failed_one():
     assert engine.restart()
     wait_until(lambda: engine._engine is successor)
     assert engine.submit(batch_of([[1, 2]])).result().tolist() == [3.0]
+
+
+def test_vectors_of_tokens_are_passed_on_where_the_engine_has_them():
+    engine = RestartingEngine(scripted_reranker(ScriptedTokenEngine()), scripted_reranker)
+    assert token_width_of(engine) == 2
+    assert engine.submit_tokens(batch_of([[7]])).result().tolist() == [[7.0, 7.5]]
+    without = RestartingEngine(scripted_reranker(ScriptedEngine()), scripted_reranker)
+    assert token_width_of(without) == 0
 
 
 DIFFERENCES = {

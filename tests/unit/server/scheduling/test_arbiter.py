@@ -18,6 +18,7 @@ from twopass.server.scheduling.arbiter import Arbiter, Priority
 from ..scripted import (
     MAX_SEQ_LEN,
     ScriptedEngine,
+    ScriptedTokenEngine,
     batch_of,
     compute,
     logits_of,
@@ -115,6 +116,51 @@ async def test_embeddings_keep_their_rows(arbiter, held):
     assert (await request).output.tolist() == [[1, 1.5], [2, 2.5], [3, 3.5]]
 
 
+@settings(max_examples=50)
+@given(
+    requests=st.lists(
+        st.tuples(st.booleans(), st.lists(st.integers(1, 9), min_size=1, max_size=9)), max_size=9
+    ),
+    max_batch_tokens=st.integers(1, 30),
+)
+def test_vectors_of_tokens_come_in_their_places_and_share_no_batch_with_other_outputs(
+    requests, max_batch_tokens
+):
+    async def scenario() -> None:
+        engine = ScriptedTokenEngine(max_batch_tokens=max_batch_tokens)
+        arbiter = Arbiter(max_queued_pairs=1)
+        numbers = count(1)
+        asked = [
+            (of_tokens, [[next(numbers)] * length for length in lengths])
+            for of_tokens, lengths in requests
+        ]
+        answers = await asyncio.gather(
+            *(
+                arbiter.compute(engine, batch_of(rows), Priority.INGEST, of_tokens=of_tokens)
+                for of_tokens, rows in asked
+            )
+        )
+        for (of_tokens, rows), computed in zip(asked, answers, strict=True):
+            flat = [token for row in rows for token in row]
+            expected = [[x, x + 0.5] for x in flat] if of_tokens else logits_of(rows)
+            assert computed.output.tolist() == expected
+        kinds = {row[0]: of_tokens for of_tokens, rows in asked for row in rows}
+        assert all(len({kinds[row[0]] for row in rows}) == 1 for rows in engine.batches)
+
+    asyncio.run(scenario())
+
+
+async def test_a_token_without_a_finite_vector_fails_its_request_and_names_its_sequence(arbiter):
+    engine = ScriptedTokenEngine()
+    nothing = np.full((3, 2), np.nan, np.float32)
+    vectors: Future = Future()
+    vectors.set_result(np.concatenate([nothing, np.ones((2, 2), np.float32)]))
+    engine.submit_tokens = lambda _: vectors
+    rows = rows_of_lengths([2, 3])
+    with pytest.raises(NonFiniteOutputError, match="sequence 1 of 2"):
+        await arbiter.compute(engine, batch_of(rows), Priority.INGEST, of_tokens=True)
+
+
 # --- failures ------------------------------------------------------------------------------------
 
 
@@ -177,7 +223,7 @@ async def test_another_number_of_outputs_is_a_failure_of_the_device(arbiter, hel
     request = compute(arbiter, held, [[1], [2]])
     await settled()
     await held.answer(output=np.ones(num_outputs, np.float32))
-    with pytest.raises(DeviceError, match=f"{num_outputs} outputs for 2 sequences"):
+    with pytest.raises(DeviceError, match=f"{num_outputs} outputs, not 2"):
         await request
 
 
