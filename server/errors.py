@@ -91,3 +91,7 @@ class UnauthenticatedError(RequestError):
 
 class PermissionDeniedError(RequestError):
     """The call's key may not do what it asks for."""
+
+
+class NotServedError(RequestError):
+    """What is asked for is served over another wire alone; the message says over which."""

@@ -1,11 +1,13 @@
 """Bodies in JSON: read into structures with a dialect's names, and written."""
 
 import re
+import zlib
 from typing import Any, TypeVar
 
 import msgspec
 
 from twopass.server.errors import InvalidRequestError
+from twopass.server.http.statuses import HttpError
 
 T = TypeVar("T")
 
@@ -78,6 +80,34 @@ def _with_whole_characters(body: bytes) -> bytes:
     if b"\\ud" not in body and b"\\uD" not in body:
         return body
     return _ESCAPE.sub(lambda escape: _UNKNOWN_CHARACTER if escape[2] else escape[0], body)
+
+
+def too_long(num_bytes: int, max_bytes: int) -> HttpError:
+    """The error of a body that is too long."""
+    return HttpError(
+        413,
+        f"body: {num_bytes:,} bytes given, at most {max_bytes:,} are read (max_http_body_bytes); "
+        "send less at a time",
+        headers=(("connection", "close"),),
+    )
+
+
+def decompressed(body: bytes, max_bytes: int) -> bytes:
+    """Undoes gzip, without ever making more than is allowed.
+
+    Raises:
+        HttpError: It is not gzip, or too long.
+    """
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        unpacked = unpacking.decompress(body, max_bytes + 1)
+    except zlib.error as error:
+        raise HttpError(400, f"body: it is not gzip, as content-encoding says ({error})") from None
+    if len(unpacked) > max_bytes:
+        raise too_long(len(unpacked), max_bytes)
+    if not unpacking.eof:
+        raise HttpError(400, "body: gzip, but cut short")
+    return unpacked
 
 
 def _told(error: msgspec.ValidationError) -> str:

@@ -1,7 +1,6 @@
 """Calls over HTTP: through the same edge as those of gRPC, one after the other on a connection."""
 
 import asyncio
-import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
@@ -10,6 +9,7 @@ import grpc
 from twopass.server.edge.call import Call, Rpc, Shared, drop_frames
 from twopass.server.edge.statuses import details_of, message_of, retry_after, status_code
 from twopass.server.errors import InvalidRequestError, RequestError
+from twopass.server.http.bodies import decompressed, too_long
 from twopass.server.http.endpoint import Answer, Dialect, Endpoint, Failure, HttpRequest
 from twopass.server.http.routes import Route, Routes
 from twopass.server.http.statuses import HttpError
@@ -222,7 +222,7 @@ class HttpCall(Call):
         self.at_stage("waiting for its body")
         announced = headers.get("content-length", "0")
         if announced.isdecimal() and int(announced) > max_bytes:
-            raise _too_long(int(announced), max_bytes)
+            raise too_long(int(announced), max_bytes)
         encoding = headers.get("content-encoding", "identity").lower()
         if encoding not in ("identity", "gzip", ""):
             raise HttpError(
@@ -232,7 +232,7 @@ class HttpCall(Call):
             )
         body = await self._received(request, max_bytes)
         if encoding == "gzip":
-            body = _decompressed(body, max_bytes)
+            body = decompressed(body, max_bytes)
             request.reserve_bytes(len(body))
         return body
 
@@ -248,7 +248,7 @@ class HttpCall(Call):
                     piece = message.get("body", b"")
                     left -= len(piece)
                     if left < 0:
-                        raise _too_long(max_bytes - left, max_bytes)
+                        raise too_long(max_bytes - left, max_bytes)
                     request.reserve_bytes(len(piece))
                     if not message.get("more_body", False):
                         break
@@ -340,33 +340,6 @@ def _timeout(headers: dict[str, str]) -> float | None:
                 )
             return int(stated) / 1000
     return None
-
-
-def _too_long(num_bytes: int, max_bytes: int) -> HttpError:
-    return HttpError(
-        413,
-        f"body: {num_bytes:,} bytes given, at most {max_bytes:,} are read (max_http_body_bytes); "
-        "send less at a time",
-        headers=(("connection", "close"),),
-    )
-
-
-def _decompressed(body: bytes, max_bytes: int) -> bytes:
-    """Undoes gzip, without ever making more than is allowed.
-
-    Raises:
-        HttpError: It is not gzip, or too long.
-    """
-    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        unpacked = unpacking.decompress(body, max_bytes + 1)
-    except zlib.error as error:
-        raise HttpError(400, f"body: it is not gzip, as content-encoding says ({error})") from None
-    if len(unpacked) > max_bytes:
-        raise _too_long(len(unpacked), max_bytes)
-    if not unpacking.eof:
-        raise HttpError(400, "body: gzip, but cut short")
-    return unpacked
 
 
 def _one_line(value: str) -> bytes:

@@ -9,6 +9,7 @@ from twopass.server.http.dialects import (
 )
 from twopass.server.http.parts import HttpParts
 from twopass.server.http.routes import AnyEndpoint
+from twopass.server.http.rpcs import connect, rest
 
 
 def all_endpoints(parts: HttpParts) -> list[AnyEndpoint]:
@@ -24,4 +25,6 @@ def all_endpoints(parts: HttpParts) -> list[AnyEndpoint]:
         *nim_ranking.endpoints(parts),
         *infinity_rerank.endpoints(parts),
         *weaviate_rerank.endpoints(parts),
+        *connect.endpoints(parts),
+        *rest.endpoints(parts),
     ]

@@ -119,9 +119,9 @@ def _map_writer(write: _Write | None) -> _Write:
 
 def _value_writer(field: FieldDescriptor, whole: bool) -> _Write | None:
     kind = field.cpp_type
-    if kind == FieldDescriptor.CPPTYPE_MESSAGE:
+    if field.message_type is not None:
         return _message_writer(field.message_type, whole)
-    if kind == FieldDescriptor.CPPTYPE_ENUM:
+    if field.enum_type is not None:
         if field.enum_type.full_name == "google.protobuf.NullValue":
             return _null
         names = {value.number: value.name for value in field.enum_type.values}

@@ -12,9 +12,10 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from twopass.server.errors import InvalidRequestError
-from twopass.server.http.rpcs.reading import MessageReader
-from twopass.server.http.rpcs.writing import MessageWriter
+from twopass.server.http.protojson.reading import MessageReader
+from twopass.server.http.protojson.writing import MessageWriter
 from twopass.v1 import (
     collection_pb2,
     document_pb2,
@@ -60,7 +61,9 @@ def scalars(field: FieldDescriptor) -> st.SearchStrategy[Any]:
         case FieldDescriptor.CPPTYPE_ENUM:
             return st.sampled_from([value.number for value in field.enum_type.values])
         case FieldDescriptor.CPPTYPE_FLOAT:
-            return st.floats(width=32).filter(lambda x: not 3.4e38 < abs(x) < math.inf)
+            return st.floats(width=32, allow_subnormal=False).filter(
+                lambda x: not 3.4e38 < abs(x) < math.inf
+            )
         case FieldDescriptor.CPPTYPE_DOUBLE:
             return st.floats()
         case FieldDescriptor.CPPTYPE_INT32:
@@ -258,13 +261,11 @@ def test_what_is_nested_too_deep_is_refused_and_the_rest_can_be_encoded(
 ) -> None:
     closing = "}" if opening[0] == "{" else "]"
     body = f'{{"metadata": {{"a": {opening * levels}1{closing * levels}}}}}'
-    try:
-        message = read(document_pb2.Document, body)
-    except InvalidRequestError as error:
-        assert "nested" in str(error) or "containers" in str(error)
-        assert levels > 10
-    else:
-        assert message.SerializeToString()
+    if levels == 10:
+        assert read(document_pb2.Document, body).SerializeToString()
+        return
+    with pytest.raises(InvalidRequestError, match=r"nested (too deep|deeper than 100)"):
+        read(document_pb2.Document, body)
 
 
 def test_filters_inside_filters_are_read_as_deep_as_protobuf_encodes_them() -> None:
