@@ -29,6 +29,12 @@ _STALLED_SECONDS = 30.0
 # Answers are handed over in pieces of this size: the next when the one before has left.
 _PIECE_BYTES = 64 * 1024
 _TIMEOUTS = ("x-request-timeout-ms", "connect-timeout-ms")
+# JSON is read in one go, which takes as long as it has values rather than bytes: 8 MiB of the
+# shortest texts take ten times as long as of long ones. No request needs more values than these;
+# commas part them, and texts have one in a hundred characters. Protobuf's bytes are commas by
+# chance, one in 256.
+_MAX_COMMAS = 250_000
+_BYTES_PER_FURTHER_COMMA = 64
 # Ten digits, as Connect's protocol has it: 115 days.
 _MAX_TIMEOUT_DIGITS = 10
 
@@ -234,6 +240,13 @@ class HttpCall(Call):
         if encoding == "gzip":
             body = decompressed(body, max_bytes)
             request.reserve_bytes(len(body))
+        most = _MAX_COMMAS + len(body) // _BYTES_PER_FURTHER_COMMA
+        if len(body) > most and (num_commas := body.count(b",")) > most:
+            raise HttpError(
+                413,
+                f"body: {num_commas:,} commas in {len(body):,} bytes, at most {most:,}; it has too "
+                "many values: send fewer at a time",
+            )
         return body
 
     async def _received(self, request: Request, max_bytes: int) -> bytes:

@@ -228,6 +228,19 @@ async def test_a_body_in_pieces_is_joined(client):
     assert (await client.post("/echo", content=pieces())).content == b"[1,2]"
 
 
+async def test_a_body_of_too_many_values_is_refused_however_short_they_are(
+    client, asked, monkeypatch
+):
+    monkeypatch.setattr(calls, "_MAX_COMMAS", 1_000)
+    ones = b"[" + b"1," * 4_000 + b"1]"
+    answer = await client.post("/echo", content=ones)
+    assert answer.status_code == 413
+    assert "4,000 commas" in answer.text
+    assert not asked.requests
+    texts = b'["' + b"w" * 8_000 + b'"]'
+    assert (await client.post("/echo", content=texts)).status_code == 200
+
+
 async def test_gzip_is_undone(client):
     headers = {"content-encoding": "gzip"}
     answer = await client.post("/echo", content=gzip.compress(b"text"), headers=headers)
