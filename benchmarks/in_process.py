@@ -8,7 +8,6 @@ import numpy as np
 from twopass._core import BatchPlan, gather_packed, plan_packed, plan_padded
 from twopass.benchmarks.workload import CandidateTexts
 from twopass.engines.base import EngineInfo, Int32s, LoadedReranker, PaddedLayout, TokenBatch
-from twopass.server.models.tokenizing import PairQuery
 from twopass.server.search.second_pass import max_pair_tokens
 
 
@@ -30,7 +29,7 @@ def score(reranker: LoadedReranker, candidates: Sequence[CandidateTexts]) -> int
 
 def _pairs(reranker: LoadedReranker, texts: CandidateTexts) -> TokenBatch:
     spec, tokenizer = reranker.spec, reranker.tokenizer
-    query = PairQuery(*reranker.read_query(texts.query, spec.max_query_tokens))
+    query = reranker.read_query(texts.query)
     passages = tokenizer.encode(texts.passages, spec.max_seq_len)
     most = max_pair_tokens(reranker, query)
     return query.template.assemble(query.token_ids, passages, most)[0]

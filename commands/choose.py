@@ -16,6 +16,7 @@ from twopass.commands.evaluation_run import (
     MaxQueries,
     evaluation_run,
     load_datasets,
+    room_for_queries,
 )
 from twopass.commands.evaluation_tables import differences_table
 from twopass.commands.options import AsJson, print_json
@@ -103,10 +104,11 @@ def choose(
     names = rerankers or [ServerConfig().reranker]
     kinds = {**dict.fromkeys(folders, SetKind.TRAINED), **dict.fromkeys(others, SetKind.OTHER)}
     halves = {
-        part: load_datasets(list(kinds), max_queries, part, names)
+        part: load_datasets(list(kinds), max_queries, part)
         for part in (Part.DEVELOPMENT, Part.HELD_OUT)
     }
     flags = ("--reranker", names[0], *(f for name in names[1:] for f in ("--more-models", name)))
+    flags += room_for_queries([dataset for half in halves.values() for dataset in half])
     kept = None if data is None else data / "candidates"
     with evaluation_run(data, flags, concurrency) as run:
         development, held_out = (

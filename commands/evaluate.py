@@ -15,6 +15,7 @@ from twopass.commands.evaluation_run import (
     MaxQueries,
     evaluation_run,
     load_datasets,
+    room_for_queries,
 )
 from twopass.commands.evaluation_tables import Measure, evaluation_table, settings_table
 from twopass.commands.options import AsJson, print_json
@@ -104,14 +105,16 @@ def evaluate(
     Starts a server, indexes each corpus and searches each judged query once in each mode. Judged
     passages that the first pass misses stay missing. Marks show what differs significantly from the
     dense first pass (paired randomisation test of nDCG@10, p < 0.05).
+
+    Of a query that is longer than a model reads, it reads the beginning; such queries are counted.
     """
     depths = sorted(set(depths or [50]))
     flags = (
         *("--max-passage-tokens", str(max_passage_tokens)),
         *(("--reranker", reranker) if reranker else ()),
     )
-    rerankers = [reranker or ServerConfig().reranker] if rerank else []
-    datasets = load_datasets(folders, max_queries, part, rerankers)
+    datasets = load_datasets(folders, max_queries, part)
+    flags += room_for_queries(datasets)
     with evaluation_run(data, flags, concurrency, language) as run:
         if fusions:
             by_set = {d.name: _fusions(run, d, max(depths)) for d in datasets}

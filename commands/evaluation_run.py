@@ -12,9 +12,7 @@ import typer
 
 from twopass.client import Client, Rerank, RetrieveMode, TwopassError
 from twopass.commands.failures import exit_with
-from twopass.engines.errors import EngineError
 from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_dataset
-from twopass.evaluation.long_queries import QueryReader, cut_queries
 from twopass.evaluation.progress import progress_bars
 from twopass.evaluation.runs import Answers, EvaluationError, index_dataset, search_dataset
 from twopass.server.config import ServerConfig
@@ -67,10 +65,13 @@ class EvaluationRun:
         depth: int,
         rerank: Rerank | None,
     ) -> Answers:
-        """Searches every query; arguments are those of `search_dataset`."""
+        """Searches every query; arguments are those of `search_dataset`.
+
+        Queries that a model has not read whole are counted on stderr.
+        """
         with progress_bars() as progress:
             task = progress.add_task(f"{dataset.name}: {mode}", total=len(dataset.queries))
-            return search_dataset(
+            answers = search_dataset(
                 self.client,
                 collection,
                 dataset,
@@ -80,6 +81,13 @@ class EvaluationRun:
                 concurrency=self.concurrency,
                 advance=lambda done: progress.advance(task, done),
             )
+        if num_cut := sum(answer.query_truncated for answer in answers.values()):
+            typer.echo(
+                f"{dataset.name}, {mode}: {num_cut:,} of {len(answers):,} queries are longer than "
+                "a model reads; it read their beginnings",
+                err=True,
+            )
+        return answers
 
 
 @contextmanager
@@ -111,32 +119,22 @@ def load_datasets(
     folders: Sequence[Path],
     max_queries: int | None,
     part: Part,
-    rerankers: Sequence[str],
 ) -> list[Dataset]:
     """Loads test collections as `load_dataset` does; an unreadable one ends the command.
-
-    Queries that the default encoder or a reranker does not read whole are cut, and counted on
-    stderr.
 
     Args:
         folders: Folders of the test collections.
         max_queries: Most queries of each to take; None for all.
         part: Which part of the judged queries to take.
-        rerankers: Models that will read the queries beside the default encoder.
     """
     try:
-        readers = [QueryReader.of(name) for name in (ServerConfig().encoder, *rerankers)]
-        datasets = [load_dataset(folder, max_queries, part) for folder in folders]
-    except (DatasetError, EngineError) as error:
+        return [load_dataset(folder, max_queries, part) for folder in folders]
+    except DatasetError as error:
         exit_with(error)
-    cut = [cut_queries(dataset, readers) for dataset in datasets]
-    for one in cut:
-        if one.num_cut:
-            shortest = min(reader.spec.max_query_tokens for reader in readers)
-            typer.echo(
-                f"{one.dataset.name}: {one.num_cut:,} of {len(one.dataset.queries):,} queries are "
-                f"longer than {shortest} tokens, which a model reads at most; only their "
-                "beginnings are searched",
-                err=True,
-            )
-    return [one.dataset for one in cut]
+
+
+def room_for_queries(datasets: Sequence[Dataset]) -> tuple[str, ...]:
+    """Flags of a server that takes every query of some test collections, however long."""
+    texts = (query for dataset in datasets for query in dataset.queries.values())
+    longest = max((len(text.encode()) for text in texts), default=0)
+    return "--max-query-bytes", str(max(longest, ServerConfig().max_query_bytes))

@@ -35,7 +35,7 @@ def evaluation_table(results: Sequence[Evaluation], measure: Measure) -> Table:
     """One measure of every mode: on each test collection, then the mean over them.
 
     ▲ and ▼ mark an nDCG@10 significantly above or below that of the dense first pass on the same
-    collection.
+    collection. Queries that were cut are counted beside all of them.
     """
     depths = sorted({depth for result in results for depth in result.reranked})
     table = Table(title=_title(results, measure), header_style="bold", box=None)
@@ -55,7 +55,7 @@ def evaluation_table(results: Sequence[Evaluation], measure: Measure) -> Table:
             table.add_row(
                 dataset if result is of_dataset[0] else "",
                 result.mode,
-                f"{result.num_queries:,}",
+                _queries(result),
                 *_cells(qualities, result.mode, measure),
                 f"{result.search_ms:.0f}",
                 end_section=result is of_dataset[-1],
@@ -125,6 +125,11 @@ def differences_table(rows: Sequence[Difference], before: str, after: str, title
 def _title(results: Sequence[Evaluation], measure: Measure) -> str:
     blend = next((result.blend for result in results if result.reranked), None)
     return _TITLES[measure] + ("" if blend is None else f"; blend {blend:g}")
+
+
+def _queries(result: Evaluation) -> str:
+    cut = result.num_queries_cut
+    return f"{result.num_queries:,}" + (f" ({cut:,} cut)" if cut else "")
 
 
 def _cells(

@@ -16,6 +16,7 @@ from twopass.commands.evaluation_run import (
     MaxQueries,
     evaluation_run,
     load_datasets,
+    room_for_queries,
 )
 from twopass.commands.failures import exit_with
 from twopass.commands.options import AsJson, print_json
@@ -54,7 +55,8 @@ def frontier(
         exit_with("matplotlib is not installed: pip install 'twopass[bench]'")
     names = rerankers or [ServerConfig().reranker]
     flags = ("--reranker", names[0], *(f for name in names[1:] for f in ("--more-models", name)))
-    datasets = load_datasets(folders, max_queries, part, names)
+    datasets = load_datasets(folders, max_queries, part)
+    flags += room_for_queries(datasets)
     with evaluation_run(data, flags, concurrency=1) as run:
         collections = {dataset.name: run.index(dataset) for dataset in datasets}
         points = [

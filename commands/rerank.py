@@ -3,14 +3,15 @@
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
 
+from twopass.client import QueryTruncation
 from twopass.commands.failures import exit_with
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
-from twopass.commands.tables import passages_table
+from twopass.commands.tables import QUERY_CUT, passages_table
 
 
 def rerank(
@@ -27,6 +28,13 @@ def rerank(
             "unset: the model's own."
         ),
     ] = "",
+    query_truncation: Annotated[
+        str | None,
+        typer.Option(
+            help="What happens to a question that is longer than a model reads: truncate reads its "
+            "beginning and says so, reject fails; unset: truncate."
+        ),
+    ] = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
@@ -39,9 +47,17 @@ def rerank(
         exit_with(f"{file or 'standard input'}: no passage; one is expected on each line")
     with connected(target) as client:
         result = client.rerank(
-            query, passages, top_n=top_n, return_text=True, instruction=instruction or None
+            query,
+            passages,
+            top_n=top_n,
+            return_text=True,
+            instruction=instruction or None,
+            query_truncation=cast("QueryTruncation | None", query_truncation),
         )
     if as_json:
         print_json(dataclasses.asdict(result))
         return
-    Console().print(passages_table(result))
+    console = Console()
+    console.print(passages_table(result))
+    if result.query_truncated:
+        console.print(QUERY_CUT)

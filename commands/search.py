@@ -6,10 +6,18 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
-from twopass.client import Prefix, Rerank, Retrieve, RetrieveMode, SearchResult, WordClauses
+from twopass.client import (
+    Prefix,
+    QueryTruncation,
+    Rerank,
+    Retrieve,
+    RetrieveMode,
+    SearchResult,
+    WordClauses,
+)
 from twopass.commands import filters as filters_as_typed
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
-from twopass.commands.tables import hits_table, timings_line
+from twopass.commands.tables import QUERY_CUT, hits_table, timings_line
 
 
 def search(
@@ -63,6 +71,13 @@ def search(
             "unset: the model's own."
         ),
     ] = "",
+    query_truncation: Annotated[
+        str | None,
+        typer.Option(
+            help="What happens to a question that is longer than a model reads: truncate reads its "
+            "beginning and says so, reject fails; unset: truncate."
+        ),
+    ] = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
@@ -85,6 +100,7 @@ def search(
             if rerank and query
             else False,
             filter=filters_as_typed.parsed(filters or []),
+            query_truncation=cast("QueryTruncation | None", query_truncation),
         )
     if as_json:
         print_json(_plain(result))
@@ -92,6 +108,8 @@ def search(
     console = Console()
     console.print(hits_table(result))
     console.print(timings_line(result))
+    if result.query_truncated:
+        console.print(QUERY_CUT)
 
 
 def _plain(result: SearchResult) -> dict[str, object]:

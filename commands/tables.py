@@ -11,6 +11,8 @@ from twopass.client import RerankResult, SearchResult, Timings
 _SNIPPET_CHARS = 90
 # Without a terminal, tables are as wide as they need: a figure that is cut is lost.
 _WIDTH_WITHOUT_TERMINAL = 240
+QUERY_CUT = "[dim]The question is longer than a model reads: the model read its beginning.[/]"
+"""Told below a result whose query was cut."""
 _STAGES = ("tokenize", "embed", "retrieve", "load", "queue", "rerank", "total")
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -52,6 +52,13 @@ class Precision(StrEnum):
     F32 = "f32"
 
 
+class Side(Enum):
+    """The side of a text at which it is cut."""
+
+    END = "end"
+    START = "start"
+
+
 @dataclass(frozen=True, slots=True)
 class Ragged:
     """Rows of token ids of unequal length, end to end in one array.
@@ -85,6 +92,16 @@ class Ragged:
         """The rows from `start` to before `end`, or as many of them as there are, as views."""
         offsets = self.offsets[start : end + 1]
         return Ragged(self.token_ids[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+    def cut(self, max_tokens: int, side: Side = Side.END) -> "Ragged":
+        """The rows with at most `max_tokens` tokens each; longer ones are cut at a side."""
+        lengths = self.lengths
+        kept = np.minimum(lengths, max_tokens)
+        starts = self.offsets[:-1] + (lengths - kept if side is Side.START else 0)
+        offsets = np.zeros_like(self.offsets)
+        np.cumsum(kept, out=offsets[1:])
+        places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], kept)
+        return Ragged(self.token_ids[places], offsets)
 
     @classmethod
     def from_rows(cls, rows: Sequence[Int32s | Sequence[int]]) -> "Ragged":
@@ -158,7 +175,7 @@ class PairTemplate:
         """Puts one query before each passage.
 
         Args:
-            query_ids: int32 `[num_tokens]`. Never cut.
+            query_ids: int32 `[num_tokens]`, all of which are read.
             passages: A row for each passage.
             max_seq_len: Most tokens in a sequence; a passage that exceeds it is cut at its end.
 
@@ -281,6 +298,10 @@ class Prompt(Protocol):
 
     takes_instruction: bool
     """Whether a request may say by an instruction what makes a passage relevant."""
+
+    beside_query: tuple[tuple[int, ...], tuple[int, ...]]
+    """Line breaks that are tokenised with a query, before it and after it: they stay where it is
+    cut, so that the prompt keeps its form."""
 
     def encode_queries(self, texts: Sequence[str], max_tokens: int) -> Ragged:
         """Tokenises queries as they stand in the prompt; as `Tokenizer.encode`."""
@@ -432,7 +453,7 @@ class ModelSpec:
         revision: What the model is known by, 64 hexadecimal digits: a digest over everything that
             decides what it computes; see `engines.model.identity`.
         max_seq_len: Tokens it was made for, special tokens included.
-        max_query_tokens: Longest query, in tokens without special ones. Queries are never cut.
+        max_query_tokens: Most tokens of a query that are read, without special ones.
         max_passage_tokens: Of a passage, as many are read at once, in one pair; None for all that
             the sequence has room for. Rerankers only.
         query_prefix: Text put before every query (e5, bge); encoders only.
@@ -472,6 +493,26 @@ class ModelSpec:
     other_names: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PairQuery:
+    """A query as a reranker reads it before each passage.
+
+    Attributes:
+        token_ids: The query's, without special tokens, int32 `[num_tokens]`.
+        template: What stands around query and passage; a decoder's holds the instruction.
+        truncated: Whether the query was cut.
+    """
+
+    token_ids: Int32s
+    template: PairTemplate
+    truncated: bool = False
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of a pair beside the passage's."""
+        return self.template.num_pair_tokens + len(self.token_ids)
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedReranker:
     """A reranker ready to serve: what it is, its tokenizer, its engine.
@@ -491,21 +532,38 @@ class LoadedReranker:
         """Whether a request may say by an instruction what makes a passage relevant."""
         return self.prompt is not None and self.prompt.takes_instruction
 
-    def read_query(
-        self, query: str, max_tokens: int, instruction: str = ""
-    ) -> tuple[Int32s, PairTemplate]:
-        """Token ids of a query, and what stands around it and a passage.
+    def query_ids(self, query: str, max_tokens: int) -> Int32s:
+        """The first token ids of a query, with the white space beside it in a decoder's prompt."""
+        encode = self.tokenizer.encode if self.prompt is None else self.prompt.encode_queries
+        return encode([query], max_tokens)[0]
+
+    def pair_query(
+        self, query_ids: Int32s, instruction: str = "", side: Side = Side.END
+    ) -> PairQuery:
+        """A query with what stands around it and a passage, cut where it is too long.
 
         Args:
-            query: The text; a decoder's is tokenised as it stands in the prompt.
-            max_tokens: Where its ids are cut.
+            query_ids: From `query_ids`; to be cut at its start, all of them.
             instruction: What makes a passage relevant; "" for the model's own. Only where
                 `takes_instruction`.
+            side: Where it is cut.
         """
-        if self.prompt is None:
-            return self.tokenizer.encode([query], max_tokens)[0], self.tokenizer.template
-        ids = self.prompt.encode_queries([query], max_tokens)[0]
-        return ids, self.prompt.pair_template(instruction)
+        most, ids = self.spec.max_query_tokens, query_ids
+        before, after = ((), ()) if self.prompt is None else self.prompt.beside_query
+        if (is_cut := len(ids) > most) and side is Side.END:
+            kept = ids[: max(1, most - len(after))]
+            ids = np.concatenate([kept, np.array(after, np.int32)])
+        elif is_cut:
+            kept = ids[-max(1, most - len(before)) :]
+            ids = np.concatenate([np.array(before, np.int32), kept])
+        template = self.tokenizer.template
+        if self.prompt is not None:
+            template = self.prompt.pair_template(instruction)
+        return PairQuery(ids, template, is_cut)
+
+    def read_query(self, query: str, instruction: str = "") -> PairQuery:
+        """A query as the model reads it, its end cut where it is too long."""
+        return self.pair_query(self.query_ids(query, self.spec.max_query_tokens + 1), instruction)
 
 
 @dataclass(frozen=True, slots=True)

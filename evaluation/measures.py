@@ -78,6 +78,7 @@ class Evaluation:
             second pass.
         blend: The weight of the first pass in `reranked`.
         search_ms: Median time of a search in the server, in milliseconds.
+        num_queries_cut: Queries of which a model has read only the beginning.
     """
 
     dataset: str
@@ -90,6 +91,7 @@ class Evaluation:
     reranker: Quality | None
     blend: float
     search_ms: float
+    num_queries_cut: int = 0
 
 
 def evaluation(
@@ -117,6 +119,7 @@ def evaluation(
         mode=mode,
         num_documents=len(dataset.documents),
         num_queries=len(answers),
+        num_queries_cut=sum(answer.query_truncated for answer in answers.values()),
         num_candidates=k,
         first_pass=quality(dataset, first_pass_orders(sets), k),
         reranked={depth: reranked(depth, blend) for depth in depths} if is_reranked else {},

@@ -104,9 +104,10 @@ def difference(attempt: Attempt, expected: NDArray[np.float32], kind: ModelKind)
 def _outputs(model: LoadedModel) -> Float32s:
     spec, engine = model.spec, model.engine
     if isinstance(model, LoadedReranker):
-        query_ids, template = model.read_query(QUERY, spec.max_query_tokens)
+        asked = model.read_query(QUERY)
         passages = model.tokenizer.encode(PASSAGES, spec.max_seq_len)
-        return engine.submit(template.assemble(query_ids, passages, spec.max_seq_len)[0]).result()
+        pairs, _ = asked.template.assemble(asked.token_ids, passages, spec.max_seq_len)
+        return engine.submit(pairs).result()
     parts = []
     for tokenizer, texts in ((model.query_tokenizer, [QUERY]), (model.passage_tokenizer, PASSAGES)):
         rows = tokenizer.encode(texts, spec.max_seq_len)

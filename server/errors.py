@@ -4,6 +4,7 @@
 
     RequestError                  the root; carries a message for the caller
     ├── InvalidRequestError       a field is wrong: names the field, the limit, the value
+    │   └── TextTooLongError      a text is not to be cut, and has more tokens than a model reads
     ├── UnknownModelError         no model has that id, or it is of another kind
     ├── WrongModelKindError       the model does not do what is asked of it
     ├── EncoderChangedError       the collection's embeddings were made by another encoder
@@ -27,6 +28,29 @@ class RequestError(Exception):
 
 class InvalidRequestError(RequestError):
     """A field of the request is wrong."""
+
+
+class TextTooLongError(InvalidRequestError):
+    """A text has more tokens than a model reads, and the request says not to cut it.
+
+    Attributes:
+        field: The text's path in the request.
+        num_tokens: Its tokens, without special ones.
+        max_tokens: Most that the model reads.
+        model: The model's id.
+    """
+
+    def __init__(
+        self, field: str, num_tokens: int, max_tokens: int, model: str, *, to_cut: str = ""
+    ) -> None:
+        super().__init__(
+            f"{field}: {num_tokens:,} tokens of {model} given, at most {max_tokens:,} are read; "
+            f"shorten it{to_cut and f', or {to_cut}'}"
+        )
+        self.field = field
+        self.num_tokens = num_tokens
+        self.max_tokens = max_tokens
+        self.model = model
 
 
 class UnknownModelError(RequestError):

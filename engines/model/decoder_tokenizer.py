@@ -73,6 +73,9 @@ class DecoderTokenizer:
         self._lock = threading.Lock()
         self.takes_instruction = self._instructed is not None
         self._passage = _slot(self._plain, PASSAGE)
+        query = _slot(self._plain, QUERY)
+        # Spaces are part of the words beside them, so that a cut query brings its own.
+        self.beside_query = self._ids_of(query.lead.strip(" ")), self._ids_of(query.tail.strip(" "))
         self.pad_id = self._texts.pad_id
         beside = f"{self._texts.fingerprint}{self._passage.lead!r}{layout.strips}{sorted(control)}"
         self.fingerprint = hashlib.sha256(beside.encode()).hexdigest()[:16]
@@ -137,6 +140,9 @@ class DecoderTokenizer:
             raise ModelError(f"{token!r} is {len(ids)} tokens of this tokenizer, one is needed")
         return ids[0]
 
+    def _ids_of(self, fixed: str) -> tuple[int, ...]:
+        return tuple(self._fixed.encode(fixed, add_special_tokens=False).ids) if fixed else ()
+
     def _made_template(self, instruction: str) -> PairTemplate:
         instruction = instruction or self._layout.instruction
         parts = self._plain
@@ -150,7 +156,7 @@ class DecoderTokenizer:
             elif part.slot == INSTRUCTION:
                 around[-1] += self._encode([instruction], part, _NO_LIMIT)[0].tolist()
             else:
-                around[-1] += self._fixed.encode(part.text, add_special_tokens=False).ids
+                around[-1] += self._ids_of(part.text)
         prefix, separator, suffix = map(tuple, around)
         # All that stands before the passages of a set is computed once.
         return PairTemplate(prefix, separator, suffix, num_query_separators=len(separator))

@@ -82,9 +82,9 @@ class Models:
 
     def score(self, query: str, passages: Ragged) -> Float32s:
         """Logits of one query with each passage, float32 `[num_passages]`."""
-        spec = self.reranker.spec
-        query_ids, template = self.reranker.read_query(query, spec.max_query_tokens)
-        pairs, _ = template.assemble(query_ids, passages, self.reranker.engine.info.max_seq_len)
+        asked = self.reranker.read_query(query)
+        most = self.reranker.engine.info.max_seq_len
+        pairs, _ = asked.template.assemble(asked.token_ids, passages, most)
         return self.reranker.engine.submit(pairs).result()
 
     def _embed(self, tokenizer: TextTokenizer, texts: Sequence[str], advance: Advance) -> Float32s:

@@ -1,10 +1,10 @@
-"""What the models read of a document, and the bounds on texts that come in."""
+"""What the models read of documents and queries, and the bounds on texts that come in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from twopass.engines.base import LoadedModel
+from twopass.engines.base import LoadedModel, Side
 from twopass.index.arrays import Int64s
 from twopass.index.documents import StoredDocument
 from twopass.server.errors import InvalidRequestError
@@ -16,6 +16,30 @@ class Truncation(Enum):
     TRUNCATE = "truncate"
     MAX_WINDOW = "max_window"
     REJECT = "reject"
+
+
+class Overlong(Enum):
+    """What becomes of a text that has more tokens than the model reads."""
+
+    CUT = "cut"
+    """A side of it is not read, and the answer says so."""
+    REFUSE = "refuse"
+    """The request is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cutting:
+    """What becomes of texts that are too long, and how.
+
+    Attributes:
+        overlong: Whether they are cut.
+        side: Where they are cut.
+        to_cut: How a request says that they are to be cut, for messages; "" where it can't.
+    """
+
+    overlong: Overlong = Overlong.CUT
+    side: Side = Side.END
+    to_cut: str = ""
 
 
 @dataclass(frozen=True, slots=True)

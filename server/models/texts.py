@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged
+from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Side
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
-from twopass.server.models.embedding import Embedding, max_passage_tokens
-from twopass.server.models.passages import Limits, check_count, check_text
+from twopass.server.models.embedding import Embedding
+from twopass.server.models.passages import Cutting, Limits, Overlong, check_count, check_text
 from twopass.server.models.registry import Models
-from twopass.server.models.tokenizing import Tokenizing
+from twopass.server.models.tokenizing import EncodedTexts, Tokenizing
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.telemetry.stopwatch import Stopwatch
@@ -21,15 +20,6 @@ from twopass.server.telemetry.stopwatch import Stopwatch
 _QUICKLY_CHECKED_CHARS = 256 * 1024
 # Bytes of an embedding beside its components: tags, lengths, whether its text was cut.
 _EMBEDDING_BYTES = 16
-
-
-class Overlong(Enum):
-    """What becomes of a text that has more tokens than the model reads."""
-
-    CUT = "cut"
-    """Its end is not read, and the embedding is marked."""
-    REFUSE = "refuse"
-    """The request is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +60,7 @@ class TextsToEmbed:
         instruction: What queries are embedded for; "" for the model's own.
         overlong: What becomes of texts that are too long. The limit for passages is what the model
             reads, for queries its `max_query_tokens`.
+        cut_side: Where they are cut.
         component_bytes: Bytes that a component takes in the answer, as an upper bound.
         names: What the fields are called.
     """
@@ -81,6 +72,7 @@ class TextsToEmbed:
     normalize: bool = True
     instruction: str = ""
     overlong: Overlong = Overlong.CUT
+    cut_side: Side = Side.END
     component_bytes: int = 4
     names: FieldNames = field(default_factory=FieldNames)
 
@@ -149,16 +141,16 @@ class EmbedTexts:
         self._ensure_fits(asked, dimensions)
         watch = Stopwatch()
         with self._arbiter.admitted(len(asked.texts)):
-            token_ids = await self._token_ids(encoder, asked, request)
+            read = await self._read(encoder, asked, request)
             request.timings.tokenize = watch.lap("tokenize")
             embed = self._embedding.queries if asked.is_query else self._embedding.passages
-            embedded = await embed(encoder, token_ids, request)
+            embedded = await embed(encoder, read.token_ids, request)
         vectors = embedded.vectors
         if dimensions < encoder.engine.output_width:
             vectors = cut_vectors(vectors, dimensions, normalize=asked.normalize)
         return EmbeddedTexts(
             vectors=vectors,
-            truncated=embedded.truncated,
+            truncated=read.truncated | embedded.truncated,
             lengths=embedded.lengths,
             num_tokens=embedded.num_tokens,
             model=encoder.spec.id,
@@ -181,22 +173,18 @@ class EmbedTexts:
                 f"without one; leave it empty, or {names.to_query}"
             )
 
-    async def _token_ids(
+    async def _read(
         self, encoder: LoadedEncoder, asked: TextsToEmbed, request: Request
-    ) -> Ragged:
+    ) -> EncodedTexts:
         names = asked.names
-        if asked.is_query:
-            ids = [
-                await self._tokenizing.query_ids(encoder, text, request.stop, field=names.text(i))
-                for i, text in enumerate(asked.texts)
-            ]
-            return Ragged.from_rows(ids)
-        token_ids = await self._tokenizing.encode(
-            encoder.passage_tokenizer, asked.texts, encoder.spec.max_seq_len, request.stop
+        return await self._tokenizing.encoder_texts(
+            encoder,
+            asked.texts,
+            Cutting(overlong=asked.overlong, side=asked.cut_side, to_cut=names.to_cut),
+            request.stop,
+            as_queries=asked.is_query,
+            field=names.text,
         )
-        if asked.overlong is Overlong.REFUSE:
-            _ensure_read_whole(token_ids, encoder, names)
-        return token_ids
 
     def _ensure_fits(self, asked: TextsToEmbed, dimensions: int) -> None:
         """Refuses texts whose embeddings would not fit an answer, before they are computed."""
@@ -215,18 +203,6 @@ def _check_texts(asked: TextsToEmbed, max_bytes: int) -> None:
         if not text or text.isspace():
             raise InvalidRequestError(f"{asked.names.text(i)}: empty, at least one word is needed")
         check_text(asked.names.text(i), text, max_bytes)
-
-
-def _ensure_read_whole(token_ids: Ragged, encoder: LoadedEncoder, names: FieldNames) -> None:
-    """Refuses passages of which the model would not read all."""
-    limit = max_passage_tokens(encoder)
-    is_longer = token_ids.lengths > limit
-    if is_longer.any():
-        limit -= encoder.passage_tokenizer.num_prefix_tokens
-        raise InvalidRequestError(
-            f"{names.text(int(is_longer.argmax()))}: over {limit:,} tokens, which is all that "
-            f"{encoder.spec.id} reads; shorten it{names.to_cut and f', or {names.to_cut}'}"
-        )
 
 
 def _read_dimensions(asked: TextsToEmbed, encoder: LoadedEncoder) -> int:

@@ -1,51 +1,51 @@
 """Tokenising off the event loop, in threads that each have a tokenizer of their own."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twopass.engines.base import (
     Int32s,
     LoadedEncoder,
     LoadedModel,
     LoadedReranker,
-    PairTemplate,
-    Prompt,
+    PairQuery,
     Ragged,
+    Side,
     Tokenizer,
 )
 from twopass.index.lanes import Lane
 from twopass.index.stopping import NEVER, Stop
-from twopass.server.errors import InvalidRequestError
+from twopass.server.errors import InvalidRequestError, TextTooLongError
 from twopass.server.models.caches import ByteCache
 from twopass.server.models.cutting import MAX_PASSAGE_TOKENS
-from twopass.server.models.passages import Truncation, check_instruction
+from twopass.server.models.embedding import max_passage_tokens
+from twopass.server.models.passages import Cutting, Overlong, Truncation, check_instruction
 
 # Bytes of a cached passage beside its tokens: key, array object, place in the table.
 _ENTRY_BYTES = 400
 # The stop is checked after every chunk of so many characters. The slowest tokenizers read 4 MB a
 # second, so that a chunk takes 16 ms.
 _CHUNK_CHARS = 65_536
+# More tokens than any text has that a request may hold.
+_ALL_TOKENS = 2**30
+_CUT = Cutting()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PairQuery:
-    """A query as a reranker reads it before each passage.
+class EncodedTexts:
+    """Texts as an encoder reads them, each cut where it is too long.
 
     Attributes:
-        token_ids: The query's, without special tokens, int32 `[num_tokens]`.
-        template: What stands around query and passage; a decoder's holds the instruction.
+        token_ids: A row for each, with those tokens of the encoder's prefix that stand in rows.
+        truncated: Which were cut, bool `[num_texts]`.
     """
 
-    token_ids: Int32s
-    template: PairTemplate
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens of a pair beside the passage's."""
-        return self.template.num_pair_tokens + len(self.token_ids)
+    token_ids: Ragged
+    truncated: NDArray[np.bool_]
 
 
 class Tokenizing:
@@ -81,30 +81,34 @@ class Tokenizing:
         """Token ids without special tokens, each row cut after `max_tokens`."""
         return await self.lane.run(_encode, tokenizer, texts, max_tokens, stop, stop=stop)
 
-    async def query_ids(
-        self, model: LoadedModel, query: str, stop: Stop = NEVER, *, field: str = "query"
-    ) -> Int32s:
-        """Token ids of a query, which is never cut; an encoder's stand after its prefix.
+    async def encoder_texts(
+        self,
+        encoder: LoadedEncoder,
+        texts: Sequence[str],
+        cutting: Cutting = _CUT,
+        stop: Stop = NEVER,
+        *,
+        as_queries: bool,
+        field: Callable[[int], str] = "texts[{}]".format,
+    ) -> EncodedTexts:
+        """Token ids of texts as an encoder reads them, after the tokens of a prefix.
 
         Args:
-            model: The model that will read the query.
-            query: The text.
+            encoder: The model.
+            texts: The texts.
+            cutting: What becomes of texts that are too long.
             stop: Ends the work.
-            field: The query's path in the request, for error messages.
+            as_queries: Whether they are queries. The limit for queries is `max_query_tokens`, for
+                passages what the model reads.
+            field: A text's path in the request by its position, for error messages.
 
         Raises:
-            InvalidRequestError: The query has no token, or more than the model allows.
+            TextTooLongError: A text is too long, and is not to be cut.
+            InvalidRequestError: A query has no token.
         """
-        tokenizer: Tokenizer = model.tokenizer
-        num_before = 0
-        if isinstance(model, LoadedEncoder):
-            tokenizer = model.query_tokenizer
-            num_before = tokenizer.num_prefix_tokens
-        # One token beyond the limit is enough to know that it is exceeded.
-        most = num_before + model.spec.max_query_tokens + 1
-        ids = (await self.encode(tokenizer, [query], most, stop))[0]
-        _ensure_asks(model, max(0, len(ids) - num_before) if query.strip() else 0, field)
-        return ids
+        return await self.lane.run(
+            _encode_for_encoder, encoder, texts, cutting, as_queries, field, stop, stop=stop
+        )
 
     async def instructed(
         self, encoder: LoadedEncoder, instruction: str, stop: Stop = NEVER, *, field: str
@@ -123,30 +127,33 @@ class Tokenizing:
         check_instruction(field, instruction, encoder, encoder.takes_instruction)
         if not instruction:
             return encoder
-        most = encoder.spec.max_query_tokens + 1
-        num_tokens = len((await self.encode(encoder.tokenizer, [instruction], most, stop))[0])
-        _ensure_asks(encoder, num_tokens, field)
+        ids = (await self.encode(encoder.tokenizer, [instruction], _ALL_TOKENS, stop))[0]
+        _check_instruction_tokens(encoder, len(ids), field)
         return encoder.instructed(instruction)
 
     async def pair_query(
-        self, reranker: LoadedReranker, query: str, instruction: str = "", stop: Stop = NEVER
+        self,
+        reranker: LoadedReranker,
+        query: str,
+        instruction: str = "",
+        cutting: Cutting = _CUT,
+        stop: Stop = NEVER,
     ) -> PairQuery:
-        """A query as a reranker reads it; neither it nor the instruction is cut.
+        """A query as a reranker reads it. The instruction is never cut.
 
         Args:
             reranker: The model.
             query: The text.
             instruction: What makes a passage relevant; "" for the model's own. Only where the
                 reranker takes one.
+            cutting: What becomes of a query that is too long.
             stop: Ends the work.
 
         Raises:
-            InvalidRequestError: One of them has no token, or more than the model allows.
+            TextTooLongError: The query is too long, and is not to be cut.
+            InvalidRequestError: One of the two has no token, or the instruction has too many.
         """
-        if (prompt := reranker.prompt) is None:
-            ids = await self.query_ids(reranker, query, stop)
-            return PairQuery(ids, reranker.tokenizer.template)
-        return await self.lane.run(_prompted, reranker, prompt, query, instruction, stop=stop)
+        return await self.lane.run(_pair_query, reranker, query, instruction, cutting, stop=stop)
 
     async def passage_ids(
         self,
@@ -154,13 +161,21 @@ class Tokenizing:
         passages: Sequence[str],
         truncation: Truncation,
         stop: Stop = NEVER,
+        side: Side = Side.END,
     ) -> Ragged:
-        """Token ids of passages, each row cut after `passage_limit`; cached ones are reused."""
+        """Token ids of passages, at most `passage_limit` of each; cached ones are reused.
+
+        Args:
+            reranker: The model.
+            passages: The texts.
+            truncation: What happens to a passage that is too long.
+            stop: Ends the work.
+            side: Where a passage is cut. At its start takes longer, as passages are tokenised
+                whole.
+        """
         limit, tokenizer = passage_limit(reranker, truncation), reranker.tokenizer
-        if self._passages is None:
-            return await self.encode(tokenizer, passages, limit, stop)
         return await self.lane.run(
-            _encode_cached, self._passages, tokenizer, passages, limit, stop, stop=stop
+            _encode_cached, self._passages, tokenizer, passages, limit, side, stop, stop=stop
         )
 
     async def spans(
@@ -195,37 +210,93 @@ def passage_limit(reranker: LoadedReranker, truncation: Truncation) -> int:
     return min(readable + 1, reranker.spec.max_seq_len)
 
 
-def _ensure_asks(model: LoadedModel, num_tokens: int, field: str) -> None:
-    """Refuses a query or an instruction of no tokens, or of more than the model allows."""
+def _without_words(field: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{field}: it has no words")
+
+
+def _check_instruction_tokens(model: LoadedModel, num_tokens: int, field: str) -> None:
+    """Refuses an instruction of no tokens, or of more than the model allows."""
     limit = model.spec.max_query_tokens
     if num_tokens == 0:
-        raise InvalidRequestError(f"{field}: it has no words")
+        raise _without_words(field)
     if num_tokens > limit:
         raise InvalidRequestError(
-            f"{field}: over {limit} tokens of {model.spec.id}; "
-            f"{'instructions' if field.endswith('instruction') else 'queries'} are never cut, "
-            "shorten it"
+            f"{field}: {num_tokens:,} tokens of {model.spec.id} given, at most {limit:,}; "
+            "instructions are never cut, shorten it"
         )
 
 
-def _prompted(reranker: LoadedReranker, prompt: Prompt, query: str, instruction: str) -> PairQuery:
-    most = reranker.spec.max_query_tokens + 1
-    if instruction:
-        num_tokens = prompt.num_instruction_tokens(instruction, most)
-        _ensure_asks(reranker, num_tokens, "instruction")
+def _pair_query(
+    reranker: LoadedReranker, query: str, instruction: str, cutting: Cutting
+) -> PairQuery:
+    if instruction and reranker.prompt is not None:
+        num_tokens = reranker.prompt.num_instruction_tokens(instruction, _ALL_TOKENS)
+        _check_instruction_tokens(reranker, num_tokens, "instruction")
+    limit = reranker.spec.max_query_tokens
+    ids = reranker.query_ids(query, _num_needed(limit, cutting))
     # White space of the prompt is tokenised with a query, so that one of white space has tokens.
-    ids, template = reranker.read_query(query, most, instruction)
-    _ensure_asks(reranker, len(ids) if query.strip() else 0, "query")
-    return PairQuery(ids, template)
+    if not len(ids) or not query.strip():
+        raise _without_words("query")
+    if cutting.overlong is Overlong.REFUSE and len(ids) > limit:
+        raise TextTooLongError("query", len(ids), limit, reranker.spec.id, to_cut=cutting.to_cut)
+    return reranker.pair_query(ids, instruction, cutting.side)
+
+
+def _num_needed(limit: int, cutting: Cutting) -> int:
+    """How many tokens of a text must be known, of which `limit` are read."""
+    if cutting.overlong is Overlong.REFUSE or cutting.side is Side.START:
+        return _ALL_TOKENS
+    return limit + 1  # one beyond is enough to know that its end is cut
+
+
+def _encode_for_encoder(
+    encoder: LoadedEncoder,
+    texts: Sequence[str],
+    cutting: Cutting,
+    as_queries: bool,
+    field: Callable[[int], str],
+    stop: Stop,
+) -> EncodedTexts:
+    tokenizer = encoder.query_tokenizer if as_queries else encoder.passage_tokenizer
+    num_before = tokenizer.num_prefix_tokens  # these begin a row, and are never cut
+    limit = encoder.spec.max_query_tokens
+    if not as_queries:
+        limit = max_passage_tokens(encoder) - num_before
+    rows = _encode(tokenizer, texts, num_before + _num_needed(limit, cutting), stop)
+    lengths = rows.lengths - num_before
+    if as_queries:
+        for i, length in enumerate(lengths.tolist()):
+            if length <= 0 or not texts[i].strip():
+                raise _without_words(field(i))
+    truncated = lengths > limit
+    if not truncated.any():
+        return EncodedTexts(rows, truncated)
+    if cutting.overlong is Overlong.REFUSE:
+        i = int(truncated.argmax())
+        given, model = int(lengths[i]), encoder.spec.id
+        raise TextTooLongError(field(i), given, limit, model, to_cut=cutting.to_cut)
+    if cutting.side is Side.END or not num_before:
+        return EncodedTexts(rows.cut(num_before + limit, cutting.side), truncated)
+    ends = [
+        np.append(rows[i][:num_before], rows[i][num_before:][-limit:]) for i in range(len(rows))
+    ]
+    return EncodedTexts(Ragged.from_rows(ends), truncated)
 
 
 def _encode(
-    tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int, stop: Stop = NEVER
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    max_tokens: int,
+    stop: Stop = NEVER,
+    side: Side = Side.END,
 ) -> Ragged:
     parts = []
     for chunk in _chunks(texts):
         stop.check()
-        parts.append(tokenizer.encode(chunk, max_tokens))
+        if side is Side.END:
+            parts.append(tokenizer.encode(chunk, max_tokens))
+        else:
+            parts.append(tokenizer.encode(chunk, _ALL_TOKENS).cut(max_tokens, side))
     return parts[0] if len(parts) == 1 else _joined(parts)
 
 
@@ -259,17 +330,21 @@ def _spans(
 
 
 def _encode_cached(
-    cache: ByteCache[Int32s],
+    cache: ByteCache[Int32s] | None,
     tokenizer: Tokenizer,
     texts: Sequence[str],
     max_tokens: int,
+    side: Side,
     stop: Stop,
 ) -> Ragged:
     """Does what `_encode` does, with a cache for texts that come again."""
-    keys = [(tokenizer.fingerprint, max_tokens, _digest(text)) for text in texts]
+    if cache is None:
+        return _encode(tokenizer, texts, max_tokens, stop, side)
+    cut = max_tokens, side.value
+    keys = [(tokenizer.fingerprint, cut, _digest(text)) for text in texts]
     rows = cache.get_all(keys)
     missing = [i for i, row in enumerate(rows) if row is None]
-    encoded = _encode(tokenizer, [texts[i] for i in missing], max_tokens, stop)
+    encoded = _encode(tokenizer, [texts[i] for i in missing], max_tokens, stop, side)
     for row, i in enumerate(missing):
         rows[i] = encoded[row].copy()  # its own memory, not a view that keeps the whole alive
     complete = [row for row in rows if row is not None]

@@ -10,11 +10,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s, Int32s, LoadedReranker
+from twopass.engines.base import Float32s, Int32s, LoadedReranker, Side
 from twopass.index.errors import StoppedError
 from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError, LateError
-from twopass.server.models.passages import Truncation
+from twopass.server.models.passages import Cutting, Overlong, Truncation
 from twopass.server.models.tokenizing import Tokenizing, passage_limit
 from twopass.server.request import Request
 from twopass.server.scheduling.admission import Admission
@@ -47,6 +47,9 @@ class SetOptions:
             carries a score, 0 elsewhere.
         min_score: Hits below this are left out; None leaves out none.
         instruction: What makes a passage relevant; "" for the model's own.
+        query_truncation: What happens to a query that is too long.
+        cut_side: Where a query and passages are cut.
+        to_cut: How the request says that its query is to be cut, for a message that refuses it.
     """
 
     query: str
@@ -58,6 +61,9 @@ class SetOptions:
     blend: float | None = None
     min_score: float | None = None
     instruction: str = ""
+    query_truncation: Overlong = Overlong.CUT
+    cut_side: Side = Side.END
+    to_cut: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +75,8 @@ class RankedSet:
         logits: Logits of the candidates in the order received, up to the last one scored, float32
             `[num_candidates]`; 0 for one that is not scored yet.
         scores: The calibrated logits, float32 `[num_candidates]`; 0 for one not scored yet.
-        truncated: Whether the passage's end was not read, bool `[num_candidates]`.
+        truncated: Whether a side of the passage was not read, bool `[num_candidates]`.
+        query_truncated: Whether a side of the query was not read.
         model: Id of the reranker.
         blend: The weight of the first pass that was applied.
         num_below_min_score: Candidates left out of `order` for their score.
@@ -82,6 +89,7 @@ class RankedSet:
     logits: Float32s
     scores: Float32s
     truncated: NDArray[np.bool_]
+    query_truncated: bool
     model: str
     blend: float
     num_below_min_score: int
@@ -144,7 +152,7 @@ class OpenSet:
         self._tokenizing = scorer.tokenizing
         self._second_pass = scorer.second_pass
         self._density = scorer.density
-        self._policy = Policy(options.truncation, request.end)
+        self._policy = Policy(options.truncation, request.end, side=options.cut_side)
         self._stop = Stop()
         self._closing = ExitStack()
         self._closing.enter_context(request.stop.calling(self._stop.set))
@@ -152,7 +160,15 @@ class OpenSet:
         self._tokenize_seconds = 0.0
         self._query = asyncio.ensure_future(
             self._tokenizing.pair_query(
-                self._reranker, options.query, options.instruction, self._stop
+                self._reranker,
+                options.query,
+                options.instruction,
+                Cutting(
+                    overlong=options.query_truncation,
+                    side=options.cut_side,
+                    to_cut=options.to_cut,
+                ),
+                self._stop,
             )
         )
         self._pieces: list[_Piece] = []
@@ -230,10 +246,11 @@ class OpenSet:
         logits = np.concatenate([part.logits for part in scored])
         scores = np.concatenate([part.scores for part in scored])
         truncated = np.concatenate([part.truncated for part in scored])
+        query = await self._query
         if options.truncation is Truncation.REJECT and truncated.any():
             raise InvalidRequestError(
                 f"candidates[{positions[np.argmax(truncated)]}]: longer than the "
-                f"{room_beside(self._reranker, await self._query)} tokens that {spec.id} reads "
+                f"{room_beside(self._reranker, query)} tokens that {spec.id} reads "
                 "of a passage beside this query, and truncation is REJECT"
             )
         blend, first_pass = self._blend(positions)
@@ -245,6 +262,7 @@ class OpenSet:
             logits=_spread(logits, positions),
             scores=_spread(scores, positions),
             truncated=_spread(truncated, positions),
+            query_truncated=query.truncated,
             model=spec.id,
             blend=blend,
             num_below_min_score=len(order) - len(kept),
@@ -275,7 +293,7 @@ class OpenSet:
         query = await self._query
         truncation = self._options.truncation
         passage_ids = await self._tokenizing.passage_ids(
-            self._reranker, passages, truncation, self._stop
+            self._reranker, passages, truncation, self._stop, self._options.cut_side
         )
         self._tokenize_seconds += watch.lap("tokenize")
         num_chars, num_tokens = list(map(len, passages)), passage_ids.lengths.tolist()

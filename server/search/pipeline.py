@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twopass.engines.base import Int32s, LoadedReranker, Ragged
+from twopass.engines.base import Int32s, LoadedReranker, PairQuery, Ragged
 from twopass.index.collection.collection import Collection
 from twopass.index.documents import DocumentFields
 from twopass.index.errors import StoppedError
@@ -21,7 +21,7 @@ from twopass.server.collections import Collections
 from twopass.server.errors import InvalidRequestError, NeverInTimeError
 from twopass.server.models.passages import Truncation, check_instruction, texts_of
 from twopass.server.models.registry import Models
-from twopass.server.models.tokenizing import PairQuery, Tokenizing
+from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request
 from twopass.server.scheduling.admission import Admission
 from twopass.server.scheduling.arbiter import Arbiter
@@ -128,6 +128,7 @@ class Search:
         self._blend = self._chosen_blend()
         self.query_ids: dict[str, Int32s] = {}
         self._pair_query: PairQuery | None = None  # as the reranker reads it
+        self._is_cut_for_encoder = False
         # The places for the second pass, or why there is none.
         self._admission: Admission | RerankStatus = RerankStatus.DISABLED
         self._is_skipped = False
@@ -165,12 +166,18 @@ class Search:
             num_below_min_score=ranking.num_below_min_score,
             num_words_dropped=found.num_words_dropped,
             exact=found.exact,
+            query_truncated=self._is_query_truncated(found, reranked),
             blend=self._blend if reranked else 0.0,
             encoder=found.encoder,
             reranker=self._reranker.spec.id if self._reranker and reranked else "",
             sequence=found.sequence,
             timings=timings,
         )
+
+    def _is_query_truncated(self, found: Found, reranked: bool) -> bool:
+        """Whether a model that has read the query has not read its end."""
+        cut_for_reranker = self._pair_query is not None and self._pair_query.truncated
+        return bool(found.encoder and self._is_cut_for_encoder) or (reranked and cut_for_reranker)
 
     def _chosen_reranker(self) -> LoadedReranker | None:
         if not self.query.rerank.enabled:
@@ -285,15 +292,29 @@ class Search:
                     self._request.stop,
                     field="retrieve.instruction",
                 )
-                ids = await parts.tokenizing.query_ids(encoder, query.text, self._request.stop)
-                self.query_ids[encoder.query_tokenizer.fingerprint] = ids
+                read = await parts.tokenizing.encoder_texts(
+                    encoder,
+                    [query.text],
+                    query.cutting,
+                    self._request.stop,
+                    as_queries=True,
+                    field=lambda _: "query",
+                )
+                self.query_ids[encoder.query_tokenizer.fingerprint] = read.token_ids[0]
+                self._is_cut_for_encoder = bool(read.truncated[0])
             if (reranker := self._reranker) is not None:
-                known = self.query_ids.get(reranker.tokenizer.fingerprint)
+                # A query that was cut for the encoder is cut anew: the limits are two.
+                fingerprint = reranker.tokenizer.fingerprint
+                known = None if self._is_cut_for_encoder else self.query_ids.get(fingerprint)
                 if known is None or len(known) > reranker.spec.max_query_tokens:
                     self._pair_query = await parts.tokenizing.pair_query(
-                        reranker, query.text, query.rerank.instruction, self._request.stop
+                        reranker,
+                        query.text,
+                        query.rerank.instruction,
+                        query.cutting,
+                        self._request.stop,
                     )
-                    self.query_ids[reranker.tokenizer.fingerprint] = self._pair_query.token_ids
+                    self.query_ids.setdefault(fingerprint, self._pair_query.token_ids)
                 else:
                     self._pair_query = PairQuery(known, reranker.tokenizer.template)
         if self.query_ids:

@@ -6,11 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass._core import top_k
-from twopass.engines.base import Float32s, Int32s, LoadedReranker, Ragged, TokenBatch
+from twopass.engines.base import (
+    Float32s,
+    Int32s,
+    LoadedReranker,
+    PairQuery,
+    Ragged,
+    Side,
+    TokenBatch,
+)
 from twopass.server.errors import LateError
 from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, CutPassages, cut
 from twopass.server.models.passages import Truncation
-from twopass.server.models.tokenizing import PairQuery
 from twopass.server.scheduling.arbiter import Arbiter, Computed, Priority
 
 
@@ -21,7 +28,7 @@ class ScoredPairs:
     Attributes:
         logits: The reranker's outputs, float32 `[num_passages]`.
         scores: The calibrated logits, in [0, 1], float32 `[num_passages]`.
-        truncated: Whether the passage's end was not read, bool `[num_passages]`.
+        truncated: Whether a side of the passage was not read, bool `[num_passages]`.
         num_tokens: Tokens the model read.
         queue_seconds: Time in which none of the pairs was in the engine.
         engine_seconds: Time in which at least one was.
@@ -57,11 +64,13 @@ class Policy:
             on, by `ScoredPairs.truncated`.
         deadline: When nobody waits any more, seconds of `time.perf_counter`; None for never.
         first_suffice: Whether to score the first passages alone where there is no time for all.
+        side: Where a passage is cut.
     """
 
     truncation: Truncation = Truncation.TRUNCATE
     deadline: float | None = None
     first_suffice: bool = False
+    side: Side = Side.END
 
 
 class SecondPass:
@@ -112,7 +121,7 @@ class SecondPass:
         self, reranker: LoadedReranker, query: PairQuery, passages: Ragged, policy: Policy
     ) -> ScoredPairs:
         """Scores passages, or windows as if they were passages, each in one pair."""
-        pairs, truncated = _assemble(reranker, query, passages)
+        pairs, truncated = _assemble(reranker, query, passages, policy.side)
         computed = await self._arbiter.compute(
             reranker.engine,
             pairs,
@@ -161,11 +170,15 @@ def z_scores(values: Float32s) -> NDArray[np.float64]:
 
 
 def _assemble(
-    reranker: LoadedReranker, query: PairQuery, passages: Ragged
+    reranker: LoadedReranker, query: PairQuery, passages: Ragged, side: Side
 ) -> tuple[TokenBatch, NDArray[np.bool_]]:
     """The pairs of a query with each passage, and which of them were cut."""
     most = max_pair_tokens(reranker, query)
-    return query.template.assemble(query.token_ids, passages, most)
+    if side is Side.END:
+        return query.template.assemble(query.token_ids, passages, most)
+    room = room_beside(reranker, query)
+    pairs, _ = query.template.assemble(query.token_ids, passages.cut(room, side), most)
+    return pairs, passages.lengths > room
 
 
 def _scored(

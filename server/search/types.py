@@ -10,7 +10,7 @@ from twopass.index.filters import Filter
 from twopass.index.kinds import Breadth
 from twopass.index.word_query import WordClauses
 from twopass.server.config import RetrieveMode
-from twopass.server.models.passages import Truncation
+from twopass.server.models.passages import Cutting, Truncation
 from twopass.server.telemetry.stopwatch import StageTimings
 
 DEFAULT_TOP_N = 10
@@ -104,6 +104,7 @@ class SearchQuery:
         min_sequence: A write that the search must see; "" for none.
         fields: Which content hits carry.
         max_answer_bytes: Most bytes of content to read, the best hits first; None for any number.
+        cutting: What becomes of a text that has more tokens than a model reads.
     """
 
     collection: str
@@ -118,6 +119,7 @@ class SearchQuery:
     min_sequence: str = ""
     fields: DocumentFields = field(default_factory=DocumentFields)
     max_answer_bytes: int | None = None
+    cutting: Cutting = field(default_factory=Cutting)
 
     @property
     def needs_embedding(self) -> bool:
@@ -181,6 +183,7 @@ class SearchResult:
         num_below_min_score: Reranked hits left out for their score.
         num_words_dropped: Words of the query that were too many to be searched.
         exact: Whether every vector that might be found was compared; None without a dense list.
+        query_truncated: Whether a model that read the query did not read its end.
         blend: Weight of the first pass in the order of reranked hits.
         encoder: Id of the encoder that embedded the query; "" where none did.
         reranker: Id of the reranker that scored; "" where none did.
@@ -196,6 +199,7 @@ class SearchResult:
     num_below_min_score: int
     num_words_dropped: int
     exact: bool | None
+    query_truncated: bool
     blend: float
     encoder: str
     reranker: str

@@ -9,10 +9,12 @@ from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
 from twopass.server.models.passages import Limits, check_text, passage_of, problem_of
 from twopass.server.search.open_set import RankedSet, SetOptions
 from twopass.server.servicers.options import (
+    TO_CUT_QUERY,
     read_blend,
     read_count,
     read_instruction,
     read_min_score,
+    read_query_truncation,
     read_truncation,
 )
 from twopass.server.servicers.timings import timings_message
@@ -48,6 +50,8 @@ def read_options(
         blend=read_blend(message),
         min_score=read_min_score(message),
         instruction=read_instruction("instruction", message.instruction, limits),
+        query_truncation=read_query_truncation(message.query_truncation),
+        to_cut=TO_CUT_QUERY,
     )
 
 
@@ -121,6 +125,7 @@ def ranked_message(
         num_below_min_score=ranked.num_below_min_score,
         num_tokens=ranked.num_tokens,
         timings=timings_message(ranked.timings),
+        query_truncated=ranked.query_truncated,
     )
     scores, logits = ranked.scores.tolist(), ranked.logits.tolist()
     truncated = ranked.truncated.tolist()

@@ -2,18 +2,22 @@
 
 import time
 
-from twopass.server.models.passages import Limits
+from twopass.server.errors import InvalidRequestError
+from twopass.server.models.passages import Limits, Overlong
 from twopass.server.models.texts import (
     EmbeddedTexts,
     EmbedTexts,
     FieldNames,
-    Overlong,
     TextsToEmbed,
 )
 from twopass.server.request import Request
 from twopass.server.servicers.documents import write_vector
 from twopass.server.servicers.enums import EnumMapping
-from twopass.server.servicers.options import read_instruction
+from twopass.server.servicers.options import (
+    TO_CUT_QUERY,
+    read_instruction,
+    read_query_truncation,
+)
 from twopass.server.servicers.timings import timings_message
 from twopass.server.servicers.translating import Translating
 from twopass.server.telemetry.stopwatch import StageTimings
@@ -24,7 +28,7 @@ _IS_QUERY = EnumMapping(
     {embed_pb2.EMBED_ROLE_PASSAGE: False, embed_pb2.EMBED_ROLE_QUERY: True},
     default=False,
 )
-_NAMES = FieldNames(to_query="set role to EMBED_ROLE_QUERY")
+_NAMES = FieldNames(to_query="set role to EMBED_ROLE_QUERY", to_cut=TO_CUT_QUERY)
 
 
 class EmbedServicer:
@@ -40,6 +44,12 @@ class EmbedServicer:
     ) -> embed_pb2.EmbedResponse:
         """Embeds texts."""
         is_query = _IS_QUERY.read("role", message.role)
+        overlong = read_query_truncation(message.query_truncation)
+        if overlong is Overlong.REFUSE and not is_query:
+            raise InvalidRequestError(
+                "query_truncation: REJECT given, but the texts are passages, which are cut; leave "
+                "it unset, or set role to EMBED_ROLE_QUERY"
+            )
         asked = TextsToEmbed(
             texts=await self._translating.run(
                 request.message_bytes, list, message.texts, request=request
@@ -49,7 +59,7 @@ class EmbedServicer:
             dimensions=message.dimensions,
             normalize=message.normalize if message.HasField("normalize") else True,
             instruction=read_instruction("instruction", message.instruction, self._limits),
-            overlong=Overlong.REFUSE if is_query else Overlong.CUT,
+            overlong=overlong,
             names=_NAMES,
         )
         embedded = await self._texts.embed(asked, request)

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from twopass.server.errors import InvalidRequestError
-from twopass.server.models.passages import Limits, Truncation, check_text
+from twopass.server.models.passages import Limits, Overlong, Truncation, check_text
 from twopass.server.servicers.enums import EnumMapping
 from twopass.v1 import rerank_pb2
 
@@ -19,6 +19,18 @@ _TRUNCATIONS = EnumMapping(
 )
 
 
+_QUERY_TRUNCATIONS = EnumMapping(
+    rerank_pb2.QueryTruncation,
+    {
+        rerank_pb2.QUERY_TRUNCATION_REJECT: Overlong.REFUSE,
+        rerank_pb2.QUERY_TRUNCATION_TRUNCATE: Overlong.CUT,
+    },
+    default=Overlong.CUT,
+)
+TO_CUT_QUERY = "set query_truncation to QUERY_TRUNCATION_TRUNCATE"
+"""How a request says that a query is to be cut where it is too long."""
+
+
 def read_truncation(field: str, value: int) -> Truncation:
     """Reads what to do with passages that are too long.
 
@@ -26,6 +38,15 @@ def read_truncation(field: str, value: int) -> Truncation:
         InvalidRequestError: The value is not one of `Truncation`.
     """
     return _TRUNCATIONS.read(field, value)
+
+
+def read_query_truncation(value: int) -> Overlong:
+    """Reads the field `query_truncation`: what to do with a query that is too long.
+
+    Raises:
+        InvalidRequestError: The value is not one of the contract.
+    """
+    return _QUERY_TRUNCATIONS.read("query_truncation", value)
 
 
 def read_count(field: str, value: int) -> int:

@@ -12,7 +12,7 @@ from twopass.index.errors import CollectionError
 from twopass.index.stopping import Stop
 from twopass.server.edge.statuses import status_code, status_of
 from twopass.server.errors import InvalidRequestError, RequestError, ResponseTooLargeError
-from twopass.server.models.passages import Limits, check_count, check_text
+from twopass.server.models.passages import Cutting, Limits, check_count, check_text
 from twopass.server.request import Request
 from twopass.server.search.batch import BatchSearching, Outcome
 from twopass.server.search.pipeline import SearchPipeline
@@ -31,10 +31,12 @@ from twopass.server.servicers.documents import add_extras, read_fields, read_vec
 from twopass.server.servicers.enums import EnumMapping
 from twopass.server.servicers.filters import read_filter
 from twopass.server.servicers.options import (
+    TO_CUT_QUERY,
     read_blend,
     read_count,
     read_instruction,
     read_min_score,
+    read_query_truncation,
     read_truncation,
 )
 from twopass.server.servicers.retrieving import RetrieveDefaults, read_retrieve
@@ -219,6 +221,9 @@ def _read_query(
         min_sequence=message.min_sequence,
         fields=read_fields(message.fields),
         max_answer_bytes=read_max_answer_bytes(message, limits),
+        cutting=Cutting(
+            overlong=read_query_truncation(message.query_truncation), to_cut=TO_CUT_QUERY
+        ),
     )
 
 
@@ -281,6 +286,7 @@ def _response(result: SearchResult, max_bytes: int, stop: Stop) -> search_pb2.Se
         num_below_min_score=result.num_below_min_score,
         num_words_dropped=result.num_words_dropped,
         exact=result.exact,
+        query_truncated=result.query_truncated,
         blend=result.blend,
         encoder=result.encoder,
         reranker=result.reranker,

@@ -125,9 +125,19 @@ BAD = [
     (rerank(query="\u200b"), INVALID, "query: it has no words"),
     (rerank(query="a\0b"), INVALID, "query: a NUL at character 1"),
     (rerank(query=MEGABYTE), INVALID, "query: 1,048,580 bytes of UTF-8 given, at most 16,384"),
-    (rerank(query="word " * 257), INVALID, f"query: over 256 tokens of {RERANKER}"),
+    (
+        rerank(query="word " * 257, query_truncation=rerank_pb2.QUERY_TRUNCATION_REJECT),
+        INVALID,
+        f"query: 257 tokens of {RERANKER} given, at most 256 are read; shorten it, or set "
+        "query_truncation to QUERY_TRUNCATION_TRUNCATE",
+    ),
     (search(query=""), INVALID, "query: empty, and there is no vector"),
-    (search(query="word " * 254), INVALID, "query: over 253 tokens of all-MiniLM-L6-v2"),
+    (
+        search(query="word " * 254, query_truncation=rerank_pb2.QUERY_TRUNCATION_REJECT),
+        INVALID,
+        "query: 254 tokens of all-MiniLM-L6-v2 given, at most 253 are read",
+    ),
+    (search(query_truncation=9), INVALID, "query_truncation: 9 given"),
     (search(query="\0"), INVALID, "query: a NUL at character 0"),
     (search(query="", vector=Vector(values=[1] * 384)), INVALID, "query: empty, but the second"),
     # candidates
@@ -451,9 +461,18 @@ BAD = [
     (EmbedRequest(texts=[MEGABYTE]), INVALID, "texts[0]: 1,048,580 bytes"),
     (EmbedRequest(texts=["a"], role=5), INVALID, "role: 5 given"),
     (
-        EmbedRequest(texts=["a", "word " * 300], role=embed_pb2.EMBED_ROLE_QUERY),
+        EmbedRequest(
+            texts=["a", "word " * 300],
+            role=embed_pb2.EMBED_ROLE_QUERY,
+            query_truncation=rerank_pb2.QUERY_TRUNCATION_REJECT,
+        ),
         INVALID,
-        "texts[1]: over 253 tokens",
+        "texts[1]: 300 tokens of all-MiniLM-L6-v2 given, at most 253 are read",
+    ),
+    (
+        EmbedRequest(texts=["a"], query_truncation=rerank_pb2.QUERY_TRUNCATION_REJECT),
+        INVALID,
+        "query_truncation: REJECT given, but the texts are passages",
     ),
     # what is not there
     (search(collection="nowhere"), NOT_FOUND, "collection 'nowhere' does not exist"),

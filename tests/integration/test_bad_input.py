@@ -68,7 +68,12 @@ def test_after_all_bad_input_the_server_answers_and_nothing_was_written(server, 
         ({"num_candidates": 2}, ["x", "y", "z"], "candidates: 3 have come, set.num_candidates"),
         ({"num_candidates": 2}, ["x", "\0"], "candidates[1].text: a NUL"),
         ({"model": "nope"}, ["x"], "model: no reranker 'nope'"),
-        ({"query": "word " * 257}, ["x"], "query: over 256 tokens"),
+        (
+            {"query": "word " * 257, "query_truncation": rerank_pb2.QUERY_TRUNCATION_REJECT},
+            ["x"],
+            "query: 257 tokens",
+        ),
+        ({"query_truncation": 7}, ["x"], "query_truncation: 7 given"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else "",
 )

@@ -5,7 +5,7 @@ import pytest
 from google.protobuf import struct_pb2
 from google.protobuf.duration_pb2 import Duration
 
-from twopass.v1 import filter_pb2, search_pb2
+from twopass.v1 import filter_pb2, rerank_pb2, search_pb2
 from twopass.v1.search_pb2 import (
     BatchSearchRequest,
     RerankOptions,
@@ -76,7 +76,7 @@ def test_a_search_that_fails_harms_no_other(batch):
         SearchRequest(collection="unknown", query=QUESTIONS[0]),
         SearchRequest(query=""),
         SearchRequest(query=QUESTIONS[0], time_budget=Duration(seconds=1)),
-        SearchRequest(query="word " * 2_000),
+        SearchRequest(query="word " * 2_000, query_truncation=rerank_pb2.QUERY_TRUNCATION_REJECT),
         SearchRequest(query=QUESTIONS[1], retrieve=RetrieveOptions(k=5_000)),
         SearchRequest(query=QUESTIONS[1]),
     )

@@ -364,12 +364,28 @@ def test_choose_reads_each_set_once_by_each_reranker_and_tells_both_halves(tmp_p
 def test_a_query_that_is_too_long_is_cut_and_counted_instead_of_ending_the_evaluation(
     test_collection,
 ):
-    long = json.dumps({"_id": "q", "text": "why is the sky blue " * 100})
+    long = json.dumps({"_id": "q", "text": "why is the sky blue " * 1_000})  # over max_query_bytes
     (test_collection / "queries.jsonl").write_text(long)
     ended = invoke("eval", str(test_collection), "--mode", "hybrid", "--depth", "2", "--json")
     assert ended.exit_code == 0, ended.stderr
     assert json.loads(ended.stdout)[0]["first_pass"]["ndcg"] == 1.0
-    assert "tiny: 1 of 1 queries are longer than" in ended.stderr
+    assert json.loads(ended.stdout)[0]["num_queries_cut"] == 1
+    assert "tiny, hybrid: 1 of 1 queries are longer than a model reads" in ended.stderr
+    table = invoke("eval", str(test_collection), "--mode", "lexical", "--no-rerank")
+    assert "cut" not in table.stdout + table.stderr  # words are searched for whole
+
+
+def test_search_and_rerank_tell_that_a_question_was_cut(server, facts, tmp_path):
+    file = tmp_path / "passages.txt"
+    file.write_text("one\ntwo\n")
+    question = "why is the sky blue " * 80
+    for command in (("search", facts, question), ("rerank", question, str(file))):
+        told = invoke(*command, "--target", server.target)
+        assert told.exit_code == 0, told.stderr
+        assert "longer than a model reads" in " ".join(told.stdout.split())
+        told = invoke(*command, "--target", server.target, "--query-truncation", "reject")
+        assert told.exit_code != 0
+        assert "400 tokens" in told.stderr
 
 
 def test_eval_measures_the_modes_that_are_asked_for(test_collection):

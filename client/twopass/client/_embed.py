@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from twopass.client import _rpcs
 from twopass.client._call import Call
 from twopass.client._documents import components
-from twopass.client._enums import EmbedRole, number_of
+from twopass.client._enums import EmbedRole, QueryTruncation, number_of
 from twopass.client._timings import Timings, timings
 from twopass.client._values import int32, text, texts
-from twopass.v1 import embed_pb2
+from twopass.v1 import embed_pb2, rerank_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,16 @@ def embed(
     dimensions: int | None = None,
     normalize: bool = True,
     instruction: str | None = None,
+    query_truncation: QueryTruncation | None = None,
     timeout: float | None = None,
 ) -> Call[EmbedResult]:
     """Embeds texts.
 
     Args:
         texts: 1 to the server's limit (1,000 by default), none empty.
-        role: Whether the texts are passages or queries; some encoders treat them differently. A
-            "passage" that is too long is cut and marked, a "query" is refused.
+        role: Whether the texts are passages or queries; some encoders treat them differently. Both
+            are cut and marked where they are too long, a "query" unless `query_truncation` says
+            otherwise.
         model: The encoder's id, as in `models()`. None: the server's default.
         dimensions: How many of each embedding's first components to return, 1 to the encoder's
             dimension; None: all. Only encoders trained for it (Matryoshka representation learning)
@@ -56,10 +58,12 @@ def embed(
             1 either way.
         instruction: What queries are embedded for, in words, for an encoder that is told so. None:
             the model's own.
+        query_truncation: What happens to a query that is too long: "truncate" or "reject", which is
+            for queries alone. None: "truncate".
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
-        InvalidArgumentError: Among others, a query that is too long.
+        InvalidArgumentError: Among others, a query that is too long and not to be cut.
         NotFoundError: No such model.
         OverloadedError: The queue has no room for all texts; no text was embedded.
     """
@@ -70,6 +74,9 @@ def embed(
         dimensions=int32(dimensions, "dimensions"),
         normalize=None if normalize else False,
         instruction=text(instruction or "", "instruction"),
+        query_truncation=number_of(
+            rerank_pb2.QueryTruncation, query_truncation, "query_truncation"
+        ),
     )
     return Call(_rpcs.EMBED, request, _result, timeout)
 

@@ -14,9 +14,12 @@ Truncation: TypeAlias = Literal["truncate", "max_window", "reject"]
 """What happens to a passage too long for the model: it is cut and marked, or read in windows of
 which the best counts, or the call fails with InvalidArgumentError."""
 
+QueryTruncation: TypeAlias = Literal["truncate", "reject"]
+"""What happens to a query with more tokens than a model reads: its end is cut off and the result
+says so, or the call fails with InvalidArgumentError."""
+
 EmbedRole: TypeAlias = Literal["passage", "query"]
-"""What a text is. A passage that is too long is cut and marked; a query that is too long fails with
-InvalidArgumentError."""
+"""What a text is. Some encoders read the two differently."""
 
 
 OnConflict: TypeAlias = Literal["replace", "skip", "fail"]

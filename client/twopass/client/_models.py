@@ -22,7 +22,7 @@ class Model:
         device: The instruction set or the GPU it runs on.
         sha256: Hash of the weights, hexadecimal; equal weights need not be equal models.
         max_seq_len: Longest sequence in tokens: query, passage and special tokens together.
-        max_query_tokens: Longest query in tokens.
+        max_query_tokens: Most tokens of a query that the model reads.
         max_passage_tokens: Most tokens of a passage read at once, as far as the sequence has room
             beside the query; 0 for an encoder.
         dimension: Components of an embedding; 0 for a reranker.

@@ -7,7 +7,7 @@ from typing import Any
 from twopass.client import _rpcs
 from twopass.client._call import Call
 from twopass.client._channel import STREAMED_MESSAGE_BYTES
-from twopass.client._enums import Truncation, number_of
+from twopass.client._enums import QueryTruncation, Truncation, number_of
 from twopass.client._rerank_results import RerankResult, result_of
 from twopass.client._values import int32, real, refuse_single, text
 from twopass.client.errors import InvalidArgumentError
@@ -45,7 +45,7 @@ class CandidateSet:
     Attributes:
         set_id: Returned with the answer; the caller's choice, 1 to 128 bytes, unique among the sets
             of a call that are not answered yet.
-        query: The question, never truncated.
+        query: The question; for one that is too long see `query_truncation`.
         passages: 1 to the server's limit (10,000 by default), each a str or a `Passage`.
         top_n: How many of the best to return. 0: all.
         model: The reranker's id, as in `models()`. None: the server's default.
@@ -62,6 +62,8 @@ class CandidateSet:
             `SetResult.is_last`.
         instruction: What makes a passage relevant, in words, for a model that is told so, as
             decoders are: "Given a claim, find passages that refute it". None: the model's own.
+        query_truncation: What happens to a query that is too long for the model: "truncate" or
+            "reject". None: "truncate", which the result tells by `query_truncated`.
 
     Raises:
         InvalidArgumentError: A message can't carry one of its fields, or the id is empty or too
@@ -80,6 +82,7 @@ class CandidateSet:
     return_text: bool = False
     running: bool = False
     instruction: str | None = None
+    query_truncation: QueryTruncation | None = None
 
     def __post_init__(self) -> None:
         """Checks every field by building what is sent."""
@@ -106,12 +109,13 @@ def rerank(
     min_score: float | None = None,
     return_text: bool = False,
     instruction: str | None = None,
+    query_truncation: QueryTruncation | None = None,
     timeout: float | None = None,
 ) -> Call[RerankResult]:
     """Scores passages against a query and returns the best of them.
 
     Args:
-        query: The question, never truncated.
+        query: The question; for one that is too long see `query_truncation`.
         passages: 1 to the server's limit (10,000 by default), each a str or a `Passage`. For more,
             send several sets through `rerank_stream`.
         top_n: How many of the best to return. 0: all, best first.
@@ -123,11 +127,13 @@ def rerank(
         return_text: Whether hits repeat their title and text.
         instruction: What makes a passage relevant, in words, for a model that is told so, as in
             `CandidateSet`. None: the model's own.
+        query_truncation: What happens to a query that is too long for the model: "truncate" or
+            "reject". None: "truncate", which the result tells by `query_truncated`.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
-        InvalidArgumentError: Among others, a query over the model's `max_query_tokens`, or an
-            instruction for a model that takes none.
+        InvalidArgumentError: Among others, an instruction for a model that takes none, or a query
+            that is too long and not to be cut.
         NotFoundError: No such model.
         OverloadedError: The queue has no room for all passages; nothing was scored.
         DeadlineExceededError: Not all passages could be scored in time.
@@ -143,6 +149,7 @@ def rerank(
         min_score=min_score,
         return_text=return_text,
         instruction=instruction,
+        query_truncation=query_truncation,
     )
     request = rerank_pb2.RerankRequest(candidates=_candidates(passages), **options)
     return Call(_rpcs.RERANK, request, result_of, timeout)
@@ -187,6 +194,7 @@ def _options_of(candidates: CandidateSet) -> dict[str, Any]:
         min_score=candidates.min_score,
         return_text=candidates.return_text,
         instruction=candidates.instruction,
+        query_truncation=candidates.query_truncation,
     )
 
 
@@ -200,6 +208,7 @@ def _options(
     min_score: float | None,
     return_text: bool,
     instruction: str | None,
+    query_truncation: QueryTruncation | None,
 ) -> dict[str, Any]:
     """The fields that RerankRequest and RerankSet share."""
     return {
@@ -211,6 +220,9 @@ def _options(
         "min_score": real(min_score, "min_score"),
         "return_text": return_text,
         "instruction": text(instruction or "", "instruction"),
+        "query_truncation": number_of(
+            rerank_pb2.QueryTruncation, query_truncation, "query_truncation"
+        ),
     }
 
 

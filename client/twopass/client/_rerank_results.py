@@ -46,6 +46,7 @@ class RerankResult:
         num_below_min_score: Passages left out because their score is below `min_score`.
         num_tokens: Tokens that the model read, padding not counted.
         timings: Where the time went.
+        query_truncated: Whether the model did not read the query's end.
     """
 
     hits: tuple[RerankHit, ...]
@@ -54,6 +55,7 @@ class RerankResult:
     num_below_min_score: int
     num_tokens: int
     timings: Timings
+    query_truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def result_of(response: rerank_pb2.RerankResponse) -> RerankResult:
         num_below_min_score=response.num_below_min_score,
         num_tokens=response.num_tokens,
         timings=timings(response.timings),
+        query_truncated=response.query_truncated,
     )
 
 

@@ -8,6 +8,7 @@ from twopass.client import _rpcs
 from twopass.client._call import Call
 from twopass.client._documents import Fields, fields_message
 from twopass.client._enums import (
+    QueryTruncation,
     RetrieveMode,
     Truncation,
     number_of,
@@ -144,7 +145,7 @@ class Search:
 
     Attributes:
         collection: The collection's name or alias.
-        query: The question, never truncated.
+        query: The question; for one that is too long see `query_truncation`.
         vector: The query's embedding. None: the server embeds `query`.
         top_n: How many documents to return.
         retrieve: The first pass; its mode alone is enough. None: all defaults.
@@ -154,6 +155,8 @@ class Search:
         allow_fallback: Whether the answer may lack the second pass or one list where it has to.
         min_sequence: A `sequence` of a write that the search sees. Empty: what is visible.
         offset: How many of the first hits to skip.
+        query_truncation: What happens to a query with more tokens than a model reads: "truncate" or
+            "reject". None: "truncate", which the result tells by `query_truncated`.
     """
 
     collection: str
@@ -167,6 +170,7 @@ class Search:
     allow_fallback: bool = True
     min_sequence: str = ""
     offset: int = 0
+    query_truncation: QueryTruncation | None = None
 
 
 def search(
@@ -183,14 +187,16 @@ def search(
     allow_fallback: bool = True,
     min_sequence: str = "",
     offset: int = 0,
+    query_truncation: QueryTruncation | None = None,
     timeout: float | None = None,
 ) -> Call[SearchResult]:
     """Finds the documents of a collection that answer a query, best first.
 
     Args:
         collection: The collection's name or alias.
-        query: The question, never truncated. May be empty where there is no second pass: with
-            `vector`, or in "lexical" with required or optional `words` of `retrieve`.
+        query: The question; for one that is too long see `query_truncation`. May be empty where
+            there is no second pass: with `vector`, or in "lexical" with required or optional
+            `words` of `retrieve`.
         vector: The query's embedding, any flat sequence of numbers. None: the server embeds
             `query`.
         top_n: How many documents to return.
@@ -209,10 +215,12 @@ def search(
             before it. Empty: the search sees what is visible when it runs.
         offset: How many of the first hits to skip. For pages that are cuts of one order, give the
             same `k` for all of them, large enough for the last: `k` unset grows with the page.
+        query_truncation: What happens to a query with more tokens than a model reads: "truncate" or
+            "reject". None: "truncate", which the result tells by `query_truncated`.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
 
     Raises:
-        InvalidArgumentError: Among others, a query over the model's `max_query_tokens`.
+        InvalidArgumentError: Among others, a query that is too long and not to be cut.
         NotFoundError: No such collection or model.
         OverloadedError: The queue is full, and no fallback is possible or allowed.
         DeadlineExceededError: Nothing was found within `time_budget` or `timeout`.
@@ -230,6 +238,7 @@ def search(
         allow_fallback=allow_fallback,
         min_sequence=min_sequence,
         offset=offset,
+        query_truncation=query_truncation,
     )
     return Call(_rpcs.SEARCH, _request(wanted, time_budget), result_of, timeout)
 
@@ -279,6 +288,9 @@ def _request(wanted: Search, time_budget: float | None = None) -> search_pb2.Sea
         fields=fields_message(wanted.fields),
         time_budget=duration(time_budget, "time_budget"),
         offset=int32(wanted.offset, "offset"),
+        query_truncation=number_of(
+            rerank_pb2.QueryTruncation, wanted.query_truncation, "query_truncation"
+        ),
     )
 
 

@@ -82,6 +82,8 @@ class SearchResult:
             are beyond the 512 rarest that occur; 0 for any question.
         exact: Whether every vector that might be found was compared with the query's; False where a
             graph or lists chose which to compare. None without a dense list.
+        query_truncated: Whether a model that read the query for this result, the encoder or the
+            reranker, did not read its end. The search by words read all of it.
     """
 
     hits: tuple[SearchHit, ...]
@@ -97,6 +99,7 @@ class SearchResult:
     timings: Timings
     num_words_dropped: int = 0
     exact: bool | None = None
+    query_truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,7 @@ def result_of(response: search_pb2.SearchResponse) -> SearchResult:
         reranker=response.reranker,
         sequence=response.sequence,
         timings=timings(response.timings),
+        query_truncated=response.query_truncated,
     )
 
 

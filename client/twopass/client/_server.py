@@ -17,7 +17,8 @@ class Limits:
         max_candidates: Most candidates in one rerank request or set.
         max_documents: Most documents, ids or texts in one message.
         max_passage_bytes: Longest passage, title and text together, in bytes of UTF-8.
-        max_query_bytes: Longest query in bytes of UTF-8; a model's `max_query_tokens` holds too.
+        max_query_bytes: Longest query in bytes of UTF-8; how much of it a model reads says its
+            `max_query_tokens`.
         max_message_bytes: Longest message in or out, in bytes.
         max_queued_pairs: Most pairs and texts admitted at once.
         max_queued_tokens: Most tokens that wait for an engine.

@@ -4,7 +4,7 @@ import pytest
 from google.protobuf.json_format import ParseDict
 
 from twopass.client import Chunking, Document, Fields, Metric, ModelKind, Schema
-from twopass.v1 import collection_pb2, embed_pb2, model_pb2
+from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2
 from twopass.v1.collection_pb2_grpc import CollectionServiceServicer
 from twopass.v1.document_pb2 import DocumentFields
 from twopass.v1.embed_pb2_grpc import EmbedServiceServicer
@@ -197,9 +197,14 @@ def test_texts_are_embedded_in_order(serve, connect):
             return response
 
     requests = []
-    result = connect(serve(Embeds())).embed(["a", "b"], role="query", model="enc")
+    result = connect(serve(Embeds())).embed(
+        ["a", "b"], role="query", model="enc", query_truncation="reject"
+    )
     expected = embed_pb2.EmbedRequest(
-        texts=["a", "b"], model="enc", role=embed_pb2.EMBED_ROLE_QUERY
+        texts=["a", "b"],
+        model="enc",
+        role=embed_pb2.EMBED_ROLE_QUERY,
+        query_truncation=rerank_pb2.QUERY_TRUNCATION_REJECT,
     )
     assert requests == [expected]
     assert result.vectors == ((0, 0.5), (1, 0.5))

@@ -51,6 +51,7 @@ def test_every_option_of_a_rerank_reaches_the_server(serve, connect):
         truncation="reject",
         min_score=0.5,
         return_text=True,
+        query_truncation="reject",
     )
     assert reranks.requests == [
         rerank_pb2.RerankRequest(
@@ -62,6 +63,7 @@ def test_every_option_of_a_rerank_reaches_the_server(serve, connect):
             truncation=rerank_pb2.TRUNCATION_REJECT,
             min_score=0.5,
             return_text=True,
+            query_truncation=rerank_pb2.QUERY_TRUNCATION_REJECT,
         )
     ]
 

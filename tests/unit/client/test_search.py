@@ -81,6 +81,7 @@ def test_every_option_of_a_search_reaches_the_server(serve, connect):
         allow_fallback=False,
         min_sequence="s1",
         offset=14,
+        query_truncation="truncate",
     )
     expected = search_pb2.SearchRequest(
         collection="docs",
@@ -112,6 +113,7 @@ def test_every_option_of_a_search_reaches_the_server(serve, connect):
         fallback=search_pb2.FALLBACK_FORBID,
         min_sequence="s1",
         offset=14,
+        query_truncation=rerank_pb2.QUERY_TRUNCATION_TRUNCATE,
         max_answer_bytes=64 * 2**20,
     )
     expected.vector.values[:] = [0.5, -1.0]

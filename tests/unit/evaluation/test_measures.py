@@ -29,6 +29,7 @@ def result(*hits, num_reranked=0, blend=0.0):
     given = dict.fromkeys(SearchResult.__dataclass_fields__) | {
         "hits": hits,
         "num_reranked": num_reranked,
+        "query_truncated": False,
         "blend": blend,
         "timings": Timings(**dict.fromkeys(Timings.__dataclass_fields__)),
     }

@@ -163,6 +163,7 @@ class NumberPrompt:
     """A prompt whose instruction stands before the query, as numbers; 0 where there is none."""
 
     takes_instruction = True
+    beside_query = ((), ())
 
     def encode_queries(self, texts: Sequence[str], max_tokens: int) -> Ragged:
         return NumberTokenizer().encode(texts, max_tokens)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from tokenizers import Tokenizer
 
+from twopass.engines.base import LoadedReranker, ModelKind, ModelSpec, Side
 from twopass.engines.errors import ModelError
 from twopass.engines.model.decoder import _KNOWN, PromptLayout, _pieces
 from twopass.engines.model.decoder_tokenizer import DecoderTokenizer
@@ -135,3 +136,26 @@ def test_a_token_is_named_by_its_text_or_id(tokenizer, library):
         tokenizer.token_id("What is the capital?")
     with pytest.raises(ModelError, match="no token of the id"):
         tokenizer.token_id(10_000)
+
+
+@given(words=st.lists(TEXTS, min_size=1, max_size=12), most=st.integers(3, 30))
+def test_a_cut_query_keeps_the_line_break_after_it(tokenizer, words, most):
+    """Beside a plain reference: the first or the last ids of the whole, and the prompt's form."""
+    query = " ".join(words) or "it"
+    spec = ModelSpec("decoder", ModelKind.RERANKER, "0", 512, max_query_tokens=most)
+    reranker = LoadedReranker(spec, tokenizer, None, tokenizer)
+    whole = reranker.query_ids(query, 10_000).tolist()
+    line_break = list(tokenizer.encode_queries(["it"], 99)[0])[-1:]
+    for side in Side:
+        read = reranker.pair_query(np.array(whole, np.int32), side=side)
+        assert read.truncated == (len(whole) > most)
+        if not read.truncated:
+            expected = whole
+        elif side is Side.END:
+            expected = whole[: most - 1] + line_break
+        else:
+            expected = whole[-most:]
+        assert read.token_ids.tolist() == expected
+    assert reranker.read_query(query).token_ids.tolist() == (
+        whole if len(whole) <= most else whole[: most - 1] + line_break
+    )

@@ -17,6 +17,7 @@ CODES = {
     "InvalidRequestError": grpc.StatusCode.INVALID_ARGUMENT,
     "InputTooLongError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidInputError": grpc.StatusCode.INVALID_ARGUMENT,
+    "TextTooLongError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidSchemaError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidAliasError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidDocumentError": grpc.StatusCode.INVALID_ARGUMENT,

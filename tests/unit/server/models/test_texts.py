@@ -3,17 +3,19 @@
 import numpy as np
 import pytest
 
+from twopass.engines.base import Side
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError, UnknownModelError
 from twopass.server.models.caches import ByteCache
 from twopass.server.models.embedding import Embedding
-from twopass.server.models.passages import Limits
+from twopass.server.models.passages import Limits, Overlong
 from twopass.server.models.registry import Models
-from twopass.server.models.texts import EmbedTexts, FieldNames, Overlong, TextsToEmbed
+from twopass.server.models.texts import EmbedTexts, FieldNames, TextsToEmbed
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.telemetry.metrics import Metrics
 
+NAME = "all-MiniLM-L6-v2"
 LONG = "word " * 600  # the shipped encoder reads 256 tokens
 LIMITS = Limits(max_candidates=10, max_documents=5, max_passage_bytes=10_000, max_query_bytes=5_000)
 
@@ -60,8 +62,33 @@ async def test_a_passage_that_is_too_long_is_cut_and_marked(texts, encoder):
 @pytest.mark.parametrize("is_query", [False, True], ids=["passages", "queries"])
 async def test_a_text_that_is_too_long_is_refused_where_that_is_asked_for(texts, is_query):
     told = await refused(texts, texts=["short", LONG], is_query=is_query, overlong=Overlong.REFUSE)
-    assert told.startswith("texts[1]: over 25")
+    limit = 253 if is_query else 254
+    assert told.startswith(f"texts[1]: 600 tokens of {NAME} given, at most {limit} are read")
     assert "shorten it" in told
+
+
+@pytest.mark.parametrize("is_query", [False, True], ids=["passages", "queries"])
+async def test_a_text_is_cut_at_the_side_that_is_asked_for(texts, is_query):
+    many = [f"sea {LONG} sky", "short"]
+    ends = {"sky", "sea"}
+    for side, kept in ((Side.END, "sea"), (Side.START, "sky")):
+        asked = TextsToEmbed(texts=many, is_query=is_query, cut_side=side)
+        embedded = await texts.embed(asked, Request())
+        assert embedded.truncated.tolist() == [True, False]
+        (lost,) = ends - {kept}
+        same = [f"sea {LONG}" if kept == "sea" else f"{LONG} sky", f"{lost} {LONG} {lost}"]
+        asked = TextsToEmbed(texts=same, is_query=is_query, cut_side=side)
+        alike, other = (await texts.embed(asked, Request())).vectors
+        assert embedded.vectors[0] @ alike > 0.9999
+        assert embedded.vectors[0] @ other < 0.9999
+
+
+async def test_a_query_that_was_cut_is_marked_though_its_embedding_is_remembered(texts):
+    asked = TextsToEmbed(texts=[LONG], is_query=True)
+    first, again = [await texts.embed(asked, Request()) for _ in range(2)]
+    assert again.num_tokens == 0
+    assert first.truncated.all()
+    assert again.truncated.all()
 
 
 @pytest.mark.parametrize("num_words", [253, 254, 255])

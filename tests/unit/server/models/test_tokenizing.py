@@ -73,6 +73,6 @@ async def test_what_nobody_needs_is_not_begun(tokenizing):
     stop.set()
     reranker = scripted_reranker(ScriptedEngine())
     with pytest.raises(StoppedError):
-        await tokenizing.query_ids(reranker, "1", stop)
+        await tokenizing.pair_query(reranker, "1", stop=stop)
     with pytest.raises(StoppedError):
         await tokenizing.passage_ids(reranker, ["1"], Truncation.TRUNCATE, stop)

@@ -8,15 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twopass.engines.base import Side
 from twopass.engines.errors import DeviceError
 from twopass.server.errors import (
     InvalidRequestError,
     LateError,
     OverloadedError,
+    TextTooLongError,
     UnknownModelError,
     WouldBeLateError,
 )
-from twopass.server.models.passages import Truncation
+from twopass.server.models.caches import ByteCache
+from twopass.server.models.passages import Overlong, Truncation
 from twopass.server.models.registry import Models
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request
@@ -24,6 +27,7 @@ from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.open_set import RankedSet, SetOptions
 from twopass.server.search.reranking import Reranking
 from twopass.server.search.second_pass import SecondPass
+from twopass.server.telemetry.metrics import Metrics
 
 from ..scripted import MAX_SEQ_LEN, NumberPrompt, ScriptedEngine, scripted_reranker, settled
 
@@ -31,10 +35,10 @@ from ..scripted import MAX_SEQ_LEN, NumberPrompt, ScriptedEngine, scripted_reran
 class Parts:
     """`Reranking` over scripted parts, whose logit is the sum of query and passage."""
 
-    def __init__(self, engine: ScriptedEngine | None = None, **model) -> None:
+    def __init__(self, engine: ScriptedEngine | None = None, *, passages=None, **model) -> None:
         self.engine = engine or ScriptedEngine()
         self.arbiter = Arbiter(max_queued_pairs=100)
-        self.tokenizing = Tokenizing(1)
+        self.tokenizing = Tokenizing(1, passages)
         models = Models([scripted_reranker(self.engine, **model)])
         self.reranking = Reranking(models, self.arbiter, self.tokenizing, SecondPass(self.arbiter))
 
@@ -157,14 +161,65 @@ async def test_one_candidate_more_than_declared_is_an_error(parts):
         await parts.rank([["1", "2"], ["3"]], num_candidates=2)
 
 
-@pytest.mark.parametrize(
-    ("query", "problem"),
-    [(" ", "query: it has no words"), ("1 " * 9, "query: over 8 tokens of scripted")],
-    ids=["no words", "too long"],
+async def test_a_query_without_words_is_refused(parts):
+    with pytest.raises(InvalidRequestError, match="query: it has no words"):
+        await parts.rank([["1"], ["2"]], query=" ")
+
+
+@given(
+    num_query_tokens=st.integers(1, 20),
+    num_passage_tokens=st.integers(1, 2 * MAX_SEQ_LEN),
+    side=st.sampled_from(Side),
 )
-async def test_a_query_without_words_or_with_too_many_is_refused(parts, query, problem):
-    with pytest.raises(InvalidRequestError, match=problem):
-        await parts.rank([["1"], ["2"]], query=query)
+def test_a_query_and_passages_are_read_to_the_side_that_is_cut(
+    num_query_tokens, num_passage_tokens, side
+):
+    """Beside a plain reference: the first or the last numbers of either."""
+    query = list(range(1, num_query_tokens + 1))
+    passage = list(range(100, num_passage_tokens + 100))
+
+    def kept(numbers: list[int], most: int) -> list[int]:
+        return numbers[:most] if side is Side.END else numbers[-most:]
+
+    async def rank():
+        parts = Parts()
+        texts = [" ".join(map(str, numbers)) for numbers in (query, passage)]
+        ranked = await parts.rank([[texts[1]]], query=texts[0], cut_side=side)
+        parts.tokenizing.close()
+        return ranked, parts.engine.batches
+
+    ranked, batches = asyncio.run(rank())
+    read = kept(query, 8)
+    room = MAX_SEQ_LEN - 3 - len(read)
+    assert batches == [[[0, *read, 0, *kept(passage, room), 0]]]
+    assert ranked.query_truncated == (num_query_tokens > 8)
+    assert ranked.truncated[0] == (num_passage_tokens > room)
+
+
+async def test_the_same_passage_is_remembered_for_each_side_by_itself():
+    cache = ByteCache("passages", 1 << 20, Metrics())
+    parts = Parts(passages=cache)
+    passage = " ".join(map(str, range(MAX_SEQ_LEN + 9)))
+    for _ in range(2):
+        for side, first in ((Side.END, 0), (Side.START, 13)):
+            await parts.rank([[passage]], cut_side=side)
+            assert parts.engine.batches[-1][0][3] == first
+    assert len(cache) == 2
+    parts.tokenizing.close()
+
+
+async def test_a_query_that_is_not_to_be_cut_is_refused_with_both_numbers_and_the_way_out(parts):
+    with pytest.raises(TextTooLongError) as raised:
+        await parts.rank(
+            [["1"]], query="1 " * 11, query_truncation=Overlong.REFUSE, to_cut="set truncate"
+        )
+    assert str(raised.value) == (
+        "query: 11 tokens of scripted given, at most 8 are read; shorten it, or set truncate"
+    )
+    assert (raised.value.num_tokens, raised.value.max_tokens) == (11, 8)
+    assert parts.engine.batches == []
+    ranked = await parts.rank([["1"]], query="1 " * 8, query_truncation=Overlong.REFUSE)
+    assert not ranked.query_truncated
 
 
 async def test_an_unknown_model_is_named_with_those_there_are(parts):
@@ -354,13 +409,12 @@ async def test_a_model_without_instructions_refuses_one_before_any_work(parts):
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"instruction": " ".join(["3"] * 9)}, "instruction: over 8 tokens of scripted"),
-        ({"query": " ".join(["3"] * 9)}, "query: over 8 tokens of scripted"),
+        ({"instruction": " ".join(["3"] * 9)}, "instruction: 9 tokens of scripted given, at most"),
         ({"query": " "}, "query: it has no words"),
     ],
-    ids=["long instruction", "long query", "no query"],
+    ids=["long instruction", "no query"],
 )
-async def test_what_a_decoder_is_asked_is_never_cut(options, problem):
+async def test_an_instruction_is_never_cut_and_a_query_never_empty(options, problem):
     parts = Parts(prompt=NumberPrompt())
     with pytest.raises(InvalidRequestError, match=problem):
         await parts.rank([["1"]], **options)
