@@ -12,7 +12,7 @@ from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError
 from twopass.server.http.endpoint import HttpRequest
 from twopass.server.http.parts import HttpParts
-from twopass.server.models.passages import Limits, Truncation, check_count
+from twopass.server.models.passages import Limits, Overlong, Truncation, check_count
 from twopass.server.models.tokenizing import Tokenizing, passage_limit
 from twopass.server.request import Request
 from twopass.server.search.open_set import RankedSet, SetOptions
@@ -254,13 +254,15 @@ def _options(texts: Texts, order: Order, truncation: Truncation) -> SetOptions:
         # What is not to be cut is refused after it was scored, in the words of the dialect.
         truncation=Truncation.TRUNCATE if truncation is Truncation.REJECT else truncation,
         instruction=order.instruction,
+        query_truncation=Overlong.CUT if order.truncates else Overlong.REFUSE,
+        to_cut=order.way_out,
     )
 
 
 def told_of_cuts(*sets: tuple[Texts, RankedSet]) -> tuple[tuple[str, str], ...]:
     """The headers that say what the model did not read whole, of all sets of an answer."""
     headers: tuple[tuple[str, str], ...] = ()
-    if any(texts.query_was_cut for texts, _ in sets):
+    if any(texts.query_was_cut or ranked.query_truncated for texts, ranked in sets):
         headers += ((_QUERY_TRUNCATED, "1"),)
     if num_cut := sum(int(np.count_nonzero(ranked.truncated)) for _, ranked in sets):
         headers += ((_DOCUMENTS_TRUNCATED, str(num_cut)),)
@@ -285,7 +287,7 @@ async def cut_texts(tokenizing: Tokenizing, texts: Texts, order: Order, request:
         was_cut = was_cut or len(query) < len(texts.query.rstrip())
     most = caps.passage
     if caps.pair or caps.windows:
-        read = await tokenizing.pair_query(reranker, query, order.instruction, stop)
+        read = await tokenizing.pair_query(reranker, query, order.instruction, stop=stop)
         room = room_beside(reranker, read)
         of_windows = caps.windows and room + (caps.windows - 1) * (room - room // 4)
         most = _least(most, caps.pair and max(1, caps.pair - read.num_tokens), of_windows)
