@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -73,6 +74,9 @@ from twopass.server.servicers.retrieving import RetrieveDefaults
 from twopass.server.servicers.search import SearchServicer
 from twopass.server.servicers.server import ServerServicer
 from twopass.server.servicers.translating import Translating
+from twopass.server.tei.operations import TeiOperations
+from twopass.server.tei.served import TeiParts
+from twopass.server.tei.serving import TeiServers, TeiServingParts, models_at
 from twopass.server.telemetry.metrics import Metrics
 from twopass.server.telemetry.metrics_endpoint import MetricsEndpoint
 from twopass.server.telemetry.tracing import open_tracer
@@ -142,6 +146,7 @@ class App:
         self._models: list[LoadedModel] = []
         try:
             self._models = load_models(config)
+            models_at(config, Models(self._models))
             self._store.open_first()
         except BaseException:
             self._store.close()
@@ -168,20 +173,22 @@ class App:
         )
         self._add_services()
         await self._warm_up()
-        self.port = bind(self._server, config)
+        self.port = bind(self._server, config, config.address)
         if config.http_address:
             self._http = HttpServer(config, self._http_edge)
             self.http_port = self._http.port
             await self._http.start()
         self._scraping = self._serve_metrics()
         await self._server.start()
+        await self._tei.start()
         await self._tell_health(True)
         self.watching = asyncio.create_task(self._supervisor().watch(self._tell_health))
         _logger.info(
             "serving",
             extra={
-                "address": listening_address(config, self.port),
+                "address": listening_address(config.address, self.port),
                 **({} if self._http is None else {"http": self._http.url}),
+                **({"tei": ", ".join(self.tei_targets)} if self.tei_targets else {}),
                 "collections": len(self._store.names),
                 "seconds": round(time.perf_counter() - self._began, 2),
             },
@@ -194,7 +201,9 @@ class App:
         self.watching.cancel()
         self._is_well = False
         await self._standard.drain()
-        stopping = [self._server.stop(self.config.drain_seconds)]
+        await self._tei.drain()
+        seconds = self.config.drain_seconds
+        stopping = [self._server.stop(seconds), self._tei.stop(seconds)]
         if self._http is not None:
             stopping.append(self._http.stop())
         await asyncio.gather(*stopping)
@@ -202,6 +211,11 @@ class App:
             self._scraping.close()
         self.close()
         _logger.info("stopped")
+
+    @property
+    def tei_targets(self) -> list[str]:
+        """Where clients of TEI find the server over gRPC, in the order of `tei_address`."""
+        return self._tei.targets
 
     def close(self) -> None:
         """Frees threads, models and collections."""
@@ -267,7 +281,8 @@ class App:
                 num_threads=self._num_cpus,
             ),
         }
-        edge = Edge(
+        make_edge = partial(
+            Edge,
             self._gate,
             self._metrics,
             self._tracer,
@@ -275,11 +290,29 @@ class App:
             max_message_bytes=config.max_message_bytes,
             max_value_bytes=max(config.max_passage_bytes, config.max_query_bytes),
         )
+        edge = make_edge()
         services = [service_of(module) for module in servicers]
         for service, servicer in zip(services, servicers.values(), strict=True):
             edge.add_service(service, servicer)
         self._standard = StandardServices(edge, [service.full_name for service in services])
         self._server.add_generic_rpc_handlers((edge,))
+        tei_parts = TeiParts(
+            config=config,
+            models=models,
+            arbiter=arbiter,
+            tokenizing=tokenizing,
+            reranking=reranking,
+            limits=limits,
+        )
+        self._tei = TeiServers(
+            TeiServingParts(
+                config=config,
+                models=models,
+                operations=TeiOperations(tei_parts),
+                translating=translating,
+                make_edge=make_edge,
+            )
+        )
         http_parts = HttpParts(
             config=config,
             models=models,
@@ -332,6 +365,7 @@ class App:
     async def _tell_health(self, is_well: bool) -> None:
         self._is_well = is_well
         await self._standard.tell(is_well)
+        await self._tei.tell(is_well)
 
     async def _warm_up(self) -> None:
         """Runs a few batches on each engine: the first is slow, the others measure its speed."""

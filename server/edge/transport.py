@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 
+from twopass.server.addresses import addresses_of_callers
 from twopass.server.config import ConfigError, ServerConfig
 
 _logger = logging.getLogger("twopass.server")
@@ -30,7 +31,7 @@ def check_transport(config: ServerConfig) -> None:
         raise ConfigError(f"{missing}: unset; TLS needs both tls_certificate and tls_key")
     if config.tls_client_ca and not config.tls_certificate:
         raise ConfigError("tls_client_ca: set, but tls_certificate is not; clients can't be asked")
-    for setting, address in _addresses(config):
+    for setting, address in addresses_of_callers(config):
         if not config.tls_certificate and not config.insecure and not _is_local(address):
             raise ConfigError(
                 f"{setting}: {address} is in reach of other machines, and without TLS all can be "
@@ -47,7 +48,7 @@ def ensure_can_listen(config: ServerConfig) -> None:
         OSError: An address is taken or does not belong to this machine, or a certificate can't be
             read; the message names the setting.
     """
-    for setting, address in _addresses(config):
+    for setting, address in addresses_of_callers(config):
         ensure_free(address, setting)
     if config.metrics_address:
         ensure_free(config.metrics_address, "metrics_address")
@@ -78,16 +79,16 @@ def ensure_free(address: str, setting: str) -> None:
         raise OSError(f"{setting} {address}: can't listen there ({reason}); {advice}") from error
 
 
-def listening_address(config: ServerConfig, port: int) -> str:
+def listening_address(address: str, port: int) -> str:
     """The address at which clients find the server, in gRPC's notation.
 
     Args:
-        config: The server's settings.
+        address: The address that was bound.
         port: The port that the server listens on.
     """
-    if config.address.startswith(_UNIX):
-        return config.address
-    return f"{config.address.rpartition(':')[0]}:{port}"
+    if address.startswith(_UNIX):
+        return address
+    return f"{address.rpartition(':')[0]}:{port}"
 
 
 def server_options(config: ServerConfig) -> Sequence[tuple[str, Any]]:
@@ -110,19 +111,28 @@ def server_options(config: ServerConfig) -> Sequence[tuple[str, Any]]:
     return options
 
 
-def bind(server: grpc.aio.Server, config: ServerConfig) -> int:
-    """Binds the address; returns the port.
+def bind(
+    server: grpc.aio.Server, config: ServerConfig, address: str, *, setting: str = "address"
+) -> int:
+    """Binds an address, with TLS where the settings say so; returns the port.
+
+    Args:
+        server: The server that will listen there.
+        config: The settings.
+        address: host:port, or a Unix socket in gRPC's notation.
+        setting: The setting that has this value.
 
     Raises:
         OSError: The address is taken or not one of this machine, or a certificate can't be read.
     """
     try:
         if not config.tls_certificate:
-            return server.add_insecure_port(config.address)
-        return server.add_secure_port(config.address, Certificates(config).credentials())
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, Certificates(config).credentials())
     except RuntimeError as error:
         raise OSError(
-            f"address {config.address}: can't listen there ({error}); give another by --address"
+            f"{setting} {address}: can't listen there ({error}); give another by "
+            f"--{setting.replace('_', '-')}"
         ) from error
 
 
@@ -170,14 +180,6 @@ class Certificates:
     def _stamp_now(self) -> list[tuple[int, int]]:
         files = [self._certificate, self._key, *([self._client_ca] if self._client_ca else [])]
         return [(status.st_mtime_ns, status.st_ino) for status in map(Path.stat, files)]
-
-
-def _addresses(config: ServerConfig) -> list[tuple[str, str]]:
-    """Where clients send texts and keys: settings and their values."""
-    addresses = [("address", config.address)]
-    if config.http_address:
-        addresses.append(("http_address", config.http_address))
-    return addresses
 
 
 def _try(address: str) -> None:

@@ -130,6 +130,7 @@ class Server(Stubs):
         target: Where it listens.
         http_target: Where it listens for HTTP.
         http_url: Where it answers over HTTP, without a slash at the end; "" where it does not.
+        tei_targets: Where it speaks tei.v1, in the order of the settings.
         encoder: The default encoder's engine.
         reranker: The default reranker's.
     """
@@ -160,6 +161,7 @@ class Server(Stubs):
         self.target = f"127.0.0.1:{self._app.port}"
         self.http_target = f"127.0.0.1:{self._app.http_port}"
         self.http_url = f"http://{self.http_target}" if self._app.http_port else ""
+        self.tei_targets = self._app.tei_targets
         super().__init__(self.target)
 
     def loop_seconds(self) -> float:

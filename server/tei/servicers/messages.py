@@ -1,0 +1,64 @@
+"""What the messages of all services have in common."""
+
+from google.protobuf.message import Message
+
+from twopass.server.edge.calls import HeadedAnswer
+from twopass.server.servicers.enums import EnumMapping
+from twopass.server.tei.types import Cost, TruncationDirection
+from twopass.tei.v1 import tei_pb2
+
+DIRECTIONS = EnumMapping(
+    tei_pb2.TruncationDirection,
+    {tei_pb2.TRUNCATION_DIRECTION_LEFT: TruncationDirection.LEFT},
+    default=TruncationDirection.RIGHT,
+)
+
+# Of times that a clock of another core makes negative, and of counts that no message can hold.
+_MOST = 2**32 - 1
+
+
+def read_direction(message: Message) -> TruncationDirection:
+    """The side at which a text is cut.
+
+    Raises:
+        InvalidRequestError: There is no such side.
+    """
+    value: int = message.truncation_direction  # type: ignore[attr-defined]
+    return DIRECTIONS.read("truncation_direction", value)
+
+
+def metadata_of(cost: Cost) -> tei_pb2.Metadata:
+    """What an answer took."""
+    return tei_pb2.Metadata(
+        compute_chars=min(cost.num_chars, _MOST),
+        compute_tokens=min(cost.num_tokens, _MOST),
+        total_time_ns=_nanoseconds(cost.total),
+        tokenization_time_ns=_nanoseconds(cost.tokenize),
+        queue_time_ns=_nanoseconds(cost.queue),
+        inference_time_ns=_nanoseconds(cost.inference),
+    )
+
+
+def with_headers(message: Message, cost: Cost) -> HeadedAnswer:
+    """An answer with what it took in the initial metadata, in whole milliseconds."""
+    return HeadedAnswer(
+        message,
+        (
+            ("x-compute-type", cost.compute_type),
+            ("x-compute-time", _milliseconds(cost.total)),
+            ("x-compute-characters", str(cost.num_chars)),
+            ("x-compute-tokens", str(cost.num_tokens)),
+            ("x-total-time", _milliseconds(cost.total)),
+            ("x-tokenization-time", _milliseconds(cost.tokenize)),
+            ("x-queue-time", _milliseconds(cost.queue)),
+            ("x-inference-time", _milliseconds(cost.inference)),
+        ),
+    )
+
+
+def _nanoseconds(seconds: float) -> int:
+    return max(0, round(seconds * 1e9))
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(0, int(seconds * 1000)))
