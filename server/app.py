@@ -350,7 +350,8 @@ class App:
         )
 
     def _serve_metrics(self) -> MetricsEndpoint | None:
-        if not self.config.metrics_address:
+        address = self.config.metrics_address
+        if not address and not self.config.http_address:
             return None
         self._metrics.gauges(lambda: backlog_gauges(self._arbiter.backlog, self._models))
         self._metrics.gauges(lambda: shared_token_counts(self._models))
@@ -358,7 +359,9 @@ class App:
         self._metrics.gauges(lambda: server_gauges(self._gate, self._caches))
         self._metrics.gauges(lambda: lane_gauges(self._all_lanes))
         self._metrics.gauges(fallback_counts)
-        endpoint = MetricsEndpoint(self.config.metrics_address, self._metrics)
+        if not address:
+            return None
+        endpoint = MetricsEndpoint(address, self._metrics)
         self.metrics_port = endpoint.port
         return endpoint
 

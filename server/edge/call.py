@@ -93,6 +93,7 @@ class Call:
         "_caller",
         "_end_trace",
         "_has_ended",
+        "_is_counted",
         "_metadata",
         "_request",
         "_stage",
@@ -114,7 +115,8 @@ class Call:
         self.rpc = rpc
         self._metadata = metadata or ()
         self.id = _call_id(self._metadata)
-        self._caller: Caller | None = None
+        self._caller = ANYONE
+        self._is_counted = False
         self._request: Request | None = None
         self._has_ended = False
         self._stage = "waiting for its message"
@@ -127,6 +129,7 @@ class Call:
             RequestError: The caller may not make this call, or not now.
         """
         self._caller = self.shared.gate.admit(self._metadata, self.rpc.permission)
+        self._is_counted = True
 
     def check(self) -> None:
         """Checks the key of a call that counts against no quota.
@@ -134,7 +137,7 @@ class Call:
         Raises:
             RequestError: The caller may not make this call.
         """
-        self.shared.gate.check(self._metadata, self.rpc.permission)
+        self._caller = self.shared.gate.check(self._metadata, self.rpc.permission)
 
     def failed(self, raised: Exception) -> Exception:
         """Ends the call with an error; returns the one to tell the caller."""
@@ -197,7 +200,7 @@ class Call:
             id=self.id,
             received=self._began,
             deadline=None if seconds is None else time.perf_counter() + seconds,
-            caller=self._caller or ANYONE,
+            caller=self._caller,
             bytes_in_flight=self.shared.gate.bytes_in_flight,
         )
         return self._request
@@ -210,9 +213,9 @@ class Call:
         """Releases what was reserved, before the answer: the caller's next call finds it free."""
         if self._request is not None:
             self._request.close()
-        if self._caller is not None:
+        if self._is_counted:
             self.shared.gate.release(self._caller)
-            self._caller = None
+            self._is_counted = False
 
     def _begin_trace(self) -> Callable[[grpc.StatusCode], None] | None:
         """Begins the trace of the call; returns the function that ends it, or None without one."""

@@ -71,11 +71,9 @@ class Gate:
                 "calls", f"calls: {self._max_calls:,} are under way, which is the most"
             )
         key = self._key_with(metadata, permission)
-        if key is None:
-            caller = ANYONE
-        else:
+        if key is not None:
             self._ensure_quota(key)
-            caller = Caller(key.name, key.collections, key.role)
+        caller = _caller_with(key)
         self.num_calls += 1
         self._num_calls_of[caller.name] += 1
         return caller
@@ -85,14 +83,14 @@ class Gate:
         self.num_calls -= 1
         self._num_calls_of[caller.name] -= 1
 
-    def check(self, metadata: Metadata, permission: Permission) -> None:
+    def check(self, metadata: Metadata, permission: Permission) -> Caller:
         """Checks the key of a call that counts against no quota.
 
         Raises:
             UnauthenticatedError: The call has no key, or an unknown one.
             PermissionDeniedError: The key's role does not include the permission.
         """
-        self._key_with(metadata, permission)
+        return _caller_with(self._key_with(metadata, permission))
 
     def _key_with(self, metadata: Metadata, permission: Permission) -> ApiKey | None:
         """The key that a call carries; None where the call needs no key."""
@@ -141,6 +139,10 @@ class Gate:
     def _refused(self, reason: str, message: str) -> OverloadedError:
         self._metrics.rejected(reason)
         return OverloadedError(f"{message}; try again later", retry_after=_RETRY_SECONDS)
+
+
+def _caller_with(key: ApiKey | None) -> Caller:
+    return ANYONE if key is None else Caller(key.name, key.collections, key.role)
 
 
 class _Allowance:

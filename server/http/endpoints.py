@@ -1,11 +1,18 @@
 """Every endpoint of the server."""
 
+from twopass.server.http import metrics
 from twopass.server.http.dialects import (
+    cohere_embed,
+    infinity_classify,
     infinity_rerank,
+    model_listing,
+    nim_health,
     nim_ranking,
+    openai_embeddings,
     rerank,
     vllm_score,
     weaviate_rerank,
+    weaviate_vectors,
 )
 from twopass.server.http.parts import HttpParts
 from twopass.server.http.routes import AnyEndpoint
@@ -24,7 +31,14 @@ def all_endpoints(parts: HttpParts) -> list[AnyEndpoint]:
         *vllm_score.endpoints(parts),
         *nim_ranking.endpoints(parts),
         *infinity_rerank.endpoints(parts),
+        *infinity_classify.endpoints(parts),
         *weaviate_rerank.endpoints(parts),
         *connect.endpoints(parts),
         *rest.endpoints(parts),
+        *cohere_embed.endpoints(parts),
+        *openai_embeddings.endpoints(parts),
+        *weaviate_vectors.endpoints(parts),
+        *model_listing.endpoints(parts),
+        *nim_health.endpoints(parts),
+        *metrics.endpoints(parts),
     ]
