@@ -2,7 +2,9 @@
 
 import json
 import os
+import queue
 import signal
+import socket
 import subprocess
 import sys
 
@@ -16,10 +18,12 @@ from twopass.index.lanes import Lanes
 from twopass.index.store.store import CollectionStore
 from twopass.server import app
 from twopass.server.local import LocalServer, LocalServerError
+from twopass.tei.v1 import tei_pb2
 from twopass.v1 import model_pb2, model_pb2_grpc, search_pb2
 
-from .corpus import fill
+from .corpus import ENCODER, fill
 from .serving import Server, SetCall, Stubs, server_process
+from .tei_stubs import TeiStubs
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -65,6 +69,32 @@ def test_sigterm_lets_running_calls_end_and_no_other_begin(tmp_path):
     with Server(tmp_path) as again:
         found = again.search(search_pb2.SearchRequest(collection="facts", query="blue sky"))
         assert found.hits[0].id == "sky"
+
+
+def test_ports_of_tei_serve_and_drain_with_the_others(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("", 0)) as other:
+        targets = [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, other)]
+    flags = ["--tei-address", targets[0], "--tei-address", f"{targets[1]}={ENCODER}"]
+    with server_process(tmp_path, *flags) as (process, _):
+        reranker, encoder = map(TeiStubs, targets)
+        assert encoder.info(tei_pb2.InfoRequest()).model_id == ENCODER
+        messages: queue.SimpleQueue = queue.SimpleQueue()
+        answers = encoder.embed.EmbedStream(iter(messages.get, None))
+        messages.put(tei_pb2.EmbedRequest(inputs="before"))
+        next(answers)
+        states = health_pb2_grpc.HealthStub(reranker.channel).Watch(
+            health_pb2.HealthCheckRequest(service="tei.v1.Rerank")
+        )
+        assert next(states).status == SERVING
+
+        process.send_signal(signal.SIGTERM)
+        assert next(states).status == NOT_SERVING
+        states.cancel()
+        messages.put(tei_pb2.EmbedRequest(inputs="while it drains"))
+        assert len(next(answers).embeddings) == 384
+        messages.put(None)
+        assert list(answers) == []
+        assert process.wait(30) == 0
 
 
 def test_a_call_that_outlasts_the_drain_is_cut_off(tmp_path):

@@ -12,9 +12,12 @@ import trustme
 
 from twopass.client import Client
 from twopass.server.config import ConfigError
+from twopass.tei.v1 import tei_pb2
 from twopass.v1 import model_pb2
 
+from .corpus import ENCODER
 from .serving import Server, Stubs, code_of, server_process
+from .tei_stubs import TeiStubs
 
 
 class Pki:
@@ -121,11 +124,29 @@ def test_over_http_the_same_certificates_hold(tmp_path, pki):
             httpx.get(f"http://{server.http_target}/nothing")
 
 
-def test_a_taken_port_of_http_is_told_with_its_flag(tmp_path):
+def test_on_ports_of_tei_the_same_certificates_hold(tmp_path, pki):
+    settings = pki.settings | {"tls_client_ca": str(pki.ca), "tei_address": ["127.0.0.1:0"]}
+    with Server(tmp_path / "data", **settings) as server:
+        (target,) = server.tei_targets
+        request = tei_pb2.InfoRequest()
+        known = TeiStubs(target, credentials=pki.credentials(with_client=True))
+        assert known.info(request).model_id
+        for stubs in (TeiStubs(target), TeiStubs(target, credentials=pki.credentials())):
+            assert code_of(stubs.info, request) is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize("setting", ["http_address", "tei_address"])
+def test_a_taken_port_is_told_with_its_flag(tmp_path, setting):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(OSError, match=rf"http_address {address}: .*--http-address"):
-            Server(tmp_path, http_address=address)
+        flag = f"--{setting.replace('_', '-')}"
+        with pytest.raises(OSError, match=f"{setting} {address}: .*{flag}"):
+            Server(tmp_path, **{setting: [address] if setting == "tei_address" else address})
+
+
+def test_a_port_of_tei_for_a_model_that_is_not_held_is_told_with_those_that_are(tmp_path):
+    with pytest.raises(ConfigError, match=f"'127.0.0.1:0=guess' names a model .*{ENCODER}"):
+        Server(tmp_path, tei_address=["127.0.0.1:0=guess"])
 
 
 def test_over_a_unix_socket_http_is_answered(tmp_path):
@@ -155,6 +176,7 @@ def test_pages_of_an_allowed_origin_may_ask_over_http(tmp_path):
         ({"address": "[::]:0"}, "in reach of other machines"),
         ({"address": "example.org:0"}, "in reach of other machines"),
         ({"http_address": "0.0.0.0:0"}, "http_address: 0.0.0.0:0 is in reach of other machines"),
+        ({"tei_address": ["0.0.0.0:0=m"]}, "tei_address: 0.0.0.0:0 is in reach of other"),
         ({"tls_certificate": "cert.pem"}, "tls_key: unset"),
         ({"tls_key": "key.pem"}, "tls_certificate: unset"),
         ({"tls_client_ca": "ca.pem"}, "tls_client_ca: set, but"),
