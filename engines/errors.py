@@ -43,7 +43,15 @@ class EngineUnavailableError(EngineError):
 
 
 class InputTooLongError(EngineError):
-    """A sequence holds more tokens than the engine accepts."""
+    """A sequence holds more tokens than the engine accepts.
+
+    Attributes:
+        facts: For programs: "limit", the most tokens, and "value", those given.
+    """
+
+    def __init__(self, num_tokens: int, max_seq_len: int) -> None:
+        super().__init__(f"a sequence has {num_tokens} tokens, at most {max_seq_len} are supported")
+        self.facts = {"limit": max_seq_len, "value": num_tokens}
 
 
 class OutOfDeviceMemoryError(EngineError):

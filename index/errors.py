@@ -31,13 +31,28 @@
         └── FolderInUseError        another server holds the folder
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+Fact: TypeAlias = str | int | float
+"""What a message says in words, for the caller's program: the name of a collection, a limit."""
 
 _MAX_NAMED = 10
 
 
 class CollectionError(Exception):
-    """A collection could not do what was asked of it."""
+    """A collection could not do what was asked of it.
+
+    Attributes:
+        facts: What the message says in words, for the caller's program, by name: "collection",
+            "document", "snapshot", "field", "limit", "value".
+    """
+
+    facts: Mapping[str, Fact] = {}
+
+    def __init__(self, message: str, **facts: Fact) -> None:
+        super().__init__(message)
+        self.facts = facts
 
 
 class InvalidInputError(CollectionError):
@@ -48,8 +63,8 @@ class InvalidInputError(CollectionError):
         problem: The rule, the value received, and the way out.
     """
 
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
+    def __init__(self, field: str, problem: str, **facts: Fact) -> None:
+        super().__init__(f"{field}: {problem}", field=field, **facts)
         self.field = field
         self.problem = problem
 
@@ -79,7 +94,9 @@ class MalformedSequenceError(InvalidInputError):
 
     def __init__(self, token: str) -> None:
         super().__init__(
-            "min_sequence", f"{token!r} is no sequence; send one from a write's answer, unchanged"
+            "min_sequence",
+            f"{token!r} is no sequence; send one from a write's answer, unchanged",
+            value=token,
         )
 
 
@@ -87,7 +104,10 @@ class CollectionNotFoundError(CollectionError):
     """No collection has that name."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"collection {name!r} does not exist; ListCollections names those that do")
+        super().__init__(
+            f"collection {name!r} does not exist; ListCollections names those that do",
+            collection=name,
+        )
 
 
 class CollectionExistsError(CollectionError):
@@ -95,7 +115,8 @@ class CollectionExistsError(CollectionError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"collection {name!r} exists already; delete it first or choose another name"
+            f"collection {name!r} exists already; delete it first or choose another name",
+            collection=name,
         )
 
 
@@ -105,7 +126,9 @@ class AliasExistsError(CollectionError):
     def __init__(self, alias: str, collection: str) -> None:
         super().__init__(
             f"{alias!r} is an alias of collection {collection!r}; remove the alias first or choose "
-            "another name"
+            "another name",
+            collection=collection,
+            alias=alias,
         )
 
 
@@ -122,7 +145,9 @@ class CollectionAliasedError(CollectionError):
         more = ", …" if len(aliases) > _MAX_NAMED else ""
         super().__init__(
             f"collection {collection!r} can't be deleted while it has aliases; switch them to "
-            f"another or remove them, by UpdateAliases{': ' if named else ''}{named}{more}"
+            f"another or remove them, by UpdateAliases{': ' if named else ''}{named}{more}",
+            collection=collection,
+            aliases=", ".join(aliases),
         )
         self.collection = collection
         self.aliases = tuple(aliases)
@@ -136,7 +161,9 @@ class DocumentNotFoundError(CollectionError):
     """
 
     def __init__(self, collection: str, id: str) -> None:  # noqa: A002
-        super().__init__(f"collection {collection!r} has no document {id!r}")
+        super().__init__(
+            f"collection {collection!r} has no document {id!r}", collection=collection, document=id
+        )
         self.id = id
 
 
@@ -153,7 +180,10 @@ class DocumentsExistError(CollectionError):
         super().__init__(
             f"documents: {len(ids):,} of their ids {'is' if len(ids) == 1 else 'are'} known to "
             f"collection {collection!r}, so nothing was written; let on_conflict skip or replace "
-            f"them, or leave them out: {named}{more}"
+            f"them, or leave them out: {named}{more}",
+            collection=collection,
+            document=ids[0],
+            value=len(ids),
         )
         self.ids = tuple(ids)
 
@@ -169,7 +199,10 @@ class AnswerTooLargeError(CollectionError):
         super().__init__(
             f"{num_documents:,} documents have {num_bytes:,} bytes in the fields asked for, at "
             f"most {max_bytes:,} may be in one answer (max_answer_bytes); ask for fewer documents "
-            "in one call, or for fewer fields"
+            "in one call, or for fewer fields",
+            limit_name="max_answer_bytes",
+            limit=max_bytes,
+            value=num_bytes,
         )
 
 
@@ -186,6 +219,10 @@ class DocumentTooLargeError(AnswerTooLargeError):
             f"document {id!r} has {num_bytes:,} bytes in the fields asked for, at most "
             f"{max_bytes:,} may be in one answer (max_answer_bytes); ask for fewer of its fields, "
             "or raise that limit",
+            document=id,
+            limit_name="max_answer_bytes",
+            limit=max_bytes,
+            value=num_bytes,
         )
         self.id = id
 
@@ -195,7 +232,9 @@ class SnapshotNotFoundError(CollectionError):
 
     def __init__(self, collection: str, name: str) -> None:
         super().__init__(
-            f"collection {collection!r} has no snapshot {name!r}; ListSnapshots names those it has"
+            f"collection {collection!r} has no snapshot {name!r}; ListSnapshots names those it has",
+            collection=collection,
+            snapshot=name,
         )
 
 
@@ -205,7 +244,9 @@ class SnapshotExistsError(CollectionError):
     def __init__(self, collection: str, name: str) -> None:
         super().__init__(
             f"collection {collection!r} has a snapshot {name!r} already; delete it first or choose "
-            "another name"
+            "another name",
+            collection=collection,
+            snapshot=name,
         )
 
 
@@ -215,7 +256,10 @@ class StaleSequenceError(CollectionError):
     def __init__(self, collection: str, token: str) -> None:
         super().__init__(
             f"min_sequence: {token!r} is not of collection {collection!r} as it is now: it was "
-            "deleted and created again, or restored from a copy; take a sequence from a new write"
+            "deleted and created again, or restored from a copy; take a sequence from a new write",
+            field="min_sequence",
+            value=token,
+            collection=collection,
         )
 
 
@@ -224,7 +268,8 @@ class CollectionClosedError(CollectionError):
 
     def __init__(self, collection: str) -> None:
         super().__init__(
-            f"collection {collection!r} was closed: it was deleted, or the server is stopping"
+            f"collection {collection!r} was closed: it was deleted, or the server is stopping",
+            collection=collection,
         )
 
 
@@ -243,7 +288,11 @@ class LaneFullError(CollectionError):
     """
 
     def __init__(self, lane: str, max_waiting: int, retry_after: float) -> None:
-        super().__init__(f"{lane}: {max_waiting:,} wait, which is the most; try again later")
+        super().__init__(
+            f"{lane}: {max_waiting:,} wait, which is the most; try again later",
+            lane=lane,
+            limit=max_waiting,
+        )
         self.retry_after = retry_after
 
 
@@ -257,7 +306,9 @@ class CollectionsInUseError(CollectionError):
     def __init__(self, max_open: int) -> None:
         super().__init__(
             f"collection: {max_open:,} are open and in use, at most {max_open:,} may be; try again "
-            "later, or let the server open more by max-open-collections"
+            "later, or let the server open more by max-open-collections",
+            limit_name="max_open_collections",
+            limit=max_open,
         )
         self.retry_after = 0.5
 

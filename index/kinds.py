@@ -55,7 +55,10 @@ class Breadth:
         for name, value in (("ef_search", self.ef_search), ("nprobe", self.nprobe)):
             if value is not None and not 1 <= value <= MAX_BREADTH:
                 raise InvalidQueryError(
-                    f"retrieve.{name}", f"must be 1 to {MAX_BREADTH:,}, {value:,} given"
+                    f"retrieve.{name}",
+                    f"must be 1 to {MAX_BREADTH:,}, {value:,} given",
+                    limit=MAX_BREADTH,
+                    value=value,
                 )
 
 
@@ -90,11 +93,15 @@ class IndexKind:
             raise InvalidSchemaError(
                 "schema.index_kind",
                 f"{factory!r}: HNSW needs {MIN_LINKS} to {MAX_LINKS} links, {links} given",
+                limit=MAX_LINKS,
+                value=links,
             )
         if lists and not MIN_LISTS <= lists <= MAX_LISTS:
             raise InvalidSchemaError(
                 "schema.index_kind",
                 f"{factory!r}: IVF needs {MIN_LISTS} to {MAX_LISTS:,} lists, {lists:,} given",
+                limit=MAX_LISTS,
+                value=lists,
             )
         return cls(factory, links, lists)
 

@@ -63,4 +63,5 @@ def check_language(language: str) -> None:
             "schema.language",
             f"{language!r} given; one of {', '.join(ALGORITHMS)} (ISO 639-1), or "
             f"{NONE!r} for words as they stand, which suits every other language",
+            value=language,
         )

@@ -108,7 +108,10 @@ class CollectionSchema:
     def __post_init__(self) -> None:
         if not 1 <= self.dimension <= MAX_DIMENSION:
             raise InvalidSchemaError(
-                "schema.dimension", f"must be 1 to {MAX_DIMENSION:,}, {self.dimension:,} given"
+                "schema.dimension",
+                f"must be 1 to {MAX_DIMENSION:,}, {self.dimension:,} given",
+                limit=MAX_DIMENSION,
+                value=self.dimension,
             )
         IndexKind.parse(self.index_kind)
         self._check_chunking()
@@ -124,11 +127,15 @@ class CollectionSchema:
             raise InvalidSchemaError(
                 "schema.chunking.window_tokens",
                 f"must be at least {MIN_WINDOW_TOKENS}, {window:,} given",
+                limit=MIN_WINDOW_TOKENS,
+                value=window,
             )
         if not 0 <= overlap <= window // 2:
             raise InvalidSchemaError(
                 "schema.chunking.overlap_tokens",
                 f"must be 0 to {window // 2:,}, half of window_tokens, {overlap:,} given",
+                limit=window // 2,
+                value=overlap,
             )
         if self.client_vectors:
             raise InvalidSchemaError(
@@ -142,12 +149,14 @@ class CollectionSchema:
             raise InvalidSchemaError(
                 "schema.encoder",
                 f"{self.encoder!r} given together with client_vectors; leave one of them out",
+                value=self.encoder,
             )
         if not self.client_vectors and not (self.encoder and self.encoder_revision):
             raise InvalidSchemaError(
                 "schema.encoder",
                 f"{self.encoder!r} with revision {self.encoder_revision!r} given; both are needed "
                 "unless client_vectors is set",
+                value=self.encoder_revision,
             )
 
     def _check_language(self) -> None:
@@ -157,6 +166,7 @@ class CollectionSchema:
                 "schema.language",
                 f"{self.language!r} given together with the tokenizer "
                 f"{self.lexical_tokenizer.value!r}, which is for English; leave one of them out",
+                value=self.language,
             )
 
     def _check_indexed_fields(self) -> None:
@@ -165,6 +175,8 @@ class CollectionSchema:
                 "schema.indexed_fields",
                 f"{len(self.indexed_fields):,} given, at most {MAX_INDEXED_FIELDS}; each costs "
                 "time at every write, and filters may test others too",
+                limit=MAX_INDEXED_FIELDS,
+                value=len(self.indexed_fields),
             )
         seen: set[tuple[str, ...]] = set()
         for position, indexed in enumerate(self.indexed_fields):
@@ -173,7 +185,9 @@ class CollectionSchema:
                 raise InvalidSchemaError(where, problem)
             keys = parse_field_name(indexed.field)
             if keys in seen:
-                raise InvalidSchemaError(where, f"{indexed.field!r} is given twice")
+                raise InvalidSchemaError(
+                    where, f"{indexed.field!r} is given twice", value=indexed.field
+                )
             seen.add(keys)
 
     def to_json(self) -> str:
@@ -214,4 +228,5 @@ def check_name(name: str, field: str = "name") -> None:
         raise InvalidSchemaError(
             field,
             f"{name!r} given; 1 to 64 of a-z, 0-9, '-' and '_' are needed, a letter or digit first",
+            value=name,
         )

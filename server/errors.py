@@ -13,6 +13,7 @@
     │   └── WouldBeLateError      there is room, but the deadline would pass before its turn
     ├── LateError                 the deadline or the time budget ran out
     │   └── NeverInTimeError      even an idle engine takes longer than the deadline leaves
+    ├── NotServedError            what is asked for is served over another wire alone
     ├── ResponseTooLargeError     the answer does not fit one message
     ├── UnauthenticatedError      no API key, or one that the server does not know
     └── PermissionDeniedError     the key may not do this, or not with this collection
@@ -21,13 +22,62 @@
 status codes.
 """
 
+import re
+from collections.abc import Mapping
+
+from twopass.index.errors import Fact
+
+# A path in a request and its colon, with which messages about one field begin.
+_FIELD = re.compile(r"([A-Za-z_]\w*(?:\[\d+\])*(?:\.\w+(?:\[\d+\])*)*): ", re.ASCII)
+
 
 class RequestError(Exception):
-    """A request was refused or failed; the message is for the caller."""
+    """A request was refused or failed.
+
+    Attributes:
+        facts: What the message says in words, for the caller's program, by name: "field", "limit",
+            "value", "limit_name", "model", "collection".
+    """
+
+    facts: Mapping[str, Fact] = {}
+
+    def __init__(self, message: str, **facts: Fact) -> None:
+        """Makes an error.
+
+        Args:
+            message: For the caller, as are the facts.
+            facts: See the class.
+        """
+        super().__init__(message)
+        self.facts = facts
 
 
 class InvalidRequestError(RequestError):
-    """A field of the request is wrong."""
+    """A field of the request is wrong; `facts` names it.
+
+    The message begins with the field's path and a colon, or is about the request as a whole.
+    """
+
+    def __init__(self, message: str, **facts: Fact) -> None:
+        if "field" not in facts and (named := _FIELD.match(message)):
+            facts["field"] = named[1]
+        super().__init__(message, **facts)
+
+
+def at_place(error: Exception, **place: int) -> Exception:
+    """An error of a stream that also says which of its messages was at fault.
+
+    Args:
+        error: Any error. It stays as it is: calls that share a COMMIT share its error.
+        place: Further facts: `chunk` and `chunks_written`, or `piece`.
+
+    Returns:
+        An error of the same class.
+    """
+    kind = type(error)
+    placed = kind.__new__(kind, *error.args)
+    vars(placed).update(vars(error), facts={**getattr(error, "facts", {}), **place})
+    return placed
 
 
 class TextTooLongError(InvalidRequestError):
@@ -45,7 +95,10 @@ class TextTooLongError(InvalidRequestError):
     ) -> None:
         super().__init__(
             f"{field}: {num_tokens:,} tokens of {model} given, at most {max_tokens:,} are read; "
-            f"shorten it{to_cut and f', or {to_cut}'}"
+            f"shorten it{to_cut and f', or {to_cut}'}",
+            limit=max_tokens,
+            value=num_tokens,
+            model=model,
         )
         self.field = field
         self.num_tokens = num_tokens
@@ -77,16 +130,16 @@ class OverloadedError(RequestError):
             request is larger than the queue.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after: float | None, **facts: Fact) -> None:
+        super().__init__(message, **facts)
         self.retry_after = None if retry_after is None else min(retry_after, _MAX_RETRY_SECONDS)
 
 
 class QuotaError(OverloadedError):
     """The quota of the caller's key is used up; `retry_after` is exact, with no upper limit."""
 
-    def __init__(self, message: str, *, retry_after: float) -> None:
-        super().__init__(message, retry_after=retry_after)
+    def __init__(self, message: str, *, retry_after: float, **facts: Fact) -> None:
+        super().__init__(message, retry_after=retry_after, **facts)
         self.retry_after = retry_after
 
 

@@ -54,7 +54,9 @@ class Caller:
         """
         if not self.may_use(collection):
             raise PermissionDeniedError(
-                f"collection: the key {self.name!r} may not use {collection[:128]!r}"
+                f"collection: the key {self.name!r} may not use {collection[:128]!r}",
+                collection=collection,
+                key=self.name,
             )
 
 
@@ -93,6 +95,9 @@ class BytesInFlight:
                 f"bytes: {self.num_bytes:,} of requests are under way and {num_bytes:,} more came, "
                 f"at most {self._max_bytes:,} may be; try again later",
                 retry_after=_RETRY_SECONDS,
+                limit_name="max_bytes",
+                limit=self._max_bytes,
+                value=num_bytes,
             )
         self.num_bytes += num_bytes
 

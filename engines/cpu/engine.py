@@ -125,9 +125,7 @@ class CpuEngine:
     def _ensure_fits(self, batch: TokenBatch) -> None:
         longest = int(batch.lengths.max(initial=0))
         if longest > self.info.max_seq_len:
-            raise InputTooLongError(
-                f"a sequence has {longest} tokens, at most {self.info.max_seq_len} are supported"
-            )
+            raise InputTooLongError(longest, self.info.max_seq_len)
 
     def _run(self, batch: TokenBatch) -> Float32s:
         self._ensure_fits(batch)

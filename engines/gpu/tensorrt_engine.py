@@ -82,12 +82,7 @@ class TensorRtEngine:
         longest = int(batch.lengths.max(initial=1))
         if longest > self.info.max_seq_len:
             refused: Future[Float32s] = Future()
-            refused.set_exception(
-                InputTooLongError(
-                    f"a sequence has {longest} tokens, at most {self.info.max_seq_len} "
-                    "are supported"
-                )
-            )
+            refused.set_exception(InputTooLongError(longest, self.info.max_seq_len))
             return refused
         return self._pipeline.submit(batch)
 

@@ -132,9 +132,7 @@ class OnnxRuntimeEngine:
     def _run(self, batch: TokenBatch) -> Float32s:
         longest = int(batch.lengths.max(initial=1))
         if longest > self._max_seq_len:
-            raise InputTooLongError(
-                f"a sequence has {longest} tokens, at most {self._max_seq_len} are supported"
-            )
+            raise InputTooLongError(longest, self._max_seq_len)
         packed = np.empty(len(batch) * longest, np.int32)
         lengths = np.empty(len(batch), np.int32)
         rows = np.arange(len(batch), dtype=np.int32)

@@ -143,9 +143,7 @@ class TransformersEngine:
     def _run(self, batch: TokenBatch) -> Float32s:
         longest = int(batch.lengths.max(initial=1))
         if longest > self.info.max_seq_len:
-            raise InputTooLongError(
-                f"a sequence has {longest} tokens, at most {self.info.max_seq_len} are supported"
-            )
+            raise InputTooLongError(longest, self.info.max_seq_len)
         torch = self._torch
         try:
             return self._compute(batch)

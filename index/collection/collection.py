@@ -336,6 +336,8 @@ class Collection:
                 "vector",
                 f"{vectors.shape[-1]:,} components given, the collection's dimension is "
                 f"{dimension:,}",
+                limit=dimension,
+                value=vectors.shape[-1],
             )
         scaled = scale(
             np.ascontiguousarray(vectors, np.float32),
@@ -512,7 +514,9 @@ class Collection:
             DocumentTooLargeError: The first document of the page alone is larger than `max_bytes`.
         """
         if page_size < 1:
-            raise InvalidQueryError("page_size", f"must be at least 1, {page_size} given")
+            raise InvalidQueryError(
+                "page_size", f"must be at least 1, {page_size} given", limit=1, value=page_size
+            )
         incarnation = self.sequence.incarnation
         after = key_before(token, incarnation, wanted)
         documents, last_key = self._reader.after(
@@ -579,4 +583,4 @@ class Collection:
 
 def _check_k(k: int) -> None:
     if k < 1:
-        raise InvalidQueryError("retrieve.k", f"must be at least 1, {k} given")
+        raise InvalidQueryError("retrieve.k", f"must be at least 1, {k} given", limit=1, value=k)

@@ -147,6 +147,8 @@ def _vectors_of(document: IndexedDocument, where: str, schema: CollectionSchema)
             f"{where}.vector",
             f"{vectors[0].size:,} components given, the collection's dimension is "
             f"{schema.dimension:,} (id {document.id!r})",
+            limit=schema.dimension,
+            value=vectors[0].size,
         )
     return vectors
 
@@ -165,6 +167,8 @@ def _encode(
             f"{where}.title",
             f"{len(title):,} bytes of UTF-8 given, at most {MAX_TITLE_BYTES:,}; put the rest into "
             f"the text (id {document.id!r})",
+            limit=MAX_TITLE_BYTES,
+            value=len(title),
         )
     text = _utf8(document.text, where, "text")
     token_ids = document.token_ids.astype("<i4", copy=False).tobytes()
@@ -177,13 +181,17 @@ def _check_id(document_id: str, where: str) -> None:
     size = len(_utf8(document_id, where, "id"))
     if not 1 <= size <= MAX_ID_BYTES:
         raise InvalidDocumentError(
-            f"{where}.id", f"must be 1 to {MAX_ID_BYTES} bytes of UTF-8, {size:,} given"
+            f"{where}.id",
+            f"must be 1 to {MAX_ID_BYTES} bytes of UTF-8, {size:,} given",
+            limit=MAX_ID_BYTES,
+            value=size,
         )
     if control := _CONTROL_CHARACTER.search(document_id):
         raise InvalidDocumentError(
             f"{where}.id",
             f"control characters are not allowed, U+{ord(control[0]):04X} given "
             f"at character {control.start()}",
+            value=ord(control[0]),
         )
 
 
@@ -205,7 +213,11 @@ def encode_metadata(metadata: Mapping[str, object], where: str) -> str:
         InvalidDocumentError: It is not JSON, or too large; errors call it `where`.
     """
     if not isinstance(metadata, Mapping):
-        raise InvalidDocumentError(where, f"must be a JSON object, {type(metadata).__name__} given")
+        raise InvalidDocumentError(
+            where,
+            f"must be a JSON object, {type(metadata).__name__} given",
+            value=type(metadata).__name__,
+        )
     _check_shape(metadata, where)
     try:
         text = _JSON.encode(dict(metadata)) if metadata else "{}"
@@ -217,6 +229,8 @@ def encode_metadata(metadata: Mapping[str, object], where: str) -> str:
             where,
             f"{size:,} bytes as JSON given, at most {MAX_METADATA_BYTES:,}; keep what no filter "
             "asks for elsewhere, or in the text",
+            limit=MAX_METADATA_BYTES,
+            value=size,
         )
     return text
 
@@ -259,6 +273,7 @@ def _check_shape(metadata: Mapping[str, object], where: str) -> None:
                 where,
                 f"more than {MAX_METADATA_FIELDS:,} fields given, those of nested objects "
                 "included; keep what no filter asks for as one text",
+                limit=MAX_METADATA_FIELDS,
             )
         values = [
             value
@@ -272,6 +287,7 @@ def _check_shape(metadata: Mapping[str, object], where: str) -> None:
                     where,
                     f"an integer of {value.bit_length():,} bits given, integers are from -2^63 to "
                     "2^63 - 1; give a larger one as a text",
+                    value=value.bit_length(),
                 )
         level = [value for value in values if _is_object(value) or isinstance(value, list | tuple)]
         if not level:
@@ -280,4 +296,5 @@ def _check_shape(metadata: Mapping[str, object], where: str) -> None:
         where,
         f"objects and lists nested deeper than {MAX_METADATA_DEPTH} levels given; flatten them, or "
         "keep what is inside as a text",
+        limit=MAX_METADATA_DEPTH,
     )

@@ -94,6 +94,7 @@ class Aliases:
                 "changes",
                 f"{len(collections):,} aliases in all would be there, at most {MAX_ALIASES:,} may; "
                 "remove some",
+                limit=MAX_ALIASES,
             )
         return Aliases(collections)
 

@@ -103,6 +103,7 @@ def _analysed(field: str, clauses: Iterable[WordClause], analyser: Analyser) -> 
                 f"{field}[{position}]",
                 f"{clause.text!r} given, which holds no word; give letters or digits, or leave "
                 "the clause out",
+                value=clause.text,
             )
         analysed.append(Clause(atoms, not isinstance(clause, Phrase)))
     return tuple(dict.fromkeys(analysed))

@@ -85,6 +85,8 @@ class CallLog:
             fields["reason"] = reason
         if path := getattr(error, "path", ""):
             fields["path"] = path
+        facts = getattr(error, "facts", {})
+        fields.update((place, facts[place]) for place in ("chunk", "piece") if place in facts)
         _logger.log(level, "call", extra=fields, exc_info=error if failed else None)
 
     def _is_one_of_many(self, rpc: str, code: grpc.StatusCode, reason: str, seconds: float) -> bool:

@@ -79,7 +79,9 @@ class _Bounded:
             await self._fail(
                 InvalidRequestError(
                     f"message: {len(content):,} bytes given, at most {_MAX_MESSAGE_BYTES:,}; it "
-                    "needs no more than a name"
+                    "needs no more than a name",
+                    limit=_MAX_MESSAGE_BYTES,
+                    value=len(content),
                 ),
                 context,
             )

@@ -4,6 +4,7 @@ import sys
 import time
 from collections import Counter
 
+from twopass.index.errors import Fact
 from twopass.server.edge.keys import ApiKey, KeyRing
 from twopass.server.edge.permissions import Permission, may, roles_with
 from twopass.server.errors import (
@@ -68,7 +69,10 @@ class Gate:
         """
         if self.num_calls >= self._max_calls:
             raise self._refused(
-                "calls", f"calls: {self._max_calls:,} are under way, which is the most"
+                "calls",
+                f"calls: {self._max_calls:,} are under way, which is the most",
+                limit_name="max_calls",
+                limit=self._max_calls,
             )
         key = self._key_with(metadata, permission)
         if key is not None:
@@ -101,7 +105,9 @@ class Gate:
             allowed = " or ".join(roles_with(permission))
             raise PermissionDeniedError(
                 f"role: the key {key.name!r} has the role {key.role}, this call needs {allowed}; "
-                "ask the server's operator for such a key"
+                "ask the server's operator for such a key",
+                role=key.role.value,
+                key=key.name,
             )
         return key
 
@@ -122,6 +128,9 @@ class Gate:
             raise self._refused(
                 "key_calls",
                 f"calls: {key.max_calls:,} of the key {key.name!r} are under way, its most",
+                limit_name="keys.max_calls",
+                limit=key.max_calls,
+                key=key.name,
             )
         if not key.calls_per_second:
             return
@@ -134,11 +143,14 @@ class Gate:
                 f"calls: the key {key.name!r} may make {key.calls_per_second:g} a second; try "
                 f"again in {wait:.3g} s",
                 retry_after=wait,
+                limit_name="keys.calls_per_second",
+                limit=key.calls_per_second,
+                key=key.name,
             )
 
-    def _refused(self, reason: str, message: str) -> OverloadedError:
+    def _refused(self, reason: str, message: str, **facts: Fact) -> OverloadedError:
         self._metrics.rejected(reason)
-        return OverloadedError(f"{message}; try again later", retry_after=_RETRY_SECONDS)
+        return OverloadedError(f"{message}; try again later", retry_after=_RETRY_SECONDS, **facts)
 
 
 def _caller_with(key: ApiKey | None) -> Caller:

@@ -119,7 +119,10 @@ def ensure_fits(content: bytes, max_bytes: int) -> None:
     if len(content) > max_bytes:
         raise ResponseTooLargeError(
             f"response: {len(content):,} bytes, at most {max_bytes:,} in one message "
-            "(max_message_bytes); ask for fewer results or fewer fields"
+            "(max_message_bytes); ask for fewer results or fewer fields",
+            limit_name="max_message_bytes",
+            limit=max_bytes,
+            value=len(content),
         )
 
 
@@ -174,7 +177,8 @@ class _Decoding:
         if self._num_fields > self._max_fields:
             raise InvalidRequestError(
                 f"message: more than {self._max_fields:,} fields, more than any request has; send "
-                "several smaller ones"
+                "several smaller ones",
+                limit=self._max_fields,
             )
         tag, at = self._varint(at, end)
         wire_type = tag & 7
@@ -213,7 +217,9 @@ class _Decoding:
             field = message.DESCRIPTOR.fields_by_number.get(number)
             name = f"field {number}" if field is None else field.name
             raise InvalidRequestError(
-                f"{name}: {num_bytes:,} bytes, at most {self._max_value_bytes:,} in one value"
+                f"{name}: {num_bytes:,} bytes, at most {self._max_value_bytes:,} in one value",
+                limit=self._max_value_bytes,
+                value=num_bytes,
             )
 
 

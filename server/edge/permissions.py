@@ -98,6 +98,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "grpc.health.v1.Health.Check": Permission.READ,
     "grpc.health.v1.Health.List": Permission.READ,
     "grpc.health.v1.Health.Watch": Permission.READ,
+    "grpc.reflection.v1.ServerReflection.ServerReflectionInfo": Permission.READ,
     "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo": Permission.READ,
 }
 """By the full name of the rpc, or the name of the endpoint of HTTP. Health and reflection are

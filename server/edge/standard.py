@@ -6,9 +6,9 @@ from typing import Any
 
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from twopass.server.config import ServerConfig
+from twopass.server.edge import reflection
 from twopass.server.edge.rpc import Edge
 
 _STATES = health_pb2.HealthCheckResponse
@@ -18,7 +18,7 @@ def open_services(config: ServerConfig) -> Collection[str]:
     """The services that need no API key."""
     is_open = {
         health.SERVICE_NAME: config.open_health,
-        reflection.SERVICE_NAME: config.open_reflection,
+        **dict.fromkeys(reflection.SERVICE_NAMES, config.open_reflection),
     }
     return [name for name, needs_no_key in is_open.items() if needs_no_key]
 
@@ -35,18 +35,12 @@ class StandardServices:
         """
         self._services = services
         self._health = health.aio.HealthServicer()
-        told = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
         edge.add_foreign_service(
             service_of(health_pb2),
             partial(health_pb2_grpc.add_HealthServicer_to_server, self._health),
         )
-        edge.add_foreign_service(
-            service_of(reflection_pb2),
-            partial(
-                reflection_pb2_grpc.add_ServerReflectionServicer_to_server,
-                reflection.aio.ReflectionServicer(told),
-            ),
-        )
+        for service, register in reflection.reflection_services((*services, health.SERVICE_NAME)):
+            edge.add_foreign_service(service, register)
 
     async def tell(self, is_well: bool) -> None:
         """Reports whether the port serves, for all of its services alike."""

@@ -295,7 +295,9 @@ def _window_counts(
         raise InvalidRequestError(
             f"documents[{places[row]}].text: {counts[row]:,} windows of {chunking.window_tokens:,} "
             f"tokens that share {chunking.overlap_tokens:,}, at most {MAX_WINDOWS:,} in a "
-            "document; make several documents of it, or a collection with larger windows"
+            "document; make several documents of it, or a collection with larger windows",
+            limit=MAX_WINDOWS,
+            value=counts[row],
         )
     return counts
 

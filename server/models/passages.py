@@ -118,6 +118,10 @@ def check_count(field: str, count: int, limit: int, advice: str) -> None:
         InvalidRequestError: Names the field, the limit, the number given and the way out.
     """
     if count < 1:
-        raise InvalidRequestError(f"{field}: {count or 'none'} given, at least 1 is needed")
+        raise InvalidRequestError(
+            f"{field}: {count or 'none'} given, at least 1 is needed", limit=1, value=count
+        )
     if count > limit:
-        raise InvalidRequestError(f"{field}: {count:,} given, at most {limit:,}; {advice}")
+        raise InvalidRequestError(
+            f"{field}: {count:,} given, at most {limit:,}; {advice}", limit=limit, value=count
+        )

@@ -45,7 +45,9 @@ class Models:
         """
         if (model := self.find(model_id)) is None:
             ids = [*self._encoders, *self._rerankers]
-            raise UnknownModelError(f"id: no model {model_id!r}, there are {_listed(ids)}")
+            raise UnknownModelError(
+                f"id: no model {model_id!r}, there are {_listed(ids)}", model=model_id
+            )
         return model
 
     def find(self, model_id: str) -> LoadedModel | None:
@@ -76,7 +78,8 @@ class Models:
             return encoder
         named = self._encoders.get(self._names.get(schema.encoder, schema.encoder))
         told = f"collection {collection!r}: {self._reason(schema, named)}"
-        raise UnknownModelError(told) if named is None else EncoderChangedError(told)
+        kind = UnknownModelError if named is None else EncoderChangedError
+        raise kind(told, collection=collection, model=schema.encoder)
 
     def encoder_problem(self, schema: CollectionSchema) -> str:
         """Why a collection's encoder is not at hand, and the ways out; empty where it is."""
@@ -148,7 +151,9 @@ class Models:
             "its token ids were made by a tokenizer that no model of this server has; hold one "
             f"that does (fingerprint {schema.tokenizer_fingerprint}), {_INDEX_ANEW}"
         )
-        raise UnknownModelError(f"collection {collection!r}: {problem}")
+        raise UnknownModelError(
+            f"collection {collection!r}: {problem}", collection=collection, model=schema.encoder
+        )
 
     def _tokenizers(self) -> Iterator[Tokenizer]:
         """All tokenizers of passages."""
@@ -176,7 +181,8 @@ def _choose(models: dict[str, _Model], model_id: str, kind: str) -> _Model:
         return next(iter(models.values()))
     if model_id not in models:
         raise UnknownModelError(
-            f"model: no {kind} {model_id!r}, there are {_listed(models) or 'none'}"
+            f"model: no {kind} {model_id!r}, there are {_listed(models) or 'none'}",
+            model=model_id,
         )
     return models[model_id]
 

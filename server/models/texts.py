@@ -194,7 +194,10 @@ class EmbedTexts:
             raise ResponseTooLargeError(
                 f"{asked.names.texts}: the embeddings of {num_texts:,} take {num_bytes:,} bytes, "
                 f"at most {self._limits.max_message_bytes:,} may be in one answer "
-                "(max_message_bytes); send them in several calls"
+                "(max_message_bytes); send them in several calls",
+                limit_name="max_message_bytes",
+                limit=self._limits.max_message_bytes,
+                value=num_bytes,
             )
 
 
@@ -211,7 +214,9 @@ def _read_dimensions(asked: TextsToEmbed, encoder: LoadedEncoder) -> int:
     if not 0 <= value <= width:
         raise InvalidRequestError(
             f"{asked.names.dimensions}: {value:,} given, embeddings of {encoder.spec.id} have "
-            f"{width:,}; 1 to as many can be returned, 0 returns all"
+            f"{width:,}; 1 to as many can be returned, 0 returns all",
+            limit=width,
+            value=value,
         )
     return value or width
 

@@ -222,7 +222,9 @@ def _check_instruction_tokens(model: LoadedModel, num_tokens: int, field: str) -
     if num_tokens > limit:
         raise InvalidRequestError(
             f"{field}: {num_tokens:,} tokens of {model.spec.id} given, at most {limit:,}; "
-            "instructions are never cut, shorten it"
+            "instructions are never cut, shorten it",
+            limit=limit,
+            value=num_tokens,
         )
 
 

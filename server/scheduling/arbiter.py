@@ -93,6 +93,9 @@ class Arbiter:
                 f"queue: {num_pairs:,} places asked for, it has {self._max_queued:,} in all "
                 "(max_queued_pairs); send fewer candidates or texts at once",
                 retry_after=None,
+                limit_name="max_queued_pairs",
+                limit=self._max_queued,
+                value=num_pairs,
             )
         if taken.num_pairs + num_pairs > self._max_queued:
             self._metrics.rejected("queue_pairs")
@@ -100,6 +103,9 @@ class Arbiter:
                 f"queue: {num_pairs:,} places asked for, {self._max_queued - taken.num_pairs:,} "
                 f"of {self._max_queued:,} are free; try again later or send fewer candidates",
                 retry_after=self.backlog.retry_after(),
+                limit_name="max_queued_pairs",
+                limit=self._max_queued,
+                value=num_pairs,
             )
         if engine is None:
             return Admission(taken, num_pairs, 0.0)

@@ -164,6 +164,9 @@ class Backlog:
                 f"queue: room for {num_tokens:,} tokens asked for, it has {self._max_tokens:,} in "
                 "all (max_queued_tokens); send fewer candidates or texts at once",
                 retry_after=None,
+                limit_name="max_queued_tokens",
+                limit=self._max_tokens,
+                value=num_tokens,
             )
         if self.waiting_tokens + num_tokens > self._max_tokens:
             self._metrics.rejected("queue_tokens")
@@ -173,6 +176,9 @@ class Backlog:
                 f"{self._max_tokens:,} are free; "
                 "try again later or send fewer candidates",
                 retry_after=self.retry_after(),
+                limit_name="max_queued_tokens",
+                limit=self._max_tokens,
+                value=num_tokens,
             )
 
     def ensure_in_time(

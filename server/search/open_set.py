@@ -192,7 +192,9 @@ class OpenSet:
         if (count := len(self._first_pass_scores)) > self._options.num_candidates:
             raise InvalidRequestError(
                 f"candidates: {count:,} have come, set.num_candidates declared "
-                f"{self._options.num_candidates:,}"
+                f"{self._options.num_candidates:,}",
+                limit=self._options.num_candidates,
+                value=count,
             )
         if self._options.truncation is Truncation.MAX_WINDOW:
             self._passages += passages

@@ -26,7 +26,9 @@ def read_max_answer_bytes(message: Any, limits: Limits) -> int:
     if given < 0:
         raise InvalidRequestError(
             f"max_answer_bytes: {given:,} given; 0 for {limits.max_answer_bytes:,}, or at most "
-            f"{limits.max_message_bytes:,}"
+            f"{limits.max_message_bytes:,}",
+            limit=limits.max_message_bytes,
+            value=given,
         )
     return min(given or limits.max_answer_bytes, limits.max_message_bytes)
 

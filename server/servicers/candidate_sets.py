@@ -98,7 +98,8 @@ def _read_first_pass_score(candidate: rerank_pb2.Candidate, position: int) -> fl
     if not math.isfinite(candidate.first_pass_score):
         raise InvalidRequestError(
             f"candidates[{position}].first_pass_score: {candidate.first_pass_score} given, a "
-            "finite number is needed"
+            "finite number is needed",
+            value=candidate.first_pass_score,
         )
     return candidate.first_pass_score
 
@@ -149,6 +150,8 @@ def ranked_message(
                 raise ResponseTooLargeError(
                     f"return_text: the texts of {rank + 1:,} hits are more than the {max_bytes:,} "
                     "bytes of one answer (max_message_bytes); ask for fewer by top_n, or leave "
-                    "return_text unset: the index says which candidate a hit is"
+                    "return_text unset: the index says which candidate a hit is",
+                    limit_name="max_message_bytes",
+                    limit=max_bytes,
                 )
     return response

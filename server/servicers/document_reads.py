@@ -54,7 +54,11 @@ class DocumentReads:
         """Returns a page of documents."""
         page_size = read_count("page_size", message.page_size) or _DEFAULT_PAGE_SIZE
         if page_size > _MAX_PAGE_SIZE:
-            raise InvalidRequestError(f"page_size: {page_size:,} given, at most {_MAX_PAGE_SIZE:,}")
+            raise InvalidRequestError(
+                f"page_size: {page_size:,} given, at most {_MAX_PAGE_SIZE:,}",
+                limit=_MAX_PAGE_SIZE,
+                value=page_size,
+            )
         collection = await self._collections.acquire(message.collection, request)
         wanted = await self._translating.run(
             request.message_bytes, read_filter, message.filter, request=request
@@ -111,7 +115,9 @@ def _facets(
         if left < 0:
             raise ResponseTooLargeError(
                 f"facets: the least and greatest texts alone are over {max_bytes:,} bytes, the "
-                "most of one answer (max_answer_bytes); ask for fewer fields in one call"
+                "most of one answer (max_answer_bytes); ask for fewer fields in one call",
+                limit_name="max_answer_bytes",
+                limit=max_bytes,
             )
         response.facets.append(message)
     return response

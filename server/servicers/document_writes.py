@@ -14,7 +14,7 @@ from twopass.index.documents import OnConflict
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.metadata import MergeMetadata, MetadataChange, ReplaceMetadata
 from twopass.server.collections import Collections
-from twopass.server.errors import InvalidRequestError
+from twopass.server.errors import InvalidRequestError, at_place
 from twopass.server.ingest.ahead import in_order
 from twopass.server.ingest.documents import Ingest, PreparedDocuments
 from twopass.server.models.passages import Limits, check_count
@@ -100,21 +100,25 @@ class DocumentWrites:
         # While chunks wait for the disk, in one COMMIT if they can, the next ones are prepared.
         unwritten: deque[_Chunk] = deque()  # chunks that are not on disk, in their order
         chunks = self._chunks(messages, request, unwritten)
-        async with (
-            aclosing(in_order(chunks, prepare, limit=_CHUNKS_PREPARED)) as prepared,
-            aclosing(in_order(prepared, submit, limit=1)) as submitted,
-            aclosing(in_order(submitted, _Submitted.on_disk, limit=_CHUNKS_WRITTEN)) as written,
-        ):
-            async for result in written:
-                request.release_bytes(unwritten.popleft().num_reserved)
-                progress.sequence = str(result.sequence)
-                progress.num_chunks += 1
-                progress.num_documents += result.num_inserted + result.num_replaced
-                progress.num_inserted += result.num_inserted
-                progress.num_replaced += result.num_replaced
-                progress.num_skipped += result.num_skipped
-                progress.num_split += result.num_split
-                yield progress
+        try:
+            async with (
+                aclosing(in_order(chunks, prepare, limit=_CHUNKS_PREPARED)) as prepared,
+                aclosing(in_order(prepared, submit, limit=1)) as submitted,
+                aclosing(in_order(submitted, _Submitted.on_disk, limit=_CHUNKS_WRITTEN)) as written,
+            ):
+                async for result in written:
+                    request.release_bytes(unwritten.popleft().num_reserved)
+                    progress.sequence = str(result.sequence)
+                    progress.num_chunks += 1
+                    progress.num_documents += result.num_inserted + result.num_replaced
+                    progress.num_inserted += result.num_inserted
+                    progress.num_replaced += result.num_replaced
+                    progress.num_skipped += result.num_skipped
+                    progress.num_split += result.num_split
+                    yield progress
+        except Exception as error:  # errors come in the order of the chunks, like results
+            done = progress.num_chunks
+            raise at_place(error, chunk=done + 1, chunks_written=done) from error
 
     async def delete_documents(
         self, message: collection_pb2.DeleteDocumentsRequest, request: Request
@@ -157,12 +161,14 @@ class DocumentWrites:
                 collection = await self._collections.acquire(name, request)
             elif message.collection not in ("", name):
                 raise InvalidRequestError(
-                    f"collection: {message.collection!r} given, but this call writes to {name!r}"
+                    f"collection: {message.collection!r} given, but this call writes to {name!r}",
+                    value=message.collection,
                 )
             if message.on_conflict not in (0, on_conflict):
                 raise InvalidRequestError(
                     f"on_conflict: {_conflict(message.on_conflict)} given, but the first chunk of "
-                    f"this call has {_conflict(on_conflict)}; make another call"
+                    f"this call has {_conflict(on_conflict)}; make another call",
+                    value=_conflict(message.on_conflict),
                 )
             num_bytes = request.message_bytes
             request.reserve_bytes(num_bytes)

@@ -122,7 +122,8 @@ def _check_finite(where: str, vector: Float32s) -> None:
     if not np.isfinite(vector).all():
         position = int(np.flatnonzero(~np.isfinite(vector))[0])
         raise InvalidRequestError(
-            f"{where}.values[{position}]: {vector[position]} given, a finite number is needed"
+            f"{where}.values[{position}]: {vector[position]} given, a finite number is needed",
+            value=vector[position],
         )
 
 
@@ -154,7 +155,9 @@ def check_ids(field: str, ids: Sequence[str], limit: int) -> None:
             size = len(document_id.encode())
             if size > MAX_ID_BYTES:
                 raise InvalidRequestError(
-                    f"{field}[{i}]: {size:,} bytes of UTF-8 given, at most {MAX_ID_BYTES}"
+                    f"{field}[{i}]: {size:,} bytes of UTF-8 given, at most {MAX_ID_BYTES}",
+                    limit=MAX_ID_BYTES,
+                    value=size,
                 )
 
 

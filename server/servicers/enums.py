@@ -44,7 +44,8 @@ class EnumMapping(Generic[Outer, Inner]):
         """
         if value not in self._inner:
             raise InvalidRequestError(
-                f"{field}: {value} given, the values of {self._name} are {self._allowed}"
+                f"{field}: {value} given, the values of {self._name} are {self._allowed}",
+                value=value,
             )
         return self._inner[value]
 

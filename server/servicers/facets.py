@@ -39,11 +39,15 @@ def read_facets(messages: Sequence[collection_pb2.FacetRequest]) -> list[WantedF
         where = f"facets[{i}]"
         check_field(f"{where}.field", message.field)
         if message.field in wanted:
-            raise InvalidRequestError(f"{where}.field: {message.field!r} given twice")
+            raise InvalidRequestError(
+                f"{where}.field: {message.field!r} given twice", value=message.field
+            )
         limit = message.limit if message.HasField("limit") else _DEFAULT_LIMIT
         if not 0 <= limit <= _MAX_LIMIT:
             raise InvalidRequestError(
-                f"{where}.limit: {limit:,} given, 0 to {_MAX_LIMIT:,} is needed"
+                f"{where}.limit: {limit:,} given, 0 to {_MAX_LIMIT:,} is needed",
+                limit=_MAX_LIMIT,
+                value=limit,
             )
         wanted[message.field] = WantedFacet(message.field, limit)
     return list(wanted.values())

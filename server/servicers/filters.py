@@ -77,7 +77,9 @@ class _Reader:
 
     def filter(self, where: str, message: filter_pb2.Filter, depth: int) -> Filter:
         if depth > _MAX_DEPTH:
-            raise InvalidRequestError(f"{where}: filters nested over {_MAX_DEPTH} deep")
+            raise InvalidRequestError(
+                f"{where}: filters nested over {_MAX_DEPTH} deep", limit=_MAX_DEPTH
+            )
         return Filter(
             must=self._conditions(f"{where}.must", message.must, depth),
             should=self._conditions(f"{where}.should", message.should, depth),
@@ -89,7 +91,8 @@ class _Reader:
         if self._num_conditions > _MAX_CONDITIONS:
             raise InvalidRequestError(
                 f"{where}: over {_MAX_CONDITIONS} conditions in all; `any_of` tests a field "
-                "against many values at once"
+                "against many values at once",
+                limit=_MAX_CONDITIONS,
             )
         return tuple(
             self._condition(f"{where}[{i}]", message, depth) for i, message in enumerate(messages)
@@ -114,7 +117,8 @@ class _Reader:
         if self._num_keys > _MAX_KEYS:
             raise InvalidRequestError(
                 f"{where}.field: over {_MAX_KEYS:,} keys in the dotted names of all conditions; "
-                "mark the documents by a field of their metadata, and test that"
+                "mark the documents by a field of their metadata, and test that",
+                limit=_MAX_KEYS,
             )
         return FieldCondition(message.field, self._test(where, message))
 
@@ -153,7 +157,8 @@ class _Reader:
         if self._num_values > _MAX_VALUES_AND_IDS:
             raise InvalidRequestError(
                 f"{where}: over {_MAX_VALUES_AND_IDS:,} values and ids in all conditions; mark the "
-                "documents by a field of their metadata, and test that"
+                "documents by a field of their metadata, and test that",
+                limit=_MAX_VALUES_AND_IDS,
             )
 
 
@@ -174,7 +179,8 @@ def _read_scalar(where: str, message: Value) -> Scalar:
         case kind:
             raise InvalidRequestError(
                 f"{where}: a {kind.removesuffix('_value')} given; text, a number, true, false or "
-                "null is needed"
+                "null is needed",
+                value=kind.removesuffix("_value"),
             )
 
 
@@ -203,18 +209,24 @@ def _read_time(where: str, message: Timestamp) -> Moment:
     if not _FIRST_SECOND <= message.seconds <= _LAST_SECOND:
         raise InvalidRequestError(
             f"{where}.seconds: {message.seconds:,} given, at least {_FIRST_SECOND:,} and at most "
-            f"{_LAST_SECOND:,} are needed, from the year 1 to 9999"
+            f"{_LAST_SECOND:,} are needed, from the year 1 to 9999",
+            limit=_LAST_SECOND,
+            value=message.seconds,
         )
     if not 0 <= message.nanos < 1_000_000_000:
         raise InvalidRequestError(
-            f"{where}.nanos: {message.nanos:,} given, 0 to 999,999,999 are needed"
+            f"{where}.nanos: {message.nanos:,} given, 0 to 999,999,999 are needed",
+            limit=999_999_999,
+            value=message.nanos,
         )
     return Moment(message.seconds, message.nanos)
 
 
 def _check_finite(where: str, number: float) -> None:
     if not math.isfinite(number):
-        raise InvalidRequestError(f"{where}: {number:g} given, but metadata's numbers are finite")
+        raise InvalidRequestError(
+            f"{where}: {number:g} given, but metadata's numbers are finite", value=number
+        )
 
 
 def _check_size(where: str, text: str) -> None:
@@ -222,7 +234,9 @@ def _check_size(where: str, text: str) -> None:
     if len(text) * 4 > _MAX_TEXT_BYTES and (size := len(text.encode())) > _MAX_TEXT_BYTES:
         raise InvalidRequestError(
             f"{where}: {size:,} bytes of UTF-8 given, at most {_MAX_TEXT_BYTES:,}; of a longer "
-            "text, test a prefix"
+            "text, test a prefix",
+            limit=_MAX_TEXT_BYTES,
+            value=size,
         )
 
 

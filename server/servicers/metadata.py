@@ -45,7 +45,9 @@ def read_metadata(where: str, message: Struct) -> dict[str, object]:
     if size > _GROWTH * MAX_METADATA_BYTES:
         raise InvalidRequestError(
             f"{where}: {size:,} bytes given, at most {MAX_METADATA_BYTES:,} as JSON; keep what no "
-            "filter asks for elsewhere, or in the text"
+            "filter asks for elsewhere, or in the text",
+            limit=MAX_METADATA_BYTES,
+            value=size,
         )
     return _read_object(message, where, MAX_METADATA_DEPTH)
 
@@ -70,9 +72,11 @@ def _read_value(value: Value, where: str, key: str | int, depth: int) -> object:
     if kind == "number_value":
         number = value.number_value
         if not math.isfinite(number):
+            place = _place(where, key)
             raise InvalidRequestError(
-                f"{_place(where, key)}: {number} given, but JSON's numbers are finite; send null "
-                "or a text"
+                f"{place}: {number} given, but JSON's numbers are finite; send null or a text",
+                field=place,
+                value=number,
             )
         if (
             number.is_integer()
@@ -108,7 +112,9 @@ def read_metadata_json(where: str, text: str) -> dict[str, object]:
     if size > _GROWTH * MAX_METADATA_BYTES:
         raise InvalidRequestError(
             f"{where}: {size:,} bytes given, at most {MAX_METADATA_BYTES:,} without white space; "
-            "keep what no filter asks for elsewhere, or in the text"
+            "keep what no filter asks for elsewhere, or in the text",
+            limit=MAX_METADATA_BYTES,
+            value=size,
         )
 
     def integer(digits: str) -> int:
@@ -118,7 +124,9 @@ def read_metadata_json(where: str, text: str) -> dict[str, object]:
                 return number
         raise InvalidRequestError(
             f"{where}: the integer {_shortened(digits)} given, at least {MIN_INTEGER} and at most "
-            f"{MAX_INTEGER} are needed; send a larger one as a text, or with an exponent"
+            f"{MAX_INTEGER} are needed; send a larger one as a text, or with an exponent",
+            limit=MAX_INTEGER,
+            value=_shortened(digits),
         )
 
     def real(digits: str) -> float:
@@ -127,12 +135,13 @@ def read_metadata_json(where: str, text: str) -> dict[str, object]:
             return number
         raise InvalidRequestError(
             f"{where}: the number {_shortened(digits)} given, which is beyond what a double can "
-            "hold; send it as a text"
+            "hold; send it as a text",
+            value=_shortened(digits),
         )
 
     def constant(name: str) -> float:
         raise InvalidRequestError(
-            f"{where}: {name} given, but JSON's numbers are finite; send null or a text"
+            f"{where}: {name} given, but JSON's numbers are finite; send null or a text", value=name
         )
 
     def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
@@ -140,7 +149,8 @@ def read_metadata_json(where: str, text: str) -> dict[str, object]:
         if len(read) < len(items):
             twice, _ = Counter(key for key, _ in items).most_common(1)[0]
             raise InvalidRequestError(
-                f"{where}: the key {_shortened(twice)!r} given twice in one object; leave one out"
+                f"{where}: the key {_shortened(twice)!r} given twice in one object; leave one out",
+                value=_shortened(twice),
             )
         return read
 
@@ -157,7 +167,10 @@ def read_metadata_json(where: str, text: str) -> dict[str, object]:
     except json.JSONDecodeError as error:
         raise InvalidRequestError(f"{where}: not JSON: {error}; a JSON object is needed") from None
     if not isinstance(metadata, dict):
-        raise InvalidRequestError(f"{where}: {_json_type(metadata)} given, an object is needed")
+        raise InvalidRequestError(
+            f"{where}: {_json_type(metadata)} given, an object is needed",
+            value=_json_type(metadata),
+        )
     return metadata
 
 
@@ -185,7 +198,9 @@ def _place(where: str, key: str | int) -> str:
 def _too_deep(where: str) -> InvalidRequestError:
     return InvalidRequestError(
         f"{where}: nested deeper than {MAX_METADATA_DEPTH} objects and lists; flatten it, or keep "
-        "it as a text"
+        "it as a text",
+        field=where,
+        limit=MAX_METADATA_DEPTH,
     )
 
 

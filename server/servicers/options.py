@@ -52,7 +52,9 @@ def read_query_truncation(value: int) -> Overlong:
 def read_count(field: str, value: int) -> int:
     """Reads a number that may be 0 but not negative."""
     if value < 0:
-        raise InvalidRequestError(f"{field}: {value} given, at least 0 is needed")
+        raise InvalidRequestError(
+            f"{field}: {value} given, at least 0 is needed", limit=0, value=value
+        )
     return value
 
 
@@ -61,7 +63,9 @@ def read_blend(message: Any) -> float | None:
     if not message.HasField("blend"):
         return None
     if not 0 <= message.blend <= 1:
-        raise InvalidRequestError(f"blend: {message.blend:g} given, 0 to 1 is needed")
+        raise InvalidRequestError(
+            f"blend: {message.blend:g} given, 0 to 1 is needed", limit=1, value=message.blend
+        )
     return float(message.blend)
 
 

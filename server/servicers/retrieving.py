@@ -58,7 +58,7 @@ def read_retrieve(
     k = read_count("retrieve.k", options.k) or max(DEFAULT_K, last)
     if k > MAX_K:
         field = "retrieve.k" if options.k else "top_n"
-        raise InvalidRequestError(f"{field}: {k:,} given, at most {MAX_K:,}")
+        raise InvalidRequestError(f"{field}: {k:,} given, at most {MAX_K:,}", limit=MAX_K, value=k)
     words = read_word_clauses(options.words)
     mode = _read_mode(message, words, defaults)
     fusion = _read_fusion(options, mode, defaults)
@@ -146,6 +146,8 @@ def _read_fusion(
         return defaults.convex
     if not 0 <= options.convex.alpha <= 1:
         raise InvalidRequestError(
-            f"retrieve.convex.alpha: {options.convex.alpha:g} given, 0 to 1 is needed"
+            f"retrieve.convex.alpha: {options.convex.alpha:g} given, 0 to 1 is needed",
+            limit=1,
+            value=options.convex.alpha,
         )
     return ConvexFusion(options.convex.alpha)

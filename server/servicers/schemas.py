@@ -109,7 +109,8 @@ def _read_encoder(
     if message.dimension not in (0, dimension):
         raise InvalidRequestError(
             f"schema.dimension: {message.dimension:,} given, encoder {encoder.spec.id} makes "
-            f"{dimension:,}; leave it 0"
+            f"{dimension:,}; leave it 0",
+            value=message.dimension,
         )
     return dimension, encoder.spec.id, encoder.spec.revision, encoder.passage_tokenizer.fingerprint
 
@@ -123,7 +124,8 @@ def _read_chunking(message: collection_pb2.CollectionSchema, models: Models) -> 
     if message.whole_documents:
         raise InvalidRequestError(
             f"schema.whole_documents: true, but chunking of {message.chunking.window_tokens:,} "
-            "tokens given, which splits documents; leave one of them unset"
+            "tokens given, which splits documents; leave one of them unset",
+            value=message.chunking.window_tokens,
         )
     chunking = Chunking(message.chunking.window_tokens, message.chunking.overlap_tokens)
     if not message.client_vectors:
@@ -131,7 +133,9 @@ def _read_chunking(message: collection_pb2.CollectionSchema, models: Models) -> 
         if chunking.window_tokens > (limit := max_passage_tokens(encoder)):
             raise InvalidRequestError(
                 f"schema.chunking.window_tokens: {chunking.window_tokens:,} given, encoder "
-                f"{encoder.spec.id} reads at most {limit:,}"
+                f"{encoder.spec.id} reads at most {limit:,}",
+                limit=limit,
+                value=chunking.window_tokens,
             )
     return chunking
 

@@ -231,13 +231,16 @@ def _read_offset(message: search_pb2.SearchRequest, top_n: int) -> int:
     offset = read_count("offset", message.offset)
     if offset and offset + top_n > MAX_K:
         raise InvalidRequestError(
-            f"offset: {offset:,} given, and top_n is {top_n:,}; together at most {MAX_K:,}"
+            f"offset: {offset:,} given, and top_n is {top_n:,}; together at most {MAX_K:,}",
+            limit=MAX_K,
+            value=offset,
         )
     k = message.retrieve.k
     if offset and 0 < k <= offset:
         raise InvalidRequestError(
             f"offset: {offset:,} given, but only {k:,} candidates are looked for; give a "
-            "retrieve.k that covers the last page, or none"
+            "retrieve.k that covers the last page, or none",
+            value=offset,
         )
     return offset
 
@@ -261,7 +264,9 @@ def _budget_end(
         return None
     seconds = message.time_budget.ToNanoseconds() / 1e9
     if seconds <= 0:
-        raise InvalidRequestError(f"time_budget: {seconds:g} s given, more than 0 is needed")
+        raise InvalidRequestError(
+            f"time_budget: {seconds:g} s given, more than 0 is needed", value=seconds
+        )
     return request.received + seconds
 
 
@@ -297,7 +302,9 @@ def _response(result: SearchResult, max_bytes: int, stop: Stop) -> search_pb2.Se
     if bytes_left < 0:
         raise ResponseTooLargeError(
             f"top_n: {len(response.hits):,} hits take more than {max_bytes:,} bytes without what "
-            "they carry (max_answer_bytes); ask for fewer"
+            "they carry (max_answer_bytes); ask for fewer",
+            limit_name="max_answer_bytes",
+            limit=max_bytes,
         )
     for i, (hit, message) in enumerate(zip(result.hits, response.hits, strict=True)):
         stop.check()

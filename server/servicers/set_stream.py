@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from twopass.server.edge.statuses import status_of
-from twopass.server.errors import InvalidRequestError, LateError, OverloadedError
+from twopass.server.errors import InvalidRequestError, LateError, OverloadedError, at_place
 from twopass.server.models.passages import Limits, check_count
 from twopass.server.request import Request
 from twopass.server.search.open_set import OpenSet, RankedSet
@@ -127,15 +127,18 @@ class SetStream:
 
     async def _read(self, messages: AsyncIterator[rerank_pb2.RerankStreamRequest]) -> None:
         """Hands every piece to its set, and ends the answers when all sets are answered."""
+        num_taken = 0
         try:
             async with asyncio.TaskGroup() as sets:
                 async for message in messages:
                     self._take(_Piece(message, self._request.message_bytes), sets)
+                    num_taken += 1
                     await self._room()
                 for incoming in self._incoming.values():
                     incoming.arriving.put_nowait(None)
         except ExceptionGroup as group:  # from reading alone: a set's error is its answer
-            raise group.exceptions[0] from None
+            error = group.exceptions[0]
+            raise at_place(error, piece=num_taken + 1) from error
         finally:
             self._answers.put_nowait(None)
 
@@ -176,6 +179,9 @@ class SetStream:
                     f"set: {self._num_incomplete:,} sets of this call wait for more pieces, which "
                     "is the most; complete some of them before another begins",
                     retry_after=_RETRY_SECONDS,
+                    field="set",
+                    limit=_MAX_INCOMPLETE_SETS,
+                    value=self._num_incomplete,
                 )
             self._request.reserve_bytes(piece.num_bytes)
         except OverloadedError as error:
@@ -242,7 +248,9 @@ class SetStream:
                 if piece is None:
                     raise InvalidRequestError(
                         f"candidates: {len(candidates):,} have come of the "
-                        f"{header.num_candidates:,} declared, and the client has sent its last"
+                        f"{header.num_candidates:,} declared, and the client has sent its last",
+                        limit=header.num_candidates,
+                        value=len(candidates),
                     )
                 await self._add(piece, candidates, ranking)
             ranked = await ranking.ranked()

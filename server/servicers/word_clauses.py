@@ -21,7 +21,9 @@ def read_word_clauses(message: search_pb2.WordClauses) -> WordClauses:
     given = len(message.required) + len(message.excluded) + len(message.optional)
     if given > MAX_CLAUSES:
         raise InvalidRequestError(
-            f"retrieve.words: {given:,} clauses given, at most {MAX_CLAUSES} in all"
+            f"retrieve.words: {given:,} clauses given, at most {MAX_CLAUSES} in all",
+            limit=MAX_CLAUSES,
+            value=given,
         )
     return WordClauses(
         required=_clauses("retrieve.words.required", message.required),
@@ -45,6 +47,7 @@ def _clause(field: str, message: search_pb2.WordClause) -> WordClause:
     if any(character.isspace() for character in message.prefix):
         raise InvalidRequestError(
             f"{field}.prefix: {message.prefix!r} given, which has white space; a prefix is the "
-            "beginning of one word, words in a row are a phrase"
+            "beginning of one word, words in a row are a phrase",
+            value=message.prefix,
         )
     return Prefix(message.prefix)

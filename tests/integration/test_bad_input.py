@@ -3,6 +3,8 @@
 import grpc
 import pytest
 from google.protobuf import message_factory
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
 
 from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2
 from twopass.v1.collection_pb2 import GetDocumentsRequest, UpsertDocumentsRequest
@@ -47,6 +49,27 @@ def test_bad_input_is_refused_with_its_status_and_what_is_wrong(
         call(request_message.SerializeToString())
     assert raised.value.code() is code
     assert raised.value.details().startswith(message)
+    info, *others = details_of(raised.value)
+    assert info.domain == "twopass"
+    if code is INVALID:
+        (request,) = others
+        (violation,) = request.field_violations
+        assert violation.field == info.metadata["field"]
+        said = raised.value.details()
+        assert said.startswith(f"{violation.field}: {violation.description[:40]}")
+    if code is NOT_FOUND:
+        assert {"collection", "document", "snapshot", "model"} & info.metadata.keys()
+
+
+def details_of(error: grpc.RpcError) -> list[Message]:
+    """The details that a call ends with, as Google's messages."""
+    trailers = dict(error.trailing_metadata())
+    status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+    kinds = (detail.type_url.rpartition(".")[2] for detail in status.details)
+    return [
+        getattr(error_details_pb2, kind).FromString(detail.value)
+        for kind, detail in zip(kinds, status.details, strict=True)
+    ]
 
 
 def test_after_all_bad_input_the_server_answers_and_nothing_was_written(server, facts):

@@ -25,6 +25,7 @@ from twopass.v1.collection_pb2 import (
     UpsertDocumentsStreamRequest,
 )
 from twopass.v1.filter_pb2 import Filter
+from twopass.v1.status_pb2 import ErrorInfo, Status
 
 from .corpus import document
 from .serving import Server
@@ -164,6 +165,34 @@ def test_a_stream_says_once_what_becomes_of_known_ids(server, collection):
     ]
     with pytest.raises(grpc.RpcError, match=r"ON_CONFLICT_SKIP given, .* ON_CONFLICT_REPLACE"):
         list(server.collections.UpsertDocumentsStream(iter(chunks)))
+
+
+def test_an_error_of_a_stream_says_which_chunk_and_what_is_written(server, collection):
+    def chunk(*documents):
+        return UpsertDocumentsStreamRequest(collection=collection, documents=documents)
+
+    chunks = [chunk(document("a", "a")), chunk(document("b", "b")), chunk(document("", "c"))]
+    chunks.append(chunk(document("d", "d")))
+    with pytest.raises(grpc.RpcError) as raised:
+        list(server.collections.UpsertDocumentsStream(iter(chunks)))
+    said = "chunk 3, after 2 written: documents[0].id: must be 1 to 512 bytes of UTF-8, 0 given"
+    assert raised.value.details() == said
+    (status,) = (v for k, v in raised.value.trailing_metadata() if k == "grpc-status-details-bin")
+    info = ErrorInfo.FromString(Status.FromString(status).details[0].value)
+    assert (info.metadata["chunk"], info.metadata["chunks_written"]) == ("3", "2")
+    assert info.metadata["field"] == "documents[0].id"
+    assert text_of(server, collection, "b") == "b"
+    with pytest.raises(grpc.RpcError, match="has no document 'd'"):
+        text_of(server, collection, "d")
+
+
+def test_a_chunk_that_is_no_message_is_told_by_its_number(server, collection):
+    call = server.channel.stream_stream("/twopass.v1.CollectionService/UpsertDocumentsStream")
+    sound = UpsertDocumentsStreamRequest(collection=collection, documents=[document("a", "a")])
+    chunks = [sound.SerializeToString(), b"\xff\xff"]
+    with pytest.raises(grpc.RpcError, match="chunk 2, after 1 written: not a") as raised:
+        list(call(iter(chunks)))
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_both_clients_skip_and_fail(server, client, collection):

@@ -4,6 +4,7 @@ import grpc
 import pytest
 from google.protobuf import descriptor_pool, json_format, message_factory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
@@ -19,7 +20,8 @@ SERVICES = {
     "twopass.v1.SearchService",
     "twopass.v1.ServerService",
 }
-STANDARD = {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
+REFLECTION = ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"]
+STANDARD = {"grpc.health.v1.Health", *REFLECTION}
 
 
 @pytest.mark.parametrize("service", ["", *sorted(SERVICES)], ids=lambda name: name or "all")
@@ -45,18 +47,24 @@ def test_what_names_no_service_is_refused_undecoded(server, rpc, content):
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_reflection_refuses_what_is_longer_than_a_name(server):
-    call = server.channel.stream_stream(
-        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
-    )
+@pytest.mark.parametrize("name", REFLECTION)
+def test_reflection_refuses_what_is_longer_than_a_name(server, name):
+    call = server.channel.stream_stream(f"/{name}/ServerReflectionInfo")
     with pytest.raises(grpc.RpcError, match="8,195 bytes given, at most 4,096") as raised:
         list(call(iter([b"\x22\x80\x40" + b"x" * 8_192])))
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-@pytest.fixture(scope="module")
-def database(server: Server) -> ProtoReflectionDescriptorDatabase:
-    return ProtoReflectionDescriptorDatabase(server.channel)
+@pytest.fixture(scope="module", params=REFLECTION)
+def database(server: Server, request) -> ProtoReflectionDescriptorDatabase:
+    """What asks the server under one of the two names that reflection has."""
+    database = ProtoReflectionDescriptorDatabase(server.channel)
+    database._stub.ServerReflectionInfo = server.channel.stream_stream(
+        f"/{request.param}/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    return database
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +87,17 @@ def call(server: Server, database):
 
 def test_reflection_lists_every_service(database):
     assert set(database.get_services()) == SERVICES | STANDARD
+
+
+@pytest.mark.parametrize("name", [*sorted(SERVICES), *sorted(STANDARD)])
+def test_reflection_describes_every_service_that_it_lists(database, name):
+    pool = descriptor_pool.DescriptorPool(database)
+    assert pool.FindServiceByName(name).methods
+
+
+def test_an_unknown_service_is_not_described(database):
+    with pytest.raises(KeyError):
+        descriptor_pool.DescriptorPool(database).FindServiceByName("twopass.v1.Guess")
 
 
 def test_a_search_can_be_made_from_reflection_alone(call, facts):

@@ -42,7 +42,9 @@ def _change_message(alias: str, collection: str | None) -> collection_pb2.AliasC
     field = f"changes[{alias!r}]"
     if collection == "":
         # The contract reads an empty name as a removal; here it is likely a variable never set.
-        raise InvalidArgumentError(f"{field}: empty; None removes an alias")
+        raise InvalidArgumentError(
+            f"{field}: empty; None removes an alias", metadata={"field": field}
+        )
     return collection_pb2.AliasChange(
         alias=text(alias, "an alias of changes"),
         collection="" if collection is None else text(collection, field),

@@ -133,7 +133,9 @@ def number_of(values: Any, word: str | None, field: str) -> Any:
     number = numbers.get(_UNSPECIFIED if word is None else word)
     if number is None or word == _UNSPECIFIED:
         words = ", ".join(known for known in numbers if known != _UNSPECIFIED)
-        raise InvalidArgumentError(f"{field}: {word!r} given, one of {words} needed")
+        raise InvalidArgumentError(
+            f"{field}: {word!r} given, one of {words} needed", metadata={"field": field}
+        )
     return number
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -10,7 +10,9 @@ from google.protobuf.message import DecodeError
 
 from twopass.client import errors
 from twopass.client._values import seconds
-from twopass.v1.status_pb2 import RetryInfo, Status
+from twopass.v1.status_pb2 import ErrorInfo, RetryInfo, Status
+
+_Detail = TypeVar("_Detail", ErrorInfo, RetryInfo)
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _CLASSES = {
@@ -52,7 +54,15 @@ def _error(
     code: grpc.StatusCode, message: str, details: Iterable[AnyMessage]
 ) -> errors.TwopassError:
     error = _CLASSES.get(code, errors.TwopassError)
-    return error(message, code=code, retry_after=_retry_after(details))
+    info = _detail(details, "ErrorInfo", ErrorInfo)
+    retry = _detail(details, "RetryInfo", RetryInfo)
+    return error(
+        message,
+        code=code,
+        retry_after=None if retry is None else seconds(retry.retry_delay),
+        reason=info.reason if info else "",
+        metadata=info.metadata if info else None,
+    )
 
 
 def _details(error: grpc.RpcError) -> Iterable[AnyMessage]:
@@ -66,11 +76,12 @@ def _details(error: grpc.RpcError) -> Iterable[AnyMessage]:
     return ()
 
 
-def _retry_after(details: Iterable[AnyMessage]) -> float | None:
+def _detail(details: Iterable[AnyMessage], name: str, kind: type[_Detail]) -> _Detail | None:
+    """The detail of a name; None where there is none, or one that is not a message of its kind."""
     for detail in details:
-        if detail.type_url.endswith("/google.rpc.RetryInfo"):
+        if detail.type_url.endswith(f"/google.rpc.{name}"):
             try:
-                return seconds(RetryInfo.FromString(detail.value).retry_delay)
+                return kind.FromString(detail.value)
             except DecodeError:
                 return None
     return None

@@ -223,5 +223,6 @@ def _check_depth(wanted: Filter) -> None:
             return
     raise InvalidArgumentError(
         f"filter: nested over {_MAX_DEPTH} deep; conditions joined by one operator stand side by "
-        "side, so join them in groups, and test a field against many values by is_in"
+        "side, so join them in groups, and test a field against many values by is_in",
+        metadata={"field": "filter"},
     )

@@ -166,7 +166,9 @@ def _literal(value: object, field: str) -> Literal:
 def _finite(value: object, field: str) -> float:
     number = double(value, field)
     if not math.isfinite(number):
-        raise InvalidArgumentError(f"{field}: {number} given, metadata's numbers are finite")
+        raise InvalidArgumentError(
+            f"{field}: {number} given, metadata's numbers are finite", metadata={"field": field}
+        )
     return number
 
 

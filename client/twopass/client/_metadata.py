@@ -95,7 +95,9 @@ def _plain(value: object, field: str) -> Any:
         case Real():
             number = float(value)
             if not math.isfinite(number):
-                raise InvalidArgumentError(f"{field}: {number} given, JSON's numbers are finite")
+                raise InvalidArgumentError(
+                    f"{field}: {number} given, JSON's numbers are finite", metadata={"field": field}
+                )
             return number
         case Mapping():
             return {

@@ -89,7 +89,8 @@ class CandidateSet:
         size = len(text(self.set_id, "set_id").encode())
         if not 1 <= size <= _MAX_SET_ID_BYTES:
             raise InvalidArgumentError(
-                f"set_id: {size:,} bytes given, 1 to {_MAX_SET_ID_BYTES} are needed"
+                f"set_id: {size:,} bytes given, 1 to {_MAX_SET_ID_BYTES} are needed",
+                metadata={"field": "set_id"},
             )
         refuse_single(self.passages, "passages", str, Passage)
         object.__setattr__(self, "passages", tuple(self.passages))

@@ -37,7 +37,8 @@ def text(value: str, field: str) -> str:
             surrogate = ord(value[error.start])
             raise InvalidArgumentError(
                 f"{field}: holds a lone surrogate, U+{surrogate:04X} at character {error.start}, "
-                "which UTF-8 can't carry"
+                "which UTF-8 can't carry",
+                metadata={"field": field},
             ) from None
     return value
 
@@ -75,7 +76,9 @@ def int32(value: int | None, field: str) -> int:
     except TypeError:
         raise TypeError(f"{field}: an int is needed, {type(value).__name__} given") from None
     if not -(2**31) <= number < 2**31:
-        raise InvalidArgumentError(f"{field}: {shown(number)} given, which does not fit 32 bits")
+        raise InvalidArgumentError(
+            f"{field}: {shown(number)} given, which does not fit 32 bits", metadata={"field": field}
+        )
     return number
 
 
@@ -88,7 +91,9 @@ def positive(value: int, field: str) -> int:
     """
     number = int32(value, field)
     if number < 1:
-        raise InvalidArgumentError(f"{field}: {number} given, at least 1 needed")
+        raise InvalidArgumentError(
+            f"{field}: {number} given, at least 1 needed", metadata={"field": field}
+        )
     return number
 
 
@@ -102,7 +107,8 @@ def int64(value: Integral, field: str) -> int:
     if not -(2**63) <= number < 2**63:
         raise InvalidArgumentError(
             f"{field}: {shown(number)} given, whole numbers are from -2^63 to 2^63 - 1; give a "
-            "larger one as a str"
+            "larger one as a str",
+            metadata={"field": field},
         )
     return number
 
@@ -135,7 +141,8 @@ def double(value: object, field: str) -> float:
         return float(value)
     except OverflowError:
         raise InvalidArgumentError(
-            f"{field}: the number given is beyond the range of a double, 1.8e308"
+            f"{field}: the number given is beyond the range of a double, 1.8e308",
+            metadata={"field": field},
         ) from None
 
 
@@ -195,7 +202,9 @@ def duration(value: float | None, field: str) -> Duration | None:
         sign = -1 if nanos < 0 else 1
         return Duration(seconds=sign * whole, nanos=sign * rest)
     except (OverflowError, ValueError):
-        raise InvalidArgumentError(f"{field}: {value} seconds given, no duration") from None
+        raise InvalidArgumentError(
+            f"{field}: {value} seconds given, no duration", metadata={"field": field}
+        ) from None
 
 
 def seconds(message: Duration) -> float:

@@ -18,6 +18,8 @@ A mistake in the type of an argument is a TypeError, as anywhere in Python. Usin
 is a RuntimeError.
 """
 
+from collections.abc import Mapping
+
 from grpc import StatusCode
 
 
@@ -29,18 +31,35 @@ class TwopassError(Exception):
         message: What was wrong, for a developer.
         retry_after: Seconds after which the same call may succeed, where the server said so: with
             OverloadedError and UnavailableError. None elsewhere.
+        reason: The cause for programs, as in "COLLECTION_NOT_FOUND", which never changes;
+            `ErrorInfo` of the contract lists them. "" where the server did not say it.
+        metadata: What the message says in words: "field", "limit", "value", "limit_name",
+            "collection", "document", "snapshot", "model", "chunk", as far as it is known.
     """
 
     code: StatusCode = StatusCode.UNKNOWN
 
     def __init__(
-        self, message: str, *, code: StatusCode | None = None, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        code: StatusCode | None = None,
+        retry_after: float | None = None,
+        reason: str = "",
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.retry_after = retry_after
+        self.reason = reason
+        self.metadata = dict(metadata or {})
         if code is not None:
             self.code = code
+
+    @property
+    def field(self) -> str:
+        """The path of the field in the request that was wrong; "" where none was."""
+        return self.metadata.get("field", "")
 
 
 class InvalidArgumentError(TwopassError):

@@ -13,7 +13,7 @@ from twopass.v1 import collection_pb2, rerank_pb2, search_pb2
 from twopass.v1.collection_pb2_grpc import CollectionServiceServicer
 from twopass.v1.rerank_pb2_grpc import RerankServiceServicer
 from twopass.v1.search_pb2_grpc import SearchServiceServicer
-from twopass.v1.status_pb2 import RetryInfo, Status
+from twopass.v1.status_pb2 import ErrorInfo, RetryInfo, Status
 
 CLASSES = {
     grpc.StatusCode.INVALID_ARGUMENT: twopass.InvalidArgumentError,
@@ -84,6 +84,26 @@ def test_an_overloaded_server_says_when_to_try_again(serve, connect):
     assert raised.value.retry_after == 1.5
 
 
+def test_what_the_server_says_to_programs_is_told_as_it_is(serve, connect):
+    facts = {"field": "query", "limit": "253", "value": "400"}
+    info = ErrorInfo(reason="INVALID_FIELD", domain="twopass", metadata=facts)
+    url = "type.googleapis.com/google.rpc.ErrorInfo"
+    detail = Any(type_url=url, value=info.SerializeToString())
+    status = Status(code=3, details=[detail]).SerializeToString()
+    script = aborting(grpc.StatusCode.INVALID_ARGUMENT, "query: too long", status)
+    with pytest.raises(twopass.InvalidArgumentError) as raised:
+        connect(serve(Searches(script))).search("docs", "q")
+    error = raised.value
+    assert (error.reason, error.field, error.metadata) == ("INVALID_FIELD", "query", facts)
+
+
+def test_of_an_older_server_there_is_no_more_than_the_message(serve, connect):
+    script = aborting(grpc.StatusCode.NOT_FOUND, "no collection")
+    with pytest.raises(twopass.NotFoundError) as raised:
+        connect(serve(Searches(script))).search("docs", "q")
+    assert (raised.value.reason, raised.value.field, raised.value.metadata) == ("", "", {})
+
+
 def test_details_that_are_no_status_leave_the_error_as_it_is(serve, connect):
     script = aborting(grpc.StatusCode.RESOURCE_EXHAUSTED, "queue full", b"\xff\xff\xff")
     with pytest.raises(OverloadedError, match="queue full") as raised:
@@ -99,8 +119,10 @@ def test_a_message_above_the_limit_is_refused_by_the_client(serve, connect):
 
 
 def test_errors_can_be_sent_between_processes():
-    error = pickle.loads(pickle.dumps(OverloadedError("full", retry_after=2.0)))
+    full = OverloadedError("full", retry_after=2.0, reason="OVERLOADED", metadata={"limit": "9"})
+    error = pickle.loads(pickle.dumps(full))
     assert (type(error), error.message, error.retry_after) == (OverloadedError, "full", 2.0)
+    assert (error.reason, error.metadata) == ("OVERLOADED", {"limit": "9"})
     assert error.code is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -269,6 +291,8 @@ def test_a_bad_argument_is_refused_by_name_before_anything_is_sent(
     serve, connect, arguments, error, message
 ):
     searches = Searches(at_once)
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=message) as raised:
         connect(serve(searches)).search(**({"collection": "docs", "query": "q"} | arguments))
+    if isinstance(raised.value, TwopassError):
+        assert message.startswith(f"{raised.value.field}: ") or "one of" in message
     assert searches.num_calls == 0

@@ -12,6 +12,7 @@ from twopass.server.edge.permissions import (
     may,
     permissions_of,
 )
+from twopass.server.edge.reflection import reflection_services
 from twopass.server.edge.rpc import Edge
 from twopass.server.request import Role
 from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2
@@ -23,7 +24,7 @@ SERVICES: list[ServiceDescriptor] = [
         *(health_pb2, reflection_pb2),
     )
     for service in module.DESCRIPTOR.services_by_name.values()
-]
+] + [service for service, _ in reflection_services(()) if "v1alpha" not in service.full_name]
 RPCS = [method.full_name for service in SERVICES for method in service.methods]
 
 # Written out a second time: a slip in the table opens what should be closed.

@@ -179,7 +179,8 @@ async def test_a_full_queue_says_when_to_come_again(ask, servicer):
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await ask(UNARY, request_of(UNARY))
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    (detail,) = status_in(raised.value).details
+    info, detail = status_in(raised.value).details
+    assert info.type_url == "type.googleapis.com/google.rpc.ErrorInfo"
     assert detail.type_url == "type.googleapis.com/google.rpc.RetryInfo"
     retry = status_pb2.RetryInfo.FromString(detail.value)
     assert retry.retry_delay == Duration(seconds=1, nanos=250_000_000)
@@ -189,7 +190,7 @@ async def test_a_queue_that_will_be_free_at_once_still_asks_for_a_moment(ask, se
     servicer.error = OverloadedError("queue: full", retry_after=0.0)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await ask(UNARY, request_of(UNARY))
-    (detail,) = status_in(raised.value).details
+    _, detail = status_in(raised.value).details
     assert status_pb2.RetryInfo.FromString(detail.value).retry_delay.ToMilliseconds() > 0
 
 
@@ -198,7 +199,8 @@ async def test_a_queue_that_will_be_free_at_once_still_asks_for_a_moment(ask, se
 async def test_a_message_that_repeats_a_long_value_still_arrives_with_its_status(
     ask, servicer, rpc, text
 ):
-    servicer.error = InvalidRequestError("name: " + text * 100_000)
+    facts = dict.fromkeys(("value", "collection", "model", "document", "alias"), text * 100_000)
+    servicer.error = InvalidRequestError("name: " + text * 100_000, limit=10, **facts)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await ask(rpc, request_of(rpc))
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT

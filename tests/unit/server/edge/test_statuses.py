@@ -1,15 +1,27 @@
+import base64
 import inspect
+import re
+from pathlib import Path
+from urllib.parse import quote
 
 import grpc
 import pytest
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
 
 from twopass.engines import errors as engine_errors
-from twopass.engines.errors import EngineUnavailableError
+from twopass.engines.errors import EngineError, EngineUnavailableError
 from twopass.index import errors as index_errors
 from twopass.index.errors import CollectionClosedError, StorageError
 from twopass.server import errors as server_errors
-from twopass.server.edge.statuses import status_code, status_of, trailers_of
-from twopass.server.errors import OverloadedError, WouldBeLateError
+from twopass.server.edge.statuses import (
+    details_of,
+    message_of,
+    status_code,
+    status_of,
+    trailers_of,
+)
+from twopass.server.errors import InvalidRequestError, OverloadedError, WouldBeLateError, at_place
 from twopass.v1.status_pb2 import RetryInfo
 
 CODES = {
@@ -63,6 +75,9 @@ CODES = {
     "StaleSequenceError": grpc.StatusCode.FAILED_PRECONDITION,
     "EncoderChangedError": grpc.StatusCode.FAILED_PRECONDITION,
     "CollectionAliasedError": grpc.StatusCode.FAILED_PRECONDITION,
+    "WrongModelKindError": grpc.StatusCode.FAILED_PRECONDITION,
+    # over another wire
+    "NotServedError": grpc.StatusCode.UNIMPLEMENTED,
     # a bug or a failed device
     "EngineError": grpc.StatusCode.INTERNAL,
     "NonFiniteOutputError": grpc.StatusCode.INTERNAL,
@@ -73,6 +88,8 @@ CODES = {
     "CollectionError": grpc.StatusCode.INTERNAL,
     "RequestError": grpc.StatusCode.INTERNAL,
 }
+# Where the names for programs are written down for those who use them.
+CONTRACT = (Path(__file__).parents[4] / "protos" / "twopass" / "v1" / "status.proto").read_text()
 CLASSES = {
     name: member
     for module in (server_errors, index_errors, engine_errors)
@@ -90,6 +107,108 @@ def test_every_error_is_answered_with_its_status(name):
     error_class = CLASSES[name]
     error = error_class.__new__(error_class)  # whatever its constructor wants to know
     assert status_code(error) is CODES[name]
+
+
+def details(error: Exception) -> dict[str, Message]:
+    """The details of an error by their names, decoded as Google's."""
+    found = {url.rpartition("/")[2]: content for url, content in details_of(error)}
+    return {
+        name.removeprefix("google.rpc."): getattr(
+            error_details_pb2, name.removeprefix("google.rpc.")
+        ).FromString(content)
+        for name, content in found.items()
+    }
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_every_error_has_a_name_for_programs(name):
+    info = details(made(CLASSES[name]))["ErrorInfo"]
+    assert info.domain == "twopass"
+    assert re.fullmatch("[A-Z][A-Z_]+[A-Z]", info.reason)
+    assert info.reason in CONTRACT
+
+
+FACTS = [
+    (
+        InvalidRequestError("top_n: -1 given, at least 0 is needed", limit=0, value=-1),
+        {"field": "top_n", "limit": "0", "value": "-1"},
+    ),
+    (InvalidRequestError("a.b[3].c_d: wrong"), {"field": "a.b[3].c_d"}),
+    (InvalidRequestError("not a message: cut short"), {}),
+    (
+        index_errors.InvalidDocumentError("documents[3].id", "too long", limit=512, value=600),
+        {"field": "documents[3].id", "limit": "512", "value": "600"},
+    ),
+    (index_errors.CollectionNotFoundError("docs"), {"collection": "docs"}),
+    (
+        index_errors.DocumentNotFoundError("docs", "a"),
+        {"collection": "docs", "document": "a"},
+    ),
+    (
+        index_errors.SnapshotExistsError("docs", "monday"),
+        {"collection": "docs", "snapshot": "monday"},
+    ),
+    (
+        index_errors.LaneFullError("writes", 64, 0.1),
+        {"lane": "writes", "limit": "64"},
+    ),
+    (engine_errors.InputTooLongError(600, 512), {"limit": "512", "value": "600"}),
+    (
+        at_place(InvalidRequestError("collection: wrong"), chunk=3, chunks_written=2),
+        {"field": "collection", "chunk": "3", "chunks_written": "2"},
+    ),
+    (EngineError("/secret"), {}),
+    (at_place(ValueError("/secret"), piece=7), {"piece": "7"}),
+]
+
+
+@pytest.mark.parametrize(("error", "facts"), FACTS, ids=lambda value: type(value).__name__)
+def test_what_a_message_says_in_words_is_told_to_programs_too(error, facts):
+    assert dict(details(error)["ErrorInfo"].metadata) == facts
+
+
+@pytest.mark.parametrize(
+    ("error", "field", "description"),
+    [
+        (InvalidRequestError("a.b[3]: none given"), "a.b[3]", "none given"),
+        (InvalidRequestError("not a message: cut short"), "", "not a message: cut short"),
+        (index_errors.InvalidQueryError("vector", "too short"), "vector", "too short"),
+        (at_place(InvalidRequestError("a: b"), chunk=1, chunks_written=0), "a", "b"),
+    ],
+)
+def test_what_is_invalid_names_its_field_as_google_does(error, field, description):
+    (violation,) = details(error)["BadRequest"].field_violations
+    assert (violation.field, violation.description) == (field, description)
+
+
+def test_an_error_of_a_stream_says_which_message_and_what_is_done():
+    error = InvalidRequestError("documents[0].id: empty")
+    placed = at_place(error, chunk=3, chunks_written=2)
+    assert message_of(placed, "id") == "chunk 3, after 2 written: documents[0].id: empty"
+    # Calls that share a COMMIT share its error, so it must stay as it was.
+    assert message_of(error, "id") == "documents[0].id: empty"
+    assert message_of(at_place(error, piece=5), "id") == "piece 5: documents[0].id: empty"
+
+
+TEXTS = {"ascii": "x", "of three bytes": "東", "of four bytes": "🙂"}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_trailers_never_exceed_what_grpc_lets_through(text):
+    facts = {f"fact_{number}": text * 10_000 for number in range(50)}
+    error = InvalidRequestError(f"field: {text * 10_000}", value=text * 10_000, **facts)
+    message = message_of(error, "id")
+    trailers = trailers_of(error, status_code(error), message)
+    (details,) = (value for name, value in trailers if name == "grpc-status-details-bin")
+    size = len(quote(message)) + len(base64.b64encode(details)) + len(str(trailers[0][0]))
+    assert size < 8 * 1024 - 200  # what gRPC itself and proxies add
+
+
+def test_of_too_many_facts_the_short_ones_are_told():
+    error = InvalidRequestError("field: wrong", limit=10, **{c: c * 300 for c in "abcdef"})
+    told = details(error)["ErrorInfo"].metadata
+    assert (told["field"], told["limit"]) == ("field", "10")
+    assert len(told) < 8
 
 
 @pytest.mark.parametrize("error", [ValueError(), KeyError("x"), ZeroDivisionError(), Exception()])
@@ -118,7 +237,7 @@ def made(error_class: type[Exception]) -> Exception:
     "name", [name for name, code in CODES.items() if code is grpc.StatusCode.UNAVAILABLE]
 )
 def test_whatever_is_unavailable_says_when_to_try_again(name):
-    (detail,) = status_of(made(CLASSES[name]), "id").details
+    _, detail = status_of(made(CLASSES[name]), "id").details
     assert detail.type_url == "type.googleapis.com/google.rpc.RetryInfo"
     assert RetryInfo.FromString(detail.value).retry_delay.ToMilliseconds() > 0
 

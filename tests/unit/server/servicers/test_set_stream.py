@@ -16,6 +16,7 @@ from twopass.server.servicers import set_stream
 from twopass.server.servicers.set_stream import SetStream
 from twopass.server.servicers.translating import Translating
 from twopass.v1 import rerank_pb2
+from twopass.v1.status_pb2 import ErrorInfo
 
 from ..scripted import ScriptedEngine, scripted_reranker, settled
 
@@ -209,8 +210,9 @@ async def test_places_are_reserved_with_the_first_piece_or_the_set_is_refused(st
         stream.send(name, "1", num_candidates=20)
     answer = await stream.next()
     assert (answer.set_id, answer.error.code) == ("c", 8)
-    (detail,) = answer.error.details
-    assert detail.type_url.endswith("google.rpc.RetryInfo")
+    info, retry = answer.error.details
+    assert retry.type_url.endswith("google.rpc.RetryInfo")
+    assert ErrorInfo.FromString(info.value).metadata["limit_name"] == "max_queued_pairs"
 
 
 @pytest.mark.parametrize(
@@ -264,11 +266,12 @@ async def test_sets_that_are_not_complete_when_the_client_ends_are_answered_so(s
     assert "1 have come of the 3 declared" in answers["a"].error.message
 
 
-async def test_what_ends_the_call_is_raised_as_it_is(stream):
+async def test_what_ends_the_call_is_raised_with_the_number_of_the_piece(stream):
     stream.send("a", "1", num_candidates=2)
     stream.end(InvalidRequestError("not a message"))
-    with pytest.raises(InvalidRequestError, match="not a message"):
+    with pytest.raises(InvalidRequestError, match="not a message") as raised:
         await stream.next()
+    assert raised.value.facts == {"piece": 2}
 
 
 async def test_a_caller_that_goes_away_frees_the_places_of_its_sets(stream):
@@ -299,9 +302,9 @@ async def test_of_a_client_that_reads_slowly_no_more_is_read(stream, monkeypatch
 async def test_pieces_count_from_when_they_are_read_until_their_set_is_answered(stream):
     stream.send("a", "1".ljust(90), num_candidates=2)
     stream.send("sign", num_candidates=-1)
-    await stream.next()
+    refusal = await stream.next()  # not taken yet
     await settled()
-    assert 90 < stream.bytes_in_flight.num_bytes < 200
+    assert 90 < stream.bytes_in_flight.num_bytes - refusal.ByteSize() < 110
     stream.send("a", "2")
     assert logits(await stream.next()) == [2, 1]
     assert await stream.rest() == []
