@@ -13,6 +13,7 @@ INSTALLED := .venv
 DEV := .venv-dev
 SUITES := .venv-suites
 FAMILIES := .venv-families
+CLIENTS := .venv-compat
 BIN := $(DEV)/bin
 TREE := build/dev/twopass
 
@@ -25,7 +26,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean
-.PHONY: test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt suites families crash bench gate
+.PHONY: test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt suites compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -38,6 +39,8 @@ help:
 	@echo "                     parts of them; C++ under ThreadSanitizer; tests that take long"
 	@echo "make test-installed  the README's commands, and the server as a process, on what make install installs"
 	@echo "make suites          what Haystack and LangChain publish to test document stores, against a server"
+	@echo "make compat          every client of TEI, Cohere, OpenAI, Voyage, Jina, vLLM, NIM, Infinity against a server;"
+	@echo "                     COMPAT='--client cohere' for one, COMPAT=--upgrade for the newest versions"
 	@echo "make families        every family of models against transformers, on every engine; needs 1 GB of PyTorch"
 	@echo "make test-tensorrt   plans of both default models and of every family by the real builder, which needs no GPU"
 	@echo "make check           style, types, layering, protos"
@@ -155,6 +158,13 @@ $(SUITES)/.client: tests/suites/requirements.txt $(CLIENT_SOURCES)
 suites: dev $(SUITES)/.client
 	$(BIN)/python -m tests.suites $(CURDIR)/$(SUITES)/bin/python
 
+# Clients of other servers, each in an environment of its own in $(CLIENTS), against this one.
+# COMPAT=--ci for one of each dialect; `COMPAT=--help` has the options.
+COMPAT ?=
+
+compat: dev
+	$(BIN)/python -m tests.compat $(COMPAT)
+
 # What computes the models for reference, and what the engines need of the rest; the tree and the core
 # as `make dev` has them. PyTorch comes without CUDA where its own index can be reached.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
@@ -218,4 +228,4 @@ format: dev
 	cd protos && ../$(BIN)/buf format -w
 
 clean:
-	rm -rf $(INSTALLED) $(DEV) $(SUITES) $(FAMILIES) build .cache
+	rm -rf $(INSTALLED) $(DEV) $(SUITES) $(CLIENTS) $(FAMILIES) build .cache

@@ -75,7 +75,6 @@ CODES = {
     "StaleSequenceError": grpc.StatusCode.FAILED_PRECONDITION,
     "EncoderChangedError": grpc.StatusCode.FAILED_PRECONDITION,
     "CollectionAliasedError": grpc.StatusCode.FAILED_PRECONDITION,
-    "WrongModelKindError": grpc.StatusCode.FAILED_PRECONDITION,
     # over another wire
     "NotServedError": grpc.StatusCode.UNIMPLEMENTED,
     # a bug or a failed device
