@@ -21,7 +21,13 @@ _UNIX = "unix:"
 _IDLE_SECONDS = 75
 _BACKLOG = 2048
 _POLL_SECONDS = 0.005
-_EXPOSED_HEADERS = ("x-request-id", "retry-after", "retry-after-ms", "x-twopass-query-truncated")
+_EXPOSED_HEADERS = (
+    "x-request-id",
+    "retry-after",
+    "retry-after-ms",
+    "x-twopass-query-truncated",
+    "x-twopass-documents-truncated",
+)
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -111,6 +117,12 @@ class _Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # Headers and body of an answer are written apart: without this the body would wait for the
+        # client's acknowledgement of the headers, which comes 40 ms later. The event loop sets it
+        # itself only on sockets whose protocol number was given.
+        connected = transport.get_extra_info("socket")
+        if connected.family != socket.AF_UNIX:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lose_when_idle()
 
     def data_received(self, data: bytes) -> None:

@@ -70,7 +70,7 @@ class InfinityRerank:
         if body.return_documents:
             num_bytes += len(http.body)
         written = await run(num_bytes, _written, body, ranked, request.id, request=request)
-        return Answer(body=written, headers=told_of_cuts((texts, ranked)))
+        return Answer(body=written, headers=told_of_cuts(ranked))
 
     def _read(self, http: HttpRequest) -> tuple[InfinityBody, Texts, Order]:
         body: InfinityBody = decode(http.body, InfinityBody)

@@ -80,7 +80,7 @@ class NimRanking:
         ranked = await self._ranking.rank(texts, order, request)
         num_bytes = _RANKING_BYTES * len(ranked.order)
         body = await run(num_bytes, _written, ranked, request=request)
-        return Answer(body=body, headers=told_of_cuts((texts, ranked)))
+        return Answer(body=body, headers=told_of_cuts(ranked))
 
     def _read(self, http: HttpRequest) -> tuple[Texts, Order]:
         body: RankingBody = decode(http.body, RankingBody)

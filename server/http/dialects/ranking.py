@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,8 +21,11 @@ from twopass.server.search.second_pass import room_beside
 TRUNCATION = "x-twopass-truncation"
 """The header by which a request of any dialect says what becomes of passages that are too long."""
 
-_QUERY_TRUNCATED = "x-twopass-query-truncated"
-_DOCUMENTS_TRUNCATED = "x-twopass-documents-truncated"
+QUERY_TRUNCATED = "x-twopass-query-truncated"
+"""The header of an answer whose query was cut: "1"."""
+
+DOCUMENTS_TRUNCATED = "x-twopass-documents-truncated"
+"""The header of an answer that says how many passages were not read whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +203,7 @@ class RankTexts:
             ranked = await ranking.ranked()
         if truncation is Truncation.REJECT:
             await self._ensure_whole(ranked, texts, order)
-        return ranked
+        return _with_cuts(ranked, texts)
 
     async def rank_each(
         self, sets: Sequence[Texts], order: Order, request: Request
@@ -229,7 +232,8 @@ class RankTexts:
             ]
             for ranking, texts in zip(rankings, sets, strict=True):
                 ranking.add(texts.passages, [None] * len(texts.passages))
-            return await asyncio.gather(*(ranking.ranked() for ranking in rankings))
+            ranked = await asyncio.gather(*(ranking.ranked() for ranking in rankings))
+        return list(map(_with_cuts, ranked, sets))
 
     async def _ensure_whole(self, ranked: RankedSet, texts: Texts, order: Order) -> None:
         """Refuses a passage that was cut."""
@@ -259,13 +263,18 @@ def _options(texts: Texts, order: Order, truncation: Truncation) -> SetOptions:
     )
 
 
-def told_of_cuts(*sets: tuple[Texts, RankedSet]) -> tuple[tuple[str, str], ...]:
+def _with_cuts(ranked: RankedSet, texts: Texts) -> RankedSet:
+    """A ranked set that also tells that the query was cut before the model saw it."""
+    return replace(ranked, query_truncated=True) if texts.query_was_cut else ranked
+
+
+def told_of_cuts(*sets: RankedSet) -> tuple[tuple[str, str], ...]:
     """The headers that say what the model did not read whole, of all sets of an answer."""
     headers: tuple[tuple[str, str], ...] = ()
-    if any(texts.query_was_cut or ranked.query_truncated for texts, ranked in sets):
-        headers += ((_QUERY_TRUNCATED, "1"),)
-    if num_cut := sum(int(np.count_nonzero(ranked.truncated)) for _, ranked in sets):
-        headers += ((_DOCUMENTS_TRUNCATED, str(num_cut)),)
+    if any(ranked.query_truncated for ranked in sets):
+        headers += ((QUERY_TRUNCATED, "1"),)
+    if num_cut := sum(int(np.count_nonzero(ranked.truncated)) for ranked in sets):
+        headers += ((DOCUMENTS_TRUNCATED, str(num_cut)),)
     return headers
 
 

@@ -205,7 +205,7 @@ class Rerank:
         if self._returns(asked.body):
             num_bytes += len(http.body)
         body = await run(num_bytes, self._written, asked, ranked, request.id, request=request)
-        return Answer(body=body, headers=told_of_cuts((asked.texts, ranked)))
+        return Answer(body=body, headers=told_of_cuts(ranked))
 
     def _read(self, http: HttpRequest) -> _Asked:
         body: RerankBody = decode(http.body, RerankBody)

@@ -101,8 +101,7 @@ class Scoring:
         ranked = await self._ranking.rank_each(asked.sets, asked.order, request)
         num_bytes = _SCORE_BYTES * sum(map(len, asked.positions))
         body = await run(num_bytes, _written, asked, ranked, request.id, request=request)
-        cuts = told_of_cuts(*zip(asked.sets, ranked, strict=True))
-        return Answer(body=body, headers=cuts)
+        return Answer(body=body, headers=told_of_cuts(*ranked))
 
     def _read(self, http: HttpRequest) -> _Asked:
         body: ScoreBody = decode(http.body, ScoreBody)

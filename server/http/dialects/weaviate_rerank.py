@@ -96,7 +96,7 @@ class WeaviateRerank:
         ranked = await self._ranking.rank(texts, order, request)
         num_bytes = _SCORE_BYTES * len(texts.passages) + len(http.body)
         written = await run(num_bytes, _written, body, ranked, request=request)
-        return Answer(body=written, headers=told_of_cuts((texts, ranked)))
+        return Answer(body=written, headers=told_of_cuts(ranked))
 
     def _read(self, http: HttpRequest) -> tuple[WeaviateBody, Texts, Order]:
         body: WeaviateBody = decode(http.body, WeaviateBody)

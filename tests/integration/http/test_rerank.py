@@ -245,6 +245,7 @@ def test_documents_are_cut_after_as_many_tokens_as_a_request_says(http):
 
 def test_queries_are_cut_after_as_many_tokens_as_a_request_says(http):
     cut = rerank(http, query="How many people live in Berlin?", max_tokens_per_query=3)
+    assert cut.headers["x-twopass-query-truncated"] == "1"
     told = [(hit["index"], hit["relevance_score"]) for hit in results(cut)]
     plain = results(rerank(http, query="How many people"))
     assert told == [(hit["index"], hit["relevance_score"]) for hit in plain]
@@ -274,6 +275,23 @@ def test_the_header_refuses_what_would_be_cut(http):
     assert refusal(refused).startswith("documents[0]: longer than the 240 tokens")
     unknown = http.post("/v2/rerank", json=body, headers={"x-twopass-truncation": "never"})
     assert refusal(unknown).startswith("x-twopass-truncation: 'never' given, one of truncate")
+
+
+def test_a_long_query_is_cut_and_the_answer_says_so(http, http_server: Server):
+    query = "Tell me this. " * 200 + QUERY
+    response = rerank(http, query=query)
+    assert len(results(response)) == len(DOCUMENTS)
+    assert response.headers["x-twopass-query-truncated"] == "1"
+    huge = rerank(http, query=QUERY + " word" * 50_000)
+    assert results(huge)[0]["index"] == 1
+    assert huge.headers["x-twopass-query-truncated"] == "1"
+    assert "x-twopass-query-truncated" not in rerank(http).headers
+
+
+def test_a_long_query_is_refused_where_it_is_not_to_be_cut(http):
+    message = refusal(rerank(http, query="word " * 400, truncation=False))
+    assert message.startswith("query: 400 tokens of twopass-minilm-l3")
+    assert "truncation to true" in message
 
 
 def test_an_instruction_is_not_dropped_in_silence(http):
