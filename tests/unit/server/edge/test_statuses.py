@@ -72,6 +72,7 @@ CODES = {
     "NeverInTimeError": grpc.StatusCode.DEADLINE_EXCEEDED,
     "StoppedError": grpc.StatusCode.DEADLINE_EXCEEDED,
     # what the collection is now is not what the caller has in mind
+    "WrongModelKindError": grpc.StatusCode.FAILED_PRECONDITION,
     "StaleSequenceError": grpc.StatusCode.FAILED_PRECONDITION,
     "EncoderChangedError": grpc.StatusCode.FAILED_PRECONDITION,
     "CollectionAliasedError": grpc.StatusCode.FAILED_PRECONDITION,
