@@ -1,0 +1,39 @@
+"""Paths that several dialects share: the body tells which one is spoken."""
+
+from twopass.server.http.bodies import decode
+from twopass.server.http.dialects import rerank
+from twopass.server.http.dialects.superset import SHARED
+from twopass.server.http.dialects.tei import TEI, Tei
+from twopass.server.http.dialects.tei_bodies import Glance
+from twopass.server.http.endpoint import Endpoint, HttpRequest, SharedEndpoint
+from twopass.server.http.parts import HttpParts
+from twopass.server.http.routes import AnyEndpoint
+import msgspec
+
+
+def endpoints(parts: HttpParts) -> list[AnyEndpoint]:
+    """TEI's endpoints, and those that it shares.
+
+    `/rerank` is TEI's where the body has `texts`, and that of vLLM and others with `documents`. At
+    `/` and `/invocations` the body alone tells TEI's task.
+    """
+    tei = Tei(parts)
+    of_others = rerank.vllm_endpoint(parts)
+
+    def by_texts(http: HttpRequest) -> Endpoint:
+        glance: Glance = decode(http.body, Glance)
+        return of_others if glance.texts is msgspec.UNSET else tei.endpoint("rerank")
+
+    def by_task(http: HttpRequest) -> Endpoint:
+        return tei.endpoint(tei.task_of(http, http.body))
+
+    return [
+        *tei.endpoints(),
+        SharedEndpoint(
+            name="rerank", method="POST", path="/rerank", choose=by_texts, dialect=SHARED
+        ),
+        *(
+            SharedEndpoint(name="tei.root", method="POST", path=path, choose=by_task, dialect=TEI)
+            for path in ("/", "/invocations")
+        ),
+    ]
