@@ -10,6 +10,7 @@ from twopass.server.http.dialects import (
     nim_ranking,
     openai_embeddings,
     rerank,
+    shared,
     vllm_score,
     weaviate_rerank,
     weaviate_vectors,
@@ -27,7 +28,7 @@ def all_endpoints(parts: HttpParts) -> list[AnyEndpoint]:
     """
     return [
         *rerank.endpoints(parts),
-        rerank.vllm_endpoint(parts),
+        *shared.endpoints(parts),
         *vllm_score.endpoints(parts),
         *nim_ranking.endpoints(parts),
         *infinity_rerank.endpoints(parts),

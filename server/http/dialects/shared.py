@@ -1,5 +1,7 @@
 """Paths that several dialects share: the body tells which one is spoken."""
 
+import msgspec
+
 from twopass.server.http.bodies import decode
 from twopass.server.http.dialects import rerank
 from twopass.server.http.dialects.superset import SHARED
@@ -8,7 +10,6 @@ from twopass.server.http.dialects.tei_bodies import Glance
 from twopass.server.http.endpoint import Endpoint, HttpRequest, SharedEndpoint
 from twopass.server.http.parts import HttpParts
 from twopass.server.http.routes import AnyEndpoint
-import msgspec
 
 
 def endpoints(parts: HttpParts) -> list[AnyEndpoint]:
