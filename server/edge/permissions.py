@@ -99,6 +99,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "tei.rerank": Permission.READ,
     "tei.predict": Permission.READ,
     "tei.embed": Permission.READ,
+    "tei.embed_all": Permission.READ,
     "tei.embed_sparse": Permission.READ,
     "tei.similarity": Permission.READ,
     "tei.tokenize": Permission.READ,

@@ -1,7 +1,13 @@
 """Embedding texts, and comparing them by their embeddings."""
 
-from twopass.engines.base import Float32s, LoadedEncoder
-from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
+from collections.abc import Sequence
+
+from twopass.engines.base import Float32s, LoadedEncoder, TokenBatch, token_width_of
+from twopass.server.errors import (
+    InvalidRequestError,
+    ResponseTooLargeError,
+    WrongModelKindError,
+)
 from twopass.server.models.texts import cut_vectors
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Priority
@@ -16,10 +22,13 @@ from twopass.server.tei.sequences import (
 )
 from twopass.server.tei.served import ServedModels, TeiParts, cost_of, max_seq_len
 from twopass.server.tei.types import (
+    Cost,
     Embeddings,
     SentencesToCompare,
     Similarities,
+    Text,
     TextsToEmbed,
+    TokenEmbeddings,
 )
 from twopass.server.telemetry.stopwatch import Stopwatch
 
@@ -45,18 +54,31 @@ class TextEmbedding:
         check_batch("inputs", len(asked.inputs), self._served.max_texts(encoder))
         check_inputs("inputs", asked.inputs, self._parts.limits.max_passage_bytes)
         dimensions = _dimensions(asked, encoder)
-        self._ensure_fits(len(asked.inputs), dimensions)
-        vectors, num_tokens = await self._vectors(encoder, asked, request)
+        self._ensure_fits(len(asked.inputs), dimensions, "texts")
+        vectors, batch = await self._vectors(encoder, asked, request)
         if dimensions < encoder.engine.output_width:
             vectors = cut_vectors(vectors, dimensions, normalize=asked.normalize)
-        cost = cost_of(
-            encoder,
-            request,
-            request.timings,
-            num_chars=num_chars(asked.inputs),
-            num_tokens=num_tokens,
-        )
-        return Embeddings(vectors, cost)
+        return Embeddings(vectors, _cost(encoder, request, asked.inputs, batch))
+
+    async def embed_all(self, asked: TextsToEmbed, request: Request) -> TokenEmbeddings:
+        """Embeds each token of texts: what the last layer makes of it.
+
+        Takes no `dimensions`, and normalises nothing. Raises what `embed` raises, and
+
+        Raises:
+            WrongModelKindError: The model's engine gives no vectors of single tokens.
+        """
+        encoder = self._served.encoder(asked.model)
+        check_batch("inputs", len(asked.inputs), self._served.max_texts(encoder))
+        check_inputs("inputs", asked.inputs, self._parts.limits.max_passage_bytes)
+        if not token_width_of(encoder.engine):
+            raise WrongModelKindError(
+                f"the engine {encoder.engine.info.engine} gives no vectors of single tokens of "
+                f"{encoder.spec.id}"
+            )
+        vectors, batch = await self._vectors(encoder, asked, request, of_tokens=True)
+        cost = _cost(encoder, request, asked.inputs, batch)
+        return TokenEmbeddings(vectors, batch.offsets, cost)
 
     async def similarity(self, asked: SentencesToCompare, request: Request) -> Similarities:
         """Compares sentences with one of them; raises what `embed` raises."""
@@ -72,25 +94,27 @@ class TextEmbedding:
             direction=asked.direction,
             prompt_name=asked.prompt_name,
         )
-        vectors, num_tokens = await self._vectors(encoder, to_embed, request)
-        cost = cost_of(
-            encoder, request, request.timings, num_chars=num_chars(inputs), num_tokens=num_tokens
-        )
-        return Similarities(vectors[1:] @ vectors[0], cost)
+        vectors, batch = await self._vectors(encoder, to_embed, request)
+        return Similarities(vectors[1:] @ vectors[0], _cost(encoder, request, inputs, batch))
 
-    def _ensure_fits(self, num_texts: int, dimensions: int) -> None:
-        """Refuses texts whose embeddings would not fit an answer, before they are computed."""
-        most, num_bytes = self._parts.limits.max_message_bytes, 4 * num_texts * dimensions
+    def _ensure_fits(self, count: int, dimensions: int, of_what: str) -> None:
+        """Refuses what would make embeddings that fit no answer, before they are computed."""
+        most, num_bytes = self._parts.limits.max_message_bytes, 4 * count * dimensions
         if num_bytes > most:
             raise ResponseTooLargeError(
-                f"inputs: the embeddings of {num_texts:,} take {num_bytes:,} bytes, at most "
-                f"{most:,} may be in one answer (max_message_bytes); send them in several calls"
+                f"inputs: the embeddings of {count:,} {of_what} take {num_bytes:,} bytes, at most "
+                f"{most:,} may be in one answer (max_message_bytes); send fewer texts at once"
             )
 
     async def _vectors(
-        self, encoder: LoadedEncoder, asked: TextsToEmbed, request: Request
-    ) -> tuple[Float32s, int]:
-        """The embeddings of texts, and how many tokens were read."""
+        self,
+        encoder: LoadedEncoder,
+        asked: TextsToEmbed,
+        request: Request,
+        *,
+        of_tokens: bool = False,
+    ) -> tuple[Float32s, TokenBatch]:
+        """The embeddings of texts or of their tokens, and what was read."""
         arbiter, timings, watch = self._parts.arbiter, request.timings, Stopwatch()
         reading = Reading(
             prompt=prompt_of(encoder.spec.prompts, asked.prompt_name),
@@ -110,9 +134,25 @@ class TextEmbedding:
                 request.stop,
             )
             timings.tokenize = watch.lap("tokenize")
-            computed = await arbiter.compute(encoder.engine, batch, priority, deadline=request.end)
+            if of_tokens:
+                self._ensure_fits(batch.num_tokens, token_width_of(encoder.engine), "tokens")
+            computed = await arbiter.compute(
+                encoder.engine, batch, priority, deadline=request.end, of_tokens=of_tokens
+            )
         timings.queue, timings.embed = computed.queue_seconds, computed.engine_seconds
-        return computed.output, batch.num_tokens
+        return computed.output, batch
+
+
+def _cost(
+    encoder: LoadedEncoder, request: Request, inputs: Sequence[Text], batch: TokenBatch
+) -> Cost:
+    return cost_of(
+        encoder,
+        request,
+        request.timings,
+        num_chars=num_chars(inputs),
+        num_tokens=batch.num_tokens,
+    )
 
 
 def _dimensions(asked: TextsToEmbed, encoder: LoadedEncoder) -> int:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,7 +16,13 @@ from typing import Any, Self
 
 import grpc
 
-from twopass.engines.base import Engine, Float32s, LoadedModel, TokenBatch
+from twopass.engines.base import (
+    Engine,
+    Float32s,
+    LoadedModel,
+    TokenBatch,
+    token_width_of,
+)
 from twopass.server.app import App
 from twopass.server.config_loading import load_config
 from twopass.v1 import (
@@ -54,20 +60,26 @@ class GatedEngine:
         self.entered = threading.Event()
 
     def submit(self, batch: TokenBatch) -> Future[Float32s]:
-        return self._thread.submit(self._run, batch)
+        return self._thread.submit(self._run, batch, self._engine.submit)
+
+    @property
+    def token_width(self) -> int:
+        return token_width_of(self._engine)
+
+    def submit_tokens(self, batch: TokenBatch) -> Future[Float32s]:
+        return self._thread.submit(self._run, batch, self._engine.submit_tokens)
 
     def close(self) -> None:
         self._thread.shutdown()
         self._engine.close()
 
-    def _run(self, batch: TokenBatch) -> Float32s:
+    def _run(self, batch: TokenBatch, submit: Callable[[TokenBatch], Future[Float32s]]) -> Float32s:
         self.entered.set()
         while not self.gate.wait(0.001) and not self.passing.acquire(blocking=False):
             pass
         if self.failure is not None:
             raise self.failure
-        output: Float32s = self._engine.submit(batch).result()
-        return output
+        return submit(batch).result()
 
 
 class WithKey(grpc.UnaryUnaryClientInterceptor, grpc.StreamStreamClientInterceptor):

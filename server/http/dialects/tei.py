@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import grpc
@@ -116,6 +117,7 @@ class Tei:
             "rerank": self._rerank,
             "predict": self._predict,
             "embed": self._embed,
+            "embed_all": self._embed_all,
             "embed_sparse": self._embed_sparse,
             "similarity": self._similarity,
             "tokenize": self._tokenize,
@@ -214,6 +216,13 @@ class Tei:
         body = await self._read(http, EmbedBody, request)
         found = await self._operations.embedding.embed(body.read(http), request)
         return encode(await as_numbers(found.vectors)), headers_of(found.cost)
+
+    async def _embed_all(self, http: HttpRequest, request: Request) -> Written:
+        body = await self._read(http, EmbedBody, request)
+        found = await self._operations.embedding.embed_all(body.read(http), request)
+        vectors = await as_numbers(found.vectors)
+        texts = [vectors[start:end] for start, end in pairwise(found.offsets.tolist())]
+        return encode(texts), headers_of(found.cost)
 
     async def _embed_sparse(self, http: HttpRequest, request: Request) -> Written:
         """Refuses, as TEI does for each model but SPLADE's, of which twopass holds none."""

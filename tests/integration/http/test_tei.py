@@ -134,6 +134,11 @@ def test_embed_returns_as_many_dimensions_as_are_asked_for(http):
     assert np.linalg.norm(vector) == pytest.approx(1)
 
 
+def test_embed_all_answers_a_vector_for_each_token(http):
+    texts = post(http, "/embed_all", inputs=["hello world", "hello"]).json()
+    assert [np.shape(text) for text in texts] == [(4, 384), (3, 384)]
+
+
 def test_similarity_answers_a_list_of_numbers(http):
     body = {"source_sentence": "a cat", "sentences": ["a cat", "a rocket"]}
     same, other = post(http, "/similarity", inputs=body, parameters={"truncate": True}).json()

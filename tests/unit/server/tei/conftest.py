@@ -35,7 +35,9 @@ def tokenizing() -> Iterator[Tokenizing]:
     tokenizing.close()
 
 
-def operations_on(models: list[LoadedModel], tokenizing: Tokenizing) -> TeiOperations:
+def operations_on(
+    models: list[LoadedModel], tokenizing: Tokenizing, **limits: int
+) -> TeiOperations:
     held, arbiter = Models(models), Arbiter(max_queued_pairs=100)
     return TeiOperations(
         TeiParts(
@@ -49,6 +51,7 @@ def operations_on(models: list[LoadedModel], tokenizing: Tokenizing) -> TeiOpera
                 max_documents=MAX_TEXTS,
                 max_passage_bytes=4_000,
                 max_query_bytes=4_000,
+                **limits,
             ),
         )
     )

@@ -5,7 +5,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from twopass.server.errors import InvalidRequestError, WrongModelKindError
+from twopass.server.errors import (
+    InvalidRequestError,
+    ResponseTooLargeError,
+    WrongModelKindError,
+)
 from twopass.server.request import Request
 from twopass.server.tei.errors import BatchSizeError, EmptyInputError
 from twopass.server.tei.types import (
@@ -157,3 +161,41 @@ async def test_the_source_sentence_counts_as_one_of_the_batch(tei):
 async def test_a_reranker_embeds_nothing(tei):
     with pytest.raises(WrongModelKindError, match=r"^Model is not an embedding model$"):
         await vectors(tei, ["hello"], model=RERANKER)
+
+
+async def test_each_token_of_a_text_is_embedded_whatever_stands_beside_it(tei):
+    asked = TextsToEmbed(inputs=["hello world", [HELLO]])
+    found = await tei.embedding.embed_all(asked, Request())
+    assert found.offsets.tolist() == [0, 4, 5]
+    assert found.vectors.shape == (5, 384)
+    alone = await tei.embedding.embed_all(TextsToEmbed(inputs=["hello world"]), Request())
+    np.testing.assert_array_equal(found.vectors[:4], alone.vectors)
+
+
+async def test_a_texts_embedding_is_the_normalised_mean_of_those_of_its_tokens(tei):
+    found = await tei.embedding.embed_all(TextsToEmbed(inputs=["hello world"]), Request())
+    mean = found.vectors.mean(axis=0)
+    [vector] = await vectors(tei, ["hello world"])
+    np.testing.assert_allclose(mean / np.linalg.norm(mean), vector, atol=1e-5)
+
+
+async def test_more_vectors_of_tokens_than_fit_an_answer_are_refused_before_they_are_computed(
+    loaded, tokenizing
+):
+    tei = operations_on(loaded, tokenizing, max_message_bytes=4 * 384 * 10)
+    await tei.embedding.embed_all(TextsToEmbed(inputs=["a " * 8]), Request())
+    with pytest.raises(ResponseTooLargeError, match="embeddings of 11 tokens"):
+        await tei.embedding.embed_all(TextsToEmbed(inputs=["a " * 9]), Request())
+
+
+async def test_an_engine_without_vectors_of_tokens_embeds_none(loaded, tokenizing):
+    tei = operations_on([replace(loaded[0], engine=WithoutTokens(loaded[0].engine))], tokenizing)
+    with pytest.raises(WrongModelKindError, match="gives no vectors of single tokens"):
+        await tei.embedding.embed_all(TextsToEmbed(inputs=["a"]), Request())
+
+
+class WithoutTokens:
+    """An engine as most are."""
+
+    def __init__(self, engine):
+        self.info, self.output_width = engine.info, engine.output_width
