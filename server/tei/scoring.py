@@ -2,19 +2,26 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 import numpy as np
 
 from twopass.engines.base import Float32s, LoadedReranker, TextTokenizer
 from twopass.server.errors import InvalidRequestError
-from twopass.server.models.passages import Truncation, check_text
+from twopass.server.models.passages import Overlong, check_text
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Priority
 from twopass.server.search.open_set import RankedSet, SetOptions
+from twopass.server.search.second_pass import room_beside
 from twopass.server.tei.errors import EmptyInputError
-from twopass.server.tei.sequences import Reading, check_batch, num_chars, sequences
+from twopass.server.tei.sequences import (
+    Reading,
+    check_batch,
+    num_chars,
+    sequences,
+    side_of,
+)
 from twopass.server.tei.served import ServedModels, TeiParts, cost_of, labels_of, max_seq_len
 from twopass.server.tei.types import (
     Prediction,
@@ -50,6 +57,8 @@ class Scoring:
         with self._parts.reranking.open(options, request) as ranking:
             ranking.add(asked.texts, [None] * len(asked.texts))
             ranked = await ranking.ranked()
+        if not asked.truncate:
+            await self._ensure_whole(reranker, asked.query, ranked, "texts[{}]".format)
         order = ranked.order[: asked.top_n or None]
         scores = ranked.logits if asked.raw_scores else ranked.scores
         cost = cost_of(
@@ -59,7 +68,7 @@ class Scoring:
             num_chars=len(asked.query) * len(asked.texts) + num_chars(asked.texts),
             num_tokens=ranked.num_tokens,
         )
-        return Ranks(order, scores[order], cost)
+        return Ranks(order, scores[order], cost, ranked.query_truncated)
 
     async def predict(self, asked: TextsToClassify, request: Request) -> Predictions:
         """Scores texts and pairs of texts for each label of a reranker.
@@ -84,6 +93,9 @@ class Scoring:
             for places, ranked in zip(
                 pairs.values(), await self._ranked(reranker, pairs, asked, request), strict=True
             ):
+                if not asked.truncate:
+                    name = [f"inputs[{i}][1]" for i in places].__getitem__
+                    await self._ensure_whole(reranker, asked.inputs[places[0]][0], ranked, name)
                 logits[places] = ranked.logits
                 num_tokens += ranked.num_tokens
                 _add(timings, ranked.timings)
@@ -146,6 +158,23 @@ class Scoring:
                 ranking.add(texts, [None] * len(texts))
             return await asyncio.gather(*(ranking.ranked() for ranking, _ in opened))
 
+    async def _ensure_whole(
+        self,
+        reranker: LoadedReranker,
+        query: str,
+        ranked: RankedSet,
+        name: Callable[[int], str],
+    ) -> None:
+        """Refuses a text that was cut; `name` gives its field by its place in the set."""
+        if not ranked.truncated.any():
+            return
+        pair = await self._parts.tokenizing.pair_query(reranker, query)
+        raise InvalidRequestError(
+            f"{name(int(ranked.truncated.argmax()))}: longer than the "
+            f"{room_beside(reranker, pair)} tokens that {reranker.spec.id} reads of a text beside "
+            "this query; shorten it, or set truncate to true"
+        )
+
     async def _single_logits(
         self,
         reranker: LoadedReranker,
@@ -190,7 +219,9 @@ def _options(
         num_candidates=len(texts),
         passage_chars=list(map(len, texts)),
         model=reranker.spec.id,
-        truncation=Truncation.TRUNCATE if asked.truncate else Truncation.REJECT,
+        query_truncation=Overlong.CUT if asked.truncate else Overlong.REFUSE,
+        cut_side=side_of(asked.direction),
+        to_cut="set truncate to true",
     )
 
 

@@ -9,6 +9,7 @@ from twopass.engines.base import (
     Int32s,
     LoadedModel,
     Ragged,
+    Side,
     SingleTemplate,
     TextTokenizer,
     TokenBatch,
@@ -93,6 +94,11 @@ def check_ids(field: str, ids: Sequence[int], model: LoadedModel) -> None:
             )
 
 
+def side_of(direction: TruncationDirection) -> Side:
+    """The side of a text at which it is cut."""
+    return Side.START if direction is TruncationDirection.LEFT else Side.END
+
+
 def num_chars(inputs: Sequence[Text]) -> int:
     """Characters of texts; token ids count as one each."""
     return sum(map(len, inputs))
@@ -175,9 +181,7 @@ def _cut(rows: Ragged, num_around: int, reading: Reading) -> Ragged:
         raise InvalidRequestError(
             f"`inputs` must have less than {reading.max_tokens} tokens. Given: {length}"
         )
-    if reading.direction is TruncationDirection.RIGHT:
-        return Ragged.from_rows([rows[i][:most] for i in range(len(rows))])
-    return Ragged.from_rows([rows[i][-most:] for i in range(len(rows))])
+    return rows.cut(most, side_of(reading.direction))
 
 
 def _rows_of(batch: TokenBatch) -> list[Int32s]:

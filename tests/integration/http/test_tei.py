@@ -92,6 +92,16 @@ def test_rerank_is_told_from_that_of_others_by_its_texts(http):
     assert [r["index"] for r in others["results"]] == [r["index"] for r in own]
 
 
+def test_a_long_query_is_cut_and_said_to_be_so_or_refused(http):
+    chat = {"query": QUERY + " word" * 600, "texts": TEXTS}
+    answer = post(http, "/rerank", **chat)
+    assert (answer.status_code, answer.headers["x-twopass-query-truncated"]) == (200, "1")
+    assert "x-twopass-query-truncated" not in post(http, "/rerank", query="a", texts=TEXTS).headers
+    status, kind, text = told(post(http, "/rerank", **chat, truncate=False))
+    assert (status, kind) == (422, "Validation")
+    assert text.startswith("Input validation error: query: 60")
+
+
 def test_answers_tell_what_they_took(http):
     headers = post(http, "/rerank", query=QUERY, texts=TEXTS).headers
     assert headers["x-compute-characters"] == str(3 * len(QUERY) + sum(map(len, TEXTS)))

@@ -6,7 +6,7 @@ import pytest
 from twopass.server.errors import InvalidRequestError, UnknownModelError, WrongModelKindError
 from twopass.server.request import Request
 from twopass.server.tei.errors import BatchSizeError, EmptyInputError
-from twopass.server.tei.types import TextsToClassify, TextsToRank
+from twopass.server.tei.types import TextsToClassify, TextsToRank, TruncationDirection
 
 from .conftest import ENCODER, MAX_TEXTS, RERANKER, operations_on
 
@@ -80,8 +80,36 @@ async def test_more_texts_than_allowed_are_refused_in_the_words_of_tei(tei):
 
 async def test_a_text_that_is_too_long_is_cut_or_refused_as_asked_for(tei):
     assert len((await rank(tei, ["word " * 600])).order) == 1
-    with pytest.raises(InvalidRequestError, match="240 tokens"):
-        await rank(tei, ["word " * 600], truncate=False)
+    with pytest.raises(InvalidRequestError, match=r"^texts\[1\]: longer than the 240 tokens"):
+        await rank(tei, ["a", "word " * 600], truncate=False)
+    pairs = [["b", "a"], ["a", "b"], ["a", "word " * 600]]
+    with pytest.raises(InvalidRequestError, match=r"^inputs\[2\]\[1\]: longer .* truncate to true"):
+        await classify(tei, pairs, truncate=False)
+
+
+async def test_a_text_is_cut_at_the_side_that_is_asked_for(tei):
+    for direction, answer in (("left", 0), ("right", 1)):
+        texts = [" word" * 600 + " " + TEXTS[1], TEXTS[1] + " word" * 600]
+        ranks = await rank(tei, texts, direction=TruncationDirection(direction))
+        assert ranks.order[0] == answer
+
+
+@pytest.mark.parametrize("direction", TruncationDirection)
+async def test_a_query_that_is_too_long_is_cut_at_the_side_that_is_asked_for_or_refused(
+    tei, loaded, direction
+):
+    def query(num_tokens):
+        rest = "word " * (num_tokens - 5)  # QUERY has 5
+        return f"{QUERY} {rest}" if direction is TruncationDirection.RIGHT else f"{rest}{QUERY}"
+
+    asked = TextsToRank(query=query(600), texts=TEXTS, direction=direction)
+    cut = await tei.scoring.rerank(asked, Request())
+    fitting = query(loaded[1].spec.max_query_tokens)
+    whole = await tei.scoring.rerank(replace(asked, query=fitting), Request())
+    np.testing.assert_array_equal(cut.scores, whole.scores)
+    assert (cut.query_truncated, whole.query_truncated) == (True, False)
+    with pytest.raises(InvalidRequestError, match=r"^query: 600 tokens.* set truncate to true"):
+        await tei.scoring.rerank(replace(asked, truncate=False), Request())
 
 
 async def test_an_encoder_neither_ranks_nor_classifies(tei):
