@@ -296,19 +296,21 @@ class App:
             edge.add_service(service, servicer)
         self._standard = StandardServices(edge, [service.full_name for service in services])
         self._server.add_generic_rpc_handlers((edge,))
-        tei_parts = TeiParts(
-            config=config,
-            models=models,
-            arbiter=arbiter,
-            tokenizing=tokenizing,
-            reranking=reranking,
-            limits=limits,
+        tei = TeiOperations(
+            TeiParts(
+                config=config,
+                models=models,
+                arbiter=arbiter,
+                tokenizing=tokenizing,
+                reranking=reranking,
+                limits=limits,
+            )
         )
         self._tei = TeiServers(
             TeiServingParts(
                 config=config,
                 models=models,
-                operations=TeiOperations(tei_parts),
+                operations=tei,
                 translating=translating,
                 make_edge=make_edge,
             )
@@ -321,6 +323,7 @@ class App:
             tokenizing=tokenizing,
             reranking=reranking,
             texts=texts,
+            tei=tei,
             limits=limits,
             translating=translating,
             metrics=self._metrics,

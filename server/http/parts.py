@@ -13,6 +13,7 @@ from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.reranking import Reranking
 from twopass.server.servicers.translating import Translating
+from twopass.server.tei.operations import TeiOperations
 from twopass.server.telemetry.metrics import Metrics
 
 
@@ -28,6 +29,7 @@ class HttpParts:
         tokenizing: Makes token ids of texts.
         reranking: Orders candidate sets.
         texts: Embeds texts.
+        tei: What TEI does with a model.
         limits: What a request may hold.
         translating: Reads and builds large messages off the event loop.
         metrics: Counts.
@@ -42,6 +44,7 @@ class HttpParts:
     tokenizing: Tokenizing
     reranking: Reranking
     texts: EmbedTexts
+    tei: TeiOperations
     limits: Limits
     translating: Translating
     metrics: Metrics

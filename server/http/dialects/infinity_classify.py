@@ -11,8 +11,6 @@ from twopass.server.http.endpoint import Answer, Endpoint, HttpRequest
 from twopass.server.http.parts import HttpParts
 from twopass.server.models.passages import check_count
 from twopass.server.request import Request
-from twopass.server.tei.operations import TeiOperations
-from twopass.server.tei.served import TeiParts
 from twopass.server.tei.types import TextsToClassify
 
 
@@ -47,15 +45,7 @@ class InfinityClassify:
 
     def __init__(self, parts: HttpParts) -> None:
         self._parts = parts
-        tei = TeiParts(
-            config=parts.config,
-            models=parts.models,
-            arbiter=parts.arbiter,
-            tokenizing=parts.tokenizing,
-            reranking=parts.reranking,
-            limits=parts.limits,
-        )
-        self._scoring = TeiOperations(tei).scoring
+        self._scoring = parts.tei.scoring
 
     async def answer(self, http: HttpRequest, request: Request) -> Answer:
         """Scores the texts of a request."""

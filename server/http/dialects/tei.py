@@ -37,10 +37,7 @@ from twopass.server.http.statuses import HttpError
 from twopass.server.http.vectors import as_numbers
 from twopass.server.request import Request
 from twopass.server.tei.errors import ErrorType, failure_of
-from twopass.server.tei.operations import TeiOperations
 from twopass.server.tei.sequences import check_batch
-from twopass.server.tei.served import TeiParts
-from twopass.server.tei.types import Cost
 
 _PLAIN = "text/plain; charset=utf-8"
 _STATUSES = {
@@ -60,6 +57,7 @@ _STATUSES_OF_CODES = {
 }
 # Bytes of an answer for each rank, each label and each token.
 _RANK_BYTES, _LABEL_BYTES, _TOKEN_BYTES = 48, 48, 64
+_QUERY_CUT = (("x-twopass-query-truncated", "1"),)
 # A pair of texts in a list, which is nothing to embed.
 _PAIRS = re.compile(rb'\[\s*\[\s*"')
 
@@ -103,16 +101,7 @@ class Tei:
         self._translating = parts.translating
         self._limits = parts.limits
         self._is_well = parts.is_well
-        self._operations = TeiOperations(
-            TeiParts(
-                config=parts.config,
-                models=parts.models,
-                arbiter=parts.arbiter,
-                tokenizing=parts.tokenizing,
-                reranking=parts.reranking,
-                limits=parts.limits,
-            )
-        )
+        self._operations = parts.tei
         routes: dict[str, Callable[[HttpRequest, Request], Awaitable[Written]]] = {
             "rerank": self._rerank,
             "predict": self._predict,
@@ -203,26 +192,26 @@ class Tei:
         texts = body.texts if body.return_text else None
         num_bytes = _RANK_BYTES * len(ranks.order) + (0 if texts is None else len(http.body))
         written = await self._write(num_bytes, ranks_of(ranks, texts), request)
-        return written, headers_of(ranks.cost, query_truncated=ranks.query_truncated)
+        return written, (*ranks.cost.headers, *(_QUERY_CUT if ranks.query_truncated else ()))
 
     async def _predict(self, http: HttpRequest, request: Request) -> Written:
         body = await self._read(http, PredictBody, request)
         found = await self._operations.scoring.predict(body.read(http), request)
         content = predictions_of(found, is_batch=body.is_batch)
         num_bytes = _LABEL_BYTES * 2 * len(found.results)
-        return await self._write(num_bytes, content, request), headers_of(found.cost)
+        return await self._write(num_bytes, content, request), found.cost.headers
 
     async def _embed(self, http: HttpRequest, request: Request) -> Written:
         body = await self._read(http, EmbedBody, request)
         found = await self._operations.embedding.embed(body.read(http), request)
-        return encode(await as_numbers(found.vectors)), headers_of(found.cost)
+        return encode(await as_numbers(found.vectors)), found.cost.headers
 
     async def _embed_all(self, http: HttpRequest, request: Request) -> Written:
         body = await self._read(http, EmbedBody, request)
         found = await self._operations.embedding.embed_all(body.read(http), request)
         vectors = await as_numbers(found.vectors)
         texts = [vectors[start:end] for start, end in pairwise(found.offsets.tolist())]
-        return encode(texts), headers_of(found.cost)
+        return encode(texts), found.cost.headers
 
     async def _embed_sparse(self, http: HttpRequest, request: Request) -> Written:
         """Refuses, as TEI does for each model but SPLADE's, of which twopass holds none."""
@@ -235,7 +224,7 @@ class Tei:
         body = await self._read(http, SimilarityBody, request)
         found = await self._operations.embedding.similarity(body.read(http), request)
         [numbers] = await as_numbers(found.scores[None])
-        return bytes(numbers), headers_of(found.cost)
+        return bytes(numbers), found.cost.headers
 
     async def _tokenize(self, http: HttpRequest, request: Request) -> Written:
         body = await self._read(http, TokenizeBody, request)
@@ -269,25 +258,6 @@ class Tei:
     async def _info(self, http: HttpRequest, request: Request) -> Answer:
         del request
         return Answer(body=encode(info_of(self._operations.served.info(http.model))))
-
-
-def headers_of(cost: Cost, *, query_truncated: bool = False) -> tuple[tuple[str, str], ...]:
-    """What an answer took, in the headers of TEI; times are whole milliseconds."""
-    headers = (
-        ("x-compute-type", cost.compute_type),
-        ("x-compute-time", _milliseconds(cost.total)),
-        ("x-compute-characters", str(cost.num_chars)),
-        ("x-compute-tokens", str(cost.num_tokens)),
-        ("x-total-time", _milliseconds(cost.total)),
-        ("x-tokenization-time", _milliseconds(cost.tokenize)),
-        ("x-queue-time", _milliseconds(cost.queue)),
-        ("x-inference-time", _milliseconds(cost.inference)),
-    )
-    return (*headers, ("x-twopass-query-truncated", "1")) if query_truncated else headers
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(int(seconds * 1000))
 
 
 def _plain(status: int, text: str) -> Answer:

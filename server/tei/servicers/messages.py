@@ -41,24 +41,8 @@ def metadata_of(cost: Cost) -> tei_pb2.Metadata:
 
 def with_headers(message: Message, cost: Cost) -> HeadedAnswer:
     """An answer with what it took in the initial metadata, in whole milliseconds."""
-    return HeadedAnswer(
-        message,
-        (
-            ("x-compute-type", cost.compute_type),
-            ("x-compute-time", _milliseconds(cost.total)),
-            ("x-compute-characters", str(cost.num_chars)),
-            ("x-compute-tokens", str(cost.num_tokens)),
-            ("x-total-time", _milliseconds(cost.total)),
-            ("x-tokenization-time", _milliseconds(cost.tokenize)),
-            ("x-queue-time", _milliseconds(cost.queue)),
-            ("x-inference-time", _milliseconds(cost.inference)),
-        ),
-    )
+    return HeadedAnswer(message, cost.headers)
 
 
 def _nanoseconds(seconds: float) -> int:
     return max(0, round(seconds * 1e9))
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(max(0, int(seconds * 1000)))
