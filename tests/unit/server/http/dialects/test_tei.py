@@ -88,7 +88,5 @@ def test_faults_of_a_body_are_told_in_plain_text(error, status, text):
 
 def test_every_code_has_an_answer():
     for code in grpc.StatusCode:
-        failure = Failure(
-            code=code, message="x", error=Exception(), retry_after=None, call_id="id"
-        )
+        failure = Failure(code=code, message="x", error=Exception(), retry_after=None, call_id="id")
         assert 400 <= TEI.failed(failure).status < 600
