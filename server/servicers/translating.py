@@ -11,6 +11,8 @@ T = TypeVar("T")
 # A message of this size is read or built in a millisecond or less. A hop to a thread and back costs
 # a tenth of that on an idle machine and more on a busy one.
 _SMALL_BYTES = 32 * 1024
+# Texts as JSON are read into plain structures several times as fast: 256 KiB take 0.4 to 0.7 ms.
+_SMALL_JSON_BYTES = 256 * 1024
 
 
 class Translating:
@@ -34,6 +36,14 @@ class Translating:
             LaneFullError: Too many large messages wait for a thread.
         """
         if num_bytes <= _SMALL_BYTES:
+            return function(*arguments)
+        return await self.in_thread(function, *arguments, request=request)
+
+    async def run_json(
+        self, num_bytes: int, function: Callable[..., T], *arguments: Any, request: Request
+    ) -> T:
+        """Does what `run` does, for texts that are read from JSON or written as JSON."""
+        if num_bytes <= _SMALL_JSON_BYTES:
             return function(*arguments)
         return await self.in_thread(function, *arguments, request=request)
 

@@ -63,7 +63,7 @@ class InfinityRerank:
 
     async def answer(self, http: HttpRequest, request: Request) -> Answer:
         """Ranks the documents of a request."""
-        run = self._parts.translating.run
+        run = self._parts.translating.run_json
         body, texts, order = await run(len(http.body), self._read, http, request=request)
         ranked = await self._ranking.rank(texts, order, request)
         num_bytes = _RESULT_BYTES * len(ranked.order)

@@ -75,7 +75,7 @@ class NimRanking:
 
     async def answer(self, http: HttpRequest, request: Request) -> Answer:
         """Ranks the passages of a request."""
-        run = self._parts.translating.run
+        run = self._parts.translating.run_json
         texts, order = await run(len(http.body), self._read, http, request=request)
         ranked = await self._ranking.rank(texts, order, request)
         num_bytes = _RANKING_BYTES * len(ranked.order)

@@ -198,7 +198,7 @@ class Rerank:
 
     async def answer(self, http: HttpRequest, request: Request) -> Answer:
         """Ranks the documents of a request."""
-        run = self._parts.translating.run
+        run = self._parts.translating.run_json
         asked = await run(len(http.body), self._read, http, request=request)
         ranked = await self._ranking.rank(asked.texts, asked.order, request)
         num_bytes = _RESULT_BYTES * len(ranked.order)

@@ -96,7 +96,7 @@ class Scoring:
 
     async def answer(self, http: HttpRequest, request: Request) -> Answer:
         """Scores the pairs of a request."""
-        run = self._parts.translating.run
+        run = self._parts.translating.run_json
         asked = await run(len(http.body), self._read, http, request=request)
         ranked = await self._ranking.rank_each(asked.sets, asked.order, request)
         num_bytes = _SCORE_BYTES * sum(map(len, asked.positions))

@@ -91,7 +91,7 @@ class WeaviateRerank:
 
     async def answer(self, http: HttpRequest, request: Request) -> Answer:
         """Scores the documents of a request."""
-        run = self._parts.translating.run
+        run = self._parts.translating.run_json
         body, texts, order = await run(len(http.body), self._read, http, request=request)
         ranked = await self._ranking.rank(texts, order, request)
         num_bytes = _SCORE_BYTES * len(texts.passages) + len(http.body)

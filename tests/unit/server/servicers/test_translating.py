@@ -55,3 +55,11 @@ async def test_a_large_message_of_a_request_that_has_ended_is_not_read(lane):
     with pytest.raises(StoppedError):
         await Translating(lane).run(LARGE, read.append, 1, request=request)
     assert not read
+
+
+async def test_json_is_read_at_once_up_to_eight_times_the_size(lane):
+    translating, request = Translating(lane), Request()
+    here = await translating.run_json(8 * SMALL, threading.current_thread, request=request)
+    elsewhere = await translating.run_json(8 * SMALL + 1, threading.current_thread, request=request)
+    assert here is threading.current_thread()
+    assert elsewhere is not here
