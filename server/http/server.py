@@ -27,6 +27,7 @@ _EXPOSED_HEADERS = (
     "retry-after-ms",
     "x-twopass-query-truncated",
     "x-twopass-documents-truncated",
+    "x-twopass-texts-truncated",
 )
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 Application = Callable[[Any, Any, Any], Awaitable[None]]

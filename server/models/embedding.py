@@ -107,14 +107,25 @@ class Embedding:
         return np.stack(vectors) if len(vectors) == len(keys) else None
 
     async def passages(
-        self, encoder: LoadedEncoder, token_ids: Ragged, request: Request
+        self,
+        encoder: LoadedEncoder,
+        token_ids: Ragged,
+        request: Request,
+        *,
+        is_awaited: bool = False,
     ) -> Embedded:
-        """Embeds passages, after everything else; arguments and errors are those of `queries`.
+        """Embeds passages; raises what `queries` raises.
 
-        Their rows are of the encoder's `passage_tokenizer`.
+        Args:
+            encoder: The model.
+            token_ids: Rows of the encoder's `passage_tokenizer`.
+            request: The request that needs them, as for `queries`.
+            is_awaited: Whether somebody waits for them as for queries: ahead of everything else,
+                where passages come after everything else otherwise.
         """
+        priority = Priority.QUERY if is_awaited else Priority.INGEST
         tokenizer = encoder.passage_tokenizer
-        embedded = await self._embed(encoder, token_ids, tokenizer, Priority.INGEST, request.end)
+        embedded = await self._embed(encoder, token_ids, tokenizer, priority, request.end)
         _record(embedded, request)
         return embedded
 

@@ -34,11 +34,14 @@ class Cutting:
     Attributes:
         overlong: Whether they are cut.
         side: Where they are cut.
+        max_tokens: Most tokens of a text that are to be read, without special ones; 0 for as many
+            as the model reads.
         to_cut: How a request says that they are to be cut, for messages; "" where it can't.
     """
 
     overlong: Overlong = Overlong.CUT
     side: Side = Side.END
+    max_tokens: int = 0
     to_cut: str = ""
 
 

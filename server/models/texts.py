@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Side
+from twopass.engines.base import Float32s, Int32s, LoadedEncoder
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
 from twopass.server.models.embedding import Embedding
-from twopass.server.models.passages import Cutting, Limits, Overlong, check_count, check_text
+from twopass.server.models.passages import Cutting, Limits, check_count, check_text
 from twopass.server.models.registry import Models
 from twopass.server.models.tokenizing import EncodedTexts, Tokenizing
 from twopass.server.request import Request
@@ -31,7 +31,6 @@ class FieldNames:
         is_list: Whether a text is named by its place in a list.
         dimensions: The number of components.
         instruction: What queries are embedded for.
-        to_cut: How to have a text cut that is too long; "" where that can't be asked for.
         to_query: How to say that the texts are queries.
     """
 
@@ -39,7 +38,6 @@ class FieldNames:
     is_list: bool = True
     dimensions: str = "dimensions"
     instruction: str = "instruction"
-    to_cut: str = ""
     to_query: str = "say that the texts are queries"
 
     def text(self, index: int) -> str:
@@ -55,12 +53,13 @@ class TextsToEmbed:
         texts: The texts, none empty.
         model: The encoder's id; "" for the default.
         is_query: Whether they are queries, which some encoders treat otherwise than passages.
+        is_awaited: Whether passages are embedded as soon as queries: where a surface has no word
+            for queries, a text that comes alone is nearly always one.
         dimensions: How many of each embedding's first components to return; 0 for all.
         normalize: Whether embeddings are scaled to length 1 once they are cut.
         instruction: What queries are embedded for; "" for the model's own.
-        overlong: What becomes of texts that are too long. The limit for passages is what the model
+        cutting: What becomes of texts that are too long. The limit for passages is what the model
             reads, for queries its `max_query_tokens`.
-        cut_side: Where they are cut.
         component_bytes: Bytes that a component takes in the answer, as an upper bound.
         names: What the fields are called.
     """
@@ -68,11 +67,11 @@ class TextsToEmbed:
     texts: Sequence[str]
     model: str = ""
     is_query: bool = False
+    is_awaited: bool = False
     dimensions: int = 0
     normalize: bool = True
     instruction: str = ""
-    overlong: Overlong = Overlong.CUT
-    cut_side: Side = Side.END
+    cutting: Cutting = field(default_factory=Cutting)
     component_bytes: int = 4
     names: FieldNames = field(default_factory=FieldNames)
 
@@ -143,8 +142,12 @@ class EmbedTexts:
         with self._arbiter.admitted(len(asked.texts)):
             read = await self._read(encoder, asked, request)
             request.timings.tokenize = watch.lap("tokenize")
-            embed = self._embedding.queries if asked.is_query else self._embedding.passages
-            embedded = await embed(encoder, read.token_ids, request)
+            if asked.is_query:
+                embedded = await self._embedding.queries(encoder, read.token_ids, request)
+            else:
+                embedded = await self._embedding.passages(
+                    encoder, read.token_ids, request, is_awaited=asked.is_awaited
+                )
         vectors = embedded.vectors
         if dimensions < encoder.engine.output_width:
             vectors = cut_vectors(vectors, dimensions, normalize=asked.normalize)
@@ -176,14 +179,13 @@ class EmbedTexts:
     async def _read(
         self, encoder: LoadedEncoder, asked: TextsToEmbed, request: Request
     ) -> EncodedTexts:
-        names = asked.names
         return await self._tokenizing.encoder_texts(
             encoder,
             asked.texts,
-            Cutting(overlong=asked.overlong, side=asked.cut_side, to_cut=names.to_cut),
+            asked.cutting,
             request.stop,
             as_queries=asked.is_query,
-            field=names.text,
+            field=asked.names.text,
         )
 
     def _ensure_fits(self, asked: TextsToEmbed, dimensions: int) -> None:

@@ -264,6 +264,8 @@ def _encode_for_encoder(
     limit = encoder.spec.max_query_tokens
     if not as_queries:
         limit = max_passage_tokens(encoder) - num_before
+    if cutting.max_tokens:
+        limit = min(limit, cutting.max_tokens)
     rows = _encode(tokenizer, texts, num_before + _num_needed(limit, cutting), stop)
     lengths = rows.lengths - num_before
     if as_queries:

@@ -3,7 +3,7 @@
 import time
 
 from twopass.server.errors import InvalidRequestError
-from twopass.server.models.passages import Limits, Overlong
+from twopass.server.models.passages import Cutting, Limits, Overlong
 from twopass.server.models.texts import (
     EmbeddedTexts,
     EmbedTexts,
@@ -28,7 +28,7 @@ _IS_QUERY = EnumMapping(
     {embed_pb2.EMBED_ROLE_PASSAGE: False, embed_pb2.EMBED_ROLE_QUERY: True},
     default=False,
 )
-_NAMES = FieldNames(to_query="set role to EMBED_ROLE_QUERY", to_cut=TO_CUT_QUERY)
+_NAMES = FieldNames(to_query="set role to EMBED_ROLE_QUERY")
 
 
 class EmbedServicer:
@@ -59,7 +59,7 @@ class EmbedServicer:
             dimensions=message.dimensions,
             normalize=message.normalize if message.HasField("normalize") else True,
             instruction=read_instruction("instruction", message.instruction, self._limits),
-            overlong=overlong,
+            cutting=Cutting(overlong=overlong, to_cut=TO_CUT_QUERY),
             names=_NAMES,
         )
         embedded = await self._texts.embed(asked, request)

@@ -1,6 +1,6 @@
 """Embeddings as Cohere has them, in both versions of its interface."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -36,6 +36,7 @@ class EmbedBody(msgspec.Struct):
     images: list[str] | None = None
     embedding_types: list[str] | None = None
     output_dimension: int | None = None
+    max_tokens: int | None = None
     truncate: str | None = None
 
 
@@ -130,10 +131,9 @@ class CohereEmbed:
             model=self._parts.named_models.encoder(http, body.model).spec.id,
             is_query=read_is_query("input_type", body.input_type),
             dimensions=body.output_dimension or 0,
-            overlong=cutting.overlong,
-            cut_side=cutting.side,
+            cutting=replace(cutting, max_tokens=max(0, body.max_tokens or 0)),
             component_bytes=sum(_component_bytes(name) for name in types or [VectorType.FLOAT]),
-            names=FieldNames(texts=field, dimensions="output_dimension", to_cut=cutting.to_cut),
+            names=FieldNames(texts=field, dimensions="output_dimension"),
         )
         return _Asked(to_embed, types)
 

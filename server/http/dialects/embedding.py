@@ -13,7 +13,7 @@ from twopass.server.http.vectors import VectorType, as_base64, as_numbers, quant
 from twopass.server.models.passages import Cutting, Overlong
 from twopass.server.models.texts import EmbeddedTexts
 
-TRUNCATED = "x-twopass-truncated"
+TRUNCATED = "x-twopass-texts-truncated"
 """Header of an answer: how many of the texts the model did not read whole."""
 
 # In the words of Cohere, Jina, NIM, Voyage and Weaviate. What is not listed is refused.

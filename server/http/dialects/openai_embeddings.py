@@ -5,11 +5,12 @@ and one answer serves them.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
+from twopass.engines.base import LoadedEncoder
 from twopass.server.errors import InvalidRequestError
 from twopass.server.http.bodies import decode, encode
 from twopass.server.http.dialects.embedding import (
@@ -60,6 +61,7 @@ class EmbeddingsBody(msgspec.Struct):
     normalized: bool | None = None
     # vLLM's.
     normalize: bool | None = None
+    truncate_prompt_tokens: int | None = None
     # Infinity's.
     modality: str | None = None
 
@@ -159,22 +161,22 @@ class Embeddings:
             )
         kind, is_base64 = _read_format(body)
         cutting = _read_cutting(body)
-        is_list = isinstance(body.input, list)
         size = "dimensions" if body.output_dimension is None else "output_dimension"
         kind_of_text = "input_type" if body.input_type is not None else "task"
+        kind_stated = body.input_type or body.task
+        given = body.input if isinstance(body.input, list) else [body.input]
+        encoder = self._parts.named_models.encoder(http, body.model)
         normalizes = True if body.normalize is None else body.normalize
         texts = TextsToEmbed(
-            texts=texts_of("input", body.input if isinstance(body.input, list) else [body.input]),
-            model=self._parts.named_models.encoder(http, body.model).spec.id,
-            is_query=read_is_query(kind_of_text, body.input_type or body.task),
+            texts=texts_of("input", given),
+            model=encoder.spec.id,
+            is_query=read_is_query(kind_of_text, kind_stated),
+            is_awaited=not kind_stated and len(given) == 1,
             dimensions=getattr(body, size) or 0,
             normalize=normalizes if body.normalized is None else body.normalized,
-            overlong=cutting.overlong,
-            cut_side=cutting.side,
+            cutting=replace(cutting, max_tokens=_max_tokens(body, encoder)),
             component_bytes=component_bytes(kind, is_base64=is_base64),
-            names=FieldNames(
-                texts="input", is_list=is_list, dimensions=size, to_cut=cutting.to_cut
-            ),
+            names=FieldNames(texts="input", is_list=isinstance(body.input, list), dimensions=size),
         )
         return _Asked(texts, kind, is_base64)
 
@@ -225,3 +227,14 @@ def _read_cutting(body: EmbeddingsBody) -> Cutting:
         overlong = Overlong.CUT if body.truncate else Overlong.REFUSE
         return Cutting(overlong=overlong, to_cut="set truncate to true")
     return read_cutting("truncate", body.truncate)
+
+
+def _max_tokens(body: EmbeddingsBody, encoder: LoadedEncoder) -> int:
+    """Most tokens of a text that vLLM's field lets be read, special ones not counted.
+
+    0 means as many as the model reads, as -1 does for vLLM.
+    """
+    most = body.truncate_prompt_tokens
+    if most is None or most < 1:
+        return 0
+    return max(1, most - encoder.passage_tokenizer.single.num_tokens)

@@ -56,6 +56,7 @@ class WeaviateVectors:
             texts=[body.text],
             model=self._parts.named_models.encoder(http).spec.id,
             is_query=read_is_query("config.task_type", task),
+            is_awaited=not task,
             component_bytes=component_bytes(VectorType.FLOAT, is_base64=False),
             names=FieldNames(texts="text", is_list=False),
         )

@@ -111,7 +111,13 @@ def test_long_texts_are_cut_and_the_answer_says_so(embed, truncate):
     response = embed(texts=[LONG, "short"], truncate=truncate)
     warnings = answer_of(response)["meta"]["warnings"]
     assert warnings == ["1 of the texts were longer than all-MiniLM-L6-v2 reads, and were cut"]
-    assert response.headers["x-twopass-truncated"] == "1"
+    assert response.headers["x-twopass-texts-truncated"] == "1"
+
+
+def test_fewer_tokens_are_read_where_a_request_says_so(embed):
+    body = answer_of(embed(texts=["bee honey moon", "bee honey"], max_tokens=2))
+    assert body["meta"]["billed_units"]["input_tokens"] == 2 * 4
+    assert len(body["meta"]["warnings"]) == 1
 
 
 def test_long_texts_are_refused_where_they_must_not_be_cut(embed):

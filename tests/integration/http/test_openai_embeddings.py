@@ -142,8 +142,8 @@ def test_unknown_fields_and_odd_content_types_do_no_harm(http, expected):
 
 def test_a_long_text_is_cut_and_the_answer_says_so(embed):
     response = embed(input=["short", LONG, LONG])
-    assert response.headers["x-twopass-truncated"] == "2"
-    assert "x-twopass-truncated" not in embed().headers
+    assert response.headers["x-twopass-texts-truncated"] == "2"
+    assert "x-twopass-texts-truncated" not in embed().headers
 
 
 @pytest.mark.parametrize(
@@ -183,6 +183,14 @@ def test_a_long_text_is_cut_at_the_side_that_is_asked_for(embed, truncate, kept)
     np.testing.assert_array_equal(whole, read)
 
 
+@pytest.mark.parametrize(("most", "num_words"), [(5, 3), (1, 1), (-1, 9), (0, 9), (None, 9)])
+def test_vllms_clients_say_how_many_tokens_are_read_special_ones_included(embed, most, num_words):
+    words = ["bee", "honey", "moon", "sea", "tide", "city", "bread", "war", "king"]
+    cut = vectors_of(embed(input=[" ".join(words)], truncate_prompt_tokens=most))
+    read = vectors_of(embed(input=[" ".join(words[:num_words])]))
+    np.testing.assert_array_equal(cut, read)
+
+
 @pytest.mark.parametrize("kind", ["query", "search_query", "passage", "document"])
 def test_texts_of_every_kind_are_embedded(embed, expected, kind):
     """The shipped encoder has no prefixes, so queries and passages are read alike."""
@@ -191,7 +199,7 @@ def test_texts_of_every_kind_are_embedded(embed, expected, kind):
 
 def test_a_long_query_is_cut_too(embed):
     response = embed(input=[LONG], input_type="query")
-    assert (response.status_code, response.headers["x-twopass-truncated"]) == (200, "1")
+    assert (response.status_code, response.headers["x-twopass-texts-truncated"]) == (200, "1")
 
 
 WRONG = [

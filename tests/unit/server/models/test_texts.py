@@ -7,16 +7,17 @@ from twopass.engines.base import Side
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError, UnknownModelError
 from twopass.server.models.caches import ByteCache
 from twopass.server.models.embedding import Embedding
-from twopass.server.models.passages import Limits, Overlong
+from twopass.server.models.passages import Cutting, Limits, Overlong
 from twopass.server.models.registry import Models
 from twopass.server.models.texts import EmbedTexts, FieldNames, TextsToEmbed
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request
-from twopass.server.scheduling.arbiter import Arbiter
+from twopass.server.scheduling.arbiter import Arbiter, Priority
 from twopass.server.telemetry.metrics import Metrics
 
 NAME = "all-MiniLM-L6-v2"
 LONG = "word " * 600  # the shipped encoder reads 256 tokens
+REFUSING = Cutting(overlong=Overlong.REFUSE)
 LIMITS = Limits(max_candidates=10, max_documents=5, max_passage_bytes=10_000, max_query_bytes=5_000)
 
 
@@ -61,7 +62,7 @@ async def test_a_passage_that_is_too_long_is_cut_and_marked(texts, encoder):
 
 @pytest.mark.parametrize("is_query", [False, True], ids=["passages", "queries"])
 async def test_a_text_that_is_too_long_is_refused_where_that_is_asked_for(texts, is_query):
-    told = await refused(texts, texts=["short", LONG], is_query=is_query, overlong=Overlong.REFUSE)
+    told = await refused(texts, texts=["short", LONG], is_query=is_query, cutting=REFUSING)
     limit = 253 if is_query else 254
     assert told.startswith(f"texts[1]: 600 tokens of {NAME} given, at most {limit} are read")
     assert "shorten it" in told
@@ -72,12 +73,12 @@ async def test_a_text_is_cut_at_the_side_that_is_asked_for(texts, is_query):
     many = [f"sea {LONG} sky", "short"]
     ends = {"sky", "sea"}
     for side, kept in ((Side.END, "sea"), (Side.START, "sky")):
-        asked = TextsToEmbed(texts=many, is_query=is_query, cut_side=side)
+        asked = TextsToEmbed(texts=many, is_query=is_query, cutting=Cutting(side=side))
         embedded = await texts.embed(asked, Request())
         assert embedded.truncated.tolist() == [True, False]
         (lost,) = ends - {kept}
         same = [f"sea {LONG}" if kept == "sea" else f"{LONG} sky", f"{lost} {LONG} {lost}"]
-        asked = TextsToEmbed(texts=same, is_query=is_query, cut_side=side)
+        asked = TextsToEmbed(texts=same, is_query=is_query, cutting=Cutting(side=side))
         alike, other = (await texts.embed(asked, Request())).vectors
         assert embedded.vectors[0] @ alike > 0.9999
         assert embedded.vectors[0] @ other < 0.9999
@@ -98,9 +99,44 @@ async def test_a_passage_is_refused_exactly_when_it_would_be_cut(texts, num_word
     embedded = await texts.embed(TextsToEmbed(**asked), Request())
     assert embedded.truncated[0] == (num_words > 254)
     if embedded.truncated[0]:
-        await refused(texts, **asked, overlong=Overlong.REFUSE)
+        await refused(texts, **asked, cutting=REFUSING)
     else:
-        await texts.embed(TextsToEmbed(**asked, overlong=Overlong.REFUSE), Request())
+        await texts.embed(TextsToEmbed(**asked, cutting=REFUSING), Request())
+
+
+@pytest.mark.parametrize("is_query", [False, True], ids=["passages", "queries"])
+@pytest.mark.parametrize("side", Side)
+async def test_fewer_tokens_are_read_where_a_request_says_so(texts, is_query, side):
+    words = ["bee", "sea", "moon", "king", "war"]
+    kept = words[:3] if side is Side.END else words[-3:]
+    cutting = Cutting(max_tokens=3, side=side)
+    asked = TextsToEmbed(texts=[" ".join(words)], is_query=is_query, cutting=cutting)
+    cut = await texts.embed(asked, Request())
+    whole = await texts.embed(TextsToEmbed(texts=[" ".join(kept)], is_query=is_query), Request())
+    np.testing.assert_array_equal(cut.vectors, whole.vectors)
+    assert (cut.truncated.tolist(), cut.lengths.tolist()) == ([True], [5])
+
+
+@pytest.mark.parametrize(
+    ("asked", "priority"),
+    [
+        ({}, Priority.INGEST),
+        ({"is_awaited": True}, Priority.QUERY),
+        ({"is_query": True}, Priority.QUERY),
+    ],
+    ids=["passages", "awaited passages", "queries"],
+)
+async def test_texts_that_somebody_waits_for_come_first(texts, monkeypatch, asked, priority):
+    computed = []
+    compute = Arbiter.compute
+
+    async def noting(self, engine, batch, priority, **others):
+        computed.append(priority)
+        return await compute(self, engine, batch, priority, **others)
+
+    monkeypatch.setattr(Arbiter, "compute", noting)
+    await texts.embed(TextsToEmbed(texts=["who waits"], **asked), Request())
+    assert computed == [priority]
 
 
 async def test_errors_name_fields_as_the_surface_calls_them(texts):
@@ -111,8 +147,8 @@ async def test_errors_name_fields_as_the_surface_calls_them(texts):
     assert told.startswith("input[1]: a NUL")
     told = await refused(texts, dimensions=385, names=names)
     assert told.startswith("output_dimension: 385 given")
-    names = FieldNames(texts="input", is_list=False, to_cut="set truncate to END")
-    told = await refused(texts, texts=[LONG], names=names, overlong=Overlong.REFUSE)
+    cutting = Cutting(overlong=Overlong.REFUSE, to_cut="set truncate to END")
+    told = await refused(texts, texts=[LONG], names=names, cutting=cutting)
     assert told.endswith("shorten it, or set truncate to END")
 
 
@@ -135,4 +171,4 @@ async def test_embeddings_that_would_not_fit_the_answer_are_not_computed(texts):
 async def test_places_of_texts_are_released_whether_or_not_they_are_embedded(texts):
     for _ in range(40):  # of 100 places, 5 at a time
         await texts.embed(TextsToEmbed(texts=["a"] * 5), Request())
-        await refused(texts, texts=["a"] * 4 + [LONG], overlong=Overlong.REFUSE)
+        await refused(texts, texts=["a"] * 4 + [LONG], cutting=REFUSING)
