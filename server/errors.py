@@ -69,7 +69,7 @@ def at_place(error: Exception, **place: int) -> Exception:
 
     Args:
         error: Any error. It stays as it is: calls that share a COMMIT share its error.
-        place: Further facts: `chunk` and `chunks_written`, or `piece`.
+        place: Further facts: `chunk` and `chunks_written`, `piece`, or `message`.
 
     Returns:
         An error of the same class.

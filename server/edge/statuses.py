@@ -45,7 +45,7 @@ _MAX_FACTS_BYTES = 1_000
 _MAX_FACT_BYTES = 256
 
 # Facts of what is INTERNAL stay in the log, but for where it happened.
-_PLACES = ("chunk", "chunks_written", "piece")
+_PLACES = ("chunk", "chunks_written", "piece", "message")
 _DOMAIN = "twopass"
 _ERROR_INFO_TYPE = "type.googleapis.com/google.rpc.ErrorInfo"
 _BAD_REQUEST_TYPE = "type.googleapis.com/google.rpc.BadRequest"
@@ -220,7 +220,8 @@ def _place(facts: Mapping[str, object]) -> str:
     if "chunk" in facts:
         written = facts.get("chunks_written")
         return f"chunk {facts['chunk']}" + (f", after {written} written" if written else "")
-    return f"piece {facts['piece']}" if "piece" in facts else ""
+    name = next((name for name in ("piece", "message") if name in facts), "")
+    return f"{name} {facts[name]}" if name else ""
 
 
 def _details(error: Exception) -> Iterator[tuple[str, bytes]]:

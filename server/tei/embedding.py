@@ -123,7 +123,8 @@ class TextEmbedding:
             direction=asked.direction,
         )
         # A single text is nearly always a query, for whose embedding somebody waits.
-        priority = Priority.QUERY if len(asked.inputs) == 1 else Priority.INGEST
+        is_query = len(asked.inputs) == 1 and not asked.is_of_many
+        priority = Priority.QUERY if is_query else Priority.INGEST
         with arbiter.admitted(len(asked.inputs)):
             batch = await sequences(
                 encoder,

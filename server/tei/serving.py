@@ -150,7 +150,7 @@ def _add_services(edge: Edge, model: str, parts: TeiServingParts) -> Sequence[st
     operations, statuses = parts.operations, TeiStatuses()
     servicers: dict[str, Any] = {
         "Info": InfoServicer(operations, model),
-        "Embed": EmbedServicer(operations, model),
+        "Embed": EmbedServicer(operations, model, parts.translating),
         "Predict": PredictServicer(operations, model),
         "Rerank": RerankServicer(operations, model, parts.translating),
         "Tokenize": TokenizeServicer(operations, model, parts.translating),

@@ -31,6 +31,8 @@ class TextsToEmbed:
         dimensions: How many components of each embedding are kept; None for all.
         normalize: Whether embeddings of which components are left out get length 1 again. Whole
             ones always have it.
+        is_of_many: Whether they are some of many, such as those of a stream, for none of which
+            somebody waits: what is searched and ranked meanwhile goes first.
     """
 
     inputs: Sequence[Text]
@@ -40,6 +42,7 @@ class TextsToEmbed:
     prompt_name: str | None = None
     dimensions: int | None = None
     normalize: bool = True
+    is_of_many: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """tei.v1.Rerank: a query and texts in, the texts in order out."""
 
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -9,6 +10,7 @@ import numpy as np
 
 from twopass.engines.base import Float32s
 from twopass.server.edge.calls import HeadedAnswer
+from twopass.server.errors import InvalidRequestError, at_place
 from twopass.server.ingest.ahead import in_order
 from twopass.server.request import Request
 from twopass.server.servicers.translating import Translating
@@ -23,6 +25,7 @@ from twopass.tei.v1 import tei_pb2
 # while others come, and a query is tokenised once for all of them.
 _PIECE_TEXTS = 64
 _MAX_PIECES = 8
+_TEXT = re.compile(r"texts\[(\d+)\]", re.ASCII)
 # Of a rank beside its text: index, score, tags and lengths.
 _RANK_BYTES = 24
 
@@ -70,7 +73,10 @@ class RerankServicer:
         pieces = _Pieces(request, max_texts=served.max_texts(reranker))
 
         async def scored(piece: _Piece) -> tuple[_Piece, Float32s, Cost]:
-            logits, cost = await when_admitted(lambda: self._logits(piece, request))
+            try:
+                logits, cost = await when_admitted(lambda: self._logits(piece, request))
+            except InvalidRequestError as error:
+                raise _at_message(error, piece) from error
             pieces.scored(piece)
             return piece, logits, cost
 
@@ -127,8 +133,16 @@ class _Alike:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Texts of messages that followed each other, and the bytes that are kept for them."""
+    """Texts of messages that followed each other, and the bytes that are kept for them.
 
+    Attributes:
+        first: The number of the first message, from 1.
+        alike: What they have in common.
+        texts: Their texts.
+        sizes: Their sizes in bytes.
+    """
+
+    first: int
     alike: _Alike
     texts: list[str]
     sizes: list[int]
@@ -171,7 +185,7 @@ class _Pieces:
                 yield piece
                 piece = None
                 await self._waiting.room()
-            piece = piece or _Piece(alike, [], [])
+            piece = piece or _Piece(number, alike, [], [])
             piece.texts.append(message.text)
             piece.sizes.append(num_bytes)
         if piece is not None:
@@ -184,6 +198,12 @@ class _Pieces:
             self._waiting.set_aside(num_bytes)
         else:
             self._waiting.drop(num_bytes)
+
+
+def _at_message(error: InvalidRequestError, piece: _Piece) -> Exception:
+    """The error of a piece, with the number of the message that it is about where it says so."""
+    place = _TEXT.fullmatch(str(error.facts.get("field", "")))
+    return at_place(error, message=piece.first + int(place[1])) if place else error
 
 
 def _response(

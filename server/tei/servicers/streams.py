@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from twopass.server.errors import InvalidRequestError, OverloadedError, QuotaError, WouldBeLateError
+from twopass.server.errors import OverloadedError, QuotaError, WouldBeLateError, at_place
 from twopass.server.ingest.ahead import in_order
 from twopass.server.request import Request
 
@@ -93,9 +93,8 @@ async def answers_in_order(
         part = Request(id=request.id, deadline=request.deadline, caller=request.caller)
         try:
             return await when_admitted(lambda: answer(message, part)), num_bytes
-        except InvalidRequestError as error:
-            error.args = (f"{error} (message {number:,} of the stream)",)
-            raise
+        except Exception as error:
+            raise at_place(error, message=number) from error
         finally:
             part.close()
 
