@@ -27,6 +27,8 @@ class Permission(IntEnum):
 
 PERMISSIONS: Mapping[str, Permission] = {
     "http.unknown": Permission.OPEN,
+    "http.openapi": Permission.OPEN,
+    "http.docs": Permission.OPEN,
     "cohere.v1.rerank": Permission.READ,
     "cohere.v2.rerank": Permission.READ,
     "fireworks.rerank": Permission.READ,

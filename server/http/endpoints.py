@@ -18,6 +18,7 @@ from twopass.server.http.dialects import (
 from twopass.server.http.parts import HttpParts
 from twopass.server.http.routes import AnyEndpoint
 from twopass.server.http.rpcs import connect, rest
+from twopass.server.http.rpcs.openapi import OpenApi
 
 
 def all_endpoints(parts: HttpParts) -> list[AnyEndpoint]:
@@ -42,4 +43,5 @@ def all_endpoints(parts: HttpParts) -> list[AnyEndpoint]:
         *model_listing.endpoints(parts),
         *nim_health.endpoints(parts),
         *metrics.endpoints(parts),
+        *OpenApi(parts).endpoints(),
     ]
