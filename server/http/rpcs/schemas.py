@@ -100,6 +100,9 @@ class Schemas:
             schema["additionalProperties"] = False
             names = bounds.REQUIRED.get(message.name, ())
             required = [name for name in names if name not in without]
+            for name, property_ in schema["properties"].items():
+                if name not in required:
+                    schema["properties"][name] = _or_null(property_)
             schema |= _choices(message)
         else:
             required = [field.name for field in fields if not field.has_presence]
@@ -172,6 +175,18 @@ class Schemas:
             if found.greatest is not None:
                 schema[greatest] = found.greatest
         return schema
+
+
+def _or_null(schema: Schema) -> Schema:
+    """A field that null leaves unset."""
+    kind = schema.get("type")
+    if kind is not None:
+        kinds = kind if isinstance(kind, list) else [kind]
+        return schema if "null" in kinds else schema | {"type": [*kinds, "null"]}
+    if "$ref" in schema:
+        reference = {"$ref": schema.pop("$ref")}
+        return {"anyOf": [reference, {"type": "null"}], **schema}
+    return schema  # any value
 
 
 def _choices(message: Descriptor) -> Schema:
