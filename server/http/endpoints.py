@@ -17,7 +17,7 @@ from twopass.server.http.dialects import (
 )
 from twopass.server.http.parts import HttpParts
 from twopass.server.http.routes import AnyEndpoint
-from twopass.server.http.rpcs import connect, rest
+from twopass.server.http.rpcs import connect, page, rest
 from twopass.server.http.rpcs.openapi import OpenApi
 
 
@@ -27,7 +27,7 @@ def all_endpoints(parts: HttpParts) -> list[AnyEndpoint]:
     Args:
         parts: What they work with.
     """
-    return [
+    found: list[AnyEndpoint] = [
         *rerank.endpoints(parts),
         *shared.endpoints(parts),
         *vllm_score.endpoints(parts),
@@ -45,3 +45,4 @@ def all_endpoints(parts: HttpParts) -> list[AnyEndpoint]:
         *metrics.endpoints(parts),
         *OpenApi(parts).endpoints(),
     ]
+    return [*found, *page.endpoints(found)]

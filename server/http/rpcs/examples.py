@@ -10,7 +10,6 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
         "query": "How do I parse a date?",
         "top_n": 5,
         "retrieve": {"mode": "RETRIEVE_MODE_HYBRID", "k": 50},
-        "filter": {"must": [{"field": {"field": "language", "equals": "en"}}]},
         "time_budget": "0.2s",
     },
     "twopass.v1.SearchService.BatchSearch": {

@@ -111,16 +111,13 @@ def endpoints(others: Iterable[AnyEndpoint]) -> list[Endpoint]:
 
 
 def dialects_of(listed: Iterable[AnyEndpoint]) -> list[ListedDialect]:
-    """The dialects with their endpoints, in the order of `SPEAKERS`, without our own rpcs.
-
-    Raises:
-        KeyError: An endpoint is of a dialect that `SPEAKERS` lacks.
-    """
+    """The dialects with their endpoints, in the order of `SPEAKERS`, without our own rpcs."""
     found = {name: ListedDialect(name, *told, []) for name, told in SPEAKERS.items()}
     for endpoint in listed:
         name = endpoint.name.partition(".")[0]
         if name != _OWN:
-            found[name].endpoints.append(
+            dialect = found.setdefault(name, ListedDialect(name, name, "", []))
+            dialect.endpoints.append(
                 DialectEndpoint(endpoint.method, endpoint.path, endpoint.below_models)
             )
     for dialect in found.values():
@@ -129,7 +126,7 @@ def dialects_of(listed: Iterable[AnyEndpoint]) -> list[ListedDialect]:
 
 
 def _file(name: str, content_type: str) -> Callable[[], Answer]:
-    body = files(__package__).joinpath("page", name).read_bytes()
+    body = files(__package__).joinpath("assets", name).read_bytes()
     return lambda: Answer(body=body, content_type=content_type, headers=_HEADERS)
 
 

@@ -144,7 +144,8 @@ class Page {
       const list = element("ul");
       for (const operation of own) {
         section.append(this.operation(operation));
-        list.append(element("li", {}, element("a", { href: `#${operation.operationId}`, textContent: operation.operationId })));
+        // An rpc's further paths stand beside its own one, not in the contents.
+        if (operation["x-rpc"].endsWith(`.${operation.operationId}`)) list.append(element("li", {}, element("a", { href: `#${operation.operationId}`, textContent: operation.operationId })));
       }
       main.append(section);
       contents.append(element("section", {}, element("h2", { textContent: tag.name }), list));
@@ -172,7 +173,8 @@ class Page {
   }
 
   body(operation) {
-    const body = element("div", { className: "body" }, paragraphs(operation.description));
+    const media = operation.requestBody?.content["application/json"];
+    const body = element("div", { className: "body" }, paragraphs(operation.description), new Trial(operation, media, this).form);
     if (operation.parameters.length) {
       const list = element("ul", { className: "fields" });
       for (const parameter of operation.parameters) {
@@ -180,7 +182,6 @@ class Page {
       }
       body.append(element("h4", { textContent: "Path and query" }), list);
     }
-    const media = operation.requestBody?.content["application/json"];
     if (media) body.append(element("h4", { textContent: "Body" }), this.fields(media.schema));
     const answer = operation.responses["200"];
     body.append(
@@ -188,7 +189,6 @@ class Page {
       paragraphs(answer.description),
       this.fields(answer.content["application/json"].schema),
       this.failures(operation),
-      new Trial(operation, media, this).form,
     );
     return body;
   }
@@ -261,7 +261,7 @@ class Trial {
       const id = `${operation.operationId}-body`;
       const example = media.example ?? page.example(media.schema);
       this.text = element("textarea", { id, value: JSON.stringify(example, null, 2), spellcheck: false });
-      this.textLabel = element("label", { htmlFor: id, textContent: "Body" });
+      this.textLabel = element("label", { htmlFor: id, className: "body-label", textContent: "Body" });
     }
     this.send = element("button", { type: "submit", className: "primary", textContent: "Send" });
     this.copy = element("button", { type: "button", textContent: "Copy as curl" });
@@ -363,7 +363,7 @@ function filterBy(text) {
   for (const operation of document.querySelectorAll(".operation")) {
     operation.hidden = !words.every((word) => operation.dataset.words.includes(word));
     const link = document.querySelector(`nav a[href="#${operation.id}"]`);
-    link.parentElement.hidden = operation.hidden;
+    if (link) link.parentElement.hidden = operation.hidden;
   }
   for (const section of document.querySelectorAll("#operations > section")) {
     section.hidden = !section.querySelector(".operation:not([hidden])");
@@ -371,12 +371,13 @@ function filterBy(text) {
 }
 
 function openTarget() {
-  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (target instanceof HTMLDetailsElement) target.open = true;
   target?.scrollIntoView();
 }
 
 async function start() {
+  document.getElementById("menu").open = matchMedia("(min-width: 52.01rem)").matches;
   const key = document.getElementById("key");
   key.value = sessionStorage.getItem(KEY) ?? "";
   key.addEventListener("input", () => sessionStorage.setItem(KEY, key.value));
