@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -99,8 +100,16 @@ _SWITCH_SECONDS = 0.0005
 class App:
     """A server: models, collections and services, from start to drained."""
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        load: Callable[[ServerConfig], list[LoadedModel]] = load_models,
+    ) -> None:
         """Opens the collections and loads the models; nothing listens yet.
+
+        Args:
+            config: The settings.
+            load: Loads the models; a measurement may have engines of its own.
 
         Raises:
             ConfigError: Settings don't go together, or would send texts and keys unencrypted.
@@ -145,7 +154,7 @@ class App:
         )
         self._models: list[LoadedModel] = []
         try:
-            self._models = load_models(config)
+            self._models = load(config)
             models_at(config, Models(self._models))
             self._store.open_first()
         except BaseException:
