@@ -145,6 +145,7 @@ def _ways_in(sets: Sequence[CandidateTexts]) -> Iterator[dict[str, Ask]]:
         doors = {
             "gRPC": Door(grpc, "/twopass.v1.RerankService/Rerank", _messages(sets), True),
             "HTTP, Cohere's": Door(http, "/v2/rerank", _bodies(sets, "documents")),
+            "HTTP, TEI's": Door(http, "/rerank", _bodies(sets, "texts")),
             "HTTP, Connect": Door(http, "/twopass.v1.RerankService/Rerank", _as_json(sets)),
         }
         asks = {name: undo.enter_context(_asking(door)) for name, door in doors.items()}

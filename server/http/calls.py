@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import grpc
 
@@ -20,8 +20,8 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-TRANSPORT = "twopass.transport"
-"""Extension of a scope: the transport of its connection, which can be aborted."""
+CONNECTION = "twopass.connection"
+"""Extension of a scope: its `Connection`."""
 
 # A client that sends nothing of an announced body for so long, or takes nothing of its answer, has
 # gone as far as we know, and loses its connection.
@@ -37,6 +37,19 @@ _MAX_COMMAS = 250_000
 _BYTES_PER_FURTHER_COMMA = 64
 # Ten digits, as Connect's protocol has it: 115 days.
 _MAX_TIMEOUT_DIGITS = 10
+
+
+class Connection(Protocol):
+    """What a call may do with its connection, which carries one call at a time.
+
+    Attributes:
+        when_lost: Called when the client has closed it; None to call nothing.
+    """
+
+    when_lost: Callable[[], object] | None
+
+    def abort(self) -> None:
+        """Closes it at once, whatever is still to be sent."""
 
 
 class _ClientGoneError(Exception):
@@ -93,7 +106,7 @@ class HttpEdge:
 class HttpCall(Call):
     """A call over HTTP."""
 
-    __slots__ = ("_receive", "_scope", "_send")
+    __slots__ = ("_client_is_gone", "_connection", "_receive", "_scope", "_send")
 
     def __init__(
         self,
@@ -107,6 +120,8 @@ class HttpCall(Call):
         """Begins a call, as `Call` does, with the functions of ASGI to receive and to send."""
         super().__init__(shared, rpc, metadata)
         self._scope = scope
+        self._connection: Connection = scope["extensions"][CONNECTION]
+        self._client_is_gone = False
         self._receive = receive
         self._send = send
 
@@ -126,7 +141,6 @@ class HttpCall(Call):
             max_body_bytes: Longest body.
         """
         dialect = route.endpoint.dialect
-        watching: asyncio.Task[None] | None = None
         try:
             seconds = _timeout(headers)
             request = self.open(seconds)
@@ -148,7 +162,7 @@ class HttpCall(Call):
                 dialect = endpoint.dialect
             self.at_stage("being worked on")
             if endpoint.counts:
-                watching = self._cancelled_when_gone()
+                self._cancel_when_gone()
             if seconds is None:
                 answer = await endpoint.answer(asked, request)
             else:
@@ -159,19 +173,18 @@ class HttpCall(Call):
             return
         except Exception as error:
             failure = self._failure(error)
-            if watching is not None:
-                watching.cancel()
+            self._connection.when_lost = None
             await self._tell(failure, dialect)
             drop_frames(error)
             return
         except asyncio.CancelledError:
             self.gone()
-            if watching is None or not watching.done():
+            self._connection.when_lost = None
+            if not self._client_is_gone:
                 await self._end_of_drain()
             _keep_running()
             return
-        if watching is not None:
-            watching.cancel()
+        self._connection.when_lost = None
         self.ended(grpc.StatusCode.OK)
         await self._send_answer(answer)
 
@@ -279,17 +292,16 @@ class HttpCall(Call):
         pieces.append(piece)
         return b"".join(pieces)
 
-    def _cancelled_when_gone(self) -> "asyncio.Task[None]":
+    def _cancel_when_gone(self) -> None:
         """Cancels this task when the client closes its connection."""
         working = asyncio.current_task()
         assert working is not None
 
-        async def watch() -> None:
-            while (await self._receive())["type"] != "http.disconnect":
-                pass
+        def lost() -> None:
+            self._client_is_gone = True
             working.cancel()
 
-        return asyncio.create_task(watch())
+        self._connection.when_lost = lost
 
     async def _send_answer(self, answer: Answer) -> None:
         body = answer.body
@@ -324,9 +336,7 @@ class HttpCall(Call):
                     )
                     stalled.reschedule(_now() + _STALLED_SECONDS)
         except TimeoutError:
-            transport = self._scope.get("extensions", {}).get(TRANSPORT)
-            if transport is not None:
-                transport.abort()
+            self._connection.abort()
         finally:
             in_flight.release(len(body))
 

@@ -12,13 +12,14 @@ from starlette.middleware.cors import CORSMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from twopass.server.config import ServerConfig
-from twopass.server.http.calls import TRANSPORT
+from twopass.server.http.calls import CONNECTION
 from twopass.server.http.tls import TlsContext
 
 _UNIX = "unix:"
 # How long a connection may be idle, or take to send the headers of a request. Clients that pool
 # connections keep them for less: httpx 5 s, Node 5 s, load balancers 60 s.
 _IDLE_SECONDS = 75
+_HEAD = b"HTTP/1.1 "
 _BACKLOG = 2048
 _POLL_SECONDS = 0.005
 _EXPOSED_HEADERS = (
@@ -64,6 +65,7 @@ class HttpServer:
                 lifespan="off",
                 log_config=None,
                 access_log=False,
+                proxy_headers=False,
                 server_header=False,
                 backlog=_BACKLOG,
                 timeout_keep_alive=_IDLE_SECONDS,
@@ -113,14 +115,59 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Transport:
+    """A transport that sends the head of an answer and the body after it as one.
+
+    uvicorn writes them apart, which would be two calls of the system and wake the client twice. A
+    head waits for what is written next, until the end of the event loop's turn.
+    """
+
+    __slots__ = ("_head", "_loop", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Writes, with the head that waits before it."""
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head + data)
+        elif data.startswith(_HEAD):
+            self._head = data
+            self._loop.call_soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Closes the connection once all is sent."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            self.write(b"")
+
+
 class _Connection(HttpToolsProtocol):
-    """A connection, which a client that sends no request loses too."""
+    """A connection, which a client that sends no request loses too.
+
+    Attributes:
+        when_lost: As `calls.Connection` has it.
+    """
+
+    when_lost: Callable[[], object] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        # Headers and body of an answer are written apart: without this the body would wait for the
-        # client's acknowledgement of the headers, which comes 40 ms later. The event loop sets it
-        # itself only on sockets whose protocol number was given.
+        self.transport = _Transport(transport, self.loop)  # type: ignore[assignment]
+        # Without this the second piece of an answer would wait for the client's acknowledgement of
+        # the first, which comes 40 ms later. The event loop sets it itself only on sockets whose
+        # protocol number was given.
         connected = transport.get_extra_info("socket")
         if connected.family != socket.AF_UNIX:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -135,7 +182,16 @@ class _Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[dict-item]
+        self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self.when_lost is not None:
+            self.when_lost()
+
+    def abort(self) -> None:
+        """Closes it at once, whatever is still to be sent."""
+        self.transport.abort()
 
     def _lose_when_idle(self) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(
