@@ -9,10 +9,10 @@ import numpy as np
 
 from twopass.engines.base import Float32s, LoadedReranker, TextTokenizer
 from twopass.server.errors import InvalidRequestError
-from twopass.server.models.passages import Overlong, check_text
+from twopass.server.models.passages import Overlong, check_text, problem_of
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Priority
-from twopass.server.search.open_set import RankedSet, SetOptions
+from twopass.server.search.open_set import OpenSet, RankedSet, SetOptions
 from twopass.server.search.second_pass import room_beside
 from twopass.server.tei.errors import EmptyInputError
 from twopass.server.tei.sequences import (
@@ -50,7 +50,8 @@ class Scoring:
         """
         reranker = self._served.reranker(asked.model, "model is not a re-ranker model")
         check_batch("texts", len(asked.texts), self._served.max_texts(reranker))
-        self._check_pairs(asked.query, asked.texts)
+        self._check_query("query", asked.query)
+        self._check_texts("texts[{}]", asked.texts, asked.query)
         if asked.top_n < 0:
             raise InvalidRequestError(f"top_n: {asked.top_n} given, 0 returns all")
         options = _options(reranker, asked.query, asked.texts, asked)
@@ -110,13 +111,17 @@ class Scoring:
         )
         return Predictions([predict(reranker, score) for score in scores.tolist()], cost)
 
-    def _check_pairs(self, query: str, texts: Sequence[str]) -> None:
-        limits = self._parts.limits
-        check_text("query", query, limits.max_query_bytes)
+    def _check_query(self, field: str, query: str) -> None:
+        check_text(field, query, self._parts.limits.max_query_bytes)
+
+    def _check_texts(self, field: str, texts: Sequence[str], query: str = "") -> None:
+        """Refuses texts that are too long, or empty beside an empty query or none."""
+        most = self._parts.limits.max_passage_bytes
         for i, text in enumerate(texts):
             if not text and not query:
                 raise EmptyInputError("Input validation error: `inputs` cannot be empty")
-            check_text(f"texts[{i}]", text, limits.max_passage_bytes)
+            if problem := problem_of(text, most):
+                raise InvalidRequestError(f"{field.format(i)}: {problem}")
 
     def _sorted_out(
         self, inputs: Sequence[Sequence[str]]
@@ -126,12 +131,11 @@ class Scoring:
         pairs: defaultdict[str, list[int]] = defaultdict(list)
         for i, texts in enumerate(inputs):
             if len(texts) == 2:
-                self._check_pairs(texts[0], texts[1:])
+                self._check_query(f"inputs[{i}][0]", texts[0])
+                self._check_texts(f"inputs[{i}][1]", texts[1:], texts[0])
                 pairs[texts[0]].append(i)
             elif len(texts) == 1:
-                if not texts[0]:
-                    raise EmptyInputError("Input validation error: `inputs` cannot be empty")
-                check_text(f"inputs[{i}]", texts[0], self._parts.limits.max_passage_bytes)
+                self._check_texts(f"inputs[{i}]", texts)
                 singles.append(i)
             else:
                 raise InvalidRequestError(
@@ -156,7 +160,10 @@ class Scoring:
                 opened.append((ranking, texts))
             for ranking, texts in opened:
                 ranking.add(texts, [None] * len(texts))
-            return await asyncio.gather(*(ranking.ranked() for ranking, _ in opened))
+            places_of = pairs.values()
+            return await asyncio.gather(
+                *(_ranked(each, i[0]) for (each, _), i in zip(opened, places_of, strict=True))
+            )
 
     async def _ensure_whole(
         self,
@@ -223,6 +230,15 @@ def _options(
         cut_side=side_of(asked.direction),
         to_cut="set truncate to true",
     )
+
+
+async def _ranked(ranking: OpenSet, place: int) -> RankedSet:
+    """The scores of pairs whose first text, which a set calls its query, is that of a place."""
+    try:
+        return await ranking.ranked()
+    except InvalidRequestError as error:
+        field = f"inputs[{place}][0]: "
+        raise InvalidRequestError(field + str(error).removeprefix("query: ")) from None
 
 
 def _predictions(reranker: LoadedReranker, score: float) -> list[Prediction]:

@@ -16,7 +16,7 @@ from twopass.engines.base import (
 )
 from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError
-from twopass.server.models.passages import check_text
+from twopass.server.models.passages import problem_of
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.tei.errors import BatchSizeError, EmptyInputError
 from twopass.server.tei.types import Text, TruncationDirection
@@ -75,8 +75,8 @@ def check_inputs(field: str, inputs: Sequence[Text], max_bytes: int) -> None:
     for i, text in enumerate(inputs):
         if not text:
             raise EmptyInputError(f"Input validation error: `{field}` cannot be empty")
-        if isinstance(text, str):
-            check_text(f"{field}[{i}]", text, max_bytes)
+        if isinstance(text, str) and (problem := problem_of(text, max_bytes)):
+            raise InvalidRequestError(f"{field}[{i}]: {problem}")
 
 
 def check_ids(field: str, ids: Sequence[int], model: LoadedModel) -> None:

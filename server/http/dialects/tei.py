@@ -177,13 +177,15 @@ class Tei:
         )
 
     async def _read(self, http: HttpRequest, kind: type[Body], request: Request) -> Body:
-        body: Body = await self._translating.run(
+        body: Body = await self._translating.run_json(
             len(http.body), decode, http.body, kind, request=request
         )
         return body
 
     async def _write(self, num_bytes: int, content: Any, request: Request) -> bytes:
-        written: bytes = await self._translating.run(num_bytes, encode, content, request=request)
+        written: bytes = await self._translating.run_json(
+            num_bytes, encode, content, request=request
+        )
         return written
 
     async def _rerank(self, http: HttpRequest, request: Request) -> Written:

@@ -144,6 +144,23 @@ async def test_what_is_neither_a_text_nor_a_pair_is_refused(tei):
         await classify(tei, [[""]])
 
 
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (["", "text"], r"^inputs\[1\]\[0\]: it has no words"),
+        (["word " * 600, "text"], r"^inputs\[1\]\[0\]: 600 tokens"),
+        (["a" * 4_001, "text"], r"^inputs\[1\]\[0\]: 4,001 bytes"),
+        (["text", "a\0"], r"^inputs\[1\]\[1\]: a NUL at character 1"),
+        (["text", "a" * 4_001], r"^inputs\[1\]\[1\]: 4,001 bytes"),
+        (["a\0"], r"^inputs\[1\]: a NUL at character 1"),
+    ],
+    ids=range(6),
+)
+async def test_what_is_wrong_with_a_pair_is_told_of_its_place(tei, pair, message):
+    with pytest.raises(InvalidRequestError, match=message):
+        await classify(tei, [["fine", "fine"], pair], truncate=False)
+
+
 async def test_a_single_text_that_is_too_long_is_cut_or_refused_as_asked_for(tei):
     assert (await classify(tei, [["word " * 600]])).cost.num_tokens == 512
     with pytest.raises(InvalidRequestError, match=r"less than 512 tokens. Given: 602"):
