@@ -65,6 +65,10 @@ SPEAKERS: Mapping[str, tuple[str, str]] = {
         "TextEmbeddingInference, Haystack's HuggingFaceTEIRanker, LiteLLM huggingface/, Dify, "
         "RAGFlow, Milvus.",
     ),
+    "rerank": (
+        "Shared by TEI and vLLM",
+        "Bodies with texts are answered as TEI does, those with documents as vLLM does.",
+    ),
     "cohere": (
         "Cohere",
         "cohere for Python and JavaScript, langchain-cohere, LlamaIndex's CohereRerank, "
