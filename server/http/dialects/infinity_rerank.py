@@ -1,6 +1,8 @@
 """Rerank as Infinity has it, below `/infinity`: documents come back as plain strings."""
 
 import time
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -15,6 +17,7 @@ from twopass.server.http.dialects.ranking import (
     told_of_cuts,
 )
 from twopass.server.http.dialects.superset import SHARED, Usage, usage_of
+from twopass.server.http.dialects.text_parts import text_of
 from twopass.server.http.endpoint import Answer, Endpoint, HttpRequest
 from twopass.server.http.parts import HttpParts
 from twopass.server.request import Request
@@ -25,10 +28,10 @@ _RESULT_BYTES = 64
 
 
 class InfinityBody(msgspec.Struct):
-    """A request."""
+    """A request. LiteLLM passes on documents that are objects."""
 
     query: str
-    documents: list[str]
+    documents: list[str | dict[str, Any]]
     return_documents: bool | None = None
     raw_scores: bool | None = None
     model: str | None = None
@@ -54,6 +57,23 @@ class InfinityAnswer(msgspec.Struct):
     created: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request, read.
+
+    Attributes:
+        body: Its fields.
+        documents: The texts of its documents.
+        texts: What the model is to read.
+        order: How it wants them ordered.
+    """
+
+    body: InfinityBody
+    documents: list[str]
+    texts: Texts
+    order: Order
+
+
 class InfinityRerank:
     """Answers rerank requests."""
 
@@ -64,23 +84,27 @@ class InfinityRerank:
     async def answer(self, http: HttpRequest, request: Request) -> Answer:
         """Ranks the documents of a request."""
         run = self._parts.translating.run_json
-        body, texts, order = await run(len(http.body), self._read, http, request=request)
-        ranked = await self._ranking.rank(texts, order, request)
+        asked = await run(len(http.body), self._read, http, request=request)
+        ranked = await self._ranking.rank(asked.texts, asked.order, request)
         num_bytes = _RESULT_BYTES * len(ranked.order)
-        if body.return_documents:
+        if asked.body.return_documents:
             num_bytes += len(http.body)
-        written = await run(num_bytes, _written, body, ranked, request.id, request=request)
+        written = await run(num_bytes, _written, asked, ranked, request.id, request=request)
         return Answer(body=written, headers=told_of_cuts(ranked))
 
-    def _read(self, http: HttpRequest) -> tuple[InfinityBody, Texts, Order]:
+    def _read(self, http: HttpRequest) -> _Asked:
         body: InfinityBody = decode(http.body, InfinityBody)
+        documents = [
+            document if isinstance(document, str) else text_of(document, (), f"documents[{i}]")
+            for i, document in enumerate(body.documents)
+        ]
         order = Order(
             reranker=self._parts.named_models.reranker(http, body.model),
-            top_n=read_top_n("top_n", body.top_n, len(body.documents)),
+            top_n=read_top_n("top_n", body.top_n, len(documents)),
             truncation=read_truncation(http),
         )
-        texts = read_texts(body.query, list(body.documents), order, self._parts.limits)
-        return body, texts, order
+        texts = read_texts(body.query, list(documents), order, self._parts.limits)
+        return _Asked(body, documents, texts, order)
 
 
 def endpoints(parts: HttpParts) -> list[Endpoint]:
@@ -96,10 +120,11 @@ def endpoints(parts: HttpParts) -> list[Endpoint]:
     ]
 
 
-def _written(body: InfinityBody, ranked: RankedSet, call_id: str) -> bytes:
+def _written(asked: _Asked, ranked: RankedSet, call_id: str) -> bytes:
+    body = asked.body
     values = ranked.logits if body.raw_scores else ranked.scores
     order = ranked.order.tolist()
-    documents = [body.documents[i] if body.return_documents else None for i in order]
+    documents = [asked.documents[i] if body.return_documents else None for i in order]
     results = list(map(InfinityResult, values[ranked.order].tolist(), order, documents))
     return encode(
         InfinityAnswer(

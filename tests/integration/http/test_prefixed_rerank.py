@@ -31,6 +31,13 @@ def test_infinity_returns_documents_as_texts(http, hits):
     assert {"id", "created"} <= answer.keys()
 
 
+def test_infinity_takes_documents_that_are_objects(http):
+    body = BODY | {"documents": [{"text": text} for text in DOCUMENTS], "return_documents": True}
+    as_objects = http.post("/infinity/rerank", json=body).json()["results"]
+    as_texts = http.post("/infinity/rerank", json=BODY | {"return_documents": True}).json()
+    assert as_objects == as_texts["results"]
+
+
 def test_infinitys_raw_scores_are_logits(http, hits):
     answer = http.post("/infinity/rerank", json=BODY | {"raw_scores": True, "top_n": None}).json()
     assert answer["results"] == [{"relevance_score": hit.logit, "index": hit.index} for hit in hits]
