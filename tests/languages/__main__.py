@@ -1,0 +1,92 @@
+"""Calls every rpc from stubs that other languages generate: `make languages`.
+
+A table tells what became of each.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.languages.serving import served
+from twopass.server.edge.permissions import PERMISSIONS
+
+_HERE = Path(__file__).parent
+_DETAILS = "an error's details"
+# What the contract and the services beside it have; endpoints of HTTP have no stubs.
+RPCS = [name for name in PERMISSIONS if name.startswith(("twopass.v1.", "grpc."))] + [_DETAILS]
+# Over HTTP streams, health and reflection are not served: what has no answer there is no failure.
+_UNSERVED = "not served"
+
+
+@dataclass(frozen=True)
+class Language:
+    """How a program that calls every rpc is built and run.
+
+    Attributes:
+        name: The language, its stubs and the wire.
+        folder: Where the program is.
+        needs: Commands without which it is left out.
+        build: Builds it.
+        run: Runs it; prints a line for each rpc: its name, a tab, and what became of it.
+    """
+
+    name: str
+    folder: str
+    needs: Sequence[str]
+    build: Sequence[str]
+    run: Sequence[str]
+
+
+_NODE = ("npm", "run", "--silent", "build")
+LANGUAGES = [
+    Language(
+        "Node, gRPC", "node", ("node",), _NODE, ("node", "build/every_rpc.js", "grpc", "node-grpc")
+    ),
+    Language(
+        "Node, Connect",
+        "node",
+        ("node",),
+        (),
+        ("node", "build/every_rpc.js", "connect", "node-connect"),
+    ),
+]
+
+
+def main() -> int:
+    """Runs all programs; returns 1 where an rpc failed, or was not called."""
+    results: dict[str, Mapping[str, str]] = {}
+    with served() as environment:
+        for language in LANGUAGES:
+            if missing := [need for need in language.needs if shutil.which(need) is None]:
+                print(f"{language.name}: left out, {', '.join(missing)} not installed")
+                continue
+            results[language.name] = _called(language, environment)
+    table = Table("rpc", *results)
+    for rpc in RPCS:
+        table.add_row(rpc, *(found.get(rpc, "not called") for found in results.values()))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    called = [found.get(rpc, "") for found in results.values() for rpc in RPCS]
+    num_failed = sum(outcome not in ("works", _UNSERVED) for outcome in called)
+    print(f"{len(called) - num_failed} passed, {num_failed} failed")
+    return 1 if num_failed or not called else 0
+
+
+def _called(language: Language, environment: Mapping[str, str]) -> Mapping[str, str]:
+    folder = _HERE / language.folder
+    if language.build:
+        subprocess.run(language.build, cwd=folder, env=os.environ, check=True)
+    run = subprocess.run(
+        language.run, cwd=folder, env=environment, check=False, stdout=subprocess.PIPE, text=True
+    )
+    return dict(line.split("\t", 1) for line in run.stdout.splitlines() if "\t" in line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
