@@ -95,25 +95,3 @@ def test_with_keys_metrics_are_for_those_that_may_use_every_collection(tmp_path,
         assert status("/v1/models", some.secret) == 200
         for path in ("/v1/health/live", "/v1/health/ready", "/infinity/health"):
             assert status(path) == (200 if is_open else 401)
-
-
-def test_weaviates_module_gets_a_vector(http):
-    openai = http.post("/v1/embeddings", json={"input": "Bees make honey."}).json()
-    body = {"text": "Bees make honey.", "config": {"pooling_strategy": "masked_mean"}}
-    answer = http.post("/weaviate/vectors", json=body).json()
-    assert answer["vector"] == openai["data"][0]["embedding"]
-    assert (answer["text"], answer["dim"]) == ("Bees make honey.", 384)
-    for kind in ("query", "passage"):
-        answer = http.post("/weaviate/vectors/", json=body | {"config": {"task_type": kind}})
-        assert answer.status_code == 200
-
-
-def test_weaviates_module_finds_failures_where_it_reads_them(http):
-    for body, told in (
-        ({"text": ""}, "text: empty"),
-        ({"text": "a", "config": {"task_type": "image"}}, "config.task_type: 'image' given"),
-        ({}, "body: Object missing required field `text`"),
-    ):
-        response = http.post("/weaviate/vectors", json=body)
-        assert (response.status_code, set(response.json())) == (400, {"error"})
-        assert response.json()["error"].startswith(told)
