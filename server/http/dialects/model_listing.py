@@ -103,8 +103,13 @@ class ModelListing:
         )
 
     def _models(self, http: HttpRequest) -> list[LoadedModel]:
-        named = self._parts.named_models.any(http)
-        return self._parts.models.all() if named is None else [named]
+        """The models, the default encoder first, which NIM's clients take that are told none."""
+        if (named := self._parts.named_models.any(http)) is not None:
+            return [named]
+        models = self._parts.models
+        return sorted(
+            models.all(), key=lambda m: not (isinstance(m, LoadedEncoder) and models.is_default(m))
+        )
 
     def _told(self, model: LoadedModel) -> Model:
         return Model(

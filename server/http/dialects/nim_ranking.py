@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from twopass.engines.base import LoadedEncoder
 from twopass.server.http.bodies import MalformedBodyError, decode, encode
 from twopass.server.http.dialects.ranking import (
     Order,
@@ -105,11 +106,16 @@ class NimRanking:
         """The model that a request names.
 
         LiteLLM writes points for underscores in the body, so what the path says comes first where
-        it is a model of the server.
+        it is a model of the server. NVIDIA's clients that are told no model take the first that
+        `/v1/models` lists, which is the default encoder: that means the default reranker.
         """
+        models = self._parts.models
         in_path = http.variables.get("model", "")
-        if in_path and self._parts.models.find(in_path) is not None:
+        if in_path and models.find(in_path) is not None:
             return in_path
+        named = models.find(body.model) if body.model and not in_path else None
+        if isinstance(named, LoadedEncoder) and models.is_default(named):
+            return None
         return body.model or in_path
 
 

@@ -88,3 +88,10 @@ def test_a_bad_request_is_told_its_field(http, fields, status, message):
 
 def test_what_is_no_json_is_no_fault_of_structure(http):
     assert http.post("/v1/ranking", content=b"{").status_code == 400
+
+
+def test_a_client_that_takes_the_first_model_of_the_list_gets_the_default_reranker(http):
+    """LangChain's and LlamaIndex's clients do, where they are told no model."""
+    first = http.get("/v1/models").json()["data"][0]["id"]
+    named, unnamed = rank(http, "/v1/ranking", model=first), rank(http, "/v1/ranking")
+    assert named.json()["rankings"] == unnamed.json()["rankings"]
