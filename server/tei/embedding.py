@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from twopass.engines.base import Float32s, LoadedEncoder, TokenBatch, token_width_of
+from twopass.engines.base import Float32s, LoadedEncoder, token_width_of
 from twopass.server.errors import (
     InvalidRequestError,
     ResponseTooLargeError,
@@ -14,6 +14,7 @@ from twopass.server.scheduling.arbiter import Priority
 from twopass.server.tei.errors import EmptyInputError
 from twopass.server.tei.sequences import (
     Reading,
+    ReadInputs,
     check_batch,
     check_inputs,
     num_chars,
@@ -23,6 +24,7 @@ from twopass.server.tei.sequences import (
 from twopass.server.tei.served import ServedModels, TeiParts, cost_of, max_seq_len
 from twopass.server.tei.types import (
     Cost,
+    Cuts,
     Embeddings,
     SentencesToCompare,
     Similarities,
@@ -55,10 +57,10 @@ class TextEmbedding:
         check_inputs("inputs", asked.inputs, self._parts.limits.max_passage_bytes)
         dimensions = _dimensions(asked, encoder)
         self._ensure_fits(len(asked.inputs), dimensions, "texts")
-        vectors, batch = await self._vectors(encoder, asked, request)
+        vectors, read = await self._vectors(encoder, asked, request)
         if dimensions < encoder.engine.output_width:
             vectors = cut_vectors(vectors, dimensions, normalize=asked.normalize)
-        return Embeddings(vectors, _cost(encoder, request, asked.inputs, batch))
+        return Embeddings(vectors, _cost(encoder, request, asked.inputs, read))
 
     async def embed_all(self, asked: TextsToEmbed, request: Request) -> TokenEmbeddings:
         """Embeds each token of texts: what the last layer makes of it.
@@ -76,9 +78,9 @@ class TextEmbedding:
                 f"the engine {encoder.engine.info.engine} gives no vectors of single tokens of "
                 f"{encoder.spec.id}"
             )
-        vectors, batch = await self._vectors(encoder, asked, request, of_tokens=True)
-        cost = _cost(encoder, request, asked.inputs, batch)
-        return TokenEmbeddings(vectors, batch.offsets, cost)
+        vectors, read = await self._vectors(encoder, asked, request, of_tokens=True)
+        cost = _cost(encoder, request, asked.inputs, read)
+        return TokenEmbeddings(vectors, read.batch.offsets, cost)
 
     async def similarity(self, asked: SentencesToCompare, request: Request) -> Similarities:
         """Compares sentences with one of them; raises what `embed` raises."""
@@ -94,8 +96,8 @@ class TextEmbedding:
             direction=asked.direction,
             prompt_name=asked.prompt_name,
         )
-        vectors, batch = await self._vectors(encoder, to_embed, request)
-        return Similarities(vectors[1:] @ vectors[0], _cost(encoder, request, inputs, batch))
+        vectors, read = await self._vectors(encoder, to_embed, request)
+        return Similarities(vectors[1:] @ vectors[0], _cost(encoder, request, inputs, read))
 
     def _ensure_fits(self, count: int, dimensions: int, of_what: str) -> None:
         """Refuses what would make embeddings that fit no answer, before they are computed."""
@@ -113,7 +115,7 @@ class TextEmbedding:
         request: Request,
         *,
         of_tokens: bool = False,
-    ) -> tuple[Float32s, TokenBatch]:
+    ) -> tuple[Float32s, ReadInputs]:
         """The embeddings of texts or of their tokens, and what was read."""
         arbiter, timings, watch = self._parts.arbiter, request.timings, Stopwatch()
         reading = Reading(
@@ -126,7 +128,7 @@ class TextEmbedding:
         is_query = len(asked.inputs) == 1 and not asked.is_of_many
         priority = Priority.QUERY if is_query else Priority.INGEST
         with arbiter.admitted(len(asked.inputs)):
-            batch = await sequences(
+            read = await sequences(
                 encoder,
                 encoder.tokenizer,
                 asked.inputs,
@@ -136,23 +138,24 @@ class TextEmbedding:
             )
             timings.tokenize = watch.lap("tokenize")
             if of_tokens:
-                self._ensure_fits(batch.num_tokens, token_width_of(encoder.engine), "tokens")
+                self._ensure_fits(read.batch.num_tokens, token_width_of(encoder.engine), "tokens")
             computed = await arbiter.compute(
-                encoder.engine, batch, priority, deadline=request.end, of_tokens=of_tokens
+                encoder.engine, read.batch, priority, deadline=request.end, of_tokens=of_tokens
             )
         timings.queue, timings.embed = computed.queue_seconds, computed.engine_seconds
-        return computed.output, batch
+        return computed.output, read
 
 
 def _cost(
-    encoder: LoadedEncoder, request: Request, inputs: Sequence[Text], batch: TokenBatch
+    encoder: LoadedEncoder, request: Request, inputs: Sequence[Text], read: ReadInputs
 ) -> Cost:
     return cost_of(
         encoder,
         request,
         request.timings,
         num_chars=num_chars(inputs),
-        num_tokens=batch.num_tokens,
+        num_tokens=read.batch.num_tokens,
+        cuts=Cuts(num_texts=read.num_truncated),
     )
 
 

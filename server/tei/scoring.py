@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from twopass.server.search.second_pass import room_beside
 from twopass.server.tei.errors import EmptyInputError
 from twopass.server.tei.sequences import (
     Reading,
+    ReadInputs,
     check_batch,
     num_chars,
     sequences,
@@ -24,6 +26,7 @@ from twopass.server.tei.sequences import (
 )
 from twopass.server.tei.served import ServedModels, TeiParts, cost_of, labels_of, max_seq_len
 from twopass.server.tei.types import (
+    Cuts,
     Prediction,
     Predictions,
     Ranks,
@@ -68,8 +71,9 @@ class Scoring:
             ranked.timings,
             num_chars=len(asked.query) * len(asked.texts) + num_chars(asked.texts),
             num_tokens=ranked.num_tokens,
+            cuts=_cuts([ranked]),
         )
-        return Ranks(order, scores[order], cost, ranked.query_truncated)
+        return Ranks(order, scores[order], cost)
 
     async def predict(self, asked: TextsToClassify, request: Request) -> Predictions:
         """Scores texts and pairs of texts for each label of a reranker.
@@ -84,16 +88,17 @@ class Scoring:
         check_batch("inputs", len(asked.inputs), self._served.max_texts(reranker))
         singles, pairs = self._sorted_out(asked.inputs)
         logits = np.zeros(len(asked.inputs), np.float32)
-        timings, num_tokens = StageTimings(), 0
+        timings, num_tokens, num_cut = StageTimings(), 0, 0
+        sets: list[RankedSet] = []
         if singles:
             texts = [asked.inputs[i][0] for i in singles]
-            logits[singles], num_tokens = await self._single_logits(
+            logits[singles], read = await self._single_logits(
                 reranker, texts, asked, request, timings
             )
+            num_tokens, num_cut = read.batch.num_tokens, read.num_truncated
         if pairs:
-            for places, ranked in zip(
-                pairs.values(), await self._ranked(reranker, pairs, asked, request), strict=True
-            ):
+            sets = await self._ranked(reranker, pairs, asked, request)
+            for places, ranked in zip(pairs.values(), sets, strict=True):
                 if not asked.truncate:
                     name = [f"inputs[{i}][1]" for i in places].__getitem__
                     await self._ensure_whole(reranker, asked.inputs[places[0]][0], ranked, name)
@@ -108,6 +113,7 @@ class Scoring:
             timings,
             num_chars=sum(map(num_chars, asked.inputs)),
             num_tokens=num_tokens,
+            cuts=replace(_cuts(sets), num_texts=num_cut),
         )
         return Predictions([predict(reranker, score) for score in scores.tolist()], cost)
 
@@ -189,8 +195,8 @@ class Scoring:
         asked: TextsToClassify,
         request: Request,
         timings: StageTimings,
-    ) -> tuple[Float32s, int]:
-        """What a reranker makes of single texts, and how many tokens it read."""
+    ) -> tuple[Float32s, ReadInputs]:
+        """What a reranker makes of single texts, and what it read."""
         arbiter, tokenizer, watch = self._parts.arbiter, reranker.tokenizer, Stopwatch()
         if reranker.prompt is not None or not isinstance(tokenizer, TextTokenizer):
             raise InvalidRequestError(
@@ -204,15 +210,15 @@ class Scoring:
             direction=asked.direction,
         )
         with arbiter.admitted(len(texts)):
-            batch = await sequences(
+            read = await sequences(
                 reranker, tokenizer, texts, reading, self._parts.tokenizing, request.stop
             )
             timings.tokenize = watch.lap("tokenize")
             computed = await arbiter.compute(
-                reranker.engine, batch, Priority.RERANK, deadline=request.end
+                reranker.engine, read.batch, Priority.RERANK, deadline=request.end
             )
         timings.queue, timings.rerank = computed.queue_seconds, computed.engine_seconds
-        return computed.output, batch.num_tokens
+        return computed.output, read
 
 
 def _options(
@@ -229,6 +235,13 @@ def _options(
         query_truncation=Overlong.CUT if asked.truncate else Overlong.REFUSE,
         cut_side=side_of(asked.direction),
         to_cut="set truncate to true",
+    )
+
+
+def _cuts(sets: Sequence[RankedSet]) -> Cuts:
+    return Cuts(
+        query=any(ranked.query_truncated for ranked in sets),
+        num_documents=sum(int(np.count_nonzero(ranked.truncated)) for ranked in sets),
     )
 
 

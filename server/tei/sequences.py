@@ -127,6 +127,19 @@ def prompt_of(prompts: Mapping[str, str], name: str | None) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadInputs:
+    """Inputs as a model reads them.
+
+    Attributes:
+        batch: A sequence for each.
+        num_truncated: How many were cut.
+    """
+
+    batch: TokenBatch
+    num_truncated: int
+
+
 async def sequences(
     model: LoadedModel,
     tokenizer: TextTokenizer,
@@ -134,7 +147,7 @@ async def sequences(
     reading: Reading,
     tokenizing: Tokenizing,
     stop: Stop,
-) -> TokenBatch:
+) -> ReadInputs:
     """Makes a sequence of each input: of a text with special tokens, of token ids as they are.
 
     Token ids that stand after a prompt are read as the text that they mean.
@@ -151,37 +164,36 @@ async def sequences(
     texts = [reading.prompt + text for text in inputs if isinstance(text, str)]
     ids = [np.array(text, np.int32) for text in inputs if not isinstance(text, str)]
     of_texts = tokenizer.single
-    most = reading.max_tokens - of_texts.num_tokens
     cuts_ends = reading.truncate and reading.direction is TruncationDirection.RIGHT
-    # Of a text that is cut at its end, no more tokens need be known.
-    rows = await tokenizing.encode(tokenizer, texts, most if cuts_ends else _ALL_TOKENS, stop)
+    # Of a text that is cut at its end, no more tokens need be known than tell that it is.
+    needed = reading.max_tokens - of_texts.num_tokens + 1 if cuts_ends else _ALL_TOKENS
+    rows = await tokenizing.encode(tokenizer, texts, needed, stop)
+    whole = _assembled(of_texts, rows, reading)
     if not ids:
-        return of_texts.assemble(_cut(rows, of_texts.num_tokens, reading), reading.max_tokens)[0]
+        return whole
     as_they_are = replace(of_texts, prefix=(), suffix=())
+    given = _assembled(as_they_are, Ragged.from_rows(ids), reading)
     if not texts:
-        return _assembled(as_they_are, Ragged.from_rows(ids), reading)
-    whole = iter(_rows_of(_assembled(of_texts, rows, reading)))
-    given = iter(_rows_of(_assembled(as_they_are, Ragged.from_rows(ids), reading)))
-    joined = [next(whole) if isinstance(text, str) else next(given) for text in inputs]
-    return _assembled(as_they_are, Ragged.from_rows(joined), reading)
+        return given
+    wholes, givens = iter(_rows_of(whole.batch)), iter(_rows_of(given.batch))
+    joined = [next(wholes) if isinstance(text, str) else next(givens) for text in inputs]
+    batch = _assembled(as_they_are, Ragged.from_rows(joined), reading).batch
+    return ReadInputs(batch, whole.num_truncated + given.num_truncated)
 
 
-def _assembled(template: SingleTemplate, rows: Ragged, reading: Reading) -> TokenBatch:
-    return template.assemble(_cut(rows, template.num_tokens, reading), reading.max_tokens)[0]
-
-
-def _cut(rows: Ragged, num_around: int, reading: Reading) -> Ragged:
-    """Rows of which each fits a sequence with so many tokens around it."""
-    most = reading.max_tokens - num_around
-    lengths = rows.lengths
-    if len(lengths) == 0 or lengths.max() <= most:
-        return rows
-    if not reading.truncate:
-        length = int(lengths[np.argmax(lengths > most)]) + num_around
-        raise InvalidRequestError(
-            f"`inputs` must have less than {reading.max_tokens} tokens. Given: {length}"
-        )
-    return rows.cut(most, side_of(reading.direction))
+def _assembled(template: SingleTemplate, rows: Ragged, reading: Reading) -> ReadInputs:
+    """Rows with special tokens around them, cut to fit a sequence."""
+    most = reading.max_tokens - template.num_tokens
+    is_longer = rows.lengths > most
+    if is_longer.any():
+        if not reading.truncate:
+            length = int(rows.lengths[is_longer.argmax()]) + template.num_tokens
+            raise InvalidRequestError(
+                f"`inputs` must have less than {reading.max_tokens} tokens. Given: {length}"
+            )
+        rows = rows.cut(most, side_of(reading.direction))
+    batch, _ = template.assemble(rows, reading.max_tokens)
+    return ReadInputs(batch, int(is_longer.sum()))
 
 
 def _rows_of(batch: TokenBatch) -> list[Int32s]:

@@ -13,7 +13,7 @@ from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.reranking import Reranking
-from twopass.server.tei.types import Cost, Info
+from twopass.server.tei.types import NOTHING_CUT, Cost, Cuts, Info
 from twopass.server.telemetry.stopwatch import StageTimings
 
 TEI_VERSION = "1.9.3"
@@ -136,6 +136,7 @@ def cost_of(
     *,
     num_chars: int,
     num_tokens: int,
+    cuts: Cuts = NOTHING_CUT,
 ) -> Cost:
     """What an answer has taken until now.
 
@@ -145,6 +146,7 @@ def cost_of(
         timings: Of its stages.
         num_chars: Characters of its texts.
         num_tokens: Tokens that the model read.
+        cuts: What was cut to fit the model.
     """
     device = "gpu" if model.engine.info.engine in _ON_GPUS else "cpu"
     return Cost(
@@ -155,6 +157,7 @@ def cost_of(
         tokenize=timings.tokenize or 0.0,
         queue=timings.queue or 0.0,
         inference=timings.rerank or timings.embed or 0.0,
+        cuts=cuts,
     )
 
 

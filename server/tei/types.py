@@ -132,6 +132,34 @@ class IdsToDecode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cuts:
+    """What was not read whole.
+
+    Attributes:
+        query: Whether the query was cut.
+        num_documents: Texts beside a query that were cut.
+        num_texts: Texts on their own that were cut.
+    """
+
+    query: bool = False
+    num_documents: int = 0
+    num_texts: int = 0
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Those of them that there are, as every dialect over HTTP tells them."""
+        told = (
+            ("x-twopass-query-truncated", int(self.query)),
+            ("x-twopass-documents-truncated", self.num_documents),
+            ("x-twopass-texts-truncated", self.num_texts),
+        )
+        return tuple((name, str(count)) for name, count in told if count)
+
+
+NOTHING_CUT = Cuts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What an answer took.
 
@@ -143,6 +171,7 @@ class Cost:
         tokenize: Seconds of tokenising.
         queue: Seconds in which nothing of the request was in the engine.
         inference: Seconds in which something was.
+        cuts: What was cut to fit the model.
     """
 
     compute_type: str
@@ -152,12 +181,14 @@ class Cost:
     tokenize: float
     queue: float
     inference: float
+    cuts: Cuts = NOTHING_CUT
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         """As both wires tell it beside an answer: times in whole milliseconds."""
         total = _milliseconds(self.total)
         return (
+            *self.cuts.headers,
             ("x-compute-type", self.compute_type),
             ("x-compute-time", total),
             ("x-compute-characters", str(self.num_chars)),
@@ -218,13 +249,11 @@ class Ranks:
         order: Their places in the request, int32 `[num_ranks]`.
         scores: Their scores, in this order, float32 `[num_ranks]`.
         cost: What they took.
-        query_truncated: Whether the query was cut.
     """
 
     order: Int32s
     scores: Float32s
     cost: Cost
-    query_truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

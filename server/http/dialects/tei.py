@@ -57,7 +57,6 @@ _STATUSES_OF_CODES = {
 }
 # Bytes of an answer for each rank, each label and each token.
 _RANK_BYTES, _LABEL_BYTES, _TOKEN_BYTES = 48, 48, 64
-_QUERY_CUT = (("x-twopass-query-truncated", "1"),)
 # A pair of texts in a list, which is nothing to embed.
 _PAIRS = re.compile(rb'\[\s*\[\s*"')
 
@@ -194,7 +193,7 @@ class Tei:
         texts = body.texts if body.return_text else None
         num_bytes = _RANK_BYTES * len(ranks.order) + (0 if texts is None else len(http.body))
         written = await self._write(num_bytes, ranks_of(ranks, texts), request)
-        return written, (*ranks.cost.headers, *(_QUERY_CUT if ranks.query_truncated else ()))
+        return written, ranks.cost.headers
 
     async def _predict(self, http: HttpRequest, request: Request) -> Written:
         body = await self._read(http, PredictBody, request)

@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from twopass.engines.errors import DeviceError
 from twopass.server.edge.keys import make_key
@@ -325,6 +327,39 @@ def test_an_overloaded_server_says_so_and_when_to_try_again(server, http):
     assert told(answer) == (429, "Overloaded", "Model is overloaded")
     assert int(answer.headers["retry-after"]) >= 1
     assert "places asked for" in answer.json()["detail"]
+
+
+# What fields hold, right or wrong, and what may stand in lists and objects of them.
+VALUES = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-1, 2**70),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=5),
+        st.sampled_from(["left", "Right", "query", "hello world", "\0", "[CLS]", "a " * 300]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(
+            st.sampled_from(["source_sentence", "sentences", "inputs", "texts"]), inner, max_size=2
+        ),
+    ),
+    max_leaves=6,
+)
+FIELDS = ["inputs", "texts", "query", "ids", "instances", "parameters", "top_n", "dimensions"]
+FIELDS += ["truncate", "truncation_direction", "prompt_name", "raw_scores", "normalize"]
+PATHS = ["/", "/rerank", "/embed", "/embed_all", "/similarity", "/predict", "/tokenize", "/decode"]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    path=st.sampled_from([*PATHS, "/vertex", "/invocations"]),
+    body=st.dictionaries(st.sampled_from(FIELDS), VALUES, min_size=1, max_size=6),
+)
+def test_whatever_is_posted_is_no_fault_of_the_server(http, path, body):
+    answer = http.post(path, json=body)
+    assert answer.status_code in (200, 400, 413, 422), answer.text
 
 
 def test_a_request_that_never_fits_is_refused_for_good(tmp_path):

@@ -103,6 +103,17 @@ async def test_what_is_too_long_and_not_to_be_cut_is_refused_with_its_length(tei
     assert (await embed(tei, longest, truncate=False)).cost.num_tokens == 256
 
 
+async def test_the_cost_counts_texts_that_were_cut_and_a_header_tells_of_them(tei):
+    fits, too_long = "word " * 254, "word " * 255
+    cost = (await embed(tei, [fits, too_long, [HELLO] * 256, [HELLO] * 257])).cost
+    assert cost.cuts.num_texts == 2
+    assert ("x-twopass-texts-truncated", "2") in cost.headers
+    left = (await embed(tei, [fits, too_long], direction=LEFT)).cost
+    assert left.cuts.num_texts == 1
+    cost = (await embed(tei, [fits])).cost
+    assert not any(name.startswith("x-twopass") for name, _ in cost.headers)
+
+
 @pytest.mark.parametrize("normalize", [True, False])
 async def test_the_first_dimensions_are_returned_and_normalised_unless_told_otherwise(
     tei, normalize

@@ -6,7 +6,13 @@ import pytest
 from twopass.server.errors import InvalidRequestError, UnknownModelError, WrongModelKindError
 from twopass.server.request import Request
 from twopass.server.tei.errors import BatchSizeError, EmptyInputError
-from twopass.server.tei.types import TextsToClassify, TextsToRank, TruncationDirection
+from twopass.server.tei.types import (
+    NOTHING_CUT,
+    Cuts,
+    TextsToClassify,
+    TextsToRank,
+    TruncationDirection,
+)
 
 from .conftest import ENCODER, MAX_TEXTS, RERANKER, operations_on
 
@@ -87,6 +93,19 @@ async def test_a_text_that_is_too_long_is_cut_or_refused_as_asked_for(tei):
         await classify(tei, pairs, truncate=False)
 
 
+async def test_the_cost_tells_how_many_texts_were_cut(tei):
+    long, short = "word " * 600, "word"
+    assert (await rank(tei, [long, short, long])).cost.cuts == Cuts(num_documents=2)
+    cost = (await classify(tei, [[short, long], [long], [long, short], [short]])).cost
+    assert cost.cuts == Cuts(query=True, num_documents=1, num_texts=1)
+    assert cost.headers[:3] == (
+        ("x-twopass-query-truncated", "1"),
+        ("x-twopass-documents-truncated", "1"),
+        ("x-twopass-texts-truncated", "1"),
+    )
+    assert (await rank(tei)).cost.cuts == NOTHING_CUT
+
+
 async def test_a_text_is_cut_at_the_side_that_is_asked_for(tei):
     for direction, answer in (("left", 0), ("right", 1)):
         texts = [" word" * 600 + " " + TEXTS[1], TEXTS[1] + " word" * 600]
@@ -107,7 +126,7 @@ async def test_a_query_that_is_too_long_is_cut_at_the_side_that_is_asked_for_or_
     fitting = query(loaded[1].spec.max_query_tokens)
     whole = await tei.scoring.rerank(replace(asked, query=fitting), Request())
     np.testing.assert_array_equal(cut.scores, whole.scores)
-    assert (cut.query_truncated, whole.query_truncated) == (True, False)
+    assert (cut.cost.cuts.query, whole.cost.cuts.query) == (True, False)
     with pytest.raises(InvalidRequestError, match=r"^query: 600 tokens.* set truncate to true"):
         await tei.scoring.rerank(replace(asked, truncate=False), Request())
 
