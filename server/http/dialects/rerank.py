@@ -28,6 +28,7 @@ from twopass.server.http.endpoint import Answer, Endpoint, HttpRequest
 from twopass.server.http.parts import HttpParts
 from twopass.server.request import Request
 from twopass.server.search.open_set import RankedSet
+from twopass.server.servicers.options import read_instruction
 
 # Mixedbread returns so many unless `top_k` says otherwise.
 _MIXEDBREAD_TOP_K = 10
@@ -229,7 +230,7 @@ class Rerank:
             truncates=body.truncation is not False,
             way_out="set truncation to true",
             truncation=read_truncation(http),
-            instruction=_instruction(body),
+            instruction=read_instruction("instruction", _instruction(body), self._parts.limits),
             caps=Caps(
                 query=max(0, body.max_tokens_per_query or 0),
                 passage=max(0, body.max_tokens_per_doc or 0),

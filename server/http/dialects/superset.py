@@ -5,14 +5,13 @@ client reads its own field: Cohere's `message`, Voyage's and LlamaIndex's for Ji
 others `error.message`. One answer has them all.
 """
 
-import re
 from collections.abc import Mapping
 
 import grpc
 import msgspec
 
 from twopass.engines.errors import EngineError
-from twopass.server.errors import InvalidRequestError, NeverInTimeError
+from twopass.server.errors import NeverInTimeError, RequestError
 from twopass.server.http.bodies import encode
 from twopass.server.http.endpoint import Answer, Failure
 
@@ -24,8 +23,6 @@ _TYPES: Mapping[int, str] = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
-# The field that a message begins with, as in "documents[3].text: ...".
-_FIELD = re.compile(r"([A-Za-z_][\w.]*(?:\[\d+\][\w.]*)*): ")
 
 
 class Told(msgspec.Struct):
@@ -111,10 +108,10 @@ def type_of(status: int) -> str:
 
 def field_of(failure: Failure) -> str | None:
     """The field of the request that a failure is about; None where it is about none."""
-    if not isinstance(failure.error, InvalidRequestError):
+    if not isinstance(failure.error, RequestError):
         return None
-    begins = _FIELD.match(failure.message)
-    return begins[1] if begins else None
+    field = failure.error.facts.get("field")
+    return field if isinstance(field, str) else None
 
 
 class Usage(msgspec.Struct):

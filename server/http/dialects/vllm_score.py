@@ -26,6 +26,7 @@ from twopass.server.http.parts import HttpParts
 from twopass.server.models.passages import check_count
 from twopass.server.request import Request
 from twopass.server.search.open_set import RankedSet
+from twopass.server.servicers.options import read_instruction
 
 TextOrTexts: TypeAlias = str | dict[str, Any] | list[str | dict[str, Any]]
 
@@ -119,7 +120,7 @@ class Scoring:
             reranker=self._parts.named_models.reranker(http, body.model),
             field=second_name,
             truncation=read_truncation(http),
-            instruction=body.instruction or "",
+            instruction=read_instruction("instruction", body.instruction or "", limits),
             caps=Caps(
                 query=max(0, body.max_tokens_per_query or 0),
                 passage=max(0, body.max_tokens_per_doc or 0),

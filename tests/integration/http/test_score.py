@@ -45,6 +45,14 @@ def test_as_many_texts_are_scored_each_with_its_own(http, http_server):
     ]
 
 
+def test_hundreds_of_pairs_keep_their_places(http, http_server):
+    queries = [f"How many people live in town {i % 70}?" for i in range(200)]
+    documents = [f"Town {i % 90} has {i} people." for i in range(200)]
+    told = scores(http.post("/score", json={"text_1": queries, "text_2": documents}))
+    for i in (0, 1, 69, 70, 71, 89, 90, 139, 140, 199):
+        assert told[i] == expected(http_server, queries[i], documents[i]).score
+
+
 def test_a_single_pair_may_be_two_texts_or_objects(http, http_server):
     pair = expected(http_server, QUERIES[1], DOCUMENTS[1]).score
     assert scores(http.post("/score", json={"text_1": QUERIES[1], "text_2": DOCUMENTS[1]})) == [
@@ -106,4 +114,7 @@ def test_pairs_are_admitted_all_or_none(tmp_path):
         body = {"text_1": QUERIES, "text_2": DOCUMENTS}
         with places_taken(server, 1):
             assert http.post("/score", json=body).status_code == 429
+        assert len(scores(http.post("/score", json=body))) == 3
+        too_many = {"text_1": [*QUERIES, "one more"], "text_2": [*DOCUMENTS, "one more"]}
+        assert http.post("/score", json=too_many).status_code == 413
         assert len(scores(http.post("/score", json=body))) == 3
