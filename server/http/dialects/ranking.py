@@ -321,7 +321,7 @@ async def cut_texts(tokenizing: Tokenizing, texts: Texts, order: Order, request:
     most = _least(caps.query, caps.pair and max(1, caps.pair // 2))
     if most and most < reranker.spec.max_query_tokens:
         query = (await _cut(tokenizing, reranker, [query], most, stop))[0]
-        was_cut = was_cut or len(query) < len(texts.query.rstrip())
+        was_cut = was_cut or query != texts.query
     most = caps.passage
     if caps.pair or caps.windows:
         read = await tokenizing.pair_query(reranker, query, order.instruction, stop=stop)
@@ -341,13 +341,15 @@ async def _cut(
     longer = [i for i, text in enumerate(texts) if _may_exceed(text, most)]
     if not longer:
         return texts
-    first_tokens = np.tile(np.array([0, most], np.int32), (len(longer), 1))
-    spans = await tokenizing.spans(
-        reranker.tokenizer, [texts[i] for i in longer], first_tokens, stop
+    # Where the first token stands that is one too many; (0, 0) for a text without one.
+    first_beyond = np.tile(np.array([most, most + 1], np.int32), (len(longer), 1))
+    places = await tokenizing.spans(
+        reranker.tokenizer, [texts[i] for i in longer], first_beyond, stop
     )
     cut = list(texts)
-    for i, (_, end) in zip(longer, spans, strict=True):
-        cut[i] = texts[i][:end]
+    for i, (start, end) in zip(longer, places, strict=True):
+        if end:
+            cut[i] = texts[i][: start or end]
     return cut
 
 
