@@ -6,12 +6,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s, Int32s, LoadedEncoder
+from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Side
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
 from twopass.server.models.embedding import Embedding
-from twopass.server.models.passages import Cutting, Limits, check_count, check_text
+from twopass.server.models.passages import (
+    Cutting,
+    Limits,
+    Overlong,
+    check_count,
+    check_text,
+    problem_of,
+)
 from twopass.server.models.registry import Models
-from twopass.server.models.tokenizing import EncodedTexts, Tokenizing
+from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.telemetry.stopwatch import Stopwatch
@@ -60,6 +67,9 @@ class TextsToEmbed:
         instruction: What queries are embedded for; "" for the model's own.
         cutting: What becomes of texts that are too long. The limit for passages is what the model
             reads, for queries its `max_query_tokens`.
+        takes_any_text: Whether a text of more bytes than the server takes is cut too where
+            `cutting` cuts, and a NUL is read as a space, since one text must not fail the others of
+            a batch; they are refused otherwise.
         component_bytes: Bytes that a component takes in the answer, as an upper bound.
         names: What the fields are called.
     """
@@ -72,6 +82,7 @@ class TextsToEmbed:
     normalize: bool = True
     instruction: str = ""
     cutting: Cutting = field(default_factory=Cutting)
+    takes_any_text: bool = False
     component_bytes: int = 4
     names: FieldNames = field(default_factory=FieldNames)
 
@@ -129,7 +140,7 @@ class EmbedTexts:
             EngineError: The engine failed.
         """
         names = asked.names
-        await self._check(asked, request)
+        texts, was_cut = await self._checked(asked, request)
         encoder = await self._tokenizing.instructed(
             self._models.encoder(asked.model),
             asked.instruction,
@@ -140,7 +151,14 @@ class EmbedTexts:
         self._ensure_fits(asked, dimensions)
         watch = Stopwatch()
         with self._arbiter.admitted(len(asked.texts)):
-            read = await self._read(encoder, asked, request)
+            read = await self._tokenizing.encoder_texts(
+                encoder,
+                texts,
+                asked.cutting,
+                request.stop,
+                as_queries=asked.is_query,
+                field=names.text,
+            )
             request.timings.tokenize = watch.lap("tokenize")
             if asked.is_query:
                 embedded = await self._embedding.queries(encoder, read.token_ids, request)
@@ -153,40 +171,28 @@ class EmbedTexts:
             vectors = cut_vectors(vectors, dimensions, normalize=asked.normalize)
         return EmbeddedTexts(
             vectors=vectors,
-            truncated=read.truncated | embedded.truncated,
+            truncated=was_cut | read.truncated | embedded.truncated,
             lengths=embedded.lengths,
             num_tokens=embedded.num_tokens,
             model=encoder.spec.id,
         )
 
-    async def _check(self, asked: TextsToEmbed, request: Request) -> None:
-        """Refuses wrong texts and an instruction for passages."""
+    async def _checked(
+        self, asked: TextsToEmbed, request: Request
+    ) -> tuple[Sequence[str], NDArray[np.bool_]]:
+        """The texts, and which were cut; refuses wrong ones, and an instruction for passages."""
         limits, names = self._limits, asked.names
         limit = limits.max_documents
         check_count(names.texts, len(asked.texts), limit, "send them in several calls")
-        max_bytes = limits.max_query_bytes if asked.is_query else limits.max_passage_bytes
-        if sum(map(len, asked.texts)) <= _QUICKLY_CHECKED_CHARS:
-            _check_texts(asked, max_bytes)
-        else:
-            lane = self._tokenizing.lane
-            await lane.run(_check_texts, asked, max_bytes, stop=request.stop)
         if asked.instruction and not asked.is_query:
             raise InvalidRequestError(
                 f"{names.instruction}: given, but the texts are passages, which are embedded "
                 f"without one; leave it empty, or {names.to_query}"
             )
-
-    async def _read(
-        self, encoder: LoadedEncoder, asked: TextsToEmbed, request: Request
-    ) -> EncodedTexts:
-        return await self._tokenizing.encoder_texts(
-            encoder,
-            asked.texts,
-            asked.cutting,
-            request.stop,
-            as_queries=asked.is_query,
-            field=asked.names.text,
-        )
+        max_bytes = limits.max_query_bytes if asked.is_query else limits.max_passage_bytes
+        if sum(map(len, asked.texts)) <= _QUICKLY_CHECKED_CHARS:
+            return _checked(asked, max_bytes)
+        return await self._tokenizing.lane.run(_checked, asked, max_bytes, stop=request.stop)
 
     def _ensure_fits(self, asked: TextsToEmbed, dimensions: int) -> None:
         """Refuses texts whose embeddings would not fit an answer, before they are computed."""
@@ -203,11 +209,26 @@ class EmbedTexts:
             )
 
 
-def _check_texts(asked: TextsToEmbed, max_bytes: int) -> None:
-    for i, text in enumerate(asked.texts):
+def _checked(asked: TextsToEmbed, max_bytes: int) -> tuple[Sequence[str], NDArray[np.bool_]]:
+    texts = list(asked.texts)
+    was_cut = np.zeros(len(texts), np.bool_)
+    for i, text in enumerate(texts):
+        if asked.takes_any_text and problem_of(text, max_bytes):
+            texts[i] = text = text.replace("\0", " ")
+            if asked.cutting.overlong is Overlong.CUT:
+                texts[i] = text = _cut_text(text, max_bytes, asked.cutting.side)
+                was_cut[i] = len(text) < len(asked.texts[i])
         if not text or text.isspace():
             raise InvalidRequestError(f"{asked.names.text(i)}: empty, at least one word is needed")
         check_text(asked.names.text(i), text, max_bytes)
+    return texts, was_cut
+
+
+def _cut_text(text: str, max_bytes: int, side: Side) -> str:
+    """As many whole characters of a text's beginning, or of its end, as fit in bytes of UTF-8."""
+    encoded = text.encode()
+    kept = encoded[:max_bytes] if side is Side.END else encoded[-max_bytes:]
+    return kept.decode(errors="ignore")
 
 
 def _read_dimensions(asked: TextsToEmbed, encoder: LoadedEncoder) -> int:

@@ -132,6 +132,7 @@ class CohereEmbed:
             is_query=read_is_query("input_type", body.input_type),
             dimensions=body.output_dimension or 0,
             cutting=replace(cutting, max_tokens=max(0, body.max_tokens or 0)),
+            takes_any_text=True,
             component_bytes=sum(_component_bytes(name) for name in types or [VectorType.FLOAT]),
             names=FieldNames(texts=field, dimensions="output_dimension"),
         )

@@ -175,6 +175,7 @@ class Embeddings:
             dimensions=getattr(body, size) or 0,
             normalize=normalizes if body.normalized is None else body.normalized,
             cutting=replace(cutting, max_tokens=_max_tokens(body, encoder)),
+            takes_any_text=True,
             component_bytes=component_bytes(kind, is_base64=is_base64),
             names=FieldNames(texts="input", is_list=isinstance(body.input, list), dimensions=size),
         )

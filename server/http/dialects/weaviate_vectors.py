@@ -92,6 +92,7 @@ class WeaviateVectors:
             is_query=read_is_query("config.task_type", config.task_type),
             is_awaited=not config.task_type and not is_list,
             dimensions=config.dimensions or 0,
+            takes_any_text=True,
             component_bytes=component_bytes(VectorType.FLOAT, is_base64=False),
             names=FieldNames(
                 texts="texts" if is_list else "text",

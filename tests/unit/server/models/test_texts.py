@@ -162,6 +162,25 @@ async def test_wrong_requests_are_refused_with_field_limit_and_value(texts):
     assert "no encoder 'b'" in await refused(texts, model="b", kind=UnknownModelError)
 
 
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize("is_query", [False, True], ids=["passages", "queries"])
+async def test_texts_of_other_services_clients_are_cut_in_bytes_too(texts, side, is_query):
+    """The characters of the text have three bytes each, which are not torn."""
+    cutting, long = Cutting(side=side), "海月" * 5_000
+    asked = {"is_query": is_query, "cutting": cutting}
+    with pytest.raises(InvalidRequestError):
+        await texts.embed(TextsToEmbed(texts=[long], **asked), Request())
+    many = TextsToEmbed(texts=[long, "a\0b"], takes_any_text=True, **asked)
+    embedded = await texts.embed(many, Request())
+    assert embedded.truncated.tolist() == [True, False]
+    same = TextsToEmbed(texts=["海月" * 600, "a b"], **asked)
+    np.testing.assert_array_equal(
+        embedded.vectors[1], (await texts.embed(same, Request())).vectors[1]
+    )
+    await refused(texts, texts=[long], takes_any_text=True, cutting=REFUSING, is_query=is_query)
+    await refused(texts, texts=["\0"], takes_any_text=True, is_query=is_query)
+
+
 async def test_embeddings_that_would_not_fit_the_answer_are_not_computed(texts):
     most = LIMITS.max_message_bytes // 384 + 1
     told = await refused(texts, component_bytes=most, kind=ResponseTooLargeError)
