@@ -327,7 +327,7 @@ CLIENTS: tuple[Client, ...] = (
         dialect="TEI",
         setting='InferenceClient(model="http://HOST:8080/models/MODEL")',
         script="huggingface_hub_inference.py",
-        packages=("huggingface_hub",),
+        packages=("huggingface_hub", "numpy"),
     ),
     Client(
         name="@huggingface/inference",
@@ -380,12 +380,15 @@ CLIENTS: tuple[Client, ...] = (
     Client(
         name="haystack TEI (gRPC)",
         dialect="TEI gRPC",
-        setting='HuggingFaceTEIRanker(url="HOST:3000", use_grpc=True)',
+        setting=(
+            'HuggingFaceTEIRanker(url="HOST:3000", use_grpc=True), twopass serve --tei-address '
+            "HOST:3000=MODEL; with keys --open-reflection too"
+        ),
         script="haystack_tei_grpc.py",
         packages=("huggingface-api-haystack[grpc]",),
         environment="huggingface-api-haystack-grpc",
     ),
-    _litellm("huggingface", "TEI", "http://HOST:8080"),
+    _litellm("huggingface", "TEI", "http://HOST:8080/models/MODEL"),
     # --- programs, by the requests that their sources send ---
     _program(
         "Open WebUI",

@@ -70,6 +70,13 @@ def _judge_refusal(
     refusals = [exchange for exchange in exchanges if exchange.status in statuses]
     if error is None and (check != _RETRY or _wrong(line, reference)):
         return Result(check, False, f"no error, {str(line['values'])[:60]}")
+    if (
+        check == "model"
+        and error
+        and exchanges
+        and all(e.method == "GET" and e.status == 200 for e in exchanges)
+    ):
+        return Result(check, True, f"asks for the models; {error['class']}")
     if exchanges and not refusals:
         seen = sorted({exchange.status for exchange in exchanges})
         return Result(check, False, f"the server said {seen}, not {statuses}")

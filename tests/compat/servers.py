@@ -89,7 +89,7 @@ def running(clients: Sequence[Client]) -> Iterator[Servers]:
             )
         keys = scratch / "keys.toml"
         keys.write_text("\n".join(lines), encoding="utf-8")
-        keyed = ("--keys", str(keys), "--http-unknown-model", "reject")
+        keyed = ("--keys", str(keys), "--http-unknown-model", "reject", "--open-reflection")
         addresses, targets = {}, {}
         for name, flags in (
             ("keyed", keyed),

@@ -132,3 +132,11 @@ def test_waiting_is_told_beside_what_was_asked_for(reference):
 def test_what_does_not_apply_is_neither_right_nor_wrong(reference):
     result = judge({"check": "model", "skipped": "names no model"}, [], reference)
     assert (result.ok, result.detail) == (None, "names no model")
+
+
+def test_a_client_may_find_out_itself_that_a_model_is_unknown(reference):
+    listed = exchange(200, path="/v1/models")
+    listed.method = "GET"
+    assert judge(refused("model"), [listed], reference).ok
+    assert judge(refused("model"), [listed, exchange(200)], reference).ok is False
+    assert judge(refused("key"), [listed], reference).ok is False

@@ -33,4 +33,5 @@ run(
     embed=embed,
     uncut=lambda ask: rerank(ask, truncation=False),
     foreign="rerank-2.5",
+    without={"embed": "fetches the tokenizer of a model of Voyage's from the Hub first"},
 )

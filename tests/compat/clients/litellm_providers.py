@@ -18,12 +18,14 @@ than the address, and no encoder that takes one."""
 
 
 def rerank(ask: Ask):
+    names_none = VARIANT == "huggingface"  # the model is the address's
+    suffix = f"/models/{ask.reranker}" if names_none else BASES.get(VARIANT, ("", ""))[0]
     answer = litellm.rerank(
         model=f"{VARIANT}/{ask.reranker}",
         query=ask.query,
         documents=ask.passages,
         top_n=ask.top_n,
-        api_base=ask.url + BASES.get(VARIANT, ("", ""))[0],
+        api_base=ask.url + suffix,
         api_key=ask.key,
     )
     return [(hit["index"], hit["relevance_score"]) for hit in answer.results]
@@ -42,6 +44,6 @@ def embed(ask: Ask):
 run(
     rerank=None if VARIANT == "openai" else rerank,
     embed=embed if VARIANT in BASES else None,
-    foreign="some-model-of-theirs",
+    foreign="" if VARIANT == "huggingface" else "some-model-of-theirs",
     scale="logit" if VARIANT == "nvidia_nim" else "score",
 )
