@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -15,9 +16,10 @@ from twopass.server.errors import (
     WrongModelKindError,
 )
 from twopass.server.http.bodies import MalformedBodyError
-from twopass.server.http.dialects.tei import TEI
-from twopass.server.http.endpoint import Answer, Failure
+from twopass.server.http.dialects.tei import TEI, Tei
+from twopass.server.http.endpoint import Answer, Failure, HttpRequest
 from twopass.server.http.statuses import HttpError
+from twopass.server.request import Request
 from twopass.server.tei.errors import BatchSizeError, EmptyInputError
 
 
@@ -84,6 +86,18 @@ def test_faults_of_a_body_are_told_in_plain_text(error, status, text):
     answer = failed(error)
     assert (answer.status, answer.body.decode()) == (status, text)
     assert answer.content_type.startswith("text/plain")
+
+
+@pytest.mark.parametrize(("is_well", "status"), [(True, 200), (False, 503)])
+async def test_health_follows_the_engines(is_well, status):
+    parts = SimpleNamespace(translating=None, limits=None, tei=None, is_well=lambda: is_well)
+    for endpoint in Tei(parts).endpoints():
+        if endpoint.tells_health:
+            asked = HttpRequest(method="GET", path=endpoint.path)
+            answer = await endpoint.answer(asked, Request())
+            assert answer.status == status
+            told = {"error": "unhealthy", "error_type": "Unhealthy"}
+            assert answer.body == b"" if is_well else json.loads(answer.body) == told
 
 
 def test_every_code_has_an_answer():
