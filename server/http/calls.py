@@ -26,6 +26,9 @@ CONNECTION = "twopass.connection"
 # A client that sends nothing of an announced body for so long, or takes nothing of its answer, has
 # gone as far as we know, and loses its connection.
 _STALLED_SECONDS = 30.0
+# And so has one that is slower than this for longer than that: bodies and answers that trickle
+# would hold places and memory for hours.
+_SLOWEST_BYTES_PER_SECOND = 16 * 1024
 # Answers are handed over in pieces of this size: the next when the one before has left.
 _PIECE_BYTES = 64 * 1024
 _TIMEOUTS = ("x-request-timeout-ms", "connect-timeout-ms")
@@ -265,6 +268,7 @@ class HttpCall(Call):
     async def _received(self, request: Request, max_bytes: int) -> bytes:
         pieces = []
         left = max_bytes
+        began = _now()
         try:
             async with asyncio.timeout(_STALLED_SECONDS) as stalled:
                 while True:
@@ -279,12 +283,13 @@ class HttpCall(Call):
                     if not message.get("more_body", False):
                         break
                     pieces.append(piece)
-                    stalled.reschedule(_now() + _STALLED_SECONDS)
+                    stalled.reschedule(_patience(began, max_bytes - left))
         except TimeoutError:
             raise HttpError(
                 408,
-                f"body: nothing more of it came for {_STALLED_SECONDS:g} s, "
-                f"after {max_bytes - left:,} bytes",
+                f"body: {max_bytes - left:,} bytes of it came in {_now() - began:.0f} s, and "
+                f"nothing more for {_STALLED_SECONDS:g} s, or less than "
+                f"{_SLOWEST_BYTES_PER_SECOND:,} a second; send it faster",
                 headers=(("connection", "close"),),
             ) from None
         if not pieces:
@@ -323,6 +328,7 @@ class HttpCall(Call):
         """Sends a long body, which counts as kept until the client has taken it."""
         in_flight = self.shared.gate.bytes_in_flight
         in_flight.count(len(body))
+        began = _now()
         try:
             async with asyncio.timeout(_STALLED_SECONDS) as stalled:
                 for start in range(0, len(body), _PIECE_BYTES):
@@ -334,11 +340,22 @@ class HttpCall(Call):
                             "more_body": end < len(body),
                         }
                     )
-                    stalled.reschedule(_now() + _STALLED_SECONDS)
+                    stalled.reschedule(_patience(began, end))
         except TimeoutError:
             self._connection.abort()
         finally:
             in_flight.release(len(body))
+
+
+def _patience(began: float, num_bytes: int) -> float:
+    """Until when the next piece of a body or an answer is waited for, by the loop's clock.
+
+    Args:
+        began: When the first was.
+        num_bytes: What has been received or sent since.
+    """
+    in_pace = began + num_bytes / _SLOWEST_BYTES_PER_SECOND
+    return min(_now(), in_pace) + _STALLED_SECONDS
 
 
 def _keep_running() -> None:

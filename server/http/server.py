@@ -20,6 +20,13 @@ _UNIX = "unix:"
 # connections keep them for less: httpx 5 s, Node 5 s, load balancers 60 s.
 _IDLE_SECONDS = 75
 _HEAD = b"HTTP/1.1 "
+# Request line and headers of a request; cookies and tokens of proxies have a few KiB.
+_MAX_HEAD_BYTES = 64 * 1024
+_LINGER_SECONDS = 0.5
+_HEAD_TOO_LONG = (
+    f"headers: more than {_MAX_HEAD_BYTES:,} bytes with the request line; send less of them, or "
+    "what is long in the body"
+).encode()
 _BACKLOG = 2048
 _POLL_SECONDS = 0.005
 _EXPOSED_HEADERS = (
@@ -156,11 +163,17 @@ class _Transport:
 class _Connection(HttpToolsProtocol):
     """A connection, which a client that sends no request loses too.
 
+    Until a request's headers have come whole it is no call, so what is kept of it is bounded here,
+    in bytes and in time.
+
     Attributes:
         when_lost: As `calls.Connection` has it.
     """
 
     when_lost: Callable[[], object] | None = None
+    _head_began: float | None = None  # by the loop's clock; None between heads
+    _head_bytes = 0
+    _is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -174,15 +187,34 @@ class _Connection(HttpToolsProtocol):
         self._lose_when_idle()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
         super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._head_began is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self._refuse_head()
+                return
         is_between_requests = self.cycle is None or self.cycle.response_complete
-        if is_between_requests and not self.transport.is_closing():
+        if is_between_requests:
             self._unset_keepalive_if_required()
             self._lose_when_idle()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._head_began = self.loop.time()
+        self._head_bytes = 0
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_began is not None:  # else it follows a body, where nobody reads it
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._head_began = None
+        super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -194,8 +226,25 @@ class _Connection(HttpToolsProtocol):
         self.transport.abort()
 
     def _lose_when_idle(self) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        """Closes it when nothing comes for a while, or the rest of a head does not."""
+        began = self.loop.time() if self._head_began is None else self._head_began
+        self.timeout_keep_alive_task = self.loop.call_at(
+            began + self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def _refuse_head(self) -> None:
+        """Tells why, and closes a moment later: what the client still sends would undo the telling.
+
+        A socket that is closed with something unread resets the connection.
+        """
+        self._is_refused = True
+        self._unset_keepalive_if_required()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        self.transport.write(
+            b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+            b"content-type: text/plain; charset=utf-8\r\n"
+            b"content-length: %d\r\nconnection: close\r\n\r\n%s"
+            % (len(_HEAD_TOO_LONG), _HEAD_TOO_LONG)
         )
 
 

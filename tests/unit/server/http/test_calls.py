@@ -319,6 +319,71 @@ async def test_a_body_that_does_not_come_ends_its_connection(server, asked, monk
     writer.close()
 
 
+async def test_a_body_that_trickles_ends_its_connection(server, asked, monkeypatch):
+    monkeypatch.setattr(calls, "_STALLED_SECONDS", 0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n")
+
+    async def trickle() -> None:
+        while True:  # never still for as long as that
+            writer.write(b"a")
+            await asyncio.sleep(0.02)
+
+    trickling = asyncio.create_task(trickle())
+    told = await asyncio.wait_for(reader.read(), 20)
+    trickling.cancel()
+    assert told.startswith(b"HTTP/1.1 408 ")
+    assert b"send it faster" in told
+    assert not asked.requests
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"GET /" + b"a" * 200_000, b"POST /echo HTTP/1.1\r\n" + b"x-many: headers\r\n" * 10_000],
+    ids=["a long path", "many headers"],
+)
+async def test_a_head_without_end_is_refused(server, asked, head):
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(head)
+    told = await asyncio.wait_for(reader.read(), 20)
+    assert told.startswith(b"HTTP/1.1 431 ")
+    assert b"headers: more than 65,536 bytes" in told
+    assert not asked.requests
+    writer.close()
+
+
+async def test_a_head_of_many_kilobytes_is_read(client):
+    answer = await client.post("/echo", content=b"1", headers={"cookie": "a" * 50_000})
+    assert answer.status_code == 200
+
+
+async def test_a_head_that_trickles_ends_its_connection(server, monkeypatch):
+    monkeypatch.setattr(server._server.config, "timeout_keep_alive", 0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+    async def trickle() -> None:
+        writer.write(b"POST /echo HTTP/1.1\r\nx-long: ")
+        while True:
+            writer.write(b"a")
+            await asyncio.sleep(0.02)
+
+    trickling = asyncio.create_task(trickle())
+    assert await asyncio.wait_for(reader.read(), 20) == b""
+    trickling.cancel()
+    writer.close()
+
+
+async def test_headers_behind_a_body_are_not_kept(server, asked):
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    head = b"POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    behind = b"x-behind: it\r\n" * 3
+    writer.write(head + b"1\r\na\r\n0\r\n" + behind + b"\r\n")
+    assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"HTTP/1.1 200 ")
+    assert "x-behind" not in asked.requests[0].headers
+    writer.close()
+
+
 async def test_an_answer_that_is_not_taken_ends_its_connection(server, asked, gate, monkeypatch):
     monkeypatch.setattr(calls, "_STALLED_SECONDS", 0.05)
     asked.body = b"x" * 20_000_000
