@@ -1,41 +1,62 @@
-"""`make mixed`: small sets while large ones are under way. Prints how long the small ones wait."""
+"""`make mixed`: small sets while large ones are under way. Prints how long the small ones wait.
+
+Over HTTP by `make mixed LOAD='--over http'`.
+"""
 
 import argparse
 import asyncio
 import tempfile
+from collections.abc import Awaitable
 from pathlib import Path
 
-from twopass.client import AsyncClient
 from twopass.server.local import LocalServer
 
-from .driver import NO_RETRIES, closed_loop, open_loop, passages, percentile, statuses, step_back
+from .driver import (
+    Outcome,
+    kept_under_way,
+    passages,
+    percentile,
+    sent_at_random,
+    statuses,
+    step_back,
+)
+from .fronts import Answered, Front, add_front
 
 SMALL, LARGE = 10, 1_000
+_PATIENCE = 600.0
 
 
-async def run(server: LocalServer, *, seconds: float, rate: float) -> None:
+async def run(server: LocalServer, *, front: Front, seconds: float, rate: float) -> None:
     """Measures small sets alone, then beside large ones."""
-    large = passages(0, LARGE)
-    smalls = [passages(number, SMALL) for number in range(1, 65)]
+    texts = passages(0, LARGE)
+    smalls = [front.message(f"question {n}", passages(n, SMALL)) for n in range(1, 65)]
+    large = [front.message(f"question {n}", texts) for n in range(8)]
+    line = await front.connect(server, _PATIENCE, large=True)
 
-    async def ask_small(client: AsyncClient, number: int) -> object:
-        return await client.rerank(f"question {number}", smalls[number % 64], timeout=60)
+    def ask_small(number: int) -> Awaitable[Answered]:
+        return line.call(smalls[number % len(smalls)])
 
-    async def ask_large(client: AsyncClient, number: int) -> object:
-        return await client.rerank(f"question {number}", large, timeout=600)
+    def ask_large(number: int) -> Awaitable[Answered]:
+        return line.call(large[number % len(large)])
 
-    async with AsyncClient(server.target, options=NO_RETRIES) as client:
-        await closed_loop(client, ask_small, 1, 1.0)
-        alone = await open_loop(client, ask_small, rate, seconds)
-        busy = asyncio.create_task(closed_loop(client, ask_large, 2, seconds))
-        await asyncio.sleep(0.5)
-        beside = await open_loop(client, ask_small, rate, seconds)
-        larges = await busy
+    def outcomes(answers: list[Answered]) -> list[Outcome]:
+        return [answer.outcome(_PATIENCE) for answer in answers]
+
+    await kept_under_way(ask_small, 1, 1.0)
+    alone = outcomes(await sent_at_random(ask_small, rate, seconds))
+    busy = asyncio.create_task(kept_under_way(ask_large, 2, seconds))
+    await asyncio.sleep(0.5)
+    beside = outcomes(await sent_at_random(ask_small, rate, seconds))
+    larges = outcomes(await busy)
+    line.close()
     times = {
         name: [o.seconds for o in outcomes]
         for name, outcomes in (("alone", alone), ("beside", beside))
     }
-    print(f"sets of {SMALL} at {rate:g} a second, alone and beside two sets of {LARGE} under way:")
+    print(
+        f"over {front.name}, sets of {SMALL} at {rate:g} a second, alone and beside two sets of "
+        f"{LARGE} under way:"
+    )
     for name, waits in times.items():
         figures = "  ".join(f"p{p:g} {percentile(waits, p):.1f} ms" for p in (50, 99, 100))
         print(f"  {name:7} {figures}")
@@ -51,8 +72,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rate", type=float, default=3.0)
+    add_front(parser)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as data, LocalServer(Path(data)) as server:
+    flags = options.front.flags
+    with tempfile.TemporaryDirectory() as data, LocalServer(Path(data), flags=flags) as server:
         step_back()
         asyncio.run(run(server, **vars(options)))
 

@@ -1,4 +1,7 @@
-"""`make overload`: ten times what the server can do. Prints what was answered, refused and late."""
+"""`make overload`: ten times what the server can do. Prints what was answered, refused and late.
+
+Over HTTP by `make overload LOAD='--over http'`.
+"""
 
 import argparse
 import asyncio
@@ -6,7 +9,7 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +17,6 @@ from statistics import mean, median
 from typing import TypeAlias
 
 from twopass.server.local import LocalServer
-from twopass.v1 import rerank_pb2
 
 from .driver import (
     Outcome,
@@ -26,11 +28,10 @@ from .driver import (
     statuses,
     step_back,
 )
-from .wire import Answer, Wire
+from .fronts import Answered, Front, add_front
 
 CANDIDATES = 20
-PATH = "/twopass.v1.RerankService/Rerank"
-Send: TypeAlias = Callable[[int], asyncio.Future[Answer]]
+Send: TypeAlias = Callable[[int], Awaitable[Answered]]
 _UNDER_WAY = 4
 # A deadline leaves room for a queue: this many times what a set takes when four are under way, and
 # at least half a second, of which the pauses of a shared machine are no large share.
@@ -73,18 +74,18 @@ async def beyond_capacity(
     return Beyond(goodput, outcomes, resident_bytes(server.pid))
 
 
-def num_good(answers: Sequence[Answer], ended: float, deadline: float) -> int:
+def num_good(answers: Sequence[Answered], ended: float, deadline: float) -> int:
     """How many were answered in time, and before sending had ended."""
     return sum(a.ended <= ended and a.outcome(deadline).status == "OK" for a in answers)
 
 
-async def fitting_deadline(server: LocalServer, messages: Sequence[bytes]) -> float:
+async def fitting_deadline(server: LocalServer, front: Front, messages: Sequence[bytes]) -> float:
     """Seconds in which this machine answers a set with some others before it."""
-    wire = await Wire.connect(server.target, PATH, _PATIENCE)
+    line = await front.connect(server, _PATIENCE)
     answers = await kept_under_way(
-        lambda number: wire.call(messages[number % len(messages)]), _UNDER_WAY, 3.0
+        lambda number: line.call(messages[number % len(messages)]), _UNDER_WAY, 3.0
     )
-    wire.close()
+    line.close()
     # The first ones meet caches and pools that are not filled.
     usual = median(answer.seconds for answer in answers[_UNDER_WAY:] or answers)
     return max(_SHORTEST_DEADLINE, _DEADLINE_PACES * usual)
@@ -94,6 +95,7 @@ async def run(
     server: LocalServer,
     log: Path,
     *,
+    front: Front,
     rounds: int,
     seconds: float,
     times: float,
@@ -103,13 +105,15 @@ async def run(
 
     Capacity is measured before and after each, since a shared machine changes its speed.
     """
-    messages = [request(number).SerializeToString() for number in range(64)]
-    deadline = deadline or await fitting_deadline(server, messages)
+    messages = [
+        front.message(f"question {number}", passages(number, CANDIDATES)) for number in range(64)
+    ]
+    deadline = deadline or await fitting_deadline(server, front, messages)
     seconds = max(seconds, _DEADLINES_OF_ROUND * deadline)
-    wire = await Wire.connect(server.target, PATH, deadline)
+    line = await front.connect(server, deadline)
 
-    def send(number: int) -> asyncio.Future[Answer]:
-        return wire.call(messages[number % len(messages)])
+    def send(number: int) -> Awaitable[Answered]:
+        return line.call(messages[number % len(messages)])
 
     await kept_under_way(send, _UNDER_WAY, 1.0)
     capacities = [await capacity_now(send, seconds / 2, deadline)]
@@ -120,9 +124,12 @@ async def run(
             await beyond_capacity(server, send, rate=rate, seconds=seconds, deadline=deadline)
         )
         capacities.append(await capacity_now(send, seconds / 2, deadline))
-    wire.close()
+    line.close()
     total = rounds * seconds
-    print(f"{times:g} x capacity for {total:g} s, deadline {1000 * deadline:.0f} ms:")
+    print(
+        f"over {front.name}, {times:g} x capacity for {total:g} s, "
+        f"deadline {1000 * deadline:.0f} ms:"
+    )
     report(capacities, done, total)
     print(f"refused within {slowest_refusal(log):.1f} ms at most in the server (wanted: 50)")
 
@@ -150,13 +157,6 @@ def report(capacities: Sequence[float], done: Sequence[Beyond], seconds: float) 
     assert memory[-1] < 1.1 * memory[0] + 32 * 2**20
 
 
-def request(number: int) -> rerank_pb2.RerankRequest:
-    """A set that differs from those of other numbers."""
-    texts = passages(number, CANDIDATES)
-    candidates = [rerank_pb2.Candidate(text=text) for text in texts]
-    return rerank_pb2.RerankRequest(query=f"question {number}", candidates=candidates)
-
-
 def slowest_refusal(log: Path) -> float:
     """Milliseconds of the refused call that took the server longest, as its log has it.
 
@@ -180,10 +180,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--times", type=float, default=10.0)
     parser.add_argument("--deadline", type=float, help="seconds; by default what the pace allows")
+    add_front(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "log.jsonl"
-        with LocalServer(Path(scratch) / "data", log=log) as server:
+        flags = options.front.flags
+        with LocalServer(Path(scratch) / "data", flags=flags, log=log) as server:
             step_back()
             asyncio.run(run(server, log, **vars(options)))
 
