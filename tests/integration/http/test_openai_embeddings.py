@@ -146,6 +146,11 @@ def test_a_long_text_is_cut_and_the_answer_says_so(embed):
     assert "x-twopass-texts-truncated" not in embed().headers
 
 
+def test_half_a_surrogate_pair_is_an_unknown_character(http, embed):
+    found = vectors_of(http.post("/v1/embeddings", content=rb'{"input": "bee \ud83d"}'))
+    np.testing.assert_array_equal(found, vectors_of(embed(input="bee \ufffd")))
+
+
 def test_text_of_any_length_and_with_nuls_is_read(embed):
     for kind in ("query", "passage"):
         response = embed(input=["word " * 60_000, "bees\0honey"], input_type=kind)
@@ -246,9 +251,7 @@ def test_openais_clients_are_told_the_field(embed):
     assert (error["param"], error["type"]) == ("dimensions", "invalid_request_error")
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b'"a"', b"\xff", b'{"model": "a"}', rb'{"input": "\ud800"}']
-)
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"a"', b"\xff", b'{"model": "a"}'])
 def test_a_body_that_is_no_request_is_refused(http, body):
     refusal(http.post("/v1/embeddings", content=body))
 
