@@ -124,12 +124,14 @@ class _Reader:
 
     def _test(self, where: str, message: filter_pb2.FieldCondition) -> Test:
         match message.WhichOneof("test"):
-            case "equals":
-                return OneOf((_read_scalar(f"{where}.equals", message.equals),))
+            case "equal_to":
+                return OneOf((_read_scalar(f"{where}.equal_to", message.equal_to),))
             case "any_of":
                 return self._one_of(f"{where}.any_of", message.any_of.values, _read_scalar)
-            case "equals_literal":
-                return OneOf((_read_literal(f"{where}.equals_literal", message.equals_literal),))
+            case "equal_to_literal":
+                return OneOf(
+                    (_read_literal(f"{where}.equal_to_literal", message.equal_to_literal),)
+                )
             case "any_of_literals":
                 values = message.any_of_literals.values
                 return self._one_of(f"{where}.any_of_literals", values, _read_literal)
@@ -143,8 +145,8 @@ class _Reader:
                 _check_size(f"{where}.prefix", message.prefix)
                 return StartsWith(message.prefix)
         raise InvalidRequestError(
-            f"{where}: no test of {message.field!r}; equals, any_of, range, exists, "
-            "prefix, equals_literal, any_of_literals or interval is needed"
+            f"{where}: no test of {message.field!r}; equal_to, any_of, range, exists, "
+            "prefix, equal_to_literal, any_of_literals or interval is needed"
         )
 
     def _one_of(self, where: str, values: Any, read: Callable[[str, Any], Scalar]) -> OneOf:

@@ -268,17 +268,17 @@ BAD = [
     (
         search(filter=of_field("x")),
         INVALID,
-        "filter.must[0].field: no test of 'x'; equals, any_of,",
+        "filter.must[0].field: no test of 'x'; equal_to, any_of,",
     ),
     (
-        search(filter=of_field("x", equals_literal=Literal())),
+        search(filter=of_field("x", equal_to_literal=Literal())),
         INVALID,
-        "filter.must[0].field.equals_literal: no value in it; integer, number, text",
+        "filter.must[0].field.equal_to_literal: no value in it; integer, number, text",
     ),
     (
-        search(filter=of_field("x", equals_literal=Literal(number=NAN))),
+        search(filter=of_field("x", equal_to_literal=Literal(number=NAN))),
         INVALID,
-        "filter.must[0].field.equals_literal: nan given, but metadata's numbers are finite",
+        "filter.must[0].field.equal_to_literal: nan given, but metadata's numbers are finite",
     ),
     (
         search(filter=of_field("x", any_of_literals=LiteralList())),
@@ -318,9 +318,9 @@ BAD = [
         "filter.must[0].field.interval.lte.time.seconds: 1,152,921,504,606,846,976 given",
     ),
     (
-        search(filter=of_field("x", equals_literal=Literal(time=Timestamp(nanos=10**9)))),
+        search(filter=of_field("x", equal_to_literal=Literal(time=Timestamp(nanos=10**9)))),
         INVALID,
-        "filter.must[0].field.equals_literal.time.nanos: 1,000,000,000 given, 0 to 999,999,999",
+        "filter.must[0].field.equal_to_literal.time.nanos: 1,000,000,000 given, 0 to 999,999,999",
     ),
     (
         search(filter=must(*[must_exist(".".join("a" * 31)) for _ in range(67)])),
@@ -339,16 +339,20 @@ BAD = [
     ),
     (search(filter=of_field("a..b", exists=True)), INVALID, "filter.must[0].field.field: 'a..b'"),
     (search(filter=of_field("\0", exists=True)), INVALID, "filter.must[0].field.field: a NUL"),
-    (search(filter=of_field("x", equals=Value())), INVALID, "filter.must[0].field.equals: no val"),
     (
-        search(filter=of_field("x", equals=Value(number_value=NAN))),
+        search(filter=of_field("x", equal_to=Value())),
         INVALID,
-        "filter.must[0].field.equals: nan given",
+        "filter.must[0].field.equal_to: no val",
     ),
     (
-        search(filter=of_field("x", equals=Value(list_value=ListValue()))),
+        search(filter=of_field("x", equal_to=Value(number_value=NAN))),
         INVALID,
-        "filter.must[0].field.equals: a list given; text, a number",
+        "filter.must[0].field.equal_to: nan given",
+    ),
+    (
+        search(filter=of_field("x", equal_to=Value(list_value=ListValue()))),
+        INVALID,
+        "filter.must[0].field.equal_to: a list given; text, a number",
     ),
     (
         search(filter=of_field("x", any_of=ListValue())),
@@ -385,9 +389,9 @@ BAD = [
         "filter.must[0].field.prefix: 16,385 bytes of UTF-8 given, at most 16,384",
     ),
     (
-        search(filter=of_field("x", equals=Value(string_value="é" * 8_193))),
+        search(filter=of_field("x", equal_to=Value(string_value="é" * 8_193))),
         INVALID,
-        "filter.must[0].field.equals: 16,386 bytes of UTF-8 given, at most 16,384",
+        "filter.must[0].field.equal_to: 16,386 bytes of UTF-8 given, at most 16,384",
     ),
     (GetDocumentsRequest(collection="facts", ids=["a", "é" * 257]), INVALID, "ids[1]: 514 bytes"),
     (DeleteDocumentsRequest(collection="facts", ids=["b" * 513]), INVALID, "ids[0]: 513 bytes"),

@@ -105,7 +105,7 @@ def test_a_batch_has_1_to_256_searches(server, facts, number, problem):
 
 def test_equal_filters_are_told_from_those_that_only_python_takes_for_equal(server, batch):
     def equals(**value) -> filter_pb2.Filter:
-        condition = filter_pb2.FieldCondition(field="place", equals=struct_pb2.Value(**value))
+        condition = filter_pb2.FieldCondition(field="place", equal_to=struct_pb2.Value(**value))
         return filter_pb2.Filter(must=[filter_pb2.Condition(field=condition)])
 
     options = {"query": QUESTIONS[0], "rerank": RerankOptions(enabled=False)}

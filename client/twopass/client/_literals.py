@@ -36,8 +36,8 @@ def equality(value: Scalar, field: str) -> FieldCondition:
     if _is_date(value):
         return interval({"gte": value, "lte": value}, field)
     if _is_plain(value):
-        return FieldCondition(equals=_value(value, field))
-    return FieldCondition(equals_literal=_literal(value, field))
+        return FieldCondition(equal_to=_value(value, field))
+    return FieldCondition(equal_to_literal=_literal(value, field))
 
 
 def membership(values: Iterable[Scalar], field: str) -> FieldCondition:

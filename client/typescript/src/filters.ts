@@ -46,7 +46,7 @@ export function field(name: string): Field {
   const condition = (test: NonNullable<Test>): Condition =>
     create(ConditionSchema, { condition: { case: "field", value: { field: name, test } } });
   return {
-    equals: (value) => condition({ case: "equalsLiteral", value: literal(value) }),
+    equals: (value) => condition({ case: "equalToLiteral", value: literal(value) }),
     anyOf: (values) =>
       condition({ case: "anyOfLiterals", value: { values: Array.from(values, literal) } }),
     within: (bounds) => {

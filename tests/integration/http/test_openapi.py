@@ -131,7 +131,7 @@ VECTOR = {"values": [1.0]}
         ),
         (
             "SearchService/Search",
-            SEARCH | {"filter": {"must": [{"field": {"field": "a", "equals_literal": {}}}]}},
+            SEARCH | {"filter": {"must": [{"field": {"field": "a", "equal_to_literal": {}}}]}},
             "filter.must[0]",
         ),
         (

@@ -80,7 +80,7 @@ def test_documents_are_written_read_counted_and_deleted(http: httpx.Client, own:
     by_post = http.post(f"{own}/documents/get", json={"ids": ["d3", "d1"]}).json()["documents"]
     assert by_post == read
 
-    only_even = {"must": [{"field": {"field": "even", "equals": True}}]}
+    only_even = {"must": [{"field": {"field": "even", "equal_to": True}}]}
     assert http.get(f"{own}/documents/count").json() == {"num_documents": "5"}
     assert http.post(f"{own}/documents/count", json={"filter": only_even}).json() == {
         "num_documents": "3"

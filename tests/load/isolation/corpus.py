@@ -67,5 +67,5 @@ def heavy_filter(number: int = 0) -> Filter:
 def light_filter() -> Filter:
     """A filter of one condition, that a fifth of the documents pass."""
     return Filter(
-        must=[Condition(field=FieldCondition(field="kind", equals=Value(string_value=_KINDS[0])))]
+        must=[Condition(field=FieldCondition(field="kind", equal_to=Value(string_value=_KINDS[0])))]
     )

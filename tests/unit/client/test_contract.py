@@ -37,6 +37,20 @@ def test_no_name_is_a_keyword_of_python(module):
     assert not [name for name in names if keyword.iskeyword(name)]
 
 
+# What every generated class has in C# and in Java, where a field of that name does not compile.
+TAKEN = {
+    *("equals", "to_string", "get_hash_code", "get_type", "clone", "merge_from", "write_to"),
+    *("calculate_size", "descriptor", "parser", "types", "class", "hash_code", "serialized_size"),
+    *("all_fields", "unknown_fields", "descriptor_for_type", "default_instance_for_type"),
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_field_is_called_as_what_generated_classes_have_themselves(module):
+    messages = file_of(module).message_types_by_name.values()
+    assert not [name for message in messages for name in names_of(message) if name in TAKEN]
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_every_file_names_its_package_in_other_languages(module):
     options = file_of(module).GetOptions()

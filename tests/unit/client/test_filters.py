@@ -33,17 +33,17 @@ def of_field(name, **test):
 @pytest.mark.parametrize(
     ("condition", "test"),
     [
-        (field("x").equals("a"), {"equals": "a"}),
-        (field("x").equals(1), {"equals": 1}),
-        (field("x").equals(np.float32(0.5)), {"equals": 0.5}),
-        (field("x").equals(True), {"equals": True}),
-        (field("x").equals(None), {"equals": None}),
+        (field("x").equals("a"), {"equalTo": "a"}),
+        (field("x").equals(1), {"equalTo": 1}),
+        (field("x").equals(np.float32(0.5)), {"equalTo": 0.5}),
+        (field("x").equals(True), {"equalTo": True}),
+        (field("x").equals(None), {"equalTo": None}),
         (field("x").is_in(["a", 1, None]), {"anyOf": ["a", 1, None]}),
         (field("x").is_in([]), {"anyOf": []}),
         (field("x").between(gt=0, lte=2), {"range": {"gt": 0, "lte": 2}}),
-        (field("x").equals(2**53 + 1), {"equalsLiteral": {"integer": str(2**53 + 1)}}),
-        (field("x").equals(np.int64(-(2**63))), {"equalsLiteral": {"integer": str(-(2**63))}}),
-        (field("x").equals(datetime(2024, 1, 31, 12)), {"equalsLiteral": {"time": NOON}}),
+        (field("x").equals(2**53 + 1), {"equalToLiteral": {"integer": str(2**53 + 1)}}),
+        (field("x").equals(np.int64(-(2**63))), {"equalToLiteral": {"integer": str(-(2**63))}}),
+        (field("x").equals(datetime(2024, 1, 31, 12)), {"equalToLiteral": {"time": NOON}}),
         (
             field("x").is_in([2**60, "a", None, True, 0.5, datetime(2024, 1, 31, 12)]),
             {

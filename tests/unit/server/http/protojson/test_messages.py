@@ -156,8 +156,8 @@ def test_null_leaves_a_field_unset() -> None:
 
 
 def test_null_is_a_value_where_json_values_are_expected() -> None:
-    condition = read(filter_pb2.FieldCondition, '{"field": "a", "equals": null}')
-    assert condition.WhichOneof("test") == "equals"
+    condition = read(filter_pb2.FieldCondition, '{"field": "a", "equal_to": null}')
+    assert condition.WhichOneof("test") == "equal_to"
     assert read(filter_pb2.Literal, '{"null": null}').WhichOneof("literal") == "null"
 
 
