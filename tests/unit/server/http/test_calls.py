@@ -254,6 +254,7 @@ async def test_gzip_is_undone(client):
         (b"no gzip", 400),
         (gzip.compress(b"text")[:-6], 400),
     ],
+    ids=["too much", "none", "cut short"],
 )
 async def test_gzip_that_is_none_or_unpacks_to_too_much_is_refused(client, asked, content, status):
     answer = await client.post("/echo", content=content, headers={"content-encoding": "gzip"})
