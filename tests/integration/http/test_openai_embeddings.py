@@ -3,11 +3,14 @@
 import base64
 import concurrent.futures
 
+import httpx
 import numpy as np
 import pytest
 
 from twopass.client import Client
 from twopass.server.config import ServerConfig
+
+from ..serving import Server, places_taken
 
 TEXTS = ["Bees make honey.", "What is the capital of Australia?", "The moon pulls at the sea."]
 WIDTH, ENCODER, RERANKER = 384, "all-MiniLM-L6-v2", ServerConfig().reranker
@@ -269,3 +272,43 @@ def test_many_large_requests_at_once_are_answered_like_one(http, embed):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for found in pool.map(lambda _: vectors_of(embed(input=texts)), range(4)):
             np.testing.assert_array_equal(found, alone)
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory):
+    """A server whose queue has four places."""
+    data = tmp_path_factory.mktemp("narrow")
+    with Server(data, http_address="127.0.0.1:0", max_queued_pairs=4) as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v2/embed", "/weaviate/vectors"])
+def test_a_full_server_says_when_to_try_again(narrow, path):
+    body = {"input": ["a", "b"], "texts": ["a", "b"]}
+    with httpx.Client(base_url=narrow.http_url) as client:
+        with places_taken(narrow, 3):
+            response = client.post(path, json=body)
+            assert response.status_code == 429
+            assert int(response.headers["retry-after"]) >= 1
+            assert int(response.headers["retry-after-ms"]) >= 1
+            assert "x-should-retry" not in response.headers
+        assert client.post(path, json=body).status_code == 200
+
+
+def test_more_texts_than_there_ever_are_places_are_not_sent_again(narrow):
+    with httpx.Client(base_url=narrow.http_url) as client:
+        response = client.post("/v1/embeddings", json={"input": ["a"] * 5})
+    assert refusal(response, 413).startswith("queue: 5 places asked for, it has 4 in all")
+    assert response.headers["x-should-retry"] == "false"
+    assert "retry-after" not in response.headers
+
+
+def test_an_answer_that_would_be_late_is_a_504(narrow):
+    narrow.encoder.gate.clear()
+    try:
+        with httpx.Client(base_url=narrow.http_url) as client:
+            headers = {"x-request-timeout-ms": "100"}
+            response = client.post("/v1/embeddings", json={"input": "late"}, headers=headers)
+    finally:
+        narrow.encoder.gate.set()
+    refusal(response, 504)
