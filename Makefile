@@ -12,6 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 INSTALLED := .venv
 DEV := .venv-dev
 SUITES := .venv-suites
+OPENAPI := .venv-openapi
 FAMILIES := .venv-families
 CLIENTS := .venv-compat
 BIN := $(DEV)/bin
@@ -26,7 +27,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean
-.PHONY: test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites compat families crash bench gate
+.PHONY: openapi test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -38,6 +39,7 @@ help:
 	@echo "make test-python, test-cpp, test-cpp-tsan, test-slow"
 	@echo "                     parts of them; C++ under ThreadSanitizer; tests that take long"
 	@echo "make test-installed  the README's commands, and the server as a process, on what make install installs"
+	@echo "make openapi         what Schemathesis finds in REST and its OpenAPI document, some 8,000 requests"
 	@echo "make suites          what Haystack and LangChain publish to test document stores, against a server"
 	@echo "make compat          every client of TEI, Cohere, OpenAI, Voyage, Jina, vLLM, NIM, Infinity against a server;"
 	@echo "                     COMPAT='--client cohere' for one, COMPAT=--upgrade for the newest versions"
@@ -156,6 +158,15 @@ $(SUITES)/.client: tests/suites/requirements.txt $(CLIENT_SOURCES)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install -r $< ./client
 	@touch $@
+
+# Tools that read the OpenAPI document and make requests of it. `ARGS='-n 100'` makes more of them.
+$(OPENAPI)/.packages: tests/openapi/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install -r $<
+	@touch $@
+
+openapi: dev $(OPENAPI)/.packages
+	$(BIN)/python -m tests.openapi $(CURDIR)/$(OPENAPI) -n 10 $(ARGS)
 
 suites: dev $(SUITES)/.client
 	$(BIN)/python -m tests.suites $(CURDIR)/$(SUITES)/bin/python

@@ -1,9 +1,11 @@
 """JSON of messages, by the rules of proto JSON.
 
 Integers of 64 bits are texts, a float has the fewest digits that tell it from others, and enums are
-names. Connect's clients expect lowerCamelCase and nothing that is unset. REST answers have the
-fields' own names, which the documentation and every error use, and all of them: fields that can be
-unset are left out where they are, others are there with their defaults.
+names. Connect's clients expect lowerCamelCase and nothing that is unset. They can't read an answer
+at all that has an `Any` of a type unknown to them: details of errors inside messages, as of one
+search of a batch, are left out there. REST answers have the fields' own names, which the
+documentation and every error use, and all of them: fields that can be unset are left out where they
+are, others are there with their defaults.
 """
 
 import math
@@ -75,7 +77,11 @@ class _Fields:
             for field in descriptor.fields
         ]
         self._fields = fields
-        self._by_number = dict(zip((f.number for f in descriptor.fields), fields, strict=True))
+        self._by_number = {
+            field.number: written
+            for field, written in zip(descriptor.fields, fields, strict=True)
+            if not _is_any(field)
+        }
         self._whole = whole
 
     def write(self, message: Any) -> dict[str, Any]:
@@ -88,7 +94,9 @@ class _Fields:
                     written[field.key] = value if field.write is None else field.write(value)
             return written
         for descriptor, value in message.ListFields():
-            field = self._by_number[descriptor.number]
+            field = self._by_number.get(descriptor.number)
+            if field is None:
+                continue
             written[field.key] = value if field.write is None else field.write(value)
         return written
 
@@ -109,6 +117,10 @@ def _writer(field: FieldDescriptor, whole: bool) -> _Write | None:
     if write is None:
         return list
     return lambda values: [write(value) for value in values]
+
+
+def _is_any(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.full_name == "google.protobuf.Any"
 
 
 def _map_writer(write: _Write | None) -> _Write:

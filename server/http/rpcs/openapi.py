@@ -231,7 +231,10 @@ def _parameters(rule: HttpRule, method: MethodDescriptor, schemas: Schemas) -> l
     found = []
     for name in rule.variables:
         schema = schemas.field(message.fields_by_name[name], is_request=True)
-        found.append(_parameter(name, "path", schema, is_required=True))
+        parameter = _parameter(name, "path", schema, is_required=True)
+        if name == "collection":
+            parameter["example"] = "docs"
+        found.append(parameter)
     if rule.body != WHOLE_BODY:
         elsewhere = {*rule.variables, rule.body}
         for name, field in _query_fields(message, elsewhere):

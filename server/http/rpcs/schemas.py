@@ -1,11 +1,12 @@
 """JSON schemas of the contract's messages, as REST reads and writes them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from twopass.server.http.protojson.well_known import takes_null
 from twopass.server.http.rpcs import bounds
 from twopass.server.http.rpcs.comments import comments
 from twopass.server.models.passages import Limits
@@ -137,7 +138,10 @@ class Schemas:
             name = self.name(field.message_type, is_request=is_request)
             return {"$ref": _COMPONENTS + name}
         if field.enum_type is not None:
-            return self._enum(field.enum_type)
+            schema = self._enum(field.enum_type)
+            # Requests may have their numbers too, which newer values are known by.
+            is_named = "$ref" in schema and is_request
+            return {"anyOf": [schema, {"type": "integer"}]} if is_named else schema
         if field.cpp_type == FieldDescriptor.CPPTYPE_INT64:
             return dict(_INTEGER if is_request else _INTEGER_TEXT)
         return dict(_SCALARS[field.cpp_type])
@@ -183,6 +187,8 @@ def _or_null(schema: Schema) -> Schema:
     if kind is not None:
         kinds = kind if isinstance(kind, list) else [kind]
         return schema if "null" in kinds else schema | {"type": [*kinds, "null"]}
+    if "anyOf" in schema:
+        return schema | {"anyOf": [*schema["anyOf"], {"type": "null"}]}
     if "$ref" in schema:
         reference = {"$ref": schema.pop("$ref")}
         return {"anyOf": [reference, {"type": "null"}], **schema}
@@ -193,15 +199,23 @@ def _choices(message: Descriptor) -> Schema:
     """Which fields of a request exclude each other."""
     schemas: list[Schema] = []
     for oneof in message.oneofs:
-        names = [field.name for field in oneof.fields]
         if f"{message.name}.{oneof.name}" in bounds.EXACTLY_ONE:
-            schemas.append({"oneOf": [{"required": [name]} for name in names]})
-        elif len(names) > 1:
-            pairs = [{"required": list(pair)} for pair in combinations(names, 2)]
+            schemas.append({"oneOf": [_given([field]) for field in oneof.fields]})
+        elif len(oneof.fields) > 1:
+            pairs = [_given(pair) for pair in combinations(oneof.fields, 2)]
             schemas.append({"not": {"anyOf": pairs} if len(pairs) > 1 else pairs[0]})
     if len(schemas) > 1:
         return {"allOf": schemas}
     return schemas[0] if schemas else {}
+
+
+def _given(fields: Sequence[FieldDescriptor]) -> Schema:
+    """What holds where fields are given, and not left unset by a null."""
+    schema: Schema = {"required": [field.name for field in fields]}
+    unset_by_null = [field.name for field in fields if not takes_null(field)]
+    if unset_by_null:
+        schema["properties"] = {name: {"not": {"type": "null"}} for name in unset_by_null}
+    return schema
 
 
 def _reachable(messages: list[Descriptor]) -> dict[str, Descriptor]:

@@ -10,6 +10,7 @@ import pytest
 from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from google.rpc import error_details_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,7 +89,7 @@ def messages(draw: st.DrawFn, kind: Any, depth: int = 4) -> Message:
         elif inner.GetOptions().map_entry:
             entries = st.dictionaries(texts, scalars(inner.fields_by_name["value"]), max_size=3)
             getattr(message, field.name).update(draw(entries))
-        elif depth:
+        elif depth and inner.name != "Any":
             held = getattr(message, field.name)
             for _ in range(count):
                 target = held.add() if field.is_repeated else held
@@ -113,8 +114,6 @@ def inner_messages(descriptor: Any, depth: int) -> st.SearchStrategy[Message]:
             )
         case "Timestamp":
             return st.builds(kind, seconds=st.integers(0, 2**32), nanos=st.integers(0, 10**9 - 1))
-        case "Any":
-            return st.just(kind())
     return messages(kind, depth)
 
 
@@ -292,6 +291,21 @@ def test_numbers_of_javascript_beyond_2_to_the_53_are_read() -> None:
     # JSON.stringify(2 ** 60): the fewest digits that tell the double from others, then zeros.
     body = '{"metadata": {"n": 1152921504606847000}}'
     assert read(document_pb2.Document, body).metadata["n"] == float(2**60)
+
+
+def test_details_inside_of_messages_are_for_clients_that_read_any_type_of_them() -> None:
+    response = search_pb2.BatchSearchResponse()
+    error = response.results.add().error
+    error.code = 5
+    error.details.add().Pack(error_details_pb2.ErrorInfo(reason="A"))
+    kind = search_pb2.BatchSearchResponse.DESCRIPTOR
+    assert json.loads(MessageWriter(kind, whole=False).write(response)) == {
+        "results": [{"error": {"code": 5}}]
+    }
+    (result,) = json.loads(MessageWriter(kind, whole=True).write(response))["results"]
+    assert result["error"]["details"] == [
+        {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "A"}
+    ]
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=30))
