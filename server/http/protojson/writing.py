@@ -94,10 +94,9 @@ class _Fields:
                     written[field.key] = value if field.write is None else field.write(value)
             return written
         for descriptor, value in message.ListFields():
-            field = self._by_number.get(descriptor.number)
-            if field is None:
-                continue
-            written[field.key] = value if field.write is None else field.write(value)
+            known = self._by_number.get(descriptor.number)
+            if known is not None:
+                written[known.key] = value if known.write is None else known.write(value)
         return written
 
 
