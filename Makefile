@@ -13,6 +13,7 @@ INSTALLED := .venv
 DEV := .venv-dev
 SUITES := .venv-suites
 OPENAPI := .venv-openapi
+CONNECT := .venv-connect
 FAMILIES := .venv-families
 CLIENTS := .venv-compat
 BIN := $(DEV)/bin
@@ -27,7 +28,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean
-.PHONY: openapi test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites compat families crash bench gate
+.PHONY: connect openapi test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -39,6 +40,7 @@ help:
 	@echo "make test-python, test-cpp, test-cpp-tsan, test-slow"
 	@echo "                     parts of them; C++ under ThreadSanitizer; tests that take long"
 	@echo "make test-installed  the README's commands, and the server as a process, on what make install installs"
+	@echo "make connect         every rpc over HTTP with Connect's own clients, of Node, Python and buf; needs Node 20"
 	@echo "make openapi         what Schemathesis finds in REST and its OpenAPI document, some 8,000 requests"
 	@echo "make suites          what Haystack and LangChain publish to test document stores, against a server"
 	@echo "make compat          every client of TEI, Cohere, OpenAI, Voyage, Jina, vLLM, NIM, Infinity against a server;"
@@ -167,6 +169,17 @@ $(OPENAPI)/.packages: tests/openapi/requirements.txt
 
 openapi: dev $(OPENAPI)/.packages
 	$(BIN)/python -m tests.openapi $(CURDIR)/$(OPENAPI) -n 10 $(ARGS)
+
+# Connect's own clients: of Node in a folder of the environment that has the one of Python.
+$(CONNECT)/.packages: tests/connect/requirements.txt tests/connect/package.json
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install -r tests/connect/requirements.txt
+	mkdir -p $(@D)/node && cp tests/connect/package.json $(@D)/node/
+	npm install --prefix $(@D)/node --no-audit --no-fund --loglevel error
+	@touch $@
+
+connect: dev $(CONNECT)/.packages
+	$(BIN)/python -m tests.connect $(CURDIR)/$(CONNECT) $(CURDIR)/$(CONNECT)/node
 
 suites: dev $(SUITES)/.client
 	$(BIN)/python -m tests.suites $(CURDIR)/$(SUITES)/bin/python
