@@ -311,5 +311,7 @@ def _check_containers(body: bytes) -> None:
     if number > _MAX_CONTAINERS:
         raise InvalidRequestError(
             f"body: {number:,} objects and lists, at most {_MAX_CONTAINERS:,} in one request; send "
-            "several smaller ones"
+            "several smaller ones",
+            limit=_MAX_CONTAINERS,
+            value=number,
         )
