@@ -1,14 +1,17 @@
-"""What the server costs on top of its engine: pairs a second through gRPC and in-process.
+"""What the server costs on top of its engine: pairs a second by gRPC, by HTTP and in-process.
 
-Both sides score the same pairs, tokenising included, in turns: each idles while the other works.
-Every passage is new to both, so no cache helps. Run it as `python -m twopass.benchmarks.overhead`.
+All sides score the same number of pairs, tokenising included, in turns: the others idle meanwhile.
+Every passage is new to each, so no cache helps. Run it as `python -m twopass.benchmarks.overhead`.
 """
 
 import dataclasses
+import http
+import http.client
 import itertools
 import json
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,24 +50,31 @@ Score: TypeAlias = Callable[[Sequence[CandidateTexts]], int]
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The two ways to score, and the model behind both."""
+    """The ways to score, and the model behind all of them."""
 
     model: Model
     in_process: Score
     through_grpc: Score
+    through_http: Score
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One turn of each side on the same pairs, in pairs a second."""
+    """One turn of each side, in pairs a second."""
 
     in_process: float
     through_grpc: float
+    through_http: float
 
     @property
     def ratio(self) -> float:
-        """What is left of the engine's speed; 1 is a server that costs nothing."""
+        """What gRPC leaves of the engine's speed; 1 is a server that costs nothing."""
         return self.through_grpc / self.in_process
+
+    @property
+    def http_ratio(self) -> float:
+        """Pairs a second by HTTP as a share of those by gRPC."""
+        return self.through_http / self.through_grpc
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +95,17 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The whole report, medians and spread included, in what JSON has."""
-        ratios = [r.ratio for r in self.rounds]
         return dataclasses.asdict(self) | {
             "in_process_median": statistics.median(r.in_process for r in self.rounds),
             "through_grpc_median": statistics.median(r.through_grpc for r in self.rounds),
-            "ratio": {"min": min(ratios), "median": statistics.median(ratios), "max": max(ratios)},
+            "through_http_median": statistics.median(r.through_http for r in self.rounds),
+            "ratio": _spread([r.ratio for r in self.rounds]),
+            "http_ratio": _spread([r.http_ratio for r in self.rounds]),
         }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"min": min(values), "median": statistics.median(values), "max": max(values)}
 
 
 def overhead(
@@ -103,7 +118,7 @@ def overhead(
     seed: Annotated[int, typer.Option(min=0, help="Fixes the texts.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Measure pairs a second through gRPC against the same engine in-process."""
+    """Measure pairs a second by gRPC and by HTTP against the same engine in-process."""
     supply = (Texts(seed).candidates(n, candidates, passage_tokens) for n in itertools.count())
     try:
         with _sides() as sides:
@@ -116,7 +131,7 @@ def overhead(
         raise typer.Exit(1) from None
     shape = (
         f"{candidates} candidates of about {passage_tokens} tokens, every one distinct; "
-        f"{num_requests} requests in a turn, {_CONCURRENCY} under way through gRPC"
+        f"{num_requests} requests in a turn, {_CONCURRENCY} under way at a server"
     )
     report = Report(this_machine(), sides.model, shape, measured)
     if as_json:
@@ -132,7 +147,7 @@ def _sides() -> Iterator[Sides]:
     config = load_config({})
     with (
         tempfile.TemporaryDirectory() as scratch,
-        LocalServer(Path(scratch)) as server,
+        LocalServer(Path(scratch), flags=("--http-address", "127.0.0.1:0")) as server,
         Client(server.target, timeout=_TIMEOUT_SECONDS) as client,
         ThreadPoolExecutor(_CONCURRENCY) as callers,
     ):
@@ -149,16 +164,36 @@ def _sides() -> Iterator[Sides]:
             answers = callers.map(lambda texts: client.rerank(texts.query, texts.passages), sets)
             return sum(len(answer.hits) for answer in answers)
 
+        connections = threading.local()
+
+        def rerank(texts: CandidateTexts) -> int:
+            if not hasattr(connections, "http"):
+                connections.http = http.client.HTTPConnection(
+                    server.http_url.removeprefix("http://"), timeout=_TIMEOUT_SECONDS
+                )
+            body = json.dumps({"query": texts.query, "documents": texts.passages})
+            connections.http.request("POST", "/v2/rerank", body)
+            answer = connections.http.getresponse()
+            content = answer.read()
+            if answer.status != http.HTTPStatus.OK:
+                raise LocalServerError(f"/v2/rerank: {answer.status} {content[:200]!r}")
+            return len(json.loads(content)["results"])
+
         try:
-            yield Sides(model, lambda sets: in_process.score(reranker, sets), score_through_grpc)
+            yield Sides(
+                model,
+                lambda sets: in_process.score(reranker, sets),
+                score_through_grpc,
+                lambda sets: sum(callers.map(rerank, sets)),
+            )
         finally:
             reranker.engine.close()
 
 
 def _requests_in_a_turn(sides: Sides, supply: Iterator[CandidateTexts]) -> int:
-    """Warms both sides up, and sizes a turn by the speed of the slower one."""
+    """Warms all sides up, and sizes a turn by the speed of the slowest one."""
     longest = 0.0
-    for score in (sides.in_process, sides.through_grpc):
+    for score in (sides.in_process, sides.through_grpc, sides.through_http):
         sets = list(itertools.islice(supply, _CONCURRENCY))
         began = time.perf_counter()
         score(sets)
@@ -170,11 +205,16 @@ def _measure(
     sides: Sides, supply: Iterator[CandidateTexts], num_rounds: int, num_requests: int
 ) -> Iterator[Round]:
     """Yields rounds. Who begins takes turns too, so that a machine that slows down favours none."""
-    order = (sides.in_process, sides.through_grpc)
+    order = (sides.in_process, sides.through_grpc, sides.through_http)
     for _ in track(range(num_rounds), "measuring", console=Console(stderr=True), transient=True):
-        sets = list(itertools.islice(supply, num_requests))
-        speeds = {score: _pairs_per_second(score, sets) for score in order}
-        yield Round(speeds[sides.in_process], speeds[sides.through_grpc])
+        speeds = {
+            # A server keeps the tokens of passages: by another way in they must be others.
+            score: _pairs_per_second(score, list(itertools.islice(supply, num_requests)))
+            for score in order
+        }
+        yield Round(
+            speeds[sides.in_process], speeds[sides.through_grpc], speeds[sides.through_http]
+        )
         order = order[::-1]
 
 
@@ -189,24 +229,36 @@ def _print(report: Report) -> None:
     for line in (report.shape, described([report.model]), *report.machine.lines()):
         console.print(escape(line), highlight=False)
     table = Table(box=None, header_style="bold")
-    for column in ("round", "in-process, pairs/s", "through gRPC, pairs/s", "ratio"):
+    columns = ("round", "in-process, pairs/s", "by gRPC, pairs/s", "ratio", "by HTTP, pairs/s")
+    for column in (*columns, "HTTP / gRPC"):
         table.add_column(column, justify="right")
     figures = report.as_json()
-    ratio = figures["ratio"]
-    medians = (figures["in_process_median"], figures["through_grpc_median"], ratio["median"])
     for number, r in enumerate(report.rounds, 1):
-        table.add_row(*_row(str(number), r.in_process, r.through_grpc, r.ratio))
+        table.add_row(
+            str(number),
+            f"{r.in_process:.1f}",
+            f"{r.through_grpc:.1f}",
+            f"{r.ratio:.3f}",
+            f"{r.through_http:.1f}",
+            f"{r.http_ratio:.3f}",
+        )
     table.add_section()
-    table.add_row(*_row("median", *medians))
-    console.print(table)
-    console.print(
-        f"[bold]ratio {ratio['median']:.3f}[/], from {ratio['min']:.3f} to {ratio['max']:.3f}",
-        highlight=False,
+    table.add_row(
+        "median",
+        f"{figures['in_process_median']:.1f}",
+        f"{figures['through_grpc_median']:.1f}",
+        f"{figures['ratio']['median']:.3f}",
+        f"{figures['through_http_median']:.1f}",
+        f"{figures['http_ratio']['median']:.3f}",
     )
-
-
-def _row(name: str, in_process: float, through_grpc: float, ratio: float) -> tuple[str, ...]:
-    return name, f"{in_process:.1f}", f"{through_grpc:.1f}", f"{ratio:.3f}"
+    console.print(table)
+    for name, of in (("gRPC / in-process", "ratio"), ("HTTP / gRPC", "http_ratio")):
+        spread = figures[of]
+        console.print(
+            f"[bold]{name} {spread['median']:.3f}[/], "
+            f"from {spread['min']:.3f} to {spread['max']:.3f}",
+            highlight=False,
+        )
 
 
 if __name__ == "__main__":

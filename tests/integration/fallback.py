@@ -37,7 +37,7 @@ def small(tmp_path_factory, unhurried) -> Iterator[Server]:
     data = tmp_path_factory.mktemp("small")
     # Probes would take what tests let through a closed gate.
     limits = {"max_queued_pairs": MAX_QUEUED, "query_cache_bytes": 0, "probe_seconds": 1_000.0}
-    with Server(data, **limits) as server:
+    with Server(data, http_address="127.0.0.1:0", **limits) as server:
         fill(server, "facts")
         yield server
 
