@@ -216,7 +216,7 @@ def _checked(asked: TextsToEmbed, max_bytes: int) -> tuple[Sequence[str], NDArra
         if asked.takes_any_text and problem_of(text, max_bytes):
             texts[i] = text = text.replace("\0", " ")
             if asked.cutting.overlong is Overlong.CUT:
-                texts[i] = text = _cut_text(text, max_bytes, asked.cutting.side)
+                texts[i] = text = cut_text(text, max_bytes, asked.cutting.side)
                 was_cut[i] = len(text) < len(asked.texts[i])
         if not text or text.isspace():
             raise InvalidRequestError(f"{asked.names.text(i)}: empty, at least one word is needed")
@@ -224,7 +224,7 @@ def _checked(asked: TextsToEmbed, max_bytes: int) -> tuple[Sequence[str], NDArra
     return texts, was_cut
 
 
-def _cut_text(text: str, max_bytes: int, side: Side) -> str:
+def cut_text(text: str, max_bytes: int, side: Side) -> str:
     """As many whole characters of a text's beginning, or of its end, as fit in bytes of UTF-8."""
     encoded = text.encode()
     kept = encoded[:max_bytes] if side is Side.END else encoded[-max_bytes:]

@@ -16,9 +16,10 @@ from twopass.server.tei.sequences import (
     Reading,
     ReadInputs,
     check_batch,
-    check_inputs,
+    cutting_of,
     num_chars,
     prompt_of,
+    read_inputs,
     sequences,
 )
 from twopass.server.tei.served import ServedModels, TeiParts, cost_of, max_seq_len
@@ -54,7 +55,6 @@ class TextEmbedding:
         """
         encoder = self._served.encoder(asked.model)
         check_batch("inputs", len(asked.inputs), self._served.max_texts(encoder))
-        check_inputs("inputs", asked.inputs, self._parts.limits.max_passage_bytes)
         dimensions = _dimensions(asked, encoder)
         self._ensure_fits(len(asked.inputs), dimensions, "texts")
         vectors, read = await self._vectors(encoder, asked, request)
@@ -72,7 +72,6 @@ class TextEmbedding:
         """
         encoder = self._served.encoder(asked.model)
         check_batch("inputs", len(asked.inputs), self._served.max_texts(encoder))
-        check_inputs("inputs", asked.inputs, self._parts.limits.max_passage_bytes)
         if not token_width_of(encoder.engine):
             raise WrongModelKindError(
                 f"the engine {encoder.engine.info.engine} gives no vectors of single tokens of "
@@ -89,7 +88,6 @@ class TextEmbedding:
             raise EmptyInputError("`inputs.sentences` cannot be empty")
         inputs = (asked.source_sentence, *asked.sentences)
         check_batch("inputs", len(inputs), self._served.max_texts(encoder))
-        check_inputs("inputs", inputs, self._parts.limits.max_passage_bytes)
         to_embed = TextsToEmbed(
             inputs=inputs,
             truncate=asked.truncate,
@@ -118,11 +116,13 @@ class TextEmbedding:
     ) -> tuple[Float32s, ReadInputs]:
         """The embeddings of texts or of their tokens, and what was read."""
         arbiter, timings, watch = self._parts.arbiter, request.timings, Stopwatch()
+        cutting = cutting_of(truncate=asked.truncate, direction=asked.direction)
+        most = self._parts.limits.max_passage_bytes
+        inputs = read_inputs("inputs", asked.inputs, most, cutting)
         reading = Reading(
             prompt=prompt_of(encoder.spec.prompts, asked.prompt_name),
             max_tokens=max_seq_len(encoder),
-            truncate=asked.truncate,
-            direction=asked.direction,
+            cutting=cutting,
         )
         # A single text is nearly always a query, for whose embedding somebody waits.
         is_query = len(asked.inputs) == 1 and not asked.is_of_many
@@ -131,7 +131,7 @@ class TextEmbedding:
             read = await sequences(
                 encoder,
                 encoder.tokenizer,
-                asked.inputs,
+                inputs,
                 reading,
                 self._parts.tokenizing,
                 request.stop,

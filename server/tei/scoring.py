@@ -10,7 +10,7 @@ import numpy as np
 
 from twopass.engines.base import Float32s, LoadedReranker, TextTokenizer
 from twopass.server.errors import InvalidRequestError
-from twopass.server.models.passages import Overlong, check_text, problem_of
+from twopass.server.models.passages import Cutting, problem_of
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Priority
 from twopass.server.search.open_set import OpenSet, RankedSet, SetOptions
@@ -20,9 +20,10 @@ from twopass.server.tei.sequences import (
     Reading,
     ReadInputs,
     check_batch,
+    cutting_of,
     num_chars,
+    read_text,
     sequences,
-    side_of,
 )
 from twopass.server.tei.served import ServedModels, TeiParts, cost_of, labels_of, max_seq_len
 from twopass.server.tei.types import (
@@ -53,16 +54,17 @@ class Scoring:
         """
         reranker = self._served.reranker(asked.model, "model is not a re-ranker model")
         check_batch("texts", len(asked.texts), self._served.max_texts(reranker))
-        self._check_query("query", asked.query)
-        self._check_texts("texts[{}]", asked.texts, asked.query)
+        cutting = cutting_of(truncate=asked.truncate, direction=asked.direction)
+        query = self._read_query("query", asked.query, cutting)
+        texts = self._read_texts("texts[{}]", asked.texts, cutting, query)
         if asked.top_n < 0:
             raise InvalidRequestError(f"top_n: {asked.top_n} given, 0 returns all")
-        options = _options(reranker, asked.query, asked.texts, asked)
+        options = _options(reranker, query, texts, cutting)
         with self._parts.reranking.open(options, request) as ranking:
-            ranking.add(asked.texts, [None] * len(asked.texts))
+            ranking.add(texts, [None] * len(texts))
             ranked = await ranking.ranked()
         if not asked.truncate:
-            await self._ensure_whole(reranker, asked.query, ranked, "texts[{}]".format)
+            await self._ensure_whole(reranker, query, ranked, "texts[{}]".format)
         order = ranked.order[: asked.top_n or None]
         scores = ranked.logits if asked.raw_scores else ranked.scores
         cost = cost_of(
@@ -86,22 +88,23 @@ class Scoring:
         """
         reranker = self._served.reranker(asked.model, "Model is not a classifier model")
         check_batch("inputs", len(asked.inputs), self._served.max_texts(reranker))
-        singles, pairs = self._sorted_out(asked.inputs)
+        cutting = cutting_of(truncate=asked.truncate, direction=asked.direction)
+        singles, pairs = self._sorted_out(asked.inputs, cutting)
         logits = np.zeros(len(asked.inputs), np.float32)
         timings, num_tokens, num_cut = StageTimings(), 0, 0
         sets: list[RankedSet] = []
         if singles:
-            texts = [asked.inputs[i][0] for i in singles]
-            logits[singles], read = await self._single_logits(
-                reranker, texts, asked, request, timings
+            logits[list(singles)], read = await self._single_logits(
+                reranker, list(singles.values()), cutting, request, timings
             )
             num_tokens, num_cut = read.batch.num_tokens, read.num_truncated
         if pairs:
-            sets = await self._ranked(reranker, pairs, asked, request)
-            for places, ranked in zip(pairs.values(), sets, strict=True):
+            sets = await self._ranked(reranker, pairs, cutting, request)
+            for (query, texts), ranked in zip(pairs.items(), sets, strict=True):
+                places = list(texts)
                 if not asked.truncate:
                     name = [f"inputs[{i}][1]" for i in places].__getitem__
-                    await self._ensure_whole(reranker, asked.inputs[places[0]][0], ranked, name)
+                    await self._ensure_whole(reranker, query, ranked, name)
                 logits[places] = ranked.logits
                 num_tokens += ranked.num_tokens
                 _add(timings, ranked.timings)
@@ -117,32 +120,46 @@ class Scoring:
         )
         return Predictions([predict(reranker, score) for score in scores.tolist()], cost)
 
-    def _check_query(self, field: str, query: str) -> None:
-        check_text(field, query, self._parts.limits.max_query_bytes)
+    def _read_query(self, field: str, query: str, cutting: Cutting) -> str:
+        return read_text(field, query, self._parts.limits.max_query_bytes, cutting)
 
-    def _check_texts(self, field: str, texts: Sequence[str], query: str = "") -> None:
-        """Refuses texts that are too long, or empty beside an empty query or none."""
-        most = self._parts.limits.max_passage_bytes
+    def _read_texts(
+        self, field: str, texts: Sequence[str], cutting: Cutting, query: str = ""
+    ) -> list[str]:
+        """Refuses texts that are too long, or empty beside an empty query or none.
+
+        Args:
+            field: The texts' path in the request, with braces for the place in the list.
+            texts: The texts.
+            cutting: What becomes of long ones.
+            query: What they stand beside.
+        """
+        read, most = list(texts), self._parts.limits.max_passage_bytes
         for i, text in enumerate(texts):
             if not text and not query:
                 raise EmptyInputError("Input validation error: `inputs` cannot be empty")
-            if problem := problem_of(text, most):
-                raise InvalidRequestError(f"{field.format(i)}: {problem}")
+            if problem_of(text, most):
+                read[i] = read_text(field.format(i), text, most, cutting)
+        return read
 
     def _sorted_out(
-        self, inputs: Sequence[Sequence[str]]
-    ) -> tuple[list[int], Mapping[str, list[int]]]:
-        """The places of single texts, and those of pairs by their first text."""
-        singles: list[int] = []
-        pairs: defaultdict[str, list[int]] = defaultdict(list)
+        self, inputs: Sequence[Sequence[str]], cutting: Cutting
+    ) -> tuple[dict[int, str], Mapping[str, dict[int, str]]]:
+        """Single texts by their place, and the second texts of pairs by the first and their place.
+
+        Args:
+            inputs: Texts and pairs.
+            cutting: What becomes of long ones.
+        """
+        singles: dict[int, str] = {}
+        pairs: defaultdict[str, dict[int, str]] = defaultdict(dict)
         for i, texts in enumerate(inputs):
             if len(texts) == 2:
-                self._check_query(f"inputs[{i}][0]", texts[0])
-                self._check_texts(f"inputs[{i}][1]", texts[1:], texts[0])
-                pairs[texts[0]].append(i)
+                query = self._read_query(f"inputs[{i}][0]", texts[0], cutting)
+                [text] = self._read_texts(f"inputs[{i}][1]", texts[1:], cutting, query)
+                pairs[query][i] = text
             elif len(texts) == 1:
-                self._check_texts(f"inputs[{i}]", texts)
-                singles.append(i)
+                [singles[i]] = self._read_texts(f"inputs[{i}]", texts, cutting)
             else:
                 raise InvalidRequestError(
                     f"inputs[{i}]: {len(texts)} texts given, 1 or the 2 of a pair are needed"
@@ -152,24 +169,20 @@ class Scoring:
     async def _ranked(
         self,
         reranker: LoadedReranker,
-        pairs: Mapping[str, list[int]],
-        asked: TextsToClassify,
+        pairs: Mapping[str, Mapping[int, str]],
+        cutting: Cutting,
         request: Request,
     ) -> list[RankedSet]:
         """The scores of pairs, as one set for each first text: admitted together or not at all."""
         with ExitStack() as closing:
             opened = []
-            for query, places in pairs.items():
-                texts = [asked.inputs[i][1] for i in places]
-                options = _options(reranker, query, texts, asked)
-                ranking = closing.enter_context(self._parts.reranking.open(options, request))
-                opened.append((ranking, texts))
-            for ranking, texts in opened:
-                ranking.add(texts, [None] * len(texts))
-            places_of = pairs.values()
-            return await asyncio.gather(
-                *(_ranked(each, i[0]) for (each, _), i in zip(opened, places_of, strict=True))
-            )
+            for query, texts in pairs.items():
+                options = _options(reranker, query, list(texts.values()), cutting)
+                opened.append(closing.enter_context(self._parts.reranking.open(options, request)))
+            for ranking, texts in zip(opened, pairs.values(), strict=True):
+                ranking.add(list(texts.values()), [None] * len(texts))
+            firsts = [next(iter(texts)) for texts in pairs.values()]
+            return await asyncio.gather(*map(_ranked, opened, firsts))
 
     async def _ensure_whole(
         self,
@@ -192,7 +205,7 @@ class Scoring:
         self,
         reranker: LoadedReranker,
         texts: Sequence[str],
-        asked: TextsToClassify,
+        cutting: Cutting,
         request: Request,
         timings: StageTimings,
     ) -> tuple[Float32s, ReadInputs]:
@@ -203,12 +216,7 @@ class Scoring:
                 f"inputs: a single text given, but {reranker.spec.id} reads pairs alone; send "
                 '["query", "text"]'
             )
-        reading = Reading(
-            prompt="",
-            max_tokens=max_seq_len(reranker),
-            truncate=asked.truncate,
-            direction=asked.direction,
-        )
+        reading = Reading(prompt="", max_tokens=max_seq_len(reranker), cutting=cutting)
         with arbiter.admitted(len(texts)):
             read = await sequences(
                 reranker, tokenizer, texts, reading, self._parts.tokenizing, request.stop
@@ -222,19 +230,16 @@ class Scoring:
 
 
 def _options(
-    reranker: LoadedReranker,
-    query: str,
-    texts: Sequence[str],
-    asked: TextsToRank | TextsToClassify,
+    reranker: LoadedReranker, query: str, texts: Sequence[str], cutting: Cutting
 ) -> SetOptions:
     return SetOptions(
         query=query,
         num_candidates=len(texts),
         passage_chars=list(map(len, texts)),
         model=reranker.spec.id,
-        query_truncation=Overlong.CUT if asked.truncate else Overlong.REFUSE,
-        cut_side=side_of(asked.direction),
-        to_cut="set truncate to true",
+        query_truncation=cutting.overlong,
+        cut_side=cutting.side,
+        to_cut=cutting.to_cut,
     )
 
 

@@ -16,7 +16,8 @@ from twopass.engines.base import (
 )
 from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError
-from twopass.server.models.passages import problem_of
+from twopass.server.models.passages import Cutting, Overlong, check_text, problem_of
+from twopass.server.models.texts import cut_text
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.tei.errors import BatchSizeError, EmptyInputError
 from twopass.server.tei.types import Text, TruncationDirection
@@ -32,14 +33,12 @@ class Reading:
     Attributes:
         prompt: Stands before each text; "" for nothing.
         max_tokens: Most tokens of a sequence, special tokens included.
-        truncate: Whether longer ones are cut; they are refused otherwise.
-        direction: Where they are cut.
+        cutting: What becomes of longer ones.
     """
 
     prompt: str
     max_tokens: int
-    truncate: bool
-    direction: TruncationDirection
+    cutting: Cutting
 
 
 def check_batch(field: str, size: int, limit: int) -> None:
@@ -60,23 +59,45 @@ def check_batch(field: str, size: int, limit: int) -> None:
         raise BatchSizeError(size, limit)
 
 
-def check_inputs(field: str, inputs: Sequence[Text], max_bytes: int) -> None:
-    """Refuses texts that are empty or too long.
+def read_inputs(
+    field: str, inputs: Sequence[Text], max_bytes: int, cutting: Cutting
+) -> Sequence[Text]:
+    """Refuses texts that are empty; see `read_text`.
 
     Args:
         field: Where the inputs stand in the request.
         inputs: Texts, or token ids.
         max_bytes: Longest text in bytes of UTF-8.
+        cutting: What becomes of longer ones.
 
     Raises:
         EmptyInputError: One of them is empty.
-        InvalidRequestError: A text is too long or holds a NUL.
+        InvalidRequestError: A text is too long and not to be cut.
     """
+    read = list(inputs)
     for i, text in enumerate(inputs):
         if not text:
             raise EmptyInputError(f"Input validation error: `{field}` cannot be empty")
-        if isinstance(text, str) and (problem := problem_of(text, max_bytes)):
-            raise InvalidRequestError(f"{field}[{i}]: {problem}")
+        if isinstance(text, str) and problem_of(text, max_bytes):
+            read[i] = read_text(f"{field}[{i}]", text, max_bytes, cutting)
+    return read
+
+
+def read_text(field: str, text: str, max_bytes: int, cutting: Cutting) -> str:
+    """A text whose NULs are spaces, cut to the bytes that the server takes of it.
+
+    One odd text must not fail the others of a batch.
+
+    Raises:
+        InvalidRequestError: It is too long and not to be cut.
+    """
+    if not problem_of(text, max_bytes):
+        return text
+    text = text.replace("\0", " ")
+    if cutting.overlong is Overlong.CUT:
+        return cut_text(text, max_bytes, cutting.side)
+    check_text(field, text, max_bytes)
+    return text
 
 
 def check_ids(field: str, ids: Sequence[int], model: LoadedModel) -> None:
@@ -94,9 +115,13 @@ def check_ids(field: str, ids: Sequence[int], model: LoadedModel) -> None:
             )
 
 
-def side_of(direction: TruncationDirection) -> Side:
-    """The side of a text at which it is cut."""
-    return Side.START if direction is TruncationDirection.LEFT else Side.END
+def cutting_of(*, truncate: bool, direction: TruncationDirection) -> Cutting:
+    """What becomes of texts that are too long."""
+    return Cutting(
+        overlong=Overlong.CUT if truncate else Overlong.REFUSE,
+        side=Side.START if direction is TruncationDirection.LEFT else Side.END,
+        to_cut="set truncate to true",
+    )
 
 
 def num_chars(inputs: Sequence[Text]) -> int:
@@ -164,7 +189,8 @@ async def sequences(
     texts = [reading.prompt + text for text in inputs if isinstance(text, str)]
     ids = [np.array(text, np.int32) for text in inputs if not isinstance(text, str)]
     of_texts = tokenizer.single
-    cuts_ends = reading.truncate and reading.direction is TruncationDirection.RIGHT
+    cutting = reading.cutting
+    cuts_ends = cutting.overlong is Overlong.CUT and cutting.side is Side.END
     # Of a text that is cut at its end, no more tokens need be known than tell that it is.
     needed = reading.max_tokens - of_texts.num_tokens + 1 if cuts_ends else _ALL_TOKENS
     rows = await tokenizing.encode(tokenizer, texts, needed, stop)
@@ -186,12 +212,12 @@ def _assembled(template: SingleTemplate, rows: Ragged, reading: Reading) -> Read
     most = reading.max_tokens - template.num_tokens
     is_longer = rows.lengths > most
     if is_longer.any():
-        if not reading.truncate:
+        if reading.cutting.overlong is Overlong.REFUSE:
             length = int(rows.lengths[is_longer.argmax()]) + template.num_tokens
             raise InvalidRequestError(
                 f"`inputs` must have less than {reading.max_tokens} tokens. Given: {length}"
             )
-        rows = rows.cut(most, side_of(reading.direction))
+        rows = rows.cut(most, reading.cutting.side)
     batch, _ = template.assemble(rows, reading.max_tokens)
     return ReadInputs(batch, int(is_longer.sum()))
 

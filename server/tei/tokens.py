@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from twopass.engines.base import LoadedModel, TextTokenizer, Tokenizer
 from twopass.index.stopping import Stop
+from twopass.server.models.passages import Cutting, Overlong
 from twopass.server.request import Request
 from twopass.server.tei.errors import EmptyInputError
-from twopass.server.tei.sequences import check_batch, check_ids, check_inputs, prompt_of
+from twopass.server.tei.sequences import check_batch, check_ids, prompt_of, read_inputs
 from twopass.server.tei.served import ServedModels, TeiParts
 from twopass.server.tei.types import IdsToDecode, TextsToTokenize, Token
 
@@ -30,9 +31,10 @@ class Tokens:
         """
         model = self._served.any(asked.model)
         check_batch("inputs", len(asked.inputs), self._served.max_texts(model))
-        check_inputs("inputs", asked.inputs, self._parts.limits.max_passage_bytes)
+        most = self._parts.limits.max_passage_bytes
+        inputs = read_inputs("inputs", asked.inputs, most, Cutting(overlong=Overlong.REFUSE))
         prompt = prompt_of(model.spec.prompts, asked.prompt_name)
-        texts = [prompt + text for text in asked.inputs]
+        texts = [f"{prompt}{text}" for text in inputs]
         around: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
         if asked.add_special_tokens:
             around = _around(model)

@@ -124,6 +124,15 @@ async def test_the_first_dimensions_are_returned_and_normalised_unless_told_othe
     np.testing.assert_allclose(cut, expected, rtol=1e-6)
 
 
+async def test_a_nul_is_read_as_a_space_and_a_text_of_any_size_where_it_may_be_cut(tei):
+    text, odd = await vectors(tei, ["hello world", "hello\0world"])
+    np.testing.assert_array_equal(text, odd)
+    whole, cut = await vectors(tei, ["cat " * 400, "cat " * 9_999], direction=LEFT)
+    np.testing.assert_array_equal(whole, cut)
+    with pytest.raises(InvalidRequestError, match=r"^inputs\[1\]: 39,996 bytes"):
+        await vectors(tei, ["a", "cat " * 9_999], truncate=False)
+
+
 @pytest.mark.parametrize("dimensions", [-1, 0, 385])
 async def test_dimensions_that_the_model_does_not_have_are_refused(tei, dimensions):
     with pytest.raises(InvalidRequestError, match=f"dimensions: {dimensions} given.*384"):
