@@ -70,6 +70,7 @@ class TextsToEmbed:
         takes_any_text: Whether a text of more bytes than the server takes is cut too where
             `cutting` cuts, and a NUL is read as a space, since one text must not fail the others of
             a batch; they are refused otherwise.
+        max_texts: Most texts that may come; 0 for the server's `max_documents`.
         component_bytes: Bytes that a component takes in the answer, as an upper bound.
         names: What the fields are called.
     """
@@ -83,6 +84,7 @@ class TextsToEmbed:
     instruction: str = ""
     cutting: Cutting = field(default_factory=Cutting)
     takes_any_text: bool = False
+    max_texts: int = 0
     component_bytes: int = 4
     names: FieldNames = field(default_factory=FieldNames)
 
@@ -182,7 +184,7 @@ class EmbedTexts:
     ) -> tuple[Sequence[str], NDArray[np.bool_]]:
         """The texts, and which were cut; refuses wrong ones, and an instruction for passages."""
         limits, names = self._limits, asked.names
-        limit = limits.max_documents
+        limit = asked.max_texts or limits.max_documents
         check_count(names.texts, len(asked.texts), limit, "send them in several calls")
         if asked.instruction and not asked.is_query:
             raise InvalidRequestError(

@@ -9,6 +9,7 @@ from twopass.server.errors import InvalidRequestError
 from twopass.server.http.bodies import decode, encode
 from twopass.server.http.dialects.embedding import (
     component_bytes,
+    max_texts,
     read_cutting,
     read_is_query,
     read_vector_type,
@@ -133,6 +134,7 @@ class CohereEmbed:
             dimensions=body.output_dimension or 0,
             cutting=replace(cutting, max_tokens=max(0, body.max_tokens or 0)),
             takes_any_text=True,
+            max_texts=max_texts(self._parts.limits),
             component_bytes=sum(_component_bytes(name) for name in types or [VectorType.FLOAT]),
             names=FieldNames(texts=field, dimensions="output_dimension"),
         )

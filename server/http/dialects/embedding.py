@@ -7,10 +7,11 @@ import msgspec
 import numpy as np
 
 from twopass.engines.base import Side
+from twopass.server.config import ServerConfig
 from twopass.server.errors import InvalidRequestError
 from twopass.server.http.dialects.text_parts import text_of
 from twopass.server.http.vectors import VectorType, as_base64, as_numbers, quantized
-from twopass.server.models.passages import Cutting, Overlong
+from twopass.server.models.passages import Cutting, Limits, Overlong
 from twopass.server.models.texts import EmbeddedTexts
 
 TRUNCATED = "x-twopass-texts-truncated"
@@ -32,11 +33,25 @@ _PASSAGES = frozenset(
         "nl2code.passage",
     }
 )
+# https://platform.openai.com/docs/api-reference/embeddings/create; Vercel's AI SDK sends so many.
+_OPENAIS_TEXTS = 2_048
+# What `max_documents` is unless an operator says otherwise.
+_USUAL_TEXTS: int = ServerConfig.model_fields["max_documents"].default
 # The longest form of a component in JSON with its comma: a float32 has at most nine digits, whole
 # numbers three, each with a sign. Base64 makes four bytes of three.
 _JSON_BYTES = {VectorType.FLOAT: 16, VectorType.INT8: 5, VectorType.UINT8: 4}
 _BASE64_BYTES = {VectorType.FLOAT: 6, VectorType.INT8: 2, VectorType.UINT8: 2}
 _BITS_BYTES = 1
+
+
+def max_texts(limits: Limits) -> int:
+    """Most texts in one request: no fewer than OpenAI takes, since clients split lists by that.
+
+    A server whose operator has it take fewer documents than usual takes fewer texts here too.
+    """
+    if limits.max_documents < _USUAL_TEXTS:
+        return limits.max_documents
+    return max(limits.max_documents, _OPENAIS_TEXTS)
 
 
 def read_is_query(field: str, stated: str | None) -> bool:

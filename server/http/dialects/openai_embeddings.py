@@ -15,6 +15,7 @@ from twopass.server.errors import InvalidRequestError
 from twopass.server.http.bodies import decode, encode
 from twopass.server.http.dialects.embedding import (
     component_bytes,
+    max_texts,
     read_cutting,
     read_is_query,
     read_vector_type,
@@ -176,6 +177,7 @@ class Embeddings:
             normalize=normalizes if body.normalized is None else body.normalized,
             cutting=replace(cutting, max_tokens=_max_tokens(body, encoder)),
             takes_any_text=True,
+            max_texts=max_texts(self._parts.limits),
             component_bytes=component_bytes(kind, is_base64=is_base64),
             names=FieldNames(texts="input", is_list=isinstance(body.input, list), dimensions=size),
         )

@@ -11,6 +11,7 @@ from twopass.server.errors import InvalidRequestError
 from twopass.server.http.bodies import decode, encode
 from twopass.server.http.dialects.embedding import (
     component_bytes,
+    max_texts,
     read_is_query,
     told_of_cuts,
     written,
@@ -93,6 +94,7 @@ class WeaviateVectors:
             is_awaited=not config.task_type and not is_list,
             dimensions=config.dimensions or 0,
             takes_any_text=True,
+            max_texts=max_texts(self._parts.limits),
             component_bytes=component_bytes(VectorType.FLOAT, is_base64=False),
             names=FieldNames(
                 texts="texts" if is_list else "text",

@@ -224,7 +224,7 @@ WRONG = [
     ({"input": ["a", " "]}, "input[1]: empty"),
     ({"input": [1, 2, 3]}, "input[0]: token ids given"),
     ({"input": [[1, 2], [3]]}, "check_embedding_ctx_length=False"),
-    ({"input": ["a"] * 1_001}, "input: 1,001 given, at most 1,000"),
+    ({"input": ["a"] * 2_049}, "input: 2,049 given, at most 2,048"),
     ({"input": None}, "input: Expected"),
     ({"input": ["a", 1.5]}, "input[1]: Expected"),
     ({"input": [{"image": "data:"}]}, "input[0].text: missing"),

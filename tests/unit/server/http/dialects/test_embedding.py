@@ -9,6 +9,7 @@ from twopass.engines.base import Side
 from twopass.server.errors import InvalidRequestError
 from twopass.server.http.dialects.embedding import (
     component_bytes,
+    max_texts,
     read_cutting,
     read_is_query,
     read_vector_type,
@@ -17,13 +18,25 @@ from twopass.server.http.dialects.embedding import (
     written,
 )
 from twopass.server.http.vectors import VectorType
-from twopass.server.models.passages import Overlong
+from twopass.server.models.passages import Limits, Overlong
 from twopass.server.models.texts import EmbeddedTexts
 
 
 def embedded(vectors: np.ndarray, truncated: list[bool]) -> EmbeddedTexts:
     lengths = np.full(len(vectors), 3, np.int32)
     return EmbeddedTexts(vectors, np.array(truncated, np.bool_), lengths, 3 * len(vectors), "model")
+
+
+@pytest.mark.parametrize(
+    ("max_documents", "expected"), [(5, 5), (999, 999), (1_000, 2_048), (9_000, 9_000)]
+)
+def test_as_many_texts_may_come_as_openai_takes_unless_the_operator_allows_fewer(
+    max_documents, expected
+):
+    limits = Limits(
+        max_candidates=1, max_documents=max_documents, max_passage_bytes=1, max_query_bytes=1
+    )
+    assert max_texts(limits) == expected
 
 
 @pytest.mark.parametrize("kind", ["query", "search_query", "retrieval.query"])
