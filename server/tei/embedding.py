@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from twopass.engines.base import Float32s, LoadedEncoder, token_width_of
 from twopass.server.errors import (
     InvalidRequestError,
@@ -60,7 +62,8 @@ class TextEmbedding:
         vectors, read = await self._vectors(encoder, asked, request)
         if dimensions < encoder.engine.output_width:
             vectors = cut_vectors(vectors, dimensions, normalize=asked.normalize)
-        return Embeddings(vectors, _cost(encoder, request, asked.inputs, read))
+        cost = _cost(encoder, request, asked.inputs, read)
+        return Embeddings(vectors, np.diff(read.batch.offsets), cost)
 
     async def embed_all(self, asked: TextsToEmbed, request: Request) -> TokenEmbeddings:
         """Embeds each token of texts: what the last layer makes of it.

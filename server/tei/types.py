@@ -206,10 +206,12 @@ class Embeddings:
 
     Attributes:
         vectors: float32 `[num_texts, width]`.
+        lengths: Tokens of each text that the model read, int32 `[num_texts]`.
         cost: What they took.
     """
 
     vectors: Float32s
+    lengths: Int32s
     cost: Cost
 
 

@@ -1,9 +1,10 @@
 """tei.v1.Embed: texts in, embeddings out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable, Sequence
 
 from google.protobuf.message import Message
 
+from twopass.engines.base import Float32s
 from twopass.server.edge.calls import HeadedAnswer
 from twopass.server.errors import WrongModelKindError
 from twopass.server.request import Request
@@ -13,6 +14,7 @@ from twopass.server.tei.operations import TeiOperations
 from twopass.server.tei.served import max_seq_len
 from twopass.server.tei.servicers.messages import metadata_of, read_direction, with_headers
 from twopass.server.tei.servicers.streams import answers_in_order
+from twopass.server.tei.servicers.together import Asked, Together, cost_of_one
 from twopass.server.tei.types import Cost, Embeddings, TextsToEmbed, TokenEmbeddings
 from twopass.tei.v1 import tei_pb2
 
@@ -34,21 +36,17 @@ class EmbedServicer:
 
     async def embed(self, message: tei_pb2.EmbedRequest, request: Request) -> HeadedAnswer:
         """Embeds one text."""
-        embeddings = await self._embeddings(message, request)
-        return with_headers(_embed_response(embeddings), embeddings.cost)
+        embeddings = await self._embeddings([message.inputs], message, request)
+        answer = _embed_response(embeddings.vectors[0], embeddings.cost)
+        return with_headers(answer, embeddings.cost)
 
     def embed_stream(
         self, messages: AsyncIterator[tei_pb2.EmbedRequest], request: Request
     ) -> AsyncIterator[Message]:
         """Embeds texts as they come."""
-        width = self._width()
-
-        async def answer(message: tei_pb2.EmbedRequest, part: Request) -> Message:
-            return _embed_response(await self._embeddings(message, part, is_of_many=True))
-
-        return answers_in_order(
-            messages, answer, request, lambda _: width * _COMPONENT_BYTES + _REST_BYTES
-        )
+        num_bytes = self._width() * _COMPONENT_BYTES + _REST_BYTES
+        together = Together(self._embed_all_of, _options, request)
+        return answers_in_order(messages, together.answer, request, lambda _: num_bytes)
 
     async def embed_sparse(self, message: tei_pb2.EmbedSparseRequest, request: Request) -> Message:
         """Refuses: no model gives words weights."""
@@ -87,10 +85,15 @@ class EmbedServicer:
         return answers_in_order(messages, answer, request, answer_bytes)
 
     async def _embeddings(
-        self, message: tei_pb2.EmbedRequest, request: Request, *, is_of_many: bool = False
+        self,
+        texts: Sequence[str],
+        message: tei_pb2.EmbedRequest,
+        request: Request,
+        *,
+        is_of_many: bool = False,
     ) -> Embeddings:
         asked = TextsToEmbed(
-            inputs=[message.inputs],
+            inputs=texts,
             model=self._model,
             truncate=message.truncate,
             direction=read_direction(message),
@@ -100,6 +103,19 @@ class EmbedServicer:
             is_of_many=is_of_many,
         )
         return await self._operations.embedding.embed(asked, request)
+
+    async def _embed_all_of(
+        self, piece: Sequence[Asked[tei_pb2.EmbedRequest]], request: Request
+    ) -> list[Message]:
+        """Embeds the texts of messages of a stream that ask for the same in all else."""
+        texts = [asked.message.inputs for asked in piece]
+        embeddings = await self._embeddings(texts, piece[0].message, request, is_of_many=True)
+        return [
+            _embed_response(vector, cost_of_one(embeddings.cost, asked, length))
+            for vector, length, asked in zip(
+                embeddings.vectors, embeddings.lengths.tolist(), piece, strict=True
+            )
+        ]
 
     async def _token_embeddings(
         self, message: tei_pb2.EmbedAllRequest, request: Request, *, is_of_many: bool = False
@@ -124,10 +140,21 @@ class EmbedServicer:
         return self._operations.served.any(self._model).engine.output_width
 
 
-def _embed_response(embeddings: Embeddings) -> tei_pb2.EmbedResponse:
-    response = tei_pb2.EmbedResponse(metadata=metadata_of(embeddings.cost))
-    write_vector(embeddings.vectors[0], response)
+def _embed_response(vector: Float32s, cost: Cost) -> tei_pb2.EmbedResponse:
+    response = tei_pb2.EmbedResponse(metadata=metadata_of(cost))
+    write_vector(vector, response)
     return response
+
+
+def _options(message: tei_pb2.EmbedRequest) -> Hashable:
+    """What a message asks for, but for its text."""
+    return (
+        message.truncate,
+        message.truncation_direction,
+        message.HasField("normalize") and not message.normalize,
+        message.prompt_name if message.HasField("prompt_name") else None,
+        message.dimensions if message.HasField("dimensions") else None,
+    )
 
 
 def _embed_all_response(embeddings: TokenEmbeddings) -> tei_pb2.EmbedAllResponse:
