@@ -196,8 +196,14 @@ def test_a_long_text_is_cut_only_where_that_is_asked_for(reranker, truncate):
     texts = [TEXTS[1] + " and so on" * 2_000, "x"]
     request = tei_pb2.RerankRequest(query=QUERY, texts=texts, truncate=truncate)
     if truncate:
-        assert len(reranker.rerank.Rerank(request).ranks) == 2
-        assert len(reranker.rerank.RerankStream(stream_of(texts, truncate=True)).ranks) == 2
+        streamed = stream_of(texts, truncate=True)
+        for call, sent in (
+            (reranker.rerank.Rerank, request),
+            (reranker.rerank.RerankStream, streamed),
+        ):
+            answer, done = call.with_call(sent)
+            assert len(answer.ranks) == 2
+            assert dict(done.initial_metadata())["x-twopass-documents-truncated"] == "1"
     else:
         for call, sent in (
             (reranker.rerank.Rerank, request),
@@ -572,6 +578,7 @@ def test_the_calls_of_teis_load_scripts_are_answered(encoder):
     answer, call = encoder.embed.Embed.with_call(request)
     headers = dict(call.initial_metadata())
     assert {f"x-{name}-time" for name in TIMES} <= headers.keys()
+    assert headers["x-twopass-texts-truncated"] == "1"
     assert len(answer.embeddings) == 384
     (streamed,) = encoder.embed.EmbedStream(iter([request]))
     assert streamed.embeddings == answer.embeddings

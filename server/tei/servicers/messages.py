@@ -40,7 +40,7 @@ def metadata_of(cost: Cost) -> tei_pb2.Metadata:
 
 
 def with_headers(message: Message, cost: Cost) -> HeadedAnswer:
-    """An answer with what it took in the initial metadata, in whole milliseconds."""
+    """An answer after what it took, in whole milliseconds, and what was cut."""
     return HeadedAnswer(message, cost.headers)
 
 

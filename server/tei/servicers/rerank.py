@@ -18,7 +18,7 @@ from twopass.server.tei.errors import BatchSizeError, EmptyInputError
 from twopass.server.tei.operations import TeiOperations
 from twopass.server.tei.servicers.messages import metadata_of, read_direction, with_headers
 from twopass.server.tei.servicers.streams import Waiting, when_admitted
-from twopass.server.tei.types import Cost, TextsToRank, TruncationDirection
+from twopass.server.tei.types import Cost, Cuts, TextsToRank, TruncationDirection
 from twopass.tei.v1 import tei_pb2
 
 # Texts of a stream that are scored together: as many as an engine's batch, so that scoring begins
@@ -236,4 +236,8 @@ def _joined(costs: Sequence[tuple[int, Cost]], request: Request) -> Cost:
         tokenize=average("tokenize"),
         queue=average("queue"),
         inference=average("inference"),
+        cuts=Cuts(
+            query=any(cost.cuts.query for _, cost in costs),
+            num_documents=sum(cost.cuts.num_documents for _, cost in costs),
+        ),
     )
