@@ -61,7 +61,7 @@ async function callEveryRpc(options, name) {
   assert.deepEqual(read.missingIds, ["c"]);
   assert.equal((await collections.listDocuments({ collection: name })).documents.length, 2);
   const literal = { literal: { case: "integer", value: 1n } };
-  const test = { case: "equalsLiteral", value: literal };
+  const test = { case: "equalToLiteral", value: literal };
   const filter = { must: [{ condition: { case: "field", value: { field: "n", test } } }] };
   assert.equal((await collections.countDocuments({ collection: name, filter })).numDocuments, 1n);
   const { facets } = await collections.getFacets({ collection: name, facets: [{ field: "n" }] });
