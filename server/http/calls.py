@@ -51,6 +51,10 @@ class Connection(Protocol):
 
     when_lost: Callable[[], object] | None
 
+    @property
+    def has_whole_body(self) -> bool:
+        """Whether the body of the request under way has come."""
+
     def abort(self) -> None:
         """Closes it at once, whatever is still to be sent."""
 
@@ -252,7 +256,10 @@ class HttpCall(Call):
                 f"content-encoding: {encoding[:32]!r} given, gzip or identity is needed",
                 headers=(("accept-encoding", "gzip, identity"),),
             )
-        body = await self._received(request, max_bytes)
+        if self._connection.has_whole_body:
+            body, _ = await self._piece(request, 0, max_bytes)
+        else:
+            body = await self._received(request, max_bytes)
         if encoding == "gzip":
             body = decompressed(body, max_bytes)
             request.reserve_bytes(len(body))
@@ -265,37 +272,38 @@ class HttpCall(Call):
             )
         return body
 
+    async def _piece(self, request: Request, num_before: int, max_bytes: int) -> tuple[bytes, bool]:
+        """The next piece of the body, counted, and whether more follow."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise _ClientGoneError
+        piece = bytes(message.get("body", b""))
+        if num_before + len(piece) > max_bytes:
+            raise too_long(num_before + len(piece), max_bytes)
+        request.reserve_bytes(len(piece))
+        return piece, message.get("more_body", False)
+
     async def _received(self, request: Request, max_bytes: int) -> bytes:
         pieces = []
-        left = max_bytes
+        num_bytes = 0
         began = _now()
         try:
             async with asyncio.timeout(_STALLED_SECONDS) as stalled:
-                while True:
-                    message = await self._receive()
-                    if message["type"] == "http.disconnect":
-                        raise _ClientGoneError
-                    piece = message.get("body", b"")
-                    left -= len(piece)
-                    if left < 0:
-                        raise too_long(max_bytes - left, max_bytes)
-                    request.reserve_bytes(len(piece))
-                    if not message.get("more_body", False):
-                        break
+                has_more = True
+                while has_more:
+                    piece, has_more = await self._piece(request, num_bytes, max_bytes)
                     pieces.append(piece)
-                    stalled.reschedule(_patience(began, max_bytes - left))
+                    num_bytes += len(piece)
+                    stalled.reschedule(_patience(began, num_bytes))
         except TimeoutError:
             raise HttpError(
                 408,
-                f"body: {max_bytes - left:,} bytes of it came in {_now() - began:.0f} s, and "
+                f"body: {num_bytes:,} bytes of it came in {_now() - began:.0f} s, and "
                 f"nothing more for {_STALLED_SECONDS:g} s, or less than "
                 f"{_SLOWEST_BYTES_PER_SECOND:,} a second; send it faster",
                 headers=(("connection", "close"),),
             ) from None
-        if not pieces:
-            return bytes(piece)
-        pieces.append(piece)
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _cancel_when_gone(self) -> None:
         """Cancels this task when the client closes its connection."""

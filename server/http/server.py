@@ -20,6 +20,7 @@ _UNIX = "unix:"
 # connections keep them for less: httpx 5 s, Node 5 s, load balancers 60 s.
 _IDLE_SECONDS = 75
 _HEAD = b"HTTP/1.1 "
+_CONTINUE = b"HTTP/1.1 100 "
 # Request line and headers of a request; cookies and tokens of proxies have a few KiB.
 _MAX_HEAD_BYTES = 64 * 1024
 _LINGER_SECONDS = 0.5
@@ -126,14 +127,13 @@ class _Transport:
     """A transport that sends the head of an answer and the body after it as one.
 
     uvicorn writes them apart, which would be two calls of the system and wake the client twice. A
-    head waits for what is written next, until the end of the event loop's turn.
+    head waits for what is written next: a body, be it empty, follows every head but that of 100.
     """
 
-    __slots__ = ("_head", "_loop", "_transport")
+    __slots__ = ("_head", "_transport")
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._loop = loop
         self._head = b""
 
     def __getattr__(self, name: str) -> Any:
@@ -144,20 +144,16 @@ class _Transport:
         if self._head:
             head, self._head = self._head, b""
             self._transport.write(head + data)
-        elif data.startswith(_HEAD):
+        elif data.startswith(_HEAD) and not data.startswith(_CONTINUE):
             self._head = data
-            self._loop.call_soon(self._flush)
         else:
             self._transport.write(data)
 
     def close(self) -> None:
         """Closes the connection once all is sent."""
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
         if self._head:
             self.write(b"")
+        self._transport.close()
 
 
 class _Connection(HttpToolsProtocol):
@@ -177,7 +173,7 @@ class _Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.transport = _Transport(transport, self.loop)  # type: ignore[assignment]
+        self.transport = _Transport(transport)  # type: ignore[assignment]
         # Without this the second piece of an answer would wait for the client's acknowledgement of
         # the first, which comes 40 ms later. The event loop sets it itself only on sockets whose
         # protocol number was given.
@@ -220,6 +216,11 @@ class _Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         if self.when_lost is not None:
             self.when_lost()
+
+    @property
+    def has_whole_body(self) -> bool:
+        """Whether the body of the request under way has come."""
+        return not self.cycle.more_body
 
     def abort(self) -> None:
         """Closes it at once, whatever is still to be sent."""
