@@ -10,7 +10,7 @@ from twopass.engines.base import Side
 from twopass.server.config import ServerConfig
 from twopass.server.errors import InvalidRequestError
 from twopass.server.http.dialects.text_parts import text_of
-from twopass.server.http.vectors import VectorType, as_base64, as_numbers, quantized
+from twopass.server.http.vectors import VectorType, as_base64, as_numbers
 from twopass.server.models.passages import Cutting, Limits, Overlong
 from twopass.server.models.texts import EmbeddedTexts
 
@@ -140,8 +140,8 @@ async def written(
     embedded: EmbeddedTexts, kind: VectorType, *, is_base64: bool
 ) -> list[msgspec.Raw]:
     """Each embedding as it stands in an answer."""
-    made = quantized(embedded.vectors, kind)
-    return await (as_base64(made) if is_base64 else as_numbers(made))
+    write = as_base64 if is_base64 else as_numbers
+    return await write(embedded.vectors, kind)
 
 
 def told_of_cuts(embedded: EmbeddedTexts) -> tuple[tuple[str, str], ...]:

@@ -66,6 +66,15 @@ def test_every_type_reads_back_from_numbers_and_from_base64(vectors, kind):
     np.testing.assert_array_equal(np.array(found), made)
 
 
+@given(vectors=FLOATS, kind=st.sampled_from(VectorType), block=st.sampled_from([1, 50, 10_000]))
+def test_vectors_are_quantised_in_blocks_as_all_at_once(vectors, kind, block):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BLOCK_NUMBERS", block)
+        for write in (as_numbers, as_base64):
+            at_once = asyncio.run(write(quantized(vectors, kind)))
+            assert list(map(bytes, asyncio.run(write(vectors, kind)))) == list(map(bytes, at_once))
+
+
 @given(vectors=FLOATS)
 def test_bits_tell_which_components_are_above_zero(vectors):
     found = quantized(vectors, VectorType.UBINARY)
