@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -190,7 +190,7 @@ class App:
         self._scraping = self._serve_metrics()
         await self._server.start()
         await self._tei.start()
-        await self._tell_health(True)
+        await self._tell_health()
         self.watching = asyncio.create_task(self._supervisor().watch(self._tell_health))
         _logger.info(
             "serving",
@@ -377,10 +377,15 @@ class App:
         self.metrics_port = endpoint.port
         return endpoint
 
-    async def _tell_health(self, is_well: bool) -> None:
-        self._is_well = is_well
-        await self._standard.tell(is_well)
-        await self._tei.tell(is_well)
+    async def _tell_health(self, silent: Collection[str] = ()) -> None:
+        """Reports whether the server serves.
+
+        Args:
+            silent: Ids of the models whose engines do not answer.
+        """
+        self._is_well = not silent
+        await self._standard.tell(self._is_well)
+        await self._tei.tell(silent)
 
     async def _warm_up(self) -> None:
         """Runs a few batches on each engine: the first is slow, the others measure its speed."""

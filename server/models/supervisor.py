@@ -4,7 +4,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -64,33 +64,41 @@ class Supervisor:
         self._suspicion: asyncio.TimerHandle | None = None  # of an output that was not finite
         arbiter.on_failure = self._batch_failed
 
-    async def watch(self, tell: Callable[[bool], Awaitable[None]]) -> None:
+    async def watch(self, tell: Callable[[Collection[str]], Awaitable[None]]) -> None:
         """Probes until it is cancelled.
 
         Args:
-            tell: Called with whether all engines answer, whenever that changes. They are taken to
-                answer at first.
+            tell: Called with the ids of the models whose engines do not answer, whenever they
+                change. All are taken to answer at first.
 
         Raises:
             EnginesLostError: Engines have not answered for too long. After some faults of a device
                 (a sticky CUDA error) no engine of the process works again.
         """
-        was_well, last_well = True, time.monotonic()
+        last_silent: frozenset[str] = frozenset()
+        last_well = time.monotonic()
         while True:
-            pause = self._probe_seconds if was_well else _IMPATIENT_SECONDS
+            pause = _IMPATIENT_SECONDS if last_silent else self._probe_seconds
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._failed.wait()
             self._failed.clear()
             self._suspicion = None
-            is_well = all(await asyncio.gather(*map(self._probe, self._models)))
-            if is_well != was_well:
+            answers = await asyncio.gather(*map(self._probe, self._models))
+            silent = frozenset(
+                model.spec.id
+                for model, has_answered in zip(self._models, answers, strict=True)
+                if not has_answered
+            )
+            is_well = not silent
+            if is_well != (not last_silent):
                 _logger.log(
                     logging.INFO if is_well else logging.ERROR,
                     "engines answer again" if is_well else "engines do not answer",
                 )
-                await tell(is_well)
-            was_well = is_well
+            if silent != last_silent:
+                await tell(silent)
+            last_silent = silent
             if is_well:
                 last_well = time.monotonic()
             elif time.monotonic() - last_well > self._give_up_seconds:

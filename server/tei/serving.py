@@ -1,7 +1,7 @@
 """Ports that speak tei.v1 over gRPC: one for each `--tei-address`, with one model behind it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,10 +80,14 @@ class TeiServers:
         for port in self._ports:
             await port.start()
 
-    async def tell(self, is_well: bool) -> None:
-        """Reports whether the engines answer."""
+    async def tell(self, silent: Collection[str]) -> None:
+        """Reports whether each port serves.
+
+        Args:
+            silent: Ids of the models whose engines do not answer.
+        """
         for port in self._ports:
-            await port.tell(is_well)
+            await port.tell(port.model not in silent)
 
     async def drain(self) -> None:
         """Reports that nothing serves any more."""
@@ -99,6 +103,7 @@ class _Port:
     """One port.
 
     Attributes:
+        model: Id of its model.
         server: What listens there.
         standard: Health and reflection.
         target: Where clients find it, once it is started.
@@ -109,6 +114,7 @@ class _Port:
         self._address = address
         works = _OF_ENCODERS if isinstance(model, LoadedEncoder) else _OF_RERANKERS
         self._works = [f"{_PACKAGE}.{name}" for name in works]
+        self.model = model.spec.id
         self.target = ""
         edge = parts.make_edge()
         names = _add_services(edge, model.spec.id, parts)
@@ -130,7 +136,7 @@ class _Port:
         await self.tell(False)
 
     async def tell(self, is_well: bool) -> None:
-        """Reports whether the engines answer."""
+        """Reports whether the model's engine answers."""
         always = dict.fromkeys((f"{_PACKAGE}.{name}" for name in _ALWAYS_WELL), True)
         works, never = dict.fromkeys(self._works, is_well), dict.fromkeys(self._never, False)
         await self.standard.tell_each({"": is_well} | always | works | never)

@@ -481,6 +481,27 @@ def test_an_engine_that_fails_is_a_failed_precondition(served, reranker):
     assert "the device is gone" not in message  # it is in the log
 
 
+def test_an_engine_that_does_not_answer_is_told_on_its_own_port_alone(tmp_path: Path):
+    states = health_pb2.HealthCheckResponse
+    addresses = ["127.0.0.1:0", f"127.0.0.1:0={ENCODER}"]
+    with Server(tmp_path, tei_address=addresses) as server:
+        healths = [health_pb2_grpc.HealthStub(TeiStubs(t).channel) for t in server.tei_targets]
+        watched = health_pb2.HealthCheckRequest(service="tei.v1.Rerank")
+        told = healths[0].Watch(watched, timeout=60)
+        assert next(told).status == states.SERVING
+        server.reranker.failure = DeviceError("gone")
+        request = tei_pb2.RerankRequest(query="a", texts=["b"])
+        failure(TeiStubs(server.tei_targets[0]).rerank.Rerank, request)
+        assert next(told).status == states.NOT_SERVING
+        embed = health_pb2.HealthCheckRequest(service="tei.v1.Embed")
+        assert healths[1].Check(embed).status == states.SERVING
+        info = health_pb2.HealthCheckRequest(service="tei.v1.Info")
+        assert healths[0].Check(info).status == states.SERVING
+        server.reranker.failure = None
+        assert next(told).status == states.SERVING
+        told.cancel()
+
+
 def test_a_deadline_ends_calls_that_wait_for_the_engine(tmp_path: Path):
     request = tei_pb2.EmbedRequest(inputs="x")
     with Server(tmp_path, tei_address=[f"127.0.0.1:0={ENCODER}"]) as server:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Collection
 from concurrent.futures import Future
 from itertools import count
 
@@ -66,8 +67,8 @@ def told():
     """What health was told, and how to tell it."""
     states: list[bool] = []
 
-    async def tell(is_well: bool) -> None:
-        states.append(is_well)
+    async def tell(silent: Collection[str]) -> None:
+        states.append(not silent)
 
     return states, tell
 
@@ -172,9 +173,9 @@ async def test_many_texts_that_overflow_cost_a_few_probes_a_second(told):
 async def test_an_engine_that_computes_no_numbers_at_all_is_built_anew():
     states, is_well_again = [], asyncio.Event()
 
-    async def tell(is_well: bool) -> None:
-        states.append(is_well)
-        if is_well:
+    async def tell(silent: Collection[str]) -> None:
+        states.append(not silent)
+        if not silent:
             is_well_again.set()
 
     engine = restarting(OverflowingEngine(lambda rows: [True] * len(rows)), ScriptedEngine)
