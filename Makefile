@@ -46,7 +46,7 @@ help:
 	@echo "make compat          every client of TEI, Cohere, OpenAI, Voyage, Jina, vLLM, NIM, Infinity against a server;"
 	@echo "                     COMPAT='--client cohere' for one, COMPAT=--upgrade for the newest versions"
 	@echo "make test-typescript the TypeScript client against a server; takes Node from PyPI where the machine has none"
-	@echo "make languages       every rpc from stubs generated in Node, and in Go where that is installed; the examples"
+	@echo "make languages       every rpc from stubs generated in Node, and in Go and Java where they are installed; the examples"
 	@echo "make families        every family of models against transformers, on every engine; needs 1 GB of PyTorch"
 	@echo "make test-tensorrt   plans of both default models and of every family by the real builder, which needs no GPU"
 	@echo "make check           style, types, layering, protos"
@@ -211,8 +211,8 @@ test-typescript: dev $(TYPESCRIPT)/node_modules/.installed
 	cd $(TYPESCRIPT) && $(WITH_NODE) npm run --silent build
 	$(WITH_NODE) $(BIN)/python -m tests.languages.run $(TYPESCRIPT) npm test --silent
 
-# Every rpc from stubs that other languages generate: Node, and Go where it is installed (tests/languages/go/build.sh
-# names the packages); then the examples.
+# Every rpc from stubs that other languages generate: Node, and Go and Java where they are installed (build.sh in
+# tests/languages/go and java names the packages); then the examples.
 languages: dev tests/languages/node/node_modules/.installed $(TYPESCRIPT)/node_modules/.installed
 	$(WITH_NODE) $(BIN)/python -m tests.languages
 

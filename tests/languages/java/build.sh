@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Generates the stubs and builds the program, with what a distribution packages. On Debian:
+# apt-get install default-jdk-headless protobuf-compiler protobuf-compiler-grpc-java-plugin libgrpc-java libnetty-java \
+#   libperfmark-java libprotobuf-java libgoogle-common-protos-java
+set -euo pipefail
+cd "$(dirname "$0")"
+rm -rf build && mkdir -p build/src build/classes
+plugin="--plugin=protoc-gen-grpc-java=$(command -v grpc_java_plugin)"
+protos=../../../protos
+protoc -I$protos "$plugin" --java_out=build/src --grpc-java_out=build/src $protos/twopass/v1/*.proto
+(cd ../protos && protoc -I. "$plugin" --java_out=../java/build/src --grpc-java_out=../java/build/src \
+  $(find grpc -name '*.proto'))
+javac -nowarn -encoding UTF-8 -cp '/usr/share/java/*' -d build/classes $(find build/src -name '*.java') EveryRpc.java
