@@ -6,11 +6,13 @@ import grpc
 import pytest
 from google.protobuf import message_factory
 
+from twopass.tei.v1 import tei_pb2
 from twopass.v1 import model_pb2
 
 from ..load.filling import Filling
 from ..load.fuzz_rpc import FORBIDDEN, prepare, run, send
 from ..load.messages import Attempt, attempts, methods
+from .corpus import ENCODER
 from .serving import Server
 
 
@@ -22,6 +24,18 @@ def test_no_message_finds_a_bug(tmp_path, seed):
         assert server.models.ListModels(model_pb2.ListModelsRequest()).models
     assert not {status for _, status in ended} & FORBIDDEN
     assert ended.total() > 200
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_no_message_of_tei_finds_a_bug(tmp_path, seed):
+    services = tei_pb2.DESCRIPTOR.services_by_name.values()
+    rpcs = [rpc for service in services for rpc in service.methods]
+    addresses = ["127.0.0.1:0", f"127.0.0.1:0={ENCODER}"]
+    with Server(tmp_path, tei_address=addresses) as server:
+        for target in server.tei_targets:
+            ended = run(target, attempts(seed, 250, rpcs), seconds=60)
+            assert not {status for _, status in ended} & FORBIDDEN
+            assert ended.total() > 200
 
 
 def test_messages_without_odd_values_get_through(tmp_path):

@@ -1,7 +1,7 @@
 """Calls of every rpc: as callers make them, with odd values, damaged, and of random bytes."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from google.protobuf import message_factory
@@ -37,10 +37,18 @@ def methods() -> list[MethodDescriptor]:
     return [method for service in services for method in service.methods]
 
 
-def attempts(seed: int, count: int) -> Iterator[Attempt]:
-    """Yields calls over all rpcs, the same ones for the same seed."""
+def attempts(
+    seed: int, count: int, rpcs: Sequence[MethodDescriptor] | None = None
+) -> Iterator[Attempt]:
+    """Yields calls over all rpcs, the same ones for the same seed.
+
+    Args:
+        seed: Decides what is sent.
+        count: How many calls.
+        rpcs: Which rpcs; None for those of our contract.
+    """
     generator = random.Random(seed)
-    every = methods()
+    every = methods() if rpcs is None else rpcs
     for _ in range(count):
         method = generator.choice(every)
         number = generator.randint(0, 4) if method.client_streaming else 1
