@@ -122,7 +122,9 @@ def dialects_of(listed: Iterable[AnyEndpoint]) -> list[ListedDialect]:
         if name != _OWN:
             dialect = found.setdefault(name, ListedDialect(name, name, "", []))
             dialect.endpoints.append(
-                DialectEndpoint(endpoint.method, endpoint.path, endpoint.below_models)
+                DialectEndpoint(
+                    endpoint.method, endpoint.path.replace("=**", ""), endpoint.below_models
+                )
             )
     for dialect in found.values():
         dialect.endpoints.sort(key=lambda endpoint: (endpoint.path, endpoint.method))
