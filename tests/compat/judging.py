@@ -76,7 +76,7 @@ def _judge_refusal(
         and exchanges
         and all(e.method == "GET" and e.status == 200 for e in exchanges)
     ):
-        return Result(check, True, f"asks for the models; {error['class']}")
+        return Result(check, True, f"asks for the models; {name_of(error)}")
     if exchanges and not refusals:
         seen = sorted({exchange.status for exchange in exchanges})
         return Result(check, False, f"the server said {seen}, not {statuses}")
@@ -85,6 +85,12 @@ def _judge_refusal(
     if check in ("load", _RETRY) and exchanges and refusals[0].retry_after is None:
         return Result(check, False, "no Retry-After")
     return Result(check, True, _surfaced(error, refusals, exchanges))
+
+
+def name_of(error: dict[str, Any]) -> str:
+    """What a user calls an exception; "" for the one of the requests that are written down here."""
+    name: str = error["class"].removeprefix("builtins.")
+    return "" if name == "asking.RefusedError" else name
 
 
 def _text(error: dict[str, Any]) -> str:
@@ -104,8 +110,7 @@ def _surfaced(
     said = f"tried again after {', '.join(waits)}; " if waits else ""
     if error is None:
         return f"{said}answered"
-    status = f" {error['status']}" if error["status"] else ""
-    return f"{said}{error['class']}{status}"
+    return f"{said}{name_of(error)} {error['status']}".strip()
 
 
 def _wrong(line: dict[str, Any], reference: Reference) -> str:

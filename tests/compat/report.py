@@ -5,6 +5,7 @@ from datetime import date
 
 from .catalogue import CLIENTS, Runtime
 from .judging import ERRORS
+from .servers import ENCODER, RERANKER
 from .trying import Trial
 
 COLUMNS = ("rerank", "embed", "foreign", "long", "uncut", "key", "model", "retry", "load")
@@ -140,9 +141,15 @@ def _settings(trials: Sequence[Trial]) -> list[str]:
             for path in result.detail.split(", ")
             if path
         )
-        paths = ", ".join(f"`{path}`" for path in asked)
+        paths = ", ".join(dict.fromkeys(f"`{_generic(path)}`" for path in asked))
         lines.append(f"| {client.name} | {packages} | `{client.setting}` | {paths} |")
     return lines
+
+
+def _generic(path: str) -> str:
+    for model in (RERANKER, ENCODER):
+        path = path.replace(f"/models/{model}/", "/models/MODEL/").replace(model, "MODEL")
+    return path
 
 
 def _errors(trials: Sequence[Trial]) -> list[str]:
@@ -159,6 +166,8 @@ def _errors(trials: Sequence[Trial]) -> list[str]:
         "",
         "What the client raised, and how long it waited before it asked again, beside what the "
         "server's `Retry-After` had asked for.",
+        "LlamaIndex's clients of text-embeddings-inference look at no status: they raise what they "
+        "stumble over. For programs there is the status.",
         "",
         "| client | " + " | ".join(names[check] for check in checks) + " |",
         "|---|" + "---|" * len(checks),
