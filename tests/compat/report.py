@@ -165,7 +165,8 @@ def _errors(trials: Sequence[Trial]) -> list[str]:
         "## How errors arrive",
         "",
         "What the client raised, and how long it waited before it asked again, beside what the "
-        "server's `Retry-After` had asked for.",
+        "server's `Retry-After` had asked for",
+        "in whole seconds. Some obey `retry-after-ms` instead, which says it to the millisecond.",
         "LlamaIndex's clients of text-embeddings-inference look at no status: they raise what they "
         "stumble over. For programs there is the status.",
         "",
