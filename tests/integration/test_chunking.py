@@ -60,6 +60,16 @@ def test_the_part_that_answers_is_found_and_shown(client, mode, rerank):
     assert not best.truncated
 
 
+@pytest.mark.parametrize("mode", ["dense", "hybrid", "lexical"])
+def test_a_question_longer_than_models_read_is_answered_with_a_part_too(client, mode):
+    result = client.search("long", f"{QUESTION} {'So is it? ' * 90}", retrieve=mode)
+    assert result.query_truncated
+    assert result.rerank_status == "complete"
+    assert result.hits[0].id == "canberra"
+    assert 0 < len(spanned(result.hits[0])) < 600
+    assert not client.search("long", QUESTION, retrieve=mode).query_truncated
+
+
 def test_the_second_pass_reads_the_part_that_was_found(client):
     result = client.search("long", QUESTION, rerank=Rerank(blend=0.0), top_n=2)
     best, other = result.hits
