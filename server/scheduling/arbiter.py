@@ -27,6 +27,9 @@ from twopass.server.telemetry.tracing import Attributes, Tracer, record
 __all__ = ["Arbiter", "Computed", "Priority"]
 
 _NO_LIMIT = 2**62
+# Places may be held by sets whose candidates are still coming, of which nothing waits yet. Clients
+# that obey a millisecond would use up all their tries at once.
+_MIN_RETRY_SECONDS = 0.1
 _STAGES = {Priority.QUERY: "embed", Priority.RERANK: "rerank", Priority.INGEST: "embed"}
 
 OnFailure: TypeAlias = Callable[[Engine, BaseException], None]
@@ -102,7 +105,7 @@ class Arbiter:
             raise OverloadedError(
                 f"queue: {num_pairs:,} places asked for, {self._max_queued - taken.num_pairs:,} "
                 f"of {self._max_queued:,} are free; try again later or send fewer candidates",
-                retry_after=self.backlog.retry_after(),
+                retry_after=max(_MIN_RETRY_SECONDS, self.backlog.retry_after()),
                 limit_name="max_queued_pairs",
                 limit=self._max_queued,
                 value=num_pairs,

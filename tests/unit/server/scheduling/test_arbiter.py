@@ -280,6 +280,12 @@ async def test_a_full_queue_says_when_there_may_be_room(arbiter, held):
     assert 0 < raised.value.retry_after <= 30
 
 
+def test_places_held_by_sets_that_are_still_coming_are_worth_a_pause(arbiter):
+    with arbiter.admitted(60), pytest.raises(OverloadedError) as raised:
+        arbiter.admitted(41)
+    assert raised.value.retry_after >= 0.1
+
+
 def test_what_the_queue_is_too_small_for_is_not_told_to_try_again(arbiter):
     with pytest.raises(OverloadedError, match="101 places asked for, it has 100 in all") as raised:
         arbiter.admitted(101)
