@@ -41,7 +41,7 @@ help:
 	@echo "                     parts of them; C++ under ThreadSanitizer; tests that take long"
 	@echo "make test-installed  the README's commands, and the server as a process, on what make install installs"
 	@echo "make connect         every rpc over HTTP with Connect's own clients, of Node, Python and buf; needs Node 20"
-	@echo "make openapi         what Schemathesis finds in REST and its OpenAPI document, some 8,000 requests"
+	@echo "make openapi         what Schemathesis finds in REST and its OpenAPI document, some 2,500 requests"
 	@echo "make suites          what Haystack and LangChain publish to test document stores, against a server"
 	@echo "make compat          every client of TEI, Cohere, OpenAI, Voyage, Jina, vLLM, NIM, Infinity against a server;"
 	@echo "                     COMPAT='--client cohere' for one, COMPAT=--upgrade for the newest versions"
@@ -161,14 +161,14 @@ $(SUITES)/.client: tests/suites/requirements.txt $(CLIENT_SOURCES)
 	$(@D)/bin/python -m pip install -r $< ./client
 	@touch $@
 
-# Tools that read the OpenAPI document and make requests of it. `ARGS='-n 100'` makes more of them.
+# Tools that read the OpenAPI document and make requests of it. `ARGS="-n 1000"` makes more of them.
 $(OPENAPI)/.packages: tests/openapi/requirements.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install -r $<
 	@touch $@
 
 openapi: dev $(OPENAPI)/.packages
-	$(BIN)/python -m tests.openapi $(CURDIR)/$(OPENAPI) -n 10 $(ARGS)
+	$(BIN)/python -m tests.openapi $(CURDIR)/$(OPENAPI) -n 100 $(ARGS)
 
 # Connect's own clients: of Node in a folder of the environment that has the one of Python.
 $(CONNECT)/.packages: tests/connect/requirements.txt tests/connect/package.json

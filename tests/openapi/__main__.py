@@ -6,6 +6,9 @@ that the document does not describe, none may be a fault of the server, and what
 the document must be refused. The other way round is not demanded: the contract has rules that no
 schema can say, such as that a query must not be empty unless there is a vector.
 
+Schemathesis' phase "coverage", which breaks every rule of every field once, takes a quarter of an
+hour of a core, nearly all of it to think of requests: `make openapi ARGS=--phases=coverage`.
+
 Both are in an environment of their own. The server is the tree's.
 """
 
@@ -47,7 +50,7 @@ def main(folder: str, *arguments: str) -> int:
             "run",
             url,
             "--mode=all",
-            "--phases=examples,coverage,fuzzing",
+            "--phases=examples,fuzzing",
             "--generation-database=none",
             "--seed=1",
             *arguments,

@@ -1,12 +1,10 @@
 """JSON schemas of the contract's messages, as REST reads and writes them."""
 
-from collections.abc import Mapping, Sequence
-from itertools import combinations
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from twopass.server.http.protojson.well_known import takes_null
 from twopass.server.http.rpcs import bounds
 from twopass.server.http.rpcs.comments import comments
 from twopass.server.models.passages import Limits
@@ -92,18 +90,19 @@ class Schemas:
             without: Fields that it has elsewhere, in the path.
         """
         fields = [field for field in message.fields if field.name not in without]
+        properties = {each.name: self.field(each, is_request=is_request) for each in fields}
         schema: Schema = {
             "type": "object",
             "description": comments().get(message.full_name, ""),
-            "properties": {f.name: self.field(f, is_request=is_request) for f in fields},
+            "properties": properties,
         }
         if is_request:
             schema["additionalProperties"] = False
             names = bounds.REQUIRED.get(message.name, ())
             required = [name for name in names if name not in without]
-            for name, property_ in schema["properties"].items():
-                if name not in required:
-                    schema["properties"][name] = _or_null(property_)
+            for field in fields:
+                if field.name not in required and not _is_choice(field):
+                    properties[field.name] = _or_null(properties[field.name])
             schema |= _choices(message)
         else:
             required = [field.name for field in fields if not field.has_presence]
@@ -196,26 +195,24 @@ def _or_null(schema: Schema) -> Schema:
 
 
 def _choices(message: Descriptor) -> Schema:
-    """Which fields of a request exclude each other."""
-    schemas: list[Schema] = []
-    for oneof in message.oneofs:
-        if f"{message.name}.{oneof.name}" in bounds.EXACTLY_ONE:
-            schemas.append({"oneOf": [_given([field]) for field in oneof.fields]})
-        elif len(oneof.fields) > 1:
-            pairs = [_given(pair) for pair in combinations(oneof.fields, 2)]
-            schemas.append({"not": {"anyOf": pairs} if len(pairs) > 1 else pairs[0]})
-    if len(schemas) > 1:
-        return {"allOf": schemas}
-    return schemas[0] if schemas else {}
+    """Of which fields of a request exactly one is needed.
+
+    That others exclude each other, their descriptions say: as a schema it would be a negation, of
+    which generators make nothing readable.
+    """
+    groups = [
+        {"oneOf": [{"required": [field.name]} for field in oneof.fields]}
+        for oneof in message.oneofs
+        if f"{message.name}.{oneof.name}" in bounds.EXACTLY_ONE
+    ]
+    return groups[0] if groups else {}
 
 
-def _given(fields: Sequence[FieldDescriptor]) -> Schema:
-    """What holds where fields are given, and not left unset by a null."""
-    schema: Schema = {"required": [field.name for field in fields]}
-    unset_by_null = [field.name for field in fields if not takes_null(field)]
-    if unset_by_null:
-        schema["properties"] = {name: {"not": {"type": "null"}} for name in unset_by_null}
-    return schema
+def _is_choice(field: FieldDescriptor) -> bool:
+    """Whether a field is one of those of which exactly one is needed."""
+    oneof, message = field.containing_oneof, field.containing_type
+    assert message is not None
+    return oneof is not None and f"{message.name}.{oneof.name}" in bounds.EXACTLY_ONE
 
 
 def _reachable(messages: list[Descriptor]) -> dict[str, Descriptor]:
