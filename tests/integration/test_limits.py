@@ -82,7 +82,8 @@ def test_one_call_more_than_are_allowed_is_refused_with_a_time_to_wait(strict):
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "calls: 3 are under way, which is the most" in raised.value.details()
     trailers = dict(raised.value.trailing_metadata())
-    (detail,) = status_pb2.Status.FromString(trailers["grpc-status-details-bin"]).details
+    told = status_pb2.Status.FromString(trailers["grpc-status-details-bin"]).details
+    (detail,) = (each for each in told if each.type_url.endswith("google.rpc.RetryInfo"))
     assert status_pb2.RetryInfo.FromString(detail.value).retry_delay.ToMilliseconds() == 100
     for call in held:
         call.end()

@@ -243,10 +243,10 @@ class Tei:
         instances = (await self._read(http, VertexBody, request)).instances
         check_batch("instances", len(instances), self._limits.max_documents)
         parts = [replace(http, body=bytes(instance)) for instance in instances]
-        answers = [
-            self._answers[self.task_of(part, part.body)](part, request.part()) for part in parts
-        ]
-        written = await _all_of(answers)
+        answering = [self._answers[self.task_of(part, part.body)] for part in parts]
+        written = await _all_of(
+            [answer(part, request.part()) for answer, part in zip(answering, parts, strict=True)]
+        )
         return encode({"predictions": [msgspec.Raw(body) for body, _ in written]}), ()
 
     async def _health(self, http: HttpRequest, request: Request) -> Answer:

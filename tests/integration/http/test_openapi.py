@@ -263,7 +263,9 @@ def test_examples_are_answered(http: httpx.Client, document: dict[str, Any]) -> 
                 path.format(collection="examples", name="no-such-snapshot"),
                 json=media["example"],
             )
-            assert answer.status_code in (200, 404), (path, answer.text)
+            # A search that has a time budget may be late on a busy machine.
+            expected = (200, 404, 504) if "time_budget" in str(media["example"]) else (200, 404)
+            assert answer.status_code in expected, (path, answer.text)
             if answer.status_code == 404:
                 assert "does not exist" in answer.text or "no snapshot" in answer.text
 

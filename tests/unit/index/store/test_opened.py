@@ -241,15 +241,15 @@ def test_many_threads_use_more_collections_than_may_be_open(folder):
 
 def test_open_collections_have_no_threads_of_their_own(folder):
     lanes = {lane.name for lane in LANES.all()}
+    before = set(threading.enumerate())  # those of servers beside, too
     with CollectionStore(folder, LANES) as store:
         for name in NAMES:
             store.get(name).upsert([document("new")]).result()
             store.get(name).merge().result()
-        of_lanes = [
-            thread for thread in threading.enumerate() if thread.name.rpartition("-")[0] in lanes
-        ]
+        begun = set(threading.enumerate()) - before
+        of_lanes = {thread for thread in begun if thread.name.rpartition("-")[0] in lanes}
         assert len(of_lanes) <= sum(lane.num_threads for lane in LANES.all())
-        others = {thread.name for thread in threading.enumerate() if thread not in of_lanes}
+        others = {thread.name for thread in begun - of_lanes}
         assert not [name for name in others if any(known in name for known in NAMES)]
 
 

@@ -1,6 +1,9 @@
 """What holds of the terms of every text, whatever it is made of."""
 
+import ast
 import re
+import subprocess
+import sys
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 
@@ -112,6 +115,20 @@ def test_sentences_of_a_text_are_cut_as_each_of_them_alone(texts):
     analyser = Analyser()
     alone = [term for text in texts for term in analyser.terms(text)]
     assert sorted(analyser.terms("。".join(texts))) == sorted(alone)
+
+
+def test_the_first_texts_of_a_process_are_cut_as_any_later():
+    # Signs beside letters of another script; ICU would not know all dictionaries at first.
+    texts = ["\u0e01\u0e32\u30fc\u0e47\u0e49\u0e33\u0e32", "\u30fc\u56fd\u6771\u0e32"]
+    program = (
+        "from twopass.index.words.analysis import Analyser; import sys; "
+        "print([[Analyser().terms(text) for text in sys.argv[1:]] for _ in range(2)])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", program, *texts], capture_output=True, text=True, check=True
+    )
+    first, later = ast.literal_eval(printed.stdout)
+    assert first == later
 
 
 @given(text=TEXTS)
