@@ -16,7 +16,8 @@ from http import HTTPStatus
 import grpc
 
 _HEAD = re.compile(
-    rb"HTTP/1\.1 (?P<status>\d+) .*?\r\ncontent-length: (?P<size>\d+)\r\n.*?\r\n\r\n", re.DOTALL
+    rb"HTTP/1\.1 (?P<status>\d+) .*?\r\ncontent-length: (?P<size>\d+)\r\n(?:.*?\r\n)??\r\n",
+    re.DOTALL,
 )
 
 

@@ -1,12 +1,13 @@
 """What a request costs at a front door: turn by turn, without the work itself."""
 
 import json
+import socket
 import subprocess
 import sys
 
 import pytest
 
-from twopass.benchmarks.asking import Door
+from twopass.benchmarks.asking import Door, _answer
 from twopass.benchmarks.front_doors import Report
 
 from .made import report as latency_report
@@ -38,3 +39,19 @@ def test_a_door_is_the_same_on_the_other_side(over_grpc):
     told = Door(**json.loads(door.to_line()))
     assert (told.target, told.path, tuple(told.bodies)) == (door.target, door.path, door.bodies)
     assert told.over_grpc == over_grpc
+
+
+@pytest.mark.parametrize("behind", [b"", b"x-request-id: a\r\n"], ids=["last", "not last"])
+@pytest.mark.parametrize("piece", [1, 7, 1_000])
+def test_an_answer_is_read_whole_wherever_its_length_stands(behind, piece):
+    told = (
+        b"HTTP/1.1 200 OK\r\ndate: now\r\ncontent-length: 30\r\n"
+        + behind
+        + b"\r\n"
+        + b"ab\r\n\r\n" * 5
+    )
+    here, there = socket.socketpair()
+    with here, there:
+        for start in range(0, len(told), piece):
+            there.sendall(told[start : start + piece])
+        assert _answer(here) == (200, b"ab\r\n\r\n" * 5)
