@@ -88,7 +88,6 @@ def too_long(num_bytes: int, max_bytes: int) -> HttpError:
         413,
         f"body: {num_bytes:,} bytes given, at most {max_bytes:,} are read (max_http_body_bytes); "
         "send less at a time",
-        headers=(("connection", "close"),),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 import grpc
 
 from twopass.server.edge.call import Call, Rpc, Shared, drop_frames
+from twopass.server.edge.permissions import Permission
 from twopass.server.edge.statuses import details_of, message_of, retry_after, status_code
 from twopass.server.errors import InvalidRequestError, RequestError
 from twopass.server.http.bodies import decompressed, too_long
@@ -31,6 +32,8 @@ _STALLED_SECONDS = 30.0
 _SLOWEST_BYTES_PER_SECOND = 16 * 1024
 # Answers are handed over in pieces of this size: the next when the one before has left.
 _PIECE_BYTES = 64 * 1024
+# Of requests that need no key, or count against no quota: none of them has anything to say.
+_OPEN_BODY_BYTES = 4 * 1024
 _TIMEOUTS = ("x-request-timeout-ms", "connect-timeout-ms")
 # JSON is read in one go, which takes as long as it has values rather than bytes: 8 MiB of the
 # shortest texts take ten times as long as of long ones. No request needs more values than these;
@@ -54,6 +57,16 @@ class Connection(Protocol):
     @property
     def has_whole_body(self) -> bool:
         """Whether the body of the request under way has come."""
+
+    @property
+    def is_choked(self) -> bool:
+        """Whether the client takes less than was written."""
+
+    def hold(self) -> None:
+        """Keeps what is sent, until `flush`."""
+
+    def flush(self) -> None:
+        """Sends what was held, as one."""
 
     def abort(self) -> None:
         """Closes it at once, whatever is still to be sent."""
@@ -107,13 +120,15 @@ class HttpEdge:
         except RequestError as error:
             await call.refuse(error, route.endpoint.dialect)
             return
-        await call.answer(route, headers, self._routes, self._max_body_bytes)
+        is_open = route.rpc.permission is Permission.OPEN or not route.endpoint.counts
+        max_bytes = min(_OPEN_BODY_BYTES, self._max_body_bytes) if is_open else self._max_body_bytes
+        await call.answer(route, headers, self._routes, max_bytes)
 
 
 class HttpCall(Call):
     """A call over HTTP."""
 
-    __slots__ = ("_client_is_gone", "_connection", "_receive", "_scope", "_send")
+    __slots__ = ("_client_is_gone", "_connection", "_dialect", "_receive", "_scope", "_send")
 
     def __init__(
         self,
@@ -129,6 +144,7 @@ class HttpCall(Call):
         self._scope = scope
         self._connection: Connection = scope["extensions"][CONNECTION]
         self._client_is_gone = False
+        self._dialect: Dialect | None = None  # told by the body
         self._receive = receive
         self._send = send
 
@@ -147,42 +163,16 @@ class HttpCall(Call):
             routes: All endpoints, of which the body may choose one.
             max_body_bytes: Longest body.
         """
-        dialect = route.endpoint.dialect
         try:
-            seconds = _timeout(headers)
-            request = self.open(seconds)
-            body = await self._body(headers, request, max_body_bytes)
-            asked = HttpRequest(
-                method=self._scope["method"],
-                path=route.path,
-                query=self._scope["query_string"].decode("latin-1"),
-                headers=headers,
-                body=body,
-                model=route.model,
-                variables=route.variables,
-            )
-            request.message_bytes = len(body)
-            endpoint = route.endpoint
-            if not isinstance(endpoint, Endpoint):
-                endpoint = endpoint.choose(asked)
-                self.rpc = routes.rpc_named(endpoint.name)
-                dialect = endpoint.dialect
-            self.at_stage("being worked on")
-            if endpoint.counts:
-                self._cancel_when_gone()
-            if seconds is None:
-                answer = await endpoint.answer(asked, request)
-            else:
-                async with asyncio.timeout(seconds):
-                    answer = await endpoint.answer(asked, request)
+            answer = await self._answered(route, headers, routes, max_body_bytes)
         except _ClientGoneError:
             self.gone()
             return
         except Exception as error:
-            failure = self._failure(error)
             self._connection.when_lost = None
-            await self._tell(failure, dialect)
-            drop_frames(error)
+            failure = self._failure(error)
+            drop_frames(error)  # and with them the body, however slowly the client reads
+            await self._tell(failure, self._dialect or route.endpoint.dialect)
             return
         except asyncio.CancelledError:
             self.gone()
@@ -194,6 +184,36 @@ class HttpCall(Call):
         self._connection.when_lost = None
         self.ended(grpc.StatusCode.OK)
         await self._send_answer(answer)
+
+    async def _answered(
+        self, route: Route, headers: dict[str, str], routes: Routes, max_body_bytes: int
+    ) -> Answer:
+        """Reads the body, and asks the endpoint; arguments are those of `answer`."""
+        seconds = _timeout(headers)
+        request = self.open(seconds)
+        body = await self._body(headers, request, max_body_bytes)
+        asked = HttpRequest(
+            method=self._scope["method"],
+            path=route.path,
+            query=self._scope["query_string"].decode("latin-1"),
+            headers=headers,
+            body=body,
+            model=route.model,
+            variables=route.variables,
+        )
+        request.message_bytes = len(body)
+        endpoint = route.endpoint
+        if not isinstance(endpoint, Endpoint):
+            endpoint = endpoint.choose(asked)
+            self.rpc = routes.rpc_named(endpoint.name)
+            self._dialect = endpoint.dialect
+        self.at_stage("being worked on")
+        if endpoint.counts:
+            self._cancel_when_gone()
+        if seconds is None:
+            return await endpoint.answer(asked, request)
+        async with asyncio.timeout(seconds):
+            return await endpoint.answer(asked, request)
 
     def _failure(self, raised: Exception) -> Failure:
         """Ends the call with an error, and tells it."""
@@ -324,35 +344,42 @@ class HttpCall(Call):
             (b"x-request-id", self.id.encode()),
         ]
         headers += [(name.encode(), _one_line(value)) for name, value in answer.headers]
-        await self._send(
-            {"type": "http.response.start", "status": answer.status, "headers": headers}
-        )
-        if len(body) <= _PIECE_BYTES:
-            await self._send({"type": "http.response.body", "body": body})
+        start = {"type": "http.response.start", "status": answer.status, "headers": headers}
+        if len(body) <= _PIECE_BYTES and not self._connection.is_choked:
+            await self._send_first(start, body, has_more=False)
         else:
-            await self._send_pieces(body)
+            await self._send_pieces(start, body)
 
-    async def _send_pieces(self, body: bytes) -> None:
+    async def _send_first(self, start: dict[str, Any], piece: bytes, *, has_more: bool) -> None:
+        """Sends the head of an answer, and the first piece of its body with it."""
+        self._connection.hold()
+        try:
+            await self._send(start)
+            await self._send(_body_message(piece, has_more=has_more))
+        finally:
+            self._connection.flush()
+
+    async def _send_pieces(self, start: dict[str, Any], body: bytes) -> None:
         """Sends a long body, which counts as kept until the client has taken it."""
         in_flight = self.shared.gate.bytes_in_flight
         in_flight.count(len(body))
         began = _now()
         try:
             async with asyncio.timeout(_STALLED_SECONDS) as stalled:
-                for start in range(0, len(body), _PIECE_BYTES):
-                    end = start + _PIECE_BYTES
-                    await self._send(
-                        {
-                            "type": "http.response.body",
-                            "body": body[start:end],
-                            "more_body": end < len(body),
-                        }
-                    )
+                end = _PIECE_BYTES
+                await self._send_first(start, body[:end], has_more=end < len(body))
+                while end < len(body):
                     stalled.reschedule(_patience(began, end))
+                    piece, end = body[end : end + _PIECE_BYTES], end + _PIECE_BYTES
+                    await self._send(_body_message(piece, has_more=end < len(body)))
         except TimeoutError:
             self._connection.abort()
         finally:
             in_flight.release(len(body))
+
+
+def _body_message(piece: bytes, *, has_more: bool) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": piece, "more_body": has_more}
 
 
 def _patience(began: float, num_bytes: int) -> float:

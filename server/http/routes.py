@@ -14,6 +14,10 @@ from twopass.server.http.statuses import HttpError
 AnyEndpoint: TypeAlias = Endpoint | SharedEndpoint
 
 _MODELS = "/models/"
+# No path of ours is longer: an id of a document has at most 512 bytes, three characters each.
+_MAX_PATH_CHARS = 2_048
+# Ids of models are names, names on a hub, or paths of folders.
+_MAX_ID_SLASHES = 16
 _VARIABLE = re.compile(r"\{(\w+)(=\*\*)?\}")
 
 
@@ -73,8 +77,12 @@ class Routes:
             path: The path as sent, percent-encoded.
 
         Raises:
-            HttpError: 404 or 405, with the way out.
+            HttpError: 404, 405 or 414, with the way out.
         """
+        if len(path) > _MAX_PATH_CHARS:
+            raise HttpError(
+                414, f"path: {len(path):,} characters given, at most {_MAX_PATH_CHARS:,} are read"
+            )
         if method == "HEAD":
             method = "GET"
         path = path.rstrip("/") or "/"
@@ -129,16 +137,21 @@ class Routes:
 
     def _below_models(self, method: str, path: str) -> Route | None:
         """The endpoint below `/models/{id}`; ids may hold slashes, so the shortest one counts."""
-        at = path.find("/", len(_MODELS))
-        while at > 0:
-            model, rest = unquote(path[len(_MODELS) : at]), path[at:]
+        at = len(_MODELS) - 1
+        for _ in range(_MAX_ID_SLASHES + 1):
+            at = path.find("/", at + 1)
+            if at < 0:
+                break
+            rest = path[at:]
             found = self._exact.get((method, rest))
             if found is not None and found[0].below_models:
-                return Route(*found, rest, model)
+                return Route(*found, rest, unquote(path[len(_MODELS) : at]))
             route = self._templated(method, rest)
             if route is not None and route.endpoint.below_models:
+                model = unquote(path[len(_MODELS) : at])
                 return Route(route.endpoint, route.rpc, rest, model, route.variables)
-            at = path.find("/", at + 1)
+        else:
+            return None
         found = self._exact.get((method, "/"))
         if found is not None and found[0].below_models and len(path) > len(_MODELS):
             return Route(*found, "/", unquote(path[len(_MODELS) :]))

@@ -19,11 +19,14 @@ _UNIX = "unix:"
 # How long a connection may be idle, or take to send the headers of a request. Clients that pool
 # connections keep them for less: httpx 5 s, Node 5 s, load balancers 60 s.
 _IDLE_SECONDS = 75
-_HEAD = b"HTTP/1.1 "
-_CONTINUE = b"HTTP/1.1 100 "
 # Request line and headers of a request; cookies and tokens of proxies have a few KiB.
 _MAX_HEAD_BYTES = 64 * 1024
 _LINGER_SECONDS = 0.5
+# Requests that a client may send ahead of their answers on one connection.
+_MAX_AHEAD = 16
+# What is read of a body that has its answer already: a connection that is closed with something
+# unread is reset, and the client may never see the answer.
+_MAX_LEFT_BYTES = 64 * 1024 * 1024
 _HEAD_TOO_LONG = (
     f"headers: more than {_MAX_HEAD_BYTES:,} bytes with the request line; send less of them, or "
     "what is long in the body"
@@ -124,36 +127,46 @@ class _Server(uvicorn.Server):
 
 
 class _Transport:
-    """A transport that sends the head of an answer and the body after it as one.
+    """A transport that can send several writes as one.
 
-    uvicorn writes them apart, which would be two calls of the system and wake the client twice. A
-    head waits for what is written next: a body, be it empty, follows every head but that of 100.
+    uvicorn writes the head of an answer and its body apart, which would be two calls of the system
+    and wake the client twice.
     """
 
-    __slots__ = ("_head", "_transport")
+    __slots__ = ("_held", "_transport")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._head = b""
+        self._held: list[bytes] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
+    def hold(self) -> None:
+        """Keeps what is written, until `flush`."""
+        self._held = []
+
+    def flush(self) -> None:
+        """Writes what was held. A no-op where nothing is held."""
+        held, self._held = self._held, None
+        if held:
+            self._transport.write(b"".join(held))
+
     def write(self, data: bytes) -> None:
-        """Writes, with the head that waits before it."""
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.write(head + data)
-        elif data.startswith(_HEAD) and not data.startswith(_CONTINUE):
-            self._head = data
-        else:
+        """Writes, or holds."""
+        if self._held is None:
             self._transport.write(data)
+        else:
+            self._held.append(data)
 
     def close(self) -> None:
         """Closes the connection once all is sent."""
-        if self._head:
-            self.write(b"")
+        self.flush()
         self._transport.close()
+
+
+class _TooFarAheadError(Exception):
+    """More requests came than may wait for the answers of those before."""
 
 
 class _Connection(HttpToolsProtocol):
@@ -167,13 +180,16 @@ class _Connection(HttpToolsProtocol):
     """
 
     when_lost: Callable[[], object] | None = None
+    transport: Any
     _head_began: float | None = None  # by the loop's clock; None between heads
-    _head_bytes = 0
+    _head_bytes = 0  # received of an unfinished head
+    _field_bytes = 0  # of the fields of a head that have come whole
+    _left_bytes = 0  # of a body that has its answer
     _is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.transport = _Transport(transport)  # type: ignore[assignment]
+        self.transport = _Transport(transport)
         # Without this the second piece of an answer would wait for the client's acknowledgement of
         # the first, which comes 40 ms later. The event loop sets it itself only on sockets whose
         # protocol number was given.
@@ -185,32 +201,57 @@ class _Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             return
+        head = self._head_began
         super().data_received(data)
-        if self.transport.is_closing():
+        if self._is_refused or self.transport.is_closing():
             return
         if self._head_began is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > _MAX_HEAD_BYTES:
+            # Of data in which the head begins, only its whole fields are known to be its own.
+            self._head_bytes += len(data) if head == self._head_began else 0
+            if max(self._head_bytes, self._field_bytes) > _MAX_HEAD_BYTES:
                 self._refuse_head()
                 return
         is_between_requests = self.cycle is None or self.cycle.response_complete
         if is_between_requests:
+            if self.cycle is not None and self.cycle.more_body:
+                self._left_bytes += len(data)
+                if self._left_bytes > _MAX_LEFT_BYTES:
+                    self.abort()
+                    return
             self._unset_keepalive_if_required()
             self._lose_when_idle()
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= _MAX_AHEAD:
+            raise _TooFarAheadError
         super().on_message_begin()
         self._head_began = self.loop.time()
-        self._head_bytes = 0
+        self._head_bytes = self._field_bytes = self._left_bytes = 0
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
+
+    def on_url(self, url: bytes) -> None:
+        self._field_bytes += len(url)
+        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head_began is not None:  # else it follows a body, where nobody reads it
+            self._field_bytes += len(name) + len(value)
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._head_began = None
-        super().on_headers_complete()
+        if self._field_bytes > _MAX_HEAD_BYTES:
+            self._refuse_head()
+        if not self._is_refused:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._is_refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._is_refused:
+            super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -221,6 +262,19 @@ class _Connection(HttpToolsProtocol):
     def has_whole_body(self) -> bool:
         """Whether the body of the request under way has come."""
         return not self.cycle.more_body
+
+    @property
+    def is_choked(self) -> bool:
+        """Whether the client takes less than was written."""
+        return self.flow.write_paused
+
+    def hold(self) -> None:
+        """Keeps what is written, until `flush`."""
+        self.transport.hold()
+
+    def flush(self) -> None:
+        """Sends what was held, as one."""
+        self.transport.flush()
 
     def abort(self) -> None:
         """Closes it at once, whatever is still to be sent."""

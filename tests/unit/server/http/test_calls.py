@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import gzip
+import http.client
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -83,7 +85,7 @@ def gate(metrics: Metrics) -> Gate:
 async def server(
     asked: Asked, metrics: Metrics, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[HttpServer]:
-    for name in ("test.echo", "test.shared", "test.rest"):
+    for name in ("test.echo", "test.shared", "test.rest", "test.get", "test.open"):
         monkeypatch.setitem(PERMISSIONS, name, Permission.READ)  # type: ignore[arg-type]
 
     def endpoint(name: str, method: str, path: str) -> Endpoint:
@@ -100,6 +102,8 @@ async def server(
         echo,
         SharedEndpoint(name="test.shared", method="POST", path="/", choose=choose, dialect=DIALECT),
         endpoint("test.rest", "GET", "/things/{thing}/parts/{part}"),
+        endpoint("test.get", "GET", "/get"),
+        dataclasses.replace(endpoint("test.open", "GET", "/open"), counts=False),
     ]
     shared = Shared(gate, metrics, None, CallLog(), MAX_BODY_BYTES)
     edge = HttpEdge(shared, Routes(endpoints), DIALECT, max_body_bytes=MAX_BODY_BYTES)
@@ -169,6 +173,80 @@ async def test_an_unknown_path_is_told_where_to_look(client, metrics):
 async def test_a_wrong_method_is_told_the_right_ones(client, method, path, allowed):
     answer = await client.request(method, path)
     assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+async def test_head_has_the_headers_alone(client, asked):
+    asked.body = b"four"
+    answer = await client.head("/get", timeout=5)
+    assert (answer.status_code, answer.headers["content-length"], answer.content) == (200, "4", b"")
+    assert (await client.get("/get")).content == b"four"
+
+
+@pytest.mark.parametrize("path", ["/x" * 1_100, "/models" + "/%41" * 600])
+async def test_a_path_that_no_endpoint_can_have_is_refused_unread(client, path):
+    answer = await client.post(path, content=b"1")
+    assert answer.status_code == 414
+    assert "at most 2,048" in answer.text
+
+
+async def test_an_id_of_more_slashes_than_any_model_has_is_none(client):
+    answer = await client.post("/models" + "/a" * 20 + "/echo", content=b"1")
+    assert answer.status_code == 404
+
+
+async def test_what_needs_no_quota_takes_no_long_body(client, asked):
+    answer = await client.request("GET", "/open", content=b"x" * 5_000)
+    assert (answer.status_code, asked.requests) == (413, [])
+    assert (await client.request("GET", "/open", content=b"x")).status_code == 200
+
+
+async def test_requests_far_ahead_of_their_answers_end_the_connection(server, asked):
+    asked.seconds = 30
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET /get HTTP/1.1\r\nhost: x\r\n\r\n" * 1_000)
+    assert b" 400 " in await asyncio.wait_for(reader.readline(), 20)
+    await until(lambda: asked.was_stopped)
+    assert len(asked.requests) == 1
+    writer.close()
+
+
+async def test_a_few_requests_ahead_are_answered_in_turn(server, asked):
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n7" * 10)
+    received = b""
+    while received.count(b"HTTP/1.1 200 OK") < 10 or not received.endswith(b"7"):
+        received += await asyncio.wait_for(reader.read(10_000), 20)
+    writer.close()
+
+
+async def test_an_answer_may_hold_what_looks_like_another(client, asked):
+    piece = calls._PIECE_BYTES
+    asked.body = b"x" * piece + b"HTTP/1.1 200 OK"
+    assert (await client.post("/echo", content=b"1", timeout=5)).content == asked.body
+
+
+async def test_short_answers_that_are_not_taken_end_their_connection_too(
+    server, asked, gate, monkeypatch
+):
+    monkeypatch.setattr(calls, "_STALLED_SECONDS", 0.2)
+    asked.body = b"x" * 60_000
+    connection = socket.create_connection(("127.0.0.1", server.port))
+    connection.setblocking(False)
+    with contextlib.suppress(OSError):
+        for _ in range(1_000):
+            connection.send(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+            await asyncio.sleep(0.001)
+    await until(lambda: not server._server.server_state.connections)
+    connection.close()
+
+
+async def test_a_client_that_uploads_too_much_is_told_so(server):
+    def upload() -> int:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port)) as plain:
+            plain.request("POST", "/echo", b"x" * 5_000_000)
+            return plain.getresponse().status
+
+    assert await asyncio.to_thread(upload) == 413
 
 
 async def test_the_id_of_a_call_is_the_callers(client):

@@ -5,7 +5,6 @@ import pytest
 from twopass.server.http.server import _Transport
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Written:
@@ -36,27 +35,26 @@ def transport(written):
     return _Transport(written)
 
 
-def test_head_and_body_are_one_piece_and_further_bodies_their_own(transport, written):
-    for data in (HEAD, b"ab", b"cd", HEAD, b"ef"):
-        transport.write(data)
-    assert written.pieces == [HEAD + b"ab", b"cd", HEAD + b"ef"]
-
-
-def test_a_client_that_asks_whether_to_send_its_body_is_told_at_once(transport, written):
-    transport.write(CONTINUE)
-    assert written.pieces == [CONTINUE]
+def test_what_is_held_is_written_as_one_piece_and_all_else_as_it_comes(transport, written):
+    transport.write(b"before")
+    transport.hold()
     transport.write(HEAD)
     transport.write(b"ab")
-    assert written.pieces == [CONTINUE, HEAD + b"ab"]
+    assert written.pieces == [b"before"]
+    transport.flush()
+    transport.write(b"cd")
+    assert written.pieces == [b"before", HEAD + b"ab", b"cd"]
 
 
-def test_an_answer_without_a_body_is_its_head(transport, written):
-    transport.write(HEAD)
-    transport.write(b"")
-    assert written.pieces == [HEAD]
+def test_nothing_held_is_nothing_written(transport, written):
+    transport.hold()
+    transport.flush()
+    transport.flush()
+    assert written.pieces == []
 
 
-def test_a_head_is_written_before_the_connection_closes(transport, written):
+def test_what_is_held_is_written_before_the_connection_closes(transport, written):
+    transport.hold()
     transport.write(HEAD)
     transport.close()
     assert (written.pieces, written.is_closed) == ([HEAD], True)
