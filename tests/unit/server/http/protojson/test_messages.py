@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twopass.server.errors import InvalidRequestError
-from twopass.server.http.protojson.reading import MessageReader
+from twopass.server.http.protojson.reading import MessageReader, num_containers
 from twopass.server.http.protojson.writing import MessageWriter
 from twopass.v1 import (
     collection_pb2,
@@ -285,6 +286,31 @@ def test_bodies_of_far_too_many_objects_are_refused_before_they_are_parsed() -> 
 def test_brackets_in_texts_are_no_objects() -> None:
     body = json.dumps({"query": "{[" * 200_000 + '\\"'})
     assert len(read(rerank_pb2.RerankRequest, body).query) == 400_002
+
+
+@given(
+    st.recursive(
+        st.text(st.sampled_from('{}[]"\\\\a')) | st.integers(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    ),
+    st.integers(2, 40),
+)
+def test_objects_and_lists_are_counted_whatever_stands_in_texts(value: Any, piece: int) -> None:
+    def count(of: Any) -> int:
+        if isinstance(of, dict):
+            of = list(of.values())
+        return 1 + sum(map(count, of)) if isinstance(of, list) else 0
+
+    assert num_containers(json.dumps(value).encode(), piece_bytes=piece) == count(value)
+
+
+def test_counting_objects_takes_little_memory_beside_the_body() -> None:
+    body = b'"' + b"{\\n" * 1_000_000 + b'"'
+    tracemalloc.start()
+    assert num_containers(body) == 0
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2_000_000
 
 
 def test_numbers_of_javascript_beyond_2_to_the_53_are_read() -> None:
