@@ -1,13 +1,14 @@
-"""Bodies in JSON: read into structures with a dialect's names, and written."""
+"""Bodies: unpacked and bounded, read from JSON into structures of a dialect, and written."""
 
-import re
 import zlib
 from typing import Any, TypeVar
 
 import msgspec
 
 from twopass.server.errors import InvalidRequestError
+from twopass.server.http.half_characters import with_whole_characters
 from twopass.server.http.statuses import HttpError
+from twopass.server.request import Request
 
 T = TypeVar("T")
 
@@ -15,14 +16,12 @@ encode = msgspec.json.Encoder().encode
 """Writes structures, dictionaries, lists and plain values as JSON."""
 
 
-# Every escape of a text: a pair of surrogates, which is one character (the first group); half of
-# one (the second group); and all others, so that an escaped backslash begins none.
-_ESCAPE = re.compile(
-    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-    rb"|\\.",
-    re.DOTALL,
-)
-_UNKNOWN_CHARACTER = rb"\ufffd"
+# JSON is read in one go, which takes as long as it has values rather than bytes: 8 MiB of the
+# shortest texts take ten times as long as of long ones. No request needs more values than these;
+# commas part them, and texts have one in a hundred characters. Protobuf's bytes are commas by
+# chance, one in 256.
+_MAX_COMMAS = 250_000
+_BYTES_PER_FURTHER_COMMA = 64
 
 
 class MalformedBodyError(InvalidRequestError):
@@ -70,43 +69,62 @@ def _decoded(body: bytes, kind: Any) -> Any:
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        if (mended := _with_whole_characters(body)) == body:
+        if (mended := with_whole_characters(body)) == body:
             raise
         return msgspec.json.decode(mended, type=kind)
 
 
-def _with_whole_characters(body: bytes) -> bytes:
-    """The body with U+FFFD in place of each half of a surrogate pair."""
-    if b"\\ud" not in body and b"\\uD" not in body:
-        return body
-    return _ESCAPE.sub(lambda escape: _UNKNOWN_CHARACTER if escape[2] else escape[0], body)
-
-
-def too_long(num_bytes: int, max_bytes: int) -> HttpError:
+def too_long(num_bytes: int, max_bytes: int, name: str = "body") -> HttpError:
     """The error of a body that is too long."""
     return HttpError(
         413,
-        f"body: {num_bytes:,} bytes given, at most {max_bytes:,} are read (max_http_body_bytes); "
+        f"{name}: {num_bytes:,} bytes given, at most {max_bytes:,} are read (max_http_body_bytes); "
         "send less at a time",
     )
 
 
-def decompressed(body: bytes, max_bytes: int) -> bytes:
-    """Undoes gzip, without ever making more than is allowed.
+def unpacked(
+    sent: bytes, request: Request, *, is_gzip: bool, max_bytes: int, name: str = "body"
+) -> bytes:
+    """The content of a body, or of a message in a URL.
+
+    Args:
+        sent: What came; its bytes count already.
+        request: Whose bytes those are that come out of gzip.
+        is_gzip: Whether it is compressed.
+        max_bytes: Longest content.
+        name: What errors call it.
 
     Raises:
-        HttpError: It is not gzip, or too long.
+        HttpError: It is not gzip, too long, or has too many values.
+        OverloadedError: There is no room for it.
     """
+    content = sent
+    if is_gzip:
+        content = _decompressed(sent, max_bytes, name)
+        request.reserve_bytes(len(content))
+    most = _MAX_COMMAS + len(content) // _BYTES_PER_FURTHER_COMMA
+    if len(content) > most and (num_commas := content.count(b",")) > most:
+        raise HttpError(
+            413,
+            f"{name}: {num_commas:,} commas in {len(content):,} bytes, at most {most:,}; it has "
+            "too many values: send fewer at a time",
+        )
+    return content
+
+
+def _decompressed(sent: bytes, max_bytes: int, name: str) -> bytes:
+    """Undoes gzip, without ever making more than is allowed."""
     unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        unpacked = unpacking.decompress(body, max_bytes + 1)
+        content = unpacking.decompress(sent, max_bytes + 1)
     except zlib.error as error:
-        raise HttpError(400, f"body: it is not gzip, as content-encoding says ({error})") from None
-    if len(unpacked) > max_bytes:
-        raise too_long(len(unpacked), max_bytes)
+        raise HttpError(400, f"{name}: said to be gzip, but it is not ({error})") from None
+    if len(content) > max_bytes:
+        raise too_long(len(content), max_bytes, name)
     if not unpacking.eof:
-        raise HttpError(400, "body: gzip, but cut short")
-    return unpacked
+        raise HttpError(400, f"{name}: gzip, but cut short")
+    return content
 
 
 def _told(error: msgspec.ValidationError) -> str:

@@ -10,7 +10,7 @@ from twopass.server.edge.call import Call, Rpc, Shared, drop_frames
 from twopass.server.edge.permissions import Permission
 from twopass.server.edge.statuses import details_of, message_of, retry_after, status_code
 from twopass.server.errors import InvalidRequestError, RequestError
-from twopass.server.http.bodies import decompressed, too_long
+from twopass.server.http.bodies import too_long, unpacked
 from twopass.server.http.endpoint import Answer, Dialect, Endpoint, Failure, HttpRequest
 from twopass.server.http.routes import Route, Routes
 from twopass.server.http.statuses import HttpError
@@ -35,12 +35,6 @@ _PIECE_BYTES = 64 * 1024
 # Of requests that need no key, or count against no quota: none of them has anything to say.
 _OPEN_BODY_BYTES = 4 * 1024
 _TIMEOUTS = ("x-request-timeout-ms", "connect-timeout-ms")
-# JSON is read in one go, which takes as long as it has values rather than bytes: 8 MiB of the
-# shortest texts take ten times as long as of long ones. No request needs more values than these;
-# commas part them, and texts have one in a hundred characters. Protobuf's bytes are commas by
-# chance, one in 256.
-_MAX_COMMAS = 250_000
-_BYTES_PER_FURTHER_COMMA = 64
 # Ten digits, as Connect's protocol has it: 115 days.
 _MAX_TIMEOUT_DIGITS = 10
 
@@ -280,17 +274,7 @@ class HttpCall(Call):
             body, _ = await self._piece(request, 0, max_bytes)
         else:
             body = await self._received(request, max_bytes)
-        if encoding == "gzip":
-            body = decompressed(body, max_bytes)
-            request.reserve_bytes(len(body))
-        most = _MAX_COMMAS + len(body) // _BYTES_PER_FURTHER_COMMA
-        if len(body) > most and (num_commas := body.count(b",")) > most:
-            raise HttpError(
-                413,
-                f"body: {num_commas:,} commas in {len(body):,} bytes, at most {most:,}; it has too "
-                "many values: send fewer at a time",
-            )
-        return body
+        return unpacked(body, request, is_gzip=encoding == "gzip", max_bytes=max_bytes)
 
     async def _piece(self, request: Request, num_before: int, max_bytes: int) -> tuple[bytes, bool]:
         """The next piece of the body, counted, and whether more follow."""

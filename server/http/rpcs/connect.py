@@ -21,7 +21,7 @@ from twopass.server.edge.messages import (
     is_large_answer,
 )
 from twopass.server.errors import InvalidRequestError, NotServedError
-from twopass.server.http.bodies import decompressed
+from twopass.server.http.bodies import unpacked
 from twopass.server.http.endpoint import Answer, Endpoint, Failure, HttpRequest
 from twopass.server.http.parts import HttpParts
 from twopass.server.http.rpcs.failures import RPC_DIALECT, failure_body
@@ -92,7 +92,7 @@ class _UnaryRpc:
             )
         if "message" not in given:
             raise InvalidRequestError("message: missing; for all defaults send message=%7B%7D")
-        content = _message_of(given, self._parts.config.max_http_body_bytes)
+        content = _message_of(given, request, self._parts.config.max_http_body_bytes)
         request.message_bytes = len(content)
         return await self._answered(codec, content, request)
 
@@ -183,11 +183,12 @@ def _check_version(version: str | None) -> None:
         )
 
 
-def _message_of(given: dict[str, str], max_bytes: int) -> bytes:
+def _message_of(given: dict[str, str], request: Request, max_bytes: int) -> bytes:
     """The message in a query.
 
     Raises:
-        InvalidRequestError: It is not encoded as the query says.
+        InvalidRequestError: It is not encoded as the query says, or no body may be like it.
+        OverloadedError: There is no room for it.
     """
     content = given["message"].encode()
     if given.get("base64") == "1":
@@ -197,13 +198,13 @@ def _message_of(given: dict[str, str], max_bytes: int) -> bytes:
         except Base64Error as error:
             raise InvalidRequestError(f"message: no base64: {error}") from None
     compression = given.get("compression", "identity")
-    if compression == "gzip":
-        return decompressed(content, max_bytes)
-    if compression not in ("identity", ""):
+    if compression not in ("identity", "gzip", ""):
         raise InvalidRequestError(
             f"compression: {compression[:32]!r} given, gzip or identity is needed"
         )
-    return content
+    return unpacked(
+        content, request, is_gzip=compression == "gzip", max_bytes=max_bytes, name="message"
+    )
 
 
 async def _encoded(message: Message) -> bytes:

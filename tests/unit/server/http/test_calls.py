@@ -21,7 +21,7 @@ from twopass.server.edge.gate import Gate
 from twopass.server.edge.keys import KeyRing
 from twopass.server.edge.permissions import PERMISSIONS, Permission
 from twopass.server.errors import InvalidRequestError, OverloadedError
-from twopass.server.http import calls
+from twopass.server.http import bodies, calls
 from twopass.server.http.calls import HttpEdge
 from twopass.server.http.dialects.superset import SHARED
 from twopass.server.http.endpoint import Answer, Endpoint, HttpRequest, SharedEndpoint
@@ -310,7 +310,7 @@ async def test_a_body_in_pieces_is_joined(client):
 async def test_a_body_of_too_many_values_is_refused_however_short_they_are(
     client, asked, monkeypatch
 ):
-    monkeypatch.setattr(calls, "_MAX_COMMAS", 1_000)
+    monkeypatch.setattr(bodies, "_MAX_COMMAS", 1_000)
     ones = b"[" + b"1," * 4_000 + b"1]"
     answer = await client.post("/echo", content=ones)
     assert answer.status_code == 413
