@@ -197,13 +197,13 @@ class HttpCall(Call):
         )
         request.message_bytes = len(body)
         endpoint = route.endpoint
-        if not isinstance(endpoint, Endpoint):
-            endpoint = endpoint.choose(asked)
-            self.rpc = routes.rpc_named(endpoint.name)
-            self._dialect = endpoint.dialect
         self.at_stage("being worked on")
         if endpoint.counts:
             self._cancel_when_gone()
+        if not isinstance(endpoint, Endpoint):
+            endpoint = await endpoint.choose(asked, request)
+            self.rpc = routes.rpc_named(endpoint.name)
+            self._dialect = endpoint.dialect
         if seconds is None:
             return await endpoint.answer(asked, request)
         async with asyncio.timeout(seconds):

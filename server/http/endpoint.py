@@ -130,7 +130,7 @@ class SharedEndpoint:
     name: str
     method: str
     path: str
-    choose: Callable[[HttpRequest], Endpoint]
+    choose: Callable[[HttpRequest, Request], Awaitable[Endpoint]]
     dialect: Dialect
     below_models: bool = True
     counts: ClassVar[bool] = True

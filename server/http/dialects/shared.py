@@ -10,6 +10,7 @@ from twopass.server.http.dialects.tei_bodies import Glance
 from twopass.server.http.endpoint import Endpoint, HttpRequest, SharedEndpoint
 from twopass.server.http.parts import HttpParts
 from twopass.server.http.routes import AnyEndpoint
+from twopass.server.request import Request
 
 
 def endpoints(parts: HttpParts) -> list[AnyEndpoint]:
@@ -21,12 +22,15 @@ def endpoints(parts: HttpParts) -> list[AnyEndpoint]:
     tei = Tei(parts)
     of_others = rerank.vllm_endpoint(parts)
 
-    def by_texts(http: HttpRequest) -> Endpoint:
-        glance: Glance = decode(http.body, Glance)
+    async def by_texts(http: HttpRequest, request: Request) -> Endpoint:
+        glance: Glance = await parts.translating.run_json(
+            len(http.body), decode, http.body, Glance, request=request
+        )
         return of_others if glance.texts is msgspec.UNSET else tei.endpoint("rerank")
 
-    def by_task(http: HttpRequest) -> Endpoint:
-        return tei.endpoint(tei.task_of(http, http.body))
+    async def by_task(http: HttpRequest, request: Request) -> Endpoint:
+        [task] = await tei.tasks_of(http, [http.body], request)
+        return tei.endpoint(task)
 
     return [
         *tei.endpoints(),

@@ -144,13 +144,26 @@ class Tei:
         )
         return [*posted, *health, info]
 
-    def task_of(self, http: HttpRequest, body: bytes) -> str:
-        """What a body without a path of its own asks for; it is as TEI's for its model.
+    async def tasks_of(
+        self, http: HttpRequest, bodies: Sequence[bytes], request: Request
+    ) -> list[str]:
+        """What bodies without a path of their own ask for; it is as TEI's for its model.
 
         Args:
             http: The request, whose path may name a model.
-            body: The body, or one of several in it.
+            bodies: Its body, or all of those that are in it.
+            request: Whose work this is.
         """
+
+        def decided() -> list[str]:
+            return [self._task_of(http, body) for body in bodies]
+
+        tasks: list[str] = await self._translating.run_json(
+            len(http.body), decided, request=request
+        )
+        return tasks
+
+    def _task_of(self, http: HttpRequest, body: bytes) -> str:
         glance: Glance = decode(body, Glance)
         if glance.texts is not msgspec.UNSET:
             return "rerank"
@@ -242,10 +255,13 @@ class Tei:
         """Answers requests of any kind side by side; the first that fails fails all."""
         instances = (await self._read(http, VertexBody, request)).instances
         check_batch("instances", len(instances), self._limits.max_documents)
-        parts = [replace(http, body=bytes(instance)) for instance in instances]
-        answering = [self._answers[self.task_of(part, part.body)] for part in parts]
+        bodies = list(map(bytes, instances))
+        tasks = await self.tasks_of(http, bodies, request)
         written = await _all_of(
-            [answer(part, request.part()) for answer, part in zip(answering, parts, strict=True)]
+            [
+                self._answers[task](replace(http, body=body), request.part())
+                for task, body in zip(tasks, bodies, strict=True)
+            ]
         )
         return encode({"predictions": [msgspec.Raw(body) for body, _ in written]}), ()
 

@@ -6,14 +6,16 @@ import dataclasses
 import gzip
 import http.client
 import socket
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import grpc
 import httpx
 import pytest
 
+from twopass.index.lanes import Lane
 from twopass.server.config import ServerConfig
 from twopass.server.edge.call import Shared
 from twopass.server.edge.call_log import CallLog
@@ -43,6 +45,7 @@ class Asked:
         seconds: How long it takes.
         body: What it answers; None for what was sent.
         was_stopped: Whether it was told to stop.
+        lane: Where a large body of a shared path is looked at.
     """
 
     def __init__(self) -> None:
@@ -52,6 +55,7 @@ class Asked:
         self.body: bytes | None = None
         self.was_stopped = False
         self.began = asyncio.Event()
+        self.lane = Lane("messages", 1)
 
     async def answer(self, asked: HttpRequest, request: Request) -> Answer:
         self.requests.append(asked)
@@ -67,8 +71,10 @@ class Asked:
 
 
 @pytest.fixture
-def asked() -> Asked:
-    return Asked()
+def asked() -> Iterator[Asked]:
+    asked = Asked()
+    yield asked
+    asked.lane.close()
 
 
 @pytest.fixture
@@ -93,9 +99,11 @@ async def server(
 
     echo = endpoint("test.echo", "POST", "/echo")
 
-    def choose(request: HttpRequest) -> Endpoint:
-        if not request.body:
+    async def choose(http: HttpRequest, request: Request) -> Endpoint:
+        if not http.body:
             raise InvalidRequestError("body: empty")
+        if http.body == b"large":
+            await asked.lane.run(int, stop=request.stop)
         return echo
 
     endpoints = [
@@ -362,6 +370,31 @@ async def test_a_deadline_is_kept(client, asked, metrics, name):
     assert answer.status_code == 504
     assert asked.was_stopped
     assert ended(metrics, "DEADLINE_EXCEEDED") == 1
+
+
+async def test_a_deadline_is_kept_while_a_body_waits_to_be_looked_at(client, asked, metrics):
+    goes_on = threading.Event()
+    occupied = asyncio.create_task(asked.lane.run(goes_on.wait, 20))
+    answer = await client.post("/", content=b"large", headers={"x-request-timeout-ms": "50"})
+    assert answer.status_code == 504
+    assert ended(metrics, "DEADLINE_EXCEEDED", "test.shared") == 1
+    goes_on.set()
+    await occupied
+    assert (await client.post("/", content=b"large")).status_code == 200
+
+
+async def test_a_client_that_goes_while_its_body_waits_to_be_looked_at_ends_its_call(
+    server, asked, metrics
+):
+    goes_on = threading.Event()
+    occupied = asyncio.create_task(asked.lane.run(goes_on.wait, 20))
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            await client.post("/", content=b"large", timeout=0.1)
+    await until(lambda: ended(metrics, "CANCELLED", "test.shared") == 1)
+    goes_on.set()
+    await occupied
+    assert not asked.requests
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "soon", "99999999999"])
