@@ -1,10 +1,9 @@
 """Ranking texts, and classifying texts and pairs of texts, with a reranker."""
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,7 +12,8 @@ from twopass.server.errors import InvalidRequestError
 from twopass.server.models.passages import Cutting, problem_of
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Priority
-from twopass.server.search.open_set import OpenSet, RankedSet, SetOptions
+from twopass.server.search.open_set import RankedSet, SetOptions
+from twopass.server.search.reranking import WholeSet
 from twopass.server.search.second_pass import room_beside
 from twopass.server.tei.errors import EmptyInputError
 from twopass.server.tei.sequences import (
@@ -35,6 +35,11 @@ from twopass.server.tei.types import (
     TextsToRank,
 )
 from twopass.server.telemetry.stopwatch import StageTimings, Stopwatch
+
+T = TypeVar("T")
+
+# So many are gone over in a millisecond or less.
+_FEW_INPUTS = 256
 
 
 class Scoring:
@@ -89,7 +94,8 @@ class Scoring:
         reranker = self._served.reranker(asked.model, "Model is not a classifier model")
         check_batch("inputs", len(asked.inputs), self._served.max_texts(reranker))
         cutting = cutting_of(truncate=asked.truncate, direction=asked.direction)
-        singles, pairs = self._sorted_out(asked.inputs, cutting)
+        num_inputs, run = len(asked.inputs), self._run
+        singles, pairs = await run(num_inputs, request, self._sorted_out, asked.inputs, cutting)
         logits = np.zeros(len(asked.inputs), np.float32)
         timings, num_tokens, num_cut = StageTimings(), 0, 0
         sets: list[RankedSet] = []
@@ -99,17 +105,19 @@ class Scoring:
             )
             num_tokens, num_cut = read.batch.num_tokens, read.num_truncated
         if pairs:
-            sets = await self._ranked(reranker, pairs, cutting, request)
-            for (query, texts), ranked in zip(pairs.items(), sets, strict=True):
-                places = list(texts)
-                if not asked.truncate:
-                    name = [f"inputs[{i}][1]" for i in places].__getitem__
+            whole = await run(num_inputs, request, _whole_sets, reranker, pairs, cutting)
+            # What a set calls its query is the first text of its pairs.
+            firsts = [next(iter(by_place)) for by_place in pairs.values()]
+            sets = await self._parts.reranking.ranked_each(
+                whole, request, lambda i: f"inputs[{firsts[i]}][0]"
+            )
+            if not asked.truncate:
+                for (query, by_place), ranked in zip(pairs.items(), sets, strict=True):
+                    name = [f"inputs[{i}][1]" for i in by_place].__getitem__
                     await self._ensure_whole(reranker, query, ranked, name)
-                logits[places] = ranked.logits
-                num_tokens += ranked.num_tokens
-                _add(timings, ranked.timings)
+            await run(num_inputs, request, _gather, pairs.values(), sets, logits, timings)
+            num_tokens += sum(ranked.num_tokens for ranked in sets)
         scores = logits if asked.raw_scores else reranker.spec.calibration.score(logits)
-        predict = _raw_predictions if asked.raw_scores else _predictions
         cost = cost_of(
             reranker,
             request,
@@ -118,7 +126,17 @@ class Scoring:
             num_tokens=num_tokens,
             cuts=replace(_cuts(sets), num_texts=num_cut),
         )
-        return Predictions([predict(reranker, score) for score in scores.tolist()], cost)
+        predict = _raw_predictions if asked.raw_scores else _predictions
+        results = await run(num_inputs, request, _results, predict, reranker, scores)
+        return Predictions(results, cost)
+
+    async def _run(
+        self, num_inputs: int, request: Request, function: Callable[..., T], *arguments: Any
+    ) -> T:
+        """Calls a function that goes over all inputs: in a thread where they are many."""
+        if num_inputs <= _FEW_INPUTS:
+            return function(*arguments)
+        return await self._parts.tokenizing.lane.run(function, *arguments, stop=request.stop)
 
     def _read_query(self, field: str, query: str, cutting: Cutting) -> str:
         return read_text(field, query, self._parts.limits.max_query_bytes, cutting)
@@ -165,24 +183,6 @@ class Scoring:
                     f"inputs[{i}]: {len(texts)} texts given, 1 or the 2 of a pair are needed"
                 )
         return singles, pairs
-
-    async def _ranked(
-        self,
-        reranker: LoadedReranker,
-        pairs: Mapping[str, Mapping[int, str]],
-        cutting: Cutting,
-        request: Request,
-    ) -> list[RankedSet]:
-        """The scores of pairs, as one set for each first text: admitted together or not at all."""
-        with ExitStack() as closing:
-            opened = []
-            for query, texts in pairs.items():
-                options = _options(reranker, query, list(texts.values()), cutting)
-                opened.append(closing.enter_context(self._parts.reranking.open(options, request)))
-            for ranking, texts in zip(opened, pairs.values(), strict=True):
-                ranking.add(list(texts.values()), [None] * len(texts))
-            firsts = [next(iter(texts)) for texts in pairs.values()]
-            return await asyncio.gather(*map(_ranked, opened, firsts))
 
     async def _ensure_whole(
         self,
@@ -243,20 +243,43 @@ def _options(
     )
 
 
+def _whole_sets(
+    reranker: LoadedReranker, pairs: Mapping[str, Mapping[int, str]], cutting: Cutting
+) -> list[WholeSet]:
+    """A set of the pairs of each first text."""
+    sets = []
+    for query, by_place in pairs.items():
+        texts = list(by_place.values())
+        sets.append(WholeSet(_options(reranker, query, texts, cutting), texts))
+    return sets
+
+
+def _gather(
+    pairs: Iterable[Mapping[int, str]],
+    sets: Sequence[RankedSet],
+    logits: Float32s,
+    timings: StageTimings,
+) -> None:
+    """Puts the logits of sets where their pairs stand in the request, and adds their timings."""
+    for by_place, ranked in zip(pairs, sets, strict=True):
+        logits[list(by_place)] = ranked.logits
+        _add(timings, ranked.timings)
+
+
+def _results(
+    predict: Callable[[LoadedReranker, float], list[Prediction]],
+    reranker: LoadedReranker,
+    scores: Float32s,
+) -> list[list[Prediction]]:
+    """The labels of each input."""
+    return [predict(reranker, score) for score in scores.tolist()]
+
+
 def _cuts(sets: Sequence[RankedSet]) -> Cuts:
     return Cuts(
         query=any(ranked.query_truncated for ranked in sets),
         num_documents=sum(int(np.count_nonzero(ranked.truncated)) for ranked in sets),
     )
-
-
-async def _ranked(ranking: OpenSet, place: int) -> RankedSet:
-    """The scores of pairs whose first text, which a set calls its query, is that of a place."""
-    try:
-        return await ranking.ranked()
-    except InvalidRequestError as error:
-        field = f"inputs[{place}][0]: "
-        raise InvalidRequestError(field + str(error).removeprefix("query: ")) from None
 
 
 def _predictions(reranker: LoadedReranker, score: float) -> list[Prediction]:

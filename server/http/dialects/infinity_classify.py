@@ -11,7 +11,10 @@ from twopass.server.http.endpoint import Answer, Endpoint, HttpRequest
 from twopass.server.http.parts import HttpParts
 from twopass.server.models.passages import check_count
 from twopass.server.request import Request
-from twopass.server.tei.types import TextsToClassify
+from twopass.server.tei.types import Predictions, TextsToClassify
+
+# Bytes of an answer for each input: two labels and their scores.
+_RESULT_BYTES = 96
 
 
 class ClassifyBody(msgspec.Struct):
@@ -52,18 +55,9 @@ class InfinityClassify:
         run = self._parts.translating.run
         asked = await run(len(http.body), self._read, http, request=request)
         predicted = await self._scoring.predict(asked, request)
-        answer = ClassifyAnswer(
-            object="classify",
-            data=[
-                [LabelScore(prediction.score, prediction.label) for prediction in predictions]
-                for predictions in predicted.results
-            ],
-            model=asked.model,
-            usage=usage_of(predicted.cost.num_tokens),
-            id=request.id,
-            created=int(time.time()),
-        )
-        return Answer(body=encode(answer))
+        num_bytes = _RESULT_BYTES * len(predicted.results)
+        body = await run(num_bytes, _written, predicted, asked.model, request.id, request=request)
+        return Answer(body=body)
 
     def _read(self, http: HttpRequest) -> TextsToClassify:
         body: ClassifyBody = decode(http.body, ClassifyBody)
@@ -78,6 +72,22 @@ class InfinityClassify:
             model=self._parts.named_models.reranker(http, body.model).spec.id,
             raw_scores=bool(body.raw_scores),
         )
+
+
+def _written(predicted: Predictions, model: str, request_id: str) -> bytes:
+    """The answer as JSON."""
+    answer = ClassifyAnswer(
+        object="classify",
+        data=[
+            [LabelScore(prediction.score, prediction.label) for prediction in predictions]
+            for predictions in predicted.results
+        ],
+        model=model,
+        usage=usage_of(predicted.cost.num_tokens),
+        id=request_id,
+        created=int(time.time()),
+    )
+    return encode(answer)
 
 
 def endpoints(parts: HttpParts) -> list[Endpoint]:

@@ -1,8 +1,6 @@
 """What the rerank endpoints of all dialects do: texts in, a ranked set out."""
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,14 +13,9 @@ from twopass.server.http.parts import HttpParts
 from twopass.server.models.passages import Limits, Overlong, Truncation, check_count
 from twopass.server.models.tokenizing import Tokenizing, passage_limit
 from twopass.server.request import Request
-from twopass.server.search.open_set import OpenSet, RankedSet, SetOptions
+from twopass.server.search.open_set import RankedSet, SetOptions
+from twopass.server.search.reranking import WholeSet
 from twopass.server.search.second_pass import room_beside
-
-# A set is opened in about 50 microseconds, so that others wait for 2 ms at most.
-_SETS_OF_A_TURN = 32
-# So many sets of a request are scored at a time: enough to fill batches, and what all of them have
-# to do when a batch is done holds up others for milliseconds. 5,000 at once did for 0.6 s.
-_SETS_AT_ONCE = 64
 
 TRUNCATION = "x-twopass-truncation"
 """The header by which a request of any dialect says what becomes of passages that are too long."""
@@ -190,7 +183,6 @@ class RankTexts:
 
     def __init__(self, parts: HttpParts) -> None:
         self._reranking = parts.reranking
-        self._arbiter = parts.arbiter
         self._tokenizing = parts.tokenizing
 
     async def rank(self, texts: Texts, order: Order, request: Request) -> RankedSet:
@@ -230,16 +222,11 @@ class RankTexts:
         """
         if order.caps != NO_CAPS:
             sets = [await cut_texts(self._tokenizing, texts, order, request) for texts in sets]
-        # Places are free for all of them, or it is said at once whether there ever will be.
-        self._arbiter.admitted(sum(len(texts.passages) for texts in sets)).release()
-        rankings: list[OpenSet] = []
-        with ExitStack() as opened:
-            for i, texts in enumerate(sets, 1):
-                options = _options(texts, order, _truncation(texts, order))
-                rankings.append(opened.enter_context(self._reranking.open(options, request)))
-                if i % _SETS_OF_A_TURN == 0:
-                    await asyncio.sleep(0)  # a turn for all other work of the event loop
-            ranked = await _ranked_in_turns(rankings, sets)
+        whole = [
+            WholeSet(_options(texts, order, _truncation(texts, order)), texts.passages)
+            for texts in sets
+        ]
+        ranked = await self._reranking.ranked_each(whole, request)
         return list(map(_with_cuts, ranked, sets))
 
     async def _ensure_whole(self, ranked: RankedSet, texts: Texts, order: Order) -> None:
@@ -253,27 +240,6 @@ class RankTexts:
             f"{room_beside(reranker, query)} tokens that {reranker.spec.id} reads of a passage "
             f"beside this query, and it is not to be cut; shorten it, or {order.way_out}"
         )
-
-
-async def _ranked_in_turns(
-    rankings: Sequence[OpenSet], sets: Sequence[Texts]
-) -> Sequence[RankedSet]:
-    """Scores sets, not more than `_SETS_AT_ONCE` at a time, in the order given."""
-    ranked: dict[int, RankedSet] = {}
-    waiting = iter(range(len(sets)))
-
-    async def rank_next() -> None:
-        for i in waiting:
-            rankings[i].add(sets[i].passages, [None] * len(sets[i].passages))
-            ranked[i] = await rankings[i].ranked()
-
-    workers = [asyncio.create_task(rank_next()) for _ in range(min(_SETS_AT_ONCE, len(sets)))]
-    try:
-        await asyncio.gather(*workers)
-    finally:
-        for worker in workers:
-            worker.cancel()
-    return [ranked[i] for i in range(len(sets))]
 
 
 def _options(texts: Texts, order: Order, truncation: Truncation) -> SetOptions:

@@ -25,19 +25,23 @@ from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.open_set import RankedSet, SetOptions
-from twopass.server.search.reranking import Reranking
+from twopass.server.search.reranking import Reranking, WholeSet
 from twopass.server.search.second_pass import SecondPass
 from twopass.server.telemetry.metrics import Metrics
 
 from ..scripted import MAX_SEQ_LEN, NumberPrompt, ScriptedEngine, scripted_reranker, settled
 
+MANY = 300
+
 
 class Parts:
     """`Reranking` over scripted parts, whose logit is the sum of query and passage."""
 
-    def __init__(self, engine: ScriptedEngine | None = None, *, passages=None, **model) -> None:
+    def __init__(
+        self, engine: ScriptedEngine | None = None, *, passages=None, max_queued=100, **model
+    ) -> None:
         self.engine = engine or ScriptedEngine()
-        self.arbiter = Arbiter(max_queued_pairs=100)
+        self.arbiter = Arbiter(max_queued_pairs=max_queued)
         self.tokenizing = Tokenizing(1, passages)
         models = Models([scripted_reranker(self.engine, **model)])
         self.reranking = Reranking(models, self.arbiter, self.tokenizing, SecondPass(self.arbiter))
@@ -56,6 +60,14 @@ class Parts:
 @pytest.fixture
 def parts():
     made = Parts()
+    yield made
+    made.tokenizing.close()
+
+
+@pytest.fixture
+def roomy():
+    """Parts with room for `MANY` candidates."""
+    made = Parts(max_queued=MANY)
     yield made
     made.tokenizing.close()
 
@@ -419,3 +431,70 @@ async def test_an_instruction_is_never_cut_and_a_query_never_empty(options, prob
     with pytest.raises(InvalidRequestError, match=problem):
         await parts.rank([["1"]], **options)
     parts.tokenizing.close()
+
+
+def whole_sets(count, *, passages=("1", "2")):
+    """Sets whose queries are 0, 1, 2 and so on."""
+    return [
+        WholeSet(SetOptions(query=str(i), num_candidates=len(passages)), passages)
+        for i in range(count)
+    ]
+
+
+async def test_many_sets_of_a_request_are_ranked_in_their_order_as_each_alone(roomy):
+    ranked = await roomy.reranking.ranked_each(whole_sets(MANY // 2), Request())
+    assert [each.logits.tolist() for each in ranked] == [
+        [i + 1.0, i + 2.0] for i in range(MANY // 2)
+    ]
+    assert roomy.arbiter.num_admitted == 0
+
+
+async def test_all_other_work_has_its_turns_while_many_sets_are_opened_and_scored(
+    roomy, monkeypatch
+):
+    turns, opened_in, scoring, most_scoring = 0, [], 0, 0
+    opening, score = roomy.reranking.open, SecondPass.score
+
+    def counted_open(*arguments):
+        opened_in.append(turns)
+        return opening(*arguments)
+
+    async def counted_score(*arguments):
+        nonlocal scoring, most_scoring
+        scoring += 1
+        most_scoring = max(most_scoring, scoring)
+        try:
+            return await score(*arguments)
+        finally:
+            scoring -= 1
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(roomy.reranking, "open", counted_open)
+    monkeypatch.setattr(SecondPass, "score", counted_score)
+    working = asyncio.create_task(others())
+    await roomy.reranking.ranked_each(whole_sets(MANY, passages=("1",)), Request())
+    working.cancel()
+    assert max(map(opened_in.count, opened_in)) <= 32
+    assert most_scoring <= 64
+
+
+async def test_of_many_sets_all_are_admitted_or_none(roomy):
+    with pytest.raises(OverloadedError, match="302 places asked for") as refused:
+        await roomy.reranking.ranked_each(whole_sets(MANY // 2 + 1), Request())
+    assert refused.value.retry_after is None
+    assert not roomy.engine.batches
+
+
+async def test_a_wrong_query_among_many_is_named_and_all_places_are_free_again(roomy):
+    sets = whole_sets(100)
+    sets[70] = WholeSet(SetOptions(query=" ", num_candidates=1), ["1"])
+    with pytest.raises(InvalidRequestError, match=r"^pairs\[70\]: it has no words") as refused:
+        await roomy.reranking.ranked_each(sets, Request(), "pairs[{}]".format)
+    assert refused.value.facts["field"] == "pairs[70]"
+    await settled()
+    assert roomy.arbiter.num_admitted == 0
