@@ -5,11 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from twopass.engines.base import Float32s, LoadedEncoder, token_width_of
-from twopass.server.errors import (
-    InvalidRequestError,
-    ResponseTooLargeError,
-    WrongModelKindError,
-)
+from twopass.server.errors import InvalidRequestError, WrongModelKindError
 from twopass.server.models.texts import cut_vectors
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Priority
@@ -17,6 +13,7 @@ from twopass.server.tei.errors import EmptyInputError
 from twopass.server.tei.sequences import (
     Reading,
     ReadInputs,
+    check_answer,
     check_batch,
     cutting_of,
     num_chars,
@@ -58,7 +55,7 @@ class TextEmbedding:
         encoder = self._served.encoder(asked.model)
         check_batch("inputs", len(asked.inputs), self._served.max_texts(encoder))
         dimensions = _dimensions(asked, encoder)
-        self._ensure_fits(len(asked.inputs), dimensions, "texts")
+        self._ensure_fits(asked, len(asked.inputs), dimensions, "texts")
         vectors, read = await self._vectors(encoder, asked, request)
         if dimensions < encoder.engine.output_width:
             vectors = cut_vectors(vectors, dimensions, normalize=asked.normalize)
@@ -100,14 +97,11 @@ class TextEmbedding:
         vectors, read = await self._vectors(encoder, to_embed, request)
         return Similarities(vectors[1:] @ vectors[0], _cost(encoder, request, inputs, read))
 
-    def _ensure_fits(self, count: int, dimensions: int, of_what: str) -> None:
+    def _ensure_fits(self, asked: TextsToEmbed, count: int, width: int, of_what: str) -> None:
         """Refuses what would make embeddings that fit no answer, before they are computed."""
-        most, num_bytes = self._parts.limits.max_message_bytes, 4 * count * dimensions
-        if num_bytes > most:
-            raise ResponseTooLargeError(
-                f"inputs: the embeddings of {count:,} {of_what} take {num_bytes:,} bytes, at most "
-                f"{most:,} may be in one answer (max_message_bytes); send fewer texts at once"
-            )
+        num_bytes = asked.component_bytes * count * width
+        content = f"the embeddings of {count:,} {of_what}"
+        check_answer("inputs", content, num_bytes, self._parts.limits.max_message_bytes)
 
     async def _vectors(
         self,
@@ -141,7 +135,8 @@ class TextEmbedding:
             )
             timings.tokenize = watch.lap("tokenize")
             if of_tokens:
-                self._ensure_fits(read.batch.num_tokens, token_width_of(encoder.engine), "tokens")
+                width = token_width_of(encoder.engine)
+                self._ensure_fits(asked, read.batch.num_tokens, width, "tokens")
             computed = await arbiter.compute(
                 encoder.engine, read.batch, priority, deadline=request.end, of_tokens=of_tokens
             )

@@ -15,7 +15,7 @@ from twopass.engines.base import (
     TokenBatch,
 )
 from twopass.index.stopping import Stop
-from twopass.server.errors import InvalidRequestError
+from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
 from twopass.server.models.passages import Cutting, Overlong, check_text, problem_of
 from twopass.server.models.texts import cut_text
 from twopass.server.models.tokenizing import Tokenizing
@@ -57,6 +57,28 @@ def check_batch(field: str, size: int, limit: int) -> None:
         raise EmptyInputError(f"`{field}` cannot be empty")
     if size > limit:
         raise BatchSizeError(size, limit)
+
+
+def check_answer(field: str, content: str, num_bytes: int, limit: int) -> None:
+    """Refuses what would fit no answer.
+
+    Args:
+        field: What of the request is answered with it.
+        content: What the answer would hold, in words.
+        num_bytes: How many bytes it would take.
+        limit: How many it may take.
+
+    Raises:
+        ResponseTooLargeError: Names the limit, the value and the way out.
+    """
+    if num_bytes > limit:
+        raise ResponseTooLargeError(
+            f"{field}: {content} take {num_bytes:,} bytes, at most {limit:,} may be in one answer "
+            "(max_message_bytes); send fewer or shorter texts at once",
+            limit_name="max_message_bytes",
+            limit=limit,
+            value=num_bytes,
+        )
 
 
 def read_inputs(

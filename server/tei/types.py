@@ -33,6 +33,7 @@ class TextsToEmbed:
             ones always have it.
         is_of_many: Whether they are some of many, such as those of a stream, for none of which
             somebody waits: what is searched and ranked meanwhile goes first.
+        component_bytes: Bytes that a component takes in the answer, as an upper bound.
     """
 
     inputs: Sequence[Text]
@@ -43,6 +44,7 @@ class TextsToEmbed:
     dimensions: int | None = None
     normalize: bool = True
     is_of_many: bool = False
+    component_bytes: int = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +110,14 @@ class TextsToTokenize:
         model: Id of a model; "" for the default.
         add_special_tokens: Whether those are told too that the model reads around a text.
         prompt_name: Which of the model's prompts stands before each; None for none.
+        token_bytes: Bytes that a token takes in the answer beside its text, as an upper bound.
     """
 
     inputs: Sequence[str]
     model: str = ""
     add_special_tokens: bool = True
     prompt_name: str | None = None
+    token_bytes: int = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from twopass.engines.base import LoadedReranker
 from twopass.server.errors import WrongModelKindError
 from twopass.server.http.bodies import MalformedBodyError, decode, encode
 from twopass.server.http.dialects.tei_bodies import (
+    TOKEN_BYTES,
     DecodeBody,
     EmbedBody,
     ErrorBody,
@@ -37,7 +38,7 @@ from twopass.server.http.statuses import HttpError
 from twopass.server.http.vectors import as_numbers
 from twopass.server.request import Request
 from twopass.server.tei.errors import ErrorType, failure_of
-from twopass.server.tei.sequences import check_batch
+from twopass.server.tei.sequences import check_answer, check_batch
 
 _PLAIN = "text/plain; charset=utf-8"
 _STATUSES = {
@@ -55,8 +56,8 @@ _STATUSES_OF_CODES = {
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
     grpc.StatusCode.CANCELLED: 499,
 }
-# Bytes of an answer for each rank, each label and each token.
-_RANK_BYTES, _LABEL_BYTES, _TOKEN_BYTES = 48, 48, 64
+# Bytes of an answer for each rank and each label.
+_RANK_BYTES, _LABEL_BYTES = 48, 48
 # A pair of texts in a list, which is nothing to embed.
 _PAIRS = re.compile(rb'\[\s*\[\s*"')
 
@@ -243,7 +244,7 @@ class Tei:
     async def _tokenize(self, http: HttpRequest, request: Request) -> Written:
         body = await self._read(http, TokenizeBody, request)
         found = await self._operations.tokens.tokenize(body.read(http), request)
-        num_bytes = _TOKEN_BYTES * sum(map(len, found))
+        num_bytes = TOKEN_BYTES * sum(map(len, found))
         return await self._write(num_bytes, found, request), ()
 
     async def _decode(self, http: HttpRequest, request: Request) -> Written:
@@ -252,14 +253,27 @@ class Tei:
         return await self._write(sum(map(len, found)), found, request), ()
 
     async def _vertex(self, http: HttpRequest, request: Request) -> Written:
-        """Answers requests of any kind side by side; the first that fails fails all."""
+        """Answers requests of any kind side by side; the first that fails fails all.
+
+        Each alone is refused where its answer would be too large. What all of them have written is
+        counted while others are still worked on, so that these end early.
+        """
         instances = (await self._read(http, VertexBody, request)).instances
         check_batch("instances", len(instances), self._limits.max_documents)
         bodies = list(map(bytes, instances))
         tasks = await self.tasks_of(http, bodies, request)
+        num_bytes, most = 0, self._limits.max_message_bytes
+
+        async def counted(answering: Awaitable[Written]) -> Written:
+            nonlocal num_bytes
+            written = await answering
+            num_bytes += len(written[0])
+            check_answer("instances", "their answers", num_bytes, most)
+            return written
+
         written = await _all_of(
             [
-                self._answers[task](replace(http, body=body), request.part())
+                counted(self._answers[task](replace(http, body=body), request.part()))
                 for task, body in zip(tasks, bodies, strict=True)
             ]
         )

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from twopass.server.http.bodies import MalformedBodyError
+from twopass.server.http.dialects.embedding import component_bytes
 from twopass.server.http.endpoint import HttpRequest
+from twopass.server.http.vectors import VectorType
 from twopass.server.tei.types import (
     IdsToDecode,
     Info,
@@ -24,6 +26,10 @@ from twopass.server.tei.types import (
 )
 
 _Direction = Literal["right", "left", "Right", "Left"]
+TOKEN_BYTES = 88
+"""Bytes of a token in an answer beside its text, as an upper bound: names, numbers of up to seven
+digits, and what JSON writes for a character that it escapes."""
+
 _Name = Annotated[str, msgspec.Meta(max_length=1_000)]
 
 
@@ -113,6 +119,7 @@ class EmbedBody(msgspec.Struct):
             prompt_name=self.prompt_name,
             dimensions=self.dimensions,
             normalize=self.normalize is not False,
+            component_bytes=component_bytes(VectorType.FLOAT, is_base64=False),
         )
 
     def _inputs(self) -> list[Text]:
@@ -179,6 +186,7 @@ class TokenizeBody(msgspec.Struct):
             model=http.model,
             add_special_tokens=self.add_special_tokens is not False,
             prompt_name=self.prompt_name,
+            token_bytes=TOKEN_BYTES,
         )
 
 

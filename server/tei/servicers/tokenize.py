@@ -12,9 +12,9 @@ from twopass.server.tei.servicers.together import Asked, Together
 from twopass.server.tei.types import IdsToDecode, TextsToTokenize, Token
 from twopass.tei.v1 import tei_pb2
 
-# Of an answer for each character of a text, which may be a token: its id, its text, its place, and
-# their tags and lengths.
-_TOKEN_BYTES = 24
+# Of an answer for each token beside its text: its id, its place, and their tags and lengths. A
+# stream expects a token of each character.
+_TOKEN_BYTES = 32
 # Of a text for each id: the tokens of a vocabulary are mostly shorter.
 _ID_BYTES = 16
 
@@ -85,6 +85,7 @@ class TokenizeServicer:
             model=self._model,
             add_special_tokens=first.add_special_tokens,
             prompt_name=first.prompt_name if first.HasField("prompt_name") else None,
+            token_bytes=_TOKEN_BYTES,
         )
         rows = await self._operations.tokens.tokenize(asked, request)
         num_bytes = sum(map(len, rows)) * _TOKEN_BYTES

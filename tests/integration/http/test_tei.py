@@ -46,6 +46,16 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def small_answers(tmp_path_factory):
+    data = tmp_path_factory.mktemp("small")
+    with (
+        Server(data, http_address="127.0.0.1:0", max_message_bytes=8_192) as server,
+        httpx.Client(base_url=server.http_url, timeout=30) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
 def http(server):
     with httpx.Client(base_url=server.http_url, timeout=30) as client:
         yield client
@@ -189,6 +199,26 @@ def test_tokenize_and_decode_undo_each_other(http):
     assert post(http, "/decode", ids=ids).json() == ["hello, world!"]
     assert post(http, "/decode", ids=[ids, [7592]]).json() == ["hello, world!", "hello"]
     assert post(http, "/decode", ids=[101], skip_special_tokens=False).json() == ["[CLS]"]
+
+
+def test_tokens_that_fit_no_answer_are_refused_with_limit_value_and_way_out(http):
+    status, kind, text = told(post(http, "/tokenize", inputs=["!" * 2**18] * 4))
+    assert (status, kind) == (422, "Validation")
+    assert text == (
+        "Input validation error: inputs: the 1,048,584 tokens of 4 texts take 93,323,968 bytes, "
+        "at most 67,108,864 may be in one answer (max_message_bytes); send fewer or shorter texts "
+        "at once"
+    )
+    assert len(post(http, "/tokenize", inputs="!" * 2**18).json()[0]) == 2**18 + 2
+
+
+def test_answers_of_several_requests_in_one_fit_an_answer_together(small_answers):
+    instance = {"inputs": "!" * 100}
+    assert post(small_answers, "/vertex", instances=[instance]).status_code == 200
+    status, kind, text = told(post(small_answers, "/vertex", instances=[instance] * 3))
+    assert (status, kind) == (422, "Validation")
+    assert "instances: their answers take" in text
+    assert "at most 8,192 may be in one answer" in text
 
 
 @pytest.mark.parametrize(

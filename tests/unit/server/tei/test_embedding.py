@@ -208,6 +208,17 @@ async def test_more_vectors_of_tokens_than_fit_an_answer_are_refused_before_they
         await tei.embedding.embed_all(TextsToEmbed(inputs=["a " * 9]), Request())
 
 
+@pytest.mark.parametrize("operation", ["embed", "embed_all"])
+async def test_components_count_as_large_as_the_answer_writes_them(loaded, tokenizing, operation):
+    tei = operations_on(loaded, tokenizing, max_message_bytes=16 * 384 * 3)
+    embed = getattr(tei.embedding, operation)
+    fit, beyond = (["a"] * 3, ["a"] * 4) if operation == "embed" else (["a"], ["a a"])
+    await embed(TextsToEmbed(inputs=fit, component_bytes=16), Request())
+    with pytest.raises(ResponseTooLargeError, match="max_message_bytes") as refused:
+        await embed(TextsToEmbed(inputs=beyond, component_bytes=16), Request())
+    assert refused.value.facts["value"] == 16 * 384 * 4
+
+
 async def test_an_engine_without_vectors_of_tokens_embeds_none(loaded, tokenizing):
     tei = operations_on([replace(loaded[0], engine=WithoutTokens(loaded[0].engine))], tokenizing)
     with pytest.raises(WrongModelKindError, match="gives no vectors of single tokens"):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from twopass.server.http.bodies import MalformedBodyError, decode
 from twopass.server.http.dialects.tei_bodies import (
+    TOKEN_BYTES,
     DecodeBody,
     EmbedBody,
     PredictBody,
@@ -128,3 +129,8 @@ def test_both_spellings_of_a_direction_are_known(kind, body, spelling):
     assert (asked.truncate, asked.direction) == (False, TruncationDirection.LEFT)
     with pytest.raises(MalformedBodyError, match="truncation_direction"):
         read(kind, body | {"truncation_direction": "middle"})
+
+
+def test_answers_count_as_large_as_json_writes_them():
+    assert read(EmbedBody, {"inputs": "a"}).component_bytes == 16
+    assert read(TokenizeBody, {"inputs": "a"}).token_bytes == TOKEN_BYTES
