@@ -27,7 +27,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     lane = Lane("messages", 1)
     yield SimpleNamespace(
         translating=Translating(lane),
-        limits=SimpleNamespace(max_documents=100),
+        limits=SimpleNamespace(max_documents=100, max_message_bytes=2**26),
         tei=SimpleNamespace(embedding=Embedding()),
         is_well=None,
     )
