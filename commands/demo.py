@@ -64,7 +64,7 @@ def demo(
                 _ask(client, console, text)
     except (LocalServerError, TwopassError) as error:
         exit_with(error)
-    console.print(_your_turn(data))
+    console.print(_your_turn(data), soft_wrap=True)  # whole lines, to be pasted
 
 
 def _engines(client: Client) -> str:
@@ -156,7 +156,7 @@ def _your_turn(data: Path) -> str:
 
      twopass serve --data {data} --http-address 127.0.0.1:8080
 
-   Ask from the command line, from Python, or from anything that speaks gRPC or HTTP:
+   Ask from the command line, from Python, or over gRPC or HTTP from anything:
 
      twopass search {COLLECTION} "How do I sort a list by two keys?"
 
@@ -170,5 +170,5 @@ def _your_turn(data: Path) -> str:
 
      curl localhost:8080/v1/rerank -d '{escape(rerank)}'
 
-   Every dialect of HTTP that it answers, and its own API: http://localhost:8080/docs
+   Every dialect of HTTP that it answers, and its API: http://localhost:8080/docs
 """
