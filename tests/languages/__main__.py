@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.languages import standard_protos
 from tests.languages.serving import served
 from twopass.server.edge.permissions import PERMISSIONS
 
@@ -79,6 +80,7 @@ def main() -> int:
     """Runs all programs; returns 1 where an rpc failed, or was not called."""
     results: dict[str, Mapping[str, str]] = {}
     examples: dict[str, bool] = {}
+    standard_protos.write()
     with served() as environment:
         for language in LANGUAGES:
             if missing := [need for need in language.needs if shutil.which(need) is None]:

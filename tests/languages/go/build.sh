@@ -10,8 +10,8 @@ protoc -I$protos "${plugins[@]}" $protos/twopass/v1/*.proto
 # The library's own are older than the services: health has no List there, reflection no v1.
 for service in health/v1/health reflection/v1/reflection reflection/v1alpha/reflection; do
   package="everyrpc/$(dirname $service)"
-  protoc -I../protos "${plugins[@]}" "--go_opt=Mgrpc/$service.proto=$package" \
-    "--go-grpc_opt=Mgrpc/$service.proto=$package" ../protos/grpc/$service.proto
+  protoc --descriptor_set_in=../build/standard.binpb "${plugins[@]}" "--go_opt=Mgrpc/$service.proto=$package" \
+    "--go-grpc_opt=Mgrpc/$service.proto=$package" grpc/$service.proto
 done
 cp every_rpc.go codec.go build/src/everyrpc/
 mkdir -p build/src/example

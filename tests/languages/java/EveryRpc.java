@@ -372,11 +372,11 @@ public final class EveryRpc {
         "grpc.reflection.v1alpha.ServerReflection.ServerReflectionInfo",
         () -> {
           var stub =
-              grpc.reflection.v1alpha.ServerReflectionGrpc.newStub(channel).withInterceptors(withKey);
+              io.grpc.reflection.v1alpha.ServerReflectionGrpc.newStub(channel).withInterceptors(withKey);
           var request =
-              grpc.reflection.v1alpha.Reflection.ServerReflectionRequest.newBuilder()
+              io.grpc.reflection.v1alpha.ServerReflectionRequest.newBuilder()
                   .setFileContainingSymbol(SERVICE);
-          List<grpc.reflection.v1alpha.Reflection.ServerReflectionResponse> answers =
+          List<io.grpc.reflection.v1alpha.ServerReflectionResponse> answers =
               all(stub::serverReflectionInfo, List.of(request.build()));
           expect(answers.get(0).hasFileDescriptorResponse(), true);
         });

@@ -8,6 +8,6 @@ rm -rf build && mkdir -p build/src build/classes
 plugin="--plugin=protoc-gen-grpc-java=$(command -v grpc_java_plugin)"
 protos=../../../protos
 protoc -I$protos "$plugin" --java_out=build/src --grpc-java_out=build/src $protos/twopass/v1/*.proto
-(cd ../protos && protoc -I. "$plugin" --java_out=../java/build/src --grpc-java_out=../java/build/src \
-  $(find grpc -name '*.proto'))
+protoc --descriptor_set_in=../build/standard.binpb "$plugin" --java_out=build/src --grpc-java_out=build/src \
+  grpc/health/v1/health.proto grpc/reflection/v1/reflection.proto grpc/reflection/v1alpha/reflection.proto
 javac -nowarn -encoding UTF-8 -cp '/usr/share/java/*' -d build/classes $(find build/src -name '*.java') EveryRpc.java
