@@ -58,6 +58,17 @@ def test_each_role_may_call_what_it_is_for_and_nothing_else(role, rpc):
     assert may(role, PERMISSIONS[rpc]) == expected
 
 
+def test_readers_may_use_every_dialect_and_nobody_without_a_key_more_than_its_documents():
+    dialects = {
+        name: permission
+        for name, permission in PERMISSIONS.items()
+        if not name.startswith(("twopass.", "grpc."))
+    }
+    is_open = {name for name, needed in dialects.items() if needed is Permission.OPEN}
+    assert is_open == {"http.unknown", "http.docs", "http.openapi"}
+    assert set(dialects.values()) == {Permission.OPEN, Permission.READ}
+
+
 def test_a_service_that_is_opened_needs_nothing():
     (health,) = health_pb2.DESCRIPTOR.services_by_name.values()
     opened = permissions_of(health, open_services=[health.full_name])
