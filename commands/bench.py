@@ -18,8 +18,8 @@ from twopass.benchmarks.report import as_json as report_as_json
 from twopass.benchmarks.report import as_tables
 from twopass.benchmarks.workload import RerankWorkload, SearchWorkload, Texts, Workload
 from twopass.client import AsyncClient, NotFoundError, TwopassError, UnavailableError
-from twopass.commands.failures import exit_with
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, print_json, tls_credentials
+from twopass.commands.terminal.failures import exit_with
 
 _CONCURRENCIES = (1, 2, 4, 8)
 _MAX_CONCURRENCY = 10_000

@@ -20,7 +20,7 @@ from twopass.commands.evaluation_run import (
 )
 from twopass.commands.evaluation_tables import differences_table
 from twopass.commands.options import AsJson, print_json
-from twopass.commands.tables import print_table
+from twopass.commands.terminal.tables import print_table
 from twopass.engines.model.folder import open_model
 from twopass.evaluation.candidates import (
     Candidate,

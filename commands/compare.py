@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from twopass.commands.evaluation_tables import differences_table
-from twopass.commands.failures import exit_with
 from twopass.commands.options import AsJson, print_json
-from twopass.commands.tables import print_table
+from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.tables import print_table
 from twopass.evaluation.comparison import (
     ComparisonError,
     differences,

@@ -11,9 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from twopass.client import Client, Document, NotFoundError, SearchHit, SearchResult, TwopassError
-from twopass.commands.failures import exit_with
 from twopass.commands.stdlib_docs import passages
-from twopass.commands.tables import number, snippet, stages
+from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.tables import number, snippet, stages
 from twopass.server.local import LocalServer, LocalServerError
 
 COLLECTION = "python-docs"

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from twopass.commands.failures import exit_with
 from twopass.commands.options import AsJson, print_json
 from twopass.commands.stdlib_docs import passages
+from twopass.commands.terminal.failures import exit_with
 
 if TYPE_CHECKING:  # heavy imports wait until a command runs: --help stays quick
     from twopass.engines.base import TokenBatch

@@ -19,7 +19,7 @@ from twopass.commands.evaluation_run import (
 )
 from twopass.commands.evaluation_tables import Measure, evaluation_table, settings_table
 from twopass.commands.options import AsJson, print_json
-from twopass.commands.tables import print_table
+from twopass.commands.terminal.tables import print_table
 from twopass.evaluation.blends import blend_quality
 from twopass.evaluation.datasets import Dataset, Part
 from twopass.evaluation.fusions import FirstPasses, fusion_quality

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from twopass.client import Client, Rerank, RetrieveMode, TwopassError
-from twopass.commands.failures import exit_with
+from twopass.commands.terminal.failures import exit_with
 from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_dataset
 from twopass.evaluation.progress import progress_bars
 from twopass.evaluation.runs import Answers, EvaluationError, index_dataset, search_dataset

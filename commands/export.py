@@ -20,8 +20,8 @@ from rich.progress import (
 )
 
 from twopass.client import Document, Fields
-from twopass.commands.failures import exit_with
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.terminal.failures import exit_with
 
 _PAGE = 500
 

@@ -9,7 +9,7 @@ from google.protobuf.json_format import Parse, ParseError
 
 from twopass.client import Condition, field
 from twopass.client.errors import InvalidArgumentError
-from twopass.commands.failures import exit_with
+from twopass.commands.terminal.failures import exit_with
 from twopass.v1 import filter_pb2
 
 HELP = (

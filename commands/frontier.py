@@ -18,9 +18,9 @@ from twopass.commands.evaluation_run import (
     load_datasets,
     room_for_queries,
 )
-from twopass.commands.failures import exit_with
 from twopass.commands.options import AsJson, print_json
-from twopass.commands.tables import print_table
+from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.tables import print_table
 from twopass.evaluation.datasets import Dataset, Part
 from twopass.evaluation.frontier import Point, Way, point, ways
 from twopass.server.config import ServerConfig

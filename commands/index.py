@@ -28,10 +28,10 @@ from twopass.client import (
     UpsertSummary,
 )
 from twopass.commands.checkpoint import Checkpoint, CheckpointError
-from twopass.commands.failures import exit_with
 from twopass.commands.field_mapping import FieldMapping
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.sources import FORMATS, SourceError, SourceFile, find_files
+from twopass.commands.terminal.failures import exit_with
 
 
 def index(

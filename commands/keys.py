@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 from rich.markup import escape
 
-from twopass.commands.failures import exit_with
+from twopass.commands.terminal.failures import exit_with
 from twopass.server.edge.keys import ApiKey, KeysError, make_key, read_keys
 from twopass.server.request import Role
 

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from twopass.commands.failures import exit_with
 from twopass.commands.options import AsJson, print_json
-from twopass.commands.tables import print_table
+from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.tables import print_table
 
 if TYPE_CHECKING:  # heavy imports wait until a command runs: --help stays quick
     from twopass.engines.model.folder import ModelFolder

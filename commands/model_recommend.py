@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 
-from twopass.commands.failures import exit_with
 from twopass.commands.options import AsJson, print_json
+from twopass.commands.terminal.failures import exit_with
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import grpc
 import typer
 
 from twopass.client import Client, TwopassError
-from twopass.commands.failures import exit_with
+from twopass.commands.terminal.failures import exit_with
 
 Target = Annotated[
     str,

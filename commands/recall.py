@@ -14,9 +14,9 @@ from rich.progress import track
 from rich.table import Table
 
 from twopass.client import Client, Collection, Fields, Retrieve
-from twopass.commands.failures import exit_with
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
-from twopass.commands.tables import print_table
+from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.tables import print_table
 from twopass.index.kinds import IndexKind
 
 _EF_SEARCH = (16, 32, 64, 128, 256, 512, 1024)

@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 
 from twopass.client import QueryTruncation
-from twopass.commands.failures import exit_with
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
-from twopass.commands.tables import QUERY_CUT, passages_table
+from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.tables import QUERY_CUT, passages_table
 
 
 def rerank(

@@ -17,7 +17,7 @@ from twopass.client import (
 )
 from twopass.commands import filters as filters_as_typed
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
-from twopass.commands.tables import QUERY_CUT, hits_table, timings_line
+from twopass.commands.terminal.tables import QUERY_CUT, hits_table, timings_line
 
 
 def search(

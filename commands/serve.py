@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
-from twopass.commands.failures import exit_with
+from twopass.commands.terminal.failures import exit_with
 from twopass.server.config import ConfigError, ServerConfig
 from twopass.server.config_loading import load_config, to_toml
 from twopass.server.telemetry.logs import LogFormat, configure_logging

@@ -20,7 +20,7 @@ from rich.progress import (
 )
 
 from twopass.client import TwopassError
-from twopass.commands.failures import exit_with
+from twopass.commands.terminal.failures import exit_with
 from twopass.engines.errors import EngineError
 from twopass.server.local import LocalServerError
 from twopass.training.mined import Mined, read_mined, write_mined

@@ -31,8 +31,8 @@ from twopass.benchmarks.size.searches import (
 )
 from twopass.benchmarks.size.texts import Texts
 from twopass.client import Client
-from twopass.commands.failures import exit_with
-from twopass.commands.tables import print_table
+from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.tables import print_table
 from twopass.evaluation.datasets import DatasetError
 from twopass.server.local import LocalServer
 

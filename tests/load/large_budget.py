@@ -25,7 +25,7 @@ from twopass.client import (
     SearchResult,
     document_ids,
 )
-from twopass.commands.tables import print_table
+from twopass.commands.terminal.tables import print_table
 from twopass.v1.filter_pb2 import Filter
 
 from .driver import NO_RETRIES, Outcome, ask_once, percentile, statuses, step_back

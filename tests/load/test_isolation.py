@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from twopass.commands.tables import print_table
+from twopass.commands.terminal.tables import print_table
 
 from .isolation import observing, report
 from .isolation.corpus import DIMENSION, chunk, heavy_filter

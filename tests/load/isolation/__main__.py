@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from twopass.benchmarks.machine import this_machine
-from twopass.commands.tables import print_table
+from twopass.commands.terminal.tables import print_table
 
 from ..driver import resident_bytes, step_back, stolen_share
 from . import report

@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from twopass.commands.tables import print_table
+from twopass.commands.terminal.tables import print_table
 
 
 def test_a_table_in_a_pipe_is_not_cut(capsys, monkeypatch):
