@@ -338,6 +338,7 @@ class App:
             metrics=self._metrics,
             edge=edge,
             is_well=lambda: self._is_well,
+            grpc_port=lambda: 0 if config.address.startswith("unix:") else self.port,
         )
         self._http_edge = HttpEdge(
             edge.shared,

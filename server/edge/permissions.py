@@ -29,6 +29,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "http.unknown": Permission.OPEN,
     "http.openapi": Permission.OPEN,
     "http.docs": Permission.OPEN,
+    "http.ui": Permission.OPEN,
     "cohere.v1.rerank": Permission.READ,
     "cohere.v2.rerank": Permission.READ,
     "fireworks.rerank": Permission.READ,

@@ -100,7 +100,11 @@ class HttpEdge:
         headers: dict[str, str] = dict(metadata)  # type: ignore[arg-type]  # all are texts
         call: HttpCall
         try:
-            route = self._routes.find(scope["method"], scope["raw_path"].decode("ascii"))
+            route = self._routes.find(
+                scope["method"],
+                scope["raw_path"].decode("ascii"),
+                is_browser="text/html" in headers.get("accept", ""),
+            )
         except HttpError as error:
             call = HttpCall(self._shared, self._unknown_rpc, metadata, scope, receive, send)
             await call.refuse(error, self._unknown)

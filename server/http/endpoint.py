@@ -101,6 +101,8 @@ class Endpoint:
         counts: Whether its calls count against quotas and `--max-calls`. Those that do not are
             short, and are answered while others are refused: health, metrics.
         tells_health: Whether it needs no key where `--open-health` is set.
+        for_browsers: Whether only requests that accept `text/html` find it, before any other
+            endpoint of its path. Its path has no variables.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Endpoint:
     below_models: bool = True
     counts: bool = True
     tells_health: bool = False
+    for_browsers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

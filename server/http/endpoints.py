@@ -19,6 +19,7 @@ from twopass.server.http.parts import HttpParts
 from twopass.server.http.routes import AnyEndpoint
 from twopass.server.http.rpcs import connect, page, rest
 from twopass.server.http.rpcs.openapi import OpenApi
+from twopass.server.http.ui import page as ui
 
 
 def all_endpoints(parts: HttpParts) -> list[AnyEndpoint]:
@@ -44,5 +45,10 @@ def all_endpoints(parts: HttpParts) -> list[AnyEndpoint]:
         *nim_health.endpoints(parts),
         *metrics.endpoints(parts),
         *OpenApi(parts).endpoints(),
+        *ui.endpoints(
+            lambda: ui.Surroundings(
+                grpc_port=parts.grpc_port(), needs_key=parts.config.keys is not None
+            )
+        ),
     ]
     return [*found, *page.endpoints(found)]

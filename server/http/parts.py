@@ -35,6 +35,7 @@ class HttpParts:
         metrics: Counts.
         edge: Runs our own rpcs.
         is_well: Whether the server answers, by its engines and as long as it does not drain.
+        grpc_port: The port of gRPC, once it listens; 0 for a Unix socket.
     """
 
     config: ServerConfig
@@ -50,3 +51,4 @@ class HttpParts:
     metrics: Metrics
     edge: Edge
     is_well: Callable[[], bool]
+    grpc_port: Callable[[], int]

@@ -63,18 +63,20 @@ class Routes:
             UndeclaredRpcError: One has no permission.
         """
         self._exact: dict[tuple[str, str], tuple[AnyEndpoint, Rpc]] = {}
+        self._for_browsers: dict[tuple[str, str], tuple[AnyEndpoint, Rpc]] = {}
         self._patterns: dict[str, list[tuple[re.Pattern[str], AnyEndpoint, Rpc]]] = {}
         self._rpcs: dict[str, Rpc] = {}
         self._health_is_open = health_is_open
         for endpoint in endpoints:
             self._add(endpoint)
 
-    def find(self, method: str, path: str) -> Route:
+    def find(self, method: str, path: str, *, is_browser: bool = False) -> Route:
         """Finds the endpoint of a request.
 
         Args:
             method: The method of HTTP; HEAD is answered as GET.
             path: The path as sent, percent-encoded.
+            is_browser: Whether the request accepts `text/html`.
 
         Raises:
             HttpError: 404, 405 or 414, with the way out.
@@ -86,7 +88,8 @@ class Routes:
         if method == "HEAD":
             method = "GET"
         path = path.rstrip("/") or "/"
-        found = self._exact.get((method, path))
+        found = self._for_browsers.get((method, path)) if is_browser else None
+        found = found or self._exact.get((method, path))
         if found is not None:
             return Route(*found, path)
         if (route := self._templated(method, path)) is not None:
@@ -121,12 +124,14 @@ class Routes:
             self._patterns.setdefault(endpoint.method, []).append((pattern, endpoint, rpc))
             return
         key = endpoint.method, endpoint.path
-        if key in self._exact:
-            other = self._exact[key][0].name
+        is_for_browsers = isinstance(endpoint, Endpoint) and endpoint.for_browsers
+        exact = self._for_browsers if is_for_browsers else self._exact
+        if key in exact:
+            other = exact[key][0].name
             raise RouteError(
                 f"{endpoint.method} {endpoint.path}: of {other} and of {endpoint.name}"
             )
-        self._exact[key] = endpoint, rpc
+        exact[key] = endpoint, rpc
 
     def _templated(self, method: str, path: str) -> Route | None:
         for pattern, endpoint, rpc in self._patterns.get(method, ()):

@@ -94,7 +94,7 @@ SPEAKERS: Mapping[str, tuple[str, str]] = {
     "weaviate": ("Weaviate modules", "Weaviate's reranker-transformers and text2vec-transformers."),
     "fireworks": ("Fireworks", "LiteLLM fireworks_ai/."),
     "llamacpp": ("llama.cpp", "Clients of llama-server's /reranking."),
-    "http": ("Around them", "Metrics for Prometheus, and this page."),
+    "http": ("Around them", "Metrics for Prometheus, the page for people, and this one."),
 }
 """Dialects by what the names of their endpoints begin with: a title, and whose clients speak it."""
 

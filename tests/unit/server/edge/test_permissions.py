@@ -65,7 +65,7 @@ def test_readers_may_use_every_dialect_and_nobody_without_a_key_more_than_its_do
         if not name.startswith(("twopass.", "grpc."))
     }
     is_open = {name for name, needed in dialects.items() if needed is Permission.OPEN}
-    assert is_open == {"http.unknown", "http.docs", "http.openapi"}
+    assert is_open == {"http.unknown", "http.docs", "http.openapi", "http.ui"}
     assert set(dialects.values()) == {Permission.OPEN, Permission.READ}
 
 
