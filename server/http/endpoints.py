@@ -46,9 +46,7 @@ def all_endpoints(parts: HttpParts) -> list[AnyEndpoint]:
         *metrics.endpoints(parts),
         *OpenApi(parts).endpoints(),
         *ui.endpoints(
-            lambda: ui.Surroundings(
-                grpc_port=parts.grpc_port(), needs_key=parts.config.keys is not None
-            )
+            lambda: ui.Surroundings(grpc_port=parts.grpc_port(), needs_key=bool(parts.config.keys))
         ),
     ]
     return [*found, *page.endpoints(found)]
