@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from twopass.commands.field_mapping import FieldMapping
-from twopass.commands.sources import SourceFile
+from twopass.commands.sources.source_file import SourceFile
 
 
 class CheckpointError(Exception):
@@ -36,10 +36,7 @@ class Checkpoint:
         mapping: FieldMapping,
     ) -> "Checkpoint":
         """The checkpoint of a run that indexes files, as they are now, into a collection."""
-        sources = [
-            [str(file.path.resolve()), file.num_bytes, file.path.stat().st_mtime_ns]
-            for file in files
-        ]
+        sources = [[str(file.path.resolve()), file.num_bytes, file.modified_ns] for file in files]
         run: dict[str, object] = {
             "collection": collection,
             "created": created.isoformat(),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twopass.client import Document
-from twopass.commands.sources import Record, SourceError
+from twopass.commands.sources.records import Record, SourceError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

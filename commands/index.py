@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -30,7 +30,18 @@ from twopass.client import (
 from twopass.commands.checkpoint import Checkpoint, CheckpointError
 from twopass.commands.field_mapping import FieldMapping
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
-from twopass.commands.sources import FORMATS, SourceError, SourceFile, find_files
+from twopass.commands.sources.finding import find_files
+from twopass.commands.sources.formats import FORMATS
+from twopass.commands.sources.options import (
+    DelimiterOption,
+    EncodingOption,
+    ExcludeOption,
+    FormatOption,
+    IncludeOption,
+)
+from twopass.commands.sources.reading import Reading
+from twopass.commands.sources.records import LeftOut, Record, SourceError
+from twopass.commands.sources.source_file import SourceFile
 from twopass.commands.terminal.failures import exit_with
 
 
@@ -38,7 +49,10 @@ def index(
     collection: Annotated[str, typer.Argument(help="The collection; created if missing.")],
     files: Annotated[
         list[Path],
-        typer.Argument(help=f"{FORMATS}; of a folder, its text and Markdown files."),
+        typer.Argument(
+            help=f"{FORMATS}; of a folder, its text, Markdown, reStructuredText and HTML; `-` is "
+            "standard input."
+        ),
     ],
     id_field: Annotated[str, typer.Option(help="Field with the document's id.")] = "id",
     text_field: Annotated[str, typer.Option(help="Field with its text.")] = "text",
@@ -53,6 +67,11 @@ def index(
     number_field: Annotated[
         list[str] | None, typer.Option(help="Field of CSV whose values are numbers, not text.")
     ] = None,
+    file_format: FormatOption = None,
+    encoding: EncodingOption = None,
+    delimiter: DelimiterOption = None,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
     encoder: Annotated[
         str, typer.Option(help="Encoder of a new collection; unset: the server's default.")
     ] = "",
@@ -115,9 +134,18 @@ def index(
         metadata=metadata_field,
         numbers=tuple(number_field or ()),
     )
+    reading = Reading(
+        format=file_format,
+        encoding=encoding,
+        delimiter=delimiter,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+    )
     try:
         with connected(target) as client:
-            sources = find_files(files)
+            found = find_files(files, reading)
+            _stop_at_faults(found.left_out)
+            sources = found.files
             chunking = _chunking(window_tokens, overlap_tokens)
             schema = Schema(
                 encoder=encoder,
@@ -161,10 +189,24 @@ def _chunking(window_tokens: int | None, overlap_tokens: int | None) -> Chunking
     return Chunking(window_tokens, window_tokens // 4 if overlap_tokens is None else overlap_tokens)
 
 
+def _stop_at_faults(left_out: Iterable[LeftOut]) -> None:
+    for item in left_out:
+        if item.is_fault:
+            raise SourceError(str(item))
+
+
+def _records(sources: Iterable[SourceFile]) -> Iterator[Record]:
+    for file in sources:
+        for item in file.records():
+            if isinstance(item, Record):
+                yield item
+            else:
+                _stop_at_faults([item])
+
+
 def _dimension(sources: Sequence[SourceFile], mapping: FieldMapping) -> int:
     """Components of the first document's vector; 0 without documents."""
-    records = itertools.chain.from_iterable(file.records() for file in sources)
-    first = next(records, None)
+    first = next(_records(sources), None)
     return len(mapping.document(first).vector or ()) if first else 0
 
 
@@ -226,7 +268,7 @@ class _Run:
         """Documents in the files' order; progress is in bytes, since records can't be counted."""
         finished = 0
         for file in self._sources:
-            for number, record in enumerate(file.records()):
+            for number, record in enumerate(_records([file])):
                 yield self._mapping.document(record)
                 if number % 64 == 0:
                     self._progress.update(task, completed=finished + record.num_bytes)

@@ -6,7 +6,8 @@ import pytest
 
 from twopass.commands.checkpoint import Checkpoint, CheckpointError
 from twopass.commands.field_mapping import FieldMapping
-from twopass.commands.sources import find_files
+from twopass.commands.sources.finding import find_files
+from twopass.commands.sources.reading import Reading
 
 MADE = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -16,7 +17,7 @@ def checkpoint(tmp_path):
     (tmp_path / "x.jsonl").write_text("{}")
 
     def make(collection="docs", created=MADE, **mapping):
-        files = find_files([tmp_path / "x.jsonl"])
+        files = find_files([tmp_path / "x.jsonl"], Reading()).files
         path = tmp_path / "resume.json"
         return Checkpoint.of(path, collection, created, files, FieldMapping(**mapping))
 

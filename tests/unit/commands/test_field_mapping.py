@@ -4,11 +4,11 @@ import pytest
 
 from twopass.client import Document
 from twopass.commands.field_mapping import FieldMapping
-from twopass.commands.sources import Record, SourceError
+from twopass.commands.sources.records import Record, SourceError
 
 
 def document(fields, **mapping):
-    return FieldMapping(**mapping).document(Record("x.csv:2", fields, 0))
+    return FieldMapping(**mapping).document(Record(where="x.csv:2", fields=fields, num_bytes=0))
 
 
 def test_what_has_no_place_in_a_document_is_metadata():

@@ -2,16 +2,28 @@
 
 import gzip
 import json
+import re
 
 import pyarrow
 import pytest
 from pyarrow import parquet
 
-from twopass.commands.sources import SourceError, find_files
+from twopass.commands.sources.finding import find_files
+from twopass.commands.sources.reading import Reading
+from twopass.commands.sources.records import Record
+
+
+def items(*paths):
+    found = find_files(paths, Reading())
+    return found.left_out + [item for file in found.files for item in file.records()]
 
 
 def read(*paths):
-    return [dict(record.fields) for file in find_files(paths) for record in file.records()]
+    return [dict(item.fields) for item in items(*paths) if isinstance(item, Record)]
+
+
+def left_out(*paths):
+    return [str(item) for item in items(*paths) if not isinstance(item, Record)]
 
 
 ROWS = [{"id": "a", "text": "one, two\nthree"}, {"id": "b", "text": 'said "so"'}]
@@ -37,7 +49,7 @@ def file(request, tmp_path):
 
 def test_every_format_gives_the_same_records(file):
     assert read(file) == ROWS
-    records = [record for found in find_files([file]) for record in found.records()]
+    records = items(file)
     assert all(str(file) in record.where for record in records)
     assert 0 < records[-1].num_bytes <= file.stat().st_size
 
@@ -87,15 +99,15 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):
 )
 def test_what_can_not_be_read_is_named_with_its_place(tmp_path, name, content, said):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(SourceError, match=said):
-        read(tmp_path / name)
+    (told,) = left_out(tmp_path / name)
+    assert re.search(said, told)
 
 
 def test_what_is_no_source_is_named(tmp_path):
-    with pytest.raises(SourceError, match="there is no such file"):
-        find_files([tmp_path / "nothing.jsonl"])
-    with pytest.raises(SourceError, match=r"no file in it ends in \.txt, \.md, \.markdown"):
-        find_files([tmp_path])
+    (told,) = left_out(tmp_path / "nothing.jsonl")
+    assert told.endswith("nothing.jsonl: there is no such file")
+    (told,) = left_out(tmp_path)
+    assert told.endswith("no file in it is of a kind that is read")
     (tmp_path / "x.pdf").write_bytes(b"%PDF")
-    with pytest.raises(SourceError, match="of no known format; known: JSONL"):
-        find_files([tmp_path / "x.pdf"])
+    (told,) = left_out(tmp_path / "x.pdf")
+    assert "of no known format; known: JSONL" in told
