@@ -157,14 +157,15 @@ class AsyncClient:
             self._stream(_rpcs.UPSERT_DOCUMENTS_STREAM, timeout)
         )
         try:
-            async for chunk in chunks:
-                stream.write(chunk)
-                upload.send()
-                while upload.is_full or stream.is_done:
-                    upload.acknowledge(await stream.read())
-            stream.done_writing()
-            while (message := await stream.read()) is not None:
-                upload.acknowledge(message)
+            with upload.locating():
+                async for chunk in chunks:
+                    stream.write(chunk)
+                    upload.send(chunk)
+                    while upload.is_full or stream.is_done:
+                        upload.acknowledge(await stream.read())
+                stream.done_writing()
+                while (message := await stream.read()) is not None:
+                    upload.acknowledge(message)
         finally:
             stream.close()
         return upload.complete()

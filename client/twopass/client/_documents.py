@@ -7,7 +7,7 @@ from typing import Any
 from twopass.client import _rpcs
 from twopass.client._call import Call
 from twopass.client._filters import Condition, filter_message
-from twopass.client._metadata import metadata_field, read_metadata
+from twopass.client._metadata import metadata_json, read_metadata
 from twopass.client._values import int32, refuse_single, text, texts, vector
 from twopass.v1 import collection_pb2, document_pb2
 from twopass.v1.filter_pb2 import Filter
@@ -21,8 +21,8 @@ class Document:
         id: Unique in its collection, 1 to 512 bytes of UTF-8 without control characters.
         text: What is searched and reranked; not empty unless a title is given.
         title: Put before the text, with a space between. Empty for none.
-        metadata: JSON values that the application wants back or filters by. Whole numbers fit into
-            64 bits, and come back as int; other numbers are doubles.
+        metadata: JSON values that the application wants back or filters by. An int fits into 64
+            bits, a float is a finite double; each comes back as what it was, keys in their order.
         vector: The embedding, of the collection's dimension. None on upsert: the server embeds the
             passage. In answers None unless asked for.
     """
@@ -116,12 +116,10 @@ def document_message(document: Document | Mapping[str, Any], where: str) -> docu
         text=text(document.text, f"{where}.text"),
         title=text(document.title, f"{where}.title"),
         vector=vector(document.vector, f"{where}.vector"),
-        **_metadata(document.metadata, f"{where}.metadata"),
+        metadata_json=metadata_json(document.metadata, f"{where}.metadata")
+        if document.metadata
+        else "",
     )
-
-
-def _metadata(metadata: Mapping[str, Any], where: str) -> dict[str, Any]:
-    return metadata_field(metadata, where, "metadata") if metadata else {}
 
 
 def fields_message(fields: Fields | None) -> document_pb2.DocumentFields:
@@ -286,8 +284,8 @@ def update_metadata(
         collection=text(collection, "collection"),
         ids=None if ids is None else texts(ids, "ids"),
         filter=filter_message(filter),
-        **({} if merge is None else metadata_field(merge, "merge", "merge")),
-        **({} if replace is None else metadata_field(replace, "replace", "replace")),
+        merge_json=None if merge is None else metadata_json(merge, "merge"),
+        replace_json=None if replace is None else metadata_json(replace, "replace"),
     )
     return Call(_rpcs.UPDATE_METADATA, request, result, timeout)
 

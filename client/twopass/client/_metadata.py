@@ -1,7 +1,7 @@
-"""Metadata between Python and the contract's messages.
+"""Metadata between Python and the contract's messages, as JSON in both directions.
 
-A message's `Struct` has no numbers but doubles. Metadata with a whole number beyond 2^53 goes as
-JSON instead, and answers are asked for as JSON, so that every 64-bit integer comes back as it went.
+A message's `Struct` has no numbers but doubles and no order of keys. JSON has both: every 64-bit
+integer, 1 beside 1.0, and the keys' order come back as they went.
 """
 
 import json
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
-from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
+from google.protobuf.struct_pb2 import Struct, Value
 
 from twopass.client._values import double, int64, text
 from twopass.client.errors import InvalidArgumentError
@@ -20,100 +20,72 @@ from twopass.v1.search_pb2 import SearchHit
 LARGEST_EXACT = 2**53
 """Every whole number up to here is a double, and the only one that this double stands for."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
-def metadata_field(metadata: Mapping[str, Any], field: str, name: str) -> dict[str, Any]:
-    """The field of a message that carries metadata: `name`, or `name` with "_json" behind it.
+
+def metadata_json(metadata: Mapping[str, Any], field: str) -> str:
+    """Metadata as the JSON that a message carries.
 
     Args:
         metadata: The metadata.
         field: What errors call it.
-        name: The field for a `Struct`.
 
     Raises:
-        InvalidArgumentError: The metadata holds an integer beyond 64 bits, a lone surrogate, or, if
-            it has to go as JSON, a number that is not finite.
+        InvalidArgumentError: The metadata holds an integer beyond 64 bits, a number that is not
+            finite, a lone surrogate, or is nested deeper than Python follows.
         TypeError: The metadata holds a value of a type that JSON does not have.
     """
     try:
-        return {name: struct(metadata, field)}
-    except _LargeIntegerError:
-        plain = _plain(metadata, field)
-        return {f"{name}_json": json.dumps(plain, ensure_ascii=False, separators=(",", ":"))}
+        return _ENCODER.encode(_object(metadata, field))
+    except RecursionError:
+        raise InvalidArgumentError(
+            f"{field}: nested too deeply; flatten it, or keep what is inside as a text",
+            metadata={"field": field},
+        ) from None
 
 
 def read_metadata(message: Document | SearchHit) -> dict[str, Any]:
-    """Metadata of an answer as Python values; whole numbers are int."""
+    """Metadata of an answer as Python values."""
     if message.metadata_json:
-        read: dict[str, Any] = json.loads(message.metadata_json, parse_float=_number)
+        read: dict[str, Any] = json.loads(message.metadata_json)
         return read
     return mapping(message.metadata)
 
 
-class _LargeIntegerError(Exception):
-    """Metadata holds a whole number that no double stands for."""
-
-
-def struct(metadata: Mapping[str, Any], field: str) -> Struct:
-    """Metadata as a message; see `metadata_field` for what it refuses."""
-    return Struct(
-        fields={
-            text(key, f"a key of {field}"): _value(value, f"{field}.{key}")
-            for key, value in metadata.items()
-        }
-    )
-
-
-def _value(value: object, field: str) -> Value:
-    match value:
-        case None:
-            return Value(null_value=NULL_VALUE)
-        case bool():
-            return Value(bool_value=value)
-        case str():
-            return Value(string_value=text(value, field))
-        case Integral() if abs(int(value)) > LARGEST_EXACT:
-            raise _LargeIntegerError
-        case Real():
-            return Value(number_value=double(value, field))
-        case Mapping():
-            return Value(struct_value=struct(value, field))
-        case list() | tuple():
-            items = [_value(item, f"{field}[{index}]") for index, item in enumerate(value)]
-            return Value(list_value=ListValue(values=items))
-    raise _not_json(value, field)
-
-
 def _plain(value: object, field: str) -> Any:
     """A value of metadata as `json` knows it."""
+    kind = type(value)
+    if kind is bool or value is None:
+        return value
+    if kind is str:
+        return text(value, field)  # type: ignore[arg-type]  # which `kind` says
     match value:
-        case None | bool():
-            return value
         case str():
             return text(value, field)
         case Integral():
             return int64(value, field)
         case Real():
-            number = float(value)
+            number = double(value, field)
             if not math.isfinite(number):
                 raise InvalidArgumentError(
                     f"{field}: {number} given, JSON's numbers are finite", metadata={"field": field}
                 )
             return number
         case Mapping():
-            return {
-                text(key, f"a key of {field}"): _plain(item, f"{field}.{key}")
-                for key, item in value.items()
-            }
+            return _object(value, field)
         case list() | tuple():
             return [_plain(item, f"{field}[{index}]") for index, item in enumerate(value)]
-    raise _not_json(value, field)
-
-
-def _not_json(value: object, field: str) -> TypeError:
-    return TypeError(
+    raise TypeError(
         f"{field}: None, bool, a number, str, list or mapping is needed, "
         f"{type(value).__name__} given"
     )
+
+
+def _object(value: Mapping[str, Any], field: str) -> dict[str, Any]:
+    return {
+        text(key, f"a key of {field}"): _plain(item, f"{field}.{key}")
+        for key, item in value.items()
+    }
 
 
 def mapping(message: Struct) -> dict[str, Any]:
@@ -136,6 +108,5 @@ def _python(value: Value) -> Any:
     return None
 
 
-def _number(given: str | float) -> int | float:
-    number = float(given)
-    return int(number) if number.is_integer() and abs(number) <= LARGEST_EXACT else number
+def _number(given: float) -> int | float:
+    return int(given) if given.is_integer() and abs(given) <= LARGEST_EXACT else given

@@ -179,7 +179,8 @@ class Client:
         Raises:
             AlreadyExistsError: Ids are known and `on_conflict` is "fail"; nothing of that chunk is
                 written.
-            InvalidArgumentError: A document is refused, by the server or before it is sent.
+            InvalidArgumentError: A document is refused, by the server or before it is sent. Of what
+                the server refuses, `metadata["position"]` says which of `documents` it is.
             NotFoundError: No such collection.
             TypeError: A document, or one of its fields, is of the wrong type.
         """
@@ -189,14 +190,15 @@ class Client:
             self._stream(_rpcs.UPSERT_DOCUMENTS_STREAM, timeout)
         )
         try:
-            for chunk in chunks:
-                stream.write(chunk)
-                upload.send()
-                while upload.is_full or stream.is_done:
-                    upload.acknowledge(stream.read())
-            stream.done_writing()
-            while (message := stream.read()) is not None:
-                upload.acknowledge(message)
+            with upload.locating():
+                for chunk in chunks:
+                    stream.write(chunk)
+                    upload.send(chunk)
+                    while upload.is_full or stream.is_done:
+                        upload.acknowledge(stream.read())
+                stream.done_writing()
+                while (message := stream.read()) is not None:
+                    upload.acknowledge(message)
         finally:
             stream.close()
         return upload.complete()

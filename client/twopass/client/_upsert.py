@@ -1,6 +1,9 @@
 """Upsert: documents cut into chunks, chunks acknowledged in order."""
 
+import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -8,7 +11,7 @@ from twopass.client._channel import STREAMED_MESSAGE_BYTES
 from twopass.client._documents import Document, document_message, refuse_single_document
 from twopass.client._enums import OnConflict, number_of
 from twopass.client._values import positive, text
-from twopass.client.errors import InternalError
+from twopass.client.errors import InternalError, TwopassError
 from twopass.v1 import collection_pb2
 from twopass.v1.collection_pb2 import UpsertDocumentsStreamRequest as Chunk
 from twopass.v1.collection_pb2 import UpsertDocumentsStreamResponse as Acknowledgement
@@ -16,6 +19,7 @@ from twopass.v1.collection_pb2 import UpsertDocumentsStreamResponse as Acknowled
 # Chunks sent and not acknowledged: enough that the server prepares some while it writes others, few
 # enough that a generator of millions of documents is not read far ahead.
 MAX_IN_FLIGHT = 8
+_DOCUMENT = re.compile(r"documents\[(\d+)\]")  # begins the path of a document's field in a chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +116,27 @@ class Upload:
     def __init__(self, on_progress: OnProgress | None) -> None:
         self._on_progress = on_progress
         self._num_sent = 0
+        self._sizes: deque[int] = deque()  # documents of each chunk that is not acknowledged
+        self._num_written = 0  # documents of the chunks that are
         self._summary = UpsertSummary()
 
-    def send(self) -> None:
+    def send(self, chunk: Chunk) -> None:
         """Counts a chunk as sent."""
         self._num_sent += 1
+        self._sizes.append(len(chunk.documents))
+
+    @contextmanager
+    def locating(self) -> Iterator[None]:
+        """Adds to an error about one document which of all documents it is, as "position"."""
+        try:
+            yield
+        except TwopassError as error:
+            named = _DOCUMENT.match(error.field)
+            before = int(error.metadata.get("chunk", 0)) - 1 - self._summary.num_chunks
+            if named and 0 <= before < len(self._sizes):
+                first = self._num_written + sum(list(self._sizes)[:before])
+                error.metadata["position"] = str(first + int(named[1]))
+            raise
 
     @property
     def is_full(self) -> bool:
@@ -131,6 +151,8 @@ class Upload:
         """
         if message is None:
             raise self._ended_early()
+        for _ in range(min(message.num_chunks - self._summary.num_chunks, len(self._sizes))):
+            self._num_written += self._sizes.popleft()
         self._summary = UpsertSummary(
             sequence=message.sequence,
             num_chunks=message.num_chunks,

@@ -34,7 +34,8 @@ class TwopassError(Exception):
         reason: The cause for programs, as in "COLLECTION_NOT_FOUND", which never changes;
             `ErrorInfo` of the contract lists them. "" where the server did not say it.
         metadata: What the message says in words: "field", "limit", "value", "limit_name",
-            "collection", "document", "snapshot", "model", "chunk", as far as it is known.
+            "collection", "document", "snapshot", "model", "chunk", as far as it is known; and of an
+            upsert "position": which of the documents given was refused, counted from 0.
     """
 
     code: StatusCode = StatusCode.UNKNOWN

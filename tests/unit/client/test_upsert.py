@@ -2,6 +2,7 @@ import math
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,10 +81,9 @@ def test_documents_and_mappings_carry_every_field(serve, connect):
     )
     assert first == third
     assert (first.id, first.text, first.title) == ("a", "x", "T")
-    assert first.metadata["deep"]["list"][3] == 0.5
+    assert first.metadata_json == '{"n":1,"deep":{"list":[true,null,"s",0.5]}}'
     assert list(first.vector.values) == [0.5, 2.0]
     assert plain == document_pb2.Document(id="b", text="y")
-    assert not plain.HasField("metadata")
     assert not plain.HasField("vector")
 
 
@@ -163,6 +163,36 @@ def test_a_bad_document_is_refused_by_name_before_it_is_sent(
     with pytest.raises(error, match=message):
         connect(serve(upserts)).upsert("docs", documents)
     assert upserts.chunks == []
+
+
+@pytest.mark.parametrize("refused", [0, 9, 10, 37, 99])
+def test_a_refused_document_is_told_by_its_place_among_all(serve, connect, refused):
+    class Refuses(Upserts):
+        def UpsertDocumentsStream(self, request_iterator, context):
+            yield from super().UpsertDocumentsStream(self.until_refused(request_iterator), context)
+            chunk, place = len(self.chunks) + 1, self.place
+            info = error_details_pb2.ErrorInfo(
+                reason="INVALID_DOCUMENT",
+                metadata={"field": f"documents[{place}].id", "chunk": str(chunk)},
+            )
+            status = status_pb2.Status(code=3, message=f"chunk {chunk}: documents[{place}].id: bad")
+            status.details.add().Pack(info)
+            details = ("grpc-status-details-bin", status.SerializeToString())
+            context.set_trailing_metadata((details,))
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, status.message)
+
+        def until_refused(self, chunks):
+            for chunk in chunks:
+                ids = [document.id for document in chunk.documents]
+                if str(refused) in ids:
+                    self.place = ids.index(str(refused))
+                    return
+                yield chunk
+
+    client = connect(serve(Refuses()))
+    with pytest.raises(InvalidArgumentError, match="documents") as error:
+        client.upsert("docs", numbered(1_000), chunk_size=10)
+    assert error.value.metadata["position"] == str(refused)
 
 
 async def test_an_asynchronous_source_will_do(serve):
