@@ -284,9 +284,11 @@ def update_metadata(
         collection=text(collection, "collection"),
         ids=None if ids is None else texts(ids, "ids"),
         filter=filter_message(filter),
-        merge_json=None if merge is None else metadata_json(merge, "merge"),
-        replace_json=None if replace is None else metadata_json(replace, "replace"),
     )
+    if merge is not None:
+        request.merge_json = metadata_json(merge, "merge")
+    if replace is not None:
+        request.replace_json = metadata_json(replace, "replace")
     return Call(_rpcs.UPDATE_METADATA, request, result, timeout)
 
 
