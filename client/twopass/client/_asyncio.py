@@ -154,7 +154,7 @@ class AsyncClient:
         chunks = chunks_of(Chunker(collection, chunk_size, on_conflict), documents)
         upload = Upload(on_progress)
         stream: Duplex[Chunk, Acknowledgement] = Duplex(
-            self._stream(_rpcs.UPSERT_DOCUMENTS_STREAM, timeout)
+            self._stream(_rpcs.UPSERT_DOCUMENTS_STREAM, timeout), self._connection, timeout
         )
         try:
             with upload.locating():
@@ -185,7 +185,7 @@ class AsyncClient:
         """
         feed = Feed(sets, piece_size, max_in_flight)
         stream: Duplex[RerankStreamRequest, RerankStreamResponse] = Duplex(
-            self._stream(_rpcs.RERANK_STREAM, timeout)
+            self._stream(_rpcs.RERANK_STREAM, timeout), self._connection, timeout
         )
         writing = asyncio.create_task(feed.write_to(stream))
         try:
@@ -209,7 +209,9 @@ class AsyncClient:
         pause = FIRST_PAUSE
         while not await self.is_ready(service, timeout=min(LONGEST_PAUSE, timeout)):
             if time.monotonic() + pause > end:
-                raise DeadlineExceededError(f"the server was not ready within {timeout:g} s")
+                raise DeadlineExceededError(
+                    f"the server at {self._connection.target} was not ready within {timeout:g} s"
+                )
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -247,12 +249,13 @@ class AsyncClient:
         self._refuse_closed()
         rpc = call.rpc
         send = self._channel.unary_unary(rpc.path, rpc.serialize, rpc.parse)
+        timeout = self._connection.deadline(call.timeout)
         responses: list[Any] = []
         while not responses or call.turn_page(responses[-1]):
-            with translated():
+            with translated(self._connection, timeout):
                 response = await send(
                     self._connection.request(call),
-                    timeout=self._connection.deadline(call.timeout),
+                    timeout=timeout,
                     metadata=self._connection.metadata,
                 )
             responses.append(response)

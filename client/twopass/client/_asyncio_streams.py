@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 from twopass.client import _sync_streams
+from twopass.client._channel import Connection
 from twopass.client._documents import Document, refuse_single_document
 from twopass.client._rerank import CandidateSet, pieces
 from twopass.client._rerank_results import SetResult
@@ -27,9 +28,19 @@ class Duplex(Generic[Request, Response]):
     thread.
     """
 
-    def __init__(self, start: Callable[[Iterator[Request]], Any]) -> None:
-        """Starts the call: `start` takes the iterator of requests and returns gRPC's call."""
-        self._stream: _sync_streams.Duplex[Request, Response] = _sync_streams.Duplex(start)
+    def __init__(
+        self,
+        start: Callable[[Iterator[Request]], Any],
+        connection: Connection,
+        timeout: float | None,
+    ) -> None:
+        """Starts the call: `start` takes the iterator of requests and returns gRPC's call.
+
+        `connection` and `timeout` are the call's, for errors.
+        """
+        self._stream: _sync_streams.Duplex[Request, Response] = _sync_streams.Duplex(
+            start, connection, timeout
+        )
         self._reader = ThreadPoolExecutor(1, "twopass-stream")
         self.write = self._stream.write
         self.done_writing = self._stream.done_writing

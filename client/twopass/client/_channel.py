@@ -10,6 +10,9 @@ import grpc.aio
 
 from twopass.client._call import Call
 from twopass.client._rpcs import service_config
+from twopass.client._target import grpc_target, is_loopback
+from twopass.client._unreachable import CONNECT_SECONDS
+from twopass.client.errors import InvalidArgumentError
 from twopass.v1 import collection_pb2, search_pb2
 
 Options: TypeAlias = Sequence[tuple[str, Any]]
@@ -80,8 +83,13 @@ def connection(
     max_message_bytes: int,
     options: Options,
 ) -> Connection:
-    """Fills in the options that the caller has not set."""
-    metadata = () if api_key is None else (("authorization", f"Bearer {api_key}"),)
+    """Fills in the options that the caller has not set.
+
+    Raises:
+        InvalidArgumentError: The target is none, or the key holds what no header may.
+    """
+    target = grpc_target(target)
+    metadata = () if api_key is None else (("authorization", f"Bearer {_checked(api_key)}"),)
     defaults = {
         "grpc.max_send_message_length": max_message_bytes,
         "grpc.max_receive_message_length": max_message_bytes,
@@ -89,6 +97,11 @@ def connection(
         # Reconnect as fast as calls are retried: gRPC's own backoff grows to two minutes.
         "grpc.initial_reconnect_backoff_ms": 100,
         "grpc.max_reconnect_backoff_ms": 2_000,
+        # The name is misleading: it is how long a connection may take to be made. By gRPC's
+        # default a call waits 20 s for a machine that drops packets.
+        "grpc.min_reconnect_backoff_ms": 1_000 * CONNECT_SECONDS,
+        # A proxy that the environment names (http_proxy) leads out of this machine.
+        "grpc.enable_http_proxy": 0 if is_loopback(target) else 1,
         # Notices a peer that is gone while a call is open. By gRPC's default, servers end a
         # connection that pings more often than every 5 minutes.
         "grpc.keepalive_time_ms": 300_000,
@@ -96,3 +109,14 @@ def connection(
     }
     merged = tuple((defaults | dict(options)).items())
     return Connection(target, credentials, merged, metadata, timeout)
+
+
+def _checked(api_key: str) -> str:
+    """The key, if a header may carry it; the message never shows it."""
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise InvalidArgumentError(
+            "api_key: holds characters that a header can't carry, such as a line end; give "
+            "printable ASCII alone",
+            metadata={"field": "api_key"},
+        )
+    return api_key

@@ -9,6 +9,8 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 
 from twopass.client import errors
+from twopass.client._channel import Connection
+from twopass.client._unreachable import why_unreachable
 from twopass.client._values import seconds
 from twopass.v1.status_pb2 import ErrorInfo, RetryInfo, Status
 
@@ -35,19 +37,42 @@ _CLASSES = {
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raises the client's error in place of gRPC's, which becomes its cause."""
+def translated(connection: Connection, timeout: float | None) -> Iterator[None]:
+    """Raises the client's error in place of gRPC's, which becomes its cause.
+
+    Args:
+        connection: Where the call goes, for errors that gRPC raises by itself.
+        timeout: Seconds that the call may take; None for no deadline.
+    """
     try:
         yield
     except grpc.RpcError as error:
-        details = _details(error)
-        raise _error(error.code(), error.details() or "", details) from error
+        code, message, details = error.code(), error.details() or "", _details(error)
+        if not details and (own := _of_grpc(code, message, connection, timeout)):
+            raise own from error
+        raise _error(code, message, details) from error
 
 
 def status_error(status: Status) -> errors.TwopassError:
     """The error that a status message carries."""
     code = _CODES.get(status.code, grpc.StatusCode.UNKNOWN)
     return _error(code, status.message, status.details)
+
+
+def _of_grpc(
+    code: grpc.StatusCode, message: str, connection: Connection, timeout: float | None
+) -> errors.TwopassError | None:
+    """The error for what gRPC itself found, without a server: told in words that help."""
+    target = connection.target
+    if code is grpc.StatusCode.UNAVAILABLE:
+        why = why_unreachable(message, target, is_tls=connection.credentials is not None)
+        return errors.UnavailableError(why.sentence, reason=why.reason) if why else None
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED and message.startswith("Deadline Exceeded"):
+        within = "in time" if timeout is None else f"within {timeout:g} s"
+        return errors.DeadlineExceededError(
+            f"no answer from {target} {within}: give the call a longer `timeout`"
+        )
+    return None
 
 
 def _error(

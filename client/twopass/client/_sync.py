@@ -81,13 +81,17 @@ class Client:
         """Opens the client; the connection itself is made by the first call.
 
         Args:
-            target: Where the server is: "host:port", "dns:///host:port" or "unix:path".
+            target: Where the server is: "host:port", "dns:///host:port" or "unix:path". A host
+                alone has port 50051, a port alone is of this machine.
             api_key: Sent with every call, as `authorization: Bearer`; unencrypted without TLS.
             credentials: For TLS, such as `grpc.ssl_channel_credentials()`. None: plain text.
             timeout: Seconds that a call may take unless it says otherwise. None: no deadline.
                 `upsert` and `rerank_stream` have no deadline unless they are given one.
             max_message_bytes: Largest message sent or received; the server has its own limit.
             options: More channel options of gRPC; they override the client's.
+
+        Raises:
+            InvalidArgumentError: The target is none, or the key holds what no header may.
         """
         self._connection = connection(
             target, api_key, credentials, timeout, max_message_bytes, options
@@ -187,7 +191,7 @@ class Client:
         chunks = Chunker(collection, chunk_size, on_conflict).chunks(documents)
         upload = Upload(on_progress)
         stream: Duplex[Chunk, Acknowledgement] = Duplex(
-            self._stream(_rpcs.UPSERT_DOCUMENTS_STREAM, timeout)
+            self._stream(_rpcs.UPSERT_DOCUMENTS_STREAM, timeout), self._connection, timeout
         )
         try:
             with upload.locating():
@@ -232,7 +236,7 @@ class Client:
         feed = Feed(sets, piece_size, max_in_flight)
         call = self._stream(_rpcs.RERANK_STREAM, timeout)(iter(feed))
         try:
-            with translated():
+            with translated(self._connection, timeout):
                 for response in call:
                     yield feed.answered(set_result(response))
         finally:
@@ -270,7 +274,9 @@ class Client:
         pause = FIRST_PAUSE
         while not self.is_ready(service, timeout=min(LONGEST_PAUSE, timeout)):
             if time.monotonic() + pause > end:
-                raise DeadlineExceededError(f"the server was not ready within {timeout:g} s")
+                raise DeadlineExceededError(
+                    f"the server at {self._connection.target} was not ready within {timeout:g} s"
+                )
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -294,12 +300,13 @@ class Client:
         self._refuse_closed()
         rpc = call.rpc
         send = self._channel.unary_unary(rpc.path, rpc.serialize, rpc.parse)
+        timeout = self._connection.deadline(call.timeout)
         responses: list[Any] = []
         while not responses or call.turn_page(responses[-1]):
-            with translated():
+            with translated(self._connection, timeout):
                 response = send(
                     self._connection.request(call),
-                    timeout=self._connection.deadline(call.timeout),
+                    timeout=timeout,
                     metadata=self._connection.metadata,
                 )
             responses.append(response)

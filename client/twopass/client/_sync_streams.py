@@ -4,11 +4,13 @@ gRPC takes requests from an iterator, in a thread of its own. `Duplex` hides the
 writes and reads in any order. `Feed` is an iterator, from which that thread takes requests.
 """
 
+import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from queue import SimpleQueue
 from typing import Any, Generic
 
+from twopass.client._channel import Connection
 from twopass.client._errors import translated
 from twopass.client._rerank import CandidateSet, pieces
 from twopass.client._rerank_results import SetResult
@@ -20,8 +22,17 @@ from twopass.v1.rerank_pb2 import RerankStreamRequest
 class Duplex(Generic[Request, Response]):
     """A streaming call that is written and read from one thread."""
 
-    def __init__(self, start: Callable[[Iterator[Request]], Any]) -> None:
-        """Starts the call: `start` takes the iterator of requests and returns gRPC's call."""
+    def __init__(
+        self,
+        start: Callable[[Iterator[Request]], Any],
+        connection: Connection,
+        timeout: float | None,
+    ) -> None:
+        """Starts the call: `start` takes the iterator of requests and returns gRPC's call.
+
+        `connection` and `timeout` are the call's, for errors.
+        """
+        self._translated = functools.partial(translated, connection, timeout)
         self._requests: SimpleQueue[Request | None] = SimpleQueue()
         self._call = start(iter(self._requests.get, None))
 
@@ -44,7 +55,7 @@ class Duplex(Generic[Request, Response]):
         Raises:
             TwopassError: The call failed.
         """
-        with translated():
+        with self._translated():
             response: Response | None = next(self._call, None)
         return response
 

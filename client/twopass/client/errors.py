@@ -32,7 +32,8 @@ class TwopassError(Exception):
         retry_after: Seconds after which the same call may succeed, where the server said so: with
             OverloadedError and UnavailableError. None elsewhere.
         reason: The cause for programs, as in "COLLECTION_NOT_FOUND", which never changes;
-            `ErrorInfo` of the contract lists them. "" where the server did not say it.
+            `ErrorInfo` of the contract lists them, `UnavailableError` those of the client itself.
+            "" where neither knows.
         metadata: What the message says in words: "field", "limit", "value", "limit_name",
             "collection", "document", "snapshot", "model", "chunk", as far as it is known; and of an
             upsert "position": which of the documents given was refused, counted from 0.
@@ -117,7 +118,13 @@ class OverloadedError(TwopassError):
 
 
 class UnavailableError(TwopassError):
-    """The server is starting, draining, down or out of reach, after the retries of its call."""
+    """The server is starting, draining, down or out of reach, after the retries of its call.
+
+    Where no server could be reached, `reason` says why: "CONNECTION_REFUSED", "CONNECTION_CLOSED",
+    "CONNECTION_LOST", "NO_ANSWER", "NO_ROUTE", "NAME_UNKNOWN"; "NOT_TLS", "NOT_TRUSTED",
+    "OTHER_NAME" and "CERTIFICATE_NEEDED" of TLS; "NOT_GRPC" of something else that listens there;
+    or "UNREACHABLE".
+    """
 
     code = StatusCode.UNAVAILABLE
 
