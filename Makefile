@@ -14,8 +14,11 @@ DEV := .venv-dev
 SUITES := .venv-suites
 OPENAPI := .venv-openapi
 CONNECT := .venv-connect
+PAGE := .venv-page
 FAMILIES := .venv-families
 CLIENTS := .venv-compat
+NODE := .venv-node
+WITH_NODE := PATH=$(CURDIR)/$(NODE)/bin:$$PATH
 BIN := $(DEV)/bin
 TREE := build/dev/twopass
 
@@ -28,7 +31,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean
-.PHONY: connect openapi test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites compat families crash bench gate
+.PHONY: connect openapi page test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -42,6 +45,7 @@ help:
 	@echo "make test-installed  the README's commands, and the server as a process, on what make install installs"
 	@echo "make connect         every rpc over HTTP with Connect's own clients, of Node, Python and buf; needs Node 20"
 	@echo "make openapi         what Schemathesis finds in REST and its OpenAPI document, some 2,500 requests"
+	@echo "make page            the page /ui in the machine's Chromium: what it shows, its keys, what axe finds"
 	@echo "make suites          what Haystack and LangChain publish to test document stores, against a server"
 	@echo "make compat          every client of TEI, Cohere, OpenAI, Voyage, Jina, vLLM, NIM, Infinity against a server;"
 	@echo "                     COMPAT='--client cohere' for one, COMPAT=--upgrade for the newest versions"
@@ -181,6 +185,18 @@ $(CONNECT)/.packages: tests/connect/requirements.txt tests/connect/package.json
 connect: dev $(CONNECT)/.packages
 	$(BIN)/python -m tests.connect $(CURDIR)/$(CONNECT) $(CURDIR)/$(CONNECT)/node
 
+# The page in a browser: the machine's Chromium, driven by Playwright, and looked at by axe. `ARGS="-k upload"` picks tests.
+$(PAGE)/.packages: tests/page/requirements.txt tests/page/package.json $(NODE)/.node
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install -r $<
+	mkdir -p $(@D)/node && cp tests/page/package.json $(@D)/node/
+	$(WITH_NODE) npm install --prefix $(@D)/node --no-audit --no-fund --loglevel error
+	@touch $@
+
+page: dev $(PAGE)/.packages
+	TWOPASS_PYTHON=$(CURDIR)/$(BIN)/python TWOPASS_AXE=$(CURDIR)/$(PAGE)/node/node_modules/axe-core/axe.min.js \
+	  $(PAGE)/bin/python -m pytest -c tests/page/pytest.ini --rootdir $(CURDIR) tests/page $(ARGS)
+
 suites: dev $(SUITES)/.client
 	$(BIN)/python -m tests.suites $(CURDIR)/$(SUITES)/bin/python
 
@@ -192,9 +208,6 @@ compat: dev
 	$(BIN)/python -m tests.compat $(COMPAT)
 
 # Node of the machine where it is 20 or newer, else that of a wheel.
-NODE := .venv-node
-WITH_NODE := PATH=$(CURDIR)/$(NODE)/bin:$$PATH
-
 $(NODE)/.node:
 	mkdir -p $(NODE)
 	node -e 'process.exit(parseInt(process.versions.node) < 20)' 2> /dev/null \
@@ -279,4 +292,4 @@ format: dev
 	cd protos && ../$(BIN)/buf format -w
 
 clean:
-	rm -rf $(INSTALLED) $(DEV) $(SUITES) $(CLIENTS) $(FAMILIES) build .cache
+	rm -rf $(INSTALLED) $(DEV) $(SUITES) $(CLIENTS) $(FAMILIES) $(PAGE) build .cache

@@ -17,6 +17,9 @@ from twopass.engines.errors import EngineUnavailableError
 from twopass.engines.gpu.cuda_device import require_driver
 from twopass.engines.loading import load_model
 
+# Needs a browser, and what drives it, in an environment of their own: `make page`.
+collect_ignore = ["page"]
+
 # A busy machine is no reason to fail: no example has a time limit.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
