@@ -1,9 +1,10 @@
 """What the server says with the page, and what it asks for."""
 
+import urllib.error
 import urllib.request
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from .serving import ServedPage
 
@@ -43,8 +44,10 @@ def test_programs_that_get_the_root_are_not_sent_to_the_page(
     assert status not in (301, 302, 303, 307, 308)
 
 
-def test_an_inline_script_would_not_run(page: Page) -> None:
+def test_an_inline_script_would_not_run(browser: Browser, server: ServedPage) -> None:
     """The browser enforces the policy: what slipped through as HTML could do nothing."""
+    page = browser.new_page()
+    page.goto(f"{server.url}/ui")
     refused = page.evaluate(
         """() => new Promise((resolve) => {
           document.addEventListener("securitypolicyviolation", (e) => resolve(e.violatedDirective));
@@ -55,3 +58,4 @@ def test_an_inline_script_would_not_run(page: Page) -> None:
     )
     assert refused.startswith("script-src")
     assert page.evaluate("() => window.ran") is None
+    page.close()
