@@ -13,7 +13,7 @@ from rich.table import Table
 from twopass.client import Client, Document, NotFoundError, SearchHit, SearchResult, TwopassError
 from twopass.commands.stdlib_docs import passages
 from twopass.commands.terminal.failures import exit_with
-from twopass.commands.terminal.tables import number, snippet, stages
+from twopass.commands.terminal.hits import number, snippet, stages
 from twopass.server.local import LocalServer, LocalServerError
 
 COLLECTION = "python-docs"

@@ -23,6 +23,7 @@ from twopass.commands import (
     snapshot,
     train,
 )
+from twopass.commands.terminal.help import with_whole_help
 
 app = typer.Typer(
     name="twopass",
@@ -50,6 +51,7 @@ app.command("frontier")(frontier.frontier)
 app.command("train")(train.train)
 app.command("bench")(bench.bench)
 app.add_typer(engine.app, name="engine")
+with_whole_help(app)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Options that several commands share, and the client made from them."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import typer
 
 from twopass.client import Client, TwopassError
 from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.json_output import print_json as print_json
 
 Target = Annotated[
     str,
@@ -54,8 +54,3 @@ def tls_credentials() -> grpc.ChannelCredentials | None:
     except OSError as error:
         exit_with(f"{error.filename}: {error.strerror}")
     return grpc.ssl_channel_credentials(trusted, key, certificate)
-
-
-def print_json(content: object) -> None:
-    """Prints JSON, indented by two spaces."""
-    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))

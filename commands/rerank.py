@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import typer
-from rich.console import Console
 
 from twopass.client import QueryTruncation
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.terminal.consoles import literal
 from twopass.commands.terminal.failures import exit_with
-from twopass.commands.terminal.tables import QUERY_CUT, passages_table
+from twopass.commands.terminal.hits import QUERY_CUT, print_passages
+from twopass.commands.terminal.sentences import say
 
 
 def rerank(
@@ -57,7 +58,6 @@ def rerank(
     if as_json:
         print_json(dataclasses.asdict(result))
         return
-    console = Console()
-    console.print(passages_table(result))
+    print_passages(result, query)
     if result.query_truncated:
-        console.print(QUERY_CUT)
+        say(literal(QUERY_CUT, "dim"))

@@ -1,12 +1,14 @@
 """`twopass search`: searches a collection for one question, with both passes."""
 
 import dataclasses
+import shlex
+from collections.abc import Sequence
 from typing import Annotated, cast
 
 import typer
-from rich.console import Console
 
 from twopass.client import (
+    Client,
     Prefix,
     QueryTruncation,
     Rerank,
@@ -17,7 +19,9 @@ from twopass.client import (
 )
 from twopass.commands import filters as filters_as_typed
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
-from twopass.commands.terminal.tables import QUERY_CUT, hits_table, timings_line
+from twopass.commands.terminal.consoles import literal
+from twopass.commands.terminal.hits import QUERY_CUT, outcome_lines, print_hits
+from twopass.commands.terminal.sentences import say, say_exactly
 
 
 def search(
@@ -102,14 +106,59 @@ def search(
             filter=filters_as_typed.parsed(filters or []),
             query_truncation=cast("QueryTruncation | None", query_truncation),
         )
+        if not result.hits and not as_json:
+            restricted_by = [
+                flag
+                for flag, values in (
+                    ("--filter", filters),
+                    ("--required", required),
+                    ("--prefix", prefix),
+                    ("--excluded", excluded),
+                )
+                if values
+            ]
+            _say_what_to_try(client, collection, result, restricted_by, offset)
+            return
     if as_json:
         print_json(_plain(result))
         return
-    console = Console()
-    console.print(hits_table(result))
-    console.print(timings_line(result))
+    wanted = (query, *(required or ()), *(optional or ()), *(prefix or ()))
+    print_hits(result, wanted, offset + 1)
+    for line in outcome_lines(result):
+        say(literal(line, "dim"))
     if result.query_truncated:
-        console.print(QUERY_CUT)
+        say(literal(QUERY_CUT, "dim"))
+
+
+def _say_what_to_try(
+    client: Client,
+    collection: str,
+    result: SearchResult,
+    restricted_by: Sequence[str],
+    offset: int,
+) -> None:
+    """Tells why there may be no hit, and what to type next."""
+    num_documents = client.get_collection(collection).num_documents
+    if not num_documents:
+        say("No hit: ", literal(collection, "bold"), " holds no documents. Index some:")
+        say_exactly(literal(f"  twopass index {shlex.quote(collection)} FILES"))
+    elif result.num_candidates:
+        say(
+            f"No hit: {result.num_candidates:,} candidates were found and none is left to show"
+            + (f" after --offset {offset}; try a smaller one." if offset else ".")
+        )
+    elif restricted_by:
+        say(
+            f"No hit: none of {num_documents:,} documents meets {' and '.join(restricted_by)}. Try "
+            f"the search without {'it' if len(restricted_by) == 1 else 'one of them'}."
+        )
+    else:
+        say(
+            f"No hit: none of {num_documents:,} documents holds these words. Try other words, or "
+            "--mode hybrid, which finds by meaning too."
+        )
+    for line in outcome_lines(result):
+        say(literal(line, "dim"))
 
 
 def _plain(result: SearchResult) -> dict[str, object]:

@@ -1,27 +1,19 @@
 """`twopass serve`: runs a server. Its flags are the fields of `ServerConfig`."""
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
 import typer
 
+from twopass.commands.serve_flags import with_flags
 from twopass.commands.terminal.failures import exit_with
-from twopass.server.config import ConfigError, ServerConfig
+from twopass.server.config import ConfigError
 from twopass.server.config_loading import load_config, to_toml
 from twopass.server.telemetry.logs import LogFormat, configure_logging
 
 _logger = logging.getLogger("twopass.server")
-
-_CONFIG = typer.Option(
-    "--config", help="TOML file of settings; flags and TWOPASS_… variables win over it."
-)
-_SHOW_CONFIG = typer.Option(
-    "--show-config", help="Print the settings that would be used, as TOML, and exit."
-)
 
 
 def _run(config: Path | None, show_config: bool, **flags: Any) -> None:
@@ -29,6 +21,9 @@ def _run(config: Path | None, show_config: bool, **flags: Any) -> None:
 
     It reports SERVING through grpc.health.v1 once its models are warm, and lets running calls end
     before it stops.
+
+    Every flag is also a variable of the environment, as --http-address is TWOPASS_HTTP_ADDRESS, and
+    a setting in the file that --config names, as http_address.
     """
     given = {name: value for name, value in flags.items() if value not in (None, [])}
     try:
@@ -59,41 +54,4 @@ def _run(config: Path | None, show_config: bool, **flags: Any) -> None:
         exit_with(error)
 
 
-def _with_flags(run: Callable[..., None]) -> Callable[..., None]:
-    """Gives the command one flag for each setting, its help the setting's description."""
-    parameters = [
-        inspect.Parameter(
-            "config",
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[Path | None, _CONFIG],
-        ),
-        inspect.Parameter(
-            "show_config",
-            inspect.Parameter.KEYWORD_ONLY,
-            default=False,
-            annotation=Annotated[bool, _SHOW_CONFIG],
-        ),
-    ]
-    for name, field in ServerConfig.model_fields.items():
-        many = get_origin(field.annotation) is tuple
-        kind: Any = list[get_args(field.annotation)[0]] if many else field.annotation  # type: ignore[misc]
-        default = ", ".join(field.default) if many else str(field.default)
-        flag = name.replace("_", "-")
-        option = typer.Option(
-            f"--{flag}/--no-{flag}" if field.annotation is bool else f"--{flag}",
-            help=f"{field.description} [dim]\\[default: {default or 'none'}][/]",
-            show_default=False,
-        )
-        parameters.append(_keyword(name, Annotated[kind | None, option], None))
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return run
-
-
-def _keyword(name: str, annotation: object, default: object) -> inspect.Parameter:
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-    )
-
-
-serve = _with_flags(_run)
+serve = with_flags(_run)
