@@ -32,7 +32,7 @@ from twopass.benchmarks.size.searches import (
 from twopass.benchmarks.size.texts import Texts
 from twopass.client import Client
 from twopass.commands.terminal.failures import exit_with
-from twopass.commands.terminal.tables import print_table
+from twopass.commands.terminal.tables import print_report
 from twopass.evaluation.datasets import DatasetError
 from twopass.server.local import LocalServer
 
@@ -71,7 +71,7 @@ def main(
         corpus = Corpus.make(Path(scratch) / "corpus", documents, dimension, source, _SEED)
         for report in _measure(corpus, kinds, queries, Path(scratch)):
             _save(report, output)  # after each kind: a later one may take too long, or too much
-    print_table(as_tables(report))
+    print_report(as_tables(report))
     Console().print(f"\n{output / 'size.json'}, {output / 'size.png'}")
 
 
