@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -44,9 +43,21 @@ def page(visit: Visiting) -> Iterator[Page]:
         yield page
 
 
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[ServedPage]:
-    """A server that a test may change, with `facts` in it."""
-    with ServedPage(tmp_path / "data") as server:
-        server.fill("facts", FACTS)
+@pytest.fixture(scope="session")
+def _changeable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPage]:
+    with ServedPage(tmp_path_factory.mktemp("changeable")) as server:
         yield server
+
+
+@pytest.fixture
+def own_server(_changeable: ServedPage) -> ServedPage:
+    """A server that a test may change, with `facts` in it and nothing else."""
+    _changeable.clear()
+    _changeable.fill("facts", FACTS)
+    return _changeable
+
+
+@pytest.fixture
+def visit_own(browser: Browser, own_server: ServedPage) -> Visiting:
+    """Opens the page of the test's own server."""
+    return partial(visiting, browser, own_server.url)

@@ -73,3 +73,11 @@ class ServedPage:
         self.call("POST", "/collections", {"name": collection}, key=key)
         path = f"/collections/{collection}/documents"
         self.call("PUT", path, {"documents": documents}, key=key)
+
+    def clear(self) -> None:
+        """Removes all aliases and collections."""
+        aliases = self.call("POST", "/aliases", {})["aliases"]
+        changes = [{"alias": each["alias"], "collection": ""} for each in aliases]
+        self.call("POST", "/aliases", {"changes": changes})
+        for collection in self.call("GET", "/collections")["collections"]:
+            self.call("DELETE", f"/collections/{collection['name']}")

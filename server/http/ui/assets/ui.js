@@ -5,7 +5,9 @@
 //   shell         tabs, theme, API key, the address's hash, the list of collections
 //   search        settings, one search for both columns, lines, bars, spans, waterfall
 //   judging       which hits are relevant, and the file of judgements
-//   collections   what there is, and uploads
+//   collections   what there is, creating and deleting
+//   upload        fields of files become documents, and documents go to the server in chunks
+//   reading files records of what was chosen, streamed
 //   rerank        pasted passages in order
 //   start
 //
@@ -88,11 +90,13 @@ class ApiError extends Error {
    * @param {number} status
    * @param {string} code
    * @param {string} message
+   * @param {number} [retryAfter] Milliseconds after which the server would be asked again; 0 where it does not say.
    */
-  constructor(status, code, message) {
+  constructor(status, code, message, retryAfter = 0) {
     super(message);
     this.status = status;
     this.code = code;
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -125,7 +129,7 @@ async function api(method, path, body, { signal } = {}) {
   if (!response.ok) {
     const { code = `HTTP ${response.status}`, message = text || response.statusText } = answer ?? {};
     if (response.status === 401) wantKey();
-    throw new ApiError(response.status, code, message);
+    throw new ApiError(response.status, code, message, 1000 * Number(response.headers.get("retry-after") ?? 0));
   }
   if (answer === undefined) throw new ApiError(response.status, "not_json", "The answer is not JSON; is this address a twopass server's?");
   return answer;
@@ -188,6 +192,20 @@ function failure(error, again) {
     way ? element("p", { className: "soft", textContent: way }) : null,
     button || toKey ? element("div", { className: "actions" }, button, toKey) : null,
   );
+}
+
+/**
+ * A text with what can't be seen made visible: control characters as their pictures, and what turns
+ * the direction of writing as its code. Line feeds and tabs stay.
+ *
+ * @param {string} text
+ */
+function printable(text) {
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (found) => {
+    const code = found.charCodeAt(0);
+    if (code < 0x20) return String.fromCharCode(0x2400 + code);
+    return code === 0x7f ? "\u2421" : `\\u${code.toString(16).padStart(4, "0")}`;
+  });
 }
 
 /** Calls a function when it was not asked for again for some time. @param {number} delay @param {() => void} run */
@@ -1806,7 +1824,1638 @@ function startJudging() {
 
 /* ===== collections ===== */
 
-/* ===== rerank ===== */
+const LANGUAGES = "ar ca cs da de el en eo es et eu fa fi fr ga hi hu hy id it lt nb ne nl nn no pl pt ro ru sr st sv ta tr yi".split(" ");
+const INDEX_KINDS = /** @type {[string, string][]} */ ([
+  ["Flat", "Flat: exact, quick to about 100,000 documents"],
+  ["HNSW32", "HNSW32: a graph, quick with millions"],
+  ["HNSW32,SQfp16", "HNSW32,SQfp16: the same in half the memory"],
+]);
+const MAX_CARDS = 60;
+
+/** A language's name in English, as in "German"; the code itself where the browser knows none. @param {string} code */
+function languageName(code) {
+  if (code === "none") return "none, words as they stand";
+  return new Intl.DisplayNames(["en"], { type: "language" }).of(code) ?? code;
+}
+
+/** How documents that are longer than the encoder reads are treated, in words. @param {any} schema */
+function splittingOf(schema) {
+  if (schema.client_vectors) return "not split";
+  if (schema.whole_documents || !schema.chunking) return "not split, the beginning counts";
+  return `windows of ${count(schema.chunking.window_tokens)} tokens`;
+}
+
+/** @param {any} collection */
+function collectionCard(collection) {
+  const { name, schema, aliases } = collection;
+  const numDocuments = Number(collection.num_documents);
+  const facts = [
+    ["Encoder", schema.client_vectors ? "vectors come with the documents" : schema.encoder],
+    ["Vectors", `${count(schema.dimension)} dimensions, index ${schema.index_kind}`],
+    ["Language", schema.lexical_tokenizer === "LEXICAL_TOKENIZER_PORTER" ? "English (Porter)" : languageName(schema.language)],
+    ["Long texts", splittingOf(schema)],
+    ["Filters", schema.indexed_fields.map((/** @type {any} */ each) => each.field).join(", ")],
+    ["Created", new Date(collection.create_time).toLocaleDateString("en", { dateStyle: "medium" })],
+  ];
+  const id = `card-${name}`;
+  return element(
+    "li",
+    { className: "stored", "aria-labelledby": id },
+    element("h3", { id, textContent: name }),
+    aliases.length ? element("p", { className: "soft", textContent: `also called ${aliases.join(", ")}` }) : null,
+    element(
+      "p",
+      { className: "stored-count" },
+      element("b", { textContent: count(numDocuments) }),
+      ` ${numDocuments === 1 ? "document" : "documents"}`,
+      Number(collection.num_split) ? element("span", { className: "soft", textContent: `, ${count(collection.num_split)} of them split` }) : null,
+    ),
+    ...[collection.read_only_reason && `Takes no writes: ${collection.read_only_reason}`, collection.encoder_problem]
+      .filter(Boolean)
+      .map((problem) => element("p", { className: "problem", textContent: problem })),
+    element(
+      "dl",
+      {},
+      ...facts.filter(([, fact]) => fact).map(([term, fact]) => element("div", {}, element("dt", { textContent: term }), element("dd", { textContent: fact }))),
+    ),
+    element(
+      "div",
+      { className: "actions" },
+      element("button", { type: "button", textContent: "Search", "aria-label": `Search ${name}`, onclick: () => searchIn(name) }),
+      element("button", { type: "button", textContent: "Add documents", "aria-label": `Add documents to ${name}`, onclick: () => addTo(name) }),
+      element("button", { type: "button", className: "plain danger", textContent: "Delete", "aria-label": `Delete ${name}`, onclick: () => askToDelete(collection) }),
+    ),
+  );
+}
+
+function showCollections() {
+  const all = server.collections;
+  if (all === null) return;
+  const wanted = byId("stored-filter").value.trim().toLowerCase();
+  const shown = all.filter(({ name, aliases }) => [name, ...aliases].some((each) => each.includes(wanted)));
+  const numDocuments = all.reduce((sum, each) => sum + Number(each.num_documents), 0);
+  byId("stored-told").textContent = all.length ? `${counted(all.length, "collection")}, ${counted(numDocuments, "document")}` : "";
+  byId("stored-filter").parentElement.hidden = all.length <= 12;
+  byId("stored").replaceChildren(...shown.slice(0, MAX_CARDS).map(collectionCard));
+  const more = shown.length - MAX_CARDS;
+  byId("stored-more").textContent = !all.length
+    ? "No collections yet. Drop files above, or make one: twopass finds what is in it, and puts the right answer on top."
+    : more > 0
+      ? `${counted(more, "more collection")}; type a part of a name to find one.`
+      : shown.length
+        ? ""
+        : "No collection is called so.";
+  showTargets(all);
+}
+
+/** Reads the collections again, and tells a failure where they would stand. */
+async function refreshCollections() {
+  try {
+    await loadCollections();
+  } catch (error) {
+    byId("stored-more").replaceChildren(failure(error, refreshCollections));
+  }
+}
+
+/** Opens the search of a collection. @param {string} name */
+function searchIn(name) {
+  location.hash = `#search?${new URLSearchParams({ collection: name })}`;
+}
+
+/** Chooses where files go, and leads to where they are chosen. @param {string} name */
+function addTo(name) {
+  byId("upload-collection").value = name;
+  showTarget();
+  byId("upload").scrollIntoView({ block: "nearest" });
+  (document.getElementById("upload-files") ?? byId("upload-collection")).focus();
+}
+
+/** Fills the choice of where files go. @param {any[]} all */
+function showTargets(all) {
+  const choice = byId("upload-collection");
+  const chosen = choice.value;
+  choice.replaceChildren(
+    ...all.map(({ name }) => element("option", { value: name, textContent: name })),
+    element("option", { value: "", textContent: "a new collection…" }),
+  );
+  choice.value = all.some(({ name }) => name === chosen) ? chosen : (all[0]?.name ?? "");
+  showTarget();
+}
+
+// --- creating ---
+
+/** Called with the name of the collection that the dialog makes next. @type {((name: string) => void) | null} */
+let onCreated = null;
+
+/** Opens the dialog that makes a collection. @param {((name: string) => void) | null} [then] */
+function askToCreate(then = null) {
+  onCreated = then;
+  const form = byId("create-form");
+  form.reset();
+  const encoders = server.models.filter(({ kind }) => kind === "MODEL_KIND_ENCODER");
+  byId("create-encoder").replaceChildren(
+    ...encoders.map((model) => element("option", { value: model.id, textContent: `${model.id}: ${count(model.dimension)} dimensions${model.default ? ", the default" : ""}` })),
+    element("option", { value: "", textContent: "none: documents and queries bring vectors of their own" }),
+  );
+  byId("create-error").replaceChildren();
+  showCreateChoices();
+  byId("create").showModal();
+  byId("create-name").focus();
+}
+
+/** Shows the fields that the choices ask for, and no others. */
+function showCreateChoices() {
+  const brings = byId("create-encoder").value === "";
+  byId("create-dimension").closest("p").hidden = !brings;
+  byId("create-dimension").required = brings;
+  byId("create-long").closest("p").hidden = brings;
+  const inWindows = !brings && byId("create-long").value === "windows";
+  for (const id of ["create-window", "create-overlap"]) {
+    byId(id).closest("p").hidden = !inWindows;
+    byId(id).required = inWindows;
+  }
+  const isOther = byId("create-index").value === "";
+  byId("create-other-index").closest("p").hidden = !isOther;
+  byId("create-other-index").required = isOther;
+}
+
+/** The schema that the form describes; what is left as it was is the server's choice. */
+function schemaOfForm() {
+  const encoder = byId("create-encoder").value;
+  /** @type {Record<string, unknown>} */
+  const schema = { index_kind: byId("create-index").value || byId("create-other-index").value.trim() };
+  if (encoder) schema.encoder = encoder;
+  else Object.assign(schema, { client_vectors: true, dimension: byId("create-dimension").valueAsNumber });
+  if (byId("create-language").value) schema.language = byId("create-language").value;
+  if (encoder && byId("create-long").value === "whole") schema.whole_documents = true;
+  if (encoder && byId("create-long").value === "windows") {
+    schema.chunking = { window_tokens: byId("create-window").valueAsNumber, overlap_tokens: byId("create-overlap").valueAsNumber };
+  }
+  schema.indexed_fields = byId("create-fields").value.split(",").map((/** @type {string} */ each) => each.trim()).filter(Boolean).map(indexedField);
+  return schema;
+}
+
+/** A field with its type, as in "year:number". @param {string} told */
+function indexedField(told) {
+  const [field, type = "text"] = told.split(/\s*:\s*(?=[a-z]+$)/);
+  if (!["text", "number", "bool", "time"].includes(type)) throw new ApiError(400, "", `Fields for filters: ${quoted(type)} of ${quoted(told)} is no type; text, number, bool and time are.`);
+  return { field, type: `FIELD_TYPE_${type.toUpperCase()}` };
+}
+
+async function create() {
+  const name = byId("create-name").value.trim();
+  const button = byId("create-go");
+  button.disabled = true;
+  try {
+    await api("POST", "/collections", { name, schema: schemaOfForm() });
+    byId("create").close();
+    await refreshCollections();
+    byId("upload-collection").value = name;
+    say(`Collection ${name} is created.`);
+    onCreated?.(name);
+  } catch (error) {
+    byId("create-error").replaceChildren(failure(error));
+  } finally {
+    button.disabled = false;
+  }
+}
+
+// --- deleting ---
+
+/** @param {any} collection */
+function askToDelete(collection) {
+  const { name, num_documents: numDocuments, aliases } = collection;
+  byId("delete-told").textContent =
+    `${name} and its ${counted(Number(numDocuments), "document")} are gone at once and for good; its snapshots stay.` +
+    (aliases.length ? ` It is also called ${aliases.join(", ")}: ${aliases.length > 1 ? "these aliases are" : "this alias is"} removed first.` : "");
+  byId("delete-label").textContent = `Type ${name} to confirm`;
+  byId("delete-error").replaceChildren();
+  const typed = byId("delete-name");
+  const button = byId("delete-go");
+  typed.value = "";
+  button.disabled = true;
+  typed.oninput = () => {
+    button.disabled = typed.value.trim() !== name;
+  };
+  byId("delete-form").onsubmit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    if (!button.disabled) remove(collection);
+  };
+  byId("delete").showModal();
+  typed.focus();
+}
+
+/** @param {any} collection */
+async function remove({ name, aliases }) {
+  const button = byId("delete-go");
+  button.disabled = true;
+  try {
+    if (aliases.length) await api("POST", "/aliases", { changes: aliases.map((/** @type {string} */ alias) => ({ alias, collection: "" })) });
+    await api("DELETE", collectionPath(name));
+    byId("delete").close();
+    say(`Collection ${name} is deleted.`);
+    await refreshCollections();
+    byId("panel-collections").focus();
+  } catch (error) {
+    byId("delete-error").replaceChildren(failure(error));
+    button.disabled = false;
+  }
+}
+
+function startCollections() {
+  for (const code of LANGUAGES) byId("create-language").append(element("option", { value: code, textContent: `${languageName(code)} (${code})` }));
+  for (const [value, textContent] of INDEX_KINDS) byId("create-index").append(element("option", { value, textContent }));
+  byId("create-index").append(element("option", { value: "", textContent: "another, by its faiss factory string" }));
+  byId("create-open").addEventListener("click", () => askToCreate());
+  for (const id of ["create-encoder", "create-long", "create-index"]) byId(id).addEventListener("change", showCreateChoices);
+  byId("create-form").addEventListener("submit", (/** @type {Event} */ event) => {
+    event.preventDefault();
+    create();
+  });
+  for (const close of document.querySelectorAll("dialog .close")) close.addEventListener("click", () => close.closest("dialog")?.close());
+  byId("stored-filter").addEventListener("input", showCollections);
+  onCollections.push(showCollections);
+  onTab.collections = refreshCollections;
+}
+
+/* ===== upload: fields of files become documents, and documents go to the server in chunks ===== */
+
+const MAX_CHUNK_DOCUMENTS = 128;
+const MAX_CHUNK_BYTES = 1 << 20;
+const MAX_TRIES = 8;
+const MAX_LEFT_OUT_SHOWN = 100;
+const SAMPLED_RECORDS = 20;
+
+/**
+ * What becomes of a field. "number": metadata, its text read as a number. "none": it is dropped.
+ * @typedef {"id" | "title" | "text" | "vector" | "metadata" | "number" | "none"} Role
+ *
+ * @typedef {object} UploadSettings
+ * @property {string} collection
+ * @property {Source[]} sources
+ * @property {string} onConflict  A value of OnConflict.
+ * @property {boolean} skips  Whether bad records are left out and counted; else they end the upload.
+ *
+ * A document with where it came from.
+ * @typedef {{ where: string, body: Record<string, unknown>, numBytes: number }} Outgoing
+ */
+
+const ROLES = /** @type {[Role, string][]} */ ([
+  ["id", "the id"],
+  ["title", "the title"],
+  ["text", "the text"],
+  ["metadata", "metadata"],
+  ["number", "metadata, a number"],
+  ["vector", "the vector"],
+  ["none", "nothing, left out"],
+]);
+
+const ROLE_NAMES = /** @type {[Role, RegExp][]} */ ([
+  ["id", /^(_?id|doc_?id|document_?id|uuid|guid|key|pk|url|uri|link)$/i],
+  ["title", /^(title|name|heading|headline|subject|question)$/i],
+  ["text", /^(text|body|content|contents|passage|document|abstract|description|summary|answer)$/i],
+]);
+
+/**
+ * Guesses which field is the id, the title and the text: by name, the text else by length.
+ * @param {Record<string, unknown>[]} samples  Fields of some records.
+ * @returns {Map<string, Role>}
+ */
+function guessedRoles(samples) {
+  const names = [...new Set(samples.flatMap((fields) => Object.keys(fields)))];
+  /** @type {Map<string, Role>} */
+  const roles = new Map(names.map((name) => [name, "metadata"]));
+  const free = () => names.filter((name) => roles.get(name) === "metadata");
+  for (const [role, pattern] of ROLE_NAMES) {
+    // Of several that match, the one that the pattern names first.
+    const alternatives = pattern.source.slice(2, -2).split("|").map((each) => new RegExp(`^(?:${each})$`, "i"));
+    const found = alternatives.map((each) => free().find((name) => each.test(name))).find((name) => name !== undefined);
+    if (found !== undefined) roles.set(found, role);
+  }
+  const lengthOf = (/** @type {string} */ name) =>
+    samples.reduce((sum, fields) => sum + (typeof fields[name] === "string" ? /** @type {string} */ (fields[name]).length : 0), 0);
+  if (![...roles.values()].includes("text")) {
+    const longest = free().sort((a, b) => lengthOf(b) - lengthOf(a))[0];
+    if (longest !== undefined && lengthOf(longest) > 0) roles.set(longest, "text");
+  }
+  return roles;
+}
+
+/**
+ * Makes a document of a record.
+ * @param {SourceRecord} record
+ * @param {Map<string, Role>} roles
+ * @returns {Outgoing}
+ * @throws {RecordError}  A field is missing or of the wrong type.
+ */
+function documentOf(record, roles) {
+  /** @type {Record<string, unknown>} */
+  const body = {};
+  /** @type {[string, unknown][]} */
+  const metadata = [];
+  let hasId = false;
+  for (const [name, value] of Object.entries(record.fields)) {
+    const role = roles.get(name) ?? "metadata";
+    if (role === "id") {
+      hasId = true;
+      body.id = idOf(name, value);
+    } else if (role === "title" || role === "text") body[role] = textOf(name, value);
+    else if (role === "vector") body.vector = { values: vectorOf(name, value) };
+    else if (role === "number") metadata.push([name, numberOf(name, value)]);
+    else if (role === "metadata") metadata.push([name, value]);
+  }
+  const idField = [...roles].find(([, role]) => role === "id")?.[0];
+  if (!hasId) {
+    if (idField !== undefined) throw new RecordError(`no field ${quoted(idField)}, which was chosen as the id`);
+    body.id = record.where;
+  }
+  if (!body.text && !body.title) {
+    const told = [...roles].filter(([, role]) => role === "text" || role === "title").map(([name]) => quoted(name));
+    throw new RecordError(`id ${quoted(String(body.id))}: neither a text nor a title${told.length ? `, in ${told.join(" and ")}` : "; choose a field"}`);
+  }
+  try {
+    if (metadata.length) body.metadata_json = JSON.stringify(Object.fromEntries(metadata));
+  } catch {
+    throw new RecordError(`id ${quoted(String(body.id))}: its metadata is nested too deep`);
+  }
+  return { where: record.where, body, numBytes: JSON.stringify(body).length };
+}
+
+function idOf(/** @type {string} */ name, /** @type {unknown} */ value) {
+  if (typeof value === "number" || typeof value === "bigint") return String(value);
+  const json = /** @type {any} */ (JSON);
+  if (json.isRawJSON?.(value)) return JSON.stringify(value);
+  if (typeof value !== "string" || !value) throw new RecordError(`field ${quoted(name)}: ${kindOf(value)}, an id is needed`);
+  return value;
+}
+
+function textOf(/** @type {string} */ name, /** @type {unknown} */ value) {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "string") return value;
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  throw new RecordError(`field ${quoted(name)}: ${kindOf(value)}, a text is needed`);
+}
+
+function numberOf(/** @type {string} */ name, /** @type {unknown} */ value) {
+  if (value === null || value === "" || typeof value === "number") return value === "" ? null : value;
+  const number = typeof value === "string" && value.trim() ? Number(value) : NaN;
+  if (!Number.isFinite(number)) throw new RecordError(`field ${quoted(name)}: ${kindOf(value)}, a number is needed`);
+  return number;
+}
+
+function vectorOf(/** @type {string} */ name, /** @type {unknown} */ value) {
+  const values = typeof value === "string" ? jsonOf(value) : value;
+  if (!Array.isArray(values) || !values.every((each) => typeof each === "number")) {
+    throw new RecordError(`field ${quoted(name)}: ${kindOf(value)}, a list of numbers is needed`);
+  }
+  return values;
+}
+
+/** A value for a message: what it is, and how it begins. @param {unknown} value */
+function kindOf(value) {
+  if (value === null || value === undefined) return "empty";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "an object";
+  return value === "" ? "empty" : quoted(String(value));
+}
+
+/** A text in quotes, its beginning alone where it is long. @param {string} text */
+function quoted(text) {
+  return `“${text.length > 60 ? `${text.slice(0, 60)}…` : text}”`;
+}
+
+/** What ended an upload before its end. */
+class UploadStopped extends Error {}
+
+/** One upload: which files, with which fields, into which collection. */
+class Upload {
+  /**
+   * @param {UploadSettings} settings
+   * @param {any} limits  Those of the server.
+   * @param {(told: string) => Promise<void>} whenLost  Resolves when a server that does not answer is to be tried again.
+   */
+  constructor(settings, limits, whenLost) {
+    this.settings = settings;
+    this.whenLost = whenLost;
+    this.maxDocuments = Math.min(MAX_CHUNK_DOCUMENTS, Number(limits.max_documents));
+    this.maxTextBytes = Number(limits.max_passage_bytes);
+    this.cancelling = new AbortController();
+    this.soFar = { numBytes: 0 };
+    this.numBytes = settings.sources.reduce((sum, { file }) => sum + file.size, 0);
+    this.numRead = 0;
+    this.numOnDisk = 0;
+    this.numInserted = 0;
+    this.numReplaced = 0;
+    this.numSkipped = 0;
+    this.numSplit = 0;
+    this.numLeftOut = 0;
+    /** The first ones. @type {LeftOut[]} */
+    this.leftOut = [];
+    /** What it waits for, in words; "" while it does not. */
+    this.waiting = "";
+    this.began = performance.now();
+  }
+
+  /** Writes all documents. @throws {UploadStopped} @throws {ApiError} */
+  async run() {
+    /** @type {(Outgoing & { source: Source })[]} */
+    let chunk = [];
+    let ids = new Set();
+    let numBytes = 0;
+    const flush = async () => {
+      const full = chunk;
+      chunk = [];
+      ids = new Set();
+      numBytes = 0;
+      if (full.length) await this.send(full);
+    };
+    for (const source of this.settings.sources) {
+      for await (const record of recordsOf(source, this.soFar, this.maxTextBytes)) {
+        this.cancelling.signal.throwIfAborted();
+        const found = documentOrLeftOut(record, source.roles);
+        if ("reason" in found) {
+          if (this.stopsAt(source)) await flush(); // what comes before it is written
+          this.leaveOut(found, source);
+          continue;
+        }
+        this.numRead += 1;
+        // The later of two documents of one id counts; a request must not have both.
+        const { id } = found.body;
+        if (chunk.length >= this.maxDocuments || numBytes + found.numBytes > MAX_CHUNK_BYTES || ids.has(id)) await flush();
+        chunk.push({ ...found, source });
+        ids.add(id);
+        numBytes += found.numBytes;
+      }
+    }
+    await flush();
+  }
+
+  /** Whether something bad in a file ends the upload: not where a folder held a file that can't be read. @param {Source} source */
+  stopsAt(source) {
+    return !this.settings.skips && (source.isNamed || source.kind === "jsonl" || source.kind === "csv");
+  }
+
+  /** @param {LeftOut} leftOut @param {Source} source @throws {UploadStopped} */
+  leaveOut(leftOut, source) {
+    if (this.stopsAt(source)) throw new UploadStopped(`${leftOut.where}: ${leftOut.reason}`);
+    this.numLeftOut += 1;
+    if (this.leftOut.length < MAX_LEFT_OUT_SHOWN) this.leftOut.push(leftOut);
+  }
+
+  /**
+   * Writes a chunk, without the documents that the server refuses; where one of those ends the
+   * upload, the others are written first.
+   * @param {(Outgoing & { source: Source })[]} chunk
+   */
+  async send(chunk) {
+    const path = `${collectionPath(this.settings.collection)}/documents`;
+    /** @type {{ leftOut: LeftOut, source: Source }[]} */
+    const refused = [];
+    const refuse = (/** @type {number} */ at, /** @type {string} */ reason) => {
+      const { where, body, source } = chunk[at];
+      refused.push({ leftOut: { where, reason: `id ${quoted(String(body.id))}: ${reason}` }, source });
+      chunk = chunk.filter((_, each) => each !== at);
+    };
+    for (let tries = 0; chunk.length; ) {
+      try {
+        const documents = chunk.map(({ body }) => body);
+        this.count(await api("PUT", path, { documents, on_conflict: this.settings.onConflict }, { signal: this.cancelling.signal }));
+        break;
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        const at = refusedDocument(error);
+        if (at !== null && at < chunk.length) {
+          refuse(at, error.message.replace(/^documents\[\d+\]\.?/, ""));
+        } else if (error.status === 413 && chunk.length > 1) {
+          const half = chunk.length >> 1;
+          await this.send(chunk.slice(0, half));
+          chunk = chunk.slice(half);
+        } else if (error.status === 413) {
+          refuse(0, error.message);
+        } else if ((error.status === 429 || error.status === 503) && tries < MAX_TRIES) {
+          const wait = Math.min(30_000, Math.max(error.retryAfter, 500 * 2 ** tries));
+          this.waiting = `${error.status === 429 ? "The server is full" : "The server is not ready"}; it is asked again in ${told(wait)}.`;
+          await pause(wait, this.cancelling.signal);
+          tries += 1;
+        } else if (error.status === 0) {
+          await this.whenLost(error.message);
+          this.cancelling.signal.throwIfAborted();
+        } else {
+          throw error;
+        }
+      }
+    }
+    for (const { leftOut, source } of refused) this.leaveOut(leftOut, source);
+  }
+
+  /** @param {any} answer Of the server to a chunk. */
+  count(answer) {
+    this.waiting = "";
+    this.numInserted += answer.num_inserted;
+    this.numReplaced += answer.num_replaced;
+    this.numSkipped += answer.num_skipped;
+    this.numSplit += answer.num_split;
+    this.numOnDisk += answer.num_inserted + answer.num_replaced;
+  }
+}
+
+/** @param {SourceRecord | LeftOut} record @param {Map<string, Role>} roles @returns {Outgoing | LeftOut} */
+function documentOrLeftOut(record, roles) {
+  if ("reason" in record) return record;
+  try {
+    return documentOf(record, roles);
+  } catch (error) {
+    return { where: record.where, reason: messageOf(error) };
+  }
+}
+
+/** @type {Map<string, Role>} */
+const WHOLE_FILE_ROLES = new Map([["id", "id"], ["title", "title"], ["text", "text"]]);
+
+/** The place in its request of the document that a refusal names; null where it names none. @param {ApiError} error */
+function refusedDocument(error) {
+  const found = error.status === 400 && /^documents\[(\d+)\]/.exec(error.message);
+  return found ? Number(found[1]) : null;
+}
+
+/** @param {number} milliseconds @param {AbortSignal} signal @returns {Promise<void>} */
+function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
+  });
+}
+
+function messageOf(/** @type {unknown} */ error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+// --- what is dropped or chosen ---
+
+/**
+ * The files that were dropped, with those within folders.
+ * @param {DataTransfer} dropped  Readable until the event ends, so entries are taken before the first await.
+ * @returns {Promise<{ file: File, name: string, isNamed: boolean }[]>}
+ */
+async function droppedFiles(dropped) {
+  const entries = [...dropped.items].filter(({ kind }) => kind === "file").map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
+  const found = [];
+  for (const entry of entries) {
+    if (entry instanceof File) found.push({ file: entry, name: entry.name, isNamed: true });
+    else if (entry) for await (const each of filesOfEntry(entry, "", true)) found.push(each);
+  }
+  return found;
+}
+
+/**
+ * @param {any} entry  Of a file or a folder.
+ * @param {string} folder
+ * @param {boolean} isNamed
+ * @returns {AsyncGenerator<{ file: File, name: string, isNamed: boolean }>}
+ */
+async function* filesOfEntry(entry, folder, isNamed) {
+  const name = folder + entry.name;
+  if (!isNamed && isHidden(entry.name)) return;
+  if (entry.isFile) {
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject)).catch(() => null);
+    if (file) yield { file: /** @type {File} */ (file), name, isNamed };
+    return;
+  }
+  const reader = entry.createReader();
+  for (;;) {
+    // A reader gives a hundred entries at a time, and none at the end.
+    const entries = /** @type {any[]} */ (await new Promise((resolve, reject) => reader.readEntries(resolve, reject)).catch(() => []));
+    if (!entries.length) return;
+    for (const each of entries) yield* filesOfEntry(each, `${name}/`, false);
+  }
+}
+
+/** @param {FileList} list @returns {{ file: File, name: string, isNamed: boolean }[]} */
+function chosenFiles(list) {
+  return [...list]
+    .map((file) => ({ file, name: file.webkitRelativePath || file.name, isNamed: !file.webkitRelativePath }))
+    .filter(({ name, isNamed }) => isNamed || !isHidden(name.split("/").slice(1).join("/")));
+}
+
+// --- the steps: choose, look at what was understood, go ---
+
+/** The upload under way, if one is. @type {Upload | null} */
+let running = null;
+
+/** Puts the first step where the steps are shown. */
+function showChoosing() {
+  const files = element("input", { type: "file", multiple: true, className: "unseen", id: "upload-input", tabIndex: -1, "aria-label": "Files" });
+  const folder = element("input", { type: "file", className: "unseen", id: "upload-folder-input", tabIndex: -1, "aria-label": "Folder", webkitdirectory: true });
+  for (const input of [files, folder]) input.addEventListener("change", () => look(chosenFiles(/** @type {FileList} */ (input.files))));
+  const hasFolders = "webkitdirectory" in folder;
+  byId("upload-step").replaceChildren(
+    element(
+      "div",
+      { className: "drop" },
+      element("p", { className: "drop-told" }, element("b", { textContent: "Drop files or folders here" })),
+      element("p", { className: "soft", textContent: "JSONL, CSV, TSV, text, Markdown and HTML, each also .gz; of any size" }),
+      element(
+        "div",
+        { className: "actions" },
+        element("button", { type: "button", id: "upload-files", textContent: "Choose files", onclick: () => files.click() }),
+        hasFolders ? element("button", { type: "button", textContent: "Choose a folder", onclick: () => folder.click() }) : null,
+      ),
+      files,
+      hasFolders ? folder : null,
+    ),
+  );
+}
+
+/**
+ * Looks into chosen files, and shows what was understood of them.
+ * @param {{ file: File, name: string, isNamed: boolean }[]} chosen
+ */
+async function look(chosen) {
+  if (running || !chosen.length) return;
+  say(`Looking into ${counted(chosen.length, "file")}.`);
+  byId("upload-step").replaceChildren(element("p", { className: "soft", textContent: `Looking into ${counted(chosen.length, "file")} …` }));
+  const sources = [];
+  const leftOut = [];
+  for (const each of chosen) {
+    const found = await sourceOf(each);
+    if ("reason" in found) leftOut.push(found);
+    else sources.push(found);
+  }
+  showReview(sources, leftOut, await groupsOf(sources));
+}
+
+/**
+ * Files with fields whose id, title and text are the same fields; they share their roles.
+ * @typedef {{ sources: Source[], roles: Map<string, Role>, samples: Record<string, unknown>[] }} Group
+ */
+
+/** @param {Source[]} sources @returns {Promise<Group[]>} */
+async function groupsOf(sources) {
+  /** @type {Map<string, Group>} */
+  const groups = new Map();
+  for (const source of sources.filter(({ kind }) => kind === "jsonl" || kind === "csv")) {
+    const samples = await samplesOf(source);
+    const roles = samples.length ? guessedRoles(samples) : new Map(WHOLE_FILE_ROLES);
+    const name = [...roles].filter(([, role]) => ["id", "title", "text"].includes(role)).sort().join();
+    const group = groups.get(name) ?? { sources: [], roles, samples: [] };
+    groups.set(name, group);
+    group.sources.push(source);
+    group.samples.push(...samples);
+    for (const [field, role] of roles) if (!group.roles.has(field)) group.roles.set(field, role);
+    source.roles = group.roles;
+  }
+  return [...groups.values()].filter(({ samples }) => samples.length);
+}
+
+/** The fields of the first records of a file. @param {Source} source */
+async function samplesOf(source) {
+  const samples = [];
+  let number = 0;
+  for await (const record of recordsOf(source, { numBytes: 0 }, 0)) {
+    if ("fields" in record) samples.push(record.fields);
+    if ((number += 1) >= SAMPLED_RECORDS) break;
+  }
+  return samples;
+}
+
+/**
+ * Shows which files were understood as what, and which field becomes what.
+ * @param {Source[]} sources
+ * @param {LeftOut[]} leftOut
+ * @param {Group[]} groups
+ */
+function showReview(sources, leftOut, groups) {
+  const numBytes = sources.reduce((sum, { file }) => sum + file.size, 0);
+  const conflict = select("upload-conflict", "An id that is there already", [
+    ["ON_CONFLICT_REPLACE", "is replaced"],
+    ["ON_CONFLICT_SKIP", "stays as it is"],
+    ["ON_CONFLICT_FAIL", "ends the upload"],
+  ]);
+  const policy = select("upload-policy", "A bad record", [
+    ["stop", "ends the upload, and is named"],
+    ["skip", "is left out, named and counted"],
+  ]);
+  const encoding = encodingChoice(sources);
+  const wrong = element("div", { role: "alert" });
+  const form = element(
+    "form",
+    { className: "review", noValidate: true },
+    element("h4", { tabIndex: -1, textContent: sources.length ? `${counted(sources.length, "file")}, ${bytesTold(numBytes)}` : "Nothing that can be read here" }),
+    fileList(sources),
+    leftOut.length ? leftOutList(leftOut, leftOut.length) : null,
+    ...groups.map((group) => roleTable(group, groups.length > 1)),
+    sources.length ? element("div", { className: "choices" }, encoding, conflict, policy) : null,
+    wrong,
+    element(
+      "div",
+      { className: "actions" },
+      sources.length ? element("button", { type: "submit", className: "primary", id: "upload-go" }) : null,
+      element("button", { type: "button", textContent: "Choose others", onclick: () => (showChoosing(), byId("upload-files").focus()) }),
+    ),
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const reasons = groups.map(({ roles }) => wrongRoles(roles)).filter(Boolean);
+    wrong.replaceChildren(...reasons.slice(0, 1).map((textContent) => element("p", { className: "problem", textContent })));
+    if (reasons.length) return;
+    const begin = (/** @type {string} */ collection) =>
+      upload({ collection, sources, onConflict: conflict.querySelector("select")?.value ?? "", skips: policy.querySelector("select")?.value === "skip" });
+    const collection = byId("upload-collection").value;
+    if (collection) begin(collection);
+    else askToCreate(begin);
+  });
+  byId("upload-step").replaceChildren(form);
+  showTarget();
+  form.querySelector("h4")?.focus();
+}
+
+/** Says on the button where the files will go. */
+function showTarget() {
+  const button = document.getElementById("upload-go");
+  if (button) button.textContent = `Upload to ${byId("upload-collection").value || "a new collection"}`;
+}
+
+/** What is wrong with a choice of roles; "" where nothing is. @param {Map<string, Role>} roles */
+function wrongRoles(roles) {
+  const given = [...roles.values()];
+  for (const [role, told] of ROLES.slice(0, 3)) {
+    const fields = [...roles].filter(([, each]) => each === role).map(([name]) => quoted(name));
+    if (fields.length > 1) return `${fields.join(" and ")} can't both be ${told}.`;
+  }
+  return given.includes("text") || given.includes("title") ? "" : "Choose which field is the text.";
+}
+
+/** @param {Source[]} sources */
+function fileList(sources) {
+  const shown = sources.slice(0, 12).map(({ file, name, kind, gzip, encoding, delimiter }) =>
+    element(
+      "li",
+      {},
+      element("span", { className: "file-name", textContent: printable(name) }),
+      element("span", {
+        className: "soft",
+        textContent: [
+          `${KIND_NAMES[kind]}${gzip ? ", gzip" : ""}`,
+          delimiter && delimiter !== "," ? `divided by ${delimiter === "\t" ? "tabs" : delimiter}` : "",
+          encoding === "utf-8" ? "" : encoding,
+          bytesTold(file.size),
+        ].filter(Boolean).join(" · "),
+      }),
+    ),
+  );
+  if (sources.length > shown.length) shown.push(element("li", { className: "soft", textContent: `and ${counted(sources.length - shown.length, "more file")}` }));
+  return element("ul", { className: "files" }, ...shown);
+}
+
+/** @param {LeftOut[]} leftOut @param {number} number */
+function leftOutList(leftOut, number) {
+  const shown = leftOut.slice(0, MAX_LEFT_OUT_SHOWN);
+  return element(
+    "details",
+    { className: "left-out", open: number <= 5 },
+    element("summary", { textContent: `${count(number)} left out` }),
+    element(
+      "ul",
+      {},
+      ...shown.map(({ where, reason }) => element("li", {}, element("b", { textContent: printable(where) }), ` ${printable(reason)}`)),
+      number > shown.length ? element("li", { className: "soft", textContent: `and ${count(number - shown.length)} more` }) : null,
+    ),
+  );
+}
+
+/** A row for each field: its first value, and what becomes of it. @param {Group} group @param {boolean} isNamed Whether the table names its files. */
+function roleTable({ sources, roles, samples }, isNamed) {
+  const files = sources.slice(0, 3).map(({ name }) => printable(name)).join(", ") + (sources.length > 3 ? " …" : "");
+  const rows = [...roles].map(([name, role]) => {
+    const value = samples.map((fields) => fields[name]).find((each) => each !== undefined && each !== null && each !== "");
+    const choice = element(
+      "select",
+      { "aria-label": `${printable(name)} becomes` },
+      ...ROLES.map(([each, told]) => element("option", { value: each, textContent: told, selected: each === role })),
+    );
+    choice.addEventListener("change", () => roles.set(name, /** @type {Role} */ (choice.value)));
+    const shown = typeof value === "string" ? value : value === undefined ? "" : JSON.stringify(value);
+    return element(
+      "tr",
+      {},
+      element("th", { scope: "row", textContent: printable(name) }),
+      element("td", { className: "sample", textContent: printable(shown.slice(0, 200)) }),
+      element("td", {}, choice),
+    );
+  });
+  return element(
+    "table",
+    { className: "roles" },
+    element("caption", { textContent: `Which field is what${isNamed ? `: ${files}` : ""}` }),
+    element("thead", {}, element("tr", {}, ...["Field", "A value", "Becomes"].map((textContent) => element("th", { scope: "col", textContent })))),
+    element("tbody", {}, ...rows),
+  );
+}
+
+/** A choice for the files that are not UTF-8; null where all are. @param {Source[]} sources */
+function encodingChoice(sources) {
+  const guessed = sources.filter(({ encoding }) => encoding === "windows-1252");
+  if (!guessed.length) return null;
+  const labels = ["windows-1252", "windows-1250", "windows-1251", "windows-1253", "windows-1254", "iso-8859-2", "koi8-r", "shift_jis", "euc-jp", "gb18030", "big5", "euc-kr", "utf-8"];
+  const choice = select("upload-encoding", `${counted(guessed.length, "file is", "files are")} not UTF-8, and read as`, labels.map((label) => [label, label]));
+  choice.addEventListener("change", () => {
+    for (const source of guessed) source.encoding = choice.querySelector("select")?.value ?? "utf-8";
+  });
+  return choice;
+}
+
+/** A select with its label. @param {string} id @param {string} label @param {[string, string][]} options */
+function select(id, label, options) {
+  return element(
+    "p",
+    {},
+    element("label", { htmlFor: id, textContent: label }),
+    element("select", { id }, ...options.map(([value, textContent]) => element("option", { value, textContent }))),
+  );
+}
+
+/** Runs an upload, and shows how far it is. @param {UploadSettings} settings */
+async function upload(settings) {
+  const { collection } = settings;
+  const bar = element("progress", { max: 1, value: 0, "aria-label": "Documents uploaded" });
+  const told = element("p", { className: "upload-told" });
+  const waiting = element("p", { className: "soft" });
+  const lost = element("div", { role: "alert" });
+  const cancel = element("button", { type: "button", textContent: "Cancel" });
+  byId("upload-step").replaceChildren(
+    element("div", { className: "running" }, element("h4", { textContent: `Into ${collection}` }), bar, told, waiting, lost, element("div", { className: "actions" }, cancel)),
+  );
+  cancel.focus();
+  byId("upload-collection").disabled = true;
+
+  /** @type {(value?: unknown) => void} */
+  let goOn = () => undefined;
+  const whenLost = (/** @type {string} */ message) =>
+    new Promise((resolve) => {
+      goOn = resolve;
+      say(`${message} The upload waits.`);
+      lost.replaceChildren(
+        element("p", { className: "problem", textContent: `${message} What was acknowledged is on disk. Once the server is back, the upload goes on where it was.` }),
+        element("button", { type: "button", textContent: "Go on", onclick: () => resolve(undefined) }),
+      );
+    }).then(() => lost.replaceChildren());
+
+  let timer = 0;
+  try {
+    const { server: info } = await api("GET", "/server");
+    const run = (running = new Upload(settings, info.limits, whenLost));
+    cancel.addEventListener("click", () => {
+      run.cancelling.abort();
+      goOn();
+    });
+    window.addEventListener("beforeunload", warnOfLeaving);
+    const show = () => {
+      bar.value = run.numBytes ? Math.min(1, run.soFar.numBytes / run.numBytes) : 0;
+      told.textContent = progressTold(run);
+      waiting.textContent = run.waiting;
+    };
+    timer = setInterval(show, 200);
+    show();
+    await run.run();
+    showEnd(run, null);
+  } catch (error) {
+    showEnd(running, error);
+  } finally {
+    clearInterval(timer);
+    window.removeEventListener("beforeunload", warnOfLeaving);
+    byId("upload-collection").disabled = false;
+    running = null;
+    await refreshCollections();
+    byId("upload-collection").value = collection;
+  }
+}
+
+/** @param {BeforeUnloadEvent} event */
+function warnOfLeaving(event) {
+  event.preventDefault();
+}
+
+/** How far an upload is, in documents; how many there will be is known by the share of bytes that were read. @param {Upload} run */
+function progressTold(run) {
+  const done = run.numOnDisk + run.numSkipped;
+  const share = run.numBytes ? run.soFar.numBytes / run.numBytes : 0;
+  const seconds = (performance.now() - run.began) / 1000;
+  const parts = [];
+  if (share >= 1) parts.push(`${count(done)} of ${counted(run.numRead, "document")} on disk`);
+  else if (share > 0.02) parts.push(`${count(done)} of about ${counted(roughly(run.numRead / share), "document")} on disk`);
+  else parts.push(`${counted(done, "document")} on disk`);
+  const rate = done / seconds;
+  if (done && seconds > 1) parts.push(`${count(Math.round(rate))} a second`);
+  if (done && seconds > 3 && share > 0.02) {
+    const left = (run.numRead / Math.min(1, share) - done) / rate;
+    if (left > 1) parts.push(`about ${left < 90 ? `${Math.ceil(left)} s` : `${Math.ceil(left / 60)} minutes`} left`);
+  }
+  if (run.numLeftOut) parts.push(`${count(run.numLeftOut)} left out`);
+  return parts.join(" · ");
+}
+
+/** A number of which two digits are known. @param {number} value */
+function roughly(value) {
+  const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, value))) - 1);
+  return Math.round(value / unit) * unit;
+}
+
+/** Tells how an upload ended. @param {Upload | null} run @param {unknown} error */
+function showEnd(run, error) {
+  const collection = run?.settings.collection ?? "";
+  const summary = run ? summaryOf(run) : "Nothing was written.";
+  const isCancelled = run?.cancelling.signal.aborted ?? false;
+  const isStopped = error instanceof UploadStopped;
+  const heading = !error ? "Done" : isCancelled ? "Cancelled" : "Stopped";
+  const shown = element(
+    "div",
+    { className: "ended" },
+    element("h4", { tabIndex: -1, textContent: heading }),
+    !error || isCancelled
+      ? null
+      : isStopped
+        ? element("p", { className: "problem", textContent: printable(messageOf(error)) })
+        : failure(error),
+    isStopped ? element("p", { textContent: "Mend that record and upload again, or have bad records left out: documents of the same id are replaced, not doubled." }) : null,
+    element("p", { textContent: error ? `Until then: ${summary}` : summary }),
+    run && run.numLeftOut ? leftOutList(run.leftOut, run.numLeftOut) : null,
+    element(
+      "div",
+      { className: "actions" },
+      isStopped && run
+        ? element("button", { type: "button", textContent: "Again, leaving bad records out", onclick: () => upload({ ...run.settings, skips: true }) })
+        : null,
+      run ? element("button", { type: "button", className: error ? "" : "primary", textContent: `Search ${collection}`, onclick: () => searchIn(collection) }) : null,
+      element("button", { type: "button", textContent: "Upload more", onclick: () => (showChoosing(), byId("upload-files").focus()) }),
+    ),
+  );
+  byId("upload-step").replaceChildren(shown);
+  shown.querySelector("h4")?.focus();
+  say(`${heading}. ${summary}`);
+}
+
+/** What an upload did, as `twopass index` tells it. @param {Upload} run */
+function summaryOf(run) {
+  const parts = [`${count(run.numInserted)} inserted`, `${count(run.numReplaced)} replaced`];
+  const split = run.numSplit ? ` (${count(run.numSplit)} of them split)` : "";
+  if (run.numSkipped) parts.push(`${count(run.numSkipped)} known already`);
+  if (run.numLeftOut) parts.push(`${count(run.numLeftOut)} left out`);
+  return `${run.settings.collection}: ${parts.slice(0, 2).join(", ")}${split}${parts.slice(2).map((part) => `, ${part}`).join("")}.`;
+}
+
+/** @param {number} numBytes */
+function bytesTold(numBytes) {
+  const units = ["bytes", "kB", "MB", "GB", "TB"];
+  let at = 0;
+  for (; numBytes >= 999.5 && at < units.length - 1; at += 1) numBytes /= 1000;
+  return `${at && numBytes < 10 ? numBytes.toFixed(1) : Math.round(numBytes)} ${units[at]}`;
+}
+
+function startUpload() {
+  const panel = byId("panel-collections");
+  let depth = 0;
+  const mark = (/** @type {number} */ change) => {
+    depth = Math.max(0, depth + change);
+    byId("upload").classList.toggle("over", depth > 0 && !running);
+  };
+  byId("upload-collection").addEventListener("change", showTarget);
+  panel.addEventListener("dragenter", () => mark(1));
+  panel.addEventListener("dragleave", () => mark(-1));
+  panel.addEventListener("dragover", (/** @type {DragEvent} */ event) => event.preventDefault());
+  panel.addEventListener("drop", async (/** @type {DragEvent} */ event) => {
+    event.preventDefault();
+    mark(-depth);
+    if (event.dataTransfer && !running) await look(await droppedFiles(event.dataTransfer));
+  });
+  showChoosing();
+}
+
+/* ===== reading files: records of what a visitor chose, a piece at a time ===== */
+//
+// Files are streamed: of a file of several GB a few hundred KB are in memory. What is wrong with one
+// line is told as left out, and reading goes on where it can, as `twopass index` does.
+
+/**
+ * A file of one or more documents.
+ * @typedef {object} Source
+ * @property {File} file
+ * @property {string} name  Its path within what was chosen; the id of its document where it is one.
+ * @property {"jsonl" | "csv" | "text" | "markdown" | "html"} kind
+ * @property {boolean} gzip
+ * @property {string} encoding  A label of TextDecoder.
+ * @property {string} delimiter  Of CSV; "" elsewhere.
+ * @property {boolean} isNamed  Whether it was chosen itself, rather than found in a folder.
+ * @property {Map<string, Role>} roles  What becomes of its fields; those that are not in it are metadata.
+ *
+ * A document as it stands in its file.
+ * @typedef {object} SourceRecord
+ * @property {string} where  file:line, or the file where it is one document.
+ * @property {Record<string, unknown>} fields
+ *
+ * What can't be read.
+ * @typedef {object} LeftOut
+ * @property {string} where
+ * @property {string} reason  What is wrong, and the way out.
+ *
+ * @typedef {{ numBytes: number }} ReadSoFar
+ */
+
+/** @type {Record<string, Source["kind"]>} */
+const KINDS_BY_SUFFIX = {
+  jsonl: "jsonl", ndjson: "jsonl", csv: "csv", tsv: "csv",
+  txt: "text", text: "text", rst: "text", log: "text", md: "markdown", markdown: "markdown", html: "html", htm: "html",
+};
+const KIND_NAMES = { jsonl: "JSONL", csv: "CSV", text: "text", markdown: "Markdown", html: "HTML" };
+const LEFT_FOLDERS = new Set(["node_modules", "__pycache__"]);
+const SAMPLE_BYTES = 65_536;
+// Longer lines can't be sent: the server takes no document that is larger than a body of 8 MiB.
+const MAX_LINE_BYTES = 8 << 20;
+
+class RecordError extends Error {}
+
+/** Whether a path lies in a folder, or is a file, that nobody means to index: `.git`, `node_modules`. */
+function isHidden(/** @type {string} */ path) {
+  return path.split("/").some((part) => part.startsWith(".") || LEFT_FOLDERS.has(part));
+}
+
+/**
+ * Finds out how a file is to be read, from its name and its beginning.
+ * @param {{ file: File, name: string, isNamed: boolean }} chosen
+ * @returns {Promise<Source | LeftOut>}
+ */
+async function sourceOf({ file, name, isNamed }) {
+  const gzip = /\.gz$/i.test(name);
+  const suffix = (/\.([^./]+)$/.exec(gzip ? name.slice(0, -3) : name)?.[1] ?? "").toLowerCase();
+  if (suffix === "parquet") return { where: name, reason: "Parquet is read by the command alone: twopass index COLLECTION FILE" };
+  if (suffix && suffix !== "json" && !KINDS_BY_SUFFIX[suffix] && !/^[0-9]+$/.test(suffix)) {
+    return { where: name, reason: `.${suffix} is not read here; JSONL, CSV, TSV, text, Markdown and HTML are, each also .gz` };
+  }
+  let sample;
+  try {
+    sample = await beginningOf(file, gzip);
+  } catch (error) {
+    return { where: name, reason: gzip ? `not gzip: ${messageOf(error)}` : `can't be read: ${messageOf(error)}` };
+  }
+  const encoding = encodingOf(sample);
+  if (encoding === null) return { where: name, reason: "holds no text" };
+  const beginning = new TextDecoder(encoding).decode(sample);
+  if (suffix === "json" && !isJson(beginning.trimStart().split("\n", 1)[0])) {
+    return { where: name, reason: "one JSON object on each line is needed (JSONL); of a list, jq -c '.[]' makes that" };
+  }
+  const kind = suffix === "json" ? "jsonl" : (KINDS_BY_SUFFIX[suffix] ?? "text");
+  const delimiter = kind === "csv" ? delimiterOf(beginning, suffix) : "";
+  return { file, name, kind, gzip, encoding, delimiter, isNamed, roles: WHOLE_FILE_ROLES };
+}
+
+/** The first bytes of a file, unpacked. */
+async function beginningOf(/** @type {File} */ file, /** @type {boolean} */ gzip) {
+  if (!gzip) return new Uint8Array(await file.slice(0, SAMPLE_BYTES).arrayBuffer());
+  const reader = file.stream().pipeThrough(new DecompressionStream("gzip")).getReader();
+  const { value } = await reader.read();
+  await reader.cancel().catch(() => undefined);
+  return (value ?? new Uint8Array()).slice(0, SAMPLE_BYTES);
+}
+
+/** UTF-8 where the bytes are that, UTF-16 with its mark, else Windows-1252; null for what is no text. */
+function encodingOf(/** @type {Uint8Array} */ sample) {
+  if (sample[0] === 0xff && sample[1] === 0xfe) return "utf-16le";
+  if (sample[0] === 0xfe && sample[1] === 0xff) return "utf-16be";
+  if (sample.includes(0)) return null;
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(sample, { stream: true });
+    return "utf-8";
+  } catch {
+    return "windows-1252";
+  }
+}
+
+function isJson(/** @type {string} */ text) {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The delimiter that the first line has most often outside of quotes. */
+function delimiterOf(/** @type {string} */ beginning, /** @type {string} */ suffix) {
+  const header = beginning.split("\n", 1)[0].replace(/"[^"]*"/g, "");
+  const counts = [",", ";", "\t", "|"].map((delimiter) => ({ delimiter, count: header.split(delimiter).length }));
+  counts.sort((a, b) => b.count - a.count);
+  if (counts[0].count > 1) return counts[0].delimiter;
+  return suffix === "tsv" ? "\t" : ",";
+}
+
+/**
+ * Reads the records of a file.
+ * @param {Source} source
+ * @param {ReadSoFar} soFar  Counts the bytes of the file that have been read.
+ * @param {number} maxTextBytes  A file that is one document and larger is left out.
+ * @returns {AsyncGenerator<SourceRecord | LeftOut>}
+ */
+async function* recordsOf(source, soFar, maxTextBytes) {
+  try {
+    if (source.kind === "jsonl") yield* jsonRecords(source, soFar);
+    else if (source.kind === "csv") yield* csvRecords(source, soFar);
+    else yield await wholeDocument(source, soFar, maxTextBytes);
+  } catch (error) {
+    yield { where: source.name, reason: source.gzip ? `damaged from here on: ${messageOf(error)}` : `can't be read: ${messageOf(error)}` };
+  }
+}
+
+/** @returns {AsyncGenerator<SourceRecord | LeftOut>} */
+async function* jsonRecords(/** @type {Source} */ source, /** @type {ReadSoFar} */ soFar) {
+  for await (const { number, text, wrong } of linesOf(source, soFar)) {
+    const where = `${source.name}:${number}`;
+    if (wrong) yield { where, reason: wrong };
+    else if (text.trim()) {
+      try {
+        yield { where, fields: parsedObject(text) };
+      } catch (error) {
+        yield { where, reason: messageOf(error) };
+      }
+    }
+  }
+}
+
+/** @returns {AsyncGenerator<SourceRecord | LeftOut>} */
+async function* csvRecords(/** @type {Source} */ source, /** @type {ReadSoFar} */ soFar) {
+  const rows = new CsvRows(source.delimiter);
+  /** @type {string[] | null} */
+  let names = null;
+  let began = 1;
+  for await (const { number, text, wrong } of linesOf(source, soFar)) {
+    if (!rows.isOpen) began = number;
+    const where = `${source.name}:${began}`;
+    if (wrong) {
+      rows.reset();
+      yield { where: `${source.name}:${number}`, reason: wrong };
+      continue;
+    }
+    if (!rows.isOpen && !text.trim()) continue;
+    let row;
+    try {
+      row = rows.take(text);
+    } catch (error) {
+      yield { where, reason: messageOf(error) };
+      continue;
+    }
+    if (row === null) continue;
+    if (names === null) {
+      names = row;
+      const twice = names.find((name, at) => names?.indexOf(name) !== at);
+      if (twice !== undefined) {
+        yield { where, reason: `two columns are called ${quoted(twice)}` };
+        return;
+      }
+    } else if (row.length !== names.length) {
+      yield { where, reason: `${counted(row.length, "value")} in a row, ${counted(names.length, "column")} in the first line` };
+    } else {
+      const fields = names.map((name, at) => [name, /** @type {string[]} */ (row)[at]]);
+      yield { where, fields: Object.fromEntries(fields) };
+    }
+  }
+  if (rows.isOpen) yield { where: `${source.name}:${began}`, reason: "a quote that begins in this row never ends" };
+}
+
+/** Rows of CSV (RFC 4180), line by line. */
+class CsvRows {
+  constructor(/** @type {string} */ delimiter) {
+    this.delimiter = delimiter;
+    /** @type {string[]} */
+    this.row = [];
+    this.value = "";
+    /** Whether a quoted value goes on in the next line. */
+    this.isOpen = false;
+  }
+
+  /** Gives up the row that was begun. */
+  reset() {
+    this.row = [];
+    this.value = "";
+    this.isOpen = false;
+  }
+
+  /**
+   * @param {string} line  Without its line feed.
+   * @returns {string[] | null}  The row, or null where it goes on in the next line.
+   * @throws {RecordError}  A quoted value is followed by something else; the row is given up.
+   */
+  take(line) {
+    let at = 0;
+    let wasQuoted = false;
+    if (this.isOpen) this.value += "\n";
+    for (;;) {
+      if (this.isOpen) {
+        const end = line.indexOf('"', at);
+        if (end < 0) {
+          this.value += line.slice(at);
+          return null;
+        }
+        this.value += line.slice(at, end);
+        at = end + 1;
+        if (line[at] === '"') {
+          this.value += '"';
+          at += 1;
+        } else {
+          this.isOpen = false;
+          wasQuoted = true;
+        }
+      } else if (!wasQuoted && line[at] === '"') {
+        this.isOpen = true;
+        at += 1;
+      } else {
+        const next = line.indexOf(this.delimiter, at);
+        const rest = next < 0 ? line.slice(at).replace(/\r$/, "") : line.slice(at, next);
+        if (wasQuoted && rest) {
+          this.reset();
+          throw new RecordError(`${quoted(rest)} follows a quoted value; a quote inside one is written twice`);
+        }
+        this.row.push(this.value + rest);
+        this.value = "";
+        wasQuoted = false;
+        if (next < 0) {
+          const row = this.row;
+          this.reset();
+          return row;
+        }
+        at = next + 1;
+      }
+    }
+  }
+}
+
+/**
+ * A file that is one document, titled by Markdown's or HTML's first heading, else by the file's name.
+ * @returns {Promise<SourceRecord | LeftOut>}
+ */
+async function wholeDocument(/** @type {Source} */ source, /** @type {ReadSoFar} */ soFar, /** @type {number} */ maxTextBytes) {
+  const where = source.name;
+  // HTML has tags besides its text; ten times as much is still read at once.
+  const most = source.kind === "html" ? 10 * maxTextBytes : maxTextBytes;
+  const pieces = [];
+  let length = 0;
+  for await (const piece of bytesOf(source, soFar)) {
+    length += piece.length;
+    if (length > most) {
+      return { where, reason: `more than ${most.toLocaleString("en")} bytes, which the server takes of one text (max_passage_bytes); split the file` };
+    }
+    pieces.push(piece);
+  }
+  let text;
+  try {
+    text = await new Response(new Blob(pieces)).arrayBuffer().then((whole) => new TextDecoder(source.encoding, { fatal: true }).decode(whole));
+  } catch {
+    return { where, reason: `not ${source.encoding}; choose another encoding` };
+  }
+  let title = where.split("/").at(-1) ?? where;
+  if (source.kind === "html") {
+    const parsed = new DOMParser().parseFromString(text, "text/html"); // runs and loads nothing
+    for (const unread of parsed.querySelectorAll("script, style, noscript, template, svg")) unread.remove();
+    title = (parsed.querySelector("h1") ?? parsed.querySelector("title"))?.textContent?.trim() || title;
+    text = textOfHtml(parsed.body);
+  } else if (source.kind === "markdown") {
+    title = headingOf(text) || title;
+  }
+  if (!text.trim()) return { where, reason: "empty" };
+  return { where, fields: { id: source.name, title: title.replace(/\s+/g, " "), text } };
+}
+
+/** The text of HTML, a line for each block. */
+function textOfHtml(/** @type {Element} */ body) {
+  for (const block of body.querySelectorAll("p, div, li, tr, h1, h2, h3, h4, h5, h6, pre, section, article, br, td, th, dt, dd")) {
+    block.after(block.matches("td, th") ? " " : "\n");
+    if (!block.matches("td, th, br")) block.before("\n");
+  }
+  return (body.textContent ?? "").replace(/[ \t]*\n\s*/g, "\n").trim();
+}
+
+/** The first heading of Markdown, `#` or underlined, after front matter; of that the title, if it has one. */
+function headingOf(/** @type {string} */ text) {
+  const front = /^---\r?\n([\s\S]*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|$)/.exec(text);
+  const told = front && /^title:[ \t]*(["']?)(.+?)\1[ \t]*\r?$/m.exec(front[1]);
+  if (told) return told[2];
+  const body = (front ? text.slice(front[0].length) : text).slice(0, SAMPLE_BYTES).replace(/^(```|~~~)[\s\S]*?^\1/gm, "");
+  const found = /^#{1,6}[ \t]+(.+?)[ \t#]*\r?$|^(\S.*?)[ \t]*\r?\n(?:=+|-{2,})[ \t]*\r?$/m.exec(body);
+  return found?.[1] ?? found?.[2] ?? "";
+}
+
+/** @returns {AsyncGenerator<Uint8Array<ArrayBuffer>>} */
+async function* bytesOf(/** @type {Source} */ source, /** @type {ReadSoFar} */ soFar) {
+  const counting = new TransformStream({
+    transform(piece, out) {
+      soFar.numBytes += piece.length;
+      out.enqueue(piece);
+    },
+  });
+  let stream = source.file.stream().pipeThrough(counting);
+  if (source.gzip) stream = stream.pipeThrough(new DecompressionStream("gzip"));
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => undefined); // what is damaged, or was given up, needs no end
+  }
+}
+
+/**
+ * The lines of a file, cut at line feeds alone, so that a bad byte spoils one line.
+ * @returns {AsyncGenerator<{ number: number, text: string, wrong: string }>}
+ */
+async function* linesOf(/** @type {Source} */ source, /** @type {ReadSoFar} */ soFar) {
+  const isWide = source.encoding.startsWith("utf-16");
+  const decoder = new TextDecoder(isWide ? "utf-8" : source.encoding, { fatal: true });
+  let number = 0;
+  /** @type {Uint8Array[]} */
+  let begun = [];
+  let length = 0;
+  const line = (/** @type {Uint8Array} */ end) => {
+    number += 1;
+    const whole = begun.length ? joined([...begun, end]) : end;
+    const tooLong = length + end.length > MAX_LINE_BYTES;
+    begun = [];
+    length = 0;
+    if (tooLong) return { number, text: "", wrong: `a line of more than ${MAX_LINE_BYTES.toLocaleString("en")} bytes` };
+    try {
+      return { number, text: decoder.decode(whole), wrong: "" };
+    } catch {
+      return { number, text: "", wrong: `not ${source.encoding}; choose another encoding` };
+    }
+  };
+  for await (const piece of isWide ? widened(source, soFar) : bytesOf(source, soFar)) {
+    let at = 0;
+    for (let end = piece.indexOf(10); end >= 0; end = piece.indexOf(10, at)) {
+      yield line(piece.subarray(at, end));
+      at = end + 1;
+    }
+    length += piece.length - at;
+    // Of a line that is too long no more is kept than tells so.
+    if (length <= MAX_LINE_BYTES && at < piece.length) begun.push(piece.subarray(at));
+  }
+  if (length) yield line(new Uint8Array());
+}
+
+/** UTF-16 as UTF-8. */
+async function* widened(/** @type {Source} */ source, /** @type {ReadSoFar} */ soFar) {
+  const decoder = new TextDecoder(source.encoding);
+  const encoder = new TextEncoder();
+  for await (const piece of bytesOf(source, soFar)) yield encoder.encode(decoder.decode(piece, { stream: true }));
+  yield encoder.encode(decoder.decode());
+}
+
+function joined(/** @type {Uint8Array[]} */ pieces) {
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+/** A JSON object whose whole numbers beyond 2^53 stay what they are: browsers know them as raw JSON. */
+function parsedObject(/** @type {string} */ text) {
+  const json = /** @type {any} */ (JSON);
+  /** @type {unknown} */
+  let found;
+  try {
+    found = json.parse(text, (/** @type {string} */ _, /** @type {unknown} */ value, /** @type {{ source?: string }} */ context) => {
+      if (typeof value !== "number" || Number.isSafeInteger(value) || !Number.isInteger(value)) return value;
+      const source = context?.source;
+      if (source === undefined || !json.rawJSON) {
+        throw new RecordError(`the number ${value.toLocaleString("en")} is larger than this browser keeps exactly; twopass index keeps it`);
+      }
+      return /^-?\d+$/.test(source) ? json.rawJSON(source) : value;
+    });
+  } catch (error) {
+    if (error instanceof RecordError) throw error;
+    throw new RecordError(error instanceof RangeError ? "nested too deep" : `not JSON: ${messageOf(error)}`);
+  }
+  if (found === null || typeof found !== "object" || Array.isArray(found) || json.isRawJSON?.(found)) {
+    throw new RecordError(`${Array.isArray(found) ? "a list" : found === null ? "null" : `a ${typeof found}`}; an object with fields is needed`);
+  }
+  return /** @type {Record<string, unknown>} */ (found);
+}
+
+/* ===== rerank: pasted passages in the order of the second pass ===== */
+
+const EXAMPLE = {
+  query: "How do I undo the last commit but keep my changes?",
+  passages: [
+    "git revert makes a new commit that undoes what an earlier one did.",
+    "Undo a booking: open your orders and choose cancel.",
+    "git stash puts your changes aside, to be taken up again later.",
+    "Use git reset --soft HEAD~1 to undo the last commit and keep your changes in the index.",
+    "A commit is a snapshot of the whole tree, with a message.",
+  ].join("\n"),
+};
+
+/** The reranking that is shown, for what copies it. @type {{ body: any, answer: any, passages: string[] } | null} */
+let reranked = null;
+let reranking = new AbortController();
+
+/**
+ * The passages of pasted text.
+ * @param {string} text
+ * @param {string} divided  "lines": one on each line; "paragraphs": blank lines between them.
+ */
+function passagesOf(text, divided) {
+  const pieces = divided === "lines" ? text.split(/\r?\n/) : text.split(/\r?\n(?:[ \t]*\r?\n)+/);
+  return pieces.map((each) => each.trim()).filter(Boolean);
+}
+
+function showNumPassages() {
+  const number = passagesOf(byId("rerank-passages").value, byId("rerank-divided").value).length;
+  byId("rerank-number").textContent = number ? counted(number, "passage") : "";
+}
+
+/** Chooses how the text is divided: by blank lines where it has some between others. */
+function guessDivision() {
+  const text = byId("rerank-passages").value.trim();
+  byId("rerank-divided").value = /\n[ \t]*\r?\n/.test(text) ? "paragraphs" : "lines";
+  showNumPassages();
+}
+
+async function rerank() {
+  const query = byId("rerank-query").value.trim();
+  const passages = passagesOf(byId("rerank-passages").value, byId("rerank-divided").value);
+  const results = byId("rerank-results");
+  if (!query || !passages.length) {
+    const missing = query ? "rerank-passages" : "rerank-query";
+    results.replaceChildren(element("p", { className: "problem", role: "alert", textContent: query ? "Paste at least one passage." : "Write what you are looking for." }));
+    byId(missing).focus();
+    return;
+  }
+  /** @type {Record<string, unknown>} */
+  const body = { query, candidates: passages.map((text) => ({ text })), truncation: byId("rerank-long").value };
+  if (byId("rerank-model").value) body.model = byId("rerank-model").value;
+  const instruction = byId("rerank-instruction").value.trim();
+  if (instruction && !byId("rerank-instruction").closest("p").hidden) body.instruction = instruction;
+  reranking.abort();
+  reranking = new AbortController();
+  results.setAttribute("aria-busy", "true");
+  try {
+    const answer = await api("POST", "/rerank", body, { signal: reranking.signal });
+    reranked = { body, answer, passages };
+    showReranked();
+  } catch (error) {
+    if (/** @type {Error} */ (error).name === "AbortError") return;
+    results.replaceChildren(failure(error, rerank));
+  }
+  results.removeAttribute("aria-busy");
+}
+
+function showReranked() {
+  if (!reranked) return;
+  const { body, answer, passages } = reranked;
+  const numMoved = answer.hits.filter((/** @type {any} */ hit, /** @type {number} */ at) => hit.index !== at).length;
+  const facts = [
+    counted(answer.hits.length, "passage"),
+    answer.model,
+    `${count(answer.num_tokens)} tokens`,
+    answer.timings?.total ? told(milliseconds(answer.timings.total) ?? 0) : "",
+  ].filter(Boolean);
+  byId("rerank-results").replaceChildren(
+    element("p", { className: "soft rerank-told", textContent: facts.join(" · ") }),
+    ...(answer.query_truncated ? [element("p", { className: "problem", textContent: "The query is longer than the model reads: its end was cut off." })] : []),
+    element("ol", { className: "ranked" }, ...answer.hits.map((/** @type {any} */ hit, /** @type {number} */ at) => rankedHit(hit, at + 1, passages[hit.index]))),
+    copyButtons(rerankCommands(body)),
+  );
+  say(`${counted(answer.hits.length, "passage")} reranked, ${count(numMoved)} moved. First: ${passages[answer.hits[0]?.index] ?? ""}`);
+}
+
+/** @param {any} hit @param {number} rank @param {string} text */
+function rankedHit(hit, rank, text) {
+  const before = hit.index + 1;
+  const moved = before - rank;
+  const direction = moved > 0 ? "up" : moved < 0 ? "down" : "same";
+  const meter = element("span", { className: "ranked-bar" }, element("i", {}));
+  /** @type {HTMLElement} */ (meter.firstElementChild).style.inlineSize = `${Math.max(0.5, 100 * hit.score)}%`;
+  return element(
+    "li",
+    { className: "ranked-hit" },
+    element("span", { className: "ranked-rank", textContent: String(rank), "aria-hidden": "true" }),
+    element(
+      "div",
+      { className: "ranked-body" },
+      element("p", { className: "ranked-text" }, ...windowOf(hit, text)),
+      hit.truncated ? element("p", { className: "soft", textContent: "Longer than the model reads at once: its end was cut off. “Read the best window” reads all of it." }) : null,
+    ),
+    element(
+      "div",
+      { className: "ranked-figures" },
+      element("span", { className: "ranked-score" }, meter, element("b", { textContent: hit.score.toFixed(3), title: "Score: relevance from 0 to 1, by the model's calibration" })),
+      element("span", { className: "soft", textContent: `logit ${hit.logit.toFixed(2)}`, title: "The model's raw output" }),
+      element("span", { className: `moved ${direction}`, textContent: moved ? `${moved > 0 ? "▲" : "▼"} was ${before}` : "= as it was" }),
+    ),
+  );
+}
+
+/** The text of a passage; the window that counted is marked where it is a part. @param {any} hit @param {string} text */
+function windowOf(hit, text) {
+  const characters = [...text];
+  const { start = 0, end = 0 } = hit.window ?? {};
+  if (!hit.window || (start === 0 && end >= characters.length) || end <= start) return [printable(text)];
+  const part = (/** @type {number} */ from, /** @type {number} */ to) => printable(characters.slice(from, to).join(""));
+  return [part(0, start), element("mark", { textContent: part(start, end) }), part(end, characters.length)];
+}
+
+/** The same reranking by other means, each to be pasted as it is. @param {any} body */
+function rerankCommands(body) {
+  const { truncation, ...request } = body;
+  if (truncation !== "TRUNCATION_TRUNCATE") request.truncation = truncation;
+  const options = [
+    truncation === "TRUNCATION_MAX_WINDOW" ? 'truncation="max_window"' : truncation === "TRUNCATION_REJECT" ? 'truncation="reject"' : "",
+    body.model ? `model=${JSON.stringify(body.model)}` : "",
+    body.instruction ? `instruction=${JSON.stringify(body.instruction)}` : "",
+  ].filter(Boolean);
+  const json = shellQuoted(JSON.stringify(request));
+  const secure = location.protocol === "https:";
+  const grpcTarget = `${location.hostname}:${server.grpcPort}`;
+  const header = key() ? ` \\\n  -H "authorization: Bearer $TWOPASS_API_KEY"` : "";
+  return {
+    curl: `curl ${location.origin}/api/v1/rerank${header} --json ${json}`,
+    Python: [
+      key() ? "import os\n\n" : "",
+      "from twopass.client import Client\n\n",
+      "passages = [\n",
+      ...body.candidates.map((/** @type {any} */ { text }) => `    ${JSON.stringify(text)},\n`),
+      "]\n",
+      `with Client(${[JSON.stringify(grpcTarget), key() ? 'api_key=os.environ["TWOPASS_API_KEY"]' : "", secure ? "tls=True" : ""].filter(Boolean).join(", ")}) as client:\n`,
+      `    for hit in client.rerank(${[JSON.stringify(body.query), "passages", ...options].join(", ")}).hits:\n`,
+      "        print(f\"{hit.score:.3f}\", passages[hit.index])\n",
+    ].join(""),
+    grpcurl: `grpcurl${secure ? "" : " -plaintext"}${header} -d ${json} \\\n  ${grpcTarget} twopass.v1.RerankService/Rerank`,
+  };
+}
+
+/** A text as one word of a POSIX shell. @param {string} text */
+function shellQuoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** Buttons that copy commands. @param {Record<string, string>} commands By what they are for. */
+function copyButtons(commands) {
+  const done = element("span", { className: "good-text", role: "status" });
+  const buttons = Object.entries(commands).map(([name, text]) =>
+    element("button", {
+      type: "button",
+      textContent: name,
+      "aria-label": `Copy as ${name}`,
+      onclick: async () => {
+        await copyText(text);
+        done.textContent = `${name} copied`;
+      },
+    }),
+  );
+  return element("p", { className: "copy" }, element("span", { className: "soft", textContent: "Copy as" }), ...buttons, done);
+}
+
+function startRerank() {
+  byId("rerank-form").addEventListener("submit", (/** @type {Event} */ event) => {
+    event.preventDefault();
+    rerank();
+  });
+  const passages = byId("rerank-passages");
+  passages.addEventListener("input", showNumPassages);
+  passages.addEventListener("paste", () => setTimeout(guessDivision));
+  passages.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) rerank();
+  });
+  byId("rerank-divided").addEventListener("change", showNumPassages);
+  byId("rerank-example").addEventListener("click", () => {
+    byId("rerank-query").value = EXAMPLE.query;
+    passages.value = EXAMPLE.passages;
+    guessDivision();
+    rerank();
+  });
+  byId("rerank-model").addEventListener("change", showInstruction);
+  onTab.rerank = offerRerankers;
+}
+
+/** Offers the rerankers where there are several. */
+function offerRerankers() {
+  const rerankers = server.models.filter(({ kind }) => kind === "MODEL_KIND_RERANKER");
+  const choice = byId("rerank-model");
+  const chosen = choice.value;
+  choice.replaceChildren(...rerankers.map((model) => element("option", { value: model.default ? "" : model.id, textContent: `${model.id}${model.default ? ", the default" : ""}` })));
+  choice.value = chosen;
+  if (choice.selectedIndex < 0) choice.selectedIndex = 0;
+  choice.closest("p").hidden = rerankers.length < 2;
+  showInstruction();
+}
+
+/** Asks for an instruction where the chosen reranker takes one. */
+function showInstruction() {
+  const id = byId("rerank-model").value;
+  const model = server.models.find((each) => each.kind === "MODEL_KIND_RERANKER" && (id ? each.id === id : each.default));
+  byId("rerank-instruction").closest("p").hidden = !model?.takes_instruction;
+}
 
 /* ===== start ===== */
 
@@ -1815,6 +3464,9 @@ startKey();
 startTabs();
 startSearch();
 startJudging();
+startCollections();
+startUpload();
+startRerank();
 showTab(readHash().tab);
 window.addEventListener("hashchange", () => {
   showTab(readHash().tab);
