@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,28 +11,39 @@ import typer
 from twopass.client import Rerank
 from twopass.commands.evaluation_run import (
     EvaluationRun,
-    Folders,
     KeptData,
     MaxQueries,
+    evaluation_of_running,
     evaluation_run,
     load_datasets,
+    load_judged,
     room_for_queries,
 )
 from twopass.commands.evaluation_tables import Measure, evaluation_table, settings_table
-from twopass.commands.options import AsJson, print_json
+from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, print_json
+from twopass.commands.terminal.failures import exit_with
 from twopass.commands.terminal.tables import print_table
 from twopass.evaluation.blends import blend_quality
+from twopass.evaluation.candidates import candidates
 from twopass.evaluation.datasets import Dataset, Part
 from twopass.evaluation.fusions import FirstPasses, fusion_quality
 from twopass.evaluation.heads import head_quality
-from twopass.evaluation.measures import Evaluation, evaluation
-from twopass.evaluation.runs import search_beyond, write_run
+from twopass.evaluation.measures import Evaluation, evaluation, first_pass_orders, judged_share
+from twopass.evaluation.runs import Answers, search_beyond, write_run
 from twopass.server.config import RetrieveMode, ServerConfig
 from twopass.server.models.passages import Truncation
 
+Corpora = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Test collections in BEIR form, which are folders of corpus, queries and qrels.tsv; "
+        "or a file of judgements, as the page /ui saves it, of collections of a running server."
+    ),
+]
+
 
 def evaluate(
-    folders: Folders,
+    corpora: Corpora,
     depths: Annotated[
         list[int] | None,
         typer.Option(
@@ -98,11 +110,17 @@ def evaluate(
     max_queries: MaxQueries = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Queries under way at once.")] = 2,
     data: KeptData = None,
+    target: Target = DEFAULT_TARGET,
+    collection: Annotated[
+        str,
+        typer.Option(help="With a file of judgements: the collection; unset: that of each line."),
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Measure nDCG@10 of dense, lexical and hybrid retrieval, before and after the second pass.
 
-    Starts a server, indexes each corpus and searches each judged query once in each mode. Judged
+    Starts a server, indexes each corpus and searches each judged query once in each mode; with a
+    file of judgements it searches the collections of the running server at --target. Judged
     passages that the first pass misses stay missing. Marks show what differs significantly from the
     dense first pass (paired randomisation test of nDCG@10, p < 0.05).
 
@@ -113,20 +131,42 @@ def evaluate(
         *("--max-passage-tokens", str(max_passage_tokens)),
         *(("--reranker", reranker) if reranker else ()),
     )
-    datasets = load_datasets(folders, max_queries, part)
-    flags += room_for_queries(datasets)
-    with evaluation_run(data, flags, concurrency, language) as run:
+    files = [path for path in corpora if path.is_file()]
+    running: AbstractContextManager[EvaluationRun]
+    if files:
+        if len(files) < len(corpora):
+            exit_with("give test collections or files of judgements, not both at once")
+        needs_corpus = {
+            "--fusions": fusions,
+            "--heads": heads,
+            "--language": language,
+            "--data": data,
+            "--max-passage-tokens": max_passage_tokens,
+        }
+        if of_folders := [flag for flag, value in needs_corpus.items() if value]:
+            exit_with(
+                f"{', '.join(of_folders)}: only with test collections in BEIR form, which this "
+                "command indexes itself; the collections of a file of judgements are indexed"
+            )
+        datasets = load_judged(files, collection, max_queries, part)
+        running = evaluation_of_running(target, concurrency)
+        model = reranker
+    else:
+        datasets = load_datasets(corpora, max_queries, part)
+        running = evaluation_run(data, flags + room_for_queries(datasets), concurrency, language)
+        model = None  # the server's default is the one asked for
+    with running as run:
         if fusions:
             by_set = {d.name: _fusions(run, d, max(depths)) for d in datasets}
             _show_settings(by_set, "fusion", "hybrid retrieval, first pass alone", as_json)
         elif blends:
-            by_set = {d.name: _blends(run, d, max(depths)) for d in datasets}
+            by_set = {d.name: _blends(run, d, max(depths), model) for d in datasets}
             _show_settings(by_set, "blend", f"hybrid, depth {max(depths)}", as_json)
         elif heads:
             by_set = {d.name: _heads(run, d, depths) for d in datasets}
             _show_settings(by_set, "share of heads", "hybrid retrieval, both passes", as_json)
         else:
-            second = Rerank(truncation=truncation.value) if rerank else None
+            second = Rerank(truncation=truncation.value, model=model) if rerank else None
             results = [
                 measured
                 for dataset in datasets
@@ -146,11 +186,26 @@ def _modes(
     runs: Path | None,
 ) -> Iterator[Evaluation]:
     collection = run.index(dataset)
+    num_documents = run.client.get_collection(collection).num_documents
     for mode in (mode.value for mode in modes):
         answers = run.search(dataset, collection, mode, max(depths), rerank)
         if runs is not None:
             write_run(runs / f"{dataset.name}.{mode}.trec", answers, mode)
-        yield evaluation(dataset, mode, answers, depths)
+        if dataset.collection:
+            _tell_judged(dataset, mode, answers)
+        yield evaluation(dataset, mode, answers, depths, num_documents=num_documents)
+
+
+def _tell_judged(dataset: Dataset, mode: str, answers: Answers) -> None:
+    """Says how much of what is measured was judged, by which a reader knows what it is worth."""
+    first = first_pass_orders({query: candidates(answer) for query, answer in answers.items()})
+    second = {query: [hit.id for hit in answer.hits] for query, answer in answers.items()}
+    typer.echo(
+        f"{dataset.name}, {mode}: of the first ten hits {judged_share(dataset, first):.0%} are "
+        f"judged before the second pass and {judged_share(dataset, second):.0%} after it; the "
+        "others count as irrelevant",
+        err=True,
+    )
 
 
 def _fusions(run: EvaluationRun, dataset: Dataset, depth: int) -> dict[str, float]:
@@ -167,8 +222,10 @@ def _first_passes(
     return FirstPasses(dataset, dense, lexical, beyond)
 
 
-def _blends(run: EvaluationRun, dataset: Dataset, depth: int) -> dict[str, float]:
-    answers = run.search(dataset, run.index(dataset), "hybrid", depth, Rerank())
+def _blends(
+    run: EvaluationRun, dataset: Dataset, depth: int, model: str | None
+) -> dict[str, float]:
+    answers = run.search(dataset, run.index(dataset), "hybrid", depth, Rerank(model=model))
     return {f"{blend:g}": q for blend, q in blend_quality(dataset, answers, depth).items()}
 
 

@@ -11,8 +11,10 @@ from typing import Annotated
 import typer
 
 from twopass.client import Client, Rerank, RetrieveMode, TwopassError
+from twopass.commands.options import connected
 from twopass.commands.terminal.failures import exit_with
 from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_dataset
+from twopass.evaluation.judgements import load_judgements
 from twopass.evaluation.progress import progress_bars
 from twopass.evaluation.runs import Answers, EvaluationError, index_dataset, search_dataset
 from twopass.server.config import ServerConfig
@@ -47,7 +49,9 @@ class EvaluationRun:
     language: str = ""
 
     def index(self, dataset: Dataset) -> str:
-        """Indexes the corpus; returns the collection's name."""
+        """Indexes the corpus, unless a collection has it; returns the collection's name."""
+        if dataset.collection:
+            return dataset.collection
         with progress_bars() as progress:
             task = progress.add_task(f"{dataset.name}: indexing", total=len(dataset.documents))
             return index_dataset(
@@ -102,8 +106,7 @@ def evaluation_run(
         concurrency: Queries under way at once.
         language: Of the texts, or "none"; "" for the server's default.
     """
-    if importlib.util.find_spec("ir_measures") is None:
-        exit_with("ir_measures is not installed: pip install 'twopass[evaluation]'")
+    _need_measures()
     try:
         with (
             tempfile.TemporaryDirectory() as scratch,
@@ -112,6 +115,22 @@ def evaluation_run(
         ):
             yield EvaluationRun(client, concurrency, language)
     except (EvaluationError, LocalServerError, TwopassError) as error:
+        exit_with(error)
+
+
+@contextmanager
+def evaluation_of_running(target: str, concurrency: int) -> Iterator[EvaluationRun]:
+    """Searches collections of a server that runs; a failure in the block ends the command.
+
+    Args:
+        target: The server, host:port.
+        concurrency: Queries under way at once.
+    """
+    _need_measures()
+    try:
+        with connected(target) as client:
+            yield EvaluationRun(client, concurrency)
+    except EvaluationError as error:
         exit_with(error)
 
 
@@ -131,6 +150,42 @@ def load_datasets(
         return [load_dataset(folder, max_queries, part) for folder in folders]
     except DatasetError as error:
         exit_with(error)
+
+
+def load_judged(
+    files: Sequence[Path], collection: str, max_queries: int | None, part: Part
+) -> list[Dataset]:
+    """Loads files of judgements as `load_judgements` does; an unreadable one ends the command.
+
+    Queries without a relevant document are left out, and counted on stderr.
+
+    Args:
+        files: The files.
+        collection: Stands for the collection of every line; "" for each line's own.
+        max_queries: Most queries of each collection to take; None for all.
+        part: Which part of the judged queries to take.
+    """
+    datasets: list[Dataset] = []
+    for file in files:
+        try:
+            judged = load_judgements(
+                file, collection=collection, max_queries=max_queries, part=part
+            )
+        except DatasetError as error:
+            exit_with(error)
+        if num_left_out := judged.num_without_relevant:
+            typer.echo(
+                f"{file}: left out for want of a document that is judged relevant: "
+                f"{num_left_out:,} of the queries",
+                err=True,
+            )
+        datasets += judged.datasets
+    return datasets
+
+
+def _need_measures() -> None:
+    if importlib.util.find_spec("ir_measures") is None:
+        exit_with("ir_measures is not installed: pip install 'twopass[evaluation]'")
 
 
 def room_for_queries(datasets: Sequence[Dataset]) -> tuple[str, ...]:

@@ -41,12 +41,15 @@ class Dataset:
         documents: The corpus.
         queries: Text by id, of the queries that have judgements.
         qrels: For each query id, grades by document id; 0 means judged irrelevant.
+        collection: The collection of a running server that holds the corpus, which `documents` has
+            not then; "" where the corpus is to be indexed.
     """
 
     name: str
     documents: tuple[Document, ...]
     queries: Mapping[str, str]
     qrels: Mapping[str, Mapping[str, int]]
+    collection: str = ""
 
 
 def load_dataset(folder: Path, max_queries: int | None = None, part: Part = Part.ALL) -> Dataset:

@@ -95,7 +95,12 @@ class Evaluation:
 
 
 def evaluation(
-    dataset: Dataset, mode: RetrieveMode, answers: Answers, depths: Sequence[int]
+    dataset: Dataset,
+    mode: RetrieveMode,
+    answers: Answers,
+    depths: Sequence[int],
+    *,
+    num_documents: int | None = None,
 ) -> Evaluation:
     """Measures the answers of one mode.
 
@@ -105,6 +110,7 @@ def evaluation(
         answers: The answers, reranked to the greatest depth or not at all.
         depths: Rerank depths to measure; the order of a shallower second pass follows from the
             scores, without another search.
+        num_documents: Size of the corpus; None for the documents that the dataset has.
     """
     sets = {query: candidates(result) for query, result in answers.items()}
     blend = next(iter(answers.values())).blend
@@ -117,7 +123,7 @@ def evaluation(
     return Evaluation(
         dataset=dataset.name,
         mode=mode,
-        num_documents=len(dataset.documents),
+        num_documents=len(dataset.documents) if num_documents is None else num_documents,
         num_queries=len(answers),
         num_queries_cut=sum(answer.query_truncated for answer in answers.values()),
         num_candidates=k,
@@ -150,6 +156,20 @@ def quality(dataset: Dataset, orders: Orders, k: int) -> Quality:
         values[name_of[measured.measure]][measured.query_id] = measured.value
     means = {name: statistics.fmean(of.values()) for name, of in values.items()}
     return Quality(**means, ndcg_of=values["ndcg"])
+
+
+def judged_share(dataset: Dataset, orders: Orders) -> float:
+    """The share of the first ten documents that have a judgement, over all queries together.
+
+    Measures count the others as irrelevant, so that a way of searching whose hits nobody has seen
+    looks worse than it is.
+    """
+    tops = {query: order[:10] for query, order in orders.items()}
+    num_shown = sum(map(len, tops.values()))
+    num_judged = sum(
+        document in dataset.qrels[query] for query, top in tops.items() for document in top
+    )
+    return num_judged / num_shown if num_shown else 0.0
 
 
 def ndcg(dataset: Dataset, orders: Orders) -> float:

@@ -197,6 +197,50 @@ def test_eval_compares_blends_and_leaves_runs(test_collection, tmp_path):
         assert first == f"q Q0 sky 1 1.000000 {mode}"
 
 
+def judged(tmp_path, *lines):
+    file = tmp_path / "judgements.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return str(file)
+
+
+def test_eval_measures_a_running_server_by_the_judgements_that_the_page_saves(
+    server, facts, tmp_path
+):
+    query = "What colour is the sky?"
+    best = answer("search", facts, query, "--target", server.target)["hits"][0]["id"]
+    file = judged(
+        tmp_path,
+        {"collection": facts, "query": query, "judgements": {best: 1}},
+        {"collection": facts, "query": "nobody knows", "judgements": {best: 0}},
+    )
+    ended = invoke("eval", file, "--target", server.target, "--json")
+    assert ended.exit_code == 0, ended.stderr
+    measured = json.loads(ended.stdout)
+    assert [result["mode"] for result in measured] == ["dense", "lexical", "hybrid"]
+    assert measured[2]["reranked"]["50"]["ndcg"] == 1.0
+    assert {(r["dataset"], r["num_documents"], r["num_queries"]) for r in measured} == {
+        (facts, len(FACTS), 1)
+    }
+    assert "relevant: 1 of the queries" in ended.stderr
+    assert "the others count as irrelevant" in ended.stderr
+
+
+def test_eval_refuses_what_means_nothing_for_a_collection_that_is_indexed(tmp_path):
+    file = judged(tmp_path, {"collection": "docs", "query": "sky", "judgements": {"a": 1}})
+    for flags, told in (
+        (("--fusions",), "--fusions"),
+        (("--heads", "--language", "en"), "--heads, --language"),
+        (("--data", str(tmp_path)), "--data"),
+        ((str(tmp_path),), "not both"),
+    ):
+        ended = invoke("eval", file, *flags)
+        assert ended.exit_code == 1
+        assert told in ended.stderr
+    ended = invoke("eval", str(tmp_path / "judgements.jsonl"), "--target", "localhost:1")
+    assert ended.exit_code == 1
+    assert "localhost:1" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("kind", "flag", "low", "high"),
     [("IVF8,Flat", "--nprobe", 1, 8), ("HNSW4", "--ef-search", 1, 300), ("Flat", "", 0, 0)],
