@@ -8,10 +8,8 @@ import itertools
 import json
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -71,8 +69,7 @@ def main(
     passages = itertools.islice(_texts(chance, _PASSAGE_WORDS), documents)
     asked = _texts(chance, _QUERY_WORDS)
     with (
-        tempfile.TemporaryDirectory() as folder,
-        LocalServer(Path(folder)) as server,
+        LocalServer(None) as server,
         Client(server.target, timeout=600) as client,
     ):
         client.create_collection(_COLLECTION)

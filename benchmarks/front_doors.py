@@ -44,6 +44,7 @@ from twopass.engines.base import (
 from twopass.server.app import App
 from twopass.server.config import ServerConfig
 from twopass.server.config_loading import load_config
+from twopass.server.local import orderly_end
 from twopass.server.models.caches import ByteCache
 from twopass.server.models.loading import load_models
 from twopass.server.models.registry import Models
@@ -128,7 +129,7 @@ Ask = Callable[[int], None]
 def _ways_in(sets: Sequence[CandidateTexts]) -> Iterator[dict[str, Ask]]:
     """A server, the ways to ask it, and the work itself."""
     loop = Loop()
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as undo:
+    with orderly_end(), tempfile.TemporaryDirectory() as scratch, ExitStack() as undo:
         undo.callback(loop.close)
         config = load_config(
             {

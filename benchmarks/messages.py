@@ -23,6 +23,7 @@ import typer
 from twopass.benchmarks.machine import this_machine
 from twopass.server.app import App
 from twopass.server.config_loading import load_config
+from twopass.server.local import orderly_end
 from twopass.v1 import collection_pb2, collection_pb2_grpc, document_pb2
 
 _COLLECTION = "messages"
@@ -62,7 +63,7 @@ class Loop:
 def _served() -> Iterator[tuple[Loop, collection_pb2_grpc.CollectionServiceStub]]:
     """A server whose event loop can be timed, and a stub for it."""
     loop = Loop()
-    with tempfile.TemporaryDirectory() as folder:
+    with orderly_end(), tempfile.TemporaryDirectory() as folder:
         app = App(load_config({"data": Path(folder), "address": "127.0.0.1:0"}))
         loop.run(app.start())
         try:

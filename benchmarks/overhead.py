@@ -10,14 +10,12 @@ import http.client
 import itertools
 import json
 import statistics
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
@@ -146,8 +144,7 @@ def _sides() -> Iterator[Sides]:
     # Whatever TWOPASS_ variables say of model and threads holds for both sides.
     config = load_config({})
     with (
-        tempfile.TemporaryDirectory() as scratch,
-        LocalServer(Path(scratch), flags=("--http-address", "127.0.0.1:0")) as server,
+        LocalServer(None, flags=("--http-address", "127.0.0.1:0")) as server,
         Client(server.target, timeout=_TIMEOUT_SECONDS) as client,
         ThreadPoolExecutor(_CONCURRENCY) as callers,
     ):

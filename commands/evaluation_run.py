@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.util
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,8 +108,7 @@ def evaluation_run(
     _need_measures()
     try:
         with (
-            tempfile.TemporaryDirectory() as scratch,
-            LocalServer(data or Path(scratch), flags=flags) as server,
+            LocalServer(data, flags=flags) as server,
             Client(server.target) as client,
         ):
             yield EvaluationRun(client, concurrency, language)

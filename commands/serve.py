@@ -2,21 +2,29 @@
 
 import asyncio
 import logging
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
 from twopass.commands.serve_flags import with_flags
 from twopass.commands.terminal.failures import exit_with
-from twopass.server.config import ConfigError
+from twopass.server import ending
+from twopass.server.config import ConfigError, ServerConfig
 from twopass.server.config_loading import load_config, to_toml
 from twopass.server.telemetry.logs import LogFormat, configure_logging
 
 _logger = logging.getLogger("twopass.server")
 
 
-def _run(config: Path | None, show_config: bool, **flags: Any) -> None:
+def _run(
+    config: Path | None,
+    show_config: bool,
+    stop_at_eof: bool,
+    temporary: bool,
+    **flags: Any,
+) -> None:
     """Run a server until SIGTERM or Ctrl-C.
 
     It reports SERVING through grpc.health.v1 once its models are warm, and lets running calls end
@@ -33,8 +41,21 @@ def _run(config: Path | None, show_config: bool, **flags: Any) -> None:
     if show_config:
         typer.echo(to_toml(settings), nl=False)
         return
+    ending.stop_while_starting()
+    if stop_at_eof:
+        ending.stop_at_eof(settings.drain_seconds)
     # First, so that messages of libraries at import are lines of the log too.
     configure_logging(settings.log_format, settings.log_level)
+    try:
+        with ending.temporary(settings.data) if temporary else nullcontext():
+            _serve(settings)
+    except ending.StoppedError:
+        _logger.info("stopped before it served")
+    except ConfigError as error:
+        _stop(settings, error)
+
+
+def _serve(settings: ServerConfig) -> None:
     # Heavy imports wait until a server is started: --help and --show-config stay quick.
     from twopass.engines.errors import EngineError
     from twopass.index.errors import CollectionError
@@ -48,10 +69,14 @@ def _run(config: Path | None, show_config: bool, **flags: Any) -> None:
         *(ConfigError, KeysError, EngineError, CollectionError, GpuUnavailableError),
         OSError,
     ) as error:
-        if settings.log_format is LogFormat.JSON:
-            _logger.critical("stopped: %s", error)
-            raise typer.Exit(1) from error
-        exit_with(error)
+        _stop(settings, error)
+
+
+def _stop(settings: ServerConfig, error: Exception) -> NoReturn:
+    if settings.log_format is LogFormat.JSON:
+        _logger.critical("stopped: %s", error)
+        raise typer.Exit(1) from error
+    exit_with(error)
 
 
 serve = with_flags(_run)

@@ -75,6 +75,11 @@ _CONFIG = typer.Option(
 _SHOW_CONFIG = typer.Option(
     "--show-config", help="Print the settings that would be used, as TOML, and exit."
 )
+# For programs that start a server for themselves, see `twopass.server.local`.
+_STOP_AT_EOF = typer.Option("--stop-at-eof", hidden=True, help="Stop when standard input ends.")
+_TEMPORARY = typer.Option(
+    "--temporary", hidden=True, help="Delete the data folder, which must be empty, at the end."
+)
 
 
 def with_flags(run: Callable[..., None]) -> Callable[..., None]:
@@ -82,6 +87,8 @@ def with_flags(run: Callable[..., None]) -> Callable[..., None]:
     parameters = [
         _keyword("config", Annotated[Path | None, _CONFIG], None),
         _keyword("show_config", Annotated[bool, _SHOW_CONFIG], False),
+        _keyword("stop_at_eof", Annotated[bool, _STOP_AT_EOF], False),
+        _keyword("temporary", Annotated[bool, _TEMPORARY], False),
         *(_flag(name, subject) for subject, names in SUBJECTS.items() for name in names),
     ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

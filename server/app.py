@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Collection
@@ -35,6 +34,7 @@ from twopass.server.edge.transport import (
     listening_address,
     server_options,
 )
+from twopass.server.ending import StoppedError, ending_signals
 from twopass.server.gauges import (
     backlog_gauges,
     collection_gauges,
@@ -397,9 +397,12 @@ class App:
 
 
 async def serve(config: ServerConfig) -> None:
-    """Runs a server until SIGTERM or SIGINT has drained it; a second signal ends it at once.
+    """Runs a server until SIGTERM, SIGINT or SIGHUP has drained it; a second ends it at once.
 
     Engines that don't answer for `exit_unwell_seconds` end the process with status 70.
+
+    Raises:
+        StoppedError: A signal came before it served.
     """
     app = App(config)
     stopping = asyncio.Event()
@@ -411,11 +414,19 @@ async def serve(config: ServerConfig) -> None:
             os._exit(1)
         stopping.set()
 
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
+    for signal_number in ending_signals():
         asyncio.get_running_loop().add_signal_handler(signal_number, signalled)
+    stop = asyncio.create_task(stopping.wait())
+    starting = asyncio.create_task(app.start())
     try:
-        await app.start()
+        await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait({starting})
+            raise StoppedError
+        await starting
     except BaseException:
+        stop.cancel()
         app.close()
         raise
     # Objects loaded so far stay. If the garbage collector looked at all of them, it would hold up
@@ -425,7 +436,6 @@ async def serve(config: ServerConfig) -> None:
     gc.freeze()
     sys.setswitchinterval(_SWITCH_SECONDS)
     returning = asyncio.create_task(FreedMemory().keep_returning())
-    stop = asyncio.create_task(stopping.wait())
     await asyncio.wait({stop, app.watching}, return_when=asyncio.FIRST_COMPLETED)
     if not stop.done():
         _logger.critical("stopped without draining: %s", app.watching.exception())

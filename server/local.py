@@ -1,13 +1,24 @@
-"""A server in a process of its own, for as long as a `with` block lasts."""
+"""A server in a process of its own, for as long as a `with` block lasts.
+
+The server ends with the process that started it, however that ends: the server's standard input is
+a pipe whose other end that process alone holds. The kernel closes it even after SIGKILL.
+"""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, ClassVar, NoReturn, Self
+
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class LocalServerError(Exception):
@@ -17,29 +28,31 @@ class LocalServerError(Exception):
 class LocalServer:
     """Runs `twopass serve` on a free port of the loopback interface.
 
-    A SIGTERM to this process, where nothing else handles it, leaves the block by `SystemExit`, so
-    that the server does not outlive what started it.
+    A SIGTERM to this process, or the end of its terminal, leaves the block by `SystemExit`, so that
+    what is temporary is deleted; see `orderly_end`.
 
     Attributes:
         target: Where it listens, host:port; known inside the block.
         http_url: Where it answers over HTTP; "" where its flags ask for none.
     """
 
-    def __init__(self, data: Path, *, flags: tuple[str, ...] = (), log: Path | None = None) -> None:
+    def __init__(
+        self, data: Path | None, *, flags: tuple[str, ...] = (), log: Path | None = None
+    ) -> None:
         """Prepares a server.
 
         Args:
-            data: Folder of its collections.
+            data: Folder of its collections; None for a temporary one, which the server deletes
+                itself when it ends.
             flags: Further flags of `twopass serve`.
             log: File its log goes to; None drops it.
         """
         self.target = self.http_url = ""
-        self._command = [
-            *(sys.executable, "-m", "twopass.commands.main", "serve"),
-            *("--data", str(data), "--address", "127.0.0.1:0", "--log-format", "json"),
-            *flags,
-        ]
+        self._data = data
+        self._flags = flags
         self._log = log
+        self._process: subprocess.Popen[str] | None = None
+        self._drain: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         """Starts the process and returns when it serves.
@@ -47,33 +60,62 @@ class LocalServer:
         Raises:
             LocalServerError: The process ended first.
         """
-        self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and command
-            self._command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-        )
-        assert self._process.stderr is not None
-        sink = self._log.open("w", encoding="utf-8") if self._log else None
-        self._leaves_on_sigterm = _leave_on_sigterm()
-        try:
-            self.target = self._wait_until_serving(self._process.stderr, sink)
-        except BaseException:
-            self._end()
-            raise
-        self._drain = threading.Thread(
-            target=_drain, args=(self._process.stderr, sink), name="server-log", daemon=True
-        )
-        self._drain.start()
+        with ExitStack() as undo:
+            undo.enter_context(orderly_end())
+            data = self._data or undo.enter_context(_temporary_folder())
+            log = undo.enter_context(self._log.open("w", encoding="utf-8")) if self._log else None
+            theirs, ours = os.pipe()
+            undo.callback(self._wait_for_end)
+            undo.callback(_Lifeline(ours).let_go)
+            self._start(data, theirs)
+            assert self._process is not None
+            assert self._process.stderr is not None
+            self._drain = threading.Thread(
+                target=_drain, args=(self._process.stderr, log), name="server-log", daemon=True
+            )
+            self.target = self._wait_until_serving(self._process.stderr, log)
+            self._drain.start()
+            self._undo = undo.pop_all()
         return self
+
+    def _start(self, data: Path, standard_input: int) -> None:
+        command = [
+            *(sys.executable, "-m", "twopass.commands.main", "serve", "--stop-at-eof"),
+            *(("--temporary",) if self._data is None else ()),
+            *("--data", str(data), "--address", "127.0.0.1:0", "--log-format", "json"),
+            *self._flags,
+        ]
+        try:
+            # In a group of its own it hears no Ctrl-C: this process does, and ends it once.
+            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and command
+                command,
+                stdin=standard_input,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                process_group=0,
+            )
+        finally:
+            os.close(standard_input)
 
     @property
     def pid(self) -> int:
         """The id of the server's process."""
+        assert self._process is not None
         return self._process.pid
 
-    def _wait_until_serving(self, lines: IO[str], sink: IO[str] | None) -> str:
+    def wait(self) -> int:
+        """Waits until the server ends by itself; returns its exit status."""
+        assert self._process is not None
+        return self._process.wait()
+
+    def _wait_until_serving(self, lines: IO[str], log: IO[str] | None) -> str:
         last = ""
         for line in lines:
-            if sink:
-                sink.write(line)
+            if log:
+                log.write(line)
+                log.flush()
             try:
                 record = json.loads(line)
             except json.JSONDecodeError:  # from before logging was set up: a failure in plain text
@@ -84,8 +126,9 @@ class LocalServer:
                 return str(record["address"])
             if record["level"] == "critical":
                 last = record["message"]
-        status = self._process.wait()
-        raise LocalServerError(f"the server ended with status {status} before it served: {last}")
+        raise LocalServerError(
+            f"the server ended with status {self.wait()} before it served: {last}"
+        )
 
     def __exit__(
         self,
@@ -93,32 +136,88 @@ class LocalServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Lets the server drain, and waits for its end."""
-        self._end()
-        self._drain.join()
+        """Lets the server drain, and waits for its end; interrupted here, it ends all the same."""
+        self._undo.close()
 
-    def _end(self) -> None:
-        self._process.send_signal(signal.SIGTERM)  # does nothing to a process that has ended
+    def _wait_for_end(self) -> None:
+        if self._process is None:  # it could not be started
+            return
+        if self._drain is not None and self._drain.ident is None:  # it has not served yet
+            self._drain.start()
         self._process.wait()
-        if self._leaves_on_sigterm:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if self._drain is not None:
+            self._drain.join()
 
 
-def _leave_on_sigterm() -> bool:
-    """Makes SIGTERM raise `SystemExit`, if it would end the process; returns whether it did."""
-    is_main = threading.current_thread() is threading.main_thread()  # no other may set handlers
-    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        return False
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    return True
+@contextmanager
+def orderly_end() -> Iterator[None]:
+    """Makes SIGTERM and SIGHUP, where they would end this process, leave the block by `SystemExit`.
+
+    So what is temporary is deleted, and what was started ends, before the process does. Where
+    something else handles a signal, or ignores it as nohup does, or this is not the main thread,
+    which alone may set handlers, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handled = [each for each in _ENDINGS if signal.getsignal(each) is signal.SIG_DFL]
+    for each in handled:
+        signal.signal(each, _leave)
+    try:
+        yield
+    finally:
+        for each in handled:
+            signal.signal(each, signal.SIG_DFL)
 
 
-def _drain(lines: IO[str], sink: IO[str] | None) -> None:
+def _leave(number: int, _: object) -> NoReturn:
+    sys.exit(128 + number)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder that is deleted at the end of the block, if a killed server has left it there."""
+    folder, owner = Path(tempfile.mkdtemp(prefix="twopass-")), os.getpid()
+    try:
+        yield folder
+    finally:
+        if os.getpid() == owner:  # a forked child that leaves the block deletes nothing
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Lifeline:
+    """Our end of the pipe by which a server notices that this process is gone.
+
+    Programs that this process starts don't inherit it. Forked children, such as the workers of a
+    data loader, close it at once: held by one that outlives us, it would keep the server alive.
+    """
+
+    _held: ClassVar[set[int]] = set()
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._held.add(descriptor)
+
+    def let_go(self) -> None:
+        """Closes it, once, in the process that opened it."""
+        if self._descriptor in self._held:
+            self._held.remove(self._descriptor)
+            os.close(self._descriptor)
+
+    @classmethod
+    def let_go_of_all(cls) -> None:
+        """Closes those that this process has."""
+        while cls._held:
+            os.close(cls._held.pop())
+
+
+os.register_at_fork(after_in_child=_Lifeline.let_go_of_all)
+
+
+def _drain(lines: IO[str], log: IO[str] | None) -> None:
     """Reads the server's log, so that the server never waits for a full pipe."""
     for line in lines:
-        if sink:
-            sink.write(line)
-            sink.flush()
+        if log:
+            log.write(line)
+            log.flush()
     lines.close()
-    if sink:
-        sink.close()

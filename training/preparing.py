@@ -1,6 +1,5 @@
 """Turns files of pairs into mined groups, through its own server."""
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -49,8 +48,7 @@ def mine_files(
     """
     sources = [share_of(read_source(file), shares, seed) for file in files]
     with (
-        tempfile.TemporaryDirectory() as folder,
-        LocalServer(Path(folder), flags=("--encoder", encoder)) as server,
+        LocalServer(None, flags=("--encoder", encoder)) as server,
         Client(server.target) as client,
     ):
         return joined([_mined(client, source, options, report) for source in sources])

@@ -29,6 +29,7 @@ from twopass.engines.base import ModelKind, TokenBatch
 from twopass.engines.errors import EngineError
 from twopass.engines.model.folder import ModelFolder
 from twopass.evaluation.datasets import DatasetError, load_dataset
+from twopass.server.local import orderly_end
 
 # Quantisers see sequences that are then measured: that can only flatter them.
 _CALIBRATION_BATCHES = 4
@@ -87,7 +88,7 @@ def engines(
 ) -> None:
     """Measure engines, ours and the field's, on the same weights and token ids."""
     cpus = usable_cpus()
-    with tempfile.TemporaryDirectory() as made:
+    with orderly_end(), tempfile.TemporaryDirectory() as made:
         try:
             plan = Plan(
                 contenders=chosen(engine or []),

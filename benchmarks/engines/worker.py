@@ -1,6 +1,7 @@
 """What runs in an engine's own process: loading, then turns as they are asked for."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
@@ -150,6 +151,10 @@ def _end_with_parent() -> None:
     """Asks the kernel for SIGKILL when the parent is gone: a stopped process would never notice."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Gone before it could be asked for: nobody would send the signal any more.
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:
+        os._exit(1)
 
 
 def _write_to(log: Path) -> None:

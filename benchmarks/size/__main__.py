@@ -34,7 +34,7 @@ from twopass.client import Client
 from twopass.commands.terminal.failures import exit_with
 from twopass.commands.terminal.tables import print_report
 from twopass.evaluation.datasets import DatasetError
-from twopass.server.local import LocalServer
+from twopass.server.local import LocalServer, orderly_end
 
 _SEED = 0
 
@@ -67,7 +67,7 @@ def main(
         source = Texts.of(texts, documents // 2) if texts else Texts.made_up(_SEED)
     except DatasetError as error:
         exit_with(error)
-    with tempfile.TemporaryDirectory(dir=data) as scratch:
+    with orderly_end(), tempfile.TemporaryDirectory(dir=data) as scratch:
         corpus = Corpus.make(Path(scratch) / "corpus", documents, dimension, source, _SEED)
         for report in _measure(corpus, kinds, queries, Path(scratch)):
             _save(report, output)  # after each kind: a later one may take too long, or too much

@@ -1,0 +1,20 @@
+"""The entry point of `twopass`, which ends without a traceback from its first moment on."""
+
+import signal
+
+
+def run() -> None:
+    """Runs the command.
+
+    Importing what commands need takes a second or two; Ctrl-C during that time ends the process as
+    it ends programs that handle no signals.
+    """
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from twopass.commands.main import app
+
+    signal.signal(signal.SIGINT, handler)
+    app()
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,84 @@
+"""How the process of a server ends before it serves, and with the process that started it."""
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from twopass.server.config import ConfigError
+
+_STDIN = 0
+_READ_BYTES = 4096
+# A server that has neither drained nor ended so long after its owner has gone is stuck.
+_STUCK_SECONDS = 60.0
+
+
+class StoppedError(BaseException):
+    """A signal has ended the server before it served; no error, and nothing to catch on the way."""
+
+
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """Signals that end a server: SIGTERM, Ctrl-C and, unless nohup ignores it, a terminal's end."""
+    hangup = (signal.SIGHUP,) if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else ()
+    return (signal.SIGTERM, signal.SIGINT, *hangup)
+
+
+def stop_while_starting() -> None:
+    """Makes every ending signal raise `StoppedError` in the main thread, a second one exit at once.
+
+    It holds until something else handles these signals.
+    """
+    signalled = False
+
+    def stop(number: int, _: object) -> NoReturn:
+        nonlocal signalled
+        if signalled:
+            os._exit(128 + number)
+        signalled = True
+        raise StoppedError
+
+    for each in ending_signals():
+        signal.signal(each, stop)
+
+
+def stop_at_eof(drain_seconds: float) -> None:
+    """Sends this process SIGTERM once standard input ends, as it does when its owner is gone.
+
+    What is written there means nothing. A server that is stuck is ended all the same, a minute
+    after it should have drained.
+
+    Args:
+        drain_seconds: How long running calls may take to end.
+    """
+
+    def watch() -> None:
+        try:
+            while os.read(_STDIN, _READ_BYTES):
+                pass
+        except OSError:  # a terminal that is gone, or no standard input
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(drain_seconds + _STUCK_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="owner", daemon=True).start()
+
+
+@contextmanager
+def temporary(folder: Path) -> Iterator[None]:
+    """Deletes a data folder at the end of the block.
+
+    Raises:
+        ConfigError: There is something in it, which may not be temporary.
+    """
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ConfigError(f"--temporary: {folder} is not empty; only an empty folder is deleted")
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

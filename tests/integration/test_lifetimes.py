@@ -1,0 +1,312 @@
+"""A server ends with what started it, however that ends: no process stays, no temporary folder."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="finds processes in /proc, which Linux alone has"
+)
+
+# Longer than any end takes, on a busy machine too: reached only where something stays.
+_SECONDS = 60.0
+_MARK = "TEST_OF_LIFETIMES"
+
+STARTS = """
+import sys, time
+from twopass.server.local import LocalServer
+
+print("starting", flush=True)
+with LocalServer(None) as server:
+    print("serving", server.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+class Command:
+    """A command on a terminal or pipes of its own, and all the processes that come of it."""
+
+    def __init__(self, arguments: list[str], folder: Path, *, on_terminal: bool) -> None:
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir(exist_ok=True)
+        self._mark = uuid.uuid4().hex
+        environment = os.environ | {_MARK: self._mark, "TMPDIR": str(self.temporary)}
+        environment["PYTHONUNBUFFERED"] = "1"
+        self.printed = ""
+        reading, writing = pty.openpty() if on_terminal else os.pipe()
+        self._terminal = reading
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdin=writing if on_terminal else subprocess.DEVNULL,
+            stdout=writing,
+            stderr=writing,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=_take_terminal if on_terminal else None,
+        )
+        os.close(writing)
+        self._news = threading.Condition()
+        self._reads = True
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        while self._reads:
+            # Never blocked in a read, which would keep a terminal open that is to be closed.
+            if not select.select([self._terminal], [], [], 0.05)[0]:
+                continue
+            try:
+                content = os.read(self._terminal, 65536)
+            except OSError:  # a terminal that nobody has open any more
+                content = b""
+            with self._news:
+                self.printed += content.decode(errors="replace")
+                self._news.notify_all()
+            if not content:
+                return
+
+    def wait_until_printed(self, text: str) -> None:
+        with self._news:
+            found = self._news.wait_for(lambda: text in self.printed, _SECONDS)
+        assert found, f"{text!r} is not in {self.printed!r}"
+
+    def type_ctrl_c(self) -> None:
+        os.write(self._terminal, b"\x03")
+
+    def close_terminal(self) -> None:
+        self._reads = False
+        self._reader.join()
+        os.close(self._terminal)
+
+    def processes(self) -> list[int]:
+        """Those that carry its mark and have not ended."""
+        wanted = f"{_MARK}={self._mark}".encode()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append(int(folder.name))
+            except OSError:  # ended, or another user's
+                continue
+        return found
+
+    def temporary_folders(self) -> list[Path]:
+        # ONNX Runtime leaves a file of its own there, .ses, which is no folder.
+        return [each for each in self.temporary.iterdir() if each.is_dir()]
+
+    def wait_until_nothing_is_left(self) -> None:
+        self.process.wait(_SECONDS)
+        until = time.monotonic() + _SECONDS
+        while left := (self.processes() or self.temporary_folders()):
+            assert time.monotonic() < until, left
+            time.sleep(0.05)
+
+
+def _take_terminal() -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+@contextmanager
+def command(arguments: list[str], folder: Path, *, on_terminal: bool = True) -> Iterator[Command]:
+    running = Command(arguments, folder, on_terminal=on_terminal)
+    try:
+        yield running
+    finally:
+        for each in running.processes():
+            os.kill(each, signal.SIGKILL)
+        running.process.wait()
+
+
+def kill(number: signal.Signals) -> Callable[[Command], None]:
+    return lambda running: running.process.send_signal(number)
+
+
+WAYS = {
+    "SIGKILL": kill(signal.SIGKILL),
+    "SIGTERM": kill(signal.SIGTERM),
+    "SIGHUP": kill(signal.SIGHUP),
+    "Ctrl-C": Command.type_ctrl_c,
+    "its terminal's end": Command.close_terminal,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("phase", ["starting", "serving"])
+def test_a_server_ends_with_what_started_it_and_its_temporary_folder_too(tmp_path, phase, way):
+    with command(["-c", STARTS], tmp_path) as running:
+        running.wait_until_printed(phase)
+        WAYS[way](running)
+        running.wait_until_nothing_is_left()
+
+
+def test_a_server_drains_once_at_ctrl_c_and_says_nothing_twice(tmp_path):
+    logging = STARTS.replace("(None)", "(None, log=__import__('pathlib').Path('log'))")
+    with command(["-c", logging], tmp_path) as running:
+        running.wait_until_printed("serving")
+        running.type_ctrl_c()
+        running.wait_until_nothing_is_left()
+    log = (tmp_path / "log").read_text()
+    assert log.count('"draining"') == log.count('"stopped"') == 1
+    assert "second signal" not in log
+
+
+TWO = """
+import sys, time
+from twopass.server.local import LocalServer
+
+with LocalServer(None) as one, LocalServer(None) as other:
+    print("serving", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("way", ["SIGKILL", "Ctrl-C"])
+def test_servers_that_one_command_started_keep_no_end_of_each_others_pipes(tmp_path, way):
+    with command(["-c", TWO], tmp_path) as running:
+        running.wait_until_printed("serving")
+        WAYS[way](running)
+        running.wait_until_nothing_is_left()
+
+
+WITH_WORKERS = """
+import multiprocessing, subprocess, sys, time
+from twopass.server.local import LocalServer
+
+with LocalServer(None) as server:
+    workers = [
+        multiprocessing.get_context(how).Process(target=time.sleep, args=(600,))
+        for how in ("fork", "spawn")
+    ]
+    for worker in workers:
+        worker.start()
+    program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    others = [*(worker.pid for worker in workers), program.pid]
+    print("serving", server.pid, *others, "end", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_no_child_that_outlives_its_parent_keeps_the_server(tmp_path):
+    """Workers of a data loader, forked or spawned, and programs hold no end of the pipe."""
+    script = tmp_path / "workers.py"
+    script.write_text("if __name__ == '__main__':\n" + WITH_WORKERS.replace("\n", "\n    "))
+    with command([str(script)], tmp_path) as running:
+        running.wait_until_printed("end")
+        server, *others = map(int, running.printed.split()[1:5])
+        assert server in running.processes()
+        running.process.kill()
+        until = time.monotonic() + _SECONDS
+        while server in running.processes():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        for each in others:
+            os.kill(each, 0)  # raises where there is no such process
+
+
+FORKED = """
+import os
+from twopass.server.local import LocalServer
+
+with LocalServer(None) as server:
+    child = os.fork()
+    if not child:
+        raise SystemExit(3)
+    assert os.waitpid(child, 0)[1] == 3 << 8
+    os.kill(server.pid, 0)
+    print("unharmed", sorted(os.listdir(os.environ["TMPDIR"])), flush=True)
+"""
+
+
+def test_a_forked_child_that_leaves_the_block_ends_nothing_and_deletes_nothing(tmp_path):
+    with command(["-c", FORKED], tmp_path) as running:
+        running.wait_until_printed("unharmed")
+        running.wait_until_printed("'twopass-")
+        running.wait_until_nothing_is_left()
+        assert running.process.returncode == 0
+
+
+RAISES = """
+import threading
+from twopass.server.local import LocalServer
+
+def run():
+    with LocalServer(None):
+        print("serving", flush=True)
+        raise RuntimeError("at last")
+
+thread = threading.Thread(target=run)
+thread.start()
+thread.join()
+print("over", flush=True)
+"""
+
+
+def test_a_server_that_a_thread_started_ends_with_the_threads_exception(tmp_path):
+    with command(["-c", RAISES], tmp_path) as running:
+        running.wait_until_printed("over")
+        assert "RuntimeError: at last" in running.printed
+        running.wait_until_nothing_is_left()
+        assert running.process.returncode == 0
+
+
+def test_a_server_whose_thread_has_ended_lives_on(tmp_path):
+    """A kernel's notice of a parent's death goes by the thread; the pipe goes by the process."""
+    script = RAISES.replace("raise RuntimeError", "server.__exit__ = print").replace(
+        "    with LocalServer(None):\n",
+        "    server = LocalServer(None).__enter__()\n    if True:\n",
+    )
+    script += "import time; time.sleep(1); server_is = open('/proc/self/stat').read()\n"
+    script += "print('waiting', flush=True); time.sleep(600)\n"
+    with command(["-c", script], tmp_path) as running:
+        running.wait_until_printed("waiting")
+        assert len(running.processes()) == 2
+        running.process.kill()
+        running.wait_until_nothing_is_left()
+
+
+SIGNALS = {
+    "SIGTERM": signal.SIGTERM,
+    "SIGHUP": signal.SIGHUP,
+    "Ctrl-C": signal.SIGINT,
+    "its terminal's end": signal.SIGHUP,
+}
+SERVE = ["-m", "twopass.commands.start", "serve", "--data", "data", "--address", "127.0.0.1:0"]
+
+
+@pytest.mark.parametrize("way", ["SIGTERM", "SIGHUP", "Ctrl-C", "its terminal's end"])
+@pytest.mark.parametrize("phase", ["loading", "serving"])
+def test_serve_ends_clean_on_every_signal_whether_it_serves_yet_or_not(tmp_path, phase, way):
+    with command([*SERVE, "--log-level", "debug"], tmp_path) as running:
+        running.wait_until_printed("serving") if phase == "serving" else time.sleep(1.0)
+        WAYS[way](running)
+        running.wait_until_nothing_is_left()
+        # A signal that comes while Python itself is starting ends it as it ends any program.
+        ended_by = -running.process.returncode
+        assert ended_by == 0 or (phase == "loading" and ended_by == SIGNALS[way])
+        assert "Traceback" not in running.printed
+
+
+def test_a_folder_with_something_in_it_is_no_temporary_one(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "letter").write_text("Dear")
+    with command([*SERVE, "--temporary"], tmp_path) as running:
+        running.wait_until_nothing_is_left()
+        assert running.process.returncode == 1
+        assert "--temporary: data is not empty" in running.printed
+        assert "Traceback" not in running.printed
+    assert (tmp_path / "data" / "letter").read_text() == "Dear"
