@@ -7,11 +7,13 @@
     │   ├── InvalidSchemaError      a collection's name or schema
     │   ├── InvalidDocumentError    a document
     │   ├── InvalidAliasError       an alias: what it stands for, or its being given twice
+    │   ├── InvalidRenameError      an alias in a collection's place, or the name it has
     │   ├── InvalidFilterError      a test of a filter that its field can never pass
     │   ├── InvalidQueryError       a query's vector, k, a page's size or token
     │   └── MalformedSequenceError  a sequence that no collection ever gave out
     ├── CollectionNotFoundError     no collection has that name
     ├── CollectionExistsError       the name is taken
+    │   └── AliasNameTakenError     an alias is to have it
     ├── AliasExistsError            the name is an alias
     ├── CollectionAliasedError      aliases stand for the collection
     ├── DocumentNotFoundError       no document has that id
@@ -20,6 +22,7 @@
     │   └── DocumentTooLargeError   one of them alone is
     ├── SnapshotNotFoundError       the collection has no snapshot of that name
     ├── SnapshotExistsError         it has one already
+    ├── SnapshotsKeptError          snapshots of a deleted collection are kept under the name
     ├── StaleSequenceError          a sequence of another life of the collection
     ├── CollectionClosedError       deleted, or the store closed, before the call could be served
     ├── StoppedError                nobody needs the answer any more
@@ -81,6 +84,10 @@ class InvalidAliasError(InvalidInputError):
     """An alias can't stand for that, is given twice, or is one too many."""
 
 
+class InvalidRenameError(InvalidInputError):
+    """A collection can't be renamed by an alias, nor to the name that it has."""
+
+
 class InvalidQueryError(InvalidInputError):
     """A query's vector, a k, a page's size or its token is none that can be answered."""
 
@@ -115,7 +122,8 @@ class CollectionExistsError(CollectionError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"collection {name!r} exists already; delete it first or choose another name",
+            f"collection {name!r} exists already; rename or delete it first, or choose another "
+            "name",
             collection=name,
         )
 
@@ -129,6 +137,19 @@ class AliasExistsError(CollectionError):
             "another name",
             collection=collection,
             alias=alias,
+        )
+
+
+class AliasNameTakenError(CollectionExistsError):
+    """An alias can't have the name of a collection."""
+
+    def __init__(self, name: str) -> None:
+        CollectionError.__init__(
+            self,
+            f"collection {name!r} exists already, so that no alias can have its name; rename it "
+            "with keep_alias, which makes its name an alias, or choose another alias",
+            collection=name,
+            alias=name,
         )
 
 
@@ -248,6 +269,27 @@ class SnapshotExistsError(CollectionError):
             collection=collection,
             snapshot=name,
         )
+
+
+class SnapshotsKeptError(CollectionError):
+    """Snapshots of a deleted collection are kept under the name that another is to have.
+
+    Attributes:
+        collection: The name.
+    """
+
+    def __init__(self, collection: str, snapshots: Sequence[str]) -> None:
+        named = ", ".join(map(repr, snapshots[:_MAX_NAMED]))
+        more = ", …" if len(snapshots) > _MAX_NAMED else ""
+        super().__init__(
+            f"new_name: snapshots of a deleted collection {collection!r} are kept and would mix "
+            "with those of the renamed one; delete them by DeleteSnapshot, or choose another name: "
+            f"{named}{more}",
+            field="new_name",
+            collection=collection,
+            snapshot=snapshots[0],
+        )
+        self.collection = collection
 
 
 class StaleSequenceError(CollectionError):

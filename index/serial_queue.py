@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
+from twopass.index.collection_name import CollectionName
 from twopass.index.errors import CollectionClosedError
 from twopass.index.lanes import Lane
 
@@ -33,7 +34,7 @@ class SerialQueue(Generic[QueuedT]):
 
     def __init__(
         self,
-        collection: str,
+        collection: CollectionName,
         lane: Lane,
         work: Callable[[list[QueuedT]], None],
         *,
@@ -71,7 +72,7 @@ class SerialQueue(Generic[QueuedT]):
         """
         with self._changed:
             if self._closed:
-                raise CollectionClosedError(self._collection)
+                raise CollectionClosedError(str(self._collection))
             if self._turn is None and not self._is_working:
                 self._turn = self._lane.submit(self._take_turn)
             self._waiting.append(request)
@@ -95,7 +96,7 @@ class SerialQueue(Generic[QueuedT]):
                 self._waiting.clear()
         for request in dropped:
             if request.future.set_running_or_notify_cancel():
-                request.future.set_exception(CollectionClosedError(self._collection))
+                request.future.set_exception(CollectionClosedError(str(self._collection)))
         while self._is_left():
             self._take_turn()
         # It holds its owner, which holds this: so the owner's memory, maybe gigabytes, is free at

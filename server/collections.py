@@ -1,11 +1,12 @@
 """The store's collections as calls use them: nothing here blocks the event loop."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.summary import CollectionSummary
-from twopass.index.errors import CollectionNotFoundError
+from twopass.index.errors import CollectionNotFoundError, StorageError
 from twopass.index.lanes import Lanes, wait_for
 from twopass.index.schema import CollectionSchema
 from twopass.index.stopping import Stop
@@ -16,7 +17,7 @@ from twopass.server.request import Caller, Request
 
 
 class Collections:
-    """Finds, makes, copies and deletes collections, each in the lane of its kind.
+    """Finds, makes, copies, renames and deletes collections, each in the lane of its kind.
 
     Every method raises what the method of `CollectionStore` behind it raises, and `StoppedError`
     when its request is closed or past its deadline. A change that has begun is completed all the
@@ -98,6 +99,21 @@ class Collections:
     async def delete(self, name: str, request: Request) -> None:
         """Deletes a collection for good."""
         await self._lanes.maintenance.run(self._store.delete, name, stop=request.stop)
+
+    async def rename(
+        self, name: str, new_name: str, *, keep_alias: bool, request: Request
+    ) -> CollectionSummary | None:
+        """Gives a collection another name.
+
+        Returns:
+            Its description; None where it can't be opened, or was renamed or deleted since.
+        """
+        rename = partial(self._store.rename, name, new_name, keep_alias=keep_alias)
+        await self._lanes.writes.run(rename, stop=request.stop)
+        try:
+            return await self.summary(new_name, request)
+        except (CollectionNotFoundError, StorageError):
+            return None
 
     async def update_aliases(self, changes: Sequence[AliasChange], request: Request) -> Aliases:
         """Makes, switches and removes aliases, all or none; returns the resulting aliases."""

@@ -23,6 +23,7 @@ from twopass.index.collection.writer import (
     UpsertResult,
     Writer,
 )
+from twopass.index.collection_name import CollectionName
 from twopass.index.documents import (
     DocumentFields,
     IndexedDocument,
@@ -67,7 +68,7 @@ class Collection:
 
     def __init__(
         self,
-        name: str,
+        name: CollectionName,
         identity: Identity,
         connections: ReadConnections,
         writer: Writer,
@@ -76,7 +77,7 @@ class Collection:
         analyser: Analyser,
         damage: Damage,
     ) -> None:
-        self.name = name
+        self._name = name
         self.schema: CollectionSchema = identity.schema
         self.create_time: datetime = identity.create_time
         self._connections = connections
@@ -88,6 +89,11 @@ class Collection:
         self._has_windows = identity.schema.chunking is not None
         self._windows = WindowIndex(connections)
         self._damage = damage
+
+    @property
+    def name(self) -> str:
+        """What it is called now; it may be renamed at any time."""
+        return str(self._name)
 
     @property
     def num_documents(self) -> int:

@@ -12,6 +12,7 @@ import apsw
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.summary import CollectionSummary
 from twopass.index.collection.writer import Writer
+from twopass.index.collection_name import CollectionName
 from twopass.index.lanes import Lanes
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
@@ -47,7 +48,7 @@ servers wrote name it by its weights.
 
 
 def open_collection(
-    name: str,
+    name: CollectionName,
     path: Path,
     lanes: Lanes,
     *,
@@ -75,10 +76,10 @@ def open_collection(
     began = time.perf_counter()
     base_path = path.with_name(_BASE)
     damage = Damage(name, path, lanes.maintenance)
-    with storage_errors(path):
+    with storage_errors(path, name):
         connection = open_for_writing(path)
         try:
-            identity = read_identity(connection, path)
+            identity = read_identity(connection, path, name)
             migrate(connection, path, identity.schema)
             if current_revision is not None:
                 identity = _known_as(current_revision, name, connection, identity)
@@ -112,7 +113,7 @@ def open_collection(
     _LOG.info(
         "collection opened",
         extra={
-            "collection": name,
+            "collection": str(name),
             "num_vectors": vectors.num_vectors,
             "milliseconds": round(1e3 * (time.perf_counter() - began), 1),
         },
@@ -123,13 +124,16 @@ def open_collection(
 
 
 def _known_as(
-    current_revision: CurrentRevision, name: str, connection: apsw.Connection, identity: Identity
+    current_revision: CurrentRevision,
+    name: CollectionName,
+    connection: apsw.Connection,
+    identity: Identity,
 ) -> Identity:
     """Keeps the revision that the encoder is known by now; durable before it is used."""
     schema = identity.schema
     if not schema.encoder_revision:  # clients bring the vectors
         return identity
-    revision = current_revision(name, schema)
+    revision = current_revision(str(name), schema)
     if revision == schema.encoder_revision:
         return identity
     renewed = replace(schema, encoder_revision=revision)
@@ -137,7 +141,7 @@ def _known_as(
     _LOG.info(
         "encoder known by another revision",
         extra={
-            "collection": name,
+            "collection": str(name),
             "encoder": schema.encoder,
             "from_revision": schema.encoder_revision,
             "to_revision": revision,
@@ -146,7 +150,7 @@ def _known_as(
     return replace(identity, schema=renewed)
 
 
-def read_summary(name: str, path: Path) -> CollectionSummary:
+def read_summary(name: CollectionName, path: Path) -> CollectionSummary:
     """Describes a collection that is closed, in a fraction of the time that opening it takes.
 
     Args:
@@ -156,16 +160,16 @@ def read_summary(name: str, path: Path) -> CollectionSummary:
     Raises:
         StorageError: The file is missing, damaged or of a newer format.
     """
-    with storage_errors(path):
+    with storage_errors(path, name):
         connection = open_closed(path)
         try:
-            identity = read_identity(connection, path)
+            identity = read_identity(connection, path, name)
             num_documents = connection.execute("SELECT count(*) FROM documents").get
             num_split = count_split(connection) if identity.schema.chunking else 0
         finally:
             connection.close()
     return CollectionSummary(
-        name=name,
+        name=str(name),
         schema=identity.schema,
         create_time=identity.create_time,
         num_documents=num_documents,

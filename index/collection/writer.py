@@ -12,6 +12,7 @@ import numpy as np
 
 from twopass.engines.base import Float32s
 from twopass.index.collection.encoding import EncodedDocuments, changed_metadata
+from twopass.index.collection_name import CollectionName
 from twopass.index.documents import OnConflict
 from twopass.index.errors import DocumentsExistError, StorageError
 from twopass.index.lanes import Lane
@@ -269,7 +270,7 @@ class Writer:
 
     def __init__(
         self,
-        collection: str,
+        collection: CollectionName,
         connection: apsw.Connection,
         path: Path,
         identity: Identity,
@@ -309,7 +310,7 @@ class Writer:
                 file's log as it is.
         """
         self._queue.close(discard=discard)
-        with storage_errors(self._path):
+        with storage_errors(self._path, self._collection):
             if discard and not self._is_closed:
                 self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             self._connection.close()
@@ -318,13 +319,13 @@ class Writer:
     def _work(self, group: list[Write]) -> None:
         self._damage.check_writable()
         try:
-            with storage_errors(self._path), self._damage.noted():
+            with storage_errors(self._path, self._collection), self._damage.noted():
                 committed = self._commit(group)
         except StorageError as error:
             _LOG.error(
                 "write failed: %s",
                 error,
-                extra={"collection": self._collection, "path": str(self._path)},
+                extra={"collection": str(self._collection), "path": str(self._path)},
             )
             raise
         if not committed:
@@ -370,7 +371,7 @@ class Writer:
         """Applies one write; returns None if it failed, after its future got the error."""
         self._connection.execute("SAVEPOINT write")
         try:
-            with storage_errors(self._path):
+            with storage_errors(self._path, self._collection):
                 change = write.apply(self._connection, position)
         except Exception as error:
             if isinstance(error.__cause__, apsw.CorruptError):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import apsw
 
+from twopass.index.collection_name import CollectionName
 from twopass.index.errors import CollectionClosedError, StoppedError
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import open_for_reading, storage_errors
@@ -51,7 +52,7 @@ class _Reader:
 class ReadConnections:
     """A pool that grows with its borrowers, and keeps a few connections when they have gone."""
 
-    def __init__(self, collection: str, path: Path, damage: Damage) -> None:
+    def __init__(self, collection: CollectionName, path: Path, damage: Damage) -> None:
         self._collection = collection
         self._damage = damage
         self._path = path
@@ -119,16 +120,16 @@ class ReadConnections:
         stop.check()
         with self._changed:
             if self._closed:
-                raise CollectionClosedError(self._collection)
+                raise CollectionClosedError(str(self._collection))
             self._num_borrowed += 1
             reader = self._idle.pop() if self._idle else None
         try:
-            with storage_errors(self._path), self._damage.noted():
+            with storage_errors(self._path, self._collection), self._damage.noted():
                 reader = reader or _Reader(self._path)
                 yield reader
         except StoppedError as error:
             if self._discarding.is_set and not stop.is_set:
-                raise CollectionClosedError(self._collection) from error
+                raise CollectionClosedError(str(self._collection)) from error
             raise
         finally:
             with self._changed:
@@ -153,6 +154,6 @@ class ReadConnections:
             self._discarding.set()
         with self._changed:
             self._changed.wait_for(lambda: self._num_borrowed == 0)
-            with storage_errors(self._path):
+            with storage_errors(self._path, self._collection):
                 while self._idle:
                     self._idle.pop().close()

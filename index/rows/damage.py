@@ -9,6 +9,7 @@ from pathlib import Path
 
 import apsw
 
+from twopass.index.collection_name import CollectionName
 from twopass.index.errors import CollectionDamagedError
 from twopass.index.lanes import Lane
 from twopass.index.rows.database import open_for_reading
@@ -35,7 +36,7 @@ class Damage:
     spoil what is sound; then all rows are looked at, in a lane, so that every one can be named.
     """
 
-    def __init__(self, collection: str, path: Path, lane: Lane) -> None:
+    def __init__(self, collection: CollectionName, path: Path, lane: Lane) -> None:
         """Begins with no damage.
 
         Args:
@@ -95,7 +96,7 @@ class Damage:
         if is_new:
             _LOG.error(
                 "document damaged on disk",
-                extra={"collection": self._collection, "document": document_id},
+                extra={"collection": str(self._collection), "document": document_id},
             )
         self._begin_check()
 
@@ -136,7 +137,9 @@ class Damage:
             self._error = str(error)
         finally:
             self._is_checked.set()
-        _LOG.error(self.reason, extra={"collection": self._collection, "path": str(self._path)})
+        _LOG.error(
+            self.reason, extra={"collection": str(self._collection), "path": str(self._path)}
+        )
 
     def _check_every_row(self) -> None:
         connection = open_for_reading(self._path)

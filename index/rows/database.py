@@ -11,6 +11,7 @@ from typing import Any
 
 import apsw
 
+from twopass.index.collection_name import CollectionName
 from twopass.index.errors import InvalidSchemaError, StoppedError, StorageError
 from twopass.index.rows.tables import create_tables
 from twopass.index.schema import CollectionSchema
@@ -56,8 +57,12 @@ class Identity:
 
 
 @contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
+def storage_errors(path: Path, collection: CollectionName | None = None) -> Iterator[None]:
     """Translates SQLite's errors into `StorageError`, in words that say what to do.
+
+    Args:
+        path: The file that the block works on.
+        collection: What callers know it by; None for a file that belongs to no collection yet.
 
     Raises:
         StorageError: The disk did not do its part.
@@ -69,13 +74,11 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StoppedError from error
     except apsw.Error as error:
         reason = _REASONS.get(type(error), f"SQLite answers: {error}")
-        raise StorageError(f"{_subject(path)}: {reason}", str(path)) from error
+        raise StorageError(f"{_subject(collection)}: {reason}", str(path)) from error
 
 
-def _subject(path: Path) -> str:
-    """What callers know a file by: the collection that its folder is named after."""
-    folder = path.parent.name
-    return "the new file" if folder.startswith(".") else f"collection {folder!r}"
+def _subject(collection: CollectionName | None) -> str:
+    return "the new file" if collection is None else f"collection {collection!r}"
 
 
 def create_database(path: Path, schema: CollectionSchema) -> None:
@@ -167,18 +170,26 @@ def begin_new_life(path: Path) -> None:
             connection.close()
 
 
-def read_identity(connection: apsw.Connection, path: Path) -> Identity:
+def read_identity(
+    connection: apsw.Connection, path: Path, collection: CollectionName | None = None
+) -> Identity:
     """Reads what the file says of the collection.
+
+    Args:
+        connection: A connection to the file.
+        path: The file.
+        collection: What callers know it by, as in `storage_errors`.
 
     Raises:
         StorageError: It is of a newer format, or damaged.
         apsw.Error: It can't be read.
     """
+    subject = _subject(collection)
     meta: dict[str, Any] = dict(connection.execute("SELECT name, value FROM meta"))
     version = meta.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise StorageError(
-            f"{_subject(path)}: its format is {version}, this server reads up to "
+            f"{subject}: its format is {version}, this server reads up to "
             f"{FORMAT_VERSION}; upgrade the server",
             str(path),
         )
@@ -190,13 +201,13 @@ def read_identity(connection: apsw.Connection, path: Path) -> Identity:
         )
     except InvalidSchemaError as error:
         raise StorageError(
-            f"{_subject(path)}: this server can't serve it: {error}; upgrade the server, or "
+            f"{subject}: this server can't serve it: {error}; upgrade the server, or "
             "restore it from a backup",
             str(path),
         ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(
-            f"{_subject(path)}: what its file says of it is damaged ({error}); restore it from a "
+            f"{subject}: what its file says of it is damaged ({error}); restore it from a "
             "backup, or delete the collection",
             str(path),
         ) from error

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from twopass.engines.base import Ragged
 from twopass.index.arrays import Int64s
+from twopass.index.collection_name import CollectionName
 from twopass.index.documents import DocumentFields, StoredDocument
 from twopass.index.errors import (
     AnswerTooLargeError,
@@ -52,7 +53,9 @@ class StoredPassages:
 class DocumentReader:
     """Reads documents. Safe to call from several threads; each call blocks for the disk."""
 
-    def __init__(self, collection: str, connections: ReadConnections, damage: Damage) -> None:
+    def __init__(
+        self, collection: CollectionName, connections: ReadConnections, damage: Damage
+    ) -> None:
         self._collection = collection
         self._connections = connections
         self._damage = damage
@@ -135,7 +138,7 @@ class DocumentReader:
         for document_id in ids:
             if document_id not in keys:
                 if not allow_missing:
-                    raise DocumentNotFoundError(self._collection, document_id)
+                    raise DocumentNotFoundError(str(self._collection), document_id)
             elif keys[document_id] not in found:
                 if document_id in self._damage.ids:
                     raise self._damage.error_of(document_id)

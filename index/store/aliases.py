@@ -1,20 +1,11 @@
 """Aliases: names that stand for collections, and can be switched to others in one step."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from twopass.index.errors import (
-    CollectionExistsError,
-    InvalidAliasError,
-    InvalidInputError,
-    StorageError,
-)
-from twopass.index.folders import os_errors, sync_folder, write_json
+from twopass.index.errors import AliasNameTakenError, InvalidAliasError
 from twopass.index.schema import check_name
 
-FORMAT_VERSION = 1
 # All of them fit into one answer: 10,000 pairs of names of 64 characters are 1.4 MB.
 MAX_ALIASES = 10_000
 
@@ -67,7 +58,7 @@ class Aliases:
             InvalidSchemaError: An alias is not a valid name.
             InvalidAliasError: An alias would stand for another alias or is changed twice, or there
                 would be too many aliases.
-            CollectionExistsError: An alias has the name of a collection.
+            AliasNameTakenError: An alias has the name of a collection.
         """
         collections = dict(self._collections)
         met: set[str] = set()
@@ -83,73 +74,50 @@ class Aliases:
                 collections.pop(alias, None)
                 continue
             if is_collection(alias):
-                raise CollectionExistsError(alias)
+                raise AliasNameTakenError(alias)
             if collection in self._collections and not is_collection(collection):
                 raise InvalidAliasError(
                     f"changes[{i}].collection", f"{collection!r} is an alias; name its collection"
                 )
             collections[alias] = collection
-        if len(collections) > MAX_ALIASES:
-            raise InvalidAliasError(
-                "changes",
-                f"{len(collections):,} aliases in all would be there, at most {MAX_ALIASES:,} may; "
-                "remove some",
-                limit=MAX_ALIASES,
-            )
-        return Aliases(collections)
+        return _bounded(collections, "changes")
 
+    def after_rename(self, name: str, new_name: str, *, keeps_alias: bool) -> "Aliases":
+        """The aliases after a collection is renamed: they stand for it by its new name.
 
-def read_aliases(file: Path) -> Aliases:
-    """Reads the aliases of a file; without a file there are no aliases.
+        Args:
+            name: The name that it had.
+            new_name: The name that it has; it is no alias any more.
+            keeps_alias: Whether the name that it had is an alias of it.
 
-    Raises:
-        StorageError: The file is damaged, of a newer format, or can't be read.
-    """
-    with os_errors("aliases"):
-        try:
-            content = json.loads(file.read_bytes())
-        except FileNotFoundError:
-            return Aliases({})
-        except ValueError as error:
-            raise _damaged(file, error) from error
-    if not isinstance(content, dict) or not isinstance(content.get("format_version"), int):
-        raise _damaged(file, "it does not say its format")
-    if content["format_version"] != FORMAT_VERSION:
-        raise StorageError(
-            f"{file}: its format is {content['format_version']}, this server reads "
-            f"{FORMAT_VERSION}; upgrade",
-        )
-    return Aliases(_checked(file, content.get("aliases")))
-
-
-def write_aliases(file: Path, aliases: Aliases) -> None:
-    """Writes the aliases: after a crash the file holds all old aliases or all new ones.
-
-    Raises:
-        StorageError: The file can't be written.
-    """
-    unfinished = file.with_name(file.name + ".new")
-    with os_errors("aliases"):
-        write_json(unfinished, {"format_version": FORMAT_VERSION, "aliases": dict(aliases.items())})
-        unfinished.replace(file)
-        sync_folder(file.parent)
-
-
-def _checked(file: Path, collections: object) -> dict[str, str]:
-    if not isinstance(collections, dict):
-        raise _damaged(file, "it holds no aliases")
-    for name in (*collections, *collections.values()):
-        try:
+        Raises:
+            InvalidSchemaError: The name that it had is not valid as an alias.
+            InvalidAliasError: There would be too many aliases.
+        """
+        collections = {
+            alias: new_name if collection == name else collection
+            for alias, collection in self._collections.items()
+            if alias != new_name
+        }
+        if keeps_alias:
             check_name(name)
-        except (InvalidInputError, TypeError) as error:
-            raise _damaged(file, error) from error
-    return collections
+            collections[name] = new_name
+        return _bounded(collections, "keep_alias")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Aliases) and self._collections == other._collections
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._collections.items()))
 
 
-def _damaged(file: Path, reason: object) -> StorageError:
-    # Without its aliases a server would answer NOT_FOUND for collections that clients search, and
-    # let new collections take the aliases' names. It is better not to start.
-    return StorageError(
-        f"{file}: it is damaged ({reason}); restore it from a backup, or delete it and make "
-        "the aliases again",
-    )
+def _bounded(collections: Mapping[str, str], field: str) -> Aliases:
+    """Makes sure that aliases are not too many; an error names the field that asked for them."""
+    if len(collections) > MAX_ALIASES:
+        raise InvalidAliasError(
+            field,
+            f"{len(collections):,} aliases in all would be there, at most {MAX_ALIASES:,} may; "
+            "remove some",
+            limit=MAX_ALIASES,
+        )
+    return Aliases(collections)

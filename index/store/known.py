@@ -6,16 +6,17 @@ from pathlib import Path
 
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.summary import CollectionSummary
+from twopass.index.collection_name import CollectionName
 
 
 class KnownCollection:
     """A collection of the data folder.
 
-    Attributes but for the first three are read and changed under the lock of `OpenCollections`.
+    Attributes but for the first four are read and changed under the lock of `OpenCollections`.
 
     Attributes:
-        name: Its own name, not an alias.
-        path: Its SQLite file.
+        shared_name: Its own name, as the parts of the open collection hold it.
+        path: Its SQLite file. Its folder has the collection's name, or one that it had before.
         changing: Lock of the thread that opens or deletes it, or reads its file while it is closed.
             A thread that needs this lock and that of `OpenCollections` takes this one first.
         collection: The open collection; None while it is closed.
@@ -35,16 +36,16 @@ class KnownCollection:
         "collection",
         "failure",
         "is_gone",
-        "name",
         "num_pins",
         "opening",
         "path",
         "retry_time",
+        "shared_name",
         "summary",
     )
 
     def __init__(self, name: str, path: Path) -> None:
-        self.name = name
+        self.shared_name = CollectionName(name)
         self.path = path
         self.changing = threading.Lock()
         self.collection: Collection | None = None
@@ -55,3 +56,8 @@ class KnownCollection:
         self.retry_time = 0.0
         self.num_pins = 0
         self.is_gone = False
+
+    @property
+    def name(self) -> str:
+        """Its own name, not an alias."""
+        return str(self.shared_name)

@@ -7,6 +7,7 @@ from twopass.index.errors import (
     CollectionAliasedError,
     CollectionExistsError,
     CollectionNotFoundError,
+    InvalidRenameError,
     StorageError,
 )
 from twopass.index.store.aliases import AliasChange, Aliases
@@ -31,14 +32,20 @@ class CollectionNames:
         Raises:
             CollectionNotFoundError: No collection has that name.
         """
-        aliases = self.aliases
-        try:
-            return self._named(self._own_name(name))
-        except CollectionNotFoundError:
-            if aliases is self.aliases:
-                raise
-            # The alias was switched meanwhile, and the collection it had stood for was deleted.
-            return self.find(name)
+        while True:
+            before = self.aliases
+            known = self.known.get(name)
+            own_name = name
+            if known is None:
+                # Read after the names: a name that becomes an alias is one before it is no name.
+                own_name = self.aliases.collection_of(name) or name
+                known = self.known.get(own_name)
+            if known is not None and not known.is_gone:
+                return known
+            if before is self.aliases:
+                raise CollectionNotFoundError(own_name)
+            # The alias was switched meanwhile, and the collection it had stood for was deleted or
+            # renamed; or it has become a name.
 
     def has(self, name: str) -> bool:
         """Whether a collection has that name, even one that can't be opened."""
@@ -67,6 +74,43 @@ class CollectionNames:
         if aliases := self.aliases.of(own_name):
             raise CollectionAliasedError(own_name, aliases)
         self._named(name)
+
+    def renamable(self, name: str, new_name: str) -> KnownCollection:
+        """Returns a collection that can get another name, given by its own.
+
+        Raises:
+            CollectionNotFoundError: No collection has that name.
+            InvalidRenameError: The name is an alias, or the new name is the collection's already.
+            CollectionExistsError: Another collection has the new name.
+            AliasExistsError: The new name is an alias of another collection.
+        """
+        if not self.has(name) and (collection := self.aliases.collection_of(name)) is not None:
+            raise InvalidRenameError(
+                "name",
+                f"{name!r} is an alias of collection {collection!r}; rename that, or switch the "
+                "alias by UpdateAliases",
+                value=name,
+            )
+        known = self._named(name)
+        if new_name == name:
+            raise InvalidRenameError(
+                "new_name", f"{name!r} is its name already; choose another", value=new_name
+            )
+        if self.aliases.collection_of(new_name) != name or self.has(new_name):
+            self.ensure_free(new_name)
+        return known
+
+    def rename(self, known: KnownCollection, new_name: str, aliases: Aliases) -> None:
+        """Gives a collection another name, and puts in force the aliases after that.
+
+        A lookup finds the collection by the old name until it does so by the new one, and all the
+        time by its aliases, the old name among them where it becomes one.
+        """
+        old_name = known.name
+        known.shared_name.change(new_name)
+        self.known[new_name] = known
+        self.aliases = aliases
+        del self.known[old_name]
 
     def changed_aliases(
         self, changes: Sequence[AliasChange], ensure_may_use: Callable[[str], None]

@@ -1,5 +1,6 @@
 """Keeps collections open up to a limit: those in use, then those used most recently."""
 
+import dataclasses
 import logging
 import math
 import threading
@@ -14,6 +15,7 @@ from typing import Any, TypeAlias
 
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.summary import CollectionSummary
+from twopass.index.collection_name import CollectionName
 from twopass.index.errors import (
     CollectionClosedError,
     CollectionError,
@@ -76,8 +78,8 @@ class OpenCollections:
     def __init__(
         self,
         lane: Lane,
-        open_database: Callable[[str, Path], Collection],
-        read_summary: Callable[[str, Path], CollectionSummary],
+        open_database: Callable[[CollectionName, Path], Collection],
+        read_summary: Callable[[CollectionName, Path], CollectionSummary],
         max_open: int,
     ) -> None:
         """Begins with no collection open.
@@ -95,8 +97,8 @@ class OpenCollections:
         self._open_database = open_database
         self._read_summary = read_summary
         self._changing = threading.Lock()
-        # By name, those used least recently first.
-        self._opened: OrderedDict[str, KnownCollection] = OrderedDict()
+        # Those used least recently first.
+        self._opened: OrderedDict[KnownCollection, None] = OrderedDict()
         # How many are open, about to be, or being closed for another that has their place.
         self._num_places = 0
         self._openings: set[Future[Any]] = set()
@@ -117,7 +119,7 @@ class OpenCollections:
         """
         with self._changing:
             if known.collection is not None:
-                self._opened.move_to_end(known.name)
+                self._opened.move_to_end(known)
                 opening = _NO_OPENING
             elif known.opening is not None:
                 opening = known.opening
@@ -131,7 +133,7 @@ class OpenCollections:
         """Returns a collection, opening it in the calling thread if need be; raises as `pin`."""
         with self._changing:
             if known.collection is not None:
-                self._opened.move_to_end(known.name)
+                self._opened.move_to_end(known)
                 return known.collection
             opening = known.opening
             open_it = None
@@ -231,17 +233,19 @@ class OpenCollections:
             with self._changing:
                 self._ensure_openable(known)
             try:
-                summary = self._read_summary(known.name, known.path)
+                summary = self._read_summary(known.shared_name, known.path)
             except Exception as error:
                 raise self._failed(known, error) from error
             with self._changing:
                 known.summary = summary
-            return summary
+            return _under_its_name(known, summary)
 
     def known_summary(self, known: KnownCollection) -> CollectionSummary | None:
         """Describes a collection if that needs no disk access; else None."""
         with self._changing:
-            return known.summary if known.collection is None else known.collection.summary()
+            if known.collection is not None:
+                return known.collection.summary()
+            return None if known.summary is None else _under_its_name(known, known.summary)
 
     def discard(self, known: KnownCollection, remove: Callable[[], object]) -> None:
         """Closes a deleted collection without saving anything, and removes its files.
@@ -256,7 +260,7 @@ class OpenCollections:
                 with self._changing:
                     if known.closing is None:
                         collection, known.collection = known.collection, None
-                        self._opened.pop(known.name, None)
+                        self._opened.pop(known, None)
                         break
             if collection is not None:
                 try:
@@ -269,7 +273,7 @@ class OpenCollections:
         """Finishes what was submitted and closes all collections in parallel; none opens again."""
         with self._changing:
             self._closed = True
-            victims = [self._take(known) for known in list(self._opened.values())]
+            victims = [self._take(known) for known in list(self._opened)]
             openings = list(self._openings)  # each ends by finding out that it is too late
         wait(openings + [self._lane.submit(self._close, *victim) for victim in victims])
 
@@ -302,7 +306,7 @@ class OpenCollections:
             self._num_places += 1
             return None
         second_choice = None
-        for known in self._opened.values():
+        for known in self._opened:
             collection = known.collection
             assert collection is not None
             if known.num_pins or collection.is_busy or collection.read_only_reason:
@@ -318,7 +322,7 @@ class OpenCollections:
         """Takes a collection from among the open ones, to be closed."""
         collection, known.collection = known.collection, None
         assert collection is not None
-        del self._opened[known.name]
+        del self._opened[known]
         known.summary = collection.summary()
         known.closing = Future()
         return known, collection
@@ -363,7 +367,7 @@ class OpenCollections:
             self._ensure_openable(known)
         self._wait_until_closed(known)
         try:
-            collection = self._open_database(known.name, known.path)
+            collection = self._open_database(known.shared_name, known.path)
         except Exception as error:
             raise self._failed(known, error) from error
         try:
@@ -372,7 +376,7 @@ class OpenCollections:
                 known.collection = collection
                 known.opening = known.summary = None
                 known.failure = ""
-                self._opened[known.name] = known
+                self._opened[known] = None
                 self.num_opened += 1
         except CollectionError:
             collection.close(discard=known.is_gone)
@@ -411,6 +415,12 @@ class OpenCollections:
             known.is_gone = False
             known.failure = "its deletion did not finish; delete it again"
             known.retry_time = math.inf
+
+
+def _under_its_name(known: KnownCollection, summary: CollectionSummary) -> CollectionSummary:
+    """A summary of a closed collection, which may have been renamed since it was written."""
+    name = known.name
+    return summary if summary.name == name else dataclasses.replace(summary, name=name)
 
 
 _NO_OPENING: Future[Collection] = Future()

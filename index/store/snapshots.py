@@ -6,8 +6,11 @@ import json
 import logging
 import os
 import shutil
+import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +22,13 @@ from twopass.index.errors import (
     SnapshotDamagedError,
     SnapshotExistsError,
     SnapshotNotFoundError,
+    SnapshotsKeptError,
 )
 from twopass.index.folders import os_errors, sync_folder, write_json
 from twopass.index.rows.database import open_for_reading, read_identity, storage_errors
 from twopass.index.schema import check_name
 from twopass.index.stopping import NEVER, Stop
+from twopass.index.store.places import Places
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -41,7 +46,7 @@ class Snapshot:
 
     Attributes:
         name: Unique among those of its collection.
-        collection: The name of its collection.
+        collection: The name of its collection, which may have had another when it was made.
         sequence: The state that it holds, as clients see it.
         num_documents: How many documents are in it.
         num_bytes: Its size on disk.
@@ -69,7 +74,11 @@ class SnapshotFolder:
         <folder>/<collection>/<snapshot>/documents.sqlite
         <folder>/<collection>/<snapshot>/snapshot.json       name, size and checksum of the other
 
-    Safe to use from several threads; every method blocks for the disk.
+    What a collection's folder is called after a rename, `Places` tells. Safe to use from several
+    threads; every method blocks for the disk.
+
+    Attributes:
+        places: What the folders in it stand for.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,6 +88,9 @@ class SnapshotFolder:
             StorageError: The folder can't be created or read.
         """
         self._folder = folder
+        self.places = Places({})
+        # Over `places`, and over the names of collections while snapshots look for their folders.
+        self._renaming = threading.Lock()
         with os_errors(f"data folder {folder}"):
             folder.mkdir(exist_ok=True)
             for leftover in folder.glob(f"*/{_UNFINISHED}*"):
@@ -102,16 +114,19 @@ class SnapshotFolder:
         now = time.time_ns() // 1_000
         name = name or _time_of_day(now)
         check_name(name)
-        parent = self._folder / collection.name
+        with self._renaming:
+            named = collection.name
+            parent = self._folder_of(named)
         unfinished = parent / f"{_UNFINISHED}{uuid.uuid4().hex}"
-        with os_errors(f"snapshot {name!r} of collection {collection.name!r}"):
+        with os_errors(f"snapshot {name!r} of collection {named!r}"):
             if (parent / name).exists():
-                raise SnapshotExistsError(collection.name, name)
+                raise SnapshotExistsError(named, name)
             parent.mkdir(exist_ok=True)
             sync_folder(self._folder)
             try:
                 unfinished.mkdir()
                 collection.copy_into(unfinished / _DOCUMENTS, stop)
+                # It may be renamed meanwhile: the folder stays its own.
                 snapshot = _describe(unfinished / _DOCUMENTS, collection.name, name, now, stop)
                 description = dataclasses.asdict(snapshot)
                 del description["damaged_reason"]  # found out on reading, never stored
@@ -124,7 +139,7 @@ class SnapshotFolder:
         _LOG.info(
             "snapshot created",
             extra={
-                "collection": collection.name,
+                "collection": snapshot.collection,
                 "snapshot": name,
                 "num_documents": snapshot.num_documents,
                 "num_bytes": snapshot.num_bytes,
@@ -143,8 +158,10 @@ class SnapshotFolder:
         if not _is_name(collection):
             return ()
         with os_errors(f"snapshots of collection {collection!r}"):
-            folders = (self._folder / collection).glob("[!.]*/")
-            found = [_read(folder) for folder in folders if folder.is_dir()]
+            with self._renaming:
+                parent = self._folder_of(collection)
+            folders = parent.glob("[!.]*/")
+            found = [_read(folder, collection) for folder in folders if folder.is_dir()]
         return tuple(sorted(found, key=lambda snapshot: (snapshot.create_time_us, snapshot.name)))
 
     def delete(self, collection: str, name: str) -> None:
@@ -183,22 +200,51 @@ class SnapshotFolder:
         while True:
             folder = self._existing(collection, name)
             with os_errors(f"snapshot {name!r} of collection {collection!r}"):
-                snapshot = _read(folder)
+                snapshot = _read(folder, collection)
                 reason = snapshot.damaged_reason or _copy(folder, snapshot, target, stop)
             if not reason:
                 return
-            if folder.is_dir() and _read(folder) == snapshot:
+            if folder.is_dir() and _read(folder, collection) == snapshot:
                 break  # else it was deleted meanwhile, and perhaps another made in its place
         _LOG.error("snapshot damaged: %s", reason, extra={"path": str(folder)})
         raise SnapshotDamagedError(
             f"snapshot {name!r} of collection {collection!r} is damaged: {reason}"
         )
 
+    @contextmanager
+    def renaming(self, name: str, new_name: str) -> Iterator[Places]:
+        """Lets nobody look for a collection's folder while the collection is renamed in the block.
+
+        Args:
+            name: The name that it has before.
+            new_name: The name that it has after.
+
+        Yields:
+            What the folders stand for after it, to be set as `places` when that is on disk.
+
+        Raises:
+            SnapshotsKeptError: Snapshots of a deleted collection are kept under the new name.
+            StorageError: The folder can't be read.
+        """
+        with self._renaming:
+            with os_errors(f"snapshots of collection {new_name!r}"):
+                kept = sorted(x.name for x in self._folder_of(new_name).glob("[!.]*/"))
+            if kept:
+                raise SnapshotsKeptError(new_name, kept)
+            # The folder of the new name holds nothing, and is as good as none for the old one. A
+            # collection that is known by its folder's name has no snapshots of its own.
+            yield self.places.after_exchange(name, new_name) if _is_name(name) else self.places
+
+    def _folder_of(self, collection: str) -> Path:
+        return self._folder / self.places.folder_of(collection)
+
     def _existing(self, collection: str, name: str) -> Path:
-        folder = self._folder / collection / name
-        if not (_is_name(collection) and _is_name(name) and folder.is_dir()):
-            raise SnapshotNotFoundError(collection, name)
-        return folder
+        if _is_name(collection) and _is_name(name):
+            with self._renaming:
+                folder = self._folder_of(collection) / name
+            if folder.is_dir():
+                return folder
+        raise SnapshotNotFoundError(collection, name)
 
 
 def _describe(documents: Path, collection: str, name: str, now: int, stop: Stop) -> Snapshot:
@@ -236,8 +282,13 @@ def _take_name(unfinished: Path, folder: Path, snapshot: Snapshot) -> None:
 _EXAMPLE = Snapshot(name="", collection="")
 
 
-def _read(folder: Path) -> Snapshot:
-    """Reads the description of a snapshot, and checks that its documents' file is there."""
+def _read(folder: Path, collection: str) -> Snapshot:
+    """Reads the description of a snapshot, and checks that its documents' file is there.
+
+    Args:
+        folder: Its folder.
+        collection: What its collection is called now.
+    """
     file = folder / _DESCRIPTION
     try:
         snapshot = Snapshot(**json.loads(file.read_text(encoding="utf-8")))
@@ -248,13 +299,12 @@ def _read(folder: Path) -> Snapshot:
         _LOG.warning("snapshot damaged: %s", error, extra={"path": str(file)})
         return Snapshot(
             name=folder.name,
-            collection=folder.parent.name,
+            collection=collection,
             damaged_reason=f"what describes it can't be read; {_WAY_OUT}",
         )
-    if not (folder / _DOCUMENTS).is_file():
-        reason = f"its documents are missing; {_WAY_OUT}"
-        return dataclasses.replace(snapshot, damaged_reason=reason)
-    return snapshot
+    is_whole = (folder / _DOCUMENTS).is_file()
+    reason = "" if is_whole else f"its documents are missing; {_WAY_OUT}"
+    return dataclasses.replace(snapshot, collection=collection, damaged_reason=reason)
 
 
 def _copy(folder: Path, snapshot: Snapshot, target: Path, stop: Stop) -> str:

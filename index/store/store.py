@@ -23,10 +23,12 @@ from twopass.index.lanes import Lanes
 from twopass.index.rows.database import begin_new_life, create_database
 from twopass.index.schema import CollectionSchema, check_name
 from twopass.index.stopping import NEVER, Stop
-from twopass.index.store.aliases import AliasChange, Aliases, read_aliases, write_aliases
+from twopass.index.store.aliases import AliasChange, Aliases
 from twopass.index.store.known import KnownCollection
 from twopass.index.store.names import CollectionNames
+from twopass.index.store.names_file import StoredNames, read_names, write_names
 from twopass.index.store.opened import OpenCollections, Pin
+from twopass.index.store.places import Places, folders_in, settle
 from twopass.index.store.snapshots import Snapshot, SnapshotFolder
 from twopass.index.vectors.gpu_replica import Clone
 from twopass.index.vectors.merging import MergePolicy
@@ -55,7 +57,8 @@ class CollectionStore:
         <folder>/collections/<name>/vectors.base        its vectors, derived: may be missing
         <folder>/collections/<name>/words-<number>/     its words, derived: may be missing
         <folder>/snapshots/                             copies of collections
-        <folder>/aliases.json                           other names of collections
+        <folder>/aliases.json                           other names of collections, and the
+                                                        folders of those renamed since the start
 
     A collection is opened when it is used, and closed when it is idle and others need its place.
     A collection that can't be opened does not keep others from serving: `failed` lists it, and its
@@ -98,8 +101,9 @@ class CollectionStore:
             StorageError: The folder can't be created or read, or its aliases are damaged.
         """
         self._folder = folder / "collections"
-        self._aliases_file = folder / "aliases.json"
+        self._names_file = folder / "aliases.json"
         self._names = CollectionNames(Aliases({}))
+        self._places = Places({})  # what the folders of collections stand for
         open_database = partial(
             open_collection,
             lanes=lanes,
@@ -117,10 +121,9 @@ class CollectionStore:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = lock_folder(folder)
             try:
-                self._names.aliases = read_aliases(self._aliases_file)
                 self.snapshots = SnapshotFolder(folder / "snapshots")
-                for path in self._swept():
-                    self._names.known[path.name] = KnownCollection(path.name, path / _DATABASE)
+                self._sweep()
+                self._take_names(folder / "snapshots")
                 if opens_collections:
                     self.open_first()
             except BaseException:
@@ -305,7 +308,7 @@ class CollectionStore:
             InvalidSchemaError: An alias is not a valid name.
             InvalidAliasError: An alias would stand for another alias or is changed twice, or there
                 would be too many aliases.
-            CollectionExistsError: An alias has the name of a collection.
+            AliasNameTakenError: An alias has the name of a collection.
             CollectionNotFoundError: An alias would stand for an unknown collection.
             StorageError: An alias would stand for a collection that could not be opened, or the
                 aliases can't be written.
@@ -316,17 +319,57 @@ class CollectionStore:
             if self._closed:
                 raise CollectionClosedError(changes[0].collection or changes[0].alias)
             changed = self._names.changed_aliases(changes, ensure_may_use)
-            try:
-                write_aliases(self._aliases_file, changed)
-            except BaseException:
-                # The file may hold the changes all the same, and it decides after a start.
-                with suppress(StorageError):
-                    self._names.aliases = read_aliases(self._aliases_file)
-                raise
-            self._names.aliases = changed
+
+            def take() -> None:
+                self._names.aliases = changed
+
+            self._write_names(StoredNames(changed, self._places, self.snapshots.places), take)
         for change in changes:
             _LOG.info("alias changed", extra=dataclasses.asdict(change))
         return changed
+
+    def rename(self, name: str, new_name: str, *, keep_alias: bool = False) -> None:
+        """Gives a collection another name: after a crash it has either name, and its aliases.
+
+        It may be open or closed, in use, damaged, or one that can't be opened. Calls that use it
+        go on with it. Its snapshots and aliases stay its own, and its sequences stay valid.
+
+        Args:
+            name: Its own name, not an alias.
+            new_name: The name that it gets. An alias of this very collection may be it, and is
+                then no alias any more.
+            keep_alias: Whether `name` is an alias of it from then on, with no moment between.
+
+        Raises:
+            InvalidSchemaError: The new name is not a valid collection name.
+            InvalidRenameError: `name` is an alias, or the new name is the collection's already.
+            CollectionNotFoundError: No collection has that name.
+            CollectionExistsError: Another collection has the new name.
+            AliasExistsError: The new name is an alias of another collection.
+            InvalidAliasError: There would be too many aliases.
+            SnapshotsKeptError: Snapshots of a deleted collection are kept under the new name.
+            CollectionClosedError: The store is closed.
+            StorageError: The new name can't be written; the collection has either.
+        """
+        check_name(new_name, "new_name")
+        with self._changing:
+            if self._closed:
+                raise CollectionClosedError(name)
+            known = self._names.renamable(name, new_name)
+            aliases = self._names.aliases.after_rename(name, new_name, keeps_alias=keep_alias)
+            collections = self._places.after_rename(known.path.parent.name, new_name)
+            with self.snapshots.renaming(name, new_name) as snapshots:
+
+                def take() -> None:
+                    self._names.rename(known, new_name, aliases)
+                    self._places = collections
+                    self.snapshots.places = snapshots
+
+                self._write_names(StoredNames(aliases, collections, snapshots), take)
+        _LOG.info(
+            "collection renamed",
+            extra={"collection": new_name, "from_collection": name, "keeps_alias": keep_alias},
+        )
 
     def delete(self, name: str) -> None:
         """Deletes a collection for good, even one that can't be opened.
@@ -348,7 +391,7 @@ class CollectionStore:
         grave = self._folder / f"{_DELETED}{uuid.uuid4().hex}"
         try:
             with os_errors(f"collection {name!r}"):
-                self.opened.discard(known, lambda: (self._folder / name).rename(grave))
+                self.opened.discard(known, lambda: known.path.parent.rename(grave))
                 sync_folder(self._folder)
         except BaseException:
             self.opened.note_unfinished_deletion(known)
@@ -393,7 +436,6 @@ class CollectionStore:
     def _add(self, name: str, write_database: Callable[[Path], None]) -> Collection:
         """Adds a collection, whose file `write_database` writes."""
         unfinished = self._folder / f"{_CREATING}{uuid.uuid4().hex}"
-        known = KnownCollection(name, self._folder / name / _DATABASE)
         self._check_free(name)
         self.opened.take_place()
         try:
@@ -404,8 +446,10 @@ class CollectionStore:
                 sync_folder(unfinished)
                 with self._changing:
                     self._check_free(name)
-                    unfinished.rename(known.path.parent)
+                    folder = self._folder / self._places.free_folder(self._folder, name)
+                    unfinished.rename(folder)
                     sync_folder(self._folder)
+                    known = KnownCollection(name, folder / _DATABASE)
                     self._names.known[name] = known
         except BaseException:
             self.opened.release_place()
@@ -419,16 +463,62 @@ class CollectionStore:
             raise CollectionClosedError(name)
         self._names.ensure_free(name)
 
-    def _swept(self) -> list[Path]:
-        """Removes half-made and half-deleted collections; returns the folders of all others."""
-        folders = []
+    def _sweep(self) -> None:
+        """Removes half-made and half-deleted collections."""
         for entry in self._folder.iterdir():
             if entry.name.startswith((_CREATING, _DELETED)):
                 shutil.rmtree(entry, ignore_errors=True)
                 _LOG.info("leftover removed", extra={"path": str(entry)})
-            elif entry.is_dir():
-                folders.append(entry)
-        return folders
+
+    def _take_names(self, snapshots: Path) -> None:
+        """Finds the collections and their names, and names their folders and snapshots' after them.
+
+        Args:
+            snapshots: The folder of snapshots.
+        """
+        names = read_names(self._names_file)
+        with suppress(OSError, StorageError):  # what a folder stands for stays written
+            is_changed = True
+            while is_changed:
+                known = dataclasses.replace(
+                    names,
+                    collections=names.collections.among(folders_in(self._folder)),
+                    snapshots=names.snapshots.among(folders_in(snapshots)),
+                )
+                if known != names:
+                    write_names(self._names_file, known)
+                    names = known
+                is_changed = settle(names.collections, self._folder)
+                is_changed = settle(names.snapshots, snapshots) or is_changed
+        self._names.aliases = names.aliases
+        self._places = names.collections
+        self.snapshots.places = names.snapshots
+        for folder in sorted(folders_in(self._folder)):
+            name = self._places.name_of(folder)
+            if self._names.has(name):
+                # Only where the file of names was lost: this one can be renamed, or deleted.
+                _LOG.error(
+                    "two folders of one collection: the other is known by its folder's name",
+                    extra={"collection": name, "path": str(self._folder / folder)},
+                )
+                name = folder
+            self._names.known[name] = KnownCollection(name, self._folder / folder / _DATABASE)
+
+    def _write_names(self, names: StoredNames, take: Callable[[], None]) -> None:
+        """Writes names to disk, then calls what puts them in force; call with the lock of changes.
+
+        Raises:
+            StorageError: They can't be written.
+        """
+        try:
+            write_names(self._names_file, names)
+        except BaseException:
+            # The file may hold them all the same, and it decides after a start.
+            with suppress(StorageError):
+                if read_names(self._names_file) == names:
+                    take()
+            raise
+        take()
 
 
 def _last_change(path: Path) -> float:

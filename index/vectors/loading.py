@@ -9,6 +9,7 @@ import apsw
 import numpy as np
 
 from twopass.index.arrays import Int64s
+from twopass.index.collection_name import CollectionName
 from twopass.index.kinds import IndexKind
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import Identity
@@ -38,7 +39,11 @@ class LoadedVectors:
 
 
 def load_vectors(
-    name: str, connection: apsw.Connection, identity: Identity, base_path: Path, damage: Damage
+    name: CollectionName,
+    connection: apsw.Connection,
+    identity: Identity,
+    base_path: Path,
+    damage: Damage,
 ) -> LoadedVectors:
     """Reads a collection's vectors: the base from its file, if intact, the rest from the documents.
 
@@ -72,7 +77,7 @@ def load_vectors(
         logging.WARNING if reason and base_path.exists() else logging.INFO,
         "index loaded from its file" if header else "index read from the documents",
         extra={
-            "collection": name,
+            "collection": str(name),
             **({"reason": f"{base_path}: {reason}"} if reason else {}),
             "num_in_file": base.num_visible,
             "num_from_documents": len(delta),

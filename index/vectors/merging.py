@@ -13,6 +13,7 @@ import numpy as np
 
 from twopass.engines.base import Float32s
 from twopass.index.arrays import Bools, Int64s
+from twopass.index.collection_name import CollectionName
 from twopass.index.kinds import IndexKind
 from twopass.index.lanes import Lane
 from twopass.index.sequences import SequenceToken
@@ -109,7 +110,7 @@ class Merger:
 
     def __init__(
         self,
-        collection: str,
+        collection: CollectionName,
         kind: IndexKind,
         dimension: int,
         path: Path,
@@ -171,7 +172,7 @@ class Merger:
         _LOG.info(
             "index merged",
             extra={
-                "collection": self._collection,
+                "collection": str(self._collection),
                 "index_kind": self._kind.factory,
                 "num_vectors": len(merged.base),
                 "position": merge.sequence.position,
@@ -248,7 +249,7 @@ class Merger:
                 "index not saved, the next start will read it from the documents: %s: %s",
                 self._path,
                 error.strerror,
-                extra={"collection": self._collection},
+                extra={"collection": str(self._collection)},
             )
 
 

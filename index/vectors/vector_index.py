@@ -13,6 +13,7 @@ import numpy as np
 
 from twopass.engines.base import Float32s
 from twopass.index.arrays import Bools, Int64s
+from twopass.index.collection_name import CollectionName
 from twopass.index.errors import CollectionClosedError, StoppedError, StorageError
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.lanes import Lanes
@@ -114,7 +115,7 @@ class VectorIndex:
 
     def __init__(
         self,
-        collection: str,
+        collection: CollectionName,
         schema: CollectionSchema,
         loaded: LoadedVectors,
         path: Path,
@@ -228,7 +229,7 @@ class VectorIndex:
         self._queue.close(discard=discard)
         for callers in (self._waiting, self._wanted):
             while callers:
-                callers.pop().set_exception(CollectionClosedError(self._collection))
+                callers.pop().set_exception(CollectionClosedError(str(self._collection)))
         if not discard and self.is_worth_saving:
             self._merger.merge(self._index.begin_merge(self.sequence))
 
@@ -325,7 +326,7 @@ class VectorIndex:
                 self._waiting.pop().set_result(None)
         elif isinstance(error, MergeAbandonedError):
             while self._waiting:
-                self._waiting.pop().set_exception(CollectionClosedError(self._collection))
+                self._waiting.pop().set_exception(CollectionClosedError(str(self._collection)))
         else:
             self._note_failed_merge(error)
 
@@ -338,7 +339,7 @@ class VectorIndex:
             f"the vector index could not be merged ({error!r}); searches go on, and the next write "
             f"or search after {seconds:,.0f} s tries again"
         )
-        _LOG.error(self._merge_failure, extra={"collection": self._collection})
+        _LOG.error(self._merge_failure, extra={"collection": str(self._collection)})
         while self._waiting:
             self._waiting.pop().set_exception(StorageError(self._merge_failure))
 

@@ -43,9 +43,9 @@ def tantivy_errors(folder: Path) -> Iterator[None]:
         if not is_panic and not isinstance(error, ValueError | OSError | RuntimeError):
             raise
         raise StorageError(
-            f"the words of collection {folder.parent.name!r} can't be read or written: {error}; "
-            "documents are safe on disk: check the disk and its free space, then restart the "
-            f"server, or delete the folder {folder.name} to build them anew",
+            f"words can't be read or written: {error}; documents are safe on disk: check the disk "
+            "and its free space, then restart the server, or delete the folder "
+            f"{folder.parent.name}/{folder.name} to build them anew",
             str(folder),
         ) from error
 

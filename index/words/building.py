@@ -8,6 +8,7 @@ from pathlib import Path
 
 import apsw
 
+from twopass.index.collection_name import CollectionName
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.rows import Row, read_ids, read_rows
 from twopass.index.words.analysis import Analyser
@@ -28,7 +29,7 @@ class BaseBuilder:
 
     def __init__(
         self,
-        name: str,
+        name: CollectionName,
         folder: Path,
         begun: Header,
         connection: apsw.Connection,
@@ -108,7 +109,7 @@ class BaseBuilder:
         _LOG.info(
             message,
             extra={
-                "collection": self._name,
+                "collection": str(self._name),
                 "num_documents": num_added,
                 "milliseconds": round(1e3 * (time.perf_counter() - began), 1),
             },

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from twopass.index.arrays import Int64s
+from twopass.index.collection_name import CollectionName
 from twopass.index.key_sets import are_in
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import open_for_reading, storage_errors
@@ -97,7 +98,7 @@ class Flusher:
 
     def __init__(
         self,
-        name: str,
+        name: CollectionName,
         path: Path,
         loaded: LoadedWords,
         analyser: Analyser,
@@ -185,7 +186,7 @@ class Flusher:
         _LOG.info(
             "words flushed",
             extra={
-                "collection": self._name,
+                "collection": str(self._name),
                 "num_added": sum(map(len, added)),
                 "num_deleted": len(words.hidden),
                 "num_documents": len(base.keys),
@@ -215,7 +216,7 @@ class Flusher:
         number, begun = self._rebuild
         folder = folder_of(self._path.parent, number)
         end = time.monotonic() + _SECONDS_OF_A_STEP
-        with storage_errors(self._path):
+        with storage_errors(self._path, self._name):
             connection = open_for_reading(self._path)
             try:
                 builder = BaseBuilder(

@@ -9,6 +9,7 @@ import apsw
 import numpy as np
 
 from twopass.index.arrays import Int64s
+from twopass.index.collection_name import CollectionName
 from twopass.index.errors import StorageError
 from twopass.index.key_sets import are_in
 from twopass.index.rows.damage import Damage
@@ -60,7 +61,7 @@ class LoadedWords:
 
 
 def load_words(
-    name: str,
+    name: CollectionName,
     connection: apsw.Connection,
     identity: Identity,
     collection: Path,
@@ -90,7 +91,7 @@ def load_words(
             f"the words of collection {name!r} can't be indexed: {error}; documents are safe on "
             "disk: mend the disk, or free some space, and restart the server"
         )
-        _LOG.error(failure, extra={"collection": name, "path": str(collection)})
+        _LOG.error(failure, extra={"collection": str(name), "path": str(collection)})
         return LoadedWords(Words(None, np.empty(0, np.int64), ()), failure=failure)
 
 
@@ -99,7 +100,7 @@ class _Loader:
 
     def __init__(
         self,
-        name: str,
+        name: CollectionName,
         connection: apsw.Connection,
         identity: Identity,
         collection: Path,
@@ -137,7 +138,7 @@ class _Loader:
             logging.WARNING if reason else logging.INFO,
             "words loaded",
             extra={
-                "collection": self._name,
+                "collection": str(self._name),
                 **({"reason": reason} if reason else {}),
                 "num_in_base": len(base.keys) if base else 0,
                 "num_from_documents": len(later),
@@ -164,7 +165,7 @@ class _Loader:
                 reason = f"{folder}: {error}"
                 _LOG.warning(
                     "words left aside: they are indexed again",
-                    extra={"collection": self._name, "reason": reason},
+                    extra={"collection": str(self._name), "reason": reason},
                 )
                 remove(folder)
         return None, reason
@@ -206,7 +207,7 @@ class _Loader:
         folder = folder_of(self._collection, number)
         _LOG.info(
             "words are indexed from the documents, which may take minutes",
-            extra={"collection": self._name, "num_documents": len(keys)},
+            extra={"collection": str(self._name), "num_documents": len(keys)},
         )
         builder = BaseBuilder(
             self._name, folder, begun, self._connection, self._analyser, self._damage
@@ -225,7 +226,7 @@ class _Loader:
             _LOG.info(
                 "words are indexed again in the background: texts are analysed otherwise now",
                 extra={
-                    "collection": self._name,
+                    "collection": str(self._name),
                     "analysed": loaded.header.analysis,
                     "analysis": self._analyser.version,
                 },

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from twopass.index.arrays import Int64s
+from twopass.index.collection_name import CollectionName
 from twopass.index.errors import CollectionClosedError, StorageError
 from twopass.index.key_sets import are_in, union
 from twopass.index.lanes import Lane
@@ -70,7 +71,7 @@ class WordIndex:
 
     def __init__(
         self,
-        name: str,
+        name: CollectionName,
         path: Path,
         loaded: LoadedWords,
         analyser: Analyser,
@@ -313,7 +314,7 @@ class WordIndex:
                 "many are in memory; documents are safe on disk: mend the disk, or free some "
                 "space, and restart the server"
             )
-            _LOG.error(self._failure, extra={"collection": self._name})
+            _LOG.error(self._failure, extra={"collection": str(self._name)})
             with self._changing:
                 self._words = Words(None, np.empty(0, np.int64), ())
 
@@ -325,5 +326,5 @@ class WordIndex:
         _LOG.error(
             "words not written, they stay in memory and are tried again: %s",
             error,
-            extra={"collection": self._name, "path": error.path, "seconds": seconds},
+            extra={"collection": str(self._name), "path": error.path, "seconds": seconds},
         )

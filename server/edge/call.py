@@ -285,5 +285,5 @@ def _collections_of(request: Message) -> list[str]:
         named = [getattr(request, f) for f in ("collection", "new_collection") if f in fields]
         return [collection for collection in named if collection]
     if "name" in fields and descriptor.file.name == collection_pb2.DESCRIPTOR.name:
-        return [request.name]  # type: ignore[attr-defined]
+        return [getattr(request, f) for f in ("name", "new_name") if f in fields]
     return []

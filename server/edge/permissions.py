@@ -77,6 +77,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "twopass.v1.CollectionService.UpdateMetadata": Permission.WRITE,
     "twopass.v1.CollectionService.CreateCollection": Permission.ADMIN,
     "twopass.v1.CollectionService.DeleteCollection": Permission.ADMIN,
+    "twopass.v1.CollectionService.RenameCollection": Permission.ADMIN,
     "twopass.v1.CollectionService.UpdateAliases": Permission.ADMIN,
     "twopass.v1.CollectionService.CreateSnapshot": Permission.ADMIN,
     "twopass.v1.CollectionService.DeleteSnapshot": Permission.ADMIN,

@@ -107,6 +107,7 @@ _CAUSES: dict[type[Exception], _Cause] = {
     index_errors.CollectionAliasedError: _Cause(
         grpc.StatusCode.FAILED_PRECONDITION, "COLLECTION_ALIASED"
     ),
+    index_errors.SnapshotsKeptError: _Cause(grpc.StatusCode.FAILED_PRECONDITION, "SNAPSHOTS_KEPT"),
     index_errors.AnswerTooLargeError: _Cause(
         grpc.StatusCode.RESOURCE_EXHAUSTED, "RESPONSE_TOO_LARGE"
     ),

@@ -108,6 +108,21 @@ class CollectionServicer(DocumentWrites, DocumentReads):
             raise CollectionAliasedError(error.collection, named) from error
         return collection_pb2.DeleteCollectionResponse()
 
+    async def rename_collection(
+        self, message: collection_pb2.RenameCollectionRequest, request: Request
+    ) -> collection_pb2.RenameCollectionResponse:
+        """Gives a collection another name."""
+        name = message.new_name
+        summary = await self._collections.rename(
+            message.name, name, keep_alias=message.keep_alias, request=request
+        )
+        if summary is not None:
+            renamed = self._message(summary, request.caller)
+        else:
+            aliases = filter(request.caller.may_use, self._collections.aliases.of(name))
+            renamed = collection_pb2.Collection(name=name, aliases=aliases)
+        return collection_pb2.RenameCollectionResponse(collection=renamed)
+
     async def update_aliases(
         self, message: collection_pb2.UpdateAliasesRequest, request: Request
     ) -> collection_pb2.UpdateAliasesResponse:

@@ -77,6 +77,9 @@ async function callEveryRpc(options, name) {
   const { aliases } = await collections.updateAliases({ changes: [{ alias: `${name}-alias`, collection: copy }] });
   assert.ok(aliases.some((each) => each.collection === copy));
   await collections.updateAliases({ changes: [{ alias: `${name}-alias` }] });
+  const renamed = await collections.renameCollection({ name: copy, newName: `${copy}-1`, keepAlias: true });
+  assert.deepEqual([renamed.collection.name, renamed.collection.aliases], [`${copy}-1`, [copy]]);
+  assert.equal((await collections.renameCollection({ name: `${copy}-1`, newName: copy })).collection.name, copy);
   await collections.deleteSnapshot({ collection: name, name: "one" });
   assert.equal((await collections.deleteDocuments({ collection: name, ids: ["b"] })).numDeleted, 1n);
   await collections.deleteCollection({ name });

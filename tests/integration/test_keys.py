@@ -96,6 +96,9 @@ def test_a_key_for_some_collections_learns_nothing_of_others(small, name):
         small.collections.CreateCollection: collection_pb2.CreateCollectionRequest(name=name),
         small.collections.GetCollection: collection_pb2.GetCollectionRequest(name=name),
         small.collections.DeleteCollection: collection_pb2.DeleteCollectionRequest(name=name),
+        small.collections.RenameCollection: collection_pb2.RenameCollectionRequest(
+            name=name, new_name="mine-3"
+        ),
         small.collections.UpsertDocuments: collection_pb2.UpsertDocumentsRequest(
             collection=name, documents=[document_pb2.Document(id="a", text="b")]
         ),
@@ -149,6 +152,16 @@ def test_a_key_for_some_collections_restores_into_those_alone(small):
     small.collections.DeleteSnapshot(collection_pb2.DeleteSnapshotRequest(**snapshot))
 
 
+def test_a_key_for_some_collections_renames_to_their_names_alone(small, closed):
+    rename = collection_pb2.RenameCollectionRequest(name="mine-2", new_name="theirs-2")
+    assert code_of(small.collections.RenameCollection, rename) is grpc.StatusCode.PERMISSION_DENIED
+    rename.new_name = "mine-renamed"
+    renamed = small.collections.RenameCollection(rename).collection
+    assert renamed.name == "mine-renamed"
+    with Client(closed.target, api_key=SMALL.secret) as client:
+        assert client.rename_collection("mine-renamed", "mine-2").name == "mine-2"
+
+
 def test_a_key_for_some_collections_uses_and_sees_those(small, closed):
     listed = small.collections.ListCollections(collection_pb2.ListCollectionsRequest())
     assert [collection.name for collection in listed.collections] == ["mine", "mine-2"]
@@ -167,6 +180,7 @@ CHANGES = [
     ("DeleteDocuments", Role.WRITER),
     ("CreateCollection", Role.ADMIN),
     ("DeleteCollection", Role.ADMIN),
+    ("RenameCollection", Role.ADMIN),
     ("UpdateAliases", Role.ADMIN),
     ("CreateSnapshot", Role.ADMIN),
     ("DeleteSnapshot", Role.ADMIN),

@@ -69,6 +69,8 @@ _LIKELY: Mapping[str, Sequence[Any]] = {
     "name": _COLLECTIONS,
     "CreateCollectionRequest.name": ("other", "third", *_COLLECTIONS),
     "DeleteCollectionRequest.name": ("other", "third", "copy"),
+    "RenameCollectionRequest.name": ("other", "third", "copy"),
+    "new_name": ("copy", "third", "renamed"),
     "CreateSnapshotRequest.name": ("s1", "s2", ""),
     "DeleteSnapshotRequest.name": ("s1", "s2"),
     "RestoreSnapshotRequest.name": ("s1", "s2"),

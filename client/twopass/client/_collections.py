@@ -1,4 +1,4 @@
-"""Collections and their schemas: creating, reading, listing and deleting them."""
+"""Collections and their schemas: creating, reading, listing, renaming and deleting them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -176,6 +176,38 @@ def delete_collection(name: str, *, timeout: float | None = None) -> Call[None]:
 
     request = collection_pb2.DeleteCollectionRequest(name=text(name, "name"))
     return Call(_rpcs.DELETE_COLLECTION, request, deleted, timeout)
+
+
+def rename_collection(
+    name: str, new_name: str, *, keep_alias: bool = False, timeout: float | None = None
+) -> Call[Collection]:
+    """Gives a collection another name, in one step, and returns it under that name.
+
+    Its documents, sequences, snapshots and aliases stay its own, and calls under way go on with it.
+    The client never retries this call.
+
+    Args:
+        name: Its own name, not an alias.
+        new_name: Its name from now on. It may be an alias of this very collection, which then is
+            no alias any more.
+        keep_alias: Whether the old name becomes an alias of the collection in the same step, so
+            that callers who use it never miss the collection.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        AlreadyExistsError: The new name is that of another collection, or of its alias.
+        FailedPreconditionError: Snapshots of a deleted collection are kept under the new name.
+        InvalidArgumentError: `name` is an alias, or the new name is not valid or is the old one.
+        NotFoundError: No such collection.
+    """
+
+    def renamed(response: collection_pb2.RenameCollectionResponse) -> Collection:
+        return collection_of(response.collection)
+
+    request = collection_pb2.RenameCollectionRequest(
+        name=text(name, "name"), new_name=text(new_name, "new_name"), keep_alias=keep_alias
+    )
+    return Call(_rpcs.RENAME_COLLECTION, request, renamed, timeout)
 
 
 def _schema_message(schema: Schema) -> collection_pb2.CollectionSchema:

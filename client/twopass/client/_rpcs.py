@@ -101,9 +101,9 @@ GET_SERVER_INFO = _rpc(
     server.GetServerInfoResponse,
     is_repeatable=True,
 )
-# Neither creating nor deleting a collection or a snapshot is repeated: after an answer was lost,
-# the second try would fail with ALREADY_EXISTS or NOT_FOUND. Neither is an update of aliases, since
-# another client may have switched them meanwhile.
+# Neither creating, renaming nor deleting a collection or a snapshot is repeated: after an answer
+# was lost, the second try would fail with ALREADY_EXISTS or NOT_FOUND. Neither is an update of
+# aliases, since another client may have switched them meanwhile.
 CREATE_COLLECTION = _rpc(
     "CollectionService.CreateCollection",
     collection.CreateCollectionRequest,
@@ -125,6 +125,11 @@ LIST_COLLECTIONS = _rpc(
     collection.ListCollectionsRequest,
     collection.ListCollectionsResponse,
     is_repeatable=True,
+)
+RENAME_COLLECTION = _rpc(
+    "CollectionService.RenameCollection",
+    collection.RenameCollectionRequest,
+    collection.RenameCollectionResponse,
 )
 UPDATE_ALIASES = _rpc(
     "CollectionService.UpdateAliases",

@@ -97,6 +97,12 @@ export interface UpsertOptions extends CallOptions {
   onProgress?: (summary: UpsertSummary) => void;
 }
 
+/** What becomes of the name that a collection had. */
+export interface RenameOptions extends CallOptions {
+  /** Whether it becomes an alias of the collection in the same step; nothing has it unless said otherwise. */
+  keepAlias?: boolean;
+}
+
 /** What was written. */
 export interface UpsertSummary {
   /** The collection's state with these documents in it; see `minSequence` of a search. */
@@ -273,6 +279,19 @@ export class TwopassClient {
   /** Deletes a collection and all of its documents. */
   async deleteCollection(name: string, options: CallOptions = {}): Promise<void> {
     await this.#call(options, (_, call) => this.rpc.collections.deleteCollection({ name }, call));
+  }
+
+  /**
+   * Gives a collection another name, in one step.
+   *
+   * @throws TwopassError The new name is taken, or `name` is an alias.
+   */
+  async renameCollection(name: string, newName: string, options: RenameOptions = {}): Promise<Collection> {
+    const { keepAlias = false, ...limits } = options;
+    const { collection } = await this.#call(limits, (_, call) =>
+      this.rpc.collections.renameCollection({ name, newName, keepAlias }, call),
+    );
+    return collection!;
   }
 
   /** Makes aliases stand for collections; null removes one. All changes are made, or none. */

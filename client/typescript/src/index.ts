@@ -8,6 +8,7 @@ export {
   type Passage,
   type RankedSet,
   TwopassClient,
+  type RenameOptions,
   type UpsertOptions,
   type UpsertSummary,
 } from "./client.js";

@@ -116,6 +116,9 @@ for (const [wire, connected] of Object.entries(CLIENTS)) {
       await client.updateAliases({ [`${name}-alias`]: name });
       assert.equal((await client.collection(`${name}-alias`)).name, name);
       await client.updateAliases({ [`${name}-alias`]: null });
+      const renamed = await client.renameCollection(name, `${name}-1`, { keepAlias: true });
+      assert.deepEqual([renamed.name, renamed.aliases], [`${name}-1`, [name]]);
+      assert.equal((await client.renameCollection(`${name}-1`, name)).name, name);
       assert.ok((await client.models()).length >= 2);
       assert.ok((await client.serverInfo()).limits);
     });

@@ -37,6 +37,7 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
             "indexed_fields": [{"field": "language", "type": "FIELD_TYPE_TEXT"}],
         },
     },
+    f"{_COLLECTIONS}RenameCollection": {"new_name": "docs-1", "keep_alias": True},
     f"{_COLLECTIONS}UpdateAliases": {"changes": [{"alias": "live", "collection": "docs"}]},
     f"{_COLLECTIONS}UpsertDocuments": {
         "documents": [

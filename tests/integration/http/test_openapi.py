@@ -231,6 +231,8 @@ VECTOR = {"values": [1.0]}
             "changes",
         ),
         ("CollectionService/UpdateAliases", {"changes": [{"collection": "bounds"}]}, "alias"),
+        ("CollectionService/RenameCollection", {"name": "bounds"}, "new_name"),
+        ("CollectionService/RenameCollection", {"name": "bounds", "new_name": "A"}, "new_name"),
         (
             "CollectionService/RestoreSnapshot",
             {"collection": "bounds", "name": "a", "new_collection": "A"},

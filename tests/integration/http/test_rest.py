@@ -159,6 +159,10 @@ def test_snapshots_and_aliases(http: httpx.Client, own: str) -> None:
     assert {"alias": "rest-alias", "collection": "rest-copy"} in aliases
     assert http.get("/api/v1/collections/rest-alias").json()["collection"]["name"] == "rest-copy"
     http.post("/api/v1/aliases", json={"changes": [{"alias": "rest-alias"}]})
+    body = {"new_name": "rest-renamed", "keep_alias": True}
+    renamed = http.post("/api/v1/collections/rest-copy/rename", json=body).json()["collection"]
+    assert (renamed["name"], renamed["aliases"]) == ("rest-renamed", ["rest-copy"])
+    http.post("/api/v1/collections/rest-renamed/rename", json={"new_name": "rest-copy"})
     http.delete("/api/v1/collections/rest-copy")
     for snapshot in http.get(f"{own}/snapshots").json()["snapshots"]:
         assert http.delete(f"{own}/snapshots/{snapshot['name']}").json() == {}

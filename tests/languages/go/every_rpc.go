@@ -217,6 +217,19 @@ func main() {
 		})
 		return expect(err, restored.GetCollection().GetNumDocuments(), 3)
 	})
+	rpc(of+"RenameCollection", func() error {
+		renamed, err := collections.RenameCollection(ctx, &twopass.RenameCollectionRequest{
+			Name: name + "-copy", NewName: name + "-renamed", KeepAlias: true,
+		})
+		aliases := fmt.Sprint(renamed.GetCollection().GetAliases())
+		if err := expect(err, aliases, "["+name+"-copy]"); err != nil {
+			return err
+		}
+		renamed, err = collections.RenameCollection(ctx, &twopass.RenameCollectionRequest{
+			Name: name + "-renamed", NewName: name + "-copy",
+		})
+		return expect(err, renamed.GetCollection().GetName(), name+"-copy")
+	})
 	rpc(of+"DeleteSnapshot", func() error {
 		_, err := collections.DeleteSnapshot(ctx,
 			&twopass.DeleteSnapshotRequest{Collection: name, Name: "one"})

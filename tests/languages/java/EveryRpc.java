@@ -223,6 +223,15 @@ public final class EveryRpc {
           expect(restored.getCollection().getNumDocuments(), 3L);
         });
     rpc(
+        OF + "RenameCollection",
+        () -> {
+          var request = RenameCollectionRequest.newBuilder().setName(name + "-copy").setKeepAlias(true);
+          var renamed = collections.renameCollection(request.setNewName(name + "-renamed").build());
+          expect(renamed.getCollection().getAliases(0), name + "-copy");
+          var back = RenameCollectionRequest.newBuilder().setName(name + "-renamed");
+          collections.renameCollection(back.setNewName(name + "-copy").build());
+        });
+    rpc(
         OF + "DeleteSnapshot",
         () -> {
           var request = DeleteSnapshotRequest.newBuilder().setCollection(name).setName("one").build();

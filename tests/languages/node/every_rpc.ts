@@ -124,6 +124,12 @@ await rpc(`${of}.RestoreSnapshot`, async () => {
   const asked = { collection: name, name: "one", newCollection: `${name}-copy` };
   assert.equal((await collections.restoreSnapshot(asked)).collection?.numDocuments, 3n);
 });
+await rpc(`${of}.RenameCollection`, async () => {
+  const [copy, renamed] = [`${name}-copy`, `${name}-renamed`];
+  const asked = { name: copy, newName: renamed, keepAlias: true };
+  assert.deepEqual((await collections.renameCollection(asked)).collection?.aliases, [copy]);
+  assert.equal((await collections.renameCollection({ name: renamed, newName: copy })).collection?.name, copy);
+});
 await rpc(`${of}.DeleteSnapshot`, async () => {
   await collections.deleteSnapshot({ collection: name, name: "one" });
 });

@@ -61,6 +61,10 @@ class Collections(CollectionServiceServicer):
         self.requests.append(request)
         return collection_pb2.DeleteCollectionResponse()
 
+    def RenameCollection(self, request, context):
+        self.requests.append(request)
+        return collection_pb2.RenameCollectionResponse(collection=self.stored)
+
     def DeleteDocuments(self, request, context):
         self.requests.append(request)
         return collection_pb2.DeleteDocumentsResponse(sequence="s6", num_deleted=2)
@@ -126,6 +130,16 @@ def test_a_collection_is_deleted_by_name(serve, connect):
     collections = Collections()
     assert connect(serve(collections)).delete_collection("docs") is None
     assert collections.requests == [collection_pb2.DeleteCollectionRequest(name="docs")]
+
+
+def test_a_collection_is_renamed_and_keeps_an_alias_where_asked(serve, connect):
+    collections = Collections()
+    client = connect(serve(collections))
+    assert client.rename_collection("docs", "docs-1").name == collections.stored.name
+    client.rename_collection("docs", "docs-1", keep_alias=True)
+    request = collection_pb2.RenameCollectionRequest(name="docs", new_name="docs-1")
+    kept = collection_pb2.RenameCollectionRequest(name="docs", new_name="docs-1", keep_alias=True)
+    assert collections.requests == [request, kept]
 
 
 def test_documents_are_deleted_by_id_or_by_filter_and_not_by_both(serve, connect):

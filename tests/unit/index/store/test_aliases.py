@@ -256,7 +256,15 @@ def test_a_change_that_the_disk_refuses_is_none(tmp_path, filled, monkeypatch):
         (b'{"format_version": 1}', "it holds no aliases"),
         (b'{"format_version": 1, "aliases": {"docs": 3}}', "it is damaged"),
         (b'{"format_version": 1, "aliases": {"../docs": "one"}}', "'../docs' given"),
-        (b'{"format_version": 2, "aliases": {}}', "its format is 2, this server reads 1; upgrade"),
+        (b'{"format_version": 2, "aliases": {}}', "it holds no renamed collections"),
+        (
+            b'{"format_version": 2, "aliases": {}, "renamed": {"collections": {"one": "../x"}}}',
+            "'../x' given",
+        ),
+        (
+            b'{"format_version": 3, "aliases": {}}',
+            "its format is 3, this server reads 1 to 2; upgrade",
+        ),
     ],
 )
 def test_damaged_aliases_are_named_at_the_start(tmp_path, filled, content, said):

@@ -201,7 +201,7 @@ def test_calls_that_want_the_same_collection_share_one_opening(few, monkeypatch)
     open_database = few.opened._open_database
 
     def count(name, path):
-        counted[name] += 1
+        counted[str(name)] += 1
         return open_database(name, path)
 
     monkeypatch.setattr(few.opened, "_open_database", count)
@@ -378,7 +378,7 @@ def test_an_index_kind_of_a_newer_server_keeps_no_other_collection_from_serving(
 
 def test_whatever_opening_raises_keeps_no_other_collection_from_serving(folder, monkeypatch):
     def refuse(name, *_, **__):
-        if name == "c0":
+        if str(name) == "c0":
             raise RuntimeError("faiss says no")
         return real(name, *_, **__)
 

@@ -163,15 +163,15 @@ def test_a_snapshot_that_is_deleted_while_it_is_restored_is_not_called_damaged(
     read = snapshots._read
     calls = []
 
-    def read_after_deletion(folder):
-        described = read(folder) if is_made_again else None
+    def read_after_deletion(folder, collection):
+        described = read(folder, collection) if is_made_again else None
         if not calls:
             calls.append(folder)
             store.snapshots.delete("notes", "first")
             if is_made_again:
                 filled.upsert([make_document("later")]).result()
                 store.create_snapshot("notes", "first")
-        return described or read(folder)
+        return described or read(folder, collection)
 
     monkeypatch.setattr(snapshots, "_read", read_after_deletion)
     if is_made_again:

@@ -16,8 +16,10 @@ from twopass.index.errors import (
     CollectionNotFoundError,
     CollectionsInUseError,
     InvalidAliasError,
+    InvalidRenameError,
     SnapshotExistsError,
     SnapshotNotFoundError,
+    SnapshotsKeptError,
 )
 from twopass.index.store.aliases import AliasChange
 from twopass.index.store.store import CollectionStore
@@ -37,8 +39,10 @@ EXPECTED = (
     CollectionNotFoundError,
     CollectionsInUseError,
     InvalidAliasError,
+    InvalidRenameError,
     SnapshotExistsError,
     SnapshotNotFoundError,
+    SnapshotsKeptError,
 )
 
 
@@ -54,7 +58,7 @@ class Worker(threading.Thread):
         self.failure = None
 
     def run(self):
-        steps = {self.use: 72, self.create: 10, self.delete: 6, self.switch: 4}
+        steps = {self.use: 72, self.create: 10, self.delete: 6, self.switch: 4, self.rename: 4}
         steps |= {self.describe: 4, self.copy: 2, self.restore: 2}
         try:
             while time.monotonic() < self.end:
@@ -99,6 +103,10 @@ class Worker(threading.Thread):
         self.store.update_aliases(
             [AliasChange(self.random.choice(ALIASES), target)], lambda _: None
         )
+
+    def rename(self, name):
+        new_name = self.random.choice([*COLLECTIONS, *ALIASES])
+        self.store.rename(name, new_name, keep_alias=self.random.random() < 0.2)
 
     def describe(self, name):
         self.store.summaries(self.store.names)

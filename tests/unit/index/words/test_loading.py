@@ -191,7 +191,7 @@ def claim_more_than_there_is(folder):
         (remove_the_commit, "No such file"),
         (cut_a_file, ".idx was cut off"),
         (flip_a_bit, ".term is damaged: its checksum does not match"),
-        (remove_a_file, "the words of collection 'notes' can't be read"),
+        (remove_a_file, "words can't be read"),
         (take_that_of_another_collection, "it is of another life of the collection"),
         (put_documents_back, "it is of position 3, the documents are of 2: they were put back"),
         (claim_more_than_there_is, "it lacks 2 documents, key 51 among them"),

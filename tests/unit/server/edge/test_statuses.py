@@ -32,6 +32,7 @@ CODES = {
     "TextTooLongError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidSchemaError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidAliasError": grpc.StatusCode.INVALID_ARGUMENT,
+    "InvalidRenameError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidDocumentError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidFilterError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidQueryError": grpc.StatusCode.INVALID_ARGUMENT,
@@ -43,6 +44,7 @@ CODES = {
     "SnapshotNotFoundError": grpc.StatusCode.NOT_FOUND,
     # exists already
     "CollectionExistsError": grpc.StatusCode.ALREADY_EXISTS,
+    "AliasNameTakenError": grpc.StatusCode.ALREADY_EXISTS,
     "DocumentsExistError": grpc.StatusCode.ALREADY_EXISTS,
     "AliasExistsError": grpc.StatusCode.ALREADY_EXISTS,
     "SnapshotExistsError": grpc.StatusCode.ALREADY_EXISTS,
@@ -75,6 +77,7 @@ CODES = {
     "WrongModelKindError": grpc.StatusCode.FAILED_PRECONDITION,
     "StaleSequenceError": grpc.StatusCode.FAILED_PRECONDITION,
     "EncoderChangedError": grpc.StatusCode.FAILED_PRECONDITION,
+    "SnapshotsKeptError": grpc.StatusCode.FAILED_PRECONDITION,
     "CollectionAliasedError": grpc.StatusCode.FAILED_PRECONDITION,
     # over another wire
     "NotServedError": grpc.StatusCode.UNIMPLEMENTED,

@@ -1,0 +1,642 @@
+"""Renames: one step on disk, noticed by those alone who use the old name."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from twopass.index.errors import (
+    AliasExistsError,
+    CollectionClosedError,
+    CollectionExistsError,
+    CollectionNotFoundError,
+    InvalidAliasError,
+    InvalidRenameError,
+    InvalidSchemaError,
+    SnapshotNotFoundError,
+    SnapshotsKeptError,
+    StorageError,
+)
+from twopass.index.store import aliases as aliases_module
+from twopass.index.store.aliases import AliasChange
+from twopass.index.store.store import CollectionStore
+
+from ..conftest import LANES
+
+
+def anything(collection):
+    """Lets every collection be used."""
+
+
+def ids(collection):
+    return [document.id for document in collection.list_page(1_000).documents]
+
+
+def folders(tmp_path, kind="collections"):
+    return sorted(x.name for x in (tmp_path / kind).iterdir())
+
+
+def alias(store, name, collection):
+    store.update_aliases([AliasChange(name, collection)], anything)
+
+
+@pytest.fixture
+def docs(store, schema, make_document):
+    """The collection `docs`, which holds the document `a`."""
+    made = store.create("docs", schema)
+    made.upsert([make_document("a")]).result()
+    return made
+
+
+def test_an_open_collection_stays_open_and_is_found_by_its_new_name_alone(
+    store, docs, make_document
+):
+    before = str(docs.sequence)
+    store.rename("docs", "docs-1")
+    assert store.get("docs-1") is docs
+    assert docs.name == docs.summary().name == "docs-1"
+    assert store.names == ("docs-1",)
+    docs.ensure_reached(before)
+    docs.upsert([make_document("b")]).result()
+    assert ids(docs) == ["a", "b"]
+    assert docs.search(make_document("b").vector[None], 1).result().keys.shape == (1, 1)
+    with pytest.raises(CollectionNotFoundError, match="'docs' does not exist"):
+        store.get("docs")
+
+
+def test_what_an_open_collection_says_and_logs_has_its_new_name(store, docs, caplog):
+    caplog.set_level("INFO", "twopass.index")
+    store.rename("docs", "docs-1")
+    assert caplog.records[-1].collection == "docs-1"
+    assert caplog.records[-1].from_collection == "docs"
+    with pytest.raises(Exception, match="collection 'docs-1' has no document 'x'"):
+        docs.get(["x"])
+    docs.close()
+    with pytest.raises(CollectionClosedError, match="collection 'docs-1' was closed"):
+        docs.get(["a"])
+    with pytest.raises(CollectionClosedError, match="collection 'docs-1' was closed"):
+        docs.delete(["a"])
+
+
+def test_a_closed_collection_is_renamed_without_being_opened(tmp_path, schema, make_document):
+    with CollectionStore(tmp_path, LANES, max_open=1) as store:
+        store.create("docs", schema).upsert([make_document("a")]).result()
+        store.create("other", schema)
+        num_opened = store.opened.num_opened
+        assert store.summary("docs").name == "docs"
+        store.rename("docs", "docs-1")
+        assert store.summary("docs-1").name == "docs-1"
+        assert store.known_summary("docs-1").num_documents == 1
+        assert store.opened.num_opened == num_opened
+        assert ids(store.get("docs-1")) == ["a"]
+
+
+def test_its_folder_has_its_name_after_a_start_and_older_servers_read_what_is_there(
+    tmp_path, store, docs
+):
+    store.rename("docs", "docs-1", keep_alias=True)
+    assert folders(tmp_path) == ["docs"]
+    assert json.loads((tmp_path / "aliases.json").read_text())["format_version"] == 2
+    store.close()
+    with CollectionStore(tmp_path, LANES) as reopened:
+        assert folders(tmp_path) == ["docs-1"]
+        assert ids(reopened.get("docs")) == ids(reopened.get("docs-1")) == ["a"]
+    assert json.loads((tmp_path / "aliases.json").read_text()) == {
+        "format_version": 1,
+        "aliases": {"docs": "docs-1"},
+    }
+
+
+def test_its_old_name_is_free_for_another_before_and_after_a_start(
+    tmp_path, store, docs, schema, make_document
+):
+    store.create_snapshot("docs", "first")
+    store.rename("docs", "docs-1")
+    again = store.create("docs", schema)
+    again.upsert([make_document("new")]).result()
+    store.create_snapshot("docs", "first")
+    store.rename("docs-1", "docs-2")
+    for _ in range(2):
+        assert (ids(store.get("docs")), ids(store.get("docs-2"))) == (["new"], ["a"])
+        assert [x.name for x in store.snapshots.list("docs-2")] == ["first"]
+        assert ids(store.restore("docs", "first", "copy")) == ["new"]
+        assert ids(store.restore("docs-2", "first", "copy-2")) == ["a"]
+        store.delete("copy")
+        store.delete("copy-2")
+        store.close()
+        store = CollectionStore(tmp_path, LANES)
+    store.close()
+    assert folders(tmp_path) == folders(tmp_path, "snapshots") == ["docs", "docs-2"]
+
+
+def test_two_that_exchange_their_names_keep_what_they_hold(tmp_path, store, schema, make_document):
+    for name in ("blue", "green"):
+        store.create(name, schema).upsert([make_document(name)]).result()
+        store.create_snapshot(name, f"of-{name}")
+    store.rename("blue", "x")
+    store.rename("green", "blue")
+    store.rename("x", "green")
+    for _ in range(2):
+        assert (ids(store.get("blue")), ids(store.get("green"))) == (["green"], ["blue"])
+        assert [x.name for x in store.snapshots.list("blue")] == ["of-green"]
+        assert [x.collection for x in store.snapshots.list("green")] == ["green"]
+        store.close()
+        store = CollectionStore(tmp_path, LANES)
+    store.close()
+    assert folders(tmp_path) == folders(tmp_path, "snapshots") == ["blue", "green"]
+    assert json.loads((tmp_path / "aliases.json").read_text())["format_version"] == 1
+
+
+def test_its_aliases_stay_and_its_old_name_becomes_one_where_asked(store, docs):
+    alias(store, "live", "docs")
+    store.rename("docs", "docs-1", keep_alias=True)
+    assert dict(store.aliases.items()) == {"docs": "docs-1", "live": "docs-1"}
+    assert store.get("docs") is store.get("live") is store.get("docs-1") is docs
+    store.rename("docs-1", "docs-2")
+    assert dict(store.aliases.items()) == {"docs": "docs-2", "live": "docs-2"}
+
+
+def test_an_alias_of_its_own_can_become_its_name(store, docs):
+    store.rename("docs", "docs-1", keep_alias=True)
+    store.rename("docs-1", "docs")
+    assert dict(store.aliases.items()) == {}
+    assert store.names == ("docs",)
+    alias(store, "live", "docs")
+    store.rename("docs", "live", keep_alias=True)
+    assert dict(store.aliases.items()) == {"docs": "live"}
+    assert store.get("docs") is store.get("live") is docs
+
+
+@pytest.mark.parametrize(
+    ("name", "new_name", "error", "said"),
+    [
+        ("docs", "other", CollectionExistsError, "'other' exists already; rename or delete it"),
+        ("docs", "of-other", AliasExistsError, "'of-other' is an alias of collection 'other'; rem"),
+        ("docs", "docs", InvalidRenameError, "new_name: 'docs' is its name already; choose"),
+        ("docs", "../x", InvalidSchemaError, "new_name: '../x' given; 1 to 64 of a-z"),
+        ("docs", "", InvalidSchemaError, "new_name: '' given; 1 to 64 of a-z"),
+        ("of-docs", "x", InvalidRenameError, "name: 'of-docs' is an alias of collection 'docs'"),
+        ("nowhere", "x", CollectionNotFoundError, "collection 'nowhere' does not exist"),
+        ("", "x", CollectionNotFoundError, "collection '' does not exist"),
+    ],
+)
+def test_what_can_not_be_is_refused_and_changes_nothing(
+    tmp_path, store, docs, schema, name, new_name, error, said
+):
+    store.create("other", schema)
+    alias(store, "of-other", "other")
+    alias(store, "of-docs", "docs")
+    before = (tmp_path / "aliases.json").read_bytes()
+    with pytest.raises(error, match=said):
+        store.rename(name, new_name, keep_alias=True)
+    assert store.names == ("docs", "other")
+    assert (tmp_path / "aliases.json").read_bytes() == before
+
+
+def test_an_alias_too_many_is_refused(store, docs, monkeypatch):
+    alias(store, "live", "docs")
+    monkeypatch.setattr(aliases_module, "MAX_ALIASES", 1)
+    with pytest.raises(InvalidAliasError, match="keep_alias: 2 aliases in all would be there"):
+        store.rename("docs", "docs-1", keep_alias=True)
+    store.rename("docs", "docs-1")
+    assert store.names == ("docs-1",)
+
+
+def test_snapshots_of_a_deleted_collection_keep_their_name(tmp_path, store, docs, schema):
+    store.create("gone", schema)
+    store.create_snapshot("gone", "kept")
+    store.create_snapshot("docs", "mine")
+    store.delete("gone")
+    with pytest.raises(SnapshotsKeptError, match=r"new_name: .* 'gone' are kept .*: 'kept'"):
+        store.rename("docs", "gone")
+    assert store.names == ("docs",)
+    store.snapshots.delete("gone", "kept")
+    store.rename("docs", "gone")
+    assert [x.name for x in store.snapshots.list("gone")] == ["mine"]
+    assert store.snapshots.list("docs") == ()
+    store.delete("gone")
+    assert [x.name for x in store.snapshots.list("gone")] == ["mine"]
+
+
+def test_a_snapshot_under_way_is_the_renamed_collection_s(store, docs, monkeypatch):
+    has_begun, is_renamed = threading.Event(), threading.Event()
+    copy = docs.copy_into
+
+    def slow(path, stop):
+        has_begun.set()
+        is_renamed.wait(30)
+        copy(path, stop)
+
+    monkeypatch.setattr(docs, "copy_into", slow)
+    with ThreadPoolExecutor() as threads:
+        made = threads.submit(store.create_snapshot, "docs", "first")
+        has_begun.wait(30)
+        store.rename("docs", "docs-1")
+        is_renamed.set()
+        assert made.result().collection == "docs-1"
+    assert [x.collection for x in store.snapshots.list("docs-1")] == ["docs-1"]
+    with pytest.raises(SnapshotNotFoundError):
+        store.restore("docs", "first", "copy")
+    assert ids(store.restore("docs-1", "first", "copy")) == ["a"]
+
+
+def test_a_collection_can_not_be_restored_under_a_name_that_another_got_meanwhile(
+    store, docs, schema, monkeypatch
+):
+    store.create_snapshot("docs", "first")
+    store.create("other", schema)
+    copy = store.snapshots.copy_documents
+
+    def renaming(*args):
+        copy(*args)
+        store.rename("other", "copy")
+
+    monkeypatch.setattr(store.snapshots, "copy_documents", renaming)
+    with pytest.raises(CollectionExistsError):
+        store.restore("docs", "first", "copy")
+    assert store.names == ("copy", "docs")
+
+
+def test_of_renames_at_once_one_succeeds(store, docs):
+    def rename(number):
+        try:
+            store.rename("docs", f"docs-{number}")
+        except CollectionNotFoundError:
+            return None
+        return f"docs-{number}"
+
+    with ThreadPoolExecutor(8) as threads:
+        (renamed,) = filter(None, threads.map(rename, range(8)))
+    assert store.names == (renamed,)
+
+
+def test_nobody_misses_a_collection_whose_old_name_becomes_an_alias(store, docs):
+    alias(store, "live", "docs")
+    is_over = threading.Event()
+
+    def look(name):
+        num_looks = 0
+        while not is_over.is_set():
+            pin = store.pin(name)
+            assert pin.collection is docs
+            pin.release()
+            num_looks += 1
+        return num_looks
+
+    with ThreadPoolExecutor() as threads:
+        looking = [threads.submit(look, name) for name in ("docs", "docs", "live", "live")]
+        for turn in range(100):
+            store.rename("docs", f"docs-{turn}", keep_alias=True)
+            store.rename(f"docs-{turn}", "docs")
+        is_over.set()
+        assert all(each.result() > 0 for each in looking)
+
+
+def test_writes_and_merges_under_way_go_on(store, docs, make_document):
+    numbers = iter(range(10_000))
+    is_over = threading.Event()
+
+    def write():
+        written = []
+        while not is_over.is_set():
+            written += [docs.upsert([make_document(f"n{next(numbers)}")])]
+            docs.merge().result()
+        return [future.result().sequence for future in written]
+
+    with ThreadPoolExecutor() as threads:
+        writing = threads.submit(write)
+        for turn in range(50):
+            store.rename(store.names[0], f"docs-{turn}")
+        is_over.set()
+        sequences = writing.result()
+    for sequence in sequences:
+        docs.ensure_reached(str(sequence))
+    assert len(ids(docs)) == 1 + len(sequences)
+
+
+def test_a_collection_that_can_not_be_opened_can_make_room_for_another(tmp_path, store, docs):
+    store.create_snapshot("docs", "first")
+    store.close()
+    (tmp_path / "collections" / "docs" / "documents.sqlite").write_bytes(b"no database" * 1_000)
+    with CollectionStore(tmp_path, LANES) as reopened:
+        assert list(reopened.failed) == ["docs"]
+        reopened.rename("docs", "broken")
+        assert list(reopened.failed) == ["broken"]
+        with pytest.raises(StorageError, match="collection 'broken' could not be opened"):
+            reopened.get("broken")
+        assert ids(reopened.restore("broken", "first", "docs")) == ["a"]
+        reopened.delete("broken")
+        assert folders(tmp_path) == ["docs.2"]
+    with CollectionStore(tmp_path, LANES) as reopened:
+        assert folders(tmp_path) == ["docs"]
+        assert ids(reopened.get("docs")) == ["a"]
+
+
+def test_a_deleted_collection_leaves_nothing_of_its_names(tmp_path, store, docs, schema):
+    store.rename("docs", "docs-1")
+    store.delete("docs-1")
+    store.create("docs-1", schema)
+    store.create("docs", schema)
+    store.close()
+    with CollectionStore(tmp_path, LANES) as reopened:
+        assert reopened.names == ("docs", "docs-1")
+        assert ids(reopened.get("docs")) == ids(reopened.get("docs-1")) == []
+
+
+def test_without_its_file_of_names_no_collection_is_lost(tmp_path, store, docs, schema):
+    store.rename("docs", "docs-1")
+    store.create("docs", schema)
+    store.close()
+    (tmp_path / "aliases.json").unlink()
+    with CollectionStore(tmp_path, LANES) as reopened:
+        assert reopened.names == ("docs", "docs.2")
+        assert ids(reopened.get("docs")) == ["a"]
+        reopened.rename("docs", "docs-1")
+        reopened.rename("docs.2", "docs")
+    with CollectionStore(tmp_path, LANES) as reopened:
+        assert ids(reopened.get("docs-1")) == ["a"]
+        assert ids(reopened.get("docs")) == []
+
+
+def test_a_rename_that_the_disk_refuses_is_none(tmp_path, store, docs, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match="aliases: No space left on device; free some"):
+            store.rename("docs", "docs-1", keep_alias=True)
+    assert store.names == ("docs",)
+    assert dict(store.aliases.items()) == {}
+    store.rename("docs", "docs-1")
+    assert store.get("docs-1") is docs
+
+
+def test_a_rename_that_is_on_disk_in_spite_of_an_error_is_one(tmp_path, store, docs, monkeypatch):
+    sync = os.fsync
+
+    def refuse_folders(descriptor):
+        if Path(f"/proc/self/fd/{descriptor}").readlink().is_dir():
+            raise OSError(5, "Input/output error")
+        sync(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuse_folders)
+        with pytest.raises(StorageError, match="Input/output error"):
+            store.rename("docs", "docs-1", keep_alias=True)
+    assert store.names == ("docs-1",)
+    assert store.get("docs") is docs
+
+
+def test_a_closed_store_renames_none(store, docs):
+    store.close()
+    with pytest.raises(CollectionClosedError):
+        store.rename("docs", "docs-1")
+
+
+class Cuts:
+    """Copies a data folder at every step that changes its files or makes changes durable."""
+
+    def __init__(self, monkeypatch, folder, copies):
+        self.copies = []
+        for owner, name in ((Path, "rename"), (Path, "replace"), (os, "fsync")):
+            step = getattr(owner, name)
+
+            def cut(*args, step=step):
+                for moment in ("before", "after"):
+                    if moment == "after":
+                        step(*args)
+                    copy = copies / f"{len(self.copies)}"
+                    shutil.copytree(folder, copy)
+                    self.copies.append(copy)
+
+            monkeypatch.setattr(owner, name, cut)
+
+
+def found_in(folder):
+    """What a server that starts on a folder finds: documents and snapshots by name, and aliases."""
+    with CollectionStore(folder, LANES) as store:
+        documents = {name: ids(store.get(name)) for name in store.names}
+        named = {*documents, "docs", "docs-1", "old"}
+        snapshots = {name: [x.name for x in store.snapshots.list(name)] for name in named}
+        return (
+            documents,
+            {name: found for name, found in snapshots.items() if found},
+            dict(store.aliases.items()),
+        )
+
+
+BEFORE = ({"docs": ["a"]}, {"docs": ["first"]}, {"live": "docs"})
+
+
+@pytest.mark.parametrize("keep_alias", [False, True])
+def test_cut_at_any_step_it_has_one_of_its_names_and_all_that_goes_with_it(
+    tmp_path, tmp_path_factory, store, docs, monkeypatch, keep_alias
+):
+    store.create_snapshot("docs", "first")
+    alias(store, "live", "docs")
+    with monkeypatch.context() as patched:
+        cuts = Cuts(patched, tmp_path, tmp_path_factory.mktemp("cuts"))
+        store.rename("docs", "docs-1", keep_alias=keep_alias)
+    kept = {"docs": "docs-1"} if keep_alias else {}
+    after = ({"docs-1": ["a"]}, {"docs-1": ["first"]}, {"live": "docs-1"} | kept)
+    found = [found_in(copy) for copy in cuts.copies]
+    switch = found.index(after)
+    assert found == [BEFORE] * switch + [after] * (len(found) - switch)
+    assert (switch, len(found)) == (3, 6)  # of: sync the new file, replace the old, sync the folder
+
+
+def test_cut_at_any_step_of_a_start_everything_keeps_its_name(
+    tmp_path, tmp_path_factory, store, docs, schema, make_document, monkeypatch
+):
+    for name in ("blue", "green"):
+        store.create(name, schema).upsert([make_document(name)]).result()
+        store.create_snapshot(name, f"of-{name}")
+    store.create_snapshot("docs", "first")
+    for name, new_name in (("docs", "docs-1"), ("blue", "x"), ("green", "blue"), ("x", "green")):
+        store.rename(name, new_name)
+    store.create("docs", schema).upsert([make_document("new")]).result()
+    store.create_snapshot("docs", "second")
+    store.close()
+    with monkeypatch.context() as patched:
+        cuts = Cuts(patched, tmp_path, tmp_path_factory.mktemp("cuts"))
+        store = CollectionStore(tmp_path, LANES, opens_collections=False)
+    store.close()
+    assert folders(tmp_path) == ["blue", "docs", "docs-1", "green"]
+    expected = (
+        {"blue": ["green"], "docs": ["new"], "docs-1": ["a"], "green": ["blue"]},
+        {"blue": ["of-green"], "docs": ["second"], "docs-1": ["first"], "green": ["of-blue"]},
+        {},
+    )
+    assert len(cuts.copies) > 20
+    for copy in cuts.copies:
+        assert found_in(copy) == expected
+        assert folders(copy) == folders(copy, "snapshots") == ["blue", "docs", "docs-1", "green"]
+
+
+def test_folders_are_renamed_durably_before_what_they_stood_for_is_forgotten(
+    tmp_path, store, docs, monkeypatch
+):
+    store.rename("docs", "docs-1")
+    store.close()
+    steps = []
+    sync, rename, replace = os.fsync, Path.rename, Path.replace
+
+    def record(descriptor):
+        sync(descriptor)
+        steps.append(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
+
+    monkeypatch.setattr(os, "fsync", record)
+    monkeypatch.setattr(
+        Path, "rename", lambda path, to: (steps.append(f"rename {path.name}"), rename(path, to))
+    )
+    monkeypatch.setattr(
+        Path, "replace", lambda path, to: (steps.append(f"replace {to.name}"), replace(path, to))
+    )
+    CollectionStore(tmp_path, LANES, opens_collections=False).close()
+    write = ["sync aliases.json.new", "replace aliases.json", f"sync {tmp_path.name}"]
+    # First what folders stand for that are not there is forgotten, then what the renamed one did.
+    assert steps == [*write, "rename docs", "sync collections", *write]
+
+
+RENAME_UNTIL_KILLED = """
+import itertools, pathlib, sys
+from twopass.index.lanes import Lanes
+from twopass.index.store.store import CollectionStore
+
+store = CollectionStore(pathlib.Path(sys.argv[1]), Lanes.for_cpus(2))
+for turn in itertools.count():
+    store.rename(f"docs-{turn}" if turn else "docs", f"docs-{turn + 1}", keep_alias=True)
+    print(turn + 1, flush=True)
+"""
+
+
+@pytest.mark.parametrize("num_lines", [1, 7, 40])
+def test_a_killed_process_leaves_the_last_acknowledged_name_or_the_next(
+    tmp_path, store, docs, num_lines
+):
+    store.close()
+    with subprocess.Popen(
+        [sys.executable, "-c", RENAME_UNTIL_KILLED, str(tmp_path)], stdout=subprocess.PIPE
+    ) as renaming:
+        lines = [renaming.stdout.readline() for _ in range(num_lines)]
+        renaming.send_signal(signal.SIGKILL)
+        lines += [line for line in renaming.stdout if line.endswith(b"\n")]
+    acknowledged = int(lines[-1])
+    with CollectionStore(tmp_path, LANES) as reopened:
+        (name,) = reopened.names
+        assert name in (f"docs-{acknowledged}", f"docs-{acknowledged + 1}")
+        assert ids(reopened.get("docs")) == ids(reopened.get(name)) == ["a"]
+        assert len(reopened.aliases.of(name)) == int(name.removeprefix("docs-"))
+        assert folders(tmp_path) == [name]
+
+
+NAMES = st.sampled_from(["a", "b", "c", "d"])
+
+
+class Renames(RuleBasedStateMachine):
+    """Compares a store with two dictionaries: what each name stands for, and has snapshots of."""
+
+    folder: Path
+    schema: object
+
+    def __init__(self):
+        super().__init__()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
+        self.store = CollectionStore(self.folder, LANES)
+        self.incarnations = {}
+        self.aliases = {}
+        self.snapshots = {}
+        self.number = 0
+
+    def teardown(self):
+        self.store.close()
+
+    @rule(name=NAMES)
+    def create(self, name):
+        if name in self.incarnations or name in self.aliases:
+            with pytest.raises((CollectionExistsError, AliasExistsError)):
+                self.store.create(name, self.schema)
+        else:
+            self.incarnations[name] = self.store.create(name, self.schema).sequence.incarnation
+
+    @rule(name=NAMES, new_name=NAMES, keep_alias=st.booleans())
+    def rename(self, name, new_name, keep_alias):
+        is_free = new_name not in self.incarnations and new_name not in self.aliases
+        can = name in self.incarnations and (is_free or self.aliases.get(new_name) == name)
+        if not can or self.snapshots.get(new_name):
+            with pytest.raises(Exception, match=r"name|alias|exist"):
+                self.store.rename(name, new_name, keep_alias=keep_alias)
+            return
+        self.store.rename(name, new_name, keep_alias=keep_alias)
+        self.incarnations[new_name] = self.incarnations.pop(name)
+        self.snapshots[new_name] = self.snapshots.pop(name, [])
+        self.aliases.pop(new_name, None)
+        self.aliases = {x: new_name if y == name else y for x, y in self.aliases.items()}
+        if keep_alias:
+            self.aliases[name] = new_name
+
+    @rule(name=NAMES)
+    def delete(self, name):
+        if name in self.incarnations and name not in self.aliases.values():
+            self.store.delete(name)
+            del self.incarnations[name]
+
+    @rule(name=NAMES)
+    def unalias(self, name):
+        alias(self.store, name, None) if name not in self.incarnations else None
+        self.aliases.pop(name, None)
+
+    @rule(name=NAMES)
+    def copy(self, name):
+        if name in self.incarnations:
+            self.number += 1
+            self.store.create_snapshot(name, f"s{self.number:04}")
+            self.snapshots.setdefault(name, []).append(f"s{self.number:04}")
+
+    @rule(name=NAMES)
+    def drop_snapshots(self, name):
+        for snapshot in self.snapshots.pop(name, []):
+            self.store.snapshots.delete(name, snapshot)
+
+    @rule()
+    def restart(self):
+        self.store.close()
+        self.store = CollectionStore(self.folder, LANES, opens_collections=False)
+        assert folders(self.folder) == sorted(self.incarnations)
+
+    @invariant()
+    def is_as_the_model(self):
+        found = {x.name: x.sequence.incarnation for x in self.store.summaries(self.store.names)}
+        assert found == self.incarnations
+        assert dict(self.store.aliases.items()) == self.aliases
+        for name in "abcd":
+            listed = [snapshot.name for snapshot in self.store.snapshots.list(name)]
+            assert listed == self.snapshots.get(name, [])
+
+
+def test_any_sequence_of_renames_is_as_that_of_a_dictionary(tmp_path, schema):
+    class Machine(Renames):
+        pass
+
+    Machine.folder, Machine.schema = tmp_path / "data", schema
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=30,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
