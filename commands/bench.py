@@ -20,6 +20,7 @@ from twopass.benchmarks.workload import RerankWorkload, SearchWorkload, Texts, W
 from twopass.client import AsyncClient, NotFoundError, TwopassError, UnavailableError
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, print_json, tls_credentials
 from twopass.commands.terminal.failures import exit_with
+from twopass.engines.installing import how_to_install
 
 _CONCURRENCIES = (1, 2, 4, 8)
 _MAX_CONCURRENCY = 10_000
@@ -188,7 +189,7 @@ def _picture_saver(file: Path | None) -> SavePicture:
     try:
         from twopass.benchmarks.picture import save_picture
     except ModuleNotFoundError as error:
-        exit_with(f"--picture: {error}; pip install 'twopass[bench]' brings matplotlib")
+        exit_with(f"--picture: {error}; {how_to_install('bench')}")
     if not file.parent.is_dir():
         exit_with(f"--picture {file}: there is no folder {file.parent}")
 

@@ -12,6 +12,7 @@ import typer
 from twopass.client import Client, Rerank, RetrieveMode, TwopassError
 from twopass.commands.options import connected
 from twopass.commands.terminal.failures import exit_with
+from twopass.engines.installing import how_to_install
 from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_dataset
 from twopass.evaluation.judgements import load_judgements
 from twopass.evaluation.progress import progress_bars
@@ -183,7 +184,7 @@ def load_judged(
 
 def _need_measures() -> None:
     if importlib.util.find_spec("ir_measures") is None:
-        exit_with("ir_measures is not installed: pip install 'twopass[evaluation]'")
+        exit_with(f"ir_measures is not installed: {how_to_install('evaluation')}")
 
 
 def room_for_queries(datasets: Sequence[Dataset]) -> tuple[str, ...]:

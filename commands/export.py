@@ -22,6 +22,7 @@ from rich.progress import (
 from twopass.client import Document, Fields
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.terminal.failures import exit_with
+from twopass.engines.installing import how_to_install
 
 _PAGE = 500
 
@@ -136,7 +137,7 @@ def _parquet(file: Path, *, vectors: bool) -> Iterator[Write]:
         import pyarrow
         from pyarrow.parquet import ParquetWriter
     except ModuleNotFoundError:
-        exit_with("Parquet needs pyarrow; pip install 'twopass[parquet]'")
+        exit_with(f"Parquet needs pyarrow; {how_to_install('parquet')}")
     text = pyarrow.string()
     columns = [("id", text), ("title", text), ("text", text), ("metadata", text)]
     if vectors:

@@ -21,6 +21,7 @@ from twopass.commands.evaluation_run import (
 from twopass.commands.options import AsJson, print_json
 from twopass.commands.terminal.failures import exit_with
 from twopass.commands.terminal.tables import print_table
+from twopass.engines.installing import how_to_install
 from twopass.evaluation.datasets import Dataset, Part
 from twopass.evaluation.frontier import Point, Way, point, ways
 from twopass.server.config import ServerConfig
@@ -52,7 +53,7 @@ def frontier(
     over the collections, each with the same weight.
     """
     if picture is not None and importlib.util.find_spec("matplotlib") is None:
-        exit_with("matplotlib is not installed: pip install 'twopass[bench]'")
+        exit_with(f"matplotlib is not installed: {how_to_install('bench')}")
     names = rerankers or [ServerConfig().reranker]
     flags = ("--reranker", names[0], *(f for name in names[1:] for f in ("--more-models", name)))
     datasets = load_datasets(folders, max_queries, part)

@@ -22,6 +22,7 @@ from rich.progress import (
 from twopass.client import TwopassError
 from twopass.commands.terminal.failures import exit_with
 from twopass.engines.errors import EngineError
+from twopass.engines.installing import how_to_install
 from twopass.server.local import LocalServerError
 from twopass.training.mined import Mined, read_mined, write_mined
 from twopass.training.mining import Advance, MiningOptions
@@ -102,7 +103,7 @@ def train(
 ) -> None:
     """Train a reranker on question-passage pairs, and say whether it helped.
 
-    Needs the extra: pip install 'twopass[training]'. A GPU is used where there is one.
+    Needs PyTorch and transformers, the extra training. A GPU is used where there is one.
 
     One query in 50 is kept from training. Half of these choose the blend with the first pass, the
     calibration and the best moment to stop; on the other half the result is compared with its
@@ -111,7 +112,7 @@ def train(
     """
     missing = [name for name in ("torch", "transformers") if not importlib.util.find_spec(name)]
     if missing:
-        exit_with(f"{' and '.join(missing)} not installed: pip install 'twopass[training]'")
+        exit_with(f"{' and '.join(missing)} not installed: {how_to_install('training')}")
     options = TrainingOptions(
         steps=steps,
         questions=questions,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s, ModelKind
 from twopass.engines.errors import EngineError, EngineUnavailableError
+from twopass.engines.installing import pip_install
 from twopass.engines.model.folder import ModelFolder
 from twopass.engines.model.labels import relevance
 from twopass.engines.model.pooling import Pooling
@@ -34,7 +35,7 @@ PASSAGES = (
     "It was, he wrote, by chance that a spore had drifted in, and by chance that he looked. " * 6,
     "  spaces \t tabs\nand lines  ",
 )
-_INSTALL = "pip install sentence-transformers"
+_BEST_LIBRARY = "sentence-transformers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,12 @@ def reference(folder: ModelFolder) -> Reference | str:
         outputs = _by_transformers(torch, transformers, folder)
         return Reference(f"transformers {transformers.__version__}", outputs)
     except EngineUnavailableError:
-        return f"neither sentence-transformers nor transformers is installed: {_INSTALL}"
+        return (
+            "neither sentence-transformers nor transformers is installed: "
+            f"{pip_install(_BEST_LIBRARY)}"
+        )
     except EngineError as error:
-        return f"transformers alone does not compute it ({error}); {_INSTALL}"
+        return f"transformers alone does not compute it ({error}); {pip_install(_BEST_LIBRARY)}"
     except Exception as error:  # whatever another library can fail with
         name = getattr(library, "__name__", str(library)).replace("_", "-")
         return f"{name} does not read the folder ({error})"

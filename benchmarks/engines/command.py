@@ -27,6 +27,7 @@ from twopass.benchmarks.engines.workloads import Sizes, Workload, WorkloadFactor
 from twopass.benchmarks.machine import this_machine
 from twopass.engines.base import ModelKind, TokenBatch
 from twopass.engines.errors import EngineError
+from twopass.engines.installing import how_to_install
 from twopass.engines.model.folder import ModelFolder
 from twopass.evaluation.datasets import DatasetError, load_dataset
 from twopass.server.local import orderly_end
@@ -197,6 +198,6 @@ def _save(report: Report, folder: Path) -> None:
     try:
         from twopass.benchmarks.engines.picture import save_picture
     except ModuleNotFoundError:
-        Console(stderr=True).print("no picture: pip install 'twopass[bench]'")
+        typer.echo(f"no picture: {how_to_install('bench')}", err=True)
         return
     save_picture(report, folder / "engines.png")

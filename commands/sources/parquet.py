@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from twopass.commands.sources.records import LeftOut, Record
 from twopass.commands.sources.source_file import SourceFile
+from twopass.engines.installing import how_to_install
 
 _ROWS_PER_BATCH = 1_024
 
@@ -14,7 +15,7 @@ def read_parquet(file: SourceFile) -> Iterator[Record | LeftOut]:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ModuleNotFoundError:
-        reason = "Parquet needs pyarrow; pip install 'twopass[parquet]'"
+        reason = f"Parquet needs pyarrow; {how_to_install('parquet')}"
         yield file.left_out("files of Parquet without pyarrow", reason)
         return
     number = 0

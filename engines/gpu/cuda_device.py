@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from twopass.engines.errors import DeviceError, EngineUnavailableError, OutOfDeviceMemoryError
 from twopass.engines.gpu.tensorrt_api import TensorRT
+from twopass.engines.installing import how_to_install
 
 _logger = logging.getLogger("twopass.engines")
 
@@ -79,7 +80,7 @@ def _driver() -> Any:
         driver.init()
     except ImportError as error:
         raise EngineUnavailableError(
-            f"pycuda is not installed in working order ({error}): pip install 'twopass[pycuda]', "
+            f"pycuda is not installed in working order ({error}): {how_to_install('pycuda')}, "
             "which needs a CUDA toolkit"
         ) from error
     except Exception as error:  # pycuda's errors can't be named before it is imported

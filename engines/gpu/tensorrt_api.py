@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from twopass.engines.errors import EngineUnavailableError
+from twopass.engines.installing import how_to_install
 
 _MODULES = ("tensorrt", "tensorrt_rtx")
 
@@ -61,7 +62,8 @@ def find_tensorrt() -> TensorRT:
         return TensorRT(name, _version(module), module)
     raise EngineUnavailableError(
         "; ".join(broken)
-        or "TensorRT is not installed: pip install 'twopass[tensorrt]' or 'twopass[tensorrt-rtx]'"
+        or f"TensorRT is not installed: {how_to_install('tensorrt')}, or for TensorRT-RTX "
+        f"{how_to_install('tensorrt-rtx')}"
     )
 
 

@@ -32,6 +32,7 @@ from twopass.engines.errors import (
 from twopass.engines.gpu.cuda_device import require_driver
 from twopass.engines.gpu.slots import Slot, SlotPipeline
 from twopass.engines.gpu.torch_encoder import TorchEncoder
+from twopass.engines.installing import how_to_install
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder
 from twopass.engines.onnx.bucket_grid import Launch
@@ -51,7 +52,7 @@ def find_torch() -> Any:
         EngineUnavailableError: It is not installed in working order.
     """
     if importlib.util.find_spec("torch") is None:
-        raise EngineUnavailableError("PyTorch is not installed: pip install 'twopass[torch]'")
+        raise EngineUnavailableError(f"PyTorch is not installed: {how_to_install('torch')}")
     try:
         return importlib.import_module("torch")
     except (ImportError, OSError) as error:  # a wheel for another CUDA lacks libraries

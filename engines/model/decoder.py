@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from twopass.engines.errors import EngineUnavailableError, ModelError
+from twopass.engines.installing import how_to_install
 
 _logger = logging.getLogger("twopass.engines")
 
@@ -420,7 +421,7 @@ def _rendered(
         from jinja2.sandbox import ImmutableSandboxedEnvironment
     except ModuleNotFoundError as error:
         raise EngineUnavailableError(
-            "a decoder's chat template needs Jinja: pip install 'twopass[transformers]'"
+            f"a decoder's chat template needs Jinja: {how_to_install('transformers')}"
         ) from error
     texts = {"system": instruction, "query": query, "document": passage}
     messages = [

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from twopass.engines.errors import ModelError
+from twopass.engines.installing import how_to_install
 
 # What is read beside weights: settings of every kind, a chat template. Weights are chosen by
 # `_wanted`, so that of ten exports in a repository none is downloaded where none is read.
@@ -54,7 +55,7 @@ def _download(hub_id: str, revision: str | None) -> Path:
         from huggingface_hub import HfApi, snapshot_download
     except ModuleNotFoundError as error:
         raise ModelError(
-            f"model {hub_id!r}: a hub id needs huggingface_hub; pip install 'twopass[hub]', "
+            f"model {hub_id!r}: a hub id needs huggingface_hub; {how_to_install('hub')}, "
             "or give a folder"
         ) from error
     try:

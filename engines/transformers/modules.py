@@ -6,6 +6,7 @@ from typing import Any
 
 from twopass.engines.base import ModelKind
 from twopass.engines.errors import EngineUnavailableError, ModelError, UnsupportedModelError
+from twopass.engines.installing import how_to_install
 from twopass.engines.model.folder import ModelFolder
 from twopass.engines.model.labels import num_labels
 
@@ -18,7 +19,7 @@ def find_package(package: str) -> Any:
     """
     if importlib.util.find_spec(package) is None:
         raise EngineUnavailableError(
-            f"{package} is not installed: pip install 'twopass[transformers]'"
+            f"{package} is not installed: {how_to_install('transformers')}"
         )
     try:
         return importlib.import_module(package)

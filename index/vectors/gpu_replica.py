@@ -13,6 +13,7 @@ import faiss
 import numpy as np
 
 from twopass.engines.base import Float32s
+from twopass.engines.installing import how_to_install
 from twopass.index.arrays import Bools, Int64s
 
 Clone: TypeAlias = Callable[[Any], Any]
@@ -41,7 +42,7 @@ def gpu_cloner(*, scratch_bytes: int = 256 << 20, use_float16: bool = False) -> 
         GpuUnavailableError: faiss has no GPU part, or there is no GPU; says which.
     """
     if not hasattr(faiss, "StandardGpuResources"):
-        raise GpuUnavailableError("this faiss has no GPU part: pip install 'twopass[faiss-gpu]'")
+        raise GpuUnavailableError(f"this faiss has no GPU part: {how_to_install('faiss-gpu')}")
     if not faiss.get_num_gpus():
         raise GpuUnavailableError("faiss sees no NVIDIA GPU")
     resources = faiss.StandardGpuResources()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 from urllib.parse import urlsplit
 
+from twopass.engines.installing import how_to_install
 from twopass.server.config import ConfigError
 from twopass.server.metadata import Metadata
 
@@ -82,7 +83,7 @@ def open_tracer(endpoint: str) -> Tracer | None:
         from twopass.server.telemetry.otlp import OtlpTracer
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"traces_endpoint: needs {error.name}; pip install 'twopass[tracing]'"
+            f"traces_endpoint: needs {error.name}; {how_to_install('tracing')}"
         ) from error
     return OtlpTracer(endpoint)
 

@@ -352,9 +352,9 @@ def test_training_without_its_packages_says_how_to_get_them(tmp_path, monkeypatc
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     ended = invoke("train", str(tmp_path / "pairs.jsonl"), "--out", str(tmp_path))
     assert ended.exit_code == 1
-    assert "torch and transformers not installed: pip install 'twopass[training]'" in (
-        ended.stderr.replace("\n", " ")
-    )
+    told = " ".join(ended.stderr.split())
+    assert "torch and transformers not installed: " in told
+    assert "'torch>=" in told
 
 
 def test_the_frontier_has_every_way_of_searching(test_collection):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twopass.engines.errors import UnsupportedModelError
+from twopass.engines.installing import how_to_install
 from twopass.engines.model.architecture import Architecture
 from twopass.engines.model.families import (
     bert,
@@ -47,8 +48,9 @@ def family_of(config: Mapping[str, Any]) -> Family:
     if family is None:
         raise UnsupportedModelError(
             f"config.json: model_type is {model_type!r}, known are {', '.join(_FAMILIES)}; "
-            "the engine transformers runs what AutoModel runs (pip install "
-            "'twopass[transformers]'), the engine onnxruntime an exported model.onnx in the folder"
+            "the engine transformers runs what AutoModel runs "
+            f"({how_to_install('transformers')}), the engine onnxruntime an exported model.onnx in "
+            "the folder"
         )
     return family
 

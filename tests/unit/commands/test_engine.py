@@ -70,4 +70,5 @@ def test_build_without_tensorrt_says_how_to_get_it(small_model, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     result = run("build", small_model)
     assert result.exit_code == 1
-    assert "pip install 'twopass[tensorrt]'" in " ".join(result.stderr.split())
+    assert "pip install 'tensorrt>=" in " ".join(result.stderr.split())
+    assert "pip install 'tensorrt-rtx-cu13>=" in " ".join(result.stderr.split())
