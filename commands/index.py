@@ -1,34 +1,12 @@
 """`twopass index`: reads documents from files into a collection."""
 
-import itertools
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
-from twopass.client import (
-    AlreadyExistsError,
-    Chunking,
-    Client,
-    Document,
-    OnConflict,
-    Schema,
-    UpsertSummary,
-)
-from twopass.commands.checkpoint import Checkpoint, CheckpointError
-from twopass.commands.field_mapping import FieldMapping
+from twopass.client import Chunking, OnConflict, Schema
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.sources.finding import find_files
 from twopass.commands.sources.formats import FORMATS
@@ -40,9 +18,16 @@ from twopass.commands.sources.options import (
     IncludeOption,
 )
 from twopass.commands.sources.reading import Reading
-from twopass.commands.sources.records import LeftOut, Record, SourceError
-from twopass.commands.sources.source_file import SourceFile
+from twopass.commands.sources.records import SourceError
 from twopass.commands.terminal.failures import exit_with
+from twopass.commands.transfer.checkpoint import CheckpointError
+from twopass.commands.transfer.field_mapping import FieldMapping
+from twopass.commands.transfer.indexing import Indexing, OnError, Outcome, Settings
+from twopass.commands.transfer.reporting import closing_lines, json_report
+
+_FIELDS = "Fields of a record"
+_NEW = "A new collection"
+_INTERRUPTED = 130  # as a shell tells of a command that Ctrl-C ended: 128 + SIGINT
 
 
 def index(
@@ -54,18 +39,35 @@ def index(
             "standard input."
         ),
     ],
-    id_field: Annotated[str, typer.Option(help="Field with the document's id.")] = "id",
-    text_field: Annotated[str, typer.Option(help="Field with its text.")] = "text",
-    title_field: Annotated[str, typer.Option(help="Field with its title, if any.")] = "title",
+    id_field: Annotated[
+        str, typer.Option(rich_help_panel=_FIELDS, help="Field with the document's id.")
+    ] = "id",
+    text_field: Annotated[
+        str, typer.Option(rich_help_panel=_FIELDS, help="Field with its text.")
+    ] = "text",
+    title_field: Annotated[
+        str, typer.Option(rich_help_panel=_FIELDS, help="Field with its title, if any.")
+    ] = "title",
     vector_field: Annotated[
         str,
-        typer.Option(help="Field with its embedding; a new collection then has no encoder."),
+        typer.Option(
+            rich_help_panel=_FIELDS,
+            help="Field with its embedding; a new collection then has no encoder.",
+        ),
     ] = "",
     metadata_field: Annotated[
-        str, typer.Option(help="Field with all metadata, an object; unset: all other fields are.")
+        str,
+        typer.Option(
+            rich_help_panel=_FIELDS,
+            help="Field with all metadata, an object or JSON of one; unset: all other fields are.",
+        ),
     ] = "",
     number_field: Annotated[
-        list[str] | None, typer.Option(help="Field of CSV whose values are numbers, not text.")
+        list[str] | None,
+        typer.Option(
+            rich_help_panel=_FIELDS,
+            help="Field whose values are numbers, though CSV has text alone; may be repeated.",
+        ),
     ] = None,
     file_format: FormatOption = None,
     encoding: EncodingOption = None,
@@ -73,35 +75,44 @@ def index(
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
     encoder: Annotated[
-        str, typer.Option(help="Encoder of a new collection; unset: the server's default.")
+        str,
+        typer.Option(
+            rich_help_panel=_NEW, help="Encoder of a new collection; unset: the server's default."
+        ),
     ] = "",
     window_tokens: Annotated[
         int | None,
         typer.Option(
+            rich_help_panel=_NEW,
             help="Split documents of a new collection into windows of this many tokens; "
-            "unset: of as many as the encoder reads."
+            "unset: of as many as the encoder reads.",
         ),
     ] = None,
     whole_documents: Annotated[
         bool,
         typer.Option(
+            rich_help_panel=_NEW,
             help="Don't split documents of a new collection: of long ones the encoder reads the "
-            "beginning alone."
+            "beginning alone.",
         ),
     ] = False,
     overlap_tokens: Annotated[
         int | None,
-        typer.Option(help="Tokens that neighbouring windows share; unset: a quarter of a window."),
+        typer.Option(
+            rich_help_panel=_NEW,
+            help="Tokens that neighbouring windows share; unset: a quarter of a window.",
+        ),
     ] = None,
     index_kind: Annotated[
-        str, typer.Option(help="Index kind of a new collection; unset: Flat.")
+        str, typer.Option(rich_help_panel=_NEW, help="Index kind of a new collection; unset: Flat.")
     ] = "",
     language: Annotated[
         str,
         typer.Option(
+            rich_help_panel=_NEW,
             help="Language of a new collection, an ISO 639-1 code such as de: endings of words are "
             "removed for search by words; none: words are searched as they stand; unset: the "
-            "server's default."
+            "server's default.",
         ),
     ] = "",
     resume: Annotated[
@@ -117,22 +128,62 @@ def index(
             "are left out, or end the run."
         ),
     ] = "replace",
-    chunk_size: Annotated[int, typer.Option(help="Documents sent at a time.")] = 256,
+    on_error: Annotated[
+        OnError,
+        typer.Option(
+            help="What becomes of the run when a record, or a file given by name, can't be "
+            "indexed: it stops and says which, or goes on without, and counts and names it."
+        ),
+    ] = OnError.STOP,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Name all that is left out, not the first ten only."),
+    ] = False,
+    chunk_size: Annotated[int, typer.Option(min=1, help="Documents sent at a time.")] = 256,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
-    """Index documents. Every other field of a record becomes metadata.
+    """Index documents from files and folders.
 
-    A document whose id is known replaces the earlier one unless told otherwise, so an interrupted
-    run can be repeated.
+    A record has an id and a text, and may have a title. Every other field becomes metadata, to
+    filter by. A document whose id is known replaces the earlier one, so that an interrupted run can
+    be repeated.
+
+      twopass index docs notes/  the files of a folder, each a document
+      twopass index docs facts.jsonl.gz --text-field body
+      twopass index docs table.csv --id-field key --number-field year
+      twopass index docs vectors.parquet --vector-field embedding
+      twopass index docs big.jsonl --resume big.state --on-error skip
+      zcat dump.gz | twopass index docs - --format jsonl
+
+    A line of JSONL that needs no flag:
+
+      {"id": "a1", "title": "Tea", "text": "Warm the pot.", "year": 1946}
+
+    The exit status is 0 where all that was given by name was indexed, but for records that
+    --on-error skip leaves out; 1 where something was not; 130 after Ctrl-C.
     """
-    mapping = FieldMapping(
-        id=id_field,
-        text=text_field,
-        title=title_field,
-        vector=vector_field,
-        metadata=metadata_field,
-        numbers=tuple(number_field or ()),
+    settings = Settings(
+        mapping=FieldMapping(
+            id=id_field,
+            text=text_field,
+            title=title_field,
+            vector=vector_field,
+            metadata=metadata_field,
+            numbers=tuple(number_field or ()),
+        ),
+        schema=Schema(
+            encoder=encoder,
+            index_kind=index_kind,
+            chunking=_chunking(window_tokens, overlap_tokens),
+            whole_documents=whole_documents,
+            language=language,
+        ),
+        on_conflict=on_conflict,
+        on_error=on_error,
+        chunk_size=chunk_size,
+        resume=resume,
+        names_all=verbose,
     )
     reading = Reading(
         format=file_format,
@@ -143,44 +194,16 @@ def index(
     )
     try:
         with connected(target) as client:
-            found = find_files(files, reading)
-            _stop_at_faults(found.left_out)
-            sources = found.files
-            chunking = _chunking(window_tokens, overlap_tokens)
-            schema = Schema(
-                encoder=encoder,
-                index_kind=index_kind,
-                chunking=chunking,
-                whole_documents=whole_documents,
-                language=language,
-            )
-            if mapping.vector and not encoder:
-                dimension = _dimension(sources, mapping)
-                schema = replace(schema, client_vectors=True, dimension=dimension)
-            run = _Run(client, collection, sources, mapping)
-            summary = run.index(schema, resume, chunk_size, on_conflict)
-            total = client.get_collection(collection).num_documents
+            outcome = Indexing(client, collection, find_files(files, reading), settings).run()
+            if as_json:
+                print_json(json_report(collection, outcome))
+            else:
+                console = Console()
+                for line in closing_lines(collection, outcome):
+                    console.print(line, markup=False, highlight=False, soft_wrap=True)
+            _end(outcome, settings)
     except (SourceError, CheckpointError) as error:
         exit_with(error)
-    if as_json:
-        print_json(
-            {
-                "collection": collection,
-                "num_inserted": summary.num_inserted,
-                "num_replaced": summary.num_replaced,
-                "num_skipped": summary.num_skipped,
-                "num_split": summary.num_split,
-                "num_documents": total,
-                "sequence": summary.sequence,
-            }
-        )
-        return
-    split = f" ({summary.num_split:,} of them split)" if summary.num_split else ""
-    skipped = f", {summary.num_skipped:,} skipped" if summary.num_skipped else ""
-    Console().print(
-        f"{collection}: {summary.num_inserted:,} inserted, {summary.num_replaced:,} replaced"
-        f"{split}{skipped}; {total:,} documents in all"
-    )
 
 
 def _chunking(window_tokens: int | None, overlap_tokens: int | None) -> Chunking | None:
@@ -189,107 +212,30 @@ def _chunking(window_tokens: int | None, overlap_tokens: int | None) -> Chunking
     return Chunking(window_tokens, window_tokens // 4 if overlap_tokens is None else overlap_tokens)
 
 
-def _stop_at_faults(left_out: Iterable[LeftOut]) -> None:
-    for item in left_out:
-        if item.is_fault:
-            raise SourceError(str(item))
+def _end(outcome: Outcome, settings: Settings) -> None:
+    """Ends a command whose run did not do all that it was to do; says how to go on.
 
-
-def _records(sources: Iterable[SourceFile]) -> Iterator[Record]:
-    for file in sources:
-        for item in file.records():
-            if isinstance(item, Record):
-                yield item
-            else:
-                _stop_at_faults([item])
-
-
-def _dimension(sources: Sequence[SourceFile], mapping: FieldMapping) -> int:
-    """Components of the first document's vector; 0 without documents."""
-    first = next(_records(sources), None)
-    return len(mapping.document(first).vector or ()) if first else 0
-
-
-class _Run:
-    """One run: which files, with which fields, into which collection."""
-
-    def __init__(
-        self,
-        client: Client,
-        collection: str,
-        sources: Sequence[SourceFile],
-        mapping: FieldMapping,
-    ) -> None:
-        self._client = client
-        self._collection = collection
-        self._sources = sources
-        self._mapping = mapping
-        self._progress = _progress()
-
-    def index(
-        self, schema: Schema, resume: Path | None, chunk_size: int, on_conflict: OnConflict
-    ) -> UpsertSummary:
-        """Writes all documents except those that an earlier run recorded as written."""
-        client, name = self._client, self._collection
-        _ensure_collection(client, name, schema)
-        checkpoint = None
-        if resume is not None:
-            created = client.get_collection(name).create_time
-            checkpoint = Checkpoint.of(resume, name, created, self._sources, self._mapping)
-        num_done = checkpoint.num_done() if checkpoint else 0
-        began = time.monotonic()
-        with self._progress as progress:
-            total = sum(file.num_bytes for file in self._sources)
-            task = progress.add_task(
-                "indexing", total=total, done=f"{num_done:,}", rate="", split=""
-            )
-
-            def show(summary: UpsertSummary) -> None:
-                rate = summary.num_documents / max(1e-9, time.monotonic() - began)
-                done = num_done + summary.num_documents + summary.num_skipped
-                split = f"{summary.num_split:,} split" if summary.num_split else ""
-                progress.update(task, done=f"{done:,}", rate=f"{rate:,.0f}/s", split=split)
-                if checkpoint:
-                    checkpoint.save(done)
-
-            documents = itertools.islice(self._documents(task), num_done, None)
-            summary = client.upsert(
-                name,
-                documents,
-                chunk_size=chunk_size,
-                on_conflict=on_conflict,
-                on_progress=show,
-            )
-        if checkpoint:
-            checkpoint.remove()
-        return summary
-
-    def _documents(self, task: TaskID) -> Iterator[Document]:
-        """Documents in the files' order; progress is in bytes, since records can't be counted."""
-        finished = 0
-        for file in self._sources:
-            for number, record in enumerate(_records([file])):
-                yield self._mapping.document(record)
-                if number % 64 == 0:
-                    self._progress.update(task, completed=finished + record.num_bytes)
-            finished += file.num_bytes
-            self._progress.update(task, completed=finished)
-
-
-def _ensure_collection(client: Client, name: str, schema: Schema) -> None:
-    try:
-        client.create_collection(name, schema)
-    except AlreadyExistsError:
+    Raises:
+        TwopassError: The call that ended the run.
+    """
+    if outcome.is_success:
         return
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TextColumn("{task.fields[done]} documents on disk {task.fields[rate]}"),
-        TextColumn("{task.fields[split]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
+    on = Console(stderr=True)
+    if outcome.is_interrupted or outcome.failure:
+        way = (
+            "The same command goes on where this one ended."
+            if settings.resume
+            else "The same command with --on-conflict skip leaves out what is on disk."
+        )
+        on.print(way, highlight=False, soft_wrap=True)
+    if outcome.failure:
+        raise outcome.failure
+    if outcome.is_interrupted:
+        raise typer.Exit(_INTERRUPTED)
+    if stopped_by := outcome.stopped_by:
+        exit_with(f"{stopped_by}\n--on-error skip goes on without what can't be indexed")
+    if missing := outcome.missing_fields:
+        exit_with(f"--number-field: no record had a field {', '.join(map(repr, missing))}")
+    if not outcome.tally.num_on_disk:
+        exit_with("nothing is indexed: see what was left out above")
+    exit_with("something that was given by name is not indexed: see what was left out above")

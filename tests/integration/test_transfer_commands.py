@@ -82,3 +82,112 @@ def test_an_interrupted_run_goes_on_where_it_was(server, tmp_path):
     assert done + second["num_inserted"] + second["num_replaced"] == 1_000
     assert second["num_documents"] == 1_000
     assert not resume.exists()
+
+
+def lines_of(documents):
+    return "".join(json.dumps(document) + "\n" for document in documents)
+
+
+ODD = [
+    ('{"id": "list", "text": ["x"]}', "field 'text' holds a list of 1", "texts that can't be used"),
+    ("not json", "not JSON", "lines that are not JSON"),
+    ('{"id": "body", "body": "x"}', "--text-field names", "records without a text"),
+    ('{"text": "x"}', "--id-field names", "records without an id"),
+    ('{"id": "nan", "text": "x", "n": NaN}', "'n' holds nan", "metadata that can't be used"),
+    ('{"id": "half", "text": "\\ud800"}', "half a character", "texts that can't be used"),
+    (
+        json.dumps({"id": "large", "text": "x", "m": "m" * 70_000}),
+        "metadata: 70,008 bytes as JSON given, at most 65,536",
+        "documents that the server refused",
+    ),
+    (
+        json.dumps({"id": "long", "text": "word " * 60_000}),
+        "text: 300,000 bytes of UTF-8 given, at most 262,144",
+        "documents that the server refused",
+    ),
+]
+
+
+@pytest.mark.parametrize(("line", "said", "kind"), ODD, ids=[kind for _, _, kind in ODD])
+def test_what_can_not_be_indexed_stops_by_name_or_is_skipped_and_counted(
+    server, tmp_path, line, said, kind
+):
+    target = ("--target", server.target)
+    file = tmp_path / "odd.jsonl"
+    good = [{"id": f"good {n}", "text": "x"} for n in range(20)]
+    file.write_text(lines_of(good[:10]) + line + "\n" + lines_of(good[10:]))
+    name = f"odd-{ODD.index((line, said, kind))}"
+
+    stopped = invoke("index", name, str(file), *target)
+    assert stopped.exit_code == 1
+    assert f"{file}:11: " in stopped.stderr.replace("\n", "")
+    assert said in " ".join(stopped.stderr.split())
+    assert "--on-error skip goes on" in stopped.stderr
+    with Client(server.target) as client:
+        assert {d.id for d in client.documents(name)} == {d["id"] for d in good[:10]}
+
+    told = answer("index", name, str(file), "--on-error", "skip", *target)
+    assert (told["num_inserted"], told["num_replaced"]) == (10, 10)
+    assert told["num_left_out_by_kind"] == {kind: 1}
+    (left_out,) = told["left_out"]
+    assert left_out["where"] == f"{file}:11"
+    assert said in left_out["reason"]
+    with Client(server.target) as client:
+        assert {d.id for d in client.documents(name)} == {d["id"] for d in good}
+        client.delete_collection(name)
+
+
+def test_a_run_that_its_first_record_stops_makes_no_collection(server, tmp_path):
+    file = tmp_path / "odd.jsonl"
+    for first in ('{"id": "a", "body": "x"}', "not json"):
+        file.write_text(first + "\n" + lines_of([{"id": "b", "text": "x"}]))
+        assert invoke("index", "never", str(file), "--target", server.target).exit_code == 1
+    assert invoke("index", "never", "missing.jsonl", "--target", server.target).exit_code == 1
+    with Client(server.target) as client:
+        assert "never" not in {collection.name for collection in client.list_collections()}
+
+
+@pytest.mark.parametrize("refused", [{0}, {299}, {5, 6, 7}, {0, 50, 100, 299}, set(range(299))])
+def test_all_but_what_the_server_refuses_is_written_and_a_resumed_run_counts_right(
+    server, tmp_path, refused
+):
+    file, resume = tmp_path / "many.jsonl", tmp_path / "state"
+    size = 70_000  # of metadata: only the server knows that it is too much
+    documents = [
+        {"id": f"d{n}", "text": "x", "m": "m" * size * (n in refused), "vector": [n, 1]}
+        for n in range(300)
+    ]
+    # The last line breaks the first run, so that the second has something to resume.
+    file.write_text(lines_of(documents)[:-2] + "!\n")
+    stamp = file.stat()
+    flags = ("--vector-field", "vector", "--chunk-size", "20", "--target", server.target)
+    skip = ("--on-error", "skip", "--resume", str(resume))
+    with Client(server.target) as client:
+        client.create_collection("refusing", Schema(client_vectors=True, dimension=2))
+        try:
+            told = json.loads(
+                invoke("index", "refusing", str(file), *flags, *skip, "--json").stdout
+            )
+            expected = {f"d{n}" for n in range(299)} - {f"d{n}" for n in refused}
+            assert {d.id for d in client.documents("refusing")} == expected
+            assert told["num_inserted"] == len(expected)
+            by_server = [item["where"] for item in told["left_out"] if "server" in item["kind"]]
+            assert by_server == [f"{file}:{n + 1}" for n in sorted(refused - {299})]
+            assert not resume.exists()
+
+            stopped = invoke("index", "refusing", str(file), *flags, "--resume", str(resume))
+            assert stopped.exit_code == 1
+            first = min(refused)
+            assert f"{file}:{first + 1}: " in stopped.stderr.replace("\n", "")
+            if first:
+                assert json.loads(resume.read_text())["num_done"] == first
+            file.write_text(lines_of(documents))
+            os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+            told = answer("index", "refusing", str(file), *flags, *skip)
+            assert told["num_resumed"] == first
+            assert told["num_resumed"] + told["num_replaced"] + told["num_inserted"] == 300 - len(
+                refused
+            )
+            assert told["num_left_out"] == len(refused)
+        finally:
+            client.delete_collection("refusing")

@@ -1,0 +1,344 @@
+"""A run of `twopass index`: records are read, become documents, and are written."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import chain
+from pathlib import Path
+from typing import TypeAlias
+
+from twopass.client import (
+    AlreadyExistsError,
+    Client,
+    Collection,
+    NotFoundError,
+    OnConflict,
+    Schema,
+    TwopassError,
+    UpsertSummary,
+)
+from twopass.commands.sources.finding import Found
+from twopass.commands.sources.reading import Format
+from twopass.commands.sources.records import LeftOut, Record, SourceError
+from twopass.commands.sources.source_file import SourceFile
+from twopass.commands.transfer.checkpoint import Checkpoint, Done
+from twopass.commands.transfer.expected import Expected
+from twopass.commands.transfer.field_mapping import FieldMapping
+from twopass.commands.transfer.progress import Meter
+from twopass.commands.transfer.tally import Tally
+from twopass.commands.transfer.translating import Translator, field_names
+from twopass.commands.transfer.uploading import Reports, Sourced, Upload
+
+# Records that are looked at before anything is written: for the first vector, and for what is
+# wrong from the start.
+_LOOKED_AT = 100
+# How many of the things that were left out are named while the run goes on.
+_NAMED = 10
+_TABLES = frozenset((Format.CSV, Format.TSV, Format.PARQUET))
+
+_Item: TypeAlias = tuple[SourceFile, Record | LeftOut]
+
+
+class OnError(StrEnum):
+    """What becomes of a run that meets something it can't index."""
+
+    STOP = "stop"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How files are indexed.
+
+    Attributes:
+        mapping: Which fields of records are which of documents.
+        schema: Of a collection that is made; its dimension, where clients bring vectors, is that of
+            the first one.
+        on_conflict: What becomes of documents whose ids are known.
+        on_error: What becomes of the run when something can't be indexed.
+        chunk_size: Documents sent at a time.
+        resume: The file that records the progress, if any.
+        names_all: Whether all that is left out is named while the run goes on, not the first only.
+    """
+
+    mapping: FieldMapping
+    schema: Schema = field(default_factory=Schema)
+    on_conflict: OnConflict = "replace"
+    on_error: OnError = OnError.STOP
+    chunk_size: int = 256
+    resume: Path | None = None
+    names_all: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        tally: What was written and left out.
+        collection: The collection at the end; None where the run never got so far.
+        stopped_by: What ended the run early, of what it was to index.
+        failure: The call that failed and ended it early.
+        is_interrupted: Whether the user ended it.
+        missing_fields: Fields that were named as numbers and that no record had.
+    """
+
+    tally: Tally = field(default_factory=Tally)
+    collection: Collection | None = None
+    stopped_by: LeftOut | None = None
+    failure: TwopassError | None = None
+    is_interrupted: bool = False
+    missing_fields: list[str] = field(default_factory=list)
+
+    @property
+    def is_success(self) -> bool:
+        """Whether all that was asked for by name was done, but for records that may be skipped."""
+        if self.stopped_by or self.failure or self.is_interrupted or self.missing_fields:
+            return False
+        faults = [item for item in self.tally.left_out if item.is_fault]
+        has_written = self.tally.num_on_disk or self.tally.num_resumed
+        return not any(item.num_records == 0 for item in faults) and bool(has_written or not faults)
+
+
+class Indexing:
+    """One run: which files, how, into which collection."""
+
+    def __init__(self, client: Client, collection: str, found: Found, settings: Settings) -> None:
+        self._client = client
+        self._collection = collection
+        self._found = found
+        self._settings = settings
+        self._outcome = Outcome()
+        self._tally = self._outcome.tally
+        self._tally.num_other_files = found.num_other_kinds
+        self._meter = Meter("indexing")
+        self._expected = Expected(found.files)
+        self._items = self._read_files()
+        self._checkpoint: Checkpoint | None = None
+        self._refused: list[LeftOut] = []
+        self._num_done_before = 0  # documents that earlier runs wrote, or were refused
+        self._num_read = 0  # documents
+        self._is_read = False  # to the end
+        self._num_named = 0
+
+    def run(self) -> Outcome:
+        """Writes all documents except those that an earlier run recorded as written.
+
+        Raises:
+            SourceError: What was asked for can't be done with these files and this collection.
+            CheckpointError: The file of `--resume` belongs to another run.
+        """
+        outcome = self._outcome
+        try:
+            for item in self._found.left_out:
+                if not self._leave_out(item):
+                    return outcome
+            translator = self._begin()
+            if outcome.stopped_by is None and translator is not None:
+                self._write(translator)
+                if self._is_read and self._num_read:
+                    outcome.missing_fields = sorted(translator.missing_numbers)
+                self._tally.unused_fields = sorted(translator.unused)
+        except KeyboardInterrupt:
+            outcome.is_interrupted = True
+        except TwopassError as error:
+            outcome.failure = error
+        if outcome.failure is None and outcome.collection is not None:
+            outcome.collection = self._client.get_collection(self._collection)
+        if self._checkpoint and self._is_read and not (outcome.failure or outcome.is_interrupted):
+            self._checkpoint.remove()
+        return outcome
+
+    def _begin(self) -> Translator | None:
+        """Makes the collection, unless there is one, and what makes documents for it.
+
+        None where the first record stops the run: then no collection is made for it.
+
+        Raises:
+            SourceError: The collection needs vectors, and none are there.
+        """
+        settings, mapping = self._settings, self._settings.mapping
+        seen = self._first_items()
+        schema = settings.schema
+        if mapping.vector and not schema.encoder:
+            schema = replace(schema, client_vectors=True, dimension=self._dimension(seen))
+        if settings.on_error is OnError.STOP and settings.resume is None:
+            trial = Translator(mapping, needs_vector=schema.client_vectors)
+            for item in seen[:1]:
+                made = item if isinstance(item, LeftOut) else trial.document(item)
+                if isinstance(made, LeftOut) and made.is_fault:
+                    self._stop(made)
+                    return None
+        collection = self._open_collection(schema, seen)
+        self._outcome.collection = collection
+        if collection.schema.client_vectors and not mapping.vector:
+            raise SourceError(
+                f"{self._collection}: the collection has no encoder, so its documents bring their "
+                "vectors; --vector-field names the field with them"
+            )
+        return Translator(
+            mapping,
+            dimension=collection.schema.dimension if mapping.vector else 0,
+            needs_vector=collection.schema.client_vectors,
+        )
+
+    def _first_items(self) -> list[Record | LeftOut]:
+        """The first record, or all up to the first with a vector; the run itself gets them again.
+
+        Raises:
+            SourceError: A field that is said to hold numbers is none of the only file's columns.
+        """
+        seen: list[_Item] = []
+        wanted = self._settings.mapping.vector
+        for file, item in self._items:
+            seen.append((file, item))
+            if isinstance(item, Record) and (not wanted or wanted in item.fields):
+                break
+            if len(seen) == _LOOKED_AT:
+                break
+        self._items = chain(seen, self._items)
+        files = self._found.files
+        records = [item for _, item in seen if isinstance(item, Record)]
+        if records and len(files) == 1 and files[0].format in _TABLES:
+            for name in self._settings.mapping.numbers:
+                if name not in records[0].fields and not self._settings.mapping.metadata:
+                    raise SourceError(
+                        f"{files[0].where}: no field {name!r}, which --number-field names; "
+                        f"{field_names(records[0].fields)}"
+                    )
+        return [item for _, item in seen]
+
+    def _dimension(self, seen: list[Record | LeftOut]) -> int:
+        """Components of the first vector; 0 where there is none."""
+        trial = Translator(self._settings.mapping)
+        for item in seen:
+            made = item if isinstance(item, LeftOut) else trial.document(item)
+            if not isinstance(made, LeftOut) and made.vector is not None:
+                return len(made.vector)
+        return 0
+
+    def _open_collection(self, schema: Schema, seen: list[Record | LeftOut]) -> Collection:
+        """Returns the collection, which is made if it is missing."""
+        try:
+            return self._client.get_collection(self._collection)
+        except NotFoundError:
+            pass
+        if schema.client_vectors and not schema.dimension:
+            told = "".join(f"; {item}" for item in seen[:1] if isinstance(item, LeftOut))
+            records = [item for item in seen if isinstance(item, Record)]
+            if records:
+                made = Translator(self._settings.mapping, needs_vector=True).document(records[0])
+                told = f"; {made}" if isinstance(made, LeftOut) else ""
+            raise SourceError(
+                "--vector-field: no vector in the first records, so the collection that is to be "
+                f"made can't know its dimension{told}"
+            )
+        try:
+            return self._client.create_collection(self._collection, schema)
+        except AlreadyExistsError:  # made by another meanwhile
+            return self._client.get_collection(self._collection)
+
+    def _write(self, translator: Translator) -> None:
+        settings, tally = self._settings, self._tally
+        if settings.resume is not None:
+            self._checkpoint = self._open_checkpoint(settings.resume)
+            done = self._checkpoint.done()
+            self._num_done_before = done.num_done
+            tally.num_resumed = done.num_done - len(done.refused)
+            self._refused = list(done.refused)
+            for item in self._refused:
+                tally.leave_out(item)
+        upload = Upload(
+            self._client,
+            self._collection,
+            Reports(settled=self._settled, refused=self._refuse, waiting=self._waiting),
+            chunk_size=settings.chunk_size,
+            on_conflict=settings.on_conflict,
+        )
+        with self._meter.running():
+            upload.write(self._documents(translator))
+
+    def _open_checkpoint(self, path: Path) -> Checkpoint:
+        stream = next((file for file in self._found.files if file.is_stream), None)
+        if stream is not None:
+            raise SourceError(
+                f"{stream.where}: it can be read only once, so --resume can't go on with it; "
+                "index a file instead"
+            )
+        assert self._outcome.collection is not None
+        created = self._outcome.collection.create_time
+        mapping = self._settings.mapping
+        return Checkpoint.of(path, self._collection, created, self._found.files, mapping)
+
+    def _documents(self, translator: Translator) -> Iterator[Sourced]:
+        """The documents to write, in the files' order; ends early at what stops the run."""
+        num_before = self._num_done_before
+        for file, item in self._items:
+            made: LeftOut | None = None
+            if isinstance(item, LeftOut):
+                made = item
+            else:
+                self._expected.read(file, item.num_bytes)
+                document = translator.document(item)
+                if isinstance(document, LeftOut):
+                    made = document
+                else:
+                    self._num_read += 1
+                    if self._num_read > num_before:
+                        yield Sourced(item.where, document)
+            if made is not None and not self._leave_out(made, is_told=self._num_read < num_before):
+                return
+        self._is_read = True
+
+    def _read_files(self) -> Iterator[_Item]:
+        for file in self._found.files:
+            for item in file.records():
+                yield file, item
+
+    def _leave_out(self, item: LeftOut, *, is_told: bool = False) -> bool:
+        """Counts and names what is left out; False where it stops the run.
+
+        Args:
+            item: What is left out.
+            is_told: Whether an earlier run, which this one resumes, has told of it.
+        """
+        if item.is_fault and self._settings.on_error is OnError.STOP and not is_told:
+            self._stop(item)
+            return False
+        self._tally.leave_out(item)
+        if is_told:
+            return True
+        self._num_named += 1
+        if self._settings.names_all or self._num_named <= _NAMED:
+            self._meter.say(f"left out: {item}")
+        elif self._num_named == _NAMED + 1:
+            self._meter.say("left out: more, which are counted below; --verbose names all")
+        return True
+
+    def _stop(self, item: LeftOut) -> None:
+        self._outcome.stopped_by = item
+
+    def _refuse(self, item: LeftOut) -> bool:
+        goes_on = self._leave_out(item)
+        if goes_on:
+            self._refused.append(item)
+        else:
+            self._is_read = False
+        return goes_on
+
+    def _settled(self, num_done: int, summary: UpsertSummary, before: UpsertSummary) -> None:
+        tally = self._tally
+        tally.add(summary, before)
+        done = self._num_done_before + num_done
+        self._meter.show(
+            done,
+            self._num_read if self._is_read else self._expected.total,
+            is_estimate=self._expected.is_estimate and not self._is_read,
+            num_before=self._num_done_before,
+            num_left_out=tally.num_left_out.total(),
+        )
+        if self._checkpoint:
+            self._checkpoint.save(Done(done, tuple(self._refused)))
+
+    def _waiting(self, reason: str, seconds: float) -> None:
+        self._meter.say(f"the server takes no documents ({reason}): next try in {seconds:.1f} s")

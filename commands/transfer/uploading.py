@@ -1,0 +1,230 @@
+"""Writes documents in their order, and goes on after those that the server refuses."""
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from twopass.client import (
+    Client,
+    Document,
+    InvalidArgumentError,
+    OnConflict,
+    OverloadedError,
+    TwopassError,
+    UnavailableError,
+    UpsertSummary,
+)
+from twopass.commands.sources.records import LeftOut
+from twopass.commands.transfer.json_values import shown
+
+# What a server's message says about the place of a document in a call.
+_PLACE = re.compile(r"^(chunk \d+(, after \d+ written)?: )?documents\[\d+\]\.?")
+# A server that is busy or out of reach is asked again for so long, counted from the last document
+# that it wrote.
+_PATIENCE_SECONDS = 30.0
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class Sourced:
+    """A document and where it comes from.
+
+    Attributes:
+        where: Its file, and its line or row.
+        document: The document.
+        is_refused: Whether the server will have nothing of it.
+    """
+
+    where: str
+    document: Document
+    is_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reports:
+    """Whom an upload tells what.
+
+    Attributes:
+        settled: After each acknowledgement: how many of the first documents are done with, written
+            or refused; and the call's summary, with the one before it.
+        refused: A document that the server refuses. Answers whether to go on without it.
+        waiting: Why the next try comes only after some seconds.
+    """
+
+    settled: Callable[[int, UpsertSummary, UpsertSummary], None]
+    refused: Callable[[LeftOut], bool]
+    waiting: Callable[[str, float], None]
+
+
+class Upload:
+    """Documents on their way into a collection.
+
+    Every document is pending from when it is handed to a call until the server has acknowledged it.
+    A call that fails leaves what is pending; the next call begins with it.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        collection: str,
+        reports: Reports,
+        *,
+        chunk_size: int,
+        on_conflict: OnConflict,
+    ) -> None:
+        self._client = client
+        self._collection = collection
+        self._reports = reports
+        self._chunk_size = chunk_size
+        self._on_conflict = on_conflict
+        self._pending: deque[Sourced] = deque()
+        self._num_settled = 0
+        self._summary = UpsertSummary()  # of the call under way
+        self._last_progress = time.monotonic()
+
+    def write(self, items: Iterable[Sourced]) -> None:
+        """Writes documents, in order.
+
+        Documents that the server refuses are reported; the others of their chunk are written. When
+        the answer is not to go on, those before the refused one are written, and no more are read.
+
+        Raises:
+            TwopassError: A call failed for another reason than one document.
+        """
+        source = iter(items)
+        refused = self._call(source)
+        while refused is not None:
+            if not self._refuse(refused):
+                return
+            # What was under way goes chunk by chunk: each refusal costs no more than its chunk.
+            refused = self._write_pending() or self._call(source)
+        self._drop_refused()
+
+    def _refuse(self, refused: Sourced) -> bool:
+        """Reports a refused document; where that ends the upload, writes what stands before it."""
+        while not self._reports.refused(_left_out(refused, self._error)):
+            while self._pending.pop() is not refused:
+                pass
+            earlier = self._write_pending()
+            if earlier is None:
+                return False
+            refused = earlier
+        refused.is_refused = True
+        return True
+
+    def _write_pending(self) -> Sourced | None:
+        """Writes what is pending; stops at a refused document and returns it."""
+        while self._waiting():
+            refused = self._call(None)
+            if refused is not None:
+                return refused
+        return None
+
+    def _waiting(self) -> list[Document]:
+        """The pending documents, as they are now."""
+        return [item.document for item in self._pending if not item.is_refused]
+
+    def _taking(self, source: Iterator[Sourced]) -> Iterator[Document]:
+        for item in source:
+            self._pending.append(item)
+            yield item.document
+
+    def _call(self, source: Iterator[Sourced] | None) -> Sourced | None:
+        """Upserts documents in one call, or in more where the server is busy.
+
+        Args:
+            source: All that is pending and what comes from here are written; None: one chunk of
+                what is pending.
+
+        Returns:
+            The document that the server refused; `_error` says why. None: all are written.
+        """
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            self._summary = UpsertSummary()
+            documents: Iterable[Document] = self._waiting()
+            if source is None:
+                documents = islice(documents, self._chunk_size)
+            else:
+                documents = chain(documents, self._taking(source))
+            try:
+                self._client.upsert(
+                    self._collection,
+                    documents,
+                    chunk_size=self._chunk_size,
+                    on_conflict=self._on_conflict,
+                    on_progress=self._settle,
+                )
+            except InvalidArgumentError as error:
+                refused = self._named_in(error)
+                if refused is None:
+                    raise
+                self._error = error
+                return refused
+            except (OverloadedError, UnavailableError) as error:
+                if not self._may_try_again(error):
+                    raise
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS) if self._is_stuck else pause
+                wait = max(pause, error.retry_after or 0.0)
+                self._reports.waiting(error.message, wait)
+                time.sleep(wait)
+            else:
+                return None
+
+    @property
+    def _is_stuck(self) -> bool:
+        """Whether the call under way has written nothing yet."""
+        return not self._summary.num_chunks
+
+    def _may_try_again(self, error: TwopassError) -> bool:
+        """Whether another try may succeed and do no harm.
+
+        Where known ids are an error, a chunk whose acknowledgement was lost would be one.
+        """
+        if isinstance(error, OverloadedError):
+            may_help = error.retry_after is not None
+        else:
+            may_help = self._on_conflict != "fail"
+        return may_help and time.monotonic() - self._last_progress < _PATIENCE_SECONDS
+
+    def _named_in(self, error: InvalidArgumentError) -> Sourced | None:
+        """The pending document that an error is about; None where it is about none."""
+        position = error.metadata.get("position")
+        if position is None:
+            return None
+        place = int(position) - self._summary.num_documents - self._summary.num_skipped
+        waiting = (item for item in self._pending if not item.is_refused)
+        return next(islice(waiting, place, None), None) if place >= 0 else None
+
+    def _settle(self, summary: UpsertSummary) -> None:
+        before, self._summary = self._summary, summary
+        num_done = summary.num_documents + summary.num_skipped
+        for _ in range(num_done - before.num_documents - before.num_skipped):
+            self._drop_refused()
+            self._pending.popleft()
+            self._num_settled += 1
+        self._drop_refused()
+        self._last_progress = time.monotonic()
+        self._reports.settled(self._num_settled, summary, before)
+
+    def _drop_refused(self) -> None:
+        """Settles refused documents before which everything is settled."""
+        while self._pending and self._pending[0].is_refused:
+            self._pending.popleft()
+            self._num_settled += 1
+
+
+def _left_out(item: Sourced, error: InvalidArgumentError) -> LeftOut:
+    reason = _PLACE.sub("", error.message).replace("metadata_json", "metadata", 1)
+    told = f"(id {shown(item.document.id)})"
+    if f"(id {item.document.id!r})" in reason:
+        told = ""
+    return LeftOut(
+        where=item.where,
+        kind="documents that the server refused",
+        reason=f"{reason} {told}".strip(),
+    )
