@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from twopass.client import Chunking, OnConflict, Schema
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
@@ -20,6 +19,7 @@ from twopass.commands.sources.options import (
 from twopass.commands.sources.reading import Reading
 from twopass.commands.sources.records import SourceError
 from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.sentences import say, say_beside
 from twopass.commands.transfer.checkpoint import CheckpointError
 from twopass.commands.transfer.field_mapping import FieldMapping
 from twopass.commands.transfer.indexing import Indexing, OnError, Outcome, Settings
@@ -149,16 +149,17 @@ def index(
     filter by. A document whose id is known replaces the earlier one, so that an interrupted run can
     be repeated.
 
-      twopass index docs notes/  the files of a folder, each a document
-      twopass index docs facts.jsonl.gz --text-field body
-      twopass index docs table.csv --id-field key --number-field year
-      twopass index docs vectors.parquet --vector-field embedding
-      twopass index docs big.jsonl --resume big.state --on-error skip
-      zcat dump.gz | twopass index docs - --format jsonl
+      twopass index docs notes/  text, Markdown, HTML: each file is a document
+      twopass index docs facts.jsonl.gz --text-field body  records, one a line
+      twopass index docs table.csv --number-field year  rows; the year is a number
+      twopass index docs v.parquet --vector-field v  vectors of your own
+      twopass index docs big.jsonl --resume big.state  goes on after an interruption
+      twopass index docs big.jsonl --on-error skip  leaves out bad records, and names them
+      zcat dump.gz | twopass index docs - --format jsonl  standard input
 
-    A line of JSONL that needs no flag:
+    A line of JSONL that needs no flag; a "title" may be there too:
 
-      {"id": "a1", "title": "Tea", "text": "Warm the pot.", "year": 1946}
+      {"id": "a1", "text": "Warm the pot.", "year": 1946}
 
     The exit status is 0 where all that was given by name was indexed, but for records that
     --on-error skip leaves out; 1 where something was not; 130 after Ctrl-C.
@@ -198,9 +199,8 @@ def index(
             if as_json:
                 print_json(json_report(collection, outcome))
             else:
-                console = Console()
                 for line in closing_lines(collection, outcome):
-                    console.print(line, markup=False, highlight=False, soft_wrap=True)
+                    say(line)
             _end(outcome, settings)
     except (SourceError, CheckpointError) as error:
         exit_with(error)
@@ -220,14 +220,12 @@ def _end(outcome: Outcome, settings: Settings) -> None:
     """
     if outcome.is_success:
         return
-    on = Console(stderr=True)
     if outcome.is_interrupted or outcome.failure:
-        way = (
+        say_beside(
             "The same command goes on where this one ended."
             if settings.resume
             else "The same command with --on-conflict skip leaves out what is on disk."
         )
-        on.print(way, highlight=False, soft_wrap=True)
     if outcome.failure:
         raise outcome.failure
     if outcome.is_interrupted:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from twopass.commands.terminal.printable import printable
 from twopass.commands.transfer.indexing import Outcome
 
 # Kinds of other files that the closing lines name.
@@ -21,7 +20,7 @@ def closing_lines(name: str, outcome: Outcome) -> Iterator[str]:
     tally = outcome.tally
     if outcome.collection is not None:
         number = outcome.collection.num_documents
-        yield printable(f"{name}: {number:,} document{'s' * (number != 1)} in all")
+        yield f"{name}: {number:,} document{'s' * (number != 1)} in all"
     lines = [
         (tally.num_inserted, "inserted"),
         (tally.num_replaced, "replaced"),
@@ -37,13 +36,13 @@ def closing_lines(name: str, outcome: Outcome) -> Iterator[str]:
     if tally.num_left_out:
         yield f"{tally.num_left_out.total():>9,} left out"
         for kind, number in tally.num_left_out.most_common():
-            yield printable(f"{'':>9} {kind}: {number:,}")
+            yield f"{'':>9} {kind}: {number:,}"
     if tally.num_other_files:
         yield f"{tally.num_other_files.total():>9,} files of kinds that are not read"
-        yield f"{'':>9} {printable(_suffixes(outcome))}"
+        yield f"{'':>9} {_suffixes(outcome)}"
     if tally.unused_fields:
         unused = ", ".join(tally.unused_fields)
-        yield printable(f"fields not taken, since --metadata-field is set: {unused}")
+        yield f"fields not taken, since --metadata-field is set: {unused}"
 
 
 def _suffixes(outcome: Outcome) -> str:
