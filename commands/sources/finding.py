@@ -1,20 +1,29 @@
 """Which files there are at the paths a user gives."""
 
+import os
+import stat
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from twopass.commands.sources.folders import Folder
 from twopass.commands.sources.formats import (
     FORMAT_OF_SUFFIX,
     FORMATS,
-    FORMATS_OF_FOLDERS,
     READERS,
+    source_file,
     suffix_of,
 )
 from twopass.commands.sources.reading import Format, Reading
 from twopass.commands.sources.records import LeftOut
-from twopass.commands.sources.source_file import SourceFile, shown
+from twopass.commands.sources.source_file import (
+    STANDARD_INPUT,
+    SourceFile,
+    name_of,
+    shown,
+    target_of,
+)
 
 
 @dataclass(slots=True)
@@ -36,47 +45,110 @@ class Found:
 def find_files(paths: Iterable[Path], reading: Reading) -> Found:
     """Finds the files given, and in a folder those of the usual kinds or those that are included.
 
-    Nothing that is wrong raises: it is left out by name.
+    Nothing that is wrong raises: it is left out by name. Of two files that would give documents of
+    one id, both get the path as it was given for an id.
     """
     found = Found()
+    given: set[Path] = set()
     for path in paths:
-        if path.is_dir():
-            within = [
-                p
-                for p in sorted(path.rglob("*"))
-                if FORMAT_OF_SUFFIX.get(suffix_of(p)) in FORMATS_OF_FOLDERS and p.is_file()
-            ]
-            if not within:
-                reason = "no file in it is of a kind that is read"
-                found.left_out.append(_missing(path, "folders without files to read", reason))
-            found.files += (
-                _source_file(p, p.relative_to(path).as_posix(), reading, is_named=False)
-                for p in within
-            )
-        elif not path.is_file():
-            found.left_out.append(_missing(path, "missing files", "there is no such file"))
-        elif suffix_of(path) not in FORMAT_OF_SUFFIX:
-            reason = f"of no known format; known: {FORMATS}"
-            found.left_out.append(_missing(path, "files of unknown formats", reason))
+        if path in given:
+            reason = "given twice; it is read once"
+            found.left_out.append(_left_out(path, "files given twice", reason, is_fault=False))
+            continue
+        given.add(path)
+        if path == STANDARD_INPUT:
+            _take_standard_input(found, reading)
         else:
-            found.files.append(_source_file(path, path.name, reading, is_named=True))
+            _take_path(path, reading, found)
+    found.files = _with_own_names(found.files)
     return found
 
 
-def _missing(path: Path, kind: str, reason: str) -> LeftOut:
-    return LeftOut(where=shown(path), kind=kind, reason=reason, num_records=0)
+def _take_standard_input(found: Found, reading: Reading) -> None:
+    if reading.format is None:
+        reason = f"its --format must be told: one of {', '.join(Format)}"
+        left_out = _left_out(STANDARD_INPUT, "standard input", reason)
+        found.left_out.append(replace(left_out, where="standard input"))
+    else:
+        found.files.append(_stream(STANDARD_INPUT, "stdin", reading, reading.format))
 
 
-def _source_file(path: Path, name: str, reading: Reading, *, is_named: bool) -> SourceFile:
-    format_: Format = FORMAT_OF_SUFFIX[suffix_of(path)]
-    stat = path.stat()
+def _take_folder(path: Path, reading: Reading, found: Found) -> None:
+    folder = Folder(path, reading)
+    found.files += folder.files()
+    found.left_out += folder.left_out
+    found.num_other_kinds += folder.num_other_kinds
+    if not folder.has_files and not any(item.is_fault for item in folder.left_out):
+        reason = folder.why_empty()
+        found.left_out.append(_left_out(path, "folders without files to read", reason))
+
+
+def _take_path(path: Path, reading: Reading, found: Found) -> None:
+    try:
+        status = path.stat()
+    except OSError as error:
+        found.left_out.append(_missing(path, error))
+        return
+    if stat.S_ISDIR(status.st_mode):
+        _take_folder(path, reading, found)
+    else:
+        _take_file(path, status, reading, found)
+
+
+def _take_file(path: Path, status: os.stat_result, reading: Reading, found: Found) -> None:
+    chosen = reading.format or FORMAT_OF_SUFFIX.get(suffix_of(path))
+    if stat.S_ISFIFO(status.st_mode):
+        if reading.format is None:
+            reason = f"a pipe, whose --format must be told: one of {', '.join(Format)}"
+            found.left_out.append(_left_out(path, "pipes, sockets and devices", reason))
+        else:
+            found.files.append(_stream(path, path.name, reading, reading.format))
+    elif not stat.S_ISREG(status.st_mode):
+        reason = "a socket or device, no file"
+        found.left_out.append(_left_out(path, "pipes, sockets and devices", reason))
+    elif chosen is None:
+        suffix = suffix_of(path)
+        reason = (
+            f"{suffix or 'a name without a suffix'} tells no known format; --format tells it "
+            f"(--format text reads any text); known are {FORMATS}"
+        )
+        found.left_out.append(_left_out(path, "files of unknown formats", reason))
+    else:
+        file = source_file(path, name_of(Path(path.name)), chosen, status, reading)
+        found.files.append(replace(file, is_named=True))
+
+
+def _stream(path: Path, name: str, reading: Reading, format_: Format) -> SourceFile:
     return SourceFile(
         path=path,
         name=name,
         format=format_,
-        num_bytes=stat.st_size,
-        modified_ns=stat.st_mtime_ns,
-        is_named=is_named,
+        num_bytes=0,
+        modified_ns=0,
+        is_named=True,
+        is_stream=True,
         reading=reading,
         read=READERS[format_],
     )
+
+
+def _missing(path: Path, error: OSError) -> LeftOut:
+    if os.path.islink(path):  # noqa: PTH114, Path.is_symlink raises where it may not look
+        return _left_out(
+            path, "links to nothing", f"a link to {target_of(path)}, which is not there"
+        )
+    if isinstance(error, FileNotFoundError):
+        return _left_out(path, "missing files", "there is no such file")
+    return _left_out(path, "files that can't be read", f"it can't be read ({error.strerror})")
+
+
+def _left_out(path: Path, kind: str, reason: str, *, is_fault: bool = True) -> LeftOut:
+    return LeftOut(where=shown(path), kind=kind, reason=reason, num_records=0, is_fault=is_fault)
+
+
+def _with_own_names(files: Sequence[SourceFile]) -> list[SourceFile]:
+    """The files, those whose names are not unique named by their whole paths."""
+    count = Counter(file.name for file in files)
+    return [
+        file if count[file.name] == 1 else replace(file, name=name_of(file.path)) for file in files
+    ]

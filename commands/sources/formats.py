@@ -1,23 +1,27 @@
 """Which reader a file gets, by its suffix."""
 
+import os
 from pathlib import Path
 
-from twopass.commands.sources.jsonl import read_jsonl
-from twopass.commands.sources.parquet import read_parquet
-from twopass.commands.sources.plain_text import read_text
-from twopass.commands.sources.reading import Format
-from twopass.commands.sources.separated import read_separated
-from twopass.commands.sources.source_file import Reader
+from twopass.commands.sources.readers.jsonl import read_jsonl
+from twopass.commands.sources.readers.markdown import read_markdown
+from twopass.commands.sources.readers.parquet import read_parquet
+from twopass.commands.sources.readers.plain_text import read_plain_text
+from twopass.commands.sources.readers.restructured_text import read_restructured_text
+from twopass.commands.sources.readers.separated import read_separated
+from twopass.commands.sources.readers.web_page import read_web_page
+from twopass.commands.sources.reading import Format, Reading
+from twopass.commands.sources.source_file import Reader, SourceFile
 
 READERS: dict[Format, Reader] = {
     Format.JSONL: read_jsonl,
     Format.CSV: read_separated,
     Format.TSV: read_separated,
     Format.PARQUET: read_parquet,
-    Format.TEXT: read_text,
-    Format.MARKDOWN: read_text,
-    Format.RST: read_text,
-    Format.HTML: read_text,
+    Format.TEXT: read_plain_text,
+    Format.MARKDOWN: read_markdown,
+    Format.RST: read_restructured_text,
+    Format.HTML: read_web_page,
 }
 FORMATS = (
     "JSONL (.jsonl, .ndjson, .json), CSV (.csv, .tsv), Parquet, text, Markdown, "
@@ -46,3 +50,19 @@ FORMATS_OF_FOLDERS = frozenset((Format.TEXT, Format.MARKDOWN, Format.RST, Format
 def suffix_of(path: Path) -> str:
     """The suffix that tells a file's format, in lower case: what stands before `.gz`."""
     return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def source_file(
+    path: Path, name: str, format_: Format, status: os.stat_result, reading: Reading
+) -> SourceFile:
+    """A regular file that was found in a folder."""
+    return SourceFile(
+        path=path,
+        name=name,
+        format=format_,
+        num_bytes=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        is_named=False,
+        reading=reading,
+        read=READERS[format_],
+    )

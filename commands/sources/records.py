@@ -9,6 +9,31 @@ class SourceError(Exception):
     """A record can't become a document, or nothing can be read; the message says where and why."""
 
 
+class UnreadableError(Exception):
+    """The rest of a file can't be read; caught where its records are counted.
+
+    Attributes:
+        kind: What sort of file it is, in the plural: "damaged gzip files".
+        reason: Why it can't be read, and the way out.
+        where: The place in it; empty: the file.
+        is_fault: False where nothing is wrong, as with an empty file.
+    """
+
+    def __init__(self, kind: str, reason: str, where: str = "", *, is_fault: bool = True) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.reason = reason
+        self.where = where
+        self.is_fault = is_fault
+
+
+class EmptyFileError(UnreadableError):
+    """A file has nothing to read, which is no fault."""
+
+    def __init__(self) -> None:
+        super().__init__("empty files", "empty", is_fault=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One document as it stands in its file.

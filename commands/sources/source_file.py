@@ -1,18 +1,28 @@
 """A file of one or more documents, and what reading it can end in."""
 
-import gzip
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from gzip import BadGzipFile
 from pathlib import Path
 from typing import TypeAlias
 
 from twopass.commands.sources.reading import Format, Reading
-from twopass.commands.sources.records import LeftOut, Record
+from twopass.commands.sources.records import LeftOut, Record, UnreadableError
+
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # no id can have one
+_COMMON_STEMS = frozenset(
+    ("about", "authors", "changelog", "changes", "contributing", "copying", "copyright", "faq")
+).union(("history", "index", "install", "license", "news", "notes", "notice", "readme", "todo"))
+STANDARD_INPUT = Path("-")
 
 Reader: TypeAlias = Callable[["SourceFile"], Iterator[Record | LeftOut]]
-"""Reads records of one format; raises OSError, EOFError or zlib.error where a file breaks off."""
+"""Reads the records of one format.
+
+Raises OSError, EOFError, zlib.error or UnreadableError where the rest of a file can't be read.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +54,18 @@ class SourceFile:
     @property
     def where(self) -> str:
         """The file's name for messages, whatever bytes its path is made of."""
-        return shown(self.path)
+        return "standard input" if self.path == STANDARD_INPUT else shown(self.path)
+
+    @property
+    def title(self) -> str:
+        """A title where the document has none: the file's name without suffix and `.gz`.
+
+        Names that are the same in many folders, such as README, stand after their folder's.
+        """
+        path = Path(self.name)
+        stem = (path.with_suffix("") if path.suffix.lower() == ".gz" else path).stem
+        is_common = stem.lower() in _COMMON_STEMS and path.parent.name
+        return f"{path.parent.name} {stem}" if is_common else stem
 
     def records(self) -> Iterator[Record | LeftOut]:
         """Reads the file's records, in their order, with what is left out between them.
@@ -52,32 +73,48 @@ class SourceFile:
         Nothing that is wrong in a file raises: it is left out, and what comes after it is read
         where that makes sense.
         """
-        num_records = 0
+        num_read = 0
         try:
             for item in self.read(self):
                 yield item
-                num_records += 1
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            yield self.rest_left_out(
-                "damaged gzip files", f"cut or damaged gzip ({error})", num_records
-            )
+                num_read += 1
+        except UnreadableError as error:
+            left_out = self._rest(error.kind, error.reason, num_read, error.where)
+            yield replace(left_out, is_fault=left_out.is_fault and error.is_fault)
+        except (EOFError, zlib.error, BadGzipFile) as error:
+            yield self._rest("damaged gzip files", f"gzip, but cut or damaged ({error})", num_read)
         except OSError as error:
-            reason = f"can't be read ({error.strerror or error})"
-            yield self.rest_left_out("files that can't be read", reason, num_records)
+            reason = f"it can't be read ({error.strerror or error})"
+            yield self._rest("files that can't be read", reason, num_read)
 
-    def left_out(self, kind: str, reason: str) -> LeftOut:
-        """The whole file, left out: a fault where it was given by name."""
+    def _rest(self, kind: str, reason: str, num_read: int, where: str = "") -> LeftOut:
+        """What comes after the first records and lines, left out: all where there were none."""
+        if num_read:
+            reason = f"{reason}; what comes after it is left out"
         return LeftOut(
-            where=self.where, kind=kind, reason=reason, num_records=0, is_fault=self.is_named
+            where=where or self.where,
+            kind=kind,
+            reason=reason,
+            num_records=0,
+            is_fault=self.is_named or num_read > 0,
         )
-
-    def rest_left_out(self, kind: str, reason: str, num_records: int) -> LeftOut:
-        """What comes after the first `num_records` records, left out."""
-        if num_records:
-            reason = f"{reason}: what comes after the first {num_records:,} records is left out"
-        return self.left_out(kind, reason)
 
 
 def shown(path: Path) -> str:
     """A path as text: bytes that are not UTF-8 become escapes such as a backslash and xe9."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def name_of(path: Path) -> str:
+    """A path as the id of a document: as it is shown, control characters too as escapes."""
+    return _CONTROL_CHARACTER.sub(
+        lambda found: f"\\x{ord(found[0]):02x}", shown(path).replace(os.sep, "/")
+    )
+
+
+def target_of(link: Path) -> str:
+    """Where a link leads, for messages."""
+    try:
+        return shown(link.readlink())
+    except OSError:
+        return "nothing"

@@ -1,0 +1,132 @@
+"""From bytes to text: encodings, and what is no text at all."""
+
+import codecs
+import contextlib
+import io
+import re
+from collections.abc import Iterator
+from functools import partial
+
+from twopass.commands.sources.opening import opened
+from twopass.commands.sources.records import EmptyFileError, UnreadableError
+from twopass.commands.sources.source_file import SourceFile
+
+MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+"""How long a document can be, unpacked: a server takes messages of this size at most by default."""
+
+# The longest first: UTF-32's little-endian mark begins with UTF-16's.
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_HEAD = 8 * 1024
+# Controls that no text has: all of C0 and DEL but tab, line feed, vertical tab, form feed, carriage
+# return and escape.
+_CONTROL_CHARACTER = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_CONTROL_SHARE = 0.1  # of a text's beginning; PDF's texts have single NULs, binary files many
+
+
+def marked_encoding(head: bytes) -> str | None:
+    """The encoding that a byte order mark tells; None without one."""
+    return next((name for mark, name in _BYTE_ORDER_MARKS if head.startswith(mark)), None)
+
+
+def encoding_of(stream: io.BufferedReader, file: SourceFile) -> str:
+    """The encoding of a stream at its beginning: its mark's, else the one given, else UTF-8."""
+    return marked_encoding(stream.peek(4)[:4]) or file.reading.encoding or "utf-8"
+
+
+def byte_lines(stream: io.BufferedReader, encoding: str) -> tuple[Iterator[bytes], str]:
+    r"""The lines of a stream as bytes, and their encoding: one in which `\n` is one byte.
+
+    Lines end at `\n` alone: U+2028, vertical tabs and the like are part of a line. One that is
+    longer than a document can be comes in pieces.
+    """
+    if encoding == "utf-8-sig":
+        stream.read(len(codecs.BOM_UTF8))
+        encoding = "utf-8"
+    if "\n".encode(encoding) == b"\n":
+        return iter(partial(stream.readline, MAX_DOCUMENT_BYTES), b""), encoding
+    return _transcoded(stream, encoding), "utf-8"
+
+
+def _transcoded(stream: io.BufferedReader, encoding: str) -> Iterator[bytes]:
+    """The lines of a stream in UTF-8."""
+    text = io.TextIOWrapper(stream, encoding, newline="\n")
+    try:
+        for line in text:
+            yield line.encode()
+    finally:
+        with contextlib.suppress(ValueError):  # the stream is closed already
+            text.detach()
+
+
+def read_whole_text(file: SourceFile, declared: str | None = None) -> str:
+    """Reads a file that is one document.
+
+    Args:
+        file: The file.
+        declared: Its encoding where neither a byte order mark nor the user names one.
+
+    Raises:
+        UnreadableError: It is too long, binary, or of another encoding.
+    """
+    return decoded(read_whole(file), file, declared)
+
+
+def read_whole(file: SourceFile) -> bytes:
+    """Reads the bytes of a file that is one document.
+
+    Raises:
+        UnreadableError: It is too long, or empty.
+    """
+    with opened(file) as source:
+        content = source.stream.read(MAX_DOCUMENT_BYTES + 1)
+    if not content.strip():
+        raise EmptyFileError
+    if len(content) > MAX_DOCUMENT_BYTES:
+        raise UnreadableError(
+            "files that are too long",
+            f"more than {MAX_DOCUMENT_BYTES // 1024 // 1024} MiB, too long for one document; "
+            "cut it into several",
+        )
+    return content
+
+
+def decoded(content: bytes, file: SourceFile, declared: str | None = None) -> str:
+    """A document's text; see `read_whole_text`."""
+    encoding = marked_encoding(content) or file.reading.encoding or declared or "utf-8"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        if b"\0" in content[:_HEAD]:
+            raise _binary() from error
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UnreadableError(
+            "files of other encodings", not_decoded(error, encoding), f"{file.where}:{line}"
+        ) from error
+    head = text[:_HEAD]
+    if len(_CONTROL_CHARACTER.findall(head)) > _CONTROL_SHARE * len(head):
+        raise _binary()
+    return text
+
+
+def not_decoded(error: UnicodeDecodeError, encoding: str) -> str:
+    """Why bytes are not of an encoding, and the way out."""
+    return not_of_encoding(error.object[error.start], encoding)
+
+
+def not_of_encoding(byte: int, encoding: str) -> str:
+    """Why text is not of an encoding: a byte that has no meaning where it stands."""
+    name = "UTF-8" if encoding in ("utf-8", "utf-8-sig") else encoding
+    return (
+        f"not {name} (byte 0x{byte:02X}); --encoding names another encoding, such as cp1252 "
+        "(Western European)"
+    )
+
+
+def _binary() -> UnreadableError:
+    return UnreadableError("binary files", "binary, no text")

@@ -1,0 +1,180 @@
+"""The files in a folder that are documents."""
+
+import os
+import stat
+from collections import Counter
+from pathlib import Path
+
+from twopass.commands.sources.formats import (
+    FORMAT_OF_SUFFIX,
+    FORMATS_OF_FOLDERS,
+    source_file,
+    suffix_of,
+)
+from twopass.commands.sources.patterns import Patterns
+from twopass.commands.sources.reading import Format, Reading
+from twopass.commands.sources.records import LeftOut
+from twopass.commands.sources.source_file import SourceFile, name_of, shown, target_of
+
+# Folders that programs fill and nobody reads.
+_NEVER = frozenset(("node_modules", "__pycache__", "CVS"))
+_ENVIRONMENT = "pyvenv.cfg"  # the file that makes a folder a virtual environment (PEP 405)
+
+
+class Folder:
+    """A folder, walked.
+
+    Attributes:
+        left_out: What is not taken, with reasons, as far as it was walked.
+        num_other_kinds: How many files are of kinds that are not read, by suffix.
+        has_files: Whether there is any file to read.
+    """
+
+    def __init__(self, path: Path, reading: Reading) -> None:
+        """Walks nothing yet."""
+        self.left_out: list[LeftOut] = []
+        self.num_other_kinds: Counter[str] = Counter()
+        self.has_files = False
+        self._root = path
+        self._reading = reading
+        self._include = Patterns(reading.include)
+        self._exclude = Patterns(reading.exclude)
+
+    def files(self) -> list[SourceFile]:
+        """The files to read, by name, those of folders within after the names of these.
+
+        Links to files are followed, but for those to files that are taken anyway; links to folders
+        are not, so that every walk ends.
+        """
+        found: list[tuple[str, SourceFile]] = []
+        links: list[tuple[str, SourceFile, tuple[int, int]]] = []
+        taken: set[tuple[int, int]] = set()
+        folders = [self._root]
+        while folders:
+            folder = folders.pop()
+            for entry in self._entries(folder):
+                path = folder / entry.name
+                name = path.relative_to(self._root).as_posix()
+                if self._exclude.match(name):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if not self._is_skipped(path):
+                        folders.append(path)
+                    continue
+                status = self._status(path, is_link=entry.is_symlink())
+                format_ = self._format(path, name) if status else None
+                if status is None or format_ is None:
+                    continue
+                file = source_file(path, name_of(Path(name)), format_, status, self._reading)
+                number = (status.st_dev, status.st_ino)
+                if entry.is_symlink():
+                    links.append((name, file, number))
+                else:
+                    found.append((name, file))
+                    taken.add(number)
+        for name, file, number in sorted(links, key=lambda link: link[0]):
+            if number in taken:
+                self._leave(
+                    file.path,
+                    "links to files that are read anyway",
+                    "a link to a file that is read under its own name",
+                )
+            else:
+                taken.add(number)
+                found.append((name, file))
+        self.has_files = bool(found)
+        return [file for _, file in sorted(found, key=lambda one: one[0].split("/"))]
+
+    def why_empty(self) -> str:
+        """Why there is nothing to read, and the way out."""
+        if self._include:
+            return f"no file in it matches {' or '.join(self._reading.include)}"
+        common = self.num_other_kinds.most_common(3)
+        if not common:
+            return "there is no file to read in it"
+        suffixes = ", ".join(
+            suffix for suffix, one in FORMAT_OF_SUFFIX.items() if one in self._formats()
+        )
+        kinds = " and ".join(
+            f"{number:,} {suffix or 'without a suffix'}" for suffix, number in common
+        )
+        way_out = f"--include '*{common[0][0]}' takes those"
+        return f"no file in it ends in {suffixes}, but {kinds}; {way_out}"
+
+    def _entries(self, folder: Path) -> list["os.DirEntry[str]"]:
+        try:
+            with os.scandir(folder) as scan:
+                entries = list(scan)
+        except OSError as error:
+            self._leave(
+                folder,
+                "folders that can't be read",
+                f"it can't be read ({error.strerror})",
+                is_fault=folder == self._root,
+            )
+            return []
+        if folder != self._root and any(entry.name == _ENVIRONMENT for entry in entries):
+            self._leave(folder, "virtual environments", "a virtual environment of Python")
+            return []
+        return entries
+
+    def _is_skipped(self, path: Path) -> bool:
+        if path.name.startswith("."):
+            self._leave(path, "hidden folders", "a hidden folder; name it to read it")
+        elif path.name in _NEVER:
+            self._leave(
+                path, f"folders called {path.name}", "filled by a program; name it to read it"
+            )
+        else:
+            return False
+        return True
+
+    def _status(self, path: Path, *, is_link: bool) -> os.stat_result | None:
+        """What there is; None if it is nothing to read, or gone."""
+        try:
+            status = path.stat()
+        except OSError as error:
+            if is_link:
+                self._leave(
+                    path, "links to nothing", f"a link to {target_of(path)}, which is not there"
+                )
+            elif not isinstance(error, FileNotFoundError):
+                self._leave(
+                    path, "files that can't be read", f"it can't be read ({error.strerror})"
+                )
+            return None
+        if stat.S_ISDIR(status.st_mode):
+            self._leave(
+                path,
+                "links to folders",
+                f"a link to the folder {target_of(path)}; name that to read it",
+            )
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            self._leave(path, "pipes, sockets and devices", "a pipe, socket or device")
+            return None
+        return status
+
+    def _format(self, path: Path, name: str) -> Format | None:
+        """What a file holds, if it is to be taken; otherwise it is counted."""
+        suffix = suffix_of(path)
+        known = FORMAT_OF_SUFFIX.get(suffix)
+        if self._include:
+            if self._include.match(name):
+                return self._reading.format or known or Format.TEXT
+        elif (Format.TEXT if not suffix else known) in self._formats():
+            if not path.name.startswith("."):
+                return known or Format.TEXT
+            if known:
+                self._leave(path, "hidden files", "a hidden file; name it to read it")
+                return None
+        self.num_other_kinds[suffix] += 1
+        return None
+
+    def _formats(self) -> frozenset[Format]:
+        return frozenset((self._reading.format,)) if self._reading.format else FORMATS_OF_FOLDERS
+
+    def _leave(self, path: Path, kind: str, reason: str, *, is_fault: bool = False) -> None:
+        self.left_out.append(
+            LeftOut(where=shown(path), kind=kind, reason=reason, num_records=0, is_fault=is_fault)
+        )

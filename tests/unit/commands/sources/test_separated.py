@@ -1,0 +1,172 @@
+"""CSV as programs write it: delimiters, quotes, encodings, and rows that don't fit."""
+
+import csv
+import gzip
+import io
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from twopass.commands.sources.records import Record
+
+ROWS = [{"id": "a", "text": "one; two, three"}, {"id": "b", "text": 'said "so"'}]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "csv.gz"])
+def test_the_delimiter_is_found_in_the_beginning(folder, delimiter, suffix):
+    rows = [{"id": str(n), "text": "a; b, c| d", "n": "1,5"} for n in range(300)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["id", "text", "n"], delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(rows)
+    pack = gzip.compress if suffix.endswith("gz") else bytes
+    folder.write(f"x.{suffix}", pack(text.getvalue().encode()))
+    assert folder.read(f"x.{suffix}") == rows
+
+
+def test_the_delimiter_can_be_told(folder):
+    folder.write("x.csv", "id,a~text,b\n1,2~3,4\n")
+    assert folder.read("x.csv", delimiter="~") == [{"id,a": "1,2", "text,b": "3,4"}]
+
+
+def test_the_line_that_tells_spreadsheets_the_delimiter_is_no_row(folder):
+    folder.write("x.csv", "sep=~\r\nid~text\r\na~b\r\nc\r\n")
+    records, (told,) = folder.both("x.csv")
+    assert records == [{"id": "a", "text": "b"}]
+    assert told.startswith("x.csv:4: a row of 1 fields")
+
+
+@pytest.mark.parametrize("content", ["text\na\nb\n", "text\na, b\nc\n"])
+def test_a_single_column_needs_no_delimiter(folder, content):
+    folder.write("x.csv", content)
+    records, left_out = folder.both("x.csv")
+    assert len(records) + len(left_out) == 2
+    assert records[-1] == {"text": content[-2]}
+
+
+def test_rows_are_named_by_the_line_they_begin_at(folder):
+    folder.write("x.csv", 'id,text\n\na,"one\ntwo\r\n\nthree"\nb\nc,d,e\nf,g\n')
+    records, left_out = folder.both("x.csv")
+    assert records == [{"id": "a", "text": "one\ntwo\r\n\nthree"}, {"id": "f", "text": "g"}]
+    assert left_out == [
+        "x.csv:7: a row of 1 fields, where the first row names 2",
+        "x.csv:8: a row of 3 fields, where the first row names 2",
+    ]
+    assert [item.where[-2:] for item in folder.items("x.csv")] == [":3", ":7", ":8", ":9"]
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "reason"),
+    [
+        ('id,text\na,b\nc,"d\ne,f\n', 3, "a quote that is opened in this row is never closed"),
+        ('id,text\na,b\nc,"d"e\nf,g\n', 3, "more text after a closing quote; quotes within"),
+    ],
+)
+def test_after_a_broken_quote_nothing_is_guessed(folder, content, line, reason):
+    folder.write("x.csv", content)
+    records, (told,) = folder.both("x.csv")
+    assert records == [{"id": "a", "text": "b"}]
+    assert told.startswith(f"x.csv:{line}: {reason}")
+    assert told.endswith("; what comes after it is left out")
+
+
+def test_two_columns_of_one_name_are_a_fault_of_the_file(folder):
+    folder.write("x.csv", "id,text,text\na,b,c\n")
+    assert folder.both("x.csv") == (
+        [],
+        ["x.csv:1: several columns are called 'text'; rename all but one"],
+    )
+
+
+def test_columns_without_a_name_are_told_and_left_out(folder):
+    folder.write("x.csv", ",id, text ,\n0,a,b,\n1,c,d,\n")
+    records, left_out = folder.both("x.csv")
+    assert records == [{"id": "a", "text": "b"}, {"id": "c", "text": "d"}]
+    assert left_out == ["x.csv:1: columns 1, 4 have no names: their values are left out"]
+    assert not folder.items("x.csv")[0].is_fault
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "\ufeff", "sep=;\n"])
+def test_an_empty_file_is_named_and_no_fault(folder, content):
+    folder.write("x.csv", content)
+    (item,) = folder.items("x.csv")
+    assert (item.reason, item.is_fault) == ("empty", False)
+
+
+def test_names_alone_are_no_records(folder):
+    folder.write("x.csv", "id,text\n")
+    assert folder.read("x.csv") == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_encodings_are_told_by_a_byte_order_mark_or_by_name(folder, encoding):
+    folder.write("x.csv", "id;text\r\né;naïve\r\n".encode(encoding))
+    given = "cp1252" if encoding == "cp1252" else None
+    assert folder.read("x.csv", encoding=given) == [{"id": "é", "text": "naïve"}]
+
+
+def test_a_row_of_another_encoding_is_named_and_the_next_one_read(folder):
+    folder.write("x.csv", b"id,text\na,caf\xe9\nb,c\xc3\xa9\n")
+    records, (told,) = folder.both("x.csv")
+    assert records == [{"id": "b", "text": "cé"}]
+    assert told.startswith("x.csv:2: not UTF-8 (byte 0xE9); --encoding names another encoding")
+
+
+def test_odd_characters_stand_in_fields_as_they_are(folder):
+    folder.write("x.csv", "id,text\na,nul\0 vt\x0b ls\u2028 nel\x85 ff\x0c\n")
+    assert folder.read("x.csv") == [{"id": "a", "text": "nul\0 vt\x0b ls\u2028 nel\x85 ff\x0c"}]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_any_system_ends_them(folder, end):
+    folder.write("x.csv", end.join(["id,text", "a,b", 'c,"d"']))
+    assert folder.read("x.csv") == [{"id": "a", "text": "b"}, {"id": "c", "text": "d"}]
+
+
+def test_a_field_that_is_too_long_for_memory_ends_the_file(folder, monkeypatch):
+    monkeypatch.setattr("twopass.commands.sources.readers.separated.MAX_DOCUMENT_BYTES", 1_000)
+    folder.write("x.csv", 'id,text\na,b\nc,"' + "d" * 5_000 + '"\ne,f\n')
+    records, (told,) = folder.both("x.csv")
+    assert records == [{"id": "a", "text": "b"}]
+    assert told.startswith("x.csv:3: a field of more than")
+
+
+FIELD = st.text(st.characters(codec="utf-8"))
+NAME = FIELD.map(str.strip).filter(bool)
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
+)
+@given(
+    names=st.lists(NAME, min_size=2, max_size=4, unique=True),
+    fields=st.lists(FIELD, max_size=40),
+    delimiter=st.sampled_from(",;\t|"),
+    end=st.sampled_from(["\n", "\r\n"]),
+    quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+)
+def test_what_is_written_is_read(folder, names, fields, delimiter, end, quoting):
+    width = len(names)
+    rows = [fields[n : n + width] for n in range(0, len(fields) // width * width, width)]
+    assume(not names[0].startswith(("\ufeff", "sep=")))
+    # Python's writer puts no quotes around a lone carriage return, which its reader ends a row at.
+    assume(quoting == csv.QUOTE_ALL or not any("\r" in field for field in [*names, *fields]))
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting).writerows(
+        [names, *rows]
+    )
+    folder.write("x.csv", text.getvalue())
+    assert folder.read("x.csv", delimiter=delimiter) == [
+        dict(zip(names, row, strict=True)) for row in rows
+    ]
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
+)
+@given(content=st.binary() | st.text('"a,;\n\r\t\0').map(str.encode))
+def test_no_bytes_raise(folder, content):
+    folder.write("x.csv", content)
+    assert all(isinstance(item, Record) or item.reason for item in folder.items("x.csv"))
