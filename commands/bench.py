@@ -1,7 +1,6 @@
 """`twopass bench`: throughput and latency of a running server under load."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +16,9 @@ from twopass.benchmarks.queries import QueriesError, queries_of_collection, quer
 from twopass.benchmarks.report import as_json as report_as_json
 from twopass.benchmarks.report import as_tables
 from twopass.benchmarks.workload import RerankWorkload, SearchWorkload, Texts, Workload
-from twopass.client import AsyncClient, NotFoundError, TwopassError, UnavailableError
-from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, print_json, tls_credentials
+from twopass.client import AsyncClient
+from twopass.commands.connecting import api_key, tls_credentials, told_failures
+from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, print_json
 from twopass.commands.terminal.failures import exit_with
 from twopass.engines.installing import how_to_install
 
@@ -173,7 +173,7 @@ async def _measured(
 ) -> Report:
     async with AsyncClient(
         target,
-        api_key=os.environ.get("TWOPASS_API_KEY"),
+        api_key=api_key(),
         credentials=tls_credentials(),
         timeout=seconds_a_request,
         options=_NO_RETRIES,
@@ -222,15 +222,7 @@ def _progress(sweep: Sweep) -> Iterator[OnProgress]:
 def _failures(target: str) -> Iterator[None]:
     """Ends the command on a failure, with one sentence that says what to do."""
     try:
-        yield
+        with told_failures(target):
+            yield
     except QueriesError as error:
         exit_with(error)
-    except UnavailableError as error:
-        exit_with(
-            f"{target}: no server is ready there ({error.message}); `twopass serve` starts one, "
-            "--target names another"
-        )
-    except NotFoundError as error:
-        exit_with(f"{target}: {error.message}; `twopass index` makes a collection")
-    except TwopassError as error:
-        exit_with(f"{target}: {error.code.name}: {error.message}")

@@ -1,4 +1,4 @@
-"""How a command ends when something is wrong: one sentence on stderr, exit status 1."""
+"""How a command ends when something is wrong: one sentence on stderr, and an exit status."""
 
 from typing import NoReturn
 
@@ -8,15 +8,24 @@ from rich.text import Text
 from twopass.commands.terminal.printable import printable_lines
 from twopass.commands.terminal.sentences import say_beside
 
+FAILED = 1
+"""The exit status of what was refused or failed."""
+USAGE = 2
+"""That of a command that was given wrongly, as the parser of options uses it too."""
+TRY_LATER = 3
+"""That of a server that is out of reach, not ready, full or late: the same may work later."""
+NOT_FOUND = 4
+"""That of a collection, document, snapshot or model that does not exist."""
 
-def exit_with(error: Exception | str) -> NoReturn:
-    """Prints the reason and ends the command.
+
+def exit_with(error: Exception | str, status: int = FAILED) -> NoReturn:
+    """Prints the reason and ends the command with an exit status.
 
     Reasons hold text of documents, files and servers: they are taken literally, and control
     characters in them are shown, never sent.
     """
     say_error(str(error))
-    raise typer.Exit(1)
+    raise typer.Exit(status)
 
 
 def say_error(reason: str) -> None:
