@@ -142,8 +142,8 @@ def _exit_with(error: TwopassError, target: str) -> NoReturn:
             exit_with(f"{error.message}; try again in {error.retry_after:g} s", TRY_LATER)
         case NotFoundError(reason="COLLECTION_NOT_FOUND"):
             exit_with(
-                f"{error.message}; `twopass collections list` shows those that do, `twopass index` "
-                "makes one",
+                f"collection {error.metadata.get('collection', '')!r} does not exist; `twopass "
+                "collections list` shows those that do, `twopass index` makes one",
                 NOT_FOUND,
             )
         case NotFoundError():
