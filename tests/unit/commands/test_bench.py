@@ -57,8 +57,8 @@ def test_a_picture_needs_a_folder(tmp_path):
 
 def test_a_server_that_is_not_there_is_one_sentence():
     ended = invoke("--target", "127.0.0.1:1")
-    assert ended.exit_code == 1
-    assert "127.0.0.1:1: no server is ready there" in ended.stderr
+    assert ended.exit_code == 3
+    assert "is a server running at 127.0.0.1:1?" in ended.stderr
     assert "twopass serve" in ended.stderr
     assert "Traceback" not in ended.output
 
