@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from twopass.client import AlreadyExistsError, Client
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
-from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.failures import USAGE, exit_with
+from twopass.commands.terminal.sentences import say_beside
+from twopass.commands.terminal.tables import Table, names, print_table
 
 
 def alias(
@@ -28,25 +29,53 @@ def alias(
         twopass index docs-2027 docs.jsonl
         twopass alias docs docs-2027
 
-    Calls under way finish on the old collection. No collection may have the
-    name of an alias, and a collection that has aliases can't be deleted.
+    Calls under way finish on the old collection. A collection that has aliases can't be deleted.
+    No collection may have the name of an alias, so where `docs` is one, give it another name first:
+
+        twopass collections rename docs docs-2026
+        twopass alias docs docs-2026
+
+    Without arguments it lists them; this removes one:
+
+        twopass alias --remove docs
     """
     if alias and bool(collection) == remove:
-        exit_with(f"{alias}: name the collection that it stands for, or give --remove alone")
+        exit_with(
+            f"{alias}: name the collection that it stands for, as in `twopass alias {alias} "
+            f"COLLECTION`, or remove it by `twopass alias --remove {alias}`",
+            USAGE,
+        )
     if remove and not alias:
-        exit_with("--remove: name the alias")
+        exit_with("--remove: name the alias, as in `twopass alias --remove docs`", USAGE)
     with connected(target) as client:
-        aliases = client.update_aliases({alias: collection or None} if alias else {})
+        try:
+            aliases = client.update_aliases({alias: collection or None} if alias else {})
+        except AlreadyExistsError:
+            _refuse_taken(client, alias, collection)
     _print(aliases, as_json=as_json)
+
+
+def _refuse_taken(client: Client, alias: str, collection: str) -> None:
+    """Says how the name of a collection becomes an alias without anything being deleted."""
+    taken = {each.name for each in client.list_collections()}
+    number = next(n for n in range(1, len(taken) + 2) if f"{alias}-{n}" not in taken)
+    renamed = f"{alias}-{number}"
+    meant = renamed if collection == alias else collection
+    exit_with(
+        f"{alias} is a collection; give it another name, then this one is free:\n"
+        f"  twopass collections rename {alias} {renamed}\n"
+        f"  twopass alias {alias} {meant}"
+    )
 
 
 def _print(aliases: Mapping[str, str], *, as_json: bool) -> None:
     if as_json:
         print_json(dict(sorted(aliases.items())))
         return
-    table = Table(box=None, header_style="bold")
-    table.add_column("alias")
-    table.add_column("collection")
+    if not aliases:
+        say_beside("no alias; one is made by: twopass alias ALIAS COLLECTION")
+        return
+    table = Table(names("alias", "collection"), num_names=1)
     for alias, collection in sorted(aliases.items()):
-        table.add_row(alias, collection)
-    Console().print(table)
+        table.add(alias, collection)
+    print_table(table)

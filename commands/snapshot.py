@@ -5,12 +5,12 @@ import math
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
 
 from twopass.client import Snapshot
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.terminal.sentences import say, say_beside
+from twopass.commands.terminal.tables import Table, figures, names, print_table
 
 app = typer.Typer(
     help="Copy collections as they are at one moment, while writes go on; restore the copies.",
@@ -28,7 +28,12 @@ def create(
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
-    """Copy a collection as it is now."""
+    """Copy a collection as it is now, while writes and searches go on.
+
+    Examples:
+        twopass snapshot create docs
+        twopass snapshot create docs before-the-move
+    """
     with connected(target) as client:
         snapshot = client.create_snapshot(collection, name, timeout=math.inf)
     _print([snapshot], as_json=as_json)
@@ -38,9 +43,14 @@ def create(
 def list_snapshots(
     collection: Collection, target: Target = DEFAULT_TARGET, as_json: AsJson = False
 ) -> None:
-    """List a collection's snapshots, oldest first."""
+    """List a collection's snapshots, oldest first; also those of one that was deleted."""
     with connected(target) as client:
         snapshots = client.list_snapshots(collection)
+        if not snapshots:
+            client.get_collection(collection)  # a name that is misspelled is told
+    if not (snapshots or as_json):
+        say_beside(f"no snapshot; one is made by: twopass snapshot create {collection}")
+        return
     _print(snapshots, as_json=as_json)
 
 
@@ -52,20 +62,32 @@ def restore(
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
-    """Make a new collection of a snapshot."""
+    """Make a new collection of a snapshot.
+
+    The collection that it was made of stays as it is. Where clients search by an alias, switch it
+    afterwards:
+
+        twopass snapshot restore docs before-the-move docs-restored
+        twopass alias live docs-restored
+    """
     with connected(target) as client:
         restored = client.restore_snapshot(collection, name, new_collection, timeout=math.inf)
     if as_json:
         print_json({"collection": restored.name, "num_documents": restored.num_documents})
         return
-    Console().print(f"{restored.name}: {restored.num_documents:,} documents")
+    say(f"{restored.name}: {restored.num_documents:,} documents")
 
 
 @app.command("delete")
 def delete(collection: Collection, name: Name, target: Target = DEFAULT_TARGET) -> None:
-    """Delete a snapshot."""
+    """Delete a snapshot; the collection stays.
+
+    Examples:
+        twopass snapshot delete docs before-the-move
+    """
     with connected(target) as client:
         client.delete_snapshot(collection, name)
+    say(f"{collection}: snapshot {name} deleted")
 
 
 def _print(snapshots: "list[Snapshot] | tuple[Snapshot, ...]", *, as_json: bool) -> None:
@@ -74,20 +96,19 @@ def _print(snapshots: "list[Snapshot] | tuple[Snapshot, ...]", *, as_json: bool)
             [dataclasses.asdict(s) | {"create_time": s.create_time.isoformat()} for s in snapshots]
         )
         return
-    table = Table(box=None, header_style="bold")
-    for column in ("collection", "snapshot", "created"):
-        table.add_column(column)
-    for column in ("documents", "size"):
-        table.add_column(column, justify="right")
+    table = Table(
+        [*names("collection", "snapshot", "created, UTC"), *figures("documents", "size")],
+        num_names=2,
+    )
     for snapshot in snapshots:
-        table.add_row(
+        table.add(
             snapshot.collection,
             snapshot.name,
-            f"{snapshot.create_time:%Y-%m-%d %H:%M:%S} UTC",
+            f"{snapshot.create_time:%Y-%m-%d %H:%M:%S}",
             f"{snapshot.num_documents:,}",
             decimal(snapshot.num_bytes),
         )
-    Console().print(table)
+    print_table(table)
     for snapshot in snapshots:
         if snapshot.damaged_reason:
-            Console().print(f"{snapshot.name}: {snapshot.damaged_reason}", soft_wrap=True)
+            say(f"{snapshot.name}: {snapshot.damaged_reason}")

@@ -309,7 +309,7 @@ def test_an_alias_is_made_listed_switched_and_removed(server, lines):
     assert "by-alias" in invoke("alias", *target).stdout
     assert "by-alias" not in answer("alias", "by-alias", "--remove", *target)
     for wrong in (["by-alias"], ["by-alias", "aliased-1", "--remove"], ["--remove"]):
-        assert invoke("alias", *wrong, *target).exit_code == 1
+        assert invoke("alias", *wrong, *target).exit_code == 2
     refused = invoke("alias", "by-alias", "aliased-3", *target)
     assert refused.exit_code == 4
     assert "collection 'aliased-3' does not exist" in " ".join(refused.stderr.split())

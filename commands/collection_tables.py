@@ -1,0 +1,173 @@
+"""Collections and their facets, as people read them."""
+
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from twopass.client import Collection, Document, Facet, Schema
+from twopass.commands.terminal.sentences import say, say_beside
+from twopass.commands.terminal.tables import Table, figures, names, print_table, texts
+
+# As many documents tell which metadata fields a collection has.
+_SAMPLED = 100
+# Of a revision's 64 digits, as many as messages tell.
+_REVISION_DIGITS = 12
+
+
+def print_collections(collections: Sequence[Collection]) -> None:
+    """Prints a line for each collection, and below them what is wrong with any."""
+    if not collections:
+        say_beside("no collection yet; one is made by: twopass index NAME FILES...")
+        return
+    table = Table(
+        [
+            *names("collection", "aliases"),
+            *figures("documents", "split"),
+            *names("encoder", "vectors", "created, UTC"),
+        ],
+        num_names=1,
+    )
+    for each in collections:
+        table.add(
+            each.name,
+            ", ".join(each.aliases),
+            f"{each.num_documents:,}",
+            f"{each.num_split:,}",
+            "none" if each.schema.client_vectors else each.schema.encoder,
+            each.schema.index_kind,
+            f"{each.create_time:%Y-%m-%d %H:%M}",
+        )
+    print_table(table)
+    for each in collections:
+        for problem in (each.read_only_reason, each.encoder_problem):
+            if problem:
+                say(f"{each.name}: {problem}")
+
+
+def print_collection(collection: Collection, documents: Iterable[Document]) -> None:
+    """Prints all that is known of a collection, a subject a line.
+
+    Args:
+        collection: What the server says.
+        documents: Its documents, of which the first tell which metadata fields there are.
+    """
+    table = Table([*names(""), *texts("")])
+    for subject, told in _subjects(collection, documents):
+        table.add(subject, told)
+    print_table(table)
+
+
+def print_facets(facets: Mapping[str, Facet]) -> None:
+    """Prints a table of values for each field, its span above it."""
+    for number, (field, facet) in enumerate(facets.items()):
+        if number:
+            say()
+        say(_span(field, facet))
+        if facet.values:
+            table = Table([*texts("value"), *figures("documents")])
+            for each in facet.values:
+                table.add(_shown(each.value), f"{each.num_documents:,}")
+            print_table(table)
+        if 0 < len(facet.values) < facet.num_values:
+            left = facet.num_values - len(facet.values)
+            say(f"and {left:,} more; --limit shows them")
+
+
+def _subjects(collection: Collection, documents: Iterable[Document]) -> Iterable[tuple[str, str]]:
+    schema = collection.schema
+    yield "collection", collection.name
+    yield "aliases", ", ".join(collection.aliases) or "none"
+    yield "created", f"{collection.create_time:%Y-%m-%d %H:%M:%S} UTC"
+    split = f", {collection.num_split:,} of them split" if collection.num_split else ""
+    yield "documents", f"{collection.num_documents:,}{split}"
+    yield "metadata", _seen_fields(documents) or "none"
+    yield "indexed fields", _typed(schema.indexed_fields) or "none"
+    yield "encoder", _encoder(schema)
+    yield "vectors", f"{schema.dimension:,} components, {schema.metric}, index {schema.index_kind}"
+    yield "words", _words(schema)
+    yield "long documents", _splitting(schema)
+    yield (
+        "takes writes",
+        f"no: {collection.read_only_reason}" if (collection.read_only_reason) else "yes",
+    )
+    if collection.encoder_problem:
+        yield "problem", collection.encoder_problem
+
+
+def _encoder(schema: Schema) -> str:
+    if schema.client_vectors:
+        return "none: documents and queries bring their vectors"
+    return f"{schema.encoder}, revision {schema.encoder_revision[:_REVISION_DIGITS]}"
+
+
+def _words(schema: Schema) -> str:
+    if schema.lexical_tokenizer == "porter":
+        return "English endings removed, by Porter's algorithm of 1980"
+    if schema.language in ("", "none"):
+        return "searched as they stand"
+    return f"endings of language {schema.language} removed"
+
+
+def _splitting(schema: Schema) -> str:
+    if schema.client_vectors:
+        return "not split: each has its own vector"
+    if schema.chunking is None:
+        return "not split: the encoder reads their beginning alone"
+    window, overlap = schema.chunking.window_tokens, schema.chunking.overlap_tokens
+    return f"split into windows of {window:,} tokens, {overlap:,} of them shared with the next"
+
+
+def _typed(kinds: Mapping[str, str]) -> str:
+    return ", ".join(f"{field} ({kind})" for field, kind in sorted(kinds.items()))
+
+
+def _seen_fields(documents: Iterable[Document]) -> str:
+    """The metadata fields of the first documents, with the types of their values."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    count = 0
+    for count, document in enumerate(itertools.islice(documents, _SAMPLED), 1):  # noqa: B007
+        for field, value in document.metadata.items():
+            seen[field].add(_type_name(value))
+    if not seen:
+        return ""
+    fields = {field: " or ".join(sorted(kinds)) for field, kinds in seen.items()}
+    sampled = "" if count < _SAMPLED else f"; seen in the first {_SAMPLED} documents"
+    return _typed(fields) + sampled
+
+
+def _type_name(value: Any) -> str:
+    match value:
+        case bool():
+            return "bool"
+        case str():
+            return "text"
+        case int() | float():
+            return "number"
+        case None:
+            return "null"
+        case list():
+            return "list"
+    return "object"
+
+
+def _span(field: str, facet: Facet) -> str:
+    """How many documents have the field, and from where to where its values go."""
+    have = (
+        "1 document has" if facet.num_documents == 1 else f"{facet.num_documents:,} documents have"
+    )
+    values = "1 value" if facet.num_values == 1 else f"{facet.num_values:,} values"
+    line = f"{field}: {have} it, {values}"
+    if facet.times is not None:
+        return f"{line}, from {facet.times[0].isoformat()} to {facet.times[1].isoformat()}"
+    if facet.numbers is not None and facet.numbers[0] != facet.numbers[1]:
+        return f"{line}, from {facet.numbers[0]} to {facet.numbers[1]}"
+    return line
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return value or '""'
+    return value.isoformat() if isinstance(value, datetime) else json.dumps(value)
