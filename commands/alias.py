@@ -30,10 +30,9 @@ def alias(
         twopass alias docs docs-2027
 
     Calls under way finish on the old collection. A collection that has aliases can't be deleted.
-    No collection may have the name of an alias, so where `docs` is one, give it another name first:
+    No collection may have the name of an alias. Where `docs` is one, rename it and keep the name:
 
-        twopass collections rename docs docs-2026
-        twopass alias docs docs-2026
+        twopass collections rename docs docs-2026 --keep-alias
 
     Without arguments it lists them; this removes one:
 
@@ -60,11 +59,15 @@ def _refuse_taken(client: Client, alias: str, collection: str) -> None:
     taken = {each.name for each in client.list_collections()}
     number = next(n for n in range(1, len(taken) + 2) if f"{alias}-{n}" not in taken)
     renamed = f"{alias}-{number}"
-    meant = renamed if collection == alias else collection
+    if collection == alias:
+        exit_with(
+            f"{alias} is a collection; this gives it another name and makes {alias} its alias:\n"
+            f"  twopass collections rename {alias} {renamed} --keep-alias"
+        )
     exit_with(
         f"{alias} is a collection; give it another name, then this one is free:\n"
-        f"  twopass collections rename {alias} {renamed}\n"
-        f"  twopass alias {alias} {meant}"
+        f"  twopass collections rename {alias} {renamed} --keep-alias\n"
+        f"  twopass alias {alias} {collection}"
     )
 
 

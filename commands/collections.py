@@ -161,6 +161,40 @@ def create(
     say(f"{name}: made; fill it with: twopass index {name} FILES...")
 
 
+@app.command("rename")
+def rename(
+    name: OwnName,
+    new_name: Annotated[str, typer.Argument(help="Its name from now on.")],
+    keep_alias: Annotated[
+        bool,
+        typer.Option(
+            "--keep-alias",
+            help="Make the old name an alias in the same step, so that callers who use it never "
+            "miss the collection.",
+        ),
+    ] = False,
+    target: Target = DEFAULT_TARGET,
+    as_json: AsJson = False,
+) -> None:
+    """Give a collection another name; documents, snapshots and aliases stay its own.
+
+    A name that clients use becomes one that can be switched to another collection:
+
+        twopass collections rename docs docs-2026 --keep-alias
+        twopass index docs-2027 docs.jsonl
+        twopass alias docs docs-2027
+    """
+    with connected(target) as client:
+        collection = client.rename_collection(
+            name, new_name, keep_alias=keep_alias, timeout=math.inf
+        )
+    if as_json:
+        print_json(plain(collection))
+        return
+    stays = f"; {name} is an alias of it" if keep_alias else ""
+    say(f"{name}: is {collection.name} from now on{stays}")
+
+
 @app.command("delete")
 def delete(
     name: OwnName, yes: Yes = False, target: Target = DEFAULT_TARGET, as_json: AsJson = False

@@ -32,7 +32,7 @@ def create(
 
     Examples:
         twopass snapshot create docs
-        twopass snapshot create docs before-the-move
+        twopass snapshot create docs monday
     """
     with connected(target) as client:
         snapshot = client.create_snapshot(collection, name, timeout=math.inf)
@@ -67,7 +67,7 @@ def restore(
     The collection that it was made of stays as it is. Where clients search by an alias, switch it
     afterwards:
 
-        twopass snapshot restore docs before-the-move docs-restored
+        twopass snapshot restore docs monday docs-restored
         twopass alias live docs-restored
     """
     with connected(target) as client:
@@ -83,7 +83,7 @@ def delete(collection: Collection, name: Name, target: Target = DEFAULT_TARGET) 
     """Delete a snapshot; the collection stays.
 
     Examples:
-        twopass snapshot delete docs before-the-move
+        twopass snapshot delete docs monday
     """
     with connected(target) as client:
         client.delete_snapshot(collection, name)

@@ -265,14 +265,27 @@ def test_at_a_terminal_a_person_is_asked(client, docs):
 
 
 def test_the_name_of_a_collection_as_an_alias_is_refused_with_the_way_out(client, docs):
-    for meant in (docs, f"{docs}-2027"):
-        ended = invoke("alias", docs, meant)
-        assert ended.exit_code in (1, 4)
     client.create_collection(f"{docs}-1")
-    ended = invoke("alias", docs, f"{docs}-1")
-    assert ended.exit_code == 1
-    assert f"twopass collections rename {docs} {docs}-2" in ended.stderr
-    assert f"twopass alias {docs} {docs}-1" in ended.stderr
+    for meant, then in ((docs, ""), (f"{docs}-1", f"twopass alias {docs} {docs}-1")):
+        ended = invoke("alias", docs, meant)
+        assert ended.exit_code == 1
+        way_out = [line.strip() for line in ended.stderr.splitlines()[1:]]
+        assert way_out[:1] == [f"twopass collections rename {docs} {docs}-2 --keep-alias"]
+        assert way_out[1:] == ([then] if then else [])
+    for line in way_out:
+        assert invoke(*line.split()[1:]).exit_code == 0, line
+    assert client.get_collection(docs).name == f"{docs}-1"
+
+
+def test_a_collection_is_renamed_and_keeps_what_is_its_own(client, docs):
+    renamed = f"{docs}-2026"
+    assert answer("collections", "rename", docs, renamed)["name"] == renamed
+    assert client.count(renamed) == 5
+    ended = invoke("collections", "rename", docs, renamed)
+    assert ended.exit_code == 4
+    ended = invoke("collections", "rename", renamed, f"{docs}-2027", "--keep-alias")
+    assert ended.stdout == f"{renamed}: is {docs}-2027 from now on; {renamed} is an alias of it\n"
+    assert client.get_collection(renamed).aliases == (renamed,)
 
 
 def test_snapshots_of_a_misspelled_collection_are_not_none_but_unknown(docs):
