@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import Annotated, TypeAlias, TypeVar
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from twopass.benchmarks.latency import OnProgress, Report, Sweep, measure
 from twopass.benchmarks.queries import QueriesError, queries_of_collection, queries_of_file
@@ -20,6 +17,10 @@ from twopass.client import AsyncClient
 from twopass.commands.connecting import api_key, tls_credentials, told_failures
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, print_json
 from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.printable import printable
+from twopass.commands.terminal.progress import progress_bar
+from twopass.commands.terminal.sentences import say_beside
+from twopass.commands.terminal.tables import print_report
 from twopass.engines.installing import how_to_install
 
 _CONCURRENCIES = (1, 2, 4, 8)
@@ -108,7 +109,7 @@ def bench(
     if as_json:
         print_json(report_as_json(report))
     else:
-        Console().print(as_tables(report), highlight=False)
+        print_report(as_tables(report))
     save(report)
 
 
@@ -198,7 +199,7 @@ def _picture_saver(file: Path | None) -> SavePicture:
             save_picture(report, file)
         except OSError as error:
             exit_with(f"--picture {file}: {error}")
-        Console(stderr=True).print(f"picture: {escape(str(file))}", highlight=False)
+        say_beside(f"picture: {file}")
 
     return save
 
@@ -206,16 +207,11 @@ def _picture_saver(file: Path | None) -> SavePicture:
 @contextmanager
 def _progress(sweep: Sweep) -> Iterator[OnProgress]:
     """Shows a progress bar over the whole sweep, labelled with the load under way."""
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with progress:
+    with progress_bar() as progress:
         task = progress.add_task("asking once", total=sweep.total_seconds)
-        yield lambda load, seconds: progress.update(task, description=load, completed=seconds)
+        yield lambda load, seconds: progress.update(
+            task, description=printable(load), completed=seconds
+        )
 
 
 @contextmanager

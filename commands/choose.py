@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
 from twopass.client import Rerank
 from twopass.commands.evaluation_run import (
@@ -20,7 +20,7 @@ from twopass.commands.evaluation_run import (
 )
 from twopass.commands.evaluation_tables import differences_table
 from twopass.commands.options import AsJson, print_json
-from twopass.commands.terminal.tables import print_table
+from twopass.commands.terminal.tables import Table, figures, names, print_table
 from twopass.engines.model.folder import open_model
 from twopass.evaluation.candidates import (
     Candidate,
@@ -188,22 +188,18 @@ def _means(found: KindsQuality) -> dict[str, float]:
 def _tried_table(name: str, by_blend: Mapping[float, KindsQuality], chosen: float) -> Table:
     """A reranker at every blend: sets and means below each other, the chosen blend's column bold.
 
-    A blend a column, and no zero before the point: 80 characters hold them all, and a figure that
-    is cut would be lost.
+    A blend a column, and no zero before the point, so that many stand beside each other.
     """
     table = Table(
+        [*names(""), *figures(*(f"{blend:g}" for blend in by_blend))],
         title=f"{name}, development: nDCG@10 by blend",
-        title_justify="left",
-        header_style="bold",
-        box=None,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
+        num_names=1,
     )
-    table.add_column("", no_wrap=True)
-    for blend in by_blend:
-        style = "bold" if blend == chosen else None
-        table.add_column(f"{blend:g}", justify="right", style=style, no_wrap=True)
-    means = [_means(found) for found in by_blend.values()]
-    for row in means[0]:
-        table.add_row(row, *(f"{mean[row]:.3f}".removeprefix("0")[:4] for mean in means))
+    means = {blend: _means(found) for blend, found in by_blend.items()}
+    for row in next(iter(means.values())):
+        figures_of_row = (
+            Text(f"{mean[row]:.3f}".removeprefix("0")[:4], style="bold" if blend == chosen else "")
+            for blend, mean in means.items()
+        )
+        table.add(row, *figures_of_row)
     return table

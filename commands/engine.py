@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from twopass.commands.options import AsJson, print_json
 from twopass.commands.stdlib_docs import passages
 from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.printable import printable
+from twopass.commands.terminal.progress import progress_bar
+from twopass.commands.terminal.sentences import say, say_exactly
+from twopass.commands.terminal.tables import Table, figures, names, print_table
 
 if TYPE_CHECKING:  # heavy imports wait until a command runs: --help stays quick
     from twopass.engines.base import TokenBatch
@@ -69,19 +70,15 @@ def precision(
             }
         )
         return
-    table = Table(box=None, header_style="bold")
-    table.add_column("part")
-    table.add_column("largest activation", justify="right")
-    table.add_column("of float16's range", justify="right")
+    measured = figures("largest activation", "of float16's range")
+    table = Table([*names("part"), *measured], num_names=1)
     for a in activations:
-        table.add_row(a.part, f"{a.largest:,.1f}", f"{a.share_of_range:.2%}")
-    console = Console()
-    console.print(table)
-    console.print(
-        f"largest error of an output: {largest_error:.2e}, {sets} sets of {candidates} passages"
-    )
+        table.add(a.part, f"{a.largest:,.1f}", f"{a.share_of_range:.2%}")
+    print_table(table)
+    say()
+    say(f"largest error of an output: {largest_error:.2e}, {sets} sets of {candidates} passages")
     if taus:
-        console.print(f"Kendall's tau of the orders: least {min(taus):.4f}", highlight=False)
+        say(f"Kendall's tau of the orders: least {min(taus):.4f}")
 
 
 def _candidate_sets(folder: "ModelFolder", sets: int, size: int) -> "list[TokenBatch]":
@@ -119,7 +116,6 @@ def build(
     from twopass.engines.gpu.tensorrt_plans import PlanRequest, build_into
     from twopass.engines.model.folder import open_model
 
-    console = Console()
     try:
         folder, tensorrt = open_model(model), find_tensorrt()
         request = PlanRequest(folder, tensorrt, gpu_of(tensorrt), max_batch_tokens)
@@ -127,40 +123,34 @@ def build(
             plan, file = build_into(PlanCache(default_plan_folder()), request, progress=progress)
     except EngineError as error:
         exit_with(error)
-    table = Table(box=None, header_style="bold")
-    for column in ("tokens", "tuned for", "at most", "scratch MB"):
-        table.add_column(column, justify="right")
+    table = Table(figures("tokens", "tuned for", "at most", "scratch MB"))
     for profile, scratch in zip(request.key.profiles, plan.scratch_bytes, strict=False):
-        table.add_row(
+        table.add(
             str(profile.seq_len),
             f"{profile.tuned_batch:,}",
             f"{profile.max_batch:,}",
             f"{scratch / 1e6:.0f}",
         )
-    console.print(table)
+    print_table(table)
+    say()
     types = collections.Counter(plan.products.values())
-    console.print(
+    say(
         f"{request.key.tensorrt}, GPU: {request.key.gpu}; matrix products: "
         f"{', '.join(f'{count} {kind}' for kind, count in types.items())}; "
-        f"{len(plan.fused_attention)} nodes in fused attention",
-        highlight=False,
+        f"{len(plan.fused_attention)} nodes in fused attention"
     )
-    console.print(f"{file} ({len(plan.data) / 1e6:.0f} MB)", highlight=False, soft_wrap=True)
+    say_exactly(f"{file} ({len(plan.data) / 1e6:.0f} MB)")
 
 
 @contextmanager
 def _building(model: str) -> Iterator[Callable[[str, int, int], None]]:
     """Shows a line with the phase that a build is in."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as line:
-        task = line.add_task(model)
+    with progress_bar() as line:
+        task = line.add_task(printable(model))
 
         def show(phase: str, done: int, total: int) -> None:
-            line.update(task, description=f"{model}: {phase}", completed=done, total=total)
+            line.update(
+                task, description=printable(f"{model}: {phase}"), completed=done, total=total
+            )
 
         yield show

@@ -4,9 +4,10 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
-from rich.table import Table
+from rich.text import Text
 
 from twopass.client import RetrieveMode
+from twopass.commands.terminal.tables import Table, figures, names
 from twopass.evaluation.comparison import Difference
 from twopass.evaluation.measures import Evaluation, Quality, mean_quality
 
@@ -38,34 +39,31 @@ def evaluation_table(results: Sequence[Evaluation], measure: Measure) -> Table:
     collection. Queries that were cut are counted beside all of them.
     """
     depths = sorted({depth for result in results for depth in result.reranked})
-    table = Table(title=_title(results, measure), header_style="bold", box=None)
-    table.add_column("set", no_wrap=True)
-    table.add_column("first pass by")
-    for column in (
+    measured = figures(
         *("queries", "first pass"),
         *(f"depth {depth}" for depth in depths),
         *(("logits alone",) if depths else ()),
         "ms",
-    ):
-        table.add_column(column, justify="right")
+    )
+    title = _title(results, measure)
+    table = Table([*names("set", "first pass by"), *measured], title=title, num_names=2)
     for dataset in dict.fromkeys(result.dataset for result in results):
         of_dataset = [result for result in results if result.dataset == dataset]
         qualities = {result.mode: _qualities(result) for result in of_dataset}
         for result in of_dataset:
-            table.add_row(
+            table.add(
                 dataset if result is of_dataset[0] else "",
                 result.mode,
                 _queries(result),
                 *_cells(qualities, result.mode, measure),
                 f"{result.search_ms:.0f}",
-                end_section=result is of_dataset[-1],
             )
     means = {
         mode: _means([result for result in results if result.mode == mode])
         for mode in dict.fromkeys(result.mode for result in results)
     }
     for mode in means:
-        table.add_row(_MEAN, mode, "", *_cells(means, mode, measure), "")
+        table.add(_MEAN, mode, "", *_cells(means, mode, measure), "")
     return table
 
 
@@ -77,10 +75,7 @@ def settings_table(results: Mapping[str, Mapping[str, float]], setting: str, tit
         setting: Name of the setting.
         title: Title of the table.
     """
-    table = Table(title=title, header_style="bold", box=None)
-    table.add_column(setting)
-    for column in (*results, _MEAN):
-        table.add_column(column, justify="right")
+    table = Table([*names(setting), *figures(*results, _MEAN)], title=title, num_names=1)
     rows = {
         value: [*(result[value] for result in results.values())]
         for value in next(iter(results.values()))
@@ -89,8 +84,9 @@ def settings_table(results: Mapping[str, Mapping[str, float]], setting: str, tit
     best = [max(column) for column in zip(*whole.values(), strict=True)]
     for value, qualities in whole.items():
         cells = zip(_digits(qualities), qualities, best, strict=True)
-        table.add_row(
-            value, *(f"[bold]{text}[/]" if quality == top else text for text, quality, top in cells)
+        table.add(
+            value,
+            *(Text(text, style="bold" if quality == top else "") for text, quality, top in cells),
         )
     return table
 
@@ -104,13 +100,11 @@ def differences_table(rows: Sequence[Difference], before: str, after: str, title
         after: Head of the second way's column.
         title: Title of the table.
     """
-    table = Table(title=title, header_style="bold", box=None)
-    table.add_column("set", no_wrap=True)
-    for column in ("queries", before, after, "difference", "relative", "p"):
-        table.add_column(column, justify="right")
+    measured = figures("queries", before, after, "difference", "relative", "p")
+    table = Table([*names("set"), *measured], title=title, num_names=1)
     for row in rows:
         change = row.after - row.before
-        table.add_row(
+        table.add(
             row.dataset,
             f"{row.num_queries:,}",
             f"{row.before:.3f}",

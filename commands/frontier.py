@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from twopass.client import Rerank
 from twopass.commands.evaluation_run import (
@@ -20,7 +19,7 @@ from twopass.commands.evaluation_run import (
 )
 from twopass.commands.options import AsJson, print_json
 from twopass.commands.terminal.failures import exit_with
-from twopass.commands.terminal.tables import print_table
+from twopass.commands.terminal.tables import Table, figures, names, print_table
 from twopass.engines.installing import how_to_install
 from twopass.evaluation.datasets import Dataset, Part
 from twopass.evaluation.frontier import Point, Way, point, ways
@@ -85,11 +84,9 @@ def _measured(
 
 
 def _table(points: list[Point]) -> Table:
-    table = Table(title="quality and time of a search", header_style="bold", box=None)
-    table.add_column("way")
-    for column in ("depth", "nDCG@10", "ms"):
-        table.add_column(column, justify="right")
+    columns = [*names("way"), *figures("depth", "nDCG@10", "ms")]
+    table = Table(columns, title="quality and time of a search", num_names=1)
     for one in points:
         depth = "" if one.way.reranker is None else str(one.way.depth)
-        table.add_row(one.way.series, depth, f"{one.ndcg:.3f}", f"{one.milliseconds:.1f}")
+        table.add(one.way.series, depth, f"{one.ndcg:.3f}", f"{one.milliseconds:.1f}")
     return table

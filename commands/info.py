@@ -3,11 +3,10 @@
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
-from rich.console import Console
-from rich.table import Table
-
 from twopass.client import Client, Collection, PermissionDeniedError, ServerInfo
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.terminal.sentences import say
+from twopass.commands.terminal.tables import Table, figures, names, print_table
 
 # For each figure of the load, the limit that it counts against.
 _LIMIT_OF = {
@@ -32,21 +31,18 @@ def info(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
         return
     seconds = (datetime.now(UTC) - server.start_time).total_seconds()
     up = timedelta(seconds=max(0, round(seconds)))  # clocks may differ
-    print(f"twopass {server.version}, up {up}, {server.num_threads} threads a forward pass")
-    print(f"busy for {server.load.busy_seconds:.2f} s with what waits now")
-    console = Console()
+    say(f"twopass {server.version}, up {up}, {server.num_threads} threads a forward pass")
+    say(f"busy for {server.load.busy_seconds:.2f} s with what waits now")
     if server.num_vector_fallbacks:
-        print(
+        say(
             f"vectors: set to {server.vector_device}, but the CPU took over "
             f"{server.num_vector_fallbacks:,} times; the server's log says why"
         )
     for collection in without_encoder:
-        print(f"collection {collection.name!r}: {collection.encoder_problem}")
-    console.print(_load(server))
-    console.print(_lanes(server))
-    if server.load.rejections:
-        console.print(_rejections(server))
-    console.print(_limits(server))
+        say(f"collection {collection.name!r}: {collection.encoder_problem}")
+    say()
+    refused = [_rejections(server)] if server.load.rejections else []
+    print_table(_load(server), _lanes(server), *refused, _limits(server))
 
 
 def _collections(client: Client) -> tuple[Collection, ...]:
@@ -58,42 +54,33 @@ def _collections(client: Client) -> tuple[Collection, ...]:
 
 
 def _load(server: ServerInfo) -> Table:
-    table = Table(box=None, header_style="bold")
-    table.add_column("load")
-    table.add_column("now", justify="right")
-    table.add_column("at most", justify="right")
+    table = Table([*names("load"), *figures("now", "at most")], num_names=1)
     for name, limit in _LIMIT_OF.items():
         now, most = getattr(server.load, name), getattr(server.limits, limit)
-        table.add_row(name.replace("_", " "), f"{now:,}", f"{most:,}")
+        table.add(name.replace("_", " "), f"{now:,}", f"{most:,}")
     return table
 
 
 def _lanes(server: ServerInfo) -> Table:
-    table = Table(box=None, header_style="bold")
-    table.add_column("blocking work")
-    for heading in ("running", "waiting", "threads", "longest overrun, ms"):
-        table.add_column(heading, justify="right")
+    columns = figures("running", "waiting", "threads", "longest overrun, ms")
+    table = Table([*names("blocking work"), *columns], num_names=1)
     for lane in server.load.lanes:
         counts = (lane.num_running, lane.num_waiting, lane.num_threads)
         overrun = f"{lane.longest_overrun_seconds * 1000:,.1f}"
-        table.add_row(lane.name, *(f"{count:,}" for count in counts), overrun)
+        table.add(lane.name.replace("_", " "), *(f"{count:,}" for count in counts), overrun)
     return table
 
 
 def _rejections(server: ServerInfo) -> Table:
-    table = Table(box=None, header_style="bold")
-    table.add_column("refused or late since the start")
-    table.add_column("requests", justify="right")
+    table = Table([*names("refused or late since the start"), *figures("requests")], num_names=1)
     for reason, count in sorted(server.load.rejections.items()):
-        table.add_row(reason.replace("_", " "), f"{count:,}")
+        table.add(reason.replace("_", " "), f"{count:,}")
     return table
 
 
 def _limits(server: ServerInfo) -> Table:
-    table = Table(box=None, header_style="bold")
-    table.add_column("limit of one request")
-    table.add_column("at most", justify="right")
+    table = Table([*names("limit of one request"), *figures("at most")], num_names=1)
     for name, most in dataclasses.asdict(server.limits).items():
         if name not in _LIMIT_OF.values():
-            table.add_row(name.removeprefix("max_").replace("_", " "), f"{most:,}")
+            table.add(name.removeprefix("max_").replace("_", " "), f"{most:,}")
     return table

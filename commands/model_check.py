@@ -2,16 +2,17 @@
 
 import dataclasses
 import math
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from twopass.commands.options import AsJson, print_json
+from twopass.commands.terminal.consoles import literal
 from twopass.commands.terminal.failures import exit_with
-from twopass.commands.terminal.tables import print_table
+from twopass.commands.terminal.sentences import say, say_exactly
+from twopass.commands.terminal.tables import Table, figures, names, print_table, texts
 
 if TYPE_CHECKING:  # heavy imports wait until a command runs: --help stays quick
     from twopass.engines.model.folder import ModelFolder
@@ -70,65 +71,59 @@ def check(
 
 
 def _print(folder: "ModelFolder", compared: Compared, expected: "Reference | str") -> None:
-    console = Console()
     spec = folder.spec
     runs = [attempt for attempt, _ in compared if not attempt.refusal]
     answer = f"runs on {', '.join(dict.fromkeys(a.engine for a in runs))}" if runs else "runs on no"
     wrong = any(found is not None and not found.within for _, found in compared)
-    console.print(
-        f"[bold]{escape(spec.id)}[/]: {spec.kind.value}, {answer if runs else 'no engine runs it'}"
-        + ("; [bold red]its outputs differ from the reference[/]" if wrong else ""),
-        highlight=False,
-        soft_wrap=True,
+    say(
+        literal(spec.id, "bold"),
+        f": {spec.kind.value}, {answer if runs else 'no engine runs it'}",
+        Text("; its outputs differ from the reference" if wrong else "", style="bold red"),
     )
     for warning in folder.warnings:
-        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
-    table = Table(box=None, header_style="bold")
-    for column in ("setting", "value", "read from"):
-        table.add_column(column, overflow="fold")
+        say(Text("warning: ", style="yellow"), warning)
+    say()
+    table = Table(texts("setting", "value", "read from"))
     for reading in folder.readings:
-        table.add_row(reading.setting, escape(reading.value), escape(reading.source))
-    for name, value in _identity(folder).items():
-        table.add_row(name, escape(value), "all that decides the output")
+        table.add(reading.setting, reading.value, reading.source)
     print_table(table)
+    say()
+    for name, value in _identity(folder).items():
+        say_exactly(literal(f"{name}: {value}"))
     if runs:
         print_table(_engines_table(compared))
+        say()
     for attempt, _ in compared:
         if attempt.refusal:
-            told = f"not on {attempt.engine}: {attempt.refusal}"
-            console.print(escape(told), highlight=False, soft_wrap=True)
-    told = (
+            say(f"not on {attempt.engine}: {attempt.refusal}")
+    say(
         f"not compared: {expected}"
         if isinstance(expected, str)
         else f"compared with {expected.library} in float32"
     )
-    console.print(escape(told), highlight=False, soft_wrap=True)
     flag = "--reranker" if spec.kind.value == "reranker" else "--encoder"
     if runs:
-        console.print(f"serve it: twopass serve {flag} {escape(spec.id)}", highlight=False)
+        say_exactly(literal(f"serve it: twopass serve {flag} {shlex.quote(spec.id)}"))
 
 
 def _engines_table(compared: Compared) -> Table:
     """The engines that run the model, and how far they are from the reference if there is one."""
-    table = Table(box=None, header_style="bold")
-    for column in ("engine", "precision"):
-        table.add_column(column)
     ran = [(attempt, found) for attempt, found in compared if not attempt.refusal]
     if all(found is None for _, found in ran):
+        table = Table(names("engine", "precision"))
         for attempt, _ in ran:
-            table.add_row(attempt.engine, attempt.precision)
+            table.add(attempt.engine, attempt.precision)
         return table
-    for column in ("largest difference", "least cosine", "Kendall's tau"):
-        table.add_column(column, justify="right")
-    table.add_column("")
+    measured = figures("largest difference", "least cosine", "Kendall's tau")
+    table = Table([*names("engine", "precision"), *measured, *names("")])
     for attempt, found in ran:
-        table.add_row(
+        table.add(
             attempt.engine,
             attempt.precision,
             "" if found is None else f"{found.largest:.1e}",
             "" if found is None or found.cosine is None else f"{found.cosine:.5f}",
             "" if found is None or found.tau is None else f"{found.tau:.3f}",
-            "" if found is None or found.within else "[bold red]differs[/]",
+            Text("" if found is None or found.within else "differs", style="bold red"),
         )
     return table
 

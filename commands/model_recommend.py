@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.padding import Padding
 
 from twopass.commands.options import AsJson, print_json
+from twopass.commands.terminal.consoles import literal
 from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.sentences import say, say_exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,23 +368,21 @@ def recommend(
     if as_json:
         print_json([dataclasses.asdict(model) | {"runs_on": model.runs_on} for model in found])
         return
-    console = Console()
     for model in found:
-        _print(console, model)
-    console.print(
+        _print(model)
+    say(
         "Confirmed: seen in stored copies of their pages and files; the rest is from general "
         "knowledge. Only all-MiniLM-L6-v2 was run. Look at a card before you rely on a licence. "
-        "Next: twopass models check NAME, then twopass serve --reranker NAME",
-        highlight=False,
+        "Next: twopass models check NAME, then twopass serve --reranker NAME"
     )
 
 
-def _print(console: Console, model: PublicModel) -> None:
+def _print(model: PublicModel) -> None:
     """A name in a line of its own, to be copied whole from a narrow terminal; facts below it."""
     facts = (
         f"{model.kind}, {model.language}, {model.million_parameters:,} million parameters, "
         f"{model.max_tokens:,} tokens, {model.licence}, runs on {model.runs_on}; "
         f"confirmed: {', '.join(model.confirmed)}" + (f"; {model.note}" if model.note else "")
     )
-    console.print(f"[bold]{escape(model.id)}[/]", highlight=False, soft_wrap=True)
-    console.print(Padding(escape(facts), (0, 0, 0, 4)), highlight=False)
+    say_exactly(literal(model.id, "bold"))
+    say(facts, indent=4)

@@ -3,12 +3,11 @@
 import dataclasses
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from twopass.commands.model_check import check
 from twopass.commands.model_recommend import recommend
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.terminal.tables import Table, figures, names, print_table
 
 # Of a revision's 64 digits, as many as messages tell.
 _REVISION_DIGITS = 12
@@ -33,23 +32,29 @@ def models(
     if as_json:
         print_json([dataclasses.asdict(model) for model in found])
         return
-    table = Table(box=None, header_style="bold")
-    for column in ("model", "kind", "engine", "precision", "device"):
-        table.add_column(column)
-    for column in ("max tokens", "of a passage", "dimension", "blend"):
-        table.add_column(column, justify="right")
-    table.add_column("revision")
+    table = Table(
+        [
+            *names("model", "kind", "engine", "precision", "device"),
+            *figures("most tokens", "of a passage", "dimension", "blend"),
+            *names("revision"),
+        ]
+    )
     for model in found:
-        table.add_row(
+        table.add(
             model.id + (" (default)" if model.is_default else ""),
             model.kind,
             model.engine,
             model.precision,
             model.device,
-            str(model.max_seq_len),
-            str(model.max_passage_tokens or ""),
-            str(model.dimension or ""),
+            f"{model.max_seq_len:,}",
+            _figure(model.max_passage_tokens),
+            _figure(model.dimension),
             f"{model.blend:g}" if model.kind == "reranker" else "",
             model.revision[:_REVISION_DIGITS],
         )
-    Console().print(table)
+    print_table(table)
+
+
+def _figure(value: int) -> str:
+    """A number; empty where the model has none."""
+    return f"{value:,}" if value else ""

@@ -9,14 +9,12 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
 from twopass.client import Client, Collection, Fields, Retrieve
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.terminal.failures import exit_with
-from twopass.commands.terminal.tables import print_table
+from twopass.commands.terminal.progress import track
+from twopass.commands.terminal.tables import Table, figures, names, print_table
 from twopass.index.kinds import IndexKind
 
 _EF_SEARCH = (16, 32, 64, 128, 256, 512, 1024)
@@ -102,9 +100,7 @@ class _Documents:
             page_size=500,
             fields=Fields(text=False, metadata=False, vector=True),
         )
-        shown = track(
-            documents, "reading vectors", described.num_documents, console=Console(stderr=True)
-        )
+        shown = track(documents, "reading vectors", described.num_documents)
         for row, document in zip(range(len(vectors)), shown, strict=False):
             ids.append(document.id)
             vectors[row] = document.vector
@@ -174,16 +170,13 @@ def _measure(
 
 def _table(described: Collection, results: list[Recall], k: int) -> Table:
     table = Table(
-        box=None,
-        header_style="bold",
+        [*names("setting"), *figures(f"recall@{k}", "median ms", "p99 ms")],
         title=f"{described.name}: {described.num_documents:,} documents, "
         f"{described.schema.index_kind}",
+        num_names=1,
     )
-    table.add_column("setting")
-    for column in (f"recall@{k}", "median ms", "p99 ms"):
-        table.add_column(column, justify="right")
     for result in results:
-        table.add_row(
+        table.add(
             result.setting,
             f"{result.recall:.4f}",
             f"{result.median_ms:.2f}",

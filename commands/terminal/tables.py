@@ -21,7 +21,7 @@ from twopass.commands.terminal.sentences import broken_lines, say
 
 _GAP = 2
 # Columns of running text are made no narrower than this; words of more columns are rare.
-_MIN_TEXT = 24
+_MIN_TEXT = 16
 # Beside its head, a field of a record gets at least this much, or a line of its own.
 _MIN_VALUE = 16
 _HEAD = "bold"
