@@ -6,6 +6,7 @@ tag that vanishes, and cuts names and defaults that its columns have no room for
 
 import enum
 import inspect
+import itertools
 import re
 import sys
 import types
@@ -33,6 +34,8 @@ _NAME, _TYPE, _HEAD, _DIM = "bold cyan", "yellow", "bold", "dim"
 _OPTIONS = re.compile(r"(?<![\w-])--?[a-z][\w-]*")
 # An example of a command: what to type, and after a gap what it does.
 _EXAMPLE = re.compile(r"(?P<typed> +\S.*?)(?: {2,}(?P<told>\S.*))?")
+# A word as a shell reads it, with the quotes around its spaces.
+_SHELL_WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"(?:\\.|[^"\\])*"|['"])+""")
 _TYPES = {int: "int", float: "number", str: "text", Path: "path"}
 
 
@@ -129,24 +132,49 @@ def _usage(command: Any, context: Any, columns: int) -> list[Text]:
 
 
 def _description(help_text: str, columns: int) -> list[Text]:
-    """The paragraphs of a command's docstring; indented ones are examples, a line each."""
+    """The paragraphs of a command's docstring; indented lines are examples, each on its own."""
     lines: list[Text] = []
     for paragraph in inspect.cleandoc(help_text).partition("\f")[0].split("\n\n"):
         lines += [Text()] if lines else []
-        if paragraph.startswith(" "):
-            for line in paragraph.splitlines():
-                lines += _example(line, columns)
-        else:
-            lines += broken_lines(_help(" ".join(paragraph.split())), columns)
+        for is_example, run in itertools.groupby(paragraph.splitlines(), _is_indented):
+            if is_example:
+                for line in run:
+                    lines += _example(line, columns)
+            else:
+                lines += broken_lines(_help(" ".join(" ".join(run).split())), columns)
     return lines
 
 
+def _is_indented(line: str) -> bool:
+    return line.startswith(" ")
+
+
 def _example(line: str, columns: int) -> list[Text]:
+    """A line to be typed: where it is too long, what it does stands below it, and it is continued.
+
+    It can be pasted however it is broken: a backslash ends what goes on.
+    """
     found = _EXAMPLE.fullmatch(line)
     if found is None or len(line) <= columns:
         return [Text(line)]
     told = broken_lines(Text(found["told"] or "", style=_DIM), columns - _BELOW)
-    return [Text(found["typed"]), *(Text(" " * _BELOW) + part for part in told if part)]
+    return [
+        *_continued(found["typed"], columns),
+        *(Text(" " * _BELOW) + part for part in told if part),
+    ]
+
+
+def _continued(typed: str, columns: int) -> list[Text]:
+    indent = len(typed) - len(typed.lstrip())
+    lines = [" " * indent]
+    for word in _SHELL_WORD.findall(typed):
+        is_first = not lines[-1].strip()
+        if not is_first and len(lines[-1]) + len(word) + 3 > columns:
+            lines[-1] += " \\"
+            lines.append(" " * (indent + 2))
+            is_first = True
+        lines[-1] += word if is_first else f" {word}"
+    return [Text(line) for line in lines]
 
 
 def _sections(command: Any, context: Any) -> Iterable[tuple[str, list[tuple[Text, Text]]]]:
@@ -217,7 +245,8 @@ def _parameter(parameter: Any, annotation: Any) -> tuple[Text, Text]:
 def _placeholder(parameter: Any) -> str:
     """An argument as it stands in the line of usage: optional ones in brackets."""
     name = parameter.metavar or parameter.name.upper()
-    name += "..." if parameter.nargs != 1 else ""
+    if parameter.nargs != 1 and not name.endswith("..."):
+        name += "..."
     return name if parameter.required else f"[{name}]"
 
 
