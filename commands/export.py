@@ -1,161 +1,166 @@
 """`twopass export`: a collection's documents into a file that `twopass index` reads."""
 
-import gzip
-import json
-import time
-from collections.abc import Callable, Iterator
+import os
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from twopass.client import Document, Fields
+from twopass.client import Client, Condition, Document, Fields
+from twopass.commands import filters as filters_as_typed
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.terminal.failures import exit_with
-from twopass.engines.installing import how_to_install
+from twopass.commands.terminal.sentences import say, say_beside, say_exactly
+from twopass.commands.transfer.exporting import (
+    FORMATS,
+    TABLE_METADATA,
+    FormatError,
+    Write,
+    check_format,
+    is_table,
+    jsonl,
+    opened,
+)
+from twopass.commands.transfer.flat_records import CollisionError, check_metadata_field
+from twopass.commands.transfer.progress import Meter
 
 _PAGE = 500
-
-Write: TypeAlias = Callable[[list[Document]], None]
-"""Appends documents to a file."""
+_STDOUT = Path("-")
 
 
 def export(
-    collection: Annotated[str, typer.Argument(help="The collection's name.")],
+    collection: Annotated[str, typer.Argument(help="The collection's name or alias.")],
     output: Annotated[
-        Path, typer.Argument(help="The file: .jsonl, .jsonl.gz or .parquet; must not exist.")
+        Path,
+        typer.Argument(
+            help=f"The file: {FORMATS}; it must not exist. `-` is standard output, in JSONL."
+        ),
     ],
-    vectors: Annotated[bool, typer.Option(help="Export embeddings too.")] = False,
+    vectors: Annotated[bool, typer.Option("--vectors", help="Export embeddings too.")] = False,
+    metadata_field: Annotated[
+        str,
+        typer.Option(
+            help="Keep all metadata in one field of this name, an object; unset: each is a field "
+            "of its own. CSV and Parquet always have one column of JSON for them, called metadata "
+            "unless it is named here."
+        ),
+    ] = "",
+    filters: Annotated[
+        list[str] | None, typer.Option("--filter", "-f", help=filters_as_typed.HELP)
+    ] = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
-    """Write all documents of a collection into a file.
+    """Write a collection's documents into a file.
 
-    The file appears when it is complete. For the state at one moment, export a restored snapshot.
+    The file appears when it is complete. Indexed again it makes the same documents: every value of
+    the metadata comes back as it was, integers of 64 bits and the order of keys included, and every
+    vector bit for bit. The last lines say the command that reads the file. For the state at one
+    moment, export a restored snapshot.
+
+      twopass export docs docs.jsonl.gz
+      twopass export docs docs.parquet --vectors
+      twopass export docs - --filter 'year>=1990' | jq .title
+
+    A line of JSONL:
+
+      {"id": "a1", "text": "Warm the pot.", "year": 1946}
     """
-    if output.exists():
-        exit_with(f"{output}: there is such a file already; name another, or delete it")
-    with connected(target) as client:
-        total = client.get_collection(collection).num_documents
-        documents = client.documents(
-            collection, page_size=_PAGE, fields=Fields(text=True, metadata=True, vector=vectors)
-        )
-        unfinished = output.with_name(f".unfinished-{output.name}")
-        try:
-            with _writer(output, unfinished, vectors=vectors) as write:
-                num_written = _write_all(documents, total, write)
-            unfinished.replace(output)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        reason = client.get_collection(collection).read_only_reason
+    wanted = filters_as_typed.parsed(filters or [])
+    is_stdout = output == _STDOUT
+    try:
+        check_metadata_field(metadata_field)
+        if is_stdout and as_json:
+            exit_with("--json: the documents go to standard output, so nothing else can")
+        if not is_stdout:
+            check_format(output)
+            if output.exists():
+                exit_with(f"{output}: there is such a file already; name another, or delete it")
+            if is_table(output):
+                metadata_field = metadata_field or TABLE_METADATA
+        with connected(target) as client:
+            source = _Source(client, collection, wanted, vectors=vectors)
+            with _writer(output, metadata_field, vectors=vectors) as write:
+                num_written = source.write_all(write)
+            found = client.get_collection(collection)
+    except (CollisionError, FormatError) as error:
+        exit_with(error)
+    except OSError as error:
+        exit_with(f"{output}: can't be written ({error.strerror or error})")
+    has_no_vectors = found.schema.client_vectors and not vectors
     if as_json:
-        print_json({"collection": collection, "output": str(output), "num_documents": num_written})
-    else:
-        again = " --vector-field vector" if vectors else ""
-        Console().print(
-            f"{output}: {num_written:,} documents; read them back with\n"
-            f"  twopass index COLLECTION {output} --metadata-field metadata{again}",
-            soft_wrap=True,
+        content = {
+            "collection": collection,
+            "output": str(output),
+            "num_documents": num_written,
+            "metadata_field": metadata_field,
+        }
+        print_json(content)
+    elif not is_stdout:
+        say(
+            f"{output}: {num_written:,} document{'s' * (num_written != 1)} of {collection}; read by"
         )
-    if reason:
-        exit_with(f"not all documents could be read: {reason}")
+        flags = [f"--metadata-field {metadata_field}"] if metadata_field else []
+        flags += ["--vector-field vector"] if vectors else []
+        say_exactly(" ".join([f"  twopass index COLLECTION {output}", *flags]))
+    if has_no_vectors:
+        say_beside(
+            f"{collection} has no encoder, so its documents need their vectors to be indexed "
+            "again: --vectors exports them too"
+        )
+    if found.read_only_reason:
+        exit_with(f"not all documents could be read: {found.read_only_reason}")
 
 
-def _write_all(documents: Iterator[Document], total: int, write: Write) -> int:
-    progress = Progress(
-        TextColumn("exporting"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    num_written = 0
-    began = time.monotonic()
-    with progress:
-        task = progress.add_task("exporting", total=total, rate="")
-        block: list[Document] = []
-        for document in documents:
-            block.append(document)
-            if len(block) == _PAGE:
+class _Source:
+    """The documents to export."""
+
+    def __init__(
+        self, client: Client, collection: str, wanted: Condition | None, *, vectors: bool
+    ) -> None:
+        self._total = (
+            client.get_collection(collection).num_documents
+            if wanted is None
+            else client.count(collection, filter=wanted)
+        )
+        self._documents: Iterator[Document] = client.documents(
+            collection,
+            page_size=_PAGE,
+            filter=wanted,
+            fields=Fields(text=True, metadata=True, vector=vectors),
+        )
+
+    def write_all(self, write: Write) -> int:
+        """Writes all documents, and tells on stderr how far it is; returns how many they were."""
+        meter = Meter("exporting")
+        num_written = 0
+        with meter.running():
+            while block := list(islice(self._documents, _PAGE)):
                 write(block)
                 num_written += len(block)
-                rate = num_written / max(1e-9, time.monotonic() - began)
-                progress.update(task, completed=num_written, rate=f"{rate:,.0f}/s")
-                block = []
-        write(block)
-    return num_written + len(block)
+                meter.show(num_written, self._total)
+        return num_written
 
 
 @contextmanager
-def _writer(output: Path, unfinished: Path, *, vectors: bool) -> Iterator[Write]:
-    """Opens the unfinished file in the format that the final file's name implies."""
-    if output.suffix == ".parquet":
-        with _parquet(unfinished, vectors=vectors) as write:
-            yield write
-    elif output.name.endswith((".jsonl", ".jsonl.gz")):
-        with _jsonl(unfinished, is_packed=output.suffix == ".gz") as write:
-            yield write
-    else:
-        exit_with(f"{output}: of no known format; known: .jsonl, .jsonl.gz, .parquet")
-
-
-@contextmanager
-def _jsonl(file: Path, *, is_packed: bool) -> Iterator[Write]:
-    opened = gzip.open if is_packed else open
-    with opened(file, "wt", encoding="utf-8") as sink:
-
-        def write(documents: list[Document]) -> None:
-            for document in documents:
-                record: dict[str, Any] = {
-                    "id": document.id,
-                    "title": document.title,
-                    "text": document.text,
-                    "metadata": dict(document.metadata),
-                }
-                if document.vector is not None:
-                    record["vector"] = list(document.vector)
-                sink.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-        yield write
-
-
-@contextmanager
-def _parquet(file: Path, *, vectors: bool) -> Iterator[Write]:
+def _writer(output: Path, metadata_field: str, *, vectors: bool) -> Iterator[Write]:
+    """Opens the file, which appears under its name when the block ends well."""
+    if output == _STDOUT:
+        try:
+            yield jsonl(sys.stdout.buffer, metadata_field)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:  # whoever reads has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        return
+    unfinished = output.with_name(f".unfinished-{output.name}")
     try:
-        import pyarrow
-        from pyarrow.parquet import ParquetWriter
-    except ModuleNotFoundError:
-        exit_with(f"Parquet needs pyarrow; {how_to_install('parquet')}")
-    text = pyarrow.string()
-    columns = [("id", text), ("title", text), ("text", text), ("metadata", text)]
-    if vectors:
-        columns.append(("vector", pyarrow.list_(pyarrow.float32())))
-    schema = pyarrow.schema(columns)
-    with ParquetWriter(file, schema) as sink:
-
-        def write(documents: list[Document]) -> None:
-            rows = [
-                {
-                    "id": document.id,
-                    "title": document.title,
-                    "text": document.text,
-                    "metadata": json.dumps(dict(document.metadata), ensure_ascii=False),
-                    "vector": document.vector,
-                }
-                for document in documents
-            ]
-            sink.write_table(pyarrow.Table.from_pylist(rows, schema))
-
-        yield write
+        with opened(output, unfinished, metadata_field, vectors=vectors) as write:
+            yield write
+        unfinished.replace(output)
+    finally:
+        unfinished.unlink(missing_ok=True)

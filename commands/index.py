@@ -1,5 +1,6 @@
 """`twopass index`: reads documents from files into a collection."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,15 @@ from twopass.commands.transfer.reporting import closing_lines, json_report
 
 _FIELDS = "Fields of a record"
 _NEW = "A new collection"
+
+
+class Metric(StrEnum):
+    """The metrics that a collection can be made with."""
+
+    COSINE = "cosine"
+    INNER_PRODUCT = "inner_product"
+
+
 _INTERRUPTED = 130  # as a shell tells of a command that Ctrl-C ended: 128 + SIGINT
 
 
@@ -103,6 +113,13 @@ def index(
             help="Tokens that neighbouring windows share; unset: a quarter of a window.",
         ),
     ] = None,
+    metric: Annotated[
+        Metric,
+        typer.Option(
+            rich_help_panel=_NEW,
+            help="How the nearness of vectors is measured; cosine scales them.",
+        ),
+    ] = Metric.COSINE,
     index_kind: Annotated[
         str, typer.Option(rich_help_panel=_NEW, help="Index kind of a new collection; unset: Flat.")
     ] = "",
@@ -175,6 +192,7 @@ def index(
         ),
         schema=Schema(
             encoder=encoder,
+            metric=metric.value,
             index_kind=index_kind,
             chunking=_chunking(window_tokens, overlap_tokens),
             whole_documents=whole_documents,

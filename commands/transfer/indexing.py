@@ -163,7 +163,7 @@ class Indexing:
         if mapping.vector and not schema.encoder:
             schema = replace(schema, client_vectors=True, dimension=self._dimension(seen))
         if settings.on_error is OnError.STOP and settings.resume is None:
-            trial = Translator(mapping, needs_vector=schema.client_vectors)
+            trial = Translator(mapping)
             for item in seen[:1]:
                 made = item if isinstance(item, LeftOut) else trial.document(item)
                 if isinstance(made, LeftOut) and made.is_fault:

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from twopass.client import Client, Document, Fields, Schema
+from twopass.client import Client, Schema
 
 from .command_line import answer, invoke
 
@@ -29,37 +29,16 @@ def test_csv_and_a_folder_are_indexed_by_their_own_names(server, tmp_path):
     assert (hits[0]["id"], hits[0]["title"]) == ("tea.md", "Tea")
 
 
-@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz", ".parquet"])
-def test_what_is_exported_can_be_indexed_again(server, tmp_path, suffix):
+def test_an_export_leaves_other_files_alone(server, tmp_path, facts):
     target = ("--target", server.target)
-    with Client(server.target) as client:
-        for name in ("exported", "imported"):
-            if name in {collection.name for collection in client.list_collections()}:
-                client.delete_collection(name)
-        client.create_collection("exported", Schema(client_vectors=True, dimension=2))
-        documents = [
-            Document(
-                f"d{n}", f"text {n} \u2028\n", f"title {n}", {"n": n, "deep": {"x": [None]}}, [n, 1]
-            )
-            for n in range(1_203)
-        ]
-        client.upsert("exported", documents)
-        output = tmp_path / f"out{suffix}"
-        told = answer("export", "exported", str(output), "--vectors", *target)
-        assert told["num_documents"] == 1_203
-        back = ("--metadata-field", "metadata", "--vector-field", "vector")
-        answer("index", "imported", str(output), *back, *target)
-        before, after = (
-            {d.id: d for d in client.documents(name, fields=Fields(vector=True))}
-            for name in ("exported", "imported")
-        )
-        assert before == after
-    again = invoke("export", "exported", str(output), *target)
+    output = tmp_path / "facts.jsonl"
+    answer("export", facts, str(output), *target)
+    again = invoke("export", facts, str(output), *target)
     assert again.exit_code == 1
     assert "there is such a file already" in again.stderr
-    other = invoke("export", "exported", str(tmp_path / "out.txt"), *target)
+    other = invoke("export", facts, str(tmp_path / "out.txt"), *target)
     assert "of no known format" in " ".join(other.stderr.split())
-    assert sorted(file.name for file in tmp_path.iterdir()) == [output.name]
+    assert [file.name for file in tmp_path.iterdir()] == ["facts.jsonl"]
 
 
 def test_an_interrupted_run_goes_on_where_it_was(server, tmp_path):
