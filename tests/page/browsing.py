@@ -91,7 +91,7 @@ def visiting(
     try:
         visit.page.goto("/ui")
         yield visit.page
-        assert visit.complaints == []
+        assert not visit.complaints, "\n".join(visit.complaints)
     finally:
         context.close()
 

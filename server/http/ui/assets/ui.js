@@ -482,7 +482,7 @@ function sliderValue(slider) {
 /** @param {Slider} slider @param {number | null} value The nearest stop is taken. */
 function setSlider(slider, value) {
   const distance = (/** @type {number | null} */ stop) => (value === null || stop === null ? (stop === value ? 0 : Infinity) : Math.abs(stop - value));
-  const nearest = slider.stops.reduce((best, stop, at) => (distance(stop) < distance(slider.stops[best]) ? at : best), 0);
+  const nearest = slider.stops.reduce((/** @type {number} */ best, stop, at) => (distance(stop) < distance(slider.stops[best]) ? at : best), 0);
   byId(slider.name).value = distance(slider.stops[nearest]) === Infinity ? slider.stops.indexOf(slider.unset) : nearest;
   showSlider(slider);
 }
@@ -2182,9 +2182,7 @@ function documentOf(record, roles) {
 }
 
 function idOf(/** @type {string} */ name, /** @type {unknown} */ value) {
-  if (typeof value === "number" || typeof value === "bigint") return String(value);
-  const json = /** @type {any} */ (JSON);
-  if (json.isRawJSON?.(value)) return JSON.stringify(value);
+  if (typeof unwrapped(value) === "number") return JSON.stringify(value);
   if (typeof value !== "string" || !value) throw new RecordError(`field ${quoted(name)}: ${kindOf(value)}, an id is needed`);
   return value;
 }
@@ -2192,19 +2190,19 @@ function idOf(/** @type {string} */ name, /** @type {unknown} */ value) {
 function textOf(/** @type {string} */ name, /** @type {unknown} */ value) {
   if (value === null || value === undefined) return "";
   if (typeof value === "string") return value;
-  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  if (typeof unwrapped(value) === "number" || typeof value === "boolean") return JSON.stringify(value);
   throw new RecordError(`field ${quoted(name)}: ${kindOf(value)}, a text is needed`);
 }
 
 function numberOf(/** @type {string} */ name, /** @type {unknown} */ value) {
-  if (value === null || value === "" || typeof value === "number") return value === "" ? null : value;
+  if (value === null || value === "" || typeof unwrapped(value) === "number") return value === "" ? null : value;
   const number = typeof value === "string" && value.trim() ? Number(value) : NaN;
   if (!Number.isFinite(number)) throw new RecordError(`field ${quoted(name)}: ${kindOf(value)}, a number is needed`);
   return number;
 }
 
 function vectorOf(/** @type {string} */ name, /** @type {unknown} */ value) {
-  const values = typeof value === "string" ? jsonOf(value) : value;
+  const values = (typeof value === "string" ? jsonOf(value) : Array.isArray(value) ? value.map(unwrapped) : value) ?? null;
   if (!Array.isArray(values) || !values.every((each) => typeof each === "number")) {
     throw new RecordError(`field ${quoted(name)}: ${kindOf(value)}, a list of numbers is needed`);
   }
@@ -2873,6 +2871,14 @@ const MAX_LINE_BYTES = 8 << 20;
 
 class RecordError extends Error {}
 
+/** JSON with what TypeScript does not know of it yet: raw values, and the source of parsed ones. */
+const json = /** @type {any} */ (JSON);
+
+/** What raw JSON of a number says; any other value as it is. @param {unknown} value @returns {unknown} */
+function unwrapped(value) {
+  return json.isRawJSON?.(value) ? Number(json.stringify(value)) : value;
+}
+
 /** Whether a path lies in a folder, or is a file, that nobody means to index: `.git`, `node_modules`. */
 function isHidden(/** @type {string} */ path) {
   return path.split("/").some((part) => part.startsWith(".") || LEFT_FOLDERS.has(part));
@@ -2916,16 +2922,32 @@ async function beginningOf(/** @type {File} */ file, /** @type {boolean} */ gzip
   return (value ?? new Uint8Array()).slice(0, SAMPLE_BYTES);
 }
 
-/** UTF-8 where the bytes are that, UTF-16 with its mark, else Windows-1252; null for what is no text. */
-function encodingOf(/** @type {Uint8Array} */ sample) {
+/**
+ * UTF-16 with its mark; else UTF-8 or, where more lines are not UTF-8 than are, Windows-1252.
+ * Null for what is no text.
+ * @param {Uint8Array} sample
+ */
+function encodingOf(sample) {
   if (sample[0] === 0xff && sample[1] === 0xfe) return "utf-16le";
   if (sample[0] === 0xfe && sample[1] === 0xff) return "utf-16be";
   if (sample.includes(0)) return null;
+  let balance = 0;
+  for (let at = 0; at < sample.length; ) {
+    const end = sample.indexOf(10, at);
+    const line = sample.subarray(at, end < 0 ? sample.length : end);
+    if (line.some((byte) => byte >= 0x80)) balance += isUtf8(line) ? 1 : -1;
+    at += line.length + 1;
+  }
+  return balance < 0 ? "windows-1252" : "utf-8";
+}
+
+/** Whether bytes are UTF-8; a character may be cut at their end. @param {Uint8Array} bytes */
+function isUtf8(bytes) {
   try {
-    new TextDecoder("utf-8", { fatal: true }).decode(sample, { stream: true });
-    return "utf-8";
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: true });
+    return true;
   } catch {
-    return "windows-1252";
+    return false;
   }
 }
 
@@ -3111,10 +3133,8 @@ async function wholeDocument(/** @type {Source} */ source, /** @type {ReadSoFar}
   }
   let title = where.split("/").at(-1) ?? where;
   if (source.kind === "html") {
-    const parsed = new DOMParser().parseFromString(text, "text/html"); // runs and loads nothing
-    for (const unread of parsed.querySelectorAll("script, style, noscript, template, svg")) unread.remove();
-    title = (parsed.querySelector("h1") ?? parsed.querySelector("title"))?.textContent?.trim() || title;
-    text = textOfHtml(parsed.body);
+    title = titleOfHtml(text) || title;
+    text = textOfHtml(text);
   } else if (source.kind === "markdown") {
     title = headingOf(text) || title;
   }
@@ -3122,13 +3142,27 @@ async function wholeDocument(/** @type {Source} */ source, /** @type {ReadSoFar}
   return { where, fields: { id: source.name, title: title.replace(/\s+/g, " "), text } };
 }
 
-/** The text of HTML, a line for each block. */
-function textOfHtml(/** @type {Element} */ body) {
-  for (const block of body.querySelectorAll("p, div, li, tr, h1, h2, h3, h4, h5, h6, pre, section, article, br, td, th, dt, dd")) {
-    block.after(block.matches("td, th") ? " " : "\n");
-    if (!block.matches("td, th, br")) block.before("\n");
-  }
-  return (body.textContent ?? "").replace(/[ \t]*\n\s*/g, "\n").trim();
+const UNREAD_HTML = /<!--[\s\S]*?-->|<(head|script|style|noscript|template|svg)\b[\s\S]*?<\/\1\s*>|<[!?][^>]*>/gi;
+const HTML_TAG = /<\/?([a-z][a-z0-9-]*)(?:[^>"']|"[^"]*"|'[^']*')*>/gi;
+const HTML_INLINE = new Set("a abbr b bdi bdo cite code data dfn em font i kbd mark q s samp small span strong sub sup time tt u var wbr".split(" "));
+
+/**
+ * The text of HTML, a line for each block. Tags are taken out before the browser reads what is left,
+ * for its entities: so nothing of a file runs or is loaded, and the page's policy has nothing to refuse.
+ */
+function textOfHtml(/** @type {string} */ html) {
+  const bare = html
+    .replace(UNREAD_HTML, " ")
+    .replace(HTML_TAG, (_, /** @type {string} */ name) => (HTML_INLINE.has(name.toLowerCase()) ? "" : /^t[dh]$/i.test(name) ? " " : "\n"))
+    .replaceAll("<", "&lt;");
+  const text = new DOMParser().parseFromString(bare, "text/html").body.textContent ?? "";
+  return text.replace(/[ \t\r]*\n\s*/g, "\n").trim();
+}
+
+/** The first heading of HTML, else its title. */
+function titleOfHtml(/** @type {string} */ html) {
+  const found = /<h1\b[^>]*>([\s\S]*?)<\/h1\s*>/i.exec(html) ?? /<title\b[^>]*>([\s\S]*?)<\/title\s*>/i.exec(html);
+  return found ? textOfHtml(found[1]) : "";
 }
 
 /** The first heading of Markdown, `#` or underlined, after front matter; of that the title, if it has one. */
@@ -3169,7 +3203,7 @@ async function* bytesOf(/** @type {Source} */ source, /** @type {ReadSoFar} */ s
  */
 async function* linesOf(/** @type {Source} */ source, /** @type {ReadSoFar} */ soFar) {
   const isWide = source.encoding.startsWith("utf-16");
-  const decoder = new TextDecoder(isWide ? "utf-8" : source.encoding, { fatal: true });
+  const decoder = new TextDecoder(isWide ? "utf-8" : source.encoding, { fatal: true, ignoreBOM: true });
   let number = 0;
   /** @type {Uint8Array[]} */
   let begun = [];
@@ -3182,7 +3216,8 @@ async function* linesOf(/** @type {Source} */ source, /** @type {ReadSoFar} */ s
     length = 0;
     if (tooLong) return { number, text: "", wrong: `a line of more than ${MAX_LINE_BYTES.toLocaleString("en")} bytes` };
     try {
-      return { number, text: decoder.decode(whole), wrong: "" };
+      const text = decoder.decode(whole);
+      return { number, text: number === 1 ? text.replace(/^\ufeff/, "") : text, wrong: "" };
     } catch {
       return { number, text: "", wrong: `not ${source.encoding}; choose another encoding` };
     }
@@ -3218,19 +3253,21 @@ function joined(/** @type {Uint8Array[]} */ pieces) {
   return whole;
 }
 
-/** A JSON object whose whole numbers beyond 2^53 stay what they are: browsers know them as raw JSON. */
-function parsedObject(/** @type {string} */ text) {
-  const json = /** @type {any} */ (JSON);
+/**
+ * A JSON object whose numbers stay as they were written, 1.0 beside 1 and those of 64 bits: what a
+ * number of JavaScript would change is raw JSON. @param {string} text
+ */
+function parsedObject(text) {
   /** @type {unknown} */
   let found;
   try {
     found = json.parse(text, (/** @type {string} */ _, /** @type {unknown} */ value, /** @type {{ source?: string }} */ context) => {
-      if (typeof value !== "number" || Number.isSafeInteger(value) || !Number.isInteger(value)) return value;
-      const source = context?.source;
-      if (source === undefined || !json.rawJSON) {
-        throw new RecordError(`the number ${value.toLocaleString("en")} is larger than this browser keeps exactly; twopass index keeps it`);
+      if (typeof value !== "number") return value;
+      if (context?.source !== undefined && json.rawJSON) return String(value) === context.source ? value : json.rawJSON(context.source);
+      if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+        throw new RecordError(`the number ${value} is larger than this browser keeps exactly; twopass index keeps it`);
       }
-      return /^-?\d+$/.test(source) ? json.rawJSON(source) : value;
+      return value;
     });
   } catch (error) {
     if (error instanceof RecordError) throw error;
