@@ -5,11 +5,14 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from .browsing import launch, visiting
 from .facts import FACTS
 from .serving import ServedPage
+
+# A busy machine is no reason to fail.
+expect.set_options(timeout=60_000)
 
 Visiting = Callable[..., AbstractContextManager[Page]]
 

@@ -2080,7 +2080,11 @@ function startCollections() {
 
 /* ===== upload: fields of files become documents, and documents go to the server in chunks ===== */
 
-const MAX_CHUNK_DOCUMENTS = 128;
+// Chunks grow and shrink so that each takes about a second: progress is seen, and little waits for the disk.
+const FIRST_CHUNK_DOCUMENTS = 16;
+const MAX_CHUNK_DOCUMENTS = 256;
+const SHORT_CHUNK_MS = 500;
+const LONG_CHUNK_MS = 2000;
 const MAX_CHUNK_BYTES = 1 << 20;
 const MAX_TRIES = 8;
 const MAX_LEFT_OUT_SHOWN = 100;
@@ -2235,7 +2239,8 @@ class Upload {
   constructor(settings, limits, whenLost) {
     this.settings = settings;
     this.whenLost = whenLost;
-    this.maxDocuments = Math.min(MAX_CHUNK_DOCUMENTS, Number(limits.max_documents));
+    this.mostDocuments = Math.min(MAX_CHUNK_DOCUMENTS, Number(limits.max_documents));
+    this.maxDocuments = Math.min(FIRST_CHUNK_DOCUMENTS, this.mostDocuments);
     this.maxTextBytes = Number(limits.max_passage_bytes);
     this.cancelling = new AbortController();
     this.soFar = { numBytes: 0 };
@@ -2317,7 +2322,11 @@ class Upload {
     for (let tries = 0; chunk.length; ) {
       try {
         const documents = chunk.map(({ body }) => body);
+        const sent = performance.now();
         this.count(await api("PUT", path, { documents, on_conflict: this.settings.onConflict }, { signal: this.cancelling.signal }));
+        const milliseconds = performance.now() - sent;
+        if (milliseconds < SHORT_CHUNK_MS) this.maxDocuments = Math.min(2 * this.maxDocuments, this.mostDocuments);
+        else if (milliseconds > LONG_CHUNK_MS) this.maxDocuments = Math.max(1, this.maxDocuments >> 1);
         break;
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
