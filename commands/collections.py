@@ -44,7 +44,8 @@ def list_collections(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -
 def show(name: Name, target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
     """Show a collection: what it holds, how it is searched, and what is wrong with it.
 
-    Examples:
+    Metadata fields are those of its first 100 documents.
+
         twopass collections show docs
         twopass collections show docs --json | jq .num_documents
     """
@@ -125,10 +126,10 @@ def create(
     `twopass index` makes one too, where it is missing. Here fields can be declared, so that
     filters by them are fast.
 
-    Examples:
         twopass collections create docs
-        twopass collections create news --field year=number --field day=time --language de
-        twopass collections create images --dimension 512 --metric inner_product
+        twopass collections create news --field year=number
+        twopass collections create zeitung --language de
+        twopass collections create images --dimension 512
     """
     if dimension is not None and encoder:
         exit_with(
@@ -201,7 +202,8 @@ def delete(
 ) -> None:
     """Delete a collection and everything in it; its snapshots stay.
 
-    Examples:
+    You are asked first; a script gives `--yes`. A collection that has aliases is not deleted.
+
         twopass collections delete docs
         twopass collections delete docs --yes  in a script
     """
@@ -226,9 +228,10 @@ def count(
 ) -> None:
     """Count a collection's documents, all or those that pass filters; print the number alone.
 
-    Examples:
+    The number is exact, of one moment.
+
         twopass collections count docs
-        twopass collections count docs --filter "year>=1990" --filter lang=en
+        twopass collections count docs -f "year>=1990"
     """
     with connected(target) as client:
         number = client.count(name, filter=filters_as_typed.parsed(filters or []), timeout=math.inf)
@@ -241,9 +244,7 @@ def count(
 @app.command("facets")
 def facets(
     name: Name,
-    fields: Annotated[
-        list[str], typer.Argument(metavar="FIELD...", help="Metadata fields, 1 to 16.")
-    ],
+    fields: Annotated[list[str], typer.Argument(metavar="FIELD", help="Metadata fields, 1 to 16.")],
     filters: Filters = None,
     limit: Annotated[
         int, typer.Option(help="Most values of each field to show.", min=0, max=10_000)
@@ -253,9 +254,10 @@ def facets(
 ) -> None:
     """Show which values metadata fields have, and how many documents have each, exactly.
 
-    Examples:
+    Of lists each element counts, and names reach into objects.
+
         twopass collections facets docs year lang
-        twopass collections facets docs tags.name --filter "year>=1990" --limit 50
+        twopass collections facets docs tags.name -f lang=en
     """
     with connected(target) as client:
         found = client.facets(

@@ -19,7 +19,7 @@ _AT_ONCE = 10_000
 def delete(
     collection: Annotated[str, typer.Argument(help="The collection's name or an alias.")],
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="The documents' ids.")
+        list[str] | None, typer.Argument(metavar="ID", help="The documents' ids.")
     ] = None,
     filters: Annotated[
         list[str] | None,
@@ -34,9 +34,8 @@ def delete(
     Unknown ids are counted and no failure, so that it can be repeated. By filter, the documents are
     counted first, and you are asked; a script gives `--yes`.
 
-    Examples:
         twopass delete docs sky dates
-        twopass delete docs --filter "year<1950" --filter draft=true
+        twopass delete docs -f "year<1950" -f draft=true
     """
     if bool(ids) == bool(filters):
         exit_with(

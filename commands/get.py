@@ -18,7 +18,7 @@ _AT_ONCE = 500
 
 def get(
     collection: Annotated[str, typer.Argument(help="The collection's name or an alias.")],
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The documents' ids.")],
+    ids: Annotated[list[str], typer.Argument(metavar="ID", help="The documents' ids.")],
     vector: Annotated[bool, typer.Option("--vector", help="Show embeddings too.")] = False,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
@@ -28,7 +28,6 @@ def get(
     Documents come in the order of the ids. Where one is unknown, the others are shown, and the
     exit status is 4.
 
-    Examples:
         twopass get docs sky
         twopass get docs sky dates --json | jq -r '.[].text'
         twopass get docs -- -begins-with-a-dash

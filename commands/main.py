@@ -1,6 +1,6 @@
 """The command `twopass`, which joins the modules of its subcommands."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,9 +53,13 @@ def twopass(
 ) -> None:
     """Both passes of retrieval behind one gRPC server: vector search, then a cross-encoder.
 
-    Commands that ask a server take it from --target or TWOPASS_TARGET, a key from TWOPASS_API_KEY,
-    and the authorities for TLS from TWOPASS_CA. `twopass --install-completion` makes your shell
-    complete commands and options.
+        twopass serve  in one terminal; in another:
+        twopass index docs notes/  whatever text there is
+        twopass search docs "How do I ...?"
+
+    A server elsewhere is named by --target or TWOPASS_TARGET, a key by TWOPASS_API_KEY, the
+    authorities for TLS by TWOPASS_CA. `twopass --install-completion` makes your shell complete
+    commands and options.
 
     The exit status is 0 where all was done, 1 where something was refused or failed, 2 where the
     command was given wrongly, 3 where the server is out of reach, not ready, full or late, and 4
@@ -63,29 +67,27 @@ def twopass(
     """
 
 
-app.command("serve")(serve.serve)
-app.command("index")(index.index)
-app.command("export")(export.export)
-app.command("search")(search.search)
-app.command("rerank")(rerank.rerank)
-app.command("get")(get.get)
-app.command("delete")(delete.delete)
-app.add_typer(collections.app, name="collections")
-app.command("alias")(alias.alias)
-app.add_typer(snapshot.app, name="snapshot")
-app.command("keys")(keys.keys)
-app.add_typer(models.app, name="models")
-app.command("info")(info.info)
-app.command("recall")(recall.recall)
-app.command("demo")(demo.demo)
-app.command("eval")(evaluate.evaluate)
-app.command("compare")(compare.compare)
-app.command("choose")(choose.choose)
-app.command("frontier")(frontier.frontier)
-app.command("train")(train.train)
-app.command("bench")(bench.bench)
-app.add_typer(engine.app, name="engine")
-with_whole_help(app)
+_COMMANDS: dict[str, dict[str, Any]] = {
+    "Server": {"serve": serve.serve, "demo": demo.demo, "info": info.info, "models": models.app}
+    | {"keys": keys.keys, "engine": engine.app},
+    "Documents": {"index": index.index, "search": search.search, "rerank": rerank.rerank}
+    | {"get": get.get, "delete": delete.delete, "export": export.export},
+    "Collections": {
+        "collections": collections.app,
+        "alias": alias.alias,
+        "snapshot": snapshot.app,
+    },
+    "Quality and speed": {"eval": evaluate.evaluate, "compare": compare.compare}
+    | {"choose": choose.choose, "frontier": frontier.frontier, "train": train.train}
+    | {"recall": recall.recall, "bench": bench.bench},
+}
+for subject, commands in _COMMANDS.items():
+    for name, command in commands.items():
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, rich_help_panel=subject)
+        else:
+            app.command(name, rich_help_panel=subject)(command)
+with_whole_help(app, order=[name for commands in _COMMANDS.values() for name in commands])
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ def create(
 ) -> None:
     """Copy a collection as it is now, while writes and searches go on.
 
-    Examples:
+    Snapshots stay when their collection is deleted.
+
         twopass snapshot create docs
         twopass snapshot create docs monday
     """
@@ -82,7 +83,8 @@ def restore(
 def delete(collection: Collection, name: Name, target: Target = DEFAULT_TARGET) -> None:
     """Delete a snapshot; the collection stays.
 
-    Examples:
+    It is gone for good.
+
         twopass snapshot delete docs monday
     """
     with connected(target) as client:

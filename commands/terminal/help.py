@@ -39,13 +39,17 @@ _SHELL_WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"(?:\\.|[^"\\])*"|['"])+""")
 _TYPES = {int: "int", float: "number", str: "text", Path: "path"}
 
 
-def with_whole_help(app: typer.Typer) -> typer.Typer:
+def with_whole_help(app: typer.Typer, order: Sequence[str] = ()) -> typer.Typer:
     """Has a command line, and all of its commands, print help and errors of usage as this module.
 
     It is called when all commands are added.
+
+    Args:
+        app: The command line.
+        order: Names of its commands in the order of help; those that are not named come last.
     """
     app.rich_markup_mode = None
-    app.info.cls = _Group
+    app.info.cls = type("_OrderedGroup", (_Group,), {"order": tuple(order)})
     commands: list[CommandInfo] = app.registered_commands
     for command in commands:
         command.cls = _Command
@@ -63,6 +67,12 @@ class _Command(TyperCommand):
 
 
 class _Group(TyperGroup):
+    order: tuple[str, ...] = ()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        place = {name: number for number, name in enumerate(self.order)}
+        return sorted(super().list_commands(ctx), key=lambda name: place.get(name, len(place)))
+
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  # printed at once
         _print_help(self, ctx)
 
@@ -192,14 +202,13 @@ def _sections(command: Any, context: Any) -> Iterable[tuple[str, list[tuple[Text
         yield heading, by_heading[heading]
     if hasattr(command, "commands"):
         found = [command.get_command(context, name) for name in command.list_commands(context)]
-        yield (
-            "Commands",
-            [
-                (Text(each.name or "", style=_NAME), _help(_first_paragraph(each.help or "")))
-                for each in found
-                if each is not None and not each.hidden
-            ],
-        )
+        by_subject: dict[str, list[tuple[Text, Text]]] = {}
+        for each in found:
+            if each is not None and not each.hidden:
+                subject = getattr(each, "rich_help_panel", None) or "Commands"
+                told = _help(_first_paragraph(each.help or ""))
+                by_subject.setdefault(subject, []).append((Text(each.name or "", _NAME), told))
+        yield from by_subject.items()
 
 
 def _shown_parameters(command: Any, context: Any, kind: str) -> list[Any]:
