@@ -23,7 +23,7 @@ status codes.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from twopass.index.errors import Fact
 
@@ -77,6 +77,30 @@ def at_place(error: Exception, **place: int) -> Exception:
     kind = type(error)
     placed = kind.__new__(kind, *error.args)
     vars(placed).update(vars(error), facts={**getattr(error, "facts", {}), **place})
+    return placed
+
+
+def within(error: Exception, message: str, fields: Container[str]) -> Exception:
+    """An error about a field of a nested message, with the whole path of the field.
+
+    Args:
+        error: Any error; what it says begins with the field's path, or it is about no field.
+        message: What the nested message is called in the request.
+        fields: Names of the nested message's fields.
+
+    Returns:
+        An error of the same class; `error` itself where it is about no such field.
+    """
+    named = _FIELD.match(str(error))
+    if named is None or re.split(r"[.\[]", named[1])[0] not in fields:
+        return error
+    kind = type(error)
+    placed = kind.__new__(kind)
+    field = f"{message}.{named[1]}"
+    vars(placed).update(vars(error), facts={**getattr(error, "facts", {}), "field": field})
+    if "field" in vars(error):
+        vars(placed)["field"] = field
+    placed.args = (f"{message}.{error}",)
     return placed
 
 

@@ -99,8 +99,9 @@ def _analysed(field: str, clauses: Iterable[WordClause], analyser: Analyser) -> 
     for position, clause in enumerate(clauses):
         atoms = tuple(analyser.atoms(clause.text))
         if not atoms:
+            kind = "phrase" if isinstance(clause, Phrase) else "prefix"
             raise InvalidQueryError(
-                f"{field}[{position}]",
+                f"{field}[{position}].{kind}",
                 f"{clause.text!r} given, which holds no word; give letters or digits, or leave "
                 "the clause out",
                 value=clause.text,

@@ -55,13 +55,17 @@ class Models:
         known_as = self._names.get(model_id, model_id)
         return self._rerankers.get(known_as) or self._encoders.get(known_as)
 
-    def encoder(self, model_id: str = "") -> LoadedEncoder:
+    def encoder(self, model_id: str = "", field: str = "model") -> LoadedEncoder:
         """The encoder of that id; the default one for "".
+
+        Args:
+            model_id: Its id or another name.
+            field: Where the request names it, for the error.
 
         Raises:
             UnknownModelError: The server holds no encoder of that id.
         """
-        return _choose(self._encoders, self._names.get(model_id, model_id), "encoder")
+        return _choose(self._encoders, self._names.get(model_id, model_id), "encoder", field)
 
     def encoder_of(self, collection: str, schema: CollectionSchema) -> LoadedEncoder:
         """The encoder that a collection's embeddings were made by, whatever its name is now.
@@ -162,13 +166,17 @@ class Models:
             if isinstance(model, LoadedEncoder):
                 yield model.passage_tokenizer
 
-    def reranker(self, model_id: str = "") -> LoadedReranker:
+    def reranker(self, model_id: str = "", field: str = "model") -> LoadedReranker:
         """The reranker of that id; the default one for "".
+
+        Args:
+            model_id: Its id or another name.
+            field: Where the request names it, for the error.
 
         Raises:
             UnknownModelError: The server holds no reranker of that id.
         """
-        return _choose(self._rerankers, self._names.get(model_id, model_id), "reranker")
+        return _choose(self._rerankers, self._names.get(model_id, model_id), "reranker", field)
 
     def default_reranker_tokenizer(self) -> str:
         """Fingerprint of the default reranker's tokenizer; "" where there is no reranker."""
@@ -176,12 +184,12 @@ class Models:
         return reranker.tokenizer.fingerprint if reranker else ""
 
 
-def _choose(models: dict[str, _Model], model_id: str, kind: str) -> _Model:
+def _choose(models: dict[str, _Model], model_id: str, kind: str, field: str) -> _Model:
     if not model_id and models:
         return next(iter(models.values()))
     if model_id not in models:
         raise UnknownModelError(
-            f"model: no {kind} {model_id!r}, there are {_listed(models) or 'none'}",
+            f"{field}: no {kind} {model_id!r}, there are {_listed(models) or 'none'}",
             model=model_id,
         )
     return models[model_id]

@@ -186,7 +186,7 @@ class Search:
             raise InvalidRequestError(
                 "query: empty, but the second pass reads it; give one, or disable the second pass"
             )
-        reranker = self._parts.models.reranker(self.query.rerank.model)
+        reranker = self._parts.models.reranker(self.query.rerank.model, "rerank.model")
         check_instruction(
             "rerank.instruction",
             self.query.rerank.instruction,

@@ -134,7 +134,7 @@ class _Reader:
                 )
             case "any_of_literals":
                 values = message.any_of_literals.values
-                return self._one_of(f"{where}.any_of_literals", values, _read_literal)
+                return self._one_of(f"{where}.any_of_literals.values", values, _read_literal)
             case "interval":
                 return _read_interval(f"{where}.interval", message.interval)
             case "range":
@@ -191,10 +191,10 @@ def _read_literal(where: str, message: filter_pb2.Literal) -> Scalar:
         case "integer":
             return message.integer
         case "number":
-            _check_finite(where, message.number)
+            _check_finite(f"{where}.number", message.number)
             return message.number
         case "text":
-            _check_size(where, message.text)
+            _check_size(f"{where}.text", message.text)
             return message.text
         case "boolean":
             return message.boolean
@@ -267,6 +267,8 @@ def _read_interval(where: str, message: filter_pb2.Interval) -> InRange:
 def _read_bound(where: str, message: filter_pb2.Literal) -> Bound:
     match message.WhichOneof("literal"):
         case "number":  # it may be infinite
+            if math.isnan(message.number):
+                raise InvalidRequestError(f"{where}.number: NaN given, a number is needed")
             return message.number
         case "boolean" | "null" as kind:
             raise InvalidRequestError(

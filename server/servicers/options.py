@@ -58,13 +58,13 @@ def read_count(field: str, value: int) -> int:
     return value
 
 
-def read_blend(message: Any) -> float | None:
-    """Reads the optional field `blend`, a weight in [0, 1]."""
+def read_blend(field: str, message: Any) -> float | None:
+    """Reads the optional field `blend` of a message, a weight in [0, 1]; `field` is its path."""
     if not message.HasField("blend"):
         return None
     if not 0 <= message.blend <= 1:
         raise InvalidRequestError(
-            f"blend: {message.blend:g} given, 0 to 1 is needed", limit=1, value=message.blend
+            f"{field}: {message.blend:g} given, 0 to 1 is needed", limit=1, value=message.blend
         )
     return float(message.blend)
 
@@ -83,10 +83,10 @@ def read_instruction(field: str, instruction: str, limits: Limits) -> str:
     return instruction
 
 
-def read_min_score(message: Any) -> float | None:
-    """Reads the optional field `min_score`."""
+def read_min_score(field: str, message: Any) -> float | None:
+    """Reads the optional field `min_score` of a message; `field` is its path in the request."""
     if not message.HasField("min_score"):
         return None
     if math.isnan(message.min_score):
-        raise InvalidRequestError("min_score: NaN given, a number is needed")
+        raise InvalidRequestError(f"{field}: NaN given, a number is needed")
     return float(message.min_score)

@@ -104,7 +104,7 @@ def _read_encoder(
             )
         # No encoder tokenises the passages, so token ids are stored as the reranker reads them.
         return message.dimension, message.encoder, "", models.default_reranker_tokenizer()
-    encoder = models.encoder(message.encoder)
+    encoder = models.encoder(message.encoder, "schema.encoder")
     dimension = encoder.engine.output_width
     if message.dimension not in (0, dimension):
         raise InvalidRequestError(
@@ -120,7 +120,9 @@ def _read_chunking(message: collection_pb2.CollectionSchema, models: Models) -> 
     if not message.HasField("chunking"):
         if message.whole_documents or message.client_vectors:
             return None
-        return _default_chunking(max_passage_tokens(models.encoder(message.encoder)))
+        return _default_chunking(
+            max_passage_tokens(models.encoder(message.encoder, "schema.encoder"))
+        )
     if message.whole_documents:
         raise InvalidRequestError(
             f"schema.whole_documents: true, but chunking of {message.chunking.window_tokens:,} "
@@ -129,7 +131,7 @@ def _read_chunking(message: collection_pb2.CollectionSchema, models: Models) -> 
         )
     chunking = Chunking(message.chunking.window_tokens, message.chunking.overlap_tokens)
     if not message.client_vectors:
-        encoder = models.encoder(message.encoder)
+        encoder = models.encoder(message.encoder, "schema.encoder")
         if chunking.window_tokens > (limit := max_passage_tokens(encoder)):
             raise InvalidRequestError(
                 f"schema.chunking.window_tokens: {chunking.window_tokens:,} given, encoder "

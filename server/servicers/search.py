@@ -250,9 +250,9 @@ def _read_rerank(options: search_pb2.RerankOptions, limits: Limits) -> RerankSet
         enabled=options.enabled if options.HasField("enabled") else True,
         depth=read_count("rerank.depth", options.depth),
         model=options.model,
-        blend=read_blend(options),
+        blend=read_blend("rerank.blend", options),
         truncation=read_truncation("rerank.truncation", options.truncation),
-        min_score=read_min_score(options),
+        min_score=read_min_score("rerank.min_score", options),
         instruction=read_instruction("rerank.instruction", options.instruction, limits),
     )
 

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from twopass.server.edge.statuses import status_of
-from twopass.server.errors import InvalidRequestError, LateError, OverloadedError, at_place
+from twopass.server.errors import (
+    InvalidRequestError,
+    LateError,
+    OverloadedError,
+    at_place,
+    within,
+)
 from twopass.server.models.passages import Limits, check_count
 from twopass.server.request import Request
 from twopass.server.search.open_set import OpenSet, RankedSet
@@ -40,6 +46,7 @@ _MAX_WAITING_BYTES = 16 * 1024 * 1024
 _MAX_WHOLE_SETS = 1_024
 
 _RETRY_SECONDS = 0.1
+_SET_FIELDS = frozenset(rerank_pb2.RerankSet.DESCRIPTOR.fields_by_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +224,7 @@ class SetStream:
             answer = rerank_pb2.RerankStreamResponse(set_id=set_id, result=result)
         except Exception as error:
             self._failed.add(set_id)
-            answer = self._error(set_id, error)
+            answer = self._error(set_id, within(error, "set", _SET_FIELDS))
         del self._incoming[set_id]
         self._num_whole -= incoming.is_whole
         self._whole_bytes -= incoming.whole_bytes

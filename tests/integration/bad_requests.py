@@ -187,7 +187,11 @@ BAD = [
     (search(rerank=RerankOptions(depth=-1)), INVALID, "rerank.depth: -1 given"),
     (rerank(blend=1.5), INVALID, "blend: 1.5 given, 0 to 1"),
     (rerank(blend=NAN), INVALID, "blend: nan given, 0 to 1"),
-    (search(rerank=RerankOptions(blend=-0.5)), INVALID, "blend: -0.5 given, 0 to 1"),
+    (search(rerank=RerankOptions(blend=-0.5)), INVALID, "rerank.blend: -0.5 given, 0 to 1"),
+    (search(rerank=RerankOptions(min_score=NAN)), INVALID, "rerank.min_score: NaN given"),
+    (search(rerank=RerankOptions(truncation=9)), INVALID, "rerank.truncation: 9 given"),
+    (search(rerank=RerankOptions(instruction=" ")), INVALID, "rerank.instruction: white space"),
+    (search(retrieve=RetrieveOptions(nprobe=0)), INVALID, "retrieve.nprobe: must be 1 to 65,536"),
     (rerank(min_score=NAN), INVALID, "min_score: NaN given"),
     (rerank(truncation=9), INVALID, "truncation: 9 given, the values of Truncation are"),
     (search(fallback=7), INVALID, "fallback: 7 given, the values of Fallback are"),
@@ -278,17 +282,17 @@ BAD = [
     (
         search(filter=of_field("x", equal_to_literal=Literal(number=NAN))),
         INVALID,
-        "filter.must[0].field.equal_to_literal: nan given, but metadata's numbers are finite",
+        "filter.must[0].field.equal_to_literal.number: nan given, but metadata's numbers",
     ),
     (
         search(filter=of_field("x", any_of_literals=LiteralList())),
         INVALID,
-        "filter.must[0].field.any_of_literals: none given, at least 1",
+        "filter.must[0].field.any_of_literals.values: none given, at least 1",
     ),
     (
         search(filter=of_field("x", any_of_literals=LiteralList(values=[Literal(text=MEGABYTE)]))),
         INVALID,
-        "filter.must[0].field.any_of_literals[0]: 1,048,580 bytes of UTF-8 given, at most 16,384",
+        "filter.must[0].field.any_of_literals.values[0].text: 1,048,580 bytes of UTF-8",
     ),
     (
         search(filter=of_field("x", interval=Interval())),
@@ -310,7 +314,7 @@ BAD = [
     (
         search(filter=of_field("x", interval=Interval(lte=Literal(number=NAN)))),
         INVALID,
-        "filter.must[0].field.interval.lte: NaN given",
+        "filter.must[0].field.interval.lte.number: NaN given",
     ),
     (
         search(filter=of_field("x", interval=Interval(lte=Literal(time=Timestamp(seconds=2**60))))),
@@ -457,7 +461,7 @@ BAD = [
     ),
     (CreateSnapshotRequest(collection="nowhere"), NOT_FOUND, "collection 'nowhere' does not"),
     (UpdateAliasesRequest(changes=[AliasChange()] * 1_001), INVALID, "changes: 1,001 given, at"),
-    (create(encoder="nope"), NOT_FOUND, "model: no encoder 'nope', there are all-MiniLM-L6-v2"),
+    (create(encoder="nope"), NOT_FOUND, "schema.encoder: no encoder 'nope', there are all"),
     # texts to embed
     (EmbedRequest(), INVALID, "texts: none given"),
     (EmbedRequest(texts=["a", " "]), INVALID, "texts[1]: empty"),
@@ -491,7 +495,11 @@ BAD = [
         "collection 'facts' has no doc",
     ),
     (rerank(model="nope"), NOT_FOUND, f"model: no reranker 'nope', there are {RERANKER}"),
-    (search(rerank=RerankOptions(model="all-MiniLM-L6-v2")), NOT_FOUND, "model: no reranker 'all"),
+    (
+        search(rerank=RerankOptions(model="all-MiniLM-L6-v2")),
+        NOT_FOUND,
+        "rerank.model: no reranker",
+    ),
     (EmbedRequest(texts=["a"], model="nope"), NOT_FOUND, "model: no encoder 'nope'"),
     (GetModelRequest(id="nope"), NOT_FOUND, "id: no model 'nope'"),
     (GetModelRequest(), INVALID, "id: empty; ListModels has the ids"),

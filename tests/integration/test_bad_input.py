@@ -1,8 +1,12 @@
 """Every bad input gets its status and a message that names what is wrong; the server goes on."""
 
+import math
+import re
+
 import grpc
 import pytest
 from google.protobuf import message_factory
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
@@ -55,10 +59,33 @@ def test_bad_input_is_refused_with_its_status_and_what_is_wrong(
         (request,) = others
         (violation,) = request.field_violations
         assert violation.field == info.metadata["field"]
+        assert is_field(request_message.DESCRIPTOR, violation.field)
         said = raised.value.details()
         assert said.startswith(f"{violation.field}: {violation.description[:40]}")
     if code is NOT_FOUND:
         assert {"collection", "document", "snapshot", "model"} & info.metadata.keys()
+
+
+def is_field(message: Descriptor | None, path: str) -> bool:
+    """Whether a path names a field, of fields of fields, from the request on."""
+    for name in re.sub(r"\[\d+\]", "", path).split("."):
+        if message is None:
+            return False
+        if message.full_name in ("google.protobuf.Struct", "google.protobuf.Timestamp"):
+            return True
+        if name in message.oneofs_by_name:
+            message = None
+        elif (field := message.fields_by_name.get(name)) is None:
+            return False
+        else:
+            message = field.message_type
+    return True
+
+
+@pytest.mark.parametrize("path", ["blend", "alpha", "rerank.nope", "query.x", "filter[0].must.x"])
+def test_a_field_without_its_parents_is_none(path):
+    assert not is_field(SearchRequest.DESCRIPTOR, path)
+    assert is_field(SearchRequest.DESCRIPTOR, "retrieve.convex.alpha")
 
 
 def details_of(error: grpc.RpcError) -> list[Message]:
@@ -83,20 +110,25 @@ def test_after_all_bad_input_the_server_answers_and_nothing_was_written(server, 
 @pytest.mark.parametrize(
     ("header", "texts", "message"),
     [
-        ({"query": ""}, ["x"], "query: empty"),
+        ({"query": ""}, ["x"], "set.query: empty"),
         ({"num_candidates": 0}, [], "set.num_candidates: none given"),
         ({"num_candidates": -1}, [], "set.num_candidates: -1 given"),
         ({"num_candidates": 10_001}, ["x"], "set.num_candidates: 10,001 given, at most 10,000"),
-        ({"top_n": -1}, ["x"], "top_n: -1 given"),
+        ({"top_n": -1}, ["x"], "set.top_n: -1 given"),
         ({"num_candidates": 2}, ["x", "y", "z"], "candidates: 3 have come, set.num_candidates"),
         ({"num_candidates": 2}, ["x", "\0"], "candidates[1].text: a NUL"),
-        ({"model": "nope"}, ["x"], "model: no reranker 'nope'"),
+        ({"model": "nope"}, ["x"], "set.model: no reranker 'nope'"),
+        ({"blend": 2}, ["x"], "set.blend: 2 given"),
+        ({"min_score": math.nan}, ["x"], "set.min_score: NaN given"),
+        ({"truncation": 9}, ["x"], "set.truncation: 9 given"),
+        ({"instruction": "find"}, ["x"], "set.instruction: given, but"),
+        ({"query": "\u200b"}, ["x"], "set.query: it has no words"),
         (
             {"query": "word " * 257, "query_truncation": rerank_pb2.QUERY_TRUNCATION_REJECT},
             ["x"],
-            "query: 257 tokens",
+            "set.query: 257 tokens",
         ),
-        ({"query_truncation": 7}, ["x"], "query_truncation: 7 given"),
+        ({"query_truncation": 7}, ["x"], "set.query_truncation: 7 given"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else "",
 )
@@ -107,6 +139,11 @@ def test_a_bad_set_is_answered_with_what_is_wrong(server, header, texts, message
     assert answer.set_id == "bad"
     assert answer.error.code in (INVALID.value[0], NOT_FOUND.value[0])
     assert answer.error.message.startswith(message)
+    info = next(x for x in answer.error.details if x.type_url.endswith("ErrorInfo"))
+    reason = error_details_pb2.ErrorInfo.FromString(info.value)
+    field = reason.metadata["field"]
+    assert answer.error.message.startswith(f"{field}: ")
+    assert is_field(rerank_pb2.RerankStreamRequest.DESCRIPTOR, field)
     call.send("good", "x", num_candidates=1)
     assert call.next().WhichOneof("outcome") == "result"
     assert call.end() == []

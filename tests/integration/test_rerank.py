@@ -136,7 +136,7 @@ def test_one_bad_set_harms_no_other_and_its_name_may_be_used_again(server):
     call.send("bad", "one", num_candidates=1, query=" ")
     answer = call.next()
     assert (answer.set_id, answer.error.code) == ("bad", 3)
-    assert answer.error.message.startswith("query: empty")
+    assert answer.error.message.startswith("set.query: empty")
     call.send("bad", "one", num_candidates=1)
     assert call.next().result.hits[0].index == 0
     call.send("good", "two")

@@ -12,7 +12,7 @@ from google.rpc import error_details_pb2
 from twopass.engines import errors as engine_errors
 from twopass.engines.errors import EngineError, EngineUnavailableError
 from twopass.index import errors as index_errors
-from twopass.index.errors import CollectionClosedError, StorageError
+from twopass.index.errors import CollectionClosedError, InvalidQueryError, StorageError
 from twopass.server import errors as server_errors
 from twopass.server.edge.statuses import (
     details_of,
@@ -21,7 +21,15 @@ from twopass.server.edge.statuses import (
     status_of,
     trailers_of,
 )
-from twopass.server.errors import InvalidRequestError, OverloadedError, WouldBeLateError, at_place
+from twopass.server.errors import (
+    InvalidRequestError,
+    OverloadedError,
+    TextTooLongError,
+    UnknownModelError,
+    WouldBeLateError,
+    at_place,
+    within,
+)
 from twopass.v1.status_pb2 import RetryInfo
 
 CODES = {
@@ -258,3 +266,27 @@ def test_whatever_is_unavailable_says_when_to_try_again(name):
 def test_retries_of_grpc_itself_wait_or_give_up_as_the_error_wants(error, pushback):
     trailers = trailers_of(error, status_code(error), "what happened")
     assert dict(trailers).get("grpc-retry-pushback-ms") == pushback
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (InvalidRequestError("query: empty", value=1), "set.query"),
+        (InvalidQueryError("query.x[3].y", "odd"), "set.query.x[3].y"),
+        (TextTooLongError("query", 9, 8, "m"), "set.query"),
+        (UnknownModelError("query: no such model", model="m"), "set.query"),
+        (InvalidRequestError("set.query: said already"), "set.query"),
+        (InvalidRequestError("candidates[0].text: empty"), "candidates[0].text"),
+        (ValueError("a bug"), None),
+    ],
+)
+def test_a_field_of_a_nested_message_gets_its_whole_path(error, named):
+    before = vars(error).copy()
+    placed = within(error, "set", {"query"})
+    assert type(placed) is type(error)
+    assert vars(error) == before
+    if named is not None:
+        assert placed.facts["field"] == named
+        assert str(placed).startswith(f"{named}: ")
+        assert getattr(placed, "field", named) == named
+    assert status_code(placed) is status_code(error)
