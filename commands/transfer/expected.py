@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from twopass.commands.sources.reading import Format
 from twopass.commands.sources.source_file import SourceFile
 
-_MANY = frozenset((Format.JSONL, Format.CSV, Format.TSV, Format.PARQUET))
+MANY_RECORDS = frozenset((Format.JSONL, Format.CSV, Format.TSV, Format.PARQUET))
 """Formats whose files hold a document a record; of others a file is one document."""
 # How many bytes of records are read before their size says something: readers read ahead.
 _MIN_BYTES = 64 * 1024
@@ -16,8 +16,8 @@ class Expected:
 
     def __init__(self, files: Iterable[SourceFile]) -> None:
         files = list(files)
-        self._num_single = sum(file.format not in _MANY for file in files)
-        self._many_bytes = sum(file.num_bytes for file in files if file.format in _MANY)
+        self._num_single = sum(file.format not in MANY_RECORDS for file in files)
+        self._many_bytes = sum(file.num_bytes for file in files if file.format in MANY_RECORDS)
         self._has_stream = any(file.is_stream for file in files)
         self._num_done = 0
         self._finished_bytes = 0
@@ -26,7 +26,7 @@ class Expected:
 
     def read(self, file: SourceFile, num_bytes: int) -> None:
         """Takes note of a record, and of how many bytes of its file have been read with it."""
-        if file.format not in _MANY:
+        if file.format not in MANY_RECORDS:
             return
         if file is not self._file:
             if self._file is not None:

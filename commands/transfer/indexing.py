@@ -13,8 +13,10 @@ from twopass.client import (
     Collection,
     NotFoundError,
     OnConflict,
+    PermissionDeniedError,
     Schema,
     TwopassError,
+    UnimplementedError,
     UpsertSummary,
 )
 from twopass.commands.sources.finding import Found
@@ -22,7 +24,7 @@ from twopass.commands.sources.reading import Format
 from twopass.commands.sources.records import LeftOut, Record, SourceError
 from twopass.commands.sources.source_file import SourceFile
 from twopass.commands.transfer.checkpoint import Checkpoint, Done
-from twopass.commands.transfer.expected import Expected
+from twopass.commands.transfer.expected import MANY_RECORDS, Expected
 from twopass.commands.transfer.field_mapping import FieldMapping
 from twopass.commands.transfer.progress import Meter
 from twopass.commands.transfer.tally import Tally
@@ -162,13 +164,11 @@ class Indexing:
         schema = settings.schema
         if mapping.vector and not schema.encoder:
             schema = replace(schema, client_vectors=True, dimension=self._dimension(seen))
-        if settings.on_error is OnError.STOP and settings.resume is None:
-            trial = Translator(mapping)
-            for item in seen[:1]:
-                made = item if isinstance(item, LeftOut) else trial.document(item)
-                if isinstance(made, LeftOut) and made.is_fault:
-                    self._stop(made)
-                    return None
+        if seen and settings.on_error is OnError.STOP and settings.resume is None:
+            made = _translated(*seen[0], Translator(mapping))
+            if isinstance(made, LeftOut) and made.is_fault:
+                self._stop(made)
+                return None
         collection = self._open_collection(schema, seen)
         self._outcome.collection = collection
         if collection.schema.client_vectors and not mapping.vector:
@@ -180,9 +180,17 @@ class Indexing:
             mapping,
             dimension=collection.schema.dimension if mapping.vector else 0,
             needs_vector=collection.schema.client_vectors,
+            max_passage_bytes=self._max_passage_bytes(),
         )
 
-    def _first_items(self) -> list[Record | LeftOut]:
+    def _max_passage_bytes(self) -> int:
+        """The longest passage that the server takes; 0 where it does not say so to this key."""
+        try:
+            return self._client.server_info().limits.max_passage_bytes
+        except (PermissionDeniedError, UnimplementedError):
+            return 0
+
+    def _first_items(self) -> list[_Item]:
         """The first record, or all up to the first with a vector; the run itself gets them again.
 
         Raises:
@@ -206,29 +214,27 @@ class Indexing:
                         f"{files[0].where}: no field {name!r}, which --number-field names; "
                         f"{field_names(records[0].fields)}"
                     )
-        return [item for _, item in seen]
+        return seen
 
-    def _dimension(self, seen: list[Record | LeftOut]) -> int:
+    def _dimension(self, seen: list[_Item]) -> int:
         """Components of the first vector; 0 where there is none."""
         trial = Translator(self._settings.mapping)
-        for item in seen:
+        for _, item in seen:
             made = item if isinstance(item, LeftOut) else trial.document(item)
             if not isinstance(made, LeftOut) and made.vector is not None:
                 return len(made.vector)
         return 0
 
-    def _open_collection(self, schema: Schema, seen: list[Record | LeftOut]) -> Collection:
+    def _open_collection(self, schema: Schema, seen: list[_Item]) -> Collection:
         """Returns the collection, which is made if it is missing."""
         try:
             return self._client.get_collection(self._collection)
         except NotFoundError:
             pass
         if schema.client_vectors and not schema.dimension:
-            told = "".join(f"; {item}" for item in seen[:1] if isinstance(item, LeftOut))
-            records = [item for item in seen if isinstance(item, Record)]
-            if records:
-                made = Translator(self._settings.mapping, needs_vector=True).document(records[0])
-                told = f"; {made}" if isinstance(made, LeftOut) else ""
+            strict = Translator(self._settings.mapping, needs_vector=True)
+            made = _translated(*seen[0], strict) if seen else None
+            told = f"; {made}" if isinstance(made, LeftOut) else ""
             raise SourceError(
                 "--vector-field: no vector in the first records, so the collection that is to be "
                 f"made can't know its dimension{told}"
@@ -279,13 +285,14 @@ class Indexing:
                 made = item
             else:
                 self._expected.read(file, item.num_bytes)
+                is_fault = file.is_named or file.format in MANY_RECORDS
                 document = translator.document(item)
                 if isinstance(document, LeftOut):
-                    made = document
+                    made = replace(document, is_fault=is_fault)
                 else:
                     self._num_read += 1
                     if self._num_read > num_before:
-                        yield Sourced(item.where, document)
+                        yield Sourced(item.where, document, is_fault)
             if made is not None and not self._leave_out(made, is_told=self._num_read < num_before):
                 return
         self._is_read = True
@@ -342,3 +349,19 @@ class Indexing:
 
     def _waiting(self, reason: str, seconds: float) -> None:
         self._meter.say(f"the server takes no documents ({reason}): next try in {seconds:.1f} s")
+
+
+def _translated(
+    file: SourceFile, item: Record | LeftOut, translator: Translator
+) -> Sourced | LeftOut:
+    """What becomes of an item of a file.
+
+    A file of a folder that is one document, and can be none, is no fault: it was not asked for.
+    """
+    if isinstance(item, LeftOut):
+        return item
+    is_fault = file.is_named or file.format in MANY_RECORDS
+    made = translator.document(item)
+    if isinstance(made, LeftOut):
+        return replace(made, is_fault=is_fault)
+    return Sourced(item.where, made, is_fault)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from twopass.index.documents import MAX_METADATA_DEPTH, MAX_METADATA_FIELDS
+from twopass.index.documents import MAX_METADATA_BYTES, MAX_METADATA_DEPTH, MAX_METADATA_FIELDS
 
 _LARGEST = 2**63 - 1
 _SMALLEST = -(2**63)
@@ -19,13 +19,13 @@ class MetadataError(Exception):
 
 
 def check_metadata(metadata: Mapping[str, Any]) -> None:
-    """Makes sure that a server can keep metadata, but for its size.
+    """Makes sure that a server can keep metadata, but for the last word on its size.
 
     Raises:
         MetadataError: It holds a value that JSON has not, an integer beyond 64 bits, text that is
-            no Unicode, too many fields, or is nested too deeply.
+            no Unicode, too many fields, is nested too deeply, or is clearly too large.
     """
-    num_fields = 0
+    num_fields = num_characters = 0
     level: list[tuple[str, Any]] = [("", metadata)]
     for _ in range(MAX_METADATA_DEPTH):
         inner: list[tuple[str, Any]] = []
@@ -41,6 +41,12 @@ def check_metadata(metadata: Mapping[str, Any]) -> None:
                     inner.append((where, value))
                 elif kind is not bool and value is not None:
                     _check_scalar(where, value)
+                    num_characters += len(value) if kind is str else 1
+        if num_characters > MAX_METADATA_BYTES:  # and so more bytes: it may fit no message
+            raise MetadataError(
+                f"metadata has more than {MAX_METADATA_BYTES:,} bytes as JSON; keep what no filter "
+                "asks for elsewhere, or in the text"
+            )
         if num_fields > MAX_METADATA_FIELDS:
             raise MetadataError(
                 f"metadata has more than {MAX_METADATA_FIELDS:,} fields, those of nested objects "

@@ -45,7 +45,12 @@ class Translator:
     """
 
     def __init__(
-        self, mapping: FieldMapping, *, dimension: int = 0, needs_vector: bool = False
+        self,
+        mapping: FieldMapping,
+        *,
+        dimension: int = 0,
+        needs_vector: bool = False,
+        max_passage_bytes: int = 0,
     ) -> None:
         """Takes what is known of the collection.
 
@@ -53,10 +58,12 @@ class Translator:
             mapping: Which fields are which.
             dimension: Components of a vector; 0: any number.
             needs_vector: Whether a document without a vector is refused.
+            max_passage_bytes: The longest title and text together, in bytes of UTF-8; 0: any.
         """
         self._mapping = mapping
         self._dimension = dimension
         self._needs_vector = needs_vector
+        self._max_passage_bytes = max_passage_bytes
         names = (mapping.id, mapping.text, mapping.title, mapping.vector, mapping.metadata)
         self._known = {name for name in names if name}
         self.unused: set[str] = set()
@@ -126,7 +133,22 @@ class Translator:
                 f"field {names.title!r} holds {len(title.encode()):,} bytes of UTF-8, a title has "
                 f"at most {MAX_TITLE_BYTES:,}; put the rest into the text",
             )
+        self._check_length(text, title)
         return text, title
+
+    def _check_length(self, text: str, title: str) -> None:
+        """Makes sure that a server takes a passage: a far longer one fits no message either."""
+        limit = self._max_passage_bytes
+        if not limit or 4 * (len(text) + len(title)) < limit:
+            return
+        passage = f"{title} {text}".strip() if title else text  # as the server joins them
+        size = len(passage.encode())
+        if size > limit:
+            raise _RefusedError(
+                "texts that are too long",
+                f"title and text have {size:,} bytes of UTF-8, the server takes at most {limit:,}; "
+                "make several documents of it, or set max_passage_bytes of the server",
+            )
 
     def _vector(self, fields: Mapping[str, Any]) -> Sequence[float] | None:
         name = self._mapping.vector

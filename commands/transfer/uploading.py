@@ -36,11 +36,13 @@ class Sourced:
     Attributes:
         where: Its file, and its line or row.
         document: The document.
+        is_fault: Whether a run that stops at errors stops where the server refuses it.
         is_refused: Whether the server will have nothing of it.
     """
 
     where: str
     document: Document
+    is_fault: bool = True
     is_refused: bool = False
 
 
@@ -227,4 +229,5 @@ def _left_out(item: Sourced, error: InvalidArgumentError) -> LeftOut:
         where=item.where,
         kind="documents that the server refused",
         reason=f"{reason} {told}".strip(),
+        is_fault=item.is_fault,
     )

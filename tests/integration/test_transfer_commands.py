@@ -64,7 +64,7 @@ def test_an_interrupted_run_goes_on_where_it_was(server, tmp_path):
 
 
 def lines_of(documents):
-    return "".join(json.dumps(document) + "\n" for document in documents)
+    return "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents)
 
 
 ODD = [
@@ -73,16 +73,15 @@ ODD = [
     ('{"id": "body", "body": "x"}', "--text-field names", "records without a text"),
     ('{"text": "x"}', "--id-field names", "records without an id"),
     ('{"id": "nan", "text": "x", "n": NaN}', "'n' holds nan", "metadata that can't be used"),
-    ('{"id": "half", "text": "\\ud800"}', "half a character", "texts that can't be used"),
     (
-        json.dumps({"id": "large", "text": "x", "m": "m" * 70_000}),
+        json.dumps({"id": "large", "text": "x", "m": "é" * 35_000}, ensure_ascii=False),
         "metadata: 70,008 bytes as JSON given, at most 65,536",
         "documents that the server refused",
     ),
     (
         json.dumps({"id": "long", "text": "word " * 60_000}),
-        "text: 300,000 bytes of UTF-8 given, at most 262,144",
-        "documents that the server refused",
+        "300,000 bytes of UTF-8, the server takes at most 262,144",
+        "texts that are too long",
     ),
 ]
 
@@ -131,9 +130,9 @@ def test_all_but_what_the_server_refuses_is_written_and_a_resumed_run_counts_rig
     server, tmp_path, refused
 ):
     file, resume = tmp_path / "many.jsonl", tmp_path / "state"
-    size = 70_000  # of metadata: only the server knows that it is too much
+    large = "é" * 35_000  # metadata of 70 KB: only the server counts its bytes
     documents = [
-        {"id": f"d{n}", "text": "x", "m": "m" * size * (n in refused), "vector": [n, 1]}
+        {"id": f"d{n}", "text": "x", "m": large * (n in refused), "vector": [n, 1]}
         for n in range(300)
     ]
     # The last line breaks the first run, so that the second has something to resume.
@@ -170,3 +169,52 @@ def test_all_but_what_the_server_refuses_is_written_and_a_resumed_run_counts_rig
             assert told["num_left_out"] == len(refused)
         finally:
             client.delete_collection("refusing")
+
+
+def test_a_file_of_a_folder_that_can_be_no_document_is_left_out_by_name(server, tmp_path):
+    (tmp_path / "long.txt").write_text("word " * 60_000)
+    (tmp_path / "note.txt").write_text("Tea is made of leaves.")
+    told = answer("index", "folder-of-odd", str(tmp_path), "--target", server.target)
+    assert told["num_inserted"] == 1
+    assert [item["where"] for item in told["left_out"]] == [str(tmp_path / "long.txt")]
+    named = invoke("index", "folder-of-odd", str(tmp_path / "long.txt"), "--target", server.target)
+    assert named.exit_code == 1
+    assert "300,004 bytes of UTF-8" in " ".join(named.stderr.split())
+
+
+def test_a_field_said_to_hold_numbers_must_be_there(server, tmp_path):
+    target = ("--target", server.target)
+    table = tmp_path / "t.csv"
+    table.write_text("id,text,year\na,x,1999\n")
+    ended = invoke("index", "numbers", str(table), "--number-field", "yeer", *target)
+    assert ended.exit_code == 1
+    said = " ".join(ended.stderr.split())
+    assert "no field 'yeer', which --number-field names; here are id, text, year" in said
+    lines = tmp_path / "l.jsonl"
+    lines.write_text(lines_of([{"id": "a", "text": "x", "year": "1999"}]))
+    ended = invoke("index", "numbers", str(lines), "--number-field", "yeer", *target)
+    assert ended.exit_code == 1
+    assert "no record had a field 'yeer'" in " ".join(ended.stderr.split())
+    answer("index", "numbers", str(table), str(lines), "--number-field", "year", *target)
+    with Client(server.target) as client:
+        assert client.get("numbers", ["a"])[0].metadata == {"year": 1999}
+
+
+def test_vectors_are_checked_before_a_collection_is_made_for_them(server, tmp_path):
+    target = ("--target", server.target)
+    file = tmp_path / "v.jsonl"
+    file.write_text(lines_of([{"id": "a", "text": "x"}, {"id": "b", "text": "x"}]))
+    ended = invoke("index", "no-vectors", str(file), "--vector-field", "v", *target)
+    assert ended.exit_code == 1
+    said = " ".join(ended.stderr.split())
+    assert "can't know its dimension" in said
+    assert "no field 'v'" in said
+    file.write_text(
+        lines_of([{"id": "a", "text": "x", "v": [1, 2]}, {"id": "b", "text": "x", "v": [1]}])
+    )
+    ended = invoke("index", "no-vectors", str(file), "--vector-field", "v", *target)
+    assert "v.jsonl:2: field 'v' holds 1 numbers, the collection's vectors have 2" in " ".join(
+        ended.stderr.split()
+    )
+    ended = invoke("index", "no-vectors", str(file), *target)
+    assert "--vector-field names the field with them" in " ".join(ended.stderr.split())
