@@ -43,7 +43,7 @@ def printed(server, folder) -> str:
 
 def test_its_commands_index_and_search(printed):
     assert "3 inserted" in printed
-    first = printed.partition("was")[2].splitlines()[1]
+    first = printed.partition("first pass")[2].splitlines()[1]
     assert "strptime" in first
 
 
