@@ -74,7 +74,8 @@ def _parse_yaml(text: str) -> Any:
 
 
 def _parse_toml(text: str) -> dict[str, Any]:
-    return tomllib.loads(text.replace("\r\n", "\n"))
+    # A line before it, so that errors count lines as the file does.
+    return tomllib.loads("\n" + text.replace("\r\n", "\n"))
 
 
 class _Plain:

@@ -18,6 +18,7 @@ _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _BLOCK = re.compile(
     r"( {4}|\t| {0,3}([#>|]|[-+*][ \t]|\d{1,9}[.)][ \t]|<|={3,}|-{3,}|_{3,}|\*{3,}))"
 )
+_HTML_BEGINNING = re.compile(r"\s*<h1\b", re.IGNORECASE)
 _HTML_HEADING = re.compile(r"<h1\b[^>]*>(.*?)</h1\s*>", re.DOTALL | re.IGNORECASE)
 _IMAGE = re.compile(r"!\[[^\]]*\](\([^)]*\)|\[[^\]]*\])")
 _LINK = re.compile(r"\[([^\]]*)\](\([^)]*\)|\[[^\]]*\])")
@@ -25,6 +26,9 @@ _TAG = re.compile(r"</?[A-Za-z][^>]*>")
 _ANCHOR = re.compile(r"\s*\{#[^}]*\}$")  # of Pandoc, Docusaurus and others
 _EMPHASIS = re.compile(r"(\*{1,3}|(?<!\w)_{1,3}|`+)(?=\S)(.+?)(?<=\S)\1(?!\w)")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+# Bounds of a heading: expressions may look at each of its characters once for every other.
+_LINE_CHARS = 1_000
+_HTML_LINES = 10
 _HEAD_CHARS = 256 * 1024  # where a title is looked for
 
 
@@ -63,7 +67,8 @@ def _headings(text: str) -> Iterator[tuple[int, str]]:
     fence = ""
     paragraph: list[str] = []
     html: list[str] | None = None
-    for line in text.splitlines():
+    for whole_line in text.splitlines():
+        line = whole_line[:_LINE_CHARS]
         found = _FENCE.match(line)
         if fence:
             if found and found[1].startswith(fence) and not found[2].strip():
@@ -73,18 +78,20 @@ def _headings(text: str) -> Iterator[tuple[int, str]]:
             fence = found[1]
             paragraph = []
             continue
-        if html is not None or re.match(r"\s*<h1\b", line, re.IGNORECASE):
+        if html is not None or _HTML_BEGINNING.match(line):
             html = [*(html or []), line]
             if "</h1" in line.lower():
                 if heading := _HTML_HEADING.search("\n".join(html)):
                     yield 1, heading[1]
+                html = None
+            elif len(html) == _HTML_LINES:
                 html = None
             continue
         if atx := _ATX.match(line):
             yield len(atx[1]), atx[2] or ""
             paragraph = []
         elif paragraph and (setext := _SETEXT.match(line)):
-            yield (1 if setext[1][0] == "=" else 2), " ".join(paragraph)
+            yield (1 if setext[1][0] == "=" else 2), " ".join(paragraph)[:_LINE_CHARS]
             paragraph = []
         elif not line.strip() or (not paragraph and _BLOCK.match(line)):
             paragraph = []

@@ -37,10 +37,15 @@ _MEANT = {
 # What is not read: programs, what is drawn, and what leads to other pages.
 _NOT_READ = [
     *("script", "style", "noscript", "template", "svg", "annotation", "iframe", "object", "canvas"),
-    *("noembed", "noframes", "xmp", "plaintext"),
-    *("audio", "video", "select", "button", "nav", "footer", "[role=navigation]", "[role=search]"),
-    *("[hidden]:not(body)", "a.headerlink"),
+    *("noembed", "noframes", "xmp", "plaintext", "audio", "video", "select", "button"),
+    *("nav", "footer"),
 ]
+_NOT_READ_BY_ATTRIBUTE = (
+    "[role=navigation]",
+    "[role=search]",
+    "[hidden]:not(body)",
+    ".headerlink",  # the signs after headings that link to them, of Sphinx and its kind
+)
 _PARAGRAPHS = frozenset(
     (
         "blockquote",
@@ -86,6 +91,10 @@ def read_web_page(file: SourceFile) -> Iterator[Record | LeftOut]:
     page = LexborHTMLParser(decoded(content, file, _declared(content)))
     title = _first_text(page, "head title") or _first_text(page, "h1") or file.title
     page.strip_tags(_NOT_READ)
+    for selector in _NOT_READ_BY_ATTRIBUTE:
+        # The innermost first: what is removed takes along what is in it.
+        for node in reversed(page.css(selector)):
+            node.decompose()
     yield document(file, _main_text(page), title)
 
 

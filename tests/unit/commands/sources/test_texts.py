@@ -1,0 +1,104 @@
+"""Files that are one document: text of any encoding, and what is no text."""
+
+import gzip
+
+import pytest
+
+from twopass.commands.sources.records import LeftOut
+
+
+def text_of(folder, name, content, **reading):
+    folder.write(name, content)
+    (fields,) = folder.read(name, **reading)
+    return fields
+
+
+def reason_of(folder, name, content, **reading):
+    folder.write(name, content)
+    (item,) = folder.items(name, **reading)
+    assert isinstance(item, LeftOut)
+    return item.reason
+
+
+def test_a_text_is_a_document_with_its_name_for_id_and_title(folder):
+    assert text_of(folder, "tea time.txt", "one\r\ntwo\x0cthree\u2028\x0b\n") == {
+        "id": "tea time.txt",
+        "title": "tea time",
+        "text": "one\r\ntwo\x0cthree\u2028\x0b\n",
+        "path": "tea time.txt",
+    }
+    assert text_of(folder, "notes.txt.gz", gzip.compress(b"packed"))["title"] == "notes"
+    assert text_of(folder, "v1.2", b"text", format="text")["title"] == "v1"
+
+
+def test_names_that_many_folders_have_are_titled_with_their_folder(folder):
+    for name in ("bash/README", "bash/copyright", "bash/intro.txt", "README", "a/CHANGES.md.gz"):
+        folder.write(name, "text")
+    assert [fields["title"] for fields in folder.read()] == [
+        "README",
+        "a CHANGES",
+        "bash README",
+        "bash copyright",
+        "intro",
+    ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "cp1252", "utf-16-be"])
+def test_encodings_are_told_by_a_byte_order_mark_or_by_name(folder, encoding):
+    given = encoding if encoding in ("cp1252", "utf-16-be") else None
+    fields = text_of(folder, "x.txt", "naïve café".encode(encoding), encoding=given)
+    assert fields["text"] == "naïve café"
+
+
+def test_another_encoding_is_named_with_its_line_and_the_way_out(folder):
+    folder.write("x.txt", b"one\ntwo caf\xe9\n")
+    assert folder.both("x.txt") == (
+        [],
+        [
+            "x.txt:2: not UTF-8 (byte 0xE9); --encoding names another encoding, such as cp1252 "
+            "(Western European)"
+        ],
+    )
+
+
+def test_single_nuls_of_a_pdf_stay_in_its_text(folder):
+    text = "page one\0page two \x01 " * 30
+    assert text_of(folder, "x.txt", text)["text"] == text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [bytes(range(256)) * 40, b"\x7fELF\x02\x01\x01" + bytes(500), "utf-16".encode("utf-16-le")],
+    ids=["bytes", "program", "UTF-16 without a mark"],
+)
+def test_what_is_no_text_is_told(folder, content):
+    assert reason_of(folder, "x.txt", content) == "binary, no text"
+    folder.write("program", content)
+    folder.write("text", "text")
+    (folder.path / "x.txt").unlink()
+    items = folder.items()
+    assert [(item.where[-7:], item.reason, item.is_fault) for item in items[:1]] == [
+        ("program", "binary, no text", False)
+    ]
+    assert items[1].fields["text"] == "text"
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x.md", "x.rst", "x.html"])
+@pytest.mark.parametrize("content", [b"", b" \n\t\r\n", b"\xef\xbb\xbf", "\u3000".encode()])
+def test_an_empty_file_is_named_and_no_fault(folder, name, content):
+    folder.write(name, content)
+    (item,) = folder.items(name)
+    assert (item.reason, item.is_fault, item.num_records) == ("empty", False, 0)
+
+
+@pytest.mark.parametrize("name", ["x.txt.gz", "x.md.gz", "x.html.gz"])
+def test_of_a_cut_text_nothing_is_taken(folder, name):
+    packed = gzip.compress(bytes(range(32, 127)) * 10)
+    assert "gzip, but cut or damaged" in reason_of(folder, name, packed[:-20])
+
+
+def test_a_text_that_is_too_long_is_named(folder, monkeypatch):
+    monkeypatch.setattr("twopass.commands.sources.decoding.MAX_DOCUMENT_BYTES", 1_000)
+    assert "too long for one document" in reason_of(folder, "x.txt", b"x" * 1_001)
+    assert "too long" in reason_of(folder, "x.txt.gz", gzip.compress(b"x" * 1_001))
+    assert text_of(folder, "x.txt", b"x" * 1_000)["text"] == "x" * 1_000
