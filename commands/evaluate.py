@@ -22,6 +22,7 @@ from twopass.commands.evaluation_run import (
 from twopass.commands.evaluation_tables import Measure, evaluation_table, settings_table
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, print_json
 from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.sentences import say_beside
 from twopass.commands.terminal.tables import print_table
 from twopass.evaluation.blends import blend_quality
 from twopass.evaluation.candidates import candidates
@@ -200,11 +201,10 @@ def _tell_judged(dataset: Dataset, mode: str, answers: Answers) -> None:
     """Says how much of what is measured was judged, by which a reader knows what it is worth."""
     first = first_pass_orders({query: candidates(answer) for query, answer in answers.items()})
     second = {query: [hit.id for hit in answer.hits] for query, answer in answers.items()}
-    typer.echo(
+    say_beside(
         f"{dataset.name}, {mode}: of the first ten hits {judged_share(dataset, first):.0%} are "
         f"judged before the second pass and {judged_share(dataset, second):.0%} after it; the "
-        "others count as irrelevant",
-        err=True,
+        "others count as irrelevant"
     )
 
 

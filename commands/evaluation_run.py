@@ -12,6 +12,8 @@ import typer
 from twopass.client import Client, Rerank, RetrieveMode, TwopassError
 from twopass.commands.options import connected
 from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.printable import printable
+from twopass.commands.terminal.sentences import say_beside
 from twopass.engines.installing import how_to_install
 from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_dataset
 from twopass.evaluation.judgements import load_judgements
@@ -53,7 +55,9 @@ class EvaluationRun:
         if dataset.collection:
             return dataset.collection
         with progress_bars() as progress:
-            task = progress.add_task(f"{dataset.name}: indexing", total=len(dataset.documents))
+            task = progress.add_task(
+                printable(f"{dataset.name}: indexing"), total=len(dataset.documents)
+            )
             return index_dataset(
                 self.client,
                 dataset,
@@ -74,7 +78,9 @@ class EvaluationRun:
         Queries that a model has not read whole are counted on stderr.
         """
         with progress_bars() as progress:
-            task = progress.add_task(f"{dataset.name}: {mode}", total=len(dataset.queries))
+            task = progress.add_task(
+                printable(f"{dataset.name}: {mode}"), total=len(dataset.queries)
+            )
             answers = search_dataset(
                 self.client,
                 collection,
@@ -86,10 +92,9 @@ class EvaluationRun:
                 advance=lambda done: progress.advance(task, done),
             )
         if num_cut := sum(answer.query_truncated for answer in answers.values()):
-            typer.echo(
+            say_beside(
                 f"{dataset.name}, {mode}: {num_cut:,} of {len(answers):,} queries are longer than "
-                "a model reads; it read their beginnings",
-                err=True,
+                "a model reads; it read their beginnings"
             )
         return answers
 
@@ -173,10 +178,9 @@ def load_judged(
         except DatasetError as error:
             exit_with(error)
         if num_left_out := judged.num_without_relevant:
-            typer.echo(
+            say_beside(
                 f"{file}: left out for want of a document that is judged relevant: "
-                f"{num_left_out:,} of the queries",
-                err=True,
+                f"{num_left_out:,} of the queries"
             )
         datasets += judged.datasets
     return datasets

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.markup import escape
 
 from twopass.commands.terminal.failures import exit_with
 from twopass.server.edge.keys import ApiKey, KeysError, make_key, read_keys
@@ -56,12 +55,12 @@ def keys(
             calls_per_second=calls_per_second,
         )
         if name in {other.name for other in known}:
-            exit_with(escape(f"name: {file} has a key {name!r} already; delete its lines first"))
+            exit_with(f"name: {file} has a key {name!r} already; delete its lines first")
         _append(file, key)
     except ValidationError as error:
-        exit_with(escape("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())))
+        exit_with("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors()))
     except (KeysError, OSError) as error:
-        exit_with(escape(str(error)))
+        exit_with(error)
     typer.echo(made.secret)
 
 

@@ -9,18 +9,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import MofNCompleteColumn, Progress, TaskProgressColumn
 
 from twopass.client import TwopassError
+from twopass.commands.terminal.consoles import literal
 from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.printable import printable
+from twopass.commands.terminal.progress import progress_bar
+from twopass.commands.terminal.sentences import say, say_exactly
 from twopass.engines.errors import EngineError
 from twopass.engines.installing import how_to_install
 from twopass.server.local import LocalServerError
@@ -154,7 +150,7 @@ def _train(mined: Mined, base: str, out: Path, options: TrainingOptions) -> None
         command = shlex.join(["twopass", *sys.argv[1:]])
         outcome = run.train(mined, base, out, options, command, report)
     verdict, fit = outcome.verdict, outcome.calibration
-    typer.echo(
+    say(
         f"nDCG@10 on {verdict.num_queries:,} held-out queries: "
         f"first pass {verdict.first_pass:.4f}, "
         f"{outcome.rival} {verdict.rival:.4f}, trained {verdict.trained:.4f} "
@@ -164,7 +160,8 @@ def _train(mined: Mined, base: str, out: Path, options: TrainingOptions) -> None
     )
     if outcome.folder is None:
         exit_with(f"not significantly better than {outcome.rival}: no model was written")
-    typer.echo(f"{outcome.folder}: twopass serve --reranker {outcome.folder}")
+    folder = shlex.quote(str(outcome.folder))
+    say_exactly(literal(f"{outcome.folder}: twopass serve --reranker {folder}"))
 
 
 def _mined(
@@ -173,12 +170,12 @@ def _mined(
     """Mines negatives, or reads those that an earlier run mined."""
     earlier = read_mined(folder)
     if earlier is not None:
-        typer.echo(f"{folder}: {len(earlier.groups):,} questions mined by an earlier run")
+        say(f"{folder}: {len(earlier.groups):,} questions mined by an earlier run")
         return earlier
     with _bars() as bars:
 
         def report(name: str, size: int) -> Advance:
-            bar = bars.add_task(name, total=size)
+            bar = bars.add_task(printable(name), total=size)
             return lambda done: bars.advance(bar, done)
 
         mined = mine_files(
@@ -203,12 +200,5 @@ def _shares(given: list[str]) -> dict[str, float]:
 
 @contextmanager
 def _bars() -> Iterator[Progress]:
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    ) as bars:
+    with progress_bar(MofNCompleteColumn(), TaskProgressColumn(), transient=False) as bars:
         yield bars
