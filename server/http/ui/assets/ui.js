@@ -187,7 +187,7 @@ function failure(error, again) {
   return element(
     "div",
     { className: "notice bad" },
-    element("h3", { textContent: title }),
+    element("p", { className: "notice-title", textContent: title }),
     element("p", { textContent: message }),
     way ? element("p", { className: "soft", textContent: way }) : null,
     button || toKey ? element("div", { className: "actions" }, button, toKey) : null,
@@ -208,13 +208,19 @@ function printable(text) {
   });
 }
 
-/** Calls a function when it was not asked for again for some time. @param {number} delay @param {() => void} run */
+/**
+ * A function that runs another when it was not called again for some time; `cancel` forgets a call.
+ *
+ * @param {number} delay Milliseconds.
+ * @param {() => void} run
+ */
 function debounced(delay, run) {
   let timer = 0;
-  return () => {
+  const later = () => {
     clearTimeout(timer);
     timer = setTimeout(run, delay);
   };
+  return Object.assign(later, { cancel: () => clearTimeout(timer) });
 }
 
 /** Copies text, also where the page is not trusted with the clipboard (plain HTTP from afar). @param {string} text */
@@ -265,6 +271,7 @@ function key() {
 }
 
 function wantKey() {
+  byId("key-form").hidden = false;
   byId("key-form").classList.add("wanted");
 }
 
@@ -363,7 +370,7 @@ async function loadServer() {
     const surroundings = await (await fetch("/ui/server.json")).json();
     server.grpcPort = surroundings.grpc_port;
     server.needsKey = surroundings.needs_key;
-    byId("key").placeholder = server.needsKey ? "needed here" : "none needed";
+    byId("key-form").hidden = !server.needsKey && !key();
     const [{ models }, info] = await Promise.all([api("GET", "/models"), api("GET", "/server"), loadCollections()]);
     server.models = models;
     showRerankers();
@@ -406,6 +413,16 @@ async function loadCollections() {
 
 const MOST_CANDIDATES = 2048;
 
+/** @type {Slider} */
+const BLEND = {
+  name: "blend",
+  label: "Blend",
+  hint: "The weight of the first pass in the final order: 0 is the second pass alone. Own: what the reranker’s makers chose.",
+  stops: [null],
+  unset: null,
+  told: (value) => (value === null ? `${ownBlend().toFixed(2)} (own)` : value.toFixed(2)),
+};
+
 /** @type {Record<string, Slider[]>} */
 const SLIDERS = {
   "sliders-first": [
@@ -427,14 +444,7 @@ const SLIDERS = {
       unset: null,
       told: (value) => (value === null ? "all" : count(value)),
     },
-    {
-      name: "blend",
-      label: "Blend",
-      hint: "The weight of the first pass in the final order: 0 is the second pass alone.",
-      stops: [null, ...Array.from({ length: 21 }, (_, step) => step / 20)],
-      unset: null,
-      told: (value) => (value === null ? `${ownBlend().toFixed(2)} (the model’s)` : value.toFixed(2)),
-    },
+    BLEND,
   ],
   "sliders-answer": [
     {
@@ -458,6 +468,7 @@ const SLIDERS = {
 
 const MODES = { hybrid: "RETRIEVE_MODE_HYBRID", dense: "RETRIEVE_MODE_DENSE", lexical: "RETRIEVE_MODE_LEXICAL" };
 const SETTLE_MS = 250; // how long a slider must rest before it searches
+const FILTER_MS = 600; // and how long nothing must be typed into the filter
 
 /** @returns {Slider[]} */
 function allSliders() {
@@ -472,6 +483,17 @@ function rerankerInUse() {
 
 function ownBlend() {
   return rerankerInUse()?.blend ?? 0;
+}
+
+/** Puts the model's own blend among the stops, where its value belongs. */
+function placeOwnBlend() {
+  const value = sliderValue(BLEND) ?? null;
+  const own = ownBlend();
+  const others = Array.from({ length: 21 }, (_, step) => step / 20).filter((stop) => Math.abs(stop - own) > 0.001);
+  const place = others.filter((stop) => stop < own).length;
+  BLEND.stops = [...others.slice(0, place), null, ...others.slice(place)];
+  byId("blend").max = String(BLEND.stops.length - 1);
+  setSlider(BLEND, value);
 }
 
 /** @param {Slider} slider @returns {number | null} */
@@ -508,7 +530,7 @@ function sliderElement(slider) {
     "div",
     { className: "slider", title: slider.hint },
     element("label", { htmlFor: slider.name, textContent: slider.label }),
-    element("output", { id: `${slider.name}-told`, htmlFor: slider.name }),
+    element("output", { id: `${slider.name}-told`, "aria-live": "off" }),
     input,
     element("span", { id: `${slider.name}-hint`, className: "unseen", textContent: slider.hint }),
   );
@@ -712,6 +734,8 @@ const MOST_WITH_TEXT = 200;
  * @param {boolean} isStep Whether the browser's back button returns to what was before.
  */
 async function search(isStep) {
+  settingsSettled.cancel();
+  filterSettled.cancel();
   const wanted = asked();
   showSettings();
   writeHash("search", hashOf(wanted), isStep);
@@ -745,7 +769,7 @@ async function search(isStep) {
   } catch (error) {
     if (running.signal.aborted) return;
     shown.running = null;
-    byId("found").hidden = true;
+    for (const id of ["found", "examples", "beginning"]) byId(id).hidden = true;
     byId("search-notice").replaceChildren(failure(error, () => search(false)));
   } finally {
     if (shown.running === null || shown.running === running) byId("panel-search").removeAttribute("aria-busy");
@@ -768,6 +792,7 @@ async function loadTexts(signal) {
 }
 
 const settingsSettled = debounced(SETTLE_MS, () => search(false));
+const filterSettled = debounced(FILTER_MS, () => search(false));
 
 /** Searches again once the settings rest, if there is a query. */
 function settingsChanged() {
@@ -800,6 +825,19 @@ function shownHits() {
 /** Cards by document id, in each column. @type {{first: Map<string, HTMLElement>, second: Map<string, HTMLElement>}} */
 const cards = { first: new Map(), second: new Map() };
 
+/** Back to before the first search: examples, and what the two passes are. */
+function showBeginning() {
+  shown.running?.abort();
+  Object.assign(shown, { answer: null, wanted: null, running: null });
+  for (const column of /** @type {const} */ (["first", "second"])) cards[column].clear();
+  byId("found").hidden = true;
+  const isEmpty = server.collections?.length === 0;
+  if (!isEmpty) byId("search-notice").replaceChildren();
+  byId("beginning").hidden = isEmpty;
+  showExamples();
+  showJudged();
+}
+
 /** Shows the answer in both columns. Cards that were there glide to their new places. */
 function showFound() {
   const { answer, wanted } = shown;
@@ -808,7 +846,7 @@ function showFound() {
   const focused = focusedCard();
   const opened = new Set([...document.querySelectorAll(".hit.open")].map((card) => /** @type {HTMLElement} */ (card).dataset.id));
   byId("found").hidden = answer.hits.length === 0;
-  byId("examples").hidden = true;
+  for (const id of ["examples", "beginning"]) byId(id).hidden = true;
   if (!answer.hits.length) {
     byId("search-notice").replaceChildren(nothingFound(wanted, answer));
     showJudged();
@@ -1132,8 +1170,8 @@ function headline() {
   const lifted = top.filter((/** @type {any} */ hit) => hit.first_pass_rank > topN);
   if (!moved.length) return `The second pass agrees: the top ${topN} stay as they were`;
   const deepest = Math.max(...lifted.map((/** @type {any} */ hit) => hit.first_pass_rank));
-  const from = lifted.length === 0 ? "" : lifted.length === 1 ? `, and lifts one into it from place ${deepest}` : `, and lifts ${lifted.length} into it, one from place ${deepest}`;
-  return `The second pass reorders the top ${topN}: ${moved.length} of them move${moved.length === 1 ? "s" : ""}${from}`;
+  const from = lifted.length === 0 ? "" : lifted.length === 1 ? `; one came from place ${deepest}` : `; ${lifted.length} came from outside, one from place ${deepest}`;
+  return `The second pass moved ${moved.length} of the top ${topN}${from}`;
 }
 
 function showStory() {
@@ -1248,6 +1286,7 @@ function drawLines() {
     }
   }
   svg.replaceChildren(...made);
+  setOff(linkedId);
 }
 
 /** @param {HTMLElement} from @param {HTMLElement} to @param {DOMRect} gutter */
@@ -1269,11 +1308,15 @@ function moveLines() {
   }
 }
 
+/** The document that is set off. @type {string | undefined} */
+let linkedId;
+
 /** Sets a document off in both columns. @param {string | undefined} id Undefined for none. */
 function setOff(id) {
-  byId("passes").classList.toggle("linked", id !== undefined);
+  linkedId = id !== undefined && (cards.first.has(id) || cards.second.has(id)) ? id : undefined;
+  byId("passes").classList.toggle("linked", linkedId !== undefined);
   for (const each of document.querySelectorAll(".passes .linked")) each.classList.remove("linked");
-  if (id === undefined) return;
+  if (id === undefined || linkedId === undefined) return;
   const line = lines.get(id);
   line?.classList.add("linked");
   line?.parentElement?.append(line);
@@ -1541,14 +1584,14 @@ async function exampleQueries(collection) {
     if (made) queries.add(made);
     if (queries.size === NUM_EXAMPLES) break;
   }
-  return [...queries];
+  return [...queries].sort((a, b) => a.length - b.length);
 }
 
 /** A query that a document may answer: its first short sentence, or its title. @param {any} hit */
 function exampleOf(hit) {
   const sentence = (hit.text ?? "").trim().split(/(?<=[.?!])\s|\n\s*\n/)[0]?.replace(/\s+/g, " ").replace(/[.:;]$/, "") ?? "";
   const words = sentence.split(" ");
-  if (words.length >= 4 && sentence.length <= 90 && /^[\p{L}\p{N} ,.'’?-]+$/u.test(sentence)) return sentence.length <= 64 ? sentence : `${words.slice(0, 9).join(" ")}`;
+  if (words.length >= 4 && sentence.length <= 70 && /^[\p{L}\p{N} ,.'’?-]+$/u.test(sentence)) return sentence;
   return hit.title && hit.title.includes(" ") && hit.title.length <= 70 ? hit.title : "";
 }
 
@@ -1573,11 +1616,11 @@ function showCollectionChoice(collections) {
         "div",
         { className: "notice welcome" },
         element("h3", { textContent: "Nothing to search yet" }),
-        element("p", { textContent: "Bring some documents in, lines of JSON, CSV or plain text, and see here what each of the two passes makes of a question." }),
+        element("p", { textContent: "Bring documents in, as lines of JSON, CSV, Markdown or plain text, and see what each of the two passes makes of a question." }),
         element("div", { className: "actions" }, element("button", { type: "button", className: "primary", textContent: "Bring documents in", onclick: () => byId("tab-collections").click() })),
       ),
     );
-    byId("examples").hidden = true;
+    for (const id of ["examples", "beginning"]) byId(id).hidden = true;
   } else if (byId("search-notice").querySelector(".welcome")) byId("search-notice").replaceChildren();
 }
 
@@ -1589,6 +1632,7 @@ function showRerankers() {
   select.value = before;
   if (select.selectedIndex < 0) select.selectedIndex = 0;
   byId("model-label").hidden = rerankers.length < 2;
+  placeOwnBlend();
   for (const slider of allSliders()) showSlider(slider);
 }
 
@@ -1601,24 +1645,17 @@ function startSearch() {
     search(true);
   });
   byId("collection").addEventListener("change", () => {
-    Object.assign(shown, { answer: null, wanted: null });
-    byId("found").hidden = true;
-    byId("search-notice").replaceChildren();
     localStorage.setItem("twopass-collection", byId("collection").value);
-    showJudged();
+    showBeginning();
     if (byId("query").value.trim()) search(true);
-    else showExamples();
   });
   byId("query").addEventListener("input", () => {
     if (byId("query").value || !shown.answer) return;
-    shown.running?.abort();
-    Object.assign(shown, { answer: null, wanted: null });
-    byId("found").hidden = true;
-    byId("search-notice").replaceChildren();
-    showExamples();
+    showBeginning();
   });
+  byId("model").addEventListener("change", placeOwnBlend);
   for (const radio of document.querySelectorAll("input[name=mode], #rerank-on, #model")) radio.addEventListener("change", settingsChanged);
-  byId("filter").addEventListener("input", debounced(600, () => search(false)));
+  byId("filter").addEventListener("input", filterSettled);
   byId("settings-reset").addEventListener("click", () => {
     const kept = new URLSearchParams({ collection: byId("collection").value, q: byId("query").value });
     fillForm(kept);
@@ -1649,7 +1686,8 @@ function startSearch() {
   startCopy();
   onCollections.push(showCollectionChoice);
   onTab.search = () => {
-    if (shown.wanted) writeHash("search", hashOf(shown.wanted), false);
+    // Where the address says otherwise, the tab was chosen here rather than by the address.
+    if (shown.wanted && readHash().tab !== "search") writeHash("search", hashOf(shown.wanted), true);
     requestAnimationFrame(drawLines);
   };
 }
@@ -1657,14 +1695,10 @@ function startSearch() {
 /** Searches for what the address asks for, if it is not shown already. */
 function followHash() {
   const { tab, settings } = readHash();
-  if (tab !== "search") return;
+  if (tab !== "search" || server.collections === null) return;
   fillForm(settings);
   if (settings.get("q")) search(false);
-  else {
-    Object.assign(shown, { answer: null, wanted: null });
-    byId("found").hidden = true;
-    showExamples();
-  }
+  else showBeginning();
 }
 
 /* ===== judging ===== */
