@@ -115,13 +115,17 @@ def _say_wrong_usage(error: Any) -> None:
         say_beside(f"{context.command_path} --help tells what it takes.")
 
 
-def _print_help(command: Any, context: Any) -> None:
-    columns = min(text_columns(), _MAX_COLUMNS)
+def help_lines(command: Any, context: Any, columns: int) -> list[Text]:
+    """What `--help` says of a command, in lines of at most so many columns."""
     lines = [*_usage(command, context, columns), Text(), *_description(command.help or "", columns)]
     for heading, entries in _sections(command, context):
         lines += [Text(), Text(heading, style=_HEAD), *_entries(entries, columns)]
+    return lines
+
+
+def _print_help(command: Any, context: Any) -> None:
     console = output()
-    for line in lines:
+    for line in help_lines(command, context, min(text_columns(), _MAX_COLUMNS)):
         console.print(line)
 
 
