@@ -6,6 +6,7 @@ that a key does not show in the list of processes.
 
 import math
 import os
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,14 @@ _SYSTEM_AUTHORITIES = (
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 )
+# What messages of the server call rpcs, and what does the same here.
+_COMMANDS = {
+    "ListCollections": "`twopass collections list`",
+    "ListModels": "`twopass models`",
+    "ListSnapshots": "`twopass snapshot list`",
+    "DeleteSnapshot": "`twopass snapshot delete`",
+    "UpdateAliases": "`twopass alias`",
+}
 
 
 @contextmanager
@@ -134,12 +143,24 @@ def _content(variable: str, file: Path) -> bytes:
         exit_with(f"{variable}: {file}: {error.strerror}", USAGE)
 
 
+def in_words_of_commands(message: str) -> str:
+    """A message of the server that names options and commands in place of fields and rpcs."""
+    message = re.sub(
+        r"^schema(?:\.chunking)?\.(\w+)(?=: )",
+        lambda found: f"--{found[1].replace('_', '-')}",
+        message,
+    )
+    message = re.sub(r"^changes\[\d+\]\.(?=\w+: )", "", message)
+    return re.sub(rf"\b({'|'.join(_COMMANDS)})\b", lambda found: _COMMANDS[found[1]], message)
+
+
 def _exit_with(error: TwopassError, target: str) -> NoReturn:
+    said = in_words_of_commands(error.message)
     match error:
         case UnavailableError() | DeadlineExceededError():
             exit_with(_unavailable(error, target), TRY_LATER)
         case OverloadedError() if error.retry_after is not None:
-            exit_with(f"{error.message}; try again in {error.retry_after:g} s", TRY_LATER)
+            exit_with(f"{said}; try again in {error.retry_after:g} s", TRY_LATER)
         case NotFoundError(reason="COLLECTION_NOT_FOUND"):
             exit_with(
                 f"collection {error.metadata.get('collection', '')!r} does not exist; `twopass "
@@ -147,20 +168,20 @@ def _exit_with(error: TwopassError, target: str) -> NoReturn:
                 NOT_FOUND,
             )
         case NotFoundError():
-            exit_with(error.message, NOT_FOUND)
+            exit_with(said, NOT_FOUND)
         case UnauthenticatedError() if api_key() is None:
             exit_with(f"{target} asks for an API key: set TWOPASS_API_KEY")
         case UnauthenticatedError():
             exit_with(f"{target} does not know the API key in TWOPASS_API_KEY")
         case PermissionDeniedError():
-            exit_with(f"{error.message} (by the API key in TWOPASS_API_KEY)")
+            exit_with(f"{said} (by the API key in TWOPASS_API_KEY)")
         case UnimplementedError():
             exit_with(f"{target} is older than this command and can't do that: {error.message}")
     if error.field == "target":
         exit_with(f"--{error.message}", USAGE)
     if error.field == "api_key":
         exit_with(error.message.replace("api_key:", "TWOPASS_API_KEY:", 1), USAGE)
-    exit_with(error.message or error.code.name)
+    exit_with(said or error.code.name)
 
 
 def _unavailable(error: TwopassError, target: str) -> str:

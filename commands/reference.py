@@ -18,16 +18,17 @@ _BEGINNING = """\
 
 What `--help` says of every command, made from it by `python -m twopass.commands.reference`.
 
-`twopass --install-completion` makes bash, zsh, fish and PowerShell complete commands and options; `twopass
---show-completion` prints what it would add. `--json` prints one JSON document on stdout and nothing else there; what is
-said beside results goes to stderr. Tables are laid out for a terminal of any width, and a row stays on one line in a pipe.
+`twopass --install-completion` makes bash, zsh, fish and PowerShell complete commands and options;
+`twopass --show-completion` prints what it would add. `--json` prints one JSON document on stdout
+and nothing else there; what is said beside results goes to stderr. Tables are laid out for a
+terminal of any width, and a row stays on one line in a pipe.
 
 | variable | what it is for |
 |---|---|
 | `TWOPASS_TARGET` | the server, host:port, where `--target` is not given |
 | `TWOPASS_API_KEY` | the API key; no flag, since that would show in the list of processes |
-| `TWOPASS_CA` | speak TLS, and trust the authorities in this PEM file; `system`: the machine's own |
-| `TWOPASS_CLIENT_CERTIFICATE`, `TWOPASS_CLIENT_KEY` | PEM files, for a server that asks for a client's certificate |
+| `TWOPASS_CA` | speak TLS, trusting this PEM file of authorities; `system`: the machine's |
+| `TWOPASS_CLIENT_CERTIFICATE`, `TWOPASS_CLIENT_KEY` | PEM files, where a server asks for them |
 | `TWOPASS_TIMEOUT` | seconds that a call may take, 30 unless set; 0: no limit |
 
 | exit status | when |

@@ -110,9 +110,28 @@ class _Group(TyperGroup):
 def _say_wrong_usage(error: Any) -> None:
     if type(error).__name__ == "NoArgsIsHelpError":  # its help is printed
         return
-    say_error(error.format_message())
-    if (context := getattr(error, "ctx", None)) is not None:
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    say_error(_elsewhere(message, context) or message)
+    if context is not None:
         say_beside(f"{context.command_path} --help tells what it takes.")
+
+
+def _elsewhere(message: str, context: Any) -> str:
+    """Says where an unknown command is known, below another one or as an option; "" if nowhere."""
+    found = re.match("No such command '([^']+)'", message)
+    group = getattr(context, "command", None)
+    if found is None or group is None:
+        return ""
+    for option in group.get_params(context):
+        if f"--{found[1]}" in option.opts:
+            return f"{found[0]}; there is `{context.command_path} --{found[1]}`."
+    places = [
+        f"`{context.command_path} {name} {found[1]}`"
+        for name in group.list_commands(context)
+        if found[1] in getattr(group.get_command(context, name), "commands", {})
+    ]
+    return f"{found[0]}; there is {' and '.join(places)}." if places else ""
 
 
 def help_lines(command: Any, context: Any, columns: int) -> list[Text]:

@@ -307,6 +307,13 @@ def test_a_misspelled_command_names_the_one_that_is_meant():
     assert "'show'" in said(invoke("collections", "shw", "docs"))
 
 
+def test_a_command_that_is_below_another_or_an_option_is_named_there():
+    assert "collections list`" in said(invoke("list"))
+    assert "collections show`" in said(invoke("show", "docs"))
+    assert "--version`" in said(invoke("version"))
+    assert "--help`" in said(invoke("help"))
+
+
 def ran(*arguments: str, **variables: str) -> tuple[int, str]:
     ended = subprocess.run(
         [*COMMAND, *arguments],

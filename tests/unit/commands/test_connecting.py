@@ -7,7 +7,13 @@ import trustme
 import typer
 
 from twopass.client import errors
-from twopass.commands.connecting import api_key, timeout, tls_credentials, told_failures
+from twopass.commands.connecting import (
+    api_key,
+    in_words_of_commands,
+    timeout,
+    tls_credentials,
+    told_failures,
+)
 from twopass.commands.terminal.failures import FAILED, NOT_FOUND, TRY_LATER, USAGE
 
 VARIABLES = (
@@ -160,6 +166,20 @@ def test_each_failure_has_its_sentence_and_exit_status(capsys, error, status, to
     ended, sentence = ending(capsys, lambda: failing(error))
     assert ended == status
     assert told in sentence
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("schema.language: 'xx' given", "--language: 'xx' given"),
+        ("schema.chunking.window_tokens: 3 given", "--window-tokens: 3 given"),
+        ("changes[0].alias: 'A' given", "alias: 'A' given"),
+        ("no snapshot 'a'; ListSnapshots names", "no snapshot 'a'; `twopass snapshot list` names"),
+        ("field(s) of a schema.", "field(s) of a schema."),
+    ],
+)
+def test_messages_name_options_and_commands_in_place_of_fields_and_rpcs(message, told):
+    assert in_words_of_commands(message) == told
 
 
 @pytest.mark.parametrize(
