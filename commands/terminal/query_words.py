@@ -20,6 +20,7 @@ _SPACELESS = re.compile(
     "[\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\U00020000-\U000323af]+"
 )
+_HIRAGANA = re.compile("[\u3041-\u309f]")
 # Words of a question that stand in any passage.
 _QUESTION_WORDS = (
     "a about an and are as at be been by can could did do does for from had has have how "
@@ -52,7 +53,7 @@ class QueryWords:
         pairs: set[str] = set()
         for text in texts:
             for run in _SPACELESS.findall(text):
-                pairs.update(map("".join, pairwise(run)))
+                pairs.update(a + b for a, b in pairwise(run) if _is_within_a_word(a, b))
             words.update(map(_folded, _WORD.findall(_SPACELESS.sub(" ", text))))
         return cls((words - _COMMON) or words, pairs)
 
@@ -94,6 +95,11 @@ class QueryWords:
                 best, best_count = start, len(set(within))
         start = max(0, min(best - most // 8, len(text) - most))
         return _whole_words(text, start, start + most)
+
+
+def _is_within_a_word(first: str, second: str) -> bool:
+    """Whether neighbours are both Japanese endings and particles, or both something else."""
+    return bool(_HIRAGANA.match(first)) == bool(_HIRAGANA.match(second))
 
 
 def _whole_words(text: str, start: int, end: int) -> tuple[int, int]:
