@@ -98,8 +98,8 @@ class QueryWords:
 
 
 def _is_within_a_word(first: str, second: str) -> bool:
-    """Whether neighbours are both Japanese endings and particles, or both something else."""
-    return bool(_HIRAGANA.match(first)) == bool(_HIRAGANA.match(second))
+    """Whether neighbours may be of one word: in Japanese, endings and particles stand last."""
+    return not _HIRAGANA.match(first) or bool(_HIRAGANA.match(second))
 
 
 def _whole_words(text: str, start: int, end: int) -> tuple[int, int]:

@@ -111,7 +111,9 @@ def table_lines(table: Table, columns: int | None) -> list[Text]:
     """
     every = range(len(table.columns))
     natural = [_width(table, n) for n in every]
-    if columns is None or _total(natural) <= columns:
+    if columns is None:
+        return _grid(table, list(every), natural, is_isolated=False)
+    if _total(natural) <= columns:
         return _grid(table, list(every), natural)
     broken = [_width(table, n, is_head_whole=False) for n in every]
     if _total(broken) <= columns:
@@ -167,8 +169,14 @@ def _with_narrow_texts(table: Table, widths: list[int], columns: int) -> list[in
     return widths
 
 
-def _grid(table: Table, shown: Sequence[int], widths: Sequence[int]) -> list[Text]:
-    """Heads, then rows, of some columns; cells of several lines begin on the same line."""
+def _grid(
+    table: Table, shown: Sequence[int], widths: Sequence[int], *, is_isolated: bool = True
+) -> list[Text]:
+    """Heads, then rows, of some columns; cells of several lines begin on the same line.
+
+    A terminal needs right-to-left text isolated; what reads a pipe wants the text alone.
+    """
+    finished = isolated if is_isolated else _as_it_is
     heads = [Text(table.columns[n].head, style=_HEAD) for n in shown]
     rows = [heads] if any(head.plain for head in heads) else []
     rows += [[row[n] for n in shown] for row in table.rows]
@@ -183,7 +191,7 @@ def _grid(table: Table, shown: Sequence[int], widths: Sequence[int]) -> list[Tex
             cells = [[Text()] * (height - len(cell)) + cell for cell in cells]
         lines += [
             _line(
-                [cell[at] if at < len(cell) else Text() for cell in cells],
+                [finished(cell[at]) if at < len(cell) else Text() for cell in cells],
                 widths,
                 [table.columns[n].is_figure for n in shown],
             )
@@ -192,12 +200,16 @@ def _grid(table: Table, shown: Sequence[int], widths: Sequence[int]) -> list[Tex
     return lines
 
 
+def _as_it_is(text: Text) -> Text:
+    return text
+
+
 def _line(cells: Sequence[Text], widths: Sequence[int], are_figures: Sequence[bool]) -> Text:
     line = Text()
     for cell, width, is_figure in zip(cells, widths, are_figures, strict=True):
         space = " " * max(0, width - cell.cell_len)
         line.append(space if is_figure else "")
-        line.append_text(isolated(cell))
+        line.append_text(cell)
         line.append(("" if is_figure else space) + " " * _GAP)
     line.rstrip()
     return line

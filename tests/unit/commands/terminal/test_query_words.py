@@ -21,6 +21,7 @@ def _marked(query, text):
         ("the of and", "the end of it and more", ["the", "of", "and"]),
         ("sort_by_key", "sort by a key", ["sort", "key"]),
         ("日本語の検索", "この検索は日本の", ["検索", "日本"]),
+        ("青い空", "空は青い。", ["青い"]),
         ("", "nothing", []),
     ],
 )  # fmt: skip
