@@ -73,13 +73,13 @@ def _installer() -> str:
     found = shutil.which("pip")
     if found is not None and Path(found).parent == python.parent:
         return "pip install"
-    here = shlex.quote(_from_here(python))
+    here = shlex.quote(typed_here(python))
     if importlib.util.find_spec("pip") is None and shutil.which("uv"):
         return f"uv pip install --python {here}"
     return f"{here} -m pip install"
 
 
-def _from_here(file: Path) -> str:
+def typed_here(file: Path) -> str:
     """A path as it is typed in the working directory."""
     try:
         return str(file.relative_to(Path.cwd()))

@@ -1,27 +1,17 @@
 """A server ends with what started it, however that ends: no process stays, no temporary folder."""
 
 import os
-import pty
-import select
 import signal
-import subprocess
 import sys
-import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+
+from .processes import SECONDS, WAYS, command
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="finds processes in /proc, which Linux alone has"
 )
-
-# Longer than any end takes, on a busy machine too: reached only where something stays.
-_SECONDS = 60.0
-_MARK = "TEST_OF_LIFETIMES"
 
 STARTS = """
 import sys, time
@@ -32,117 +22,6 @@ with LocalServer(None) as server:
     print("serving", server.pid, flush=True)
     time.sleep(600)
 """
-
-
-class Command:
-    """A command on a terminal or pipes of its own, and all the processes that come of it."""
-
-    def __init__(self, arguments: list[str], folder: Path, *, on_terminal: bool) -> None:
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir(exist_ok=True)
-        self._mark = uuid.uuid4().hex
-        environment = os.environ | {_MARK: self._mark, "TMPDIR": str(self.temporary)}
-        environment["PYTHONUNBUFFERED"] = "1"
-        self.printed = ""
-        reading, writing = pty.openpty() if on_terminal else os.pipe()
-        self._terminal = reading
-        self.process = subprocess.Popen(
-            [sys.executable, *arguments],
-            stdin=writing if on_terminal else subprocess.DEVNULL,
-            stdout=writing,
-            stderr=writing,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
-            preexec_fn=_take_terminal if on_terminal else None,
-        )
-        os.close(writing)
-        self._news = threading.Condition()
-        self._reads = True
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        while self._reads:
-            # Never blocked in a read, which would keep a terminal open that is to be closed.
-            if not select.select([self._terminal], [], [], 0.05)[0]:
-                continue
-            try:
-                content = os.read(self._terminal, 65536)
-            except OSError:  # a terminal that nobody has open any more
-                content = b""
-            with self._news:
-                self.printed += content.decode(errors="replace")
-                self._news.notify_all()
-            if not content:
-                return
-
-    def wait_until_printed(self, text: str) -> None:
-        with self._news:
-            found = self._news.wait_for(lambda: text in self.printed, _SECONDS)
-        assert found, f"{text!r} is not in {self.printed!r}"
-
-    def type_ctrl_c(self) -> None:
-        os.write(self._terminal, b"\x03")
-
-    def close_terminal(self) -> None:
-        self._reads = False
-        self._reader.join()
-        os.close(self._terminal)
-
-    def processes(self) -> list[int]:
-        """Those that carry its mark and have not ended."""
-        wanted = f"{_MARK}={self._mark}".encode()
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                    found.append(int(folder.name))
-            except OSError:  # ended, or another user's
-                continue
-        return found
-
-    def temporary_folders(self) -> list[Path]:
-        # ONNX Runtime leaves a file of its own there, .ses, which is no folder.
-        return [each for each in self.temporary.iterdir() if each.is_dir()]
-
-    def wait_until_nothing_is_left(self) -> None:
-        self.process.wait(_SECONDS)
-        until = time.monotonic() + _SECONDS
-        while left := (self.processes() or self.temporary_folders()):
-            assert time.monotonic() < until, left
-            time.sleep(0.05)
-
-
-def _take_terminal() -> None:
-    import fcntl
-    import termios
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
-@contextmanager
-def command(arguments: list[str], folder: Path, *, on_terminal: bool = True) -> Iterator[Command]:
-    running = Command(arguments, folder, on_terminal=on_terminal)
-    try:
-        yield running
-    finally:
-        for each in running.processes():
-            os.kill(each, signal.SIGKILL)
-        running.process.wait()
-
-
-def kill(number: signal.Signals) -> Callable[[Command], None]:
-    return lambda running: running.process.send_signal(number)
-
-
-WAYS = {
-    "SIGKILL": kill(signal.SIGKILL),
-    "SIGTERM": kill(signal.SIGTERM),
-    "SIGHUP": kill(signal.SIGHUP),
-    "Ctrl-C": Command.type_ctrl_c,
-    "its terminal's end": Command.close_terminal,
-}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -210,7 +89,7 @@ def test_no_child_that_outlives_its_parent_keeps_the_server(tmp_path):
         server, *others = map(int, running.printed.split()[1:5])
         assert server in running.processes()
         running.process.kill()
-        until = time.monotonic() + _SECONDS
+        until = time.monotonic() + SECONDS
         while server in running.processes():
             assert time.monotonic() < until
             time.sleep(0.05)
