@@ -85,7 +85,7 @@ def visiting(
         base_url=url,
         **options,
     )
-    context.set_default_timeout(60_000)  # a busy machine is no reason to fail
+    context.set_default_timeout(25_000)  # a busy machine is no reason to fail
     visit = Visit(context.new_page())
     visit.watch(url)
     try:

@@ -12,7 +12,7 @@ from .facts import FACTS
 from .serving import ServedPage
 
 # A busy machine is no reason to fail.
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=25_000)
 
 Visiting = Callable[..., AbstractContextManager[Page]]
 

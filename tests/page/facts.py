@@ -41,6 +41,6 @@ HARMFUL: Sequence[dict[str, Any]] = [
     {
         "id": "controls",
         "title": "bell \x07 and escape \x1b[31mred",
-        "text": "harm: \x1b]0;title\x07 \x00 \u202egnp.exe\u2066 \x9b31m \u2028 end of controls",
+        "text": "harm: \x1b]0;title\x07 \u202egnp.exe\u2066 \x9b31m \u2028 end of controls",
     },
 ]

@@ -17,6 +17,7 @@ class ServedPage:
 
     Attributes:
         url: Where it answers over HTTP, without a slash at the end.
+        target: Where it answers over gRPC.
     """
 
     def __init__(self, data: Path, *flags: str, port: int = 0) -> None:
@@ -27,7 +28,7 @@ class ServedPage:
             flags: Further flags of `twopass serve`.
             port: Of HTTP, on the loopback interface. 0 takes a free one.
         """
-        self.url = ""
+        self.url = self.target = ""
         self._command = [
             *(os.environ[_PYTHON], "-m", "twopass.commands.main", "serve"),
             *("--data", str(data), "--address", "127.0.0.1:0", "--log-format", "json"),
@@ -41,7 +42,7 @@ class ServedPage:
         for line in self._process.stderr:
             said += line
             if line.startswith("{") and json.loads(line)["message"] == "serving":
-                self.url = json.loads(line)["http"]
+                self.url, self.target = json.loads(line)["http"], json.loads(line)["address"]
                 break
         else:
             raise AssertionError(f"the server ended before it served:\n{said}")

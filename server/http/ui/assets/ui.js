@@ -3445,38 +3445,39 @@ function windowOf(hit, text) {
   return [part(0, start), element("mark", { textContent: part(start, end) }), part(end, characters.length)];
 }
 
-/** The same reranking by other means, each to be pasted as it is. @param {any} body */
-function rerankCommands(body) {
-  const { truncation, ...request } = body;
+/** The same reranking by other means, each to be pasted as it is. @param {any} body Of the request. */
+function rerankCommands({ truncation, ...request }) {
   if (truncation !== "TRUNCATION_TRUNCATE") request.truncation = truncation;
   const options = [
     truncation === "TRUNCATION_MAX_WINDOW" ? 'truncation="max_window"' : truncation === "TRUNCATION_REJECT" ? 'truncation="reject"' : "",
-    body.model ? `model=${JSON.stringify(body.model)}` : "",
-    body.instruction ? `instruction=${JSON.stringify(body.instruction)}` : "",
+    request.model ? `model=${pythonText(request.model)}` : "",
+    request.instruction ? `instruction=${pythonText(request.instruction)}` : "",
   ].filter(Boolean);
-  const json = shellQuoted(JSON.stringify(request));
-  const secure = location.protocol === "https:";
-  const grpcTarget = `${location.hostname}:${server.grpcPort}`;
-  const header = key() ? ` \\\n  -H "authorization: Bearer $TWOPASS_API_KEY"` : "";
+  const body = shellText(JSON.stringify(request));
+  const isTls = location.protocol === "https:";
+  const header = key() ? ' -H "authorization: Bearer $TWOPASS_API_KEY"' : "";
+  const client = [
+    pythonText(grpcTarget()),
+    ...(key() ? ['api_key=os.environ["TWOPASS_API_KEY"]'] : []),
+    ...(isTls ? ["credentials=grpc.ssl_channel_credentials()"] : []),
+  ];
   return {
-    curl: `curl ${location.origin}/api/v1/rerank${header} --json ${json}`,
+    curl: `curl${header} --json ${body} \\\n  ${location.origin}/api/v1/rerank`,
     Python: [
-      key() ? "import os\n\n" : "",
-      "from twopass.client import Client\n\n",
-      "passages = [\n",
-      ...body.candidates.map((/** @type {any} */ { text }) => `    ${JSON.stringify(text)},\n`),
-      "]\n",
-      `with Client(${[JSON.stringify(grpcTarget), key() ? 'api_key=os.environ["TWOPASS_API_KEY"]' : "", secure ? "tls=True" : ""].filter(Boolean).join(", ")}) as client:\n`,
-      `    for hit in client.rerank(${[JSON.stringify(body.query), "passages", ...options].join(", ")}).hits:\n`,
-      "        print(f\"{hit.score:.3f}\", passages[hit.index])\n",
-    ].join(""),
-    grpcurl: `grpcurl${secure ? "" : " -plaintext"}${header} -d ${json} \\\n  ${grpcTarget} twopass.v1.RerankService/Rerank`,
+      ...(key() ? ["import os"] : []),
+      ...(isTls ? ["import grpc"] : []),
+      "from twopass.client import Client",
+      "",
+      "passages = [",
+      ...request.candidates.map((/** @type {any} */ { text }) => `    ${pythonText(text)},`),
+      "]",
+      `with Client(${client.join(", ")}) as client:`,
+      `    for hit in client.rerank(${[pythonText(request.query), "passages", ...options].join(", ")}).hits:`,
+      '        print(f"{hit.score:.3f}", passages[hit.index])',
+      "",
+    ].join("\n"),
+    grpcurl: `grpcurl${isTls ? "" : " -plaintext"}${header} -d ${body} \\\n  ${grpcTarget()} twopass.v1.RerankService/Rerank`,
   };
-}
-
-/** A text as one word of a POSIX shell. @param {string} text */
-function shellQuoted(text) {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Buttons that copy commands. @param {Record<string, string>} commands By what they are for. */

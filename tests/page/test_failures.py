@@ -1,0 +1,142 @@
+"""What goes wrong is told in words, with what to do about it, where a visitor looks."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from .browsing import accessibility_findings, visiting
+from .facts import FACTS, QUESTION
+from .serving import ServedPage
+from .test_search import ask
+
+ADMIN, READER, SLOW = "key-of-an-admin", "key-of-a-reader", "key-of-few-calls"
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPage]:
+    """A server with keys, whose queue has room for few pairs."""
+    folder = tmp_path_factory.mktemp("locked")
+    keys = folder / "keys.toml"
+    keys.write_text(
+        "".join(
+            f'[[keys]]\nname = "{key}"\nsha256 = "{hashlib.sha256(key.encode()).hexdigest()}"\n'
+            f"{rest}\n"
+            for key, rest in (
+                (ADMIN, 'role = "admin"'),
+                (READER, 'role = "reader"'),
+                (SLOW, 'role = "reader"\ncalls_per_second = 0.02'),
+            )
+        )
+    )
+    keys.chmod(0o600)
+    flags = ("--keys", str(keys), "--max-queued-pairs", "12")
+    with ServedPage(folder / "data", *flags) as server:
+        server.fill("facts", FACTS[:10], key=ADMIN)
+        server.call("PUT", "/collections/facts/documents", {"documents": FACTS[10:]}, key=ADMIN)
+        yield server
+
+
+def give_key(page: Page, key: str) -> None:
+    page.get_by_label("API key").fill(key)
+    page.keyboard.press("Enter")
+
+
+def test_a_server_with_keys_asks_for_one_and_shows_its_collections_then(
+    browser: Browser, locked: ServedPage
+) -> None:
+    with visiting(browser, locked.url) as page:
+        expect(page.locator("#notice")).to_contain_text("wants an API key")
+        assert accessibility_findings(page) == []
+        page.get_by_role("button", name="To the field").click()
+        expect(page.get_by_label("API key")).to_be_focused()
+        give_key(page, READER)
+        expect(page.locator("#notice")).to_be_hidden()
+        expect(page.get_by_label("Collection", exact=True)).to_have_value("facts")
+
+
+def test_a_wrong_key_is_told(browser: Browser, locked: ServedPage) -> None:
+    with visiting(browser, locked.url) as page:
+        give_key(page, "no such key")
+        expect(page.locator("#notice")).to_contain_text("This API key is unknown to the server")
+        assert accessibility_findings(page) == []
+
+
+def test_what_a_key_may_not_do_is_told_in_the_dialog(browser: Browser, locked: ServedPage) -> None:
+    with visiting(browser, locked.url) as page:
+        give_key(page, READER)
+        page.get_by_role("tab", name="Collections").click()
+        page.get_by_role("button", name="New collection").click()
+        page.get_by_label("Name").fill("mine")
+        page.get_by_role("button", name="Create").click()
+        expect(page.get_by_role("dialog")).to_contain_text("This API key may not do that")
+        assert accessibility_findings(page) == []
+
+
+def test_a_key_is_kept_for_the_tab_alone(browser: Browser, locked: ServedPage) -> None:
+    with visiting(browser, locked.url) as page:
+        give_key(page, READER)
+        page.reload()
+        expect(page.get_by_label("API key")).to_have_value(READER)
+        assert page.evaluate("() => Object.values(localStorage).join()").find(READER) < 0
+        assert READER not in page.url
+        other = page.context.new_page()
+        other.goto("/ui")
+        expect(other.get_by_label("API key")).to_have_value("")
+
+
+def test_a_quota_that_is_used_up_is_told_with_what_to_do(
+    browser: Browser, locked: ServedPage
+) -> None:
+    with visiting(browser, locked.url) as page:
+        give_key(page, SLOW)
+        expect(page.locator("#notice")).to_contain_text("may make 0.02 a second")
+        expect(page.locator("#notice")).to_contain_text("try again")
+        expect(page.get_by_role("button", name="Try again")).to_be_visible()
+        assert accessibility_findings(page) == []
+
+
+def test_a_reranker_without_room_leaves_the_first_pass_and_says_so(
+    browser: Browser, locked: ServedPage
+) -> None:
+    with visiting(browser, locked.url) as page:
+        give_key(page, READER)
+        expect(page.get_by_label("Collection", exact=True)).to_have_value("facts")
+        ask(page)
+        expect(page.locator("#found")).to_contain_text("queue was full")
+        expect(page.locator("#headline")).to_contain_text("in first-pass order")
+        assert accessibility_findings(page) == []
+
+
+def test_passages_that_have_no_room_are_refused_with_the_limit(
+    browser: Browser, locked: ServedPage
+) -> None:
+    with visiting(browser, locked.url) as page:
+        give_key(page, READER)
+        page.get_by_role("tab", name="Rerank").click()
+        page.locator("#rerank-query").fill(QUESTION)
+        page.locator("#rerank-passages").fill("\n".join(fact["text"] for fact in FACTS))
+        page.get_by_role("tabpanel").get_by_role("button", name="Rerank").click()
+        results = page.locator("#rerank-results")
+        expect(results.locator(".notice")).to_be_visible()
+        expect(results).to_contain_text("12")
+        assert accessibility_findings(page) == []
+
+
+def test_a_server_that_is_gone_is_told_and_found_again(browser: Browser, tmp_path: Path) -> None:
+    with ServedPage(tmp_path / "data") as first:
+        first.fill("facts", FACTS)
+        port = int(first.url.rpartition(":")[2])
+        opened = visiting(browser, first.url)
+        page = opened.__enter__()
+        ask(page)
+    page.get_by_label("Query").first.fill("sky")
+    page.keyboard.press("Enter")
+    expect(page.locator("#search-notice")).to_contain_text("The server does not answer")
+    assert accessibility_findings(page) == []
+    with ServedPage(tmp_path / "data", port=port):
+        page.get_by_role("button", name="Try again").first.click()
+        expect(page.locator("#second-hits .hit").first).to_be_visible()
+        opened.__exit__(None, None, None)
