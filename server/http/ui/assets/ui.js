@@ -960,7 +960,7 @@ function cardOf(column, hit, rank, scales) {
 
 /** What a hit is called: its title, the beginning of its text, or its id. @param {any} hit */
 function nameOf(hit) {
-  return hit.title || hit.id;
+  return printable(hit.title || hit.id);
 }
 
 /** The passage that models read. @param {any} hit */
@@ -993,8 +993,9 @@ function passageOf(hit, isWhole) {
 
 const PREVIEW = 360; // characters of a passage before it is opened
 
-/** Text with the query's words set off. @param {string} text @returns {(Node | string)[]} */
-function withWords(text) {
+/** Text with the query's words set off. @param {string} given @returns {(Node | string)[]} */
+function withWords(given) {
+  const text = printable(given);
   const wanted = queryWords();
   if (!wanted.length) return [text];
   /** @type {(Node | string)[]} */
@@ -1026,7 +1027,7 @@ function queryWords() {
 /** What must be known about a hit beside its scores. @param {"first" | "second"} column @param {any} hit */
 function badgesOf(column, hit) {
   const badges = [];
-  if (hit.title && hit.title !== hit.id) badges.push(element("code", { textContent: hit.id }));
+  if (hit.title && hit.title !== hit.id) badges.push(element("code", { textContent: printable(hit.id) }));
   if (hit.span) badges.push(element("span", { textContent: `best part: characters ${count(hit.span.start)} to ${count(hit.span.end)}` }));
   if (column === "second" && hit.truncated) badges.push(element("span", { className: "warn", textContent: "its end was not read" }));
   if (column === "second" && (hit.logit === undefined || hit.logit === null) && shown.answer.rerank_status !== "RERANK_STATUS_DISABLED") badges.push(element("span", { className: "warn", textContent: "not read by the second pass" }));
@@ -1101,9 +1102,9 @@ function openCard(column, id, isOpen) {
 /** Metadata of a hit. @param {any} hit */
 function detailOf(hit) {
   const fields = Object.entries(hit.metadata ?? {});
-  if (!fields.length) return element("p", { className: "detail soft", textContent: `Document ${hit.id}; it has no metadata.` });
-  const rows = fields.map(([name, value]) => element("div", {}, element("dt", { textContent: name }), element("dd", { textContent: typeof value === "string" ? value : JSON.stringify(value) })));
-  return element("dl", { className: "detail" }, element("div", {}, element("dt", { textContent: "id" }), element("dd", { textContent: hit.id })), ...rows);
+  if (!fields.length) return element("p", { className: "detail soft", textContent: `Document ${printable(hit.id)}; it has no metadata.` });
+  const rows = fields.map(([name, value]) => element("div", {}, element("dt", { textContent: printable(name) }), element("dd", { textContent: printable(typeof value === "string" ? value : JSON.stringify(value)) })));
+  return element("dl", { className: "detail" }, element("div", {}, element("dt", { textContent: "id" }), element("dd", { textContent: printable(hit.id) })), ...rows);
 }
 
 /* --- search: in words --- */
