@@ -33,8 +33,8 @@ class Found:
     Attributes:
         files: The files to read, in the order of the paths, those of a folder by name.
         left_out: What could not be taken.
-        num_other_kinds: How many files of folders are of kinds that are not read, by suffix; "" are
-            those without one.
+        num_other_kinds: How many files of folders are of kinds that are not read, by suffix, what
+            stands before `.gz`; "" are those without one.
     """
 
     files: list[SourceFile] = field(default_factory=list)

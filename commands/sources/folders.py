@@ -160,7 +160,7 @@ class Folder:
         suffix = suffix_of(path)
         known = FORMAT_OF_SUFFIX.get(suffix)
         if self._include:
-            if self._include.match(name):
+            if self._include.match(name) or self._include.match(_unpacked(name)):
                 return self._reading.format or known or Format.TEXT
         elif (Format.TEXT if not suffix else known) in self._formats():
             if not path.name.startswith("."):
@@ -168,7 +168,7 @@ class Folder:
             if known:
                 self._leave(path, "hidden files", "a hidden file; name it to read it")
                 return None
-        self.num_other_kinds[suffix] += 1
+        self.num_other_kinds[Path(_unpacked(path.name)).suffix] += 1
         return None
 
     def _formats(self) -> frozenset[Format]:
@@ -178,3 +178,8 @@ class Folder:
         self.left_out.append(
             LeftOut(where=shown(path), kind=kind, reason=reason, num_records=0, is_fault=is_fault)
         )
+
+
+def _unpacked(name: str) -> str:
+    """A name without `.gz`, since a packed file is taken as what it holds is."""
+    return name[: -len(".gz")] if name.lower().endswith(".gz") else name

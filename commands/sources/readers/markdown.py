@@ -6,7 +6,7 @@ from html import unescape
 
 from twopass.commands.sources.decoding import read_whole_text
 from twopass.commands.sources.readers.front_matter import split_front_matter
-from twopass.commands.sources.readers.plain_text import document
+from twopass.commands.sources.readers.plain_text import one_document
 from twopass.commands.sources.records import LeftOut, Record
 from twopass.commands.sources.source_file import SourceFile
 
@@ -48,7 +48,7 @@ def read_markdown(file: SourceFile) -> Iterator[Record | LeftOut]:
             is_fault=False,
         )
     title = front.title or heading(front.text) or file.title
-    yield document(file, front.text, title, front.metadata)
+    yield from one_document(file, front.text, title, front.metadata)
 
 
 def heading(text: str) -> str:

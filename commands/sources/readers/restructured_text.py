@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from twopass.commands.sources.decoding import read_whole_text
-from twopass.commands.sources.readers.plain_text import document
+from twopass.commands.sources.readers.plain_text import one_document
 from twopass.commands.sources.records import LeftOut, Record
 from twopass.commands.sources.source_file import SourceFile
 
@@ -19,7 +19,7 @@ _SHORTEST = 4  # shorter lines of punctuation must be as long as the title they 
 def read_restructured_text(file: SourceFile) -> Iterator[Record | LeftOut]:
     """Reads a file as one document."""
     text = read_whole_text(file)
-    yield document(file, text, heading(text) or file.title)
+    yield from one_document(file, text, heading(text) or file.title)
 
 
 def heading(text: str) -> str:

@@ -6,7 +6,7 @@ from html import unescape
 from typing import TYPE_CHECKING
 
 from twopass.commands.sources.decoding import decoded, read_whole
-from twopass.commands.sources.readers.plain_text import document
+from twopass.commands.sources.readers.plain_text import one_document
 from twopass.commands.sources.records import LeftOut, Record, UnreadableError
 from twopass.commands.sources.source_file import SourceFile
 
@@ -95,7 +95,7 @@ def read_web_page(file: SourceFile) -> Iterator[Record | LeftOut]:
         # The innermost first: what is removed takes along what is in it.
         for node in reversed(page.css(selector)):
             node.decompose()
-    yield document(file, _main_text(page), title)
+    yield from one_document(file, _main_text(page), title)
 
 
 def _declared(content: bytes) -> str | None:

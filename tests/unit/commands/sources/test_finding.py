@@ -32,7 +32,7 @@ def left_out(folder, **reading):
 def test_of_a_folder_texts_are_taken_by_name(folder):
     for name in ["b.md", "a.txt", "sub/c.MARKDOWN", "sub/d.rst", "e.html", "f.htm.gz", "README"]:
         folder.write(name, "text")
-    for name in ["x.png", "y.jsonl", "z.csv", "w.json", "v.tar.gz"]:
+    for name in ["x.png", "y.jsonl", "z.csv", "W.JSON", "v.tar.gz"]:
         folder.write(name, "x")
     found = find_files([folder.path], Reading())
     assert [file.name for file in found.files] == [
@@ -44,7 +44,7 @@ def test_of_a_folder_texts_are_taken_by_name(folder):
         "sub/c.MARKDOWN",
         "sub/d.rst",
     ]
-    assert found.num_other_kinds == {".png": 1, ".jsonl": 1, ".csv": 1, ".json": 1, ".tar": 1}
+    assert found.num_other_kinds == {".png": 1, ".jsonl": 1, ".csv": 1, ".JSON": 1, ".tar": 1}
     assert found.left_out == []
     assert not any(file.is_named for file in found.files)
 
@@ -201,7 +201,10 @@ def test_what_is_included_is_taken_instead_of_the_usual_kinds(folder):
     assert names(folder, include=(".*.py",)) == [".e.py"]
     assert names(folder, include=("[ab].??*",)) == ["a.md", "b.jsonl"]
     assert names(folder, include=("[!a].*",)) == ["b.jsonl", "f.PY", "sub/c.py", "sub/deep/d.py"]
-    formats = find_files([folder.path], Reading(include=("*",))).files
+    folder.write("packed.JSONL.gz", "{}")
+    assert names(folder, include=("*.JSONL",)) == ["packed.JSONL.gz"]
+    assert names(folder, include=("*.gz",)) == ["packed.JSONL.gz"]
+    formats = find_files([folder.path], Reading(include=("*",), exclude=("*.gz",))).files
     assert [file.format for file in formats] == ["markdown", "jsonl", "text", "text", "text"]
 
 

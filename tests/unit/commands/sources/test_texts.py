@@ -61,9 +61,13 @@ def test_another_encoding_is_named_with_its_line_and_the_way_out(folder):
     )
 
 
-def test_single_nuls_of_a_pdf_stay_in_its_text(folder):
-    text = "page one\0page two \x01 " * 30
-    assert text_of(folder, "x.txt", text)["text"] == text
+@pytest.mark.parametrize("name", ["x.txt", "x.md", "x.rst"])
+def test_spaces_stand_for_single_nuls_of_a_pdf_and_it_is_told(folder, name):
+    folder.write(name, "page one\0page two \x01 " * 30)
+    told, record = folder.items(name)
+    assert record.fields["text"] == "page one page two \x01 " * 30
+    assert told.reason == "30 NUL characters, which no text can hold: spaces stand for them"
+    assert (told.is_fault, told.num_records) == (False, 0)
 
 
 @pytest.mark.parametrize(
