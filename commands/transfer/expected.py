@@ -9,6 +9,7 @@ MANY_RECORDS = frozenset((Format.JSONL, Format.CSV, Format.TSV, Format.PARQUET))
 """Formats whose files hold a document a record; of others a file is one document."""
 # How many bytes of records are read before their size says something: readers read ahead.
 _MIN_BYTES = 64 * 1024
+_DIGITS = 3  # an estimate says no more
 
 
 class Expected:
@@ -45,7 +46,9 @@ class Expected:
         if self._read_bytes < min(_MIN_BYTES, self._many_bytes):
             return None
         share = max(self._read_bytes / self._many_bytes, 1e-9)
-        return self._num_single + max(self._num_done, round(self._num_done / share))
+        total = self._num_single + max(self._num_done, round(self._num_done / share))
+        unit: int = 10 ** max(0, len(str(total)) - _DIGITS)
+        return -(-total // unit) * unit
 
     @property
     def is_estimate(self) -> bool:

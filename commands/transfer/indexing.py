@@ -1,6 +1,10 @@
 """A run of `twopass index`: records are read, become documents, and are written."""
 
-from collections.abc import Iterator
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import chain
@@ -36,6 +40,7 @@ from twopass.commands.transfer.uploading import Reports, Sourced, Upload
 _LOOKED_AT = 100
 # How many of the things that were left out are named while the run goes on.
 _NAMED = 10
+_LONGEST_SLEEP_SECONDS = 0.2  # after which Ctrl-C is noticed at the latest
 _TABLES = frozenset((Format.CSV, Format.TSV, Format.PARQUET))
 
 _Item: TypeAlias = tuple[SourceFile, Record | LeftOut]
@@ -117,11 +122,14 @@ class Indexing:
         self._expected = Expected(found.files)
         self._items = self._read_files()
         self._checkpoint: Checkpoint | None = None
+        self._upload: Upload | None = None
         self._refused: list[LeftOut] = []
         self._num_done_before = 0  # documents that earlier runs wrote, or were refused
         self._num_read = 0  # documents
         self._is_read = False  # to the end
         self._num_named = 0
+        self._is_told_to_end = False
+        self._is_reading = False
 
     def run(self) -> Outcome:
         """Writes all documents except those that an earlier run recorded as written.
@@ -132,15 +140,17 @@ class Indexing:
         """
         outcome = self._outcome
         try:
-            for item in self._found.left_out:
-                if not self._leave_out(item):
-                    return outcome
-            translator = self._begin()
-            if outcome.stopped_by is None and translator is not None:
-                self._write(translator)
-                if self._is_read and self._num_read:
-                    outcome.missing_fields = sorted(translator.missing_numbers)
-                self._tally.unused_fields = sorted(translator.unused)
+            with _interrupts(self._end_early):
+                for item in self._found.left_out:
+                    if not self._leave_out(item):
+                        return outcome
+                translator = self._begin()
+                if translator is not None:
+                    self._write(translator)
+                    if self._is_read and self._num_read:
+                        outcome.missing_fields = sorted(translator.missing_numbers)
+                    self._tally.unused_fields = sorted(translator.unused)
+            outcome.is_interrupted = self._is_told_to_end and not self._is_read
         except KeyboardInterrupt:
             outcome.is_interrupted = True
         except TwopassError as error:
@@ -150,6 +160,24 @@ class Indexing:
         if self._checkpoint and self._is_read and not (outcome.failure or outcome.is_interrupted):
             self._checkpoint.remove()
         return outcome
+
+    def _end_early(self) -> None:
+        """Reads no more, and lets what is under way be written; a second call interrupts that.
+
+        Raises:
+            KeyboardInterrupt: It was told to end before, nothing is written yet, or it waits for
+                more to read: `_next_item` takes that for the end.
+        """
+        if self._is_told_to_end or self._upload is None:
+            raise KeyboardInterrupt
+        self._is_told_to_end = True
+        if self._upload.num_pending:
+            self._meter.say(
+                f"ending: {self._upload.num_pending:,} documents are under way and will be "
+                "written; Ctrl-C again leaves them"
+            )
+        if self._is_reading:
+            raise KeyboardInterrupt
 
     def _begin(self) -> Translator | None:
         """Makes the collection, unless there is one, and what makes documents for it.
@@ -254,15 +282,15 @@ class Indexing:
             self._refused = list(done.refused)
             for item in self._refused:
                 tally.leave_out(item)
-        upload = Upload(
+        self._upload = Upload(
             self._client,
             self._collection,
-            Reports(settled=self._settled, refused=self._refuse, waiting=self._waiting),
+            Reports(settled=self._settled, refused=self._refuse, wait=self._wait),
             chunk_size=settings.chunk_size,
             on_conflict=settings.on_conflict,
         )
         with self._meter.running():
-            upload.write(self._documents(translator))
+            self._upload.write(self._documents(translator))
 
     def _open_checkpoint(self, path: Path) -> Checkpoint:
         stream = next((file for file in self._found.files if file.is_stream), None)
@@ -279,23 +307,32 @@ class Indexing:
     def _documents(self, translator: Translator) -> Iterator[Sourced]:
         """The documents to write, in the files' order; ends early at what stops the run."""
         num_before = self._num_done_before
-        for file, item in self._items:
-            made: LeftOut | None = None
-            if isinstance(item, LeftOut):
-                made = item
-            else:
+        while (found := self._next_item()) is not None:
+            file, item = found
+            if isinstance(item, Record):
                 self._expected.read(file, item.num_bytes)
-                is_fault = file.is_named or file.format in MANY_RECORDS
-                document = translator.document(item)
-                if isinstance(document, LeftOut):
-                    made = replace(document, is_fault=is_fault)
-                else:
-                    self._num_read += 1
-                    if self._num_read > num_before:
-                        yield Sourced(item.where, document, is_fault)
-            if made is not None and not self._leave_out(made, is_told=self._num_read < num_before):
-                return
-        self._is_read = True
+            made = _translated(file, item, translator)
+            if isinstance(made, LeftOut):
+                if not self._leave_out(made, is_told=self._num_read < num_before):
+                    return
+                continue
+            self._num_read += 1
+            if self._num_read > num_before:
+                yield made
+
+    def _next_item(self) -> _Item | None:
+        """What is read next; None at the end, and when the run is to end."""
+        if self._is_told_to_end:
+            return None
+        try:
+            self._is_reading = True
+            found = next(self._items, None)
+            self._is_read = found is None
+        except KeyboardInterrupt:
+            return None
+        finally:
+            self._is_reading = False
+        return found
 
     def _read_files(self) -> Iterator[_Item]:
         for file in self._found.files:
@@ -347,8 +384,25 @@ class Indexing:
         if self._checkpoint:
             self._checkpoint.save(Done(done, tuple(self._refused)))
 
-    def _waiting(self, reason: str, seconds: float) -> None:
+    def _wait(self, reason: str, seconds: float) -> bool:
         self._meter.say(f"the server takes no documents ({reason}): next try in {seconds:.1f} s")
+        end = time.monotonic() + seconds
+        while not self._is_told_to_end and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _LONGEST_SLEEP_SECONDS))
+        return not self._is_told_to_end
+
+
+@contextmanager
+def _interrupts(act: Callable[[], None]) -> Iterator[None]:
+    """Has Ctrl-C call a function in the block, instead of raising KeyboardInterrupt."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: act())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _translated(

@@ -54,12 +54,13 @@ class Reports:
         settled: After each acknowledgement: how many of the first documents are done with, written
             or refused; and the call's summary, with the one before it.
         refused: A document that the server refuses. Answers whether to go on without it.
-        waiting: Why the next try comes only after some seconds.
+        wait: Waits so many seconds, since the server takes no documents for the reason given.
+            Answers whether to try again then.
     """
 
     settled: Callable[[int, UpsertSummary, UpsertSummary], None]
     refused: Callable[[LeftOut], bool]
-    waiting: Callable[[str, float], None]
+    wait: Callable[[str, float], bool]
 
 
 class Upload:
@@ -87,6 +88,11 @@ class Upload:
         self._num_settled = 0
         self._summary = UpsertSummary()  # of the call under way
         self._last_progress = time.monotonic()
+
+    @property
+    def num_pending(self) -> int:
+        """Documents that are under way."""
+        return len(self._pending)
 
     def write(self, items: Iterable[Sourced]) -> None:
         """Writes documents, in order.
@@ -172,8 +178,8 @@ class Upload:
                     raise
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS) if self._is_stuck else pause
                 wait = max(pause, error.retry_after or 0.0)
-                self._reports.waiting(error.message, wait)
-                time.sleep(wait)
+                if not self._reports.wait(error.message, wait):
+                    raise
             else:
                 return None
 

@@ -2,12 +2,17 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from twopass.client import Client, Schema
 
 from .command_line import answer, invoke
+from .serving import server_process
 
 
 def test_csv_and_a_folder_are_indexed_by_their_own_names(server, tmp_path):
@@ -218,3 +223,84 @@ def test_vectors_are_checked_before_a_collection_is_made_for_them(server, tmp_pa
     )
     ended = invoke("index", "no-vectors", str(file), *target)
     assert "--vector-field names the field with them" in " ".join(ended.stderr.split())
+
+
+class Running:
+    """The command in a process of its own, so that it can be interrupted."""
+
+    def __init__(self, *arguments: str, stdin=subprocess.DEVNULL) -> None:
+        command = [sys.executable, "-m", "twopass.commands.main", *arguments]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=stdin, stdout=pipe, stderr=pipe, text=True)
+
+    def interrupt_when(self, client, collection, num_documents):
+        """Sends Ctrl-C when so many documents are there; returns status and what was said."""
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            names = {found.name: found.num_documents for found in client.list_collections()}
+            if names.get(collection, 0) >= num_documents:
+                break
+            time.sleep(0.02)
+        self.process.send_signal(signal.SIGINT)
+        stdout, stderr = self.process.communicate(timeout=120)
+        return self.process.returncode, stdout, stderr
+
+
+def test_an_interrupted_run_lets_what_is_under_way_be_written_and_says_how_to_go_on(
+    server, tmp_path
+):
+    file, resume = tmp_path / "many.jsonl", tmp_path / "state"
+    file.write_text(lines_of([{"id": f"d{n}", "text": f"word {n}"} for n in range(1_500)]))
+    run = ("index", "interrupted", str(file), "--chunk-size", "2", "--target", server.target)
+    run += ("--resume", str(resume))
+    with Client(server.target) as client:
+        status, stdout, stderr = Running(*run).interrupt_when(client, "interrupted", 20)
+        assert status == 130, stdout + stderr
+        assert "documents are under way and will be written" in stderr
+        assert "The same command goes on where this one ended." in stderr
+        num_written = client.get_collection("interrupted").num_documents
+        assert f"{num_written:,} inserted" in stdout
+        assert json.loads(resume.read_text())["num_done"] == num_written < 1_500
+        told = answer(*run)
+        assert (told["num_resumed"], told["num_replaced"]) == (num_written, 0)
+        assert told["num_documents"] == 1_500
+        client.delete_collection("interrupted")
+
+
+def test_an_interrupted_run_of_standard_input_says_what_is_written(server):
+    run = ("index", "piped", "-", "--format", "jsonl", "--chunk-size", "2")
+    running = Running(*run, "--target", server.target, stdin=subprocess.PIPE)
+    lines = lines_of([{"id": f"d{n}", "text": "x"} for n in range(5)])
+    running.process.stdin.write(lines)
+    running.process.stdin.flush()
+    with Client(server.target) as client:
+        status, stdout, stderr = running.interrupt_when(client, "piped", 4)
+        assert (status, "5 inserted" in stdout) == (130, True), stdout + stderr
+        assert "--on-conflict skip" in stderr
+        assert "Traceback" not in stderr
+        client.delete_collection("piped")
+
+
+def test_a_server_that_goes_away_is_no_documents_fault(tmp_path):
+    file, resume = tmp_path / "many.jsonl", tmp_path / "state"
+    lines = [json.dumps({"id": f"d{n}", "text": "x", "vector": [n, 1]}) for n in range(3_000)]
+    file.write_text("\n".join(lines))
+    run = ["index", "gone", str(file), "--vector-field", "vector", "--chunk-size", "5"]
+    run += ["--resume", str(resume), "--on-error", "skip"]
+    with server_process(tmp_path / "data") as (process, target):
+        running = Running(*run, "--target", target)
+        end = time.monotonic() + 60
+        while not resume.exists() and time.monotonic() < end:
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        running.process.send_signal(signal.SIGINT)  # instead of half a minute of tries
+        stdout, stderr = running.process.communicate(timeout=120)
+    assert running.process.returncode != 0
+    assert "left out" not in stdout
+    assert "The same command goes on where this one ended." in stderr
+    num_done = json.loads(resume.read_text())["num_done"]
+    with server_process(tmp_path / "data") as (_, target):
+        told = answer(*run, "--target", target)
+        assert told["num_resumed"] == num_done
+        assert (told["num_left_out"], told["num_documents"]) == (0, 3_000)

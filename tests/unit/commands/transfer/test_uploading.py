@@ -19,6 +19,19 @@ from twopass.commands.transfer import uploading
 from twopass.commands.transfer.uploading import Reports, Sourced, Upload
 
 
+class Clock:
+    """A time that passes only where a server is waited for."""
+
+    now = 0.0
+
+
+@pytest.fixture(autouse=True, scope="module")
+def clock():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uploading.time, "monotonic", lambda: Clock.now)
+        yield
+
+
 class Server:
     """A client of a server that refuses some documents, and fails at some of its chunks.
 
@@ -82,10 +95,12 @@ class Told:
 
     def wait(self, reason, seconds):
         self.waits.append(seconds)
+        Clock.now += seconds
+        return True
 
     @property
     def reports(self):
-        return Reports(settled=self.settle, refused=self.refuse, waiting=self.wait)
+        return Reports(settled=self.settle, refused=self.refuse, wait=self.wait)
 
 
 def upload(server, told, num_documents, chunk_size=3, on_conflict="replace"):
@@ -93,11 +108,6 @@ def upload(server, told, num_documents, chunk_size=3, on_conflict="replace"):
     Upload(server, "docs", told.reports, chunk_size=chunk_size, on_conflict=on_conflict).write(
         items
     )
-
-
-@pytest.fixture(autouse=True)
-def slept(monkeypatch):
-    monkeypatch.setattr(uploading.time, "sleep", lambda _: None)
 
 
 numbers = st.integers(0, 40)
@@ -159,15 +169,7 @@ def test_any_other_failure_is_no_documents_fault(fault):
     assert told.settled == [3, 6]
 
 
-def test_a_busy_server_is_asked_again_and_given_up_in_the_end(monkeypatch):
-    now = 0.0
-
-    def sleep(seconds):
-        nonlocal now
-        now += seconds
-
-    monkeypatch.setattr(uploading.time, "sleep", sleep)
-    monkeypatch.setattr(uploading.time, "monotonic", lambda: now)
+def test_a_busy_server_is_asked_again_and_given_up_in_the_end():
     server = Server(faults={n: UnavailableError("gone") for n in range(4, 1_000)})
     told = Told()
     with pytest.raises(UnavailableError):
