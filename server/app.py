@@ -50,6 +50,7 @@ from twopass.server.http.named_models import NamedModels
 from twopass.server.http.parts import HttpParts
 from twopass.server.http.routes import Routes
 from twopass.server.http.server import HttpServer
+from twopass.server.http.unpacking import Unpacking
 from twopass.server.ingest.documents import Ingest
 from twopass.server.memory import FreedMemory
 from twopass.server.models.caches import ByteCache
@@ -89,6 +90,8 @@ _WARM_UP_BATCHES = 4
 # Reading and building messages is Python, which holds the GIL: a second thread would read no more
 # of them, and searches beside two uploads would take twice as long at p99 (185 ms instead of 84).
 _MESSAGE_THREADS = 1
+# Undoing gzip takes no GIL but a CPU, 15 ms a MiB: one body at a time leaves the rest to searches.
+_UNPACKING_THREADS = 1
 # EX_SOFTWARE of sysexits.h: not the caller's fault, and another try may help.
 _ENGINES_LOST = 70
 # Seconds after which a thread that runs Python code yields the GIL to the event loop or another
@@ -132,6 +135,7 @@ class App:
         )
         self._lanes = Lanes.for_cpus(self._num_cpus)
         self._messages = Lane("messages", _MESSAGE_THREADS)
+        self._unpacking = Lane("unpacking", _UNPACKING_THREADS)
         self._caches: tuple[ByteCache[Int32s], ByteCache[Float32s]] = (
             ByteCache("passages", config.passage_cache_bytes, self._metrics),
             ByteCache("queries", config.query_cache_bytes, self._metrics),
@@ -237,6 +241,7 @@ class App:
         self._store.close()
         self._lanes.close()
         self._messages.close()
+        self._unpacking.close()
 
     def _current_revision(self, collection: str, schema: CollectionSchema) -> str:
         return Models(self._models).current_revision(collection, schema)
@@ -324,6 +329,7 @@ class App:
                 make_edge=make_edge,
             )
         )
+        unpacking = Unpacking(self._unpacking)
         http_parts = HttpParts(
             config=config,
             models=models,
@@ -335,6 +341,7 @@ class App:
             tei=tei,
             limits=limits,
             translating=translating,
+            unpacking=unpacking,
             metrics=self._metrics,
             edge=edge,
             is_well=lambda: self._is_well,
@@ -344,13 +351,14 @@ class App:
             edge.shared,
             Routes(all_endpoints(http_parts), health_is_open=config.open_health),
             SHARED,
+            unpacking,
             max_body_bytes=min(config.max_http_body_bytes, config.max_message_bytes),
         )
 
     @property
     def _all_lanes(self) -> tuple[Lane, ...]:
         tokenizing = self._tokenizing.lane, self._tokenizing_new.lane
-        return (*self._lanes.all(), *tokenizing, self._messages)
+        return (*self._lanes.all(), *tokenizing, self._messages, self._unpacking)
 
     def _supervisor(self) -> Supervisor:
         return Supervisor(

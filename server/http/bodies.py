@@ -1,6 +1,5 @@
-"""Bodies: unpacked and bounded, read from JSON into structures of a dialect, and written."""
+"""Bodies: bounded, read from JSON into structures of a dialect, and written."""
 
-import zlib
 from typing import Any, TypeVar
 
 import msgspec
@@ -8,7 +7,6 @@ import msgspec
 from twopass.server.errors import InvalidRequestError
 from twopass.server.http.half_characters import with_whole_characters
 from twopass.server.http.statuses import HttpError
-from twopass.server.request import Request
 
 T = TypeVar("T")
 
@@ -83,26 +81,16 @@ def too_long(num_bytes: int, max_bytes: int, name: str = "body") -> HttpError:
     )
 
 
-def unpacked(
-    sent: bytes, request: Request, *, is_gzip: bool, max_bytes: int, name: str = "body"
-) -> bytes:
-    """The content of a body, or of a message in a URL.
+def check_commas(content: bytes, name: str) -> None:
+    """Refuses what has too many values to be read in one go.
 
     Args:
-        sent: What came; its bytes count already.
-        request: Whose bytes those are that come out of gzip.
-        is_gzip: Whether it is compressed.
-        max_bytes: Longest content.
-        name: What errors call it.
+        content: A body, or a message in a URL.
+        name: What the error calls it.
 
     Raises:
-        HttpError: It is not gzip, too long, or has too many values.
-        OverloadedError: There is no room for it.
+        HttpError: It has more commas than any request.
     """
-    content = sent
-    if is_gzip:
-        content = _decompressed(sent, max_bytes, name)
-        request.reserve_bytes(len(content))
     most = _MAX_COMMAS + len(content) // _BYTES_PER_FURTHER_COMMA
     if len(content) > most and (num_commas := content.count(b",")) > most:
         raise HttpError(
@@ -110,21 +98,6 @@ def unpacked(
             f"{name}: {num_commas:,} commas in {len(content):,} bytes, at most {most:,}; it has "
             "too many values: send fewer at a time",
         )
-    return content
-
-
-def _decompressed(sent: bytes, max_bytes: int, name: str) -> bytes:
-    """Undoes gzip, without ever making more than is allowed."""
-    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        content = unpacking.decompress(sent, max_bytes + 1)
-    except zlib.error as error:
-        raise HttpError(400, f"{name}: said to be gzip, but it is not ({error})") from None
-    if len(content) > max_bytes:
-        raise too_long(len(content), max_bytes, name)
-    if not unpacking.eof:
-        raise HttpError(400, f"{name}: gzip, but cut short")
-    return content
 
 
 def _told(error: msgspec.ValidationError) -> str:

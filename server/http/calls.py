@@ -10,10 +10,11 @@ from twopass.server.edge.call import Call, Rpc, Shared, drop_frames
 from twopass.server.edge.permissions import Permission
 from twopass.server.edge.statuses import details_of, message_of, retry_after, status_code
 from twopass.server.errors import InvalidRequestError, RequestError
-from twopass.server.http.bodies import too_long, unpacked
+from twopass.server.http.bodies import too_long
 from twopass.server.http.endpoint import Answer, Dialect, Endpoint, Failure, HttpRequest
 from twopass.server.http.routes import Route, Routes
 from twopass.server.http.statuses import HttpError
+from twopass.server.http.unpacking import Unpacking
 from twopass.server.metadata import Metadata
 from twopass.server.request import Request
 
@@ -74,7 +75,13 @@ class HttpEdge:
     """The ASGI application: finds the endpoint of a request, and takes its call to its end."""
 
     def __init__(
-        self, shared: Shared, routes: Routes, unknown: Dialect, *, max_body_bytes: int
+        self,
+        shared: Shared,
+        routes: Routes,
+        unknown: Dialect,
+        unpacking: Unpacking,
+        *,
+        max_body_bytes: int,
     ) -> None:
         """Takes what all calls share.
 
@@ -82,11 +89,13 @@ class HttpEdge:
             shared: The same as for gRPC's calls.
             routes: The endpoints.
             unknown: How failures look on paths that no dialect has.
+            unpacking: Undoes gzip.
             max_body_bytes: Longest body.
         """
         self._shared = shared
         self._routes = routes
         self._unknown = unknown
+        self._unpacking = unpacking
         self._unknown_rpc = routes.rpc_named("http.unknown")
         self._max_body_bytes = max_body_bytes
 
@@ -120,7 +129,7 @@ class HttpEdge:
             return
         is_open = route.rpc.permission is Permission.OPEN or not route.endpoint.counts
         max_bytes = min(_OPEN_BODY_BYTES, self._max_body_bytes) if is_open else self._max_body_bytes
-        await call.answer(route, headers, self._routes, max_bytes)
+        await call.answer(route, headers, self._routes, self._unpacking, max_bytes)
 
 
 class HttpCall(Call):
@@ -151,7 +160,12 @@ class HttpCall(Call):
         await self._tell(self._failure(error), dialect)
 
     async def answer(
-        self, route: Route, headers: dict[str, str], routes: Routes, max_body_bytes: int
+        self,
+        route: Route,
+        headers: dict[str, str],
+        routes: Routes,
+        unpacking: Unpacking,
+        max_body_bytes: int,
     ) -> None:
         """Reads the body, and answers.
 
@@ -159,10 +173,11 @@ class HttpCall(Call):
             route: The endpoint.
             headers: The request's.
             routes: All endpoints, of which the body may choose one.
+            unpacking: Undoes gzip.
             max_body_bytes: Longest body.
         """
         try:
-            answer = await self._answered(route, headers, routes, max_body_bytes)
+            answer = await self._answered(route, headers, routes, unpacking, max_body_bytes)
         except _ClientGoneError:
             self.gone()
             return
@@ -184,12 +199,17 @@ class HttpCall(Call):
         await self._send_answer(answer)
 
     async def _answered(
-        self, route: Route, headers: dict[str, str], routes: Routes, max_body_bytes: int
+        self,
+        route: Route,
+        headers: dict[str, str],
+        routes: Routes,
+        unpacking: Unpacking,
+        max_body_bytes: int,
     ) -> Answer:
         """Reads the body, and asks the endpoint; arguments are those of `answer`."""
         seconds = _timeout(headers)
         request = self.open(seconds)
-        body = await self._body(headers, request, max_body_bytes)
+        body = await self._body(headers, request, unpacking, max_body_bytes)
         asked = HttpRequest(
             method=self._scope["method"],
             path=route.path,
@@ -256,7 +276,9 @@ class HttpCall(Call):
             )
         )
 
-    async def _body(self, headers: dict[str, str], request: Request, max_bytes: int) -> bytes:
+    async def _body(
+        self, headers: dict[str, str], request: Request, unpacking: Unpacking, max_bytes: int
+    ) -> bytes:
         """Receives the body.
 
         Raises:
@@ -278,7 +300,7 @@ class HttpCall(Call):
             body, _ = await self._piece(request, 0, max_bytes)
         else:
             body = await self._received(request, max_bytes)
-        return unpacked(body, request, is_gzip=encoding == "gzip", max_bytes=max_bytes)
+        return await unpacking.run(body, request, is_gzip=encoding == "gzip", max_bytes=max_bytes)
 
     async def _piece(self, request: Request, num_before: int, max_bytes: int) -> tuple[bytes, bool]:
         """The next piece of the body, counted, and whether more follow."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from twopass.server.config import ServerConfig
 from twopass.server.edge.rpc import Edge
 from twopass.server.http.named_models import NamedModels
+from twopass.server.http.unpacking import Unpacking
 from twopass.server.models.passages import Limits
 from twopass.server.models.registry import Models
 from twopass.server.models.texts import EmbedTexts
@@ -32,6 +33,7 @@ class HttpParts:
         tei: What TEI does with a model.
         limits: What a request may hold.
         translating: Reads and builds large messages off the event loop.
+        unpacking: Undoes gzip, off the event loop where much comes out.
         metrics: Counts.
         edge: Runs our own rpcs.
         is_well: Whether the server answers, by its engines and as long as it does not drain.
@@ -48,6 +50,7 @@ class HttpParts:
     tei: TeiOperations
     limits: Limits
     translating: Translating
+    unpacking: Unpacking
     metrics: Metrics
     edge: Edge
     is_well: Callable[[], bool]

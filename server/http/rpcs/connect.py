@@ -21,7 +21,6 @@ from twopass.server.edge.messages import (
     is_large_answer,
 )
 from twopass.server.errors import InvalidRequestError, NotServedError
-from twopass.server.http.bodies import unpacked
 from twopass.server.http.endpoint import Answer, Endpoint, Failure, HttpRequest
 from twopass.server.http.parts import HttpParts
 from twopass.server.http.rpcs.failures import RPC_DIALECT, failure_body
@@ -92,7 +91,7 @@ class _UnaryRpc:
             )
         if "message" not in given:
             raise InvalidRequestError("message: missing; for all defaults send message=%7B%7D")
-        content = _message_of(given, request, self._parts.config.max_http_body_bytes)
+        content = await _message_of(given, request, self._parts)
         request.message_bytes = len(content)
         return await self._answered(codec, content, request)
 
@@ -183,7 +182,7 @@ def _check_version(version: str | None) -> None:
         )
 
 
-def _message_of(given: dict[str, str], request: Request, max_bytes: int) -> bytes:
+async def _message_of(given: dict[str, str], request: Request, parts: HttpParts) -> bytes:
     """The message in a query.
 
     Raises:
@@ -202,8 +201,12 @@ def _message_of(given: dict[str, str], request: Request, max_bytes: int) -> byte
         raise InvalidRequestError(
             f"compression: {compression[:32]!r} given, gzip or identity is needed"
         )
-    return unpacked(
-        content, request, is_gzip=compression == "gzip", max_bytes=max_bytes, name="message"
+    return await parts.unpacking.run(
+        content,
+        request,
+        is_gzip=compression == "gzip",
+        max_bytes=parts.config.max_http_body_bytes,
+        name="message",
     )
 
 

@@ -1,14 +1,9 @@
 """Bodies in JSON."""
 
-import gzip
-
 import msgspec
 import pytest
 
-from twopass.server.errors import OverloadedError
-from twopass.server.http.bodies import MalformedBodyError, decode, unpacked
-from twopass.server.http.statuses import HttpError
-from twopass.server.request import BytesInFlight, Request
+from twopass.server.http.bodies import MalformedBodyError, decode
 
 
 class Body(msgspec.Struct):
@@ -40,29 +35,3 @@ def test_another_structure_is_told_with_its_place():
     ) as raised:
         decode(b'{"texts": ["a", 1]}', Body)
     assert not raised.value.is_syntax
-
-
-def test_what_comes_out_of_gzip_counts_as_the_requests():
-    in_flight = BytesInFlight(1_500)
-    requests = [Request(bytes_in_flight=in_flight) for _ in range(2)]
-    sent = gzip.compress(b"x" * 1_000)
-    assert unpacked(sent, requests[0], is_gzip=True, max_bytes=1_000) == b"x" * 1_000
-    assert in_flight.num_bytes == 1_000
-    with pytest.raises(OverloadedError):
-        unpacked(sent, requests[1], is_gzip=True, max_bytes=1_000)
-
-
-@pytest.mark.parametrize(
-    ("sent", "status", "told"),
-    [
-        (b"no gzip", 400, "message: said to be gzip, but it is not"),
-        (gzip.compress(b"text")[:-6], 400, "message: gzip, but cut short"),
-        (gzip.compress(b"0" * 1_000_001), 413, "message: 1,000,001 bytes given"),
-        (gzip.compress(b"," * 300_000), 413, "message: 300,000 commas in 300,000 bytes"),
-    ],
-    ids=["none", "cut short", "too much", "too many values"],
-)
-def test_gzip_is_bounded_by_what_comes_out_of_it(sent, status, told):
-    with pytest.raises(HttpError, match=told) as raised:
-        unpacked(sent, Request(), is_gzip=True, max_bytes=1_000_000, name="message")
-    assert raised.value.status == status

@@ -29,6 +29,7 @@ from twopass.server.http.dialects.superset import SHARED
 from twopass.server.http.endpoint import Answer, Endpoint, HttpRequest, SharedEndpoint
 from twopass.server.http.routes import Routes
 from twopass.server.http.server import HttpServer
+from twopass.server.http.unpacking import Unpacking
 from twopass.server.request import Request
 from twopass.server.telemetry.metrics import Metrics
 
@@ -114,7 +115,8 @@ async def server(
         dataclasses.replace(endpoint("test.open", "GET", "/open"), counts=False),
     ]
     shared = Shared(gate, metrics, None, CallLog(), MAX_BODY_BYTES)
-    edge = HttpEdge(shared, Routes(endpoints), DIALECT, max_body_bytes=MAX_BODY_BYTES)
+    unpacking = Unpacking(asked.lane)
+    edge = HttpEdge(shared, Routes(endpoints), DIALECT, unpacking, max_body_bytes=MAX_BODY_BYTES)
     config = ServerConfig(http_address="127.0.0.1:0", drain_seconds=5)
     running = HttpServer(config, edge)
     await running.start()

@@ -7,10 +7,12 @@ from urllib.parse import urlencode
 
 import pytest
 
+from twopass.index.lanes import Lane
 from twopass.server.errors import OverloadedError
 from twopass.server.http.endpoint import Answer, HttpRequest
 from twopass.server.http.rpcs import connect
 from twopass.server.http.statuses import HttpError
+from twopass.server.http.unpacking import Unpacking
 from twopass.server.request import BytesInFlight, Request
 
 
@@ -19,7 +21,7 @@ async def get(message: bytes, request: Request) -> Answer:
     config = SimpleNamespace(
         max_passage_bytes=1_000, max_query_bytes=1_000, max_http_body_bytes=1_000_000
     )
-    parts = SimpleNamespace(config=config)
+    parts = SimpleNamespace(config=config, unpacking=Unpacking(Lane("unpacking", 1)))
     [endpoint] = [
         each
         for each in connect.endpoints(parts)
