@@ -177,7 +177,7 @@ function failure(error, again) {
               : status === 503
                 ? ["The server is not ready", "It starts or ends, or its engine is being rebuilt; try again shortly."]
                 : status === 504
-                  ? ["It took too long", ""]
+                  ? ["Nothing was ready in time", "A larger time budget, or none, gives it the time; so do fewer candidates."]
                   : status === 400
                     ? ["The server can't do that", ""]
                     : ["That went wrong", ""];
@@ -418,9 +418,9 @@ const BLEND = {
   name: "blend",
   label: "Blend",
   hint: "The weight of the first pass in the final order: 0 is the second pass alone. Own: what the reranker’s makers chose.",
-  stops: [null],
+  stops: blendStops(Number.NaN),
   unset: null,
-  told: (value) => (value === null ? `${ownBlend().toFixed(2)} (own)` : value.toFixed(2)),
+  told: (value) => (value !== null ? value.toFixed(2) : Number.isNaN(ownBlend()) ? "own" : `${ownBlend().toFixed(2)} (own)`),
 };
 
 /** @type {Record<string, Slider[]>} */
@@ -481,17 +481,22 @@ function rerankerInUse() {
   return server.models.find((model) => model.kind === "MODEL_KIND_RERANKER" && (chosen ? model.id === chosen : model.default));
 }
 
+/** The blend of the reranker in use; NaN before the models were read. @returns {number} */
 function ownBlend() {
-  return rerankerInUse()?.blend ?? 0;
+  return rerankerInUse()?.blend ?? Number.NaN;
 }
 
-/** Puts the model's own blend among the stops, where its value belongs. */
-function placeOwnBlend() {
-  const value = sliderValue(BLEND) ?? null;
-  const own = ownBlend();
-  const others = Array.from({ length: 21 }, (_, step) => step / 20).filter((stop) => Math.abs(stop - own) > 0.001);
+/** Stops of the blend, with the model's own where its value belongs. @param {number} own */
+function blendStops(own) {
+  const others = Array.from({ length: 21 }, (_, step) => step / 20).filter((stop) => !(Math.abs(stop - own) <= 0.001));
   const place = others.filter((stop) => stop < own).length;
-  BLEND.stops = [...others.slice(0, place), null, ...others.slice(place)];
+  return [...others.slice(0, place), null, ...others.slice(place)];
+}
+
+/** Puts the model's own blend where its value belongs. */
+function placeOwnBlend() {
+  const value = sliderValue(BLEND);
+  BLEND.stops = blendStops(ownBlend());
   byId("blend").max = String(BLEND.stops.length - 1);
   setSlider(BLEND, value);
 }
@@ -599,7 +604,7 @@ function showSettings() {
     { hybrid: "meaning and words", dense: "meaning", lexical: "words" }[wanted.mode],
     `${count(wanted.k)} candidates`,
     isOff ? "no second pass" : `depth ${SLIDERS["sliders-second"][0].told(wanted.depth)}`,
-    isOff ? null : `blend ${wanted.blend ?? ownBlend()}`,
+    isOff ? null : `blend ${BLEND.told(wanted.blend)}`,
     `top ${wanted.top_n}`,
     wanted.budget === null ? null : `${SLIDERS["sliders-answer"][1].told(wanted.budget)} budget`,
     wanted.filter || null,
@@ -977,13 +982,14 @@ function wholePassage(hit) {
  * @param {boolean} isWhole Whether the whole text is shown; else it begins at the best span.
  */
 function passageOf(hit, isWhole) {
-  const whole = [...wholePassage(hit)];
+  if (hit.content_omitted) return [element("em", { className: "soft", textContent: "Its text did not fit into the answer." })];
+  const wanted = isWhole ? Infinity : (hit.span?.start ?? 0) + (hit.title?.length ?? 0) + 2 * PREVIEW;
+  const whole = [...wholePassage(hit).slice(0, 2 * wanted)]; // a code point has at most two units
   const titleLength = hit.title ? [...hit.title].length + 1 : 0;
   let start = hit.span ? Math.max(hit.span.start, titleLength) : titleLength;
   // A part may begin inside a word, which a preview shows whole.
   while (!isWhole && start > titleLength && /[\p{L}\p{N}]/u.test(whole[start - 1])) start -= 1;
   const end = hit.span ? Math.max(hit.span.end, start) : whole.length;
-  if (hit.content_omitted) return [element("em", { className: "soft", textContent: "Its text did not fit into the answer." })];
   const piece = (/** @type {number} */ from, /** @type {number} */ to) => whole.slice(from, to).join("");
   if (!hit.span) return withWords(isWhole ? piece(titleLength, whole.length) : piece(titleLength, titleLength + PREVIEW));
   const marked = element("mark", {}, ...withWords(isWhole ? piece(start, end) : piece(start, Math.min(end, start + PREVIEW))));
@@ -1018,9 +1024,19 @@ function folded(word) {
 
 const COMMON = new Set("a an and are as at be by can did do does for from had has have how i if in into is it its my of on or that the their this to was were what when where which who why will with you your".split(" "));
 
+/** The words of the last query that was asked for them. */
+const lastWords = { query: "", words: /** @type {string[]} */ ([]) };
+
 /** The query's words without the most common ones, longer ones without their endings. */
 function queryWords() {
-  const words = [...(shown.wanted?.query ?? "").matchAll(/[\p{L}\p{N}]+/gu)].map((match) => folded(match[0]));
+  const query = shown.wanted?.query ?? "";
+  if (lastWords.query !== query) Object.assign(lastWords, { query, words: wordsOf(query) });
+  return lastWords.words;
+}
+
+/** @param {string} query */
+function wordsOf(query) {
+  const words = [...query.matchAll(/[\p{L}\p{N}]+/gu)].map((match) => folded(match[0]));
   return words.filter((word) => !COMMON.has(word)).map((word) => (word.length > 5 ? word.replace(/(ing|ed|es|s|e)$/, "") : word.length > 4 ? word.replace(/(s|e)$/, "") : word));
 }
 
@@ -1030,7 +1046,7 @@ function badgesOf(column, hit) {
   if (hit.title && hit.title !== hit.id) badges.push(element("code", { textContent: printable(hit.id) }));
   if (hit.span) badges.push(element("span", { textContent: `best part: characters ${count(hit.span.start)} to ${count(hit.span.end)}` }));
   if (column === "second" && hit.truncated) badges.push(element("span", { className: "warn", textContent: "its end was not read" }));
-  if (column === "second" && (hit.logit === undefined || hit.logit === null) && shown.answer.rerank_status !== "RERANK_STATUS_DISABLED") badges.push(element("span", { className: "warn", textContent: "not read by the second pass" }));
+  if (column === "second" && (hit.logit === undefined || hit.logit === null) && shown.answer.num_reranked > 0) badges.push(element("span", { className: "warn", textContent: "not read by the second pass" }));
   return badges.length ? element("p", { className: "badges" }, ...badges) : null;
 }
 
@@ -1060,6 +1076,7 @@ function scoresOf(column, hit, scales) {
   const mode = shown.wanted?.mode;
   const blend = shown.answer.blend;
   if (column === "second") {
+    if (shown.answer.num_reranked === 0) return null;
     const hasBlend = hit.blended_score !== undefined && hit.blended_score !== null && blend > 0;
     return element(
       "dl",
@@ -1339,19 +1356,17 @@ const GLIDE_MS = 320;
 /** Lets cards glide from where they were, and their lines with them. @param {Map<string, number>} before */
 function glide(before) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches || !before.size) return;
-  let moves = 0;
-  for (const column of /** @type {const} */ (["first", "second"])) {
-    for (const [id, card] of cards[column]) {
-      const was = before.get(`${column} ${id}`);
-      const by = was === undefined ? 0 : was - card.getBoundingClientRect().top;
-      if (was === undefined) card.animate([{ opacity: 0 }, { opacity: 1 }], { duration: GLIDE_MS });
-      else if (Math.abs(by) > 1) {
-        moves += 1;
-        card.animate([{ transform: `translateY(${by}px)` }, { transform: "none" }], { duration: GLIDE_MS, easing: "cubic-bezier(.2,.7,.2,1)" });
-      }
-    }
+  // All places are read before the first card is moved, which would have the browser lay out anew.
+  const moves = [...cardPlaces()].map(([place, top]) => {
+    const [column, id] = place.split(/ (.*)/s);
+    const was = before.get(place);
+    return { card: cards[/** @type {"first" | "second"} */ (column)].get(id), isNew: was === undefined, by: was === undefined ? 0 : was - top };
+  });
+  for (const { card, isNew, by } of moves) {
+    if (isNew) card?.animate([{ opacity: 0 }, { opacity: 1 }], { duration: GLIDE_MS });
+    else if (Math.abs(by) > 1) card?.animate([{ transform: `translateY(${by}px)` }, { transform: "none" }], { duration: GLIDE_MS, easing: "cubic-bezier(.2,.7,.2,1)" });
   }
-  if (!moves) return;
+  if (!moves.some(({ by }) => Math.abs(by) > 1)) return;
   const end = performance.now() + GLIDE_MS + 50;
   const follow = () => {
     moveLines();
@@ -1622,13 +1637,16 @@ function showCollectionChoice(collections) {
       ),
     );
     for (const id of ["examples", "beginning"]) byId(id).hidden = true;
-  } else if (byId("search-notice").querySelector(".welcome")) byId("search-notice").replaceChildren();
+    return;
+  }
+  if (byId("search-notice").querySelector(".welcome")) byId("search-notice").replaceChildren();
+  if (!hasBegun) begin();
 }
 
 function showRerankers() {
   const rerankers = server.models.filter((model) => model.kind === "MODEL_KIND_RERANKER");
   const select = byId("model");
-  const before = select.value;
+  const before = select.value || (readHash().settings.get("model") ?? "");
   select.replaceChildren(...rerankers.map((model) => element("option", { value: model.default ? "" : model.id, textContent: model.id })));
   select.value = before;
   if (select.selectedIndex < 0) select.selectedIndex = 0;
@@ -1696,9 +1714,18 @@ function startSearch() {
 /** Searches for what the address asks for, if it is not shown already. */
 function followHash() {
   const { tab, settings } = readHash();
-  if (tab !== "search" || server.collections === null) return;
+  if (tab !== "search") return;
   fillForm(settings);
-  if (settings.get("q")) search(false);
+  if (hasBegun) begin();
+}
+
+/** Whether there were collections to search. */
+let hasBegun = false;
+
+/** Searches for the query that the form has; without one shows what there is to begin with. */
+function begin() {
+  hasBegun = true;
+  if (byId("query").value.trim()) search(false);
   else showBeginning();
 }
 
@@ -3554,4 +3581,5 @@ window.addEventListener("hashchange", () => {
   showTab(readHash().tab);
   followHash();
 });
-loadServer().then(followHash);
+followHash();
+loadServer();
