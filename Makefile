@@ -31,7 +31,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean
-.PHONY: connect openapi page test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites compat families crash bench gate
+.PHONY: connect openapi page pictures test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -196,6 +196,10 @@ $(PAGE)/.packages: tests/page/requirements.txt tests/page/package.json $(NODE)/.
 page: dev $(PAGE)/.packages
 	TWOPASS_PYTHON=$(CURDIR)/$(BIN)/python TWOPASS_AXE=$(CURDIR)/$(PAGE)/node/node_modules/axe-core/axe.min.js \
 	  $(PAGE)/bin/python -m pytest -c tests/page/pytest.ini --rootdir $(CURDIR) tests/page $(ARGS)
+
+# Those of README and docs/ui.md, to be looked at before they are committed.
+pictures: dev $(PAGE)/.packages
+	TWOPASS_PYTHON=$(CURDIR)/$(BIN)/python $(PAGE)/bin/python -m tests.page.pictures .cache/pictures docs/pictures
 
 suites: dev $(SUITES)/.client
 	$(BIN)/python -m tests.suites $(CURDIR)/$(SUITES)/bin/python
