@@ -1,33 +1,10 @@
 """The command `twopass`, which joins the modules of its subcommands."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from twopass.commands import (
-    alias,
-    bench,
-    choose,
-    collections,
-    compare,
-    delete,
-    demo,
-    engine,
-    evaluate,
-    export,
-    frontier,
-    get,
-    index,
-    info,
-    keys,
-    models,
-    recall,
-    rerank,
-    search,
-    serve,
-    snapshot,
-    train,
-)
+from twopass.commands.on_demand import CommandsOnDemand
 from twopass.commands.terminal.help import with_whole_help
 from twopass.commands.versions import print_versions
 
@@ -67,27 +44,43 @@ def twopass(
     """
 
 
-_COMMANDS: dict[str, dict[str, Any]] = {
-    "Server": {"serve": serve.serve, "demo": demo.demo, "info": info.info, "models": models.app}
-    | {"keys": keys.keys, "engine": engine.app},
-    "Documents": {"index": index.index, "search": search.search, "rerank": rerank.rerank}
-    | {"get": get.get, "delete": delete.delete, "export": export.export},
-    "Collections": {
-        "collections": collections.app,
-        "alias": alias.alias,
-        "snapshot": snapshot.app,
-    },
-    "Quality and speed": {"eval": evaluate.evaluate, "compare": compare.compare}
-    | {"choose": choose.choose, "frontier": frontier.frontier, "train": train.train}
-    | {"recall": recall.recall, "bench": bench.bench},
-}
-for subject, commands in _COMMANDS.items():
-    for name, command in commands.items():
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name, rich_help_panel=subject)
-        else:
-            app.command(name, rich_help_panel=subject)(command)
-with_whole_help(app, order=[name for commands in _COMMANDS.values() for name in commands])
+with_whole_help(
+    app,
+    CommandsOnDemand(
+        {
+            "Server": {
+                "serve": "serve:serve",
+                "demo": "demo:demo",
+                "info": "info:info",
+                "models": "models:app",
+                "keys": "keys:keys",
+                "engine": "engine:app",
+            },
+            "Documents": {
+                "index": "index:index",
+                "search": "search:search",
+                "rerank": "rerank:rerank",
+                "get": "get:get",
+                "delete": "delete:delete",
+                "export": "export:export",
+            },
+            "Collections": {
+                "collections": "collections:app",
+                "alias": "alias:alias",
+                "snapshot": "snapshot:app",
+            },
+            "Quality and speed": {
+                "eval": "evaluate:evaluate",
+                "compare": "compare:compare",
+                "choose": "choose:choose",
+                "frontier": "frontier:frontier",
+                "train": "train:train",
+                "recall": "recall:recall",
+                "bench": "bench:bench",
+            },
+        }
+    ),
+)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import itertools
 import re
 import sys
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -39,17 +39,17 @@ _SHELL_WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"(?:\\.|[^"\\])*"|['"])+""")
 _TYPES = {int: "int", float: "number", str: "text", Path: "path"}
 
 
-def with_whole_help(app: typer.Typer, order: Sequence[str] = ()) -> typer.Typer:
+def with_whole_help(app: typer.Typer, below: Mapping[str, Any] | None = None) -> typer.Typer:
     """Has a command line, and all of its commands, print help and errors of usage as this module.
 
     It is called when all commands are added.
 
     Args:
         app: The command line.
-        order: Names of its commands in the order of help; those that are not named come last.
+        below: Its commands by name, in the order of help, where they are not added to it.
     """
     app.rich_markup_mode = None
-    app.info.cls = type("_OrderedGroup", (_Group,), {"order": tuple(order)})
+    app.info.cls = _Group if below is None else type("_GroupOf", (_Group,), {"below": below})
     commands: list[CommandInfo] = app.registered_commands
     for command in commands:
         command.cls = _Command
@@ -67,11 +67,15 @@ class _Command(TyperCommand):
 
 
 class _Group(TyperGroup):
-    order: tuple[str, ...] = ()
+    below: Mapping[str, Any] | None = None
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        place = {name: number for number, name in enumerate(self.order)}
-        return sorted(super().list_commands(ctx), key=lambda name: place.get(name, len(place)))
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self.below is not None:
+            self.commands: Any = self.below
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  # printed at once
         _print_help(self, ctx)
