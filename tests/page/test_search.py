@@ -80,6 +80,18 @@ def test_a_document_that_one_column_has_in_its_top_has_a_card_in_both(page: Page
     assert len(ids(page, "first")) == 13
 
 
+def test_the_page_is_no_longer_than_its_longer_column(page: Page) -> None:
+    ask(page)
+    page.get_by_role("button", name="Show all").click()
+    page.get_by_label("Top", exact=True).fill("0")
+    expect(page.locator("#second-hits .hit:not(.beyond)")).to_have_count(1)
+    heights = page.evaluate(
+        """() => ['#passes', '.pass.first', '.pass.second'].map(
+             (each) => document.querySelector(each).getBoundingClientRect().height)"""
+    )
+    assert heights[0] == max(heights[1:])
+
+
 def test_a_line_joins_the_cards_of_each_document_and_tells_its_way(page: Page) -> None:
     ask(page)
     expect(page.locator("#lines path")).to_have_count(len(ids(page, "second")))

@@ -149,6 +149,11 @@ function collectionPath(name) {
   return `/collections/${encodeURIComponent(name)}`;
 }
 
+/** What is known of a collection by its name or an alias; undefined for none. @param {string} name */
+function collectionOf(name) {
+  return server.collections?.find((each) => each.name === name || each.aliases.includes(name));
+}
+
 /** Tells those who hear the page rather than see it. @param {string} text */
 function say(text) {
   byId("live").textContent = text;
@@ -1205,7 +1210,7 @@ function showStory() {
 function showHeads(isReranked) {
   const { answer, wanted } = shown;
   if (!wanted) return;
-  const collection = server.collections?.find((each) => each.name === wanted.collection || each.aliases.includes(wanted.collection));
+  const collection = collectionOf(wanted.collection);
   const total = collection ? ` of ${counted(Number(collection.num_documents), "document")}` : "";
   const by = { hybrid: "the fused score of meaning and words", dense: "nearness in meaning", lexical: "the score of words (BM25)" }[wanted.mode];
   byId("first-told").textContent = `${count(answer.num_candidates)}${total}, ordered by ${by}`;
@@ -1229,7 +1234,7 @@ function showHeads(isReranked) {
 
 /** @param {Asked} wanted @param {any} answer */
 function nothingFound(wanted, answer) {
-  const collection = server.collections?.find((each) => each.name === wanted.collection);
+  const collection = collectionOf(wanted.collection);
   const isEmpty = collection && Number(collection.num_documents) === 0;
   const ways = isEmpty
     ? "The collection has no documents yet."
@@ -1288,12 +1293,10 @@ const lines = new Map();
 /** Draws a line between both cards of each document. */
 function drawLines() {
   const svg = byId("lines");
-  const passes = byId("passes").getBoundingClientRect();
   const gutter = svg.getBoundingClientRect();
   lines.clear();
   const made = [];
   if (gutter.width > 0) {
-    svg.setAttribute("viewBox", `0 0 ${gutter.width} ${passes.height}`);
     for (const [id, from] of cards.first) {
       const to = cards.second.get(id);
       if (!to) continue;
@@ -1550,7 +1553,7 @@ let examplesOf = "";
 /** Offers queries made of a few documents, so that a stranger can begin with a click. @param {boolean} [again] */
 async function showExamples(again) {
   const name = byId("collection").value;
-  const collection = server.collections?.find((each) => each.name === name);
+  const collection = collectionOf(name);
   const box = byId("examples");
   if (!collection || Number(collection.num_documents) === 0) {
     box.hidden = true;
