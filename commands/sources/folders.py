@@ -4,6 +4,7 @@ import os
 import stat
 from collections import Counter
 from pathlib import Path
+from typing import TypeAlias
 
 from twopass.commands.sources.formats import (
     FORMAT_OF_SUFFIX,
@@ -19,6 +20,9 @@ from twopass.commands.sources.source_file import SourceFile, name_of, shown, tar
 # Folders that programs fill and nobody reads.
 _NEVER = frozenset(("node_modules", "__pycache__", "CVS"))
 _ENVIRONMENT = "pyvenv.cfg"  # the file that makes a folder a virtual environment (PEP 405)
+
+_Number: TypeAlias = tuple[int, int]
+"""What a file is to its system whatever its names: its device and its inode."""
 
 
 class Folder:
@@ -37,18 +41,20 @@ class Folder:
         self.has_files = False
         self._root = path
         self._reading = reading
+        self._walked: set[_Number] = set()
+        self._folder_links: list[tuple[_Number, Path]] = []
         self._include = Patterns(reading.include)
         self._exclude = Patterns(reading.exclude)
 
     def files(self) -> list[SourceFile]:
         """The files to read, by name, those of folders within after the names of these.
 
-        Links to files are followed, but for those to files that are taken anyway; links to folders
-        are not, so that every walk ends.
+        Links to files are followed, links to folders are not, so that every walk ends. A link to
+        what is read anyway is passed over without a word, since nothing is missing.
         """
-        found: list[tuple[str, SourceFile]] = []
-        links: list[tuple[str, SourceFile, tuple[int, int]]] = []
-        taken: set[tuple[int, int]] = set()
+        found: list[SourceFile] = []
+        links: list[tuple[_Number, SourceFile]] = []
+        taken: set[_Number] = set()
         folders = [self._root]
         while folders:
             folder = folders.pop()
@@ -60,30 +66,23 @@ class Folder:
                 if entry.is_dir(follow_symlinks=False):
                     if not self._is_skipped(path):
                         folders.append(path)
-                    continue
-                status = self._status(path, is_link=entry.is_symlink())
-                format_ = self._format(path, name) if status else None
-                if status is None or format_ is None:
-                    continue
-                file = source_file(path, name_of(Path(name)), format_, status, self._reading)
-                number = (status.st_dev, status.st_ino)
-                if entry.is_symlink():
-                    links.append((name, file, number))
-                else:
-                    found.append((name, file))
-                    taken.add(number)
-        for name, file, number in sorted(links, key=lambda link: link[0]):
-            if number in taken:
-                self._leave(
-                    file.path,
-                    "links to files that are read anyway",
-                    "a link to a file that is read under its own name",
-                )
-            else:
+                elif taking := self._taken(path, name, is_link=entry.is_symlink()):
+                    number, file = taking
+                    if entry.is_symlink():
+                        links.append(taking)
+                    else:
+                        found.append(file)
+                        taken.add(number)
+        for number, file in sorted(links, key=lambda link: link[1].path):
+            if number not in taken:
+                found.append(file)
                 taken.add(number)
-                found.append((name, file))
+        for number, path in self._folder_links:
+            if number not in self._walked:
+                reason = f"a link to the folder {target_of(path)}; name that to read it"
+                self._leave(path, "links to folders", reason)
         self.has_files = bool(found)
-        return [file for _, file in sorted(found, key=lambda one: one[0].split("/"))]
+        return sorted(found, key=lambda file: file.path.parts)
 
     def why_empty(self) -> str:
         """Why there is nothing to read, and the way out."""
@@ -103,6 +102,7 @@ class Folder:
 
     def _entries(self, folder: Path) -> list["os.DirEntry[str]"]:
         try:
+            status = folder.stat()
             with os.scandir(folder) as scan:
                 entries = list(scan)
         except OSError as error:
@@ -116,6 +116,7 @@ class Folder:
         if folder != self._root and any(entry.name == _ENVIRONMENT for entry in entries):
             self._leave(folder, "virtual environments", "a virtual environment of Python")
             return []
+        self._walked.add((status.st_dev, status.st_ino))
         return entries
 
     def _is_skipped(self, path: Path) -> bool:
@@ -129,31 +130,29 @@ class Folder:
             return False
         return True
 
-    def _status(self, path: Path, *, is_link: bool) -> os.stat_result | None:
-        """What there is; None if it is nothing to read, or gone."""
+    def _taken(self, path: Path, name: str, *, is_link: bool) -> tuple[_Number, SourceFile] | None:
+        """What there is to read at a path that is no folder, and its number; None: nothing."""
         try:
             status = path.stat()
         except OSError as error:
             if is_link:
-                self._leave(
-                    path, "links to nothing", f"a link to {target_of(path)}, which is not there"
-                )
+                reason = f"a link to {target_of(path)}, which is not there"
+                self._leave(path, "links to nothing", reason)
             elif not isinstance(error, FileNotFoundError):
-                self._leave(
-                    path, "files that can't be read", f"it can't be read ({error.strerror})"
-                )
+                reason = f"it can't be read ({error.strerror})"
+                self._leave(path, "files that can't be read", reason)
             return None
+        number = (status.st_dev, status.st_ino)
         if stat.S_ISDIR(status.st_mode):
-            self._leave(
-                path,
-                "links to folders",
-                f"a link to the folder {target_of(path)}; name that to read it",
-            )
+            self._folder_links.append((number, path))
             return None
         if not stat.S_ISREG(status.st_mode):
             self._leave(path, "pipes, sockets and devices", "a pipe, socket or device")
             return None
-        return status
+        format_ = self._format(path, name)
+        if format_ is None:
+            return None
+        return number, source_file(path, name_of(Path(name)), format_, status, self._reading)
 
     def _format(self, path: Path, name: str) -> Format | None:
         """What a file holds, if it is to be taken; otherwise it is counted."""

@@ -42,7 +42,8 @@ def test_of_a_folder_with_odd_files_the_others_are_found(server, tmp_path, found
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
     (tmp_path / "gone.md").symlink_to("nowhere.md")
-    (tmp_path / "up").symlink_to(tmp_path)
+    (tmp_path / "up").symlink_to(tmp_path)  # a circle: what it leads to is read anyway
+    (tmp_path / "outside").symlink_to("/usr")
     os.mkfifo(tmp_path / "pipe.md")
     told = answer("index", "odd-files", str(tmp_path), "--target", server.target)
     assert told["num_documents"] == told["num_inserted"] == 6
@@ -57,7 +58,7 @@ def test_of_a_folder_with_odd_files_the_others_are_found(server, tmp_path, found
         "node_modules": "folders called node_modules",
         "cut.txt.gz": "damaged gzip files",
         "gone.md": "links to nothing",
-        "up": "links to folders",
+        "outside": "links to folders",
         "pipe.md": "pipes, sockets and devices",
     }
     assert told["num_other_files"] == {".jsonl": 1}
