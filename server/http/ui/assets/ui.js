@@ -765,6 +765,7 @@ async function search(isStep) {
   const running = new AbortController();
   shown.running = running;
   byId("panel-search").setAttribute("aria-busy", "true");
+  document.title = `${wanted.query} · twopass`;
   const carries = wanted.k > MOST_WITH_TEXT ? { fields: { text: false, metadata: false } } : {};
   performance.mark("search-asked");
   const began = performance.now();
@@ -870,6 +871,7 @@ function showFound() {
   fillColumn("second", isReranked ? second : [], scales);
   for (const id of opened) for (const column of /** @type {const} */ (["first", "second"])) if (id !== undefined && cards[column].has(id)) openCard(column, id, true);
   showHeads(isReranked);
+  showFilterExample(second);
   showStory();
   showWaterfall();
   showCopy(wanted);
@@ -1230,6 +1232,13 @@ function showHeads(isReranked) {
           element("button", { type: "button", textContent: "Turn it on", onclick: () => { byId("rerank-on").checked = true; search(false); } }),
         ]),
   );
+}
+
+/** Shows how a filter is written by a field that the hits have. @param {any[]} hits */
+function showFilterExample(hits) {
+  const fields = hits.flatMap((hit) => Object.entries(hit.metadata ?? {}));
+  const simple = fields.find(([name, value]) => /^[\w.-]{1,24}$/.test(name) && (typeof value === "number" || typeof value === "boolean" || (typeof value === "string" && /^[^&]{1,24}$/.test(value))));
+  if (simple) byId("filter").placeholder = `Filter, as in ${simple[0]}=${simple[1]}`;
 }
 
 /** @param {Asked} wanted @param {any} answer */
