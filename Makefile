@@ -185,7 +185,8 @@ $(CONNECT)/.packages: tests/connect/requirements.txt tests/connect/package.json
 connect: dev $(CONNECT)/.packages
 	$(BIN)/python -m tests.connect $(CURDIR)/$(CONNECT) $(CURDIR)/$(CONNECT)/node
 
-# The page in a browser: the machine's Chromium, driven by Playwright, and looked at by axe. `ARGS="-k upload"` picks tests.
+# The page in a browser: the machine's Chromium, driven by Playwright, and looked at by axe;
+# its script by TypeScript. `ARGS="-k upload"` picks tests.
 $(PAGE)/.packages: tests/page/requirements.txt tests/page/package.json $(NODE)/.node
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install -r $<
@@ -194,6 +195,7 @@ $(PAGE)/.packages: tests/page/requirements.txt tests/page/package.json $(NODE)/.
 	@touch $@
 
 page: dev $(PAGE)/.packages
+	$(WITH_NODE) $(PAGE)/node/node_modules/.bin/tsc --project tests/page/tsconfig.json
 	TWOPASS_PYTHON=$(CURDIR)/$(BIN)/python TWOPASS_AXE=$(CURDIR)/$(PAGE)/node/node_modules/axe-core/axe.min.js \
 	  $(PAGE)/bin/python -m pytest -c tests/page/pytest.ini --rootdir $(CURDIR) tests/page $(ARGS)
 

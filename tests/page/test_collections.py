@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from .browsing import accessibility_findings
 from .conftest import Visiting
@@ -44,7 +44,7 @@ def test_a_collection_is_made_with_the_settings_of_the_form(
     with visit_own() as page:
         open_collections(page, own_server)
         page.get_by_role("button", name="New collection").click()
-        page.get_by_label("Name").fill("briefe")
+        page.get_by_label("Name", exact=True).fill("briefe")
         page.get_by_label("Language").select_option("de")
         page.get_by_text("More: index").click()
         page.get_by_label("Vector index").select_option("HNSW32")
@@ -71,7 +71,7 @@ def test_a_collection_is_made_for_vectors_that_documents_bring(
     with visit_own() as page:
         open_collections(page, own_server)
         page.get_by_role("button", name="New collection").click()
-        page.get_by_label("Name").fill("mine")
+        page.get_by_label("Name", exact=True).fill("mine")
         page.get_by_label("Encoder").select_option("")
         page.get_by_label("Dimensions of a vector").fill("8")
         page.get_by_role("button", name="Create").click()
@@ -86,7 +86,7 @@ def test_a_name_that_is_taken_is_told_in_the_dialog(
     with visit_own() as page:
         open_collections(page, own_server)
         page.get_by_role("button", name="New collection").click()
-        page.get_by_label("Name").fill("facts")
+        page.get_by_label("Name", exact=True).fill("facts")
         page.get_by_role("button", name="Create").click()
         expect(page.get_by_role("dialog")).to_contain_text(re.compile("facts.*exists"))
         assert accessibility_findings(page) == []
@@ -109,6 +109,47 @@ def test_a_collection_is_deleted_with_its_aliases_once_its_name_is_typed(
         button.click()
         expect(page.locator("#stored-more")).to_contain_text("No collections yet")
     assert own_server.call("GET", "/collections")["collections"] == []
+
+
+def test_a_collection_is_renamed_and_its_old_name_goes_on_as_an_alias(
+    visit_own: Visiting, own_server: ServedPage
+) -> None:
+    with visit_own() as page:
+        open_collections(page, own_server)
+        page.get_by_role("button", name="Rename facts").click()
+        expect(page.get_by_role("checkbox", name="facts stays as an alias")).to_be_checked()
+        page.get_by_label("New name").fill("facts-1")
+        assert accessibility_findings(page) == []
+        page.get_by_role("button", name="Rename", exact=True).click()
+        expect(card(page, "facts-1")).to_contain_text("also called facts")
+        page.get_by_role("button", name="Rename facts-1").click()
+        page.get_by_label("New name").fill("truths")
+        page.get_by_role("checkbox").last.uncheck()
+        page.get_by_role("button", name="Rename", exact=True).click()
+        expect(card(page, "truths")).to_be_visible()
+    found = own_server.call("GET", "/collections/truths")["collection"]
+    assert (found["aliases"], found["num_documents"]) == (["facts"], "13")
+
+
+def test_what_is_wrong_with_a_collection_is_told_on_its_card(page: Page) -> None:
+    """As of one that can't be opened, which has a name alone."""
+
+    def answer(route: Route) -> None:
+        listed = route.fetch().json()
+        (facts,) = listed["collections"]
+        facts |= {"read_only_reason": "documents a, b are damaged; restore a snapshot"}
+        unopened = {
+            "name": "broken",
+            "aliases": [],
+            "encoder_problem": "no encoder of its revision",
+        }
+        route.fulfill(json=listed | {"collections": [facts, unopened]})
+
+    page.route("**/api/v1/collections?*", answer)
+    page.get_by_role("tab", name="Collections").click()
+    expect(card(page, "facts")).to_contain_text("Takes no writes: documents a, b are damaged")
+    expect(card(page, "broken")).to_contain_text("no encoder of its revision")
+    assert accessibility_findings(page) == []
 
 
 def test_escape_and_keep_it_delete_nothing(visit_own: Visiting, own_server: ServedPage) -> None:

@@ -69,7 +69,7 @@ def test_what_a_key_may_not_do_is_told_in_the_dialog(browser: Browser, locked: S
         give_key(page, READER)
         page.get_by_role("tab", name="Collections").click()
         page.get_by_role("button", name="New collection").click()
-        page.get_by_label("Name").fill("mine")
+        page.get_by_label("Name", exact=True).fill("mine")
         page.get_by_role("button", name="Create").click()
         expect(page.get_by_role("dialog")).to_contain_text("This API key may not do that")
         assert accessibility_findings(page) == []

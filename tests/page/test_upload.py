@@ -234,7 +234,7 @@ def test_a_new_collection_is_made_on_the_way(
     panel.get_by_label("to", exact=True).select_option("")
     choose(panel, file)
     panel.get_by_role("button", name="Upload to a new collection").click()
-    panel.get_by_label("Name").fill("fresh")
+    panel.get_by_label("Name", exact=True).fill("fresh")
     panel.get_by_role("button", name="Create").click()
     panel.locator(".ended").wait_for()
     assert list(stored(own_server, "fresh")) == ["a.txt"]

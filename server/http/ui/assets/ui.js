@@ -1922,15 +1922,18 @@ function splittingOf(schema) {
 /** @param {any} collection */
 function collectionCard(collection) {
   const { name, schema, aliases } = collection;
-  const numDocuments = Number(collection.num_documents);
-  const facts = [
-    ["Encoder", schema.client_vectors ? "vectors come with the documents" : schema.encoder],
-    ["Vectors", `${count(schema.dimension)} dimensions, index ${schema.index_kind}`],
-    ["Language", schema.lexical_tokenizer === "LEXICAL_TOKENIZER_PORTER" ? "English (Porter)" : languageName(schema.language)],
-    ["Long texts", splittingOf(schema)],
-    ["Filters", schema.indexed_fields.map((/** @type {any} */ each) => each.field).join(", ")],
-    ["Created", new Date(collection.create_time).toLocaleDateString("en", { dateStyle: "medium" })],
-  ];
+  const numDocuments = Number(collection.num_documents ?? 0);
+  // A collection that can't be opened has no schema; its problem says why.
+  const facts = !schema
+    ? []
+    : [
+        ["Encoder", schema.client_vectors ? "vectors come with the documents" : schema.encoder],
+        ["Vectors", `${count(schema.dimension)} dimensions, index ${schema.index_kind}`],
+        ["Language", schema.lexical_tokenizer === "LEXICAL_TOKENIZER_PORTER" ? "English (Porter)" : languageName(schema.language)],
+        ["Long texts", splittingOf(schema)],
+        ["Filters", schema.indexed_fields.map((/** @type {any} */ each) => each.field).join(", ")],
+        ["Created", new Date(collection.create_time).toLocaleDateString("en", { dateStyle: "medium" })],
+      ];
   const id = `card-${name}`;
   return element(
     "li",
@@ -1957,6 +1960,7 @@ function collectionCard(collection) {
       { className: "actions" },
       element("button", { type: "button", textContent: "Search", "aria-label": `Search ${name}`, onclick: () => searchIn(name) }),
       element("button", { type: "button", textContent: "Add documents", "aria-label": `Add documents to ${name}`, onclick: () => addTo(name) }),
+      element("button", { type: "button", className: "plain", textContent: "Rename", "aria-label": `Rename ${name}`, onclick: () => askToRename(name) }),
       element("button", { type: "button", className: "plain danger", textContent: "Delete", "aria-label": `Delete ${name}`, onclick: () => askToDelete(collection) }),
     ),
   );
@@ -1967,7 +1971,7 @@ function showCollections() {
   if (all === null) return;
   const wanted = byId("stored-filter").value.trim().toLowerCase();
   const shown = all.filter(({ name, aliases }) => [name, ...aliases].some((each) => each.includes(wanted)));
-  const numDocuments = all.reduce((sum, each) => sum + Number(each.num_documents), 0);
+  const numDocuments = all.reduce((sum, each) => sum + Number(each.num_documents ?? 0), 0);
   byId("stored-told").textContent = all.length ? `${counted(all.length, "collection")}, ${counted(numDocuments, "document")}` : "";
   byId("stored-filter").parentElement.hidden = all.length <= 12;
   byId("stored").replaceChildren(...shown.slice(0, MAX_CARDS).map(collectionCard));
@@ -2094,7 +2098,39 @@ async function create() {
   }
 }
 
-// --- deleting ---
+// --- renaming and deleting ---
+
+/** @param {string} name */
+function askToRename(name) {
+  byId("rename-title").textContent = `Rename ${name}`;
+  byId("rename-alias-label").textContent = `${name} stays as an alias: programs that use it go on`;
+  byId("rename-error").replaceChildren();
+  byId("rename-name").value = name;
+  byId("rename-alias").checked = true;
+  byId("rename-form").onsubmit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    rename(name);
+  };
+  byId("rename").showModal();
+  byId("rename-name").select();
+}
+
+/** @param {string} name */
+async function rename(name) {
+  const button = byId("rename-go");
+  const newName = byId("rename-name").value.trim();
+  button.disabled = true;
+  try {
+    await api("POST", `${collectionPath(name)}/rename`, { new_name: newName, keep_alias: byId("rename-alias").checked });
+    byId("rename").close();
+    say(`${name} is called ${newName} now.`);
+    await refreshCollections();
+  } catch (error) {
+    byId("rename-error").replaceChildren(failure(error));
+  } finally {
+    button.disabled = false;
+  }
+}
 
 /** @param {any} collection */
 function askToDelete(collection) {
