@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -21,7 +21,9 @@ def rerank(
         Path | None,
         typer.Argument(help="Text file, one passage a line; unset: standard input."),
     ] = None,
-    top_n: Annotated[int, typer.Option("--top-n", "-n", help="How many to show; 0 all.")] = 10,
+    top_n: Annotated[
+        int, typer.Option("--top-n", "-n", min=0, help="How many to show; 0 all.")
+    ] = 10,
     instruction: Annotated[
         str,
         typer.Option(
@@ -30,7 +32,7 @@ def rerank(
         ),
     ] = "",
     query_truncation: Annotated[
-        str | None,
+        QueryTruncation | None,
         typer.Option(
             help="What happens to a question that is longer than a model reads: truncate reads its "
             "beginning and says so, reject fails; unset: truncate."
@@ -53,7 +55,7 @@ def rerank(
             top_n=top_n,
             return_text=True,
             instruction=instruction or None,
-            query_truncation=cast("QueryTruncation | None", query_truncation),
+            query_truncation=query_truncation,
         )
     if as_json:
         print_json(dataclasses.asdict(result))

@@ -3,7 +3,7 @@
 import dataclasses
 import shlex
 from collections.abc import Sequence
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -29,11 +29,18 @@ def search(
     query: Annotated[
         str, typer.Argument(help='The question; "" to search by --required or --optional alone.')
     ],
-    top_n: Annotated[int, typer.Option("--top-n", "-n", help="How many documents to show.")] = 10,
-    offset: Annotated[int, typer.Option(help="How many of the first documents to skip.")] = 0,
-    k: Annotated[int, typer.Option("-k", help="How many candidates the first pass finds.")] = 50,
+    top_n: Annotated[
+        int, typer.Option("--top-n", "-n", min=1, max=2048, help="How many documents to show.")
+    ] = 10,
+    offset: Annotated[
+        int, typer.Option(min=0, max=2047, help="How many of the first documents to skip.")
+    ] = 0,
+    k: Annotated[
+        int,
+        typer.Option("-k", min=1, max=2048, help="How many candidates the first pass finds."),
+    ] = 50,
     mode: Annotated[
-        str | None,
+        RetrieveMode | None,
         typer.Option(
             "--mode",
             "-m",
@@ -66,7 +73,9 @@ def search(
     ] = True,
     blend: Annotated[
         float | None,
-        typer.Option(help="Weight of the first pass in the order, 0 to 1; unset: the model's own."),
+        typer.Option(
+            min=0, max=1, help="Weight of the first pass in the order; unset: the model's own."
+        ),
     ] = None,
     instruction: Annotated[
         str,
@@ -76,7 +85,7 @@ def search(
         ),
     ] = "",
     query_truncation: Annotated[
-        str | None,
+        QueryTruncation | None,
         typer.Option(
             help="What happens to a question that is longer than a model reads: truncate reads its "
             "beginning and says so, reject fails; unset: truncate."
@@ -97,14 +106,12 @@ def search(
             query,
             top_n=top_n,
             offset=offset,
-            retrieve=Retrieve(
-                mode=cast("RetrieveMode | None", mode), k=max(k, offset + top_n), words=words
-            ),
+            retrieve=Retrieve(mode=mode, k=max(k, offset + top_n), words=words),
             rerank=Rerank(blend=blend, instruction=instruction or None)
             if rerank and query
             else False,
             filter=filters_as_typed.parsed(filters or []),
-            query_truncation=cast("QueryTruncation | None", query_truncation),
+            query_truncation=query_truncation,
         )
         if not result.hits and not as_json:
             restricted_by = [

@@ -116,9 +116,26 @@ def _say_wrong_usage(error: Any) -> None:
         return
     context = getattr(error, "ctx", None)
     message = error.format_message()
-    say_error(_elsewhere(message, context) or message)
+    say_error(_elsewhere(message, context) or _wrong_value(error, context) or message)
     if context is not None:
         say_beside(f"{context.command_path} --help tells what it takes.")
+
+
+def _wrong_value(error: Any, context: Any) -> str:
+    """What was given and what is needed, which Typer leaves out; "" for errors of other kinds."""
+    parameter = getattr(error, "param", None)
+    problems = getattr(error.__cause__, "errors", None)  # Pydantic's
+    if parameter is None or context is None or problems is None:
+        return ""
+    kind, _ = _kind_and_info(_annotations(context.command).get(parameter.name))
+    if not kind:
+        return ""
+    given = next((problem["input"] for problem in problems()), None)
+    is_argument = parameter.param_type_name == "argument"
+    name = _placeholder(parameter) if is_argument else max(parameter.opts, key=len)
+    choices = kind.split("|")
+    needed = f"one of {', '.join(choices)}" if len(choices) > 1 else kind
+    return f"{name}: {given!r} given, {needed} is needed"
 
 
 def _elsewhere(message: str, context: Any) -> str:

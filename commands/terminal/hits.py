@@ -136,8 +136,8 @@ def print_passages(result: RerankResult, query: str) -> None:
     say()
     say(
         literal(
-            f"{len(result.hits):,} passages ordered by {result.model}'s logit; its score is from "
-            f"0 to 1 · {stages(result.timings)}",
+            f"{_counted(len(result.hits), 'passage')} ordered by {result.model}'s logit; its score "
+            f"is from 0 to 1 · {stages(result.timings)}",
             _DIM,
         )
     )
@@ -155,7 +155,7 @@ def deciding_figures(result: SearchResult) -> list[Figure]:
 
 def outcome_lines(result: SearchResult) -> list[str]:
     """What both passes did, in words, and how long each stage took."""
-    found = f"{result.num_candidates:,} candidates found"
+    found = f"{_counted(result.num_candidates, 'candidate')} found"
     if how := _RETRIEVED.get(result.retrieve_status, result.retrieve_status):
         found += f" {how}"
     if result.num_reranked:
@@ -332,6 +332,10 @@ def _cut_to(text: str, words: QueryWords, columns: int) -> str:
     line = " ".join(text.split())
     start, end = words.excerpt(line, _LINES * max(20, columns - 2))
     return ("… " if start else "") + line[start:end] + (" …" if end < len(line) else "")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _blended(blend: float) -> str:

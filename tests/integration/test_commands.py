@@ -61,7 +61,7 @@ def test_index_splits_documents_where_it_is_told_to(server, tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("[1]", "a JSON list, an object is needed"),
+        ("[1]", "a JSON array where an object is needed"),
         ("{", "not JSON"),
         ('{"text": "x"}', "no field 'id'"),
     ],
@@ -95,8 +95,8 @@ def test_search_finds_as_it_is_told(server, facts):
     assert scores("lexical") == (False, True)
     assert scores("hybrid") == (True, True)
     ended = invoke("search", facts, "blue sky", "--mode", "psychic", "--target", server.target)
-    assert ended.exit_code == 1
-    assert "retrieve.mode: 'psychic' given, one of dense, lexical, hybrid" in ended.stderr
+    assert ended.exit_code == 2
+    assert "--mode: 'psychic' given, one of dense, lexical, hybrid is needed" in ended.stderr
 
 
 def test_search_considers_what_passes_its_filters(server, facts):

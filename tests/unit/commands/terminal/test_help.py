@@ -123,6 +123,9 @@ def test_bounds_of_the_servers_settings_are_told():
         (["serch"], "No such command 'serch'. Did you mean 'search'"),
         (["search", "--frob"], "No such option: --frob"),
         (["search", "docs"], "Missing argument"),
+        (["search", "docs", "sky", "-n", "x"], "--top-n: 'x' given, int, 1 to 2048 is needed"),
+        (["search", "docs", "sky", "--blend", "7"], "--blend: '7' given, number, 0 to 1 is needed"),
+        (["search", "docs", "sky", "-m", "x"], "--mode: 'x' given, one of dense, lexical, hybrid"),
     ],
 )
 def test_wrong_usage_is_told_in_a_sentence_with_where_to_look(arguments, reason):
