@@ -238,7 +238,7 @@ def test_eval_refuses_what_means_nothing_for_a_collection_that_is_indexed(tmp_pa
         assert ended.exit_code == 1
         assert told in ended.stderr
     ended = invoke("eval", str(tmp_path / "judgements.jsonl"), "--target", "localhost:1")
-    assert ended.exit_code == 1
+    assert ended.exit_code == 3
     assert "localhost:1" in ended.stderr
 
 
