@@ -16,6 +16,7 @@ from .killable import KillableServer
 from .kinds import KINDS
 from .ledger import Ledger
 from .moments import wait_for_moment
+from .renames import RenamedCollection
 from .tiny_models import write_tiny_models
 from .touches import Touches
 from .workload import Workload
@@ -58,6 +59,10 @@ class Tester:
             kind.name: SwitchedAliases((f"{kind.name}-a", f"{kind.name}-b"), (first, second))
             for kind in KINDS
         }
+        self._renames = {
+            kind.name: RenamedCollection((f"{kind.name}-blue", f"{kind.name}-green"))
+            for kind in KINDS
+        }
         self._snapshots: dict[str, list[str]] = {kind.name: [] for kind in KINDS}
         self._num_snapshots = 0
         self._num_kills = 0
@@ -89,6 +94,7 @@ class Tester:
                     self._ledgers[kind.name],
                     self._touches[kind.name],
                     self._aliases[kind.name],
+                    self._renames[kind.name],
                     self._random.randrange(2**32),
                 )
                 for kind in KINDS
@@ -122,6 +128,7 @@ class Tester:
             f"in {time.monotonic() - self._began:.0f} s; "
             f"{self._num_acknowledged:,} writes acknowledged, {self._num_snapshots:,} snapshots, "
             f"{sum(a.num_acknowledged for a in self._aliases.values()):,} switches of aliases, "
+            f"{sum(r.num_acknowledged for r in self._renames.values()):,} renames, "
             f"{self._num_indexes()}: "
             + ", ".join(f"{count} {kind}" for kind, count in self._counts.items())
         )
@@ -144,6 +151,7 @@ class Tester:
                 for what, problems in findings.by_kind().items():
                     self._note(what, problems)
                 self._note("wrong aliases", self._aliases[name].examine(client))
+                self._note("wrong names", self._renames[name].examine(client))
         if self._num_kills % 20 == 0:
             print(
                 f"{self._num_kills:4} kills, {self._num_acknowledged:7,} writes acknowledged, "

@@ -1,4 +1,4 @@
-"""Clients of a server that will be killed: they write, delete, search, copy and switch at once."""
+"""Clients of a server that will be killed: they write, search, copy, switch and rename at once."""
 
 import random
 import threading
@@ -11,6 +11,7 @@ from .aliases import SwitchedAliases
 from .documents import document, vector_of, word_of
 from .kinds import Kind
 from .ledger import Ledger, Operation
+from .renames import RenamedCollection
 from .touches import FIELD, Touches
 
 _NUM_WRITERS = 3
@@ -48,6 +49,7 @@ class Workload:
         ledger: Ledger,
         touches: Touches,
         aliases: SwitchedAliases,
+        renamed: RenamedCollection,
         seed: int,
     ) -> None:
         """Starts the threads."""
@@ -57,10 +59,11 @@ class Workload:
         self._ledger = ledger
         self._touches = touches
         self._aliases = aliases
+        self._renamed = renamed
         self.failures: list[str] = []
         self.snapshots: list[str] = []
         roles = [self._write] * _NUM_WRITERS + [self._search] * _NUM_SEARCHERS
-        roles += [self._copy, self._switch]
+        roles += [self._copy, self._switch, self._rename]
         self._threads = [
             threading.Thread(target=self._until_killed, args=(role, number, seed))
             for number, role in enumerate(roles)
@@ -212,6 +215,10 @@ class Workload:
     def _switch(self, number: int, drawn: random.Random) -> None:
         time.sleep(drawn.uniform(0, _SECONDS_BETWEEN_SWITCHES))
         self._aliases.switch(self._client)
+
+    def _rename(self, number: int, drawn: random.Random) -> None:
+        time.sleep(drawn.uniform(0, _SECONDS_BETWEEN_SWITCHES))
+        self._renamed.rename(self._client)
 
 
 def position_of(sequence: str) -> int:

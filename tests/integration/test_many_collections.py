@@ -101,6 +101,21 @@ def test_an_alias_of_a_closed_one_finds_it(server):
     assert first_hit(server, "docs") == "7"
 
 
+def test_a_closed_one_is_renamed_without_being_opened(server):
+    for number in range(120, 120 + MAX_OPEN):
+        first_hit(server, name_of(number))
+    opened = metric(server, 'twopass_collection_openings_total{kind="opened"}')
+    request = collection_pb2.RenameCollectionRequest(name=name_of(8), new_name="moved")
+    renamed = server.collections.RenameCollection(request).collection
+    assert (renamed.name, renamed.num_documents) == ("moved", 1)
+    assert metric(server, 'twopass_collection_openings_total{kind="opened"}') == opened
+    assert metric(server, 'twopass_collection_documents{collection="moved"}') == 1
+    assert first_hit(server, "moved") == "8"
+    back = collection_pb2.RenameCollectionRequest(name="moved", new_name=name_of(8))
+    assert server.collections.RenameCollection(back).collection.name == name_of(8)
+    assert first_hit(server, name_of(8)) == "8"
+
+
 def test_a_stream_keeps_its_collection_open_and_gives_it_back(server):
     chunk = collection_pb2.UpsertDocumentsStreamRequest(collection=name_of(5))
     chunk.documents.add(id="again", text="note again", vector={"values": [1, 0]})

@@ -59,8 +59,8 @@ class Client:
     """A connection to a twopass server. Any number of threads may share one.
 
     While the server is unavailable, calls that are safe to repeat are tried up to four times.
-    Streams, changes of aliases and of metadata, and calls that create or delete a collection or a
-    snapshot are tried once. A call that fails raises a `TwopassError`.
+    Streams, changes of aliases and of metadata, and calls that create, rename or delete a
+    collection or a snapshot are tried once. A call that fails raises a `TwopassError`.
 
     ```python
     with Client("localhost:50051") as client:

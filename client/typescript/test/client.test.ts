@@ -149,7 +149,7 @@ test("sets of a stream are answered one by one, and a bad one harms no other", a
   ];
   const answers = new Map((await all(client.rerankStream(sets))).map((answer) => [answer.setId, answer]));
   assert.deepEqual(answers.get("a")?.result?.hits.map((hit) => hit.index), [1, 0]);
-  assert.equal(answers.get("b")?.error?.field, "query");
+  assert.equal(answers.get("b")?.error?.field, "set.query");
 });
 
 test("a stream over HTTP says where streams are served", async () => {

@@ -15,7 +15,7 @@ SOURCES = [
 ]
 REFUSALS = {
     *("InvalidRequestError", "InvalidInputError", "InvalidDocumentError", "InvalidSchemaError"),
-    *("InvalidAliasError", "InvalidQueryError", "InvalidFilterError"),
+    *("InvalidAliasError", "InvalidRenameError", "InvalidQueryError", "InvalidFilterError"),
     *("OverloadedError", "ResponseTooLargeError"),
 }
 
