@@ -50,7 +50,8 @@ def split_front_matter(text: str) -> FrontMatter:
             return FrontMatter(text=text)  # a line between two paragraphs
         fields = _Plain().value(parsed or {})
     except (ValueError, RecursionError) as error:
-        return FrontMatter(text=text, problem=f"front matter that is not {name} ({error})")
+        why = "nested too deeply" if isinstance(error, RecursionError) else error
+        return FrontMatter(text=text, problem=f"front matter that is not {name} ({why})")
     title = fields.pop(_TITLE, None)
     metadata = {
         f"front_matter_{key}" if key in _TAKEN else key: value for key, value in fields.items()

@@ -169,9 +169,10 @@ def _values(
     except UnicodeDecodeError as error:
         raise UnreadableError("files of other encodings", not_decoded(error, encoding)) from error
     num_bytes = source.position()
+    prefix = f"{file.where}:"
     line = 0
     for line, value in _parsed(text, number, file):
-        where = f"{file.where}:{line}"
+        where = f"{prefix}{line}"
         if isinstance(value, dict):
             yield Record(where=where, fields=value, num_bytes=num_bytes)
         else:

@@ -7,7 +7,6 @@ from typing import Any
 from twopass.commands.sources.opening import opened
 from twopass.commands.sources.records import EmptyFileError, LeftOut, Record, UnreadableError
 from twopass.commands.sources.source_file import SourceFile
-from twopass.engines.installing import how_to_install
 
 _ROWS_PER_BATCH = 1_024
 _MAGIC = b"PAR1"
@@ -22,6 +21,8 @@ def read_parquet(file: SourceFile) -> Iterator[Record | LeftOut]:
     try:
         from pyarrow import ArrowException
     except ModuleNotFoundError as error:
+        from twopass.engines.installing import how_to_install
+
         raise UnreadableError(
             "files of Parquet without pyarrow",
             f"Parquet needs pyarrow; {how_to_install('parquet')}",
@@ -29,6 +30,7 @@ def read_parquet(file: SourceFile) -> Iterator[Record | LeftOut]:
     from twopass.commands.sources.readers.parquet_values import Columns
 
     number = 0
+    prefix = f"{file.where}: row "
     try:
         with _table(file) as table:
             num_rows = max(1, table.metadata.num_rows)
@@ -37,12 +39,12 @@ def read_parquet(file: SourceFile) -> Iterator[Record | LeftOut]:
                 for fields in columns.rows(batch):
                     number += 1
                     num_bytes = file.num_bytes * number // num_rows
-                    where = f"{file.where}: row {number}"
+                    where = f"{prefix}{number}"
                     yield Record(where=where, fields=fields, num_bytes=num_bytes)
     except (ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the file system, not of Arrow
-        where = f"{file.where}: row {number + 1}" if number else ""
+        where = f"{prefix}{number + 1}" if number else ""
         reason = f"not Parquet, or damaged ({_first_line(error)})"
         raise UnreadableError("damaged files of Parquet", reason, where) from error
     for name, reason in columns.left_out():

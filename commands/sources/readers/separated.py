@@ -61,10 +61,12 @@ def _records(
     lines = chain(io.StringIO(head, newline=""), text)
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     names: list[str] | None = None
+    prefix = f"{file.where}:"
+    position = source.position
     line = num_before + 1  # where the row begins that is read next
     try:
         for row in rows:
-            where = f"{file.where}:{line}"
+            where = f"{prefix}{line}"
             line = num_before + rows.line_num + 1
             if not row:
                 continue
@@ -85,10 +87,10 @@ def _records(
             else:
                 fields = dict(zip(names, row, strict=True))
                 fields.pop("", None)
-                yield Record(where=where, fields=fields, num_bytes=source.position())
+                yield Record(where=where, fields=fields, num_bytes=position())
     except csv.Error as error:
         raise UnreadableError(
-            "files with broken quotes", _problem(error), f"{file.where}:{line}"
+            "files with broken quotes", _problem(error), f"{prefix}{line}"
         ) from error
 
 

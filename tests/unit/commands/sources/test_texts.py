@@ -3,8 +3,10 @@
 import gzip
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from twopass.commands.sources.records import LeftOut
+from twopass.commands.sources.records import LeftOut, Record
 
 
 def text_of(folder, name, content, **reading):
@@ -106,3 +108,25 @@ def test_a_text_that_is_too_long_is_named(folder, monkeypatch):
     assert "too long for one document" in reason_of(folder, "x.txt", b"x" * 1_001)
     assert "too long" in reason_of(folder, "x.txt.gz", gzip.compress(b"x" * 1_001))
     assert text_of(folder, "x.txt", b"x" * 1_000)["text"] == "x" * 1_000
+
+
+PIECES = [
+    *("---\n", "+++\n", "a: b\n", "a=1\n", "# x\n", "```\n", "<!--", "-->", "<h1>", "</h1>"),
+    *("<title>", "<pre>", "<nav>", "<p hidden>", "<main>", "x\n===\n", ".. x::\n", "PAR1"),
+]
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x.md", "x.rst", "x.html", "x.parquet"])
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
+)
+@given(
+    content=st.binary()
+    | st.text("-+=#*_`~[]()<>!/&;:\"'{}|.\\ \t\r\n\0\x85\u2028aé").map(str.encode)
+    | st.lists(st.sampled_from(PIECES)).map(lambda parts: "".join(parts).encode())
+)
+def test_no_bytes_raise(folder, name, content):
+    folder.write(name, content)
+    *others, last = folder.items(name)
+    assert all(not isinstance(item, Record) and item.reason for item in others)
+    assert isinstance(last, Record) or last.reason
