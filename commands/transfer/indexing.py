@@ -30,7 +30,7 @@ from twopass.commands.sources.source_file import SourceFile
 from twopass.commands.transfer.checkpoint import Checkpoint, Done
 from twopass.commands.transfer.expected import MANY_RECORDS, Expected
 from twopass.commands.transfer.field_mapping import FieldMapping
-from twopass.commands.transfer.progress import Meter
+from twopass.commands.transfer.progress import Meter, duration
 from twopass.commands.transfer.tally import Tally
 from twopass.commands.transfer.translating import Translator, field_names
 from twopass.commands.transfer.uploading import Reports, Sourced, Upload
@@ -171,10 +171,12 @@ class Indexing:
         if self._is_told_to_end or self._upload is None:
             raise KeyboardInterrupt
         self._is_told_to_end = True
-        if self._upload.num_pending:
+        if num_pending := self._upload.num_pending:
+            rate = self._meter.rate
+            when = f" in about {duration(num_pending / rate)}" if rate else ""
             self._meter.say(
-                f"ending: {self._upload.num_pending:,} documents are under way and will be "
-                "written; Ctrl-C again leaves them"
+                f"ending: {num_pending:,} documents are under way and will be written{when}; "
+                "Ctrl-C again leaves them"
             )
         if self._is_reading:
             raise KeyboardInterrupt

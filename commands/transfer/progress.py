@@ -18,6 +18,9 @@ class Meter:
     """Tells on stderr how many documents are done, how fast, and how long the rest will take.
 
     Without a terminal it prints a line every 30 seconds, so nothing for a run that is shorter.
+
+    Attributes:
+        rate: Documents a second, as last told; 0 where it is not known.
     """
 
     def __init__(self, doing: str) -> None:
@@ -38,6 +41,7 @@ class Meter:
         )
         self._task = self._bar.add_task(doing, total=None)
         self._began = self._told = time.monotonic()
+        self.rate = 0.0
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -65,9 +69,9 @@ class Meter:
         """
         now = time.monotonic()
         seconds = now - self._began
-        rate = (num_done - num_before) / seconds if seconds >= _MIN_SECONDS else 0.0
+        self.rate = (num_done - num_before) / seconds if seconds >= _MIN_SECONDS else 0.0
         told = progress_line(
-            num_done, total, is_estimate=is_estimate, rate=rate, num_left_out=num_left_out
+            num_done, total, is_estimate=is_estimate, rate=self.rate, num_left_out=num_left_out
         )
         if self._console.is_terminal:
             self._bar.update(self._task, completed=num_done, total=total, description=told)
