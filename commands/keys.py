@@ -1,14 +1,15 @@
 """`twopass keys`: makes an API key."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
+from twopass.commands.key_file import KeyExistsError, add_key
 from twopass.commands.terminal.failures import exit_with
-from twopass.server.edge.keys import ApiKey, KeysError, make_key, read_keys
+from twopass.server.edge.key_problems import NEEDED
+from twopass.server.edge.keys import ApiKey, KeysError, make_key
 from twopass.server.request import Role
 
 
@@ -20,7 +21,9 @@ def keys(
     collection: Annotated[
         list[str] | None,
         typer.Option(
-            "--collection", "-c", help="Collection it may use, or a pattern such as docs*; [all]."
+            "--collection",
+            "-c",
+            help="Collection it may use, or a pattern such as docs*; repeatable; all if unset.",
         ),
     ] = None,
     role: Annotated[
@@ -45,7 +48,6 @@ def keys(
     """
     made = make_key()
     try:
-        known = read_keys(file) if file.exists() else ()
         key = ApiKey(
             name=name,
             sha256=made.sha256,
@@ -54,35 +56,17 @@ def keys(
             max_calls=max_calls,
             calls_per_second=calls_per_second,
         )
-        if name in {other.name for other in known}:
-            exit_with(f"name: {file} has a key {name!r} already; delete its lines first")
-        _append(file, key)
+        add_key(file, key)
     except ValidationError as error:
-        exit_with("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors()))
-    except (KeysError, OSError) as error:
+        exit_with("\n".join(_problem(each["loc"], each["input"]) for each in error.errors()))
+    except KeyExistsError as error:
+        exit_with(f"{error}; delete its lines first, or take another name")
+    except KeysError as error:
         exit_with(error)
+    except OSError as error:
+        exit_with(f"--file {file}: {error.strerror}; nothing was changed, and no key was made")
     typer.echo(made.secret)
 
 
-def _append(file: Path, key: ApiKey) -> None:
-    """Adds a key to a file of keys, which keeps its comments, its owner and its permissions.
-
-    The file is written in place and its old bytes stay as they are, so that a server that reads it
-    meanwhile finds the earlier keys.
-    """
-    import tomlkit  # only here: other commands start without it
-    from tomlkit.items import Array
-
-    # Hashes are not secret, but who may use which collection is private.
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "r+", encoding="utf-8", newline="") as content:
-        text = content.read()
-        # TOML Kit would append to the last line where it has no line end.
-        document = tomlkit.parse(text if text.endswith("\n") else text + "\n")
-        keys = document.setdefault("keys", tomlkit.aot())
-        table = tomlkit.inline_table() if isinstance(keys, Array) else tomlkit.table()
-        table.update(key.model_dump(mode="json"))
-        keys.append(table)
-        content.seek(0)
-        content.write(tomlkit.dumps(document))
-        content.truncate()
+def _problem(place: tuple[int | str, ...], value: object) -> str:
+    return f"{place[0]}: {value!r} given; {NEEDED[str(place[0])]} needed"

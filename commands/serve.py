@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,8 +11,10 @@ import typer
 
 from twopass.commands.serve_flags import with_flags
 from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.own_command import own_command
 from twopass.server import ending
 from twopass.server.config import ConfigError, ServerConfig
+from twopass.server.config_errors import misspelt_variables
 from twopass.server.config_loading import load_config, to_toml
 from twopass.server.telemetry.logs import LogFormat, configure_logging
 
@@ -37,7 +40,7 @@ def _run(
     try:
         settings = load_config(given, config)
     except ConfigError as error:
-        exit_with(error)
+        exit_with(_with_help(error))
     if show_config:
         typer.echo(to_toml(settings), nl=False)
         return
@@ -46,6 +49,8 @@ def _run(
         ending.stop_at_eof(settings.drain_seconds)
     # First, so that messages of libraries at import are lines of the log too.
     configure_logging(settings.log_format, settings.log_level)
+    for told in misspelt_variables(os.environ):
+        _logger.warning(told)
     try:
         with ending.temporary(settings.data) if temporary else nullcontext():
             _serve(settings)
@@ -76,7 +81,11 @@ def _stop(settings: ServerConfig, error: Exception) -> NoReturn:
     if settings.log_format is LogFormat.JSON:
         _logger.critical("stopped: %s", error)
         raise typer.Exit(1) from error
-    exit_with(error)
+    exit_with(_with_help(error) if isinstance(error, ConfigError) else error)
+
+
+def _with_help(error: ConfigError) -> str:
+    return f"{error}\n{own_command()} serve --help explains every setting."
 
 
 serve = with_flags(_run)

@@ -23,6 +23,7 @@ from twopass.index.vectors.merging import MergePolicy
 from twopass.index.words.flushing import MIN_DOCUMENTS, FlushPolicy
 from twopass.server.collections import Collections
 from twopass.server.config import FusionChoice, ServerConfig, VectorDevice
+from twopass.server.data_folder import ensure_writable
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.keys import KeyRing
 from twopass.server.edge.rpc import Edge
@@ -124,6 +125,7 @@ class App:
         """
         check_transport(config)
         ensure_can_listen(config)
+        ensure_writable(config.data)
         self.config = config
         self._began = time.perf_counter()
         self._num_cpus = config.threads or available_cpus()

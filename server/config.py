@@ -6,14 +6,14 @@ from a TOML file, else from the default here. The description of a field is the 
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from twopass.engines.base import EngineChoice, Precision
@@ -64,7 +64,8 @@ class ServerConfig(BaseSettings):
     """Every setting of `twopass serve`."""
 
     model_config = SettingsConfigDict(env_prefix="TWOPASS_", frozen=True, extra="forbid")
-    toml_file: ClassVar[Path | None] = None
+    file_settings: ClassVar[dict[str, Any]] = {}
+    """What a configuration file sets."""
 
     address: Annotated[
         str, Field(description="Where to listen, host:port; port 0 takes a free one.")
@@ -360,6 +361,4 @@ class ServerConfig(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Orders the sources: flags, then the environment, then the file."""
         del dotenv_settings, file_secret_settings
-        if cls.toml_file is None:
-            return init_settings, env_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.toml_file)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, cls.file_settings)

@@ -1,5 +1,7 @@
 """Where settings come from: flags, the environment, a TOML file; and back into one."""
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,10 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from twopass.server.config import ConfigError, ServerConfig
+from twopass.server.config_errors import Origins, sentences, unreadable_variable
+
+# How pydantic-settings tells which variable it could not read.
+_FIELD = re.compile(r'field "(\w+)"')
 
 
 def load_config(flags: dict[str, Any], file: Path | None = None) -> ServerConfig:
@@ -17,27 +23,43 @@ def load_config(flags: dict[str, Any], file: Path | None = None) -> ServerConfig
         file: A TOML file, or None.
 
     Raises:
-        ConfigError: A setting is wrong; names the setting, its limit and the value.
+        ConfigError: A setting is wrong; names where it stands, its limits and the value.
     """
-    if file is not None and not file.is_file():
-        raise ConfigError(f"config file {file}: there is no such file")
+    text = _read(file) if file is not None else ""
+    try:
+        settings = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: it is not TOML: {error}") from error
 
     class Config(ServerConfig):
-        toml_file = file
+        file_settings = settings
 
     try:
         config = Config(**flags)
     except ValidationError as error:
-        lines = (
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}"
-            for e in error.errors()
-        )
-        raise ConfigError("; ".join(lines)) from error
-    except SettingsError as error:  # a variable that does not parse; names it
-        raise ConfigError(str(error)) from error
-    except ValueError as error:  # TOML that does not parse
-        raise ConfigError(f"config file {file}: {error}") from error
+        raise ConfigError(sentences(error, Origins(flags, file, text))) from error
+    except SettingsError as error:  # a variable that is no JSON, though its setting is a list
+        named = _FIELD.search(str(error))
+        raise ConfigError(unreadable_variable(named[1]) if named else str(error)) from error
     return ServerConfig.model_construct(**config.model_dump())
+
+
+def _read(file: Path) -> str:
+    """The text of a configuration file, without the mark that editors may put before it.
+
+    Raises:
+        ConfigError: It can't be read.
+    """
+    try:
+        return file.read_text("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"--config {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{file}, line {line}: byte {error.object[error.start]:#04x} is not UTF-8; TOML files "
+            "are, so save it as UTF-8"
+        ) from error
 
 
 def to_toml(config: ServerConfig) -> str:

@@ -1,6 +1,7 @@
 """Finds a model's folder: a shipped name, a local path, or a hub id, perhaps with a revision."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatch
 from importlib.resources import files
 from pathlib import Path
@@ -44,9 +45,12 @@ def locate(name: str) -> Path:
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         hub_id, _, revision = name.partition("@")
         return _download(hub_id, revision or None)
+    near = get_close_matches(name, shipped, 3)
+    meant = f"; {' or '.join(near)} may be meant" if near else ""
     raise ModelError(
         f"model {name!r}: no folder of that name, and not among the shipped models "
         f"({', '.join(shipped) or 'none: install twopass-models'})"
+        f"{meant}; `twopass models recommend` lists public ones by size"
     )
 
 

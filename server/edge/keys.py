@@ -24,6 +24,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from twopass.server.edge.key_problems import key_problems
 from twopass.server.request import Role
 
 _logger = logging.getLogger("twopass.server")
@@ -74,14 +75,20 @@ def read_keys(file: Path) -> tuple[ApiKey, ...]:
         KeysError: The file can't be read, or a field is wrong.
     """
     try:
-        keys = _File(**tomllib.loads(file.read_text(encoding="utf-8"))).keys
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise KeysError(f"keys {file}: {error.strerror}") from error
+        raise KeysError(f"--keys {file}: {error.strerror}; `twopass keys` makes one") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise KeysError(f"keys {file}, line {line}: it is not UTF-8") from None
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise KeysError(f"keys {file}: it is not TOML: {error}") from None
+    try:
+        keys = _File(**content).keys
     except ValidationError as error:
-        lines = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise KeysError(f"keys {file}: {'; '.join(lines)}") from None
-    except ValueError as error:  # not TOML, or not UTF-8
-        raise KeysError(f"keys {file}: {error}") from None
+        raise KeysError(key_problems(error, file, text, content)) from None
     names = [key.name for key in keys]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)

@@ -5,19 +5,18 @@ import ipaddress
 import logging
 import os
 import socket
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
 
-from twopass.server.addresses import addresses_of_callers
+from twopass.server.addresses import UNIX, addresses_of_callers
 from twopass.server.config import ConfigError, ServerConfig
 
 _logger = logging.getLogger("twopass.server")
-_UNIX = ("unix:", "unix-abstract:")
 _CONNECT_SECONDS = 1.0
-_MAX_PORT = 2**16 - 1
 
 
 def check_transport(config: ServerConfig) -> None:
@@ -27,15 +26,18 @@ def check_transport(config: ServerConfig) -> None:
         ConfigError: Names the settings and the way out.
     """
     if bool(config.tls_certificate) != bool(config.tls_key):
-        missing = "tls_key" if config.tls_certificate else "tls_certificate"
-        raise ConfigError(f"{missing}: unset; TLS needs both tls_certificate and tls_key")
+        missing = "--tls-key" if config.tls_certificate else "--tls-certificate"
+        raise ConfigError(f"{missing}: unset; TLS needs both --tls-certificate and --tls-key")
     if config.tls_client_ca and not config.tls_certificate:
-        raise ConfigError("tls_client_ca: set, but tls_certificate is not; clients can't be asked")
+        raise ConfigError(
+            "--tls-client-ca: set, but --tls-certificate is not; clients can't be asked for theirs"
+        )
     for setting, address in addresses_of_callers(config):
         if not config.tls_certificate and not config.insecure and not _is_local(address):
             raise ConfigError(
-                f"{setting}: {address} is in reach of other machines, and without TLS all can be "
-                "read on the way; set tls_certificate and tls_key, or allow it by --insecure"
+                f"--{setting.replace('_', '-')}: {address} is in reach of other machines, and "
+                "without TLS all can be read on the way; set --tls-certificate and --tls-key, or "
+                "allow it by --insecure"
             )
 
 
@@ -45,15 +47,49 @@ def ensure_can_listen(config: ServerConfig) -> None:
     Nothing listens afterwards: a client that connects too early is refused and does not wait.
 
     Raises:
-        OSError: An address is taken or does not belong to this machine, or a certificate can't be
-            read; the message names the setting.
+        OSError: An address is taken or does not belong to this machine; names the flag.
+        ConfigError: A certificate or a key can't be read; names the flag.
     """
     for setting, address in addresses_of_callers(config):
         ensure_free(address, setting)
     if config.metrics_address:
         ensure_free(config.metrics_address, "metrics_address")
     if config.tls_certificate:
-        Certificates(config).credentials()
+        _ensure_certificates(config)
+
+
+def _ensure_certificates(config: ServerConfig) -> None:
+    """Finds out whether the files of TLS can be read and belong together.
+
+    Raises:
+        ConfigError: Names the flag, the file and what is wrong.
+    """
+    files = {
+        "--tls-certificate": config.tls_certificate,
+        "--tls-key": config.tls_key,
+        **({"--tls-client-ca": config.tls_client_ca} if config.tls_client_ca else {}),
+    }
+    for flag, file in files.items():
+        try:
+            Path(file).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{flag} {file}: {error.strerror}") from error
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # A key with a password would have OpenSSL ask for it on the terminal.
+        context.load_cert_chain(config.tls_certificate, config.tls_key, password="")
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigError(
+            f"--tls-certificate {config.tls_certificate} and --tls-key {config.tls_key}: they are "
+            f"no certificate and its key without a password, both in PEM ({error})"
+        ) from error
+    if config.tls_client_ca:
+        try:
+            context.load_verify_locations(config.tls_client_ca)
+        except (ssl.SSLError, ValueError) as error:
+            raise ConfigError(
+                f"--tls-client-ca {config.tls_client_ca}: no certificates in PEM ({error})"
+            ) from error
 
 
 def ensure_free(address: str, setting: str) -> None:
@@ -71,12 +107,12 @@ def ensure_free(address: str, setting: str) -> None:
         _try(address)
     except OSError as error:
         advice = (
-            f"stop what listens there, or give another by {flag}"
+            "stop what listens there, or give another"
             if error.errno == errno.EADDRINUSE
-            else f"give another by {flag}"
+            else "give another"
         )
         reason = error.strerror or str(error)
-        raise OSError(f"{setting} {address}: can't listen there ({reason}); {advice}") from error
+        raise OSError(f"{flag} {address}: can't listen there ({reason}); {advice}") from error
 
 
 def listening_address(address: str, port: int) -> str:
@@ -86,7 +122,7 @@ def listening_address(address: str, port: int) -> str:
         address: The address that was bound.
         port: The port that the server listens on.
     """
-    if address.startswith(_UNIX):
+    if address.startswith(UNIX):
         return address
     return f"{address.rpartition(':')[0]}:{port}"
 
@@ -131,8 +167,7 @@ def bind(
         return server.add_secure_port(address, Certificates(config).credentials())
     except RuntimeError as error:
         raise OSError(
-            f"{setting} {address}: can't listen there ({error}); give another by "
-            f"--{setting.replace('_', '-')}"
+            f"--{setting.replace('_', '-')} {address}: can't listen there ({error}); give another"
         ) from error
 
 
@@ -184,12 +219,10 @@ class Certificates:
 
 def _try(address: str) -> None:
     """Binds an address and frees it again."""
-    if address.startswith(_UNIX):
+    if address.startswith(UNIX):
         _try_unix(address)
         return
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > _MAX_PORT:
-        raise OSError("it is not host:port")
     found = socket.getaddrinfo(
         host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
@@ -219,7 +252,7 @@ def _try_unix(address: str) -> None:
 
 def _is_local(address: str) -> bool:
     """Whether only this machine reaches an address."""
-    if address.startswith(_UNIX):
+    if address.startswith(UNIX):
         return True
     host = address.rpartition(":")[0].strip("[]")
     if host == "localhost":

@@ -50,12 +50,12 @@ class TlsContext:
         try:
             context.load_cert_chain(self._certificate, self._key)
         except ssl.SSLError as error:
-            raise OSError(f"tls_certificate {self._certificate}: {error}") from error
+            raise OSError(f"--tls-certificate {self._certificate}: {error}") from error
         if self._client_ca:
             try:
                 context.load_verify_locations(self._client_ca)
             except ssl.SSLError as error:
-                raise OSError(f"tls_client_ca {self._client_ca}: {error}") from error
+                raise OSError(f"--tls-client-ca {self._client_ca}: {error}") from error
             context.verify_mode = ssl.CERT_REQUIRED
         self._current = context
         return context

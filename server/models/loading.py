@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from twopass.engines.base import LoadedModel, ModelKind
-from twopass.engines.errors import WrongKindError
+from twopass.engines.errors import ModelError, WrongKindError
 from twopass.engines.loading import folder_of, load_model
 from twopass.server.config import ServerConfig
 from twopass.server.models.restarting import RestartingEngine
@@ -32,7 +33,7 @@ def load_models(config: ServerConfig) -> list[LoadedModel]:
     )
     spellings = defaultdict(list)
     for name in dict.fromkeys((config.encoder, config.reranker, *config.more_models)):
-        spellings[folder_of(name)].append(name)
+        spellings[_folder_of(name, config)].append(name)
     asked = {config.encoder: ModelKind.ENCODER}, {config.reranker: ModelKind.RERANKER}
 
     def loaded(names: Sequence[str]) -> LoadedModel:
@@ -44,6 +45,15 @@ def load_models(config: ServerConfig) -> list[LoadedModel]:
 
     with ThreadPoolExecutor(thread_name_prefix="loading") as threads:
         return list(threads.map(loaded, spellings.values()))
+
+
+def _folder_of(name: str, config: ServerConfig) -> Path:
+    """A model's folder; where there is none, the error names the flag."""
+    try:
+        return folder_of(name)
+    except ModelError as error:
+        flags = [f"--{each}" for each in ("encoder", "reranker") if getattr(config, each) == name]
+        raise ModelError(f"{' and '.join(flags) or '--more-models'}: {error}") from error
 
 
 def _restartable(load: Callable[[], LoadedModel], names: Sequence[str]) -> LoadedModel:

@@ -186,7 +186,7 @@ def test_an_address_that_is_taken_is_named_before_anything_is_loaded(
     monkeypatch.setattr(app, "load_models", None)
     monkeypatch.setattr(app, "CollectionStore", None)
     flag = f"--{setting.replace('_', '-')}"
-    refused = f"{setting} {server.target}: .*in use.* give another by {flag}"
+    refused = f"{flag} {server.target}: .*in use.* or give another"
     with pytest.raises(OSError, match=refused):
         Server(tmp_path, **{setting: server.target})
 
@@ -194,16 +194,14 @@ def test_an_address_that_is_taken_is_named_before_anything_is_loaded(
 @pytest.mark.parametrize(
     ("setting", "address"),
     [
-        ("address", "127.0.0.1"),
-        ("address", "127.0.0.1:port"),
         ("address", "198.51.100.7:0"),
         ("address", "unix:/no/such/folder/socket"),
-        ("metrics_address", "127.0.0.1:99999"),
+        ("metrics_address", "198.51.100.7:9090"),
     ],
 )
 def test_an_address_that_can_not_be_listened_on_is_named_with_its_flag(tmp_path, setting, address):
     flag = f"--{setting.replace('_', '-')}"
-    with pytest.raises(OSError, match=f"{setting} {address}: can't listen there .* by {flag}"):
+    with pytest.raises(OSError, match=f"{flag} {address}: can't listen there .*; give another"):
         Server(tmp_path, **{"insecure": True, setting: address})
 
 

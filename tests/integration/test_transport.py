@@ -140,7 +140,7 @@ def test_a_taken_port_is_told_with_its_flag(tmp_path, setting):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         flag = f"--{setting.replace('_', '-')}"
-        with pytest.raises(OSError, match=f"{setting} {address}: .*{flag}"):
+        with pytest.raises(OSError, match=f"{flag} {address}: .*give another"):
             Server(tmp_path, **{setting: [address] if setting == "tei_address" else address})
 
 
@@ -175,11 +175,11 @@ def test_pages_of_an_allowed_origin_may_ask_over_http(tmp_path):
         ({"address": "0.0.0.0:0"}, "in reach of other machines"),
         ({"address": "[::]:0"}, "in reach of other machines"),
         ({"address": "example.org:0"}, "in reach of other machines"),
-        ({"http_address": "0.0.0.0:0"}, "http_address: 0.0.0.0:0 is in reach of other machines"),
-        ({"tei_address": ["0.0.0.0:0=m"]}, "tei_address: 0.0.0.0:0 is in reach of other"),
-        ({"tls_certificate": "cert.pem"}, "tls_key: unset"),
-        ({"tls_key": "key.pem"}, "tls_certificate: unset"),
-        ({"tls_client_ca": "ca.pem"}, "tls_client_ca: set, but"),
+        ({"http_address": "0.0.0.0:0"}, "--http-address: 0.0.0.0:0 is in reach of other machines"),
+        ({"tei_address": ["0.0.0.0:0=m"]}, "--tei-address: 0.0.0.0:0 is in reach of other"),
+        ({"tls_certificate": "cert.pem"}, "--tls-key: unset"),
+        ({"tls_key": "key.pem"}, "--tls-certificate: unset"),
+        ({"tls_client_ca": "ca.pem"}, "--tls-client-ca: set, but"),
     ],
 )
 def test_what_others_could_read_is_not_served_unasked(tmp_path, settings, message):
@@ -193,7 +193,14 @@ def test_plain_text_for_other_machines_is_served_if_asked_for(tmp_path):
         assert server.models.ListModels(model_pb2.ListModelsRequest()).models
 
 
-def test_a_certificate_that_can_not_be_read_is_named(tmp_path):
-    missing = str(tmp_path / "none.pem")
-    with pytest.raises(OSError, match=r"none\.pem"):
-        Server(tmp_path / "data", tls_certificate=missing, tls_key=missing)
+@pytest.mark.parametrize("flag", ["--tls-certificate", "--tls-key", "--tls-client-ca"])
+def test_a_certificate_that_can_not_be_read_is_named_with_its_flag(tmp_path, pki, flag):
+    settings = pki.settings | {"tls_client_ca": str(pki.ca)}
+    setting = flag.removeprefix("--").replace("-", "_")
+    missing = tmp_path / "none.pem"
+    with pytest.raises(ConfigError, match=f"^{flag} {missing}: No such file or directory$"):
+        Server(tmp_path / "data", **settings | {setting: str(missing)})
+    other = tmp_path / "other.pem"
+    other.write_text("no PEM at all")
+    with pytest.raises(ConfigError, match=f"{flag} {other}"):
+        Server(tmp_path / "data", **settings | {setting: str(other)})

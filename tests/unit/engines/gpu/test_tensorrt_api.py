@@ -31,7 +31,7 @@ def test_tensorrt_rtx_is_taken_where_it_is_alone(monkeypatch):
 
 def test_where_there_is_neither_one_sentence_says_how_to_get_it(monkeypatch):
     installed(monkeypatch)
-    with pytest.raises(EngineUnavailableError, match=r"not installed: .*twopass\[tensorrt-rtx\]"):
+    with pytest.raises(EngineUnavailableError, match=r"not installed: .*'tensorrt-rtx-cu13>="):
         find_tensorrt()
 
 

@@ -186,7 +186,7 @@ def test_a_name_that_nothing_has_is_answered_with_those_there_are():
 
 def test_a_hub_id_without_the_hubs_client_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # as where it is not installed
-    with pytest.raises(ModelError, match=r"'org/model'.*pip install 'twopass\[hub\]'"):
+    with pytest.raises(ModelError, match=r"'org/model'.*install 'huggingface_hub>="):
         locate("org/model")
 
 
