@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from twopass.client import Collection, Document, Facet, Schema
-from twopass.commands.terminal.sentences import say, say_beside
+from twopass.commands.terminal.sentences import counted, say, say_beside
 from twopass.commands.terminal.tables import Table, figures, names, print_table, texts
 
 # As many documents tell which metadata fields a collection has.
@@ -25,8 +25,8 @@ def print_collections(collections: Sequence[Collection]) -> None:
     table = Table(
         [
             *names("collection", "aliases"),
-            *figures("documents", "split"),
-            *names("encoder", "vectors", "created, UTC"),
+            *figures("documents"),
+            *names("encoder", "created, UTC"),
         ],
         num_names=1,
     )
@@ -35,9 +35,7 @@ def print_collections(collections: Sequence[Collection]) -> None:
             each.name,
             ", ".join(each.aliases),
             f"{each.num_documents:,}",
-            f"{each.num_split:,}",
             "none" if each.schema.client_vectors else each.schema.encoder,
-            each.schema.index_kind,
             f"{each.create_time:%Y-%m-%d %H:%M}",
         )
     print_table(table)
@@ -155,11 +153,9 @@ def _type_name(value: Any) -> str:
 
 def _span(field: str, facet: Facet) -> str:
     """How many documents have the field, and from where to where its values go."""
-    have = (
-        "1 document has" if facet.num_documents == 1 else f"{facet.num_documents:,} documents have"
-    )
-    values = "1 value" if facet.num_values == 1 else f"{facet.num_values:,} values"
-    line = f"{field}: {have} it, {values}"
+    have = "has" if facet.num_documents == 1 else "have"
+    values = counted(facet.num_values, "value")
+    line = f"{field}: {counted(facet.num_documents, 'document')} {have} it, {values}"
     if facet.times is not None:
         return f"{line}, from {facet.times[0].isoformat()} to {facet.times[1].isoformat()}"
     if facet.numbers is not None and facet.numbers[0] != facet.numbers[1]:

@@ -17,7 +17,7 @@ from twopass.commands.collection_tables import (
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.terminal.confirmation import Yes, confirm
 from twopass.commands.terminal.failures import USAGE, exit_with
-from twopass.commands.terminal.sentences import say
+from twopass.commands.terminal.sentences import counted, say
 
 app = typer.Typer(
     help="List, show, make, rename and delete collections; count their documents.",
@@ -210,8 +210,8 @@ def delete(
     with connected(target) as client:
         collection = client.get_collection(name)
         _refuse_aliases(name, collection)
-        count = _documents(collection.num_documents)
-        confirm(f"delete collection {name} with {count}", is_certain=yes)
+        count = counted(collection.num_documents, "document")
+        confirm(f"delete collection {name} with {count} for good", is_certain=yes)
         client.delete_collection(name, timeout=math.inf)
     if as_json:
         print_json({"collection": name, "num_documents": collection.num_documents})
@@ -312,7 +312,3 @@ def _indexed_field(given: str) -> tuple[str, Any]:
             USAGE,
         )
     return name, kind
-
-
-def _documents(count: int) -> str:
-    return "1 document" if count == 1 else f"{count:,} documents"

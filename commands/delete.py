@@ -10,7 +10,7 @@ from twopass.commands import filters as filters_as_typed
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.terminal.confirmation import Yes, confirm
 from twopass.commands.terminal.failures import USAGE, exit_with
-from twopass.commands.terminal.sentences import say
+from twopass.commands.terminal.sentences import counted, say
 
 # At most so many ids go into one request by the contract.
 _AT_ONCE = 10_000
@@ -64,7 +64,7 @@ def delete(
         )
         return
     unknown = f", {num_unknown:,} unknown" if num_unknown else ""
-    say(f"{collection}: {_documents(result.num_deleted)} deleted{unknown}")
+    say(f"{collection}: {counted(result.num_deleted, 'document')} deleted{unknown}")
 
 
 def _delete_ids(client: Client, collection: str, ids: list[str]) -> DeleteResult:
@@ -83,9 +83,8 @@ def _delete_passing(
         if passing == 0:
             return DeleteResult(client.get_collection(collection).sequence, 0)
         total = client.get_collection(collection).num_documents
-        confirm(f"delete {_documents(passing)} of the {total:,} in {collection}", is_certain=False)
+        confirm(
+            f"delete {counted(passing, 'document')} of the {total:,} in {collection} for good",
+            is_certain=False,
+        )
     return client.delete(collection, filter=condition, timeout=math.inf)
-
-
-def _documents(count: int) -> str:
-    return "1 document" if count == 1 else f"{count:,} documents"

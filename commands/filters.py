@@ -62,14 +62,15 @@ def _condition(given: str) -> Condition:
         return field(name).starts_with(_text(value))
     if operator in _BOUNDS:
         return field(name).between(**{_BOUNDS[operator]: _bound(given, value)})
-    values = _value(value)
+    values = value_as_typed(value)
     wanted = values if isinstance(values, list) else [values]
     if any(isinstance(value, dict | list) for value in wanted):
         exit_with(f"--filter {given}: fields are compared with text, numbers, true, false and null")
     return ~field(name).is_in(wanted) if operator == "!=" else field(name).is_in(wanted)
 
 
-def _value(given: str) -> Any:
+def value_as_typed(given: str) -> Any:
+    """A value as it is typed: JSON, else text."""
     try:
         # NaN and Infinity are not JSON's, though Python reads them.
         return json.loads(given, parse_constant=lambda name: name)
@@ -78,7 +79,7 @@ def _value(given: str) -> Any:
 
 
 def _text(given: str) -> str:
-    value = _value(given)
+    value = value_as_typed(given)
     return value if isinstance(value, str) else given
 
 
@@ -89,7 +90,7 @@ def _bound(given: str, value: str) -> Any:
             return datetime.fromisoformat(value.upper())
         except ValueError as error:
             exit_with(f"--filter {given}: {value!r} is no time ({error})")
-    bound = _value(value)
+    bound = value_as_typed(value)
     if not value or isinstance(bound, bool) or not isinstance(bound, str | int | float):
         exit_with(f"--filter {given}: {value!r} is no bound; a number, a text or a time is needed")
     return bound

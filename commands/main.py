@@ -61,6 +61,7 @@ with_whole_help(
                 "search": "search:search",
                 "rerank": "rerank:rerank",
                 "get": "get:get",
+                "update": "update:update",
                 "delete": "delete:delete",
                 "export": "export:export",
             },

@@ -20,12 +20,12 @@ def confirm(what: str, *, is_certain: bool) -> None:
     Without a terminal nothing is asked, since a script would wait for ever.
 
     Args:
-        what: What would be done, such as "delete collection docs, with 5 documents".
+        what: What would be done, such as "delete collection docs with 5 documents for good".
         is_certain: Whether `--yes` was given.
     """
     if is_certain:
         return
     if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
         exit_with(f"{what}? give --yes to do so; there is no terminal to ask", USAGE)
-    if not typer.confirm(printable(f"{what[:1].upper()}{what[1:]} for good?"), err=True):
-        exit_with("nothing was deleted")
+    if not typer.confirm(printable(f"{what[:1].upper()}{what[1:]}?"), err=True):
+        exit_with("nothing was changed")

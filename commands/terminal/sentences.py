@@ -38,6 +38,11 @@ def say_exactly(*parts: str | Text) -> None:
     output().print(_joined(parts))
 
 
+def counted(count: int, thing: str) -> str:
+    """A number of things in words: "1 document", "2,000 documents"."""
+    return f"1 {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
 def broken_lines(text: Text, columns: int, *, is_folded: bool = False) -> list[Text]:
     """Breaks text at spaces into lines of at most so many columns.
 

@@ -191,13 +191,60 @@ def test_documents_are_deleted_by_id_and_again(client, docs):
 def test_without_a_terminal_a_filter_deletes_only_with_yes(client, docs):
     ended = invoke("delete", docs, "--filter", "year>=1992")
     assert ended.exit_code == 2
-    assert f"delete 3 documents of the 5 in {docs}? give --yes" in said(ended)
+    assert f"delete 3 documents of the 5 in {docs} for good? give --yes" in said(ended)
     assert client.count(docs) == 5
     told = answer("delete", docs, "--filter", "year>=1992", "--yes")
     assert told["num_deleted"] == 3
     assert client.count(docs) == 2
     nothing = invoke("delete", docs, "--filter", "year>=1992")
     assert (nothing.exit_code, nothing.stdout) == (0, f"{docs}: 0 documents deleted\n")
+
+
+def test_metadata_is_changed_by_id_and_the_rest_stays(client, docs):
+    told = answer(
+        *("update", docs, "sky", "never", "--set", "note=blue = best", "--set", 'tags=["a"]'),
+        *("--set", "year=1871", "--unset", "even"),
+    )
+    assert (told["num_updated"], told["num_unknown"]) == (1, 1)
+    (sky,) = client.get(docs, ["sky"])
+    assert dict(sky.metadata) == {"year": 1871, "note": "blue = best", "tags": ["a"]}
+    answer("update", docs, "sky", "--set", 'place={"x": 1}')
+    answer("update", docs, "sky", "--set", 'place={"y": 2}')
+    assert dict(client.get(docs, ["sky"])[0].metadata["place"]) == {"x": 1, "y": 2}
+
+
+def test_metadata_is_changed_by_filter_only_with_yes_without_a_terminal(client, docs):
+    change = ("update", docs, "--set", "old=true", "--filter", "year<1992")
+    ended = invoke(*change)
+    assert ended.exit_code == 2
+    assert f"change the metadata of 2 documents of the 5 in {docs}? give --yes" in said(ended)
+    assert invoke(*change, "--yes").stdout == f"{docs}: 2 documents updated\n"
+    assert invoke("collections", "count", docs, "--filter", "old=true").stdout == "2\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["sky"], "nothing to change; give --set FIELD=VALUE"),
+        (["sky", "--set", "year"], "--set year: FIELD=VALUE is needed"),
+        (["sky", "--set", "year=null"], "--unset year removes it"),
+        (["sky", "--set", "year=1", "--unset", "year"], "year: given by --set and by --unset"),
+        (["--set", "year=1"], "give ids, or --filter, not both"),
+        (["sky", "-f", "year=1", "--set", "year=1"], "give ids, or --filter, not both"),
+    ],
+)
+def test_a_change_that_is_none_is_named(docs, arguments, reason):
+    ended = invoke("update", docs, *arguments)
+    assert ended.exit_code == 2
+    assert reason in said(ended)
+
+
+def test_more_ids_than_one_request_takes_are_sent_in_parts(client, docs):
+    ids = [f"many-{number}" for number in range(2_500)]
+    client.upsert(docs, [Document(each, "text") for each in ids])
+    assert len(answer("get", docs, *ids)) == 2_500
+    assert answer("update", docs, *ids, "--set", "n=1")["num_updated"] == 2_500
+    assert answer("delete", docs, *ids)["num_deleted"] == 2_500
 
 
 @pytest.mark.parametrize("arguments", [[], ["sky", "--filter", "year=1990"]])
@@ -211,7 +258,7 @@ def test_ids_or_a_filter_are_needed_not_both(client, docs, arguments):
 def test_a_collection_is_deleted_whole_only_with_yes(client, docs):
     ended = invoke("collections", "delete", docs)
     assert ended.exit_code == 2
-    assert f"delete collection {docs} with 5 documents? give --yes" in said(ended)
+    assert f"delete collection {docs} with 5 documents for good? give --yes" in said(ended)
     assert answer("collections", "delete", docs, "--yes")["num_documents"] == 5
     assert docs not in {each.name for each in client.list_collections()}
     gone = invoke("collections", "show", docs)
@@ -255,7 +302,7 @@ def at_a_terminal(*arguments: str, typed: str) -> tuple[int, str]:
 def test_at_a_terminal_a_person_is_asked(client, docs):
     status, shown = at_a_terminal("delete", docs, "--filter", "even=true", typed="n\n")
     assert f"Delete 3 documents of the 5 in {docs} for good? [y/N]" in shown
-    assert "nothing was deleted" in shown
+    assert "nothing was changed" in shown
     assert (status, client.count(docs)) == (1, 5)
     status, _ = at_a_terminal("delete", docs, "--filter", "even=true", typed="y\n")
     assert (status, client.count(docs)) == (0, 2)
