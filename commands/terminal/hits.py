@@ -160,7 +160,8 @@ def outcome_lines(result: SearchResult) -> list[str]:
         found += f" {how}"
     if result.num_reranked:
         found += f"; {result.num_reranked:,} read by {result.reranker}"
-    if how := _RERANKED.get(result.rerank_status, result.rerank_status):
+    how = _RERANKED.get(result.rerank_status, result.rerank_status)
+    if how and result.num_candidates:
         found += f"; {how}"
     if result.num_reranked:
         found += f"; {_blended(result.blend)}"
@@ -172,11 +173,11 @@ def outcome_lines(result: SearchResult) -> list[str]:
 def stages(timings: Timings) -> str:
     """The milliseconds of the whole and of each stage that ran."""
     took = [
-        f"{name} {milliseconds:.1f}"
+        f"{name} {milliseconds:,.1f}"
         for stage, name in _STAGES.items()
         if (milliseconds := getattr(timings, f"{stage}_ms")) is not None
     ]
-    total = "" if timings.total_ms is None else f"{timings.total_ms:.1f} ms in the server"
+    total = "" if timings.total_ms is None else f"{timings.total_ms:,.1f} ms in the server"
     return ": ".join(filter(None, [total, ", ".join(took)]))
 
 
