@@ -727,7 +727,7 @@ function searchBody(wanted, topN) {
   return {
     query: wanted.query,
     top_n: topN,
-    retrieve: { mode: /** @type {any} */ (MODES)[wanted.mode], k: Math.max(wanted.k, topN) },
+    retrieve: { mode: /** @type {any} */ (MODES)[wanted.mode], k: wanted.k },
     ...(Object.keys(rerank).length && { rerank }),
     ...(filter && { filter: filter.filter }),
     ...(wanted.budget !== null && { time_budget: `${wanted.budget / 1000}s` }),
@@ -1503,7 +1503,7 @@ function asPython(wanted) {
     pythonText(wanted.collection),
     pythonText(wanted.query),
     `top_n=${wanted.top_n}`,
-    `retrieve=Retrieve(mode="${wanted.mode}", k=${Math.max(wanted.k, wanted.top_n)})`,
+    `retrieve=Retrieve(mode="${wanted.mode}", k=${wanted.k})`,
     ...(!wanted.rerank ? ["rerank=False"] : rerank.length ? [`rerank=Rerank(${rerank.join(", ")})`] : []),
     ...(filter ? [`filter=${filter.python}`] : []),
     ...(wanted.budget !== null ? [`time_budget=${wanted.budget / 1000}`] : []),
@@ -1859,7 +1859,8 @@ function saveJudgements() {
   next.hidden = false;
   next.replaceChildren(
     element("p", { textContent: "Saved. In the folder with that file, this measures every way of searching on it:" }),
-    codeOf(`twopass eval ${name}${target}`, "The command that measures"),
+    codeOf(`${location.protocol === "https:" ? "TWOPASS_CA=system " : ""}twopass eval ${name}${target}`, "The command that measures"),
+    key() ? element("p", { className: "soft", textContent: "It takes the API key from the environment variable TWOPASS_API_KEY." }) : "",
   );
   say(`Saved as ${name}.`);
 }
