@@ -16,8 +16,9 @@ from twopass.index.folders import sync_folder
 
 _LOG = logging.getLogger("twopass.index")
 
-# A folder's name where another folder has the collection's: no name has a full stop.
-_NUMBERED = re.compile(r"(?P<name>[^.]+)\.[0-9]+")
+# A folder's name where another folder has the collection's: no name has a full stop, and no copy
+# that somebody makes by hand is called so by chance.
+_NUMBERED = re.compile(r"(?P<name>[^.]+)\.again-[0-9]+")
 
 
 class Places:
@@ -118,4 +119,4 @@ def _told_by(folder: str) -> str:
 
 def _folders_for(name: str) -> "itertools.chain[str]":
     """Folders that tell a collection's name, in the order in which they are taken."""
-    return itertools.chain((name,), (f"{name}.{number}" for number in itertools.count(2)))
+    return itertools.chain((name,), (f"{name}.again-{number}" for number in itertools.count(2)))

@@ -336,7 +336,7 @@ def test_a_collection_that_can_not_be_opened_can_make_room_for_another(tmp_path,
             reopened.get("broken")
         assert ids(reopened.restore("broken", "first", "docs")) == ["a"]
         reopened.delete("broken")
-        assert folders(tmp_path) == ["docs.2"]
+        assert folders(tmp_path) == ["docs.again-2"]
     with CollectionStore(tmp_path, LANES) as reopened:
         assert folders(tmp_path) == ["docs"]
         assert ids(reopened.get("docs")) == ["a"]
@@ -359,10 +359,10 @@ def test_without_its_file_of_names_no_collection_is_lost(tmp_path, store, docs, 
     store.close()
     (tmp_path / "aliases.json").unlink()
     with CollectionStore(tmp_path, LANES) as reopened:
-        assert reopened.names == ("docs", "docs.2")
+        assert reopened.names == ("docs", "docs.again-2")
         assert ids(reopened.get("docs")) == ["a"]
         reopened.rename("docs", "docs-1")
-        reopened.rename("docs.2", "docs")
+        reopened.rename("docs.again-2", "docs")
     with CollectionStore(tmp_path, LANES) as reopened:
         assert ids(reopened.get("docs-1")) == ["a"]
         assert ids(reopened.get("docs")) == []
