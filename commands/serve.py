@@ -3,19 +3,24 @@
 import asyncio
 import logging
 import os
+import sys
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
 
 from twopass.commands.serve_flags import with_flags
+from twopass.commands.serve_greeting import greet
+from twopass.commands.terminal.consoles import is_terminal
 from twopass.commands.terminal.failures import exit_with
 from twopass.commands.terminal.own_command import own_command
 from twopass.server import ending
 from twopass.server.config import ConfigError, ServerConfig
 from twopass.server.config_errors import misspelt_variables
 from twopass.server.config_loading import load_config, to_toml
+from twopass.server.serving import Serving
 from twopass.server.telemetry.logs import LogFormat, configure_logging
 
 _logger = logging.getLogger("twopass.server")
@@ -69,12 +74,18 @@ def _serve(settings: ServerConfig) -> None:
     from twopass.server.edge.keys import KeysError
 
     try:
-        asyncio.run(run_server(settings))
+        asyncio.run(run_server(settings, partial(_greet, settings)))
     except (
         *(ConfigError, KeysError, EngineError, CollectionError, GpuUnavailableError),
         OSError,
     ) as error:
         _stop(settings, error)
+
+
+def _greet(settings: ServerConfig, serving: Serving) -> None:
+    """Tells a person what comes next; logs for machines and files have what was logged."""
+    if settings.log_format is LogFormat.TEXT and is_terminal(sys.stderr):
+        greet(serving, settings)
 
 
 def _stop(settings: ServerConfig, error: Exception) -> NoReturn:

@@ -77,6 +77,7 @@ from twopass.server.servicers.retrieving import RetrieveDefaults
 from twopass.server.servicers.search import SearchServicer
 from twopass.server.servicers.server import ServerServicer
 from twopass.server.servicers.translating import Translating
+from twopass.server.serving import Serving
 from twopass.server.tei.operations import TeiOperations
 from twopass.server.tei.served import TeiParts
 from twopass.server.tei.serving import TeiServers, TeiServingParts, models_at
@@ -231,6 +232,25 @@ class App:
     def tei_targets(self) -> list[str]:
         """Where clients of TEI find the server over gRPC, in the order of `tei_address`."""
         return self._tei.targets
+
+    @property
+    def serving(self) -> Serving:
+        """Where the server is found, once it serves, and with what."""
+        return Serving(
+            address=listening_address(self.config.address, self.port),
+            http_url="" if self._http is None else self._http.url,
+            tei_targets=tuple(self.tei_targets),
+            models=tuple(
+                (
+                    model.spec.id,
+                    str(model.spec.kind),
+                    model.engine.info.engine,
+                    model.engine.info.precision,
+                )
+                for model in self._models
+            ),
+            num_collections=len(self._store.names),
+        )
 
     def close(self) -> None:
         """Frees threads, models and collections."""
@@ -406,10 +426,16 @@ class App:
                 await self._arbiter.compute(model.engine, probe_batch(model), Priority.INGEST)
 
 
-async def serve(config: ServerConfig) -> None:
+async def serve(
+    config: ServerConfig, when_serving: Callable[[Serving], None] = lambda _: None
+) -> None:
     """Runs a server until SIGTERM, SIGINT or SIGHUP has drained it; a second ends it at once.
 
     Engines that don't answer for `exit_unwell_seconds` end the process with status 70.
+
+    Args:
+        config: The settings.
+        when_serving: Is called once it serves.
 
     Raises:
         StoppedError: A signal came before it served.
@@ -439,6 +465,7 @@ async def serve(config: ServerConfig) -> None:
         stop.cancel()
         app.close()
         raise
+    when_serving(app.serving)
     # Objects loaded so far stay. If the garbage collector looked at all of them, it would hold up
     # every call for 16 ms, longer on a busy machine. Collections and engines that are closed are
     # freed without it.

@@ -1,6 +1,8 @@
 """A server ends with what started it, however that ends: no process stays, no temporary folder."""
 
+import json
 import os
+import re
 import signal
 import sys
 import time
@@ -98,7 +100,9 @@ def test_no_child_that_outlives_its_parent_keeps_the_server(tmp_path):
 
 
 FORKED = """
+import json
 import os
+import re
 from twopass.server.local import LocalServer
 
 with LocalServer(None) as server:
@@ -189,3 +193,22 @@ def test_a_folder_with_something_in_it_is_no_temporary_one(tmp_path):
         assert "--temporary: data is not empty" in running.printed
         assert "Traceback" not in running.printed
     assert (tmp_path / "data" / "letter").read_text() == "Dear"
+
+
+def test_in_a_terminal_serve_says_where_it_is_and_what_comes_next(tmp_path):
+    with command([*SERVE, "--http-address", "127.0.0.1:0"], tmp_path) as running:
+        running.wait_until_printed("Ctrl-C stops the server.")
+        assert re.search(r"page +http://127\.0\.0\.1:\d+/ui\r?\n", running.printed)
+        assert "collections  0 in data" in running.printed
+        running.type_ctrl_c()
+        running.wait_until_nothing_is_left()
+
+
+def test_a_log_for_machines_has_nothing_else_in_a_terminal_either(tmp_path):
+    with command([*SERVE, "--log-format", "json"], tmp_path) as running:
+        running.wait_until_printed('"serving"')
+        running.process.send_signal(signal.SIGTERM)
+        running.wait_until_printed('"stopped"')
+        running.wait_until_nothing_is_left()
+        lines = [json.loads(line) for line in running.printed.splitlines() if line]
+        assert lines[-1]["message"] == "stopped"
