@@ -54,11 +54,17 @@ def byte_lines(stream: io.BufferedReader, encoding: str) -> tuple[Iterator[bytes
 
 
 def _transcoded(stream: io.BufferedReader, encoding: str) -> Iterator[bytes]:
-    """The lines of a stream in UTF-8."""
+    """The lines of a stream in UTF-8.
+
+    Raises:
+        UnreadableError: Something in it is not of the encoding.
+    """
     text = io.TextIOWrapper(stream, encoding, newline="\n")
     try:
         for line in text:
             yield line.encode()
+    except UnicodeDecodeError as error:
+        raise UnreadableError("files of other encodings", not_decoded(error, encoding)) from error
     finally:
         with contextlib.suppress(ValueError):  # the stream is closed already
             text.detach()

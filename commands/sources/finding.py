@@ -109,8 +109,8 @@ def _take_file(path: Path, status: os.stat_result, reading: Reading, found: Foun
     elif chosen is None:
         suffix = suffix_of(path)
         reason = (
-            f"{suffix or 'a name without a suffix'} tells no known format; --format tells it "
-            f"(--format text reads any text); known are {FORMATS}"
+            f"{suffix or 'a name without a suffix'} tells no format that is read; --format tells "
+            f"one (--format text reads any text); what is read: {FORMATS}"
         )
         found.left_out.append(_left_out(path, "files of unknown formats", reason))
     else:

@@ -90,7 +90,14 @@ class SourceFile:
     def _rest(self, kind: str, reason: str, num_read: int, where: str = "") -> LeftOut:
         """What comes after the first records and lines, left out: all where there were none."""
         if num_read:
-            reason = f"{reason}; what comes after it is left out"
+            after = (
+                "it"
+                if where
+                else f"the first {num_read:,} records"
+                if num_read > 1
+                else "one record"
+            )
+            reason = f"{reason}; what comes after {after} is left out"
         return LeftOut(
             where=where or self.where,
             kind=kind,

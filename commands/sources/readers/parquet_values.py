@@ -72,7 +72,8 @@ class Columns:
         """Names of columns and why their values, or some of them, are left out."""
         yield from self._problems.items()
         for name, number in self._num_left_out.items():
-            yield name, f"{number:,} values are bytes that are not UTF-8 text: they are left out"
+            values = "1 value is" if number == 1 else f"{number:,} values are"
+            yield name, f"{values} bytes that are not UTF-8 text, and left out"
 
     def _values(self, column: pa.Array, place: int, name: str) -> list[Any] | None:
         try:

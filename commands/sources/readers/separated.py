@@ -145,7 +145,8 @@ def _unnamed(numbers: Sequence[int], where: str) -> LeftOut:
 
 
 def _of_other_length(row: Sequence[str], names: Sequence[str], where: str) -> LeftOut:
-    reason = f"a row of {len(row):,} fields, where the first row names {len(names):,}"
+    fields = "1 field" if len(row) == 1 else f"{len(row):,} fields"
+    reason = f"a row of {fields}, where the first row names {len(names):,}"
     return LeftOut(where=where, kind="rows of another length", reason=reason)
 
 

@@ -246,7 +246,7 @@ def test_what_is_named_and_no_source_is_a_fault(folder):
     assert (item.reason, item.is_fault) == ("a link to nothing, which is not there", True)
     folder.write("x.pdf", b"%PDF")
     (item,) = folder.items("x.pdf")
-    assert item.reason.startswith(".pdf tells no known format; --format tells it")
+    assert item.reason.startswith(".pdf tells no format that is read; --format tells one")
     assert item.is_fault
 
 

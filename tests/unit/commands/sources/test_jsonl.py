@@ -1,5 +1,6 @@
 """JSON in lines, in arrays, over many lines: each object is a record, what is none is named."""
 
+import codecs
 import gzip
 import json
 import math
@@ -100,6 +101,17 @@ def test_encodings_are_told_by_a_byte_order_mark_or_by_name(folder, encoding):
     assert folder.read("x.jsonl", encoding=None if is_marked else encoding) == rows
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_file_of_wide_characters_that_is_cut_is_named(folder, encoding):
+    text = '{"id": "a"}\n' * 200_000
+    content = text.encode(encoding)[:-1] + b"\0\xd8"
+    folder.write("x.jsonl", content)
+    *records, last = folder.items("x.jsonl")
+    assert records
+    assert last.reason.startswith(f"not {encoding} (byte ")
+    assert last.reason.endswith("records is left out")
+
+
 def test_a_byte_order_mark_counts_more_than_what_is_given(folder):
     folder.write("x.jsonl", '{"id": "é"}'.encode("utf-8-sig"))
     assert folder.read("x.jsonl", encoding="cp1252") == [{"id": "é"}]
@@ -177,7 +189,8 @@ def test_a_cut_gzip_gives_what_was_before_the_cut(folder):
     assert 1_000 < len(records) < 50_000
     assert [record.fields["id"] for record in records] == [str(n) for n in range(len(records))]
     assert "gzip, but cut or damaged" in last.reason
-    assert last.reason.endswith("; what comes after it is left out")
+    first = f"the first {len(records):,} records"
+    assert last.reason.endswith(f"; what comes after {first} is left out")
     assert last.is_fault
 
 
@@ -234,7 +247,11 @@ def test_what_is_written_is_read(folder, rows, is_ascii, indent, end, encoding, 
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
 )
-@given(content=st.binary() | st.text('{}[]",:\\u d81n\n\r').map(str.encode))
+@given(
+    content=st.binary()
+    | st.binary().map(codecs.BOM_UTF16.__add__)
+    | st.text('{}[]",:\\u d81n\n\r').map(str.encode)
+)
 def test_no_bytes_raise(folder, content):
     folder.write("x.jsonl", content)
     items = folder.items("x.jsonl")

@@ -87,7 +87,7 @@ def test_bytes_that_are_no_text_are_told_once_a_column(folder):
     records, left_out = folder.both("x.parquet")
     assert [fields["image"] for fields in records] == [None, None, "text"]
     assert left_out == [
-        "x.parquet: column 'image': 2 values are bytes that are not UTF-8 text: they are left out"
+        "x.parquet: column 'image': 2 values are bytes that are not UTF-8 text, and left out"
     ]
     assert not folder.items("x.parquet")[-1].is_fault
 
@@ -97,7 +97,7 @@ def test_a_column_that_has_no_value_in_json_is_told(folder):
     parquet.write_table(table, folder.path / "x.parquet")
     records, (told,) = folder.both("x.parquet")
     assert records == [{"id": "a", "image": [{"deep": None}]}]
-    assert "column 'image': 1 values are bytes" in told
+    assert "column 'image': 1 value is bytes" in told
 
 
 def test_two_columns_of_one_name_are_a_fault_of_the_file(folder):
