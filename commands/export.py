@@ -1,6 +1,7 @@
 """`twopass export`: a collection's documents into a file that `twopass index` reads."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import typer
 from twopass.client import Client, Condition, Document, Fields
 from twopass.commands import filters as filters_as_typed
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
-from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.failures import INTERRUPTED, exit_with
 from twopass.commands.terminal.sentences import say, say_beside, say_exactly
 from twopass.commands.transfer.exporting import (
     FORMATS,
@@ -89,6 +90,9 @@ def export(
             found = client.get_collection(collection)
     except (CollisionError, FormatError) as error:
         exit_with(error)
+    except KeyboardInterrupt:
+        say_beside(f"{output}: not written, since the export was interrupted")
+        raise typer.Exit(INTERRUPTED) from None
     except OSError as error:
         exit_with(f"{output}: can't be written ({error.strerror or error})")
     has_no_vectors = found.schema.client_vectors and not vectors
@@ -104,9 +108,10 @@ def export(
         say(
             f"{output}: {num_written:,} document{'s' * (num_written != 1)} of {collection}; read by"
         )
-        flags = [f"--metadata-field {metadata_field}"] if metadata_field else []
-        flags += ["--vector-field vector"] if vectors else []
-        say_exactly(" ".join([f"  twopass index COLLECTION {output}", *flags]))
+        command = ["twopass", "index", "COLLECTION", str(output)]
+        command += ["--metadata-field", metadata_field] if metadata_field else []
+        command += ["--vector-field", "vector"] if vectors else []
+        say_exactly(f"  {shlex.join(command)}")
     if has_no_vectors:
         say_beside(
             f"{collection} has no encoder, so its documents need their vectors to be indexed "

@@ -19,7 +19,7 @@ from twopass.commands.sources.options import (
 )
 from twopass.commands.sources.reading import Reading
 from twopass.commands.sources.records import SourceError
-from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.failures import INTERRUPTED, exit_with
 from twopass.commands.terminal.sentences import say, say_beside
 from twopass.commands.transfer.checkpoint import CheckpointError
 from twopass.commands.transfer.field_mapping import FieldMapping
@@ -35,9 +35,6 @@ class Metric(StrEnum):
 
     COSINE = "cosine"
     INNER_PRODUCT = "inner_product"
-
-
-_INTERRUPTED = 130  # as a shell tells of a command that Ctrl-C ended: 128 + SIGINT
 
 
 def index(
@@ -247,7 +244,7 @@ def _end(outcome: Outcome, settings: Settings) -> None:
     if outcome.failure:
         raise outcome.failure
     if outcome.is_interrupted:
-        raise typer.Exit(_INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
     if stopped_by := outcome.stopped_by:
         exit_with(f"{stopped_by}\n--on-error skip goes on without what can't be indexed")
     if missing := outcome.missing_fields:

@@ -7,7 +7,7 @@ from typing import Any
 from twopass.commands.transfer.indexing import Outcome
 
 # Kinds of other files that the closing lines name.
-_SUFFIXES = 6
+_SUFFIXES = 4
 
 
 def closing_lines(name: str, outcome: Outcome) -> Iterator[str]:
