@@ -175,6 +175,28 @@ def test_the_best_part_is_marked_by_code_points_of_title_and_text(
     expect(card.locator(".passage")).to_have_text("before 😀 the 𝔅est part, and after")
 
 
+def test_a_long_text_that_is_opened_shows_its_best_part_and_is_scrolled_by_keys(
+    page: Page, answered: Any
+) -> None:
+    def change(answer: Any) -> None:
+        text = "filler words " * 2_000 + "the answer" + " filler words" * 2_000
+        start = text.index("the answer")
+        answer["hits"][0].update(
+            title="", text=text, span={"start": start, "end": start + len("the answer")}
+        )
+
+    answered(change)
+    card = page.locator("#second-hits .hit").first
+    card.get_by_role("button", name="The whole of").click()
+    expect(card.locator("mark")).to_be_in_viewport()
+    passage = card.get_by_role("group", name="The whole text")
+    before = passage.evaluate("passage => passage.scrollTop")
+    passage.press("PageDown")
+    page.wait_for_timeout(300)
+    assert passage.evaluate("passage => passage.scrollTop") > before > 0
+    assert accessibility_findings(page) == []
+
+
 def test_nothing_of_a_document_becomes_markup(visit_own: Visiting, own_server: ServedPage) -> None:
     own_server.fill("harm", HARMFUL)
     with visit_own() as page:

@@ -1117,11 +1117,27 @@ function openCard(column, id, isOpen) {
   const opens = isOpen ?? !card.classList.contains("open");
   card.classList.toggle("open", opens);
   card.querySelector(".whole")?.setAttribute("aria-expanded", String(opens));
-  /** @type {HTMLElement} */ (card.querySelector(".passage")).replaceChildren(...passageOf(hit, opens));
+  const passage = /** @type {HTMLElement} */ (card.querySelector(".passage"));
+  passage.replaceChildren(...passageOf(hit, opens));
   card.querySelector(".detail")?.remove();
   if (opens) card.append(detailOf(hit));
+  showBestPart(passage);
   drawLines();
 }
+
+/** Scrolls a long text to its best part, and lets the keys scroll it too. @param {HTMLElement} passage */
+function showBestPart(passage) {
+  const isLonger = passage.closest(".open") !== null && passage.scrollHeight > passage.clientHeight;
+  const mark = passage.querySelector("mark");
+  if (isLonger) {
+    passage.tabIndex = 0;
+    passage.setAttribute("role", "group");
+    passage.setAttribute("aria-label", "The whole text");
+    if (mark) passage.scrollTop = mark.offsetTop - passage.offsetTop - 2 * LINE_PX;
+  } else for (const name of ["tabindex", "role", "aria-label"]) passage.removeAttribute(name);
+}
+
+const LINE_PX = 22;
 
 /** Metadata of a hit. @param {any} hit */
 function detailOf(hit) {
