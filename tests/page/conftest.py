@@ -41,8 +41,9 @@ def visit(browser: Browser, server: ServedPage) -> Visiting:
 
 @pytest.fixture
 def page(visit: Visiting) -> Iterator[Page]:
-    """The page of the shared server in a wide window."""
+    """The page of the shared server in a wide window, once it knows the collections."""
     with visit() as page:
+        page.locator("#collection option").first.wait_for(state="attached")
         yield page
 
 

@@ -25,7 +25,7 @@ def panel(visit_own: Visiting, own_server: ServedPage) -> Iterator[Page]:
 
 def open_panel(page: Page, collection: str = "docs") -> None:
     page.goto("/ui#collections")
-    page.get_by_role("button", name=f"Add documents to {collection}").click()
+    page.get_by_role("button", name=f"Add files to {collection}").click()
     expect(page.get_by_label("to", exact=True)).to_have_value(collection)
 
 

@@ -1976,7 +1976,7 @@ function collectionCard(collection) {
       "div",
       { className: "actions" },
       element("button", { type: "button", textContent: "Search", "aria-label": `Search ${name}`, onclick: () => searchIn(name) }),
-      element("button", { type: "button", textContent: "Add documents", "aria-label": `Add documents to ${name}`, onclick: () => addTo(name) }),
+      element("button", { type: "button", textContent: "Add files", "aria-label": `Add files to ${name}`, onclick: () => addTo(name) }),
       element("button", { type: "button", className: "plain", textContent: "Rename", "aria-label": `Rename ${name}`, onclick: () => askToRename(name) }),
       element("button", { type: "button", className: "plain danger", textContent: "Delete", "aria-label": `Delete ${name}`, onclick: () => askToDelete(collection) }),
     ),
@@ -3407,7 +3407,7 @@ function parsedObject(text) {
     });
   } catch (error) {
     if (error instanceof RecordError) throw error;
-    throw new RecordError(error instanceof RangeError ? "nested too deep" : `not JSON: ${messageOf(error)}`);
+    throw new RecordError(error instanceof RangeError ? "nested too deep" : `not JSON: ${messageOf(error).replace(/ \(line 1 column \d+\)/, "")}`);
   }
   if (found === null || typeof found !== "object" || Array.isArray(found) || json.isRawJSON?.(found)) {
     throw new RecordError(`${Array.isArray(found) ? "a list" : found === null ? "null" : `a ${typeof found}`}; an object with fields is needed`);
