@@ -92,7 +92,12 @@ def _commands(file: Path) -> list[list[str]]:
         ["train", str(file.with_name("missing\x07")), "--out", str(file.with_name(NAME))],
         ["serve", "--address", NAME, "--show-config"],
         ["serve", "--config", str(file.with_name("missing\x07.toml"))],
-        ["delete", "hostile", "0", "--yes"],
+        ["update", "hostile", IDENTIFIER, "--set", f"{KEY}={TITLE}", "--unset", NAME],
+        ["update", NAME, IDENTIFIER, "--set", f"{TITLE}=1"],
+        ["collections", "count", "hostile", "--filter", f"{TITLE}=1"],
+        ["collections", "rename", "hostile", NAME],
+        ["collections", "delete", NAME, "--yes"],
+        ["delete", "hostile", NAME, "--yes"],
     ]
 
 
@@ -130,6 +135,8 @@ def test_no_pipe_gets_raw_control_characters_and_json_is_one_document(server, ho
         ["collections", "list", "--json"],
         ["collections", "show", "hostile", "--json"],
         ["collections", "facets", "hostile", KEY, "--json"],
+        ["collections", "count", "hostile", "--json"],
+        ["update", "hostile", IDENTIFIER, "--set", "n=4", "--json"],
         ["alias", "--json"],
         ["snapshot", "list", "hostile", "--json"],
         ["models", "--json"],
@@ -212,6 +219,6 @@ def test_help_on_a_terminal_is_whole(columns):
         lines = without_styles(shown).splitlines()
         assert max(map(cell_len, lines)) <= columns
     words = [" ".join(without_styles(shown).split()) for shown, _ in ended]
-    assert "a pattern such as docs*; [all]." in words[0]
+    assert "field=[a, list]" in words[2]
     assert "--keepalive-timeout-seconds <number, above 0>" in words[1]
     assert "TWOPASS_TARGET" in words[2]

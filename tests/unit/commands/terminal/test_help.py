@@ -71,7 +71,7 @@ def test_the_docstring_of_a_command_is_whole():
 
 
 def test_brackets_in_help_texts_are_text():
-    assert "a pattern such as docs*; [all]." in _words(_help(("keys",), 80))
+    assert "field=[a, list], field (exists)" in _words(_help(("search",), 80))
 
 
 def test_types_ranges_defaults_and_variables_are_told():
