@@ -48,7 +48,7 @@ def closing_lines(name: str, outcome: Outcome) -> Iterator[str]:
 def _suffixes(outcome: Outcome) -> str:
     """How many files of which other kinds there were: "42 .png, 7 .so, 3 more"."""
     counts = outcome.tally.num_other_files.most_common()
-    named = [f"{number:,} {suffix or 'without suffix'}" for suffix, number in counts[:_SUFFIXES]]
+    named = [f"{number:,} {suffix or 'no suffix'}" for suffix, number in counts[:_SUFFIXES]]
     rest = sum(number for _, number in counts[_SUFFIXES:])
     return ", ".join(named + ([f"{rest:,} others"] if rest else []))
 

@@ -55,7 +55,7 @@ def test_every_count_has_its_line_and_fits_60_columns():
         "          documents that the server refused: 1",
         "          missing files: 1",
         "    1,019 files of kinds that are not read",
-        "          1,000 without suffix, 12 .png, 1 .a, 1 .b, 5 others",
+        "          1,000 no suffix, 12 .png, 1 .a, 1 .b, 5 others",
         "fields not taken, since --metadata-field is set: b, c",
     ]
 
