@@ -172,6 +172,6 @@ def _model_at(address: TeiAddress, models: Models) -> LoadedModel:
     except UnknownModelError:
         known = ", ".join(model.spec.id for model in models.all())
         raise ConfigError(
-            f"tei_address: {address.given!r} names a model that the server does not hold; it holds "
-            f"{known}, and others by --more-models"
+            f"--tei-address: {address.given!r} names a model that the server does not hold; it "
+            f"holds {known}, and others by --more-models"
         ) from None

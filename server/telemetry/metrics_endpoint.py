@@ -28,7 +28,7 @@ class MetricsEndpoint:
                 int(port), host.strip("[]"), registry=metrics.registry
             )
         except (OSError, ValueError, OverflowError) as error:
-            raise OSError(f"metrics_address {address}: can't listen there ({error})") from error
+            raise OSError(f"--metrics-address {address}: can't listen there ({error})") from error
         self.port: int = self._server.server_port
 
     def close(self) -> None:

@@ -78,12 +78,12 @@ def open_tracer(endpoint: str) -> Tracer | None:
         return None
     url = urlsplit(endpoint)
     if url.scheme not in ("http", "https") or not url.hostname:
-        raise ConfigError(f"traces_endpoint: {endpoint!r} is not http://host:port")
+        raise ConfigError(f"--traces-endpoint: {endpoint!r} is not http://host:port")
     try:
         from twopass.server.telemetry.otlp import OtlpTracer
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"traces_endpoint: needs {error.name}; {how_to_install('tracing')}"
+            f"--traces-endpoint: needs {error.name}; {how_to_install('tracing')}"
         ) from error
     return OtlpTracer(endpoint)
 

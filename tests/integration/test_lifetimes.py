@@ -212,3 +212,28 @@ def test_a_log_for_machines_has_nothing_else_in_a_terminal_either(tmp_path):
         running.wait_until_nothing_is_left()
         lines = [json.loads(line) for line in running.printed.splitlines() if line]
         assert lines[-1]["message"] == "stopped"
+
+
+@pytest.fixture
+def test_collection(tmp_path):
+    """A test collection that takes longer to index than a test waits."""
+    folder = tmp_path / "large"
+    folder.mkdir()
+    text = "The sky is blue, since air scatters blue light more than red light. " * 8
+    with (folder / "corpus.jsonl").open("w") as corpus:
+        for number in range(20_000):
+            corpus.write(json.dumps({"_id": f"d{number}", "text": f"{number}. {text}"}) + "\n")
+    (folder / "queries.jsonl").write_text('{"_id": "q", "text": "why is the sky blue"}\n')
+    (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq\td1\t1\n")
+    return folder
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_eval_leaves_nothing_wherever_it_is_killed_while_it_indexes(tmp_path, test_collection, way):
+    arguments = ["-m", "twopass.commands.start", "eval", str(test_collection)]
+    with command(arguments, tmp_path) as running:
+        running.wait_until_printed("large: indexing")
+        assert len(running.processes()) == 2
+        WAYS[way](running)
+        running.wait_until_nothing_is_left()
+        assert "Traceback" not in running.printed

@@ -106,6 +106,6 @@ def test_a_collector_that_is_not_there_keeps_nobody_waiting(tmp_path):
 
 def test_without_opentelemetry_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "twopass.server.telemetry.otlp", None)
-    with pytest.raises(ConfigError, match=r"traces_endpoint: needs .*opentelemetry"):
+    with pytest.raises(ConfigError, match=r"--traces-endpoint: needs .*opentelemetry"):
         open_tracer("http://127.0.0.1:1")
     assert open_tracer("") is None
