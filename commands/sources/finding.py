@@ -46,21 +46,22 @@ def find_files(paths: Iterable[Path], reading: Reading) -> Found:
     """Finds the files given, and in a folder those of the usual kinds or those that are included.
 
     Nothing that is wrong raises: it is left out by name. Of two files that would give documents of
-    one id, both get the path as it was given for an id.
+    one id, both get the path as it was given for an id. A file that is reached twice is read once.
     """
     found = Found()
-    given: set[Path] = set()
+    given: set[str] = set()
     for path in paths:
-        if path in given:
+        absolute = os.path.abspath(path)  # noqa: PTH100, resolving would follow links
+        if absolute in given:
             reason = "given twice; it is read once"
             found.left_out.append(_left_out(path, "files given twice", reason, is_fault=False))
             continue
-        given.add(path)
+        given.add(absolute)
         if path == STANDARD_INPUT:
             _take_standard_input(found, reading)
         else:
             _take_path(path, reading, found)
-    found.files = _with_own_names(found.files)
+    found.files = _with_own_names(_each_once(found.files))
     return found
 
 
@@ -96,7 +97,8 @@ def _take_path(path: Path, reading: Reading, found: Found) -> None:
 
 
 def _take_file(path: Path, status: os.stat_result, reading: Reading, found: Found) -> None:
-    chosen = reading.format or FORMAT_OF_SUFFIX.get(suffix_of(path))
+    suffix = suffix_of(path)
+    chosen = reading.format or FORMAT_OF_SUFFIX.get(suffix) or (None if suffix else Format.TEXT)
     if stat.S_ISFIFO(status.st_mode):
         if reading.format is None:
             reason = f"a pipe, whose --format must be told: one of {', '.join(Format)}"
@@ -107,10 +109,9 @@ def _take_file(path: Path, status: os.stat_result, reading: Reading, found: Foun
         reason = "a socket or device, no file"
         found.left_out.append(_left_out(path, "pipes, sockets and devices", reason))
     elif chosen is None:
-        suffix = suffix_of(path)
         reason = (
-            f"{suffix or 'a name without a suffix'} tells no format that is read; --format tells "
-            f"one (--format text reads any text); what is read: {FORMATS}"
+            f"{suffix} tells no format that is read; --format tells one (--format text reads any "
+            f"text); what is read: {FORMATS}"
         )
         found.left_out.append(_left_out(path, "files of unknown formats", reason))
     else:
@@ -144,6 +145,16 @@ def _missing(path: Path, error: OSError) -> LeftOut:
 
 def _left_out(path: Path, kind: str, reason: str, *, is_fault: bool = True) -> LeftOut:
     return LeftOut(where=shown(path), kind=kind, reason=reason, num_records=0, is_fault=is_fault)
+
+
+def _each_once(files: Iterable[SourceFile]) -> list[SourceFile]:
+    """The files, one that stands in a folder given and was given itself as a named one."""
+    by_path: dict[str, SourceFile] = {}
+    for file in files:
+        absolute = os.path.abspath(file.path)  # noqa: PTH100, resolving would follow links
+        earlier = by_path.get(absolute, file)
+        by_path[absolute] = replace(earlier, is_named=earlier.is_named or file.is_named)
+    return list(by_path.values())
 
 
 def _with_own_names(files: Sequence[SourceFile]) -> list[SourceFile]:

@@ -159,14 +159,14 @@ def test_what_may_not_be_read_is_named(somebody):
         folder = Path(path)
         (folder / "sub").mkdir(0o000)
         (folder / "a.md").touch(0o000)
-        (folder / "b.md").write_text("text")
+        (folder / "b.md").touch(0o000)
         found = find_files([folder, folder / "a.md", folder / "sub" / "c.md"], Reading())
-        told = [*found.left_out, *found.files[0].records(), *found.files[2].records()]
+        told = [*found.left_out, *found.files[0].records(), *found.files[1].records()]
         assert [(item.where.removeprefix(path), item.reason, item.is_fault) for item in told] == [
             ("/sub", "it can't be read (Permission denied)", False),
             ("/sub/c.md", "it can't be read (Permission denied)", True),
-            ("/a.md", "it can't be read (Permission denied)", False),
             ("/a.md", "it can't be read (Permission denied)", True),
+            ("/b.md", "it can't be read (Permission denied)", False),
         ]
 
 
@@ -253,8 +253,10 @@ def test_what_is_named_and_no_source_is_a_fault(folder):
 def test_a_format_that_is_told_counts_more_than_a_suffix(folder):
     folder.write("rows.txt", '{"id": "a"}')
     folder.write("Makefile", "all:")
+    folder.write("app.log", "started")
     assert folder.read("rows.txt", format="jsonl") == [{"id": "a"}]
-    assert folder.read("Makefile", format="text")[0]["text"] == "all:"
+    assert folder.read("app.log", format="text")[0]["text"] == "started"
+    assert folder.read("Makefile")[0]["text"] == "all:"
 
 
 def test_files_come_in_the_order_in_which_they_are_given(folder):
@@ -270,6 +272,15 @@ def test_documents_of_equal_names_have_ids_of_their_own(folder):
     assert names(folder, "a", "b") == [*expected, "sub/c.md"]
     assert names(folder, "a/README.md", "b/README.md") == expected
     assert names(folder, "a/README.md", "b/sub/c.md") == ["README.md", "c.md"]
+
+
+def test_a_file_that_is_reached_twice_is_read_once(folder, monkeypatch):
+    for name in ("a/b.md", "a/c.md"):
+        folder.write(name, "text")
+    monkeypatch.chdir(folder.path)
+    paths = [Path("a"), folder.path / "a" / "b.md", Path("./a/../a/c.md")]
+    found = find_files(paths, Reading())
+    assert [(file.name, file.is_named) for file in found.files] == [("b.md", True), ("c.md", True)]
 
 
 def test_a_path_that_is_given_twice_is_read_once(folder):
