@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from twopass.client import AlreadyExistsError, Client
+from twopass.commands.completion import collection_names
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.terminal.failures import USAGE, exit_with
 from twopass.commands.terminal.sentences import say_beside
@@ -15,7 +16,10 @@ from twopass.commands.terminal.tables import Table, names, print_table
 def alias(
     alias: Annotated[str, typer.Argument(help="The alias; unset: only list them.")] = "",
     collection: Annotated[
-        str, typer.Argument(help="The collection that it stands for from now on.")
+        str,
+        typer.Argument(
+            help="The collection that it stands for from now on.", autocompletion=collection_names
+        ),
     ] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Remove the alias instead.")] = False,
     target: Target = DEFAULT_TARGET,

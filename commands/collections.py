@@ -14,7 +14,15 @@ from twopass.commands.collection_tables import (
     print_collections,
     print_facets,
 )
-from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.completion import collection_names
+from twopass.commands.options import (
+    DEFAULT_TARGET,
+    AsJson,
+    CollectionName,
+    Target,
+    connected,
+    print_json,
+)
 from twopass.commands.terminal.confirmation import Yes, confirm
 from twopass.commands.terminal.failures import USAGE, exit_with
 from twopass.commands.terminal.sentences import counted, say
@@ -24,8 +32,12 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Name = Annotated[str, typer.Argument(help="The collection's name or an alias.")]
-OwnName = Annotated[str, typer.Argument(help="The collection's own name, not an alias.")]
+OwnName = Annotated[
+    str,
+    typer.Argument(
+        help="The collection's own name, not an alias.", autocompletion=collection_names
+    ),
+]
 Filters = Annotated[list[str] | None, typer.Option("--filter", "-f", help=filters_as_typed.HELP)]
 
 
@@ -41,7 +53,7 @@ def list_collections(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -
 
 
 @app.command("show")
-def show(name: Name, target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
+def show(name: CollectionName, target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
     """Show a collection: what it holds, how it is searched, and what is wrong with it.
 
     Metadata fields are those of its first 100 documents.
@@ -221,7 +233,7 @@ def delete(
 
 @app.command("count")
 def count(
-    name: Name,
+    name: CollectionName,
     filters: Filters = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
@@ -243,7 +255,7 @@ def count(
 
 @app.command("facets")
 def facets(
-    name: Name,
+    name: CollectionName,
     fields: Annotated[list[str], typer.Argument(metavar="FIELD", help="Metadata fields, 1 to 16.")],
     filters: Filters = None,
     limit: Annotated[

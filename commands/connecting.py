@@ -174,7 +174,7 @@ def _exit_with(error: TwopassError, target: str) -> NoReturn:
         case UnauthenticatedError():
             exit_with(f"{target} does not know the API key in TWOPASS_API_KEY")
         case PermissionDeniedError():
-            exit_with(f"{said} (by the API key in TWOPASS_API_KEY)")
+            exit_with(f"{said} (the key is that of TWOPASS_API_KEY)")
         case UnimplementedError():
             exit_with(f"{target} is older than this command and can't do that: {error.message}")
     if error.field == "target":

@@ -13,7 +13,14 @@ import typer
 
 from twopass.client import Client, Condition, Document, Fields
 from twopass.commands import filters as filters_as_typed
-from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.options import (
+    DEFAULT_TARGET,
+    AsJson,
+    CollectionName,
+    Target,
+    connected,
+    print_json,
+)
 from twopass.commands.terminal.failures import INTERRUPTED, exit_with
 from twopass.commands.terminal.sentences import say, say_beside, say_exactly
 from twopass.commands.transfer.exporting import (
@@ -34,7 +41,7 @@ _STDOUT = Path("-")
 
 
 def export(
-    collection: Annotated[str, typer.Argument(help="The collection's name or alias.")],
+    collection: CollectionName,
     output: Annotated[
         Path,
         typer.Argument(

@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from twopass.client import Client, Document, Fields, OverloadedError
-from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.options import (
+    DEFAULT_TARGET,
+    AsJson,
+    CollectionName,
+    Target,
+    connected,
+    print_json,
+)
 from twopass.commands.terminal.consoles import literal
 from twopass.commands.terminal.failures import NOT_FOUND, exit_with
 from twopass.commands.terminal.sentences import say
@@ -17,7 +24,7 @@ _AT_ONCE = 500
 
 
 def get(
-    collection: Annotated[str, typer.Argument(help="The collection's name or an alias.")],
+    collection: CollectionName,
     ids: Annotated[list[str], typer.Argument(metavar="ID", help="The documents' ids.")],
     vector: Annotated[bool, typer.Option("--vector", help="Show embeddings too.")] = False,
     target: Target = DEFAULT_TARGET,

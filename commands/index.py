@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from twopass.client import Chunking, OnConflict, Schema
+from twopass.commands.completion import collection_names
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.sources.finding import find_files
 from twopass.commands.sources.formats import FORMATS
@@ -38,7 +39,10 @@ class Metric(StrEnum):
 
 
 def index(
-    collection: Annotated[str, typer.Argument(help="The collection; created if missing.")],
+    collection: Annotated[
+        str,
+        typer.Argument(help="The collection; created if missing.", autocompletion=collection_names),
+    ],
     files: Annotated[
         list[Path],
         typer.Argument(

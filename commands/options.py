@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from twopass.client import Client
+from twopass.commands.completion import collection_names
 from twopass.commands.connecting import (
     DEFAULT_TARGET,
     api_key,
@@ -16,7 +17,14 @@ from twopass.commands.connecting import (
 )
 from twopass.commands.terminal.json_output import print_json
 
-__all__ = ["DEFAULT_TARGET", "AsJson", "Target", "connected", "print_json"]
+__all__ = [
+    "DEFAULT_TARGET",
+    "AsJson",
+    "CollectionName",
+    "Target",
+    "connected",
+    "print_json",
+]
 
 Target = Annotated[
     str,
@@ -26,6 +34,10 @@ Target = Annotated[
         envvar="TWOPASS_TARGET",
         help="The server, host:port; without a port 50051.",
     ),
+]
+CollectionName = Annotated[
+    str,
+    typer.Argument(help="The collection's name or an alias.", autocompletion=collection_names),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script instead of a table.")]
 

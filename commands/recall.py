@@ -11,7 +11,14 @@ import typer
 from numpy.typing import NDArray
 
 from twopass.client import Client, Collection, Fields, Retrieve
-from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.options import (
+    DEFAULT_TARGET,
+    AsJson,
+    CollectionName,
+    Target,
+    connected,
+    print_json,
+)
 from twopass.commands.terminal.failures import exit_with
 from twopass.commands.terminal.progress import track
 from twopass.commands.terminal.tables import Table, figures, names, print_table
@@ -43,7 +50,7 @@ class Recall:
 
 
 def recall(
-    collection: Annotated[str, typer.Argument(help="The collection's name.")],
+    collection: CollectionName,
     k: Annotated[
         int, typer.Option("-k", min=1, max=1000, help="Nearest documents to look for.")
     ] = 10,

@@ -18,14 +18,21 @@ from twopass.client import (
     WordClauses,
 )
 from twopass.commands import filters as filters_as_typed
-from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.options import (
+    DEFAULT_TARGET,
+    AsJson,
+    CollectionName,
+    Target,
+    connected,
+    print_json,
+)
 from twopass.commands.terminal.consoles import literal
 from twopass.commands.terminal.hits import QUERY_CUT, outcome_lines, print_hits
 from twopass.commands.terminal.sentences import say, say_exactly
 
 
 def search(
-    collection: Annotated[str, typer.Argument(help="The collection's name.")],
+    collection: CollectionName,
     query: Annotated[
         str, typer.Argument(help='The question; "" to search by --required or --optional alone.')
     ],

@@ -8,7 +8,14 @@ import typer
 from rich.filesize import decimal
 
 from twopass.client import Snapshot
-from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.options import (
+    DEFAULT_TARGET,
+    AsJson,
+    CollectionName,
+    Target,
+    connected,
+    print_json,
+)
 from twopass.commands.terminal.sentences import say, say_beside
 from twopass.commands.terminal.tables import Table, figures, names, print_table
 
@@ -17,13 +24,12 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Collection = Annotated[str, typer.Argument(help="The collection's name.")]
 Name = Annotated[str, typer.Argument(help="The snapshot's name.")]
 
 
 @app.command("create")
 def create(
-    collection: Collection,
+    collection: CollectionName,
     name: Annotated[str, typer.Argument(help="The snapshot's name; unset: date and time.")] = "",
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
@@ -42,7 +48,7 @@ def create(
 
 @app.command("list")
 def list_snapshots(
-    collection: Collection, target: Target = DEFAULT_TARGET, as_json: AsJson = False
+    collection: CollectionName, target: Target = DEFAULT_TARGET, as_json: AsJson = False
 ) -> None:
     """List a collection's snapshots, oldest first; also those of one that was deleted."""
     with connected(target) as client:
@@ -57,7 +63,7 @@ def list_snapshots(
 
 @app.command("restore")
 def restore(
-    collection: Collection,
+    collection: CollectionName,
     name: Name,
     new_collection: Annotated[str, typer.Argument(help="Name of the new collection.")],
     target: Target = DEFAULT_TARGET,
@@ -80,7 +86,7 @@ def restore(
 
 
 @app.command("delete")
-def delete(collection: Collection, name: Name, target: Target = DEFAULT_TARGET) -> None:
+def delete(collection: CollectionName, name: Name, target: Target = DEFAULT_TARGET) -> None:
     """Delete a snapshot; the collection stays.
 
     It is gone for good.

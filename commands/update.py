@@ -7,7 +7,14 @@ import typer
 
 from twopass.client import Client, Condition, UpdateResult
 from twopass.commands import filters as filters_as_typed
-from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.options import (
+    DEFAULT_TARGET,
+    AsJson,
+    CollectionName,
+    Target,
+    connected,
+    print_json,
+)
 from twopass.commands.terminal.confirmation import Yes, confirm
 from twopass.commands.terminal.failures import USAGE, exit_with
 from twopass.commands.terminal.sentences import counted, say
@@ -17,7 +24,7 @@ _AT_ONCE = 10_000
 
 
 def update(
-    collection: Annotated[str, typer.Argument(help="The collection's name or an alias.")],
+    collection: CollectionName,
     ids: Annotated[
         list[str] | None, typer.Argument(metavar="ID", help="The documents' ids.")
     ] = None,

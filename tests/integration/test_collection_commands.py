@@ -408,7 +408,7 @@ def test_a_key_that_may_not_write_is_told_by_its_variable(tmp_path):
             TWOPASS_API_KEY=f"{key.secret}\n",
         )
     assert status == 1
-    assert "(by the API key in TWOPASS_API_KEY)" in told
+    assert "(the key is that of TWOPASS_API_KEY)" in told
 
 
 def test_a_server_that_does_not_answer_in_time_is_given_up(tmp_path):
@@ -423,3 +423,38 @@ def test_a_server_that_does_not_answer_in_time_is_given_up(tmp_path):
         server.encoder.gate.set()
     assert status == 3
     assert "within 1 s" in told or "deadline" in told.lower()
+
+
+def completed(line: str, **variables: str) -> list[str]:
+    """What the shell is offered where a person presses Tab after `line`."""
+    program = "import sys; from twopass.commands.main import app; app(prog_name='twopass')"
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ
+        | {
+            "_TWOPASS_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(line.count(" ")),
+        }
+        | variables,
+    )
+    assert ended.stderr == ""
+    return ended.stdout.split()
+
+
+def test_the_tab_key_completes_commands_options_and_names_of_collections(client, docs):
+    client.update_aliases({f"{docs}-live": docs})
+    assert completed("twopass sea") == ["search"]
+    assert completed("twopass search --mo") == ["--mode"]
+    assert completed(f"twopass search {docs}") == [docs, f"{docs}-live"]
+    assert completed(f"twopass collections show {docs}-l") == [f"{docs}-live"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"TWOPASS_TARGET": "localhost:1"}, {"TWOPASS_CA": "/nowhere"}], ids=str
+)
+def test_where_no_server_can_be_asked_the_tab_key_offers_no_name_and_says_nothing(wrong):
+    assert completed("twopass search d", **wrong) == []

@@ -147,7 +147,11 @@ def test_a_variable_of_tls_that_is_wrong_is_named(monkeypatch, capsys, issued, v
             "no answer from search.example:50051 within 30 s: set TWOPASS_TIMEOUT",
         ),
         (errors.UnauthenticatedError("x"), FAILED, "asks for an API key: set TWOPASS_API_KEY"),
-        (errors.PermissionDeniedError("may not"), FAILED, "may not (by the API key in TWOPASS_API"),
+        (
+            errors.PermissionDeniedError("may not"),
+            FAILED,
+            "may not (the key is that of TWOPASS_API",
+        ),
         (errors.UnimplementedError("Rename"), FAILED, "is older than this command"),
         (
             errors.InvalidArgumentError("target: 'x y'", metadata={"field": "target"}),
