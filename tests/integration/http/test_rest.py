@@ -268,3 +268,43 @@ def test_upserts_over_both_wires_are_one_collection(
         collection_pb2.GetDocumentsRequest(collection="rest-own", ids=["é/ü"])
     )
     assert read.documents[0].text == "Straße"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"rerank": {"blend": 2}}, "rerank.blend"),
+        ({"rerank": {"blend": "x"}}, "rerank.blend"),
+        ({"rerank": {"min_score": "NaN"}}, "rerank.min_score"),
+        ({"rerank": {"model": "nope"}}, "rerank.model"),
+        ({"retrieve": {"convex": {"alpha": 2}}}, "retrieve.convex.alpha"),
+        ({"retrieve": {"convex": {"alpha": "x"}}}, "retrieve.convex.alpha"),
+        (
+            {"retrieve": {"words": {"required": [{"phrase": "?"}]}}},
+            "retrieve.words.required[0].phr",
+        ),
+        (
+            {
+                "filter": {
+                    "must": [{"field": {"field": "a", "equal_to_literal": {"number": "NaN"}}}]
+                }
+            },
+            "filter.must[0].field.equal_to_literal.number",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_nested_field_has_its_whole_path_by_every_name_of_the_rpc(
+    http: httpx.Client, own: str, body: dict[str, object], field: str
+) -> None:
+    asked = {"query": "bees"} | body
+    by_rest = http.post(f"{own}/search", json=asked).json()
+    collection = own.rpartition("/")[2]
+    connect = "/twopass.v1.SearchService/Search"
+    by_connect = http.post(connect, json=asked | {"collection": collection}).json()
+    batch = {"searches": [asked | {"collection": collection}]}
+    in_batch = http.post("/api/v1/batch-search", json=batch).json()
+    assert by_rest["message"].startswith(field)
+    assert by_connect["message"] == by_rest["message"]
+    told = in_batch.get("message") or in_batch["results"][0]["error"]["message"]
+    assert told.removeprefix("searches[0].") == by_rest["message"]
