@@ -281,7 +281,7 @@ def test_upserts_over_both_wires_are_one_collection(
         ({"retrieve": {"convex": {"alpha": "x"}}}, "retrieve.convex.alpha"),
         (
             {"retrieve": {"words": {"required": [{"phrase": "?"}]}}},
-            "retrieve.words.required[0].phr",
+            "retrieve.words.required[0].phrase",
         ),
         (
             {
@@ -303,7 +303,7 @@ def test_a_nested_field_has_its_whole_path_by_every_name_of_the_rpc(
     connect = "/twopass.v1.SearchService/Search"
     by_connect = http.post(connect, json=asked | {"collection": collection}).json()
     batch = {"searches": [asked | {"collection": collection}]}
-    in_batch = http.post("/api/v1/batch-search", json=batch).json()
+    in_batch = http.post("/api/v1/search/batch", json=batch).json()
     assert by_rest["message"].startswith(field)
     assert by_connect["message"] == by_rest["message"]
     told = in_batch.get("message") or in_batch["results"][0]["error"]["message"]
