@@ -1681,6 +1681,7 @@ function showRerankers() {
   byId("model-label").hidden = rerankers.length < 2;
   placeOwnBlend();
   for (const slider of allSliders()) showSlider(slider);
+  showSettings();
 }
 
 function startSearch() {
