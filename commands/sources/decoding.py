@@ -3,7 +3,6 @@
 import codecs
 import contextlib
 import io
-import re
 from collections.abc import Iterator
 from functools import partial
 
@@ -25,7 +24,7 @@ _BYTE_ORDER_MARKS = (
 _HEAD = 8 * 1024
 # Controls that no text has: all of C0 and DEL but tab, line feed, vertical tab, form feed, carriage
 # return and escape.
-_CONTROL_CHARACTER = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_CONTROL_CHARACTERS = bytes([*range(0x09), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x7F])
 _CONTROL_SHARE = 0.1  # of a text's beginning; PDF's texts have single NULs, binary files many
 
 
@@ -89,9 +88,13 @@ def read_whole(file: SourceFile) -> bytes:
     Raises:
         UnreadableError: It is too long, or empty.
     """
+    most = MAX_DOCUMENT_BYTES + 1
     with opened(file) as source:
-        content = source.stream.read(MAX_DOCUMENT_BYTES + 1)
-    if not content.strip():
+        # As long as it was found to be: a read of the most would get memory for the most first.
+        content = source.stream.read(min(most, file.num_bytes + 1))
+        if len(content) > file.num_bytes:
+            content += source.stream.read(most - len(content))
+    if not content or content.isspace():
         raise EmptyFileError
     if len(content) > MAX_DOCUMENT_BYTES:
         raise UnreadableError(
@@ -114,8 +117,9 @@ def decoded(content: bytes, file: SourceFile, declared: str | None = None) -> st
         raise UnreadableError(
             "files of other encodings", not_decoded(error, encoding), f"{file.where}:{line}"
         ) from error
-    head = text[:_HEAD]
-    if len(_CONTROL_CHARACTER.findall(head)) > _CONTROL_SHARE * len(head):
+    head = text[:_HEAD].encode("utf-8", "replace")
+    num_controls = len(head) - len(head.translate(None, _CONTROL_CHARACTERS))
+    if num_controls > _CONTROL_SHARE * len(head):
         raise _binary()
     return text
 

@@ -29,7 +29,7 @@ _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 # Bounds of a heading: expressions may look at each of its characters once for every other.
 _LINE_CHARS = 1_000
 _HTML_LINES = 10
-_HEAD_CHARS = 256 * 1024  # where a title is looked for
+_HEAD_CHARS = (4 * 1024, 256 * 1024)  # where a title is looked for: mostly it is soon found
 
 
 def read_markdown(file: SourceFile) -> Iterator[Record | LeftOut]:
@@ -54,11 +54,17 @@ def read_markdown(file: SourceFile) -> Iterator[Record | LeftOut]:
 def heading(text: str) -> str:
     """The text of a Markdown text's first heading of the first level, else of its first; or ""."""
     first = ""
-    for level, raw in _headings(_COMMENT.sub("", text[:_HEAD_CHARS])):
-        shown = _without_markup(raw)
-        if shown and level == 1:
-            return shown
-        first = first or shown
+    for num_chars in _HEAD_CHARS:
+        # Whole lines, so that no heading is cut.
+        head = text if len(text) <= num_chars else text[:num_chars].rpartition("\n")[0]
+        first = ""
+        for level, raw in _headings(_COMMENT.sub("", head) if "<!--" in head else head):
+            shown = _without_markup(raw)
+            if shown and level == 1:
+                return shown
+            first = first or shown
+        if len(head) == len(text):
+            break
     return first
 
 

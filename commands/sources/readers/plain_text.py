@@ -24,7 +24,7 @@ def one_document(
     Raises:
         EmptyFileError: It has no text.
     """
-    if not text.strip():
+    if not text or text.isspace():
         raise EmptyFileError
     if num_nuls := text.count("\0"):
         yield LeftOut(

@@ -53,6 +53,12 @@ def test_the_title_is_the_first_heading_of_the_first_level(folder, content, titl
     assert fields["text"] == content
 
 
+@pytest.mark.parametrize("num_before", [0, 400, 818, 819, 820, 4_000])
+def test_a_title_may_come_late(folder, num_before):
+    content = "## Not yet\n" + "text\n" * num_before + "# The title\n" + "text\n" * 10_000
+    assert only(folder, content)["title"] == "The title"
+
+
 def test_front_matter_in_yaml_is_metadata(folder):
     content = (
         "---\ntitle: 'The: title'\ndate: 2024-02-29\nat: 2024-02-29 13:37:00\ntags: [a, b]\n"
