@@ -1,0 +1,20 @@
+"""docs/commands.md is what the help of the commands says today."""
+
+from pathlib import Path
+
+from twopass.commands.reference import reference
+
+PAGE = Path(__file__).parents[3] / "docs/commands.md"
+
+
+def test_the_page_of_the_commands_is_current():
+    assert PAGE.read_text("utf-8") == reference(), (
+        "make it anew: python -m twopass.commands.reference > docs/commands.md"
+    )
+
+
+def test_every_link_of_its_index_leads_to_a_heading():
+    lines = reference().splitlines()
+    linked = [line.partition("](#")[2].rstrip(")") for line in lines if line.startswith("- [`")]
+    headings = [line[3:].replace(" ", "-") for line in lines if line.startswith("## ")]
+    assert linked == headings
