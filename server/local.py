@@ -19,6 +19,15 @@ from types import TracebackType
 from typing import IO, ClassVar, NoReturn, Self
 
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+# Settings of who may come in, and where. Variables that give them to a public server on this
+# machine would keep out the process that a local one is for, or take the public one's ports.
+_OF_PUBLIC_SERVERS = frozenset(
+    f"TWOPASS_{name}"
+    for name in (
+        *("INSECURE", "TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA", "KEYS"),
+        *("METRICS_ADDRESS", "HTTP_ADDRESS", "HTTP_CORS_ORIGINS", "TEI_ADDRESS"),
+    )
+)
 
 
 class LocalServerError(Exception):
@@ -30,6 +39,9 @@ class LocalServer:
 
     A SIGTERM to this process, or the end of its terminal, leaves the block by `SystemExit`, so that
     what is temporary is deleted; see `orderly_end`.
+
+    Settings of models and limits come from `TWOPASS_` variables where its flags don't give them;
+    keys, certificates and further addresses come from its flags alone.
 
     Attributes:
         target: Where it listens, host:port; known inside the block.
@@ -94,6 +106,7 @@ class LocalServer:
                 stderr=subprocess.PIPE,
                 encoding="utf-8",
                 errors="replace",
+                env={k: v for k, v in os.environ.items() if k.upper() not in _OF_PUBLIC_SERVERS},
                 process_group=0,
             )
         finally:

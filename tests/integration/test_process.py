@@ -244,6 +244,18 @@ def test_a_local_server_does_not_outlive_the_process_that_started_it(tmp_path):
         os.kill(int(pid), 0)
 
 
+def test_a_local_server_is_open_to_its_process_whatever_the_environment_says_of_others(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "keys.toml").write_text('[[keys]]\nname = "a"\nsha256 = "' + "0" * 64 + '"\n')
+    monkeypatch.setenv("TWOPASS_KEYS", str(tmp_path / "keys.toml"))
+    monkeypatch.setenv("TWOPASS_TLS_CERTIFICATE", str(tmp_path / "missing.pem"))
+    monkeypatch.setenv("TWOPASS_HTTP_ADDRESS", "127.0.0.1:1")
+    with LocalServer(tmp_path / "data") as local:
+        assert not local.http_url
+        assert Stubs(local.target).models.ListModels(model_pb2.ListModelsRequest()).models
+
+
 def test_why_a_local_server_does_not_start_is_in_its_error(tmp_path):
     with (
         pytest.raises(LocalServerError, match=r"ended with status 1 .* model 'nope'"),
