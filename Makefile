@@ -31,7 +31,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean
-.PHONY: connect openapi page pictures test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites compat families crash bench gate
+.PHONY: connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -202,6 +202,10 @@ page: dev $(PAGE)/.packages
 # Those of README and docs/ui.md, to be looked at before they are committed.
 pictures: dev $(PAGE)/.packages
 	TWOPASS_PYTHON=$(CURDIR)/$(BIN)/python $(PAGE)/bin/python -m tests.page.pictures .cache/pictures docs/pictures
+
+# How much later the page shows the first result than the rpc answers.
+first-result: dev $(PAGE)/.packages
+	TWOPASS_PYTHON=$(CURDIR)/$(BIN)/python $(PAGE)/bin/python -m tests.page.first_result .cache/pictures
 
 suites: dev $(SUITES)/.client
 	$(BIN)/python -m tests.suites $(CURDIR)/$(SUITES)/bin/python

@@ -52,7 +52,7 @@ def main(data: str, folder: str) -> None:
     into = Path(folder)
     into.mkdir(parents=True, exist_ok=True)
     with ServedPage(Path(data)) as server, sync_playwright() as playwright:
-        _fill(server)
+        fill(server)
         browser = launch(playwright)
         for scheme in ("light", "dark"):
             _search(browser, server, into / f"search-{scheme}.webp", scheme)
@@ -62,7 +62,8 @@ def main(data: str, folder: str) -> None:
         browser.close()
 
 
-def _fill(server: ServedPage) -> None:
+def fill(server: ServedPage) -> None:
+    """Indexes the documentation of the standard library, where it is not there yet."""
     if any(
         each["name"] == COLLECTION for each in server.call("GET", "/collections")["collections"]
     ):
