@@ -155,7 +155,11 @@ def index(
     ] = OnError.STOP,
     verbose: Annotated[
         bool,
-        typer.Option("--verbose", "-v", help="Name all that is left out, not the first ten only."),
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Name all that is left out, not the first five of each kind only.",
+        ),
     ] = False,
     chunk_size: Annotated[int, typer.Option(min=1, help="Documents sent at a time.")] = 256,
     target: Target = DEFAULT_TARGET,
@@ -250,7 +254,9 @@ def _end(outcome: Outcome, settings: Settings) -> None:
     if outcome.is_interrupted:
         raise typer.Exit(INTERRUPTED)
     if stopped_by := outcome.stopped_by:
-        exit_with(f"{stopped_by}\n--on-error skip goes on without what can't be indexed")
+        if outcome.tally.num_on_disk or stopped_by.num_records:
+            exit_with(f"{stopped_by}\n--on-error skip goes on without what can't be indexed")
+        exit_with(str(stopped_by))
     if missing := outcome.missing_fields:
         exit_with(f"--number-field: no record had a field {', '.join(map(repr, missing))}")
     if not outcome.tally.num_on_disk:

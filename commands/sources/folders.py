@@ -104,7 +104,7 @@ class Folder:
         try:
             status = folder.stat()
             with os.scandir(folder) as scan:
-                entries = list(scan)
+                entries = sorted(scan, key=lambda entry: entry.name)
         except OSError as error:
             self._leave(
                 folder,

@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -38,8 +39,8 @@ from twopass.commands.transfer.uploading import Reports, Sourced, Upload
 # Records that are looked at before anything is written: for the first vector, and for what is
 # wrong from the start.
 _LOOKED_AT = 100
-# How many of the things that were left out are named while the run goes on.
-_NAMED = 10
+# How many of a kind that was left out are named while the run goes on.
+_NAMED = 5
 _LONGEST_SLEEP_SECONDS = 0.2  # after which Ctrl-C is noticed at the latest
 _TABLES = frozenset((Format.CSV, Format.TSV, Format.PARQUET))
 
@@ -127,7 +128,7 @@ class Indexing:
         self._num_done_before = 0  # documents that earlier runs wrote, or were refused
         self._num_read = 0  # documents
         self._is_read = False  # to the end
-        self._num_named = 0
+        self._num_named: Counter[str] = Counter()  # what is left out, by kind
         self._is_told_to_end = False
         self._is_reading = False
 
@@ -354,11 +355,12 @@ class Indexing:
         self._tally.leave_out(item)
         if is_told:
             return True
-        self._num_named += 1
-        if self._settings.names_all or self._num_named <= _NAMED:
+        self._num_named[item.kind] += 1
+        number = self._num_named[item.kind]
+        if self._settings.names_all or number <= _NAMED:
             self._meter.say(f"left out: {item}")
-        elif self._num_named == _NAMED + 1:
-            self._meter.say("left out: more, which are counted below; --verbose names all")
+        elif number == _NAMED + 1:
+            self._meter.say(f"left out: more {item.kind}, counted below; --verbose names all")
         return True
 
     def _stop(self, item: LeftOut) -> None:

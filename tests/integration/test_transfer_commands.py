@@ -187,6 +187,26 @@ def test_a_file_of_a_folder_that_can_be_no_document_is_left_out_by_name(server, 
     assert "300,004 bytes of UTF-8" in " ".join(named.stderr.split())
 
 
+def test_of_each_kind_that_is_left_out_the_first_are_named(server, tmp_path):
+    """A few odd files are not lost among many that nobody expects to be read."""
+    for number in range(12):
+        (tmp_path / f"a{number:02}.md").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "odd.txt").write_bytes(b"caf\xe9 " * 20)
+    (tmp_path / "tea.md").write_text("Warm the pot.")
+    named = invoke("index", "kinds", str(tmp_path), "--target", server.target)
+    assert named.exit_code == 0
+    assert named.stderr.count("is not there") == 5
+    assert "more links to nothing" in named.stderr
+    assert "odd.txt" in named.stderr
+
+
+def test_a_missing_file_is_no_record_to_go_on_without(server, tmp_path):
+    missing = tmp_path / "missing.jsonl"
+    ended = invoke("index", "kinds", str(missing), "--target", server.target)
+    assert "there is no such file" in " ".join(ended.stderr.split())
+    assert "--on-error" not in ended.stderr
+
+
 def test_a_field_said_to_hold_numbers_must_be_there(server, tmp_path):
     target = ("--target", server.target)
     table = tmp_path / "t.csv"
