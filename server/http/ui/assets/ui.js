@@ -881,8 +881,14 @@ function showFound() {
   byId("show-all").textContent = shown.showsAll ? `Show the top ${wanted.top_n} of both alone` : `Show all ${count(answer.hits.length)} candidates`;
   if (focused) focusCard(focused.column, focused.id);
   drawLines();
-  glide(before);
+  // A setting moves cards from where they were; another question has an answer of its own, at once.
+  const question = `${wanted.collection} ${wanted.query}`;
+  if (question === lastQuestion) glide(before);
+  lastQuestion = question;
 }
+
+/** The question that the cards answer. */
+let lastQuestion = "";
 
 /** The range of each score over an answer, for bars. @param {any[]} hits */
 function scalesOf(hits) {
@@ -1388,11 +1394,10 @@ function glide(before) {
   const moves = [...cardPlaces()].map(([place, top]) => {
     const [column, id] = place.split(/ (.*)/s);
     const was = before.get(place);
-    return { card: cards[/** @type {"first" | "second"} */ (column)].get(id), isNew: was === undefined, by: was === undefined ? 0 : was - top };
+    return { card: cards[/** @type {"first" | "second"} */ (column)].get(id), by: was === undefined ? 0 : was - top };
   });
-  for (const { card, isNew, by } of moves) {
-    if (isNew) card?.animate([{ opacity: 0 }, { opacity: 1 }], { duration: GLIDE_MS });
-    else if (Math.abs(by) > 1) card?.animate([{ transform: `translateY(${by}px)` }, { transform: "none" }], { duration: GLIDE_MS, easing: "cubic-bezier(.2,.7,.2,1)" });
+  for (const { card, by } of moves) {
+    if (Math.abs(by) > 1) card?.animate([{ transform: `translateY(${by}px)` }, { transform: "none" }], { duration: GLIDE_MS, easing: "cubic-bezier(.2,.7,.2,1)" });
   }
   if (!moves.some(({ by }) => Math.abs(by) > 1)) return;
   const end = performance.now() + GLIDE_MS + 50;
