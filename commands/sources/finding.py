@@ -3,7 +3,7 @@
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from twopass.commands.sources.folders import Folder
 from twopass.commands.sources.formats import (
     FORMAT_OF_SUFFIX,
     FORMATS,
+    FORMATS_OF_FOLDERS,
     READERS,
     source_file,
     suffix_of,
@@ -45,8 +46,8 @@ class Found:
 def find_files(paths: Iterable[Path], reading: Reading) -> Found:
     """Finds the files given, and in a folder those of the usual kinds or those that are included.
 
-    Nothing that is wrong raises: it is left out by name. Of two files that would give documents of
-    one id, both get the path as it was given for an id. A file that is reached twice is read once.
+    Nothing that is wrong raises: it is left out by name. Of files that would give documents of
+    one id, each gets the path as it was given for an id. A file that is reached twice is read once.
     """
     found = Found()
     given: set[str] = set()
@@ -61,7 +62,9 @@ def find_files(paths: Iterable[Path], reading: Reading) -> Found:
             _take_standard_input(found, reading)
         else:
             _take_path(path, reading, found)
-    found.files = _with_own_names(_each_once(found.files))
+    own = list(_with_own_names(_each_once(found.files)))
+    found.files = [item for item in own if isinstance(item, SourceFile)]
+    found.left_out += [item for item in own if isinstance(item, LeftOut)]
     return found
 
 
@@ -157,9 +160,27 @@ def _each_once(files: Iterable[SourceFile]) -> list[SourceFile]:
     return list(by_path.values())
 
 
-def _with_own_names(files: Sequence[SourceFile]) -> list[SourceFile]:
-    """The files, those whose names are not unique named by their whole paths."""
-    count = Counter(file.name for file in files)
-    return [
-        file if count[file.name] == 1 else replace(file, name=name_of(file.path)) for file in files
-    ]
+def _with_own_names(files: Sequence[SourceFile]) -> Iterator[SourceFile | LeftOut]:
+    """The files, those whose names are not unique named by their whole paths.
+
+    A whole path may be another's name in its folder, which is renamed likewise then. Paths that
+    differ in bytes that are shown alike can't be told apart: the first of them is kept.
+    """
+    names = [file.name for file in files]
+    is_changed = True
+    while is_changed:
+        count = Counter(names)
+        own = [
+            name if count[name] == 1 else name_of(file.path)
+            for name, file in zip(names, files, strict=True)
+        ]
+        is_changed = own != names
+        names = own
+    taken: set[str] = set()
+    for name, file in zip(names, files, strict=True):
+        if name in taken and file.format in FORMATS_OF_FOLDERS:
+            reason = f"its id would be {name!r}, as that of another file; rename it"
+            yield _left_out(file.path, "files of one id", reason, is_fault=True)
+        else:
+            yield replace(file, name=name)
+        taken.add(name)

@@ -55,7 +55,7 @@ def suffix_of(path: Path) -> str:
 def source_file(
     path: Path, name: str, format_: Format, status: os.stat_result, reading: Reading
 ) -> SourceFile:
-    """A regular file that was found in a folder."""
+    """A regular file, as one that was found in a folder and not given itself."""
     return SourceFile(
         path=path,
         name=name,

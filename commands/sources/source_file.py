@@ -86,6 +86,12 @@ class SourceFile:
         except OSError as error:
             reason = f"it can't be read ({error.strerror or error})"
             yield self._rest("files that can't be read", reason, num_read)
+        except Exception as error:
+            # A fault of a reader, which must not end the run for all other files.
+            reason = (
+                f"its reader failed, which is a fault of twopass ({type(error).__name__}: {error})"
+            )
+            yield self._rest("files whose reader failed", reason, num_read)
 
     def _rest(self, kind: str, reason: str, num_read: int, where: str = "") -> LeftOut:
         """What comes after the first records and lines, left out: all where there were none."""

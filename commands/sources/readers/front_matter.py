@@ -72,6 +72,16 @@ def _parse_yaml(text: str) -> Any:
         problem = getattr(error, "problem", None) or "damaged"
         # The first line of the front matter is the second of its file, and marks count from 0.
         raise ValueError(f"{problem}, line {mark.line + 2}" if mark else problem) from error
+    except RecursionError:
+        raise
+    except Exception as error:
+        # Values that are no such thing as their tags say: PyYAML's constructors raise what Python
+        # happens to raise then, AttributeError for `!!timestamp x`, KeyError for `!!bool x`.
+        raise ValueError(f"a value that its tag doesn't fit, {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _parse_toml(text: str) -> dict[str, Any]:

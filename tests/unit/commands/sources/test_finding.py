@@ -1,5 +1,6 @@
 """Which files are taken from what a user names, and what is said of everything else."""
 
+import contextlib
 import io
 import json
 import os
@@ -7,12 +8,16 @@ import socket
 import sys
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from twopass.commands.sources.finding import find_files
 from twopass.commands.sources.reading import Reading
+from twopass.commands.sources.records import Record
 
 
 def names(folder, *paths, **reading):
@@ -272,6 +277,59 @@ def test_documents_of_equal_names_have_ids_of_their_own(folder):
     assert names(folder, "a", "b") == [*expected, "sub/c.md"]
     assert names(folder, "a/README.md", "b/README.md") == expected
     assert names(folder, "a/README.md", "b/sub/c.md") == ["README.md", "c.md"]
+
+
+def test_a_path_that_is_another_files_name_gives_both_ids_of_their_own(folder, monkeypatch):
+    monkeypatch.chdir(folder.path)
+    for name in ["r/notes/README.md", "notes/README.md", "other/README.md"]:
+        folder.write(name, name)
+    found = find_files([Path("r"), Path("notes"), Path("other")], Reading())
+    assert {file.name: file.path.as_posix() for file in found.files} == {
+        name: name for name in ["r/notes/README.md", "notes/README.md", "other/README.md"]
+    }
+    assert found.left_out == []
+
+
+def test_of_files_whose_paths_are_shown_alike_the_second_is_refused(folder):
+    folder.write("caf\\xe9.md", "one")
+    os.close(os.open(os.fsencode(folder.path) + b"/caf\xe9.md", os.O_CREAT | os.O_WRONLY))
+    found = find_files([folder.path], Reading())
+    assert len(found.files) == 1
+    (told,) = found.left_out
+    assert told.is_fault
+    assert "as that of another file; rename it" in told.reason
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    files=st.sets(st.lists(st.sampled_from("ab"), max_size=3).map("/".join), max_size=8),
+    given_paths=st.lists(st.sampled_from(["a", "b", "a/a", "a/b", "b/a", "."]), min_size=1),
+)
+def test_no_two_documents_ever_have_one_id(tmp_path_factory, files, given_paths):
+    root = tmp_path_factory.mktemp("ids")
+    for folder in ["a/a", "a/b", "b/a", *files]:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        (root / folder / "x.md").write_text(folder)
+    with contextlib.chdir(root):
+        found = find_files(map(Path, given_paths), Reading())
+        assert len({file.name for file in found.files}) == len(found.files)
+        assert len({file.path.resolve() for file in found.files}) == len(found.files)
+
+
+def test_a_reader_that_fails_ends_its_file_alone(folder):
+    def read(file):
+        yield Record(where=file.where, fields={"id": "a"}, num_bytes=1)
+        raise KeyError("odd")
+
+    folder.write("x.md", "text")
+    (file,) = find_files([folder.path / "x.md"], Reading()).files
+    first, told = replace(file, read=read).records()
+    assert first.fields == {"id": "a"}
+    assert told.is_fault
+    assert told.reason == (
+        "its reader failed, which is a fault of twopass (KeyError: 'odd'); "
+        "what comes after one record is left out"
+    )
 
 
 def test_a_file_that_is_reached_twice_is_read_once(folder, monkeypatch):

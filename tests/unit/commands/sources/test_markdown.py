@@ -1,6 +1,8 @@
 """Titles and front matter of Markdown, as people and programs write them."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 
 def only(folder, content, **reading):
@@ -128,6 +130,11 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("---\na: &a [*a]\n---\n", "front matter that is not YAML (nested deeper than 64)"),
         (f"---\na: {'[' * 5_000}{']' * 5_000}\n---\n", "front matter that is not YAML ("),
         ("---\na: \x07\n---\n", "front matter that is not YAML ("),
+        ("---\na: !!timestamp x\n---\n", "front matter that is not YAML (a value that its tag"),
+        ("---\na: !!bool x\n---\n", "front matter that is not YAML (a value that its tag"),
+        ("---\na: !!int ''\n---\n", "front matter that is not YAML (a value that its tag"),
+        ("---\na: !!float x\n---\n", "front matter that is not YAML (a value that its tag"),
+        ("---\na: 2024-13-45\n---\n", "front matter that is not YAML ("),
         ("+++\na = \n+++\n", "front matter that is not TOML (Invalid value (at line 2"),
     ],
 )
@@ -139,3 +146,30 @@ def test_front_matter_that_is_none_stays_in_the_text_and_is_told(folder, front, 
     assert not told.is_fault
     assert record.fields["text"] == f"{front}# Heading\n"
     assert record.fields["title"] == "Heading"
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200
+)
+@given(
+    tag=st.sampled_from(
+        [
+            "timestamp",
+            "bool",
+            "int",
+            "float",
+            "binary",
+            "set",
+            "omap",
+            "pairs",
+            "null",
+            "seq",
+            "map",
+            "str",
+        ]
+    ),
+    value=st.text("0123456789:.-+Txe_ []{},=", max_size=12),
+)
+def test_no_front_matter_hides_its_file(folder, tag, value):
+    folder.write("file.md", f"---\na: !!{tag} {value}\n---\nbody\n")
+    assert folder.items("file.md")[-1].fields["text"].endswith("body\n")
