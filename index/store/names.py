@@ -107,8 +107,8 @@ class CollectionNames:
         time by its aliases, the old name among them where it becomes one.
         """
         old_name = known.name
+        self.known[new_name] = known  # before it says that name: whoever reads it can look it up
         known.shared_name.change(new_name)
-        self.known[new_name] = known
         self.aliases = aliases
         del self.known[old_name]
 

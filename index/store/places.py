@@ -9,7 +9,7 @@ folders get the names of their collections.
 import itertools
 import logging
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
 from twopass.index.folders import sync_folder
@@ -26,12 +26,15 @@ class Places:
 
     Attributes:
         renamed: The collection's name, by folder, where the folder's own name tells another.
+        taken: Folders that are gone, but stand on disk for another name than theirs still: made
+            again before that is forgotten, such a folder would stand for it after a start.
     """
 
-    def __init__(self, renamed: Mapping[str, str]) -> None:
+    def __init__(self, renamed: Mapping[str, str], taken: Iterable[str] = ()) -> None:
         self.renamed = {
             folder: name for folder, name in sorted(renamed.items()) if _told_by(folder) != name
         }
+        self.taken = frozenset(taken)
 
     def name_of(self, folder: str) -> str:
         """The name of the collection that a folder stands for."""
@@ -40,29 +43,38 @@ class Places:
     def folder_of(self, name: str) -> str:
         """The folder that stands for a collection's name, be it there or not."""
         named = (folder for folder, renamed in self.renamed.items() if renamed == name)
-        return next(named, None) or next(x for x in _folders_for(name) if x not in self.renamed)
+        return next(named, None) or next(x for x in _folders_for(name) if self._is_free(x))
 
     def free_folder(self, parent: Path, name: str) -> str:
         """A folder that stands for a collection's name and is not there yet."""
         return next(
             folder
             for folder in _folders_for(name)
-            if folder not in self.renamed and not (parent / folder).exists()
+            if self._is_free(folder) and not (parent / folder).exists()
         )
 
     def after_rename(self, folder: str, new_name: str) -> "Places":
         """What folders stand for after the collection in one of them is renamed."""
-        return Places(self.renamed | {folder: new_name})
+        return Places(self.renamed | {folder: new_name}, self.taken)
 
     def after_exchange(self, name: str, new_name: str) -> "Places":
         """What folders stand for after those that stand for two names have exchanged these."""
         return Places(
-            self.renamed | {self.folder_of(name): new_name, self.folder_of(new_name): name}
+            self.renamed | {self.folder_of(name): new_name, self.folder_of(new_name): name},
+            self.taken,
         )
 
     def among(self, folders: Container[str]) -> "Places":
-        """What folders stand for, of those alone that are there."""
+        """What folders stand for, of those alone that are there; forgets the others."""
         return Places({x: name for x, name in self.renamed.items() if x in folders})
+
+    def in_force_among(self, folders: Container[str]) -> "Places":
+        """As `among`, but the names of the other folders, not forgotten on disk, stay taken."""
+        return Places(self.among(folders).renamed, (x for x in self.renamed if x not in folders))
+
+    def _is_free(self, folder: str) -> bool:
+        """Whether a folder's own name tells what it stands for, now and after a start."""
+        return folder not in self.renamed and folder not in self.taken
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Places) and self.renamed == other.renamed

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 import uuid
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,8 +90,11 @@ class SnapshotFolder:
         """
         self._folder = folder
         self.places = Places({})
-        # Over `places`, and over the names of collections while snapshots look for their folders.
+        # Over `places` and `_under_way`, and over the names of collections while snapshots look
+        # for their folders.
         self._renaming = threading.Lock()
+        # Names of the snapshots that are being made, by the folder that they will be in.
+        self._under_way: dict[Path, Counter[str]] = defaultdict(Counter)
         with os_errors(f"data folder {folder}"):
             folder.mkdir(exist_ok=True)
             for leftover in folder.glob(f"*/{_UNFINISHED}*"):
@@ -114,28 +118,8 @@ class SnapshotFolder:
         now = time.time_ns() // 1_000
         name = name or _time_of_day(now)
         check_name(name)
-        with self._renaming:
-            named = collection.name
-            parent = self._folder_of(named)
-        unfinished = parent / f"{_UNFINISHED}{uuid.uuid4().hex}"
-        with os_errors(f"snapshot {name!r} of collection {named!r}"):
-            if (parent / name).exists():
-                raise SnapshotExistsError(named, name)
-            parent.mkdir(exist_ok=True)
-            sync_folder(self._folder)
-            try:
-                unfinished.mkdir()
-                collection.copy_into(unfinished / _DOCUMENTS, stop)
-                # It may be renamed meanwhile: the folder stays its own.
-                snapshot = _describe(unfinished / _DOCUMENTS, collection.name, name, now, stop)
-                description = dataclasses.asdict(snapshot)
-                del description["damaged_reason"]  # found out on reading, never stored
-                write_json(unfinished / _DESCRIPTION, description)
-                sync_folder(unfinished)
-                _take_name(unfinished, parent / name, snapshot)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-            sync_folder(parent)
+        with self._making(collection, name) as parent:
+            snapshot = self._copied(collection, parent, name, now, stop)
         _LOG.info(
             "snapshot created",
             extra={
@@ -223,17 +207,61 @@ class SnapshotFolder:
             What the folders stand for after it, to be set as `places` when that is on disk.
 
         Raises:
-            SnapshotsKeptError: Snapshots of a deleted collection are kept under the new name.
+            SnapshotsKeptError: Snapshots of a deleted collection are kept under the new name, or
+                one is still being made.
             StorageError: The folder can't be read.
         """
         with self._renaming:
             with os_errors(f"snapshots of collection {new_name!r}"):
-                kept = sorted(x.name for x in self._folder_of(new_name).glob("[!.]*/"))
+                folder = self._folder_of(new_name)
+                kept = {x.name for x in folder.glob("[!.]*/")} | set(
+                    self._under_way.get(folder, ())
+                )
             if kept:
-                raise SnapshotsKeptError(new_name, kept)
+                raise SnapshotsKeptError(new_name, sorted(kept))
             # The folder of the new name holds nothing, and is as good as none for the old one. A
             # collection that is known by its folder's name has no snapshots of its own.
             yield self.places.after_exchange(name, new_name) if _is_name(name) else self.places
+
+    @contextmanager
+    def _making(self, collection: Collection, name: str) -> Iterator[Path]:
+        """Yields the folder of a collection's snapshots, which stays its own within the block."""
+        with self._renaming:
+            parent = self._folder_of(collection.name)
+            self._under_way[parent][name] += 1
+        try:
+            yield parent
+        finally:
+            with self._renaming:
+                self._under_way[parent] -= Counter([name])
+                if not self._under_way[parent]:
+                    del self._under_way[parent]
+
+    def _copied(
+        self, collection: Collection, parent: Path, name: str, now: int, stop: Stop
+    ) -> Snapshot:
+        """Copies a collection into a folder of its snapshots; raises as `create`."""
+        named = collection.name
+        unfinished = parent / f"{_UNFINISHED}{uuid.uuid4().hex}"
+        with os_errors(f"snapshot {name!r} of collection {named!r}"):
+            if (parent / name).exists():
+                raise SnapshotExistsError(named, name)
+            parent.mkdir(exist_ok=True)
+            sync_folder(self._folder)
+            try:
+                unfinished.mkdir()
+                collection.copy_into(unfinished / _DOCUMENTS, stop)
+                # It may be renamed meanwhile: the folder stays its own.
+                snapshot = _describe(unfinished / _DOCUMENTS, collection.name, name, now, stop)
+                description = dataclasses.asdict(snapshot)
+                del description["damaged_reason"]  # found out on reading, never stored
+                write_json(unfinished / _DESCRIPTION, description)
+                sync_folder(unfinished)
+                _take_name(unfinished, parent / name, snapshot)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+            sync_folder(parent)
+        return snapshot
 
     def _folder_of(self, collection: str) -> Path:
         return self._folder / self.places.folder_of(collection)

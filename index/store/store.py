@@ -163,7 +163,8 @@ class CollectionStore:
     def names(self) -> tuple[str, ...]:
         """The names of all collections but those that could not be opened, sorted."""
         known = self._names.known.copy().values()
-        return tuple(sorted(x.name for x in known if not x.failure and not x.is_gone))
+        # One that is being renamed is known by both names for a moment.
+        return tuple(sorted({x.name for x in known if not x.failure and not x.is_gone}))
 
     def create(self, name: str, schema: CollectionSchema) -> Collection:
         """Creates an empty collection: after a crash it is there whole, or not at all.
@@ -490,9 +491,10 @@ class CollectionStore:
                     names = known
                 is_changed = settle(names.collections, self._folder)
                 is_changed = settle(names.snapshots, snapshots) or is_changed
+        # Where the disk did not allow all of it, some folders have other names than those written.
         self._names.aliases = names.aliases
-        self._places = names.collections
-        self.snapshots.places = names.snapshots
+        self._places = names.collections.in_force_among(folders_in(self._folder))
+        self.snapshots.places = names.snapshots.in_force_among(folders_in(snapshots))
         for folder in sorted(folders_in(self._folder)):
             name = self._places.name_of(folder)
             if self._names.has(name):

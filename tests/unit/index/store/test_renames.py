@@ -1,5 +1,6 @@
 """Renames: one step on disk, noticed by those alone who use the old name."""
 
+import itertools
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from twopass.index.collection_name import CollectionName
 from twopass.index.errors import (
     AliasExistsError,
     CollectionClosedError,
@@ -28,6 +30,7 @@ from twopass.index.errors import (
     StorageError,
 )
 from twopass.index.store import aliases as aliases_module
+from twopass.index.store import snapshots as snapshots_module
 from twopass.index.store.aliases import AliasChange
 from twopass.index.store.store import CollectionStore
 
@@ -248,6 +251,86 @@ def test_a_snapshot_under_way_is_the_renamed_collection_s(store, docs, monkeypat
     with pytest.raises(SnapshotNotFoundError):
         store.restore("docs", "first", "copy")
     assert ids(store.restore("docs-1", "first", "copy")) == ["a"]
+
+
+def test_a_snapshot_under_way_of_a_deleted_collection_stays_its_own(
+    store, docs, schema, make_document, monkeypatch
+):
+    gone = store.create("gone", schema)
+    gone.upsert([make_document("of-gone")]).result()
+    is_copied, may_end = threading.Event(), threading.Event()
+    describe = snapshots_module._describe
+
+    def slow(*args):
+        is_copied.set()
+        may_end.wait(30)
+        return describe(*args)
+
+    monkeypatch.setattr(snapshots_module, "_describe", slow)
+    with ThreadPoolExecutor() as threads:
+        made = threads.submit(store.snapshots.create, gone, "kept")
+        is_copied.wait(30)
+        store.delete("gone")
+        try:
+            with pytest.raises(
+                SnapshotsKeptError, match=r"new_name: .* 'gone' are kept .*: 'kept'"
+            ):
+                store.rename("docs", "gone")
+        finally:
+            may_end.set()
+        made.result()
+    assert [x.name for x in store.snapshots.list("gone")] == ["kept"]
+    assert store.snapshots.list("docs") == ()
+    store.snapshots.delete("gone", "kept")
+    store.rename("docs", "gone")
+    assert store.names == ("gone",)
+
+
+def test_a_snapshot_that_failed_keeps_no_name_from_others(store, docs, schema, monkeypatch):
+    gone = store.create("gone", schema)
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshots_module, "_describe", full)
+        with pytest.raises(StorageError, match="No space left"):
+            store.snapshots.create(gone, "kept")
+    store.delete("gone")
+    store.rename("docs", "gone")
+    assert store.names == ("gone",)
+
+
+def test_at_no_moment_of_a_rename_is_a_collection_listed_twice_or_missed(store, docs):
+    seen = []
+
+    class Watched(dict):
+        """Looks at the names of the store before and after each step of a rename."""
+
+        def __setitem__(self, name, known):
+            super().__setitem__(name, known)
+            seen.append(store.names)
+
+        def __delitem__(self, name):
+            seen.append(store.names)
+            super().__delitem__(name)
+            seen.append(store.names)
+
+    change = CollectionName.change
+
+    def watched(name, new_name):
+        for listed in (store.names, store.names):
+            seen.append(listed)
+            assert [x.name for x in store.summaries(listed)] == list(listed)
+        change(name, new_name)
+        seen.append(store.names)
+        assert len(store.summaries(store.names)) == 1
+
+    store._names.known = Watched(store._names.known)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(CollectionName, "change", watched)
+        store.rename("docs", "docs-1")
+    assert set(seen) == {("docs",), ("docs-1",)}
 
 
 def test_a_collection_can_not_be_restored_under_a_name_that_another_got_meanwhile(
@@ -482,6 +565,51 @@ def test_cut_at_any_step_of_a_start_everything_keeps_its_name(
     for copy in cuts.copies:
         assert found_in(copy) == expected
         assert folders(copy) == folders(copy, "snapshots") == ["blue", "docs", "docs-1", "green"]
+
+
+@pytest.mark.parametrize("is_written", [False, True], ids=["disk-full", "disk-good"])
+@pytest.mark.parametrize("num_moved", range(5))
+def test_where_a_start_names_some_folders_alone_every_snapshot_is_still_found(
+    tmp_path, store, docs, schema, make_document, monkeypatch, num_moved, is_written
+):
+    store.create("other", schema)
+    for name in ("docs", "other"):
+        store.create_snapshot(name, "first")
+        store.rename(name, f"{name}-1")
+    store.close()
+    move, replace, num_moves = Path.rename, Path.replace, itertools.count()
+
+    def refuse(*args):
+        if next(num_moves) >= num_moved:
+            raise OSError(5, "Input/output error")
+        move(*args)
+
+    def refuse_names(*args):
+        if not is_written:
+            raise OSError(28, "No space left on device")
+        replace(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", refuse)
+        patched.setattr(Path, "replace", refuse_names)
+        store = CollectionStore(tmp_path, LANES)
+    for name in ("docs", "other"):
+        assert [x.name for x in store.snapshots.list(f"{name}-1")] == ["first"]
+        store.create_snapshot(f"{name}-1", "second")
+        # The name is free, and what it stands for now is not what the disk has it stand for.
+        store.create(name, schema).upsert([make_document(f"new-{name}")]).result()
+        store.create_snapshot(name, "of-new")
+    for _ in range(2):
+        for name in ("docs", "other"):
+            assert [x.name for x in store.snapshots.list(f"{name}-1")] == ["first", "second"]
+            assert [x.name for x in store.snapshots.list(name)] == ["of-new"]
+            assert ids(store.get(name)) == [f"new-{name}"]
+        assert ids(store.get("docs-1")) == ["a"]
+        store.close()
+        store = CollectionStore(tmp_path, LANES)
+    store.close()
+    named = ["docs", "docs-1", "other", "other-1"]
+    assert folders(tmp_path) == folders(tmp_path, "snapshots") == named
 
 
 def test_folders_are_renamed_durably_before_what_they_stood_for_is_forgotten(
