@@ -9,10 +9,12 @@ import typer
 
 from twopass.client import QueryTruncation
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
-from twopass.commands.terminal.consoles import literal
+from twopass.commands.sources.decoding import marked_encoding, not_decoded
+from twopass.commands.sources.options import EncodingOption
+from twopass.commands.terminal.consoles import is_terminal, literal
 from twopass.commands.terminal.failures import exit_with
 from twopass.commands.terminal.hits import QUERY_CUT, print_passages
-from twopass.commands.terminal.sentences import say
+from twopass.commands.terminal.sentences import say, say_beside
 
 
 def rerank(
@@ -38,14 +40,12 @@ def rerank(
             "beginning and says so, reject fails; unset: truncate."
         ),
     ] = None,
+    encoding: EncodingOption = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
     """Order passages by how well they answer a question."""
-    if file is not None and not file.is_file():
-        exit_with(f"{file}: there is no such file")
-    text = file.read_text(encoding="utf-8") if file else sys.stdin.read()
-    passages = [line for line in text.splitlines() if line.strip()]
+    passages = _passages(file, encoding)
     if not passages:
         exit_with(f"{file or 'standard input'}: no passage; one is expected on each line")
     with connected(target) as client:
@@ -63,3 +63,22 @@ def rerank(
     print_passages(result, query)
     if result.query_truncated:
         say(literal(QUERY_CUT, "dim"))
+
+
+def _passages(file: Path | None, encoding: str | None) -> list[str]:
+    r"""The lines of a file, or of standard input, that are not blank; they end at `\n` alone."""
+    if file is None and is_terminal(sys.stdin):
+        say_beside("Type passages, one on each line; Ctrl-D ends them.")
+    try:
+        content = file.read_bytes() if file else sys.stdin.buffer.read()
+    except FileNotFoundError:
+        exit_with(f"{file}: there is no such file; one is needed with a passage on each line")
+    except OSError as error:
+        exit_with(f"{file}: {error.strerror}; a file is needed with a passage on each line")
+    encoding = marked_encoding(content) or encoding or "utf-8"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        exit_with(f"{file or 'standard input'}:{line}: {not_decoded(error, encoding)}")
+    return [line.removesuffix("\r") for line in text.split("\n") if line.strip()]

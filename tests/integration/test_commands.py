@@ -124,6 +124,33 @@ def test_rerank_orders_the_lines_of_standard_input(server):
     assert [hit["index"] for hit in found["hits"]] == [1, 0]
 
 
+def test_rerank_reads_passages_as_index_reads_text(server, tmp_path):
+    file = tmp_path / "passages.txt"
+    lines = ["Café au lait.", "One\u2028line \x0b of all."]
+    for encoding, flags in (
+        ("utf-8-sig", ()),
+        ("utf-16", ()),
+        ("cp1252", ("--encoding", "cp1252")),
+    ):
+        wanted = lines if encoding != "cp1252" else lines[:1]
+        file.write_bytes("\r\n".join([*wanted, "", ""]).encode(encoding))
+        found = answer("rerank", "coffee", str(file), *flags, "--target", server.target)
+        assert sorted(hit["text"] for hit in found["hits"]) == wanted
+
+
+def test_rerank_names_a_file_that_has_no_passages_and_why(tmp_path):
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes(b"Tea.\nCaf\xe9.\n")
+    for file, told in (
+        (latin, f"{latin}:2: not UTF-8 (byte 0xE9); --encoding names another encoding"),
+        (tmp_path / "none", "none: there is no such file; one is needed with a passage on each"),
+        (tmp_path, f"{tmp_path}: Is a directory; a file is needed with a passage on each line"),
+    ):
+        ended = invoke("rerank", "coffee", str(file), "--target", "localhost:1")
+        assert ended.exit_code == 1
+        assert told in ended.stderr
+
+
 def test_models_lists_what_the_server_holds(server):
     kinds = {m["id"]: m["kind"] for m in answer("models", "--target", server.target)}
     assert kinds == {ENCODER: "encoder", RERANKER: "reranker"}
