@@ -178,7 +178,9 @@ def _exit_with(error: TwopassError, target: str) -> NoReturn:
         case UnimplementedError():
             exit_with(f"{target} is older than this command and can't do that: {error.message}")
     if error.field == "target":
-        exit_with(f"--{error.message}", USAGE)
+        is_variable = os.environ.get("TWOPASS_TARGET") == target
+        given_by = "TWOPASS_TARGET:" if is_variable else "--target:"
+        exit_with(error.message.replace("target:", given_by, 1), USAGE)
     if error.field == "api_key":
         exit_with(error.message.replace("api_key:", "TWOPASS_API_KEY:", 1), USAGE)
     exit_with(said or error.code.name)

@@ -44,9 +44,11 @@ def delete(
         twopass delete docs sky dates
         twopass delete docs -f "year<1950" -f draft=true
     """
-    if bool(ids) == bool(filters):
+    if ids and filters:
+        exit_with("both ids and --filter given; give one of them", USAGE)
+    if not (ids or filters):
         exit_with(
-            "give ids, or --filter, not both; `twopass collections delete` deletes a whole "
+            "neither ids nor --filter given; `twopass collections delete` deletes a whole "
             "collection",
             USAGE,
         )

@@ -57,8 +57,10 @@ def update(
         twopass update docs sky --set year=1871 --unset draft
         twopass update docs --set old=true -f "year<1950"
     """
-    if bool(ids) == bool(filters):
-        exit_with("give ids, or --filter, not both", USAGE)
+    if ids and filters:
+        exit_with("both ids and --filter given; give one of them", USAGE)
+    if not (ids or filters):
+        exit_with("neither ids nor --filter given; one of them says what is changed", USAGE)
     merge = _merge(assignments or [], removed or [])
     with connected(target) as client:
         if ids:

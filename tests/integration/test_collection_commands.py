@@ -229,8 +229,8 @@ def test_metadata_is_changed_by_filter_only_with_yes_without_a_terminal(client, 
         (["sky", "--set", "year"], "--set year: FIELD=VALUE is needed"),
         (["sky", "--set", "year=null"], "--unset year removes it"),
         (["sky", "--set", "year=1", "--unset", "year"], "year: given by --set and by --unset"),
-        (["--set", "year=1"], "give ids, or --filter, not both"),
-        (["sky", "-f", "year=1", "--set", "year=1"], "give ids, or --filter, not both"),
+        (["--set", "year=1"], "neither ids nor --filter given"),
+        (["sky", "-f", "year=1", "--set", "year=1"], "both ids and --filter given"),
     ],
 )
 def test_a_change_that_is_none_is_named(docs, arguments, reason):
@@ -251,7 +251,8 @@ def test_more_ids_than_one_request_takes_are_sent_in_parts(client, docs):
 def test_ids_or_a_filter_are_needed_not_both(client, docs, arguments):
     ended = invoke("delete", docs, *arguments, "--yes")
     assert ended.exit_code == 2
-    assert "`twopass collections delete` deletes a whole collection" in said(ended)
+    told = "both ids and --filter given" if arguments else "neither ids nor --filter given"
+    assert told in said(ended)
     assert client.count(docs) == 5
 
 
@@ -384,10 +385,15 @@ def test_where_nothing_listens_a_command_says_how_a_server_is_started():
 
 
 @pytest.mark.parametrize("given", ["http://localhost:50051", "localhost:http", "a b"])
-def test_what_is_no_target_is_a_mistake_of_the_command(given):
-    status, told = ran("info", TWOPASS_TARGET=given)
-    assert status == 2
-    assert told.startswith(f"error: --target: '{given}' given")
+def test_what_is_no_target_is_a_mistake_of_the_flag_or_the_variable_that_has_it(given):
+    for flag, variable, named in (
+        (("--target", given), {}, "--target"),
+        ((), {"TWOPASS_TARGET": given}, "TWOPASS_TARGET"),
+        (("--target", given), {"TWOPASS_TARGET": "localhost:1"}, "--target"),
+    ):
+        status, told = ran("info", *flag, **variable)
+        assert status == 2
+        assert told.startswith(f"error: {named}: '{given}' given")
 
 
 def test_the_http_port_given_by_mistake_is_told_as_one(tmp_path):
