@@ -1,5 +1,7 @@
 """`twopass keys`: makes an API key."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -7,7 +9,10 @@ import typer
 from pydantic import ValidationError
 
 from twopass.commands.key_file import KeyExistsError, add_key
+from twopass.commands.terminal.consoles import is_terminal, literal
 from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.own_command import own_command
+from twopass.commands.terminal.sentences import say_beside
 from twopass.server.edge.key_problems import NEEDED
 from twopass.server.edge.keys import ApiKey, KeysError, make_key
 from twopass.server.request import Role
@@ -66,6 +71,17 @@ def keys(
     except OSError as error:
         exit_with(f"--file {file}: {error.strerror}; nothing was changed, and no key was made")
     typer.echo(made.secret)
+    if is_terminal(sys.stdout):
+        _tell_next(file, name)
+
+
+def _tell_next(file: Path, name: str) -> None:
+    """Says on stderr where the key is known now, and how it is used; scripts know."""
+    say_beside()
+    say_beside(f"The key of {name}, shown only now; {file} holds its hash.")
+    served = f"{own_command()} serve --keys {shlex.quote(str(file))}"
+    for head, command in (("server", served), ("callers", "export TWOPASS_API_KEY=tp_…")):
+        say_beside(literal(f"  {head:<7}  {command}"))
 
 
 def _problem(place: tuple[int | str, ...], value: object) -> str:

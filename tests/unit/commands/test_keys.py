@@ -31,6 +31,18 @@ def test_a_key_is_printed_once_and_its_hash_is_added(tmp_path: Path):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_in_a_terminal_it_is_said_where_the_key_is_known_and_how_it_is_used(tmp_path, monkeypatch):
+    file = tmp_path / "keys.toml"
+    assert run("script", "-f", str(file)).stderr == ""
+    monkeypatch.setattr("twopass.commands.keys.is_terminal", lambda stream: True)
+    made = run("web", "-f", str(file))
+    assert made.stdout.startswith("tp_")
+    assert len(made.stdout.split()) == 1
+    assert f"The key of web, shown only now; {file} holds its hash." in made.stderr
+    assert f"serve --keys {file}\n" in made.stderr
+    assert "export TWOPASS_API_KEY=tp_…\n" in made.stderr
+
+
 def test_a_name_that_is_taken_or_none_is_refused(tmp_path: Path):
     file = tmp_path / "keys.toml"
     assert run("web", "-f", str(file)).exit_code == 0
