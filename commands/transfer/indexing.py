@@ -129,6 +129,7 @@ class Indexing:
         self._num_read = 0  # documents
         self._is_read = False  # to the end
         self._num_named: Counter[str] = Counter()  # what is left out, by kind
+        self._has_settled = False  # whether the server has answered for a document
         self._is_told_to_end = False
         self._is_reading = False
 
@@ -321,6 +322,8 @@ class Indexing:
                 continue
             self._num_read += 1
             if self._num_read > num_before:
+                if not self._has_settled:
+                    self._tell(num_before)
                 yield made
 
     def _next_item(self) -> _Item | None:
@@ -375,18 +378,21 @@ class Indexing:
         return goes_on
 
     def _settled(self, num_done: int, summary: UpsertSummary, before: UpsertSummary) -> None:
-        tally = self._tally
-        tally.add(summary, before)
+        self._tally.add(summary, before)
+        self._has_settled = True
         done = self._num_done_before + num_done
+        self._tell(done)
+        if self._checkpoint:
+            self._checkpoint.save(Done(done, tuple(self._refused)))
+
+    def _tell(self, num_done: int) -> None:
         self._meter.show(
-            done,
+            num_done,
             self._num_read if self._is_read else self._expected.total,
             is_estimate=self._expected.is_estimate and not self._is_read,
             num_before=self._num_done_before,
-            num_left_out=tally.num_left_out.total(),
+            num_left_out=self._tally.num_left_out.total(),
         )
-        if self._checkpoint:
-            self._checkpoint.save(Done(done, tuple(self._refused)))
 
     def _wait(self, reason: str, seconds: float) -> bool:
         self._meter.say(f"the server takes no documents ({reason}): next try in {seconds:.1f} s")

@@ -74,7 +74,9 @@ class Meter:
             num_done, total, is_estimate=is_estimate, rate=self.rate, num_left_out=num_left_out
         )
         if self._console.is_terminal:
-            self._bar.update(self._task, completed=num_done, total=total, description=told)
+            # A bar without a total moves: until the first are done, nothing else does.
+            known = total if num_done > num_before else None
+            self._bar.update(self._task, completed=num_done, total=known, description=told)
         elif now - self._told >= _SECONDS_BETWEEN_LINES:
             self._told = now
             self.say(f"{self._doing}: {told}")

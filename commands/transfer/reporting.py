@@ -24,7 +24,7 @@ def closing_lines(name: str, outcome: Outcome) -> Iterator[str]:
     lines = [
         (tally.num_inserted, "inserted"),
         (tally.num_replaced, "replaced"),
-        (tally.num_split, "of these split, since they are long"),
+        (tally.num_split, "of these split for their length"),
         (tally.num_skipped, "left as they were, since their ids are known"),
         (tally.num_resumed, "done by an earlier run (--resume)"),
     ]
@@ -38,7 +38,7 @@ def closing_lines(name: str, outcome: Outcome) -> Iterator[str]:
         for kind, number in tally.num_left_out.most_common():
             yield f"{'':>9} {kind}: {number:,}"
     if tally.num_other_files:
-        yield f"{tally.num_other_files.total():>9,} files of kinds that are not read"
+        yield f"{tally.num_other_files.total():>9,} files of kinds that are not read; --include PATTERN reads them"
         yield f"{'':>9} {_suffixes(outcome)}"
     if tally.unused_fields:
         unused = ", ".join(tally.unused_fields)

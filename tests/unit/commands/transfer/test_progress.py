@@ -97,3 +97,20 @@ def test_a_pipe_gets_a_line_every_30_seconds_and_nothing_else(monkeypatch):
         "indexing: 600 of 1,000, 10/s, 40 s left",
         "indexing: 900 of 1,000, 10/s, 10 s left",
     ]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_moves_until_the_first_documents_are_done_and_tells_how_many_there_are(monkeypatch):
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    meter = Meter("indexing")
+    with meter.running():
+        meter.show(3, 12, num_before=3, num_left_out=2)
+        (task,) = meter._bar.tasks
+        assert (task.total, task.description) == (None, "3 of 12, 2 left out")
+        meter.show(4, 12, num_before=3, num_left_out=2)
+        assert (task.total, task.completed) == (12, 4)
