@@ -271,6 +271,8 @@ def test_all_can_be_done_by_keys(page: Page) -> None:
     page.keyboard.type(QUESTION)
     page.keyboard.press("Enter")
     page.locator("#second-hits .hit").first.wait_for()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#second-hits .hit").first).to_be_focused()
     page.locator("#first-hits .hit").first.focus()
     page.keyboard.press("ArrowDown")
     focused = page.locator("#first-hits .hit").nth(1)

@@ -1722,6 +1722,14 @@ function startSearch() {
   });
   const passes = byId("passes");
   passes.addEventListener("keydown", keyInList);
+  byId("query").addEventListener("keydown", (event) => {
+    if (event.key !== "ArrowDown" || event.ctrlKey || event.metaKey || event.altKey || byId("found").hidden) return;
+    const column = passes.dataset.shown === "first" || passes.classList.contains("alone") ? "first" : "second";
+    const [id] = cards[column].keys();
+    if (id === undefined) return;
+    event.preventDefault();
+    focusCard(column, id);
+  });
   const over = (/** @type {Event} */ event) => setOff(/** @type {HTMLElement} */ (/** @type {HTMLElement} */ (event.target).closest(".hit"))?.dataset.id);
   passes.addEventListener("pointerover", over);
   passes.addEventListener("focusin", over);
