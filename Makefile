@@ -86,6 +86,7 @@ $(INSTALLED)/.client: $(INSTALLED)/.made $(CLIENT_SOURCES)
 	@touch $@
 
 $(INSTALLED)/.twopass: $(INSTALLED)/.models $(INSTALLED)/.client $(PYTHON_SOURCES) $(CORE_SOURCES) pyproject.toml
+	@echo "# Compiling the C++ core and installing what twopass needs: a minute or two, in silence."
 	$(@D)/bin/python -m pip install .
 	@touch $@
 
