@@ -54,7 +54,7 @@ def test_every_count_has_its_line_and_fits_60_columns():
         "          lines that are not JSON: 3",
         "          documents that the server refused: 1",
         "          missing files: 1",
-        "    1,019 files of kinds that are not read; --include PATTERN reads them",
+        "    1,019 files of other kinds; --include reads them",
         "          1,000 no suffix, 12 .png, 1 .a, 1 .b, 5 others",
         "fields not taken, since --metadata-field is set: b, c",
     ]
