@@ -34,7 +34,7 @@ def test_a_key_is_printed_once_and_its_hash_is_added(tmp_path: Path):
 def test_in_a_terminal_it_is_said_where_the_key_is_known_and_how_it_is_used(tmp_path, monkeypatch):
     file = tmp_path / "keys.toml"
     assert run("script", "-f", str(file)).stderr == ""
-    monkeypatch.setattr("twopass.commands.keys.is_terminal", lambda stream: True)
+    monkeypatch.setattr("twopass.commands.keys.is_terminal", lambda _: True)
     made = run("web", "-f", str(file))
     assert made.stdout.startswith("tp_")
     assert len(made.stdout.split()) == 1
