@@ -84,7 +84,8 @@ class Outcome:
 
     Attributes:
         tally: What was written and left out.
-        collection: The collection at the end; None where the run never got so far.
+        collection: The collection at the end; None where the run never got so far, or the server
+            could not be asked for it any more.
         stopped_by: What ended the run early, of what it was to index.
         failure: The call that failed and ended it early.
         is_interrupted: Whether the user ended it.
@@ -103,9 +104,9 @@ class Outcome:
         """Whether all that was asked for by name was done, but for records that may be skipped."""
         if self.stopped_by or self.failure or self.is_interrupted or self.missing_fields:
             return False
-        faults = [item for item in self.tally.left_out if item.is_fault]
-        has_written = self.tally.num_on_disk or self.tally.num_resumed
-        return not any(item.num_records == 0 for item in faults) and bool(has_written or not faults)
+        tally = self.tally
+        has_written = tally.num_on_disk or tally.num_resumed
+        return not tally.num_file_faults and bool(has_written or not tally.num_faults)
 
 
 class Indexing:
@@ -124,6 +125,7 @@ class Indexing:
         self._items = self._read_files()
         self._checkpoint: Checkpoint | None = None
         self._upload: Upload | None = None
+        self._opened: Collection | None = None  # as it was before the run
         self._refused: list[LeftOut] = []
         self._num_done_before = 0  # documents that earlier runs wrote, or were refused
         self._num_read = 0  # documents
@@ -157,11 +159,21 @@ class Indexing:
             outcome.is_interrupted = True
         except TwopassError as error:
             outcome.failure = error
-        if outcome.failure is None and outcome.collection is not None:
-            outcome.collection = self._client.get_collection(self._collection)
+        if outcome.failure is None and self._opened is not None:
+            outcome.collection = self._collection_now()
         if self._checkpoint and self._is_read and not (outcome.failure or outcome.is_interrupted):
             self._checkpoint.remove()
         return outcome
+
+    def _collection_now(self) -> Collection | None:
+        """The collection at the end; what was written is written, whatever this call ends in."""
+        try:
+            return self._client.get_collection(self._collection)
+        except TwopassError as error:
+            self._meter.say(f"{self._collection}: can't be asked how much it holds now ({error})")
+        except KeyboardInterrupt:
+            pass
+        return None
 
     def _end_early(self) -> None:
         """Reads no more, and lets what is under way be written; a second call interrupts that.
@@ -202,7 +214,7 @@ class Indexing:
                 self._stop(made)
                 return None
         collection = self._open_collection(schema, seen)
-        self._outcome.collection = collection
+        self._opened = collection
         if collection.schema.client_vectors and not mapping.vector:
             raise SourceError(
                 f"{self._collection}: the collection has no encoder, so its documents bring their "
@@ -303,8 +315,8 @@ class Indexing:
                 f"{stream.where}: it can be read only once, so --resume can't go on with it; "
                 "index a file instead"
             )
-        assert self._outcome.collection is not None
-        created = self._outcome.collection.create_time
+        assert self._opened is not None
+        created = self._opened.create_time
         mapping = self._settings.mapping
         return Checkpoint.of(path, self._collection, created, self._found.files, mapping)
 

@@ -54,7 +54,10 @@ def _suffixes(outcome: Outcome) -> str:
 
 
 def json_report(name: str, outcome: Outcome) -> dict[str, Any]:
-    """The same for scripts; what was left out is named, the first 10,000."""
+    """The same for scripts; what was left out is named, the first 10,000.
+
+    What the collection holds at the end is null where that is not known.
+    """
     tally = outcome.tally
     collection = outcome.collection
     return {
@@ -71,6 +74,6 @@ def json_report(name: str, outcome: Outcome) -> dict[str, Any]:
         "left_out": [asdict(item) for item in tally.left_out],
         "stopped_by": asdict(outcome.stopped_by) if outcome.stopped_by else None,
         "is_interrupted": outcome.is_interrupted,
-        "num_documents": collection.num_documents if collection else 0,
-        "sequence": collection.sequence if collection else "",
+        "num_documents": collection.num_documents if collection else None,
+        "sequence": collection.sequence if collection else None,
     }

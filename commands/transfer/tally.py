@@ -22,6 +22,9 @@ class Tally:
         num_resumed: Documents that earlier runs had done, by the file of `--resume`.
         left_out: What was left out, by name, the first 10,000.
         num_left_out: How many records or files were left out, by kind.
+        num_faults: How many of what was left out are faults: records, and rests of files or whole
+            files.
+        num_file_faults: How many of these are rests of files or whole files.
         num_other_files: How many files of folders are of kinds that are not read, by suffix.
         unused_fields: Fields that no document got, since all metadata are one field's.
     """
@@ -33,6 +36,8 @@ class Tally:
     num_resumed: int = 0
     left_out: list[LeftOut] = field(default_factory=list)
     num_left_out: Counter[str] = field(default_factory=Counter)
+    num_faults: int = 0
+    num_file_faults: int = 0
     num_other_files: Counter[str] = field(default_factory=Counter)
     unused_fields: list[str] = field(default_factory=list)
 
@@ -51,5 +56,8 @@ class Tally:
     def leave_out(self, item: LeftOut) -> None:
         """Counts something that was left out: as many records as it has, or one file."""
         self.num_left_out[item.kind] += max(1, item.num_records)
+        if item.is_fault:
+            self.num_faults += 1
+            self.num_file_faults += item.num_records == 0
         if len(self.left_out) < _MAX_NAMED:
             self.left_out.append(item)

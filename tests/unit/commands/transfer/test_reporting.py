@@ -105,6 +105,20 @@ def test_a_run_succeeds_where_all_that_was_named_is_done_but_for_skipped_records
     assert ended.is_success is is_success
 
 
+def test_a_missing_file_is_a_failure_however_much_was_left_out_before_it():
+    ended = outcome(*[left_out("lines")] * 10_001, num_inserted=1)
+    assert ended.is_success
+    ended.tally.leave_out(left_out("missing files", num_records=0))
+    assert not ended.is_success
+
+
+def test_how_much_a_collection_holds_is_not_told_where_it_is_not_known():
+    ended = outcome(num_inserted=3_904)
+    ended.collection = None
+    assert list(closing_lines("docs", ended)) == ["    3,904 inserted"]
+    assert json_report("docs", ended)["num_documents"] is None
+
+
 def test_all_is_counted_though_only_the_first_10_000_are_kept():
     tally = Tally()
     for _ in range(10_001):
