@@ -28,7 +28,7 @@ from twopass.commands.sources.finding import Found
 from twopass.commands.sources.reading import Format
 from twopass.commands.sources.records import LeftOut, Record, SourceError
 from twopass.commands.sources.source_file import SourceFile
-from twopass.commands.transfer.checkpoint import Checkpoint, Done
+from twopass.commands.transfer.checkpoint import Checkpoint, CheckpointError, Done
 from twopass.commands.transfer.expected import MANY_RECORDS, Expected
 from twopass.commands.transfer.field_mapping import FieldMapping
 from twopass.commands.transfer.progress import Meter, duration
@@ -126,8 +126,8 @@ class Indexing:
         self._checkpoint: Checkpoint | None = None
         self._upload: Upload | None = None
         self._opened: Collection | None = None  # as it was before the run
-        self._refused: list[LeftOut] = []
-        self._num_done_before = 0  # documents that earlier runs wrote, or were refused
+        self._before = Done()  # what earlier runs have done
+        self._num_items = 0  # records and things left out that were read
         self._num_read = 0  # documents
         self._is_read = False  # to the end
         self._num_named: Counter[str] = Counter()  # what is left out, by kind
@@ -140,7 +140,8 @@ class Indexing:
 
         Raises:
             SourceError: What was asked for can't be done with these files and this collection.
-            CheckpointError: The file of `--resume` belongs to another run.
+            CheckpointError: The file of `--resume` belongs to another run, or to one that read
+                something else in the same files.
         """
         outcome = self._outcome
         try:
@@ -292,11 +293,9 @@ class Indexing:
         settings, tally = self._settings, self._tally
         if settings.resume is not None:
             self._checkpoint = self._open_checkpoint(settings.resume)
-            done = self._checkpoint.done()
-            self._num_done_before = done.num_done
-            tally.num_resumed = done.num_done - len(done.refused)
-            self._refused = list(done.refused)
-            for item in self._refused:
+            self._before = self._checkpoint.done()
+            tally.num_resumed = self._before.num_done - len(self._before.refused)
+            for item in self._before.refused:
                 tally.leave_out(item)
         self._upload = Upload(
             self._client,
@@ -304,9 +303,11 @@ class Indexing:
             Reports(settled=self._settled, refused=self._refuse, wait=self._wait),
             chunk_size=settings.chunk_size,
             on_conflict=settings.on_conflict,
+            done=self._before,
         )
         with self._meter.running():
-            self._upload.write(self._documents(translator))
+            if self._pass_over_done(translator):
+                self._upload.write(self._documents(translator))
 
     def _open_checkpoint(self, path: Path) -> Checkpoint:
         stream = next((file for file in self._found.files if file.is_stream), None)
@@ -320,23 +321,50 @@ class Indexing:
         mapping = self._settings.mapping
         return Checkpoint.of(path, self._collection, created, self._found.files, mapping)
 
+    def _pass_over_done(self, translator: Translator) -> bool:
+        """Reads over what earlier runs have done; False where the run is told to end meanwhile.
+
+        Raises:
+            CheckpointError: What earlier runs read there is not what is read now: so many documents
+                may be others.
+        """
+        before = self._before
+        while self._num_read < before.num_done and (made := self._next_made(translator)):
+            if isinstance(made, LeftOut):
+                self._leave_out(made, is_told=True)
+        if self._is_told_to_end:
+            return False
+        if (self._num_read, self._num_items) != (before.num_done, before.num_read):
+            assert self._checkpoint is not None
+            raise CheckpointError(
+                f"{self._checkpoint.path}: it is of a run that read the same files otherwise: "
+                f"{before.num_done:,} documents among {before.num_read:,} records, where there are "
+                f"{self._num_read:,} among {self._num_items:,} now; delete it to begin anew"
+            )
+        return True
+
     def _documents(self, translator: Translator) -> Iterator[Sourced]:
         """The documents to write, in the files' order; ends early at what stops the run."""
-        num_before = self._num_done_before
-        while (found := self._next_item()) is not None:
-            file, item = found
-            if isinstance(item, Record):
-                self._expected.read(file, item.num_bytes)
-            made = _translated(file, item, translator)
-            if isinstance(made, LeftOut):
-                if not self._leave_out(made, is_told=self._num_read < num_before):
-                    return
-                continue
-            self._num_read += 1
-            if self._num_read > num_before:
+        while made := self._next_made(translator):
+            if isinstance(made, Sourced):
                 if not self._has_settled:
-                    self._tell(num_before)
+                    self._tell(self._before.num_done)
                 yield made
+            elif not self._leave_out(made):
+                return
+
+    def _next_made(self, translator: Translator) -> Sourced | LeftOut | None:
+        """What becomes of what is read next; None at the end, and when the run is to end."""
+        found = self._next_item()
+        if found is None:
+            return None
+        file, item = found
+        self._num_items += 1
+        if isinstance(item, Record):
+            self._expected.read(file, item.num_bytes)
+        made = _translated(file, item, translator, self._num_items)
+        self._num_read += isinstance(made, Sourced)
+        return made
 
     def _next_item(self) -> _Item | None:
         """What is read next; None at the end, and when the run is to end."""
@@ -383,26 +411,23 @@ class Indexing:
 
     def _refuse(self, item: LeftOut) -> bool:
         goes_on = self._leave_out(item)
-        if goes_on:
-            self._refused.append(item)
-        else:
+        if not goes_on:
             self._is_read = False
         return goes_on
 
-    def _settled(self, num_done: int, summary: UpsertSummary, before: UpsertSummary) -> None:
+    def _settled(self, done: Done, summary: UpsertSummary, before: UpsertSummary) -> None:
         self._tally.add(summary, before)
         self._has_settled = True
-        done = self._num_done_before + num_done
-        self._tell(done)
+        self._tell(done.num_done)
         if self._checkpoint:
-            self._checkpoint.save(Done(done, tuple(self._refused)))
+            self._checkpoint.save(done)
 
     def _tell(self, num_done: int) -> None:
         self._meter.show(
             num_done,
             self._num_read if self._is_read else self._expected.total,
             is_estimate=self._expected.is_estimate and not self._is_read,
-            num_before=self._num_done_before,
+            num_before=self._before.num_done,
             num_left_out=self._tally.num_left_out.total(),
         )
 
@@ -428,11 +453,17 @@ def _interrupts(act: Callable[[], None]) -> Iterator[None]:
 
 
 def _translated(
-    file: SourceFile, item: Record | LeftOut, translator: Translator
+    file: SourceFile, item: Record | LeftOut, translator: Translator, place: int = 1
 ) -> Sourced | LeftOut:
     """What becomes of an item of a file.
 
     A file of a folder that is one document, and can be none, is no fault: it was not asked for.
+
+    Args:
+        file: The file.
+        item: What was read of it.
+        translator: Makes documents.
+        place: How many items were read with this one.
     """
     if isinstance(item, LeftOut):
         return item
@@ -440,4 +471,4 @@ def _translated(
     made = translator.document(item)
     if isinstance(made, LeftOut):
         return replace(made, is_fault=is_fault)
-    return Sourced(item.where, made, is_fault)
+    return Sourced(item.where, made, place, is_fault)

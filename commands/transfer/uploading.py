@@ -18,6 +18,7 @@ from twopass.client import (
     UpsertSummary,
 )
 from twopass.commands.sources.records import LeftOut
+from twopass.commands.transfer.checkpoint import Done
 from twopass.commands.transfer.json_values import shown
 
 # What a server's message says about the place of a document in a call.
@@ -36,14 +37,16 @@ class Sourced:
     Attributes:
         where: Its file, and its line or row.
         document: The document.
+        place: How many records and things left out were read with it, those before it included.
         is_fault: Whether a run that stops at errors stops where the server refuses it.
-        is_refused: Whether the server will have nothing of it.
+        refusal: Why the server will have nothing of it; None where it was not refused.
     """
 
     where: str
     document: Document
+    place: int
     is_fault: bool = True
-    is_refused: bool = False
+    refusal: LeftOut | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +54,14 @@ class Reports:
     """Whom an upload tells what.
 
     Attributes:
-        settled: After each acknowledgement: how many of the first documents are done with, written
-            or refused; and the call's summary, with the one before it.
+        settled: After each acknowledgement: how far the run has come; and the call's summary, with
+            the one before it.
         refused: A document that the server refuses. Answers whether to go on without it.
         wait: Waits so many seconds, since the server takes no documents for the reason given.
             Answers whether to try again then.
     """
 
-    settled: Callable[[int, UpsertSummary, UpsertSummary], None]
+    settled: Callable[[Done, UpsertSummary, UpsertSummary], None]
     refused: Callable[[LeftOut], bool]
     wait: Callable[[str, float], bool]
 
@@ -78,14 +81,16 @@ class Upload:
         *,
         chunk_size: int,
         on_conflict: OnConflict,
+        done: Done,
     ) -> None:
+        """Prepares to write what comes after the documents that earlier runs have done."""
         self._client = client
         self._collection = collection
         self._reports = reports
         self._chunk_size = chunk_size
         self._on_conflict = on_conflict
         self._pending: deque[Sourced] = deque()
-        self._num_settled = 0
+        self._done = done
         self._summary = UpsertSummary()  # of the call under way
         self._last_progress = time.monotonic()
 
@@ -114,14 +119,14 @@ class Upload:
 
     def _refuse(self, refused: Sourced) -> bool:
         """Reports a refused document; where that ends the upload, writes what stands before it."""
-        while not self._reports.refused(_left_out(refused, self._error)):
+        while not self._reports.refused(refusal := _left_out(refused, self._error)):
             while self._pending.pop() is not refused:
                 pass
             earlier = self._write_pending()
             if earlier is None:
                 return False
             refused = earlier
-        refused.is_refused = True
+        refused.refusal = refusal
         return True
 
     def _write_pending(self) -> Sourced | None:
@@ -134,7 +139,7 @@ class Upload:
 
     def _waiting(self) -> list[Document]:
         """The pending documents, as they are now."""
-        return [item.document for item in self._pending if not item.is_refused]
+        return [item.document for item in self._pending if item.refusal is None]
 
     def _taking(self, source: Iterator[Sourced]) -> Iterator[Document]:
         for item in source:
@@ -205,7 +210,7 @@ class Upload:
         if position is None:
             return None
         place = int(position) - self._summary.num_documents - self._summary.num_skipped
-        waiting = (item for item in self._pending if not item.is_refused)
+        waiting = (item for item in self._pending if item.refusal is None)
         return next(islice(waiting, place, None), None) if place >= 0 else None
 
     def _settle(self, summary: UpsertSummary) -> None:
@@ -213,17 +218,20 @@ class Upload:
         num_done = summary.num_documents + summary.num_skipped
         for _ in range(num_done - before.num_documents - before.num_skipped):
             self._drop_refused()
-            self._pending.popleft()
-            self._num_settled += 1
+            self._settle_first()
         self._drop_refused()
         self._last_progress = time.monotonic()
-        self._reports.settled(self._num_settled, summary, before)
+        self._reports.settled(self._done, summary, before)
 
     def _drop_refused(self) -> None:
         """Settles refused documents before which everything is settled."""
-        while self._pending and self._pending[0].is_refused:
-            self._pending.popleft()
-            self._num_settled += 1
+        while self._pending and self._pending[0].refusal is not None:
+            self._settle_first()
+
+    def _settle_first(self) -> None:
+        first, done = self._pending.popleft(), self._done
+        refused = done.refused if first.refusal is None else (*done.refused, first.refusal)
+        self._done = Done(done.num_done + 1, first.place, refused)
 
 
 def _left_out(item: Sourced, error: InvalidArgumentError) -> LeftOut:

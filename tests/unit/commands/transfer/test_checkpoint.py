@@ -17,8 +17,9 @@ MADE = datetime(2026, 1, 2, tzinfo=UTC)
 def checkpoint(tmp_path):
     (tmp_path / "x.jsonl").write_text("{}")
 
-    def make(collection="docs", created=MADE, **mapping):
-        files = find_files([tmp_path / "x.jsonl"], Reading()).files
+    def make(collection="docs", created=MADE, encoding=None, delimiter=None, **mapping):
+        reading = Reading(encoding=encoding, delimiter=delimiter)
+        files = find_files([tmp_path / "x.jsonl"], reading).files
         path = tmp_path / "resume.json"
         return Checkpoint.of(path, collection, created, files, FieldMapping(**mapping))
 
@@ -27,11 +28,10 @@ def checkpoint(tmp_path):
 
 def test_a_run_goes_on_where_the_one_before_it_was_interrupted(checkpoint):
     assert checkpoint().done().num_done == 0
-    checkpoint().save(Done(512))
+    checkpoint().save(Done(512, 514))
     refused = LeftOut(where="x.jsonl:7", kind="k", reason="r")
-    checkpoint().save(Done(768, (refused,)))
-    assert checkpoint().done() == Done(768, (refused,))
-    assert checkpoint().done().num_done == 768
+    checkpoint().save(Done(768, 770, (refused,)))
+    assert checkpoint().done() == Done(768, 770, (refused,))
     checkpoint().remove()
     checkpoint().remove()
     assert checkpoint().done().num_done == 0
@@ -41,14 +41,29 @@ def test_a_file_of_another_run_is_refused(checkpoint, tmp_path):
     checkpoint().save(Done(512))
     for other, what in [
         ({"collection": "others"}, "collection"),
-        ({"created": datetime(2026, 1, 3, tzinfo=UTC)}, "created"),
-        ({"id": "key"}, "mapping"),
+        ({"created": datetime(2026, 1, 3, tzinfo=UTC)}, "time of the collection's creation"),
+        ({"id": "key"}, "fields of records"),
+        ({"encoding": "cp1252"}, "--encoding"),
+        ({"delimiter": ";"}, "--delimiter"),
     ]:
-        with pytest.raises(CheckpointError, match=f"of another run, whose {what} differ; delete"):
+        with pytest.raises(
+            CheckpointError, match=f"of another run, which differs in {what}; delete"
+        ):
             checkpoint(**other).done()
     (tmp_path / "x.jsonl").write_text("{}\n{}")
-    with pytest.raises(CheckpointError, match="whose files differ"):
+    with pytest.raises(CheckpointError, match="differs in files; delete"):
         checkpoint().done()
+
+
+def test_a_checkpoint_is_as_small_for_many_files_as_for_one(checkpoint, tmp_path):
+    one = find_files([tmp_path / "x.jsonl"], Reading()).files
+    sizes = []
+    for files in (one, one * 10_000):
+        made = Checkpoint.of(tmp_path / "resume.json", "docs", MADE, files, FieldMapping())
+        made.save(Done(7, 7))
+        assert made.done() == Done(7, 7)
+        sizes.append((tmp_path / "resume.json").stat().st_size)
+    assert sizes[0] == sizes[1] < 1_000
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"run": {}}'])

@@ -16,6 +16,7 @@ from twopass.client import (
     UpsertSummary,
 )
 from twopass.commands.transfer import uploading
+from twopass.commands.transfer.checkpoint import Done
 from twopass.commands.transfer.uploading import Reports, Sourced, Upload
 
 
@@ -40,12 +41,13 @@ class Server:
         num_sent: Documents that it was sent.
     """
 
-    def __init__(self, refused=(), faults=None) -> None:
+    def __init__(self, refused=(), faults=None, part_size=0) -> None:
         self.refused = set(refused)
         self.faults = dict(faults or {})
         self.written: list[str] = []
         self.num_sent = 0
         self._num_chunks = 0
+        self._part_size = part_size
 
     def upsert(self, collection, documents, *, chunk_size, on_conflict, on_progress):
         summary = UpsertSummary()
@@ -69,10 +71,13 @@ class Server:
                         f"chunk {summary.num_chunks + 1}: documents[{place}].id: it is bad",
                         metadata={"position": str(position)},
                     )
-            self.written += [document.id for document in chunk]
-            total = summary.num_documents + len(chunk)
-            summary = UpsertSummary("s", summary.num_chunks + 1, total, total)
-            on_progress(summary)
+            # As the client does with large documents, it may send less at a time.
+            size = self._part_size or len(chunk)
+            for part in (chunk[at : at + size] for at in range(0, len(chunk), size)):
+                self.written += [document.id for document in part]
+                total = summary.num_documents + len(part)
+                summary = UpsertSummary("s", summary.num_chunks + 1, total, total)
+                on_progress(summary)
 
 
 class Told:
@@ -85,8 +90,13 @@ class Told:
         self.waits: list[float] = []
         self._goes_on = goes_on
 
-    def settle(self, num_done, summary, before):
-        self.settled.append(num_done)
+    def settle(self, done, summary, before):
+        self.settled.append(done.num_done)
+        # What a checkpoint records at any moment is what is done at that moment.
+        assert [item.where for item in done.refused] == [
+            where for where in self.refused if int(where[2:]) < done.num_done
+        ]
+        assert done.num_read == 2 * done.num_done
         self.num_inserted += summary.num_inserted - before.num_inserted
 
     def refuse(self, item):
@@ -104,10 +114,11 @@ class Told:
 
 
 def upload(server, told, num_documents, chunk_size=3, on_conflict="replace"):
-    items = (Sourced(f"x:{n}", Document(str(n), "t")) for n in range(num_documents))
-    Upload(server, "docs", told.reports, chunk_size=chunk_size, on_conflict=on_conflict).write(
-        items
+    items = (Sourced(f"x:{n}", Document(str(n), "t"), 2 * (n + 1)) for n in range(num_documents))
+    run = Upload(
+        server, "docs", told.reports, chunk_size=chunk_size, on_conflict=on_conflict, done=Done()
     )
+    run.write(items)
 
 
 numbers = st.integers(0, 40)
@@ -118,11 +129,11 @@ faults = st.dictionaries(
 )
 
 
-@given(numbers, st.sets(numbers, max_size=8), st.integers(1, 7), faults)
+@given(numbers, st.sets(numbers, max_size=8), st.integers(1, 7), faults, st.integers(0, 2))
 def test_all_but_the_refused_are_written_and_what_is_settled_is_done(
-    num_documents, refused, chunk_size, faults
+    num_documents, refused, chunk_size, faults, part_size
 ):
-    server, told = Server(map(str, refused), faults), Told()
+    server, told = Server(map(str, refused), faults, part_size), Told()
     upload(server, told, num_documents, chunk_size)
     expected = [n for n in range(num_documents) if n not in refused]
     assert server.written == [str(n) for n in expected]
