@@ -107,8 +107,12 @@ class Checkpoint:
         """
         unfinished = self.path.with_name(self.path.name + ".new")
         refused = [asdict(item) for item in done.refused]
-        content = {"num_done": done.num_done, "num_read": done.num_read}
-        content |= {"refused": refused, "run": self.run}
+        content: dict[str, object] = {
+            "num_done": done.num_done,
+            "num_read": done.num_read,
+            "refused": refused,
+            "run": self.run,
+        }
         try:
             with unfinished.open("w", encoding="utf-8") as file:
                 file.write(json.dumps(content))
