@@ -157,6 +157,8 @@ def evaluate(
         running = evaluation_run(data, flags + room_for_queries(datasets), concurrency, language)
         model = None  # the server's default is the one asked for
     with running as run:
+        for dataset in datasets if files else ():
+            run.client.get_collection(run.index(dataset))  # before any of them is measured
         if fusions:
             by_set = {d.name: _fusions(run, d, max(depths)) for d in datasets}
             _show_settings(by_set, "fusion", "hybrid retrieval, first pass alone", as_json)

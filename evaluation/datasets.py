@@ -63,6 +63,8 @@ def load_dataset(folder: Path, max_queries: int | None = None, part: Part = Part
     Raises:
         DatasetError: A file is missing or malformed.
     """
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: there is no such folder or file")
     qrels = _qrels(folder)
     documents = tuple(
         Document(id=row["_id"], title=row.get("title") or "", text=row.get("text") or "")

@@ -253,6 +253,15 @@ def test_eval_measures_a_running_server_by_the_judgements_that_the_page_saves(
     assert "the others count as irrelevant" in ended.stderr
 
 
+def test_eval_measures_nothing_where_a_collection_of_the_judgements_is_missing(
+    server, facts, tmp_path
+):
+    lines = [{"collection": each, "query": "sky", "judgements": {"a": 1}} for each in (facts, "no")]
+    ended = invoke("eval", judged(tmp_path, *lines), "--target", server.target)
+    assert ended.exit_code == 4
+    assert ended.stderr.startswith("error: collection 'no' does not exist")
+
+
 def test_eval_refuses_what_means_nothing_for_a_collection_that_is_indexed(tmp_path):
     file = judged(tmp_path, {"collection": "docs", "query": "sky", "judgements": {"a": 1}})
     for flags, told in (
@@ -264,6 +273,9 @@ def test_eval_refuses_what_means_nothing_for_a_collection_that_is_indexed(tmp_pa
         ended = invoke("eval", file, *flags)
         assert ended.exit_code == 1
         assert told in ended.stderr
+    ended = invoke("eval", str(tmp_path / "judgements"))
+    assert ended.exit_code == 1
+    assert "judgements: there is no such folder or file" in ended.stderr
     ended = invoke("eval", str(tmp_path / "judgements.jsonl"), "--target", "localhost:1")
     assert ended.exit_code == 3
     assert "localhost:1" in ended.stderr
