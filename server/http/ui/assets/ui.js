@@ -188,12 +188,14 @@ function failure(error, again) {
                     : ["That went wrong", ""];
   const button = again && [0, 429, 503, 504].includes(status) ? element("button", { type: "button", textContent: "Try again", onclick: again }) : null;
   const toKey = status === 401 ? element("button", { type: "button", textContent: "To the field", onclick: () => byId("key").focus() }) : null;
-  say(`${title}. ${message}`);
+  // What the server says of a missing key, programs need: the page has a field for it.
+  const told = status === 401 ? "" : message;
+  say(`${title}. ${told || way}`);
   return element(
     "div",
     { className: "notice bad" },
     element("p", { className: "notice-title", textContent: title }),
-    element("p", { textContent: message }),
+    told ? element("p", { textContent: told }) : null,
     way ? element("p", { className: "soft", textContent: way }) : null,
     button || toKey ? element("div", { className: "actions" }, button, toKey) : null,
   );
