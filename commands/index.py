@@ -17,6 +17,7 @@ from twopass.commands.sources.options import (
     ExcludeOption,
     FormatOption,
     IncludeOption,
+    QuotesOption,
 )
 from twopass.commands.sources.reading import Reading
 from twopass.commands.sources.records import SourceError
@@ -83,6 +84,7 @@ def index(
     file_format: FormatOption = None,
     encoding: EncodingOption = None,
     delimiter: DelimiterOption = None,
+    quotes: QuotesOption = None,
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
     encoder: Annotated[
@@ -213,6 +215,7 @@ def index(
         format=file_format,
         encoding=encoding,
         delimiter=delimiter,
+        has_quotes=quotes,
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
     )

@@ -1,14 +1,17 @@
 """From bytes to text: encodings, and what is no text at all."""
 
 import codecs
-import contextlib
 import io
 from collections.abc import Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from twopass.commands.sources.opening import opened
 from twopass.commands.sources.records import EmptyFileError, UnreadableError
 from twopass.commands.sources.source_file import SourceFile
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 """How long a document can be, unpacked: a server takes messages of this size at most by default."""
@@ -22,6 +25,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _HEAD = 8 * 1024
+_BLOCK_BYTES = 64 * 1024
 # Controls that no text has: all of C0 and DEL but tab, line feed, vertical tab, form feed, carriage
 # return and escape.
 _CONTROL_CHARACTERS = bytes([*range(0x09), *range(0x0E, 0x1B), *range(0x1C, 0x20), 0x7F])
@@ -42,31 +46,83 @@ def byte_lines(stream: io.BufferedReader, encoding: str) -> tuple[Iterator[bytes
     r"""The lines of a stream as bytes, and their encoding: one in which `\n` is one byte.
 
     Lines end at `\n` alone: U+2028, vertical tabs and the like are part of a line. One that is
-    longer than a document can be comes in pieces.
+    longer than a document can be comes in pieces of that many bytes.
     """
     if encoding == "utf-8-sig":
         stream.read(len(codecs.BOM_UTF8))
         encoding = "utf-8"
     if "\n".encode(encoding) == b"\n":
         return iter(partial(stream.readline, MAX_DOCUMENT_BYTES), b""), encoding
-    return _transcoded(stream, encoding), "utf-8"
+    transcoded = io.BufferedReader(_Transcoded(stream, encoding), _BLOCK_BYTES)
+    return iter(partial(transcoded.readline, MAX_DOCUMENT_BYTES), b""), "utf-8"
 
 
-def _transcoded(stream: io.BufferedReader, encoding: str) -> Iterator[bytes]:
-    """The lines of a stream in UTF-8.
+class _Transcoded(io.RawIOBase):
+    """A stream of another encoding in UTF-8, decoded as it is read.
+
+    Reading raises UnreadableError where something in it is not of the encoding.
+    """
+
+    def __init__(self, stream: io.BufferedReader, encoding: str) -> None:
+        self._stream = stream
+        self._encoding = encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "Buffer") -> int:
+        into = memoryview(buffer)
+        while not self._ready:
+            content = self._stream.read1(_BLOCK_BYTES)
+            try:
+                self._ready = memoryview(self._decoder.decode(content, not content).encode())
+            except UnicodeDecodeError as error:
+                reason = not_decoded(error, self._encoding)
+                raise UnreadableError("files of other encodings", reason) from error
+            if not content:
+                break
+        num_bytes = min(len(into), len(self._ready))
+        into[:num_bytes] = self._ready[:num_bytes]
+        self._ready = self._ready[num_bytes:]
+        return num_bytes
+
+
+class LineTooLongError(Exception):
+    """A line is longer than a document can be."""
+
+
+def text_blocks(stream: io.BufferedReader, encoding: str, errors: str) -> Iterator[str]:
+    r"""The text of a stream in blocks of whole lines, which end at `\n`, `\r` or both.
+
+    Args:
+        stream: Its bytes.
+        encoding: Their encoding.
+        errors: What becomes of bytes that are not of it, as `bytes.decode` has it.
 
     Raises:
-        UnreadableError: Something in it is not of the encoding.
+        LineTooLongError: A line has more characters than a document bytes.
+        UnicodeDecodeError: Something is not of the encoding.
     """
-    text = io.TextIOWrapper(stream, encoding, newline="\n")
-    try:
-        for line in text:
-            yield line.encode()
-    except UnicodeDecodeError as error:
-        raise UnreadableError("files of other encodings", not_decoded(error, encoding)) from error
-    finally:
-        with contextlib.suppress(ValueError):  # the stream is closed already
-            text.detach()
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
+    line: list[str] = []  # the beginning of one
+    num_chars = 0
+    held = ""  # a carriage return, until it is known whether a line feed follows
+    while content := stream.read1(_BLOCK_BYTES):
+        text = held + decoder.decode(content)
+        held = "\r" if text.endswith("\r") else ""
+        text = text.removesuffix(held)
+        end = 1 + max(text.rfind("\n"), text.rfind("\r"))
+        if end:
+            yield "".join([*line, text[:end]])
+            line, num_chars = [], 0
+        line.append(text[end:])
+        num_chars += len(text) - end
+        if num_chars > MAX_DOCUMENT_BYTES:
+            raise LineTooLongError
+    if rest := "".join([*line, held, decoder.decode(b"", final=True)]):
+        yield rest
 
 
 def read_whole_text(file: SourceFile, declared: str | None = None) -> str:

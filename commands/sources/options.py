@@ -61,6 +61,15 @@ DelimiterOption: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+QuotesOption: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--quotes/--no-quotes",
+        help="Whether quotes enclose fields of CSV or are text; unset: they enclose fields, unless "
+        "the beginning of a file with tabs shows that they are text.",
+        show_default=False,
+    ),
+]
 IncludeOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(

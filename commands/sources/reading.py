@@ -28,6 +28,8 @@ class Reading:
             declaration; None: UTF-8.
         delimiter: What separates the fields of CSV, one character; None: what the beginning of the
             file shows.
+        has_quotes: Whether quotes enclose fields of CSV; None: they do, but not in a file with tabs
+            whose beginning shows that they are text.
         include: Patterns of the files to take from folders, instead of the usual kinds; empty: the
             usual kinds.
         exclude: Patterns of files and folders to leave out of folders.
@@ -36,5 +38,6 @@ class Reading:
     format: Format | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    has_quotes: bool | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

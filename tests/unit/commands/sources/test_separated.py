@@ -4,6 +4,7 @@ import codecs
 import csv
 import gzip
 import io
+import tracemalloc
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -59,18 +60,76 @@ def test_rows_are_named_by_the_line_they_begin_at(folder):
 
 
 @pytest.mark.parametrize(
-    ("content", "line", "reason"),
+    ("row", "reason"),
     [
-        ('id,text\na,b\nc,"d\ne,f\n', 3, "a quote that is opened in this row is never closed"),
-        ('id,text\na,b\nc,"d"e\nf,g\n', 3, "more text after a closing quote; quotes within"),
+        ('c,"d', "a quote that is opened in this row is never closed"),
+        ('c,"d"e', "more text after a closing quote; quotes within"),
+        ('c,"', "a quote that is opened in this row is never closed"),
     ],
 )
-def test_after_a_broken_quote_nothing_is_guessed(folder, content, line, reason):
-    folder.write("x.csv", content)
+@pytest.mark.parametrize("num_after", [0, 1, 2, 50_000])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_after_a_broken_quote_the_next_line_is_read(folder, row, reason, num_after, end):
+    rows = [f"{n},after" for n in range(num_after)]
+    folder.write("x.csv", end.join(["id,text", "a,b", row, *rows, ""]))
+    items = folder.items("x.csv")
+    told = items.pop(1)
+    assert told.where.endswith("x.csv:3")
+    assert told.reason.startswith(reason)
+    assert (told.is_fault, told.num_records) == (True, 1)
+    assert [item.fields["id"] for item in items] == ["a", *map(str, range(num_after))]
+    assert [int(item.where.rpartition(":")[2]) for item in items] == [2, *range(4, 4 + num_after)]
+
+
+def test_a_quote_that_a_later_row_closes_hides_no_row(folder):
+    folder.write("x.csv", 'id,text\na,"b\nc,d\ne,"f\ng"\nh,i\n')
     records, (told,) = folder.both("x.csv")
-    assert records == [{"id": "a", "text": "b"}]
-    assert told.startswith(f"x.csv:{line}: {reason}")
-    assert told.endswith("; what comes after it is left out")
+    assert records == [
+        {"id": "c", "text": "d"},
+        {"id": "e", "text": "f\ng"},
+        {"id": "h", "text": "i"},
+    ]
+    assert told.startswith("x.csv:2: more text after a closing quote")
+
+
+def test_a_broken_quote_among_the_names_ends_the_file(folder):
+    folder.write("x.csv", 'id,"text\na,b\n')
+    records, (told,) = folder.both("x.csv")
+    assert records == []
+    assert told == "x.csv:1: a quote that is opened in this row is never closed"
+
+
+def test_rows_that_swallow_each_other_are_not_read_again_without_end(folder, monkeypatch):
+    monkeypatch.setattr("twopass.commands.sources.readers.rereading._MAX_REREAD_CHARS", 1_000)
+    folder.write("x.csv", "id,text\n" + 'a","b\n' * 1_000)
+    *_, last = items = folder.items("x.csv")
+    assert len(items) < 100
+    assert "; left out with it: " in last.reason
+
+
+def test_quotes_are_text_where_the_beginning_of_a_file_with_tabs_shows_it(folder):
+    rows = [{"id": str(n), "text": '"Tea" for two'} for n in range(5)]
+    lines = "".join(f"{row['id']}\t{row['text']}\n" for row in rows)
+    folder.write("x.tsv", "id\ttext\n" + lines)
+    assert folder.read("x.tsv") == rows
+
+
+def test_quotes_enclose_fields_where_a_file_with_tabs_is_whole_with_them(folder):
+    folder.write("x.tsv", 'id\ttext\na\t"b ""c""\td\ne"\nf\tg\n')
+    assert folder.read("x.tsv") == [{"id": "a", "text": 'b "c"\td\ne'}, {"id": "f", "text": "g"}]
+
+
+def test_that_quotes_are_text_can_be_told(folder):
+    folder.write("x.csv", 'id,text\na,"b" c\nd,"e\nf,"g"\n')
+    assert folder.read("x.csv", has_quotes=False) == [
+        {"id": "a", "text": '"b" c'},
+        {"id": "d", "text": '"e'},
+        {"id": "f", "text": '"g"'},
+    ]
+    folder.write("y.tsv", 'id\ttext\na\t"b" c\nd\te\n')
+    records, (told,) = folder.both("y.tsv", has_quotes=True)
+    assert records == [{"id": "d", "text": "e"}]
+    assert told.startswith("y.tsv:2: more text after a closing quote")
 
 
 def test_two_columns_of_one_name_are_a_fault_of_the_file(folder):
@@ -126,12 +185,29 @@ def test_lines_end_as_any_system_ends_them(folder, end):
     assert folder.read("x.csv") == [{"id": "a", "text": "b"}, {"id": "c", "text": "d"}]
 
 
-def test_a_field_that_is_too_long_for_memory_ends_the_file(folder, monkeypatch):
-    monkeypatch.setattr("twopass.commands.sources.readers.separated.MAX_DOCUMENT_BYTES", 1_000)
-    folder.write("x.csv", 'id,text\na,b\nc,"' + "d" * 5_000 + '"\ne,f\n')
+def test_a_row_that_is_too_long_for_memory_is_named_and_the_next_line_read(folder, monkeypatch):
+    monkeypatch.setattr("twopass.commands.sources.readers.separated.MAX_DOCUMENT_BYTES", 200_000)
+    after = "".join(f"{n},f\n" for n in range(100_000))
+    folder.write("x.csv", 'id,text\na,b\nc,"d\n' + after)
     records, (told,) = folder.both("x.csv")
-    assert records == [{"id": "a", "text": "b"}]
-    assert told.startswith("x.csv:3: a field of more than")
+    assert [fields["id"] for fields in records] == ["a", *map(str, range(100_000))]
+    assert told.startswith("x.csv:3: a row of more than")
+
+
+@pytest.mark.parametrize("first", ["id,text\na,b\n", ""])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_line_that_is_too_long_for_memory_ends_the_file(folder, first, encoding):
+    packed = gzip.compress((first + "x" * 80_000_000).encode(encoding))
+    folder.write("x.csv.gz", packed)
+    tracemalloc.start()
+    try:
+        records, (told,) = folder.both("x.csv.gz")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert records == ([{"id": "a", "text": "b"}] if first else [])
+    assert told.startswith(f"x.csv.gz:{3 if first else 1}: a line of more than 64 MiB")
+    assert most < 100 * 1024**2
 
 
 FIELD = st.text(st.characters(codec="utf-8"))
