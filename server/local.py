@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, ClassVar, NoReturn, Self
+from typing import IO, Any, ClassVar, NoReturn, Self
 
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 # Settings of who may come in, and where. Variables that give them to a public server on this
@@ -129,16 +129,14 @@ class LocalServer:
             if log:
                 log.write(line)
                 log.flush()
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:  # from before logging was set up: a failure in plain text
+            record = _log_record(line)
+            if record is None:  # from before logging was set up: a failure in plain text
                 last = line.strip() or last
-                continue
-            if record["message"] == "serving":
+            elif record["message"] == "serving" and "address" in record:
                 self.http_url = str(record.get("http", ""))
                 return str(record["address"])
-            if record["level"] == "critical":
-                last = record["message"]
+            elif record["level"] == "critical":
+                last = str(record["message"])
         raise LocalServerError(
             f"the server ended with status {self.wait()} before it served: {last}"
         )
@@ -225,6 +223,16 @@ class _Lifeline:
 
 
 os.register_at_fork(after_in_child=_Lifeline.let_go_of_all)
+
+
+def _log_record(line: str) -> dict[str, Any] | None:
+    """The fields of a line of the server's log; None where it is something else."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    is_record = isinstance(record, dict) and record.keys() >= {"message", "level"}
+    return record if is_record else None
 
 
 def _drain(lines: IO[str], log: IO[str] | None) -> None:

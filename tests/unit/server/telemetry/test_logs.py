@@ -65,7 +65,44 @@ def test_a_text_line_ends_with_its_fields():
 def test_a_text_line_of_a_failure_has_its_fields_before_the_traceback():
     first, *rest = TextFormatter().format(record(failed=True, call="abc")).splitlines()
     assert first.endswith("call=abc")
-    assert rest[-1] == "ZeroDivisionError: of the test"
+    assert rest[-1] == "  ZeroDivisionError: of the test"
+
+
+# What a terminal obeys, and JSON does not escape by itself: C1, DEL, overrides and isolates of
+# the direction of writing, separators of lines, a lone surrogate.
+OBEYED = "\x7f\x85\x9b31m\u202eevil\u2066\u2028\u2029\ud800"
+
+
+def test_a_json_line_holds_nothing_that_a_terminal_obeys_and_says_the_same():
+    line = JsonFormatter().format(record(OBEYED, failed=True, reason=OBEYED, **{OBEYED: 1}))
+    assert line.isprintable()
+    read = json.loads(line)
+    assert (read["message"], read["reason"], read[OBEYED]) == (OBEYED, OBEYED, 1)
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter, JsonFormatter])
+def test_a_traceback_obeys_no_caller_and_forges_no_line(formatter):
+    try:
+        raise ValueError(f"refused {OBEYED}\x1b[2J\n12:00:00 ERROR   engine lost\rOK")
+    except ValueError:
+        error = sys.exc_info()
+    made = logging.getLogger("twopass.server").makeRecord(
+        "twopass.server", logging.ERROR, "file.py", 3, "call", (), error
+    )
+    first, *rest = formatter().format(made).split("\n")
+    assert all(line.isprintable() for line in (first, *rest))
+    assert all(line.startswith("  ") for line in rest)
+    if formatter is TextFormatter:
+        assert rest[-1] == r"  12:00:00 ERROR   engine lost\rOK"
+
+
+def test_the_calls_that_led_to_a_text_line_are_indented_beside_it():
+    made = record()
+    made.stack_info = "Stack (most recent call last):\n  \x9b31m"
+    assert TextFormatter().format(made).split("\n")[1:] == [
+        "  Stack (most recent call last):",
+        r"    \x9b31m",
+    ]
 
 
 @pytest.fixture
