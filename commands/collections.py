@@ -23,7 +23,7 @@ from twopass.commands.options import (
     connected,
     print_json,
 )
-from twopass.commands.terminal.confirmation import Yes, confirm
+from twopass.commands.terminal.confirmation import Yes, confirm, ensure_unchanged
 from twopass.commands.terminal.failures import USAGE, exit_with
 from twopass.commands.terminal.sentences import counted, say
 
@@ -38,7 +38,6 @@ OwnName = Annotated[
         help="The collection's own name, not an alias.", autocompletion=collection_names
     ),
 ]
-Filters = Annotated[list[str] | None, typer.Option("--filter", "-f", help=filters_as_typed.HELP)]
 
 
 @app.command("list")
@@ -223,7 +222,10 @@ def delete(
         collection = client.get_collection(name)
         _refuse_aliases(name, collection)
         count = counted(collection.num_documents, "document")
-        confirm(f"delete collection {name} with {count} for good", is_certain=yes)
+        if not yes:
+            confirm(f"delete collection {name} with {count} for good", is_certain=False)
+            found = client.get_collection(name)
+            ensure_unchanged((name, collection.sequence), (found.name, found.sequence))
         client.delete_collection(name, timeout=math.inf)
     if as_json:
         print_json({"collection": name, "num_documents": collection.num_documents})
@@ -234,7 +236,7 @@ def delete(
 @app.command("count")
 def count(
     name: CollectionName,
-    filters: Filters = None,
+    filters: filters_as_typed.Filters = None,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
@@ -257,7 +259,7 @@ def count(
 def facets(
     name: CollectionName,
     fields: Annotated[list[str], typer.Argument(metavar="FIELD", help="Metadata fields, 1 to 16.")],
-    filters: Filters = None,
+    filters: filters_as_typed.Filters = None,
     limit: Annotated[
         int, typer.Option(help="Most values of each field to show.", min=0, max=10_000)
     ] = 10,

@@ -3,8 +3,9 @@
 import json
 import re
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from google.protobuf.json_format import Parse, ParseError
 
 from twopass.client import Condition, field
@@ -19,6 +20,8 @@ HELP = (
     '2026-01-31T23:59:59Z. A key with dots is quoted, as in "a.b".c=1. Or the contract\'s Filter '
     'in JSON: {"must": [...]}.'
 )
+
+Filters = Annotated[list[str] | None, typer.Option("--filter", "-f", help=HELP)]
 
 _FIELD = r'(?:"(?:[^"\\]|\\.)*"|[^!=<>^])+?'
 _CONDITION = re.compile(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.filesize import decimal
 
-from twopass.client import Snapshot
+from twopass.client import Client, NotFoundError, Snapshot
 from twopass.commands.options import (
     DEFAULT_TARGET,
     AsJson,
@@ -16,7 +16,9 @@ from twopass.commands.options import (
     connected,
     print_json,
 )
-from twopass.commands.terminal.sentences import say, say_beside
+from twopass.commands.terminal.confirmation import Yes, confirm, ensure_unchanged
+from twopass.commands.terminal.failures import NOT_FOUND, exit_with
+from twopass.commands.terminal.sentences import counted, say, say_beside
 from twopass.commands.terminal.tables import Table, figures, names, print_table
 
 app = typer.Typer(
@@ -86,16 +88,46 @@ def restore(
 
 
 @app.command("delete")
-def delete(collection: CollectionName, name: Name, target: Target = DEFAULT_TARGET) -> None:
+def delete(
+    collection: CollectionName, name: Name, yes: Yes = False, target: Target = DEFAULT_TARGET
+) -> None:
     """Delete a snapshot; the collection stays.
 
-    It is gone for good.
+    It is gone for good, and may be the last copy of a collection that was deleted: you are asked
+    first; a script gives `--yes`.
 
         twopass snapshot delete docs monday
+        twopass snapshot delete docs monday --yes  in a script
     """
     with connected(target) as client:
+        if not yes:
+            asked = _one(client, collection, name)
+            confirm(_question(client, asked), is_certain=False)
+            ensure_unchanged(asked, _one(client, collection, name))
         client.delete_snapshot(collection, name)
     say(f"{collection}: snapshot {name} deleted")
+
+
+def _one(client: Client, collection: str, name: str) -> Snapshot:
+    found = {each.name: each for each in client.list_snapshots(collection)}
+    if name not in found:
+        exit_with(
+            f"collection {collection!r} has no snapshot {name!r}; `twopass snapshot list "
+            f"{collection}` shows those that it has",
+            NOT_FOUND,
+        )
+    return found[name]
+
+
+def _question(client: Client, snapshot: Snapshot) -> str:
+    """What is asked: what is lost, and whether it may be the last copy."""
+    holds = "damaged" if snapshot.damaged_reason else counted(snapshot.num_documents, "document")
+    try:
+        client.get_collection(snapshot.collection)
+        last = ""
+    except NotFoundError:
+        last = "; the collection itself is deleted"
+    return f"delete snapshot {snapshot.name} of {snapshot.collection} ({holds}{last}) for good"
 
 
 def _print(snapshots: "list[Snapshot] | tuple[Snapshot, ...]", *, as_json: bool) -> None:

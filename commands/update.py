@@ -5,29 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from twopass.client import Client, Condition, UpdateResult
+from twopass.client import Condition
 from twopass.commands import filters as filters_as_typed
-from twopass.commands.options import (
-    DEFAULT_TARGET,
-    AsJson,
-    CollectionName,
-    Target,
-    connected,
-    print_json,
-)
-from twopass.commands.terminal.confirmation import Yes, confirm
+from twopass.commands.changing import Ids, change, chosen
+from twopass.commands.options import DEFAULT_TARGET, AsJson, CollectionName, Target, connected
+from twopass.commands.terminal.confirmation import Yes
 from twopass.commands.terminal.failures import USAGE, exit_with
-from twopass.commands.terminal.sentences import counted, say
-
-# At most so many ids go into one request by the contract.
-_AT_ONCE = 10_000
 
 
 def update(
     collection: CollectionName,
-    ids: Annotated[
-        list[str] | None, typer.Argument(metavar="ID", help="The documents' ids.")
-    ] = None,
+    ids: Ids = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,10 +29,7 @@ def update(
         list[str] | None,
         typer.Option("--unset", metavar="FIELD", help="A field to remove. Repeat it for several."),
     ] = None,
-    filters: Annotated[
-        list[str] | None,
-        typer.Option("--filter", "-f", help=filters_as_typed.HELP),
-    ] = None,
+    filters: filters_as_typed.Filters = None,
     yes: Yes = False,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
@@ -57,32 +42,20 @@ def update(
         twopass update docs sky --set year=1871 --unset draft
         twopass update docs --set old=true -f "year<1950"
     """
-    if ids and filters:
-        exit_with("both ids and --filter given; give one of them", USAGE)
-    if not (ids or filters):
-        exit_with("neither ids nor --filter given; one of them says what is changed", USAGE)
+    wanted = chosen(collection, ids, filters, if_neither="one of them says what is changed")
     merge = _merge(assignments or [], removed or [])
     with connected(target) as client:
-        if ids:
-            wanted = list(dict.fromkeys(ids))
-            result = _update_ids(client, collection, wanted, merge)
-            num_unknown = len(wanted) - result.num_updated
-        else:
-            condition = filters_as_typed.parsed(filters or [])
-            result = _update_passing(client, collection, condition, merge, is_certain=yes)
-            num_unknown = 0
-    if as_json:
-        print_json(
-            {
-                "collection": collection,
-                "num_updated": result.num_updated,
-                "num_unknown": num_unknown,
-                "sequence": result.sequence,
-            }
+
+        def act(ids: list[str] | None, condition: Condition | None) -> tuple[str, int]:
+            result = client.update_metadata(
+                collection, ids, filter=condition, merge=merge, timeout=math.inf
+            )
+            return result.sequence, result.num_updated
+
+        ended = change(
+            client, wanted, act, lambda of: f"change the metadata of {of}", is_certain=yes
         )
-        return
-    unknown = f", {num_unknown:,} unknown" if num_unknown else ""
-    say(f"{collection}: {counted(result.num_updated, 'document')} updated{unknown}")
+    ended.tell("updated", as_json=as_json)
 
 
 def _merge(assignments: list[str], removed: list[str]) -> dict[str, Any]:
@@ -102,36 +75,3 @@ def _merge(assignments: list[str], removed: list[str]) -> dict[str, Any]:
     if not merge:
         exit_with("nothing to change; give --set FIELD=VALUE or --unset FIELD", USAGE)
     return merge
-
-
-def _update_ids(
-    client: Client, collection: str, ids: list[str], merge: dict[str, Any]
-) -> UpdateResult:
-    results = [
-        client.update_metadata(
-            collection, ids[start : start + _AT_ONCE], merge=merge, timeout=math.inf
-        )
-        for start in range(0, len(ids), _AT_ONCE)
-    ]
-    return UpdateResult(results[-1].sequence, sum(each.num_updated for each in results))
-
-
-def _update_passing(
-    client: Client,
-    collection: str,
-    condition: Condition | None,
-    merge: dict[str, Any],
-    *,
-    is_certain: bool,
-) -> UpdateResult:
-    if not is_certain:
-        passing = client.count(collection, filter=condition, timeout=math.inf)
-        found = client.get_collection(collection)
-        if passing == 0:
-            return UpdateResult(found.sequence, 0)
-        some = counted(passing, "document")
-        confirm(
-            f"change the metadata of {some} of the {found.num_documents:,} in {collection}",
-            is_certain=False,
-        )
-    return client.update_metadata(collection, filter=condition, merge=merge, timeout=math.inf)

@@ -29,3 +29,20 @@ def confirm(what: str, *, is_certain: bool) -> None:
         exit_with(f"{what}? give --yes to do so; there is no terminal to ask", USAGE)
     if not typer.confirm(printable(f"{what[:1].upper()}{what[1:]}?"), err=True):
         exit_with("nothing was changed")
+
+
+def ensure_unchanged(agreed: object, found: object) -> None:
+    """Ends the command where what a person agreed to is no longer what there is.
+
+    Others may change things while a person thinks. No rpc takes a condition by state, so that what
+    there is is looked at again right before the call: between the two, a moment is left.
+
+    Args:
+        agreed: The state of what was asked about, when it was asked.
+        found: Its state after the answer.
+    """
+    if found != agreed:
+        exit_with(
+            "others have changed meanwhile what you were asked about; nothing was done. Give the "
+            "command again to see what it would do now"
+        )

@@ -334,7 +334,12 @@ def test_a_snapshot_is_made_listed_restored_and_deleted(server, lines):
     again = invoke("snapshot", "restore", "to-copy", "first", "copied", *target)
     assert again.exit_code == 1
     assert "collection 'copied' exists already" in " ".join(again.stderr.split())
-    assert invoke("snapshot", "delete", "to-copy", "first", *target).exit_code == 0
+    ended = invoke("snapshot", "delete", "to-copy", "first", *target)
+    assert ended.exit_code == 2
+    question = f"delete snapshot first of to-copy ({len(FACTS)} documents) for good? give --yes"
+    assert question in " ".join(ended.stderr.split())
+    assert answer("snapshot", "list", "to-copy", *target) == [made]
+    assert invoke("snapshot", "delete", "to-copy", "first", "--yes", *target).exit_code == 0
     assert answer("snapshot", "list", "to-copy", *target) == []
 
 
