@@ -2,8 +2,8 @@
 
 import io
 import json
-import re
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -14,18 +14,19 @@ from twopass.commands.sources.decoding import (
     not_decoded,
 )
 from twopass.commands.sources.opening import Opened, opened
+from twopass.commands.sources.readers.growing_text import (
+    DamagedError,
+    GrowingText,
+    after_blanks,
+)
 from twopass.commands.sources.records import EmptyFileError, LeftOut, Record, UnreadableError
 from twopass.commands.sources.source_file import SourceFile
 from twopass.server.http.half_characters import with_whole_characters
 
+_ENDLESS = "a JSON array that doesn't end"
 _KIND = "lines that are not JSON"
-_MAX_WHOLE_BYTES = 1024**3
 _decode = json.JSONDecoder().raw_decode
 _TYPE_NAMES = {list: "array", str: "string", bool: "boolean", type(None): "null"}
-
-
-class _NotJsonError(Exception):
-    """A line holds no object; the message says why."""
 
 
 def read_jsonl(file: SourceFile) -> Iterator[Record | LeftOut]:
@@ -44,13 +45,14 @@ def read_jsonl(file: SourceFile) -> Iterator[Record | LeftOut]:
                 continue
             if _goes_on(stripped, encoding):
                 # Not JSON lines, or its first one is cut: more of the file tells which.
-                head = b"".join(chain([line], _up_to(lines, MAX_DOCUMENT_BYTES)))
+                more = _up_to(lines, MAX_DOCUMENT_BYTES - len(line))
+                head = line if stripped.startswith(b"[") else b"".join(chain([line], more))
                 if _begins_with_value(head, encoding):
-                    rest = _up_to(lines, _MAX_WHOLE_BYTES - len(head))
-                    content = b"".join(chain([head], rest))
-                    yield from _values(content, encoding, number, file, source)
+                    text = GrowingText(chain([head], lines), encoding, number)
+                    yield from _values(text, encoding, file, source)
                     return
-                lines = chain(io.BytesIO(head), lines)
+                in_pieces = partial(io.BytesIO(head).readline, MAX_DOCUMENT_BYTES)
+                lines = chain(iter(in_pieces, b""), lines)
             else:
                 lines = chain([line], lines)
             break
@@ -70,50 +72,45 @@ def _records(
         if not stripped:
             continue
         where = f"{prefix}{place}"
+        end = 0
         try:
-            fields, *more = _objects(stripped, encoding)
-        except _NotJsonError as error:
+            text = _text(stripped, encoding)
+            value, end = _decode(text)
+            while True:
+                if not isinstance(value, dict):
+                    yield LeftOut(where=where, kind=_KIND, reason=_no_object(value))
+                    break
+                yield Record(where=where, fields=value, num_bytes=position())
+                if end == len(text):
+                    break
+                # A line feed is missing.
+                value, end = _decode(text, after_blanks(text, end))
+        except (ValueError, RecursionError) as error:
             if len(line) == MAX_DOCUMENT_BYTES and not line.endswith(b"\n"):
                 limit = f"{MAX_DOCUMENT_BYTES // 1024**2} MiB"
                 reason = f"a line of more than {limit}, too long for one document"
                 raise UnreadableError("lines that are too long", reason, where) from error
-            yield LeftOut(where=where, kind=_KIND, reason=str(error))
-            continue
-        yield Record(where=where, fields=fields, num_bytes=position())
-        for fields in more:
-            yield Record(where=where, fields=fields, num_bytes=position())
+            yield LeftOut(where=where, kind=_KIND, reason=_problem(error, encoding))
 
 
-def _objects(line: bytes, encoding: str) -> list[dict[str, Any]]:
-    """The objects of a line: one, or several where a line feed is missing.
+def _text(line: bytes, encoding: str) -> str:
+    """The text of a line with whole characters alone.
 
     Raises:
-        _NotJsonError: Something in it is no object.
+        UnicodeDecodeError: It is of another encoding.
     """
-    try:
-        if encoding != "utf-8":
-            line = line.decode(encoding).encode()
-        text = with_whole_characters(line).decode()
-        value, end = _decode(text)
-        values = [value]
-        while end != len(text):
-            value, end = _decode(text, _after_blanks(text, end))
-            values.append(value)
-    except UnicodeDecodeError as error:
-        raise _NotJsonError(not_decoded(error, encoding)) from error
-    except (ValueError, RecursionError) as error:
-        raise _NotJsonError(_problem(error)) from error
-    for value in values:
-        if not isinstance(value, dict):
-            raise _NotJsonError(_no_object(value))
-    return values
+    if encoding != "utf-8":
+        line = line.decode(encoding).encode()
+    return with_whole_characters(line).decode()
 
 
-def _problem(error: ValueError | RecursionError) -> str:
+def _problem(error: ValueError | RecursionError, encoding: str) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return not_decoded(error, encoding)
     if isinstance(error, RecursionError):
         return "JSON nested too deeply to be read"
     if isinstance(error, json.JSONDecodeError):
-        return f"not JSON ({error.msg} at column {error.colno:,})"
+        return f"not JSON ({error.msg.removesuffix(' at')} at column {error.colno:,})"
     return f"a number that is too long to be read ({error})"  # of more than 4,300 digits
 
 
@@ -155,77 +152,49 @@ def _begins_with_value(content: bytes, encoding: str) -> bool:
 
 
 def _values(
-    content: bytes, encoding: str, number: int, file: SourceFile, source: Opened
+    text: GrowingText, encoding: str, file: SourceFile, source: Opened
 ) -> Iterator[Record | LeftOut]:
     """The objects of a text that stand one after the other, or in arrays."""
-    if len(content) >= _MAX_WHOLE_BYTES:
-        raise UnreadableError(
-            "JSON files that are too long",
-            f"not JSON lines, and more than {_MAX_WHOLE_BYTES // 1024**3} GiB to be read at once; "
-            "`jq -c '.[]'` makes lines of an array",
-        )
-    try:
-        text = with_whole_characters(content.decode(encoding).encode()).decode()
-    except UnicodeDecodeError as error:
-        raise UnreadableError("files of other encodings", not_decoded(error, encoding)) from error
-    num_bytes = source.position()
     prefix = f"{file.where}:"
     line = 0
-    for line, value in _parsed(text, number, file):
-        where = f"{prefix}{line}"
-        if isinstance(value, dict):
-            yield Record(where=where, fields=value, num_bytes=num_bytes)
-        else:
-            yield LeftOut(where=where, kind=_KIND, reason=_no_object(value))
+    try:
+        for line, value in _parsed(text):
+            where = f"{prefix}{line}"
+            if isinstance(value, dict):
+                yield Record(where=where, fields=value, num_bytes=source.position())
+            else:
+                yield LeftOut(where=where, kind=_KIND, reason=_no_object(value))
+    except DamagedError as error:
+        reason = error.cause if isinstance(error.cause, str) else _problem(error.cause, encoding)
+        kind = _KIND
+        if isinstance(error.cause, UnicodeDecodeError):
+            kind = "files of other encodings"
+        raise UnreadableError(kind, reason, f"{prefix}{error.line}") from error
     if not line:
         raise EmptyFileError
 
 
-def _parsed(text: str, number: int, file: SourceFile) -> Iterator[tuple[int, Any]]:
+def _parsed(text: GrowingText) -> Iterator[tuple[int, Any]]:
     """Lines and values: elements of arrays, and what stands outside of them.
 
     Raises:
-        UnreadableError: The text is damaged; what comes after can't be told apart.
+        DamagedError: What comes after can't be told apart.
     """
-    seen = 0
-    place = _after_blanks(text, 0)
     is_array = False
-    while place < len(text):
-        if not is_array and text[place] == "[":
+    while next_one := text.next_character():
+        if not is_array and next_one == "[":
             is_array = True
-            place = _after_blanks(text, place + 1)
-            if text[place : place + 1] == "]":
+            text.skip()
+            if text.next_character() == "]":
                 is_array = False
-                place = _after_blanks(text, place + 1)
+                text.skip()
             continue
-        number += text.count("\n", seen, place)
-        seen = place
-        try:
-            value, place = _decode(text, place)
-        except (ValueError, RecursionError) as error:
-            pos = error.pos if isinstance(error, json.JSONDecodeError) else place
-            line = number + text.count("\n", place, pos)
-            raise UnreadableError(_KIND, _problem(error), f"{file.where}:{line}") from error
-        yield number, value
-        place = _after_blanks(text, place)
+        yield text.next_value()
         if is_array:
-            ends = text[place : place + 1]
+            ends = text.next_character()
             if ends not in (",", "]"):
-                line = number + text.count("\n", seen, place)
-                reason = (
-                    "a JSON array that doesn't end" if not ends else "not JSON (a comma is missing)"
-                )
-                raise UnreadableError(_KIND, reason, f"{file.where}:{line}")
+                raise text.damaged("not JSON (a comma is missing)" if ends else _ENDLESS)
             is_array = ends == ","
-            place = _after_blanks(text, place + 1)
+            text.skip()
     if is_array:
-        line = number + text.count("\n", seen)
-        raise UnreadableError(_KIND, "a JSON array that doesn't end", f"{file.where}:{line}")
-
-
-_BLANKS = re.compile(r"[ \t\n\r]*")
-
-
-def _after_blanks(text: str, place: int) -> int:
-    found = _BLANKS.match(text, place)
-    return found.end() if found else place
+        raise text.damaged(_ENDLESS)

@@ -4,12 +4,17 @@ import codecs
 import gzip
 import json
 import math
+import tracemalloc
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from twopass.commands.sources.finding import find_files
+from twopass.commands.sources.readers.growing_text import GrowingText
+from twopass.commands.sources.reading import Reading
 from twopass.commands.sources.records import Record
+from twopass.server.http.half_characters import with_whole_characters
 
 
 def test_lines_end_at_line_feeds_alone(folder):
@@ -38,7 +43,7 @@ def test_a_bad_line_is_named_and_the_next_one_read(folder):
     ]
     folder.write("x.jsonl", b"\n".join(lines))
     records, left_out = folder.both("x.jsonl")
-    assert records == [{"id": "a"}, {"id": "z"}]
+    assert records == [{"id": "a"}, {"id": "d"}, {"id": "z"}]
     assert [told.partition(": ")[0] for told in left_out] == [f"x.jsonl:{n}" for n in range(2, 12)]
     for told, reason in zip(
         left_out,
@@ -57,7 +62,11 @@ def test_a_bad_line_is_named_and_the_next_one_read(folder):
         strict=True,
     ):
         assert reason in told
-    assert all(item.is_fault and item.num_records == 1 for item in folder.items("x.jsonl")[1:-1])
+    assert all(
+        item.is_fault and item.num_records == 1
+        for item in folder.items("x.jsonl")
+        if not isinstance(item, Record)
+    )
 
 
 def test_objects_between_which_a_line_feed_is_missing_are_read(folder):
@@ -65,6 +74,21 @@ def test_objects_between_which_a_line_feed_is_missing_are_read(folder):
     items = folder.items("x.jsonl")
     assert [item.fields["id"] for item in items] == list("abcde")
     assert [item.where[-2:] for item in items] == [":1", ":2", ":2", ":2", ":3"]
+
+
+@pytest.mark.parametrize(
+    ("line", "ids", "reason"),
+    [
+        ('{"id": "a"} {"id": "b', "a", "not JSON (Unterminated string starting at column 20)"),
+        ('{"id": "a"}{"id": "b"}}', "ab", "not JSON (Expecting value at column 23)"),
+        ('{"id": "a"} 7 {"id": "b"}', "a", "a JSON number where an object is needed"),
+    ],
+)
+def test_of_a_line_what_comes_before_damage_is_kept(folder, line, ids, reason):
+    folder.write("x.jsonl", f'{{"id": "0"}}\n{line}\n{{"id": "z"}}\n')
+    records, (told,) = folder.both("x.jsonl")
+    assert [fields["id"] for fields in records] == ["0", *ids, "z"]
+    assert told == f"x.jsonl:2: {reason}"
 
 
 def test_values_are_what_they_are(folder):
@@ -214,6 +238,76 @@ def test_a_line_that_is_too_long_for_memory_ends_the_file(folder, monkeypatch):
     records, (told,) = folder.both("x.jsonl")
     assert records == [{"id": "a"}]
     assert told.startswith("x.jsonl:2: a line of more than")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("first", ['{"id": "a"}\n', ""])
+def test_a_line_that_is_too_long_is_told_in_every_encoding(folder, encoding, first):
+    packed = gzip.compress((first + '{"id": "' + "b" * 80_000_000 + '"}\n').encode(encoding))
+    folder.write("x.jsonl.gz", packed)
+    records, (told,) = folder.both("x.jsonl.gz")
+    assert len(records) == bool(first)
+    assert told.startswith(f"x.jsonl.gz:{2 if first else 1}: a line of more than 64 MiB")
+
+
+@pytest.mark.parametrize("indent", [None, 0, 2])
+def test_a_long_array_is_read_in_the_memory_of_a_part(folder, monkeypatch, indent):
+    for module in ("decoding", "readers.jsonl", "readers.growing_text"):
+        monkeypatch.setattr(f"twopass.commands.sources.{module}.MAX_DOCUMENT_BYTES", 1_000_000)
+    rows = [{"id": str(n), "text": "é" * 500, "n": [n, 1.5]} for n in range(8_000)]
+    folder.write("x.json", json.dumps(rows, indent=indent, ensure_ascii=False))
+    (file,) = find_files([folder.path / "x.json"], Reading()).files
+    tracemalloc.start()
+    try:
+        num_equal = sum(item.fields == row for item, row in zip(file.records(), rows, strict=True))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert num_equal == len(rows)
+    assert most < 8_000_000  # less than the file has
+
+
+def test_a_value_of_an_array_that_is_too_long_is_told(folder, monkeypatch):
+    for module in ("decoding", "readers.jsonl", "readers.growing_text"):
+        monkeypatch.setattr(f"twopass.commands.sources.{module}.MAX_DOCUMENT_BYTES", 100_000)
+    folder.write("x.json", '[{"id": "a"},\n{"id": "' + "b" * 2_000_000 + '"}]')
+    records, (told,) = folder.both("x.json")
+    assert records == [{"id": "a"}]
+    assert told.startswith("x.json:2: a value of more than")
+
+
+def test_of_an_array_what_comes_before_another_encoding_is_kept(folder):
+    folder.write("x.json", b'[{"id": "a"},\n{"id": "caf\xe9"}]')
+    records, (told,) = folder.both("x.json")
+    assert records == [{"id": "a"}]
+    assert told.startswith("x.json:2: not UTF-8 (byte 0xE9); --encoding names another encoding")
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100
+)
+@given(
+    text=st.recursive(
+        st.sampled_from(["1.5", "-12", "1e-7", "null", r'"\ud83d\ude00 é"', r'"\ud83d"', "NaN"]),
+        lambda values: st.lists(values).map(lambda of: "[" + " ,".join(of) + "]"),
+    ),
+    num_bytes=st.integers(1, 5),
+)
+def test_how_a_text_is_cut_into_pieces_changes_no_value(monkeypatch_blocks, text, num_bytes):
+    content = text.encode()
+    pieces = (content[n : n + num_bytes] for n in range(0, len(content), num_bytes))
+    growing = GrowingText(pieces, "utf-8", 1)
+    growing.next_character()
+    line, value = growing.next_value()
+    assert (line, repr(value)) == (1, repr(json.loads(with_whole_characters(content))))
+    assert growing.next_character() == ""
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_blocks():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("twopass.commands.sources.readers.growing_text._BLOCK_BYTES", 1)
+        yield
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
