@@ -15,7 +15,7 @@ from twopass.client import Client, SearchHit, SearchResult, TwopassError
 from twopass.commands.demo_documents import COLLECTION, filled
 from twopass.commands.options import DEFAULT_TARGET
 from twopass.commands.terminal.consoles import is_terminal, literal, table_columns
-from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.failures import INTERRUPTED, exit_with
 from twopass.commands.terminal.hits import Figure, deciding_figures, outcome_lines, snippet
 from twopass.commands.terminal.own_command import own_command
 from twopass.commands.terminal.sentences import say, say_exactly
@@ -38,7 +38,6 @@ _FIGURE_COLUMNS = 36
 # Fewer characters of a text say nothing.
 _MIN_SNIPPET = 16
 _FIRST, _SECOND = "first pass: embeddings and words", "second pass: cross-encoder"
-_INTERRUPTED = 130
 
 
 def demo(
@@ -71,7 +70,7 @@ def demo(
     except KeyboardInterrupt:
         with suppress(OSError):
             say("\nInterrupted. The same command goes on from here.")
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _run(data: Path, questions: list[str] | tuple[str, ...], stays: bool) -> None:

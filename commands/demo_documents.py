@@ -1,15 +1,15 @@
 """The collection of `twopass demo`: filled once, also after an interruption, then reused."""
 
 import platform
-import sys
 import time
 from pathlib import Path
 
-from rich.console import Console
+from rich.progress import MofNCompleteColumn
 
 from twopass.client import Client, Document, NotFoundError
 from twopass.commands.stdlib_docs import passages
-from twopass.evaluation.progress import progress_bars
+from twopass.commands.terminal.consoles import redrawn
+from twopass.commands.terminal.progress import progress_bar
 
 COLLECTION = "python-docs"
 _CHUNK_SIZE = 64
@@ -30,7 +30,7 @@ def filled(client: Client, data: Path) -> str:
     if has_begun and whole.exists():
         held = client.get_collection(COLLECTION).num_documents
         return f"{held:,} passages are there from an earlier run"
-    with Console(file=sys.stderr).status("Reading the standard library's docstrings …"):
+    with redrawn().status("Reading the standard library's docstrings …"):
         documents = passages()
     if not has_begun:
         client.create_collection(COLLECTION)
@@ -62,7 +62,7 @@ def _keep_or_drop(client: Client, whole: Path) -> bool:
 
 
 def _upsert(client: Client, documents: list[Document]) -> None:
-    with progress_bars() as progress:
+    with progress_bar(MofNCompleteColumn()) as progress:
         task = progress.add_task("   indexing", total=len(documents))
         client.upsert(
             COLLECTION,

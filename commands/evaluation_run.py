@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import MofNCompleteColumn
 
 from twopass.client import Client, Rerank, RetrieveMode, TwopassError
 from twopass.commands.options import connected
 from twopass.commands.terminal.failures import exit_with
 from twopass.commands.terminal.printable import printable
+from twopass.commands.terminal.progress import progress_bar
 from twopass.commands.terminal.sentences import say_beside
 from twopass.engines.installing import how_to_install
 from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_dataset
 from twopass.evaluation.judgements import load_judgements
-from twopass.evaluation.progress import progress_bars
 from twopass.evaluation.runs import Answers, EvaluationError, index_dataset, search_dataset
 from twopass.server.config import ServerConfig
 from twopass.server.local import LocalServer, LocalServerError
@@ -54,7 +55,7 @@ class EvaluationRun:
         """Indexes the corpus, unless a collection has it; returns the collection's name."""
         if dataset.collection:
             return dataset.collection
-        with progress_bars() as progress:
+        with progress_bar(MofNCompleteColumn()) as progress:
             task = progress.add_task(
                 printable(f"{dataset.name}: indexing"), total=len(dataset.documents)
             )
@@ -77,7 +78,7 @@ class EvaluationRun:
 
         Queries that a model has not read whole are counted on stderr.
         """
-        with progress_bars() as progress:
+        with progress_bar(MofNCompleteColumn()) as progress:
             task = progress.add_task(
                 printable(f"{dataset.name}: {mode}"), total=len(dataset.queries)
             )

@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +21,7 @@ from twopass.commands.options import (
     connected,
     print_json,
 )
+from twopass.commands.terminal.consoles import is_terminal
 from twopass.commands.terminal.failures import INTERRUPTED, exit_with
 from twopass.commands.terminal.sentences import say, say_beside, say_exactly
 from twopass.commands.transfer.exporting import (
@@ -92,8 +93,12 @@ def export(
                 metadata_field = metadata_field or TABLE_METADATA
         with connected(target) as client:
             source = _Source(client, collection, wanted, vectors=vectors)
+            # Where documents are seen, they show themselves how far it is; in a pipe the command
+            # at its end may print to the terminal on which a bar would be drawn.
+            is_seen = is_stdout and is_terminal(sys.stdout)
+            meter = None if is_seen else Meter("exporting", is_drawn=not is_stdout)
             with _writer(output, metadata_field, vectors=vectors) as write:
-                num_written = source.write_all(write)
+                num_written = source.write_all(write, meter)
             found = client.get_collection(collection)
     except (CollisionError, FormatError) as error:
         exit_with(error)
@@ -146,15 +151,15 @@ class _Source:
             fields=Fields(text=True, metadata=True, vector=vectors),
         )
 
-    def write_all(self, write: Write) -> int:
-        """Writes all documents, and tells on stderr how far it is; returns how many they were."""
-        meter = Meter("exporting")
+    def write_all(self, write: Write, meter: Meter | None) -> int:
+        """Writes all documents, and tells how far it is; returns how many they were."""
         num_written = 0
-        with meter.running():
+        with meter.running() if meter else nullcontext():
             while block := list(islice(self._documents, _PAGE)):
                 write(block)
                 num_written += len(block)
-                meter.show(num_written, self._total)
+                if meter:
+                    meter.show(num_written, self._total)
         return num_written
 
 
@@ -163,7 +168,8 @@ def _writer(output: Path, metadata_field: str, *, vectors: bool) -> Iterator[Wri
     """Opens the file, which appears under its name when the block ends well."""
     if output == _STDOUT:
         try:
-            yield jsonl(sys.stdout.buffer, metadata_field)
+            is_shown = is_terminal(sys.stdout)
+            yield jsonl(sys.stdout.buffer, metadata_field, is_terminal=is_shown)
             sys.stdout.buffer.flush()
         except BrokenPipeError:  # whoever reads has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

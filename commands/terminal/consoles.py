@@ -68,6 +68,11 @@ def messages() -> Console:
     return _console(sys.stderr)
 
 
+def redrawn() -> Console:
+    """The console of bars and spinners: stderr as it is now, as wide as the terminal is."""
+    return Console(file=sys.stderr, highlight=False)
+
+
 def literal(text: str, style: str = "") -> Text:
     """Text of a document, a file, a server or a person, on one line: no markup, nothing obeyed."""
     return Text(printable(text), style=style)

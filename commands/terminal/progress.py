@@ -4,10 +4,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
-from twopass.commands.terminal.consoles import is_terminal, terminal_columns
+from twopass.commands.terminal.consoles import is_terminal, redrawn, terminal_columns
 from twopass.commands.terminal.printable import printable
 
 _Item = TypeVar("_Item")
@@ -22,13 +21,30 @@ def progress_bar(*columns: ProgressColumn, transient: bool = True) -> Progress:
         columns: Shown between the bar and the time that remains.
         transient: Whether the bar vanishes when all is done.
     """
-    return Progress(
+    return redrawn_row(
         plain_column("{task.description}"),
         BarColumn(bar_width=min(_WIDEST_BAR, terminal_columns(sys.stderr) // 4)),
         *columns,
         TimeRemainingColumn(),
-        console=Console(stderr=True, highlight=False),
         transient=transient,
+    )
+
+
+def redrawn_row(
+    *columns: ProgressColumn, transient: bool = True, is_terminal_wide: bool = False
+) -> Progress:
+    """A row of columns that is drawn again and again.
+
+    Args:
+        columns: From left to right.
+        transient: Whether the row vanishes when all is done; without a terminal it then never is.
+        is_terminal_wide: Whether a bar among the columns takes the width that the others leave.
+    """
+    return Progress(
+        *columns,
+        console=redrawn(),
+        transient=transient,
+        expand=is_terminal_wide,
         disable=transient and not is_terminal(sys.stderr),
     )
 

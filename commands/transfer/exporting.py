@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from twopass.client import Document
+from twopass.commands.terminal.printable import printable_json
 from twopass.commands.transfer.flat_records import record_of
 from twopass.engines.installing import how_to_install
 
@@ -80,13 +81,23 @@ def opened(
             sink.close()
 
 
-def jsonl(sink: BinaryIO | gzip.GzipFile, metadata_field: str) -> Write:
-    """Writes a JSON object a line."""
+def jsonl(
+    sink: BinaryIO | gzip.GzipFile, metadata_field: str, *, is_terminal: bool = False
+) -> Write:
+    """Writes a JSON object a line.
+
+    Args:
+        sink: What is written to.
+        metadata_field: The field that holds all metadata; empty: each is a field of its own.
+        is_terminal: Whether a terminal reads it: what it would obey is escaped then, which means
+            the same in JSON.
+    """
     encode = json.JSONEncoder(ensure_ascii=False).encode
 
     def write(documents: Sequence[Document]) -> None:
         lines = (encode(record_of(document, metadata_field)) + "\n" for document in documents)
-        sink.write("".join(lines).encode())
+        text = "".join(lines)
+        sink.write((printable_json(text) if is_terminal else text).encode())
 
     return write
 

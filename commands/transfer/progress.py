@@ -1,13 +1,15 @@
 """How far a run has come: a bar on a terminal, a line now and then elsewhere."""
 
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn
 
+from twopass.commands.terminal.consoles import is_terminal
 from twopass.commands.terminal.printable import printable
+from twopass.commands.terminal.progress import plain_column, redrawn_row
 
 _SECONDS_BETWEEN_LINES = 30.0
 # Rates are told when there has been some time to measure.
@@ -23,21 +25,17 @@ class Meter:
         rate: Documents a second, as last told; 0 where it is not known.
     """
 
-    def __init__(self, doing: str) -> None:
+    def __init__(self, doing: str, *, is_drawn: bool = True) -> None:
         """Prepares to tell.
 
         Args:
             doing: What is done to documents: "indexing".
+            is_drawn: Whether a terminal gets a bar; otherwise it gets lines, as a pipe.
         """
         self._doing = doing
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            BarColumn(None),
-            TextColumn("{task.description}"),
-            console=self._console,
-            transient=True,
-            expand=True,
-            disable=not self._console.is_terminal,
+        self._is_drawn = is_drawn and is_terminal(sys.stderr)
+        self._bar = redrawn_row(
+            BarColumn(None), plain_column("{task.description}"), is_terminal_wide=True
         )
         self._task = self._bar.add_task(doing, total=None)
         self._began = self._told = time.monotonic()
@@ -46,7 +44,7 @@ class Meter:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Shows the bar for as long as the block lasts."""
-        with self._bar:
+        with self._bar if self._is_drawn else nullcontext():
             yield
 
     def show(
@@ -73,7 +71,7 @@ class Meter:
         told = progress_line(
             num_done, total, is_estimate=is_estimate, rate=self.rate, num_left_out=num_left_out
         )
-        if self._console.is_terminal:
+        if self._is_drawn:
             # A bar without a total moves: until the first are done, nothing else does.
             known = total if num_done > num_before else None
             self._bar.update(self._task, completed=num_done, total=known, description=told)
@@ -83,7 +81,7 @@ class Meter:
 
     def say(self, line: str) -> None:
         """Prints a line, above the bar if there is one."""
-        self._console.print(
+        self._bar.console.print(
             printable(line), markup=False, highlight=False, emoji=False, soft_wrap=True
         )
 

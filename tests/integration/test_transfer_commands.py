@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from twopass.client import Client, Schema
+from twopass.client import Client, Document, Schema
 
 from .command_line import answer, invoke
 from .serving import server_process
@@ -243,6 +243,25 @@ def test_vectors_are_checked_before_a_collection_is_made_for_them(server, tmp_pa
     )
     ended = invoke("index", "no-vectors", str(file), *target)
     assert "--vector-field names the field with them" in " ".join(ended.stderr.split())
+
+
+def test_an_export_to_a_terminal_is_the_same_json_and_nothing_that_a_terminal_obeys(server):
+    odd = {"id": "odd", "text": "csi \x9b31m dle \x10 override \u202e end", "note": "\u2066\x85"}
+    with Client(server.target) as client:
+        client.create_collection("odd-characters")
+        metadata = {"note": odd["note"]}
+        client.upsert("odd-characters", [Document("odd", odd["text"], metadata=metadata)])
+    command = [sys.executable, "-m", "twopass.commands.main", "export", "odd-characters", "-"]
+    ours, theirs = os.openpty()
+    subprocess.run([*command, "--target", server.target], stdout=theirs, stderr=theirs, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 65_536)
+    os.close(ours)
+    assert json.loads(shown) == odd
+    assert shown.strip().isascii()
+    piped = invoke("export", "odd-characters", "-", "--target", server.target).stdout
+    assert json.loads(piped) == odd
+    assert "\u202e" in piped
 
 
 class Running:

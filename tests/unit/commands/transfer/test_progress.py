@@ -82,12 +82,25 @@ def test_durations_are_as_a_person_says_them(seconds, said):
     assert duration(seconds) == said
 
 
-def test_a_pipe_gets_a_line_every_30_seconds_and_nothing_else(monkeypatch):
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stderr", "is_drawn", "forced"),
+    [(io.StringIO, True, ""), (io.StringIO, True, "1"), (Terminal, False, "")],
+    ids=["a pipe", "a pipe and FORCE_COLOR", "a terminal that another command prints to"],
+)
+def test_without_a_bar_there_is_a_line_every_30_seconds_and_nothing_else(
+    monkeypatch, stderr, is_drawn, forced
+):
+    monkeypatch.setenv("FORCE_COLOR", forced)
     now = 0.0
-    written = io.StringIO()
+    written = stderr()
     monkeypatch.setattr("sys.stderr", written)
     monkeypatch.setattr(progress.time, "monotonic", lambda: now)
-    meter = Meter("indexing")
+    meter = Meter("indexing", is_drawn=is_drawn)
     with meter.running():
         for second in range(100):
             now = float(second)
@@ -97,11 +110,6 @@ def test_a_pipe_gets_a_line_every_30_seconds_and_nothing_else(monkeypatch):
         "indexing: 600 of 1,000, 10/s, 40 s left",
         "indexing: 900 of 1,000, 10/s, 10 s left",
     ]
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_the_bar_moves_until_the_first_documents_are_done_and_tells_how_many_there_are(monkeypatch):
