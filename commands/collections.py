@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from twopass.client import Chunking, Collection, Schema
+from twopass.client import Collection, Schema
 from twopass.client import FieldType as Kind
 from twopass.commands import filters as filters_as_typed
 from twopass.commands.collection_tables import (
@@ -26,6 +26,12 @@ from twopass.commands.options import (
 from twopass.commands.terminal.confirmation import Yes, confirm, ensure_unchanged
 from twopass.commands.terminal.failures import USAGE, exit_with
 from twopass.commands.terminal.sentences import counted, say
+from twopass.commands.window_options import (
+    OVERLAP_TOKENS,
+    WHOLE_DOCUMENTS,
+    WINDOW_TOKENS,
+    chunking,
+)
 
 app = typer.Typer(
     help="List, show, make, rename and delete collections; count their documents.",
@@ -105,21 +111,15 @@ def create(
     ] = "",
     window_tokens: Annotated[
         int | None,
-        typer.Option(
-            help="Split documents into windows of this many tokens; unset: of as many as the "
-            "encoder reads."
-        ),
+        typer.Option(help=WINDOW_TOKENS),
     ] = None,
     overlap_tokens: Annotated[
         int | None,
-        typer.Option(help="Tokens that neighbouring windows share; unset: a quarter of a window."),
+        typer.Option(help=OVERLAP_TOKENS),
     ] = None,
     whole_documents: Annotated[
         bool,
-        typer.Option(
-            "--whole-documents",
-            help="Don't split documents: of long ones the encoder reads the beginning alone.",
-        ),
+        typer.Option("--whole-documents", help=WHOLE_DOCUMENTS),
     ] = False,
     language: Annotated[
         str,
@@ -148,8 +148,6 @@ def create(
             f"{encoder} is known",
             USAGE,
         )
-    if overlap_tokens is not None and window_tokens is None:
-        exit_with("--overlap-tokens: needs --window-tokens beside it", USAGE)
     schema = Schema(
         dimension=dimension or 0,
         client_vectors=dimension is not None,
@@ -157,11 +155,7 @@ def create(
         encoder=encoder,
         index_kind=index_kind,
         indexed_fields=dict(map(_indexed_field, fields or [])),
-        chunking=None
-        if window_tokens is None
-        else Chunking(
-            window_tokens, window_tokens // 4 if overlap_tokens is None else overlap_tokens
-        ),
+        chunking=chunking(window_tokens, overlap_tokens),
         whole_documents=whole_documents,
         language=language,
     )

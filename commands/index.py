@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from twopass.client import Chunking, OnConflict, Schema
+from twopass.client import OnConflict, Schema
 from twopass.commands.completion import collection_names
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.sources.finding import find_files
@@ -27,6 +27,12 @@ from twopass.commands.transfer.checkpoint import CheckpointError
 from twopass.commands.transfer.field_mapping import FieldMapping
 from twopass.commands.transfer.indexing import Indexing, OnError, Outcome, Settings
 from twopass.commands.transfer.reporting import closing_lines, json_report
+from twopass.commands.window_options import (
+    OVERLAP_TOKENS,
+    WHOLE_DOCUMENTS,
+    WINDOW_TOKENS,
+    chunking,
+)
 
 _FIELDS = "Fields of a record"
 _NEW = "A new collection"
@@ -95,26 +101,15 @@ def index(
     ] = "",
     window_tokens: Annotated[
         int | None,
-        typer.Option(
-            rich_help_panel=_NEW,
-            help="Split documents of a new collection into windows of this many tokens; "
-            "unset: of as many as the encoder reads.",
-        ),
+        typer.Option(rich_help_panel=_NEW, help=WINDOW_TOKENS),
     ] = None,
     whole_documents: Annotated[
         bool,
-        typer.Option(
-            rich_help_panel=_NEW,
-            help="Don't split documents of a new collection: of long ones the encoder reads the "
-            "beginning alone.",
-        ),
+        typer.Option(rich_help_panel=_NEW, help=WHOLE_DOCUMENTS),
     ] = False,
     overlap_tokens: Annotated[
         int | None,
-        typer.Option(
-            rich_help_panel=_NEW,
-            help="Tokens that neighbouring windows share; unset: a quarter of a window.",
-        ),
+        typer.Option(rich_help_panel=_NEW, help=OVERLAP_TOKENS),
     ] = None,
     metric: Annotated[
         Metric,
@@ -201,7 +196,7 @@ def index(
             encoder=encoder,
             metric=metric.value,
             index_kind=index_kind,
-            chunking=_chunking(window_tokens, overlap_tokens),
+            chunking=chunking(window_tokens, overlap_tokens),
             whole_documents=whole_documents,
             language=language,
         ),
@@ -230,12 +225,6 @@ def index(
             _end(outcome, settings)
     except (SourceError, CheckpointError) as error:
         exit_with(error)
-
-
-def _chunking(window_tokens: int | None, overlap_tokens: int | None) -> Chunking | None:
-    if window_tokens is None:
-        return None
-    return Chunking(window_tokens, window_tokens // 4 if overlap_tokens is None else overlap_tokens)
 
 
 def _end(outcome: Outcome, settings: Settings) -> None:
