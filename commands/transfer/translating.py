@@ -95,10 +95,11 @@ class Translator:
             return str(value)
         if value is None or value == "":
             lacks = f"an empty field {name!r}" if name in fields else f"no field {name!r}"
-            raise _RefusedError(
-                "records without an id",
-                f"{lacks}; --id-field names the one with the id, {field_names(fields)}",
-            )
+            way = "--id-field names the one with the id"
+            if name not in fields and self._mapping.text not in fields:
+                lacks += f" and no field {self._mapping.text!r}"
+                way += ", --text-field the one with the text"
+            raise _RefusedError("records without an id", f"{lacks}; {way}, {field_names(fields)}")
         if not isinstance(value, str):
             raise _RefusedError(
                 "ids that can't be used",

@@ -87,7 +87,11 @@ DEEP = json.loads("[" * 40 + "]" * 40)
         ({"text": "t"}, {}, "no field 'id'; --id-field names the one with the id, here are text"),
         ({"id": "", "text": "t"}, {}, "an empty field 'id'; --id-field"),
         ({"id": None, "text": "t"}, {}, "an empty field 'id'; --id-field"),
-        ({}, {}, "no field 'id'; --id-field names the one with the id, here are none"),
+        (
+            {},
+            {},
+            "--id-field names the one with the id, --text-field the one with the text, here are",
+        ),
         (
             {"id": "a", **dict.fromkeys("bcdefghijk", 1)},
             {},
