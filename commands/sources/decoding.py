@@ -170,9 +170,10 @@ def decoded(content: bytes, file: SourceFile, declared: str | None = None) -> st
         if b"\0" in content[:_HEAD]:
             raise _binary() from error
         line = content.count(b"\n", 0, error.start) + 1
-        raise UnreadableError(
-            "files of other encodings", not_decoded(error, encoding), f"{file.where}:{line}"
-        ) from error
+        reason = not_decoded(error, encoding)
+        if not file.is_named:
+            reason = _not_of_a_folders_encoding(error.object[error.start], encoding)
+        raise UnreadableError("files of other encodings", reason, f"{file.where}:{line}") from error
     head = text[:_HEAD].encode("utf-8", "replace")
     num_controls = len(head) - len(head.translate(None, _CONTROL_CHARACTERS))
     if num_controls > _CONTROL_SHARE * len(head):
@@ -187,11 +188,22 @@ def not_decoded(error: UnicodeDecodeError, encoding: str) -> str:
 
 def not_of_encoding(byte: int, encoding: str) -> str:
     """Why text is not of an encoding: a byte that has no meaning where it stands."""
-    name = "UTF-8" if encoding in ("utf-8", "utf-8-sig") else encoding
     return (
-        f"not {name} (byte 0x{byte:02X}); --encoding names another encoding, such as cp1252 "
-        "(Western European)"
+        f"not {_shown(encoding)} (byte 0x{byte:02X}); --encoding names another encoding, such as "
+        "cp1252 (Western European)"
     )
+
+
+def _not_of_a_folders_encoding(byte: int, encoding: str) -> str:
+    """The same of a file beside others, which `--encoding` would be for too."""
+    return (
+        f"not {_shown(encoding)} (byte 0x{byte:02X}); --include and --encoding, such as cp1252 "
+        "(Western European), read it without the others"
+    )
+
+
+def _shown(encoding: str) -> str:
+    return "UTF-8" if encoding in ("utf-8", "utf-8-sig") else encoding
 
 
 def _binary() -> UnreadableError:

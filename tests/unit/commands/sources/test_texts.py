@@ -63,6 +63,19 @@ def test_another_encoding_is_named_with_its_line_and_the_way_out(folder):
     )
 
 
+def test_a_file_of_another_encoding_in_a_folder_is_read_by_itself_under_the_same_id(folder):
+    folder.write("a/x.txt", b"caf\xe9")
+    folder.write("y.txt", "café")
+    records, (told,) = folder.both()
+    assert [fields["id"] for fields in records] == ["y.txt"]
+    assert told == (
+        "a/x.txt:1: not UTF-8 (byte 0xE9); --include and --encoding, such as cp1252 "
+        "(Western European), read it without the others"
+    )
+    (fields,) = folder.read(include=("a/x.txt",), encoding="cp1252")
+    assert (fields["id"], fields["text"]) == ("a/x.txt", "café")
+
+
 @pytest.mark.parametrize("name", ["x.txt", "x.md", "x.rst"])
 def test_spaces_stand_for_single_nuls_of_a_pdf_and_it_is_told(folder, name):
     folder.write(name, "page one\0page two \x01 " * 30)
