@@ -14,6 +14,12 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # Chromium says so of every answer of 400 and above; tests look at what the page tells of them.
 _EXPECTED = "Failed to load resource"
 
+# Gives JavaScript of a test the page's own modules: `const { api } = await module("api.js")`.
+MODULE = """
+  const entry = document.querySelector("script[type=module]").src;
+  const module = (path) => import(new URL(path, entry));
+"""
+
 
 def launch(playwright: Playwright) -> Browser:
     """Starts the machine's Chromium: the program that $CHROMIUM names, or the first found on $PATH.

@@ -12,20 +12,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Page
 
-# What `recordsOf` yields of a file whose content comes as a list of bytes.
-_READ = """async ([name, bytes]) => {
-  const file = new File([new Uint8Array(bytes)], name);
-  const source = await sourceOf({ file, name, isNamed: true });
+from .browsing import MODULE
+
+# What `recordsOf` yields of a file.
+_READ_FILE = f"""async (file) => {{
+  {MODULE}
+  const {{ sourceOf }} = await module("upload/reading/source.js");
+  const {{ recordsOf }} = await module("upload/reading/records.js");
+  const source = await sourceOf({{ file, name: file.name, isNamed: true }});
   if ("reason" in source) return [source];
   const found = [];
-  for await (const record of recordsOf(source, { numBytes: 0 }, 262144)) found.push(record);
+  for await (const record of recordsOf(source, {{ numBytes: 0 }}, 262144)) found.push(record);
   return JSON.parse(JSON.stringify(found));
-}"""
+}}"""
 
 
 def read(page: Page, name: str, content: bytes | str) -> list[Any]:
     encoded = content.encode() if isinstance(content, str) else content
-    found: list[Any] = page.evaluate(_READ, [name, list(encoded)])
+    found: list[Any] = page.evaluate(
+        f"([name, bytes]) => ({_READ_FILE})(new File([new Uint8Array(bytes)], name))",
+        [name, list(encoded)],
+    )
     return found
 
 
@@ -86,9 +93,15 @@ def test_metadata_goes_out_as_it_stood_in_the_file(page: Page, values: dict[str,
     """Whole numbers of 64 bits too, which no number of JavaScript holds, and 1.0 beside 1."""
     line = json.dumps({"id": "a", "text": "t"} | {f"m{name}": v for name, v in values.items()})
     made = page.evaluate(
-        """(line) => documentOf(
-          { where: "x:1", fields: parsedObject(line) }, new Map([["id", "id"], ["text", "text"]])
-        ).body.metadata_json ?? "{}" """,
+        f"""async (line) => {{
+          {MODULE}
+          const {{ documentOrLeftOut }} = await module("upload/documents.js");
+          const {{ jsonRecords }} = await module("upload/reading/json.js");
+          const roles = new Map([["id", "id"], ["text", "text"]]);
+          const source = {{ file: new File([line], "x"), name: "x", encoding: "utf-8" }};
+          const {{ value: record }} = await jsonRecords(source, {{ numBytes: 0 }}).next();
+          return documentOrLeftOut(record, roles).body.metadata_json ?? "{{}}";
+        }}""",
         line,
     )
     expected = {name: value for name, value in json.loads(line).items() if name.startswith("m")}
@@ -210,16 +223,9 @@ def test_json_of_one_object_a_line_is_read_whatever_it_is_called(page: Page) -> 
 
 
 def test_a_line_that_is_too_long_costs_no_other(page: Page) -> None:
-    made = page.evaluate(
-        """async () => {
-          const long = `{"id": 2, "text": "${"x".repeat(9 << 20)}"}`;
-          const file = new File([`{"id": 1}\\n${long}\\n{"id": 3}\\n`], "a.jsonl");
-          const source = await sourceOf({ file, name: "a.jsonl", isNamed: true });
-          const found = [];
-          for await (const each of recordsOf(source, { numBytes: 0 }, 1)) found.push(each);
-          return found;
-        }"""
-    )
+    long = """`{"id": 2, "text": "${"x".repeat(9 << 20)}"}`"""
+    content = f"""[`{{"id": 1}}\\n`, {long}, `\\n{{"id": 3}}\\n`]"""
+    made = page.evaluate(f"async () => ({_READ_FILE})(new File({content}, 'a.jsonl'))")
     assert [record.get("fields", {}).get("id") for record in made] == [1, None, 3]
     assert "a line of more than" in made[1]["reason"]
 
@@ -237,6 +243,15 @@ def test_fields_are_guessed_by_name_and_the_text_else_by_length(
     page: Page, names: list[str], roles: dict[str, str]
 ) -> None:
     sample = dict.fromkeys(names, "short") | ({"notes": "a long text"} if "notes" in names else {})
-    guessed = dict(page.evaluate("(sample) => [...guessedRoles([sample])]", sample))
+    guessed = dict(
+        page.evaluate(
+            f"""async (sample) => {{
+              {MODULE}
+              const {{ guessedRoles }} = await module("upload/roles.js");
+              return [...guessedRoles([sample])];
+            }}""",
+            sample,
+        )
+    )
     found = {role: name for name, role in guessed.items() if role != "metadata"}
     assert found == roles

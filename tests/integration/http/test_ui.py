@@ -1,5 +1,7 @@
 """The page for people, from a real server."""
 
+import re
+
 import httpx
 
 from ..serving import Server
@@ -20,17 +22,21 @@ def test_a_client_of_tei_that_asks_for_the_root_gets_health(http: httpx.Client) 
 
 
 def test_every_file_of_the_page_is_there_with_its_type(http: httpx.Client) -> None:
-    types = {
-        path: http.get(path).headers["content-type"].partition(";")[0]
-        for path in ("/ui", "/ui/", "/ui/ui.css", "/ui/ui.js", "/ui/server.json")
-    }
-    assert types == {
-        "/ui": "text/html",
-        "/ui/": "text/html",
-        "/ui/ui.css": "text/css",
-        "/ui/ui.js": "text/javascript",
-        "/ui/server.json": "application/json",
-    }
+    html = http.get("/ui").text
+    assert http.get("/ui/").text == html
+    loaded = re.findall(r'(?:src|href)="(/ui/[^"]+)"', html)
+    types = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
+    for path in loaded:
+        answer = http.get(path)
+        assert answer.status_code == 200, path
+        assert answer.headers["content-type"] == types[path.rpartition(".")[2]], path
+    assert {path.rpartition(".")[2] for path in loaded} == set(types)
+    assert http.get("/ui/server.json").headers["content-type"] == "application/json"
+
+
+def test_a_file_of_the_page_that_is_not_this_versions_is_not_found(http: httpx.Client) -> None:
+    for path in ("/ui/000000000000/ui.js", "/ui/assets/ui.js", "/ui/ui.html"):
+        assert http.get(path).status_code == 404, path
 
 
 def test_the_page_learns_where_grpc_listens(http_server: Server, http: httpx.Client) -> None:

@@ -1,0 +1,46 @@
+// What a failed call means for a person.
+
+import { ApiError, key } from "./api.js";
+import { byId, element, say } from "./elements.js";
+
+/**
+ * What a failure means for a person: a title, the server's own words, and what can be done.
+ *
+ * @param {unknown} error
+ * @param {() => void} [again] What tries it again; a button is offered where that may help.
+ * @returns {HTMLElement}
+ */
+export function failure(error, again) {
+  const { status = -1, message = String(error) } = error instanceof ApiError ? error : { message: String(error) };
+  const [title, way] =
+    status === 0
+      ? ["The server does not answer", "It may have ended, or be starting. What stands here is from before."]
+      : status === 401
+        ? [key() ? "This API key is unknown to the server" : "This server wants an API key", "Put it into the field at the top; it stays in this tab of your browser."]
+        : status === 403
+          ? ["This API key may not do that", "Another key, or another collection, may be what you need."]
+          : status === 404
+            ? ["There is no such thing", ""]
+            : status === 429
+              ? ["The server is full", "It takes no more work at the moment; try again shortly."]
+              : status === 503
+                ? ["The server is not ready", "It starts or ends, or its engine is being rebuilt; try again shortly."]
+                : status === 504
+                  ? ["Nothing was ready in time", "A larger time budget, or none, gives it the time; so do fewer candidates."]
+                  : status === 400
+                    ? ["The server can't do that", ""]
+                    : ["That went wrong", ""];
+  const button = again && [0, 429, 503, 504].includes(status) ? element("button", { type: "button", textContent: "Try again", onclick: again }) : null;
+  const toKey = status === 401 ? element("button", { type: "button", textContent: "To the field", onclick: () => byId("key").focus() }) : null;
+  // What the server says of a missing key, programs need: the page has a field for it.
+  const told = status === 401 ? "" : message;
+  say(`${title}. ${told || way}`);
+  return element(
+    "div",
+    { className: "notice bad" },
+    element("p", { className: "notice-title", textContent: title }),
+    told ? element("p", { textContent: told }) : null,
+    way ? element("p", { className: "soft", textContent: way }) : null,
+    button || toKey ? element("div", { className: "actions" }, button, toKey) : null,
+  );
+}

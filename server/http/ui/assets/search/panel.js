@@ -1,0 +1,122 @@
+// The panel of the search: what its parts do when they are used.
+
+import { byId, element } from "../elements.js";
+import { onCollections, onModels } from "../server.js";
+import { onTab, readHash, writeHash } from "../tabs.js";
+import { shown } from "./answer.js";
+import { showBeginning } from "./beginning.js";
+import { filterSettled, loadTexts, onAnswer, search, settingsChanged } from "./call.js";
+import { startCopy } from "./copies.js";
+import { showFound } from "./found.js";
+import { focusedCard, keyInList, keyInQuery, showWhich } from "./keys.js";
+import { drawLines, setOff } from "./lines.js";
+import { fillForm, hashOf, showRerankers } from "./settings.js";
+import { placeOwnBlend, sliderElement, SLIDERS } from "./sliders.js";
+
+/** Whether there were collections to search. */
+let hasBegun = false;
+
+/** Searches for the query that the form has; without one shows what there is to begin with. */
+function begin() {
+  hasBegun = true;
+  if (byId("query").value.trim()) search(false);
+  else showBeginning();
+}
+
+/** Searches for what the address asks for, if it is not shown already. */
+export function followHash() {
+  const { tab, settings } = readHash();
+  if (tab !== "search") return;
+  fillForm(settings);
+  if (hasBegun) begin();
+}
+
+/** Fills the choice of collections; says what to do where there are none. @param {any[]} collections */
+function showCollectionChoice(collections) {
+  const select = byId("collection");
+  const before = select.value || (readHash().tab === "search" ? readHash().settings.get("collection") : "") || localStorage.getItem("twopass-collection");
+  const names = collections.flatMap((collection) => [collection.name, ...collection.aliases]);
+  select.replaceChildren(...collections.flatMap((collection) => [
+    element("option", { value: collection.name, textContent: collection.name }),
+    ...collection.aliases.map((/** @type {string} */ alias) => element("option", { value: alias, textContent: `${alias} → ${collection.name}` })),
+  ]));
+  if (before && names.includes(before)) select.value = before;
+  const isNone = collections.length === 0;
+  for (const id of ["collection", "query", "search-go"]) byId(id).disabled = isNone;
+  byId("settings").hidden = isNone;
+  if (isNone) {
+    byId("search-notice").replaceChildren(
+      element(
+        "div",
+        { className: "notice welcome" },
+        element("h3", { textContent: "Nothing to search yet" }),
+        element("p", { textContent: "Bring documents in, as lines of JSON, CSV, Markdown or plain text, and see what each of the two passes makes of a question." }),
+        element("div", { className: "actions" }, element("button", { type: "button", className: "primary", textContent: "Bring documents in", onclick: () => byId("tab-collections").click() })),
+      ),
+    );
+    for (const id of ["examples", "beginning"]) byId(id).hidden = true;
+    return;
+  }
+  if (byId("search-notice").querySelector(".welcome")) byId("search-notice").replaceChildren();
+  if (!hasBegun) begin();
+}
+
+/** Starts the search. */
+export function startSearch() {
+  onAnswer.push(showFound);
+  onModels.push(showRerankers);
+  for (const [place, sliders] of Object.entries(SLIDERS)) byId(place).replaceChildren(...sliders.map((slider) => sliderElement(slider, settingsChanged)));
+  byId("settings").open = matchMedia("(min-width: 62rem)").matches;
+  byId("search-form").addEventListener("submit", (/** @type {Event} */ event) => {
+    event.preventDefault();
+    localStorage.setItem("twopass-collection", byId("collection").value);
+    search(true);
+  });
+  byId("collection").addEventListener("change", () => {
+    localStorage.setItem("twopass-collection", byId("collection").value);
+    showBeginning();
+    if (byId("query").value.trim()) search(true);
+  });
+  byId("query").addEventListener("input", () => {
+    if (byId("query").value || !shown.answer) return;
+    showBeginning();
+  });
+  byId("model").addEventListener("change", placeOwnBlend);
+  for (const radio of document.querySelectorAll("input[name=mode], #rerank-on, #model")) radio.addEventListener("change", settingsChanged);
+  byId("filter").addEventListener("input", filterSettled);
+  byId("settings-reset").addEventListener("click", () => {
+    const kept = new URLSearchParams({ collection: byId("collection").value, q: byId("query").value });
+    fillForm(kept);
+    search(false);
+  });
+  for (const radio of document.querySelectorAll("input[name=which]")) radio.addEventListener("change", () => showWhich(/** @type {any} */ (radio).value));
+  byId("show-all").addEventListener("click", async () => {
+    shown.showsAll = !shown.showsAll;
+    await loadTexts();
+    showFound();
+  });
+  const passes = byId("passes");
+  passes.addEventListener("keydown", keyInList);
+  byId("query").addEventListener("keydown", keyInQuery);
+  const over = (/** @type {Event} */ event) => setOff(/** @type {HTMLElement} */ (/** @type {HTMLElement} */ (event.target).closest(".hit"))?.dataset.id);
+  passes.addEventListener("pointerover", over);
+  passes.addEventListener("focusin", over);
+  passes.addEventListener("pointerleave", () => setOff(focusedCard()?.id));
+  passes.addEventListener("focusout", () => setOff(undefined));
+  new ResizeObserver(drawLines).observe(passes);
+  document.addEventListener("keydown", (event) => {
+    const isTyping = event.target instanceof HTMLElement && event.target.matches("input:not([type=range], [type=radio], [type=checkbox]), textarea, select");
+    if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    if (byId("panel-search").hidden) byId("tab-search").click();
+    byId("query").focus();
+    byId("query").select();
+  });
+  startCopy();
+  onCollections.push(showCollectionChoice);
+  onTab.search = () => {
+    // Where the address says otherwise, the tab was chosen here rather than by the address.
+    if (shown.wanted && readHash().tab !== "search") writeHash("search", hashOf(shown.wanted), true);
+    requestAnimationFrame(drawLines);
+  };
+}

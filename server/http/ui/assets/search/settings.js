@@ -1,0 +1,94 @@
+// What is asked for: the form, the address, and a line of words say the same.
+
+import { byId, element } from "../elements.js";
+import { server } from "../server.js";
+import { readHash } from "../tabs.js";
+import { count } from "../words.js";
+import { allSliders, BLEND, placeOwnBlend, setSlider, showSlider, SLIDERS, sliderValue } from "./sliders.js";
+
+/**
+ * What is asked for.
+ *
+ * @typedef {{collection: string, query: string, mode: string, rerank: boolean, model: string, filter: string,
+ *   k: number, depth: number | null, blend: number | null, top_n: number, budget: number | null}} Asked
+ */
+
+export const MODES = { hybrid: "RETRIEVE_MODE_HYBRID", dense: "RETRIEVE_MODE_DENSE", lexical: "RETRIEVE_MODE_LEXICAL" };
+
+/** Reads what is asked for from the form. @returns {Asked} */
+export function asked() {
+  const numbers = Object.fromEntries(allSliders().map((slider) => [slider.name, sliderValue(slider)]));
+  return /** @type {Asked} */ ({
+    collection: byId("collection").value,
+    query: byId("query").value.trim(),
+    mode: /** @type {HTMLInputElement} */ (document.querySelector("input[name=mode]:checked")).value,
+    rerank: byId("rerank-on").checked,
+    model: byId("model").value,
+    filter: byId("filter").value.trim(),
+    ...numbers,
+  });
+}
+
+/** What differs from the defaults, for the address. @param {Asked} wanted */
+export function hashOf(wanted) {
+  const settings = new URLSearchParams();
+  if (wanted.collection) settings.set("collection", wanted.collection);
+  if (wanted.query) settings.set("q", wanted.query);
+  if (wanted.mode !== "hybrid") settings.set("mode", wanted.mode);
+  if (!wanted.rerank) settings.set("rerank", "off");
+  if (wanted.model) settings.set("model", wanted.model);
+  if (wanted.filter) settings.set("filter", wanted.filter);
+  for (const slider of allSliders()) {
+    const value = /** @type {any} */ (wanted)[slider.name];
+    if (value !== slider.unset) settings.set(slider.name, String(value));
+  }
+  return settings;
+}
+
+/** Fills the form from the address. @param {URLSearchParams} settings */
+export function fillForm(settings) {
+  const collection = settings.get("collection");
+  if (collection && [...byId("collection").options].some((option) => option.value === collection)) byId("collection").value = collection;
+  byId("query").value = settings.get("q") ?? "";
+  const mode = settings.get("mode") ?? "hybrid";
+  for (const radio of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=mode]"))) radio.checked = radio.value === (mode in MODES ? mode : "hybrid");
+  byId("rerank-on").checked = settings.get("rerank") !== "off";
+  byId("model").value = settings.get("model") ?? "";
+  byId("filter").value = settings.get("filter") ?? "";
+  for (const slider of allSliders()) {
+    const given = Number.parseFloat(settings.get(slider.name) ?? "");
+    setSlider(slider, Number.isNaN(given) ? slider.unset : given);
+  }
+  showSettings();
+}
+
+/** Says in a line what is set, for when the settings are folded. */
+export function showSettings() {
+  const wanted = asked();
+  const isOff = !wanted.rerank;
+  for (const slider of SLIDERS["sliders-second"]) byId(slider.name).disabled = isOff;
+  const parts = [
+    { hybrid: "meaning and words", dense: "meaning", lexical: "words" }[wanted.mode],
+    `${count(wanted.k)} candidates`,
+    isOff ? "no second pass" : `depth ${SLIDERS["sliders-second"][0].told(wanted.depth)}`,
+    isOff ? null : `blend ${BLEND.told(wanted.blend)}`,
+    `top ${wanted.top_n}`,
+    wanted.budget === null ? null : `${SLIDERS["sliders-answer"][1].told(wanted.budget)} budget`,
+    wanted.filter || null,
+  ];
+  byId("settings-told").textContent = parts.filter((part) => part !== null).join(" · ");
+}
+
+/** Fills the choice of rerankers. */
+export function showRerankers() {
+  const rerankers = server.models.filter((model) => model.kind === "MODEL_KIND_RERANKER");
+  const select = byId("model");
+  const before = select.value || (readHash().settings.get("model") ?? "");
+  select.replaceChildren(...rerankers.map((model) => element("option", { value: model.default ? "" : model.id, textContent: model.id })));
+  select.value = before;
+  if (select.selectedIndex < 0) select.selectedIndex = 0;
+  byId("model-label").hidden = rerankers.length < 2;
+  placeOwnBlend();
+  for (const slider of allSliders()) showSlider(slider);
+  showSettings();
+}
