@@ -30,7 +30,7 @@ export function shownHits() {
   return placed().second.filter(hasCard);
 }
 
-/** What a hit is called: its title, the beginning of its text, or its id. @param {any} hit */
+/** What a hit is called: its title, or its id where it has none. @param {any} hit */
 export function nameOf(hit) {
   return printable(hit.title || hit.id);
 }
