@@ -14,7 +14,7 @@ from twopass.benchmarks.report import as_json as report_as_json
 from twopass.benchmarks.report import as_tables
 from twopass.benchmarks.workload import RerankWorkload, SearchWorkload, Texts, Workload
 from twopass.client import AsyncClient
-from twopass.commands.connecting import api_key, tls_credentials, told_failures
+from twopass.commands.connecting import key_for, tls_credentials, told_failures
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, print_json
 from twopass.commands.terminal.failures import exit_with
 from twopass.commands.terminal.printable import printable
@@ -174,7 +174,7 @@ async def _measured(
 ) -> Report:
     async with AsyncClient(
         target,
-        api_key=api_key(),
+        api_key=key_for(target),
         credentials=tls_credentials(),
         timeout=seconds_a_request,
         options=_NO_RETRIES,

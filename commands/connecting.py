@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import grpc
+from rich.text import Text
 
 from twopass.client import (
     DeadlineExceededError,
+    InvalidArgumentError,
     NotFoundError,
     OverloadedError,
     PermissionDeniedError,
@@ -25,7 +27,9 @@ from twopass.client import (
     UnavailableError,
     UnimplementedError,
 )
+from twopass.client._target import grpc_target, is_loopback
 from twopass.commands.terminal.failures import NOT_FOUND, TRY_LATER, USAGE, exit_with
+from twopass.commands.terminal.sentences import say_beside
 
 DEFAULT_TARGET = "localhost:50051"
 _DEFAULT_TIMEOUT = 30.0
@@ -57,6 +61,26 @@ def told_failures(target: str) -> Iterator[None]:
 def api_key() -> str | None:
     """The key in `TWOPASS_API_KEY`, without what a file or a shell put around it."""
     return os.environ.get("TWOPASS_API_KEY", "").strip() or None
+
+
+def key_for(target: str) -> str | None:
+    """The key for a server; says on stderr where it goes to another machine in plain text."""
+    key = api_key()
+    if key is not None and not os.environ.get("TWOPASS_CA") and not is_loopback(_whole(target)):
+        say_beside(
+            Text("warning: ", style="yellow"),
+            f"the key in TWOPASS_API_KEY goes to {target} in plain text, for everybody on the way "
+            "to read: set TWOPASS_CA, to a PEM file of authorities or to system, to speak TLS",
+        )
+    return key
+
+
+def _whole(target: str) -> str:
+    """A target as gRPC takes it; one that is none is refused by the client, in its words."""
+    try:
+        return grpc_target(target)
+    except InvalidArgumentError:
+        return DEFAULT_TARGET
 
 
 def timeout() -> float:

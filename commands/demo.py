@@ -75,7 +75,7 @@ def demo(
 
 def _run(data: Path, questions: list[str] | tuple[str, ...], stays: bool) -> None:
     data.mkdir(parents=True, exist_ok=True)
-    log = data / "server.log"
+    log = data / f"{COLLECTION}-demo.log"
     began = time.perf_counter()
     is_stopped = False
     flags = ("--address", _free(_ADDRESS, stays), "--http-address", _free(_HTTP_ADDRESS, stays))

@@ -10,7 +10,7 @@ from twopass.client import Client
 from twopass.commands.completion import collection_names
 from twopass.commands.connecting import (
     DEFAULT_TARGET,
-    api_key,
+    key_for,
     timeout,
     tls_credentials,
     told_failures,
@@ -48,7 +48,7 @@ def connected(target: str) -> Iterator[Client]:
     with (
         told_failures(target),
         Client(
-            target, api_key=api_key(), credentials=tls_credentials(), timeout=timeout()
+            target, api_key=key_for(target), credentials=tls_credentials(), timeout=timeout()
         ) as client,
     ):
         yield client

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 
 import pytest
+import typer
 
-from twopass.client import Client, Document
+from twopass.client import Client, Document, NotFoundError
 from twopass.commands import demo_documents
 from twopass.commands.demo_documents import COLLECTION, filled
 
@@ -99,21 +101,110 @@ def test_stay_and_no_stay_override_what_the_terminal_decides(tmp_path):
         assert running.process.returncode == 0
 
 
-def test_half_a_collection_is_not_taken_for_whole(server, tmp_path, monkeypatch):
-    documents = [Document(id=f"d{n}", title=f"d{n}", text=f"number {n}") for n in range(9)]
-    monkeypatch.setattr(demo_documents, "passages", lambda: documents)
+@pytest.fixture
+def client(server):
     with Client(server.target) as client:
-        client.create_collection(COLLECTION)
-        client.upsert(COLLECTION, documents[:4])
-        told = filled(client, tmp_path)
-        assert told.startswith("5 passages")
-        assert "4 were there from a run that was interrupted" in told
-        assert client.get_collection(COLLECTION).num_documents == 9
-        assert filled(client, tmp_path) == "9 passages are there from an earlier run"
+        yield client
+        with suppress(NotFoundError):
+            client.delete_collection(COLLECTION)
 
-        # Those of another version of Python are replaced.
-        monkeypatch.setattr(demo_documents.platform, "python_version", lambda: "4.0")
-        monkeypatch.setattr(demo_documents, "passages", lambda: documents[:2])
-        assert filled(client, tmp_path).startswith("2 passages tokenised")
-        assert client.get_collection(COLLECTION).num_documents == 2
-        client.delete_collection(COLLECTION)
+
+@pytest.fixture
+def documents(monkeypatch):
+    """Nine passages, which the demo takes for those of the standard library."""
+    made = [Document(id=f"d{n}", title=f"d{n}", text=f"number {n}") for n in range(9)]
+    monkeypatch.setattr(demo_documents, "passages", lambda: made)
+    return made
+
+
+def interrupted_after(number, monkeypatch):
+    """Has the next run of the demo end when it has written so many passages."""
+    upsert = demo_documents._upsert
+
+    def interrupted(client, documents):
+        monkeypatch.setattr(demo_documents, "_upsert", upsert)
+        upsert(client, documents[:number])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo_documents, "_upsert", interrupted)
+
+
+def test_half_a_collection_is_not_taken_for_whole(client, documents, tmp_path, monkeypatch):
+    interrupted_after(4, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        filled(client, tmp_path)
+    told = filled(client, tmp_path)
+    assert told.startswith("5 passages")
+    assert "4 were there from a run that was interrupted" in told
+    assert client.get_collection(COLLECTION).num_documents == 9
+    assert filled(client, tmp_path) == "9 passages are there from an earlier run"
+
+    # Those of another version of Python are replaced.
+    monkeypatch.setattr(demo_documents.platform, "python_version", lambda: "4.0")
+    monkeypatch.setattr(demo_documents, "passages", lambda: documents[:2])
+    assert filled(client, tmp_path).startswith("2 passages tokenised")
+    assert client.get_collection(COLLECTION).num_documents == 2
+
+
+@pytest.mark.parametrize("step", ["create_collection", "get_collection"])
+def test_a_demo_that_ended_while_it_made_its_collection_is_gone_on_with(
+    client, documents, tmp_path, monkeypatch, step
+):
+    call = getattr(client, step)
+    answers = iter([False, True])
+
+    def end(*arguments):
+        if step == "get_collection" and next(answers) is False:
+            return call(*arguments)
+        if step == "create_collection":
+            call(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(client, step, end)
+        with pytest.raises(KeyboardInterrupt):
+            filled(client, tmp_path)
+    assert filled(client, tmp_path).startswith("9 passages tokenised")
+
+
+def ended_by(act, capsys):
+    with pytest.raises(typer.Exit) as ended:
+        act()
+    assert ended.value.exit_code == 1
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_a_collection_of_a_user_s_own_stays_as_it_is(client, documents, tmp_path, capsys):
+    refused = "was not made by the demo, and stays as it is; give the demo a folder of its own"
+    client.create_collection(COLLECTION)
+    client.upsert(COLLECTION, [Document("mine", "text")])
+    before = client.get_collection(COLLECTION)
+    assert refused in ended_by(lambda: filled(client, tmp_path), capsys)
+    assert client.get_collection(COLLECTION) == before
+
+    # Nor is one that took the place of the demo's, in a folder where the demo has been.
+    client.delete_collection(COLLECTION)
+    filled(client, tmp_path)
+    client.delete_collection(COLLECTION)
+    client.create_collection(COLLECTION)
+    client.upsert(COLLECTION, [Document("mine", "text")])
+    assert refused in ended_by(lambda: filled(client, tmp_path), capsys)
+    assert client.count(COLLECTION) == 1
+
+    # Nor is one that has another name of its own.
+    client.rename_collection(COLLECTION, f"{COLLECTION}-mine", keep_alias=True)
+    assert refused in ended_by(lambda: filled(client, tmp_path), capsys)
+    client.update_aliases({COLLECTION: None})
+    assert filled(client, tmp_path).startswith("9 passages tokenised")
+    assert client.count(f"{COLLECTION}-mine") == 1
+    client.delete_collection(f"{COLLECTION}-mine")
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{}", '{"created": "yesterday"}', "\0"])
+def test_a_file_that_says_nothing_of_the_collection_gives_it_to_nobody(
+    client, documents, tmp_path, capsys, content
+):
+    (tmp_path / f"{COLLECTION}-demo.json").write_text(content)
+    client.create_collection(COLLECTION)
+    assert "was not made by the demo" in ended_by(lambda: filled(client, tmp_path), capsys)
+    assert client.count(COLLECTION) == 0

@@ -10,7 +10,9 @@ DEFAULT_PORT = 50051
 # gRPC's own notations, which name a resolver (grpc/doc/naming.md); they are left as they are.
 _RESOLVERS = ("dns:", "unix:", "unix-abstract:", "ipv4:", "ipv6:", "vsock:", "xds:", "passthrough:")
 _HOST = r"[A-Za-z0-9._-]+"
-_LOOPBACK = re.compile(r"(ipv[46]:|dns:(///)?)?(localhost|127(\.\d+){3}|\[::1\])(:\d+)?|unix.*")
+_LOOPBACK = re.compile(
+    r"(ipv[46]:|dns:(///)?)?(localhost|127(\.\d+){3}|\[::1\])(:\d+)?|unix(-abstract)?:.*"
+)
 
 
 def grpc_target(given: str) -> str:

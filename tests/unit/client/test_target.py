@@ -72,6 +72,8 @@ def test_any_text_is_a_whole_target_or_refused(text):
         ("[::1]:1", True),
         ("dns:///localhost:1", True),
         ("unix:/run/x", True),
+        ("unix-abstract:x", True),
+        ("unix.example:1", False),
         ("localhost.example:1", False),
         ("10.0.0.1:1", False),
     ],

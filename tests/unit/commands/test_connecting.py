@@ -10,6 +10,7 @@ from twopass.client import errors
 from twopass.commands.connecting import (
     api_key,
     in_words_of_commands,
+    key_for,
     timeout,
     tls_credentials,
     told_failures,
@@ -63,6 +64,39 @@ def test_the_key_is_that_of_the_environment_without_line_ends(monkeypatch, given
     if given is not None:
         monkeypatch.setenv("TWOPASS_API_KEY", given)
     assert api_key() == key
+
+
+@pytest.mark.parametrize(
+    "target", ["search.example:50051", "10.0.0.1", "dns:///search.example:50051", "unix.example"]
+)
+def test_a_key_that_goes_to_another_machine_in_plain_text_is_warned_of(monkeypatch, capsys, target):
+    monkeypatch.setenv("TWOPASS_API_KEY", "tp_x")
+    assert key_for(target) == "tp_x"
+    out, told = capsys.readouterr()
+    assert out == ""
+    said = f"warning: the key in TWOPASS_API_KEY goes to {target} in plain text"
+    assert said in " ".join(told.split())
+    assert "TWOPASS_CA" in told
+    assert "tp_x" not in told
+
+
+@pytest.mark.parametrize(
+    ("target", "variables"),
+    [
+        ("search.example:50051", {}),
+        ("search.example:50051", {"TWOPASS_API_KEY": "tp_x", "TWOPASS_CA": "system"}),
+        *((each, {"TWOPASS_API_KEY": "tp_x"}) for each in ("localhost", "127.0.0.1:1", "[::1]:1")),
+        *((each, {"TWOPASS_API_KEY": "tp_x"}) for each in ("unix:/run/x", "50051", "http://x")),
+    ],
+    ids=str,
+)
+def test_a_key_that_nobody_on_the_way_can_read_is_sent_without_a_word(
+    monkeypatch, capsys, target, variables
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert key_for(target) == variables.get("TWOPASS_API_KEY")
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
