@@ -1,7 +1,9 @@
 """Parquet: rows of typed columns."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from gzip import GzipFile
 from typing import Any
 
 from twopass.commands.sources.opening import opened
@@ -10,6 +12,10 @@ from twopass.commands.sources.source_file import SourceFile
 
 _ROWS_PER_BATCH = 1_024
 _MAGIC = b"PAR1"
+_PIECE_BYTES = 1024**2
+# The table's end tells where its columns are, so that a stream must be held as a whole.
+_MAX_WHOLE_BYTES = 512 * 1024**2
+_KIND = "damaged files of Parquet"
 
 
 def read_parquet(file: SourceFile) -> Iterator[Record | LeftOut]:
@@ -27,7 +33,7 @@ def read_parquet(file: SourceFile) -> Iterator[Record | LeftOut]:
             "files of Parquet without pyarrow",
             f"Parquet needs pyarrow; {how_to_install('parquet')}",
         ) from error
-    from twopass.commands.sources.readers.parquet_values import Columns
+    from twopass.commands.sources.readers.parquet_values import Columns, UnreadValue
 
     number = 0
     prefix = f"{file.where}: row "
@@ -40,13 +46,16 @@ def read_parquet(file: SourceFile) -> Iterator[Record | LeftOut]:
                     number += 1
                     num_bytes = file.num_bytes * number // num_rows
                     where = f"{prefix}{number}"
-                    yield Record(where=where, fields=fields, num_bytes=num_bytes)
+                    if isinstance(fields, UnreadValue):
+                        yield LeftOut(where=where, kind=fields.kind, reason=fields.reason)
+                    else:
+                        yield Record(where=where, fields=fields, num_bytes=num_bytes)
     except (ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the file system, not of Arrow
         where = f"{prefix}{number + 1}" if number else ""
         reason = f"not Parquet, or damaged ({_first_line(error)})"
-        raise UnreadableError("damaged files of Parquet", reason, where) from error
+        raise UnreadableError(_KIND, reason, where) from error
     for name, reason in columns.left_out():
         yield LeftOut(
             where=f"{file.where}: column {name!r}",
@@ -59,19 +68,43 @@ def read_parquet(file: SourceFile) -> Iterator[Record | LeftOut]:
 
 @contextmanager
 def _table(file: SourceFile) -> Iterator[Any]:
-    """Opens a file's table; one that is packed or a stream is read whole first."""
-    from pyarrow import ArrowInvalid, BufferReader
+    """Opens a file's table; one that is packed or a stream is read whole first.
+
+    Raises:
+        UnreadableError: It is none, or too long to be read whole.
+    """
+    from pyarrow import BufferReader, py_buffer
     from pyarrow.parquet import ParquetFile
 
     with opened(file) as source:
-        is_plain = source.stream.peek(len(_MAGIC))[: len(_MAGIC)] == _MAGIC
-        content = None if is_plain and not file.is_stream else source.stream.read()
-        if content == b"":
+        is_seekable = not file.is_stream and not isinstance(source.stream.raw, GzipFile)
+        # Its first bytes tell a table before more is read.
+        head = source.stream.peek(len(_MAGIC)) if is_seekable else source.stream.read(len(_MAGIC))
+        if not head:
             raise EmptyFileError
-        if content is not None and not content.startswith(_MAGIC):
-            raise ArrowInvalid("it doesn't begin with PAR1")
-        with ParquetFile(source.stream if content is None else BufferReader(content)) as table:
-            yield table
+        if not head.startswith(_MAGIC):
+            raise UnreadableError(_KIND, "not Parquet (it doesn't begin with PAR1)")
+        if is_seekable:
+            with ParquetFile(source.stream) as table:
+                yield table
+        else:
+            content = BufferReader(py_buffer(_whole(head, source.stream)))
+            with ParquetFile(content) as table:
+                yield table
+
+
+def _whole(head: bytes, stream: io.BufferedReader) -> bytearray:
+    """All bytes of a stream that began with a head."""
+    content = bytearray(head)
+    while piece := stream.read1(_PIECE_BYTES):
+        content += piece
+        if len(content) > _MAX_WHOLE_BYTES:
+            raise UnreadableError(
+                "files of Parquet that are too long",
+                f"more than {_MAX_WHOLE_BYTES // 1024**2:,} MiB unpacked, or of a stream, which "
+                "can only be read at once; write it to a file that is not packed",
+            )
+    return content
 
 
 def _first_line(error: Exception) -> str:

@@ -12,11 +12,14 @@
 | maps | objects where keys are text; otherwise lists of objects with `key` and `value` |
 | dictionaries, extensions | what their values, or their storage, become |
 
+A value that can't be read, such as text that is not UTF-8, leaves its row out, which is told.
+
 Arrow itself turns times into text, since Python's have no nanoseconds.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -28,6 +31,19 @@ from twopass.commands.sources.records import UnreadableError
 _Convert: TypeAlias = Callable[[Any], Any]
 _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _MAX_EXACT = 2**63  # beyond it, integers of metadata lose digits
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadValue:
+    """A value that can't be read, and so its row.
+
+    Attributes:
+        kind: What sort of row it is in, in the plural.
+        reason: Its column, and why.
+    """
+
+    kind: str
+    reason: str
 
 
 class Columns:
@@ -48,11 +64,12 @@ class Columns:
             )
         self._num_left_out: Counter[str] = Counter()
         self._problems: dict[str, str] = {}
+        self._is_whole = True  # whether all values of the batch could be read
         self._targets = [(_in_utc(field.type), _as_text(field.type)) for field in schema]
         self._converts = [self._convert(field.type, field.name) for field in schema]
 
-    def rows(self, batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
-        """The rows of a batch, by the names of columns."""
+    def rows(self, batch: pa.RecordBatch) -> Iterator[dict[str, Any] | UnreadValue]:
+        """The rows of a batch, by the names of columns; of a row that can't be read, its value."""
         columns = [
             self._values(batch.column(place), place, name) for place, name in enumerate(self._names)
         ]
@@ -65,7 +82,14 @@ class Columns:
         if not names:
             yield from ({} for _ in range(batch.num_rows))
             return
+        is_whole = self._is_whole
+        self._is_whole = True
         for row in zip(*(values for _, values in kept), strict=True):
+            if not is_whole:
+                unread = next((value for value in row if isinstance(value, UnreadValue)), None)
+                if unread is not None:
+                    yield unread
+                    continue
             yield dict(zip(names, row, strict=True))
 
     def left_out(self) -> Iterator[tuple[str, str]]:
@@ -77,16 +101,34 @@ class Columns:
 
     def _values(self, column: pa.Array, place: int, name: str) -> list[Any] | None:
         try:
-            for target in self._targets[place]:
-                if column.type != target:
-                    column = column.cast(target)
-            values: list[Any] = column.to_pylist()
-        except (pa.ArrowException, ValueError, OverflowError) as error:
-            reason = str(error).partition("\n")[0]
+            values = self._read(column, place, name)
+        except (pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            reason = _first_line(error)
             self._problems[name] = f"its type {column.type} can't be read ({reason}): left out"
             return None
         convert = self._converts[place]
         return values if convert is None else [_converted(convert, value) for value in values]
+
+    def _read(self, column: pa.Array, place: int, name: str) -> list[Any]:
+        """The values of a column after the casts, and what stands for those that can't be read."""
+        try:
+            cast = column
+            for target in self._targets[place]:
+                if cast.type != target:
+                    cast = cast.cast(target)
+            values: list[Any] = cast.to_pylist()
+            return values
+        except (pa.ArrowNotImplementedError, pa.ArrowTypeError):
+            raise  # of the type, and so of every value
+        except (pa.ArrowException, ValueError, OverflowError) as error:
+            if len(column) > 1:
+                middle = len(column) // 2
+                return [
+                    *self._read(column.slice(0, middle), place, name),
+                    *self._read(column.slice(middle), place, name),
+                ]
+            self._is_whole = False
+            return [_unread(error, column.type, name)]
 
     def _convert(self, kind: pa.DataType, name: str) -> _Convert | None:
         """What turns a column's values, after the casts, into JSON's; None: nothing needs to."""
@@ -146,8 +188,23 @@ class Columns:
             return None
 
 
+def _unread(error: Exception, kind: pa.DataType, name: str) -> UnreadValue:
+    if isinstance(error, UnicodeDecodeError):
+        byte = f"0x{error.object[error.start]:02X}"
+        reason = f"not UTF-8 (byte {byte}), which text of Parquet is; columns of bytes may be"
+        return UnreadValue("rows of other encodings", f"column {name!r}: {reason} anything")
+    return UnreadValue(
+        "rows with values that can't be read",
+        f"column {name!r}: a value of the type {kind} that can't be read ({_first_line(error)})",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
 def _converted(convert: _Convert, value: Any) -> Any:
-    return None if value is None else convert(value)
+    return value if value is None or isinstance(value, UnreadValue) else convert(value)
 
 
 def _same(value: Any) -> Any:
