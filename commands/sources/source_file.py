@@ -1,7 +1,6 @@
 """A file of one or more documents, and what reading it can end in."""
 
 import os
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -11,8 +10,8 @@ from typing import TypeAlias
 
 from twopass.commands.sources.reading import Format, Reading
 from twopass.commands.sources.records import LeftOut, Record, UnreadableError
+from twopass.index.control_characters import CONTROL_CHARACTER
 
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # no id can have one
 _COMMON_STEMS = frozenset(
     ("about", "authors", "changelog", "changes", "contributing", "copying", "copyright", "faq")
 ).union(("history", "index", "install", "license", "news", "notes", "notice", "readme", "todo"))
@@ -120,7 +119,7 @@ def shown(path: Path) -> str:
 
 def name_of(path: Path) -> str:
     """A path as the id of a document: as it is shown, control characters too as escapes."""
-    return _CONTROL_CHARACTER.sub(
+    return CONTROL_CHARACTER.sub(
         lambda found: f"\\x{ord(found[0]):02x}", shown(path).replace(os.sep, "/")
     )
 

@@ -17,9 +17,9 @@ from twopass.commands.transfer.json_values import (
     is_unicode,
     shown,
 )
+from twopass.index.control_characters import CONTROL_CHARACTER
 from twopass.index.documents import MAX_ID_BYTES, MAX_TITLE_BYTES
 
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode's category Cc
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
 _REAL = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
 _EXACT_DIGITS = 4_000  # Python refuses to read integers of more than 4,300 digits
@@ -108,7 +108,7 @@ class Translator:
         problem = ""
         if not is_unicode(value):
             problem = "half a character, a lone surrogate"
-        elif control := _CONTROL_CHARACTER.search(value):
+        elif control := CONTROL_CHARACTER.search(value):
             problem = f"the control character U+{ord(control[0]):04X}"
         elif len(value) * 4 > MAX_ID_BYTES and (size := len(value.encode())) > MAX_ID_BYTES:
             problem = f"an id of {size:,} bytes of UTF-8, at most {MAX_ID_BYTES} may be used"

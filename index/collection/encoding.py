@@ -1,7 +1,6 @@
 """Checks documents before they are stored, and encodes them for storage."""
 
 import json
-import re
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress, islice
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from twopass.engines.base import Float32s
+from twopass.index.control_characters import CONTROL_CHARACTER
 from twopass.index.documents import (
     MAX_ID_BYTES,
     MAX_METADATA_BYTES,
@@ -31,7 +31,6 @@ from twopass.index.words.encoding import EncodedWords, encode_words
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 # Types of most values, which hold no other values and are no integers.
 _PLAIN = frozenset({str, float, bool, type(None)})
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # Unicode's category Cc
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,7 +185,7 @@ def _check_id(document_id: str, where: str) -> None:
             limit=MAX_ID_BYTES,
             value=size,
         )
-    if control := _CONTROL_CHARACTER.search(document_id):
+    if control := CONTROL_CHARACTER.search(document_id):
         raise InvalidDocumentError(
             f"{where}.id",
             f"control characters are not allowed, U+{ord(control[0]):04X} given "

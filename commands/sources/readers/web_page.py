@@ -6,6 +6,7 @@ from html import unescape
 from typing import TYPE_CHECKING
 
 from twopass.commands.sources.decoding import decoded, read_whole
+from twopass.commands.sources.readers.depth import with_bounded_depth
 from twopass.commands.sources.readers.plain_text import one_document
 from twopass.commands.sources.records import LeftOut, Record, UnreadableError
 from twopass.commands.sources.source_file import SourceFile
@@ -88,7 +89,7 @@ def read_web_page(file: SourceFile) -> Iterator[Record | LeftOut]:
     from selectolax.lexbor import LexborHTMLParser
 
     content = read_whole(file)
-    page = LexborHTMLParser(decoded(content, file, _declared(content)))
+    page = LexborHTMLParser(with_bounded_depth(decoded(content, file, _declared(content))))
     title = _first_text(page, "head title") or _first_text(page, "h1") or file.title
     page.strip_tags(_NOT_READ)
     for selector in _NOT_READ_BY_ATTRIBUTE:

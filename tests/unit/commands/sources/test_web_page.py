@@ -3,6 +3,11 @@
 import gzip
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from selectolax.lexbor import LexborHTMLParser
+
+from twopass.commands.sources.readers.depth import with_bounded_depth
 
 
 def only(folder, content, **reading):
@@ -98,6 +103,42 @@ def test_what_nests_deeply_or_is_broken_is_read(folder):
     assert only(folder, deep)["text"] == "x"
     broken = "<p title='a > b'>one<b title=\"<p>\">two</p <p>three<nav>no</nav><!-- never closed"
     assert "one" in only(folder, broken)["text"]
+
+
+def depth_of(page):
+    """The most elements that are open at one place, as the parser sees them."""
+    most, level = 0, [LexborHTMLParser(page).root]
+    while level:
+        most += 1
+        level = [child for node in level for child in node.iter()]
+    return most
+
+
+@pytest.mark.parametrize("tag", ["div", "DIV class='a > b'", "span", "b", "font", "ul><li", "nav"])
+@pytest.mark.parametrize("num_tags", [511, 512, 513, 3_000])
+def test_elements_are_no_deeper_than_a_browser_nests_them(tag, num_tags):
+    end = tag.split()[0].split(">")[0]
+    page = f"<{tag}>" * num_tags + "<p>deep</p>" + f"</{end}>" * num_tags + "<p>after</p>"
+    bounded = with_bounded_depth(page)
+    assert (bounded == page) == (num_tags <= 512)
+    assert depth_of(bounded) <= 2 * 512 + 10
+    assert LexborHTMLParser(bounded).css("p")[-1].parent.tag == "body"
+
+
+def test_texts_at_any_depth_stay_apart(folder):
+    page = "".join(f"<div>{n}" for n in range(2_000)) + "</div>" * 2_000 + "<p>after"
+    assert only(folder, page)["text"].split() == [*map(str, range(2_000)), "after"]
+
+
+@given(
+    st.lists(
+        st.sampled_from(["<div>", "</div>", "<b>", "</b>", "<p>", "<br>", "<ul>", "<li>", "x "])
+        | st.text("<>/a", max_size=3),
+        max_size=60,
+    ).map("".join)
+)
+def test_a_page_that_is_not_deep_is_read_as_it_is(page):
+    assert with_bounded_depth(page) == page
 
 
 def test_what_marks_headings_for_links_is_no_text(folder):
