@@ -52,7 +52,7 @@ function parsedCondition(given) {
     const prefix = typeof parsed === "string" ? parsed : value;
     return { condition: { field: name, prefix }, isNot: false, python: `${field}.starts_with(${pythonText(prefix)})` };
   }
-  if (operator in BOUNDS) {
+  if (Object.hasOwn(BOUNDS, operator)) {
     const bound = boundOf(value);
     return { condition: { field: name, interval: { [BOUNDS[operator]]: bound.literal } }, isNot: false, python: `${field} ${operator} ${bound.python}` };
   }

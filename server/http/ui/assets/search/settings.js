@@ -51,7 +51,7 @@ export function fillForm(settings) {
   if (collection && [...byId("collection").options].some((option) => option.value === collection)) byId("collection").value = collection;
   byId("query").value = settings.get("q") ?? "";
   const mode = settings.get("mode") ?? "hybrid";
-  for (const radio of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=mode]"))) radio.checked = radio.value === (mode in MODES ? mode : "hybrid");
+  for (const radio of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=mode]"))) radio.checked = radio.value === (Object.hasOwn(MODES, mode) ? mode : "hybrid");
   byId("rerank-on").checked = settings.get("rerank") !== "off";
   byId("model").value = settings.get("model") ?? "";
   byId("filter").value = settings.get("filter") ?? "";
