@@ -5,7 +5,7 @@ import { count, counted, printable } from "../words.js";
 import { cards, hasCard, nameOf, shown } from "./answer.js";
 import { judgeButtons } from "./judging.js";
 import { drawLines } from "./lines.js";
-import { passageOf } from "./passage.js";
+import { passageOf, titleOf } from "./passage.js";
 import { scoresOf } from "./scores.js";
 
 /** Fills a column with the cards of its hits, and with what stands between them. @param {"first" | "second"} column @param {any[]} hits @param {Record<string, [number, number]>} scales */
@@ -70,7 +70,7 @@ function cardOf(column, hit, rank, scales) {
     element(
       "div",
       { className: "words" },
-      element("h4", { textContent: name }),
+      element("h4", {}, ...(hit.title ? titleOf(hit) : [name])),
       element("p", { className: "passage" }, ...passageOf(hit, false)),
       badgesOf(column, hit),
     ),

@@ -5,34 +5,68 @@ import { printable } from "../words.js";
 import { shown } from "./answer.js";
 
 const PREVIEW = 360; // characters of a passage before it is opened
+const WORD = 20; // characters of a word before a part that begins inside it; more are no word that people read
+const IN_WORD = /[\p{L}\p{M}\p{N}]/u;
+// Scripts without spaces between words: what stands before a part there is no beginning of its word.
+const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 
 /**
- * The text of a hit as nodes: its best span marked, the query's words set off.
+ * The title of a hit as nodes, what its best part has of it marked.
  *
- * A span counts code points of title, a space and text together.
+ * @param {any} hit A hit with a title.
+ */
+export function titleOf(hit) {
+  const title = [...hit.title];
+  const span = spanOf(hit);
+  const piece = (/** @type {number} */ from, /** @type {number} */ to) => printable(title.slice(from, to).join(""));
+  if (!span || span.start >= Math.min(span.end, title.length)) return [piece(0, title.length)];
+  return [piece(0, span.start), element("mark", { textContent: piece(span.start, span.end) }), piece(span.end, title.length)];
+}
+
+/**
+ * The text of a hit as nodes: its best part marked, the query's words set off.
  *
  * @param {any} hit
- * @param {boolean} isWhole Whether the whole text is shown; else it begins at the best span.
+ * @param {boolean} isWhole Whether the whole text is shown; else it begins at the best part, or at its own beginning where that is in the title.
  */
 export function passageOf(hit, isWhole) {
   if (hit.content_omitted) return [element("em", { className: "soft", textContent: "Its text did not fit into the answer." })];
-  const wanted = isWhole ? Infinity : (hit.span?.start ?? 0) + (hit.title?.length ?? 0) + 2 * PREVIEW;
-  const whole = [...wholePassage(hit).slice(0, 2 * wanted)]; // a code point has at most two units
   const titleLength = hit.title ? [...hit.title].length + 1 : 0;
-  let start = hit.span ? Math.max(hit.span.start, titleLength) : titleLength;
-  // A part may begin inside a word, which a preview shows whole.
-  while (!isWhole && start > titleLength && /[\p{L}\p{N}]/u.test(whole[start - 1])) start -= 1;
-  const end = hit.span ? Math.max(hit.span.end, start) : whole.length;
-  const piece = (/** @type {number} */ from, /** @type {number} */ to) => whole.slice(from, to).join("");
-  if (!hit.span) return withWords(isWhole ? piece(titleLength, whole.length) : piece(titleLength, titleLength + PREVIEW));
-  const marked = element("mark", {}, ...withWords(isWhole ? piece(start, end) : piece(start, Math.min(end, start + PREVIEW))));
-  if (isWhole) return [...withWords(piece(titleLength, start)), marked, ...withWords(piece(end, whole.length))];
-  return start > titleLength ? [element("span", { className: "soft", textContent: "… " }), marked] : [marked];
+  const span = spanOf(hit);
+  const start = Math.max((span?.start ?? 0) - titleLength, 0);
+  const text = [...(hit.text ?? "").slice(0, isWhole ? undefined : 2 * (start + 2 * PREVIEW))]; // a code point has at most two units
+  const end = Math.min((span?.end ?? 0) - titleLength, text.length);
+  const piece = (/** @type {number} */ from, /** @type {number} */ to) => withWords(text.slice(from, to).join(""));
+  if (start >= end) return piece(0, isWhole ? text.length : PREVIEW);
+  if (isWhole) return [...piece(0, start), element("mark", {}, ...piece(start, end)), ...piece(end, text.length)];
+  const from = wordStart(text, start);
+  const marked = element("mark", {}, ...piece(from, Math.min(end, from + PREVIEW)));
+  return from > 0 ? [element("span", { className: "soft", textContent: "… " }), marked] : [marked];
 }
 
-/** The passage that models read. @param {any} hit */
-function wholePassage(hit) {
-  return hit.title ? `${hit.title} ${hit.text ?? ""}`.trim() : (hit.text ?? "");
+/** Where the word begins that a part begins in; the part's own beginning where it is in none. @param {string[]} text @param {number} start */
+function wordStart(text, start) {
+  if (UNSPACED.test(text[start])) return start;
+  let from = start;
+  while (from > 0 && IN_WORD.test(text[from - 1]) && !UNSPACED.test(text[from - 1])) {
+    from -= 1;
+    if (start - from > WORD) return start;
+  }
+  return from;
+}
+
+/**
+ * The best part of a hit in code points of its title, a space and its text; undefined where there is none.
+ *
+ * The server counts without the white space that a passage with a title begins with.
+ *
+ * @param {any} hit
+ * @returns {{start: number, end: number} | undefined}
+ */
+function spanOf(hit) {
+  if (!hit.span) return undefined;
+  const blanks = hit.title ? (/^[\s\u001c-\u001f\u0085]*/.exec(`${hit.title} ${hit.text ?? ""}`)?.[0].length ?? 0) : 0;
+  return { start: hit.span.start + blanks, end: hit.span.end + blanks };
 }
 
 /** Text with the query's words set off. @param {string} given @returns {(Node | string)[]} */
