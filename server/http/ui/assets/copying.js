@@ -2,11 +2,11 @@
 
 import { element } from "./elements.js";
 
-/** Copies text, also where the page is not trusted with the clipboard (plain HTTP from afar). @param {string} text */
+/** Copies text, also where the page is not trusted with the clipboard (plain HTTP from afar). @param {string} text @returns {Promise<boolean>} Whether the browser did. */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
-    return;
+    return true;
   } catch {
     // No clipboard here, or not allowed: the old way, through a selection.
   }
@@ -14,10 +14,14 @@ export async function copyText(text) {
   const area = element("textarea", { value: text, className: "unseen" });
   document.body.append(area);
   area.select();
-  document.execCommand("copy");
+  const isDone = document.execCommand("copy");
   area.remove();
   if (before instanceof HTMLElement) before.focus();
+  return isDone;
 }
+
+/** What is said where the browser let nothing be copied. */
+export const NOT_COPIED = "This browser does not let the page copy.";
 
 /** Offers a file to save. @param {string} name @param {string} content @param {string} type */
 export function saveFile(name, content, type) {
@@ -53,8 +57,7 @@ export function copyButtons(commands) {
       textContent: name,
       "aria-label": `Copy as ${name}`,
       onclick: async () => {
-        await copyText(text);
-        done.textContent = `${name} copied`;
+        done.textContent = (await copyText(text)) ? `${name} copied` : NOT_COPIED;
       },
     }),
   );

@@ -4,7 +4,7 @@ import { api, collectionPath } from "../api.js";
 import { byId, debounced } from "../elements.js";
 import { failure } from "../failure.js";
 import { writeHash } from "../tabs.js";
-import { shown, shownHits } from "./answer.js";
+import { hasCard, placed, shown } from "./answer.js";
 import { FilterError, parsedFilter } from "./filter.js";
 import { asked, hashOf, MODES, showSettings } from "./settings.js";
 
@@ -13,8 +13,12 @@ import { asked, hashOf, MODES, showSettings } from "./settings.js";
 const SETTLE_MS = 250; // how long a slider must rest before it searches
 const FILTER_MS = 600; // how long nothing must be typed into the filter before it searches
 
-// Of more candidates than this, texts are fetched for those that are shown alone.
+// Of more candidates than this, texts are fetched for those that are shown alone; with a time budget
+// of all, since a program that asks for the top alone spends no time of it on the texts of the others.
 const MOST_WITH_TEXT = 200;
+
+// What a shown hit carries. Metadata as JSON keeps integers of 64 bits exact.
+const CONTENT = { text: true, metadata: true, metadata_as_json: true };
 
 /** Called when an answer has come, to show it. @type {(() => void)[]} */
 export const onAnswer = [];
@@ -40,8 +44,16 @@ export function searchBody(wanted, topN) {
   };
 }
 
+/** Whether a setting came to rest while another tab was in front. */
+let isDue = false;
+
+/** Searches if that was put off while another tab was in front. */
+export function searchIfDue() {
+  if (isDue) search(false);
+}
+
 /**
- * Searches for what the form says. One call feeds both columns: it returns all candidates in the
+ * Searches for what the form says, once its tab is in front. One call feeds both columns: it returns all candidates in the
  * order of the second pass, each with its rank in the first.
  *
  * @param {boolean} isStep Whether the browser's back button returns to what was before.
@@ -49,6 +61,9 @@ export function searchBody(wanted, topN) {
 export async function search(isStep) {
   settingsSettled.cancel();
   filterSettled.cancel();
+  // Behind another tab the address and the title are that tab's.
+  isDue = byId("panel-search").hidden;
+  if (isDue) return;
   const wanted = asked();
   showSettings();
   writeHash("search", hashOf(wanted), isStep);
@@ -68,41 +83,56 @@ export async function search(isStep) {
   const running = new AbortController();
   shown.running = running;
   byId("panel-search").setAttribute("aria-busy", "true");
-  document.title = `${wanted.query} · twopass`;
-  const carries = wanted.k > MOST_WITH_TEXT ? { fields: { text: false, metadata: false } } : {};
+  showTitle();
+  const isWithout = wanted.k > MOST_WITH_TEXT || wanted.budget !== null;
+  const fields = isWithout ? { text: false, metadata: false } : CONTENT;
   performance.mark("search-asked");
   const began = performance.now();
   try {
-    const answer = await api("POST", `${collectionPath(wanted.collection)}/search`, { ...body, ...carries }, { signal: running.signal });
+    const answer = await api("POST", `${collectionPath(wanted.collection)}/search`, { ...body, fields }, { signal: running.signal });
+    running.signal.throwIfAborted();
     performance.mark("search-answered");
-    Object.assign(shown, { wanted, answer, roundTrip: performance.now() - began, showsAll: false, running: null });
-    await loadTexts(running.signal);
+    const roundTrip = performance.now() - began;
+    if (isWithout) for (const hit of answer.hits) hit.content_omitted = true;
+    await loadTexts(wanted, answer, false, running.signal);
+    running.signal.throwIfAborted();
+    Object.assign(shown, { wanted, answer, roundTrip, isWithout, showsAll: false });
     byId("search-notice").replaceChildren();
     for (const listener of onAnswer) listener();
     performance.mark("search-shown");
   } catch (error) {
     if (running.signal.aborted) return;
-    shown.running = null;
     for (const id of ["found", "examples", "beginning"]) byId(id).hidden = true;
     byId("search-notice").replaceChildren(failure(error, () => search(false)));
   } finally {
-    if (shown.running === null || shown.running === running) byId("panel-search").removeAttribute("aria-busy");
+    if (shown.running === running) shown.running = null;
+    if (shown.running === null) byId("panel-search").removeAttribute("aria-busy");
   }
 }
 
-/** Fetches the texts of hits that are shown and came without: too many, too large, or late. @param {AbortSignal} [signal] */
-export async function loadTexts(signal) {
-  const { wanted, answer } = shown;
-  if (!wanted) return;
-  const isWithout = wanted.k > MOST_WITH_TEXT;
-  const missing = shownHits().filter((hit) => (isWithout && hit.text === "" && hit.title === "") || hit.content_omitted);
+/**
+ * Fetches the texts of hits that have cards and came without: they were not asked for, too large, or late.
+ *
+ * @param {Asked} wanted
+ * @param {any} answer
+ * @param {boolean} showsAll Whether all hits have cards.
+ * @param {AbortSignal} [signal]
+ */
+export async function loadTexts(wanted, answer, showsAll, signal) {
+  const missing = placed(answer).second.filter((hit) => hit.content_omitted && hasCard(hit, wanted.top_n, showsAll));
   if (!missing.length) return;
-  const found = await api("POST", `${collectionPath(wanted.collection)}/documents/get`, { ids: missing.map((hit) => hit.id) }, { signal });
+  const found = await api("POST", `${collectionPath(wanted.collection)}/documents/get`, { ids: missing.map((hit) => hit.id), fields: CONTENT }, { signal });
   const byIdOf = new Map(found.documents.map((/** @type {any} */ document) => [document.id, document]));
   for (const hit of answer.hits) {
     const document = byIdOf.get(hit.id);
-    if (document) Object.assign(hit, { title: document.title, text: document.text, metadata: document.metadata, content_omitted: false });
+    if (document) Object.assign(hit, { title: document.title, text: document.text, metadata_json: document.metadata_json, content_omitted: false });
   }
+}
+
+/** Names the window after what is asked. */
+export function showTitle() {
+  const query = byId("query").value.trim();
+  document.title = query ? `${query} · twopass` : "twopass: search";
 }
 
 const settingsSettled = debounced(SETTLE_MS, () => search(false));

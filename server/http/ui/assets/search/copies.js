@@ -1,7 +1,7 @@
 // The search that is shown, for a program: curl, Python and grpcurl.
 
 import { collectionPath, key } from "../api.js";
-import { codeOf, copyText, pythonText, shellText } from "../copying.js";
+import { codeOf, copyText, NOT_COPIED, pythonText, shellText } from "../copying.js";
 import { byId, element } from "../elements.js";
 import { grpcTarget } from "../server.js";
 import { shown } from "./answer.js";
@@ -97,8 +97,8 @@ export function startCopy() {
         byId("copy-code").hidden = !copyShown;
         showCopy(shown.wanted);
         if (!copyShown) return;
-        await copyText(COPIES[name](shown.wanted));
-        byId("copy-told").textContent = "copied";
+        const isDone = await copyText(COPIES[name](shown.wanted));
+        byId("copy-told").textContent = isDone ? "copied" : `${NOT_COPIED} Select the text below.`;
       });
       return button;
     }),

@@ -1,7 +1,7 @@
 // Filters, written as the command takes them, as the contract's Filter and as Python.
 
-import { jsonOf } from "../api.js";
 import { pythonText } from "../copying.js";
+import { exactDigits, exactJson } from "./exact.js";
 
 const FIELD = String.raw`(?:"(?:[^"\\]|\\.)*"|[^!=<>^&])+?`;
 const CONDITION = new RegExp(String.raw`^(${FIELD})\s*(!=|>=|<=|\^=|=|>|<)\s*(.*)$`, "s");
@@ -21,17 +21,45 @@ export class FilterError extends Error {}
 export function parsedFilter(text) {
   if (!text) return null;
   if (text.startsWith("{")) {
-    const filter = jsonOf(text);
+    const filter = exactJson(text);
     if (typeof filter !== "object" || filter === null) throw new FilterError("This begins as JSON and is none.");
     return { filter, python: `Parse(${pythonText(JSON.stringify(filter))}, Filter())` };
   }
-  const conditions = text.split(/\s*&\s*/).filter(Boolean).map(parsedCondition);
+  const conditions = conditionsIn(text).map(parsedCondition);
   const must = conditions.filter((each) => !each.isNot).map((each) => ({ field: each.condition }));
   const mustNot = conditions.filter((each) => each.isNot).map((each) => ({ field: each.condition }));
   return {
     filter: { ...(must.length && { must }), ...(mustNot.length && { must_not: mustNot }) },
     python: conditions.map((each) => (conditions.length > 1 ? `(${each.python})` : each.python)).join(" & "),
   };
+}
+
+/**
+ * The conditions that `&` joins, but for one inside quotes or a list.
+ *
+ * @param {string} text
+ */
+function conditionsIn(text) {
+  const parts = [""];
+  let [isQuoted, isInList] = [false, false];
+  for (let at = 0; at < text.length; at += 1) {
+    const sign = text[at];
+    const part = parts[parts.length - 1];
+    if (sign === "&" && !isQuoted && !isInList) {
+      parts.push("");
+      continue;
+    }
+    const isEscape = isQuoted && sign === "\\";
+    if (sign === '"') isQuoted = !isQuoted;
+    else if (!isQuoted && sign === "[" && /[=<>]\s*$/.test(part)) isInList = true;
+    else if (!isQuoted && sign === "]") isInList = false;
+    parts[parts.length - 1] += isEscape ? text.slice(at, at + 2) : sign;
+    if (isEscape) at += 1;
+  }
+  const last = parts[parts.length - 1].trim();
+  if (isQuoted) throw new FilterError(`A quote is open in “${last}”; close it, or write one that belongs to the text as in title="a 5\\" disk".`);
+  if (isInList) throw new FilterError(`A list is open in “${last}”; close it with ], or write a text that begins with [ in quotes.`);
+  return parts.map((part) => part.trim()).filter(Boolean);
 }
 
 /** @param {string} given @returns {{condition: any, isNot: boolean, python: string}} */
@@ -48,7 +76,7 @@ function parsedCondition(given) {
   const name = spaced.trim();
   const field = `field(${pythonText(name)})`;
   if (operator === "^=") {
-    const parsed = jsonOf(value);
+    const parsed = exactJson(value);
     const prefix = typeof parsed === "string" ? parsed : value;
     return { condition: { field: name, prefix }, isNot: false, python: `${field}.starts_with(${pythonText(prefix)})` };
   }
@@ -56,22 +84,20 @@ function parsedCondition(given) {
     const bound = boundOf(value);
     return { condition: { field: name, interval: { [BOUNDS[operator]]: bound.literal } }, isNot: false, python: `${field} ${operator} ${bound.python}` };
   }
-  const parsed = jsonOf(value);
-  const values = Array.isArray(parsed) ? parsed : [numberIn(value) ?? (parsed === undefined ? value : parsed)];
+  const parsed = exactJson(value);
+  const values = Array.isArray(parsed) ? parsed : [parsed === undefined ? value : parsed];
   const literals = values.map(literalOf);
   const isNot = operator === "!=";
   const python = literals.length === 1 ? `${field}.equals(${literals[0].python})` : `${field}.is_in([${literals.map((each) => each.python).join(", ")}])`;
   return { condition: { field: name, any_of_literals: { values: literals.map((each) => each.literal) } }, isNot, python: isNot ? `~${field}.is_in([${literals.map((each) => each.python).join(", ")}])` : python };
 }
 
-/** A whole number as a bigint, so that none is rounded; undefined for anything else. @param {string} text */
-function numberIn(text) {
-  return /^-?(0|[1-9]\d*)$/.test(text) ? BigInt(text) : undefined;
-}
-
 /** @param {any} value @returns {{literal: any, python: string}} */
 function literalOf(value) {
-  if (typeof value === "bigint" || Number.isSafeInteger(value)) return { literal: { integer: String(value) }, python: String(value) };
+  const digits = exactDigits(value);
+  if (digits && /^-?\d+$/.test(digits)) return { literal: { integer: digits }, python: digits };
+  if (digits) return { literal: { number: Number(digits) }, python: String(Number(digits)) };
+  if (Number.isSafeInteger(value)) return { literal: { integer: String(value) }, python: String(value) };
   if (typeof value === "number") return { literal: { number: value }, python: String(value) };
   if (typeof value === "string") return { literal: { text: value }, python: pythonText(value) };
   if (typeof value === "boolean") return { literal: { boolean: value }, python: value ? "True" : "False" };
@@ -85,9 +111,9 @@ function boundOf(value) {
     const time = value.toUpperCase().replace(" ", "T");
     return { literal: { time }, python: `datetime.fromisoformat(${pythonText(time)})` };
   }
-  const parsed = jsonOf(value);
-  if (!value || typeof parsed === "boolean" || (typeof parsed === "object" && parsed !== undefined)) {
+  const parsed = exactJson(value);
+  if (!value || typeof parsed === "boolean" || (typeof parsed === "object" && !exactDigits(parsed))) {
     throw new FilterError(`“${value}” is no bound; a number, a text or a time is needed.`);
   }
-  return literalOf(numberIn(value) ?? (parsed === undefined ? value : parsed));
+  return literalOf(parsed === undefined ? value : parsed);
 }

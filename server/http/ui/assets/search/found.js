@@ -4,6 +4,7 @@ import { byId } from "../elements.js";
 import { count } from "../words.js";
 import { cards, placed, shown, shownHits } from "./answer.js";
 import { showCopy } from "./copies.js";
+import { metadataOf } from "./exact.js";
 import { fillColumn, openCard } from "./hits.js";
 import { showJudged } from "./judging.js";
 import { focusCard, focusedCard } from "./keys.js";
@@ -55,7 +56,7 @@ let lastQuestion = "";
 
 /** Shows how a filter is written by a field that the hits have. @param {any[]} hits */
 function showFilterExample(hits) {
-  const fields = hits.flatMap((hit) => Object.entries(hit.metadata ?? {}));
+  const fields = hits.flatMap(metadataOf);
   const simple = fields.find(([name, value]) => /^[\w.-]{1,24}$/.test(name) && (typeof value === "number" || typeof value === "boolean" || (typeof value === "string" && /^[^&]{1,24}$/.test(value))));
   if (simple) byId("filter").placeholder = `Filter, as in ${simple[0]}=${simple[1]}`;
 }

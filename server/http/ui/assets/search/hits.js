@@ -3,6 +3,7 @@
 import { byId, element } from "../elements.js";
 import { count, counted, printable } from "../words.js";
 import { cards, hasCard, nameOf, shown } from "./answer.js";
+import { metadataOf } from "./exact.js";
 import { judgeButtons } from "./judging.js";
 import { drawLines } from "./lines.js";
 import { passageOf, titleOf } from "./passage.js";
@@ -16,7 +17,7 @@ export function fillColumn(column, hits, scales) {
   const made = [];
   cards[column].clear();
   let last = 0;
-  for (const hit of hits.filter(hasCard)) {
+  for (const hit of hits.filter((hit) => hasCard(hit))) {
     const rank = rankOf(hit);
     const isCut = rank > topN && last <= topN && last > 0;
     if (isCut) made.push(element("li", { className: "cut" }, element("span", { textContent: `the top ${topN} end here` })));
@@ -131,7 +132,7 @@ const LINE_PX = 22; // the height of a line of a passage
 
 /** Metadata of a hit. @param {any} hit */
 function detailOf(hit) {
-  const fields = Object.entries(hit.metadata ?? {});
+  const fields = metadataOf(hit);
   if (!fields.length) return element("p", { className: "detail soft", textContent: `Document ${printable(hit.id)}; it has no metadata.` });
   const rows = fields.map(([name, value]) => element("div", {}, element("dt", { textContent: printable(name) }), element("dd", { textContent: printable(typeof value === "string" ? value : JSON.stringify(value)) })));
   return element("dl", { className: "detail" }, element("div", {}, element("dt", { textContent: "id" }), element("dd", { textContent: printable(hit.id) })), ...rows);

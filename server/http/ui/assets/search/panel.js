@@ -1,16 +1,18 @@
 // The panel of the search: what its parts do when they are used.
 
-import { byId, element } from "../elements.js";
-import { onCollections, onModels } from "../server.js";
+import { byId, element, say } from "../elements.js";
+import { failure } from "../failure.js";
+import { collectionOf, onCollections, onModels } from "../server.js";
 import { onTab, readHash, writeHash } from "../tabs.js";
+import { quoted } from "../words.js";
 import { shown } from "./answer.js";
 import { showBeginning } from "./beginning.js";
-import { filterSettled, loadTexts, onAnswer, search, settingsChanged } from "./call.js";
+import { filterSettled, loadTexts, onAnswer, search, searchIfDue, settingsChanged, showTitle } from "./call.js";
 import { startCopy } from "./copies.js";
 import { showFound } from "./found.js";
 import { focusedCard, keyInList, keyInQuery, showWhich } from "./keys.js";
 import { drawLines, setOff } from "./lines.js";
-import { fillForm, hashOf, showRerankers } from "./settings.js";
+import { asked, fillForm, hashOf, showRerankers } from "./settings.js";
 import { placeOwnBlend, sliderElement, SLIDERS } from "./sliders.js";
 
 /** Whether there were collections to search. */
@@ -19,8 +21,35 @@ let hasBegun = false;
 /** Searches for the query that the form has; without one shows what there is to begin with. */
 function begin() {
   hasBegun = true;
-  if (byId("query").value.trim()) search(false);
+  const { tab, settings } = readHash();
+  const named = tab === "search" ? settings.get("collection") : null;
+  if (named && !collectionOf(named)) showMissing(named);
+  else if (byId("query").value.trim()) search(false);
   else showBeginning();
+}
+
+/** Says that the address asks for a collection that is not there, rather than search another one. @param {string} name */
+function showMissing(name) {
+  showBeginning();
+  const title = `There is no collection ${quoted(name)} here`;
+  const way = "It may have been deleted or renamed since the address was shared, or be another server’s. Choose a collection above to search.";
+  byId("search-notice").replaceChildren(
+    element("div", { className: "notice bad" }, element("p", { className: "notice-title", textContent: title }), element("p", { className: "soft", textContent: way })),
+  );
+  say(`${title}. ${way}`);
+}
+
+/** Searches for what was typed; without a query goes back to the beginning. */
+function submit() {
+  if (byId("query").value.trim()) search(true);
+  else clear();
+}
+
+/** Goes back to before the first search, in the address and the title too. */
+function clear() {
+  showBeginning();
+  writeHash("search", hashOf(asked()), false);
+  showTitle();
 }
 
 /** Searches for what the address asks for, if it is not shown already. */
@@ -70,16 +99,15 @@ export function startSearch() {
   byId("search-form").addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
     localStorage.setItem("twopass-collection", byId("collection").value);
-    search(true);
+    submit();
   });
   byId("collection").addEventListener("change", () => {
     localStorage.setItem("twopass-collection", byId("collection").value);
     showBeginning();
-    if (byId("query").value.trim()) search(true);
+    submit();
   });
   byId("query").addEventListener("input", () => {
-    if (byId("query").value || !shown.answer) return;
-    showBeginning();
+    if (!byId("query").value) clear();
   });
   byId("model").addEventListener("change", placeOwnBlend);
   for (const radio of document.querySelectorAll("input[name=mode], #rerank-on, #model")) radio.addEventListener("change", settingsChanged);
@@ -91,8 +119,18 @@ export function startSearch() {
   });
   for (const radio of document.querySelectorAll("input[name=which]")) radio.addEventListener("change", () => showWhich(/** @type {any} */ (radio).value));
   byId("show-all").addEventListener("click", async () => {
-    shown.showsAll = !shown.showsAll;
-    await loadTexts();
+    const { wanted, answer } = shown;
+    const showsAll = !shown.showsAll;
+    if (!wanted) return;
+    try {
+      await loadTexts(wanted, answer, showsAll);
+    } catch (error) {
+      byId("search-notice").replaceChildren(failure(error));
+      return;
+    }
+    // Another answer may be shown by now.
+    if (shown.answer !== answer) return;
+    shown.showsAll = showsAll;
     showFound();
   });
   const passes = byId("passes");
@@ -116,7 +154,9 @@ export function startSearch() {
   onCollections.push(showCollectionChoice);
   onTab.search = () => {
     // Where the address says otherwise, the tab was chosen here rather than by the address.
-    if (shown.wanted && readHash().tab !== "search") writeHash("search", hashOf(shown.wanted), true);
+    if (readHash().tab !== "search") writeHash("search", hashOf(asked()), true);
+    showTitle();
+    searchIfDue();
     requestAnimationFrame(drawLines);
   };
 }

@@ -5,9 +5,9 @@ import { server } from "../server.js";
 import { count } from "../words.js";
 
 /**
- * A slider's stops. `null` leaves the setting to the server.
+ * A slider's stops. `null` leaves the setting to the server. `own` is a value beside the stops that an address asked for.
  *
- * @typedef {{name: string, label: string, hint: string, stops: (number | null)[], unset: number | null,
+ * @typedef {{name: string, label: string, hint: string, stops: (number | null)[], unset: number | null, own?: number,
  *   told: (value: number | null) => string}} Slider
  */
 
@@ -93,20 +93,32 @@ function blendStops(own) {
 export function placeOwnBlend() {
   const value = sliderValue(BLEND);
   BLEND.stops = blendStops(ownBlend());
-  byId("blend").max = String(BLEND.stops.length - 1);
   setSlider(BLEND, value);
 }
 
 /** Where a slider stands. @param {Slider} slider @returns {number | null} */
 export function sliderValue(slider) {
-  return slider.stops[Number(byId(slider.name).value)];
+  return stopsOf(slider)[Number(byId(slider.name).value)];
 }
 
-/** Moves a slider. @param {Slider} slider @param {number | null} value The nearest stop is taken. */
-export function setSlider(slider, value) {
-  const distance = (/** @type {number | null} */ stop) => (value === null || stop === null ? (stop === value ? 0 : Infinity) : Math.abs(stop - value));
-  const nearest = slider.stops.reduce((/** @type {number} */ best, stop, at) => (distance(stop) < distance(slider.stops[best]) ? at : best), 0);
-  byId(slider.name).value = distance(slider.stops[nearest]) === Infinity ? slider.stops.indexOf(slider.unset) : nearest;
+/** The stops of a slider, with the one that an address asked for where it belongs. @param {Slider} slider */
+function stopsOf({ stops, own }) {
+  if (own === undefined) return stops;
+  const place = stops.findIndex((stop) => stop !== null && stop > own);
+  return [...stops.slice(0, place), own, ...stops.slice(place)];
+}
+
+/** Moves a slider. @param {Slider} slider @param {number | null} given A value beyond the stops is taken as the first or last of them; where whole numbers are needed, as the next one. */
+export function setSlider(slider, given) {
+  const numbers = slider.stops.filter((stop) => stop !== null);
+  const [least, most] = [Math.min(...numbers), Math.max(...numbers)];
+  const isWhole = numbers.every(Number.isInteger);
+  const value = given === null ? null : Math.min(Math.max(isWhole ? Math.round(given) : given, least), most);
+  const at = slider.stops.findIndex((stop) => stop === value || (stop !== null && value !== null && Math.abs(stop - value) < 1e-9));
+  slider.own = at < 0 && value !== null ? value : undefined;
+  const input = byId(slider.name);
+  input.max = String(stopsOf(slider).length - 1);
+  input.value = String(slider.own !== undefined ? stopsOf(slider).indexOf(slider.own) : at >= 0 ? at : slider.stops.indexOf(slider.unset));
   showSlider(slider);
 }
 
@@ -115,7 +127,7 @@ export function showSlider(slider) {
   const input = byId(slider.name);
   const text = slider.told(sliderValue(slider));
   input.setAttribute("aria-valuetext", text);
-  input.style.setProperty("--part", String(Number(input.value) / (slider.stops.length - 1)));
+  input.style.setProperty("--part", String(Number(input.value) / (stopsOf(slider).length - 1)));
   byId(`${slider.name}-told`).textContent = text;
 }
 

@@ -26,15 +26,18 @@ function retrieveWords(answer, wanted) {
   return ["good", `Found ${counted(answer.num_candidates, "candidate")} ${how}.`];
 }
 
-/** What became of the second pass. @param {any} answer @returns {[string, string]} */
-function rerankWords(answer) {
+/** What became of the second pass. @param {any} answer @param {Asked} wanted @returns {[string, string]} */
+function rerankWords(answer, wanted) {
   const { num_reranked: read, num_candidates: found, reranker } = answer;
   const rest = found - read;
+  // The second pass reads the heads of both lists, whatever their fused score.
+  const deep = wanted.mode === "hybrid" && read > 1 ? `${count(read)}, the best of both lists,` : `the first ${count(read)}`;
+  const due = Math.min(wanted.depth ?? found, found);
   switch (answer.rerank_status) {
     case "RERANK_STATUS_COMPLETE":
-      return ["good", rest > 0 ? `${reranker} read the first ${count(read)} with the query, as deep as was asked; ${count(rest)} follow in first-pass order.` : `${reranker} read ${read === 1 ? "it" : `all ${count(read)}`} with the query.`];
+      return ["good", rest > 0 ? `${reranker} read ${deep} of ${count(found)} with the query, as deep as was asked; ${count(rest)} follow in first-pass order.` : `${reranker} read ${read === 1 ? "it" : `all ${count(read)}`} with the query.`];
     case "RERANK_STATUS_PARTIAL":
-      return ["warn", `The time budget was enough for ${count(read)} of ${count(found)}; the others follow in first-pass order.`];
+      return ["warn", `The time budget was enough for ${count(read)} of the ${count(due)} to be read; the others follow in first-pass order.`];
     case "RERANK_STATUS_DISABLED":
       return ["plain", "The second pass is off."];
     case "RERANK_STATUS_SKIPPED_DEADLINE":
@@ -80,7 +83,7 @@ export function showStory() {
   const { answer, wanted } = shown;
   if (!wanted) return;
   byId("headline").textContent = headline();
-  const said = [retrieveWords(answer, wanted), rerankWords(answer), ...otherWords(answer)];
+  const said = [retrieveWords(answer, wanted), rerankWords(answer, wanted), ...otherWords(answer)];
   byId("facts").replaceChildren(...said.map(([kind, text]) => element("li", { className: kind, textContent: text })));
   say(`${said[0][1]} ${said[1][1]} First: ${nameOf(answer.hits[0])}. ${told(milliseconds(answer.timings.total) ?? shown.roundTrip)}.`);
 }
@@ -99,7 +102,7 @@ export function showHeads(isReranked) {
     : answer.num_reranked === 0
       ? "did not run; this is the first pass’s order"
       : answer.blend > 0
-        ? `${count(answer.num_reranked)} read, ordered by ${answer.blend.toFixed(2)} × first pass + ${(1 - answer.blend).toFixed(2)} × logit${own}`
+        ? `${count(answer.num_reranked)} read, ordered by ${answer.blend.toFixed(2)} × first pass + ${(1 - answer.blend).toFixed(2)} × logit, both standardised${own}`
         : `${count(answer.num_reranked)} read, ordered by the logit alone`;
   byId("second-off").replaceChildren(
     ...(isReranked

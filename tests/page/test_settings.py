@@ -1,0 +1,73 @@
+"""The settings of a search, the address that shares them, and the tabs beside it."""
+
+from playwright.sync_api import Page, expect
+
+from .conftest import Visiting
+from .test_search import ask
+
+
+def test_an_address_of_a_collection_that_is_gone_searches_no_other(visit: Visiting) -> None:
+    with visit() as page:
+        calls: list[str] = []
+        page.on("request", lambda sent: calls.append(sent.url))
+        page.goto("/ui#search?collection=gone&q=sky")
+        page.reload()
+        expect(page.locator("#search-notice")).to_contain_text("There is no collection “gone”")
+        expect(page.get_by_role("searchbox", name="Query")).to_have_value("sky")
+        assert "collection=gone" in page.url
+        assert not [url for url in calls if url.endswith("/search")]
+        page.get_by_role("button", name="Search", exact=True).click()
+        expect(page.locator("#second-hits .hit").first).to_have_attribute("data-id", "sky")
+        expect(page.locator("#search-notice")).to_be_empty()
+
+
+def test_a_setting_that_rests_behind_another_tab_waits_for_its_own(page: Page) -> None:
+    ask(page, "sky")
+    page.get_by_label("Blend").press("Home")
+    page.get_by_role("tab", name="Collections").click()
+    page.wait_for_timeout(600)  # longer than a setting takes to rest
+    assert page.url.endswith("#collections")
+    assert page.title() == "twopass: collections"
+    page.get_by_role("tab", name="Search").click()
+    expect(page.locator("#second-told")).to_contain_text("by the logit alone")
+    assert "blend=0" in page.url
+    assert page.title() == "sky · twopass"
+
+
+def test_the_search_without_a_query_has_an_address_of_its_own(page: Page) -> None:
+    page.get_by_role("tab", name="Collections").click()
+    page.get_by_role("tab", name="Search").click()
+    assert "#search" in page.url
+    assert page.title() == "twopass: search"
+
+
+def test_a_query_that_is_emptied_leaves_the_address_and_the_title(page: Page) -> None:
+    ask(page, "sky")
+    page.get_by_role("searchbox", name="Query").fill("")
+    expect(page.locator("#found")).to_be_hidden()
+    assert "q=" not in page.url
+    assert page.title() == "twopass: search"
+
+
+def test_a_value_beside_the_stops_of_a_slider_is_kept(visit: Visiting) -> None:
+    with visit() as page:
+        page.goto("/ui#search?collection=facts&q=sky&k=60&depth=7&blend=0.33&budget=1234&top_n=4")
+        page.reload()
+        expect(page.locator("#second-hits .hit").first).to_have_attribute("data-id", "sky")
+        for setting in ("k=60", "depth=7", "blend=0.33", "budget=1234", "top_n=4"):
+            assert setting in page.url
+        expect(page.locator("#settings-told")).to_contain_text("60 candidates")
+        page.get_by_label("Candidates", exact=True).press("ArrowLeft")
+        expect(page.locator("#k-told")).to_have_text("50")
+        page.get_by_label("Candidates", exact=True).press("ArrowRight")
+        expect(page.locator("#k-told")).to_have_text("60")
+
+
+def test_a_value_beyond_what_a_slider_has_is_its_last_stop(visit: Visiting) -> None:
+    with visit() as page:
+        page.goto("/ui#search?collection=facts&q=sky&k=99999&depth=0&blend=7")
+        page.reload()
+        expect(page.locator("#second-hits .hit").first).to_be_visible()
+        expect(page.locator("#k-told")).to_have_text("2,048")
+        expect(page.locator("#depth-told")).to_have_text("1")
+        expect(page.locator("#blend-told")).to_have_text("1.00")
