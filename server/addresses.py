@@ -1,5 +1,6 @@
 """Where the server listens, by its settings."""
 
+import ipaddress
 from dataclasses import dataclass
 
 from twopass.server.config import ConfigError, ServerConfig
@@ -62,6 +63,19 @@ def addresses_of_callers(config: ServerConfig) -> list[tuple[str, str]]:
         _ensure_address(setting, address)
     _ensure_distinct([*addresses, ("metrics_address", config.metrics_address)])
     return addresses
+
+
+def is_local(address: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if address.startswith(UNIX):
+        return True
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a host name, which may be any machine's
+        return False
 
 
 def _ensure_address(setting: str, address: str) -> None:

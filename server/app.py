@@ -48,6 +48,7 @@ from twopass.server.http.calls import HttpEdge
 from twopass.server.http.dialects.superset import SHARED
 from twopass.server.http.endpoints import all_endpoints
 from twopass.server.http.named_models import NamedModels
+from twopass.server.http.origins import Origins
 from twopass.server.http.parts import HttpParts
 from twopass.server.http.routes import Routes
 from twopass.server.http.server import HttpServer
@@ -372,6 +373,7 @@ class App:
         self._http_edge = HttpEdge(
             edge.shared,
             Routes(all_endpoints(http_parts), health_is_open=config.open_health),
+            Origins(config),
             SHARED,
             unpacking,
             max_body_bytes=min(config.max_http_body_bytes, config.max_message_bytes),

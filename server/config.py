@@ -121,8 +121,9 @@ class ServerConfig(BaseSettings):
     http_cors_origins: Annotated[
         tuple[str, ...],
         Field(
-            description="Origins whose pages may ask over HTTP, such as https://example.org; * for "
-            "any."
+            description="Origins whose pages may ask over HTTP beside the server's own, such as "
+            "https://example.org; * for any. A server without keys on a loopback address also "
+            "answers by their hosts' names."
         ),
     ] = ()
     http_unknown_model: Annotated[

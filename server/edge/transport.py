@@ -1,7 +1,6 @@
 """The socket: its address, TLS, and the limits of a connection."""
 
 import errno
-import ipaddress
 import logging
 import os
 import socket
@@ -12,7 +11,7 @@ from typing import Any
 
 import grpc
 
-from twopass.server.addresses import UNIX, addresses_of_callers
+from twopass.server.addresses import UNIX, addresses_of_callers, is_local
 from twopass.server.config import ConfigError, ServerConfig
 
 _logger = logging.getLogger("twopass.server")
@@ -33,7 +32,7 @@ def check_transport(config: ServerConfig) -> None:
             "--tls-client-ca: set, but --tls-certificate is not; clients can't be asked for theirs"
         )
     for setting, address in addresses_of_callers(config):
-        if not config.tls_certificate and not config.insecure and not _is_local(address):
+        if not config.tls_certificate and not config.insecure and not is_local(address):
             raise ConfigError(
                 f"--{setting.replace('_', '-')}: {address} is in reach of other machines, and "
                 "without TLS all can be read on the way; set --tls-certificate and --tls-key, or "
@@ -248,19 +247,6 @@ def _try_unix(address: str) -> None:
                 Path(where).resolve().parent.stat()
             return
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-
-
-def _is_local(address: str) -> bool:
-    """Whether only this machine reaches an address."""
-    if address.startswith(UNIX):
-        return True
-    host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a host name, which may be any machine's
-        return False
 
 
 def _ms(seconds: float) -> int:

@@ -12,6 +12,7 @@ from twopass.server.edge.statuses import details_of, message_of, retry_after, st
 from twopass.server.errors import InvalidRequestError, RequestError
 from twopass.server.http.bodies import too_long
 from twopass.server.http.endpoint import Answer, Dialect, Endpoint, Failure, HttpRequest
+from twopass.server.http.origins import Origins
 from twopass.server.http.routes import Route, Routes
 from twopass.server.http.statuses import HttpError
 from twopass.server.http.unpacking import Unpacking
@@ -78,6 +79,7 @@ class HttpEdge:
         self,
         shared: Shared,
         routes: Routes,
+        origins: Origins,
         unknown: Dialect,
         unpacking: Unpacking,
         *,
@@ -88,12 +90,14 @@ class HttpEdge:
         Args:
             shared: The same as for gRPC's calls.
             routes: The endpoints.
+            origins: Which web pages may ask.
             unknown: How failures look on paths that no dialect has.
             unpacking: Undoes gzip.
             max_body_bytes: Longest body.
         """
         self._shared = shared
         self._routes = routes
+        self._origins = origins
         self._unknown = unknown
         self._unpacking = unpacking
         self._unknown_rpc = routes.rpc_named("http.unknown")
@@ -120,6 +124,7 @@ class HttpEdge:
             return
         call = HttpCall(self._shared, route.rpc, metadata, scope, receive, send)
         try:
+            self._origins.ensure_may_ask(scope["method"], headers)
             if route.endpoint.counts:
                 call.admit()
             else:

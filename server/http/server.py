@@ -13,6 +13,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from twopass.server.config import ServerConfig
 from twopass.server.http.calls import CONNECTION
+from twopass.server.http.origins import allowed_origins
 from twopass.server.http.tls import TlsContext
 
 _UNIX = "unix:"
@@ -61,7 +62,7 @@ class HttpServer:
         if config.http_cors_origins:
             application = CORSMiddleware(
                 application,
-                allow_origins=config.http_cors_origins,
+                allow_origins=allowed_origins(config),
                 allow_methods=_METHODS,
                 allow_headers=["*"],
                 expose_headers=_EXPOSED_HEADERS,

@@ -62,7 +62,7 @@ class OverHttp:
 def posted(documents: list[str]) -> bytes:
     """A rerank request as it is sent."""
     body = json.dumps({"query": QUERY, "documents": documents}).encode()
-    head = f"POST /v2/rerank HTTP/1.1\r\nhost: it\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"POST /v2/rerank HTTP/1.1\r\nhost: [::1]\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
@@ -191,7 +191,7 @@ def test_slow_clients_hold_no_more_than_is_allowed(tmp_path):
 
         def slow() -> None:
             with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-                head = b"POST /v2/rerank HTTP/1.1\r\nhost: it\r\ncontent-length: 1000000\r\n\r\n"
+                head = b"POST /v2/rerank HTTP/1.1\r\nhost: [::1]\r\ncontent-length: 1000000\r\n\r\n"
                 connection.sendall(head + b" " * 700_000)
                 slow_ones.wait()
                 connection.settimeout(2)

@@ -27,6 +27,7 @@ from twopass.server.http import bodies, calls
 from twopass.server.http.calls import HttpEdge
 from twopass.server.http.dialects.superset import SHARED
 from twopass.server.http.endpoint import Answer, Endpoint, HttpRequest, SharedEndpoint
+from twopass.server.http.origins import Origins
 from twopass.server.http.routes import Routes
 from twopass.server.http.server import HttpServer
 from twopass.server.http.unpacking import Unpacking
@@ -116,8 +117,15 @@ async def server(
     ]
     shared = Shared(gate, metrics, None, CallLog(), MAX_BODY_BYTES)
     unpacking = Unpacking(asked.lane)
-    edge = HttpEdge(shared, Routes(endpoints), DIALECT, unpacking, max_body_bytes=MAX_BODY_BYTES)
     config = ServerConfig(http_address="127.0.0.1:0", drain_seconds=5)
+    edge = HttpEdge(
+        shared,
+        Routes(endpoints),
+        Origins(config),
+        DIALECT,
+        unpacking,
+        max_body_bytes=MAX_BODY_BYTES,
+    )
     running = HttpServer(config, edge)
     await running.start()
     yield running
@@ -213,7 +221,7 @@ async def test_what_needs_no_quota_takes_no_long_body(client, asked):
 async def test_requests_far_ahead_of_their_answers_end_the_connection(server, asked):
     asked.seconds = 30
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"GET /get HTTP/1.1\r\nhost: x\r\n\r\n" * 1_000)
+    writer.write(b"GET /get HTTP/1.1\r\nhost: localhost\r\n\r\n" * 1_000)
     assert b" 400 " in await asyncio.wait_for(reader.readline(), 20)
     await until(lambda: asked.was_stopped)
     assert len(asked.requests) == 1
@@ -222,7 +230,7 @@ async def test_requests_far_ahead_of_their_answers_end_the_connection(server, as
 
 async def test_a_few_requests_ahead_are_answered_in_turn(server, asked):
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n7" * 10)
+    writer.write(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\n7" * 10)
     received = b""
     while received.count(b"HTTP/1.1 200 OK") < 10 or not received.endswith(b"7"):
         received += await asyncio.wait_for(reader.read(10_000), 20)
@@ -244,7 +252,7 @@ async def test_short_answers_that_are_not_taken_end_their_connection_too(
     connection.setblocking(False)
     with contextlib.suppress(OSError):
         for _ in range(1_000):
-            connection.send(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+            connection.send(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")
             await asyncio.sleep(0.001)
     await until(lambda: not server._server.server_state.connections)
     connection.close()
@@ -417,7 +425,7 @@ async def test_a_client_that_goes_stops_the_work(server, asked, metrics):
 
 async def test_a_client_that_goes_before_its_body_has_come_is_let_go(server, asked, metrics, gate):
     _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nten bytes.")
+    writer.write(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nten bytes.")
     await until(lambda: gate.num_calls == 1)
     writer.close()
     await until(lambda: ended(metrics, "CANCELLED") == 1)
@@ -427,7 +435,7 @@ async def test_a_client_that_goes_before_its_body_has_come_is_let_go(server, ask
 async def test_a_body_that_does_not_come_ends_its_connection(server, asked, monkeypatch):
     monkeypatch.setattr(calls, "_STALLED_SECONDS", 0.05)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nten bytes.")
+    writer.write(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nten bytes.")
     told = await asyncio.wait_for(reader.read(), 5)
     assert told.startswith(b"HTTP/1.1 408 ")
     assert not asked.requests
@@ -437,7 +445,7 @@ async def test_a_body_that_does_not_come_ends_its_connection(server, asked, monk
 async def test_a_body_that_trickles_ends_its_connection(server, asked, monkeypatch):
     monkeypatch.setattr(calls, "_STALLED_SECONDS", 0.3)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n")
+    writer.write(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n")
 
     async def trickle() -> None:
         while True:  # never still for as long as that
@@ -492,7 +500,7 @@ async def test_a_head_that_trickles_ends_its_connection(server, monkeypatch):
 
 async def test_headers_behind_a_body_are_not_kept(server, asked):
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    head = b"POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = b"POST /echo HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
     behind = b"x-behind: it\r\n" * 3
     writer.write(head + b"1\r\na\r\n0\r\n" + behind + b"\r\n")
     assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"HTTP/1.1 200 ")
@@ -505,7 +513,7 @@ async def test_an_answer_that_is_not_taken_ends_its_connection(server, asked, ga
     asked.body = b"x" * 20_000_000
     connection = socket.create_connection(("127.0.0.1", server.port))
     connection.setblocking(False)
-    connection.send(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+    connection.send(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")
     await until(lambda: gate.bytes_in_flight.num_bytes >= 20_000_000)
     await until(lambda: gate.bytes_in_flight.num_bytes == 0)
     connection.close()
