@@ -3,6 +3,8 @@
 from playwright.sync_api import Page, expect
 
 from .conftest import Visiting
+from .facts import FACTS
+from .serving import ServedPage
 from .test_search import ask
 
 
@@ -71,3 +73,33 @@ def test_a_value_beyond_what_a_slider_has_is_its_last_stop(visit: Visiting) -> N
         expect(page.locator("#k-told")).to_have_text("2,048")
         expect(page.locator("#depth-told")).to_have_text("1")
         expect(page.locator("#blend-told")).to_have_text("1.00")
+
+
+def test_the_focus_goes_to_the_query_where_a_button_that_searched_is_gone(page: Page) -> None:
+    query = page.get_by_role("searchbox", name="Query")
+    page.locator("#examples .chip").first.press("Enter")
+    page.locator("#second-hits .hit").first.wait_for()
+    expect(query).to_be_focused()
+    page.get_by_role("switch", name="Rerank").press("Space")
+    page.get_by_role("button", name="Turn it on").press("Enter")
+    page.locator("#second-hits .hit").first.wait_for()
+    expect(query).to_be_focused()
+    page.get_by_role("textbox", name="Filter on metadata").fill("place=99")
+    page.get_by_role("button", name="Without the filter").press("Enter")
+    page.locator("#second-hits .hit").first.wait_for()
+    expect(query).to_be_focused()
+
+
+def test_hits_go_with_the_collection_that_they_are_of(
+    visit_own: Visiting, own_server: ServedPage
+) -> None:
+    own_server.fill("gone", FACTS)
+    with visit_own() as page:
+        page.locator("#collection").select_option("gone")
+        ask(page, "sky")
+        own_server.call("DELETE", "/collections/gone")
+        page.get_by_role("tab", name="Collections").click()
+        expect(page.locator("#collection")).to_have_value("facts")
+        page.get_by_role("tab", name="Search").click()
+        expect(page.locator("#found")).to_be_hidden()
+        expect(page.get_by_role("searchbox", name="Query")).to_have_value("sky")

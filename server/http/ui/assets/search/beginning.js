@@ -46,7 +46,7 @@ async function showExamples(again) {
     if (byId("collection").value !== name) return;
     box.replaceChildren(
       element("span", { className: "soft", textContent: "Try" }),
-      ...queries.map((query) => element("button", { type: "button", className: "chip", textContent: query, onclick: () => { byId("query").value = query; search(true); } })),
+      ...queries.map((query) => element("button", { type: "button", className: "chip", textContent: query, onclick: () => { byId("query").value = query; byId("query").focus(); search(true); } })),
       element("button", { type: "button", className: "plain", textContent: "Others", onclick: () => showExamples(true) }),
     );
     if (!queries.length) box.replaceChildren();

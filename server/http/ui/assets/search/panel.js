@@ -70,6 +70,8 @@ function showCollectionChoice(collections) {
     ...collection.aliases.map((/** @type {string} */ alias) => element("option", { value: alias, textContent: `${alias} → ${collection.name}` })),
   ]));
   if (before && names.includes(before)) select.value = before;
+  // The hits of a collection that was deleted go with it.
+  if (shown.wanted && !names.includes(shown.wanted.collection)) showBeginning();
   const isNone = collections.length === 0;
   for (const id of ["collection", "query", "search-go"]) byId(id).disabled = isNone;
   byId("settings").hidden = isNone;

@@ -109,7 +109,7 @@ export function showHeads(isReranked) {
       ? []
       : [
           element("p", { textContent: "A cross-encoder would read each candidate together with the query, and put the right ones on top." }),
-          element("button", { type: "button", textContent: "Turn it on", onclick: () => { byId("rerank-on").checked = true; search(false); } }),
+          element("button", { type: "button", textContent: "Turn it on", onclick: () => { byId("rerank-on").checked = true; byId("query").focus(); search(false); } }),
         ]),
   );
 }
@@ -127,7 +127,7 @@ export function nothingFound(wanted, answer) {
         : retrieveWords(answer, wanted)[1];
   say(`Nothing was found. ${ways}`);
   const toUpload = isEmpty ? element("button", { type: "button", className: "primary", textContent: "Bring documents in", onclick: () => byId("tab-collections").click() }) : null;
-  const byMeaning = !isEmpty && wanted.mode === "lexical" ? element("button", { type: "button", textContent: "Search by meaning too", onclick: () => { /** @type {any} */ (document.querySelector("input[name=mode][value=hybrid]")).checked = true; search(false); } }) : null;
-  const noFilter = !isEmpty && wanted.filter ? element("button", { type: "button", textContent: "Without the filter", onclick: () => { byId("filter").value = ""; search(false); } }) : null;
+  const byMeaning = !isEmpty && wanted.mode === "lexical" ? element("button", { type: "button", textContent: "Search by meaning too", onclick: () => { /** @type {any} */ (document.querySelector("input[name=mode][value=hybrid]")).checked = true; byId("query").focus(); search(false); } }) : null;
+  const noFilter = !isEmpty && wanted.filter ? element("button", { type: "button", textContent: "Without the filter", onclick: () => { byId("filter").value = ""; byId("query").focus(); search(false); } }) : null;
   return element("div", { className: "notice" }, element("h3", { textContent: "Nothing was found" }), element("p", { textContent: ways }), element("div", { className: "actions" }, toUpload, byMeaning, noFilter));
 }

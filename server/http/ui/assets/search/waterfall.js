@@ -24,7 +24,7 @@ export function showWaterfall() {
   const stages = STAGES.map(([name, label]) => ({ name, label, ms: milliseconds(timings[name]) ?? 0 })).filter((stage) => stage.ms > 0);
   const sum = stages.reduce((before, stage) => before + stage.ms, 0);
   const rest = total - sum;
-  const isOverlapping = rest < -0.05;
+  const isOverlapping = rest < -0.02 * total;
   if (rest > 0.05) stages.push({ name: "rest", label: "Read the hits, and the rest", ms: rest });
   const longest = Math.max(total, ...stages.map((stage) => stage.ms));
   const way = shown.roundTrip - longest;
