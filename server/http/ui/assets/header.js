@@ -4,6 +4,7 @@ import { api, ApiError, key, showServer } from "./api.js";
 import { byId, debounced } from "./elements.js";
 import { failure } from "./failure.js";
 import { loadCollections, onModels, server } from "./server.js";
+import { inBrowser, inTab } from "./storage.js";
 
 const KEY = "twopass-key"; // as /docs has it
 const THEME = "twopass-theme";
@@ -12,7 +13,8 @@ const THEMES = ["system", "light", "dark"];
 /** Starts the button that chooses between light, dark, and what the system prefers. */
 export function startTheme() {
   const button = byId("theme");
-  let theme = localStorage.getItem(THEME) ?? "system";
+  let theme = inBrowser.get(THEME) ?? "";
+  if (!THEMES.includes(theme)) theme = "system";
   const show = () => {
     if (theme === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
@@ -21,7 +23,7 @@ export function startTheme() {
   };
   button.addEventListener("click", () => {
     theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-    localStorage.setItem(THEME, theme);
+    inBrowser.set(THEME, theme);
     show();
   });
   show();
@@ -30,10 +32,10 @@ export function startTheme() {
 /** Starts the field of the API key: what is typed is kept for this tab of the browser, and tried. */
 export function startKey() {
   const field = byId("key");
-  field.value = sessionStorage.getItem(KEY) ?? "";
+  field.value = inTab.get(KEY) ?? "";
   const useKey = debounced(400, () => loadServer());
   field.addEventListener("input", () => {
-    sessionStorage.setItem(KEY, key());
+    inTab.set(KEY, key());
     byId("key-form").classList.remove("wanted");
     useKey();
   });

@@ -1,6 +1,7 @@
 // Judgements of a collection: kept in this browser, and in the file that `twopass eval` reads.
 
 import { jsonOf } from "../api.js";
+import { inBrowser } from "../storage.js";
 
 /**
  * For each query the grade of each document that was judged: 0 for not relevant, more for relevant.
@@ -20,7 +21,7 @@ function gradesIn(value) {
 
 /** The judgements of a collection. @param {string} collection @returns {Judgements} */
 export function judgementsOf(collection) {
-  const kept = jsonOf(localStorage.getItem(JUDGED + collection) ?? "{}");
+  const kept = jsonOf(inBrowser.get(JUDGED + collection) ?? "{}");
   if (typeof kept !== "object" || kept === null) return new Map();
   return new Map(Object.entries(kept).flatMap(([query, value]) => {
     const grades = gradesIn(value);
@@ -30,8 +31,8 @@ export function judgementsOf(collection) {
 
 /** Keeps the judgements of a collection in this browser. @param {string} collection @param {Judgements} judgements */
 export function keepJudgements(collection, judgements) {
-  if (judgements.size) localStorage.setItem(JUDGED + collection, JSON.stringify(Object.fromEntries([...judgements].map(([query, grades]) => [query, Object.fromEntries(grades)]))));
-  else localStorage.removeItem(JUDGED + collection);
+  if (judgements.size) inBrowser.set(JUDGED + collection, JSON.stringify(Object.fromEntries([...judgements].map(([query, grades]) => [query, Object.fromEntries(grades)]))));
+  else inBrowser.set(JUDGED + collection, null);
 }
 
 /** The file that `twopass eval` reads: a line for each query. @param {string} collection @param {Judgements} judgements */

@@ -3,6 +3,7 @@
 import { byId, element, say } from "../elements.js";
 import { failure } from "../failure.js";
 import { collectionOf, onCollections, onModels } from "../server.js";
+import { inBrowser } from "../storage.js";
 import { onTab, readHash, writeHash } from "../tabs.js";
 import { quoted } from "../words.js";
 import { shown } from "./answer.js";
@@ -63,7 +64,7 @@ export function followHash() {
 /** Fills the choice of collections; says what to do where there are none. @param {any[]} collections */
 function showCollectionChoice(collections) {
   const select = byId("collection");
-  const before = select.value || (readHash().tab === "search" ? readHash().settings.get("collection") : "") || localStorage.getItem("twopass-collection");
+  const before = select.value || (readHash().tab === "search" ? readHash().settings.get("collection") : "") || inBrowser.get("twopass-collection");
   const names = collections.flatMap((collection) => [collection.name, ...collection.aliases]);
   select.replaceChildren(...collections.flatMap((collection) => [
     element("option", { value: collection.name, textContent: collection.name }),
@@ -100,11 +101,11 @@ export function startSearch() {
   byId("settings").open = matchMedia("(min-width: 62rem)").matches;
   byId("search-form").addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
-    localStorage.setItem("twopass-collection", byId("collection").value);
+    inBrowser.set("twopass-collection", byId("collection").value);
     submit();
   });
   byId("collection").addEventListener("change", () => {
-    localStorage.setItem("twopass-collection", byId("collection").value);
+    inBrowser.set("twopass-collection", byId("collection").value);
     showBeginning();
     submit();
   });
