@@ -177,3 +177,63 @@ def test_many_collections_are_found_by_a_part_of_their_name(
         page.get_by_label("Find a collection").fill("fac")
         expect(page.locator(".stored")).to_have_count(1)
         expect(card(page, "facts")).to_be_visible()
+
+
+def test_an_alias_that_was_moved_meanwhile_outlives_the_collection(
+    visit_own: Visiting, own_server: ServedPage
+) -> None:
+    """What is deleted is told anew where it is no longer what the page said."""
+    own_server.call("POST", "/collections", {"name": "newer"})
+    own_server.call("POST", "/aliases", {"changes": [{"alias": "live", "collection": "facts"}]})
+    with visit_own() as page:
+        open_collections(page, own_server)
+        page.get_by_role("button", name="Delete facts").click()
+        expect(page.get_by_role("dialog")).to_contain_text("It is also called live")
+        own_server.call("POST", "/aliases", {"changes": [{"alias": "live", "collection": "newer"}]})
+        page.get_by_label("Type facts to confirm").fill("facts")
+        page.get_by_role("button", name="Delete for good").click()
+        expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text(
+            "Nothing was deleted: its aliases were changed meanwhile; it has no alias now"
+        )
+        expect(page.locator("#delete-told")).not_to_contain_text("live")
+        assert accessibility_findings(page) == []
+        page.get_by_role("button", name="Delete for good").click()
+        expect(card(page, "facts")).to_have_count(0)
+    (left,) = own_server.call("GET", "/collections")["collections"]
+    assert (left["name"], left["aliases"]) == ("newer", ["live"])
+
+
+def test_a_collection_that_was_made_anew_meanwhile_is_asked_about_again(
+    visit_own: Visiting, own_server: ServedPage
+) -> None:
+    with visit_own() as page:
+        open_collections(page, own_server)
+        page.get_by_role("button", name="Delete facts").click()
+        own_server.call("DELETE", "/collections/facts")
+        own_server.call("POST", "/collections", {"name": "facts"})
+        page.get_by_label("Type facts to confirm").fill("facts")
+        page.get_by_role("button", name="Delete for good").click()
+        expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("made anew")
+        expect(page.locator("#delete-told")).to_contain_text("its 0 documents")
+    assert own_server.call("GET", "/collections/facts")["collection"]["name"] == "facts"
+
+
+def test_a_collection_that_can_not_be_deleted_keeps_its_aliases(
+    visit_own: Visiting, own_server: ServedPage
+) -> None:
+    own_server.call("POST", "/aliases", {"changes": [{"alias": "live", "collection": "facts"}]})
+    with visit_own() as page:
+        open_collections(page, own_server)
+
+        def refuse(route: Route) -> None:
+            if route.request.method == "DELETE":
+                route.fulfill(status=503, json={"code": "unavailable", "message": "it ends"})
+            else:
+                route.continue_()
+
+        page.route("**/api/v1/collections/facts", refuse)
+        page.get_by_role("button", name="Delete facts").click()
+        page.get_by_label("Type facts to confirm").fill("facts")
+        page.get_by_role("button", name="Delete for good").click()
+        expect(page.get_by_role("dialog")).to_contain_text("The server is not ready")
+    assert own_server.call("GET", "/collections/facts")["collection"]["aliases"] == ["live"]

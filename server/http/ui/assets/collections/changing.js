@@ -1,10 +1,10 @@
 // The dialogs that rename and delete a collection.
 
-import { api, collectionPath } from "../api.js";
-import { byId, say } from "../elements.js";
+import { api, ApiError, collectionPath } from "../api.js";
+import { byId, element, say } from "../elements.js";
 import { failure } from "../failure.js";
 import { refreshCollections } from "../server.js";
-import { counted } from "../words.js";
+import { counted, messageOf } from "../words.js";
 
 /** Opens the dialog that renames a collection. @param {string} name */
 export function askToRename(name) {
@@ -40,10 +40,10 @@ async function rename(name) {
 
 /** Opens the dialog that deletes a collection once its name is typed. @param {any} collection */
 export function askToDelete(collection) {
-  const { name, num_documents: numDocuments, aliases } = collection;
-  byId("delete-told").textContent =
-    `${name} and its ${counted(Number(numDocuments), "document")} are gone at once and for good; its snapshots stay.` +
-    (aliases.length ? ` It is also called ${aliases.join(", ")}: ${aliases.length > 1 ? "these aliases are" : "this alias is"} removed first.` : "");
+  const { name } = collection;
+  /** The collection as it was told here. */
+  let known = collection;
+  showWhatGoes(known);
   byId("delete-label").textContent = `Type ${name} to confirm`;
   byId("delete-error").replaceChildren();
   const typed = byId("delete-name");
@@ -53,21 +53,42 @@ export function askToDelete(collection) {
   typed.oninput = () => {
     button.disabled = typed.value.trim() !== name;
   };
-  byId("delete-form").onsubmit = (/** @type {Event} */ event) => {
+  byId("delete-form").onsubmit = async (/** @type {Event} */ event) => {
     event.preventDefault();
-    if (!button.disabled) remove(collection);
+    if (!button.disabled) known = await remove(known);
   };
   byId("delete").showModal();
   typed.focus();
 }
 
-/** Deletes a collection, its aliases first. @param {any} collection */
-async function remove({ name, aliases }) {
+/** Says what deleting a collection takes away. @param {any} collection */
+function showWhatGoes({ name, num_documents: numDocuments, aliases }) {
+  byId("delete-told").textContent =
+    `${name} and its ${counted(Number(numDocuments), "document")} are gone at once and for good; its snapshots stay.` +
+    (aliases.length ? ` It is also called ${aliases.join(", ")}: ${aliases.length > 1 ? "these aliases are" : "this alias is"} removed first.` : "");
+}
+
+/**
+ * Deletes a collection, its aliases first. Where it is another than was told, it is told again instead.
+ *
+ * @param {any} known The collection as it was told.
+ * @returns {Promise<any>} The collection as it is told now.
+ */
+async function remove(known) {
+  const { name } = known;
   const button = byId("delete-go");
   button.disabled = true;
   try {
-    if (aliases.length) await api("POST", "/aliases", { changes: aliases.map((/** @type {string} */ alias) => ({ alias, collection: "" })) });
-    await api("DELETE", collectionPath(name));
+    const { collection } = await api("GET", collectionPath(name));
+    const change = changeOf(known, collection);
+    if (change) {
+      byId("delete-error").replaceChildren(element("p", { className: "problem", role: "alert", textContent: `Nothing was deleted: ${change}` }));
+      if (collection.name !== name) return known;
+      showWhatGoes(collection);
+      button.disabled = false;
+      return collection;
+    }
+    await removeNamed(collection);
     byId("delete").close();
     say(`Collection ${name} is deleted.`);
     await refreshCollections();
@@ -75,5 +96,36 @@ async function remove({ name, aliases }) {
   } catch (error) {
     byId("delete-error").replaceChildren(failure(error));
     button.disabled = false;
+  }
+  return known;
+}
+
+/** What is other about a collection than was told, in words; "" for nothing that counts. @param {any} known @param {any} now */
+function changeOf(known, now) {
+  if (now.name !== known.name) return `${known.name} is an alias of ${now.name} now.`;
+  if (now.create_time !== known.create_time) return `${known.name} was deleted and made anew meanwhile. Press again to delete the new one.`;
+  if (now.aliases.join() === known.aliases.join()) return "";
+  const names = now.aliases.length ? `it is also called ${now.aliases.join(", ")} now` : "it has no alias now";
+  return `its aliases were changed meanwhile; ${names}. Press again to delete it.`;
+}
+
+/** Deletes a collection, its aliases first; where it stays, it gets those back. @param {any} collection */
+async function removeNamed({ name, aliases }) {
+  if (aliases.length) await api("POST", "/aliases", { changes: aliases.map((/** @type {string} */ alias) => ({ alias, collection: "" })) });
+  try {
+    await api("DELETE", collectionPath(name));
+  } catch (error) {
+    if (aliases.length) await giveBack(name, aliases);
+    throw error;
+  }
+}
+
+/** Gives a collection that was not deleted its aliases back, but those that were given to another meanwhile. @param {string} name @param {string[]} aliases */
+async function giveBack(name, aliases) {
+  try {
+    const now = (await api("POST", "/aliases", {})).aliases.map((/** @type {any} */ each) => each.alias);
+    await api("POST", "/aliases", { changes: aliases.filter((alias) => !now.includes(alias)).map((alias) => ({ alias, collection: name })) });
+  } catch (error) {
+    throw new ApiError(0, "aliases_lost", `${name} was perhaps not deleted, but it lost its aliases ${aliases.join(", ")}: ${messageOf(error)}`);
   }
 }
