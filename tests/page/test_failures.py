@@ -1,13 +1,14 @@
 """What goes wrong is told in words, with what to do about it, where a visitor looks."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
-from .browsing import accessibility_findings, visiting
+from .browsing import MODULE, accessibility_findings, visiting
 from .facts import FACTS, QUESTION
 from .serving import ServedPage
 from .test_search import ask
@@ -142,3 +143,105 @@ def test_a_server_that_is_gone_is_told_and_found_again(browser: Browser, tmp_pat
         page.get_by_role("button", name="Try again").first.click()
         expect(page.locator("#second-hits .hit").first).to_be_visible()
         opened.__exit__(None, None, None)
+
+
+def test_a_key_that_http_can_not_carry_is_told_as_that(
+    browser: Browser, locked: ServedPage
+) -> None:
+    with visiting(browser, locked.url) as page:
+        give_key(page, "ключ")
+        expect(page.locator("#notice")).to_contain_text("This API key can’t be sent")
+        expect(page.locator("#notice")).to_contain_text("character 1")
+        assert accessibility_findings(page) == []
+        give_key(page, READER)
+        expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_a_late_answer_to_an_old_key_changes_nothing(browser: Browser, locked: ServedPage) -> None:
+    with visiting(browser, locked.url) as page:
+        expect(page.locator("#notice")).to_contain_text("wants an API key")
+        late: list[Route] = []
+
+        def hold(route: Route) -> None:
+            if "old key" in route.request.headers["authorization"]:
+                late.append(route)
+            else:
+                route.continue_()
+
+        page.route("**/api/v1/**", hold)
+        give_key(page, "old key")
+        page.wait_for_timeout(100)
+        give_key(page, READER)
+        expect(page.locator("#notice")).to_be_hidden()
+        expect(page.locator("#server")).to_contain_text("version")
+        with page.expect_response(lambda answer: answer.status == 401):
+            for route in late:
+                route.continue_()
+        page.wait_for_timeout(300)
+        expect(page.locator("#notice")).to_be_hidden()
+        expect(page.locator("#key-form")).not_to_have_class(re.compile("wanted"))
+        assert late
+
+
+def test_without_a_key_the_page_says_so_once_and_offers_no_search(
+    browser: Browser, locked: ServedPage
+) -> None:
+    with visiting(browser, locked.url) as page:
+        page.goto(f"{locked.url}/ui#collections")
+        page.reload()
+        expect(page.locator("#notice")).to_contain_text("wants an API key")
+        page.get_by_role("tab", name="Rerank").click()
+        page.get_by_role("tab", name="Collections").click()
+        page.wait_for_load_state("networkidle")
+        expect(page.locator(".notice:visible")).to_have_count(1)
+        page.get_by_role("tab", name="Search").click()
+        expect(page.get_by_label("Collection", exact=True)).to_be_disabled()
+        expect(page.locator("#search-go")).to_be_disabled()
+        give_key(page, READER)
+        expect(page.locator("#search-go")).to_be_enabled()
+
+
+def test_an_answer_that_ends_before_its_end_is_no_answer(page: Page) -> None:
+    told = page.evaluate(
+        """async () => {"""
+        + MODULE
+        + """
+          const { api } = await module("api.js");
+          const own = window.fetch;
+          const pull = (sent) => sent.error(new TypeError("network error"));
+          window.fetch = async () => new Response(new ReadableStream({ pull }));
+          try {
+            await api("GET", "/models");
+          } catch ({ status, message }) {
+            return { status, message };
+          } finally {
+            window.fetch = own;
+          }
+        }"""
+    )
+    assert told["status"] == 0
+    assert "does not answer" in told["message"]
+
+
+def test_what_is_no_longer_shown_is_not_said_to_be_from_before(page: Page) -> None:
+    page.route("**/api/v1/**", lambda route: route.abort())
+    page.get_by_role("searchbox", name="Query").fill("sky")
+    page.keyboard.press("Enter")
+    expect(page.locator("#search-notice")).to_contain_text("The server does not answer")
+    expect(page.locator("#search-notice")).not_to_contain_text("from before")
+    page.get_by_role("tab", name="Collections").click()
+    expect(page.locator("#stored-more")).to_contain_text("What stands here is from before")
+
+
+def test_what_was_tried_again_has_the_focus_still(page: Page) -> None:
+    page.route("**/api/v1/**", lambda route: route.abort())
+    page.get_by_role("searchbox", name="Query").fill("sky")
+    page.keyboard.press("Enter")
+    again = page.locator("#search-notice").get_by_role("button", name="Try again")
+    again.focus()
+    page.keyboard.press("Enter")
+    expect(again).to_be_focused()
+    page.unroute_all()
+    page.keyboard.press("Enter")
+    page.locator("#second-hits .hit").first.wait_for()
+    expect(page.locator("#panel-search")).to_be_focused()

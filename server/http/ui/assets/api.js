@@ -2,6 +2,9 @@
 
 import { byId } from "./elements.js";
 
+/** The code of a failure: the key is one that HTTP can't carry. */
+export const UNSENDABLE_KEY = "unsendable_key";
+
 /** The API key that calls are made with; "" for none. @returns {string} */
 export function key() {
   return byId("key").value.trim();
@@ -35,6 +38,14 @@ export class ApiError extends Error {
   }
 }
 
+/** A key that a header can carry. @param {string} given @throws {ApiError} */
+function checkedKey(given) {
+  const at = [...given].findIndex((each) => each > "\u00ff" || "\0\r\n".includes(each));
+  if (at < 0) return given;
+  wantKey();
+  throw new ApiError(401, UNSENDABLE_KEY, `HTTP can’t carry its character ${at + 1} in a header: Latin letters, digits and signs are what keys are made of.`);
+}
+
 /**
  * Calls the server's REST with the key of the header.
  *
@@ -47,23 +58,26 @@ export class ApiError extends Error {
 export async function api(method, path, body, { signal } = {}) {
   /** @type {Record<string, string>} */
   const headers = {};
-  if (key()) headers.authorization = `Bearer ${key()}`;
+  const usedKey = key();
+  if (usedKey) headers.authorization = `Bearer ${checkedKey(usedKey)}`;
   if (body !== undefined) headers["content-type"] = "application/json";
+  const sent = body === undefined ? undefined : JSON.stringify(body);
   /** @type {Response} */
   let response;
+  let text;
   try {
-    response = await fetch(`/api/v1${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });
+    response = await fetch(`/api/v1${path}`, { method, headers, body: sent, signal });
+    text = await response.text(); // where the connection ends here, it was no answer either
   } catch (error) {
     if (/** @type {Error} */ (error).name === "AbortError") throw error;
     showServer(false);
     throw new ApiError(0, "unreachable", `${location.host} does not answer.`);
   }
   showServer(true);
-  const text = await response.text();
   const answer = jsonOf(text);
   if (!response.ok) {
     const { code = `HTTP ${response.status}`, message = text || response.statusText } = answer ?? {};
-    if (response.status === 401) wantKey();
+    if (response.status === 401 && usedKey === key()) wantKey();
     throw new ApiError(response.status, code, message, 1000 * Number(response.headers.get("retry-after") ?? 0));
   }
   if (answer === undefined) throw new ApiError(response.status, "not_json", "The answer is not JSON; is this address a twopass server's?");

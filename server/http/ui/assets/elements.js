@@ -62,6 +62,29 @@ export function say(text) {
 }
 
 /**
+ * Runs what may remove an element that has the focus, as a button does that makes way for what it brought.
+ * Then the focus goes to a button of the same name in the same panel, or to the panel.
+ *
+ * @param {Element | null} focused
+ * @param {() => unknown} run
+ */
+export async function keepingFocus(focused, run) {
+  const place = /** @type {HTMLElement | null} */ (focused?.closest("dialog, [role=tabpanel], main") ?? null);
+  const hadFocus = focused !== null && focused === document.activeElement;
+  const name = nameOf(focused);
+  await run();
+  // A browser puts the focus on the body when what had it goes.
+  if (!hadFocus || (document.activeElement && document.activeElement !== document.body)) return;
+  const same = [...(place?.querySelectorAll("button") ?? [])].find((each) => nameOf(each) === name && each.checkVisibility());
+  (same ?? place)?.focus();
+}
+
+/** What an element is called: its label, or what stands in it. @param {Element | null} named */
+function nameOf(named) {
+  return named?.getAttribute("aria-label") ?? named?.textContent;
+}
+
+/**
  * A function that runs another when it was not called again for some time; `cancel` forgets a call.
  *
  * @param {number} delay Milliseconds.

@@ -1,9 +1,8 @@
-// The header: the theme, the field of the API key, and reading what the server has.
+// The header: the theme, and the field of the API key.
 
-import { api, ApiError, key, showServer } from "./api.js";
+import { key } from "./api.js";
 import { byId, debounced } from "./elements.js";
-import { failure } from "./failure.js";
-import { loadCollections, onModels, server } from "./server.js";
+import { loadServer } from "./server.js";
 import { inBrowser, inTab } from "./storage.js";
 
 const KEY = "twopass-key"; // as /docs has it
@@ -43,27 +42,4 @@ export function startKey() {
     event.preventDefault();
     loadServer();
   });
-}
-
-/** Reads what there is: the server, its models, its collections. Failures are told above the tabs. */
-export async function loadServer() {
-  const notice = byId("notice");
-  try {
-    const surroundings = await (await fetch("/ui/server.json")).json();
-    server.grpcPort = surroundings.grpc_port;
-    server.needsKey = surroundings.needs_key;
-    byId("key-form").hidden = !server.needsKey && !key();
-    const [{ models }, info] = await Promise.all([api("GET", "/models"), api("GET", "/server"), loadCollections()]);
-    server.models = models;
-    for (const listener of onModels) listener();
-    byId("server").textContent = `version ${info.server.version}`;
-    byId("key-form").classList.remove("wanted");
-    notice.hidden = true;
-  } catch (error) {
-    const shown = error instanceof ApiError ? error : new ApiError(0, "unreachable", `${location.host} does not answer.`);
-    if (shown.status === 0) showServer(false);
-    notice.replaceChildren(...failure(shown, loadServer).childNodes);
-    notice.className = "notice bad";
-    notice.hidden = false;
-  }
 }

@@ -7,6 +7,12 @@ const TABS = ["search", "collections", "rerank"];
 /** Called when a tab comes to the front, by its name. @type {Record<string, () => void>} */
 export const onTab = {};
 
+/** Whether the address's hash is that of a tab, rather than of a place in the page. */
+export function namesTab() {
+  const [name] = location.hash.slice(1).split("?");
+  return name === "" || TABS.includes(name);
+}
+
 /** The name and the settings in the address's hash, as in #search?collection=docs&q=sky. */
 export function readHash() {
   const [name = "", settings = ""] = location.hash.slice(1).split(/\?(.*)/s);

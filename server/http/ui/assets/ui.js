@@ -4,11 +4,13 @@
 // document or the server becomes text, never markup.
 
 import { startCollections } from "./collections/panel.js";
-import { loadServer, startKey, startTheme } from "./header.js";
+import { byId } from "./elements.js";
+import { startKey, startTheme } from "./header.js";
 import { startRerank } from "./rerank.js";
 import { startJudging } from "./search/judging.js";
 import { followHash, startSearch } from "./search/panel.js";
-import { readHash, showTab, startTabs } from "./tabs.js";
+import { loadServer } from "./server.js";
+import { namesTab, readHash, showTab, startTabs } from "./tabs.js";
 import { startUpload } from "./upload/panel.js";
 
 startTheme();
@@ -19,12 +21,17 @@ startJudging();
 startCollections();
 startUpload();
 startRerank();
+byId("skip").addEventListener("click", (/** @type {Event} */ event) => {
+  event.preventDefault(); // its hash would take the place of the view's
+  byId("content").focus();
+});
+loadServer();
 showTab(readHash().tab);
 
 window.addEventListener("hashchange", () => {
+  if (!namesTab()) return;
   showTab(readHash().tab);
   followHash();
 });
 
 followHash();
-loadServer();
