@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from .browsing import MODULE, accessibility_findings, visiting
+from .conftest import Visiting
 from .facts import FACTS, QUESTION
 from .serving import ServedPage
 from .test_search import ask
@@ -150,7 +151,7 @@ def test_a_key_that_http_can_not_carry_is_told_as_that(
 ) -> None:
     with visiting(browser, locked.url) as page:
         give_key(page, "ключ")
-        expect(page.locator("#notice")).to_contain_text("This API key can’t be sent")
+        expect(page.locator("#notice")).to_contain_text("This API key can\u2019t be sent")
         expect(page.locator("#notice")).to_contain_text("character 1")
         assert accessibility_findings(page) == []
         give_key(page, READER)
@@ -245,3 +246,43 @@ def test_what_was_tried_again_has_the_focus_still(page: Page) -> None:
     page.keyboard.press("Enter")
     page.locator("#second-hits .hit").first.wait_for()
     expect(page.locator("#panel-search")).to_be_focused()
+
+
+def test_what_a_key_was_refused_is_told_before_a_name_is_typed_again(
+    browser: Browser, locked: ServedPage
+) -> None:
+    with visiting(browser, locked.url) as page:
+        give_key(page, READER)
+        page.get_by_role("tab", name="Collections").click()
+        page.get_by_role("button", name="Rename facts").click()
+        expect(page.get_by_role("dialog")).not_to_contain_text("may not do that")
+        page.get_by_label("New name").fill("truths")
+        page.get_by_role("button", name="Rename", exact=True).click()
+        expect(page.get_by_role("dialog")).to_contain_text("This API key may not do that")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Delete facts").click()
+        expect(page.get_by_role("dialog")).to_contain_text("This API key may not do that")
+        assert accessibility_findings(page) == []
+
+
+def test_the_way_to_the_content_leaves_the_view_as_it_is(visit: Visiting) -> None:
+    with visit() as page:
+        ask(page)
+        address = page.url
+        page.get_by_role("link", name="Skip to the content").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#content")).to_be_focused()
+        assert page.url == address
+        page.evaluate("() => { location.hash = 'no-such-tab'; }")
+        page.wait_for_timeout(100)
+        expect(page.locator("#second-hits .hit").first).to_be_visible()
+        expect(page.get_by_role("searchbox", name="Query")).to_have_value(QUESTION)
+
+
+def test_a_button_of_a_card_keeps_the_focus_when_collections_are_read_again(page: Page) -> None:
+    page.get_by_role("tab", name="Collections").click()
+    button = page.get_by_role("button", name="Rename facts")
+    button.focus()
+    script = f"async () => {{ {MODULE} await (await module('server.js')).refreshCollections(); }}"
+    page.evaluate(script)
+    expect(button).to_be_focused()

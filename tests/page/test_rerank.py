@@ -6,7 +6,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from .browsing import accessibility_findings
 from .conftest import Visiting
@@ -114,3 +114,32 @@ def test_what_is_copied_runs_as_it_is(visit: Visiting, tmp_path: Path) -> None:
     words = shlex.split(copied["grpcurl"].replace("\\\n", ""))
     assert json.loads(words[words.index("-d") + 1])["candidates"] == [{"text": t} for t in texts]
     assert words[-1] == "twopass.v1.RerankService/Rerank"
+
+
+def test_a_reranking_that_another_took_the_place_of_shows_nothing(page: Page) -> None:
+    held: list[Route] = []
+    page.get_by_role("tab", name="Rerank").click()
+    page.route("**/api/v1/rerank", lambda route: held.append(route))
+    page.locator("#rerank-query").fill("sky")
+    page.locator("#rerank-passages").fill("The sky is blue.")
+    button = page.get_by_role("tabpanel", name="Rerank").get_by_role("button", name="Rerank")
+    button.click()
+    expect(page.locator("#rerank-results")).to_have_attribute("aria-busy", "true")
+    page.locator("#rerank-passages").fill("")
+    button.click()
+    expect(page.locator("#rerank-results")).to_contain_text("Paste at least one passage")
+    expect(page.locator("#rerank-results")).not_to_have_attribute("aria-busy", "true")
+    assert held
+
+
+def test_addresses_are_quoted_in_what_is_copied(visit: Visiting, server: ServedPage) -> None:
+    """Brackets of an IPv6 address are patterns of some shells."""
+    with visit(permissions=["clipboard-read", "clipboard-write"]) as page:
+        rerank(page, QUESTION, PASSAGES[0])
+        for name, address in (
+            ("curl", f"'{server.url}/api/v1/rerank'"),
+            ("grpcurl", f"'{server.target}'"),
+        ):
+            page.get_by_role("button", name=f"Copy as {name}", exact=True).click()
+            expect(page.get_by_text(f"{name} copied", exact=True)).to_be_visible()
+            assert address in page.evaluate("() => navigator.clipboard.readText()")

@@ -512,3 +512,14 @@ def test_nothing_moves_where_the_visitor_wants_no_motion(visit: Visiting) -> Non
         ask(page)
         ask(page, "Why is the sky blue?")
         assert page.evaluate("() => document.getAnimations().length") == 0
+
+
+def test_in_a_narrow_window_the_buttons_of_a_hit_stand_in_a_row_beside_each_other(
+    visit: Visiting,
+) -> None:
+    with visit(width=400) as page:
+        ask(page)
+        buttons = page.locator("#second-hits .hit").first.locator(".acts button").all()
+        boxes = [button.bounding_box() or {} for button in buttons]
+        assert len({round(box["y"]) for box in boxes}) == 1
+        assert overflow(page) == 0

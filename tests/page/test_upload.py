@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from .browsing import accessibility_findings, overflow, visiting
 from .conftest import Visiting
@@ -337,3 +337,52 @@ def test_the_steps_fit_a_narrow_window(
         upload(page)
         assert overflow(page) == 0
         assert accessibility_findings(page) == []
+
+
+def test_documents_beside_refused_ones_are_not_sent_again_and_again(
+    panel: Page, own_server: ServedPage, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.jsonl"
+    ids = [f"{number}\u0001" if number % 4 == 3 else f"{number}" for number in range(240)]
+    file.write_text(lines(*({"id": each, "text": "a text of some words"} for each in ids)))
+    sent: list[int] = []
+
+    def note(request: Request) -> None:
+        if request.method == "PUT":
+            sent.append(len(json.loads(request.post_data or "")["documents"]))
+
+    panel.on("request", note)
+    choose(panel, file)
+    panel.get_by_label("A bad record").select_option("skip")
+    upload(panel)
+    expect(panel.locator(".ended")).to_contain_text("docs: 180 inserted, 0 replaced, 60 left out.")
+    assert sum(sent) < 4 * len(ids)
+    assert len(stored(own_server)) == 180
+
+
+def test_files_dropped_on_another_tab_do_not_leave_the_page(
+    visit_own: Visiting, own_server: ServedPage
+) -> None:
+    drop = """(panel) => {
+      const dropped = new DataTransfer();
+      dropped.items.add(new File(['{"id": "a", "text": "dropped"}'], "a.jsonl"));
+      const event = { dataTransfer: dropped, bubbles: true, cancelable: true };
+      const at = document.getElementById(panel);
+      return ["dragover", "drop"].map((name) => !at.dispatchEvent(new DragEvent(name, event)));
+    }"""
+    with visit_own() as page:
+        for tab in ("search", "rerank"):
+            page.goto(f"/ui#{tab}")
+            assert page.evaluate(drop, f"panel-{tab}") == [True, True]
+            page.locator(".review").wait_for()
+            expect(page.locator(".files")).to_contain_text("a.jsonl")
+            page.get_by_role("button", name="Choose others").click()
+
+
+def test_a_long_name_of_a_collection_fits_a_narrow_window(
+    visit_own: Visiting, own_server: ServedPage
+) -> None:
+    own_server.call("POST", "/collections", {"name": "n" * 61})
+    with visit_own(width=400) as page:
+        open_panel(page, "n" * 61)
+        assert overflow(page) == 0

@@ -52,6 +52,8 @@ async function rerank() {
   const query = byId("rerank-query").value.trim();
   const passages = passagesOf(byId("rerank-passages").value, byId("rerank-divided").value);
   const results = byId("rerank-results");
+  reranking.abort();
+  results.removeAttribute("aria-busy");
   if (!query || !passages.length) {
     const missing = query ? "rerank-passages" : "rerank-query";
     results.replaceChildren(element("p", { className: "problem", role: "alert", textContent: query ? "Paste at least one passage." : "Write what you are looking for." }));
@@ -63,18 +65,18 @@ async function rerank() {
   if (byId("rerank-model").value) body.model = byId("rerank-model").value;
   const instruction = byId("rerank-instruction").value.trim();
   if (instruction && !byId("rerank-instruction").closest("p").hidden) body.instruction = instruction;
-  reranking.abort();
-  reranking = new AbortController();
+  const own = (reranking = new AbortController());
   results.setAttribute("aria-busy", "true");
   try {
-    const answer = await api("POST", "/rerank", body, { signal: reranking.signal });
+    const answer = await api("POST", "/rerank", body, { signal: own.signal });
+    if (own.signal.aborted) return;
     reranked = { body, answer, passages };
     showReranked();
   } catch (error) {
-    if (/** @type {Error} */ (error).name === "AbortError") return;
-    results.replaceChildren(failure(error, rerank));
+    if (!own.signal.aborted) results.replaceChildren(failure(error, rerank));
+  } finally {
+    if (own === reranking) results.removeAttribute("aria-busy");
   }
-  results.removeAttribute("aria-busy");
 }
 
 /** Shows the passages in their new order. */
@@ -150,7 +152,7 @@ function rerankCommands({ truncation, ...request }) {
     ...(isTls ? ["credentials=grpc.ssl_channel_credentials()"] : []),
   ];
   return {
-    curl: `curl${header} --json ${body} \\\n  ${location.origin}/api/v1/rerank`,
+    curl: `curl${header} --json ${body} \\\n  ${shellText(`${location.origin}/api/v1/rerank`)}`,
     Python: [
       ...(key() ? ["import os"] : []),
       ...(isTls ? ["import grpc"] : []),
@@ -164,7 +166,7 @@ function rerankCommands({ truncation, ...request }) {
       '        print(f"{hit.score:.3f}", passages[hit.index])',
       "",
     ].join("\n"),
-    grpcurl: `grpcurl${isTls ? "" : " -plaintext"}${header} -d ${body} \\\n  ${grpcTarget()} twopass.v1.RerankService/Rerank`,
+    grpcurl: `grpcurl${isTls ? "" : " -plaintext"}${header} -d ${body} \\\n  ${shellText(grpcTarget())} twopass.v1.RerankService/Rerank`,
   };
 }
 

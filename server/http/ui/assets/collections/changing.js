@@ -1,16 +1,31 @@
 // The dialogs that rename and delete a collection.
 
-import { api, ApiError, collectionPath } from "../api.js";
+import { api, ApiError, collectionPath, key } from "../api.js";
 import { byId, element, say } from "../elements.js";
 import { failure } from "../failure.js";
 import { refreshCollections } from "../server.js";
 import { counted, messageOf } from "../words.js";
 
+/** What a key was refused with a collection, by both: told before a name is typed in vain. @type {Map<string, ApiError>} */
+const refusals = new Map();
+
+/** Tells in a dialog why its change failed. @param {string} place The id of where. @param {string} name The collection's. @param {unknown} error */
+function showFailure(place, name, error) {
+  if (error instanceof ApiError && error.status === 403) refusals.set(`${name} ${key()}`, error);
+  byId(place).replaceChildren(failure(error));
+}
+
+/** Tells in a dialog that opens what the key was refused before, if it was. @param {string} place The id of where. @param {string} name The collection's. */
+function showRefusal(place, name) {
+  const refused = refusals.get(`${name} ${key()}`);
+  byId(place).replaceChildren(...(refused ? [failure(refused)] : []));
+}
+
 /** Opens the dialog that renames a collection. @param {string} name */
 export function askToRename(name) {
   byId("rename-title").textContent = `Rename ${name}`;
   byId("rename-alias-label").textContent = `${name} stays as an alias: programs that use it go on`;
-  byId("rename-error").replaceChildren();
+  showRefusal("rename-error", name);
   byId("rename-name").value = name;
   byId("rename-alias").checked = true;
   byId("rename-form").onsubmit = (/** @type {Event} */ event) => {
@@ -32,7 +47,7 @@ async function rename(name) {
     say(`${name} is called ${newName} now.`);
     await refreshCollections();
   } catch (error) {
-    byId("rename-error").replaceChildren(failure(error));
+    showFailure("rename-error", name, error);
   } finally {
     button.disabled = false;
   }
@@ -45,7 +60,7 @@ export function askToDelete(collection) {
   let known = collection;
   showWhatGoes(known);
   byId("delete-label").textContent = `Type ${name} to confirm`;
-  byId("delete-error").replaceChildren();
+  showRefusal("delete-error", name);
   const typed = byId("delete-name");
   const button = byId("delete-go");
   typed.value = "";
@@ -94,7 +109,7 @@ async function remove(known) {
     await refreshCollections();
     byId("panel-collections").focus();
   } catch (error) {
-    byId("delete-error").replaceChildren(failure(error));
+    showFailure("delete-error", name, error);
     button.disabled = false;
   }
   return known;

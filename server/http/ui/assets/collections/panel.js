@@ -1,6 +1,6 @@
 // The panel of the collections.
 
-import { byId } from "../elements.js";
+import { byId, keepingFocus } from "../elements.js";
 import { onCollections, refreshCollections, server } from "../server.js";
 import { onTab } from "../tabs.js";
 import { showTargets } from "../upload/target.js";
@@ -19,7 +19,9 @@ function showCollections() {
   const numDocuments = all.reduce((sum, each) => sum + Number(each.num_documents ?? 0), 0);
   byId("stored-told").textContent = all.length ? `${counted(all.length, "collection")}, ${counted(numDocuments, "document")}` : "";
   byId("stored-filter").parentElement.hidden = all.length <= 12;
-  byId("stored").replaceChildren(...shown.slice(0, MAX_CARDS).map(collectionCard));
+  const focused = document.activeElement;
+  const hadFocus = byId("stored").contains(focused);
+  keepingFocus(hadFocus ? focused : null, () => byId("stored").replaceChildren(...shown.slice(0, MAX_CARDS).map(collectionCard)));
   const more = shown.length - MAX_CARDS;
   byId("stored-more").textContent = !all.length
     ? "No collections yet. Drop files above, or make one: twopass finds what is in it, and puts the right answer on top."

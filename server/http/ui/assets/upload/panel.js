@@ -24,5 +24,17 @@ export function startUpload() {
     mark(-depth);
     if (event.dataTransfer && !running) await look(await droppedFiles(event.dataTransfer));
   });
+  for (const name of /** @type {const} */ (["dragover", "drop"])) document.addEventListener(name, takeElsewhere);
   showChoosing();
+}
+
+/** Takes files that are dropped beside the panel: a browser would leave the page for them. @param {DragEvent} event */
+async function takeElsewhere(event) {
+  const isOfOther = event.target instanceof HTMLInputElement && event.target.type === "file";
+  if (event.defaultPrevented || isOfOther || !event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  if (event.type !== "drop" || running) return;
+  const dropped = droppedFiles(event.dataTransfer); // readable until the event ends
+  byId("tab-collections").click();
+  await look(await dropped);
 }

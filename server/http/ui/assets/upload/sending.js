@@ -108,35 +108,42 @@ export class Upload {
   /**
    * Writes a chunk, without the documents that the server refuses; where one of those ends the
    * upload, the others are written first.
+   *
+   * A refusal names the first bad document. Those before it go alone then, and the next ones in parts
+   * that double while they are taken: however many are refused, few documents are sent more than twice.
+   *
    * @param {(Outgoing & { source: Source })[]} chunk
    */
   async send(chunk) {
     const path = `${collectionPath(this.settings.collection)}/documents`;
     /** @type {{ leftOut: LeftOut, source: Source }[]} */
     const refused = [];
+    let size = chunk.length; // how many go at once
     const refuse = (/** @type {number} */ at, /** @type {string} */ reason) => {
       const { where, body, source } = chunk[at];
       refused.push({ leftOut: { where, reason: `id ${quoted(String(body.id))}: ${reason}` }, source });
       chunk = chunk.filter((_, each) => each !== at);
+      size = Math.max(1, at);
     };
     for (let tries = 0; chunk.length; ) {
+      const part = chunk.slice(0, size);
       try {
-        const documents = chunk.map(({ body }) => body);
+        const documents = part.map(({ body }) => body);
         const sent = performance.now();
         this.count(await api("PUT", path, { documents, on_conflict: this.settings.onConflict }, { signal: this.cancelling.signal }));
         const milliseconds = performance.now() - sent;
-        if (milliseconds < SHORT_CHUNK_MS) this.maxDocuments = Math.min(2 * this.maxDocuments, this.mostDocuments);
+        if (milliseconds < SHORT_CHUNK_MS && part.length * 2 > this.maxDocuments) this.maxDocuments = Math.min(2 * this.maxDocuments, this.mostDocuments);
         else if (milliseconds > LONG_CHUNK_MS) this.maxDocuments = Math.max(1, this.maxDocuments >> 1);
-        break;
+        chunk = chunk.slice(part.length);
+        size = 2 * part.length;
+        tries = 0;
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         const at = refusedDocument(error);
-        if (at !== null && at < chunk.length) {
+        if (at !== null && at < part.length) {
           refuse(at, error.message.replace(/^documents\[\d+\]\.?/, ""));
-        } else if (error.status === 413 && chunk.length > 1) {
-          const half = chunk.length >> 1;
-          await this.send(chunk.slice(0, half));
-          chunk = chunk.slice(half);
+        } else if (error.status === 413 && part.length > 1) {
+          size = part.length >> 1;
         } else if (error.status === 413) {
           refuse(0, error.message);
         } else if ((error.status === 429 || error.status === 503) && tries < MAX_TRIES) {
