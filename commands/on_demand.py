@@ -4,6 +4,7 @@ All of them together import for more than a second: engines, the server, NumPy, 
 needs the client alone.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
@@ -47,6 +48,11 @@ class CommandsOnDemand(Mapping[str, Any]):
 
 
 def _imported(name: str, place: str, subject: str) -> Any:
+    if name != "serve":  # whose log has what gRPC says as records
+        # Read when gRPC is first imported. What its core writes to stderr by itself, such as a line
+        # for each handshake that fails, has no form of ours and says nothing that our own sentences
+        # don't.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     module, _, attribute = place.partition(":")
     target = getattr(import_module(f"twopass.commands.{module}"), attribute)
     alone = typer.Typer()

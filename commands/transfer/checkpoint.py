@@ -71,6 +71,7 @@ class Checkpoint:
             "--format": reading.format,
             "--encoding": reading.encoding,
             "--delimiter": reading.delimiter,
+            "--quotes": reading.has_quotes,
         }
         return cls(path, run)
 

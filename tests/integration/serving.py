@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -261,7 +262,9 @@ def server_process(data: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[s
     """`twopass serve` in a process of its own, and where it listens."""
     command = [sys.executable, "-m", "twopass.commands.main", "serve", "--data", str(data)]
     command += ["--address", "127.0.0.1:0", "--log-format", "json", *flags]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # Commands that tests ran in this process may have silenced gRPC for themselves.
+    variables = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
+    with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
             records = (json.loads(line) for line in process.stderr)

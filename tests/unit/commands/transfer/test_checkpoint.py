@@ -17,8 +17,10 @@ MADE = datetime(2026, 1, 2, tzinfo=UTC)
 def checkpoint(tmp_path):
     (tmp_path / "x.jsonl").write_text("{}")
 
-    def make(collection="docs", created=MADE, encoding=None, delimiter=None, **mapping):
-        reading = Reading(encoding=encoding, delimiter=delimiter)
+    def make(
+        collection="docs", created=MADE, encoding=None, delimiter=None, has_quotes=None, **mapping
+    ):
+        reading = Reading(encoding=encoding, delimiter=delimiter, has_quotes=has_quotes)
         files = find_files([tmp_path / "x.jsonl"], reading).files
         path = tmp_path / "resume.json"
         return Checkpoint.of(path, collection, created, files, FieldMapping(**mapping))
@@ -45,6 +47,7 @@ def test_a_file_of_another_run_is_refused(checkpoint, tmp_path):
         ({"id": "key"}, "fields of records"),
         ({"encoding": "cp1252"}, "--encoding"),
         ({"delimiter": ";"}, "--delimiter"),
+        ({"has_quotes": False}, "--quotes"),
     ]:
         with pytest.raises(
             CheckpointError, match=f"of another run, which differs in {what}; delete"
