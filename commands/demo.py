@@ -94,8 +94,7 @@ def _run(data: Path, questions: list[str] | tuple[str, ...], stays: bool) -> Non
         for text in questions:
             _ask(client, text)
         if stays:
-            _say_where(server, data)
-            is_stopped = _until_stopped(server, log)
+            is_stopped = _until_stopped(server, data, log)
     if is_stopped:
         say(f"\nStopped. {_typed(data)} keeps the documents: the next run starts with them.")
     elif not stays:
@@ -118,13 +117,17 @@ def _free(address: str, stays: bool) -> str:
     return "127.0.0.1:0"
 
 
-def _until_stopped(server: LocalServer, log: Path) -> bool:
-    """Waits for Ctrl-C or SIGTERM; returns whether anybody is there to be told that it ends.
+def _until_stopped(server: LocalServer, data: Path, log: Path) -> bool:
+    """Says where the page is, and waits for Ctrl-C or SIGTERM.
+
+    Returns:
+        Whether anybody is there to be told that it ends.
 
     Raises:
         LocalServerError: The server has ended by itself.
     """
     try:
+        _say_where(server, data)
         status = server.wait()
     except KeyboardInterrupt:
         return True

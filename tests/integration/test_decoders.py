@@ -186,7 +186,7 @@ def test_models_without_instructions_refuse_one_naming_the_field(server, facts):
     call = SetCall(server)
     call.send("s", "a", num_candidates=1, instruction=INSTRUCTION)
     (answer,) = call.end()
-    assert answer.error.message.startswith("instruction: given, but")
+    assert answer.error.message.startswith("set.instruction: given, but")
 
 
 @pytest.mark.parametrize(

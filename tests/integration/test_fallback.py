@@ -212,6 +212,7 @@ def test_a_search_that_would_be_late_keeps_first_pass_order_at_once(small, held,
 
 def test_a_search_reserves_its_second_pass_before_any_work(small):
     """Its query is tokenised and embedded only where fallback is allowed."""
+    wait_until(lambda: not small._app._arbiter.backlog.num_in_flight)  # of an earlier test
     small.encoder.entered.clear()
     with places_taken(small, 15):
         error = failure_of(small.search, asking(fallback=FORBID))

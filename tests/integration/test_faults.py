@@ -157,8 +157,9 @@ def test_a_folder_that_can_not_be_written_to_is_named_at_start(data):
     )
     print(ran.stderr)
     assert ran.returncode == 1
-    assert f"data folder {data}: Permission denied; give the server write access" in " ".join(
-        ran.stderr.split()
+    assert (
+        f"--data {data}: the folder can't be made (Permission denied); give one that can"
+        in " ".join(ran.stderr.split())
     )
 
 

@@ -63,7 +63,7 @@ def test_without_the_reference_it_says_how_to_get_it(monkeypatch) -> None:
     ended = _RUNNER.invoke(app, ["models", "check", "twopass-minilm-l3", "--threads", "1"])
     assert ended.exit_code == 0
     assert (
-        "not compared: neither sentence-transformers nor transformers is installed: pip"
+        "not compared: neither sentence-transformers nor transformers is installed: "
         in ended.stdout
     )
     assert "serve it: twopass serve --reranker twopass-minilm-l3" in ended.stdout

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from twopass.engines import installing
-from twopass.engines.installing import how_to_install, pip_install
+from twopass.engines.installing import how_to_install, pip_install, typed_here
 
 REQUIRES = [
     "numpy>=1.26",
@@ -50,7 +50,8 @@ def test_twopass_itself_is_never_named_since_no_index_has_it(pip_on_path):
 
 def test_another_environments_pip_is_not_used(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: "/elsewhere/bin/pip")
-    assert pip_install("missing") == f"{sys.executable} -m pip install missing"
+    python = typed_here(Path(sys.executable))
+    assert pip_install("missing") == f"{python} -m pip install missing"
 
 
 def test_python_is_named_as_it_is_typed_here(monkeypatch, tmp_path):
@@ -63,7 +64,8 @@ def test_python_is_named_as_it_is_typed_here(monkeypatch, tmp_path):
 def test_an_environment_without_pip_is_filled_by_uv_where_there_is_uv(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: "/bin/uv" if name == "uv" else None)
     monkeypatch.setattr(installing.importlib.util, "find_spec", lambda _: None)
-    assert pip_install("a", "b") == f"uv pip install --python {sys.executable} a b"
+    python = typed_here(Path(sys.executable))
+    assert pip_install("a", "b") == f"uv pip install --python {python} a b"
 
 
 def test_without_metadata_the_extra_is_named(monkeypatch):

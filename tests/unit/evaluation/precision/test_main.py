@@ -82,7 +82,7 @@ def test_the_command_fails_where_the_gate_does(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["/nowhere"], "qrels.tsv"),
+        (["/nowhere"], "/nowhere: there is no such folder or file"),
         (["--reranker", "all-MiniLM-L6-v2"], "an encoder, where a reranker is needed"),
         (["--encoder", "twopass-minilm-l6"], "a reranker, where an encoder is needed"),
         (["--encoder", "no-such-model"], "no folder of that name"),
