@@ -6,11 +6,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
-import annotated_types
 import typer
 from pydantic.fields import FieldInfo
 
 from twopass.server.config import ServerConfig
+from twopass.server.config_bounds import bounds_of
 
 SUBJECTS = {
     "Addresses": ("address", "http_address", "tei_address", "metrics_address"),
@@ -127,19 +127,12 @@ def _range(field: FieldInfo) -> str | None:
     if field.annotation not in (int, float):
         return None
     kind = "int" if field.annotation is int else "number"
-    low = high = above = None
-    for bound in field.metadata:
-        if isinstance(bound, annotated_types.Ge):
-            low = bound.ge
-        elif isinstance(bound, annotated_types.Gt):
-            above = bound.gt
-        elif isinstance(bound, annotated_types.Le):
-            high = bound.le
-    if low is not None and high is not None:
-        return f"{kind}, {low:,} to {high:,}"
-    if low is not None:
-        return f"{kind}, {low:,} or more"
-    return f"{kind}, above {above:,}" if above is not None else kind
+    bounds = bounds_of(field)
+    if bounds.least is not None and bounds.most is not None:
+        return f"{kind}, {bounds.least:,} to {bounds.most:,}"
+    if bounds.least is not None:
+        return f"{kind}, {bounds.least:,} or more"
+    return f"{kind}, above {bounds.above:,}" if bounds.above is not None else kind
 
 
 def _keyword(name: str, annotation: object, default: object) -> inspect.Parameter:

@@ -9,11 +9,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-import annotated_types
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from twopass.server.config import ServerConfig
+from twopass.server.config_bounds import bounds_of
 
 PREFIX = "TWOPASS_"
 # Variables of commands, clients and the core, which are no settings of a server.
@@ -126,19 +126,12 @@ def _needed(name: str) -> str:
 
 
 def _bounds(setting: FieldInfo) -> str:
-    low = high = above = None
-    for bound in setting.metadata:
-        if isinstance(bound, annotated_types.Ge):
-            low = bound.ge
-        elif isinstance(bound, annotated_types.Gt):
-            above = bound.gt
-        elif isinstance(bound, annotated_types.Le):
-            high = bound.le
-    if low is not None and high is not None:
-        return f" from {low:,} to {high:,}"
-    if low is not None:
-        return f" of at least {low:,}"
-    return f" above {above:,}" if above is not None else ""
+    bounds = bounds_of(setting)
+    if bounds.least is not None and bounds.most is not None:
+        return f" from {bounds.least:,} to {bounds.most:,}"
+    if bounds.least is not None:
+        return f" of at least {bounds.least:,}"
+    return f" above {bounds.above:,}" if bounds.above is not None else ""
 
 
 def _variable(name: str) -> str | None:
