@@ -303,4 +303,4 @@ format: dev
 	cd protos && ../$(BIN)/buf format -w
 
 clean:
-	rm -rf $(INSTALLED) $(DEV) $(SUITES) $(CLIENTS) $(FAMILIES) $(PAGE) build .cache
+	rm -rf $(INSTALLED) $(DEV) $(SUITES) $(CLIENTS) $(FAMILIES) $(OPENAPI) $(CONNECT) $(PAGE) $(NODE) build .cache
