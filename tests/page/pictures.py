@@ -46,20 +46,24 @@ def main(data: str, folder: str) -> None:
         data: Folder of the server's collections; filled where it is empty.
         folder: Where the pictures go.
     """
-    fonts = Path(tempfile.mkdtemp(prefix="twopass-fonts-")) / "fonts.conf"
-    fonts.write_text(_FONTS)
-    os.environ["FONTCONFIG_FILE"] = str(fonts)
     into = Path(folder)
     into.mkdir(parents=True, exist_ok=True)
-    with ServedPage(Path(data)) as server, sync_playwright() as playwright:
-        fill(server)
-        browser = launch(playwright)
-        for scheme in ("light", "dark"):
-            _search(browser, server, into / f"search-{scheme}.webp", scheme)
-        _phone(browser, server, into / "phone.webp")
-        _collections(browser, server, into / "collections.webp")
-        _rerank(browser, server, into / "rerank.webp")
-        browser.close()
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as fonts:
+        fonts.write(_FONTS)
+        fonts.flush()
+        os.environ["FONTCONFIG_FILE"] = fonts.name  # before the browser's driver is started
+        with ServedPage(Path(data)) as server, sync_playwright() as playwright:
+            fill(server)
+            _take_all(launch(playwright), server, into)
+
+
+def _take_all(browser: Browser, server: ServedPage, into: Path) -> None:
+    for scheme in ("light", "dark"):
+        _search(browser, server, into / f"search-{scheme}.webp", scheme)
+    _phone(browser, server, into / "phone.webp")
+    _collections(browser, server, into / "collections.webp")
+    _rerank(browser, server, into / "rerank.webp")
+    browser.close()
 
 
 def fill(server: ServedPage) -> None:
@@ -93,8 +97,13 @@ def _collections(browser: Browser, server: ServedPage, file: Path) -> None:
     with visiting(browser, server.url, height=1_120, **_SHARP) as page:
         page.get_by_role("tab", name="Collections").click()
         page.get_by_role("heading", name=COLLECTION).wait_for()
-        names = ("articles.jsonl", "handbook.md", "prices.csv", "scan.pdf")
-        page.evaluate(_CHOOSE, [[name, _FILES[name]] for name in names])
+        page.set_input_files(
+            "#upload-input",
+            [
+                {"name": name, "mimeType": "", "buffer": text.encode()}
+                for name, text in _FILES.items()
+            ],
+        )
         page.locator(".review").wait_for()
         _take(page, file)
 
@@ -149,8 +158,6 @@ _AS_WEBP = """async ([url, quality]) => {
   canvas.getContext("2d").drawImage(image, 0, 0);
   return canvas.toDataURL("image/webp", quality);
 }"""
-_CHOOSE = """(files) => look(files.map(([name, text]) => (
-  { file: new File([text], name), name, isNamed: true })))"""
 _FILES = {
     "articles.jsonl": '{"url": "https://example.org/a/17", "headline": "Tides and the moon", '
     '"body": "The tides follow the moon, which pulls at the oceans …", "author": "N. Ito", '
