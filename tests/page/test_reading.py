@@ -204,6 +204,7 @@ def test_html_is_read_as_its_text_and_neither_runs_nor_loads(page: Page) -> None
     [
         ("a.pdf", b"%PDF-1.7", ".pdf is not read here"),
         ("a.parquet", b"PAR1", "twopass index"),
+        ("a.constructor", b"a text", ".constructor is not read here"),
         ("a.json", b'[\n{"id": 1}\n]', "one JSON object on each line is needed"),
         ("a.txt", b"\x7fELF\x00\x01", "holds no text"),
         ("a.txt", b" \n\t", "empty"),

@@ -5,11 +5,12 @@ import { WHOLE_FILE_ROLES } from "../roles.js";
 
 /** @import { LeftOut, Source } from "./record.js" */
 
-/** @type {Record<string, Source["kind"]>} */
-const KINDS_BY_SUFFIX = {
-  jsonl: "jsonl", ndjson: "jsonl", csv: "csv", tsv: "csv",
-  txt: "text", text: "text", rst: "text", log: "text", md: "markdown", markdown: "markdown", html: "html", htm: "html",
-};
+/** A Map, since a file may end in anything, as `.constructor`. @type {Map<string, Source["kind"]>} */
+const KINDS_BY_SUFFIX = new Map([
+  ["jsonl", "jsonl"], ["ndjson", "jsonl"], ["csv", "csv"], ["tsv", "csv"],
+  ["txt", "text"], ["text", "text"], ["rst", "text"], ["log", "text"],
+  ["md", "markdown"], ["markdown", "markdown"], ["html", "html"], ["htm", "html"],
+]);
 
 export const KIND_NAMES = { jsonl: "JSONL", csv: "CSV", text: "text", markdown: "Markdown", html: "HTML" };
 const LEFT_FOLDERS = new Set(["node_modules", "__pycache__"]);
@@ -29,7 +30,7 @@ export async function sourceOf({ file, name, isNamed }) {
   const gzip = /\.gz$/i.test(name);
   const suffix = (/\.([^./]+)$/.exec(gzip ? name.slice(0, -3) : name)?.[1] ?? "").toLowerCase();
   if (suffix === "parquet") return { where: name, reason: "Parquet is read by the command alone: twopass index COLLECTION FILE" };
-  if (suffix && suffix !== "json" && !KINDS_BY_SUFFIX[suffix] && !/^[0-9]+$/.test(suffix)) {
+  if (suffix && suffix !== "json" && !KINDS_BY_SUFFIX.has(suffix) && !/^[0-9]+$/.test(suffix)) {
     return { where: name, reason: `.${suffix} is not read here; JSONL, CSV, TSV, text, Markdown and HTML are, each also .gz` };
   }
   let sample;
@@ -44,7 +45,7 @@ export async function sourceOf({ file, name, isNamed }) {
   if (suffix === "json" && !isJson(beginning.trimStart().split("\n", 1)[0])) {
     return { where: name, reason: "one JSON object on each line is needed (JSONL); of a list, jq -c '.[]' makes that" };
   }
-  const kind = suffix === "json" ? "jsonl" : (KINDS_BY_SUFFIX[suffix] ?? "text");
+  const kind = suffix === "json" ? "jsonl" : (KINDS_BY_SUFFIX.get(suffix) ?? "text");
   const delimiter = kind === "csv" ? delimiterOf(beginning, suffix) : "";
   return { file, name, kind, gzip, encoding, delimiter, isNamed, roles: WHOLE_FILE_ROLES };
 }
