@@ -12,6 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 INSTALLED := .venv
 DEV := .venv-dev
 SUITES := .venv-suites
+FRAMEWORKS := .venv-integrations
 OPENAPI := .venv-openapi
 CONNECT := .venv-connect
 PAGE := .venv-page
@@ -31,7 +32,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean
-.PHONY: connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites compat families crash bench gate
+.PHONY: connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites integrations compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -46,6 +47,8 @@ help:
 	@echo "make connect         every rpc over HTTP with Connect's own clients, of Node, Python and buf; needs Node 20"
 	@echo "make openapi         what Schemathesis finds in REST and its OpenAPI document, some 2,500 requests"
 	@echo "make page            the page /ui in the machine's Chromium: what it shows, its keys, what axe finds"
+	@echo "make integrations    the integrations of LangChain and others, by the tests that their frameworks publish;"
+	@echo "                     INTEGRATION=langchain for one, ARGS='-k filter' picks tests"
 	@echo "make suites          what Haystack and LangChain publish to test document stores, against a server"
 	@echo "make compat          every client of TEI, Cohere, OpenAI, Voyage, Jina, vLLM, NIM, Infinity against a server;"
 	@echo "                     COMPAT='--client cohere' for one, COMPAT=--upgrade for the newest versions"
@@ -211,6 +214,16 @@ first-result: dev $(PAGE)/.packages
 suites: dev $(SUITES)/.client
 	$(BIN)/python -m tests.suites $(CURDIR)/$(SUITES)/bin/python
 
+# The distributions below integrations/, each in an environment of its own in $(FRAMEWORKS).
+INTEGRATION ?=
+
+build/wheels/.client: $(CLIENT_SOURCES) | dev
+	rm -rf build/wheels && $(BIN)/python -m uv build --quiet --wheel client --out-dir build/wheels
+	@touch $@
+
+integrations: dev build/wheels/.client
+	$(BIN)/python -m tests.frameworks $$(echo build/wheels/twopass_client-*.whl) $(if $(INTEGRATION),--integration $(INTEGRATION)) $(ARGS)
+
 # Clients of other servers, each in an environment of its own in $(CLIENTS), against this one.
 # COMPAT=--ci for one of each dialect; `COMPAT=--help` has the options.
 COMPAT ?=
@@ -285,7 +298,7 @@ LOAD ?=
 overload mixed budget soak fuzz-rpc engine-faults isolation many-collections: dev
 	$(BIN)/python -m tests.load.$(subst -,_,$@) $(LOAD)
 
-PYTHON_TREES := $(PACKAGES) client tests
+PYTHON_TREES := $(PACKAGES) client tests integrations
 CPP_FILES := $(shell find core benchmarks tests -name '*.h' -o -name '*.cc')
 
 check: dev
@@ -303,4 +316,4 @@ format: dev
 	cd protos && ../$(BIN)/buf format -w
 
 clean:
-	rm -rf $(INSTALLED) $(DEV) $(SUITES) $(CLIENTS) $(FAMILIES) $(OPENAPI) $(CONNECT) $(PAGE) $(NODE) build .cache
+	rm -rf $(INSTALLED) $(DEV) $(SUITES) $(FRAMEWORKS) $(CLIENTS) $(FAMILIES) $(OPENAPI) $(CONNECT) $(PAGE) $(NODE) build .cache

@@ -1,0 +1,118 @@
+"""The distributions below integrations/, and an environment for each, kept between runs.
+
+An environment holds the versions that `requirements-test.txt` pins, the client as a wheel, and the
+distribution's own code by a link to the tree. It is made anew when one of these files changed.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import Distribution as Installed
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+HOMES = ROOT / ".venv-integrations"
+_UV = (sys.executable, "-m", "uv")
+
+
+class InstallError(Exception):
+    """Packages could not be installed; the message has the end of what the installer said."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """An integration: a folder with a `pyproject.toml`, pinned requirements, and tests.
+
+    Attributes:
+        folder: Where it is.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @cached_property
+    def project(self) -> dict[str, Any]:
+        """What its `pyproject.toml` says."""
+        return tomllib.loads((self.folder / "pyproject.toml").read_text(encoding="utf-8"))
+
+    @property
+    def home(self) -> Path:
+        """Its environment."""
+        return HOMES / self.name
+
+    @property
+    def python(self) -> Path:
+        """The interpreter of its environment."""
+        return self.home / "bin" / "python"
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether it says how mypy is to check it."""
+        return "mypy" in self.project.get("tool", {})
+
+    def install(self, client: Path) -> None:
+        """Makes the environment, unless it is there and up to date.
+
+        Args:
+            client: The client's wheel.
+
+        Raises:
+            InstallError: A package could not be installed.
+        """
+        pins = self.folder / "requirements-test.txt"
+        read = (pins, self.folder / "pyproject.toml", client)
+        wanted = hashlib.sha256(b"\0".join(file.read_bytes() for file in read)).hexdigest()
+        note = self.home / ".made-of"
+        if note.exists() and note.read_text(encoding="utf-8") == wanted:
+            return
+        _run(*_UV, "venv", "--quiet", "--clear", "--python", sys.executable, self.home)
+        packages = ("--requirements", pins, client, "--editable", self.folder)
+        _run(*_UV, "pip", "install", "--quiet", *_index(), "--python", self.python, *packages)
+        note.write_text(wanted, encoding="utf-8")
+
+    def versions(self) -> str:
+        """The versions of its framework and of the suites that its group `suites` names."""
+        needed = [
+            *self.project["project"]["dependencies"],
+            *self.project.get("dependency-groups", {}).get("suites", ()),
+        ]
+        names = [Requirement(each).name for each in needed]
+        folders = [str(folder) for folder in self.home.glob("lib/python*/site-packages")]
+        return ", ".join(
+            f"{name} {next(iter(Installed.discover(name=name, path=folders))).version}"
+            for name in names
+            if not name.startswith("twopass-")
+        )
+
+
+def distributions(part: str) -> list[Distribution]:
+    """Those whose folder's name contains `part`, by name; all of them where it is empty."""
+    found = sorted((ROOT / "integrations").glob("*/requirements-test.txt"))
+    return [Distribution(file.parent) for file in found if part in file.parent.name]
+
+
+def _index() -> Sequence[str]:
+    """The index that pip is configured to use, as uv is told."""
+    pip = (sys.executable, "-m", "pip", "config", "get", "global.index-url")
+    found = subprocess.run(pip, capture_output=True, text=True, check=False).stdout.strip()
+    return ("--default-index", found) if found else ()
+
+
+def _run(*command: str | Path) -> None:
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if done.returncode:
+        raise InstallError(f"{json.dumps(list(map(str, command)))}: {done.stdout[-2_000:]}")
