@@ -36,7 +36,7 @@ from twopass.client import (
 )
 from twopass.client._asyncio_streams import Duplex, Feed, chunks_of
 from twopass.client._call import Call, Result, method_signature
-from twopass.client._channel import MAX_MESSAGE_BYTES, Options, connection
+from twopass.client._channel import MAX_MESSAGE_BYTES, Connection, Options, connection
 from twopass.client._documents import Document, Fields, Listing
 from twopass.client._enums import OnConflict
 from twopass.client._errors import translated
@@ -216,6 +216,16 @@ class AsyncClient:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
+    def for_asyncio(self) -> "AsyncClient":
+        """A client of the same server for another event loop, as `Client.for_asyncio` makes it."""
+        return AsyncClient._of(self._connection)
+
+    @classmethod
+    def _of(cls, connection: Connection) -> Self:
+        client = cls.__new__(cls)
+        client._connection, client._is_closed = connection, False
+        return client
+
     async def close(self) -> None:
         """Ends the connection and every call on it. Idempotent."""
         self._is_closed = True
@@ -257,7 +267,7 @@ class AsyncClient:
                 response = await send(
                     self._connection.request(call),
                     timeout=timeout,
-                    metadata=self._connection.metadata,
+                    metadata=self._connection.metadata + call.metadata,
                 )
             responses.append(response)
         return call.result(*responses)

@@ -42,6 +42,7 @@ def embed(
     instruction: str | None = None,
     query_truncation: QueryTruncation | None = None,
     timeout: float | None = None,
+    request_id: str | None = None,
 ) -> Call[EmbedResult]:
     """Embeds texts.
 
@@ -61,6 +62,8 @@ def embed(
         query_truncation: What happens to a query that is too long: "truncate" or "reject", which is
             for queries alone. None: "truncate".
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+        request_id: What the server's log and traces call this request by: 1 to 64 of a-z, A-Z, 0-9,
+            '.', '_' and '-', such as a UUID. None: the server makes one up.
 
     Raises:
         InvalidArgumentError: Among others, a query that is too long and not to be cut.
@@ -78,7 +81,7 @@ def embed(
             rerank_pb2.QueryTruncation, query_truncation, "query_truncation"
         ),
     )
-    return Call(_rpcs.EMBED, request, _result, timeout)
+    return Call(_rpcs.EMBED, request, _result, timeout, request_id=request_id)
 
 
 def _texts(values: Iterable[str]) -> list[str]:

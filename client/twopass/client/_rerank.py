@@ -112,6 +112,7 @@ def rerank(
     instruction: str | None = None,
     query_truncation: QueryTruncation | None = None,
     timeout: float | None = None,
+    request_id: str | None = None,
 ) -> Call[RerankResult]:
     """Scores passages against a query and returns the best of them.
 
@@ -131,6 +132,8 @@ def rerank(
         query_truncation: What happens to a query that is too long for the model: "truncate" or
             "reject". None: "truncate", which the result tells by `query_truncated`.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+        request_id: What the server's log and traces call this request by: 1 to 64 of a-z, A-Z, 0-9,
+            '.', '_' and '-', such as a UUID. None: the server makes one up.
 
     Raises:
         InvalidArgumentError: Among others, an instruction for a model that takes none, or a query
@@ -153,7 +156,7 @@ def rerank(
         query_truncation=query_truncation,
     )
     request = rerank_pb2.RerankRequest(candidates=_candidates(passages), **options)
-    return Call(_rpcs.RERANK, request, result_of, timeout)
+    return Call(_rpcs.RERANK, request, result_of, timeout, request_id=request_id)
 
 
 def pieces(candidates: CandidateSet, piece_size: int) -> Iterator[rerank_pb2.RerankStreamRequest]:

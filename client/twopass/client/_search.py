@@ -189,6 +189,7 @@ def search(
     offset: int = 0,
     query_truncation: QueryTruncation | None = None,
     timeout: float | None = None,
+    request_id: str | None = None,
 ) -> Call[SearchResult]:
     """Finds the documents of a collection that answer a query, best first.
 
@@ -218,6 +219,8 @@ def search(
         query_truncation: What happens to a query with more tokens than a model reads: "truncate" or
             "reject". None: "truncate", which the result tells by `query_truncated`.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+        request_id: What the server's log and traces call this request by: 1 to 64 of a-z, A-Z, 0-9,
+            '.', '_' and '-', such as a UUID. None: the server makes one up.
 
     Raises:
         InvalidArgumentError: Among others, a query that is too long and not to be cut.
@@ -240,7 +243,9 @@ def search(
         offset=offset,
         query_truncation=query_truncation,
     )
-    return Call(_rpcs.SEARCH, _request(wanted, time_budget), result_of, timeout)
+    return Call(
+        _rpcs.SEARCH, _request(wanted, time_budget), result_of, timeout, request_id=request_id
+    )
 
 
 def batch_search(
@@ -248,6 +253,7 @@ def batch_search(
     *,
     time_budget: float | None = None,
     timeout: float | None = None,
+    request_id: str | None = None,
 ) -> Call[tuple[SearchOutcome, ...]]:
     """Answers many searches in one call; one that fails does not harm the others.
 
@@ -257,6 +263,8 @@ def batch_search(
         searches: 1 to 256 searches, of any collections.
         time_budget: Seconds for all of them, soft as that of `search`. None: only `timeout` counts.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+        request_id: What the server's log and traces call this request by: 1 to 64 of a-z, A-Z, 0-9,
+            '.', '_' and '-', such as a UUID. None: the server makes one up.
 
     Returns:
         What became of each search, in their order.
@@ -269,7 +277,7 @@ def batch_search(
     request = search_pb2.BatchSearchRequest(
         searches=map(_request, searches), time_budget=duration(time_budget, "time_budget")
     )
-    return Call(_rpcs.BATCH_SEARCH, request, outcomes_of, timeout)
+    return Call(_rpcs.BATCH_SEARCH, request, outcomes_of, timeout, request_id=request_id)
 
 
 def _request(wanted: Search, time_budget: float | None = None) -> search_pb2.SearchRequest:

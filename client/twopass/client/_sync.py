@@ -22,6 +22,7 @@ from twopass.client import (
     _server,
     _snapshots,
 )
+from twopass.client._asyncio import AsyncClient
 from twopass.client._call import Call, Result, method_signature
 from twopass.client._channel import MAX_MESSAGE_BYTES, Options, connection
 from twopass.client._documents import Document, Fields, Listing
@@ -281,6 +282,14 @@ class Client:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
+    def for_asyncio(self) -> AsyncClient:
+        """A client for asyncio of the same server, with the same key, credentials and options.
+
+        It has a connection of its own, to be closed by the caller, and stays usable when this
+        client is closed.
+        """
+        return AsyncClient._of(self._connection)
+
     def close(self) -> None:
         """Ends the connection and every call on it. Idempotent."""
         self._is_closed = True
@@ -308,7 +317,7 @@ class Client:
                 response = send(
                     self._connection.request(call),
                     timeout=timeout,
-                    metadata=self._connection.metadata,
+                    metadata=self._connection.metadata + call.metadata,
                 )
             responses.append(response)
         return call.result(*responses)

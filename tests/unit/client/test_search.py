@@ -6,6 +6,7 @@ from google.protobuf.json_format import ParseDict
 from twopass.client import (
     ConvexFusion,
     Fields,
+    InvalidArgumentError,
     NotFoundError,
     Phrase,
     Prefix,
@@ -54,6 +55,26 @@ def test_the_commonest_search_leaves_every_option_to_the_server(serve, connect):
             max_answer_bytes=64 * 2**20,
         )
     ]
+
+
+def test_a_request_id_goes_with_its_call_and_no_other(serve, connect):
+    ids = []
+
+    class Told(Searches):
+        def Search(self, request, context):
+            ids.append(dict(context.invocation_metadata()).get("x-request-id"))
+            return super().Search(request, context)
+
+    client = connect(serve(Told()))
+    client.search("docs", "How do I parse a date?", request_id="run-1.a_B")
+    client.search("docs", "How do I parse a date?")
+    assert ids == ["run-1.a_B", None]
+
+
+@pytest.mark.parametrize("given", ["", "a b", "ü", "x" * 65, "a\n"])
+def test_a_request_id_that_the_server_would_replace_is_refused(serve, connect, given):
+    with pytest.raises(InvalidArgumentError, match=r"request_id: .* are needed, such as a UUID"):
+        connect(serve(Searches())).search("docs", "a", request_id=given)
 
 
 def test_every_option_of_a_search_reaches_the_server(serve, connect):

@@ -41,6 +41,16 @@ def test_calls_of_the_asyncio_client_are_coroutines():
     assert inspect.isasyncgenfunction(AsyncClient.rerank_stream)
 
 
+async def test_a_client_for_asyncio_has_the_server_and_the_key_of_the_one_it_comes_from():
+    with Client("localhost:1", api_key="secret", timeout=3) as one:
+        async with one.for_asyncio() as two, two.for_asyncio() as three:
+            assert isinstance(two, AsyncClient)
+            assert isinstance(three, AsyncClient)
+            assert one._connection is two._connection is three._connection
+        await two.close()
+        assert not one.is_ready(timeout=0.1)  # asked, so it is still open
+
+
 def test_the_public_names_are_sorted_and_there():
     assert client.__all__ == sorted(client.__all__)
     assert all(hasattr(client, name) for name in client.__all__)
