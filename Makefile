@@ -31,7 +31,7 @@ STUB_SOURCES := client/pyproject.toml client/generate_stubs.py $(wildcard protos
 CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
-.PHONY: help install dev demo check format clean
+.PHONY: help install dev demo check format clean version
 .PHONY: connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites integrations compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
@@ -58,6 +58,7 @@ help:
 	@echo "make test-tensorrt   plans of both default models and of every family by the real builder, which needs no GPU"
 	@echo "make check           style, types, layering, protos"
 	@echo "make format          put every file into shape"
+	@echo "make version         what it is; VERSION=0.2.0 writes another into every distribution"
 	@echo "make clean           delete environments and everything that was built"
 	@echo
 	@echo "make crash           kill a server KILLS times (200), and look for what it lost"
@@ -298,13 +299,19 @@ LOAD ?=
 overload mixed budget soak fuzz-rpc engine-faults isolation many-collections: dev
 	$(BIN)/python -m tests.load.$(subst -,_,$@) $(LOAD)
 
-PYTHON_TREES := $(PACKAGES) client tests integrations
+PYTHON_TREES := $(PACKAGES) client tests integrations deploy
+RELEASE := $(PYTHON) -m deploy.release
+
+# Without VERSION it is printed; with one it is written into every distribution.
+version:
+	@$(RELEASE).version $(VERSION)
+
 CPP_FILES := $(shell find core benchmarks tests -name '*.h' -o -name '*.cc')
 
 check: dev
 	$(BIN)/ruff check $(PYTHON_TREES)
 	$(BIN)/ruff format --check $(PYTHON_TREES)
-	$(BIN)/mypy $(PACKAGES:%=-p twopass.%) -p twopass.client
+	$(BIN)/mypy $(PACKAGES:%=-p twopass.%) -p twopass.client -p deploy.release
 	$(BIN)/lint-imports
 	$(BIN)/clang-format --dry-run --Werror $(CPP_FILES)
 	cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf format --diff --exit-code
