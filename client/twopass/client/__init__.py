@@ -7,6 +7,7 @@ with Client("localhost:50051") as client:
 ```
 """
 
+from twopass.client._async_clients import AsyncClients
 from twopass.client._asyncio import AsyncClient
 from twopass.client._collections import Chunking, Collection, Schema
 from twopass.client._documents import DeleteResult, Document, Fields, Span, UpdateResult
@@ -64,6 +65,7 @@ from twopass.client.errors import (
 __all__ = [
     "AlreadyExistsError",
     "AsyncClient",
+    "AsyncClients",
     "CandidateSet",
     "Chunking",
     "Client",
