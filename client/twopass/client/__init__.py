@@ -10,6 +10,7 @@ with Client("localhost:50051") as client:
 from twopass.client._async_clients import AsyncClients
 from twopass.client._asyncio import AsyncClient
 from twopass.client._collections import Chunking, Collection, Schema
+from twopass.client._connect import connect
 from twopass.client._documents import DeleteResult, Document, Fields, Span, UpdateResult
 from twopass.client._embed import EmbedResult
 from twopass.client._enums import (
@@ -127,6 +128,7 @@ __all__ = [
     "UpdateResult",
     "UpsertSummary",
     "WordClauses",
+    "connect",
     "document_ids",
     "field",
 ]
