@@ -32,7 +32,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean version
-.PHONY: connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-tensorrt test-typescript languages suites integrations compat families crash bench gate
+.PHONY: connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-docs test-tensorrt test-typescript languages suites integrations compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -44,6 +44,7 @@ help:
 	@echo "make test-python, test-cpp, test-cpp-tsan, test-slow"
 	@echo "                     parts of them; C++ under ThreadSanitizer; tests that take long"
 	@echo "make test-installed  the README's commands, and the server as a process, on what make install installs"
+	@echo "make test-docs       every command and program of README and docs/, run as they stand there"
 	@echo "make connect         every rpc over HTTP with Connect's own clients, of Node, Python and buf; needs Node 20"
 	@echo "make openapi         what Schemathesis finds in REST and its OpenAPI document, some 2,500 requests"
 	@echo "make page            the page /ui in the machine's Chromium: what it shows, its keys, what axe finds"
@@ -162,7 +163,12 @@ test-cpp-tsan:
 
 test-installed: install
 	$(INSTALLED)/bin/python -m pip install pytest pytest-asyncio hypothesis
-	$(INSTALLED)/bin/python -m pytest -q tests/integration/test_readme.py tests/integration/test_process.py
+	$(INSTALLED)/bin/python -m pytest -q tests/docs/test_blocks.py -k 'README.md and in_order'
+	$(INSTALLED)/bin/python -m pytest -q tests/integration/test_process.py
+
+# What every page says, README's among them: commands and programs run, data parse, links lead somewhere.
+test-docs: dev
+	$(BIN)/python -m pytest -q tests/docs
 
 # The suites of other projects, and the client, which is all of twopass that they see.
 $(SUITES)/.client: tests/suites/requirements.txt $(CLIENT_SOURCES)
