@@ -19,6 +19,7 @@ PAGE := .venv-page
 FAMILIES := .venv-families
 CLIENTS := .venv-compat
 NODE := .venv-node
+DOCS := .venv-docs
 WITH_NODE := PATH=$(CURDIR)/$(NODE)/bin:$$PATH
 BIN := $(DEV)/bin
 TREE := build/dev/twopass
@@ -32,7 +33,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean version
-.PHONY: connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-docs test-tensorrt test-typescript languages suites integrations compat families crash bench gate
+.PHONY: connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-docs docs test-tensorrt test-typescript languages suites integrations compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -45,6 +46,7 @@ help:
 	@echo "                     parts of them; C++ under ThreadSanitizer; tests that take long"
 	@echo "make test-installed  the README's commands, and the server as a process, on what make install installs"
 	@echo "make test-docs       every command and program of README and docs/, run as they stand there"
+	@echo "make docs            the documentation as a site, in build/docs/site"
 	@echo "make connect         every rpc over HTTP with Connect's own clients, of Node, Python and buf; needs Node 20"
 	@echo "make openapi         what Schemathesis finds in REST and its OpenAPI document, some 2,500 requests"
 	@echo "make page            the page /ui in the machine's Chromium: what it shows, its keys, what axe finds"
@@ -169,6 +171,18 @@ test-installed: install
 # What every page says, README's among them: commands and programs run, data parse, links lead somewhere.
 test-docs: dev
 	$(BIN)/python -m pytest -q tests/docs
+
+$(DOCS)/.packages: docs/site/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install -r $<
+	@touch $@
+
+# Needs no network once its tools are there. Fails where a link leads nowhere, and where a page would
+# ask another machine for something.
+docs: $(DOCS)/.packages
+	$(DOCS)/bin/python docs/site/gather.py build/docs
+	cd build/docs && $(CURDIR)/$(DOCS)/bin/zensical build --strict
+	$(DOCS)/bin/python docs/site/finish.py build/docs/site
 
 # The suites of other projects, and the client, which is all of twopass that they see.
 $(SUITES)/.client: tests/suites/requirements.txt $(CLIENT_SOURCES)
@@ -305,7 +319,7 @@ LOAD ?=
 overload mixed budget soak fuzz-rpc engine-faults isolation many-collections: dev
 	$(BIN)/python -m tests.load.$(subst -,_,$@) $(LOAD)
 
-PYTHON_TREES := $(PACKAGES) client tests integrations deploy
+PYTHON_TREES := $(PACKAGES) client tests integrations deploy docs
 RELEASE := $(PYTHON) -m deploy.release
 
 # Without VERSION it is printed; with one it is written into every distribution.
@@ -329,4 +343,4 @@ format: dev
 	cd protos && ../$(BIN)/buf format -w
 
 clean:
-	rm -rf $(INSTALLED) $(DEV) $(SUITES) $(FRAMEWORKS) $(CLIENTS) $(FAMILIES) $(OPENAPI) $(CONNECT) $(PAGE) $(NODE) build .cache
+	rm -rf $(INSTALLED) $(DEV) $(SUITES) $(FRAMEWORKS) $(CLIENTS) $(FAMILIES) $(OPENAPI) $(CONNECT) $(PAGE) $(NODE) $(DOCS) build .cache

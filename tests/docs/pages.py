@@ -25,7 +25,7 @@ SHOWN = {"text", "diff", "mermaid"}
 
 # What a block may lack here, said after "needs"; other words are those of the block's author.
 _MISSING = {
-    "Docker", "Kubernetes", "a GPU", "a compiler", "a package index", "another machine",
+    "Docker", "Kubernetes", "a GPU", "a clone", "a compiler", "a package index", "another machine",
     "another program", "data of your own", "hours", "minutes", "root", "systemd",
     "test collections", "the network",
 }  # fmt: skip

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.docs.pages import blocks
+
 from .distributions import ROOT, Distribution, distributions
 from .servers import running
 
@@ -95,8 +97,21 @@ def _test(
             mypy, cwd=distribution.folder, env=environment, check=False
         ).returncode
     passed, failed, skipped, seconds = _counts(report)
-    ok = tests.returncode == 0 and types == 0
+    ok = tests.returncode == 0 and types == 0 and _page_is_true(distribution)
     return Outcome(distribution, passed, failed, skipped, seconds, ok)
+
+
+def _page_is_true(distribution: Distribution) -> bool:
+    """Runs what the distribution's README tells to type, with its environment's Python."""
+    page = distribution.folder / "README.md"
+    named = {block.environment for block in blocks(page) if block.environment}
+    if not named:
+        return True
+    environments = " ".join(f"{name}={distribution.python}" for name in named)
+    chosen = f"in_order and {page.relative_to(ROOT)}"
+    command = (sys.executable, "-m", "pytest", "-q", "tests/docs/test_blocks.py", "-k", chosen)
+    variables = os.environ | {"TWOPASS_DOCS_ENVIRONMENTS": environments}
+    return subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode == 0
 
 
 def _counts(report: Path) -> tuple[int, int, int, float]:
