@@ -103,14 +103,15 @@ def _flag(name: str, subject: str) -> inspect.Parameter:
     option = typer.Option(
         f"--{flag}/--no-{flag}" if field.annotation is bool else f"--{flag}",
         help=field.description,
-        show_default=_default(field.default, flag),
-        metavar=_range(field),
+        show_default=default_text(field.default, flag),
+        metavar=range_text(field),
         rich_help_panel=subject,
     )
     return _keyword(name, Annotated[Union[kind, None], option], None)  # noqa: UP007  # kind is a value
 
 
-def _default(default: object, flag: str) -> str:
+def default_text(default: object, flag: str) -> str:
+    """A default as people write it: numbers with separators, none for what is unset."""
     if isinstance(default, bool):
         return f"--{flag}" if default else f"--no-{flag}"
     if isinstance(default, tuple):
@@ -122,7 +123,7 @@ def _default(default: object, flag: str) -> str:
     return str(default or "none")
 
 
-def _range(field: FieldInfo) -> str | None:
+def range_text(field: FieldInfo) -> str | None:
     """The type and the bounds of a number, which `ServerConfig` checks; None for other types."""
     if field.annotation not in (int, float):
         return None

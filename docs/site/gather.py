@@ -1,8 +1,8 @@
 """Gathers the pages of the site, from all over the repository, into a folder that Zensical builds.
 
 `python docs/site/gather.py FOLDER` writes FOLDER/pages and FOLDER/zensical.toml. Links between
-pages stay links between pages, those to other files of the repository lead to its forge, and pictures
-come along.
+pages stay links between pages, those to other files of the repository lead to its forge, and
+pictures come along.
 """
 
 import os
