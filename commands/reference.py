@@ -47,7 +47,10 @@ def reference() -> str:
     """The page, in Markdown."""
     root: Any = typer.main.get_command(app)
     commands = [("twopass", _help(root, None)), *_below(root, None)]
-    index = "".join(f"- [`{name}`](#{_anchor(name)})\n" for name, _ in commands)
+    index = "".join(
+        f"| [`{name}`](#{_anchor(name)}) | {_first_sentence(text)} |\n" for name, text in commands
+    )
+    index = f"| command | what it does |\n|---|---|\n{index}"
     pages = "".join(f"\n## {name}\n\n```text\n{text}\n```\n" for name, text in commands)
     return f"{_BEGINNING}{index}{pages}"
 
@@ -70,6 +73,12 @@ def _help(command: Any, parent: Any) -> str:
 def _context(command: Any, parent: Any) -> Any:
     name = "twopass" if parent is None else command.name
     return command.make_context(name, [], parent=parent, resilient_parsing=True)
+
+
+def _first_sentence(text: str) -> str:
+    """What a help's first paragraph, after the line of its usage, begins with."""
+    paragraph = text.split("\n\n")[1].replace("\n", " ")
+    return paragraph.partition(". ")[0].rstrip(".").replace("|", "\\|")
 
 
 def _anchor(heading: str) -> str:
