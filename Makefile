@@ -52,7 +52,7 @@ help:
 	@echo "make page            the page /ui in the machine's Chromium: what it shows, its keys, what axe finds"
 	@echo "make integrations    the integrations of LangChain and others, by the tests that their frameworks publish;"
 	@echo "                     INTEGRATION=langchain for one, ARGS='-k filter' picks tests"
-	@echo "make suites          what Haystack and LangChain publish to test document stores, against a server"
+	@echo "make suites          what Haystack publishes to test document stores, against a server"
 	@echo "make compat          every client of TEI, Cohere, OpenAI, Voyage, Jina, vLLM, NIM, Infinity against a server;"
 	@echo "                     COMPAT='--client cohere' for one, COMPAT=--upgrade for the newest versions"
 	@echo "make test-typescript the TypeScript client against a server; takes Node from PyPI where the machine has none"

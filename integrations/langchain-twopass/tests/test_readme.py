@@ -1,0 +1,59 @@
+"""The page, as its reader follows it."""
+
+import contextlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from langchain_core.documents import Document
+
+from langchain_twopass import (
+    SearchOptions,
+    TwopassConnection,
+    TwopassEmbeddings,
+    TwopassRerank,
+    TwopassRetriever,
+)
+from twopass.client import Client, NotFoundError
+
+PAGE = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def _notes(client: Client):
+    yield
+    with contextlib.suppress(NotFoundError):
+        client.delete_collection("notes")
+
+
+@pytest.mark.usefixtures("_notes")
+def test_the_snippets_run_one_after_another(monkeypatch, target, capsys):
+    monkeypatch.setenv("TWOPASS_TARGET", target)
+    names: dict[str, object] = {}
+    for snippet in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        exec(compile(snippet, "README.md", "exec"), names)
+    said = capsys.readouterr().out
+    assert "strptime datetime.strptime(text, format) parses a text." in said
+    assert "Use strptime." in said
+
+
+@pytest.mark.parametrize(
+    "component",
+    [SearchOptions, TwopassConnection, TwopassRetriever, TwopassRerank, TwopassEmbeddings],
+)
+def test_every_option_is_on_the_page(component):
+    ours = set(inspect.get_annotations(component)) - {"model_config", "_clients"}
+    assert {name for name in ours if f"`{name}`" not in PAGE} == {
+        # Told with the retriever or by the search's options of the same name.
+        *({"collection_name"} if component is TwopassRetriever else ())
+    }
+
+
+def test_every_key_of_metadata_is_on_the_page(target, facts):
+    found = TwopassRetriever(target=target, collection_name=facts).invoke("capital")
+    read = TwopassRerank(target=target).compress_documents([Document(page_content="a")], "b")
+    for document in (found[0], read[0]):
+        told = document.metadata["twopass"]
+        for key in (*told, *told["timings"], "relevance_score"):
+            assert f"`{key}`" in PAGE, key
