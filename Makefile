@@ -18,6 +18,7 @@ CONNECT := .venv-connect
 PAGE := .venv-page
 FAMILIES := .venv-families
 CLIENTS := .venv-compat
+PROGRAMS := .venv-how-to
 NODE := .venv-node
 DOCS := .venv-docs
 WITH_NODE := PATH=$(CURDIR)/$(NODE)/bin:$$PATH
@@ -33,7 +34,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean version
-.PHONY: connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-docs docs test-tensorrt test-typescript languages suites integrations compat families crash bench gate
+.PHONY: connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages suites integrations compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -47,6 +48,8 @@ help:
 	@echo "make test-installed  the README's commands, and the server as a process, on what make install installs"
 	@echo "make test-docs       every command and program of README and docs/, run as they stand there"
 	@echo "make docs            the documentation as a site, in build/docs/site"
+	@echo "make how-to          the pages of docs/how-to with Open WebUI, LiteLLM, Milvus Lite and others, installed for it;"
+	@echo "                     HOW_TO=litellm for one page"
 	@echo "make connect         every rpc over HTTP with Connect's own clients, of Node, Python and buf; needs Node 20"
 	@echo "make openapi         what Schemathesis finds in REST and its OpenAPI document, some 2,500 requests"
 	@echo "make page            the page /ui in the machine's Chromium: what it shows, its keys, what axe finds"
@@ -183,6 +186,12 @@ docs: $(DOCS)/.packages
 	$(DOCS)/bin/python docs/site/gather.py build/docs
 	cd build/docs && $(CURDIR)/$(DOCS)/bin/zensical build --strict
 	$(DOCS)/bin/python docs/site/finish.py build/docs/site
+
+# Programs that ask twopass, each in an environment of its own in $(PROGRAMS).
+HOW_TO ?=
+
+how-to: dev
+	$(BIN)/python -m tests.how_to $(if $(HOW_TO),--page $(HOW_TO)) $(ARGS)
 
 # The suites of other projects, and the client, which is all of twopass that they see.
 $(SUITES)/.client: tests/suites/requirements.txt $(CLIENT_SOURCES)
@@ -343,4 +352,4 @@ format: dev
 	cd protos && ../$(BIN)/buf format -w
 
 clean:
-	rm -rf $(INSTALLED) $(DEV) $(SUITES) $(FRAMEWORKS) $(CLIENTS) $(FAMILIES) $(OPENAPI) $(CONNECT) $(PAGE) $(NODE) $(DOCS) build .cache
+	rm -rf $(INSTALLED) $(DEV) $(SUITES) $(FRAMEWORKS) $(CLIENTS) $(PROGRAMS) $(FAMILIES) $(OPENAPI) $(CONNECT) $(PAGE) $(NODE) $(DOCS) build .cache

@@ -174,7 +174,19 @@ class Routes:
                 f"method: {method} given, {path[:128]} takes {allowed}",
                 headers=(("allow", allowed),),
             )
-        return HttpError(404, f"path: there is no {path[:128]}; /docs lists what there is")
+        return HttpError(404, f"path: there is no {path[:128]}; {self._hint(method, path)}")
+
+    def _hint(self, method: str, path: str) -> str:
+        """Names the path that a client's base URL has made too long, as in `/v1/v1/rerank`."""
+        at = 0
+        while (at := path.find("/", at + 1)) > 0:
+            if (method, path[at:]) in self._exact:
+                rest, extra = path[at : at + 128], path[: min(at, 128)]
+                return (
+                    f"there is {rest}: the base URL that the client was given "
+                    f"may have {extra} too much"
+                )
+        return "/docs lists what there is"
 
 
 def _escaped(path: str) -> str:

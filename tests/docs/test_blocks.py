@@ -53,9 +53,7 @@ def test_says_of_every_block_how_it_is_tried(page):
 @pytest.mark.parametrize(("page", "written", "environment"), sessions())
 def test_blocks_run_in_order(page: Path, written: list[Block], environment, tmp_path):
     if environment not in interpreters():
-        pytest.skip(
-            f"needs the environment {environment}: make integrations INTEGRATION={environment}"
-        )
+        pytest.skip(f"needs the environment {environment}: {maker(page, environment)}")
     tried = [
         block for block in written if block.environment in {"", environment} and not missing(block)
     ]
@@ -64,6 +62,13 @@ def test_blocks_run_in_order(page: Path, written: list[Block], environment, tmp_
         pytest.fail(
             f"{name(page)}:{failure.line}: {failure.wrong}\n{failure.output}", pytrace=False
         )
+
+
+def maker(page: Path, environment: str) -> str:
+    """The command that makes an environment which a page names."""
+    if page.parent.name == "how-to":
+        return f"make how-to HOW_TO={page.stem}"
+    return f"make integrations INTEGRATION={environment}"
 
 
 def missing(block: Block) -> list[str]:

@@ -185,6 +185,23 @@ async def test_an_unknown_path_is_told_where_to_look(client, metrics):
 
 
 @pytest.mark.parametrize(
+    ("path", "extra"),
+    [("/v1/echo", "/v1"), ("/echo/echo", "/echo"), ("/a" * 500 + "/echo", "/a" * 64)],
+)
+async def test_a_path_that_a_base_url_made_too_long_is_told_the_right_one(client, path, extra):
+    answer = await client.post(path, content=b"1")
+    assert answer.status_code == 404
+    assert "there is /echo: the base URL" in answer.json()["message"]
+    assert answer.json()["message"].endswith(f" {extra} too much")
+
+
+@pytest.mark.parametrize("path", ["/v1/get", "/echo2", "/v1/echo/more"])
+async def test_no_path_is_named_that_would_not_do(client, path):
+    answer = await client.post(path, content=b"1")
+    assert answer.json()["message"].endswith("; /docs lists what there is")
+
+
+@pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [("GET", "/echo", "POST"), ("DELETE", "/things/a/parts/b", "GET")],
 )

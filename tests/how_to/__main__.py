@@ -1,0 +1,51 @@
+"""`make how-to`: the pages of docs/how-to, with the programs that they are about.
+
+The blocks of each page run in order against a server of its own, by the runner of `tests/docs`,
+with the programs of `requirements/` installed. Programs that can't be installed so are tried by
+the requests that their sources send, in the modules beside this one. Exits as pytest does.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+
+from tests.docs.pages import blocks
+
+from .environments import ROOT, install
+
+_PAGES = ROOT / "docs" / "how-to"
+
+
+def main() -> int:
+    """Runs the tests; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="make how-to", description=__doc__)
+    names = sorted(page.stem for page in _PAGES.glob("*.md"))
+    parser.add_argument("--page", choices=names, help="one page alone")
+    options, pytest_arguments = parser.parse_known_args()
+    chosen = [options.page] if options.page else names
+    needed = {block.environment for name in chosen for block in blocks(_PAGES / f"{name}.md")}
+    pythons = {name: install(name) for name in sorted(needed - {""})}
+    print(f"# environments: {', '.join(pythons) or 'none'}", flush=True)
+    variables = {
+        "TWOPASS_DOCS_ENVIRONMENTS": " ".join(f"{k}={v}" for k, v in pythons.items()),
+        # The programs themselves, after everything that the tree has under the same name.
+        "PATH": os.pathsep.join([os.environ["PATH"], *(str(p.parent) for p in pythons.values())]),
+    }
+    wanted = f"how-to/{options.page}.md" if options.page else "how-to/"
+    replayed = f"tests/how_to/test_{(options.page or '').replace('-', '_')}.py"
+    modules = ["tests/docs/test_blocks.py"]
+    if not options.page:
+        modules.append("tests/how_to")
+    elif (ROOT / replayed).exists():
+        modules.append(replayed)
+    command = (sys.executable, "-m", "pytest", "-q", "-n0", *modules)
+    selected = ("-k", f"{wanted} or tests/how_to")
+    tests = subprocess.run(
+        [*command, *selected, *pytest_arguments], cwd=ROOT, env=os.environ | variables, check=False
+    )
+    return tests.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
