@@ -11,7 +11,6 @@ export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
 INSTALLED := .venv
 DEV := .venv-dev
-SUITES := .venv-suites
 FRAMEWORKS := .venv-integrations
 OPENAPI := .venv-openapi
 CONNECT := .venv-connect
@@ -34,7 +33,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean version
-.PHONY: connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages suites integrations compat families crash bench gate
+.PHONY: connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -55,7 +54,6 @@ help:
 	@echo "make page            the page /ui in the machine's Chromium: what it shows, its keys, what axe finds"
 	@echo "make integrations    the integrations of LangChain and others, by the tests that their frameworks publish;"
 	@echo "                     INTEGRATION=langchain for one, ARGS='-k filter' picks tests"
-	@echo "make suites          what Haystack publishes to test document stores, against a server"
 	@echo "make compat          every client of TEI, Cohere, OpenAI, Voyage, Jina, vLLM, NIM, Infinity against a server;"
 	@echo "                     COMPAT='--client cohere' for one, COMPAT=--upgrade for the newest versions"
 	@echo "make test-typescript the TypeScript client against a server; takes Node from PyPI where the machine has none"
@@ -193,12 +191,6 @@ HOW_TO ?=
 how-to: dev
 	$(BIN)/python -m tests.how_to $(if $(HOW_TO),--page $(HOW_TO)) $(ARGS)
 
-# The suites of other projects, and the client, which is all of twopass that they see.
-$(SUITES)/.client: tests/suites/requirements.txt $(CLIENT_SOURCES)
-	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install -r $< ./client
-	@touch $@
-
 # Tools that read the OpenAPI document and make requests of it. `ARGS="-n 1000"` makes more of them.
 $(OPENAPI)/.packages: tests/openapi/requirements.txt
 	$(PYTHON) -m venv $(@D)
@@ -240,9 +232,6 @@ pictures: dev $(PAGE)/.packages
 # How much later the page shows the first result than the rpc answers.
 first-result: dev $(PAGE)/.packages
 	TWOPASS_PYTHON=$(CURDIR)/$(BIN)/python $(PAGE)/bin/python -m tests.page.first_result .cache/pictures
-
-suites: dev $(SUITES)/.client
-	$(BIN)/python -m tests.suites $(CURDIR)/$(SUITES)/bin/python
 
 # The distributions below integrations/, each in an environment of its own in $(FRAMEWORKS).
 INTEGRATION ?=
@@ -352,4 +341,4 @@ format: dev
 	cd protos && ../$(BIN)/buf format -w
 
 clean:
-	rm -rf $(INSTALLED) $(DEV) $(SUITES) $(FRAMEWORKS) $(CLIENTS) $(PROGRAMS) $(FAMILIES) $(OPENAPI) $(CONNECT) $(PAGE) $(NODE) $(DOCS) build .cache
+	rm -rf $(INSTALLED) $(DEV) $(FRAMEWORKS) $(CLIENTS) $(PROGRAMS) $(FAMILIES) $(OPENAPI) $(CONNECT) $(PAGE) $(NODE) $(DOCS) build .cache
