@@ -273,7 +273,7 @@ def test_dates_of_the_query_language_are_dates():
 
 
 def test_a_comparator_that_has_no_counterpart_is_refused():
-    with pytest.raises(ValueError, match="disallowed comparator like"):
+    with pytest.raises(ValueError, match=r"(?i)disallowed comparator .*like"):
         condition_of(Comparison(Comparator.LIKE, "a", "x%"))
 
 

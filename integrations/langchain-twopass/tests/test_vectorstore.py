@@ -105,6 +105,26 @@ def test_scores_of_a_mode_are_those_that_ordered_it(store, client: Client, name,
     assert [each for _, each in found] == [getattr(hit, score) for hit in hits]
 
 
+@pytest.mark.parametrize("mode", ["dense", "lexical", "hybrid"])
+async def test_every_mode_and_both_passes_run_over_vectors_of_ones_own(target, name, mode):
+    store = await TwopassVectorStore.afrom_texts(
+        TEXTS,
+        DeterministicFakeEmbedding(size=6),
+        ids=[str(number) for number in range(len(TEXTS))],
+        collection_name=name,
+        target=target,
+    )
+    found = store.similarity_search_with_score(QUESTION, k=5, mode=mode, rerank=True, blend=0.0)
+    assert found == await store.asimilarity_search_with_score(
+        QUESTION, k=5, mode=mode, rerank=True, blend=0.0
+    )
+    assert found[0][0].id == "0"
+    assert [score for _, score in found] == sorted((s for _, s in found), reverse=True)
+    retriever = store.as_twopass_retriever(mode=mode, blend=0.0)
+    assert retriever.invoke(QUESTION)[0].id == "0"
+    await store.aclose()
+
+
 def test_a_mode_without_relevance_says_what_has_one(store):
     with pytest.raises(ValueError, match=r"mode: \'hybrid\' given, .* set rerank=True, or mode="):
         store.similarity_search_with_relevance_scores(QUESTION, mode="hybrid")
