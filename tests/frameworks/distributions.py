@@ -57,6 +57,13 @@ class Distribution:
         """The interpreter of its environment."""
         return self.home / "bin" / "python"
 
+    @cached_property
+    def siblings(self) -> list[Path]:
+        """The folders of the distributions beside it that it depends on."""
+        needed = (Requirement(each).name for each in self.project["project"]["dependencies"])
+        folders = (self.folder.parent / name for name in needed)
+        return [folder for folder in folders if (folder / "pyproject.toml").exists()]
+
     @property
     def is_typed(self) -> bool:
         """Whether it says how mypy is to check it."""
@@ -72,13 +79,15 @@ class Distribution:
             InstallError: A package could not be installed.
         """
         pins = self.folder / "requirements-test.txt"
-        read = (pins, self.folder / "pyproject.toml", client)
+        linked = (self.folder, *self.siblings)
+        read = (pins, client, *(folder / "pyproject.toml" for folder in linked))
         wanted = hashlib.sha256(b"\0".join(file.read_bytes() for file in read)).hexdigest()
         note = self.home / ".made-of"
         if note.exists() and note.read_text(encoding="utf-8") == wanted:
             return
         _run(*_UV, "venv", "--quiet", "--clear", "--python", sys.executable, self.home)
-        packages = ("--requirements", pins, client, "--editable", self.folder)
+        links = [part for folder in linked for part in ("--editable", folder)]
+        packages = ("--requirements", pins, client, *links)
         _run(*_UV, "pip", "install", "--quiet", *_index(), "--python", self.python, *packages)
         note.write_text(wanted, encoding="utf-8")
 
@@ -93,7 +102,7 @@ class Distribution:
         return ", ".join(
             f"{name} {next(iter(Installed.discover(name=name, path=folders))).version}"
             for name in names
-            if not name.startswith("twopass-")
+            if "twopass" not in name
         )
 
 
