@@ -16,7 +16,8 @@ serve() {
   if [ -n "${SERVER:-}" ]; then
     kill "$SERVER" 2> /dev/null && wait "$SERVER" || true
   fi
-  # The log of the last one is what a failing block is told with.
+  # The log of the last one is what a failing block is told with; that of the one before must not be taken for its.
+  : > "$SERVER_LOG"
   command twopass "$@" > "$SERVER_LOG" 2>&1 3>&- &
   SERVER=$!
   until grep -q '\bserving\b' "$SERVER_LOG"; do
