@@ -53,8 +53,11 @@ class QuotingChatModel(SimpleChatModel):
 
 
 def numbered(documents: list[Document]) -> str:
-    """Passages as the prompt has them."""
-    return "\n".join(f"[{n}] {each.page_content}" for n, each in enumerate(documents, start=1))
+    """Passages as the prompt has them: title and text, as the second pass has read them."""
+    return "\n".join(
+        " ".join(filter(None, (f"[{n}]", each.metadata.get("title"), each.page_content)))
+        for n, each in enumerate(documents, start=1)
+    )
 
 
 def main() -> None:
@@ -91,7 +94,8 @@ def main() -> None:
 
     # The second pass alone, over what any other retriever has found.
     found = store.similarity_search(options.question, k=5)
-    best = TwopassRerank(top_n=1).compress_documents(found, options.question)[0]
+    rerank = TwopassRerank(top_n=1, title_key="title")
+    best = rerank.compress_documents(found, options.question)[0]
     print(f"rerank: {best.id}, relevance {best.metadata['relevance_score']:.3f}")
 
 
