@@ -50,8 +50,14 @@ def main() -> int:
     parser.add_argument(
         "--integration", default="", help="only those whose folder's name contains this"
     )
+    parser.add_argument(
+        "--oldest",
+        action="store_true",
+        help="with the oldest versions that are promised to do, where requirements-oldest.txt pins"
+        " them",
+    )
     options, pytest_arguments = parser.parse_known_args()
-    chosen = distributions(options.integration)
+    chosen = distributions(options.integration, "oldest" if options.oldest else "test")
     if not chosen:
         parser.error(f"--integration: no folder below integrations/ has {options.integration!r}")
     for distribution in chosen:

@@ -1,7 +1,8 @@
 """The distributions below integrations/, and an environment for each, kept between runs.
 
-An environment holds the versions that `requirements-test.txt` pins, the client as a wheel, and the
-distribution's own code by a link to the tree. It is made anew when one of these files changed.
+An environment holds the versions that `requirements-test.txt` pins, or `requirements-oldest.txt`,
+the client as a wheel, and the distribution's own code by a link to the tree. It is made anew when
+one of these files changed.
 """
 
 import hashlib
@@ -32,15 +33,21 @@ class Distribution:
     """An integration: a folder with a `pyproject.toml`, pinned requirements, and tests.
 
     Attributes:
-        folder: Where it is.
+        pins: The requirements of its environment, a file of its folder.
     """
 
-    folder: Path
+    pins: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self.pins.parent
 
     @property
     def name(self) -> str:
-        """The folder's name."""
-        return self.folder.name
+        """The folder's name, and whether its requirements are not those of every day."""
+        which = self.pins.stem.removeprefix("requirements-")
+        return self.folder.name if which == "test" else f"{self.folder.name}-{which}"
 
     @cached_property
     def project(self) -> dict[str, Any]:
@@ -78,16 +85,15 @@ class Distribution:
         Raises:
             InstallError: A package could not be installed.
         """
-        pins = self.folder / "requirements-test.txt"
         linked = (self.folder, *self.siblings)
-        read = (pins, client, *(folder / "pyproject.toml" for folder in linked))
+        read = (self.pins, client, *(folder / "pyproject.toml" for folder in linked))
         wanted = hashlib.sha256(b"\0".join(file.read_bytes() for file in read)).hexdigest()
         note = self.home / ".made-of"
         if note.exists() and note.read_text(encoding="utf-8") == wanted:
             return
         _run(*_UV, "venv", "--quiet", "--clear", "--python", sys.executable, self.home)
         links = [part for folder in linked for part in ("--editable", folder)]
-        packages = ("--requirements", pins, client, *links)
+        packages = ("--requirements", self.pins, client, *links)
         _run(*_UV, "pip", "install", "--quiet", *_index(), "--python", self.python, *packages)
         note.write_text(wanted, encoding="utf-8")
 
@@ -106,10 +112,15 @@ class Distribution:
         )
 
 
-def distributions(part: str) -> list[Distribution]:
-    """Those whose folder's name contains `part`, by name; all of them where it is empty."""
-    found = sorted((ROOT / "integrations").glob("*/requirements-test.txt"))
-    return [Distribution(file.parent) for file in found if part in file.parent.name]
+def distributions(part: str, which: str) -> list[Distribution]:
+    """The distributions to test, by name.
+
+    Args:
+        part: Only those whose folder's name contains this.
+        which: Which requirements: "test", which all of them have, or "oldest".
+    """
+    found = sorted((ROOT / "integrations").glob(f"*/requirements-{which}.txt"))
+    return [Distribution(file) for file in found if part in file.parent.name]
 
 
 def _index() -> Sequence[str]:

@@ -1,8 +1,6 @@
-"""The page, as its reader follows it."""
+"""The page names everything that there is; `make integrations` runs its programs too."""
 
-import contextlib
 import inspect
-import re
 from pathlib import Path
 
 import pytest
@@ -15,27 +13,8 @@ from langchain_twopass import (
     TwopassRerank,
     TwopassRetriever,
 )
-from twopass.client import Client, NotFoundError
 
 PAGE = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def _notes(client: Client):
-    yield
-    with contextlib.suppress(NotFoundError):
-        client.delete_collection("notes")
-
-
-@pytest.mark.usefixtures("_notes")
-def test_the_snippets_run_one_after_another(monkeypatch, target, capsys):
-    monkeypatch.setenv("TWOPASS_TARGET", target)
-    names: dict[str, object] = {}
-    for snippet in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
-        exec(compile(snippet, "README.md", "exec"), names)
-    said = capsys.readouterr().out
-    assert "strptime datetime.strptime(text, format) parses a text." in said
-    assert "Use strptime." in said
 
 
 @pytest.mark.parametrize(
