@@ -24,27 +24,32 @@ def main() -> int:
     parser.add_argument("--page", choices=names, help="one page alone")
     options, pytest_arguments = parser.parse_known_args()
     chosen = [options.page] if options.page else names
-    needed = {block.environment for name in chosen for block in blocks(_PAGES / f"{name}.md")}
-    pythons = {name: install(name) for name in sorted(needed - {""})}
+    environments = {name: _environments(name) for name in chosen}
+    needed = sorted({each for named in environments.values() for each in named})
+    pythons = {name: install(name) for name in needed}
     print(f"# environments: {', '.join(pythons) or 'none'}", flush=True)
     variables = {
         "TWOPASS_DOCS_ENVIRONMENTS": " ".join(f"{k}={v}" for k, v in pythons.items()),
         # The programs themselves, after everything that the tree has under the same name.
         "PATH": os.pathsep.join([os.environ["PATH"], *(str(p.parent) for p in pythons.values())]),
     }
-    wanted = f"how-to/{options.page}.md" if options.page else "how-to/"
-    replayed = f"tests/how_to/test_{(options.page or '').replace('-', '_')}.py"
     modules = ["tests/docs/test_blocks.py"]
-    if not options.page:
-        modules.append("tests/how_to")
-    elif (ROOT / replayed).exists():
-        modules.append(replayed)
-    command = (sys.executable, "-m", "pytest", "-q", "-n0", *modules)
-    selected = ("-k", f"{wanted} or tests/how_to")
+    selected = ["how_to"]
+    for name, named in environments.items():
+        # A session with an environment has all blocks of its page: the one without says no more.
+        selected += [f"how-to/{name}.md-{each}" for each in named] or [f"how-to/{name}.md"]
+        replayed = f"tests/how_to/test_{name.replace('-', '_')}.py"
+        modules += [replayed] if (ROOT / replayed).exists() else []
+    command = (sys.executable, "-m", "pytest", "-q", "-n0", *modules, "-k", " or ".join(selected))
     tests = subprocess.run(
-        [*command, *selected, *pytest_arguments], cwd=ROOT, env=os.environ | variables, check=False
+        [*command, *pytest_arguments], cwd=ROOT, env=os.environ | variables, check=False
     )
     return tests.returncode
+
+
+def _environments(page: str) -> list[str]:
+    found = {block.environment for block in blocks(_PAGES / f"{page}.md")}
+    return sorted(found - {""})
 
 
 if __name__ == "__main__":
