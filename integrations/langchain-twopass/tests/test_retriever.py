@@ -6,6 +6,7 @@ import uuid
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.tools import create_retriever_tool
 from pydantic import ValidationError
 
 from langchain_twopass import TwopassEmbeddings, TwopassRetriever
@@ -218,3 +219,11 @@ def test_traces_name_the_provider(retriever):
     params = retriever._get_ls_params()
     assert params["ls_retriever_name"] == "twopass"
     assert params["ls_vector_store_provider"] == "twopass"
+
+
+async def test_an_agents_tool_finds_by_both_passes(target, facts):
+    tool = create_retriever_tool(
+        TwopassRetriever(target=target, collection_name=facts, k=1), "facts", "Finds facts."
+    )
+    assert tool.invoke({"query": QUESTION}).startswith("Canberra is the capital")
+    assert (await tool.ainvoke({"query": QUESTION})).startswith("Canberra is the capital")
