@@ -1,7 +1,7 @@
 """What LangChain4j's classes of docs/how-to/langchain4j.md send, and what they read of the answer.
 
 As read in langchain4j/langchain4j: `CohereScoringModel` and `JinaScoringModel` at b76c8a6,
-`CohereClient` at e4ca620, `JinaRerankingRequest` at 92c5ed0.
+`CohereClient` at e4ca620, `JinaRerankingRequest` at 92c5ed0, `OpenAiEmbeddingModel` at 057c5b9.
 """
 
 import pytest

@@ -39,6 +39,12 @@ def test_vllm_of_the_server_in_python_with_an_empty_key(server, post):
     assert "document" not in answer["results"][0]
 
 
+def test_cohere_library_below_a_base_url_with_v1_is_told_the_right_path(server):
+    status, answer = server.ask("POST", f"{server.url}/v1/v1/rerank", "{}", HEADERS)
+    assert status == 404
+    assert "/v1/rerank: the base URL that the client was given may have /v1" in answer["message"]
+
+
 @pytest.mark.parametrize("path", ["/rerank", "/v1/rerank"])
 def test_openai_api_compatible_below_either_base_url(server, post, path):
     assert by_index(post(path, BODY, HEADERS)["results"]) == pytest.approx(server.scores)
