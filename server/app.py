@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -95,6 +96,8 @@ _WARM_UP_BATCHES = 4
 _MESSAGE_THREADS = 1
 # Undoing gzip takes no GIL but a CPU, 15 ms a MiB: one body at a time leaves the rest to searches.
 _UNPACKING_THREADS = 1
+# How long the event loop may take to tell health: one that is held up for longer serves nobody.
+_HEALTH_SECONDS = 2
 # EX_SOFTWARE of sysexits.h: not the caller's fault, and another try may help.
 _ENGINES_LOST = 70
 # Seconds after which a thread that runs Python code yields the GIL to the event loop or another
@@ -195,6 +198,7 @@ class App:
             self._http = HttpServer(config, self._http_edge)
             self.http_port = self._http.port
             await self._http.start()
+        self._loop = asyncio.get_running_loop()
         self._scraping = self._serve_metrics()
         await self._server.start()
         await self._tei.start()
@@ -406,9 +410,18 @@ class App:
         self._metrics.gauges(fallback_counts)
         if not address:
             return None
-        endpoint = MetricsEndpoint(address, self._metrics)
+        endpoint = MetricsEndpoint(address, self._metrics, self._serves)
         self.metrics_port = endpoint.port
         return endpoint
+
+    def _serves(self) -> bool:
+        """Whether the server serves and its event loop answers; for other threads to ask."""
+        told: Future[bool] = Future()
+        try:
+            self._loop.call_soon_threadsafe(lambda: told.set_result(self._is_well))
+            return told.result(_HEALTH_SECONDS)
+        except (RuntimeError, TimeoutError):  # the loop is closed, or held up
+            return False
 
     async def _tell_health(self, silent: Collection[str] = ()) -> None:
         """Reports whether the server serves.

@@ -108,7 +108,8 @@ class ServerConfig(BaseSettings):
     metrics_address: Annotated[
         str,
         Field(
-            description="Where to serve Prometheus metrics over HTTP, host:port; unset for none."
+            description="Where to serve Prometheus metrics over HTTP, and /health for supervisors, "
+            "host:port; unset for none. It asks for no key and no certificate."
         ),
     ] = ""
     http_address: Annotated[

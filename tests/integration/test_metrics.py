@@ -19,6 +19,7 @@ from .fallback import A_MOMENT, wait_until
 from .serving import Server
 
 DOCS = Path(__file__).parents[2] / "docs"
+MONITORING = Path(__file__).parents[2] / "deploy" / "chart" / "twopass" / "files"
 PASSAGES = [Candidate(text=f"passage {i}") for i in range(3)]
 OTHER_PASSAGES = [Candidate(text=f"another passage {i}") for i in range(3)]
 
@@ -137,11 +138,11 @@ def test_no_text_and_no_name_of_a_caller_is_in_the_metrics(samples):
 
 
 def expressions() -> Iterator[str]:
-    dashboard = json.loads((DOCS / "grafana-dashboard.json").read_text())
+    dashboard = json.loads((MONITORING / "grafana-dashboard.json").read_text())
     for panel in dashboard["panels"]:
         for target in panel["targets"]:
             yield target["expr"]
-    alerts = (DOCS / "alerts.yml").read_text()
+    alerts = (MONITORING / "alerts.yml").read_text()
     for match in re.finditer(r"expr: (?:\|\n((?: {10}.*\n)+)|(.*)\n)", alerts):
         yield match[1] or match[2]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from twopass.server.config import ServerConfig
 
-UNIT = (Path(__file__).parents[3] / "docs" / "twopass.service").read_text()
+UNIT = (Path(__file__).parents[3] / "deploy" / "twopass.service").read_text()
 
 
 def setting(name: str) -> str:
