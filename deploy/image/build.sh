@@ -49,6 +49,7 @@ for tool in docker podman buildah; do
   echo "# $name, variant $variant, built by $($tool --version | head -1)"
   if [ $tool != buildah ]; then
     [ -z "${BASE:-}" ] || arguments+=(--build-arg BASE="$BASE")
+    if [ $tool = podman ]; then arguments+=(--format docker); fi  # OCI's has no health check
     DOCKER_BUILDKIT=1 exec $tool build "${arguments[@]}" .
   fi
   export BUILDAH_ISOLATION=${BUILDAH_ISOLATION:-chroot}
@@ -58,7 +59,7 @@ for tool in docker podman buildah; do
     buildah inspect --type image $base > /dev/null 2>&1 || debian_base
     echo "# $base, made by mmdebstrap: no registry can be reached"
   fi
-  exec buildah build --layers --build-arg BASE="$base" \
+  exec buildah build --format docker --layers --build-arg BASE="$base" \
     --ignorefile deploy/image/Dockerfile.dockerignore "${arguments[@]}" .
 done
 echo "docker, podman or buildah is needed, and none works here: on Debian, apt install buildah mmdebstrap" >&2
