@@ -18,6 +18,7 @@ PAGE := .venv-page
 FAMILIES := .venv-families
 CLIENTS := .venv-compat
 PROGRAMS := .venv-how-to
+DEPLOY := .venv-deploy
 NODE := .venv-node
 DOCS := .venv-docs
 WITH_NODE := PATH=$(CURDIR)/$(NODE)/bin:$$PATH
@@ -33,7 +34,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean version
-.PHONY: connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families crash bench gate
+.PHONY: chart image image-lock test-image test-monitoring scan-image connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -60,6 +61,11 @@ help:
 	@echo "make languages       every rpc from stubs generated in Node, and in Go and Java where they are installed; the examples"
 	@echo "make families        every family of models against transformers, on every engine; needs 1 GB of PyTorch"
 	@echo "make test-tensorrt   plans of both default models and of every family by the real builder, which needs no GPU"
+	@echo "make image           the container image, by docker, podman or buildah; VARIANT=cuda for NVIDIA GPUs"
+	@echo "make test-image      that image run without a network or rights, on a read-only root; needs root and buildah"
+	@echo "make scan-image      what it is made of, as CycloneDX, and which of that has known vulnerabilities"
+	@echo "make chart           the Helm chart and the compose files, read by Helm's, Kubernetes' and compose's own schemas"
+	@echo "make test-monitoring Prometheus, with compose's configuration, alerts and dashboard, against a server"
 	@echo "make check           style, types, layering, protos"
 	@echo "make format          put every file into shape"
 	@echo "make version         what it is; VERSION=0.2.0 writes another into every distribution"
@@ -243,6 +249,44 @@ build/wheels/.client: $(CLIENT_SOURCES) | dev
 integrations: dev build/wheels/.client
 	$(BIN)/python -m tests.frameworks $$(echo build/wheels/twopass_client-*.whl) $(if $(INTEGRATION),--integration $(INTEGRATION)) $(ARGS)
 
+# --- containers: deploy/ ----------------------------------------------------------------------------
+
+VARIANT ?= cpu
+IMAGE ?= localhost/twopass:$(VARIANT)
+
+image:
+	deploy/image/build.sh $(VARIANT) $(IMAGE)
+
+# The newest versions that pyproject.toml admits; needs PyPI.
+image-lock: dev
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python deploy/image/lock.py
+
+$(DEPLOY)/.packages: tests/deploy/requirements.txt tests/deploy/package.json $(NODE)/.node
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install -r $<
+	mkdir -p $(@D)/node && cp tests/deploy/package.json $(@D)/node/
+	$(WITH_NODE) npm install --prefix $(@D)/node --no-audit --no-fund --loglevel error
+	@touch $@
+
+DEPLOY_TESTS = PATH=$(CURDIR)/$(DEPLOY)/bin:$(CURDIR)/$(NODE)/bin:$$PATH \
+  TWOPASS_NODE_MODULES=$(CURDIR)/$(DEPLOY)/node/node_modules \
+  python -m pytest -c tests/deploy/pytest.ini --rootdir $(CURDIR)
+
+chart: $(DEPLOY)/.packages
+	$(DEPLOY_TESTS) tests/deploy --ignore tests/deploy/test_image.py --ignore tests/deploy/test_monitoring.py $(ARGS)
+
+# By Debian's Prometheus; skips, and says so, where there is none.
+test-monitoring: dev $(DEPLOY)/.packages
+	TWOPASS_PYTHON=$(CURDIR)/$(BIN)/python $(DEPLOY_TESTS) tests/deploy/test_monitoring.py $(ARGS)
+
+test-image: $(DEPLOY)/.packages
+	TWOPASS_IMAGE=$(IMAGE) $(DEPLOY_TESTS) -s tests/deploy/test_image.py $(ARGS)
+
+scan-image: $(DEPLOY)/.packages
+	mkdir -p build/image
+	$(DEPLOY)/bin/python deploy/image/bill_of_materials.py $(IMAGE) build/image/twopass-$(VARIANT).cdx.json
+	$(DEPLOY)/bin/python deploy/image/scan.py build/image/twopass-$(VARIANT).cdx.json
+
 # Clients of other servers, each in an environment of its own in $(CLIENTS), against this one.
 # COMPAT=--ci for one of each dialect; `COMPAT=--help` has the options.
 COMPAT ?=
@@ -341,4 +385,4 @@ format: dev
 	cd protos && ../$(BIN)/buf format -w
 
 clean:
-	rm -rf $(INSTALLED) $(DEV) $(FRAMEWORKS) $(CLIENTS) $(PROGRAMS) $(FAMILIES) $(OPENAPI) $(CONNECT) $(PAGE) $(NODE) $(DOCS) build .cache
+	rm -rf $(INSTALLED) $(DEV) $(FRAMEWORKS) $(CLIENTS) $(PROGRAMS) $(FAMILIES) $(OPENAPI) $(CONNECT) $(PAGE) $(DEPLOY) $(NODE) $(DOCS) build .cache

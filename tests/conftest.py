@@ -17,8 +17,8 @@ from twopass.engines.errors import EngineUnavailableError
 from twopass.engines.gpu.cuda_device import require_driver
 from twopass.engines.loading import load_model
 
-# Needs a browser, and what drives it, in an environment of their own: `make page`.
-collect_ignore = ["page"]
+# Need a browser, or Helm, in environments of their own: `make page`, `make chart`.
+collect_ignore = ["page", "deploy"]
 
 # A busy machine is no reason to fail: no example has a time limit.
 hypothesis.settings.register_profile("untimed", deadline=None)

@@ -1,7 +1,7 @@
 """Writes what the image installs from PyPI: every package with its version and digests.
 
-`make image-lock` runs it; needs uv and PyPI. Versions are the newest that pyproject.toml admits, for
-both architectures of the image.
+`make image-lock` runs it; needs uv and PyPI. Versions are the newest that pyproject.toml admits,
+for both architectures of the image.
 """
 
 import re
@@ -46,7 +46,7 @@ def lock(variant: str) -> None:
         # Wheels alone: the image compiles twopass and nothing else.
         *("--only-binary", ":all:", "--default-index", "https://pypi.org/simple"),
     ]
-    packages = subprocess.run(
+    packages = subprocess.run(  # noqa: S603  # no word of it comes from elsewhere
         command, input="\n".join(requirements(variant)), check=True, capture_output=True, text=True
     ).stdout
     file = Path(__file__).with_name(f"requirements-{variant}.txt")

@@ -1,4 +1,4 @@
-"""The image's Dockerfile and what it is built from; the image itself is looked at by test_image.py."""
+"""The image's Dockerfile and what it is built from; test_image.py looks at the image itself."""
 
 import re
 import subprocess
