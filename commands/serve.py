@@ -49,14 +49,14 @@ def _run(
     if show_config:
         typer.echo(to_toml(settings), nl=False)
         return
-    ending.stop_while_starting()
-    if stop_at_eof:
-        ending.stop_at_eof(settings.drain_seconds)
-    # First, so that messages of libraries at import are lines of the log too.
-    configure_logging(settings.log_format, settings.log_level)
-    for told in misspelt_variables(os.environ):
-        _logger.warning(told)
     try:
+        ending.stop_while_starting()
+        if stop_at_eof:
+            ending.stop_at_eof(settings.drain_seconds)
+        # First, so that messages of libraries at import are lines of the log too.
+        configure_logging(settings.log_format, settings.log_level)
+        for told in misspelt_variables(os.environ):
+            _logger.warning(told)
         with ending.temporary(settings.data) if temporary else nullcontext():
             _serve(settings)
     except ending.StoppedError:

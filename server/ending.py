@@ -71,7 +71,7 @@ def stop_at_eof(drain_seconds: float) -> None:
 
 @contextmanager
 def temporary(folder: Path) -> Iterator[None]:
-    """Deletes a data folder at the end of the block.
+    """Makes a data folder that only this user can read, and deletes it at the end of the block.
 
     Raises:
         ConfigError: There is something in it, which may not be temporary.
@@ -79,6 +79,8 @@ def temporary(folder: Path) -> Iterator[None]:
     if folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(f"--temporary: {folder} is not empty; only an empty folder is deleted")
     try:
+        # Within the block that deletes it: a signal between the two would leave the folder.
+        folder.mkdir(mode=0o700, exist_ok=True)
         yield
     finally:
         shutil.rmtree(folder, ignore_errors=True)

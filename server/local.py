@@ -6,6 +6,7 @@ a pipe whose other end that process alone holds. The kernel closes it even after
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -54,8 +55,8 @@ class LocalServer:
         """Prepares a server.
 
         Args:
-            data: Folder of its collections; None for a temporary one, which the server deletes
-                itself when it ends.
+            data: Folder of its collections; None for a temporary one, which the server makes, and
+                deletes itself when it ends.
             flags: Further flags of `twopass serve`.
             log: File its log goes to; None drops it.
         """
@@ -187,8 +188,12 @@ def _leave(number: int, _: object) -> NoReturn:
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """A folder that is deleted at the end of the block, if a killed server has left it there."""
-    folder, owner = Path(tempfile.mkdtemp(prefix="twopass-")), os.getpid()
+    """A name for a folder that the server makes; what it leaves there is deleted at the end.
+
+    Made here, the folder would stay where this process is killed before it has started the server.
+    """
+    folder = Path(tempfile.gettempdir()) / f"twopass-{secrets.token_hex(8)}"
+    owner = os.getpid()
     try:
         yield folder
     finally:

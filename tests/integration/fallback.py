@@ -35,9 +35,9 @@ def unhurried() -> Iterator[None]:
 def small(tmp_path_factory, unhurried) -> Iterator[Server]:
     """A server whose queue has few places."""
     data = tmp_path_factory.mktemp("small")
-    # Probes would take what tests let through a closed gate.
     limits = {"max_queued_pairs": MAX_QUEUED, "query_cache_bytes": 0, "probe_seconds": 1_000.0}
     with Server(data, http_address="127.0.0.1:0", **limits) as server:
+        server.reranker.holds_probes = server.encoder.holds_probes = False
         fill(server, "facts")
         yield server
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import grpc
+import numpy as np
 
 from twopass.engines.base import (
     Engine,
@@ -26,6 +27,7 @@ from twopass.engines.base import (
 )
 from twopass.server.app import App
 from twopass.server.config_loading import load_config
+from twopass.server.models.supervisor import probe_batch
 from twopass.v1 import (
     collection_pb2_grpc,
     embed_pb2_grpc,
@@ -46,11 +48,15 @@ class GatedEngine:
         gate: Batches wait while it is closed.
         failure: What batches raise instead of being computed; None to compute.
         passing: Lets one batch past the closed gate for each release.
+        holds_probes: Whether the closed gate holds the supervisor's probes too. They come when they
+            will, soon after an engine failed, and one of them would take what `passing` released.
         entered: Set when a batch waits at the gate or is past it.
     """
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Any, probe: TokenBatch) -> None:
         self._engine = engine
+        self._probe = probe
+        self.holds_probes = True
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="gate")
         self.info = engine.info
         self.output_width: int = engine.output_width
@@ -76,11 +82,16 @@ class GatedEngine:
 
     def _run(self, batch: TokenBatch, submit: Callable[[TokenBatch], Future[Float32s]]) -> Float32s:
         self.entered.set()
-        while not self.gate.wait(0.001) and not self.passing.acquire(blocking=False):
+        is_held = self.holds_probes or not self._is_probe(batch)
+        while is_held and not self.gate.wait(0.001) and not self.passing.acquire(blocking=False):
             pass
         if self.failure is not None:
             raise self.failure
         return submit(batch).result()
+
+    def _is_probe(self, batch: TokenBatch) -> bool:
+        """Whether it is a probe or a part of one, whose rows are all the same."""
+        return np.array_equal(batch.token_ids, np.resize(self._probe.token_ids, batch.num_tokens))
 
 
 class WithKey(grpc.UnaryUnaryClientInterceptor, grpc.StreamStreamClientInterceptor):
@@ -252,7 +263,7 @@ def places_taken(stubs: Stubs, count: int) -> Iterator[None]:
 
 
 def _gated(model: LoadedModel) -> tuple[LoadedModel, GatedEngine]:
-    engine = GatedEngine(model.engine)
+    engine = GatedEngine(model.engine, probe_batch(model))
     replaced: LoadedModel = dataclasses.replace(model, engine=engine)
     return replaced, engine
 

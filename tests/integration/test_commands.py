@@ -69,7 +69,7 @@ def test_index_splits_documents_where_it_is_told_to(server, tmp_path):
 def test_a_bad_line_is_named(server, tmp_path, content, reason):
     file = tmp_path / "bad.jsonl"
     file.write_text('{"id": "fine", "text": "x"}\n' + content + "\n")
-    ended = invoke("index", "by-command", str(file), "--target", server.target)
+    ended = invoke("index", "with-a-bad-line", str(file), "--target", server.target)
     assert ended.exit_code == 1
     message = " ".join(ended.stderr.split())
     assert "bad.jsonl:2" in message

@@ -307,17 +307,17 @@ def test_an_interrupted_run_lets_what_is_under_way_be_written_and_says_how_to_go
 
 
 def test_an_interrupted_run_of_standard_input_says_what_is_written(server):
-    run = ("index", "piped", "-", "--format", "jsonl", "--chunk-size", "2")
+    run = ("index", "piped-in-part", "-", "--format", "jsonl", "--chunk-size", "2")
     running = Running(*run, "--target", server.target, stdin=subprocess.PIPE)
     lines = lines_of([{"id": f"d{n}", "text": "x"} for n in range(5)])
     running.process.stdin.write(lines)
     running.process.stdin.flush()
     with Client(server.target) as client:
-        status, stdout, stderr = running.interrupt_when(client, "piped", 4)
+        status, stdout, stderr = running.interrupt_when(client, "piped-in-part", 4)
         assert (status, "5 inserted" in stdout) == (130, True), stdout + stderr
         assert "--on-conflict skip" in stderr
         assert "Traceback" not in stderr
-        client.delete_collection("piped")
+        client.delete_collection("piped-in-part")
 
 
 def test_a_server_that_goes_away_is_no_documents_fault(tmp_path):
