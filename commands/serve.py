@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -85,7 +85,8 @@ def _serve(settings: ServerConfig) -> None:
 def _greet(settings: ServerConfig, serving: Serving) -> None:
     """Tells a person what comes next; logs for machines and files have what was logged."""
     if settings.log_format is LogFormat.TEXT and is_terminal(sys.stderr):
-        greet(serving, settings)
+        with suppress(OSError):  # the terminal is gone, which SIGHUP tells where it is to end us
+            greet(serving, settings)
 
 
 def _stop(settings: ServerConfig, error: Exception) -> NoReturn:

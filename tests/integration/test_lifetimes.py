@@ -189,7 +189,7 @@ def test_serve_ends_clean_on_every_signal_whether_it_serves_yet_or_not(tmp_path,
         # as it ends any program: by the signal, or with the status that shells give that.
         number = SIGNALS[way]
         statuses = {0, -number, 128 + number} if phase == "loading" else {0}
-        assert running.process.returncode in statuses
+        assert running.process.returncode in statuses, running.printed
         # Python's own, of a Ctrl-C before any module of ours was read.
         assert "Traceback" not in running.printed or running.process.returncode == -signal.SIGINT
 
