@@ -189,4 +189,3 @@ def test_warming_up_creates_the_collection(empty: TwopassDocumentStore, client: 
     pipeline.warm_up()
     assert client.get_collection(empty.collection).num_documents == 0
     assert pipeline.run({"query": QUESTION})["retriever"]["documents"] == []
-    pipeline.close()
