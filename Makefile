@@ -19,6 +19,7 @@ FAMILIES := .venv-families
 CLIENTS := .venv-compat
 PROGRAMS := .venv-how-to
 DEPLOY := .venv-deploy
+RELEASE := .venv-release
 NODE := .venv-node
 DOCS := .venv-docs
 WITH_NODE := PATH=$(CURDIR)/$(NODE)/bin:$$PATH
@@ -33,7 +34,7 @@ STUB_SOURCES := client/pyproject.toml client/generate_stubs.py $(wildcard protos
 CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
-.PHONY: help install dev demo check format clean version
+.PHONY: help install dev demo check format clean version wheels release-notes upgrade-data
 .PHONY: chart image image-lock test-image test-monitoring scan-image connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
@@ -69,6 +70,10 @@ help:
 	@echo "make check           style, types, layering, protos"
 	@echo "make format          put every file into shape"
 	@echo "make version         what it is; VERSION=0.2.0 writes another into every distribution"
+	@echo "make wheels          wheels and source distributions of everything, in dist; for other processors"
+	@echo "                     WHEELS='--processors x86_64 aarch64'"
+	@echo "make release-notes, upgrade-data"
+	@echo "                     the changelog's section on the version; data that later versions have to open"
 	@echo "make clean           delete environments and everything that was built"
 	@echo
 	@echo "make crash           kill a server KILLS times (200), and look for what it lost"
@@ -92,7 +97,7 @@ $(INSTALLED)/.made $(DEV)/.made:
 	@touch $@
 
 $(INSTALLED)/.models $(DEV)/.models: %/.models: %/.made $(MODEL_FILES)
-	$*/bin/python -m pip install ./models
+	$*/bin/python -m pip install ./models ./models/twopass-minilm-l6
 	@touch $@
 
 $(INSTALLED)/.client: $(INSTALLED)/.made $(CLIENT_SOURCES)
@@ -361,13 +366,32 @@ LOAD ?=
 overload mixed budget soak fuzz-rpc engine-faults isolation many-collections: dev
 	$(BIN)/python -m tests.load.$(subst -,_,$@) $(LOAD)
 
-PYTHON_TREES := $(PACKAGES) client tests integrations deploy docs
-RELEASE := $(PYTHON) -m deploy.release
+# --- releases -------------------------------------------------------------------------------------
 
 # Without VERSION it is printed; with one it is written into every distribution.
 version:
-	@$(RELEASE).version $(VERSION)
+	@$(PYTHON) -m deploy.release.version $(VERSION)
 
+$(RELEASE)/.packages: deploy/release/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install -r $<
+	@touch $@
+
+# WHEELS=--help has the options: the processors, names of distributions, another folder than dist.
+WHEELS ?=
+
+wheels: $(RELEASE)/.packages
+	$(RELEASE)/bin/python -m deploy.release.wheels $(WHEELS)
+
+# The changelog's section on the version, or on what VERSION names, such as Unreleased.
+release-notes:
+	@$(PYTHON) -m deploy.release.notes $(VERSION)
+
+# A data folder of this version, which every later one has to open; once for each release.
+upgrade-data: dev
+	$(BIN)/python -m tests.upgrade
+
+PYTHON_TREES := $(PACKAGES) client tests integrations deploy docs
 CPP_FILES := $(shell find core benchmarks tests -name '*.h' -o -name '*.cc')
 
 check: dev
@@ -385,4 +409,4 @@ format: dev
 	cd protos && ../$(BIN)/buf format -w
 
 clean:
-	rm -rf $(INSTALLED) $(DEV) $(FRAMEWORKS) $(CLIENTS) $(PROGRAMS) $(FAMILIES) $(OPENAPI) $(CONNECT) $(PAGE) $(DEPLOY) $(NODE) $(DOCS) build .cache
+	rm -rf $(INSTALLED) $(DEV) $(FRAMEWORKS) $(CLIENTS) $(PROGRAMS) $(FAMILIES) $(OPENAPI) $(CONNECT) $(PAGE) $(DEPLOY) $(RELEASE) $(NODE) $(DOCS) build dist .cache

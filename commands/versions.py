@@ -5,7 +5,14 @@ from importlib.metadata import PackageNotFoundError, version
 
 import typer
 
-_DISTRIBUTIONS = ("twopass", "twopass-client", "twopass-models", "grpcio", "protobuf")
+_DISTRIBUTIONS = (
+    "twopass",
+    "twopass-client",
+    "twopass-models",
+    "twopass-models-l6",
+    "grpcio",
+    "protobuf",
+)
 
 
 def print_versions(is_asked_for: bool) -> None:

@@ -35,11 +35,11 @@ class Place:
 
 
 _PROJECT = re.compile(r'^version = "([^"]*)"', re.M)
-_PINNED = re.compile(r'"twopass(?:-client|-models)==([^"; ]*)')
+_PINNED = re.compile(r'"twopass-[a-z0-9-]+==([^"; ]*)')
 _PYTHON = (
     "pyproject.toml",
     "client/pyproject.toml",
-    "models/pyproject.toml",
+    "models/**/pyproject.toml",
     "integrations/*/pyproject.toml",
 )
 PLACES = (

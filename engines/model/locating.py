@@ -17,7 +17,7 @@ _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
 def shipped_models() -> dict[str, Path]:
-    """Models of the distribution twopass-models, by name; empty where it is not installed."""
+    """Models of the distributions twopass-models and twopass-models-l6, by name."""
     try:
         root = Path(str(files("twopass.models").joinpath("__init__.py"))).parent
     except ModuleNotFoundError:
