@@ -11,7 +11,12 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PROJECTS = ("pyproject.toml", "client/pyproject.toml", "models/pyproject.toml")
+PROJECTS = (
+    "pyproject.toml",
+    "client/pyproject.toml",
+    "models/pyproject.toml",
+    "models/twopass-minilm-l6/pyproject.toml",
+)
 PYTHON = "3.13"
 """The Python of Debian 13, the image's base."""
 
@@ -20,7 +25,7 @@ EXTRAS = {"cpu": ("hub", "tracing"), "cuda": ("hub", "tracing", "torch")}
 
 
 def requirements(variant: str) -> list[str]:
-    """What a variant needs of PyPI: the dependencies of all three distributions, and its extras.
+    """What a variant needs of PyPI: the dependencies of all its distributions, and its extras.
 
     Args:
         variant: One of `EXTRAS`.
