@@ -26,8 +26,12 @@ def main() -> int:
     chosen = [options.page] if options.page else names
     environments = {name: _environments(name) for name in chosen}
     needed = sorted({each for named in environments.values() for each in named})
-    pythons = {name: install(name) for name in needed}
+    made = {name: install(name) for name in needed}
+    pythons = {name: python for name, python in made.items() if python}
     print(f"# environments: {', '.join(pythons) or 'none'}", flush=True)
+    for name in needed:
+        if name not in pythons:
+            print(f"# left out: {name}, which is not for Python {sys.version.split()[0]}")
     variables = {
         "TWOPASS_DOCS_ENVIRONMENTS": " ".join(f"{k}={v}" for k, v in pythons.items()),
         # The programs themselves, after everything that the tree has under the same name.

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 ROOT = Path(__file__).parents[2]
 HOMES = ROOT / ".venv-how-to"
 REQUIREMENTS = Path(__file__).with_name("requirements")
@@ -18,8 +20,11 @@ class InstallError(Exception):
     """Packages could not be installed; the message has the end of what the installer said."""
 
 
-def install(name: str) -> Path:
-    """Makes an environment, unless it is there and up to date. Returns its interpreter.
+def install(name: str) -> Path | None:
+    """Makes an environment, unless it is there and up to date.
+
+    Returns:
+        Its interpreter; None where nothing in it is for this version of Python.
 
     Raises:
         InstallError: A package could not be installed.
@@ -27,6 +32,8 @@ def install(name: str) -> Path:
     home = HOMES / name
     python = home / "bin" / "python"
     pins = REQUIREMENTS / f"{name}.txt"
+    if not any(is_for_this_python(line) for line in pins.read_text("utf-8").splitlines()):
+        return None
     note = home / ".made-of"
     wanted = f"{sys.version}\n{pins.read_text('utf-8')}{_OVERRIDES.read_text('utf-8')}"
     if note.exists() and note.read_text("utf-8") == wanted:
@@ -36,6 +43,13 @@ def install(name: str) -> Path:
     _run(*_UV, "pip", "install", "--quiet", *_index(), "--python", python, *chosen)
     note.write_text(wanted, "utf-8")
     return python
+
+
+def is_for_this_python(line: str) -> bool:
+    """Whether a line of a requirements file has a package, and one for this version of Python."""
+    requirement = line.partition("#")[0].strip()
+    marker = Requirement(requirement).marker if requirement else None
+    return bool(requirement) and (marker is None or marker.evaluate())
 
 
 def _index() -> tuple[str, ...]:
