@@ -44,7 +44,9 @@ class TwopassConnection(BaseModel):
     A connection is made by the first call. Copies and pickles of a component make their own.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", use_attribute_docstrings=True
+    )
 
     target: str = Field(default_factory=from_env("TWOPASS_TARGET", default="localhost:50051"))
     """Where the server is, over gRPC: host:port. Not given, it is that of `TWOPASS_TARGET`."""

@@ -1,5 +1,6 @@
 """What the server answers as LangChain's documents, and what their metadata says of the search."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -7,7 +8,15 @@ from typing import Any, Literal, TypeAlias
 from langchain_core.documents import Document
 
 from twopass import client
-from twopass.client import AsyncClient, Client, SearchHit, SearchResult, Span, Timings
+from twopass.client import (
+    AsyncClient,
+    Client,
+    OverloadedError,
+    SearchHit,
+    SearchResult,
+    Span,
+    Timings,
+)
 
 Content: TypeAlias = Literal["document", "span"]
 """What `page_content` is: the whole text, or the part that matched best where there is one."""
@@ -95,24 +104,60 @@ def span_of(span: Span | None) -> list[int] | None:
 
 def completed(connected: Client, collection: str, result: SearchResult) -> SearchResult:
     """The answer with what it left out for its size, read by id."""
-    found = [
-        document
-        for ids in batches(_omitted(result), _MAX_IDS)
-        for document in connected.get(collection, ids, allow_missing=True)
-    ]
-    return _with(result, found)
+    omitted = [hit.id for hit in result.hits if hit.content_omitted]
+    return _with(result, read(connected, collection, omitted)) if omitted else result
 
 
 async def completed_async(
     connected: AsyncClient, collection: str, result: SearchResult
 ) -> SearchResult:
     """The answer with what it left out for its size, read by id."""
-    found = [
-        document
-        for ids in batches(_omitted(result), _MAX_IDS)
-        for document in await connected.get(collection, ids, allow_missing=True)
-    ]
-    return _with(result, found)
+    omitted = [hit.id for hit in result.hits if hit.content_omitted]
+    return _with(result, await read_async(connected, collection, omitted)) if omitted else result
+
+
+def read(connected: Client, collection: str, ids: Sequence[str]) -> list[client.Document]:
+    """The documents of these ids, however large they are together; unknown ids are left out."""
+    found: list[client.Document] = []
+    left = _batches_to_read(ids)
+    while left:
+        part = left.popleft()
+        try:
+            found += connected.get(collection, part, allow_missing=True)
+        except OverloadedError as error:
+            left.extendleft(reversed(_halves(part, error)))
+    return found
+
+
+async def read_async(
+    connected: AsyncClient, collection: str, ids: Sequence[str]
+) -> list[client.Document]:
+    """As `read`, by the client for asyncio."""
+    found: list[client.Document] = []
+    left = _batches_to_read(ids)
+    while left:
+        part = left.popleft()
+        try:
+            found += await connected.get(collection, part, allow_missing=True)
+        except OverloadedError as error:
+            left.extendleft(reversed(_halves(part, error)))
+    return found
+
+
+def _batches_to_read(ids: Sequence[str]) -> deque[Sequence[str]]:
+    return deque(batches(list(dict.fromkeys(ids)), _MAX_IDS))
+
+
+def _halves(ids: Sequence[str], error: OverloadedError) -> tuple[Sequence[str], Sequence[str]]:
+    """Fewer ids, where the documents of these are too large for one answer.
+
+    Raises:
+        OverloadedError: There is no room for the call now, or one document alone is too large.
+    """
+    if error.retry_after is not None or len(ids) == 1:
+        raise error
+    middle = len(ids) // 2
+    return ids[:middle], ids[middle:]
 
 
 def batches(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
@@ -120,13 +165,7 @@ def batches(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def _omitted(result: SearchResult) -> list[str]:
-    return [hit.id for hit in result.hits if hit.content_omitted]
-
-
 def _with(result: SearchResult, found: Sequence[client.Document]) -> SearchResult:
-    if not found:
-        return result
     by_id = {document.id: document for document in found}
     hits = tuple(
         replace(

@@ -16,7 +16,9 @@ class TwopassEmbeddings(TwopassConnection, Embeddings):
     never cross the network.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", use_attribute_docstrings=True
+    )
 
     model: str | None = None
     """The encoder's id. None: the server's default."""

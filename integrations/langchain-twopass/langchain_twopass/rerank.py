@@ -24,7 +24,9 @@ class TwopassRerank(BaseDocumentCompressor, TwopassConnection):
     `TwopassRetriever` does the same in one call.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", use_attribute_docstrings=True
+    )
 
     top_n: int | None = Field(default=3, ge=1)
     """How many documents to return. None: all."""

@@ -37,7 +37,9 @@ class TwopassRetriever(BaseRetriever, SearchOptions, TwopassConnection):
     Every field of `SearchOptions` is also an argument of `invoke` and `ainvoke`.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", use_attribute_docstrings=True
+    )
 
     collection_name: str = Field(min_length=1)
     """The collection's name, or an alias."""

@@ -22,7 +22,9 @@ from twopass.client import (
 class SearchOptions(BaseModel):
     """What a search finds and how; the retriever's fields, and arguments of every single call."""
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", use_attribute_docstrings=True
+    )
 
     k: int = Field(default=4, ge=1)
     """How many documents to return."""

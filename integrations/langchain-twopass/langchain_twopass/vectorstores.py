@@ -14,10 +14,11 @@ from langchain_core.vectorstores.utils import maximal_marginal_relevance
 from langchain_twopass.connection import TwopassConnection
 from langchain_twopass.documents import (
     Shape,
-    batches,
     completed,
     completed_async,
     documents_of,
+    read,
+    read_async,
     stored_document,
 )
 from langchain_twopass.filters import TwopassFilter
@@ -34,9 +35,6 @@ from twopass.client import (
     SearchHit,
     SearchResult,
 )
-
-# The server's limit of ids in one call.
-_MAX_READ = 1_000
 
 
 class TwopassVectorStore(VectorStore):
@@ -259,22 +257,14 @@ class TwopassVectorStore(VectorStore):
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """The documents of these ids, in their order; unknown ids are left out."""
         self._collection.opened()
-        connected = self._connection.connected()
-        return [
-            stored_document(document, self._shape.title_key)
-            for part in batches(list(dict.fromkeys(ids)), _MAX_READ)
-            for document in connected.get(self._name, part, allow_missing=True)
-        ]
+        found = read(self._connection.connected(), self._name, ids)
+        return [stored_document(document, self._shape.title_key) for document in found]
 
     async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """As `get_by_ids`, by the client for asyncio."""
         await self._collection.opened_async()
-        connected = self._connection.connected_async()
-        return [
-            stored_document(document, self._shape.title_key)
-            for part in batches(list(dict.fromkeys(ids)), _MAX_READ)
-            for document in await connected.get(self._name, part, allow_missing=True)
-        ]
+        found = await read_async(self._connection.connected_async(), self._name, ids)
+        return [stored_document(document, self._shape.title_key) for document in found]
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """The documents most similar to a query, best first.
@@ -314,7 +304,7 @@ class TwopassVectorStore(VectorStore):
 
         With `rerank=True` that is the calibrated relevance in [0, 1]; else the similarity of the
         embeddings, BM25 of "lexical", or the joined score of "hybrid". Scores of two kinds are
-        never mixed: where the second pass was asked for and fails, that is raised.
+        never mixed: where the second pass, or a list of "hybrid", can't be had, that is raised.
         """
         options = self._scored(kwargs | {"k": k})
         result, request_id = self._found(query, self._vector(query, options), options)
@@ -493,7 +483,7 @@ class TwopassVectorStore(VectorStore):
                 f"rerank_depth: {options.rerank_depth} given, but documents that the second pass "
                 "does not read have no score of it; leave it out, or set fetch_k"
             )
-        return options.model_copy(update={"allow_fallback": False}) if options.rerank else options
+        return options.model_copy(update={"allow_fallback": False})
 
     def _with_scores(
         self, result: SearchResult, request_id: str, options: SearchOptions
@@ -551,7 +541,7 @@ def _refuse(kwargs: dict[str, Any], method: str) -> None:
 def _score(hit: SearchHit, *, is_reranked: bool) -> float:
     """The score that ordered a hit."""
     scores = (hit.score,) if is_reranked else (hit.fused_score, hit.dense_score, hit.lexical_score)
-    return next((score for score in scores if score is not None), 0.0)
+    return next(score for score in scores if score is not None)  # there is one without fallback
 
 
 def _of_cosine(similarity: float) -> float:

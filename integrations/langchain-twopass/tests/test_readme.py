@@ -29,6 +29,18 @@ def test_every_option_is_on_the_page(component):
     }
 
 
+@pytest.mark.parametrize(
+    "component",
+    [SearchOptions, TwopassConnection, TwopassRetriever, TwopassRerank, TwopassEmbeddings],
+)
+def test_every_option_says_what_it_means(component):
+    of_langchain = {"name", "tags", "metadata"}
+    fields = component.model_fields.items()
+    assert [name for name, field in fields if not field.description] == [
+        name for name in component.model_fields if name in of_langchain
+    ]
+
+
 def test_every_key_of_metadata_is_on_the_page(target, facts):
     found = TwopassRetriever(target=target, collection_name=facts).invoke("capital")
     read = TwopassRerank(target=target).compress_documents([Document(page_content="a")], "b")

@@ -180,6 +180,18 @@ def test_a_condition_of_the_client_is_a_filter(target, facts):
     assert ids(retriever.invoke(QUESTION)) == ["dates"]
 
 
+async def test_what_an_answer_has_no_room_for_is_read_by_id(target, client, name):
+    client.create_collection(name)
+    texts = {str(number): f"{number} capital " + "park " * 12_000 for number in range(7)}
+    client.upsert(name, ({"id": key, "text": text} for key, text in texts.items()))
+    with Client(target, max_message_bytes=150_000) as small:
+        assert any(hit.content_omitted for hit in small.search(name, "capital").hits)
+        retriever = TwopassRetriever(client=small, collection_name=name, k=7)
+        for found in (retriever.invoke("capital"), await retriever.ainvoke("capital")):
+            assert {each.id: each.page_content for each in found} == texts
+            assert not any(each.metadata["twopass"]["content_omitted"] for each in found)
+
+
 def test_an_unknown_collection_is_named(target):
     with pytest.raises(NotFoundError, match="no-such-collection"):
         TwopassRetriever(target=target, collection_name="no-such-collection").invoke("a")

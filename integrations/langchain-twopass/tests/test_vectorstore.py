@@ -18,6 +18,7 @@ from twopass.client import (
     Client,
     InvalidArgumentError,
     NotFoundError,
+    OverloadedError,
     Retrieve,
     Schema,
 )
@@ -306,6 +307,20 @@ async def test_many_texts_are_written_read_and_deleted(plane):
     assert ids(await plane.aget_by_ids([*given, given[0], "unknown"])) == given
     assert plane.delete(given[:2_050])
     assert ids(plane.get_by_ids(given)) == given[2_050:]
+
+
+async def test_documents_too_large_for_one_answer_are_read_in_several(target, client, name):
+    client.create_collection(name)
+    texts = {f"{number:02}": f"{number} " + "park " * 2_000 for number in range(20)}
+    client.upsert(name, ({"id": key, "text": text} for key, text in texts.items()))
+    with Client(target, max_message_bytes=60_000) as small:
+        store = TwopassVectorStore(collection_name=name, client=small)
+        assert {d.id: d.page_content for d in store.get_by_ids([*texts, "unknown"])} == texts
+        assert ids(await store.aget_by_ids(list(texts))) == list(texts)
+    with Client(target, max_message_bytes=5_000) as tiny:
+        store = TwopassVectorStore(collection_name=name, client=tiny)
+        with pytest.raises(OverloadedError, match="at most 5,000"):
+            store.get_by_ids(list(texts))
 
 
 def test_documents_with_and_without_ids_are_written_together(plane):
