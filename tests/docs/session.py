@@ -9,7 +9,6 @@ import fcntl
 import json
 import os
 import select
-import shlex
 import socket
 import struct
 import subprocess
@@ -68,7 +67,8 @@ def main(specification: Path) -> None:
             script = "shell.sh" if interpreter == "bash" else "interpreter.py"
             workers[interpreter] = Worker([interpreter, os.fspath(_HERE / script)], folder)
         file = scratch / f"line-{block['line']}"
-        about = f"OUTPUT={shlex.quote(os.fspath(output))}\n" if block["hidden"] == "check" else ""
+        # In quotes that bash and Python both know.
+        about = f"OUTPUT={os.fspath(output)!r}\n" if block["hidden"] == "check" else ""
         file.write_text(about + block["code"], "utf-8")
         wrong = workers[interpreter].run(file, asked["seconds"])
         printed = file.with_name(f"{file.name}.out")
