@@ -274,6 +274,17 @@ class Tokenizer(Protocol):
             The first character and one past the last, in code points; the tokens are `encode`'s.
         """
 
+    def pieces(self, text: str, max_chars: int) -> list[str]:
+        """Parts of a text, which joined are the text, and whose tokens joined are its tokens.
+
+        Args:
+            text: Any text.
+            max_chars: Length of a part at most, in code points, where the text can be cut so.
+
+        Returns:
+            At least one part; the text itself where no place to cut is proved.
+        """
+
     @property
     def vocabulary_size(self) -> int:
         """One more than the highest id of a token."""

@@ -95,6 +95,10 @@ class DecoderTokenizer:
         places = self._texts.places(self._passage.lead + stripped) - lead
         return np.maximum(places, 0) + np.int32(before)
 
+    def pieces(self, text: str, max_chars: int) -> list[str]:  # noqa: ARG002  # a protocol's
+        """The passage itself: the first words of a prompt's part are not as those of a text."""
+        return [text]
+
     @property
     def vocabulary_size(self) -> int:
         """One more than the highest id of a token."""

@@ -205,6 +205,10 @@ class HuggingFaceTokenizer:
         encoding = self._tokenizer().encode(text, add_special_tokens=False)
         return np.array(encoding.offsets, np.int32).reshape(-1, 2)
 
+    def pieces(self, text: str, max_chars: int) -> list[str]:
+        """Parts of a text whose tokens joined are its own; see `engines.base.Tokenizer`."""
+        return self.boundaries.pieces(text, max_chars)
+
     def token(self, token_id: int) -> str:
         """What a token is called in the vocabulary; "" for an id that no token has."""
         name: str = self._tokenizer().id_to_token(token_id) or ""

@@ -30,6 +30,8 @@ _ENTRY_BYTES = 400
 # The stop is checked after every chunk of so many characters. The slowest tokenizers read 4 MB a
 # second, so that a chunk takes 16 ms.
 _CHUNK_CHARS = 65_536
+# A long passage is looked through for a window by parts of so many characters: about one window.
+_PIECE_CHARS = 4_096
 # More tokens than any text has that a request may hold.
 _ALL_TOKENS = 2**30
 _CUT = Cutting()
@@ -325,12 +327,38 @@ def _joined(parts: Sequence[Ragged]) -> Ragged:
 def _spans(
     tokenizer: Tokenizer, passages: Sequence[str], windows: Int32s, stop: Stop
 ) -> list[tuple[int, int]]:
-    spans = []
-    for passage, (first, end) in zip(passages, windows.tolist(), strict=True):
+    return [
+        _span(tokenizer, passage, first, end, stop)
+        for passage, (first, end) in zip(passages, windows.tolist(), strict=True)
+    ]
+
+
+def _span(tokenizer: Tokenizer, passage: str, first: int, end: int, stop: Stop) -> tuple[int, int]:
+    """Where the tokens from `first` to before `end` stand; the first characters for no token.
+
+    Only parts with such tokens have their places read, as the library tells them at 4 MB a second;
+    those before are counted, and those after not looked at.
+    """
+    begin, until = None, 0
+    num_chars = num_before = 0
+    pieces = tokenizer.pieces(passage, _PIECE_CHARS)
+    for piece in pieces:
         stop.check()
-        places = tokenizer.places(passage)[first:end]
-        spans.append((int(places[0, 0]), int(places[-1, 1])) if len(places) else (0, 0))
-    return spans
+        num_tokens = None
+        if len(pieces) > 1:
+            num_tokens = len(tokenizer.encode([piece], _ALL_TOKENS)[0])
+        if num_tokens is None or num_before + num_tokens > first:
+            places = tokenizer.places(piece)
+            num_tokens = len(places)
+            inside = places[max(0, first - num_before) : end - num_before]
+            if len(inside):
+                begin = num_chars + int(inside[0, 0]) if begin is None else begin
+                until = num_chars + int(inside[-1, 1])
+        num_before += num_tokens
+        num_chars += len(piece)
+        if num_before >= end:
+            break
+    return (0, 0) if begin is None else (begin, until)
 
 
 def _encode_cached(

@@ -5,6 +5,7 @@ tokenised whole, which is slower and always right.
 """
 
 import base64
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -39,6 +40,7 @@ _BY_CHARACTERS = frozenset(
     {"BertNormalizer", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Nmt", "StripAccents"}
 )
 _KNOWN_PAIRS = 1_024
+_WORDS_BEFORE_SPACE = re.compile(r".*\S(?= )", re.DOTALL)
 
 
 class TokenBoundaries:
@@ -76,6 +78,21 @@ class TokenBoundaries:
             self.at_spaces and drops_spaces and not any(map(_has_white_space, self._added))
         )
         self._straddles = lru_cache(_KNOWN_PAIRS)(self._has_piece_across)
+        self._parts_at_spaces = self.at_spaces and self.keeps_tokens_after(" ")
+
+    def pieces(self, text: str, max_chars: int) -> list[str]:
+        """Parts of a text whose tokens joined are its own; see `engines.base.Tokenizer`.
+
+        A part ends before a space, so neither what is before nor what is after changes its tokens.
+        """
+        parts, start = [], 0
+        while self._parts_at_spaces and len(text) - start > max_chars:
+            words = _WORDS_BEFORE_SPACE.match(text, start, start + max_chars)
+            if words is None:
+                break
+            parts.append(words[0])
+            start = words.end()
+        return [*parts, text[start:]]
 
     def last_in(self, prefix: str) -> int:
         """How many characters of a prefix have tokens that no text after the prefix changes.

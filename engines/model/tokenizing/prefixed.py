@@ -94,6 +94,10 @@ class PrefixedTokenizer:
         in_text: Int32s = np.maximum(places - np.int32(len(self.prefix)), 0)
         return in_text
 
+    def pieces(self, text: str, max_chars: int) -> list[str]:
+        """Parts of a text whose tokens joined are its own, where the prefix is apart from them."""
+        return self._tokenizer.pieces(text, max_chars) if self._is_alike else [text]
+
 
 def _without_first(rows: Ragged, count: int) -> Ragged:
     """Rows without their first tokens, of which each has at least so many."""

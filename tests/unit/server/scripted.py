@@ -158,6 +158,9 @@ class NumberTokenizer:
         spans = [found.span() for found in re.finditer(r"\S+", text)]
         return np.array(spans, np.int32).reshape(-1, 2)
 
+    def pieces(self, text: str, max_chars: int) -> list[str]:
+        return re.split(r"(?<=\S)(?= )", text) if len(text) > max_chars else [text]
+
 
 class NumberPrompt:
     """A prompt whose instruction stands before the query, as numbers; 0 where there is none."""

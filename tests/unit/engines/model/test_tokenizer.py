@@ -273,6 +273,25 @@ def test_every_token_has_its_place_in_the_text(family, text):
     assert places.max(initial=0) <= len(text)  # in code points, not bytes
 
 
+@given(
+    text=st.text(st.sampled_from("ab  \n\u0301éﬁ日🙂_.'1▁"), max_size=60),
+    max_chars=st.integers(1, 20),
+)
+@example(text="a \u0301b", max_chars=2)
+def test_the_pieces_of_a_text_have_its_tokens_together(family, text, max_chars):
+    tokenizer, _ = family
+    pieces = tokenizer.pieces(text, max_chars)
+    assert "".join(pieces) == text
+    together = tokenizer.encode(pieces, 1_000).token_ids
+    np.testing.assert_array_equal(together, tokenizer.encode([text], 1_000).token_ids)
+
+
+def test_a_long_text_is_cut_into_pieces_at_spaces(tokenizer):
+    pieces = tokenizer.pieces("word " * 1_000, 100)
+    assert len(pieces) > 50
+    assert max(map(len, pieces)) <= 100
+
+
 def test_the_place_of_a_word_is_where_it_stands(tokenizer):
     text = "Über naïve 🙂 sky"
     (start, end) = tokenizer.places(text)[-1]

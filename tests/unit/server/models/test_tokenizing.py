@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from twopass.index.errors import StoppedError
 from twopass.index.stopping import Stop
@@ -66,6 +68,36 @@ async def test_spans_are_not_looked_for_further_once_that_is_stopped(tokenizing)
         await tokenizing.spans(tokenizer, ["1 2"] * 3, np.array([[0, 1]] * 3, np.int32), stop)
     tokenizing.close()
     assert tokenizer.num_calls == 1
+
+
+@given(
+    numbers=st.lists(st.integers(0, 10**6), max_size=12),
+    window=st.tuples(st.integers(0, 12), st.integers(1, 12)),
+    spaces=st.sampled_from([" ", "   "]),
+    piece_chars=st.integers(1, 40),
+)
+def test_a_window_stands_where_its_first_and_last_token_do(numbers, window, spaces, piece_chars):
+    text, (first, length) = spaces.join(map(str, numbers)), window
+    places = NumberTokenizer().places(text)[first : first + length].tolist()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_PIECE_CHARS", piece_chars)
+        found = module._span(NumberTokenizer(), text, first, first + length, Stop())
+    assert found == ((places[0][0], places[-1][1]) if places else (0, 0))
+
+
+async def test_only_what_holds_a_window_is_looked_at_for_its_place(tokenizing, monkeypatch):
+    """The end of a long document costs a window near its beginning nothing."""
+
+    class Counting(NumberTokenizer):
+        def places(self, text):
+            read.append(text)
+            return super().places(text)
+
+    monkeypatch.setattr(module, "_PIECE_CHARS", 3)
+    read = []
+    windows = np.array([[2, 4]], np.int32)
+    assert await tokenizing.spans(Counting(), ["1 2 3 4 5 6 7"], windows) == [(4, 7)]
+    assert read == [" 3", " 4"]
 
 
 async def test_what_nobody_needs_is_not_begun(tokenizing):
