@@ -48,6 +48,8 @@ def install(name: str) -> Path | None:
 def is_for_this_python(line: str) -> bool:
     """Whether a line of a requirements file has a package, and one for this version of Python."""
     requirement = line.partition("#")[0].strip()
+    if requirement.startswith("./"):  # a distribution of the tree
+        return True
     marker = Requirement(requirement).marker if requirement else None
     return bool(requirement) and (marker is None or marker.evaluate())
 
@@ -61,7 +63,7 @@ def _index() -> tuple[str, ...]:
 
 def _run(*command: str | Path) -> None:
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if done.returncode:
         raise InstallError(f"{' '.join(map(str, command))}: {done.stdout[-2_000:]}")

@@ -11,6 +11,7 @@ from .environments import REQUIREMENTS, is_for_this_python
         ("cohere==7.3.1", True),
         ('cohere==7.3.1; python_version >= "3.11"  # why', True),
         ('cohere==7.3.1; python_version < "3.11"', False),
+        ("./client", True),
         ("# cohere==7.3.1", False),
         ("", False),
     ],
