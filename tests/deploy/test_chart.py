@@ -92,8 +92,16 @@ def test_with_tls_health_is_asked_by_https():
     assert server["livenessProbe"]["httpGet"]["scheme"] == "HTTPS"
 
 
-def test_where_clients_show_certificates_health_is_asked_where_none_is_needed():
-    server = server_of({"tls": {"existingSecret": "cert", "clientCaSecret": "ca"}})
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"tls": {"existingSecret": "cert", "clientCaSecret": "ca"}},
+        {"settings": {"open_health": False}},
+    ],
+    ids=["certificates", "keys"],
+)
+def test_where_health_is_not_open_it_is_asked_on_the_port_of_the_metrics(values):
+    server = server_of(values)
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert server[probe]["httpGet"] == {"path": "/health", "port": "metrics"}
 

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import run
 
+import httpx
 import pytest
+import trustme
 
 from twopass.server.edge.keys import make_key
 from twopass.server.telemetry.metrics import Metrics
@@ -93,6 +95,36 @@ def test_a_server_that_drains_does_not_serve(tmp_path):
         assert len(under_way.result().hits) == 1
         draining.result()
     server._end_loop()
+
+
+@pytest.mark.parametrize("asks_for_certificates", [False, True])
+def test_a_probe_by_https_needs_no_key_and_one_of_the_metrics_no_certificate(
+    tmp_path, asks_for_certificates
+):
+    authority = trustme.CA()
+    issued = authority.issue_cert("search.example")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    issued.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "cert.pem"))
+    (tmp_path / "keys.toml").write_text(KEYS)
+    settings = {name: str(tmp_path / "cert.pem") for name in ("tls_certificate", "tls_key")}
+    if asks_for_certificates:
+        settings["tls_client_ca"] = str(tmp_path / "ca.pem")
+    with Server(
+        tmp_path / "data",
+        http_address="127.0.0.1:0",
+        metrics_address="127.0.0.1:0",
+        keys=str(tmp_path / "keys.toml"),
+        **settings,
+    ) as server:
+        # As Kubernetes asks: by the pod's address, whatever name the certificate has.
+        with httpx.Client(base_url=f"https://{server.http_target}", verify=False) as probe:
+            for path in ("/health", "/v1/health/live"):
+                if asks_for_certificates:
+                    with pytest.raises(httpx.TransportError):
+                        probe.get(path)
+                else:
+                    assert probe.get(path).status_code == 200
+        assert health_of(server) == 200
 
 
 def checked(address: str) -> tuple[int, str]:

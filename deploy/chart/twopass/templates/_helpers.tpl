@@ -89,10 +89,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{/* Whether it is well. gRPC's own probe speaks no TLS, and no probe shows a certificate: with TLS, HTTPS is asked;
-where clients must show a certificate, the port of the metrics, which is in plain text. */}}
+{{/* Whether the ports of clients tell health to those alone who have a certificate or a key. */}}
+{{- define "twopass.closedHealth" -}}
+{{- if or .Values.tls.clientCaSecret (eq (toString .Values.settings.open_health) "false") }}true{{ end }}
+{{- end }}
+
+{{/* Whether it is well. gRPC's own probe speaks no TLS: with TLS, HTTPS is asked. No probe shows a certificate or a
+key: where one is needed, the port of the metrics is asked. */}}
 {{- define "twopass.health" -}}
-{{- if .Values.tls.clientCaSecret }}
+{{- if include "twopass.closedHealth" . }}
 httpGet:
   path: /health
   port: metrics
@@ -109,7 +114,7 @@ grpc:
 
 {{/* Whether it answers at all: a server whose engine restarts is alive, and repairs itself. */}}
 {{- define "twopass.liveness" -}}
-{{- if .Values.tls.clientCaSecret }}
+{{- if include "twopass.closedHealth" . }}
 {{ include "twopass.health" . }}
 # Health, which no certificate is asked for, tells of engines, too: they get five minutes to restart.
 failureThreshold: 30
