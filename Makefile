@@ -35,7 +35,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean version wheels release-notes upgrade-data
-.PHONY: chart image image-lock test-image test-monitoring scan-image connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families crash bench gate
+.PHONY: chart image image-lock test-image test-monitoring scan-image connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-aarch64 test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
 help:
@@ -46,6 +46,7 @@ help:
 	@echo "make test            every change's tests: Python, and C++ under AddressSanitizer and UBSan"
 	@echo "make test-python, test-cpp, test-cpp-tsan, test-slow"
 	@echo "                     parts of them; C++ under ThreadSanitizer; tests that take long"
+	@echo "make test-cpp-aarch64  the kernels of aarch64 by a cross compiler and an emulator, where these are installed"
 	@echo "make test-installed  the README's commands, and the server as a process, on what make install installs"
 	@echo "make test-docs       every command and program of README and docs/, run as they stand there"
 	@echo "make docs            the documentation as a site, in build/docs/site"
@@ -174,6 +175,24 @@ test-cpp-tsan:
 	cmake $(CMAKE_FLAGS) -B build/tsan $(CPP_TEST_FLAGS) -DTWOPASS_SANITIZE=thread
 	cmake --build build/tsan --parallel $(JOBS) --target thread_pool_test packed_encoder_test
 	ctest --test-dir build/tsan --output-on-failure -R '^(thread_pool|packed_encoder)$$'
+
+# The kernels of aarch64 elsewhere, by a cross compiler and an emulator: their bits, not their speed. The
+# processors have NEON alone, then products of bytes too, then matrix products of bytes and bfloat16.
+AARCH64_CPUS ?= cortex-a72 neoverse-n1 max
+KERNEL_TESTS := activation|attention|exp_rows|gemm|isa|linear|packed_encoder|reference_bits|rows
+
+test-cpp-aarch64:
+	@for tool in aarch64-linux-gnu-g++ qemu-aarch64; do \
+	  command -v $$tool > /dev/null || { echo "test-cpp-aarch64: skipped, $$tool is missing; on Debian:" \
+	    "apt install g++-aarch64-linux-gnu qemu-user"; exit 0; }; \
+	done; \
+	cmake $(CMAKE_FLAGS) -B build/aarch64 $(CPP_TEST_FLAGS) \
+	  -DCMAKE_TOOLCHAIN_FILE=$(CURDIR)/core/cmake/aarch64-linux-gnu.cmake \
+	&& cmake --build build/aarch64 --parallel $(JOBS) \
+	&& for cpu in $(AARCH64_CPUS); do \
+	  echo "# $$cpu" && QEMU_CPU=$$cpu ctest --test-dir build/aarch64 --output-on-failure --parallel $(JOBS) \
+	    -R '^($(KERNEL_TESTS))$$' || exit 1; \
+	done
 
 test-installed: install
 	$(INSTALLED)/bin/python -m pip install pytest pytest-asyncio hypothesis

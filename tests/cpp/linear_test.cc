@@ -94,7 +94,7 @@ TEST(a_linear_layer_is_x_times_w_transposed_plus_b) {
   const std::vector<double> expected = layer.product();
   for (const KernelTable* kernels : test::all_kernels()) {
     for (const Precision precision : kPrecisions) {
-      const Linear linear(precision, layer.weight, layer.bias);
+      const Linear linear(*kernels, precision, layer.weight, layer.bias);
       CHECK(linear.num_panels() == kWidth / kPanelWidth);
       const std::vector<float> actual = multiplied(*kernels, precision, linear, layer.input);
       CHECK(worst_error(actual, expected) <= tolerance_of(precision));
@@ -113,7 +113,7 @@ TEST(balancing_changes_no_product_but_for_rounding) {
   }
   for (const KernelTable* kernels : test::all_kernels()) {
     for (const Precision precision : kPrecisions) {
-      const Linear linear = Linear::balanced(precision, layer.weight, layer.bias, range);
+      const Linear linear = Linear::balanced(*kernels, precision, layer.weight, layer.bias, range);
       const std::vector<float> actual = multiplied(*kernels, precision, linear, layer.input);
       CHECK(worst_error(actual, expected) <= 2 * tolerance_of(precision));
     }
@@ -123,9 +123,10 @@ TEST(balancing_changes_no_product_but_for_rounding) {
 TEST(balancing_keeps_small_columns_of_inputs_from_drowning_among_large_ones) {
   const Layer layer(true);
   const std::vector<double> expected = layer.product();
-  const Linear plain(Precision::kInt8, layer.weight, layer.bias);
-  const Linear balanced = Linear::balanced(Precision::kInt8, layer.weight, layer.bias, layer.range);
   for (const KernelTable* kernels : test::all_kernels()) {
+    const Linear plain(*kernels, Precision::kInt8, layer.weight, layer.bias);
+    const Linear balanced =
+        Linear::balanced(*kernels, Precision::kInt8, layer.weight, layer.bias, layer.range);
     const auto error = [&](const Linear& linear) {
       return root_mean_square_error(multiplied(*kernels, Precision::kInt8, linear, layer.input),
                                     expected);
@@ -146,7 +147,8 @@ TEST(columns_of_zeros_are_balanced_without_dividing_by_them) {
   }
   const std::vector<double> expected = layer.product();
   for (const KernelTable* kernels : test::all_kernels()) {
-    const Linear linear = Linear::balanced(Precision::kInt8, layer.weight, layer.bias, layer.range);
+    const Linear linear =
+        Linear::balanced(*kernels, Precision::kInt8, layer.weight, layer.bias, layer.range);
     const std::vector<float> actual = multiplied(*kernels, Precision::kInt8, linear, layer.input);
     CHECK(worst_error(actual, expected) <= 2 * tolerance_of(Precision::kInt8));
   }
@@ -156,7 +158,8 @@ TEST(any_rows_and_panels_can_be_asked_for_and_are_the_same_bit_for_bit) {
   const Layer layer;
   for (const KernelTable* kernels : test::all_kernels()) {
     for (const Precision precision : kPrecisions) {
-      const Linear linear = Linear::balanced(precision, layer.weight, layer.bias, layer.range);
+      const Linear linear =
+          Linear::balanced(*kernels, precision, layer.weight, layer.bias, layer.range);
       const std::vector<float> all = multiplied(*kernels, precision, linear, layer.input);
       EncodedRows rows(precision, kNumRows, kDepth);
       rows.encode(*kernels, linear, layer.input.data() + 40 * kDepth, kNumRows - 40, 40);

@@ -134,6 +134,15 @@ struct Int8 {
   static std::vector<std::int8_t> columns(const std::vector<double>& values, std::size_t depth) {
     return packed(std::vector<std::int8_t>(values.begin(), values.end()), depth);
   }
+  // Panels with so many elements of a column side by side, of those with four.
+  static std::vector<std::int8_t> in_runs(const std::vector<std::int8_t>& panels, std::size_t run) {
+    std::vector<std::int8_t> runs(panels.size());
+    for (std::size_t i = 0; i < panels.size(); ++i) {
+      const std::size_t c = i / 4 % kPanelWidth, k = i / (4 * kPanelWidth) * 4 + i % 4;
+      runs[(k / run * kPanelWidth + c) * run + k % run] = panels[i];
+    }
+    return runs;
+  }
   static std::vector<std::int32_t> corrections(const std::vector<std::int8_t>& panels,
                                                std::size_t depth) {
     std::vector<std::int32_t> sums(panels.size() / depth);
@@ -154,7 +163,8 @@ struct Int8 {
                          const GemmOutput& output) {
     const std::size_t width = panels.size() / rows.depth;
     const std::vector<float> column_scales(width, column_scale);
-    kernels.gemm_int8({{rows.elements.data(), rows.stride, rows.num_rows, panels.data(),
+    const std::vector<std::int8_t> panels_of_runs = in_runs(panels, kernels.int8_run);
+    kernels.gemm_int8({{rows.elements.data(), rows.stride, rows.num_rows, panels_of_runs.data(),
                         width / kPanelWidth, rows.depth, output},
                        row_scales.data(),
                        column_scales.data(),

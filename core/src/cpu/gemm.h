@@ -75,6 +75,18 @@ struct Int8Product {
   }
 };
 
+// For processors whose multipliers want both sides signed: with the 128 taken out of a row's bytes
+// before they are multiplied there is nothing to correct, and the sums are the same.
+template <typename V>
+struct SignedInt8Product : Int8Product<V> {
+  using Sum = typename V::I;
+
+  static Sum start(const GemmInt8&, std::size_t) { return V::zero_words(); }
+  static Sum step(Sum sum, std::uint32_t row, const void* panel) {
+    return V::dot_s8s8(sum, V::broadcast_word(row ^ 0x80808080U), V::load_words(panel));
+  }
+};
+
 // kRows rows from first_row on by one panel.
 template <typename V, typename Product, Epilogue kEpilogue, std::size_t kRows>
 void multiply_tile(const typename Product::Args& args, std::size_t first_row, std::size_t panel) {
@@ -95,13 +107,25 @@ void multiply_tile(const typename Product::Args& args, std::size_t first_row, st
     }
   }
   for (std::size_t k = 0; k < num_words; ++k) {
-#pragma GCC unroll 16
-    for (std::size_t r = 0; r < kRows; ++r) {
-      std::uint32_t word;
-      std::memcpy(&word, rows + r * row_bytes + k * sizeof word, sizeof word);
+    if constexpr (V::kVectorsFirst) {
 #pragma GCC unroll 16
       for (std::size_t v = 0; v < kVectors; ++v) {
-        sums[r][v] = Product::step(sums[r][v], word, columns + v * kVectorBytes);
+#pragma GCC unroll 16
+        for (std::size_t r = 0; r < kRows; ++r) {
+          std::uint32_t word;
+          std::memcpy(&word, rows + r * row_bytes + k * sizeof word, sizeof word);
+          sums[r][v] = Product::step(sums[r][v], word, columns + v * kVectorBytes);
+        }
+      }
+    } else {
+#pragma GCC unroll 16
+      for (std::size_t r = 0; r < kRows; ++r) {
+        std::uint32_t word;
+        std::memcpy(&word, rows + r * row_bytes + k * sizeof word, sizeof word);
+#pragma GCC unroll 16
+        for (std::size_t v = 0; v < kVectors; ++v) {
+          sums[r][v] = Product::step(sums[r][v], word, columns + v * kVectorBytes);
+        }
       }
     }
     columns += kVectors * kVectorBytes;

@@ -13,12 +13,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
+#if defined(TWOPASS_AARCH64) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
 
 namespace twopass {
 namespace {
 
-constexpr std::array kIsas{Isa::kPortable, Isa::kAvx2, Isa::kAvx512Vnni, Isa::kAvx512Bf16,
-                           Isa::kAmx};
+constexpr std::array kIsas{Isa::kPortable, Isa::kAvx2, Isa::kAvx512Vnni,  Isa::kAvx512Bf16,
+                           Isa::kAmx,      Isa::kNeon, Isa::kNeonDotprod, Isa::kNeonI8mm};
 
 #ifdef TWOPASS_X86
 
@@ -51,6 +54,34 @@ bool has_amx() {
 
 #endif  // TWOPASS_X86
 
+#ifdef TWOPASS_AARCH64
+
+// Linux tells what all cores have, as bits of asm/hwcap.h, whose older versions lack some names.
+// Without it there is what the compiler was told to take for granted; NEON is everywhere.
+bool has_dotprod() {
+#ifdef __linux__
+  constexpr unsigned long kDotprod = 1UL << 20;
+  return (getauxval(AT_HWCAP) & kDotprod) != 0;
+#elif defined(__ARM_FEATURE_DOTPROD)
+  return true;
+#else
+  return false;
+#endif
+}
+
+bool has_i8mm() {
+#ifdef __linux__
+  constexpr unsigned long kI8mm = 1UL << 13, kBf16 = 1UL << 14, kNeeded = kI8mm | kBf16;
+  return has_dotprod() && (getauxval(AT_HWCAP2) & kNeeded) == kNeeded;
+#elif defined(__ARM_FEATURE_MATMUL_INT8) && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+  return has_dotprod();
+#else
+  return false;
+#endif
+}
+
+#endif  // TWOPASS_AARCH64
+
 const KernelTable* detect(Isa isa) {
   switch (isa) {
     case Isa::kPortable:
@@ -64,6 +95,14 @@ const KernelTable* detect(Isa isa) {
       return has_avx512_bf16() ? &avx512_bf16_kernels() : nullptr;
     case Isa::kAmx:
       return has_amx() ? &amx_kernels() : nullptr;
+#endif
+#ifdef TWOPASS_AARCH64
+    case Isa::kNeon:
+      return &neon_kernels();
+    case Isa::kNeonDotprod:
+      return has_dotprod() ? &neon_dotprod_kernels() : nullptr;
+    case Isa::kNeonI8mm:
+      return has_i8mm() ? &neon_i8mm_kernels() : nullptr;
 #endif
     default:
       return nullptr;
@@ -95,8 +134,8 @@ const KernelTable& select() {
 }  // namespace
 
 std::string_view name_of(Isa isa) {
-  constexpr std::array<std::string_view, kIsas.size()> kNames{"portable", "avx2", "avx512_vnni",
-                                                              "avx512_bf16", "amx"};
+  constexpr std::array<std::string_view, kIsas.size()> kNames{
+      "portable", "avx2", "avx512_vnni", "avx512_bf16", "amx", "neon", "neon_dotprod", "neon_i8mm"};
   return kNames[static_cast<std::size_t>(isa)];
 }
 

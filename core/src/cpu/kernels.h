@@ -16,7 +16,8 @@
 //     [width / kPanelWidth][depth / n][kPanelWidth][n]
 //
 // where n elements of a column fill four bytes: 4 of int8, 2 of bfloat16, 1 of float32. So a step
-// of any product reads four bytes of a left-hand row and 128 of a panel.
+// of any product reads four bytes of a left-hand row and 128 of a panel. Of int8 a table may want
+// eight: KernelTable::int8_run.
 
 namespace twopass {
 
@@ -110,6 +111,9 @@ struct KernelTable {
 
   // Whether bfloat16 products are faster than float32 ones.
   bool has_fast_bf16;
+
+  // The n of int8 panels: 4, or 8 where a product takes as many of a column at a time.
+  std::size_t int8_run;
 
   // Calls of the gemm kernels stand between these, on each thread.
   void (*begin)() noexcept;

@@ -14,6 +14,7 @@ struct Avx2 {
   static constexpr std::size_t kWidth = 8;
   // 8 accumulators in 16 registers: the byte product needs 6 beside them.
   static constexpr std::size_t kGemmRows = 2;
+  static constexpr bool kVectorsFirst = false;
 
   using F = __m256;
   using I = __m256i;

@@ -14,6 +14,7 @@ struct Avx512Base {
   static constexpr std::size_t kWidth = 16;
   // 24 accumulators, 2 columns of the panel and 1 row in 32 registers.
   static constexpr std::size_t kGemmRows = 12;
+  static constexpr bool kVectorsFirst = false;
 
   using F = __m512;
   using I = __m512i;

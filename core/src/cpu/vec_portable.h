@@ -15,6 +15,9 @@ namespace {
 struct Portable {
   static constexpr std::size_t kWidth = 8;
   static constexpr std::size_t kGemmRows = 1;
+  // Whether a product takes all rows by one vector of the panel after the other, rather than all
+  // vectors by one row after the other: in what order a compiler runs out of registers.
+  static constexpr bool kVectorsFirst = false;
 
   struct F {
     float lane[kWidth];

@@ -25,7 +25,7 @@ class PackedEncoder::Implementation {
                  Precision precision, std::size_t num_threads)
       : config_(config),
         kernels_(kernels()),
-        weights_(load_weights(tensors, config, head, precision)),
+        weights_(load_weights(kernels_, tensors, config, head, precision)),
         forward_(kernels_, config_, weights_),
         pool_(shared_thread_pool(num_threads != 0 ? num_threads : available_cpus())) {
     max_group_tokens_ = std::max(kMaxGroupTokens, max_seq_len());

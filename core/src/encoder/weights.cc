@@ -147,8 +147,10 @@ std::vector<float> turns_of(std::span<const float> frequencies, std::size_t max_
 
 class Loader {
  public:
-  Loader(const StoredTensors& tensors, const EncoderConfig& config, Precision precision)
-      : tensors_(tensors),
+  Loader(const KernelTable& kernels, const StoredTensors& tensors, const EncoderConfig& config,
+         Precision precision)
+      : kernels_(kernels),
+        tensors_(tensors),
         config_(config),
         precision_(precision),
         hidden_(static_cast<std::uint64_t>(config.hidden_size)),
@@ -201,9 +203,9 @@ class Loader {
   // input_range empty: its input is of no known range.
   Linear packed(Dense dense, const std::vector<float>& input_range = {}) const {
     if (input_range.empty()) {
-      return Linear(precision_, dense.weight, dense.bias);
+      return Linear(kernels_, precision_, dense.weight, dense.bias);
     }
-    return Linear::balanced(precision_, std::move(dense.weight), dense.bias, input_range);
+    return Linear::balanced(kernels_, precision_, std::move(dense.weight), dense.bias, input_range);
   }
 
   Linear linear(const std::string& name, std::uint64_t width, std::uint64_t depth,
@@ -387,6 +389,7 @@ class Loader {
     return weights;
   }
 
+  const KernelTable& kernels_;
   const StoredTensors& tensors_;
   const EncoderConfig& config_;
   Precision precision_;
@@ -405,10 +408,10 @@ std::size_t embedding_width(const EncoderConfig& config) {
   return static_cast<std::size_t>((config.embedding_size + 63) / 64 * 64);
 }
 
-EncoderWeights load_weights(const StoredTensors& tensors, const EncoderConfig& config,
-                            const Head& head, Precision precision) {
+EncoderWeights load_weights(const KernelTable& kernels, const StoredTensors& tensors,
+                            const EncoderConfig& config, const Head& head, Precision precision) {
   check_config(config);
-  return Loader(tensors, config, precision).load(head);
+  return Loader(kernels, tensors, config, precision).load(head);
 }
 
 }  // namespace twopass

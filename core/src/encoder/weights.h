@@ -49,9 +49,9 @@ std::size_t intermediate_width(const EncoderConfig& config);
 // Likewise of embeddings on their way to a projection.
 std::size_t embedding_width(const EncoderConfig& config);
 
-// Throws as PackedEncoder's constructor does.
-EncoderWeights load_weights(const StoredTensors& tensors, const EncoderConfig& config,
-                            const Head& head, Precision precision);
+// Packs weights for these kernels. Throws as PackedEncoder's constructor does.
+EncoderWeights load_weights(const KernelTable& kernels, const StoredTensors& tensors,
+                            const EncoderConfig& config, const Head& head, Precision precision);
 
 }  // namespace twopass
 

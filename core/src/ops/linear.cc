@@ -19,11 +19,10 @@ std::size_t bytes_of(Precision precision) {
   }
 }
 
-// Where column c at depth k lies in panels of per_word elements a word.
-std::size_t packed_index(std::size_t c, std::size_t k, std::size_t depth, std::size_t per_word) {
+// Where column c at depth k lies in panels that keep so many elements of a column side by side.
+std::size_t packed_index(std::size_t c, std::size_t k, std::size_t depth, std::size_t run) {
   const std::size_t panel = c / kPanelWidth * kPanelWidth * depth;
-  const std::size_t word = k / per_word * kPanelWidth + c % kPanelWidth;
-  return panel + word * per_word + k % per_word;
+  return panel + (k / run * kPanelWidth + c % kPanelWidth) * run + k % run;
 }
 
 }  // namespace
@@ -84,13 +83,14 @@ void EncodedRows::encode(const KernelTable& kernels, const Linear& consumer, con
 
 std::size_t EncodedRows::num_bytes() const { return elements_.num_bytes() + scales_.num_bytes(); }
 
-Linear::Linear(Precision precision, std::span<const float> weight, std::span<const float> bias)
+Linear::Linear(const KernelTable& kernels, Precision precision, std::span<const float> weight,
+               std::span<const float> bias)
     : precision_(precision), depth_(weight.size() / bias.size()), bias_(bias.size()) {
   std::copy(bias.begin(), bias.end(), bias_.data());
   panels_ = AlignedArray<std::byte>(weight.size() * bytes_of(precision));
   switch (precision) {
     case Precision::kInt8:
-      pack_int8(weight);
+      pack_int8(weight, kernels.int8_run);
       break;
     case Precision::kBf16:
       pack_bf16(weight);
@@ -101,14 +101,14 @@ Linear::Linear(Precision precision, std::span<const float> weight, std::span<con
   }
 }
 
-Linear Linear::balanced(Precision precision, std::vector<float> weight, std::span<const float> bias,
-                        std::span<const float> input_range) {
+Linear Linear::balanced(const KernelTable& kernels, Precision precision, std::vector<float> weight,
+                        std::span<const float> bias, std::span<const float> input_range) {
   if (precision != Precision::kInt8) {
-    return Linear(precision, weight, bias);
+    return Linear(kernels, precision, weight, bias);
   }
   std::vector<float> factors = balancing_factors(weight, input_range);
   scale_columns(weight, factors);
-  Linear linear(precision, weight, bias);
+  Linear linear(kernels, precision, weight, bias);
   for (float& factor : factors) {
     factor = 1.0F / factor;
   }
@@ -134,7 +134,7 @@ void Linear::pack_bf16(std::span<const float> weight) {
   }
 }
 
-void Linear::pack_int8(std::span<const float> weight) {
+void Linear::pack_int8(std::span<const float> weight, std::size_t run) {
   column_scales_ = AlignedArray<float>(bias_.size());
   corrections_ = AlignedArray<std::int32_t>(bias_.size());
   auto* packed = reinterpret_cast<std::int8_t*>(panels_.data());
@@ -149,7 +149,7 @@ void Linear::pack_int8(std::span<const float> weight) {
     for (std::size_t k = 0; k < depth_; ++k) {
       const float rounded = std::nearbyint(column[k] / scale);
       const auto q = static_cast<std::int8_t>(std::clamp(rounded, -127.0F, 127.0F));
-      packed[packed_index(c, k, depth_, 4)] = q;
+      packed[packed_index(c, k, depth_, run)] = q;
       sum += q;
     }
     column_scales_[c] = scale;

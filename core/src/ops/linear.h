@@ -47,13 +47,14 @@ class Linear {
   Linear() = default;
 
   // weight [width, depth] as checkpoints store it, bias [width]; both sizes multiples of
-  // kPanelWidth.
-  Linear(Precision precision, std::span<const float> weight, std::span<const float> bias);
+  // kPanelWidth. It multiplies by the kernels it was packed for, no others.
+  Linear(const KernelTable& kernels, Precision precision, std::span<const float> weight,
+         std::span<const float> bias);
 
   // The same for inputs whose columns are known to be of unlike size: in int8, part of an input's
   // range moves into the weights, x W^T = (x / f) (f W)^T, so that neither loses its small columns
   // to its large ones; see balancing_factors.
-  static Linear balanced(Precision precision, std::vector<float> weight,
+  static Linear balanced(const KernelTable& kernels, Precision precision, std::vector<float> weight,
                          std::span<const float> bias, std::span<const float> input_range);
 
   // Columns of the panels [first_panel, last_panel) for rows [first_row, first_row + num_rows).
@@ -68,7 +69,7 @@ class Linear {
   friend class EncodedRows;
   void pack_f32(std::span<const float> weight);
   void pack_bf16(std::span<const float> weight);
-  void pack_int8(std::span<const float> weight);
+  void pack_int8(std::span<const float> weight, std::size_t run);
 
   Precision precision_ = Precision::kF32;
   std::size_t depth_ = 0;

@@ -1,32 +1,10 @@
-#include "peaks.h"
-
 #include <immintrin.h>
-#include <time.h>
 
-#include <algorithm>
+#include "peak_rate.h"
+#include "peaks.h"
 
 namespace twopass {
 namespace {
-
-constexpr int kSteps = 200'000;
-
-double seconds() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-// Operations a second of a function that does kSteps steps; the best of many.
-template <typename Function>
-double rate(double operations_a_step, Function function) {
-  double best = 0;
-  for (int round = 0; round < 10; ++round) {
-    const double began = seconds();
-    function();
-    best = std::max(best, 1e-9 * operations_a_step * kSteps / (seconds() - began));
-  }
-  return best;
-}
 
 // Ten independent sums hide an instruction's latency. The asm keeps them apart and alive.
 #define TWOPASS_PEAK(name, features, Vector, constraint, instruction)                      \
