@@ -10,7 +10,18 @@ from pathlib import Path
 from twopass._core import available_cpus
 
 # Instructions that decide how fast a matrix product of int8 or bf16 is.
-_FLAGS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+_FLAGS = (
+    "avx2",
+    "avx_vnni",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "amx_bf16",
+    "asimddp",
+    "i8mm",
+    "bf16",
+)
 _PACKAGES = ("twopass", "grpcio", "numpy", "onnxruntime", "tokenizers")
 
 
@@ -43,7 +54,7 @@ class Machine:
 def this_machine() -> Machine:
     """Describes the machine and the installation this process runs on."""
     about = _cpu_info()
-    present = about.get("flags", "").split()
+    present = (about.get("flags") or about.get("Features", "")).split()  # x86-64, aarch64
     return Machine(
         cpu=about.get("model name") or platform.processor() or platform.machine(),
         num_cores=available_cpus(),

@@ -16,6 +16,8 @@ constexpr int kSpins = 4'000;
 void pause() {
 #ifdef TWOPASS_X86
   _mm_pause();
+#elif defined(TWOPASS_AARCH64)
+  asm volatile("isb" ::: "memory");  // yield is no pause on processors without hyperthreads
 #else
   std::this_thread::yield();
 #endif
