@@ -159,6 +159,12 @@ def test_long_nodes_are_cut_read_in_windows_or_refused(rerank, ask):
         ask(rerank(truncation="reject"), nodes_of([text]))
 
 
+def test_a_node_without_text_is_scored_among_the_others(rerank, ask):
+    found = ask(rerank(top_n=0), nodes_of([*TEXTS, "", "a\0b"]))
+    assert {each.node_id for each in found} == {"0", "1", "2", "3", "4", "5"}
+    assert found[0].node_id == "1"
+
+
 def test_an_unknown_model_is_named(rerank, ask):
     with pytest.raises(NotFoundError, match="no-such-model"):
         ask(rerank(model="no-such-model"), nodes_of())

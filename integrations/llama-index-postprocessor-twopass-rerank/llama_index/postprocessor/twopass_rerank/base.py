@@ -193,12 +193,13 @@ class TwopassRerank(BaseNodePostprocessor):
 
     def _passages(self, nodes: list[NodeWithScore]) -> list[Passage]:
         return [
-            Passage(
-                each.node.get_content(metadata_mode=self.metadata_mode),
-                first_pass_score=each.score if self.blend else None,
-            )
+            Passage(self._text_of(each.node), first_pass_score=each.score if self.blend else None)
             for each in nodes
         ]
+
+    def _text_of(self, node: BaseNode) -> str:
+        """What the model reads of a node; one without text, as of a picture, fails no request."""
+        return node.get_content(metadata_mode=self.metadata_mode).replace("\0", " ") or " "
 
     def _options(self) -> dict[str, Any]:
         return {

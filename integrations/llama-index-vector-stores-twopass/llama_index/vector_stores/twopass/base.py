@@ -32,6 +32,7 @@ from twopass.client import (
 
 _REF_DOC_ID = "ref_doc_id"
 _EVERYTHING = Fields(vector=True)
+_NOTHING = Fields(text=False, metadata=False)  # ids alone
 _MOST_READ = 1_000  # ids of one `get`
 _MOST_DELETED = 10_000  # ids of one `delete`
 _ALL = field(_REF_DOC_ID).exists() | field(_REF_DOC_ID).is_missing()
@@ -234,16 +235,19 @@ class TwopassVectorStore(BasePydanticVectorStore):
             return [node_of(document) for document in listed]
         found: list[Document] = []
         for ids in _cut(node_ids, _MOST_READ):
-            found += self._client.get(self.collection, ids, fields=_EVERYTHING, allow_missing=True)
-        if condition is not None and found:
-            passing = self._client.documents(
-                self.collection,
-                page_size=_MOST_READ,
-                filter=document_ids(node_ids) & condition,
-                fields=Fields(text=False, metadata=False),
+            documents = self._client.get(
+                self.collection, ids, fields=_EVERYTHING, allow_missing=True
             )
-            kept = {document.id for document in passing}
-            found = [document for document in found if document.id in kept]
+            if condition is not None and documents:
+                passing = self._client.documents(
+                    self.collection,
+                    page_size=_MOST_READ,
+                    filter=document_ids(ids) & condition,
+                    fields=_NOTHING,
+                )
+                kept = {document.id for document in passing}
+                documents = tuple(document for document in documents if document.id in kept)
+            found += documents
         return [node_of(document) for document in found]
 
     async def aget_nodes(
@@ -261,16 +265,19 @@ class TwopassVectorStore(BasePydanticVectorStore):
             return [node_of(document) async for document in listed]
         found: list[Document] = []
         for ids in _cut(node_ids, _MOST_READ):
-            found += await client.get(self.collection, ids, fields=_EVERYTHING, allow_missing=True)
-        if condition is not None and found:
-            passing = client.documents(
-                self.collection,
-                page_size=_MOST_READ,
-                filter=document_ids(node_ids) & condition,
-                fields=Fields(text=False, metadata=False),
+            documents = await client.get(
+                self.collection, ids, fields=_EVERYTHING, allow_missing=True
             )
-            kept = {document.id async for document in passing}
-            found = [document for document in found if document.id in kept]
+            if condition is not None and documents:
+                passing = client.documents(
+                    self.collection,
+                    page_size=_MOST_READ,
+                    filter=document_ids(ids) & condition,
+                    fields=_NOTHING,
+                )
+                kept = {document.id async for document in passing}
+                documents = tuple(document for document in documents if document.id in kept)
+            found += documents
         return [node_of(document) for document in found]
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
