@@ -24,7 +24,7 @@ debian_base() {
   local packages=.cache/image/debian-13.tar
   if [ ! -f $packages ]; then
     mkdir -p .cache/image
-    mmdebstrap --variant=minbase --quiet \
+    mmdebstrap --variant=minbase --format=tar --quiet \
       --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
       --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
       trixie $packages.part \
