@@ -12,7 +12,7 @@ import sys
 
 from tests.docs.pages import blocks
 
-from .environments import ROOT, install
+from .environments import ROOT, install, link_programs
 
 _PAGES = ROOT / "docs" / "how-to"
 
@@ -34,8 +34,7 @@ def main() -> int:
             print(f"# left out: {name}, which is not for Python {sys.version.split()[0]}")
     variables = {
         "TWOPASS_DOCS_ENVIRONMENTS": " ".join(f"{k}={v}" for k, v in pythons.items()),
-        # The programs themselves, after everything that the tree has under the same name.
-        "PATH": os.pathsep.join([os.environ["PATH"], *(str(p.parent) for p in pythons.values())]),
+        "PATH": os.pathsep.join([os.environ["PATH"], str(link_programs(pythons))]),
     }
     modules = ["tests/docs/test_blocks.py"]
     selected = ["how_to"]

@@ -3,8 +3,10 @@
 Each holds what its file of `requirements/` pins, and is made anew when that changed.
 """
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -43,6 +45,24 @@ def install(name: str) -> Path | None:
     _run(*_UV, "pip", "install", "--quiet", *_index(), "--python", python, *chosen)
     note.write_text(wanted, "utf-8")
     return python
+
+
+def link_programs(environments: Mapping[str, Path]) -> Path:
+    """Makes a folder for PATH with the program that each environment is named after, if any.
+
+    An environment may hold the programs of others too, as DSPy's has a part of LiteLLM's.
+
+    Args:
+        environments: The interpreter of each, by its name.
+    """
+    folder = HOMES / "programs"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, python in environments.items():
+        program = python.with_name(name)
+        if program.exists():
+            (folder / name).symlink_to(program)
+    return folder
 
 
 def is_for_this_python(line: str) -> bool:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from .environments import REQUIREMENTS, is_for_this_python
+from . import environments
+from .environments import REQUIREMENTS, is_for_this_python, link_programs
 
 
 @pytest.mark.parametrize(
@@ -24,3 +25,17 @@ def test_a_line_is_for_some_versions_of_python(line, wanted):
 def test_every_program_is_pinned(file):
     lines = [line for line in file.read_text("utf-8").splitlines() if is_for_this_python(line)]
     assert file.stem == "overrides" or any("==" in line for line in lines) or not lines
+
+
+def test_a_program_is_that_of_the_environment_named_after_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(environments, "HOMES", tmp_path)
+    for home, program in [("dspy", "litellm"), ("litellm", "litellm"), ("litellm", "other")]:
+        file = tmp_path / home / "bin" / program
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(home)
+    pythons = {home: tmp_path / home / "bin" / "python" for home in ("dspy", "litellm")}
+    link_programs(pythons)
+    programs = link_programs(pythons)
+    assert [(file.name, file.read_text()) for file in programs.iterdir()] == [
+        ("litellm", "litellm")
+    ]
