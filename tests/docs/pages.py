@@ -70,9 +70,15 @@ class Block:
     @property
     def is_run(self) -> bool:
         """Whether a session runs it, or writes it into its folder."""
-        if "not run" in self.comments:
+        if "not run" in self.comments or self._is_for_a_clone:
             return False
         return self.language in {*SHELL, "python"} or "file" in self.comments
+
+    @property
+    def _is_for_a_clone(self) -> bool:
+        """Whether it has targets of the Makefile and nothing else: these are looked up instead."""
+        lines = [line for line in self.code.splitlines() if line.partition("#")[0].strip()]
+        return self.language in SHELL and all(line.startswith("make ") for line in lines)
 
     @property
     def session(self) -> str:

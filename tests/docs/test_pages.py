@@ -36,6 +36,12 @@ def test_a_block_in_a_list_is_read_without_its_indentation(page):
     assert block.code == "if 1:\n    pass\n"
 
 
+def test_targets_of_the_makefile_are_looked_up_and_not_run(page):
+    (block,) = blocks(page("```sh\nmake demo    # here\n# or\nmake test\n```\n"))
+    assert not block.is_run
+    assert not fault(block)
+
+
 @pytest.mark.parametrize(
     "reason",
     ["needs a GPU", "needs another program: Open WebUI", "a fragment", "run by `make compat`"],
