@@ -179,7 +179,7 @@ test-cpp-tsan:
 # The kernels of aarch64 elsewhere, by a cross compiler and an emulator: their bits, not their speed. The
 # processors have NEON alone, then products of bytes too, then matrix products of bytes and bfloat16.
 AARCH64_CPUS ?= cortex-a72 neoverse-n1 max
-KERNEL_TESTS := activation|attention|exp_rows|gemm|isa|linear|packed_encoder|reference_bits|rows
+KERNEL_TESTS := activation|attention|exp_rows|gemm|isa|linear|reference_bits|rows|thread_pool
 
 test-cpp-aarch64:
 	@for tool in aarch64-linux-gnu-g++ qemu-aarch64; do \
