@@ -30,6 +30,9 @@ class AsyncClients:
         # In pairs, since a client refers to its loop: a dictionary of weak keys would keep both.
         self._by_loop: list[tuple[asyncio.AbstractEventLoop, AsyncClient]] = []
 
+    def __reduce__(self) -> tuple[type["AsyncClients"], tuple[Client]]:
+        return AsyncClients, (self._client,)  # a copy opens its own
+
     def current(self) -> AsyncClient:
         """The client of the running event loop, opened by the loop's first call.
 

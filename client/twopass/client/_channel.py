@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import grpc
@@ -39,14 +39,14 @@ class Connection:
         target: gRPC's name of the server, such as "localhost:50051" or "dns:///host:port".
         credentials: For TLS; None for plain text.
         options: Channel options of gRPC.
-        metadata: Metadata sent with every call.
+        metadata: Metadata sent with every call; with the API key, so that it is never shown.
         timeout: Seconds that a call may take unless it says otherwise; None for no deadline.
     """
 
     target: str
     credentials: grpc.ChannelCredentials | None
     options: Options
-    metadata: tuple[tuple[str, str], ...]
+    metadata: tuple[tuple[str, str], ...] = field(repr=False)
     timeout: float | None
 
     def open(self) -> grpc.Channel:

@@ -1,5 +1,6 @@
 """A client with settings that are given, or read from the variables of the command `twopass`."""
 
+import functools
 import os
 import ssl
 from pathlib import Path
@@ -30,7 +31,8 @@ def connect(
     """Opens a client with plain settings, as configurations and environments have them.
 
     What is None is read from a variable, which the command `twopass` reads too; one that is empty
-    is as one that is not set.
+    is as one that is not set. The client can be pickled and copied, with what is given here; the
+    copy reads variables and files itself, and connects anew.
 
     Args:
         target: Where the server is, over gRPC: "host:port". `TWOPASS_TARGET`, or "localhost:50051".
@@ -44,7 +46,7 @@ def connect(
     Raises:
         InvalidArgumentError: The target is none, a file can't be used, or one is missing.
     """
-    return Client(
+    client = Client(
         target or _variable("TARGET") or f"localhost:{DEFAULT_PORT}",
         api_key=(api_key or _variable("API_KEY")).strip() or None,
         credentials=_credentials(
@@ -54,6 +56,16 @@ def connect(
         ),
         timeout=timeout,
     )
+    client._connect_again = functools.partial(
+        connect,
+        target,
+        api_key=api_key,
+        ca=ca,
+        client_certificate=client_certificate,
+        client_key=client_key,
+        timeout=timeout,
+    )
+    return client
 
 
 def _variable(name: str) -> str:

@@ -99,6 +99,7 @@ class Client:
         )
         self._channel = self._connection.open()
         self._is_closed = False
+        self._connect_again: Callable[[], Client] | None = None
 
     search = _method(_search.search)
     batch_search = _method(_search.batch_search)
@@ -289,6 +290,19 @@ class Client:
         client is closed.
         """
         return AsyncClient._of(self._connection)
+
+    def __reduce__(self) -> "tuple[Callable[[], Client], tuple[()]]":
+        """Makes a pickle, or a copy, of the settings; what it becomes connects anew.
+
+        Raises:
+            TypeError: The client was not made by `connect`.
+        """
+        if self._connect_again is None:
+            raise TypeError(
+                "a Client can't be pickled or copied, since credentials can't; one that was made "
+                "by twopass.client.connect() can"
+            )
+        return self._connect_again, ()
 
     def close(self) -> None:
         """Ends the connection and every call on it. Idempotent."""

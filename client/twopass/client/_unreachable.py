@@ -94,18 +94,22 @@ def _no_route(target: str) -> str:
 def _closed(target: str) -> str:
     return (
         f"{target} closed the connection as soon as it was made: if the server there speaks TLS, "
-        "give `credentials`, such as grpc.ssl_channel_credentials()"
+        'give `ca`, a PEM file of authorities or "system", or to `Client` itself `credentials`, '
+        "such as grpc.ssl_channel_credentials()"
     )
 
 
 def _not_tls(target: str) -> str:
-    return f"{target} does not speak TLS: leave out `credentials`, or is another port meant?"
+    return (
+        f"{target} does not speak TLS: leave out `ca` (and TWOPASS_CA) or `credentials`, or is "
+        "another port meant?"
+    )
 
 
 def _not_trusted(target: str) -> str:
     return (
         f"the certificate of {target} is signed by no authority that is trusted here: give the "
-        "authority's certificate to `credentials`, as root_certificates"
+        "authority's certificate as `ca`, a PEM file, or to `credentials`, as root_certificates"
     )
 
 
@@ -119,7 +123,8 @@ def _other_name(target: str) -> str:
 def _client_certificate(target: str) -> str:
     return (
         f"{target} closed the connection while TLS began: if it asks for a client's certificate, "
-        "give one, and its key, to `credentials`"
+        "give one as `client_certificate` and `client_key` (or by TWOPASS_CLIENT_CERTIFICATE and "
+        "TWOPASS_CLIENT_KEY), or to `credentials`"
     )
 
 

@@ -1,7 +1,10 @@
+import copy
+import pickle
+
 import pytest
 import trustme
 
-from twopass.client import InvalidArgumentError, connect
+from twopass.client import AsyncClients, Client, InvalidArgumentError, connect
 from twopass.client._channel import Connection
 
 
@@ -92,3 +95,33 @@ def test_files_that_can_not_be_used_are_refused_by_field(files, given, message):
     with pytest.raises(InvalidArgumentError, match=message) as raised:
         connect(**{field: files.get(name, name) for field, name in given.items()})
     assert raised.value.field == message.partition(":")[0]
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))], ids=["copy", "pickle"]
+)
+def test_a_copy_connects_anew_as_its_original_did(files, copied):
+    original = connect("elsewhere:1", api_key="k", ca=files["ca.pem"], timeout=7)
+    original.close()
+    client, clients = copied((original, AsyncClients(original)))
+    with client:
+        assert client._connection.target == "elsewhere:1"
+        assert client._connection.metadata == (("authorization", "Bearer k"),)
+        assert client._connection.credentials is not None
+        assert client._connection.timeout == 7
+        assert clients._client is client
+
+
+def test_a_pickle_does_not_hold_a_key_that_a_variable_has(monkeypatch):
+    monkeypatch.setenv("TWOPASS_API_KEY", "secret-key")
+    with connect() as client:
+        assert b"secret-key" not in pickle.dumps(client)
+
+
+def test_a_client_with_credentials_says_which_client_can_be_pickled():
+    with Client("localhost:1") as client, pytest.raises(TypeError, match="made by twopass"):
+        pickle.dumps(client)
+
+
+def test_no_connection_shows_its_key():
+    assert "secret-key" not in repr(opened(api_key="secret-key"))

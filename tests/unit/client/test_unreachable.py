@@ -114,24 +114,26 @@ def test_a_port_of_http_is_told_as_one(connect):
     assert "the port for gRPC is another, 50051" in message
 
 
-def test_plain_text_to_a_server_with_tls_asks_for_credentials(connect, authority):
+def test_plain_text_to_a_server_with_tls_asks_for_an_authority(connect, authority):
     with over_tls(authority, "127.0.0.1") as target:
         reason, message = failure(connect(target))
     assert reason == "CONNECTION_CLOSED"
-    assert "if the server there speaks TLS, give `credentials`" in message
+    assert "if the server there speaks TLS, give `ca`, a PEM file" in message
+    assert "or to `Client` itself `credentials`" in message
 
 
 def test_tls_to_a_server_without_says_so(connect, serve, authority):
     target = serve()
     reason, message = failure(connect(target, credentials=trusting(authority)))
     assert reason == "NOT_TLS"
-    assert message.startswith(f"{target} does not speak TLS")
+    assert message.startswith(f"{target} does not speak TLS: leave out `ca` (and TWOPASS_CA)")
 
 
 def test_a_certificate_of_another_authority_is_told_as_one(connect, authority):
     with over_tls(authority, "127.0.0.1") as target:
-        reason, _ = failure(connect(target, credentials=trusting(trustme.CA())))
+        reason, message = failure(connect(target, credentials=trusting(trustme.CA())))
     assert reason == "NOT_TRUSTED"
+    assert "give the authority's certificate as `ca`" in message
 
 
 def test_a_certificate_for_another_name_is_told_as_one(connect, authority):
@@ -142,8 +144,9 @@ def test_a_certificate_for_another_name_is_told_as_one(connect, authority):
 
 def test_a_server_that_asks_for_a_certificate_is_told_as_one(connect, authority):
     with over_tls(authority, "127.0.0.1", asks=True) as target:
-        reason, _ = failure(connect(target, credentials=trusting(authority)))
+        reason, message = failure(connect(target, credentials=trusting(authority)))
     assert reason == "CERTIFICATE_NEEDED"
+    assert "give one as `client_certificate` and `client_key`" in message
 
 
 def test_a_stream_tells_it_too(connect):
