@@ -1,6 +1,8 @@
 """The retriever: both passes, by its methods for threads and for asyncio, and inside LlamaIndex."""
 
 import asyncio
+import copy
+import pickle
 import tomllib
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -287,6 +289,22 @@ def test_a_server_with_tls_asks_for_a_key(secure_server, retrieve):
             retrieve(without, QUESTION)
         without.close()
         client.delete_collection("facts")
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))], ids=["copy", "pickle"]
+)
+def test_a_copy_connects_anew(target, collection, retrieve, copied):
+    own = TwopassRetriever(collection, target, rerank=Rerank(depth=2))
+    other = copied(own)
+    own.close()
+    assert ids(retrieve(other, QUESTION))[0] == "bee"
+    other.close()
+
+
+def test_no_nodes_at_all_are_not_asked_for(retriever, retrieve):
+    with pytest.raises(ValueError, match="similarity_top_k: 0 given, at least 1 is needed"):
+        retrieve(retriever(similarity_top_k=0), QUESTION)
 
 
 async def test_closing_ends_own_connections_alone(target, collection, client):

@@ -1,6 +1,7 @@
 """The store inside LlamaIndex: indexes, query engines, pipelines, and LlamaIndex's conventions."""
 
 import asyncio
+import copy
 import pickle
 import tomllib
 from importlib import import_module
@@ -131,11 +132,17 @@ def test_settings_survive_serialisation_and_the_key_stays_out_of_it(target):
     store.close()
 
 
-def test_a_pickled_store_connects_anew(store):
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))], ids=["copy", "pickle"]
+)
+def test_a_copy_of_a_store_connects_anew_and_says_nothing_about_it(store, copied, caplog):
     index_of(store)
-    read = pickle.loads(pickle.dumps(store))
+    read = copied(store)
+    assert read.client is not store.client
     assert texts(read) == texts(store)
     read.close()
+    assert texts(store)
+    assert not caplog.records
 
 
 def test_a_store_over_a_live_client_can_not_be_pickled(client):

@@ -306,6 +306,23 @@ async def test_queries_are_confined_to_nodes_documents_and_filters(facts, call):
     assert await found(node_ids=["bee", "sea"], filters=below) == {"bee"}
 
 
+async def test_a_query_names_any_number_of_nodes_and_documents(facts, call):
+    others = [f"none-{n}" for n in range(10_001)]
+    of_nodes = await call(facts, "query", asking("honey", node_ids=[*others, "sea"]))
+    assert of_nodes.ids == ["sea"]
+    of_documents = await call(facts, "query", asking("honey", doc_ids=[*others, "doc-bee"]))
+    assert of_documents.ids == ["bee"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [("default", "similarity_top_k"), ("sparse", "sparse_top_k"), ("hybrid", "hybrid_top_k")],
+)
+async def test_no_nodes_at_all_are_not_asked_for(facts, call, mode, name):
+    with pytest.raises(ValueError, match=f"{name}: 0 given, at least 1 is needed"):
+        await call(facts, "query", asking("honey", mode, **{name: 0}))
+
+
 async def test_what_a_search_says_is_hidden_from_models(facts, call):
     found = await call(facts, "query", asking("capital"))
     for mode in (MetadataMode.LLM, MetadataMode.EMBED):

@@ -180,6 +180,10 @@ class TwopassRetriever(BaseRetriever):
         vector: list[float] | None,
         condition: Condition | None,
     ) -> dict[str, Any]:
+        if self.similarity_top_k < 1:  # the server takes 0 for its default
+            raise ValueError(
+                f"similarity_top_k: {self.similarity_top_k} given, at least 1 is needed"
+            )
         return {
             "query": query_bundle.query_str,
             "vector": None if self._mode == "lexical" else vector,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
-from operator import and_
+from operator import and_, or_
 from typing import Any
 
 from llama_index.core.vector_stores.types import (
@@ -25,6 +25,8 @@ from twopass.client import (
     field,
 )
 
+# The server's limits of values, and of ids, that one test compares with.
+_MOST_VALUES, _MOST_IDS = 1_000, 10_000
 _LEXICAL = {VectorStoreQueryMode.TEXT_SEARCH, VectorStoreQueryMode.SPARSE}
 _HYBRID = {VectorStoreQueryMode.HYBRID, VectorStoreQueryMode.SEMANTIC_HYBRID}
 _ANSWERED = (
@@ -47,7 +49,8 @@ def arguments_of(
         declared: The collection's declared fields, where its filters need to know them.
 
     Raises:
-        ValueError: No search answers the query's mode, or it has nothing to search for.
+        ValueError: No search answers the query's mode, it has nothing to search for, or asks for
+            less than one node.
     """
     mode = VectorStoreQueryMode(query.mode)
     if mode not in _ANSWERED:
@@ -87,11 +90,15 @@ def result_of(
 
 
 def _top_n(query: VectorStoreQuery, mode: VectorStoreQueryMode) -> int:
+    name = "similarity_top_k"
     if mode in _HYBRID and query.hybrid_top_k is not None:
-        return query.hybrid_top_k
-    if mode in _LEXICAL and query.sparse_top_k is not None:
-        return query.sparse_top_k
-    return query.similarity_top_k
+        name = "hybrid_top_k"
+    elif mode in _LEXICAL and query.sparse_top_k is not None:
+        name = "sparse_top_k"
+    top_n: int = getattr(query, name)
+    if top_n < 1:  # the server takes 0 for its default
+        raise ValueError(f"{name}: {top_n} given, at least 1 is needed")
+    return top_n
 
 
 def _first_pass(query: VectorStoreQuery, mode: VectorStoreQueryMode) -> Retrieve:
@@ -109,14 +116,20 @@ def _first_pass(query: VectorStoreQuery, mode: VectorStoreQueryMode) -> Retrieve
 def _filter_of(query: VectorStoreQuery, declared: Mapping[str, str]) -> Condition | None:
     conditions = []
     if query.node_ids:  # VectorStoreIndex gives an empty list where it means all nodes
-        conditions.append(document_ids(query.node_ids))
+        groups = _cut(query.node_ids, _MOST_IDS)
+        conditions.append(reduce(or_, map(document_ids, groups)))
     if query.doc_ids:
-        conditions.append(field("ref_doc_id").is_in(query.doc_ids))
+        groups = _cut(query.doc_ids, _MOST_VALUES)
+        conditions.append(reduce(or_, map(field("ref_doc_id").is_in, groups)))
     if (condition := condition_of(query.filters, declared)) is not None:
         conditions.append(condition)
     if not conditions:
         return None
     return reduce(and_, conditions)
+
+
+def _cut(ids: list[str], most: int) -> list[list[str]]:
+    return [ids[start : start + most] for start in range(0, len(ids), most)]
 
 
 def _similarities(mode: VectorStoreQueryMode, hits: Sequence[SearchHit]) -> list[float]:
