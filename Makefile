@@ -34,7 +34,7 @@ STUB_SOURCES := client/pyproject.toml client/generate_stubs.py $(wildcard protos
 CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 
-.PHONY: help install dev demo check format clean version wheels release-notes upgrade-data
+.PHONY: help install dev demo check format clean version wheels clean-room release-notes upgrade-data
 .PHONY: chart image image-lock test-image test-monitoring scan-image connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-aarch64 test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
 
@@ -73,6 +73,7 @@ help:
 	@echo "make version         what it is; VERSION=0.2.0 writes another into every distribution"
 	@echo "make wheels          wheels and source distributions of everything, in dist; for other processors"
 	@echo "                     WHEELS='--processors x86_64 aarch64'"
+	@echo "make clean-room      install dist on a clean Debian 12 and 13, run the demo, every integration and its example"
 	@echo "make release-notes, upgrade-data"
 	@echo "                     the changelog's section on the version; data that later versions have to open"
 	@echo "make clean           delete environments and everything that was built"
@@ -402,6 +403,13 @@ WHEELS ?=
 wheels: $(RELEASE)/.packages
 	$(RELEASE)/bin/python -m deploy.release.wheels $(WHEELS)
 
+# Installs dist on clean systems, made here with Python and no compiler; needs root and mmdebstrap. CLEAN_ROOM='forky' for
+# a newer Python, --show for what the commands print.
+CLEAN_ROOM ?=
+
+clean-room:
+	$(PYTHON) -m deploy.release.clean_room $(CLEAN_ROOM)
+
 # The changelog's section on the version, or on what VERSION names, such as Unreleased.
 release-notes:
 	@$(PYTHON) -m deploy.release.notes $(VERSION)
@@ -413,12 +421,14 @@ upgrade-data: dev
 PYTHON_TREES := $(PACKAGES) client tests integrations deploy docs
 CPP_FILES := $(shell find core benchmarks tests -name '*.h' -o -name '*.cc')
 
-check: dev
+check: dev $(RELEASE)/.packages
 	$(BIN)/ruff check $(PYTHON_TREES)
 	$(BIN)/ruff format --check $(PYTHON_TREES)
 	$(BIN)/mypy $(PACKAGES:%=-p twopass.%) -p twopass.client -p deploy.release
 	$(BIN)/lint-imports
 	$(BIN)/clang-format --dry-run --Werror $(CPP_FILES)
+	$(RELEASE)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(RELEASE)/bin/zizmor --offline --quiet --config .github/zizmor.yml .github/workflows
 	cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf format --diff --exit-code
 
 format: dev

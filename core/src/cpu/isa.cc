@@ -1,6 +1,7 @@
 #include "twopass/isa.h"
 
 #include <array>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 
@@ -25,15 +26,56 @@ constexpr std::array kIsas{Isa::kPortable, Isa::kAvx2, Isa::kAvx512Vnni,  Isa::k
 
 #ifdef TWOPASS_X86
 
-bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+// What the processor says it has, and whether the system keeps the registers that it takes, by
+// cpuid itself: __builtin_cpu_supports() answers no to everything where a compiler's runtime
+// library does not fill in its table, as Zig's does not, and the portable kernels would serve
+// without a word.
+struct Features {
+  unsigned leaf1_ecx = 0, leaf7_ebx = 0, leaf7_ecx = 0, leaf7_1_eax = 0;
+  std::uint32_t saved = 0;  // XCR0
+};
 
-bool has_avx512_vnni() {
-  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512vnni");
+const Features& features() {
+  static const Features found = [] {
+    Features f;
+    unsigned eax = 0, ebx = 0, edx = 0;
+    constexpr unsigned kOsSavesExtended = 1U << 27;
+    if (__get_cpuid(1, &eax, &ebx, &f.leaf1_ecx, &edx) == 0 ||
+        (f.leaf1_ecx & kOsSavesExtended) == 0) {
+      return Features{};
+    }
+    std::uint32_t high = 0;
+    asm volatile("xgetbv" : "=a"(f.saved), "=d"(high) : "c"(0));
+    if (__get_cpuid_count(7, 0, &eax, &f.leaf7_ebx, &f.leaf7_ecx, &edx) != 0 && eax >= 1) {
+      unsigned unused = 0;
+      __get_cpuid_count(7, 1, &f.leaf7_1_eax, &ebx, &unused, &edx);
+    }
+    return f;
+  }();
+  return found;
 }
 
-bool has_avx512_bf16() { return has_avx512_vnni() && __builtin_cpu_supports("avx512bf16"); }
+bool has_all(unsigned word, unsigned bits) { return (word & bits) == bits; }
+
+bool has_avx2() {
+  constexpr unsigned kFma = 1U << 12, kAvx = 1U << 28, kAvx2 = 1U << 5, kSavesYmm = 0b110;
+  const Features& f = features();
+  return has_all(f.leaf1_ecx, kFma | kAvx) && has_all(f.leaf7_ebx, kAvx2) &&
+         has_all(f.saved, kSavesYmm);
+}
+
+bool has_avx512_vnni() {
+  constexpr unsigned kF = 1U << 16, kDq = 1U << 17, kBw = 1U << 30, kVl = 1U << 31;
+  constexpr unsigned kVnni = 1U << 11, kSavesZmm = 0b11100110;
+  const Features& f = features();
+  return has_avx2() && has_all(f.leaf7_ebx, kF | kDq | kBw | kVl) && has_all(f.leaf7_ecx, kVnni) &&
+         has_all(f.saved, kSavesZmm);
+}
+
+bool has_avx512_bf16() {
+  constexpr unsigned kBf16 = 1U << 5;
+  return has_avx512_vnni() && has_all(features().leaf7_1_eax, kBf16);
+}
 
 // Whether the processor has tiles and the kernel lets this process use them, which it must ask for.
 bool has_amx() {

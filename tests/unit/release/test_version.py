@@ -1,6 +1,9 @@
 """One version: every distribution, the chart and the examples have that of the root."""
 
+import tomllib
+
 import pytest
+from packaging.requirements import Requirement
 
 from deploy.release.version import ROOT, VersionError, current, find, write
 
@@ -33,6 +36,21 @@ def test_every_distribution_is_looked_at():
         if not {".venv", "node_modules"} & set(file.parts)
     }
     assert distributions <= found
+
+
+def test_every_distribution_takes_the_others_of_its_version():
+    projects = {
+        project["name"]: project
+        for file in {w.file for w in find() if w.file.name == "pyproject.toml"}
+        for project in [tomllib.loads((ROOT / file).read_text())["project"]]
+    }
+    refused = [
+        f"{name}: {requirement}"
+        for name, project in projects.items()
+        for requirement in map(Requirement, project.get("dependencies", ()))
+        if requirement.name in projects and not requirement.specifier.contains(current())
+    ]
+    assert refused == [], "widen the bound: all are released with one version"
 
 
 def test_a_new_version_is_written_everywhere_it_stands(tmp_path):
