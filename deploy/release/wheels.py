@@ -24,7 +24,7 @@ from deploy.release.version import ROOT, current
 # apsw's wheels need it, so an older one would be of no use to anybody.
 GLIBC = "2.28"
 PROCESSORS = ("x86_64", "aarch64")
-UV = (str(Path(sys.executable).with_name("uv")), "build", "--quiet")
+UV = (str(Path(sys.executable).with_name("uv")), "build")
 
 
 class BuildError(Exception):
