@@ -25,10 +25,10 @@ VALUES = {
 CUSTOM_KINDS = {"ServiceMonitor", "PrometheusRule"}
 
 
-def rendered(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every object of a release named "my"."""
+def rendered(values: dict[str, Any], release: str = "my") -> list[dict[str, Any]]:
+    """Every object of a release."""
     with helm_python.Chart.load(CHART) as chart:
-        files = chart.render(values, name="my", namespace="search")
+        files = chart.render(values, name=release, namespace="search")
     return [
         found
         for path, text in files.items()
@@ -76,6 +76,56 @@ def test_every_object_is_one_that_kubernetes_takes(name, kubernetes):
         if found["kind"] not in CUSTOM_KINDS:
             kubernetes_validate.validate(found, kubernetes, strict=True)
     assert {"Service", "ServiceAccount", "PodDisruptionBudget"} <= kinds
+
+
+def test_names_of_the_longest_release_are_short_enough_for_every_kind():
+    longest = "r" * 53  # which is what Helm takes
+    for values in ({"keys": {"file": "x"}}, {"fullnameOverride": "f" * 63}):
+        objects = rendered(values, longest)
+        for found in objects:
+            assert all(len(label) <= 63 for label in found["metadata"]["labels"].values())
+        assert max(len(o["metadata"]["name"]) for o in objects if o["kind"] == "Service") <= 63
+        # Pods are labelled with the StatefulSet's name and ten characters of a hash.
+        (pods,) = (o["metadata"]["name"] for o in objects if o["kind"] == "StatefulSet")
+        assert len(f"{pods}-0123456789") <= 63
+
+
+@pytest.mark.parametrize("release", ["my", "2026"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"settings": None},
+        {"resources": None},
+        {"resources": None, "gpu": {"enabled": True}},
+        {"resources": {"limits": None}},
+        {"tls": {"existingSecret": "1"}, "keys": {"existingSecret": "2"}},
+        {"persistence": {"existingClaim": "3"}, "priorityClassName": "4"},
+        {"serviceAccount": {"name": "5"}},
+        {"stateless": True, "tls": {"existingSecret": "1", "clientCaSecret": "2"}},
+    ],
+    ids=str,
+)
+def test_what_yaml_takes_for_nothing_or_for_a_number_is_rendered_as_it_is_meant(values, release):
+    for found in rendered(values, release):
+        kubernetes_validate.validate(found, KUBERNETES[-1], strict=True)
+
+
+def test_a_secret_of_tls_that_is_null_is_no_tls():
+    service = the(rendered({"tls": {"existingSecret": None}}), "Service")
+    protocols = [port["appProtocol"] for port in service["spec"]["ports"]]
+    assert protocols == ["kubernetes.io/h2c", "http"]
+
+
+def test_helms_test_reaches_the_port_of_the_metrics_through_the_network_policy():
+    objects = rendered(VALUES["production"] | {"imagePullSecrets": [{"name": "registry"}]})
+    test = the(objects, "Pod", "my-twopass-test-health")
+    _, metrics = the(objects, "NetworkPolicy")["spec"]["ingress"]
+    assert metrics["ports"] == [{"port": "metrics"}]
+    assert {"podSelector": {"matchLabels": test["metadata"]["labels"]}} in metrics["from"]
+    assert test["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+    # Nor is it one of the pods that the services lead to.
+    selector = the(objects, "Service")["spec"]["selector"]
+    assert not selector.items() <= test["metadata"]["labels"].items()
 
 
 def test_without_tls_health_is_asked_by_grpc():
@@ -228,6 +278,8 @@ def test_an_ingress_with_tls_lets_the_page_behind_it_ask():
         ({"settings": {"Reranker": "x"}}, "Reranker"),
         ({"persistence": {"accessModes": ["ReadWriteMany"]}}, "accessModes"),
         ({"replica": 1}, "replica"),
+        ({"tls": None}, "missing property 'tls'"),
+        ({"fullnameOverride": "My.Search"}, "/fullnameOverride"),
     ],
     ids=str,
 )

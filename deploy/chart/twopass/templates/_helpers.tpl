@@ -2,26 +2,34 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
+{{/* At most 52 characters: a StatefulSet's pods have a label of its name and 11 more, a Service of it and "-headless",
+and neither takes more than 63. */}}
 {{- define "twopass.fullname" -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
 {{- else if contains (include "twopass.name" .) .Release.Name }}
-{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- .Release.Name | trunc 52 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name (include "twopass.name" .) | trunc 63 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name (include "twopass.name" .) | trunc 52 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 
 {{- define "twopass.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "twopass.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end }}
+
+{{/* Of the pod of `helm test`, which is none of the server's. */}}
+{{- define "twopass.testLabels" -}}
+app.kubernetes.io/name: {{ include "twopass.name" . | trunc 58 }}-test
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "twopass.labels" -}}
 {{ include "twopass.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
 {{- end }}
 
 {{- define "twopass.serviceAccountName" -}}
@@ -51,8 +59,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* The container's variables: settings of the server, lists as JSON. */}}
 {{- define "twopass.env" -}}
+{{- $settings := default dict .Values.settings }}
 - name: TWOPASS_LOG_FORMAT
-  value: {{ .Values.settings.log_format | default "json" | quote }}
+  value: {{ $settings.log_format | default "json" | quote }}
 - name: TWOPASS_DRAIN_SECONDS
   value: {{ .Values.drainSeconds | quote }}
 {{- if .Values.tls.existingSecret }}
@@ -71,7 +80,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - name: TWOPASS_KEYS
   value: /etc/twopass/keys/keys.toml
 {{- end }}
-{{- if and .Values.ingress.enabled .Values.ingress.tlsSecret (not (hasKey .Values.settings "http_cors_origins")) }}
+{{- if and .Values.ingress.enabled .Values.ingress.tlsSecret (not (hasKey $settings "http_cors_origins")) }}
 # Pages come by https to the ingress and by http from there: their origin is not the server's own.
 - name: TWOPASS_HTTP_CORS_ORIGINS
   {{- $origins := list }}
@@ -80,7 +89,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   {{- end }}
   value: {{ toJson $origins | quote }}
 {{- end }}
-{{- range $name, $value := omit .Values.settings "log_format" }}
+{{- range $name, $value := omit $settings "log_format" }}
 - name: TWOPASS_{{ upper $name }}
   value: {{ if kindIs "slice" $value }}{{ toJson $value | quote }}{{ else if kindIs "float64" $value }}{{ if eq (floor $value) $value }}{{ printf "%.0f" $value | quote }}{{ else }}{{ $value | quote }}{{ end }}{{ else }}{{ $value | quote }}{{ end }}
 {{- end }}
@@ -91,7 +100,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* Whether the ports of clients tell health to those alone who have a certificate or a key. */}}
 {{- define "twopass.closedHealth" -}}
-{{- if or .Values.tls.clientCaSecret (eq (toString .Values.settings.open_health) "false") }}true{{ end }}
+{{- if or .Values.tls.clientCaSecret (eq (toString (default dict .Values.settings).open_health) "false") }}true{{ end }}
 {{- end }}
 
 {{/* Whether it is well. gRPC's own probe speaks no TLS: with TLS, HTTPS is asked. No probe shows a certificate or a

@@ -11,7 +11,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
-  serviceAccountName: {{ include "twopass.serviceAccountName" . }}
+  serviceAccountName: {{ include "twopass.serviceAccountName" . | quote }}
   automountServiceAccountToken: false
   # Variables such as TWOPASS_PORT would be taken for settings.
   enableServiceLinks: false
@@ -20,7 +20,7 @@ spec:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- with .Values.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
   securityContext:
     runAsNonRoot: true
@@ -72,7 +72,7 @@ spec:
               - sleep
               - {{ .Values.preStopSeconds | quote }}
       resources:
-        {{- $resources := deepCopy .Values.resources }}
+        {{- $resources := deepCopy (default dict .Values.resources) }}
         {{- if .Values.gpu.enabled }}
         {{- $resources = merge (dict "limits" (dict .Values.gpu.resource .Values.gpu.count)) $resources }}
         {{- end }}
@@ -109,12 +109,12 @@ spec:
     {{- else if .Values.persistence.existingClaim }}
     - name: data
       persistentVolumeClaim:
-        claimName: {{ .Values.persistence.existingClaim }}
+        claimName: {{ .Values.persistence.existingClaim | quote }}
     {{- end }}
     {{- with include "twopass.keysSecret" . }}
     - name: keys
       secret:
-        secretName: {{ . }}
+        secretName: {{ . | quote }}
         defaultMode: 0440
         items:
           - key: keys.toml
@@ -123,13 +123,13 @@ spec:
     {{- with .Values.tls.existingSecret }}
     - name: tls
       secret:
-        secretName: {{ . }}
+        secretName: {{ . | quote }}
         defaultMode: 0440
     {{- end }}
     {{- with .Values.tls.clientCaSecret }}
     - name: client-ca
       secret:
-        secretName: {{ . }}
+        secretName: {{ . | quote }}
         defaultMode: 0440
     {{- end }}
     {{- with .Values.extraVolumes }}
