@@ -45,6 +45,16 @@ def test_example_values_give_settings_that_the_server_takes(file):
     ServerConfig(**settings)
 
 
+def test_compose_gives_no_setting_of_the_shell_to_the_container():
+    """A path that a server of this machine is given means nothing there."""
+    variables = COMPOSE["services"]["twopass"]["environment"]
+    assert not [value for value in variables.values() if "$" in str(value)]
+
+
+def test_prometheus_watches_a_server_that_is_not_healthy_too():
+    assert COMPOSE["services"]["prometheus"]["depends_on"] == ["twopass"]
+
+
 def test_compose_waits_longer_than_the_drain_takes():
     assert int(COMPOSE["services"]["twopass"]["stop_grace_period"].rstrip("s")) > DRAIN_SECONDS
 
