@@ -3,7 +3,7 @@
 `make scan-image` runs it on the document of bill_of_materials.py. Three are asked: OSV, of the
 packages of PyPI; Debian's security tracker, by debsecan; and Debian's archive, for versions newer
 than the image's, which is how Debian publishes what is fixed. It exits with 1 where one of them
-knows of something.
+knows of something, and with 2 where none could be asked, which is no proof of anything.
 """
 
 import json
@@ -46,7 +46,7 @@ def ask_osv(components: Sequence[dict[str, Any]]) -> list[str]:
             *("--vulnerability-service", "osv", "--progress-spinner", "off", "--format", "json"),
         )
     if not told.stdout.startswith("{"):
-        raise UnreachableError(told.stderr.strip().splitlines()[-1])
+        raise UnreachableError((told.stderr.strip() or "pip-audit said nothing").splitlines()[-1])
     return [
         f"{package['name']} {package['version']}: {found['id']}, "
         f"fixed in {', '.join(found['fix_versions']) or 'no version yet'}"
@@ -125,15 +125,18 @@ def main(file: Path) -> int:
         "Debian's security tracker": ask_tracker,
         "Debian's archive, for newer versions": ask_archive,
     }
-    num_found = 0
+    num_found = num_asked = 0
     for source, ask in sources.items():
         try:
             found = ask(components)
         except UnreachableError as error:
             print(f"{source}: could not be asked ({error})")
             continue
+        num_asked += 1
         num_found += len(found)
         print(f"{source}: {len(found) or 'nothing'} found", *found, sep="\n  ")
+    if num_asked == 0:
+        return 2
     return int(num_found > 0)
 
 
