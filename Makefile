@@ -428,7 +428,7 @@ check: dev $(RELEASE)/.packages
 	$(BIN)/lint-imports
 	$(BIN)/clang-format --dry-run --Werror $(CPP_FILES)
 	$(RELEASE)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	$(RELEASE)/bin/zizmor --offline --quiet --config .github/zizmor.yml .github/workflows
+	$(RELEASE)/bin/zizmor --offline --quiet .github/workflows
 	cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf format --diff --exit-code
 
 format: dev
