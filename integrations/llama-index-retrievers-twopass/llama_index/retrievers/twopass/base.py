@@ -23,6 +23,7 @@ from twopass.client import (
     SearchResult,
     connect,
 )
+from twopass.client.reading import documents_by_id, documents_by_id_async
 
 
 class TwopassRetriever(BaseRetriever):
@@ -143,8 +144,7 @@ class TwopassRetriever(BaseRetriever):
             condition = condition_of(condition, declared)
         result = client.search(self.collection, **self._arguments(query_bundle, vector, condition))
         omitted = [hit.id for hit in result.hits if hit.content_omitted]
-        left = client.get(self.collection, omitted, allow_missing=True) if omitted else ()
-        return self._nodes(result, left)
+        return self._nodes(result, documents_by_id(client, self.collection, omitted))
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         client = self._async_clients.current()
@@ -164,7 +164,7 @@ class TwopassRetriever(BaseRetriever):
             self.collection, **self._arguments(query_bundle, vector, condition)
         )
         omitted = [hit.id for hit in result.hits if hit.content_omitted]
-        left = await client.get(self.collection, omitted, allow_missing=True) if omitted else ()
+        left = await documents_by_id_async(client, self.collection, omitted)
         return self._nodes(result, left)
 
     def _texts_to_embed(self, query_bundle: QueryBundle) -> list[str]:

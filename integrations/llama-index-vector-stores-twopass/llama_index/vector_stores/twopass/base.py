@@ -29,6 +29,7 @@ from twopass.client import (
     document_ids,
     field,
 )
+from twopass.client.reading import documents_by_id, documents_by_id_async
 
 _REF_DOC_ID = "ref_doc_id"
 _EVERYTHING = Fields(vector=True)
@@ -235,9 +236,7 @@ class TwopassVectorStore(BasePydanticVectorStore):
             return [node_of(document) for document in listed]
         found: list[Document] = []
         for ids in _cut(node_ids, _MOST_READ):
-            documents = self._client.get(
-                self.collection, ids, fields=_EVERYTHING, allow_missing=True
-            )
+            documents = documents_by_id(self._client, self.collection, ids, fields=_EVERYTHING)
             if condition is not None and documents:
                 passing = self._client.documents(
                     self.collection,
@@ -246,7 +245,7 @@ class TwopassVectorStore(BasePydanticVectorStore):
                     fields=_NOTHING,
                 )
                 kept = {document.id for document in passing}
-                documents = tuple(document for document in documents if document.id in kept)
+                documents = [document for document in documents if document.id in kept]
             found += documents
         return [node_of(document) for document in found]
 
@@ -265,8 +264,8 @@ class TwopassVectorStore(BasePydanticVectorStore):
             return [node_of(document) async for document in listed]
         found: list[Document] = []
         for ids in _cut(node_ids, _MOST_READ):
-            documents = await client.get(
-                self.collection, ids, fields=_EVERYTHING, allow_missing=True
+            documents = await documents_by_id_async(
+                client, self.collection, ids, fields=_EVERYTHING
             )
             if condition is not None and documents:
                 passing = client.documents(
@@ -276,7 +275,7 @@ class TwopassVectorStore(BasePydanticVectorStore):
                     fields=_NOTHING,
                 )
                 kept = {document.id async for document in passing}
-                documents = tuple(document for document in documents if document.id in kept)
+                documents = [document for document in documents if document.id in kept]
             found += documents
         return [node_of(document) for document in found]
 
@@ -304,7 +303,7 @@ class TwopassVectorStore(BasePydanticVectorStore):
         arguments = self._arguments(query, self._declared(query.filters)) | kwargs
         result = self._client.search(self.collection, **arguments)
         omitted = [hit.id for hit in result.hits if hit.content_omitted]
-        left = self._client.get(self.collection, omitted, allow_missing=True) if omitted else ()
+        left = documents_by_id(self._client, self.collection, omitted)
         return result_of(query.mode, result, left)
 
     async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
@@ -313,7 +312,7 @@ class TwopassVectorStore(BasePydanticVectorStore):
         arguments = self._arguments(query, await self._adeclared(query.filters)) | kwargs
         result = await client.search(self.collection, **arguments)
         omitted = [hit.id for hit in result.hits if hit.content_omitted]
-        left = await client.get(self.collection, omitted, allow_missing=True) if omitted else ()
+        left = await documents_by_id_async(client, self.collection, omitted)
         return result_of(query.mode, result, left)
 
     def close(self) -> None:
