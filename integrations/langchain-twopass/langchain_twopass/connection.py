@@ -18,24 +18,39 @@ class _Clients:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._opened: tuple[Client, AsyncClients] | None = None
+        self._client: Client | None = None
+        self._async_clients: AsyncClients | None = None
 
     def __reduce__(self) -> tuple[type["_Clients"], tuple[()]]:
         return _Clients, ()
 
-    def get(self, open_client: Callable[[], Client]) -> tuple[Client, AsyncClients]:
-        """The client for threads, and those for event loops."""
+    def for_threads(self, open_client: Callable[[], Client]) -> Client:
+        """The client for threads."""
         with self._lock:
-            if self._opened is None:
-                client = open_client()
-                self._opened = client, AsyncClients(client)
-            return self._opened
+            if self._client is None:
+                self._client = open_client()
+            return self._client
 
-    def take(self) -> tuple[Client, AsyncClients] | None:
-        """What is open, to be closed; the next call opens others."""
+    def for_asyncio(self, open_client: Callable[[], Client]) -> AsyncClients:
+        """The clients for event loops."""
+        client = self.for_threads(open_client)
         with self._lock:
-            opened, self._opened = self._opened, None
-        return opened
+            if self._async_clients is None:
+                self._async_clients = AsyncClients(client)
+            return self._async_clients
+
+    def take(self) -> Client | None:
+        """The open client for threads, to be closed; the next call opens another."""
+        with self._lock:
+            client, self._client = self._client, None
+        return client
+
+    async def close_asyncio(self) -> None:
+        """Closes the client of the running event loop; its next call opens another."""
+        with self._lock:
+            clients = self._async_clients
+        if clients is not None:
+            await clients.close()
 
 
 class TwopassConnection(BaseModel):
@@ -79,15 +94,21 @@ class TwopassConnection(BaseModel):
 
     @model_validator(mode="after")
     def _check_certificate(self) -> Self:
-        if (self.client_certificate is None) != (self.client_key is None):
+        if bool(self.client_certificate) != bool(self.client_key):  # an empty one is as none
             missing = "client_key" if self.client_certificate else "client_certificate"
             raise ValueError(f"{missing}: unset; a client's certificate and its key go together")
-        if self.client_certificate is not None and self.ca is None:
+        if self.client_certificate and not self.ca:
             raise ValueError(
                 "ca: unset, so client_certificate would not be used; give a PEM file of "
                 'authorities, or "system"'
             )
         return self
+
+    def __copy__(self) -> Self:
+        # Also what `model_copy` begins with, which may then change the server or the key.
+        copied = super().__copy__()
+        copied._clients = _Clients()
+        return copied
 
     def __getstate__(self) -> dict[Any, Any]:
         for name in ("client", "async_client"):
@@ -110,28 +131,26 @@ class TwopassConnection(BaseModel):
                 "client: unset, but async_client is given, which can't make synchronous calls; "
                 "await the asynchronous method, or give client too"
             )
-        return self._clients.get(self._open)[0]
+        return self._clients.for_threads(self._open)
 
     def connected_async(self) -> AsyncClient:
         """The client of the running event loop; raises as `connected` does."""
         if self.async_client is not None:
             return self.async_client
-        return self._clients.get(self._open)[1].current()
+        return self._clients.for_asyncio(self._open).current()
 
     def close(self) -> None:
         """Closes the connection for synchronous calls, unless it is yours.
 
         Those of event loops end with their loops, or by `aclose`. The next call opens another.
         """
-        if (opened := self._clients.take()) is not None and opened[0] is not self.client:
-            opened[0].close()
+        if (client := self._clients.take()) is not None and client is not self.client:
+            client.close()
 
     async def aclose(self) -> None:
         """Closes the connections for synchronous calls and for those of this event loop."""
-        if (opened := self._clients.take()) is not None:
-            await opened[1].close()
-            if opened[0] is not self.client:
-                opened[0].close()
+        await self._clients.close_asyncio()
+        self.close()
 
     def _open(self) -> Client:
         if self.client is not None:

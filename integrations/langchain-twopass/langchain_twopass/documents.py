@@ -1,31 +1,19 @@
 """What the server answers as LangChain's documents, and what their metadata says of the search."""
 
-from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from langchain_core.documents import Document
 
 from twopass import client
-from twopass.client import (
-    AsyncClient,
-    Client,
-    OverloadedError,
-    SearchHit,
-    SearchResult,
-    Span,
-    Timings,
-)
+from twopass.client import SearchHit, SearchResult, Span, Timings
 
 Content: TypeAlias = Literal["document", "span"]
 """What `page_content` is: the whole text, or the part that matched best where there is one."""
 
 RELEVANCE = "relevance_score"
 """The key that LangChain's rerankers put their score under."""
-
-# The server's limit of ids in one call.
-_MAX_IDS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +67,7 @@ def documents_of(result: SearchResult, shape: Shape, request_id: str | None) -> 
                 _of_hit(hit, rank) | shared | {"timings": timings_of(result.timings)}
             )
         documents.append(
-            Document(id=hit.id, page_content=_content(hit, shape.content), metadata=metadata)
+            Document(id=hit.id, page_content=content_of(hit, shape.content), metadata=metadata)
         )
     return documents
 
@@ -102,84 +90,9 @@ def span_of(span: Span | None) -> list[int] | None:
     return None if span is None else [span.start, span.end]
 
 
-def completed(connected: Client, collection: str, result: SearchResult) -> SearchResult:
-    """The answer with what it left out for its size, read by id."""
-    omitted = [hit.id for hit in result.hits if hit.content_omitted]
-    return _with(result, read(connected, collection, omitted)) if omitted else result
-
-
-async def completed_async(
-    connected: AsyncClient, collection: str, result: SearchResult
-) -> SearchResult:
-    """The answer with what it left out for its size, read by id."""
-    omitted = [hit.id for hit in result.hits if hit.content_omitted]
-    return _with(result, await read_async(connected, collection, omitted)) if omitted else result
-
-
-def read(connected: Client, collection: str, ids: Sequence[str]) -> list[client.Document]:
-    """The documents of these ids, however large they are together; unknown ids are left out."""
-    found: list[client.Document] = []
-    left = _batches_to_read(ids)
-    while left:
-        part = left.popleft()
-        try:
-            found += connected.get(collection, part, allow_missing=True)
-        except OverloadedError as error:
-            left.extendleft(reversed(_halves(part, error)))
-    return found
-
-
-async def read_async(
-    connected: AsyncClient, collection: str, ids: Sequence[str]
-) -> list[client.Document]:
-    """As `read`, by the client for asyncio."""
-    found: list[client.Document] = []
-    left = _batches_to_read(ids)
-    while left:
-        part = left.popleft()
-        try:
-            found += await connected.get(collection, part, allow_missing=True)
-        except OverloadedError as error:
-            left.extendleft(reversed(_halves(part, error)))
-    return found
-
-
-def _batches_to_read(ids: Sequence[str]) -> deque[Sequence[str]]:
-    return deque(batches(list(dict.fromkeys(ids)), _MAX_IDS))
-
-
-def _halves(ids: Sequence[str], error: OverloadedError) -> tuple[Sequence[str], Sequence[str]]:
-    """Fewer ids, where the documents of these are too large for one answer.
-
-    Raises:
-        OverloadedError: There is no room for the call now, or one document alone is too large.
-    """
-    if error.retry_after is not None or len(ids) == 1:
-        raise error
-    middle = len(ids) // 2
-    return ids[:middle], ids[middle:]
-
-
 def batches(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
     """Cuts a sequence into parts of at most `size`."""
     return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _with(result: SearchResult, found: Sequence[client.Document]) -> SearchResult:
-    by_id = {document.id: document for document in found}
-    hits = tuple(
-        replace(
-            hit,
-            title=by_id[hit.id].title,
-            text=by_id[hit.id].text,
-            metadata=by_id[hit.id].metadata,
-            content_omitted=False,
-        )
-        if hit.content_omitted and hit.id in by_id
-        else hit
-        for hit in result.hits
-    )
-    return replace(result, hits=hits)
 
 
 def _of_hit(hit: SearchHit, rank: int) -> dict[str, Any]:
@@ -200,7 +113,8 @@ def _of_hit(hit: SearchHit, rank: int) -> dict[str, Any]:
     }
 
 
-def _content(hit: SearchHit, content: Content) -> str:
+def content_of(hit: SearchHit, content: Content) -> str:
+    """The whole text of a hit, or the part of it that matched best where there is one."""
     if content == "document" or hit.span is None:
         return hit.text
     # A span counts characters of the passage, which is title and text.

@@ -115,13 +115,14 @@ class TwopassRerank(BaseDocumentCompressor, TwopassConnection):
         score = None
         if self.first_pass_score_key is not None:
             score = document.metadata.get(self.first_pass_score_key)
-        return Passage(document.page_content, title=self._title(document), first_pass_score=score)
+        return Passage(_text(document), title=self._title(document), first_pass_score=score)
 
     def _has_text(self, document: Document) -> bool:
-        return bool(document.page_content.strip() or self._title(document).strip())
+        return bool(_text(document).strip() or self._title(document).strip())
 
     def _title(self, document: Document) -> str:
-        return "" if self.title_key is None else str(document.metadata.get(self.title_key) or "")
+        title = None if self.title_key is None else document.metadata.get(self.title_key)
+        return str(title or "").replace("\0", " ")
 
     def _reranked(
         self, read: Sequence[_Found], result: RerankResult, request_id: str
@@ -148,6 +149,11 @@ class TwopassRerank(BaseDocumentCompressor, TwopassConnection):
                 }
             reranked.append(found.model_copy(update={"metadata": metadata}))
         return reranked
+
+
+def _text(document: Document) -> str:
+    """What the model reads: a NUL, as extraction from PDFs leaves them, fails no request."""
+    return document.page_content.replace("\0", " ")
 
 
 def _request_id(callbacks: Callbacks) -> str:

@@ -13,14 +13,9 @@ from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from pydantic import ConfigDict, Field
 
 from langchain_twopass.connection import TwopassConnection
-from langchain_twopass.documents import (
-    Content,
-    Shape,
-    completed,
-    completed_async,
-    documents_of,
-)
+from langchain_twopass.documents import Content, Shape, documents_of
 from langchain_twopass.search_options import SearchOptions
+from twopass.client.reading import with_contents, with_contents_async
 
 
 class TwopassRetriever(BaseRetriever, SearchOptions, TwopassConnection):
@@ -89,7 +84,7 @@ class TwopassRetriever(BaseRetriever, SearchOptions, TwopassConnection):
         result = connected.search(
             self.collection_name, **self._arguments_of(options, query, vector, request_id)
         )
-        result = completed(connected, self.collection_name, result)
+        result = with_contents(connected, self.collection_name, result)
         return documents_of(result, self._shape, request_id)
 
     async def _aget_relevant_documents(
@@ -102,7 +97,7 @@ class TwopassRetriever(BaseRetriever, SearchOptions, TwopassConnection):
         result = await connected.search(
             self.collection_name, **self._arguments_of(options, query, vector, request_id)
         )
-        result = await completed_async(connected, self.collection_name, result)
+        result = await with_contents_async(connected, self.collection_name, result)
         return documents_of(result, self._shape, request_id)
 
     @property

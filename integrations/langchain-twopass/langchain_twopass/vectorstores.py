@@ -5,22 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
-import numpy as np
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
-from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
 from langchain_twopass.connection import TwopassConnection
-from langchain_twopass.documents import (
-    Shape,
-    completed,
-    completed_async,
-    documents_of,
-    read,
-    read_async,
-    stored_document,
-)
+from langchain_twopass.diversity import diverse, texts_without_vector
+from langchain_twopass.documents import Shape, documents_of, stored_document
+from langchain_twopass.embeddings import TwopassEmbeddings
 from langchain_twopass.filters import TwopassFilter
 from langchain_twopass.retrievers import TwopassRetriever
 from langchain_twopass.search_options import SearchOptions
@@ -34,6 +26,12 @@ from twopass.client import (
     Schema,
     SearchHit,
     SearchResult,
+)
+from twopass.client.reading import (
+    documents_by_id,
+    documents_by_id_async,
+    with_contents,
+    with_contents_async,
 )
 
 
@@ -137,7 +135,10 @@ class TwopassVectorStore(VectorStore):
         """
         _refuse(kwargs, "add_texts")
         written = WrittenTexts(texts, metadatas, ids, self._title_key)
-        if written.texts:
+        if not written.texts:
+            return []
+
+        def write() -> None:
             self._collection.opened(written.texts[0])
             self._connection.connected().upsert(
                 self._name,
@@ -145,6 +146,12 @@ class TwopassVectorStore(VectorStore):
                 chunk_size=batch_size,
                 on_conflict=on_conflict,
             )
+
+        try:
+            write()
+        except NotFoundError:  # deleted by somebody else since this store has found it
+            self._collection.forget()
+            write()
         return written.ids
 
     async def aadd_texts(
@@ -160,7 +167,10 @@ class TwopassVectorStore(VectorStore):
         """As `add_texts`, by the client for asyncio."""
         _refuse(kwargs, "aadd_texts")
         written = WrittenTexts(texts, metadatas, ids, self._title_key)
-        if written.texts:
+        if not written.texts:
+            return []
+
+        async def write() -> None:
             await self._collection.opened_async(written.texts[0])
             await self._connection.connected_async().upsert(
                 self._name,
@@ -168,6 +178,12 @@ class TwopassVectorStore(VectorStore):
                 chunk_size=batch_size,
                 on_conflict=on_conflict,
             )
+
+        try:
+            await write()
+        except NotFoundError:  # deleted by somebody else since this store has found it
+            self._collection.forget()
+            await write()
         return written.ids
 
     @classmethod
@@ -257,13 +273,14 @@ class TwopassVectorStore(VectorStore):
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """The documents of these ids, in their order; unknown ids are left out."""
         self._collection.opened()
-        found = read(self._connection.connected(), self._name, ids)
+        found = documents_by_id(self._connection.connected(), self._name, ids)
         return [stored_document(document, self._shape.title_key) for document in found]
 
     async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """As `get_by_ids`, by the client for asyncio."""
         await self._collection.opened_async()
-        found = await read_async(self._connection.connected_async(), self._name, ids)
+        connected = self._connection.connected_async()
+        found = await documents_by_id_async(connected, self._name, ids)
         return [stored_document(document, self._shape.title_key) for document in found]
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
@@ -353,7 +370,7 @@ class TwopassVectorStore(VectorStore):
         options = self._options.merged(kwargs | {"k": max(k, fetch_k)})
         vector = await self._query_vector_async(query)
         found = await self._found_async(query, vector, options, with_vectors=True)
-        return self._diverse(*found, vector, k, lambda_mult)
+        return await self._diverse_async(*found, vector, k, lambda_mult)
 
     def max_marginal_relevance_search_by_vector(
         self,
@@ -379,7 +396,7 @@ class TwopassVectorStore(VectorStore):
         """As `max_marginal_relevance_search_by_vector`, by the client for asyncio."""
         options = self._options.merged(kwargs | {"k": max(k, fetch_k)})
         found = await self._found_async("", embedding, options, with_vectors=True)
-        return self._diverse(*found, embedding, k, lambda_mult)
+        return await self._diverse_async(*found, embedding, k, lambda_mult)
 
     def as_twopass_retriever(self, **fields: Any) -> TwopassRetriever:
         """A retriever of both passes over this collection; `fields` are those of the retriever.
@@ -456,7 +473,8 @@ class TwopassVectorStore(VectorStore):
         connected, request_id = self._connection.connected(), str(uuid.uuid4())
         arguments = options.arguments(query, vector=vector, with_vectors=with_vectors)
         result = connected.search(self._name, **arguments, request_id=request_id)
-        return completed(connected, self._name, result), request_id
+        result = with_contents(connected, self._name, result, fields=arguments["fields"])
+        return result, request_id
 
     async def _found_async(
         self,
@@ -470,7 +488,10 @@ class TwopassVectorStore(VectorStore):
         connected, request_id = self._connection.connected_async(), str(uuid.uuid4())
         arguments = options.arguments(query, vector=vector, with_vectors=with_vectors)
         result = await connected.search(self._name, **arguments, request_id=request_id)
-        return await completed_async(connected, self._name, result), request_id
+        result = await with_contents_async(
+            connected, self._name, result, fields=arguments["fields"]
+        )
+        return result, request_id
 
     def _documents(self, result: SearchResult, request_id: str) -> list[Document]:
         return documents_of(result, self._shape, request_id)
@@ -523,14 +544,29 @@ class TwopassVectorStore(VectorStore):
         k: int,
         lambda_mult: float,
     ) -> list[Document]:
+        texts = texts_without_vector(result)
+        model = self._collection.opened().schema.encoder
+        embeddings = TwopassEmbeddings(model=model, client=self._connection.connected())
+        embedded = zip(texts, embeddings.embed_documents(list(texts.values())), strict=True)
         documents = self._documents(result, request_id)
-        vectors = [list(hit.vector or ()) for hit in result.hits]
-        if not documents:
-            return []
-        chosen = maximal_marginal_relevance(
-            np.asarray(vector, dtype=np.float32), vectors, lambda_mult=lambda_mult, k=k
-        )
-        return [documents[index] for index in chosen]
+        return diverse(result, documents, dict(embedded), vector, k=k, lambda_mult=lambda_mult)
+
+    async def _diverse_async(
+        self,
+        result: SearchResult,
+        request_id: str,
+        vector: Sequence[float],
+        k: int,
+        lambda_mult: float,
+    ) -> list[Document]:
+        texts = texts_without_vector(result)
+        model = (await self._collection.opened_async()).schema.encoder
+        connected = self._connection.connected_async()
+        embeddings = TwopassEmbeddings(model=model, async_client=connected)
+        vectors = await embeddings.aembed_documents(list(texts.values()))
+        embedded = dict(zip(texts, vectors, strict=True))
+        documents = self._documents(result, request_id)
+        return diverse(result, documents, embedded, vector, k=k, lambda_mult=lambda_mult)
 
 
 def _refuse(kwargs: dict[str, Any], method: str) -> None:

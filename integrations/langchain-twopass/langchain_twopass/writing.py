@@ -86,4 +86,10 @@ def selections(ids: Sequence[str] | None, given: TwopassFilter | None) -> Iterat
         for part in batches(ids, _MAX_DELETED):
             yield {"ids": part}
     else:
-        yield {"filter": _EVERY_DOCUMENT if given is None else condition_of(given)}
+        condition = _EVERY_DOCUMENT if given is None else condition_of(given)
+        if condition is None:
+            raise ValueError(
+                "filter: an empty one given, which all documents pass; delete() without arguments "
+                "deletes all"
+            )
+        yield {"filter": condition}

@@ -124,6 +124,12 @@ def test_a_wrong_field_is_named(fields, said):
         TwopassConnection(**fields)
 
 
+def test_an_empty_variable_is_as_one_that_is_not_set(monkeypatch, target):
+    for name in ("API_KEY", "CA", "CLIENT_CERTIFICATE"):
+        monkeypatch.setenv(f"TWOPASS_{name}", "")
+    assert TwopassEmbeddings(target=target).embed_query("a")
+
+
 def test_a_file_that_is_not_there_is_named():
     with pytest.raises(InvalidArgumentError, match=r"ca: /nowhere\.pem: No such file"):
         TwopassEmbeddings(ca="/nowhere.pem").embed_query("a")
@@ -189,6 +195,17 @@ async def test_a_closed_component_opens_again(target, facts):
         component.close()
 
 
+async def test_what_is_closed_for_threads_can_still_be_closed_for_asyncio(target, facts):
+    for component in components(target=target):
+        use(component), await ause(component)
+        connection = getattr(component, "_connection", component)
+        client = connection.connected_async()
+        component.close()
+        await component.aclose()
+        with pytest.raises(RuntimeError, match="closed"):
+            await client.list_collections()
+
+
 # --- copies, pickles, JSON ------------------------------------------------------------------------
 
 
@@ -200,6 +217,17 @@ async def test_a_copy_answers_as_the_component_does(target, facts, copied):
         if isinstance(twin, bytes):
             twin = pickle.loads(twin)
         assert (use(twin), await ause(twin)) == before
+
+
+def test_a_copy_with_another_key_or_server_uses_it(secure_server, target):
+    ours = TwopassEmbeddings(
+        target=secure_server.target, ca=str(secure_server.certificate), api_key="tp_wrong"
+    )
+    with pytest.raises(UnauthenticatedError):
+        ours.embed_query("a")
+    key = SecretStr(secure_server.api_key)
+    assert ours.model_copy(update={"api_key": key}).embed_query("a")
+    assert ours.model_copy(update={"target": target, "ca": None}).embed_query("a")
 
 
 def test_a_component_with_a_live_connection_says_why_it_is_not_pickled(target):

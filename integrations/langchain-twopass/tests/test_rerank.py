@@ -72,6 +72,14 @@ async def test_where_there_is_nothing_to_read_nobody_is_asked(documents):
     assert await nowhere.acompress_documents(documents, QUESTION) == []
 
 
+async def test_a_nul_in_a_text_fails_no_request(target):
+    found = [Document(page_content="Bees\0 make honey."), Document(page_content="\0")]
+    rerank = TwopassRerank(target=target)
+    (best,) = rerank.compress_documents(found, "honey")
+    assert best.page_content == found[0].page_content
+    assert len(await rerank.acompress_documents(found, "honey")) == 1
+
+
 def test_the_best_few_and_those_above_a_threshold(target):
     best = TwopassRerank(target=target, top_n=1).compress_documents(DOCUMENTS, QUESTION)
     assert [each.page_content[:8] for each in best] == ["Canberra"]

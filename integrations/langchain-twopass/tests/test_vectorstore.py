@@ -323,6 +323,55 @@ async def test_documents_too_large_for_one_answer_are_read_in_several(target, cl
             store.get_by_ids(list(texts))
 
 
+async def test_diverse_documents_that_were_split_are_told_apart_by_their_best_parts(
+    target, client: Client, name
+):
+    client.create_collection(name)
+    about = {"bees": "Bees make honey. ", "honey": "Bees make honey, too. ", "sea": "The sea. "}
+    client.upsert(name, ({"id": key, "text": text * 200} for key, text in about.items()))
+    store = TwopassVectorStore(collection_name=name, target=target)
+    for found in (
+        store.max_marginal_relevance_search("Who makes honey?", k=2, lambda_mult=0.1),
+        await store.amax_marginal_relevance_search("Who makes honey?", k=2, lambda_mult=0.1),
+    ):
+        assert len(found) == 2
+        assert "sea" in ids(found)
+    await store.aclose()
+
+
+async def test_diverse_documents_too_large_for_one_answer_are_completed(target, client, name):
+    client.create_collection(name, Schema(whole_documents=True))
+    texts = {f"{number}": f"{number} " + "park " * 2_000 for number in range(8)}
+    client.upsert(name, ({"id": key, "text": text} for key, text in texts.items()))
+    with Client(target, max_message_bytes=60_000) as small:
+        store = TwopassVectorStore(collection_name=name, client=small)
+        for found in (
+            store.max_marginal_relevance_search("park", k=8),
+            await store.amax_marginal_relevance_search("park", k=8),
+        ):
+            assert {document.id: document.page_content for document in found} == texts
+
+
+async def test_a_collection_that_somebody_else_deletes_is_made_anew_by_what_is_written(
+    plane, client: Client, name
+):
+    plane.add_texts(["1 2"])
+    client.delete_collection(name)
+    assert plane.add_texts(["3 4"], ids=["a"]) == ["a"]
+    client.delete_collection(name)
+    assert await plane.aadd_texts(["3 4"], ids=["b"]) == ["b"]
+    assert ids(plane.get_by_ids(["a", "b"])) == ["b"]
+
+
+async def test_an_empty_filter_deletes_nothing(plane):
+    plane.add_texts(["1 2"], ids=["a"])
+    with pytest.raises(ValueError, match="filter: an empty one given"):
+        plane.delete(filter={})
+    with pytest.raises(ValueError, match="filter: an empty one given"):
+        await plane.adelete(filter={})
+    assert ids(plane.get_by_ids(["a"])) == ["a"]
+
+
 def test_documents_with_and_without_ids_are_written_together(plane):
     documents = [Document(id="a", page_content="1 2"), Document(page_content="3 4")]
     first, second = plane.add_documents(documents)
