@@ -144,6 +144,17 @@ def test_the_server_s_refusal_names_the_document(empty: TwopassDocumentStore) ->
     assert caught.value.metadata["position"] == "1"
 
 
+async def test_a_collection_that_somebody_else_deletes_is_made_anew_by_what_is_written(
+    filled: TwopassDocumentStore, client: Client
+) -> None:
+    client.delete_collection(filled.collection)
+    assert filled.write_documents(DOCUMENTS) == len(DOCUMENTS)
+    client.delete_collection(filled.collection)
+    assert await filled.write_documents_async(DOCUMENTS) == len(DOCUMENTS)
+    assert filled.count_documents() == len(DOCUMENTS)
+    await filled.close_async()
+
+
 def test_an_id_twice_in_one_list_is_a_duplicate(empty: TwopassDocumentStore) -> None:
     twice = [Document(id="a", content="x"), Document(id="a", content="y")]
     with pytest.raises(DuplicateDocumentError):

@@ -82,6 +82,13 @@ def test_documents_without_text_get_no_embedding(
     assert "2 of 3 documents have no text" in caplog.text
 
 
+def test_blank_documents_fail_no_batch(target: str) -> None:
+    embedder = TwopassDocumentEmbedder(progress_bar=False, target=target)
+    given = [Document(content=" \n"), Document(content="\0"), Document(content="a\0b"), ANSWER]
+    documents = embedder.run(given)["documents"]
+    assert [document.embedding is None for document in documents] == [True, True, False, False]
+
+
 def test_no_documents_make_no_call() -> None:
     answer = TwopassDocumentEmbedder(target="localhost:1").run([])
     assert answer["documents"] == []

@@ -9,7 +9,7 @@ from haystack_integrations.components.rankers.twopass import TwopassRanker
 
 from twopass.client import Client, InvalidArgumentError, NotFoundError
 
-from .corpus import ANSWER, DOCUMENTS, QUESTION
+from .corpus import ANSWER, DOCUMENTS, OTHERS, QUESTION
 
 
 @pytest.fixture
@@ -37,6 +37,14 @@ def test_the_answer_comes_first_with_the_scores_of_the_client(
     assert answer["meta"]["model"] == result.model
     assert answer["meta"]["usage"] == {"total_tokens": result.num_tokens}
     assert answer["meta"]["timings"]["rerank_ms"] > 0
+
+
+def test_a_nul_in_a_text_fails_no_request(ranker: TwopassRanker) -> None:
+    documents = [replace(ANSWER, content=f"{ANSWER.content}\0"), *OTHERS]
+    blank = [Document(content="\0"), Document(content=" \n")]
+    answer = ranker.run(QUESTION, [*documents, *blank])
+    assert answer["documents"][0].content == documents[0].content
+    assert len(answer["documents"]) == len(documents)
 
 
 def test_given_documents_are_left_as_they_were(ranker: TwopassRanker) -> None:

@@ -16,7 +16,7 @@ from haystack_integrations.components.retrievers.twopass import (
 )
 from haystack_integrations.document_stores.twopass import TwopassDocumentStore
 
-from twopass.client import Client, DeadlineExceededError, InvalidArgumentError
+from twopass.client import Client, DeadlineExceededError, InvalidArgumentError, Schema
 
 from .corpus import DOCUMENTS, QUESTION
 
@@ -189,3 +189,21 @@ def test_warming_up_creates_the_collection(empty: TwopassDocumentStore, client: 
     pipeline.warm_up()
     assert client.get_collection(empty.collection).num_documents == 0
     assert pipeline.run({"query": QUESTION})["retriever"]["documents"] == []
+
+
+async def test_an_answer_too_large_for_one_message_is_completed(
+    target: str, name: str, client: Client
+) -> None:
+    client.create_collection(name, Schema(whole_documents=True))  # with one embedding each
+    store = TwopassDocumentStore(name, return_embedding=True, target=target)
+    texts = {f"{number}": f"honey {number} " + "park " * 2_000 for number in range(8)}
+    store.write_documents([Document(id=key, content=text) for key, text in texts.items()])
+    store.close()
+    with Client(target, max_message_bytes=60_000) as small:
+        store._connection._client = small  # whose limit stands for answers of many megabytes
+        answer = TwopassRetriever(store).run("honey")
+        awaited = await TwopassRetriever(store).run_async("honey")
+        await store.close_async()
+    for documents in (answer["documents"], awaited["documents"]):
+        assert {document.id: document.content for document in documents} == texts
+        assert all(document.embedding for document in documents)

@@ -1,6 +1,9 @@
 """Stores and components as dictionaries and as YAML; keys and certificates."""
 
+import copy
 import inspect
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +204,36 @@ def test_what_can_t_be_reached_or_read_is_told(tmp_path: Path) -> None:
         TwopassTextEmbedder(target="localhost:1").run(QUESTION)
     with pytest.raises(InvalidArgumentError, match="ca: "):
         TwopassTextEmbedder(ca=str(tmp_path / "missing.pem")).run(QUESTION)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))], ids=["copy", "pickle"]
+)
+async def test_a_copy_connects_anew(
+    filled: TwopassDocumentStore, target: str, copied: Callable[[Any], Any]
+) -> None:
+    retriever, ranker = TwopassRetriever(filled), TwopassRanker(target=target)
+    answers = retriever.run(QUESTION), ranker.run(QUESTION, DOCUMENTS)
+    await ranker.run_async(QUESTION, DOCUMENTS)
+    twins = copied(retriever), copied(ranker)
+    retriever.close()
+    ranker.close()
+    await ranker.close_async()
+    again = twins[0].run(QUESTION), await twins[1].run_async(QUESTION, DOCUMENTS)
+    for answer, other in zip(answers, again, strict=True):
+        assert [each.id for each in other["documents"]] == [each.id for each in answer["documents"]]
+    twins[0].close()
+    await twins[1].close_async()
+
+
+async def test_what_is_closed_for_threads_can_still_be_closed_for_asyncio(
+    filled: TwopassDocumentStore,
+) -> None:
+    await filled.count_documents_async()
+    client = filled._connection.async_client()
+    filled.close()
+    await filled.close_async()
+    with pytest.raises(RuntimeError, match="closed"):
+        await client.list_collections()
+    assert await filled.count_documents_async() == len(DOCUMENTS)
+    await filled.close_async()

@@ -30,8 +30,20 @@ class Connection:
         self._client_certificate = client_certificate
         self._client_key = client_key
         self._timeout = timeout
+        self._open_nothing()
+
+    def _open_nothing(self) -> None:
         self._lock = threading.Lock()
-        self._clients: tuple[Client, AsyncClients] | None = None
+        self._client: Client | None = None
+        self._async_clients: AsyncClients | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = ("_lock", "_client", "_async_clients")
+        return {name: value for name, value in vars(self).items() if name not in own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._open_nothing()  # a copy, also by pickle, connects anew
 
     def init_parameters(self) -> dict[str, Any]:
         """The settings, as the `init_parameters` of whatever has them."""
@@ -46,33 +58,9 @@ class Connection:
 
     def client(self) -> Client:
         """The client for threads, which all of them share."""
-        return self._opened()[0]
-
-    def async_client(self) -> AsyncClient:
-        """The client of the running event loop."""
-        return self._opened()[1].current()
-
-    def close(self) -> None:
-        """Closes the client for threads; the next use opens another.
-
-        Clients of event loops stay open: `close_async` closes that of its own.
-        """
         with self._lock:
-            clients, self._clients = self._clients, None
-        if clients is not None:
-            clients[0].close()
-
-    async def close_async(self) -> None:
-        """Closes the client of the running event loop; the next use opens another."""
-        with self._lock:
-            clients = self._clients
-        if clients is not None:
-            await clients[1].close()
-
-    def _opened(self) -> tuple[Client, AsyncClients]:
-        with self._lock:
-            if self._clients is None:
-                client = connect(
+            if self._client is None:
+                self._client = connect(
                     self._target,
                     api_key=None if self._api_key is None else self._api_key.resolve_value(),
                     ca=self._ca,
@@ -80,8 +68,32 @@ class Connection:
                     client_key=self._client_key,
                     timeout=self._timeout,
                 )
-                self._clients = (client, AsyncClients(client))
-            return self._clients
+            return self._client
+
+    def async_client(self) -> AsyncClient:
+        """The client of the running event loop."""
+        client = self.client()
+        with self._lock:
+            if self._async_clients is None:
+                self._async_clients = AsyncClients(client)
+            return self._async_clients.current()
+
+    def close(self) -> None:
+        """Closes the client for threads; the next use opens another.
+
+        Clients of event loops stay open: `close_async` closes that of its own.
+        """
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    async def close_async(self) -> None:
+        """Closes the client of the running event loop; the next use opens another."""
+        with self._lock:
+            clients = self._async_clients
+        if clients is not None:
+            await clients.close()
 
 
 def with_api_key(data: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from haystack_integrations.document_stores.twopass.settings import (
     groups,
 )
 
+from twopass import client
 from twopass.client import (
     AlreadyExistsError,
     AsyncClient,
@@ -35,6 +36,7 @@ from twopass.client import (
     Rerank,
     Retrieve,
 )
+from twopass.client.reading import with_contents_async
 
 
 class AsyncMethods(StoreSettings):
@@ -59,9 +61,12 @@ class AsyncMethods(StoreSettings):
     ) -> int:
         """Does what `write_documents` does, for asyncio."""
         written = self._written(documents)
-        client = await self._opened_async()
         try:
-            summary = await client.upsert(self.collection, written, on_conflict=ON_CONFLICT[policy])
+            try:
+                summary = await self._upsert_async(written, policy)
+            except NotFoundError:  # deleted by somebody else since this store has found it
+                self._is_there = False
+                summary = await self._upsert_async(written, policy)
         except AlreadyExistsError as error:
             raise DuplicateDocumentError(str(error)) from error
         return summary.num_documents
@@ -180,6 +185,7 @@ class AsyncMethods(StoreSettings):
             time_budget=time_budget,
             allow_fallback=allow_fallback,
         )
+        result = await with_contents_async(client, self.collection, result, fields=self._fields)
         return {
             "documents": found_documents(result, keeps_title=self._keeps_title),
             "meta": about_search(result),
@@ -192,6 +198,12 @@ class AsyncMethods(StoreSettings):
     async def close_async(self) -> None:
         """Ends the connection of the running event loop; the next use opens another."""
         await self._connection.close_async()
+
+    async def _upsert_async(
+        self, documents: list[client.Document], policy: DuplicatePolicy
+    ) -> client.UpsertSummary:
+        opened = await self._opened_async()
+        return await opened.upsert(self.collection, documents, on_conflict=ON_CONFLICT[policy])
 
     async def _opened_async(self) -> AsyncClient:
         """The client, once the collection is known to be there; it is created if need be."""

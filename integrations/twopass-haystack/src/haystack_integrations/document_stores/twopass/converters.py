@@ -33,6 +33,11 @@ def text_of_meta(document: Document, fields: Iterable[str], separator: str) -> s
     return separator.join(str(value) for value in values if value is not None)
 
 
+def without_nul(text: str) -> str:
+    """A text that a model can be given: extraction from PDFs leaves NULs, which servers refuse."""
+    return text.replace("\0", " ")
+
+
 def to_client(
     documents: object,
     *,

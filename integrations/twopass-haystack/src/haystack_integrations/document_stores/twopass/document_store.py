@@ -28,6 +28,7 @@ from haystack_integrations.document_stores.twopass.settings import (
     groups,
 )
 
+from twopass import client
 from twopass.client import (
     AlreadyExistsError,
     Client,
@@ -35,6 +36,7 @@ from twopass.client import (
     Rerank,
     Retrieve,
 )
+from twopass.client.reading import with_contents
 
 
 class TwopassDocumentStore(AsyncMethods):
@@ -94,9 +96,12 @@ class TwopassDocumentStore(AsyncMethods):
             ValueError: `documents` is no list of documents, or one lacks text or an embedding.
         """
         written = self._written(documents)
-        client = self._opened()
         try:
-            summary = client.upsert(self.collection, written, on_conflict=ON_CONFLICT[policy])
+            try:
+                summary = self._upsert(written, policy)
+            except NotFoundError:  # deleted by somebody else since this store has found it
+                self._is_there = False
+                summary = self._upsert(written, policy)
         except AlreadyExistsError as error:
             raise DuplicateDocumentError(str(error)) from error
         return summary.num_documents
@@ -284,6 +289,7 @@ class TwopassDocumentStore(AsyncMethods):
             time_budget=time_budget,
             allow_fallback=allow_fallback,
         )
+        result = with_contents(client, self.collection, result, fields=self._fields)
         return {
             "documents": found_documents(result, keeps_title=self._keeps_title),
             "meta": about_search(result),
@@ -296,6 +302,11 @@ class TwopassDocumentStore(AsyncMethods):
     def close(self) -> None:
         """Ends the connection; the next use opens another."""
         self._connection.close()
+
+    def _upsert(
+        self, documents: list[client.Document], policy: DuplicatePolicy
+    ) -> client.UpsertSummary:
+        return self._opened().upsert(self.collection, documents, on_conflict=ON_CONFLICT[policy])
 
     def _opened(self) -> Client:
         """The client, once the collection is known to be there; it is created if need be."""

@@ -11,7 +11,7 @@ from haystack_integrations.common.twopass.connection import (
     default_api_key,
     with_api_key,
 )
-from haystack_integrations.document_stores.twopass.converters import text_of_meta
+from haystack_integrations.document_stores.twopass.converters import text_of_meta, without_nul
 from tqdm import tqdm
 
 from twopass.client import EmbedResult
@@ -170,7 +170,11 @@ class TwopassDocumentEmbedder:
 
     def _text(self, document: Document) -> str:
         title = text_of_meta(document, self.meta_fields_to_embed, self.embedding_separator)
-        parts = [part for part in (title, document.content) if part]
+        parts = [
+            without_nul(part)
+            for part in (title, document.content)
+            if part and part.strip("\0 \t\r\n")
+        ]
         return f"{self.prefix}{self.embedding_separator.join(parts)}{self.suffix}" if parts else ""
 
     def _batches(self, texts: list[str]) -> Iterator[list[str]]:

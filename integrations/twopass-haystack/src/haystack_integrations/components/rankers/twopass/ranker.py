@@ -15,6 +15,7 @@ from haystack_integrations.document_stores.twopass.converters import (
     ANSWER,
     milliseconds,
     text_of_meta,
+    without_nul,
 )
 
 from twopass.client import Passage, RerankHit, RerankResult
@@ -200,7 +201,7 @@ class TwopassRanker:
             known = best.get(document.id)
             if known is None or _score(document) > _score(known):
                 best[document.id] = document
-        candidates = [each for each in best.values() if each.content or self._title(each)]
+        candidates = [each for each in best.values() if (_text(each) + self._title(each)).strip()]
         if len(candidates) < len(best):
             logger.warning(
                 "{number} of {total} documents have no text and are not ranked.",
@@ -211,14 +212,13 @@ class TwopassRanker:
 
     def _passages(self, candidates: list[Document]) -> list[Passage]:
         return [
-            Passage(
-                each.content or "", title=self._title(each), id=each.id, first_pass_score=each.score
-            )
+            Passage(_text(each), title=self._title(each), id=each.id, first_pass_score=each.score)
             for each in candidates
         ]
 
     def _title(self, document: Document) -> str:
-        return text_of_meta(document, self.meta_fields_to_embed, self.embedding_separator)
+        fields = self.meta_fields_to_embed
+        return without_nul(text_of_meta(document, fields, self.embedding_separator))
 
 
 def _answer(candidates: Sequence[Document], result: RerankResult) -> dict[str, Any]:
@@ -248,6 +248,10 @@ def _ranked(document: Document, hit: RerankHit, rank: int) -> Document:
     if hit.window is not None:
         told["span"] = {"start": hit.window.start, "end": hit.window.end}
     return replace(document, score=hit.score, meta={**document.meta, ANSWER: told})
+
+
+def _text(document: Document) -> str:
+    return without_nul(document.content or "")
 
 
 def _score(document: Document) -> float:
