@@ -17,8 +17,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.docs.pages import blocks
+from tests.environments import ROOT
 
-from .distributions import ROOT, Distribution, distributions
+from .distributions import Distribution, distributions
 from .servers import running
 
 

@@ -5,12 +5,7 @@ the client as a wheel, and the distribution's own code by a link to the tree. It
 one of these files changed.
 """
 
-import hashlib
-import json
-import subprocess
-import sys
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import Distribution as Installed
@@ -19,13 +14,9 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[2]
+from tests.environments import ROOT, prepare, python_of
+
 HOMES = ROOT / ".venv-integrations"
-_UV = (sys.executable, "-m", "uv")
-
-
-class InstallError(Exception):
-    """Packages could not be installed; the message has the end of what the installer said."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +53,7 @@ class Distribution:
     @property
     def python(self) -> Path:
         """The interpreter of its environment."""
-        return self.home / "bin" / "python"
+        return python_of(self.home)
 
     @cached_property
     def siblings(self) -> list[Path]:
@@ -87,15 +78,8 @@ class Distribution:
         """
         linked = (self.folder, *self.siblings)
         read = (self.pins, client, *(folder / "pyproject.toml" for folder in linked))
-        wanted = hashlib.sha256(b"\0".join(file.read_bytes() for file in read)).hexdigest()
-        note = self.home / ".made-of"
-        if note.exists() and note.read_text(encoding="utf-8") == wanted:
-            return
-        _run(*_UV, "venv", "--quiet", "--clear", "--python", sys.executable, self.home)
         links = [part for folder in linked for part in ("--editable", folder)]
-        packages = ("--requirements", self.pins, client, *links)
-        _run(*_UV, "pip", "install", "--quiet", *_index(), "--python", self.python, *packages)
-        note.write_text(wanted, encoding="utf-8")
+        prepare(self.home, read, ("--requirements", self.pins, client.resolve(), *links))
 
     def versions(self) -> str:
         """The versions of its framework and of the suites that its group `suites` names."""
@@ -121,18 +105,3 @@ def distributions(part: str, which: str) -> list[Distribution]:
     """
     found = sorted((ROOT / "integrations").glob(f"*/requirements-{which}.txt"))
     return [Distribution(file) for file in found if part in file.parent.name]
-
-
-def _index() -> Sequence[str]:
-    """The index that pip is configured to use, as uv is told."""
-    pip = (sys.executable, "-m", "pip", "config", "get", "global.index-url")
-    found = subprocess.run(pip, capture_output=True, text=True, check=False).stdout.strip()
-    return ("--default-index", found) if found else ()
-
-
-def _run(*command: str | Path) -> None:
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if done.returncode:
-        raise InstallError(f"{json.dumps(list(map(str, command)))}: {done.stdout[-2_000:]}")

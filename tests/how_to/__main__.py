@@ -11,8 +11,9 @@ import subprocess
 import sys
 
 from tests.docs.pages import blocks
+from tests.environments import ROOT
 
-from .environments import ROOT, install, link_programs
+from .environments import install, link_programs
 
 _PAGES = ROOT / "docs" / "how-to"
 

@@ -4,22 +4,16 @@ Each holds what its file of `requirements/` pins, and is made anew when that cha
 """
 
 import shutil
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[2]
+from tests.environments import ROOT, prepare
+
 HOMES = ROOT / ".venv-how-to"
 REQUIREMENTS = Path(__file__).with_name("requirements")
 _OVERRIDES = REQUIREMENTS / "overrides.txt"
-_UV = (sys.executable, "-m", "uv")
-
-
-class InstallError(Exception):
-    """Packages could not be installed; the message has the end of what the installer said."""
 
 
 def install(name: str) -> Path | None:
@@ -31,20 +25,19 @@ def install(name: str) -> Path | None:
     Raises:
         InstallError: A package could not be installed.
     """
-    home = HOMES / name
-    python = home / "bin" / "python"
     pins = REQUIREMENTS / f"{name}.txt"
     if not any(is_for_this_python(line) for line in pins.read_text("utf-8").splitlines()):
         return None
-    note = home / ".made-of"
-    wanted = f"{sys.version}\n{pins.read_text('utf-8')}{_OVERRIDES.read_text('utf-8')}"
-    if note.exists() and note.read_text("utf-8") == wanted:
-        return python
-    _run(*_UV, "venv", "--quiet", "--clear", "--python", sys.executable, home)
-    chosen = ("--requirements", pins, "--override", _OVERRIDES)
-    _run(*_UV, "pip", "install", "--quiet", *_index(), "--python", python, *chosen)
-    note.write_text(wanted, "utf-8")
-    return python
+    made_of = (pins, _OVERRIDES, *_sources(pins))
+    return prepare(HOMES / name, made_of, ("--requirements", pins, "--override", _OVERRIDES))
+
+
+def _sources(pins: Path) -> Iterator[Path]:
+    """The files of the distributions of the tree that a file of requirements names."""
+    for line in pins.read_text("utf-8").splitlines():
+        if line.startswith("./"):
+            yield ROOT / line / "pyproject.toml"
+            yield from sorted((ROOT / line).rglob("*.py"))
 
 
 def link_programs(environments: Mapping[str, Path]) -> Path:
@@ -72,18 +65,3 @@ def is_for_this_python(line: str) -> bool:
         return True
     marker = Requirement(requirement).marker if requirement else None
     return bool(requirement) and (marker is None or marker.evaluate())
-
-
-def _index() -> tuple[str, ...]:
-    """The index that pip is configured to use, as uv is told."""
-    pip = (sys.executable, "-m", "pip", "config", "get", "global.index-url")
-    found = subprocess.run(pip, capture_output=True, text=True, check=False).stdout.strip()
-    return ("--default-index", found) if found else ()
-
-
-def _run(*command: str | Path) -> None:
-    done = subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if done.returncode:
-        raise InstallError(f"{' '.join(map(str, command))}: {done.stdout[-2_000:]}")
