@@ -96,7 +96,8 @@ def prove(system: str, base: Path, wheels: Path, shown: bool) -> None:
             raise RoomError(f"{name}: the demo shows no second pass:\n{answered}")
         serve = (
             "twopass serve --data /root/data --address 127.0.0.1:50051 2> /root/log & "
-            "server=$!; until twopass info > /dev/null 2>&1; do sleep 0.5; done; "
+            "server=$!; until twopass info > /dev/null 2>&1; do "
+            "kill -0 $server || { cat /root/log; exit 1; }; sleep 0.5; done; "
         )
         for example in sorted((room.folder / "examples").iterdir()):
             step(f"`pip install {example.name}`", f"{install} {example.name}")

@@ -5,6 +5,7 @@ import fcntl
 import functools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from .pages import ROOT, SHELL, Block
 _SECONDS_A_BLOCK = 180
 _SESSION = Path(__file__).with_name("session.py")
 # Of the shell that runs the tests; a page says itself what it needs.
-_NOT_PASSED_ON = ("TWOPASS_", "PYTEST_", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+_NOT_PASSED_ON = re.compile(r"TWOPASS_|PYTEST_|\w+_proxy$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def run(blocks: list[Block], folder: Path) -> Failure | None:
 
 
 def _environment(home: Path, log: Path) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_PASSED_ON)}
+    kept = {k: v for k, v in os.environ.items() if not _NOT_PASSED_ON.match(k)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return kept | {
         "PATH": path,

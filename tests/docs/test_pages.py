@@ -128,3 +128,10 @@ def test_a_block_that_fails_is_told_with_what_it_printed(page, tmp_path, block, 
     assert failure.wrong == said
     assert ("before" in failure.output) == ("check" not in block)
     assert "after" not in failure.output
+
+
+def test_a_proxy_of_this_machine_is_not_asked_for_its_own_servers(page, tmp_path, monkeypatch):
+    for name in ("https_proxy", "HTTPS_PROXY", "http_proxy", "grpc_proxy", "no_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    read = blocks(page("```sh\n! env | grep -i '^[a-z]*_proxy=' | grep -v '^NO_PROXY=[*]$'\n```\n"))
+    assert run(read, tmp_path) is None

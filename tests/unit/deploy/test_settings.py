@@ -63,6 +63,11 @@ def test_the_chart_drains_for_as_long_as_the_server_does_by_default():
     assert CHART["drainSeconds"] == DRAIN_SECONDS
 
 
+def test_a_container_has_as_long_to_start_as_a_pod():
+    (seconds,) = re.findall(r"--start-period=(\d+)s", (IMAGE / "Dockerfile").read_text())
+    assert int(seconds) == CHART["startupSeconds"]
+
+
 def test_prometheus_scrapes_where_the_image_serves_metrics():
     dockerfile = (IMAGE / "Dockerfile").read_text()
     assert "TWOPASS_METRICS_ADDRESS=0.0.0.0:9090" in dockerfile
