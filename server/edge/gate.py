@@ -116,7 +116,10 @@ class Gate:
         scheme, _, secret = value.partition(" ") if isinstance(value, str) else ("", "", "")
         if scheme.lower() != "bearer" or not secret:
             self._metrics.rejected("unauthenticated")
-            raise UnauthenticatedError("authorization: no API key; send it as 'Bearer KEY'")
+            raise UnauthenticatedError(
+                "authorization: no API key; give the client one as api_key or by TWOPASS_API_KEY, "
+                "or send 'Bearer KEY'"
+            )
         key = keys.find(secret.strip())
         if key is None:
             self._metrics.rejected("unauthenticated")

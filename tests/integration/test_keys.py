@@ -67,7 +67,11 @@ def test_without_a_key_or_with_a_wrong_one_nothing_is_answered(closed):
     assert code_of(closed.models.ListModels, models) is grpc.StatusCode.UNAUTHENTICATED
     wrong = Stubs(closed.target, api_key=make_key().secret)
     assert code_of(wrong.models.ListModels, models) is grpc.StatusCode.UNAUTHENTICATED
-    with Client(closed.target, api_key="") as client, pytest.raises(UnauthenticatedError):
+    told = "no API key; give the client one as api_key or by TWOPASS_API_KEY, or send 'Bearer KEY'"
+    with (
+        Client(closed.target, api_key="") as client,
+        pytest.raises(UnauthenticatedError, match=told),
+    ):
         client.models()
 
 
