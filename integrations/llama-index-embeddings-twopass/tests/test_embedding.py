@@ -41,6 +41,24 @@ def call(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return called
 
 
+async def test_many_texts_are_sent_few_batches_at_a_time(client):
+    under_way = [0, 0]  # now, and at most
+
+    class Counted(TwopassEmbedding):
+        async def _aget_text_embeddings(self, texts):
+            under_way[0] += 1
+            under_way[1] = max(under_way)
+            vectors = await super()._aget_text_embeddings(texts)
+            under_way[0] -= 1
+            return vectors
+
+    texts = [f"Fact number {number}." for number in range(60)]
+    model = Counted(client=client, embed_batch_size=3)
+    vectors = await model.aget_text_embedding_batch(texts)
+    assert under_way == [0, 2]
+    assert vectors == model.get_text_embedding_batch(texts)
+
+
 def test_the_class_is_one_of_embeddings_and_llama_hub_finds_it():
     assert BaseEmbedding.__name__ in [b.__name__ for b in TwopassEmbedding.__mro__]
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())

@@ -9,6 +9,9 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from twopass.client import AsyncClients, Client, EmbedResult, EmbedRole, connect
 
 _BATCH_SIZE = 128
+# LlamaIndex sends all batches of an asynchronous call at once unless it is told otherwise, which
+# overloads a server. One that is under way and one that waits keep it busy.
+_NUM_WORKERS = 2
 
 
 class TwopassEmbedding(BaseEmbedding):
@@ -44,6 +47,7 @@ class TwopassEmbedding(BaseEmbedding):
         dimensions: int | None = None,
         instruction: str | None = None,
         embed_batch_size: int = _BATCH_SIZE,
+        num_workers: int | None = _NUM_WORKERS,
         **kwargs: Any,
     ) -> None:
         """Opens the model; the connection itself is made by the first call.
@@ -60,7 +64,9 @@ class TwopassEmbedding(BaseEmbedding):
             instruction: What queries are embedded for, in words, for an encoder that is told so.
                 None: the model's own.
             embed_batch_size: Texts of one call, at most the server's limit (1,000 by default).
-            kwargs: Fields of the base class, such as `num_workers` and `embeddings_cache`.
+            num_workers: Batches of one asynchronous call that are sent at once, 2 or more. None, or
+                1: all of them, as LlamaIndex has it, which a server may refuse as too many.
+            kwargs: Fields of the base class, such as `embeddings_cache`.
 
         Raises:
             InvalidArgumentError: The target is none, or a file can't be used.
@@ -68,6 +74,7 @@ class TwopassEmbedding(BaseEmbedding):
         fields: dict[str, Any] = {  # pydantic's, which the base class's signature leaves out
             "model_name": model_name,
             "embed_batch_size": embed_batch_size,
+            "num_workers": num_workers,
             "dimensions": dimensions,
             "instruction": instruction,
             "target": target,
