@@ -138,7 +138,7 @@ class Wheels:
         """
         self._output = output
         self._interpreters = interpreters
-        self._work = ROOT / "build" / "wheels"
+        self._work = ROOT / "build" / "release"
         output.mkdir(parents=True, exist_ok=True)
 
     def source(self, folder: Path) -> Path:

@@ -80,6 +80,25 @@ def promtool(*arguments: str) -> str:
     return checked.stdout
 
 
+@pytest.mark.parametrize(
+    ("series", "is_down"),
+    [
+        ([{"series": 'up{job="twopass"}', "values": "1x5"}], False),
+        ([{"series": 'up{job="twopass"}', "values": "0x5"}], True),
+        ([{"series": 'up{job="another"}', "values": "1x5"}], True),
+    ],
+    ids=["up", "silent", "no target"],
+)
+def test_a_server_that_is_gone_is_told(tmp_path, series, is_down):
+    summary = {"summary": "The server's metrics can't be read."}
+    told = [{"exp_labels": {"job": "twopass"}, "exp_annotations": summary}] if is_down else []
+    asked = {"eval_time": "3m", "alertname": "TwopassDown", "exp_alerts": told}
+    case = {"interval": "1m", "input_series": series, "alert_rule_test": [asked]}
+    cases = tmp_path / "cases.yml"
+    cases.write_text(yaml.safe_dump({"rule_files": [str(FILES / "alerts.yml")], "tests": [case]}))
+    promtool("test", "rules", str(cases))
+
+
 def test_prometheus_takes_its_configuration_and_every_alert(tmp_path):
     alerts = yaml.safe_load((FILES / "alerts.yml").read_text())
     num_alerts = sum(len(group["rules"]) for group in alerts["groups"])
