@@ -84,7 +84,12 @@ def test_documents_without_text_get_no_embedding(
 
 def test_blank_documents_fail_no_batch(target: str) -> None:
     embedder = TwopassDocumentEmbedder(progress_bar=False, target=target)
-    given = [Document(content=" \n"), Document(content="\0"), Document(content="a\0b"), ANSWER]
+    given = [
+        Document(content=" \n\u00a0"),
+        Document(content="\0"),
+        Document(content="a\0b"),
+        ANSWER,
+    ]
     documents = embedder.run(given)["documents"]
     assert [document.embedding is None for document in documents] == [True, True, False, False]
 

@@ -170,11 +170,8 @@ class TwopassDocumentEmbedder:
 
     def _text(self, document: Document) -> str:
         title = text_of_meta(document, self.meta_fields_to_embed, self.embedding_separator)
-        parts = [
-            without_nul(part)
-            for part in (title, document.content)
-            if part and part.strip("\0 \t\r\n")
-        ]
+        given = (without_nul(part or "") for part in (title, document.content))
+        parts = [part for part in given if part.strip()]
         return f"{self.prefix}{self.embedding_separator.join(parts)}{self.suffix}" if parts else ""
 
     def _batches(self, texts: list[str]) -> Iterator[list[str]]:
