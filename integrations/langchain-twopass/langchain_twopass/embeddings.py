@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from langchain_twopass.connection import TwopassConnection
 from twopass.client import EmbedRole, QueryTruncation
+from twopass.client.bulk import embed_batch, embed_batch_async
 
 
 class TwopassEmbeddings(TwopassConnection, Embeddings):
@@ -44,13 +45,13 @@ class TwopassEmbeddings(TwopassConnection, Embeddings):
     """Seconds that a call may take. None: 30, or what the `client` given has."""
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Embeds passages, in order."""
+        """Embeds passages, in order; waits where the server has no room for all at once."""
         connected = self.connected()
         return [
             list(vector)
             for start in range(0, len(texts), self.chunk_size)
-            for vector in connected.embed(
-                **self._arguments_of(texts[start : start + self.chunk_size], "passage")
+            for vector in embed_batch(
+                connected, **self._arguments_of(texts[start : start + self.chunk_size], "passage")
             ).vectors
         ]
 
@@ -65,7 +66,7 @@ class TwopassEmbeddings(TwopassConnection, Embeddings):
         vectors: list[list[float]] = []
         for start in range(0, len(texts), self.chunk_size):
             chunk = texts[start : start + self.chunk_size]
-            result = await connected.embed(**self._arguments_of(chunk, "passage"))
+            result = await embed_batch_async(connected, **self._arguments_of(chunk, "passage"))
             vectors += map(list, result.vectors)
         return vectors
 

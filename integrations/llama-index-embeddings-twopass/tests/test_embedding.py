@@ -19,9 +19,29 @@ from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.storage.kvstore import SimpleKVStore
 
 from llama_index.embeddings.twopass import TwopassEmbedding
-from twopass.client import InvalidArgumentError, NotFoundError, UnauthenticatedError
+from twopass.client import (
+    AsyncClient,
+    Client,
+    InvalidArgumentError,
+    NotFoundError,
+    OverloadedError,
+    UnauthenticatedError,
+)
 
 TEXTS = ["Bees make honey from nectar.", "The moon pulls at the sea.", "Glass is made of sand."]
+
+
+def without_room(kind: type, left: dict[type, int]) -> Callable[..., Any]:
+    """A method `embed` that finds no room as often as is left."""
+    embed = kind.embed
+
+    def tried(client: Any, *args: Any, **kwargs: Any) -> Any:
+        if left[kind]:
+            left[kind] -= 1
+            raise OverloadedError("queue full", retry_after=0.01)
+        return embed(client, *args, **kwargs)
+
+    return tried
 
 
 @pytest.fixture
@@ -39,6 +59,20 @@ def call(request: pytest.FixtureRequest) -> Callable[..., Any]:
         return asyncio.run(getattr(model, f"a{method}")(*args))
 
     return called
+
+
+async def test_batches_wait_for_room_and_a_query_does_not(client, monkeypatch):
+    expected = TwopassEmbedding(client=client).get_text_embedding_batch(TEXTS)
+    left = {Client: 2, AsyncClient: 2}
+    for kind in left:
+        monkeypatch.setattr(kind, "embed", without_room(kind, left))
+    model = TwopassEmbedding(client=client, embed_batch_size=2)
+    assert model.get_text_embedding_batch(TEXTS) == expected
+    assert await model.aget_text_embedding_batch(TEXTS) == expected
+    assert set(left.values()) == {0}
+    left[Client] = 1
+    with pytest.raises(OverloadedError):
+        model.get_query_embedding("x")
 
 
 async def test_many_texts_are_sent_few_batches_at_a_time(client):

@@ -2,6 +2,8 @@
 
 import logging
 import secrets
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from haystack import Document
@@ -10,7 +12,7 @@ from haystack_integrations.components.embedders.twopass import (
     TwopassTextEmbedder,
 )
 
-from twopass.client import Client, InvalidArgumentError
+from twopass.client import AsyncClient, Client, InvalidArgumentError, OverloadedError
 
 from .corpus import ANSWER, DOCUMENTS, QUESTION
 
@@ -119,3 +121,29 @@ async def test_async_answers_are_those_of_sync(target: str) -> None:
     for each in (text, documents):
         await each.close_async()
         each.close()
+
+
+async def test_batches_wait_for_room(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = TwopassDocumentEmbedder(batch_size=2, progress_bar=False, target=target)
+    expected = embedder.run(DOCUMENTS)["documents"]
+    refused: list[type] = []
+    for kind in (Client, AsyncClient):
+        monkeypatch.setattr(kind, "embed", _refusing_first(kind, refused))
+    assert embedder.run(DOCUMENTS)["documents"] == expected
+    assert (await embedder.run_async(DOCUMENTS))["documents"] == expected
+    assert refused == [Client, AsyncClient]
+    embedder.close()
+    await embedder.close_async()
+
+
+def _refusing_first(kind: type, refused: list[type]) -> Callable[..., Any]:
+    """A method `embed` that finds no room when it is first called."""
+    embed = kind.embed
+
+    def tried(client: Any, *args: Any, **kwargs: Any) -> Any:
+        if kind not in refused:
+            refused.append(kind)
+            raise OverloadedError("queue full", retry_after=0.01)
+        return embed(client, *args, **kwargs)
+
+    return tried

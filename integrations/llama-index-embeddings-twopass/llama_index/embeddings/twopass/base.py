@@ -7,6 +7,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 
 from twopass.client import AsyncClients, Client, EmbedResult, EmbedRole, connect
+from twopass.client.bulk import embed_batch, embed_batch_async
 
 _BATCH_SIZE = 128
 # LlamaIndex sends all batches of an asynchronous call at once unless it is told otherwise, which
@@ -126,11 +127,11 @@ class TwopassEmbedding(BaseEmbedding):
         return (await self._aget_text_embeddings([text]))[0]
 
     def _get_text_embeddings(self, texts: Sequence[str]) -> list[Embedding]:
-        return _lists(self._client.embed(texts, **self._options("passage")))
+        return _lists(embed_batch(self._client, texts, **self._options("passage")))
 
     async def _aget_text_embeddings(self, texts: Sequence[str]) -> list[Embedding]:
         client = self._async_clients.current()
-        return _lists(await client.embed(texts, **self._options("passage")))
+        return _lists(await embed_batch_async(client, texts, **self._options("passage")))
 
     def _options(self, role: EmbedRole) -> dict[str, Any]:
         return {

@@ -15,6 +15,7 @@ from haystack_integrations.document_stores.twopass.converters import text_of_met
 from tqdm import tqdm
 
 from twopass.client import EmbedResult
+from twopass.client.bulk import embed_batch, embed_batch_async
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ class TwopassDocumentEmbedder:
         """
         texts = self._texts(documents)
         client = self._connection.client()
-        results = [client.embed(batch, **self._options()) for batch in self._batches(texts)]
+        results = [embed_batch(client, batch, **self._options()) for batch in self._batches(texts)]
         return _answer(documents, texts, results)
 
     @component.output_types(documents=list[Document], meta=dict[str, Any])
@@ -150,7 +151,10 @@ class TwopassDocumentEmbedder:
         """Does what `run` does, for asyncio."""
         texts = self._texts(documents)
         client = self._connection.async_client()
-        results = [await client.embed(batch, **self._options()) for batch in self._batches(texts)]
+        results = [
+            await embed_batch_async(client, batch, **self._options())
+            for batch in self._batches(texts)
+        ]
         return _answer(documents, texts, results)
 
     def _texts(self, documents: object) -> list[str]:
