@@ -142,7 +142,7 @@ class TwopassRerank(BaseDocumentCompressor, TwopassConnection):
                     "span": span_of(hit.window),
                     "reranker": result.model,
                     "blend": result.blend,
-                    "num_below_threshold": result.num_below_min_score,
+                    "num_below_min_score": result.num_below_min_score,
                     "query_truncated": result.query_truncated,
                     "request_id": request_id,
                     "timings": dict(timings),

@@ -87,7 +87,7 @@ def test_the_best_few_and_those_above_a_threshold(target):
         DOCUMENTS, QUESTION
     )
     assert [each.page_content[:8] for each in above] == ["Canberra"]
-    assert above[0].metadata["twopass"]["num_below_threshold"] == 2
+    assert above[0].metadata["twopass"]["num_below_min_score"] == 2
 
 
 def test_a_title_is_read_before_the_text(target, client: Client):

@@ -86,7 +86,7 @@ def test_a_threshold_leaves_out_what_is_less_relevant(retriever):
     (best, second, *_) = [each.metadata["relevance_score"] for each in everything]
     kept = retriever.invoke(QUESTION, score_threshold=(best + second) / 2)
     assert ids(kept) == ids(everything[:1])
-    assert kept[0].metadata["twopass"]["num_below_threshold"] > 0
+    assert kept[0].metadata["twopass"]["num_below_min_score"] > 0
 
 
 def test_the_first_pass_alone_has_its_own_scores_and_no_relevance(retriever, client, facts):

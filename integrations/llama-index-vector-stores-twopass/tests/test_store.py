@@ -42,7 +42,8 @@ KEYS_OF_A_HIT = {
     *("rank", "score", "logit", "blended_score", "dense_score", "lexical_score", "fused_score"),
     *("first_pass_rank", "dense_rank", "lexical_rank", "truncated", "span", "retrieve_status"),
     *("rerank_status", "num_reranked", "num_candidates", "encoder", "reranker"),
-    *("query_truncated", "timings"),
+    *("query_truncated", "timings", "num_below_min_score", "num_words_dropped", "blend", "exact"),
+    "sequence",
 }
 
 Make = Callable[..., TextNode]

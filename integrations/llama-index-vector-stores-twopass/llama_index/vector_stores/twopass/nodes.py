@@ -113,9 +113,14 @@ def passes_metadata(result: SearchResult, hit: SearchHit, rank: int) -> dict[str
         "rerank_status": result.rerank_status.value,
         "num_reranked": result.num_reranked,
         "num_candidates": result.num_candidates,
+        "num_below_min_score": result.num_below_min_score,
         "encoder": result.encoder,
         "reranker": result.reranker,
+        "blend": result.blend,
+        "exact": result.exact,
         "query_truncated": result.query_truncated,
+        "num_words_dropped": result.num_words_dropped,
+        "sequence": result.sequence,
         "timings": timings_metadata(result.timings),
     }
 
