@@ -31,8 +31,9 @@ class TwopassRanker:
 
     ```python
     ranker = TwopassRanker(top_k=1)
-    documents = [Document(content="Dates grow on palms."), Document(content="Use strptime.")]
-    ranker.run("How do I parse a date?", documents)["documents"][0].content  # "Use strptime."
+    texts = ["Dates grow on palms.", "strptime parses a date."]
+    documents = [Document(content=text) for text in texts]
+    ranker.run("How do I parse a date?", documents)["documents"][0].content  # texts[1]
     ```
     """
 
