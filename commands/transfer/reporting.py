@@ -38,7 +38,11 @@ def closing_lines(name: str, outcome: Outcome) -> Iterator[str]:
         for kind, number in tally.num_left_out.most_common():
             yield f"{'':>9} {kind}: {number:,}"
     if tally.num_other_files:
-        yield f"{tally.num_other_files.total():>9,} files of other kinds; --include reads them"
+        others = tally.num_other_files.total()
+        those = "file of another kind; --include reads it"
+        if others > 1:
+            those = "files of other kinds; --include reads them"
+        yield f"{others:>9,} {those}"
         yield f"{'':>9} {_suffixes(outcome)}"
     if tally.unused_fields:
         unused = ", ".join(tally.unused_fields)

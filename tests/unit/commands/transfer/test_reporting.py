@@ -60,6 +60,15 @@ def test_every_count_has_its_line_and_fits_60_columns():
     ]
 
 
+def test_one_file_of_another_kind_is_no_plural():
+    ended = outcome(num_inserted=1)
+    ended.tally.num_other_files[".bin"] = 1
+    assert list(closing_lines("docs", ended))[2:] == [
+        "        1 file of another kind; --include reads it",
+        "          1 .bin",
+    ]
+
+
 def test_what_is_nothing_is_not_said_but_that_nothing_was_written():
     assert list(closing_lines("docs", outcome())) == [
         "docs: 1,234,567 documents in all",
