@@ -77,7 +77,7 @@ def test_an_event_loop_that_is_held_up_serves_nobody(server):
         assert health_of(server) == 503
     finally:
         let_go.set()
-    assert health_of(server) == 200
+    wait_until(lambda: health_of(server) == 200)
 
 
 def test_a_server_that_drains_does_not_serve(tmp_path):

@@ -51,6 +51,14 @@ def test_compose_gives_no_setting_of_the_shell_to_the_container():
     assert not [value for value in variables.values() if "$" in str(value)]
 
 
+def test_the_page_names_every_variable_that_compose_reads():
+    text = (DEPLOY / "compose" / "compose.yaml").read_text()
+    page = (ROOT / "docs" / "deploying.md").read_text()
+    read = set(re.findall(r"\$\{([A-Z_]+):-", text))
+    assert len(read) > 5
+    assert not [name for name in read if f"`{name}`" not in page]
+
+
 def test_prometheus_watches_a_server_that_is_not_healthy_too():
     assert COMPOSE["services"]["prometheus"]["depends_on"] == ["twopass"]
 
