@@ -142,6 +142,7 @@ def test_true_is_not_one(store: TwopassDocumentStore) -> None:
         {"field": "meta.number", "operator": "==", "value": [1]},
         {"field": "meta.number", "operator": "==", "value": 2**64},
         {"field": "meta.number", "operator": "==", "value": float("nan")},
+        {"field": "meta.number", "operator": ">=", "value": float("nan")},
         {"field": "meta.number", "value": 1},
         {"field": "content", "operator": "==", "value": "x"},
         {"field": "id", "operator": ">", "value": "1"},

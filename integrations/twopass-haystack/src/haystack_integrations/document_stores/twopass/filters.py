@@ -6,6 +6,7 @@ elements does, and a time without an offset is in UTC.
 """
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial, reduce
@@ -117,6 +118,8 @@ def _interval(name: str, operator: str, value: Any) -> Condition:
         raise FilterError(f"id: {operator!r} given; ids have no order")
     if value is None:  # nothing compares with None
         return NOTHING
+    if isinstance(value, float) and math.isnan(value):
+        raise FilterError(f"{name}: NaN given, which has no order; a number is needed")
     bound = value
     if isinstance(value, str):
         bound = _time(value)
