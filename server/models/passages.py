@@ -89,7 +89,7 @@ def problem_of(text: str, max_bytes: int) -> str:
     """Why `check_text` would refuse a text; empty if it would not."""
     # No character takes more than 4 bytes: most texts need not be encoded to be measured.
     if len(text) * 4 > max_bytes and (size := len(text.encode())) > max_bytes:
-        return f"{size:,} bytes of UTF-8 given, at most {max_bytes:,}"
+        return f"{size:,} bytes of UTF-8 given, at most {max_bytes:,}; shorten it"
     if (position := text.find("\0")) >= 0:
         return f"a NUL at character {position:,}; send text, not binary content"
     return ""
