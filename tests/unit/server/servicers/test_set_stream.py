@@ -406,7 +406,7 @@ async def test_an_id_of_a_candidate_that_is_too_long_is_refused(stream):
     piece.set.CopyFrom(rerank_pb2.RerankSet(query="0", num_candidates=1))
     stream._pieces.put_nowait(piece)
     message = (await stream.next()).error.message
-    assert message == "candidates[0].id: 513 bytes of UTF-8 given, at most 512"
+    assert message == "candidates[0].id: 513 bytes of UTF-8 given, at most 512; shorten it"
 
 
 async def test_texts_that_do_not_fit_an_answer_are_refused_with_the_way_out(stream):
