@@ -186,7 +186,7 @@ class Wheels:
         """Names the platform of a wheel, once it is known to run there."""
         platform = f"manylinux_{GLIBC.replace('.', '_')}_{processor}"
         found = run([sys.executable, "-m", "auditwheel", "show", built])
-        if not re.search(rf'"{platform}"|"manylinux_2_17_{processor}"', found):
+        if not runs_with(GLIBC, processor, found):
             raise BuildError(f"{built.name} is no {platform}:\n{found}")
         if interpreter.stable:
             run([Path(sys.executable).with_name("abi3audit"), "--strict", built])
@@ -202,6 +202,12 @@ class Wheels:
             raise BuildError(f"build for {here} first: the types of the module come from there")
         with zipfile.ZipFile(wheels[0]) as archive:
             return Path(archive.extract("twopass/_core.pyi", self._work / "stub"))
+
+
+def runs_with(glibc: str, processor: str, audit: str) -> bool:
+    """Whether a wheel runs with a glibc, by what `auditwheel show` says of it."""
+    found = re.search(rf'"manylinux_2_(\d+)_{processor}"', audit)
+    return found is not None and int(found[1]) <= int(glibc.removeprefix("2."))
 
 
 # What an interpreter says of itself: its version, and where its headers should be.
