@@ -8,6 +8,7 @@ Needs root, mmdebstrap, and Linux with unshare; where one is missing it says so 
 import argparse
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -94,10 +95,15 @@ def prove(system: str, base: Path, wheels: Path, shown: bool) -> None:
         answered = step("`twopass demo`", "cd /root && twopass demo --no-stay")
         if "second pass" not in answered:
             raise RoomError(f"{name}: the demo shows no second pass:\n{answered}")
+        # The room shares the machine's network, and so its ports.
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            target = f"127.0.0.1:{free.getsockname()[1]}"
         serve = (
-            "twopass serve --data /root/data --address 127.0.0.1:50051 2> /root/log & "
-            "server=$!; until twopass info > /dev/null 2>&1; do "
-            "kill -0 $server || { cat /root/log; exit 1; }; sleep 0.5; done; "
+            f"export TWOPASS_TARGET={target}; "
+            f"twopass serve --data /root/data --address {target} 2> /root/log & server=$!; "
+            "until twopass info > /dev/null 2>&1; do "
+            "kill -0 $server || { cat /root/log; exit 1; }; sleep 0.5; "
+            "done; "
         )
         for example in sorted((room.folder / "examples").iterdir()):
             step(f"`pip install {example.name}`", f"{install} {example.name}")
