@@ -102,7 +102,8 @@ $(INSTALLED)/.made $(DEV)/.made:
 	@touch $@
 
 $(INSTALLED)/.models $(DEV)/.models: %/.models: %/.made $(MODEL_FILES)
-	$*/bin/python -m pip install ./models ./models/twopass-minilm-l6
+	$*/bin/python -m pip install ./models
+	$*/bin/python -m pip install ./models/twopass-minilm-l6
 	@touch $@
 
 $(INSTALLED)/.client: $(INSTALLED)/.made $(CLIENT_SOURCES)
