@@ -113,8 +113,6 @@ class Compiler:
             "CMAKE_CXX_COMPILER": str(self._folder / "c++"),
             "CMAKE_AR": str(self._folder / "ar"),
             "CMAKE_RANLIB": str(self._folder / "ranlib"),
-            # The core has no modules of C++20; to look for them takes a program that ziglang lacks.
-            "CMAKE_CXX_SCAN_FOR_MODULES": "OFF",
         }
         if self._processor != os.uname().machine:
             definitions |= {
