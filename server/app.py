@@ -36,7 +36,7 @@ from twopass.server.edge.transport import (
     listening_address,
     server_options,
 )
-from twopass.server.ending import StoppedError, ending_signals
+from twopass.server.ending import StoppedError, ending_signals, ensure_not_stopped
 from twopass.server.gauges import (
     backlog_gauges,
     collection_gauges,
@@ -467,6 +467,7 @@ async def serve(
 
     for signal_number in ending_signals():
         asyncio.get_running_loop().add_signal_handler(signal_number, signalled)
+    ensure_not_stopped()
     stop = asyncio.create_task(stopping.wait())
     starting = asyncio.create_task(app.start())
     try:

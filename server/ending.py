@@ -16,6 +16,8 @@ _STDIN = 0
 _READ_BYTES = 4096
 # A server that has neither drained nor ended so long after its owner has gone is stuck.
 _STUCK_SECONDS = 60.0
+# Whether a signal has come while the server was starting.
+_is_told_to_stop = threading.Event()
 
 
 class StoppedError(BaseException):
@@ -31,19 +33,28 @@ def ending_signals() -> tuple[signal.Signals, ...]:
 def stop_while_starting() -> None:
     """Makes every ending signal raise `StoppedError` in the main thread, a second one exit at once.
 
-    It holds until something else handles these signals.
+    It holds until something else handles these signals. Python drops what is raised while it runs
+    a destructor, or some callbacks of imports: see `ensure_not_stopped`.
     """
-    signalled = False
 
     def stop(number: int, _: object) -> NoReturn:
-        nonlocal signalled
-        if signalled:
+        if _is_told_to_stop.is_set():
             os._exit(128 + number)
-        signalled = True
+        _is_told_to_stop.set()
         raise StoppedError
 
     for each in ending_signals():
         signal.signal(each, stop)
+
+
+def ensure_not_stopped() -> None:
+    """Looks for a signal that came while the server was starting, and whose error was dropped.
+
+    Raises:
+        StoppedError: One has come.
+    """
+    if _is_told_to_stop.is_set():
+        raise StoppedError
 
 
 def stop_at_eof(drain_seconds: float) -> None:

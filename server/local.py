@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import IO, Any, ClassVar, NoReturn, Self
 
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+_WAIT_SECONDS = 0.5
 # Settings of who may come in, and where. Variables that give them to a public server on this
 # machine would keep out the process that a local one is for, or take the public one's ports.
 _OF_PUBLIC_SERVERS = frozenset(
@@ -122,6 +123,10 @@ class LocalServer:
     def wait(self) -> int:
         """Waits until the server ends by itself; returns its exit status."""
         assert self._process is not None
+        # A signal that comes just before a wait begins does not interrupt it, so waits are short.
+        # The log ends with the server.
+        while self._drain is not None and self._drain.is_alive():
+            self._drain.join(_WAIT_SECONDS)
         return self._process.wait()
 
     def _wait_until_serving(self, lines: IO[str], log: IO[str] | None) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 
@@ -192,6 +193,32 @@ def test_serve_ends_clean_on_every_signal_whether_it_serves_yet_or_not(tmp_path,
         assert running.process.returncode in statuses, running.printed
         # Python's own, of a Ctrl-C before any module of ours was read.
         assert "Traceback" not in running.printed or running.process.returncode == -signal.SIGINT
+
+
+DROPPED = """
+import os, signal
+from twopass.server import ending
+
+class Object:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)  # Python drops what the handler raises here
+        [None for _ in range(1_000)]
+
+ending.stop_while_starting()
+Object()
+try:
+    ending.ensure_not_stopped()
+except ending.StoppedError:
+    print("stopped all the same")
+"""
+
+
+def test_a_signal_whose_error_was_dropped_while_a_server_starts_ends_it_all_the_same():
+    ended = subprocess.run(
+        [sys.executable, "-c", DROPPED], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "stopped all the same\n"
+    assert "StoppedError" in ended.stderr  # Python says what it dropped
 
 
 def test_a_folder_with_something_in_it_is_no_temporary_one(tmp_path):

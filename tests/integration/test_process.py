@@ -160,7 +160,10 @@ def test_engines_that_are_lost_end_the_process_with_a_status_of_its_own(tmp_path
 def test_vectors_are_not_searched_on_a_gpu_that_is_not_there(tmp_path):
     command = [sys.executable, "-m", "twopass.commands.main", "serve", "--data", str(tmp_path)]
     ended = subprocess.run(
-        [*command, "--vector-device", "gpu"], capture_output=True, text=True, timeout=60
+        [*command, "--address", "127.0.0.1:0", "--vector-device", "gpu"],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: ")
