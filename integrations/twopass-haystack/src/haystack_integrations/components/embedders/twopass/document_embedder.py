@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from haystack import Document, component, default_from_dict, default_to_dict, logging
+from haystack import Document, component, default_to_dict, logging
 from haystack.utils import Secret
+from haystack_integrations.common.twopass.connected_component import ConnectedComponent
 from haystack_integrations.common.twopass.connection import (
     Connection,
     default_api_key,
-    with_api_key,
 )
 from haystack_integrations.document_stores.twopass.converters import text_of_meta, without_nul
 from tqdm import tqdm
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 @component
-class TwopassDocumentEmbedder:
+class TwopassDocumentEmbedder(ConnectedComponent):
     """Embeds documents by the server's encoder.
 
     A collection that the server embeds needs none: it embeds what is written, once. This is for
@@ -101,27 +101,6 @@ class TwopassDocumentEmbedder:
             dimensions=self.dimensions,
             **self._connection.init_parameters(),
         )
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "TwopassDocumentEmbedder":
-        """Deserializes an embedder."""
-        return default_from_dict(cls, with_api_key(data))
-
-    def warm_up(self) -> None:
-        """Opens the client, with its key and certificates."""
-        self._connection.client()
-
-    async def warm_up_async(self) -> None:
-        """Does what `warm_up` does, for asyncio."""
-        self._connection.async_client()
-
-    def close(self) -> None:
-        """Ends the connection; the next use opens another."""
-        self._connection.close()
-
-    async def close_async(self) -> None:
-        """Ends the connection of the running event loop; the next use opens another."""
-        await self._connection.close_async()
 
     @component.output_types(documents=list[Document], meta=dict[str, Any])
     def run(self, documents: list[Document]) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from typing import Any, Literal
 
-from haystack import component, default_from_dict, default_to_dict
+from haystack import component, default_to_dict
 from haystack.utils import Secret
+from haystack_integrations.common.twopass.connected_component import ConnectedComponent
 from haystack_integrations.common.twopass.connection import (
     Connection,
     default_api_key,
-    with_api_key,
 )
 from haystack_integrations.document_stores.twopass.converters import milliseconds
 
@@ -15,7 +15,7 @@ from twopass.client import EmbedResult
 
 
 @component
-class TwopassTextEmbedder:
+class TwopassTextEmbedder(ConnectedComponent):
     """Embeds a query by the server's encoder.
 
     A collection that the server embeds needs none: `TwopassRetriever` takes the query itself.
@@ -82,27 +82,6 @@ class TwopassTextEmbedder:
             query_truncation=self.query_truncation,
             **self._connection.init_parameters(),
         )
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "TwopassTextEmbedder":
-        """Deserializes an embedder."""
-        return default_from_dict(cls, with_api_key(data))
-
-    def warm_up(self) -> None:
-        """Opens the client, with its key and certificates."""
-        self._connection.client()
-
-    async def warm_up_async(self) -> None:
-        """Does what `warm_up` does, for asyncio."""
-        self._connection.async_client()
-
-    def close(self) -> None:
-        """Ends the connection; the next use opens another."""
-        self._connection.close()
-
-    async def close_async(self) -> None:
-        """Ends the connection of the running event loop; the next use opens another."""
-        await self._connection.close_async()
 
     @component.output_types(embedding=list[float], meta=dict[str, Any])
     def run(self, text: str) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from haystack import Document, component, default_from_dict, default_to_dict, logging
+from haystack import Document, component, default_to_dict, logging
 from haystack.utils import Secret
+from haystack_integrations.common.twopass.connected_component import ConnectedComponent
 from haystack_integrations.common.twopass.connection import (
     Connection,
     default_api_key,
-    with_api_key,
 )
 from haystack_integrations.document_stores.twopass.converters import (
     ANSWER,
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 @component
-class TwopassRanker:
+class TwopassRanker(ConnectedComponent):
     """Orders documents by how relevant to the query the server's cross-encoder finds them.
 
     For documents of a twopass collection `TwopassRetriever` does both passes in one call.
@@ -107,27 +107,6 @@ class TwopassRanker:
             instruction=self.instruction,
             **self._connection.init_parameters(),
         )
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "TwopassRanker":
-        """Deserializes a ranker."""
-        return default_from_dict(cls, with_api_key(data))
-
-    def warm_up(self) -> None:
-        """Opens the client, with its key and certificates."""
-        self._connection.client()
-
-    async def warm_up_async(self) -> None:
-        """Does what `warm_up` does, for asyncio."""
-        self._connection.async_client()
-
-    def close(self) -> None:
-        """Ends the connection; the next use opens another."""
-        self._connection.close()
-
-    async def close_async(self) -> None:
-        """Ends the connection of the running event loop; the next use opens another."""
-        await self._connection.close_async()
 
     @component.output_types(documents=list[Document], meta=dict[str, Any])
     def run(

@@ -2,21 +2,12 @@
 
 from typing import Any
 
-from haystack import Document, component, default_to_dict
-from haystack.document_stores.types import FilterPolicy, apply_filter_policy
-from haystack_integrations.components.retrievers.twopass.options import (
-    checked_store,
-    checked_top_k,
-    policy_of,
-    retriever_from_dict,
-)
-from haystack_integrations.document_stores.twopass import TwopassDocumentStore
-
-from twopass.client import Retrieve
+from haystack import Document, component
+from haystack_integrations.components.retrievers.twopass.first_pass import FirstPassRetriever
 
 
 @component
-class TwopassBM25Retriever:
+class TwopassBM25Retriever(FirstPassRetriever):
     """Retrieves documents by BM25 over the words of the query, without a second pass.
 
     ```python
@@ -25,60 +16,7 @@ class TwopassBM25Retriever:
     ```
     """
 
-    def __init__(
-        self,
-        document_store: TwopassDocumentStore,
-        *,
-        filters: dict[str, Any] | None = None,
-        top_k: int = 10,
-        filter_policy: str | FilterPolicy = FilterPolicy.REPLACE,
-    ) -> None:
-        """Takes the options of searches; connects when it is first run.
-
-        Args:
-            document_store: The collection.
-            filters: Which documents are considered. None: all.
-            top_k: How many documents to return.
-            filter_policy: Whether filters given to `run` replace these, or are merged with them.
-
-        Raises:
-            ValueError: `document_store` is another store, or `top_k` is below 1.
-        """
-        self.document_store = checked_store(document_store)
-        self.filters = filters
-        self.top_k = checked_top_k(top_k)
-        self.filter_policy = policy_of(filter_policy)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Serializes the retriever and its store."""
-        return default_to_dict(
-            self,
-            document_store=self.document_store.to_dict(),
-            filters=self.filters,
-            top_k=self.top_k,
-            filter_policy=self.filter_policy.value,
-        )
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "TwopassBM25Retriever":
-        """Deserializes a retriever and its store."""
-        return retriever_from_dict(cls, data)
-
-    def warm_up(self) -> None:
-        """Connects, and creates the collection if it is not there."""
-        self.document_store.warm_up()
-
-    async def warm_up_async(self) -> None:
-        """Does what `warm_up` does, for asyncio."""
-        await self.document_store.warm_up_async()
-
-    def close(self) -> None:
-        """Ends the store's connection; the next use opens another."""
-        self.document_store.close()
-
-    async def close_async(self) -> None:
-        """Ends the store's connection of the running event loop."""
-        await self.document_store.close_async()
+    mode = "lexical"
 
     @component.output_types(documents=list[Document], meta=dict[str, Any])
     def run(
@@ -108,12 +46,3 @@ class TwopassBM25Retriever:
     ) -> dict[str, Any]:
         """Does what `run` does, for asyncio."""
         return await self.document_store.search_async(query, **self._search(filters, top_k))
-
-    def _search(self, filters: dict[str, Any] | None, top_k: int | None) -> dict[str, Any]:
-        """The arguments of a search."""
-        return {
-            "filters": apply_filter_policy(self.filter_policy, self.filters, filters),
-            "top_k": self.top_k if top_k is None else checked_top_k(top_k),
-            "retrieve": Retrieve("lexical"),
-            "rerank": False,
-        }

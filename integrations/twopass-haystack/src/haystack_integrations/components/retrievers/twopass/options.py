@@ -1,12 +1,7 @@
-"""The options that all retrievers share: their checks, and how they are deserialized."""
+"""The options that all retrievers share, checked."""
 
-from typing import Any, TypeVar
-
-from haystack import default_from_dict
 from haystack.document_stores.types import FilterPolicy
 from haystack_integrations.document_stores.twopass import TwopassDocumentStore
-
-Retriever = TypeVar("Retriever")
 
 
 def checked_store(document_store: object) -> TwopassDocumentStore:
@@ -39,10 +34,3 @@ def policy_of(filter_policy: str | FilterPolicy) -> FilterPolicy:
     if isinstance(filter_policy, FilterPolicy):
         return filter_policy
     return FilterPolicy.from_str(filter_policy)
-
-
-def retriever_from_dict(cls: type[Retriever], data: dict[str, Any]) -> Retriever:
-    """A retriever of that class, with its store."""
-    parameters = dict(data["init_parameters"])
-    parameters["document_store"] = TwopassDocumentStore.from_dict(parameters["document_store"])
-    return default_from_dict(cls, {**data, "init_parameters": parameters})

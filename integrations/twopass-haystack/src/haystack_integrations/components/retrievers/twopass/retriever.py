@@ -8,15 +8,15 @@ from haystack_integrations.components.retrievers.twopass.options import (
     checked_store,
     checked_top_k,
     policy_of,
-    retriever_from_dict,
 )
+from haystack_integrations.components.retrievers.twopass.store_component import StoreComponent
 from haystack_integrations.document_stores.twopass import TwopassDocumentStore
 
 from twopass.client import ConvexFusion, ReciprocalRankFusion, Rerank, Retrieve
 
 
 @component
-class TwopassRetriever:
+class TwopassRetriever(StoreComponent):
     """Retrieves documents by both passes: vectors and words find candidates, a cross-encoder reads.
 
     The candidates never leave the server, which keeps their tokens: no ranker is needed behind.
@@ -135,27 +135,6 @@ class TwopassRetriever:
             time_budget=self.time_budget,
             allow_fallback=self.allow_fallback,
         )
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "TwopassRetriever":
-        """Deserializes a retriever and its store."""
-        return retriever_from_dict(cls, data)
-
-    def warm_up(self) -> None:
-        """Connects, and creates the collection if it is not there."""
-        self.document_store.warm_up()
-
-    async def warm_up_async(self) -> None:
-        """Does what `warm_up` does, for asyncio."""
-        await self.document_store.warm_up_async()
-
-    def close(self) -> None:
-        """Ends the store's connection; the next use opens another."""
-        self.document_store.close()
-
-    async def close_async(self) -> None:
-        """Ends the store's connection of the running event loop."""
-        await self.document_store.close_async()
 
     @component.output_types(documents=list[Document], meta=dict[str, Any])
     def run(
