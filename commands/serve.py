@@ -70,8 +70,8 @@ def _serve(settings: ServerConfig) -> None:
     from twopass.engines.errors import EngineError
     from twopass.index.errors import CollectionError
     from twopass.index.vectors.gpu_replica import GpuUnavailableError
-    from twopass.server.app import serve as run_server
     from twopass.server.edge.keys import KeysError
+    from twopass.server.running import serve as run_server
 
     try:
         asyncio.run(run_server(settings, partial(_greet, settings)))

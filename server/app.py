@@ -1,10 +1,7 @@
 """The composition root: the one place that knows every concrete class and joins them."""
 
 import asyncio
-import gc
 import logging
-import os
-import sys
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
@@ -36,7 +33,6 @@ from twopass.server.edge.transport import (
     listening_address,
     server_options,
 )
-from twopass.server.ending import StoppedError, ending_signals, ensure_not_stopped
 from twopass.server.gauges import (
     backlog_gauges,
     collection_gauges,
@@ -55,7 +51,6 @@ from twopass.server.http.routes import Routes
 from twopass.server.http.server import HttpServer
 from twopass.server.http.unpacking import Unpacking
 from twopass.server.ingest.documents import Ingest
-from twopass.server.memory import FreedMemory
 from twopass.server.models.caches import ByteCache
 from twopass.server.models.embedding import Embedding
 from twopass.server.models.loading import load_models
@@ -98,12 +93,6 @@ _MESSAGE_THREADS = 1
 _UNPACKING_THREADS = 1
 # How long the event loop may take to tell health: one that is held up for longer serves nobody.
 _HEALTH_SECONDS = 2
-# EX_SOFTWARE of sysexits.h: not the caller's fault, and another try may help.
-_ENGINES_LOST = 70
-# Seconds after which a thread that runs Python code yields the GIL to the event loop or another
-# thread. At Python's default of 5 ms, an answer that passes through a few threads waits tens of
-# milliseconds beside an upload or an export: several times as long as at this value, as measured.
-_SWITCH_SECONDS = 0.0005
 
 
 class App:
@@ -439,63 +428,6 @@ class App:
             self._metrics.name_engine(model.engine, model.spec.id)
             for _ in range(_WARM_UP_BATCHES):
                 await self._arbiter.compute(model.engine, probe_batch(model), Priority.INGEST)
-
-
-async def serve(
-    config: ServerConfig, when_serving: Callable[[Serving], None] = lambda _: None
-) -> None:
-    """Runs a server until SIGTERM, SIGINT or SIGHUP has drained it; a second ends it at once.
-
-    Engines that don't answer for `exit_unwell_seconds` end the process with status 70.
-
-    Args:
-        config: The settings.
-        when_serving: Is called once it serves.
-
-    Raises:
-        StoppedError: A signal came before it served.
-    """
-    app = App(config)
-    stopping = asyncio.Event()
-
-    def signalled() -> None:
-        if stopping.is_set():
-            _logger.warning("stopped without draining: second signal")
-            # Acknowledged writes are on disk, and a device that hangs would hold up an orderly end.
-            os._exit(1)
-        stopping.set()
-
-    for signal_number in ending_signals():
-        asyncio.get_running_loop().add_signal_handler(signal_number, signalled)
-    ensure_not_stopped()
-    stop = asyncio.create_task(stopping.wait())
-    starting = asyncio.create_task(app.start())
-    try:
-        await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():
-            starting.cancel()
-            await asyncio.wait({starting})
-            raise StoppedError
-        await starting
-    except BaseException:
-        stop.cancel()
-        app.close()
-        raise
-    when_serving(app.serving)
-    # Objects loaded so far stay. If the garbage collector looked at all of them, it would hold up
-    # every call for 16 ms, longer on a busy machine. Collections and engines that are closed are
-    # freed without it.
-    gc.collect()
-    gc.freeze()
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    returning = asyncio.create_task(FreedMemory().keep_returning())
-    await asyncio.wait({stop, app.watching}, return_when=asyncio.FIRST_COMPLETED)
-    if not stop.done():
-        _logger.critical("stopped without draining: %s", app.watching.exception())
-        os._exit(_ENGINES_LOST)
-    await app.stop()
-    returning.cancel()
-    gc.unfreeze()
 
 
 def _retrieve_defaults(config: ServerConfig) -> RetrieveDefaults:
