@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from twopass.client import SearchHit, SearchResult
 from twopass.engines.base import Int32s
-from twopass.index.collection.fusion import reading_order
+from twopass.index.fusion import reading_order
 from twopass.server.search.second_pass import best_first
 
 CandidateSets: TypeAlias = Mapping[str, Sequence["Candidate"]]

@@ -10,7 +10,7 @@ from twopass.evaluation.candidates import candidates
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.measures import ndcg
 from twopass.evaluation.runs import Answers, Similarities
-from twopass.index.collection.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
+from twopass.index.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
 from twopass.index.ranked_list import RankedList
 
 FUSIONS: Mapping[str, Fusion] = {

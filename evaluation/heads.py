@@ -6,7 +6,7 @@ import numpy as np
 
 from twopass.evaluation.fusions import FirstPasses
 from twopass.evaluation.measures import ndcg
-from twopass.index.collection.fusion import Chosen, ConvexFusion, choose
+from twopass.index.fusion import Chosen, ConvexFusion, choose
 from twopass.index.ranked_list import RankedList
 from twopass.server.search.second_pass import best_first
 

@@ -28,10 +28,12 @@
     ├── StoppedError                nobody needs the answer any more
     ├── LaneFullError               as much blocking work waits as may
     ├── CollectionsInUseError       as many collections as may be open are in use
-    └── StorageError                the disk, or what is on it, does not allow it
+    ├── UnsupportedByStoreError     this kind of store never does that
+    └── StorageError                the disk or the store, or what is on it, does not allow it
         ├── CollectionDamagedError  documents of the collection are damaged on disk
         ├── SnapshotDamagedError    a snapshot is not what it was when it was made
-        └── FolderInUseError        another server holds the folder
+        ├── FolderInUseError        another server holds the folder
+        └── StoreUnreachableError   the store does not answer now
 """
 
 from collections.abc import Mapping, Sequence
@@ -355,8 +357,37 @@ class CollectionsInUseError(CollectionError):
         self.retry_after = 0.5
 
 
+class UnsupportedByStoreError(CollectionError):
+    """The store that this server has its collections in never does what was asked.
+
+    Attributes:
+        store: Its kind, such as "milvus".
+        feature: What it does not do.
+    """
+
+    def __init__(self, store: str, feature: str, way_out: str, field: str = "") -> None:
+        """Names what is missing.
+
+        Args:
+            store: The kind of store.
+            feature: What it lacks, as the subject of "is not supported by".
+            way_out: What to do instead, after a semicolon.
+            field: Where the request asks for it, as a path; "" for the call itself.
+        """
+        where = {"field": field} if field else {}
+        named = f"{field}: " if field else ""
+        super().__init__(
+            f"{named}{feature}: not supported by the store {store}; {way_out}",
+            store=store,
+            feature=feature,
+            **where,
+        )
+        self.store = store
+        self.feature = feature
+
+
 class StorageError(CollectionError):
-    """The disk, or what is on it, does not allow what was asked.
+    """The disk or the store, or what is on it, does not allow what was asked.
 
     Attributes:
         path: The file or folder, for the log: callers are not told what the server's disk looks
@@ -378,3 +409,25 @@ class SnapshotDamagedError(StorageError):
 
 class FolderInUseError(StorageError):
     """Another server holds the data folder."""
+
+
+class StoreUnreachableError(StorageError):
+    """The store does not answer now.
+
+    Attributes:
+        store: Its kind, such as "postgresql".
+        retry_after: Seconds until another try may succeed.
+    """
+
+    def __init__(self, store: str, problem: str, retry_after: float = 1.0) -> None:
+        """Says what is wrong.
+
+        Args:
+            store: The kind of store.
+            problem: What was met, for the log and the caller: no host, user or password.
+            retry_after: Seconds until another try may succeed.
+        """
+        super().__init__(f"the store {store} can't be reached: {problem}; try again later")
+        self.facts = {"store": store}
+        self.store = store
+        self.retry_after = retry_after

@@ -9,7 +9,6 @@ from typing import Any
 
 from twopass.index.errors import InvalidSchemaError
 from twopass.index.field_names import field_name_problem, parse_field_name
-from twopass.index.kinds import IndexKind
 from twopass.index.languages import PORTER, check_language
 
 MAX_DIMENSION = 8_192
@@ -17,6 +16,7 @@ MAX_INDEXED_FIELDS = 64
 MIN_WINDOW_TOKENS = 16
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_INDEX_KIND = re.compile(r"[A-Za-z0-9][A-Za-z0-9_,]{0,63}")
 
 
 class Metric(StrEnum):
@@ -76,7 +76,8 @@ class CollectionSchema:
         encoder_revision: What the encoder is known by, hexadecimal: a digest over everything that
             decides its embeddings; empty where `encoder` is. `encoder` is only a name for it.
         client_vectors: Every document and query brings its own vector.
-        index_kind: A faiss factory string that `IndexKind` knows.
+        index_kind: What the vectors are searched by, in the words of the store that holds the
+            collection, which knows its own kinds: faiss factory strings for the default one.
         tokenizer_fingerprint: Of the tokenizer that made the stored token ids.
         indexed_fields: Metadata fields that filters use often.
         chunking: How long documents are split. None: not at all.
@@ -113,7 +114,13 @@ class CollectionSchema:
                 limit=MAX_DIMENSION,
                 value=self.dimension,
             )
-        IndexKind.parse(self.index_kind)
+        if _INDEX_KIND.fullmatch(self.index_kind) is None:
+            raise InvalidSchemaError(
+                "schema.index_kind",
+                f"{self.index_kind!r} given; 1 to 64 letters, digits, '_' and ',' are needed, such "
+                "as Flat or HNSW32",
+                value=self.index_kind,
+            )
         self._check_chunking()
         self._check_encoder()
         self._check_language()

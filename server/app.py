@@ -12,7 +12,7 @@ import grpc
 
 from twopass._core import available_cpus
 from twopass.engines.base import Float32s, Int32s, LoadedModel
-from twopass.index.collection.fusion import ConvexFusion, ReciprocalRankFusion
+from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
 from twopass.index.lanes import Lane, Lanes
 from twopass.index.schema import CollectionSchema
 from twopass.index.store.store import CollectionStore

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 
+from twopass.index.aliases import AliasChange, Aliases
 from twopass.index.collection.collection import Collection
-from twopass.index.collection.summary import CollectionSummary
 from twopass.index.errors import CollectionNotFoundError, StorageError
 from twopass.index.lanes import Lanes, wait_for
 from twopass.index.schema import CollectionSchema
+from twopass.index.snapshot import Snapshot
 from twopass.index.stopping import Stop
-from twopass.index.store.aliases import AliasChange, Aliases
-from twopass.index.store.snapshots import Snapshot
 from twopass.index.store.store import CollectionStore
+from twopass.index.summary import CollectionSummary
 from twopass.server.request import Caller, Request
 
 

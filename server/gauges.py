@@ -7,10 +7,10 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from twopass.engines.base import LoadedModel, SharingEngine
-from twopass.index.collection.summary import CollectionSummary
 from twopass.index.errors import CollectionNotFoundError
 from twopass.index.lanes import Lane
 from twopass.index.store.store import CollectionStore
+from twopass.index.summary import CollectionSummary
 from twopass.index.vectors.gpu_replica import FALLBACKS
 from twopass.server.edge.gate import Gate
 from twopass.server.models.caches import ByteCache

@@ -27,10 +27,10 @@ from twopass.client import Client, Document, Schema, UpsertSummary
 from twopass.client._upsert import Chunker
 from twopass.engines.base import Tokenizer
 from twopass.engines.loading import load_model
-from twopass.index.collection.writer import UpsertResult
 from twopass.index.documents import IndexedDocument
 from twopass.index.schema import CollectionSchema
 from twopass.index.stopping import NEVER
+from twopass.index.writes import UpsertResult
 from twopass.server.config import ServerConfig
 from twopass.server.models.passages import Limits
 from twopass.server.models.tokenizing import Tokenizing

@@ -1,5 +1,5 @@
-"""One collection: its schema, what can be asked of it, and the order of what is found.
+"""One collection of the data folder: what can be asked of it, and what is written to it.
 
-The facade that a server works with (`collection.py`), the documents that go in and out, the tokens
-of pages and of states, and the fusion of two lists. SQL and faiss stay in the rooms below.
+The facade that a store works with (`collection.py`), the queue of its writes, and what it makes of
+documents. SQL and faiss stay in the rooms below.
 """

@@ -11,16 +11,11 @@ import numpy as np
 from twopass.engines.base import Float32s
 from twopass.index.arrays import Int64s
 from twopass.index.collection.encoding import EncodedDocuments, encode_documents
-from twopass.index.collection.pages import DocumentPage, key_before, page_token
-from twopass.index.collection.summary import CollectionSummary
 from twopass.index.collection.windows import NearestDocuments, WindowIndex
 from twopass.index.collection.writer import (
     Delete,
-    DeleteResult,
     UpdateMetadata,
-    UpdateResult,
     Upsert,
-    UpsertResult,
     Writer,
 )
 from twopass.index.collection_name import CollectionName
@@ -36,20 +31,24 @@ from twopass.index.filters import Filter, IdCondition
 from twopass.index.key_sets import intersection
 from twopass.index.kinds import Breadth
 from twopass.index.metadata import MetadataChange
+from twopass.index.metric import scale
+from twopass.index.pages import DocumentPage, key_before, page_token
+from twopass.index.passages import StoredPassages
 from twopass.index.ranked_list import WordMatches
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.database import Identity
 from twopass.index.rows.filter_sql import SqlCondition, compile_filter
-from twopass.index.rows.reader import DocumentReader, StoredPassages
+from twopass.index.rows.reader import DocumentReader
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
 from twopass.index.stopping import NEVER, Stop, wait_for
-from twopass.index.vectors.metric import scale
+from twopass.index.summary import CollectionSummary
 from twopass.index.vectors.vector_index import Neighbours, VectorIndex
 from twopass.index.word_query import WordClauses
 from twopass.index.words.analysis import Analyser
 from twopass.index.words.word_index import WordIndex
+from twopass.index.writes import DeleteResult, UpdateResult, UpsertResult
 
 _DEFAULT = DocumentFields()
 _DEFAULT_BREADTH = Breadth()

@@ -10,7 +10,6 @@ from typing import TypeAlias
 import apsw
 
 from twopass.index.collection.collection import Collection
-from twopass.index.collection.summary import CollectionSummary
 from twopass.index.collection.writer import Writer
 from twopass.index.collection_name import CollectionName
 from twopass.index.lanes import Lanes
@@ -26,6 +25,7 @@ from twopass.index.rows.database import (
 from twopass.index.rows.migrations import keep_revision, migrate
 from twopass.index.rows.window_rows import count_split
 from twopass.index.schema import CollectionSchema
+from twopass.index.summary import CollectionSummary
 from twopass.index.vectors.gpu_replica import Clone
 from twopass.index.vectors.loading import load_vectors
 from twopass.index.vectors.merging import MergePolicy

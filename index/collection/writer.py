@@ -11,8 +11,9 @@ import apsw
 import numpy as np
 
 from twopass.engines.base import Float32s
-from twopass.index.collection.encoding import EncodedDocuments, changed_metadata
+from twopass.index.collection.encoding import EncodedDocuments
 from twopass.index.collection_name import CollectionName
+from twopass.index.document_checks import changed_metadata
 from twopass.index.documents import OnConflict
 from twopass.index.errors import DocumentsExistError, StorageError
 from twopass.index.lanes import Lane
@@ -40,55 +41,11 @@ from twopass.index.stopping import NEVER, Stop
 from twopass.index.vectors.vector_index import VectorChange, VectorIndex
 from twopass.index.words.encoding import EncodedWords
 from twopass.index.words.word_index import WordChange, WordIndex
+from twopass.index.writes import DeleteResult, UpdateResult, UpsertResult
 
 _LOG = logging.getLogger("twopass.index")
 
 _MAX_GROUP = 256
-
-
-@dataclass(frozen=True, slots=True)
-class UpsertResult:
-    """What an upsert did.
-
-    Attributes:
-        sequence: The collection's state with these documents in it.
-        num_inserted: How many documents were new.
-        num_replaced: How many documents replaced one of the same id.
-        num_skipped: How many documents were left out, since their ids were known.
-        num_split: How many documents were split.
-    """
-
-    sequence: SequenceToken
-    num_inserted: int
-    num_replaced: int
-    num_skipped: int = 0
-    num_split: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteResult:
-    """What a deletion did.
-
-    Attributes:
-        sequence: The collection's state without the documents.
-        num_deleted: How many documents were deleted.
-    """
-
-    sequence: SequenceToken
-    num_deleted: int
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateResult:
-    """What an update of metadata did.
-
-    Attributes:
-        sequence: The collection's state with the new metadata.
-        num_updated: How many documents it was for, whether or not their metadata differed.
-    """
-
-    sequence: SequenceToken
-    num_updated: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ import apsw
 
 from twopass.index.collection_name import CollectionName
 from twopass.index.errors import InvalidSchemaError, StoppedError, StorageError
+from twopass.index.kinds import IndexKind
 from twopass.index.rows.tables import create_tables
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
@@ -194,8 +195,10 @@ def read_identity(
             str(path),
         )
     try:
+        schema = CollectionSchema.from_json(meta["schema"])
+        IndexKind.parse(schema.index_kind)
         return Identity(
-            CollectionSchema.from_json(meta["schema"]),
+            schema,
             _EPOCH + timedelta(microseconds=meta["create_time_us"]),
             SequenceToken(meta["incarnation"], meta["position"]),
         )

@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import apsw
 import numpy as np
-from numpy.typing import NDArray
 
 from twopass.engines.base import Ragged
 from twopass.index.arrays import Int64s
@@ -21,6 +19,7 @@ from twopass.index.errors import (
     DocumentTooLargeError,
 )
 from twopass.index.facets import Facet
+from twopass.index.passages import StoredPassages
 from twopass.index.rows.connections import ReadConnections
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.facet_sql import read_facet
@@ -32,22 +31,6 @@ from twopass.index.stopping import NEVER, Stop
 
 # Rows that one statement reads: enough that it costs little, few enough to be held twice.
 _BLOCK_ROWS = 64
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StoredPassages:
-    """The stored tokens of documents that were found.
-
-    Attributes:
-        positions: Which of the keys asked for are still there, by their positions in that list,
-            ascending, `[num_passages]`. The others were replaced or deleted since they were found.
-        ids: The documents' ids, `[num_passages]`.
-        token_ids: Their passages' tokens, a row for each.
-    """
-
-    positions: NDArray[np.intp]
-    ids: tuple[str, ...]
-    token_ids: Ragged
 
 
 class DocumentReader:

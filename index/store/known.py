@@ -5,8 +5,8 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from twopass.index.collection.collection import Collection
-from twopass.index.collection.summary import CollectionSummary
 from twopass.index.collection_name import CollectionName
+from twopass.index.summary import CollectionSummary
 
 
 class KnownCollection:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from twopass.index.aliases import AliasChange, Aliases
 from twopass.index.errors import (
     AliasExistsError,
     CollectionAliasedError,
@@ -10,7 +11,6 @@ from twopass.index.errors import (
     InvalidRenameError,
     StorageError,
 )
-from twopass.index.store.aliases import AliasChange, Aliases
 from twopass.index.store.known import KnownCollection
 
 

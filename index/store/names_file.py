@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from twopass.index.aliases import Aliases
 from twopass.index.errors import InvalidInputError, StorageError
 from twopass.index.folders import os_errors, sync_folder, write_json
 from twopass.index.schema import check_name
-from twopass.index.store.aliases import Aliases
 from twopass.index.store.places import Places
 
 _ALIASES_ALONE = 1

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from twopass.index.collection.collection import Collection
-from twopass.index.collection.summary import CollectionSummary
 from twopass.index.collection_name import CollectionName
 from twopass.index.errors import (
     CollectionClosedError,
@@ -25,6 +24,7 @@ from twopass.index.errors import (
 )
 from twopass.index.lanes import Lane
 from twopass.index.store.known import KnownCollection
+from twopass.index.summary import CollectionSummary
 
 _LOG = logging.getLogger("twopass.index")
 

@@ -12,7 +12,6 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +27,7 @@ from twopass.index.errors import (
 from twopass.index.folders import os_errors, sync_folder, write_json
 from twopass.index.rows.database import open_for_reading, read_identity, storage_errors
 from twopass.index.schema import check_name
+from twopass.index.snapshot import Snapshot
 from twopass.index.stopping import NEVER, Stop
 from twopass.index.store.places import Places
 
@@ -39,32 +39,6 @@ _DESCRIPTION = "snapshot.json"
 _UNFINISHED = ".unfinished-"
 _BLOCK_BYTES = 1024 * 1024
 _WAY_OUT = "delete it, and restore another one"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """A snapshot, described.
-
-    Attributes:
-        name: Unique among those of its collection.
-        collection: The name of its collection, which may have had another when it was made.
-        sequence: The state that it holds, as clients see it.
-        num_documents: How many documents are in it.
-        num_bytes: Its size on disk.
-        sha256: Hash of its documents' file, hexadecimal.
-        create_time_us: When it was made, microseconds since 1970.
-        damaged_reason: Why it can't be restored, and the way out, as far as is known without
-            reading all of it; empty if it can. Of a damaged snapshot only the names may be known.
-    """
-
-    name: str
-    collection: str
-    sequence: str = ""
-    num_documents: int = 0
-    num_bytes: int = 0
-    sha256: str = ""
-    create_time_us: int = 0
-    damaged_reason: str = ""
 
 
 class SnapshotFolder:

@@ -14,22 +14,24 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TypeVar
 
+from twopass.index.aliases import AliasChange, Aliases
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.opening import CurrentRevision, open_collection, read_summary
-from twopass.index.collection.summary import CollectionSummary
 from twopass.index.errors import CollectionClosedError, CollectionNotFoundError, StorageError
 from twopass.index.folders import lock_folder, os_errors, sync_folder
+from twopass.index.kinds import IndexKind
 from twopass.index.lanes import Lanes
 from twopass.index.rows.database import begin_new_life, create_database
 from twopass.index.schema import CollectionSchema, check_name
+from twopass.index.snapshot import Snapshot
 from twopass.index.stopping import NEVER, Stop
-from twopass.index.store.aliases import AliasChange, Aliases
 from twopass.index.store.known import KnownCollection
 from twopass.index.store.names import CollectionNames
 from twopass.index.store.names_file import StoredNames, read_names, write_names
 from twopass.index.store.opened import OpenCollections, Pin
 from twopass.index.store.places import Places, folders_in, settle
-from twopass.index.store.snapshots import Snapshot, SnapshotFolder
+from twopass.index.store.snapshots import SnapshotFolder
+from twopass.index.summary import CollectionSummary
 from twopass.index.vectors.gpu_replica import Clone
 from twopass.index.vectors.merging import MergePolicy
 from twopass.index.words.flushing import FlushPolicy
@@ -170,13 +172,15 @@ class CollectionStore:
         """Creates an empty collection: after a crash it is there whole, or not at all.
 
         Raises:
-            InvalidSchemaError: The name is not a valid collection name.
+            InvalidSchemaError: The name is not a valid collection name, or faiss has no such index
+                kind.
             CollectionExistsError: The name is taken, even by a collection that failed to open.
             AliasExistsError: The name is an alias.
             CollectionsInUseError: As many collections as may be open are in use.
             StorageError: The collection can't be written.
         """
         check_name(name)
+        IndexKind.parse(schema.index_kind)
         collection = self._add(name, lambda path: create_database(path, schema))
         _LOG.info("collection created", extra={"collection": name})
         return collection

@@ -119,6 +119,10 @@ _CAUSES: dict[type[Exception], _Cause] = {
     ),
     index_errors.CollectionClosedError: _Cause(grpc.StatusCode.UNAVAILABLE, "COLLECTION_CLOSED"),
     index_errors.StorageError: _Cause(grpc.StatusCode.UNAVAILABLE, "STORAGE_FAILED"),
+    index_errors.StoreUnreachableError: _Cause(grpc.StatusCode.UNAVAILABLE, "STORE_UNREACHABLE"),
+    index_errors.UnsupportedByStoreError: _Cause(
+        grpc.StatusCode.UNIMPLEMENTED, "UNSUPPORTED_BY_STORE"
+    ),
     index_errors.CollectionDamagedError: _Cause(grpc.StatusCode.DATA_LOSS, "COLLECTION_DAMAGED"),
     index_errors.SnapshotDamagedError: _Cause(grpc.StatusCode.DATA_LOSS, "SNAPSHOT_DAMAGED"),
 }

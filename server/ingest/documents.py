@@ -9,13 +9,13 @@ import numpy as np
 
 from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged, TextTokenizer
 from twopass.index.collection.collection import Collection
-from twopass.index.collection.encoding import check_distinct
-from twopass.index.collection.writer import UpsertResult
+from twopass.index.document_checks import check_distinct
 from twopass.index.documents import IndexedDocument, OnConflict, SplitPassage
 from twopass.index.errors import DocumentsExistError
 from twopass.index.lanes import Lane
 from twopass.index.schema import Chunking
 from twopass.index.stopping import Stop
+from twopass.index.writes import UpsertResult
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models.cutting import (
     MAX_PASSAGE_TOKENS,

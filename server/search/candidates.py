@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s, Int32s, Ragged
 from twopass.index.arrays import Int64s
-from twopass.index.rows.reader import StoredPassages
+from twopass.index.passages import StoredPassages
 from twopass.server.models.cutting import with_head
 from twopass.server.search.found import Found
 

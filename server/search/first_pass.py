@@ -11,9 +11,9 @@ import numpy as np
 from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged
 from twopass.index.arrays import Int64s
 from twopass.index.collection.collection import Collection
-from twopass.index.collection.fusion import choose
 from twopass.index.collection.windows import NearestDocuments
 from twopass.index.errors import StoppedError
+from twopass.index.fusion import choose
 from twopass.index.lanes import Lanes
 from twopass.index.ranked_list import RankedList
 from twopass.index.schema import Metric

@@ -8,7 +8,7 @@ import numpy as np
 
 from twopass.engines.base import Float32s, Int32s
 from twopass.index.arrays import Int64s
-from twopass.index.collection.fusion import Chosen
+from twopass.index.fusion import Chosen
 from twopass.index.ranked_list import RankedList
 from twopass.server.search.types import RetrieveStatus
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from twopass.engines.base import Float32s
-from twopass.index.collection.fusion import Fusion
 from twopass.index.documents import DocumentFields, StoredDocument
 from twopass.index.filters import Filter
+from twopass.index.fusion import Fusion
 from twopass.index.kinds import Breadth
 from twopass.index.word_query import WordClauses
 from twopass.server.config import RetrieveMode

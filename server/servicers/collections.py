@@ -3,12 +3,12 @@
 import re
 from collections.abc import Sequence
 
-from twopass.index.collection.summary import CollectionSummary
+from twopass.index.aliases import AliasChange
 from twopass.index.errors import CollectionAliasedError
 from twopass.index.lanes import Lanes
 from twopass.index.schema import check_name
-from twopass.index.store.aliases import AliasChange
-from twopass.index.store.snapshots import Snapshot
+from twopass.index.snapshot import Snapshot
+from twopass.index.summary import CollectionSummary
 from twopass.server.collections import Collections
 from twopass.server.errors import InvalidRequestError
 from twopass.server.ingest.documents import Ingest

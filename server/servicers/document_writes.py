@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from twopass.index.collection.collection import Collection
-from twopass.index.collection.writer import UpsertResult
 from twopass.index.documents import OnConflict
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.metadata import MergeMetadata, MetadataChange, ReplaceMetadata
+from twopass.index.writes import UpsertResult
 from twopass.server.collections import Collections
 from twopass.server.errors import InvalidRequestError, at_place
 from twopass.server.ingest.ahead import in_order

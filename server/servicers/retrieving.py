@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from twopass.index.collection.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
+from twopass.index.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
 from twopass.index.kinds import Breadth
 from twopass.index.word_query import WordClauses
 from twopass.server.config import RetrieveMode

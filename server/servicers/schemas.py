@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from twopass.index.collection.summary import CollectionSummary
 from twopass.index.languages import NONE
 from twopass.index.schema import (
     MIN_WINDOW_TOKENS,
@@ -15,6 +14,7 @@ from twopass.index.schema import (
     LexicalTokenizer,
     Metric,
 )
+from twopass.index.summary import CollectionSummary
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models.embedding import max_passage_tokens
 from twopass.server.models.registry import Models

@@ -11,7 +11,7 @@ TwopassError                  every failed call; raised itself for any other sta
 ├── UnavailableError          UNAVAILABLE          server starting, draining, down or out of reach
 ├── DeadlineExceededError     DEADLINE_EXCEEDED    not done within `timeout` or `time_budget`
 ├── DataLossError             DATA_LOSS            what is on the server's disk is damaged
-├── UnimplementedError        UNIMPLEMENTED        the server is older than this client
+├── UnimplementedError        UNIMPLEMENTED        the server is older, or its store can't do it
 └── InternalError             INTERNAL             a bug or a failed device; the text has a log id
 
 A mistake in the type of an argument is a TypeError, as anywhere in Python. Using a closed client
@@ -142,7 +142,10 @@ class DataLossError(TwopassError):
 
 
 class UnimplementedError(TwopassError):
-    """The server does not know the call: it is older than this client."""
+    """The server does not know the call, being older than this client, or its store can't do it.
+
+    What a store can't do has the reason UNSUPPORTED_BY_STORE, and the message names the way out.
+    """
 
     code = StatusCode.UNIMPLEMENTED
 

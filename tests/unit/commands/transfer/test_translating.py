@@ -12,7 +12,7 @@ from twopass.client import Document
 from twopass.commands.sources.records import LeftOut, Record
 from twopass.commands.transfer.field_mapping import FieldMapping
 from twopass.commands.transfer.translating import Translator
-from twopass.index.collection.encoding import encode_metadata
+from twopass.index.document_checks import encode_metadata
 from twopass.index.errors import InvalidDocumentError
 
 

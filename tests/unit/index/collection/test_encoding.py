@@ -9,8 +9,8 @@ import pytest
 from twopass.index.collection.encoding import encode_documents
 from twopass.index.errors import InvalidDocumentError
 from twopass.index.filters import Exists, FieldCondition, Filter
+from twopass.index.metric import MAX_NORM
 from twopass.index.schema import Metric
-from twopass.index.vectors.metric import MAX_NORM
 from twopass.index.words.analysis import Analyser
 
 ANALYSER = Analyser()

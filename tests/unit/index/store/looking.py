@@ -1,6 +1,6 @@
 """What a data folder and its collections hold, as tests of the store look at them."""
 
-from twopass.index.store.aliases import AliasChange
+from twopass.index.aliases import AliasChange
 
 
 def anything(collection):

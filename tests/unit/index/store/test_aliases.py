@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from twopass.index import aliases as aliases_module
+from twopass.index.aliases import AliasChange
 from twopass.index.errors import (
     AliasExistsError,
     CollectionAliasedError,
@@ -22,8 +24,6 @@ from twopass.index.errors import (
     StaleSequenceError,
     StorageError,
 )
-from twopass.index.store import aliases as aliases_module
-from twopass.index.store.aliases import AliasChange
 from twopass.index.store.store import CollectionStore
 
 from ..conftest import LANES
@@ -183,7 +183,7 @@ def test_a_closed_store_changes_none(tmp_path, filled):
 SWITCH_UNTIL_KILLED = """
 import itertools, pathlib, sys
 from twopass.index.lanes import Lanes
-from twopass.index.store.aliases import AliasChange
+from twopass.index.aliases import AliasChange
 from twopass.index.store.store import CollectionStore
 
 store = CollectionStore(pathlib.Path(sys.argv[1]), Lanes.for_cpus(2))

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from twopass.index.aliases import AliasChange
 from twopass.index.documents import IndexedDocument
 from twopass.index.errors import (
     CollectionClosedError,
@@ -21,7 +22,6 @@ from twopass.index.rows import database
 from twopass.index.schema import CollectionSchema
 from twopass.index.store import opened
 from twopass.index.store import store as store_module
-from twopass.index.store.aliases import AliasChange
 from twopass.index.store.store import CollectionStore
 
 from ..conftest import DIMENSION, LANES

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from twopass.index import aliases as aliases_module
 from twopass.index.collection_name import CollectionName
 from twopass.index.errors import (
     AliasExistsError,
@@ -25,7 +26,6 @@ from twopass.index.errors import (
     SnapshotsKeptError,
     StorageError,
 )
-from twopass.index.store import aliases as aliases_module
 from twopass.index.store import snapshots as snapshots_module
 from twopass.index.store.store import CollectionStore
 

@@ -1,5 +1,6 @@
 """Collections come, go and come back; a damaged one stays out of the others' way."""
 
+import dataclasses
 import gc
 import os
 import subprocess
@@ -9,6 +10,7 @@ import weakref
 import apsw
 import pytest
 
+from twopass.index.aliases import AliasChange
 from twopass.index.documents import DocumentFields
 from twopass.index.errors import (
     CollectionClosedError,
@@ -19,7 +21,6 @@ from twopass.index.errors import (
     StorageError,
 )
 from twopass.index.rows.database import FORMAT_VERSION
-from twopass.index.store.aliases import AliasChange
 from twopass.index.store.store import CollectionStore
 
 from ..conftest import LANES
@@ -47,6 +48,12 @@ def test_a_name_is_given_once(store, schema):
 def test_a_name_that_is_none_creates_nothing(store, schema, tmp_path):
     with pytest.raises(InvalidSchemaError, match="name"):
         store.create("../notes", schema)
+    assert list((tmp_path / "collections").iterdir()) == []
+
+
+def test_an_index_kind_that_faiss_has_not_creates_nothing(store, schema, tmp_path):
+    with pytest.raises(InvalidSchemaError, match=r"'PQ8' is not supported.*Flat"):
+        store.create("notes", dataclasses.replace(schema, index_kind="PQ8"))
     assert list((tmp_path / "collections").iterdir()) == []
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from twopass.index.aliases import AliasChange
 from twopass.index.documents import DocumentFields
 from twopass.index.errors import (
     AliasExistsError,
@@ -21,7 +22,6 @@ from twopass.index.errors import (
     SnapshotNotFoundError,
     SnapshotsKeptError,
 )
-from twopass.index.store.aliases import AliasChange
 from twopass.index.store.store import CollectionStore
 from twopass.index.vectors.merging import MergePolicy
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from twopass.index.metric import scale
 from twopass.index.schema import Metric
-from twopass.index.vectors.metric import scale
 
 
 def scaled(vectors, metric=Metric.COSINE):

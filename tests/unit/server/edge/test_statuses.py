@@ -74,6 +74,7 @@ CODES = {
     "CollectionClosedError": grpc.StatusCode.UNAVAILABLE,
     "StorageError": grpc.StatusCode.UNAVAILABLE,
     "FolderInUseError": grpc.StatusCode.UNAVAILABLE,
+    "StoreUnreachableError": grpc.StatusCode.UNAVAILABLE,
     # damaged on disk
     "CollectionDamagedError": grpc.StatusCode.DATA_LOSS,
     "SnapshotDamagedError": grpc.StatusCode.DATA_LOSS,
@@ -89,6 +90,8 @@ CODES = {
     "CollectionAliasedError": grpc.StatusCode.FAILED_PRECONDITION,
     # over another wire
     "NotServedError": grpc.StatusCode.UNIMPLEMENTED,
+    # by another store
+    "UnsupportedByStoreError": grpc.StatusCode.UNIMPLEMENTED,
     # a bug or a failed device
     "EngineError": grpc.StatusCode.INTERNAL,
     "NonFiniteOutputError": grpc.StatusCode.INTERNAL,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twopass.index.collection.fusion import (
+from twopass.index.fusion import (
     ConvexFusion,
     ReciprocalRankFusion,
     choose,

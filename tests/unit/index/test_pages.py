@@ -2,9 +2,9 @@
 
 import pytest
 
-from twopass.index.collection.pages import key_before, page_token
 from twopass.index.errors import InvalidQueryError
 from twopass.index.filters import FieldCondition, Filter, IdCondition, InRange, OneOf, StartsWith
+from twopass.index.pages import key_before, page_token
 
 LIFE, OTHER_LIFE = "0" * 31 + "a", "0" * 31 + "b"
 EVERYTHING = Filter()
