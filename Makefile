@@ -30,7 +30,7 @@ PACKAGES := server engines index commands evaluation training benchmarks
 # Folders too: one is newer once a file in it was added or deleted.
 PYTHON_SOURCES := $(shell find $(PACKAGES) -name '*.py' -o -type d ! -name __pycache__)
 CORE_SOURCES := $(shell find core -name '*.h' -o -name '*.cc') CMakeLists.txt
-STUB_SOURCES := client/pyproject.toml client/generate_stubs.py $(wildcard protos/*/v1 protos/*/v1/*)
+STUB_SOURCES := client/pyproject.toml client/generate_stubs.py $(wildcard protos/*/v1 protos/*/v1/* protos/*/*/v1 protos/*/*/v1/*)
 CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f)
 

@@ -36,9 +36,11 @@ class ProtoPackage:
 
 
 # The package `tei` belongs to its own project: whatever is called so in an environment is not ours.
-# Only the server reads its messages, and calls of its services need no stubs there.
+# Only the server reads its messages, and calls of its services need no stubs there; so it is with
+# what servers say to engines apart.
 PACKAGES = (
     ProtoPackage("twopass/v1", "twopass/v1", has_services=True),
+    ProtoPackage("twopass/engine/v1", "twopass/engine/v1", has_services=False),
     ProtoPackage("tei/v1", "twopass/tei/v1", has_services=False),
 )
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from enum import Enum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -376,9 +376,10 @@ class EngineInfo:
     """What the server needs to know of an engine to feed it and to describe it.
 
     Attributes:
-        engine: "onnxruntime", "cpu", "tensorrt", "torch" or "transformers".
-        precision: "f32", "bf16", "fp16" or "int8".
-        device: The instruction set or the GPU's name.
+        engine: "onnxruntime", "cpu", "tensorrt", "torch" or "transformers"; of a mixed fleet all
+            that its members have, with "+" between them.
+        precision: "f32", "bf16", "fp16" or "int8", or several likewise.
+        device: The instruction set or the GPU's name, or several with commas between them.
         max_seq_len: Longest sequence in tokens, special tokens included.
         layout: What a batch costs.
         max_batch_tokens: Tokens of a batch (padded ones counted) beyond which larger gains nothing.
@@ -443,6 +444,45 @@ class TokenEngine(Protocol):
 def token_width_of(engine: Engine) -> int:
     """Components of the vectors that an engine gives of single tokens; 0 where it gives none."""
     return engine.token_width if isinstance(engine, TokenEngine) else 0
+
+
+class Urgency(IntEnum):
+    """What a batch is for; what is computed first where several wait."""
+
+    QUERY = 0
+    """Queries to embed."""
+    RERANK = 1
+    """Pairs to rerank."""
+    INGEST = 2
+    """Documents to embed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTerms:
+    """How a batch is wanted, for an engine that others ask too.
+
+    Attributes:
+        urgency: What it is for.
+        end: When nobody waits for it any more, seconds of `time.perf_counter`; None for never.
+        of_tokens: Whether the vectors of tokens are wanted, rather than an output of each sequence.
+    """
+
+    urgency: Urgency = Urgency.INGEST
+    end: float | None = None
+    of_tokens: bool = False
+
+
+@runtime_checkable
+class DistantEngine(Protocol):
+    """An engine that others ask too: it is told until when a batch is wanted, and for what."""
+
+    def submit_on(self, batch: TokenBatch, terms: BatchTerms) -> Future[Float32s]:
+        """Queues a batch as `Engine.submit` or `TokenEngine.submit_tokens` does.
+
+        Returns:
+            Their future. Cancelling it tells the engine that nobody waits any more: what has not
+            begun is not computed.
+        """
 
 
 @runtime_checkable

@@ -7,6 +7,8 @@
     │   ├── UnsupportedModelError  it is sound, but this engine does not run its architecture
     │   └── WrongKindError         it is an encoder where a reranker is needed, or the reverse
     ├── EngineUnavailableError     the engine needs a package or a device that is not here
+    ├── EngineBusyError            the engine has no room for a batch now
+    ├── MisfitError                an engine does not compute what the others of its fleet do
     ├── InputTooLongError          a sequence is longer than the engine's `max_seq_len`
     ├── OutOfDeviceMemoryError     a batch does not fit on the device now; smaller ones do
     ├── NonFiniteOutputError       a sequence's output is not a number; the others are sound
@@ -40,6 +42,14 @@ class WrongKindError(ModelError):
 
 class EngineUnavailableError(EngineError):
     """The engine needs a package or a device that this machine lacks."""
+
+
+class EngineBusyError(EngineError):
+    """The engine has no room for a batch now; later it may have."""
+
+
+class MisfitError(EngineError):
+    """An engine does not compute what the others of its fleet compute; the message says why."""
 
 
 class InputTooLongError(EngineError):

@@ -12,6 +12,7 @@ import grpc
 from google.rpc import error_details_pb2
 
 from twopass.engines.errors import (
+    EngineBusyError,
     EngineError,
     EngineUnavailableError,
     InputTooLongError,
@@ -94,6 +95,7 @@ _CAUSES: dict[type[Exception], _Cause] = {
     PermissionDeniedError: _Cause(grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED"),
     EngineError: _INTERNAL,
     EngineUnavailableError: _Cause(grpc.StatusCode.UNAVAILABLE, "ENGINE_UNAVAILABLE"),
+    EngineBusyError: _Cause(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
     InputTooLongError: _Cause(grpc.StatusCode.INVALID_ARGUMENT, "INPUT_TOO_LONG"),
     OutOfDeviceMemoryError: _Cause(grpc.StatusCode.RESOURCE_EXHAUSTED, "OUT_OF_DEVICE_MEMORY"),
     index_errors.InvalidInputError: _Cause(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"),
@@ -191,7 +193,7 @@ def retry_after(error: Exception) -> float | None:
     given = getattr(error, "retry_after", None)
     if isinstance(given, int | float):
         return given
-    if isinstance(error, OutOfDeviceMemoryError):
+    if isinstance(error, OutOfDeviceMemoryError | EngineBusyError):
         return _RETRY_SECONDS_ELSE
     if status_code(error) is not grpc.StatusCode.UNAVAILABLE:
         return None

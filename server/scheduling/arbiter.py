@@ -15,12 +15,29 @@ from typing import TypeAlias
 
 import numpy as np
 
-from twopass.engines.base import Engine, Float32s, Int32s, TokenBatch, TokenEngine
+from twopass.engines.base import (
+    BatchTerms,
+    DistantEngine,
+    Engine,
+    Float32s,
+    Int32s,
+    TokenBatch,
+    TokenEngine,
+)
 from twopass.server.errors import LateError, OverloadedError
 from twopass.server.scheduling.admission import Admission, Places
 from twopass.server.scheduling.backlog import Backlog, Priority
 from twopass.server.scheduling.batch_choice import num_padding_tokens
-from twopass.server.scheduling.jobs import Computed, Job, computed, deliver, first_sequences, gather
+from twopass.server.scheduling.jobs import (
+    Computed,
+    Flight,
+    Job,
+    computed,
+    deliver,
+    first_sequences,
+    gather,
+    terms_of,
+)
 from twopass.server.telemetry.metrics import Metrics
 from twopass.server.telemetry.tracing import Attributes, Tracer, record
 
@@ -134,6 +151,7 @@ class Arbiter:
         first_suffice: bool = False,
         always_has_room: bool = False,
         of_tokens: bool = False,
+        takes_any: bool = False,
     ) -> Computed:
         """Runs sequences through an engine, in batches shared with other requests.
 
@@ -149,6 +167,8 @@ class Arbiter:
                 are few.
             of_tokens: Whether to compute the vectors of tokens, rather than an output of each
                 sequence; of a `TokenEngine` only, and not where the first suffice.
+            takes_any: Whether values that are not finite are returned as they are, rather than
+                an error; for a caller that looks itself whose they are.
 
         Returns:
             The output of all sequences; if the first suffice, of at least the first one.
@@ -172,6 +192,7 @@ class Arbiter:
         job = self._job(engine, batch, order, deadline)
         job.first_suffice = first_suffice
         job.of_tokens = of_tokens
+        job.takes_any = takes_any
         if not first_suffice:
             self.backlog.ensure_ever_in_time(engine, job.waiting_seconds, deadline)
             self.backlog.ensure_in_time(priority, job.waiting_seconds, deadline)
@@ -227,6 +248,8 @@ class Arbiter:
             raise LateError("the deadline ran out while the engine was at work") from None
         finally:
             self.backlog.withdraw(job, priority)
+            for flight in job.flights:
+                flight.give_up_if_unwanted()
             self._record(job, priority)
 
     def _give_up_if_hopeless(self, job: Job, priority: Priority) -> None:
@@ -268,14 +291,20 @@ class Arbiter:
         began = time.perf_counter()
 
         def answer(future: Future[Float32s]) -> None:
-            self.backlog.batch_left(engine, priority, batch.num_tokens, began)
-            self._metrics.batch_computed(
-                engine,
-                len(batch),
-                batch.num_tokens,
-                num_padding_tokens(engine, batch),
-                time.perf_counter() - began,
+            for job in jobs:
+                job.flights.remove(flight)
+            is_given_up = future.cancelled()
+            self.backlog.batch_left(
+                engine, priority, batch.num_tokens, began, is_given_up=is_given_up
             )
+            if not is_given_up:
+                self._metrics.batch_computed(
+                    engine,
+                    len(batch),
+                    batch.num_tokens,
+                    num_padding_tokens(engine, batch),
+                    time.perf_counter() - began,
+                )
             if self._tracer is not None and any(job.is_traced for job in jobs):
                 sizes = {"sequences": len(batch), "tokens": batch.num_tokens, "calls": len(jobs)}
                 model = self._metrics.model_of(engine)
@@ -290,15 +319,20 @@ class Arbiter:
             self._dispatch()
 
         try:
-            submitted = _submitted(engine, batch, of_tokens=jobs[0].of_tokens)
+            submitted = _submitted(engine, batch, terms_of(jobs, priority))
         except Exception as error:  # an engine that is closed or broken refuses in its own way
             submitted = Future()
             submitted.set_exception(error)
+        flight = Flight(jobs, submitted, isinstance(engine, DistantEngine))
+        for job in jobs:
+            job.flights.append(flight)
         submitted.add_done_callback(lambda future: loop.call_soon_threadsafe(answer, future))
 
 
-def _submitted(engine: Engine, batch: TokenBatch, *, of_tokens: bool) -> Future[Float32s]:
-    if not of_tokens:
+def _submitted(engine: Engine, batch: TokenBatch, terms: BatchTerms) -> Future[Float32s]:
+    if isinstance(engine, DistantEngine):
+        return engine.submit_on(batch, terms)
+    if not terms.of_tokens:
         return engine.submit(batch)
     assert isinstance(engine, TokenEngine)
     return engine.submit_tokens(batch)

@@ -2,10 +2,10 @@
 
 import time
 from collections import Counter, defaultdict
-from enum import IntEnum
 from math import inf
+from typing import TypeAlias
 
-from twopass.engines.base import Engine, Int32s
+from twopass.engines.base import Engine, Int32s, Urgency
 from twopass.server.errors import (
     LateError,
     NeverInTimeError,
@@ -30,12 +30,8 @@ _DOUBT = 2.0
 _FULL_SHARE = 0.5
 
 
-class Priority(IntEnum):
-    """What is computed first when several kinds wait."""
-
-    QUERY = 0
-    RERANK = 1
-    INGEST = 2
+Priority: TypeAlias = Urgency
+"""What is computed first when several kinds wait."""
 
 
 class Backlog:
@@ -118,13 +114,31 @@ class Backlog:
         now = time.perf_counter()
         self._free_at = max(now, self._free_at) + self.service_times[engine].seconds(num_tokens)
 
-    def batch_left(self, engine: Engine, priority: Priority, num_tokens: int, began: float) -> None:
-        """Notes that an engine has returned a batch, and learns from how long that took."""
+    def batch_left(
+        self,
+        engine: Engine,
+        priority: Priority,
+        num_tokens: int,
+        began: float,
+        *,
+        is_given_up: bool = False,
+    ) -> None:
+        """Notes that an engine has returned a batch, and learns from how long that took.
+
+        Args:
+            engine: The engine.
+            priority: What the batch was for.
+            num_tokens: Its tokens.
+            began: When the engine got it.
+            is_given_up: Whether it was not computed, since nobody waited any more.
+        """
         self.in_flight[engine] -= 1
         self._num_queries_in_flight -= priority is Priority.QUERY
         now = time.perf_counter()
         if not self.num_in_flight:
             self._free_at = now  # sooner or later than was expected
+        if is_given_up:
+            return
         # Of batches that overlap each counts from the end of the one before.
         began = max(began, self._last_answers[engine])
         is_full = num_tokens >= _FULL_SHARE * self._batch_tokens(engine)

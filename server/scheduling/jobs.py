@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass._core import gather_packed
-from twopass.engines.base import Engine, Float32s, Int32s, TokenBatch
+from twopass.engines.base import BatchTerms, Engine, Float32s, Int32s, TokenBatch, Urgency
 from twopass.engines.errors import DeviceError, NonFiniteOutputError
 from twopass.server.telemetry.tracing import BatchSpan, is_recording
 
@@ -58,6 +58,8 @@ class Job:
         engine_seconds: Time in which at least one batch was in the engine.
         is_traced: Whether the call it belongs to is traced.
         batches: The tracer's handles of the batches that held rows of this job.
+        flights: The batches in the engine that hold rows of this job.
+        takes_any: Whether values that are not finite are delivered too.
     """
 
     engine: Engine
@@ -79,6 +81,8 @@ class Job:
     engine_seconds: float = 0.0
     is_traced: bool = field(default_factory=is_recording)
     batches: list[BatchSpan] = field(default_factory=list)
+    flights: list["Flight"] = field(default_factory=list)
+    takes_any: bool = False
 
     def __post_init__(self) -> None:
         self.finished = np.zeros(len(self.batch), np.bool_)
@@ -150,6 +154,34 @@ class Job:
             self.done.set_exception(error)
 
 
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A batch in an engine.
+
+    Attributes:
+        jobs: The jobs that it holds rows of.
+        future: The engine's.
+        can_be_given_up: Whether cancelling the future tells the engine that nobody waits.
+    """
+
+    jobs: Sequence[Job]
+    future: Future[Float32s]
+    can_be_given_up: bool
+
+    def give_up_if_unwanted(self) -> None:
+        """Tells the engine that nobody waits for the batch, where that is so."""
+        if self.can_be_given_up and all(job.done.done() for job in self.jobs):
+            self.future.cancel()
+
+
+def terms_of(jobs: Sequence[Job], urgency: Urgency) -> BatchTerms:
+    """How the batch of some jobs is wanted: until the last of them is late."""
+    ends = [job.deadline for job in jobs]
+    known = [end for end in ends if end is not None]
+    end = max(known) if len(known) == len(ends) else None
+    return BatchTerms(urgency, end, of_tokens=jobs[0].of_tokens)
+
+
 def first_sequences(batch: TokenBatch, num_sequences: int) -> TokenBatch:
     """The first sequences of a batch, as views."""
     offsets = batch.offsets[: num_sequences + 1]
@@ -179,13 +211,15 @@ def deliver(
     """Hands each job its part of a batch's output.
 
     A failure of the engine fails every job of the batch, a value that is not finite only the job
-    whose sequence it belongs to.
+    whose sequence it belongs to, and where it takes any value not even that.
 
     Returns:
         The error, if there was one.
     """
     for job in jobs:
         job.leave_engine()
+    if future.cancelled():  # nobody waited any more
+        return None
     counts = [job.num_outputs(mine) for job, mine in zip(jobs, rows, strict=True)]
     output = _output(future, sum(counts))
     if isinstance(output, BaseException):
@@ -197,12 +231,12 @@ def deliver(
     for job, mine, count in zip(jobs, rows, counts, strict=True):
         part = slice(start, start + count)
         start += count
-        if is_finite[part].all():
+        if is_finite[part].all() or job.takes_any:
             job.take_output(mine, output[part])
-        else:
+        if not is_finite[part].all():
             owners = np.repeat(mine, job.lengths[mine]) if job.of_tokens else mine
             error = _non_finite(job, np.unique(owners[~is_finite[part]]))
-            job.fail(error)
+            job.fail(error)  # unless it has taken them
     return error
 
 

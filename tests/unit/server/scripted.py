@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.engines.base import (
+    BatchTerms,
     EngineInfo,
     Float32s,
     Int32s,
@@ -113,6 +114,22 @@ class ScriptedTokenEngine(ScriptedEngine):
         future: Future[Float32s] = Future()
         future.set_result(np.stack([batch.token_ids, batch.token_ids + 0.5], 1).astype(np.float32))
         return future
+
+
+class ScriptedDistantEngine(ScriptedEngine):
+    """Is told until when batches are wanted, and for what.
+
+    Attributes:
+        terms: Of all batches that were submitted.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(is_held=True)
+        self.terms: list[BatchTerms] = []
+
+    def submit_on(self, batch: TokenBatch, terms: BatchTerms) -> Future[Float32s]:
+        self.terms.append(terms)
+        return self.submit(batch)
 
 
 async def settled() -> None:
