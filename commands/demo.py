@@ -13,6 +13,7 @@ from rich.text import Text
 
 from twopass.client import Client, SearchHit, SearchResult, TwopassError
 from twopass.commands.demo_documents import COLLECTION, filled
+from twopass.commands.interrupts import heard
 from twopass.commands.options import DEFAULT_TARGET
 from twopass.commands.terminal.consoles import is_terminal, literal, table_columns
 from twopass.commands.terminal.failures import INTERRUPTED, exit_with
@@ -130,8 +131,10 @@ def _until_stopped(server: LocalServer, data: Path, log: Path) -> bool:
         _say_where(server, data)
         status = server.wait()
     except KeyboardInterrupt:
+        heard()
         return True
     except SystemExit:  # SIGTERM, or the end of the terminal: what was asked for has happened
+        heard()
         return False
     raise LocalServerError(f"the server ended with status {status}; {log} says why")
 

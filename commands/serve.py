@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from twopass.commands.interrupts import unwatch
 from twopass.commands.serve_flags import with_flags
 from twopass.commands.serve_greeting import greet
 from twopass.commands.terminal.consoles import is_terminal
@@ -50,6 +51,7 @@ def _run(
         typer.echo(to_toml(settings), nl=False)
         return
     try:
+        unwatch()  # a server handles its signals itself
         ending.stop_while_starting()
         if stop_at_eof:
             ending.stop_at_eof(settings.drain_seconds)

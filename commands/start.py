@@ -10,10 +10,12 @@ def run() -> None:
     it ends programs that handle no signals.
     """
     handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from twopass.commands.interrupts import watched
     from twopass.commands.main import app
 
-    signal.signal(signal.SIGINT, handler)
-    app()
+    with watched():
+        signal.signal(signal.SIGINT, handler)
+        app()
 
 
 if __name__ == "__main__":

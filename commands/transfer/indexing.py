@@ -24,6 +24,7 @@ from twopass.client import (
     UnimplementedError,
     UpsertSummary,
 )
+from twopass.commands.interrupts import heard
 from twopass.commands.sources.finding import Found
 from twopass.commands.sources.reading import Format
 from twopass.commands.sources.records import LeftOut, Record, SourceError
@@ -186,6 +187,7 @@ class Indexing:
         if self._is_told_to_end or self._upload is None:
             raise KeyboardInterrupt
         self._is_told_to_end = True
+        heard()
         if num_pending := self._upload.num_pending:
             rate = self._meter.rate
             when = f" in about {duration(num_pending / rate)}" if rate else ""

@@ -11,8 +11,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 # Longer than any end takes, on a busy machine too: reached only where something stays.
 SECONDS = 60.0
@@ -26,11 +29,12 @@ class Command:
     """A command on a terminal or pipes of its own, and all the processes that come of it."""
 
     def __init__(self, arguments: list[str], folder: Path, *, on_terminal: bool) -> None:
+        self._folder = folder
         self.temporary = folder / "tmp"
         self.temporary.mkdir(exist_ok=True)
         self._mark = uuid.uuid4().hex
         environment = os.environ | {_MARK: self._mark, "TMPDIR": str(self.temporary)}
-        environment["PYTHONUNBUFFERED"] = "1"
+        environment |= {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
         self.printed = ""
         reading, writing = pty.openpty() if on_terminal else os.pipe()
         self._terminal = reading
@@ -42,7 +46,7 @@ class Command:
             cwd=folder,
             env=environment,
             start_new_session=True,
-            preexec_fn=_take_terminal if on_terminal else None,
+            preexec_fn=partial(_begin_as_in_a_terminal, on_terminal),
         )
         os.close(writing)
         self._news = threading.Condition()
@@ -95,18 +99,43 @@ class Command:
         return [each for each in self.temporary.iterdir() if each.is_dir()]
 
     def wait_until_nothing_is_left(self) -> None:
-        self.process.wait(SECONDS)
+        """Waits until all that came of it has ended; else fails and shows what each is at."""
         until = time.monotonic() + SECONDS
-        while left := (self.processes() or self.temporary_folders()):
-            assert time.monotonic() < until, left
+        while self.process.poll() is None or self.processes():
+            if time.monotonic() > until:
+                pytest.fail(f"still there:\n{self._shown()}")
+            time.sleep(0.05)
+        until = time.monotonic() + SECONDS
+        while left := self.temporary_folders():
+            if time.monotonic() > until:
+                pytest.fail(f"not deleted: {left}\n{self._shown()}")
             time.sleep(0.05)
 
+    def _shown(self) -> str:
+        """Its processes, where each of their threads is in Python, logs, and what was printed."""
+        told = []
+        for each in sorted(self.processes()):  # those that started others first
+            with suppress(OSError):
+                words = Path(f"/proc/{each}/cmdline").read_bytes().split(b"\0")
+                told.append(f"{each}: {b' '.join(words).decode(errors='replace')[-200:]}")
+                os.kill(each, signal.SIGABRT)  # which has faulthandler print the stacks
+        time.sleep(1.0)
+        logs = [
+            f"{log}:\n{log.read_text(errors='replace')[-10_000:]}"
+            for log in self._folder.rglob("*.log")
+        ]
+        return "\n".join([*told, *logs, "printed:", self.printed])
 
-def _take_terminal() -> None:
+
+def _begin_as_in_a_terminal(on_terminal: bool) -> None:
     import fcntl
     import termios
 
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    # Ignored where tests run in the background, or under nohup.
+    for each in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(each, signal.SIG_DFL)
+    if on_terminal:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """The client against the server, end to end."""
 
+import subprocess
+import sys
+
 import pytest
 
 from twopass.client import (
@@ -112,3 +115,34 @@ async def test_the_asynchronous_client_does_the_same(server, facts):
         assert sorted(answered) == ["0", "1", "2"]
         with pytest.raises(NotFoundError):
             await client.search("nowhere", QUESTION)
+
+
+HALF_BEGUN = """
+import sys
+import grpc._channel
+from twopass.client import CandidateSet, Client
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+with Client(sys.argv[1]) as client:
+    assert client.is_ready()
+    # Where Ctrl-C is likely to come: the call has begun, and nothing reads its answer yet.
+    grpc._channel._run_channel_spin_thread = interrupted
+    try:
+        list(client.rerank_stream([CandidateSet("a", "query", ["passage"])]))
+    except KeyboardInterrupt:
+        print("interrupted")
+print("closed")
+"""
+
+
+def test_a_client_closes_though_ctrl_c_has_left_a_call_half_begun(server):
+    """By itself, gRPC waits forever for the end of such a call."""
+    ended = subprocess.run(
+        [sys.executable, "-c", HALF_BEGUN, server.target],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.stdout, ended.returncode) == ("interrupted\nclosed\n", 0), ended.stderr

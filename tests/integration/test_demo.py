@@ -25,15 +25,15 @@ DEMO = """
 import sys
 from twopass.client import Document
 from twopass.commands import demo_documents
-from twopass.commands.main import app
+from twopass.commands.start import run
 
 number = int(sys.argv.pop(1))
 demo_documents.passages = lambda: [
     Document(id=f"module.name{n}", title=f"module.name{n}", text=f"Sorts a list in way {n}.")
     for n in range(number)
 ]
-sys.argv[0] = "demo"
-app(prog_name="twopass")
+sys.argv[0] = "twopass"
+run()
 """
 STAYS = "The server stays up until you press Ctrl-C."
 

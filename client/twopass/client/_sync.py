@@ -33,7 +33,7 @@ from twopass.client._health import CHECK, FIRST_PAUSE, LONGEST_PAUSE
 from twopass.client._rerank import CandidateSet
 from twopass.client._rerank_results import SetResult, set_result
 from twopass.client._rpcs import Request, Response, Rpc
-from twopass.client._sync_streams import Duplex, Feed
+from twopass.client._sync_streams import Duplex, Feed, within_seconds
 from twopass.client._upsert import Chunker, OnProgress, Upload, UpsertSummary
 from twopass.client.errors import DeadlineExceededError, UnavailableError
 from twopass.v1.collection_pb2 import UpsertDocumentsStreamRequest as Chunk
@@ -243,7 +243,7 @@ class Client:
                 for response in call:
                     yield feed.answered(set_result(response))
         finally:
-            call.cancel()
+            within_seconds(call.cancel)
             feed.close()
         feed.raise_failure()
 
@@ -307,7 +307,7 @@ class Client:
     def close(self) -> None:
         """Ends the connection and every call on it. Idempotent."""
         self._is_closed = True
-        self._channel.close()
+        within_seconds(self._channel.close)
 
     def __enter__(self) -> Self:
         return self

@@ -18,6 +18,24 @@ from twopass.client._rpcs import Request, Response
 from twopass.client._values import positive, refuse_single
 from twopass.v1.rerank_pb2 import RerankStreamRequest
 
+# How long an end may take, which needs milliseconds.
+_END_SECONDS = 2.0
+
+
+def within_seconds(end: Callable[[], object]) -> None:
+    """Ends a call or a channel, and does not wait for an end that never comes.
+
+    Ctrl-C, or what another signal's handler raises, may leave a call half begun: gRPC then waits
+    forever for an answer to it, or for a lock that nobody releases. An exception of `end` is lost.
+    """
+    ending = threading.Thread(target=end, name="twopass-end", daemon=True)
+    try:
+        ending.start()
+    except RuntimeError:  # no thread begins while the interpreter ends
+        end()
+    else:
+        ending.join(_END_SECONDS)
+
 
 class Duplex(Generic[Request, Response]):
     """A streaming call that is written and read from one thread."""
@@ -61,7 +79,7 @@ class Duplex(Generic[Request, Response]):
 
     def close(self) -> None:
         """Cancels the call if it is under way, and lets gRPC's thread end."""
-        self._call.cancel()
+        within_seconds(self._call.cancel)
         self._requests.put(None)
 
 
