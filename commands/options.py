@@ -32,7 +32,8 @@ Target = Annotated[
         "--target",
         "-t",
         envvar="TWOPASS_TARGET",
-        help="The server, host:port; without a port 50051.",
+        help="The server, host:port; without a port 50051. Several, with commas between them, are "
+        "asked in turn.",
     ),
 ]
 CollectionName = Annotated[

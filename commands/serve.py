@@ -54,7 +54,7 @@ def _run(
         unwatch()  # a server handles its signals itself
         ending.stop_while_starting()
         if stop_at_eof:
-            ending.stop_at_eof(settings.drain_seconds)
+            ending.stop_at_eof(settings.drain_notice_seconds + settings.drain_seconds)
         # First, so that messages of libraries at import are lines of the log too.
         configure_logging(settings.log_format, settings.log_level)
         for told in misspelt_variables(os.environ):

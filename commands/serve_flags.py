@@ -63,6 +63,7 @@ SUBJECTS = {
         "probe_seconds",
         "probe_timeout_seconds",
         "exit_unwell_seconds",
+        "drain_notice_seconds",
         "drain_seconds",
     ),
     "Logs and traces": ("log_format", "log_level", "traces_endpoint"),

@@ -41,6 +41,7 @@ from twopass.server.gauges import (
     server_gauges,
     shared_token_counts,
 )
+from twopass.server.health import serving_services
 from twopass.server.http.calls import HttpEdge
 from twopass.server.http.dialects.superset import SHARED
 from twopass.server.http.endpoints import all_endpoints
@@ -91,6 +92,8 @@ _WARM_UP_BATCHES = 4
 _MESSAGE_THREADS = 1
 # Undoing gzip takes no GIL but a CPU, 15 ms a MiB: one body at a time leaves the rest to searches.
 _UNPACKING_THREADS = 1
+# By far enough for a client of gRPC that watches health: it is told at once.
+_NOTICE_SECONDS = 1.0
 # How long the event loop may take to tell health: one that is held up for longer serves nobody.
 _HEALTH_SECONDS = 2
 
@@ -205,14 +208,19 @@ class App:
         )
 
     async def stop(self) -> None:
-        """Refuses new calls, lets running ones end for `drain_seconds`, and closes everything."""
-        _logger.info("draining", extra={"seconds_at_most": self.config.drain_seconds})
-        self._gate.drains = True
+        """Says that it does not serve, takes calls a moment longer, lets them end, and closes.
+
+        Those who balance over several servers leave between the two, so that none of their calls is
+        refused. After `drain_seconds` calls that still run are ended.
+        """
+        notice, seconds = self._notice_seconds(), self.config.drain_seconds
+        _logger.info("draining", extra={"seconds_at_most": notice + seconds})
         self.watching.cancel()
         self._is_well = False
         await self._standard.drain()
         await self._tei.drain()
-        seconds = self.config.drain_seconds
+        await asyncio.sleep(notice)
+        self._gate.drains = True
         stopping = [self._server.stop(seconds), self._tei.stop(seconds)]
         if self._http is not None:
             stopping.append(self._http.stop())
@@ -221,6 +229,13 @@ class App:
             self._scraping.close()
         self.close()
         _logger.info("stopped")
+
+    def _notice_seconds(self) -> float:
+        """How long calls are taken after health has said that nothing serves."""
+        if self.config.drain_notice_seconds:
+            return self.config.drain_notice_seconds
+        is_watched = self._standard.num_watching + self._tei.num_watching > 0
+        return _NOTICE_SECONDS if is_watched else 0.0
 
     @property
     def tei_targets(self) -> list[str]:
@@ -419,7 +434,7 @@ class App:
             silent: Ids of the models whose engines do not answer.
         """
         self._is_well = not silent
-        await self._standard.tell(self._is_well)
+        await self._standard.tell_each(serving_services(self._models, silent))
         await self._tei.tell(silent)
 
     async def _warm_up(self) -> None:

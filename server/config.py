@@ -273,14 +273,15 @@ class ServerConfig(BaseSettings):
         float,
         Field(
             ge=0,
-            description="Age at which a connection is closed, once its calls have had "
-            "drain-seconds to end, so that clients spread over all servers again; 0 for no limit.",
+            description="Age at which a connection takes no more calls and ends with those under "
+            "way, give or take a tenth, so that clients look for servers anew and find those that "
+            "were added; 0 for no limit.",
         ),
-    ] = 0.0
+    ] = 300.0
     min_ping_seconds: Annotated[
         float,
         Field(ge=0, description="A client that pings an idle connection more often loses it."),
-    ] = 60.0
+    ] = 5.0
     keepalive_seconds: Annotated[
         float,
         Field(gt=0, description="How long a connection is silent before the server pings it."),
@@ -334,9 +335,18 @@ class ServerConfig(BaseSettings):
             "the server open few files: each collection takes up to 11.",
         ),
     ] = 1_000
+    drain_notice_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="How long after SIGTERM calls are still taken as ever, while health says "
+            "NOT_SERVING, so that those who balance over several servers leave first. 0 for 1 s "
+            "where a client of gRPC watches health, else for none.",
+        ),
+    ] = 0.0
     drain_seconds: Annotated[
         float,
-        Field(ge=0, description="How long running calls may take to end after SIGTERM."),
+        Field(ge=0, description="How long running calls may take to end after that."),
     ] = 30.0
     traces_endpoint: Annotated[
         str,

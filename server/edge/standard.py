@@ -24,7 +24,19 @@ def open_services(config: ServerConfig) -> Collection[str]:
 
 
 class _Health(health.aio.HealthServicer):  # type: ignore[misc]  # gRPC's library has no types
-    """gRPC's servicer, and the rpc that it lacks."""
+    """gRPC's servicer, the rpc that it lacks, and the number of those who watch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_watching = 0
+
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802  # the rpc's name
+        """Reports on a service whenever something changes, until the caller goes."""
+        self.num_watching += 1
+        try:
+            await super().Watch(request, context)
+        finally:
+            self.num_watching -= 1
 
     async def List(self, request: Any, context: Any) -> Any:  # noqa: N802  # the rpc's name
         """Reports on all services at once."""
@@ -43,7 +55,6 @@ class StandardServices:
             edge: The edge of the port.
             services: Full names of the port's own services.
         """
-        self._services = services
         self._health = _Health()
         edge.add_foreign_service(
             service_of(health_pb2),
@@ -52,10 +63,10 @@ class StandardServices:
         for service, register in reflection.reflection_services((*services, health.SERVICE_NAME)):
             edge.add_foreign_service(service, register)
 
-    async def tell(self, is_well: bool) -> None:
-        """Reports whether the port serves, for all of its services alike."""
-        names = (*self._services, health.OVERALL_HEALTH)
-        await self.tell_each(dict.fromkeys(names, is_well))
+    @property
+    def num_watching(self) -> int:
+        """How many callers watch the health of a service."""
+        return self._health.num_watching
 
     async def tell_each(self, is_serving: Mapping[str, bool]) -> None:
         """Reports whether services serve.

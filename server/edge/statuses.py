@@ -12,10 +12,12 @@ import grpc
 from google.rpc import error_details_pb2
 
 from twopass.engines.errors import (
+    DeviceError,
     EngineBusyError,
     EngineError,
     EngineUnavailableError,
     InputTooLongError,
+    NonFiniteOutputError,
     OutOfDeviceMemoryError,
 )
 from twopass.index import errors as index_errors
@@ -243,6 +245,9 @@ def _details(error: Exception) -> Iterator[tuple[str, bytes]]:
         request.field_violations.add(field=field, description=description)
         yield _BAD_REQUEST_TYPE, request.SerializeToString()
     seconds = retry_after(error)
+    if seconds is None and isinstance(error, DeviceError | NonFiniteOutputError):
+        # This server builds its engine anew; another one, or the new engine, may compute it.
+        seconds = _RETRY_SECONDS_ELSE
     if seconds is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(_milliseconds(seconds))

@@ -142,7 +142,7 @@ def server_options(config: ServerConfig) -> Sequence[tuple[str, Any]]:
     ]
     if config.max_connection_seconds:
         options.append(("grpc.max_connection_age_ms", _ms(config.max_connection_seconds)))
-        options.append(("grpc.max_connection_age_grace_ms", _ms(config.drain_seconds)))
+        # Calls under way end in their own time: no upload is cut off for its connection.
     return options
 
 

@@ -89,6 +89,11 @@ class TeiServers:
         for port in self._ports:
             await port.tell(port.model not in silent)
 
+    @property
+    def num_watching(self) -> int:
+        """How many callers watch the health of a service."""
+        return sum(port.standard.num_watching for port in self._ports)
+
     async def drain(self) -> None:
         """Reports that nothing serves any more."""
         for port in self._ports:

@@ -9,6 +9,7 @@ with Client("localhost:50051") as client:
 
 from twopass.client._async_clients import AsyncClients
 from twopass.client._asyncio import AsyncClient
+from twopass.client._balancing import Balancing
 from twopass.client._collections import Chunking, Collection, Schema
 from twopass.client._connect import connect
 from twopass.client._documents import DeleteResult, Document, Fields, Span, UpdateResult
@@ -67,6 +68,7 @@ __all__ = [
     "AlreadyExistsError",
     "AsyncClient",
     "AsyncClients",
+    "Balancing",
     "CandidateSet",
     "Chunking",
     "Client",

@@ -35,6 +35,7 @@ from twopass.client import (
     _snapshots,
 )
 from twopass.client._asyncio_streams import Duplex, Feed, chunks_of
+from twopass.client._balancing import Balancing
 from twopass.client._call import Call, Result, method_signature
 from twopass.client._channel import MAX_MESSAGE_BYTES, Connection, Options, connection
 from twopass.client._documents import Document, Fields, Listing
@@ -42,9 +43,11 @@ from twopass.client._enums import OnConflict
 from twopass.client._errors import translated
 from twopass.client._filters import Condition
 from twopass.client._health import CHECK, FIRST_PAUSE, LONGEST_PAUSE
+from twopass.client._hedging import first_answer_async
 from twopass.client._rerank import CandidateSet
 from twopass.client._rerank_results import SetResult, set_result
 from twopass.client._rpcs import Request, Response, Rpc
+from twopass.client._target import shown
 from twopass.client._upsert import Chunker, OnProgress, Upload, UpsertSummary
 from twopass.client.errors import DeadlineExceededError, UnavailableError
 from twopass.v1.collection_pb2 import UpsertDocumentsStreamRequest as Chunk
@@ -90,10 +93,11 @@ class AsyncClient:
         timeout: float | None = 30.0,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         options: Options = (),
+        balancing: Balancing | None = None,
     ) -> None:
         """Opens the client; arguments as for `Client`."""
         self._connection = connection(
-            target, api_key, credentials, timeout, max_message_bytes, options
+            target, api_key, credentials, timeout, max_message_bytes, options, balancing
         )
         self._is_closed = False
 
@@ -211,7 +215,8 @@ class AsyncClient:
         while not await self.is_ready(service, timeout=min(LONGEST_PAUSE, timeout)):
             if time.monotonic() + pause > end:
                 raise DeadlineExceededError(
-                    f"the server at {self._connection.target} was not ready within {timeout:g} s"
+                    f"the server at {shown(self._connection.target)} was not ready within "
+                    f"{timeout:g} s"
                 )
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -232,6 +237,8 @@ class AsyncClient:
         opened = vars(self)
         if "_channel" in opened:
             await self._channel.close()
+        if "_channel_to_any" in opened:
+            await self._channel_to_any.close()
         if "_stream_channel" in opened:
             self._stream_channel.close()
 
@@ -256,21 +263,43 @@ class AsyncClient:
         """For threads, as `_asyncio_streams.Duplex` needs it; opened by the first stream."""
         return self._connection.open()
 
+    @functools.cached_property
+    def _channel_to_any(self) -> grpc.aio.Channel:
+        """To servers whose health is bad, too; opened when no server is well."""
+        return self._connection.open_for_asyncio(asks_any=True)
+
     async def _run(self, call: Call[Result]) -> Result:
         self._refuse_closed()
-        rpc = call.rpc
-        send = self._channel.unary_unary(rpc.path, rpc.serialize, rpc.parse)
         timeout = self._connection.deadline(call.timeout)
         responses: list[Any] = []
         while not responses or call.turn_page(responses[-1]):
             with translated(self._connection, timeout):
-                response = await send(
-                    self._connection.request(call),
-                    timeout=timeout,
-                    metadata=self._connection.metadata + call.metadata,
-                )
-            responses.append(response)
+                responses.append(await self._answer(call, timeout))
         return call.result(*responses)
+
+    async def _answer(self, call: Call[Any], timeout: float | None) -> Any:
+        """The response to one request, after as many attempts as it takes."""
+        rpc, request = call.rpc, self._connection.request(call)
+        metadata = self._connection.metadata + call.metadata
+        attempts = self._connection.attempts(call, timeout)
+        hedge_after = self._connection.hedge_after(call)
+        while True:
+            channel = self._channel_to_any if attempts.asks_any else self._channel
+            send = channel.unary_unary(rpc.path, rpc.serialize, rpc.parse)
+            try:
+                if hedge_after is None:
+                    response = await send(request, timeout=attempts.time_left(), metadata=metadata)
+                else:
+                    begin = functools.partial(send, request, metadata=metadata)
+                    response = await first_answer_async(begin, attempts.time_left, hedge_after)
+            except grpc.RpcError as error:
+                pause = attempts.pause_after(error)
+                if pause is None:
+                    raise
+            else:
+                attempts.succeeded()
+                return response
+            await asyncio.sleep(pause)
 
     def _stream(
         self, rpc: Rpc[Request, Response], timeout: float | None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 
+from twopass.client._balancing import Balancing
 from twopass.client._sync import Client
 from twopass.client._target import DEFAULT_PORT
 from twopass.client.errors import InvalidArgumentError
@@ -27,6 +28,7 @@ def connect(
     client_certificate: str | None = None,
     client_key: str | None = None,
     timeout: float | None = 30.0,
+    balancing: Balancing | None = None,
 ) -> Client:
     """Opens a client with plain settings, as configurations and environments have them.
 
@@ -35,13 +37,15 @@ def connect(
     copy reads variables and files itself, and connects anew.
 
     Args:
-        target: Where the server is, over gRPC: "host:port". `TWOPASS_TARGET`, or "localhost:50051".
+        target: Where the server is, over gRPC: "host:port", or several with commas between them,
+            as for `Client`. `TWOPASS_TARGET`, or "localhost:50051".
         api_key: Sent with every call; unencrypted without TLS. `TWOPASS_API_KEY`, or none.
         ca: For TLS: a PEM file of authorities to trust, or "system" for the machine's own.
             `TWOPASS_CA`, or plain text.
         client_certificate: A PEM file, for a server that asks for it. `TWOPASS_CLIENT_CERTIFICATE`.
         client_key: The PEM file of its key. `TWOPASS_CLIENT_KEY`.
         timeout: Seconds that a call may take unless it says otherwise. None: no deadline.
+        balancing: How calls are spread over several servers. None: as `Balancing()` says.
 
     Raises:
         InvalidArgumentError: The target is none, a file can't be used, or one is missing.
@@ -55,6 +59,7 @@ def connect(
             client_key or _variable("CLIENT_KEY"),
         ),
         timeout=timeout,
+        balancing=balancing,
     )
     client._connect_again = functools.partial(
         connect,
@@ -64,6 +69,7 @@ def connect(
         client_certificate=client_certificate,
         client_key=client_key,
         timeout=timeout,
+        balancing=balancing,
     )
     return client
 

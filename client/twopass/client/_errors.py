@@ -2,19 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import DecodeError
 
 from twopass.client import errors
 from twopass.client._channel import Connection
+from twopass.client._details import detail, details_of
+from twopass.client._target import shown
 from twopass.client._unreachable import why_unreachable
 from twopass.client._values import seconds
 from twopass.v1.status_pb2 import ErrorInfo, RetryInfo, Status
-
-_Detail = TypeVar("_Detail", ErrorInfo, RetryInfo)
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _CLASSES = {
@@ -47,7 +45,7 @@ def translated(connection: Connection, timeout: float | None) -> Iterator[None]:
     try:
         yield
     except grpc.RpcError as error:
-        code, message, details = error.code(), error.details() or "", _details(error)
+        code, message, details = error.code(), error.details() or "", details_of(error)
         if not details and (own := _of_grpc(code, message, connection, timeout)):
             raise own from error
         raise _error(code, message, details) from error
@@ -63,7 +61,7 @@ def _of_grpc(
     code: grpc.StatusCode, message: str, connection: Connection, timeout: float | None
 ) -> errors.TwopassError | None:
     """The error for what gRPC itself found, without a server: told in words that help."""
-    target = connection.target
+    target = shown(connection.target)
     if code is grpc.StatusCode.UNAVAILABLE:
         why = why_unreachable(message, target, is_tls=connection.credentials is not None)
         return errors.UnavailableError(why.sentence, reason=why.reason) if why else None
@@ -79,8 +77,8 @@ def _error(
     code: grpc.StatusCode, message: str, details: Iterable[AnyMessage]
 ) -> errors.TwopassError:
     error = _CLASSES.get(code, errors.TwopassError)
-    info = _detail(details, "ErrorInfo", ErrorInfo)
-    retry = _detail(details, "RetryInfo", RetryInfo)
+    info = detail(details, "ErrorInfo", ErrorInfo)
+    retry = detail(details, "RetryInfo", RetryInfo)
     return error(
         message,
         code=code,
@@ -88,25 +86,3 @@ def _error(
         reason=info.reason if info else "",
         metadata=info.metadata if info else None,
     )
-
-
-def _details(error: grpc.RpcError) -> Iterable[AnyMessage]:
-    metadata: Any = error.trailing_metadata() or ()  # pairs, whatever the type stubs say
-    for key, value in metadata:
-        if key == "grpc-status-details-bin":
-            try:
-                return Status.FromString(value).details
-            except DecodeError:  # a proxy's own format: the code and the message still stand
-                return ()
-    return ()
-
-
-def _detail(details: Iterable[AnyMessage], name: str, kind: type[_Detail]) -> _Detail | None:
-    """The detail of a name; None where there is none, or one that is not a message of its kind."""
-    for detail in details:
-        if detail.type_url.endswith(f"/google.rpc.{name}"):
-            try:
-                return kind.FromString(detail.value)
-            except DecodeError:
-                return None
-    return None

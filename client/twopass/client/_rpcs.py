@@ -1,6 +1,5 @@
-"""The rpcs of the contract, how their messages are coded, and which are retried."""
+"""The rpcs of the contract, how their messages are coded, and which may be made twice."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -19,15 +18,6 @@ Response = TypeVar("Response")
 RequestMessage = TypeVar("RequestMessage", bound=Message)
 ResponseMessage = TypeVar("ResponseMessage", bound=Message)
 
-# Delays are about 0.1, 0.2 and 0.4 s, each jittered by gRPC.
-_RETRY_POLICY = {
-    "maxAttempts": 4,
-    "initialBackoff": "0.1s",
-    "maxBackoff": "2s",
-    "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Rpc(Generic[Request, Response]):
@@ -39,6 +29,7 @@ class Rpc(Generic[Request, Response]):
         serialize: Turns a request into bytes.
         parse: Turns bytes into a response.
         is_repeatable: Whether sending it twice does what sending it once does.
+        is_read: Whether it changes nothing, so that it may even be sent twice at once.
     """
 
     service: str
@@ -46,6 +37,7 @@ class Rpc(Generic[Request, Response]):
     serialize: Callable[[Request], bytes]
     parse: Callable[[bytes], Response]
     is_repeatable: bool = False
+    is_read: bool = False
 
     @property
     def path(self) -> str:
@@ -59,6 +51,7 @@ def _rpc(
     response: type[ResponseMessage],
     *,
     is_repeatable: bool = False,
+    is_read: bool = False,
 ) -> Rpc[RequestMessage, ResponseMessage]:
     service, method = name.split(".")
     return Rpc(
@@ -66,40 +59,37 @@ def _rpc(
         method,
         request.SerializeToString,
         response.FromString,
-        is_repeatable,
+        is_repeatable or is_read,
+        is_read,
     )
 
 
-SEARCH = _rpc(
-    "SearchService.Search", search.SearchRequest, search.SearchResponse, is_repeatable=True
-)
+SEARCH = _rpc("SearchService.Search", search.SearchRequest, search.SearchResponse, is_read=True)
 BATCH_SEARCH = _rpc(
     "SearchService.BatchSearch",
     search.BatchSearchRequest,
     search.BatchSearchResponse,
-    is_repeatable=True,
+    is_read=True,
 )
-RERANK = _rpc(
-    "RerankService.Rerank", rerank.RerankRequest, rerank.RerankResponse, is_repeatable=True
-)
+RERANK = _rpc("RerankService.Rerank", rerank.RerankRequest, rerank.RerankResponse, is_read=True)
 RERANK_STREAM = _rpc(
     "RerankService.RerankStream", rerank.RerankStreamRequest, rerank.RerankStreamResponse
 )
-EMBED = _rpc("EmbedService.Embed", embed.EmbedRequest, embed.EmbedResponse, is_repeatable=True)
+EMBED = _rpc("EmbedService.Embed", embed.EmbedRequest, embed.EmbedResponse, is_read=True)
 LIST_MODELS = _rpc(
     "ModelService.ListModels",
     model.ListModelsRequest,
     model.ListModelsResponse,
-    is_repeatable=True,
+    is_read=True,
 )
 GET_MODEL = _rpc(
-    "ModelService.GetModel", model.GetModelRequest, model.GetModelResponse, is_repeatable=True
+    "ModelService.GetModel", model.GetModelRequest, model.GetModelResponse, is_read=True
 )
 GET_SERVER_INFO = _rpc(
     "ServerService.GetServerInfo",
     server.GetServerInfoRequest,
     server.GetServerInfoResponse,
-    is_repeatable=True,
+    is_read=True,
 )
 # Neither creating, renaming nor deleting a collection or a snapshot is repeated: after an answer
 # was lost, the second try would fail with ALREADY_EXISTS or NOT_FOUND. Neither is an update of
@@ -118,13 +108,13 @@ GET_COLLECTION = _rpc(
     "CollectionService.GetCollection",
     collection.GetCollectionRequest,
     collection.GetCollectionResponse,
-    is_repeatable=True,
+    is_read=True,
 )
 LIST_COLLECTIONS = _rpc(
     "CollectionService.ListCollections",
     collection.ListCollectionsRequest,
     collection.ListCollectionsResponse,
-    is_repeatable=True,
+    is_read=True,
 )
 RENAME_COLLECTION = _rpc(
     "CollectionService.RenameCollection",
@@ -157,25 +147,25 @@ GET_DOCUMENTS = _rpc(
     "CollectionService.GetDocuments",
     collection.GetDocumentsRequest,
     collection.GetDocumentsResponse,
-    is_repeatable=True,
+    is_read=True,
 )
 LIST_DOCUMENTS = _rpc(
     "CollectionService.ListDocuments",
     collection.ListDocumentsRequest,
     collection.ListDocumentsResponse,
-    is_repeatable=True,
+    is_read=True,
 )
 COUNT_DOCUMENTS = _rpc(
     "CollectionService.CountDocuments",
     collection.CountDocumentsRequest,
     collection.CountDocumentsResponse,
-    is_repeatable=True,
+    is_read=True,
 )
 GET_FACETS = _rpc(
     "CollectionService.GetFacets",
     collection.GetFacetsRequest,
     collection.GetFacetsResponse,
-    is_repeatable=True,
+    is_read=True,
 )
 CREATE_SNAPSHOT = _rpc(
     "CollectionService.CreateSnapshot",
@@ -186,7 +176,7 @@ LIST_SNAPSHOTS = _rpc(
     "CollectionService.ListSnapshots",
     collection.ListSnapshotsRequest,
     collection.ListSnapshotsResponse,
-    is_repeatable=True,
+    is_read=True,
 )
 DELETE_SNAPSHOT = _rpc(
     "CollectionService.DeleteSnapshot",
@@ -198,13 +188,3 @@ RESTORE_SNAPSHOT = _rpc(
     collection.RestoreSnapshotRequest,
     collection.RestoreSnapshotResponse,
 )
-
-
-def service_config() -> str:
-    """The service config that makes a channel retry repeatable rpcs."""
-    repeatable = [
-        {"service": rpc.service, "method": rpc.method}
-        for rpc in globals().values()
-        if isinstance(rpc, Rpc) and rpc.is_repeatable
-    ]
-    return json.dumps({"methodConfig": [{"name": repeatable, "retryPolicy": _RETRY_POLICY}]})

@@ -23,6 +23,7 @@ from twopass.client import (
     _snapshots,
 )
 from twopass.client._asyncio import AsyncClient
+from twopass.client._balancing import Balancing
 from twopass.client._call import Call, Result, method_signature
 from twopass.client._channel import MAX_MESSAGE_BYTES, Options, connection
 from twopass.client._documents import Document, Fields, Listing
@@ -30,10 +31,12 @@ from twopass.client._enums import OnConflict
 from twopass.client._errors import translated
 from twopass.client._filters import Condition
 from twopass.client._health import CHECK, FIRST_PAUSE, LONGEST_PAUSE
+from twopass.client._hedging import first_answer
 from twopass.client._rerank import CandidateSet
 from twopass.client._rerank_results import SetResult, set_result
 from twopass.client._rpcs import Request, Response, Rpc
 from twopass.client._sync_streams import Duplex, Feed, within_seconds
+from twopass.client._target import shown
 from twopass.client._upsert import Chunker, OnProgress, Upload, UpsertSummary
 from twopass.client.errors import DeadlineExceededError, UnavailableError
 from twopass.v1.collection_pb2 import UpsertDocumentsStreamRequest as Chunk
@@ -57,11 +60,17 @@ def _method(
 
 
 class Client:
-    """A connection to a twopass server. Any number of threads may share one.
+    """A connection to a twopass server, or to several. Any number of threads may share one.
 
-    While the server is unavailable, calls that are safe to repeat are tried up to four times.
-    Streams, changes of aliases and of metadata, and calls that create, rename or delete a
-    collection or a snapshot are tried once. A call that fails raises a `TwopassError`.
+    While the server is unavailable, calls that are safe to repeat are tried up to four times, after
+    as long as the server asks for. Streams, changes of aliases and of metadata, and calls that
+    create, rename or delete a collection or a snapshot are tried once. A call that fails raises a
+    `TwopassError`.
+
+    Where the target leads to several servers, each call goes to the next of those that are well
+    (`Balancing`). Then reads are also tried again where a device failed, and all calls where a
+    server had no room. Servers that share calls must share documents too: fronts of one store, or
+    servers for `rerank` and `embed` alone.
 
     ```python
     with Client("localhost:50051") as client:
@@ -78,24 +87,29 @@ class Client:
         timeout: float | None = 30.0,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         options: Options = (),
+        balancing: Balancing | None = None,
     ) -> None:
         """Opens the client; the connection itself is made by the first call.
 
         Args:
             target: Where the server is: "host:port", "dns:///host:port" or "unix:path". A host
-                alone has port 50051, a port alone is of this machine.
+                alone has port 50051, a port alone is of this machine. Several servers: a name that
+                leads to all, "host:port,host:port", or "xds:///name" of a service mesh. Names in a
+                list are looked up once; with TLS all certificates must hold the first one.
             api_key: Sent with every call, as `authorization: Bearer`; unencrypted without TLS.
             credentials: For TLS, such as `grpc.ssl_channel_credentials()`. None: plain text.
             timeout: Seconds that a call may take unless it says otherwise. None: no deadline.
                 `upsert` and `rerank_stream` have no deadline unless they are given one.
             max_message_bytes: Largest message sent or received; the server has its own limit.
             options: More channel options of gRPC; they override the client's.
+            balancing: How calls are spread over several servers. None: as `Balancing()` says.
 
         Raises:
             InvalidArgumentError: The target is none, or the key holds what no header may.
+            UnavailableError: The target is a list of names, and none is known.
         """
         self._connection = connection(
-            target, api_key, credentials, timeout, max_message_bytes, options
+            target, api_key, credentials, timeout, max_message_bytes, options, balancing
         )
         self._channel = self._connection.open()
         self._is_closed = False
@@ -278,7 +292,8 @@ class Client:
         while not self.is_ready(service, timeout=min(LONGEST_PAUSE, timeout)):
             if time.monotonic() + pause > end:
                 raise DeadlineExceededError(
-                    f"the server at {self._connection.target} was not ready within {timeout:g} s"
+                    f"the server at {shown(self._connection.target)} was not ready within "
+                    f"{timeout:g} s"
                 )
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -308,6 +323,8 @@ class Client:
         """Ends the connection and every call on it. Idempotent."""
         self._is_closed = True
         within_seconds(self._channel.close)
+        if "_channel_to_any" in vars(self):
+            within_seconds(self._channel_to_any.close)
 
     def __enter__(self) -> Self:
         return self
@@ -320,21 +337,43 @@ class Client:
     ) -> None:
         self.close()
 
+    @functools.cached_property
+    def _channel_to_any(self) -> grpc.Channel:
+        """To servers whose health is bad, too; opened when no server is well."""
+        return self._connection.open(asks_any=True)
+
     def _run(self, call: Call[Result]) -> Result:
         self._refuse_closed()
-        rpc = call.rpc
-        send = self._channel.unary_unary(rpc.path, rpc.serialize, rpc.parse)
         timeout = self._connection.deadline(call.timeout)
         responses: list[Any] = []
         while not responses or call.turn_page(responses[-1]):
             with translated(self._connection, timeout):
-                response = send(
-                    self._connection.request(call),
-                    timeout=timeout,
-                    metadata=self._connection.metadata + call.metadata,
-                )
-            responses.append(response)
+                responses.append(self._answer(call, timeout))
         return call.result(*responses)
+
+    def _answer(self, call: Call[Any], timeout: float | None) -> Any:
+        """The response to one request, after as many attempts as it takes."""
+        rpc, request = call.rpc, self._connection.request(call)
+        metadata = self._connection.metadata + call.metadata
+        attempts = self._connection.attempts(call, timeout)
+        hedge_after = self._connection.hedge_after(call)
+        while True:
+            channel = self._channel_to_any if attempts.asks_any else self._channel
+            send = channel.unary_unary(rpc.path, rpc.serialize, rpc.parse)
+            try:
+                if hedge_after is None:
+                    response = send(request, timeout=attempts.time_left(), metadata=metadata)
+                else:
+                    begin = functools.partial(send.future, request, metadata=metadata)
+                    response = first_answer(begin, attempts.time_left, hedge_after)
+            except grpc.RpcError as error:
+                pause = attempts.pause_after(error)
+                if pause is None:
+                    raise
+            else:
+                attempts.succeeded()
+                return response
+            time.sleep(pause)
 
     def _stream(
         self, rpc: Rpc[Request, Response], timeout: float | None

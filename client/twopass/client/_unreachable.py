@@ -16,6 +16,7 @@ CONNECT_SECONDS = 5
 # Texts with which gRPC begins when it had no connection to call on.
 _NO_CONNECTION = (
     "failed to connect to all addresses",
+    "connections to all backends failing",
     "errors resolving",
     "DNS resolution failed",
     "Failed to create channel",
@@ -55,6 +56,8 @@ def why_unreachable(words: str, target: str, *, is_tls: bool) -> Unreachable | N
 
 def _refused(target: str) -> str:
     port = target.rpartition(":")[2]
+    if "," in target:
+        return f"connection refused: is a server running at any of {target}?"
     if not is_loopback(target):
         return (
             f"connection refused: is a server running at {target}, and does it listen for other "
@@ -135,8 +138,16 @@ def _not_grpc(target: str) -> str:
     )
 
 
+def _unwell(target: str) -> str:
+    return (
+        f"no server at {target} is well: they say so themselves; their logs say why, and `twopass "
+        "info` which models do not answer"
+    )
+
+
 # In order: the first that is found counts.
 _CAUSES: tuple[tuple[str, str, Callable[[str], str]], ...] = (
+    ("backend unhealthy|health check", "UNWELL", _unwell),
     ("Connection refused", "CONNECTION_REFUSED", _refused),
     ("No such file or directory", "CONNECTION_REFUSED", _no_socket),
     ("WRONG_VERSION_NUMBER", "NOT_TLS", _not_tls),

@@ -123,7 +123,7 @@ class UnavailableError(TwopassError):
     Where no server could be reached, `reason` says why: "CONNECTION_REFUSED", "CONNECTION_CLOSED",
     "CONNECTION_LOST", "NO_ANSWER", "NO_ROUTE", "NAME_UNKNOWN"; "NOT_TLS", "NOT_TRUSTED",
     "OTHER_NAME" and "CERTIFICATE_NEEDED" of TLS; "NOT_GRPC" of something else that listens there;
-    or "UNREACHABLE".
+    "UNWELL" where none of several servers is well; or "UNREACHABLE".
     """
 
     code = StatusCode.UNAVAILABLE

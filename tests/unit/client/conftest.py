@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+import trustme
 from grpc_health.v1 import health_pb2_grpc
 
 from twopass.client import AsyncClient, Client
@@ -29,24 +30,52 @@ _ADD = {
 }
 
 
-@pytest.fixture
-def serve():
+class Serve:
     """Serves the servicers it is called with and returns the address."""
-    servers = []
 
-    def start(*services) -> str:
+    def __init__(self) -> None:
+        self._servers: list[Served] = []
+
+    def __call__(self, *services) -> str:
+        return self.server(*services).target
+
+    def server(self, *services, credentials: grpc.ServerCredentials | None = None) -> "Served":
+        """The server itself, which a test may stop."""
+        self._servers.append(Served(services, credentials))
+        return self._servers[-1]
+
+    def tls(self, issued: trustme.LeafCert) -> grpc.ServerCredentials:
+        """Credentials of a server that shows a certificate."""
+        chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
+        return grpc.ssl_server_credentials([(issued.private_key_pem.bytes(), chain)])
+
+    def stop(self) -> None:
+        for server in self._servers:
+            server.stop(None).wait()
+
+
+class Served:
+    """A server of some services."""
+
+    def __init__(self, services, credentials: grpc.ServerCredentials | None) -> None:
         server = grpc.server(ThreadPoolExecutor(8))
         for service in services:
             (add,) = (add for base, add in _ADD.items() if isinstance(service, base))
             add(service, server)
-        port = server.add_insecure_port("127.0.0.1:0")
+        if credentials is None:
+            port = server.add_insecure_port("127.0.0.1:0")
+        else:
+            port = server.add_secure_port("127.0.0.1:0", credentials)
         server.start()
-        servers.append(server)
-        return f"127.0.0.1:{port}"
+        self.target = f"127.0.0.1:{port}"
+        self.stop = server.stop
 
-    yield start
-    for server in servers:
-        server.stop(None).wait()
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    serving = Serve()
+    yield serving
+    serving.stop()
 
 
 class Awaited:

@@ -71,6 +71,9 @@ def test_every_rpc_is_one_of_the_contract_with_its_messages():
         method = services[rpc.service].methods_by_name[rpc.method]
         assert rpc.parse.__self__.DESCRIPTOR is method.output_type
         assert not (rpc.is_repeatable and method.client_streaming)
+        assert rpc.is_repeatable or not rpc.is_read
+    writes = ("Create", "Delete", "Rename", "Update", "Upsert", "Restore")
+    assert not any(rpc.is_read for rpc in rpcs if rpc.method.startswith(writes))
 
 
 def test_the_client_needs_grpc_and_protobuf_alone():

@@ -1,0 +1,161 @@
+"""Several servers behind one client: health by service, drains, old connections, lost servers."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from twopass.client import Client, TwopassError
+
+from .faulty_engines import break_reranker, throws
+from .serving import Server, SetCall, server_process
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+ONCE = (("grpc.enable_retries", 0),)
+TEXTS = ("the sea is salt", "the moon draws the tide", "sand is worn stone")
+
+
+def watch(server: Server, service: str):
+    return health_pb2_grpc.HealthStub(server.channel).Watch(
+        health_pb2.HealthCheckRequest(service=service)
+    )
+
+
+def test_each_service_tells_of_the_engines_that_it_needs(tmp_path):
+    server = Server(tmp_path, gated=False, probe_seconds=0.2)
+    with ThreadPoolExecutor(1) as threads:
+        names = "RerankService", "SearchService", "EmbedService", "CollectionService", ""
+        states = {name: watch(server, name and f"twopass.v1.{name}") for name in names}
+        assert {next(each).status for each in states.values()} == {SERVING}
+        break_reranker(server, throws)
+        for name in ("RerankService", "SearchService", ""):
+            assert [next(states[name]).status for _ in range(2)] == [NOT_SERVING, SERVING]
+        # Those that need the encoder alone had nothing to tell: the end is the next they say.
+        draining = threads.submit(server._run, server._app.stop())
+        for name in ("EmbedService", "CollectionService"):
+            assert next(states[name]).status == NOT_SERVING
+        server.channel.close()
+        draining.result()
+    server._end_loop()
+
+
+class Load:
+    """Threads that rerank without end; calls that failed are kept."""
+
+    def __init__(self, target: str, num_threads: int = 4, **options) -> None:
+        self.client = Client(target, **options)
+        self.failed: list[TwopassError] = []
+        self.num_answered = 0
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(num_threads)
+        for _ in range(num_threads):
+            self._pool.submit(self._call)
+
+    def _call(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.client.rerank("why is there a tide?", TEXTS)
+            except TwopassError as error:
+                self.failed.append(error)
+            self.num_answered += 1
+
+    def go_on(self, num_calls: int = 20) -> None:
+        """Waits for so many more answers."""
+        until = self.num_answered + num_calls
+        while self.num_answered < until:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._pool.shutdown()
+        self.client.close()
+
+
+@contextmanager
+def two_servers(tmp_path: Path, **settings) -> Iterator[list[Server]]:
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(Server(tmp_path / str(i), gated=False, **settings))
+            for i in range(2)
+        ]
+
+
+def test_a_server_drains_without_an_error_of_a_client_that_balances(tmp_path):
+    """Not even of calls that are made once: it says that it goes before it refuses anything."""
+    with Server(tmp_path / "stays", gated=False) as stays:
+        goes = Server(tmp_path / "goes", gated=False, drain_seconds=600)
+        load = Load(f"{stays.target},{goes.target}", options=ONCE)
+        try:
+            load.go_on()
+            goes.stop()  # returns: those who watch health don't hold it up
+            load.go_on()
+        finally:
+            load.stop()
+    assert load.failed == []
+
+
+def test_an_old_connection_ends_without_an_error_and_keeps_the_calls_it_has(tmp_path):
+    with Server(tmp_path, gated=False, max_connection_seconds=0.5) as server:
+        call = SetCall(server)
+        load = Load(server.target, options=ONCE)
+        time.sleep(2.0)  # connections end several times; the longer it takes, the more often
+        load.stop()
+        call.send("a", "one", "two", num_candidates=2)
+        (answer,) = call.end()
+        assert len(answer.result.hits) == 2
+    assert load.failed == []
+
+
+def test_a_server_that_vanishes_is_noticed_and_its_calls_are_answered_by_another(tmp_path):
+    """It is stopped as it stands, so that its machine says nothing of it."""
+    flags = "--threads", "1", "--min-ping-seconds", "0"
+    often = (("grpc.keepalive_time_ms", 500), ("grpc.keepalive_timeout_ms", 500))
+    with (
+        Server(tmp_path / "stays", gated=False, min_ping_seconds=0) as stays,
+        server_process(tmp_path / "vanishes", *flags) as (process, target),
+    ):
+        load = Load(f"{stays.target},{target}", options=often)
+        try:
+            load.go_on()
+            os.kill(process.pid, signal.SIGSTOP)
+            load.go_on(100)
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+            load.stop()
+    assert load.failed == []
+
+
+def test_calls_on_a_server_that_is_killed_are_answered_by_another(tmp_path):
+    with (
+        Server(tmp_path / "stays", gated=False) as stays,
+        server_process(tmp_path / "dies", "--threads", "1") as (process, target),
+    ):
+        load = Load(f"{stays.target},{target}")
+        try:
+            load.go_on()
+            process.kill()
+            load.go_on()
+        finally:
+            load.stop()
+    assert load.failed == []
+
+
+def test_an_engine_that_fails_costs_no_call_where_there_is_another_server(tmp_path):
+    with two_servers(tmp_path, probe_seconds=0.2) as servers:
+        load = Load(",".join(server.target for server in servers))
+        try:
+            while not all(server._app._standard.num_watching for server in servers):
+                time.sleep(0.01)  # until the client has found both
+            load.go_on()
+            break_reranker(servers[0], throws)
+            load.go_on(100)
+        finally:
+            load.stop()
+        assert load.failed == []
