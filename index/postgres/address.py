@@ -4,8 +4,6 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from twopass.index.errors import StorageError
-
 DEFAULT_SCHEMA = "twopass"
 DEFAULT_CONNECTIONS = 16
 
@@ -44,7 +42,7 @@ class Address:
         `sslmode`, `passfile`, `host` for a socket's folder and so on.
 
         Raises:
-            StorageError: A parameter has no such value; no message holds the password.
+            ValueError: A parameter has no such value; no message holds the password.
         """
         parts = urlsplit(url)
         given = parse_qsl(parts.query, keep_blank_values=True)
@@ -62,23 +60,23 @@ class Address:
 
 def _schema(value: str) -> str:
     if _NAME.fullmatch(value) is None or value.startswith("pg_"):
-        raise StorageError(
-            f"store: schema={value!r} given; 1 to 63 of a-z, 0-9 and '_' are needed, no digit first"
+        raise ValueError(
+            f"schema={value!r} given; 1 to 63 of a-z, 0-9 and '_' are needed, no digit first"
         )
     return value
 
 
 def _connections(value: str) -> int:
     if not value.isascii() or not value.isdigit() or not 2 <= int(value) <= _MAX_CONNECTIONS:
-        raise StorageError(
-            f"store: connections={value!r} given; a number from 2 to {_MAX_CONNECTIONS:,} is needed"
+        raise ValueError(
+            f"connections={value!r} given; a number from 2 to {_MAX_CONNECTIONS:,} is needed"
         )
     return int(value)
 
 
 def _pgbouncer(value: str) -> bool:
     if value.lower() not in _TRUE + _FALSE:
-        raise StorageError(f"store: pgbouncer={value!r} given; true or false is needed")
+        raise ValueError(f"pgbouncer={value!r} given; true or false is needed")
     return value.lower() in _TRUE
 
 

@@ -182,6 +182,7 @@ class PostgresCollection:
         documents: Sequence[IndexedDocument],
         on_conflict: OnConflict = OnConflict.REPLACE,
         places: Sequence[int] | None = None,
+        stop: Stop = NEVER,
     ) -> Awaitable[UpsertResult]:
         """Checks documents, and takes their place in the order of this object's writes."""
         encoded = []
@@ -194,6 +195,7 @@ class PostgresCollection:
                 self._searched.analyser,
                 places,
             )
+        stop.check()
         return asyncio.shield(self._writer.upsert(self.name, encoded, on_conflict))
 
     async def delete(self, wanted: Filter, stop: Stop = NEVER) -> DeleteResult:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import asyncpg
 import numpy as np
 
 from twopass.engines.base import Float32s
@@ -25,7 +26,6 @@ from twopass.index.errors import (
     StoreUnreachableError,
 )
 from twopass.index.postgres.address import Address
-from twopass.index.postgres.driver import load_driver
 from twopass.index.stopping import NEVER, Stop
 
 T = TypeVar("T")
@@ -113,15 +113,14 @@ class Connections:
         async with self._setting_up:
             if self._pool is not None:
                 return
-            driver = load_driver()
             async with self._translated():
-                connection = await self._connect_alone(driver)
+                connection = await self._connect_alone()
                 try:
                     self._extensions = await set_up(connection)
                     self.is_standby = await connection.fetchval("SELECT pg_is_in_recovery()")
                 finally:
                     await _closed(connection)
-                self._pool = await driver.create_pool(
+                self._pool = await asyncpg.create_pool(
                     self.address.dsn,
                     min_size=0,
                     max_size=self.address.max_connections,
@@ -232,8 +231,8 @@ class Connections:
     def _not_yet(self) -> StoreUnreachableError:
         return StoreUnreachableError(KIND, self.problem or "not connected yet")
 
-    async def _connect_alone(self, driver: Any) -> Any:
-        return await driver.connect(self.address.dsn, **self._options())
+    async def _connect_alone(self) -> Any:
+        return await asyncpg.connect(self.address.dsn, **self._options())
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -307,7 +306,6 @@ async def _closed(connection: Any) -> None:
 
 def _translation(error: Exception, stop: Stop, collection: str) -> CollectionError | None:
     """What an error of the driver or the network is to callers; None for one that is a bug."""
-    driver = load_driver()
     state = str(getattr(error, "sqlstate", "") or "")
     if stop.is_set and (state == _CANCELLED or isinstance(error, TimeoutError)):
         return StoppedError()
@@ -330,12 +328,12 @@ def _translation(error: Exception, stop: Stop, collection: str) -> CollectionErr
     if state.startswith(_UNREACHABLE):
         kind = _LostError if state.startswith(("08", "57P01", "57P02")) else StoreUnreachableError
         return kind(KIND, _in_words(error))
-    if isinstance(error, driver.InterfaceError) and not isinstance(error, ValueError):
+    if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError):
         # "connection is closed", "connection was closed in the middle of operation" and the like.
         return _LostError(KIND, _in_words(error))
     if isinstance(error, OSError | TimeoutError | EOFError):
         return StoreUnreachableError(KIND, type(error).__name__)
-    if isinstance(error, driver.PostgresError):
+    if isinstance(error, asyncpg.PostgresError):
         return StorageError(f"the store postgresql: {error} (SQLSTATE {state})")
     return None
 

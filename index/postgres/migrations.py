@@ -8,9 +8,10 @@ changes it.
 import logging
 from typing import Any
 
+import asyncpg
+
 from twopass.index.errors import StorageError
 from twopass.index.postgres.connections import Extensions
-from twopass.index.postgres.driver import load_driver
 from twopass.index.postgres.moments import FUNCTION
 
 _LOG = logging.getLogger("twopass.index")
@@ -113,7 +114,6 @@ def _refuse_newer(applied: int) -> None:
 
 
 async def _ensure_extension(connection: Any) -> None:
-    driver = load_driver()
     if await connection.fetchval("SELECT true FROM pg_extension WHERE extname = 'vector'") is None:
         available = await connection.fetchval(
             "SELECT true FROM pg_available_extensions WHERE name = 'vector'"
@@ -126,7 +126,7 @@ async def _ensure_extension(connection: Any) -> None:
         try:
             async with connection.transaction():
                 await connection.execute("CREATE EXTENSION vector")
-        except driver.InsufficientPrivilegeError as error:
+        except asyncpg.InsufficientPrivilegeError as error:
             raise StorageError(
                 "the store postgresql needs the extension vector, which this role may not create; "
                 "let the database's owner or a superuser run once: CREATE EXTENSION vector"
@@ -142,7 +142,7 @@ async def _ensure_extension(connection: Any) -> None:
     try:
         async with connection.transaction():
             await connection.execute("CREATE EXTENSION IF NOT EXISTS intarray")
-    except driver.PostgresError:
+    except asyncpg.PostgresError:
         # Not there, or not allowed: words are scored in twice the time.
         _LOG.warning("no extension intarray: searches of words take twice the time with it missing")
 

@@ -344,8 +344,8 @@ class PostgresRetrieval:
         for row in rows:
             if not row["is_there"]:
                 continue
-            if self._takes_token_ids:
-                self._carried.passages[row["key"]] = (row["id"], row["token_ids"])
+            token_ids = row["token_ids"] if self._takes_token_ids else b""
+            self._carried.passages[row["key"]] = (row["id"], token_ids)
             if "is_carried" not in row or row["is_carried"]:
                 self._carried.documents[row["key"]] = document_of(row, self._fields)
 

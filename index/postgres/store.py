@@ -59,7 +59,7 @@ class PostgresStore:
                 parameters. The password may be in it, in PGPASSWORD or in a passfile.
 
         Raises:
-            StorageError: A parameter of the URL is wrong.
+            ValueError: A parameter of the URL is wrong.
         """
         self._address = Address.parse(url)
         self._connections = Connections(self._address)
