@@ -38,7 +38,7 @@ MODEL_FILES := $(shell find models -type f)
 
 .PHONY: help install dev demo check format clean version wheels clean-room release-notes upgrade-data
 .PHONY: chart image image-lock test-image test-monitoring scan-image connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-aarch64 test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families crash bench gate
-.PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections
+.PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections replicas
 
 help:
 	@echo "make demo            see both passes at work on the documentation of your own Python"
@@ -86,6 +86,7 @@ help:
 	@echo "make crash           kill a server KILLS times (200), and look for what it lost"
 	@echo "make recall          look whether vector searches find the nearest, whatever is filtered out or deleted;"
 	@echo "                     RECALL=--quick for a minute's worth"
+	@echo "make replicas        three servers behind one client, under load: one unwell, one killed, one drained; counts"
 	@echo "make overload, mixed, budget, soak, fuzz-rpc, engine-faults, isolation, many-collections"
 	@echo "                     what becomes of requests when there are too many, or strange ones, or heavy"
 	@echo "                     work beside them, or a failing engine; LOAD='--seconds 600' for longer"
@@ -389,7 +390,7 @@ gate: dev
 # Longer: make soak LOAD='--seconds 1800'; `--help` has the options of each.
 LOAD ?=
 
-overload mixed budget soak fuzz-rpc engine-faults isolation many-collections: dev
+overload mixed budget soak fuzz-rpc engine-faults isolation many-collections replicas: dev
 	$(BIN)/python -m tests.load.$(subst -,_,$@) $(LOAD)
 
 # --- releases -------------------------------------------------------------------------------------

@@ -30,8 +30,9 @@ spec:
     fsGroupChangePolicy: OnRootMismatch
     seccompProfile:
       type: RuntimeDefault
-  # New calls still come for a moment, those under way end, and ten seconds to close the collections.
-  terminationGracePeriodSeconds: {{ add .Values.preStopSeconds .Values.drainSeconds 10 }}
+  # New calls still come for a moment, clients that balance are told, calls under way end, and ten seconds to close.
+  {{- $notice := default 1 (default dict .Values.settings).drain_notice_seconds }}
+  terminationGracePeriodSeconds: {{ add .Values.preStopSeconds (ceil $notice) .Values.drainSeconds 10 }}
   containers:
     - name: twopass
       image: {{ include "twopass.image" . | quote }}

@@ -1,0 +1,94 @@
+"""Runs the phases; see the package."""
+
+import argparse
+import asyncio
+import inspect
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from twopass.client import AsyncClient
+
+from ..driver import NO_RETRIES
+from .load import Load
+from .report import report
+from .servers import Replica
+
+NUM_SERVERS = 3
+
+
+async def phases(servers: list[Replica], load: Load, seconds: float) -> tuple[list[str], int]:
+    """Lets one server after another fail; returns the phases, and the calls at the kill."""
+    a, b, c = servers
+    under_way = 0
+
+    async def kill() -> None:
+        nonlocal under_way
+        under_way = load.num_under_way
+        await asyncio.to_thread(b.kill)
+
+    async def until_well() -> None:
+        async with AsyncClient(a.target) as client:
+            await client.wait_until_ready()
+
+    steps: tuple[tuple[str, Callable[[], object], float], ...] = (
+        ("all well", lambda: None, seconds),
+        ("A's reranker fails", a.break_reranker, seconds),
+        ("A mends itself", until_well, 0),
+        ("A is well again", lambda: None, seconds),
+        ("B is killed with -9", kill, seconds),
+        ("B starts", lambda: asyncio.to_thread(b.start), 0),
+        ("B is back", lambda: None, seconds),
+        ("C is drained with SIGTERM", lambda: asyncio.to_thread(c.drain), seconds),
+        ("C starts", lambda: asyncio.to_thread(c.start), 0),
+        ("all well again", lambda: None, seconds),
+    )
+    for name, act, pause in steps:
+        load.phase = name
+        if inspect.isawaitable(acting := act()):
+            await acting
+        await asyncio.sleep(pause)
+    return [name for name, _, _ in steps], under_way
+
+
+async def run(servers: list[Replica], settings: argparse.Namespace) -> bool:
+    """Loads the servers and prints what came of it; returns whether all was well."""
+    targets = ",".join(server.target for server in servers)
+    options = () if settings.retries else NO_RETRIES
+    async with AsyncClient(targets, options=options) as client:
+        await client.wait_until_ready()
+        load = Load(client, settings.concurrency)
+        names, under_way = await phases(servers, load, settings.seconds)
+        await load.end()
+    report(load.ended, names, NUM_SERVERS)
+    num_failed = sum(call.status != "OK" for call in load.ended)
+    print(
+        f"{len(load.ended):,} calls, {settings.concurrency} at a time, {under_way} under way "
+        f"on all servers at the kill; {num_failed} failed"
+    )
+    answer_at_the_end = {call.server for call in load.ended if call.phase == names[-1]}
+    silent = set(range(NUM_SERVERS)) - answer_at_the_end
+    if silent:
+        print("asked for nothing at the end:", *(chr(ord("A") + i) for i in silent))
+    return not num_failed and not silent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each phase")
+    parser.add_argument("--concurrency", type=int, default=12, help="calls at a time")
+    parser.add_argument("--no-retries", dest="retries", action="store_false", help="each call once")
+    settings = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        servers = []
+        for number in range(NUM_SERVERS):
+            servers.append(Replica(number, Path(folder) / str(number), 0.6 * settings.seconds))
+            stack.callback(servers[-1].kill)
+        is_well = asyncio.run(run(servers, settings))
+    if not is_well and settings.retries:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
