@@ -5,7 +5,8 @@ from enum import StrEnum
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 _DEFAULT_PORT = 19_530
-_SCHEMES = ("milvus", "milvuss")
+_SCHEME = "milvus"
+_OPTIONS = ("consistency", "tls")
 
 
 class Consistency(StrEnum):
@@ -50,10 +51,10 @@ class MilvusPlace:
 
     @classmethod
     def parse(cls, url: str, token: str = "") -> "MilvusPlace":
-        """Reads `milvus://[user[:password]@]host[:port][/database][?consistency=...]`.
+        """Reads `milvus://[user[:password]@]host[:port][/database][?consistency=...&tls=true]`.
 
         Args:
-            url: The URL; with the scheme `milvuss` the connection is encrypted.
+            url: The URL.
             token: What logs in where the URL has no password: a token, or `user:password`.
 
         Raises:
@@ -64,12 +65,17 @@ class MilvusPlace:
             port = parts.port or _DEFAULT_PORT
         except ValueError:
             raise InvalidPlaceError("its host or port can't be read") from None
-        if parts.scheme not in _SCHEMES or not parts.hostname:
+        if parts.scheme != _SCHEME or not parts.hostname:
             raise InvalidPlaceError("it must be milvus://host[:port][/database]")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         consistency = options.pop("consistency", Consistency.STRONG.value)
+        tls = options.pop("tls", "false")
         if options:
-            raise InvalidPlaceError(f"unknown option {min(options)!r}; there is: consistency")
+            raise InvalidPlaceError(
+                f"unknown option {min(options)!r}; there are: {', '.join(_OPTIONS)}"
+            )
+        if tls not in ("true", "false"):
+            raise InvalidPlaceError(f"tls is {tls!r}; it can be true or false")
         if consistency not in list(Consistency):
             raise InvalidPlaceError(
                 f"consistency is {consistency!r}; it can be {', '.join(Consistency)}"
@@ -84,7 +90,7 @@ class MilvusPlace:
             database=unquote(parts.path.strip("/")),
             user=user,
             password=password,
-            is_secure=parts.scheme == "milvuss",
+            is_secure=tls == "true",
             consistency=Consistency(consistency),
         )
 
@@ -104,5 +110,4 @@ class MilvusPlace:
         user = f"{self.user}@" if self.user else ""
         host = f"[{self.host}]" if ":" in self.host else self.host
         path = f"/{self.database}" if self.database else ""
-        scheme = "milvuss" if self.is_secure else "milvus"
-        return f"{scheme}://{user}{host}:{self.port}{path}"
+        return f"{_SCHEME}://{user}{host}:{self.port}{path}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -50,9 +51,18 @@ class MilvusStore:
     asked for every call, and so are their schemas, which no collection changes.
     """
 
-    def __init__(self, place: MilvusPlace) -> None:
-        self._place = place
-        self._connection = MilvusConnection(place)
+    def __init__(self, url: str) -> None:
+        """Makes ready to connect.
+
+        Args:
+            url: Where the Milvus is, as `MilvusPlace.parse` reads it. What logs in may stand in the
+                environment instead, as `MILVUS_TOKEN`: a token, or `user:password`.
+
+        Raises:
+            InvalidPlaceError: The URL is malformed.
+        """
+        self._place = MilvusPlace.parse(url, os.environ.get("MILVUS_TOKEN", ""))
+        self._connection = MilvusConnection(self._place)
         self._collections: dict[str, MilvusCollection] = {}  # by incarnation
         self._changing = asyncio.Lock()  # over changes of names through this server
         self._closed = False

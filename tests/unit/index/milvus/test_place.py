@@ -17,7 +17,7 @@ def test_what_is_not_said_is_the_default():
     place = MilvusPlace.parse("milvus://host")
     assert place == MilvusPlace("host", 19_530)
     assert place.consistency is Consistency.STRONG
-    assert MilvusPlace.parse("milvuss://[::1]").uri == "https://[::1]:19530"
+    assert MilvusPlace.parse("milvus://[::1]?tls=true").uri == "https://[::1]:19530"
 
 
 def test_a_token_beside_the_url_logs_in():
@@ -40,6 +40,7 @@ def test_no_text_of_a_place_has_its_password():
         "milvus://me:secret@host:x",
         "milvus://me:secret@host?consistency=eventual",
         "milvus://me:secret@host?other=1",
+        "milvus://me:secret@host?tls=yes",
     ],
 )
 def test_what_is_no_place_is_refused_without_its_password(url):
