@@ -21,7 +21,8 @@ def info(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
     """Show a server's version, load and limits."""
     with connected(target) as client:
         server = client.server_info()
-        without_encoder = [each for each in _collections(client) if each.encoder_problem]
+        known = () if server.store_problem else _collections(client)
+        without_encoder = [each for each in known if each.encoder_problem]
     if as_json:
         problems = {each.name: each.encoder_problem for each in without_encoder}
         print_json(
@@ -33,6 +34,8 @@ def info(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
     up = timedelta(seconds=max(0, round(seconds)))  # clocks may differ
     say(f"twopass {server.version}, up {up}, {server.num_threads} threads a forward pass")
     say(f"busy for {server.load.busy_seconds:.2f} s with what waits now")
+    if server.store_problem:
+        say(f"the store {server.store} can't be used: {server.store_problem}")
     if server.num_vector_fallbacks:
         say(
             f"vectors: set to {server.vector_device}, but the CPU took over "

@@ -24,7 +24,14 @@ SUBJECTS = {
         "insecure",
         "http_cors_origins",
     ),
-    "Collections": ("data", "language", "merge_changes", "max_open_collections", "vector_device"),
+    "Collections": (
+        "data",
+        "store",
+        "language",
+        "merge_changes",
+        "max_open_collections",
+        "vector_device",
+    ),
     "Models": (
         "encoder",
         "reranker",

@@ -37,7 +37,8 @@ def greet(serving: Serving, config: ServerConfig) -> None:
         _line("TEI's gRPC", ", ".join(map(_reachable, serving.tei_targets)))
     for number, (model, kind, engine, precision) in enumerate(serving.models):
         _line("" if number else "models", f"{model}, {kind}, on {engine} {precision}")
-    _line("collections", f"{serving.num_collections:,} in {config.data}")
+    count = "" if serving.num_collections is None else f"{serving.num_collections:,} "
+    _line("collections", f"{count}in {serving.place}")
     if config.keys:
         _line("keys", f"{config.keys}: callers need one of its keys, commands as TWOPASS_API_KEY")
     say_beside()
@@ -60,7 +61,7 @@ def _next(serving: Serving, config: ServerConfig) -> list[str]:
     flag = "" if is_default else f" --target {shlex.quote(target)}"
     if config.tls_certificate:
         return [f"{own_command()} models{flag}   # with TWOPASS_CA, the authority's PEM file"]
-    if not serving.num_collections:
+    if serving.num_collections == 0:
         return [
             f"{own_command()} index docs FOLDER{flag}",
             f'{own_command()} search docs "a question"{flag}',

@@ -292,6 +292,7 @@ class Collection(Protocol):
         documents: Sequence[IndexedDocument],
         on_conflict: OnConflict = OnConflict.REPLACE,
         places: Sequence[int] | None = None,
+        stop: Stop = NEVER,
     ) -> Awaitable[UpsertResult]:
         """Checks documents, and takes their place in the order of this object's writes.
 
@@ -304,6 +305,7 @@ class Collection(Protocol):
             on_conflict: What becomes of documents whose ids are known when their turn comes.
             places: Where each stands in the request, for error messages; None where they are all
                 of it.
+            stop: Ends the call before their place is taken; later it has no effect.
 
         Returns:
             What to await for the result: it comes when the documents are durable, and every search
@@ -638,5 +640,14 @@ class StoreCounts:
 class InspectableStore(Protocol):
     """A store that knows without a round trip what it holds."""
 
+    @property
+    def num_vector_fallbacks(self) -> int:
+        """How often, since the start, the CPU took over a collection's vectors from a GPU."""
+
     def counts(self) -> StoreCounts:
         """What it holds now. Takes no time; may be called from any thread."""
+
+
+def num_vector_fallbacks(store: Store) -> int:
+    """How often the CPU took over from a GPU; 0 where the store has no such vectors."""
+    return store.num_vector_fallbacks if isinstance(store, InspectableStore) else 0

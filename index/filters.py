@@ -113,3 +113,9 @@ class Filter:
 
 
 Condition: TypeAlias = FieldCondition | IdCondition | Filter
+
+
+def selects_all(wanted: Filter) -> bool:
+    """Whether a filter has no condition at any depth, and so selects every document."""
+    conditions = (*wanted.must, *wanted.should, *wanted.must_not)
+    return all(isinstance(c, Filter) and selects_all(c) for c in conditions)

@@ -12,10 +12,12 @@ from twopass.index.sequences import SequenceToken
 class Expected:
     """What a search will ask of the documents it finds, for a store that can bring it along.
 
-    It promises nothing: what was announced may never be asked for, and what was not may be.
+    What was announced may never be asked for. What was not announced may be asked for all the same,
+    but for token ids.
 
     Attributes:
-        token_ids: Whether the stored token ids of all documents found will be loaded.
+        token_ids: Whether a second pass will read the stored token ids of the documents found;
+            where not, `load` may give an empty row for each.
         texts: Whether the titles and texts of all documents found will be fetched, for a second
             pass that can't use the token ids.
         fields: What will be fetched of the hits.

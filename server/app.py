@@ -12,16 +12,12 @@ import grpc
 
 from twopass._core import available_cpus
 from twopass.engines.base import Float32s, Int32s, LoadedModel
+from twopass.index.base import InspectableStore, StoreCounts
 from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
 from twopass.index.lanes import Lane, Lanes
 from twopass.index.schema import CollectionSchema
-from twopass.index.store.store import CollectionStore
-from twopass.index.vectors.gpu_replica import gpu_cloner
-from twopass.index.vectors.merging import MergePolicy
-from twopass.index.words.flushing import MIN_DOCUMENTS, FlushPolicy
 from twopass.server.collections import Collections
-from twopass.server.config import FusionChoice, ServerConfig, VectorDevice
-from twopass.server.data_folder import ensure_writable
+from twopass.server.config import FusionChoice, ServerConfig
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.keys import KeyRing
 from twopass.server.edge.rpc import Edge
@@ -40,6 +36,7 @@ from twopass.server.gauges import (
     lane_gauges,
     server_gauges,
     shared_token_counts,
+    store_gauges,
 )
 from twopass.server.health import serving_services
 from twopass.server.http.calls import HttpEdge
@@ -60,7 +57,6 @@ from twopass.server.models.registry import Models
 from twopass.server.models.supervisor import Supervisor, probe_batch
 from twopass.server.models.texts import EmbedTexts
 from twopass.server.models.tokenizing import Tokenizing
-from twopass.server.open_files import max_open_collections, raise_open_files_limit
 from twopass.server.scheduling.arbiter import Arbiter, Priority
 from twopass.server.search.batch import BatchSearching
 from twopass.server.search.first_pass import FirstPass
@@ -76,6 +72,7 @@ from twopass.server.servicers.search import SearchServicer
 from twopass.server.servicers.server import ServerServicer
 from twopass.server.servicers.translating import Translating
 from twopass.server.serving import Serving
+from twopass.server.stores import check_store, open_store
 from twopass.server.tei.operations import TeiOperations
 from twopass.server.tei.served import TeiParts
 from twopass.server.tei.serving import TeiServers, TeiServingParts, models_at
@@ -106,7 +103,7 @@ class App:
         config: ServerConfig,
         load: Callable[[ServerConfig], list[LoadedModel]] = load_models,
     ) -> None:
-        """Opens the collections and loads the models; nothing listens yet.
+        """Takes the data folder and loads the models; nothing listens yet.
 
         Args:
             config: The settings.
@@ -122,7 +119,7 @@ class App:
         """
         check_transport(config)
         ensure_can_listen(config)
-        ensure_writable(config.data)
+        check_store(config)
         self.config = config
         self._began = time.perf_counter()
         self._num_cpus = config.threads or available_cpus()
@@ -142,26 +139,20 @@ class App:
         self._tokenizing = Tokenizing(self._num_cpus, self._caches[0])
         # Documents are tokenised in threads of their own, so that no query waits for them.
         self._tokenizing_new = Tokenizing(self._num_cpus, name="document_tokenizing")
-        self._store = CollectionStore(
-            config.data,
+        opened = open_store(
+            config,
             self._lanes,
-            max_open=max_open_collections(config.max_open_collections, raise_open_files_limit()),
-            num_search_threads=self._num_cpus,
-            merge_policy=MergePolicy(
-                min_changes=config.merge_changes, num_threads=max(1, self._num_cpus // 2)
-            ),
-            clone=gpu_cloner() if config.vector_device is VectorDevice.GPU else None,
-            flush_policy=FlushPolicy(min_documents=min(MIN_DOCUMENTS, config.merge_changes)),
+            self._messages,
+            num_threads=self._num_cpus,
             current_revision=self._current_revision,
-            opens_collections=False,
         )
+        self._store = opened.store
         self._models: list[LoadedModel] = []
         try:
             self._models = load(config)
             models_at(config, Models(self._models))
-            self._store.open_first()
         except BaseException:
-            self._store.close()
+            opened.discard()
             for model in self._models:
                 model.engine.close()
             raise
@@ -170,12 +161,14 @@ class App:
         self._http: HttpServer | None = None
 
     async def start(self) -> None:
-        """Warms the engines up, binds the ports, and reports SERVING.
+        """Opens the collections, warms the engines up, binds the ports, and reports SERVING.
 
         Raises:
+            CollectionError: The collections can't be read, or the store does not let the server in.
             OSError: An address is taken or not one of this machine.
         """
         config = self.config
+        await self._store.start()
         self._server = grpc.aio.server(options=server_options(config))
         self._arbiter = Arbiter(
             max_queued_pairs=config.max_queued_pairs,
@@ -202,7 +195,7 @@ class App:
                 "address": listening_address(config.address, self.port),
                 **({} if self._http is None else {"http": self._http.url}),
                 **({"tei": ", ".join(self.tei_targets)} if self.tei_targets else {}),
-                "collections": len(self._store.names),
+                **self._told_of_store(),
                 "seconds": round(time.perf_counter() - self._began, 2),
             },
         )
@@ -227,7 +220,7 @@ class App:
         await asyncio.gather(*stopping)
         if self._scraping is not None:
             self._scraping.close()
-        self.close()
+        await self.close()
         _logger.info("stopped")
 
     def _notice_seconds(self) -> float:
@@ -258,10 +251,11 @@ class App:
                 )
                 for model in self._models
             ),
-            num_collections=len(self._store.names),
+            num_collections=counts.num_known if (counts := self._counts()) else None,
+            place=self._store.place,
         )
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Frees threads, models and collections."""
         self._tokenizing.close()
         self._tokenizing_new.close()
@@ -269,10 +263,21 @@ class App:
             self._tracer.close()
         for model in self._models:
             model.engine.close()
-        self._store.close()
+        await self._store.close()
         self._lanes.close()
         self._messages.close()
         self._unpacking.close()
+
+    def _counts(self) -> StoreCounts | None:
+        """What the store holds, where that is known without asking."""
+        return self._store.counts() if isinstance(self._store, InspectableStore) else None
+
+    def _told_of_store(self) -> dict[str, object]:
+        """What the log tells of the store at the start."""
+        if (counts := self._counts()) is not None:
+            return {"collections": counts.num_known}
+        told: dict[str, object] = {"store": self._store.place}
+        return told | ({"store_problem": self._store.problem} if self._store.problem else {})
 
     def _current_revision(self, collection: str, schema: CollectionSchema) -> str:
         return Models(self._models).current_revision(collection, schema)
@@ -290,22 +295,19 @@ class App:
         )
         arbiter, tokenizing = self._arbiter, self._tokenizing
         embedding, second_pass = Embedding(arbiter, self._caches[1]), SecondPass(arbiter)
-        collections = Collections(self._store, self._lanes)
+        collections = Collections(self._store)
         parts = SearchParts(
             models=models,
             arbiter=arbiter,
             tokenizing=tokenizing,
-            lanes=self._lanes,
-            first_pass=FirstPass(models, arbiter, embedding, self._lanes),
+            first_pass=FirstPass(models, arbiter, embedding),
             second_pass=second_pass,
         )
         pipeline = SearchPipeline(collections, parts)
-        batches = BatchSearching(pipeline, parts.first_pass, models, self._lanes)
+        batches = BatchSearching(pipeline, parts.first_pass, models)
         reranking = Reranking(models, arbiter, tokenizing, second_pass)
         texts = EmbedTexts(models, arbiter, tokenizing, embedding, limits)
-        ingest = Ingest(
-            models, arbiter, self._tokenizing_new, embedding, self._messages, self._lanes.pages
-        )
+        ingest = Ingest(models, arbiter, self._tokenizing_new, embedding, self._messages)
         translating = Translating(self._messages)
         servicers = {
             rerank_pb2: RerankServicer(reranking, limits, translating),
@@ -319,6 +321,7 @@ class App:
             model_pb2: ModelServicer(models),
             server_pb2: ServerServicer(
                 config,
+                self._store,
                 self._gate,
                 arbiter,
                 self._metrics,
@@ -408,10 +411,12 @@ class App:
             return None
         self._metrics.gauges(lambda: backlog_gauges(self._arbiter.backlog, self._models))
         self._metrics.gauges(lambda: shared_token_counts(self._models))
-        self._metrics.gauges(lambda: collection_gauges(self._store))
+        self._metrics.gauges(lambda: store_gauges(self._store))
+        if isinstance(store := self._store, InspectableStore):
+            self._metrics.gauges(lambda: collection_gauges(store.counts()))
         self._metrics.gauges(lambda: server_gauges(self._gate, self._caches))
         self._metrics.gauges(lambda: lane_gauges(self._all_lanes))
-        self._metrics.gauges(fallback_counts)
+        self._metrics.gauges(lambda: fallback_counts(self._store))
         if not address:
             return None
         endpoint = MetricsEndpoint(address, self._metrics, self._serves)

@@ -18,6 +18,7 @@ from pydantic_settings import (
 
 from twopass.engines.base import EngineChoice, Precision
 from twopass.index.languages import ALGORITHMS, NONE
+from twopass.server.store_url import checked_store
 from twopass.server.telemetry.logs import LogFormat, LogLevel
 
 
@@ -152,8 +153,20 @@ class ServerConfig(BaseSettings):
         ),
     ] = ()
     data: Annotated[
-        Path, Field(description="Folder of the collections; made if missing, used by one server.")
+        Path,
+        Field(description="Folder of the collections; made if missing, used by one server."),
     ] = Path("twopass-data")
+    store: Annotated[
+        str,
+        AfterValidator(checked_store),
+        Field(
+            repr=False,
+            description="Where collections are kept instead, for any number of servers at once: "
+            "postgresql://user@host/database or milvus://host:19530; unset for the folder of data. "
+            "A password stands in TWOPASS_STORE or the file, or comes from where the store's own "
+            "clients take it, such as PGPASSWORD.",
+        ),
+    ] = ""
     encoder: Annotated[
         str,
         Field(description="Default encoder: a shipped model, a folder, or a hub id."),

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from twopass.server.config import ServerConfig
 from twopass.server.config_bounds import bounds_of
+from twopass.server.store_url import without_password
 
 PREFIX = "TWOPASS_"
 # Variables of commands, clients and the core, which are no settings of a server.
@@ -91,6 +92,8 @@ def misspelt_variables(environment: Mapping[str, str]) -> list[str]:
 
 def _sentence(name: str, kind: str, message: str, value: object, origins: Origins) -> str:
     place = origins.place(name)
+    if name == "store" and isinstance(value, str):
+        value = without_password(value)
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(name.lower(), ServerConfig.model_fields, 3, _ALIKE)
         meant = f"; {' or '.join(near)} may be meant" if near else ""

@@ -10,6 +10,7 @@ from pydantic_settings import SettingsError
 
 from twopass.server.config import ConfigError, ServerConfig
 from twopass.server.config_errors import Origins, sentences, unreadable_variable
+from twopass.server.store_url import has_password, without_password
 
 # How pydantic-settings tells which variable it could not read.
 _FIELD = re.compile(r'field "(\w+)"')
@@ -30,6 +31,13 @@ def load_config(flags: dict[str, Any], file: Path | None = None) -> ServerConfig
         settings = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: it is not TOML: {error}") from error
+
+    if has_password(str(flags.get("store", ""))):
+        raise ConfigError(
+            f"--store {without_password(flags['store'])}: everyone on this machine sees a password "
+            "on the command line; give the URL by TWOPASS_STORE or in the file of --config, "
+            "or the password as the store's own clients take it, such as by PGPASSWORD"
+        )
 
     class Config(ServerConfig):
         file_settings = settings
@@ -63,11 +71,13 @@ def _read(file: Path) -> str:
 
 
 def to_toml(config: ServerConfig) -> str:
-    """The settings as a TOML file, each under its explanation."""
+    """The settings as a TOML file, each under its explanation; passwords are left out."""
     import tomlkit  # for --show-config alone
 
     document = tomlkit.document()
-    for name, value in config.model_dump(mode="json").items():
+    settings = config.model_dump(mode="json")
+    settings["store"] = without_password(settings["store"])
+    for name, value in settings.items():
         document.add(tomlkit.comment(str(ServerConfig.model_fields[name].description)))
         document.add(name, tomlkit.item(value))
         document.add(tomlkit.nl())

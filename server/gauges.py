@@ -7,11 +7,8 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from twopass.engines.base import LoadedModel, SharingEngine
-from twopass.index.errors import CollectionNotFoundError
+from twopass.index.base import Store, StoreCounts, num_vector_fallbacks
 from twopass.index.lanes import Lane
-from twopass.index.store.store import CollectionStore
-from twopass.index.summary import CollectionSummary
-from twopass.index.vectors.gpu_replica import FALLBACKS
 from twopass.server.edge.gate import Gate
 from twopass.server.models.caches import ByteCache
 from twopass.server.scheduling.backlog import Backlog
@@ -101,44 +98,45 @@ def lane_gauges(lanes: Sequence[Lane]) -> Iterator[Metric]:
     )
 
 
-def fallback_counts() -> Iterator[Metric]:
+def fallback_counts(store: Store) -> Iterator[Metric]:
     """Yields how often the CPU took over from a GPU."""
     fallbacks = CounterMetricFamily(
         "twopass_vector_fallbacks",
         "Times the CPU took over a collection's vectors from a GPU, for good.",
     )
-    fallbacks.add_metric([], FALLBACKS.count)
+    fallbacks.add_metric([], num_vector_fallbacks(store))
     yield fallbacks
 
 
-def collection_gauges(store: CollectionStore) -> Iterator[Metric]:
+def store_gauges(store: Store) -> Iterator[GaugeMetricFamily]:
+    """Yields whether the store can be used."""
+    yield gauge(
+        "store_up",
+        "Whether the store of the collections can be used, 1 or 0, as far as is known.",
+        "store",
+        {store.kind: 0.0 if store.problem else 1.0},
+    )
+
+
+def collection_gauges(counts: StoreCounts) -> Iterator[Metric]:
     """Yields what the collections hold, and how many of them are open."""
-    names = store.names
-    summaries = [found for name in names if (found := _known(store, name)) is not None]
     yield gauge(
         "collection_documents",
         "Documents in a collection, of those that were opened or listed since the start.",
         "collection",
-        {found.name: found.num_documents for found in summaries},
+        {found.name: found.num_documents for found in counts.summaries},
     )
     yield gauge(
         "collections",
         "Collections: all that are known, those that are open, and those that could not be opened.",
         "state",
-        {"known": len(names), "open": store.opened.num_open, "failed": len(store.failed)},
+        {"known": counts.num_known, "open": counts.num_open, "failed": counts.num_failed},
     )
     openings = CounterMetricFamily(
         "twopass_collection_openings",
         "Collections opened, and closed to make room.",
         labels=["kind"],
     )
-    openings.add_metric(["opened"], store.opened.num_opened)
-    openings.add_metric(["closed"], store.opened.num_closed)
+    openings.add_metric(["opened"], counts.num_opened)
+    openings.add_metric(["closed"], counts.num_closed)
     yield openings
-
-
-def _known(store: CollectionStore, name: str) -> CollectionSummary | None:
-    try:
-        return store.known_summary(name)
-    except CollectionNotFoundError:  # it was deleted meanwhile
-        return None

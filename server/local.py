@@ -96,7 +96,16 @@ class LocalServer:
         command = [
             *(sys.executable, "-m", "twopass.commands.main", "serve", "--stop-at-eof"),
             *(("--temporary",) if self._data is None else ()),
-            *("--data", str(data), "--address", "127.0.0.1:0", "--log-format", "json"),
+            *(
+                "--data",
+                str(data),
+                "--store",
+                "",
+                "--address",
+                "127.0.0.1:0",
+                "--log-format",
+                "json",
+            ),
             *self._flags,
         ]
         try:

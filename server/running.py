@@ -60,7 +60,7 @@ async def serve(
         await starting
     except BaseException:
         stop.cancel()
-        app.close()
+        await app.close()
         raise
     when_serving(app.serving)
     # Objects loaded so far stay. If the garbage collector looked at all of them, it would hold up

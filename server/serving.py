@@ -12,11 +12,13 @@ class Serving:
         http_url: Where it answers over HTTP; "" for nowhere.
         tei_targets: Where tei.v1 is spoken, in the order of `tei_address`.
         models: Each model's id, kind, engine and precision.
-        num_collections: Collections in the data folder.
+        num_collections: Collections in the store; None where it would have to be asked.
+        place: Where the collections are: a folder, or a URL without its password.
     """
 
     address: str
     http_url: str
     tei_targets: tuple[str, ...]
     models: tuple[tuple[str, str, str, str], ...]
-    num_collections: int
+    num_collections: int | None
+    place: str

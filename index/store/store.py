@@ -67,6 +67,7 @@ class CollectionStore:
     callers are told why.
 
     Attributes:
+        path: The data folder.
         snapshots: Snapshots of collections, including deleted ones.
         opened: The open collections.
     """
@@ -102,6 +103,7 @@ class CollectionStore:
             FolderInUseError: Another server holds the folder.
             StorageError: The folder can't be created or read, or its aliases are damaged.
         """
+        self.path = folder
         self._folder = folder / "collections"
         self._names_file = folder / "aliases.json"
         self._names = CollectionNames(Aliases({}))

@@ -1,21 +1,19 @@
 """The way of a document into a collection: checked, tokenised, embedded, written."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged, TextTokenizer
-from twopass.index.collection.collection import Collection
+from twopass.index.base import Collection
 from twopass.index.document_checks import check_distinct
 from twopass.index.documents import IndexedDocument, OnConflict, SplitPassage
 from twopass.index.errors import DocumentsExistError
 from twopass.index.lanes import Lane
 from twopass.index.schema import Chunking
 from twopass.index.stopping import Stop
-from twopass.index.writes import UpsertResult
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models.cutting import (
     MAX_PASSAGE_TOKENS,
@@ -88,23 +86,13 @@ class PreparedDocuments:
     windows: CutPassages | None
     num_bytes: int = 0
 
-    def write(self) -> Future[UpsertResult]:
-        """Checks the documents and queues them, all or none. Too slow for the event loop.
-
-        The future resolves when they are on disk and every search that begins later finds them. Its
-        result does not count those that were skipped beforehand.
-
-        Raises:
-            InvalidDocumentError: A document, or the ids together, break a rule.
-        """
-        if not self.documents:
-            return self.collection.after_writes()
+    def indexed(self) -> list[IndexedDocument]:
+        """The documents as the collection takes them; of many, too slow for the event loop."""
         vectors = self._vectors()
-        indexed = [
+        return [
             _indexed(document, self.token_ids[i], vectors[i])
             for i, document in enumerate(self.documents)
         ]
-        return self.collection.upsert(indexed, self.on_conflict, self.places)
 
     def _vectors(self) -> Sequence[Float32s | SplitPassage]:
         """The vector of each document: its own, or the embedding computed for it."""
@@ -123,7 +111,6 @@ class Ingest:
         tokenizing: Tokenizing,
         embedding: Embedding,
         lane: Lane,
-        lookups: Lane,
     ) -> None:
         """Takes what it works with.
 
@@ -133,14 +120,12 @@ class Ingest:
             tokenizing: Tokenises passages.
             embedding: Embeds them.
             lane: Threads for long work in Python.
-            lookups: Threads that look for known ids.
         """
         self._models = models
         self._arbiter = arbiter
         self._tokenizing = tokenizing
         self._embedding = embedding
         self._lane = lane
-        self._lookups = lookups
 
     async def prepare(
         self,
@@ -253,7 +238,7 @@ class Ingest:
             return range(len(documents))
         ids = [document.id for document in documents]
         check_distinct(ids)
-        known = await self._lookups.run(collection.known_ids, ids, stop, stop=stop)
+        known = await collection.known_ids(ids, stop)
         if known and on_conflict is OnConflict.FAIL:
             raise DocumentsExistError(collection.name, [one for one in ids if one in known])
         return [place for place, one in enumerate(ids) if one not in known]

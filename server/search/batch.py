@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias, TypeVar
 
 from twopass.engines.base import Float32s, LoadedEncoder, Ragged
-from twopass.index.arrays import Int64s
-from twopass.index.lanes import Lanes
+from twopass.index.base import Members
 from twopass.server.errors import OverloadedError, WouldBeLateError
 from twopass.server.models.registry import Models
 from twopass.server.request import Request
@@ -29,13 +28,10 @@ _AT_ONCE = 16
 class BatchSearching:
     """Answers batches of searches."""
 
-    def __init__(
-        self, pipeline: SearchPipeline, first_pass: FirstPass, models: Models, lanes: Lanes
-    ) -> None:
+    def __init__(self, pipeline: SearchPipeline, first_pass: FirstPass, models: Models) -> None:
         self._pipeline = pipeline
         self._first_pass = first_pass
         self._models = models
-        self._lanes = lanes
 
     async def search(
         self, queries: Sequence[SearchQuery | Exception], request: Request
@@ -72,7 +68,7 @@ class _Batch:
         self._outcomes: dict[int, Outcome] = {}
         self._searches: dict[int, Search] = {}
         self._vectors: dict[int, Float32s] = {}
-        self._matching: dict[tuple[int, str], asyncio.Task[Int64s]] = {}
+        self._matching: dict[tuple[str, str], asyncio.Task[Members]] = {}
 
     async def outcomes(self) -> list[Outcome]:
         """Runs every search."""
@@ -181,11 +177,10 @@ class _Batch:
             if search.query.filter is not None and key not in self._matching:
                 self._matching[key] = asyncio.create_task(self._look_up(search))
 
-    async def _look_up(self, search: Search) -> Int64s:
+    async def _look_up(self, search: Search) -> Members:
+        assert search.query.filter is not None
         with self._request.stop_by(search.ends.passes) as stop:
-            return await self._parts._lanes.scans.run(
-                search.collection.matching, search.query.filter, stop, stop=stop
-            )
+            return await search.collection.members(search.query.filter, stop)
 
     async def _run(self, i: int, search: Search) -> None:
         matching = self._matching.get(_filter_of(search))
@@ -193,9 +188,9 @@ class _Batch:
         self._outcomes[i] = await search.result(ahead)
 
 
-def _filter_of(search: Search) -> tuple[int, str]:
+def _filter_of(search: Search) -> tuple[str, str]:
     """Equal for searches with the same filter of the same collection, in this life of it.
 
     By how the filter is written, since 1, 1.0 and true are equal in Python and not in a filter.
     """
-    return id(search.collection), repr(search.query.filter)
+    return search.collection.incarnation, repr(search.query.filter)

@@ -1,11 +1,11 @@
 """Until when each part of a search is waited for."""
 
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TypeAlias
-from weakref import WeakKeyDictionary
 
-from twopass.index.collection.collection import Collection
+from twopass.index.base import Collection
 from twopass.server.errors import LateError
 from twopass.server.request import Request
 
@@ -22,6 +22,8 @@ _ANSWER_CAUTION = 2.0
 # A measurement of this many searches ago counts half.
 _HALF_LIFE_SEARCHES = 20
 _KEPT = 0.5 ** (1 / _HALF_LIFE_SEARCHES)
+# Collections whose pace is remembered, those searched last; about 500 bytes each.
+_MOST_PACES = 4_096
 
 Reading: TypeAlias = tuple[str, bool]
 """How passages are read: the reranker's id, and whether in windows, which takes many times more."""
@@ -89,16 +91,17 @@ class CollectionPace:
 
 
 class Paces:
-    """The pace of each collection that is open."""
+    """The pace of each collection that was searched lately."""
 
     def __init__(self) -> None:
-        self._paces: WeakKeyDictionary[Collection, CollectionPace] = WeakKeyDictionary()
+        self._paces: OrderedDict[str, CollectionPace] = OrderedDict()
 
     def of(self, collection: Collection) -> CollectionPace:
-        """The pace of a collection."""
-        pace = self._paces.get(collection)
-        if pace is None:
-            pace = self._paces[collection] = CollectionPace()
+        """The pace of a collection in this life of it."""
+        pace = self._paces.setdefault(collection.incarnation, CollectionPace())
+        self._paces.move_to_end(collection.incarnation)
+        if len(self._paces) > _MOST_PACES:
+            self._paces.popitem(last=False)
         return pace
 
 

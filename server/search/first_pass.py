@@ -2,20 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
 from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged
 from twopass.index.arrays import Int64s
-from twopass.index.collection.collection import Collection
-from twopass.index.collection.windows import NearestDocuments
+from twopass.index.base import HybridRetrieval, Members
 from twopass.index.errors import StoppedError
 from twopass.index.fusion import choose
-from twopass.index.lanes import Lanes
 from twopass.index.ranked_list import RankedList
+from twopass.index.retrieved import NearestList, WordList
 from twopass.index.schema import Metric
 from twopass.index.stopping import Stop
 from twopass.server.config import RetrieveMode
@@ -25,7 +24,7 @@ from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.causes import Cause, cause_of
 from twopass.server.search.ends import late, seconds_until
-from twopass.server.search.found import Ahead, Found
+from twopass.server.search.found import Ahead, Found, Searched
 from twopass.server.search.types import RetrieveStatus, SearchQuery
 from twopass.server.telemetry.stopwatch import Stopwatch
 
@@ -48,23 +47,26 @@ _MINIMUM = {Metric.COSINE: -1.0, Metric.INNER_PRODUCT: None}
 
 
 _NOTHING_AHEAD = Ahead()
+# A store that finds both lists in one round trip is asked for words alone once the embedding has
+# taken this share of the time: as much is left for the words as the embedding has had.
+_EMBEDDING_SHARE = 0.5
+
+_Embedded: TypeAlias = tuple[Float32s, str]
+"""A query's embedding, float32 `[dimension]`, and the id of the encoder that made it, or ""."""
 
 
 class FirstPass:
     """Finds candidates in a collection."""
 
-    def __init__(
-        self, models: Models, arbiter: Arbiter, embedding: Embedding, lanes: Lanes
-    ) -> None:
+    def __init__(self, models: Models, arbiter: Arbiter, embedding: Embedding) -> None:
         self._models = models
         self._arbiter = arbiter
         self._embedding = embedding
-        self._lanes = lanes
 
     async def find(
         self,
         query: SearchQuery,
-        collection: Collection,
+        searched: Searched,
         query_ids: Mapping[str, Int32s],
         request: Request,
         end: float | None,
@@ -77,7 +79,7 @@ class FirstPass:
 
         Args:
             query: The query.
-            collection: The collection to search.
+            searched: The collection to search.
             query_ids: The query's token ids by tokenizer, int32 `[num_tokens]`; the encoder's
                 where the query needs embedding.
             request: The request; sets `queue`, `embed` and `retrieve` of its `timings`.
@@ -92,8 +94,8 @@ class FirstPass:
             CollectionError: The collection can't be read.
         """
         with request.stop_by(end) as stop:
-            retrieval = _Retrieval(self, query, collection, request, stop, end, ahead)
-            return await retrieval.found(query_ids)
+            finding = _Finding(self, query, searched, request, stop, end, ahead)
+            return await finding.found(query_ids)
 
     async def embed_together(
         self, encoder: LoadedEncoder, ids: Ragged, request: Request, end: float | None
@@ -112,13 +114,14 @@ class FirstPass:
 
     async def _embed(
         self,
-        collection: Collection,
+        searched: Searched,
         query_ids: Mapping[str, Int32s],
         request: Request,
         end: float | None,
         instruction: str,
     ) -> Float32s:
         """The query's embedding, float32 `[dimension]`."""
+        collection = searched.collection
         encoder = self._models.encoder_of(collection.name, collection.schema)
         encoder = encoder.instructed(instruction)
         ids = Ragged.from_rows([query_ids[encoder.query_tokenizer.fingerprint]])
@@ -126,23 +129,24 @@ class FirstPass:
         return vector
 
 
-class _Retrieval:
+class _Finding:
     """The first pass of one query: a filter, and up to two lists found at the same time."""
 
     def __init__(
         self,
         parts: FirstPass,
         query: SearchQuery,
-        collection: Collection,
+        searched: Searched,
         request: Request,
         stop: Stop,
         end: float | None,
         ahead: Ahead,
     ) -> None:
         self._parts = parts
-        self._lanes = parts._lanes
         self._query = query
-        self._collection = collection
+        self._searched = searched
+        self._collection = searched.collection
+        self._retrieval = searched.retrieval
         self._request = request
         self._stop = stop
         self._end = end
@@ -151,24 +155,76 @@ class _Retrieval:
 
     async def found(self, query_ids: Mapping[str, Int32s]) -> Found:
         """What was found when the pass ends."""
-        mode = self._query.retrieve.mode
-        tasks: dict[RetrieveMode, asyncio.Task[Found]] = {}
         if self._query.filter is not None and self._filtering is None:
             # Looked up once for both lists, while the query is embedded.
             self._filtering = asyncio.create_task(self._matching())
+        is_hybrid = self._query.retrieve.mode is RetrieveMode.HYBRID
+        try:
+            if is_hybrid and isinstance(self._retrieval, HybridRetrieval):
+                found = await self._together(self._retrieval, query_ids)
+            else:
+                found = await self._apart(lambda: self._embedded(query_ids))
+        finally:
+            if self._filtering is not None and self._filtering is not self._ahead.matching:
+                leave(self._filtering)
+        return await self._with_windows(found, query_ids)
+
+    async def _together(self, retrieval: HybridRetrieval, query_ids: Mapping[str, Int32s]) -> Found:
+        """Both lists in one round trip once the query is embedded, or each alone where it is late.
+
+        A list is asked for alone where the embedding fails too: the words are what is left then.
+        """
+        embedding = asyncio.create_task(self._embedded(query_ids))
+        try:
+            seconds = seconds_until(self._end)
+            if seconds is not None and self._may_fall_back():
+                seconds *= _EMBEDDING_SHARE
+            await asyncio.wait({embedding}, timeout=seconds)
+            if (error := _error(embedding)) is not None:
+                if cause_of(error) is None or not self._may_fall_back():
+                    self._raise(error)
+                return await self._apart(lambda: asyncio.shield(embedding))
+            both = asyncio.create_task(self._both(retrieval, *embedding.result()))
+        finally:
+            leave(embedding)
+        try:
+            await asyncio.wait({both}, timeout=seconds_until(self._end))
+            if (problem := _error(both)) is not None:
+                self._raise(problem)
+            return both.result()
+        finally:
+            leave(both)
+
+    async def _both(self, retrieval: HybridRetrieval, vector: Float32s, encoder: str) -> Found:
+        retrieve = self._query.retrieve
+        watch = Stopwatch()
+        lists = await retrieval.both(
+            vector,
+            self._query.text,
+            retrieve.k,
+            await self._members(),
+            retrieve.words,
+            retrieve.breadth,
+            self._stop,
+        )
+        self._took(watch, "both lists")
+        nearest = replace(_found_nearest(lists.nearest), vector=vector, encoder=encoder)
+        return self._fused(_beyond(nearest, lists.beyond), _found_words(lists.words))
+
+    async def _apart(self, embedded: Callable[[], Awaitable[_Embedded]]) -> Found:
+        """Each list that the query asks for by itself, all at the same time."""
+        mode = self._query.retrieve.mode
+        tasks: dict[RetrieveMode, asyncio.Task[Found]] = {}
         if mode is not RetrieveMode.LEXICAL:
-            tasks[RetrieveMode.DENSE] = asyncio.create_task(self._nearest(query_ids))
+            tasks[RetrieveMode.DENSE] = asyncio.create_task(self._nearest(embedded))
         if mode is not RetrieveMode.DENSE:
             tasks[RetrieveMode.LEXICAL] = asyncio.create_task(self._with_words())
         try:
             await self._wait(tasks.values())
-            found = await self._of_lists(tasks)
+            return await self._of_lists(tasks)
         finally:
             for task in tasks.values():
                 leave(task)
-            if self._filtering is not None and self._filtering is not self._ahead.matching:
-                leave(self._filtering)
-        return await self._with_windows(found, query_ids)
 
     async def _wait(self, lists: "Iterable[asyncio.Task[Found]]") -> None:
         """Waits for every list until the end, or until one fails that may not be left out."""
@@ -192,7 +248,8 @@ class _Retrieval:
         if not there or (missing and not self._may_fall_back()):
             self._raise(missing[0])
         if len(there) == 2:
-            return await self._fused(there[RetrieveMode.DENSE], there[RetrieveMode.LEXICAL])
+            nearest, words = there[RetrieveMode.DENSE], there[RetrieveMode.LEXICAL]
+            return self._fused(await self._with_beyond(nearest, words.best.keys), words)
         ((mode, found),) = there.items()
         if not missing:
             return found
@@ -226,21 +283,19 @@ class _Retrieval:
             raise late(self._request, what) from None
         raise error
 
-    async def _matching(self) -> Int64s:
-        """Keys of the documents that pass the filter."""
+    async def _matching(self) -> Members:
+        """The documents that pass the filter."""
         assert self._query.filter is not None
-        return await self._lanes.scans.run(
-            self._collection.matching, self._query.filter, self._stop, stop=self._stop
-        )
+        return await self._collection.members(self._query.filter, self._stop)
 
-    async def _members(self) -> Int64s | None:
-        """Keys of the documents that may be found; None for all."""
+    async def _members(self) -> Members | None:
+        """The documents that may be found; None for all."""
         if self._filtering is None:
             return None
         return await asyncio.shield(self._filtering)  # the other list waits for it too
 
-    async def _members_with_words(self) -> Int64s | None:
-        """Keys of those whose words the query admits; None for all.
+    async def _members_with_words(self) -> Members | None:
+        """Those of them whose words the query admits; None for all.
 
         The lexical list is bounded by the same clauses where it is searched.
         """
@@ -248,94 +303,42 @@ class _Retrieval:
         members = await self._members()
         if not words.required and not words.excluded:
             return members
-        return await self._lanes.scans.run(
-            self._collection.matching_words, words, members, self._stop, stop=self._stop
-        )
+        return await self._collection.members_with_words(words, members, self._stop)
 
-    async def _nearest(self, query_ids: Mapping[str, Int32s]) -> Found:
-        """The dense list."""
-        vector, encoder = self._query.vector, ""
-        if vector is None:
-            vector = self._ahead.vector
-            encoder = self._collection.schema.encoder
+    async def _embedded(self, query_ids: Mapping[str, Int32s]) -> _Embedded:
+        """The query's vector, as given, as made with others', or as embedded now."""
+        if self._query.vector is not None:
+            return self._query.vector, ""
+        vector = self._ahead.vector
         if vector is None:
             vector = await self._embed(query_ids)
+        return vector, self._collection.schema.encoder
+
+    async def _nearest(self, embedded: Callable[[], Awaitable[_Embedded]]) -> Found:
+        """The dense list."""
+        vector, encoder = await embedded()
         watch = Stopwatch()
-        are_split = self._collection.num_split > 0
-        found = await (self._nearest_windows if are_split else self._nearest_documents)(vector)
-        self._took(watch, "nearest vectors")
-        return replace(found, vector=vector, encoder=encoder)
-
-    async def _nearest_documents(self, vector: Float32s) -> Found:
         retrieve = self._query.retrieve
-        neighbours = await asyncio.wrap_future(
-            self._collection.search(
-                vector[None, :],
-                retrieve.k,
-                await self._members_with_words(),
-                breadth=retrieve.breadth,
-                stop=self._stop,
-            )
+        members = await self._members_with_words()
+        nearest = await self._retrieval.nearest(
+            vector, retrieve.k, members, retrieve.breadth, self._stop
         )
-        dense = RankedList(neighbours.keys[0], neighbours.scores[0])
-        return Found(
-            best=dense,
-            dense=dense,
-            sequence=str(neighbours.sequence),
-            exact=bool(neighbours.exact[0]),
-        )
-
-    async def _nearest_windows(self, vector: Float32s) -> Found:
-        """The documents whose best windows are nearest."""
-        sequence = str(self._collection.sequence)
-        nearest = await self._windows(
-            vector, self._query.retrieve.k, await self._members_with_words()
-        )
-        return Found(
-            best=nearest.ranked,
-            dense=nearest.ranked,
-            sequence=sequence,
-            windows=nearest.windows,
-            exact=nearest.exact,
-        )
-
-    async def _windows(self, vector: Float32s, k: int, members: Int64s | None) -> NearestDocuments:
-        """The `k` nearest documents, those that are split by their nearest windows."""
-        return await self._lanes.scans.run(
-            self._collection.nearest_by_window,
-            vector,
-            k,
-            members,
-            self._query.retrieve.breadth,
-            self._stop,
-            stop=self._stop,
-        )
+        self._took(watch, "nearest vectors")
+        return replace(_found_nearest(nearest), vector=vector, encoder=encoder)
 
     async def _with_words(self) -> Found:
         """The lexical list."""
-        sequence = str(self._collection.sequence)
         watch = Stopwatch()
+        retrieve = self._query.retrieve
         members = await self._members()
-        lexical = await self._lanes.scans.run(
-            self._collection.search_words,
-            self._query.text,
-            self._query.retrieve.k,
-            members,
-            self._stop,
-            self._query.retrieve.words,
-            stop=self._stop,
+        words = await self._retrieval.with_words(
+            self._query.text, retrieve.k, members, retrieve.words, self._stop
         )
         self._took(watch, "words")
-        return Found(
-            best=lexical,
-            lexical=lexical,
-            sequence=sequence,
-            num_words_dropped=lexical.num_words_dropped,
-        )
+        return _found_words(words)
 
-    async def _fused(self, nearest: Found, words: Found) -> Found:
+    def _fused(self, nearest: Found, words: Found) -> Found:
         """Both lists joined."""
-        nearest = await self._with_beyond(nearest, words.best.keys)
         fused = self._query.retrieve.fusion.fuse(
             nearest.best,
             words.best,
@@ -361,7 +364,7 @@ class _Retrieval:
         for known in (found.dense, found.beyond):
             if known is not None:
                 unknown = np.setdiff1d(unknown, known.keys)
-        if not self._collection.num_split or not len(unknown):
+        if not self._collection.may_be_split or not len(unknown):
             return found
         try:
             return await self._with_windows_of(unknown, found, query_ids)
@@ -373,7 +376,6 @@ class _Retrieval:
     async def _with_windows_of(
         self, documents: Int64s, found: Found, query_ids: Mapping[str, Int32s]
     ) -> Found:
-        run, stop = self._lanes.scans.run, self._stop
         vector, encoder = found.vector, found.encoder
         if vector is None:
             schema = self._collection.schema
@@ -382,26 +384,19 @@ class _Retrieval:
                 or not self._query.rerank.enabled
                 or schema.client_vectors
                 or self._query_fingerprint() not in query_ids
-                or not await run(self._collection.num_split_among, documents, stop, stop=stop)
+                or not await self._retrieval.num_split_among(documents, self._stop)
             ):
                 return found
             vector = await self._embed(query_ids)
             encoder = schema.encoder
-        windows = await run(
-            self._collection.nearest_windows,
-            vector,
-            documents,
-            self._query.retrieve.breadth,
-            stop,
-            stop=stop,
-        )
-        return replace(found, windows={**found.windows, **windows}, encoder=encoder)
+        similar = await self._retrieval.similar(vector, documents, self._stop)
+        return replace(found, windows={**found.windows, **similar.windows}, encoder=encoder)
 
     async def _embed(self, query_ids: Mapping[str, Int32s]) -> Float32s:
         """The query's embedding, float32 `[dimension]`."""
         instruction = self._query.retrieve.instruction
         return await self._parts._embed(
-            self._collection, query_ids, self._request, self._end, instruction
+            self._searched, query_ids, self._request, self._end, instruction
         )
 
     def _query_fingerprint(self) -> str:
@@ -421,25 +416,42 @@ class _Retrieval:
             return nearest
         try:
             async with asyncio.timeout(seconds_until(self._end)):
-                if self._collection.num_split:
-                    found = await self._windows(nearest.vector, len(missing), missing)
-                    windows = {**nearest.windows, **found.windows}
-                    return replace(nearest, beyond=found.ranked, windows=windows)
-                return replace(nearest, beyond=await self._similar(nearest.vector, missing))
+                found = await self._retrieval.similar(nearest.vector, missing, self._stop)
+                return _beyond(nearest, found)
         except (StoppedError, TimeoutError):
             return nearest
-
-    async def _similar(self, vector: Float32s, members: Int64s) -> RankedList:
-        """All of some documents, by their similarity to the query."""
-        neighbours = await asyncio.wrap_future(
-            self._collection.search(vector[None, :], len(members), members, stop=self._stop)
-        )
-        return RankedList(neighbours.keys[0], neighbours.scores[0])
 
     def _took(self, watch: Stopwatch, stage: str) -> None:
         """Sets the time of retrieval; of two retrievers side by side the slower one counts."""
         timings = self._request.timings
         timings.retrieve = max(timings.retrieve or 0.0, watch.lap(stage))
+
+
+def _found_nearest(nearest: NearestList) -> Found:
+    """The dense list alone."""
+    return Found(
+        best=nearest.ranked,
+        dense=nearest.ranked,
+        sequence=str(nearest.sequence),
+        windows=nearest.windows,
+        exact=nearest.exact,
+    )
+
+
+def _found_words(words: WordList) -> Found:
+    """The lexical list alone."""
+    return Found(
+        best=words.ranked,
+        lexical=words.ranked,
+        sequence=str(words.sequence),
+        num_words_dropped=words.ranked.num_words_dropped,
+    )
+
+
+def _beyond(found: Found, similar: NearestList) -> Found:
+    """What was found, with similarities and windows of documents that words alone have found."""
+    windows = {**found.windows, **similar.windows}
+    return replace(found, beyond=similar.ranked, windows=windows)
 
 
 def _error(task: "asyncio.Task[Any]") -> BaseException | None:

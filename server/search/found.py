@@ -7,10 +7,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from twopass.engines.base import Float32s, Int32s
-from twopass.index.arrays import Int64s
+from twopass.index.base import Collection, Members, Retrieval
 from twopass.index.fusion import Chosen
 from twopass.index.ranked_list import RankedList
 from twopass.server.search.types import RetrieveStatus
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Searched:
+    """The collection of one search, and the search's use of it."""
+
+    collection: Collection
+    retrieval: Retrieval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,9 +69,9 @@ class Ahead:
 
     Attributes:
         vector: The query's embedding, float32 `[dimension]`; None where it is still to be made.
-        matching: Keys of the documents that pass the query's filter; None where they are still to
-            be looked up.
+        matching: The documents that pass the query's filter; None where they are still to be
+            looked up.
     """
 
     vector: Float32s | None = None
-    matching: "asyncio.Task[Int64s] | None" = None
+    matching: "asyncio.Task[Members] | None" = None

@@ -7,10 +7,9 @@ import numpy as np
 
 from twopass.engines.base import Int32s, LoadedReranker, Tokenizer
 from twopass.index.arrays import Int64s
-from twopass.index.collection.collection import Collection
+from twopass.index.base import Retrieval
 from twopass.index.documents import StoredDocument
 from twopass.index.errors import StoppedError
-from twopass.index.lanes import Lane
 from twopass.index.ranked_list import RankedList
 from twopass.index.stopping import Stop
 from twopass.server.models.passages import texts_of
@@ -31,8 +30,7 @@ class HitReader:
     """Reads the hits of one search.
 
     Attributes:
-        collection: The collection that was searched.
-        reads: The lane of reads.
+        retrieval: The search's use of its collection.
         tokenizing: Finds where windows stand in texts.
         tokenizer: The tokenizer that cut the collection's passages into windows; None for none.
         reranker: The model of the second pass; None for none.
@@ -42,8 +40,7 @@ class HitReader:
         ids_suffice: Whether they may.
     """
 
-    collection: Collection
-    reads: Lane
+    retrieval: Retrieval
     tokenizing: Tokenizing
     tokenizer: Tokenizer | None
     reranker: LoadedReranker | None
@@ -129,12 +126,11 @@ class HitReader:
         fields = query.fields
         wanted = fields if windows is None else replace(fields, text=True)
         # Texts that are read only to find the places of windows are not in the answer.
-        fits_anyway = query.max_answer_bytes is None or wanted != fields
-        max_bytes = _MAX_READ_BYTES if fits_anyway else query.max_answer_bytes
+        max_bytes = query.max_answer_bytes
+        if max_bytes is None or wanted != fields:
+            max_bytes = _MAX_READ_BYTES
         with self.request.stop_by(self.end) as stop:
-            documents, bare = await self.reads.run(
-                self.collection.fetch_first, keys, wanted, max_bytes, stop, stop=stop
-            )
+            documents, bare = await self.retrieval.fetch_first(keys, wanted, max_bytes, stop)
             if windows is None:
                 return documents, bare, {}
             spans = await self._spans(windows.without(bare), documents, stop)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from twopass.engines.base import Int32s, LoadedReranker, PairQuery, Ragged
-from twopass.index.collection.collection import Collection
+from twopass.index.base import Collection
 from twopass.index.documents import DocumentFields
 from twopass.index.errors import StoppedError
-from twopass.index.lanes import Lanes
+from twopass.index.retrieved import Expected
 from twopass.server.collections import Collections
 from twopass.server.errors import InvalidRequestError, NeverInTimeError
 from twopass.server.models.passages import Truncation, check_instruction, texts_of
@@ -29,7 +29,7 @@ from twopass.server.search.candidates import Candidates
 from twopass.server.search.causes import Cause, cause_of
 from twopass.server.search.ends import Ends, Paces, Reading, late, seconds_until
 from twopass.server.search.first_pass import FirstPass
-from twopass.server.search.found import Ahead, Found
+from twopass.server.search.found import Ahead, Found, Searched
 from twopass.server.search.hits import HitReader
 from twopass.server.search.ranking import Ranking, ranked
 from twopass.server.search.second_pass import Policy, ScoredPairs, SecondPass, room_beside
@@ -52,7 +52,6 @@ class SearchParts:
     models: Models
     arbiter: Arbiter
     tokenizing: Tokenizing
-    lanes: Lanes
     first_pass: FirstPass
     second_pass: SecondPass
 
@@ -96,7 +95,8 @@ class SearchPipeline:
         async with _in_time(request, request.end, "the collection was not open"):
             collection = await self._collections.acquire(query.collection, request)
         if query.min_sequence:
-            collection.ensure_reached(query.min_sequence)
+            async with _in_time(request, request.end, "min_sequence was not reached"):
+                await collection.ensure_reached(query.min_sequence, request.stop)
         return Search(self._parts, query, collection, request, self._paces)
 
 
@@ -126,6 +126,7 @@ class Search:
         self.ends: Ends = self._pace.ends(request)
         self._reranker = self._chosen_reranker()
         self._blend = self._chosen_blend()
+        self._retrieval = collection.retrieval(self._expected(), query.min_sequence)
         self.query_ids: dict[str, Int32s] = {}
         self._pair_query: PairQuery | None = None  # as the reranker reads it
         self._is_cut_for_encoder = False
@@ -144,7 +145,7 @@ class Search:
             await self.tokenize()
             found = await self._parts.first_pass.find(
                 query,
-                self.collection,
+                Searched(self.collection, self._retrieval),
                 self.query_ids,
                 self._request,
                 self.ends.passes,
@@ -172,6 +173,17 @@ class Search:
             reranker=self._reranker.spec.id if self._reranker and reranked else "",
             sequence=found.sequence,
             timings=timings,
+        )
+
+    def _expected(self) -> Expected:
+        """What will be asked of the documents found, as far as is known before."""
+        query, reranker = self.query, self._reranker
+        stored = self.collection.schema.tokenizer_fingerprint
+        return Expected(
+            token_ids=reranker is not None,
+            texts=reranker is not None and reranker.tokenizer.fingerprint != stored,
+            fields=query.fields,
+            num_hits=query.offset + query.top_n,
         )
 
     def _is_query_truncated(self, found: Found, reranked: bool) -> bool:
@@ -242,7 +254,9 @@ class Search:
     def _places(self, reranker: LoadedReranker) -> Admission:
         """The places for the second pass."""
         rerank, k = self.query.rerank, self.query.retrieve.k
-        most = min(rerank.depth or k, k, self.collection.num_documents)
+        most, num_documents = min(rerank.depth or k, k), self.collection.num_documents
+        if num_documents is not None:
+            most = min(most, num_documents)
         # A second pass that scores as many as it can in its time has no known length.
         num_expected = min(1, most) if self._takes_the_first else most
         reading = self._reading(reranker)
@@ -325,9 +339,7 @@ class Search:
         watch = Stopwatch()
         try:
             with self._request.stop_by(self.ends.passes) as stop:
-                stored = await self._parts.lanes.reads.run(
-                    self.collection.load, found.best.keys, stop, stop=stop
-                )
+                stored = await self._retrieval.load(found.best.keys, stop)
         except StoppedError:
             if not self._takes_the_first or self._request.is_past_deadline():
                 raise late(self._request, "the candidates were not read") from None
@@ -379,9 +391,7 @@ class Search:
             return candidates.windows_at(positions, schema.chunking.window_tokens)
         with self._request.stop_by(self.ends.passes) as stop:
             keys = candidates.keys[positions]
-            documents = await self._parts.lanes.reads.run(
-                self.collection.fetch, keys, _TEXT, stop, stop=stop
-            )
+            documents = await self._retrieval.fetch(keys, _TEXT, stop)
             texts = texts_of(documents, keys)
             tokenizer = self._parts.models.tokenizer_of(self.collection.name, schema)
             chunking, windows = schema.chunking, candidates.windows
@@ -414,8 +424,7 @@ class Search:
     ) -> list[SearchHit]:
         """Reads what the hits asked for carry."""
         reader = HitReader(
-            collection=self.collection,
-            reads=self._parts.lanes.reads,
+            retrieval=self._retrieval,
             tokenizing=self._parts.tokenizing,
             tokenizer=self._parts.models.tokenizer_of(self.collection.name, self.collection.schema),
             reranker=self._reranker,

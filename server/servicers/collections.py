@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from twopass.index.aliases import AliasChange
+from twopass.index.aliases import AliasChange, Aliases
 from twopass.index.errors import CollectionAliasedError
 from twopass.index.lanes import Lanes
 from twopass.index.schema import check_name
@@ -19,7 +19,7 @@ from twopass.server.servicers.answers import page_that_fits
 from twopass.server.servicers.document_reads import DocumentReads
 from twopass.server.servicers.document_writes import DocumentWrites
 from twopass.server.servicers.options import read_count
-from twopass.server.servicers.schemas import collection_message, read_schema
+from twopass.server.servicers.schemas import SchemaDefaults, collection_message, read_schema
 from twopass.server.servicers.translating import Translating
 from twopass.v1 import collection_pb2
 
@@ -63,7 +63,8 @@ class CollectionServicer(DocumentWrites, DocumentReads):
         self, message: collection_pb2.CreateCollectionRequest, request: Request
     ) -> collection_pb2.CreateCollectionResponse:
         """Creates an empty collection."""
-        schema = read_schema(message.schema, self._models, self._language)
+        defaults = SchemaDefaults(self._language, self._collections.default_index_kind)
+        schema = read_schema(message.schema, self._models, defaults)
         collection = await self._collections.create(message.name, schema, request)
         return collection_pb2.CreateCollectionResponse(
             collection=collection_message(collection, self._models)
@@ -75,7 +76,9 @@ class CollectionServicer(DocumentWrites, DocumentReads):
         """Returns one collection."""
         collection = await self._collections.summary(message.name, request)
         return collection_pb2.GetCollectionResponse(
-            collection=self._message(collection, request.caller)
+            collection=self._message(
+                collection, request.caller, await self._collections.aliases(request)
+            )
         )
 
     async def list_collections(
@@ -94,6 +97,7 @@ class CollectionServicer(DocumentWrites, DocumentReads):
             summaries,
             page_size,
             request.caller,
+            await self._collections.aliases(request),
             request=request,
         )
 
@@ -116,11 +120,12 @@ class CollectionServicer(DocumentWrites, DocumentReads):
         summary = await self._collections.rename(
             message.name, name, keep_alias=message.keep_alias, request=request
         )
+        aliases = await self._collections.aliases(request)
         if summary is not None:
-            renamed = self._message(summary, request.caller)
+            renamed = self._message(summary, request.caller, aliases)
         else:
-            aliases = filter(request.caller.may_use, self._collections.aliases.of(name))
-            renamed = collection_pb2.Collection(name=name, aliases=aliases)
+            named = filter(request.caller.may_use, aliases.of(name))
+            renamed = collection_pb2.Collection(name=name, aliases=named)
         return collection_pb2.RenameCollectionResponse(collection=renamed)
 
     async def update_aliases(
@@ -185,18 +190,24 @@ class CollectionServicer(DocumentWrites, DocumentReads):
         )
 
     def _collections_page(
-        self, summaries: Sequence[CollectionSummary], page_size: int, caller: Caller
+        self,
+        summaries: Sequence[CollectionSummary],
+        page_size: int,
+        caller: Caller,
+        aliases: Aliases,
     ) -> collection_pb2.ListCollectionsResponse:
-        messages = (self._message(summary, caller) for summary in summaries)
+        messages = (self._message(summary, caller, aliases) for summary in summaries)
         page, has_more = page_that_fits(messages, page_size, self._limits.max_answer_bytes)
         return collection_pb2.ListCollectionsResponse(
             collections=page, next_page_token=page[-1].name if has_more else ""
         )
 
-    def _message(self, collection: CollectionSummary, caller: Caller) -> collection_pb2.Collection:
+    def _message(
+        self, collection: CollectionSummary, caller: Caller, aliases: Aliases
+    ) -> collection_pb2.Collection:
         """A collection as a message, with those of its aliases that the caller may use."""
-        aliases = self._collections.aliases.of(collection.name)
-        return collection_message(collection, self._models, filter(caller.may_use, aliases))
+        own = filter(caller.may_use, aliases.of(collection.name))
+        return collection_message(collection, self._models, own)
 
 
 def _snapshots_page(

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from twopass.index.collection.collection import Collection
-from twopass.index.documents import DocumentFields, StoredDocument
+from twopass.index.documents import StoredDocument
 from twopass.index.errors import AnswerTooLargeError, DocumentTooLargeError
-from twopass.index.filters import Filter
 from twopass.index.lanes import Lanes
+from twopass.index.pages import DocumentPage
 from twopass.index.stopping import Stop
 from twopass.server.collections import Collections
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
@@ -14,8 +13,8 @@ from twopass.server.models.passages import Limits
 from twopass.server.request import Request
 from twopass.server.servicers.answers import element_bytes, read_max_answer_bytes, that_fit
 from twopass.server.servicers.documents import check_ids, document_message, read_fields
-from twopass.server.servicers.facets import WantedFacet, facet_message, read_facets
-from twopass.server.servicers.filters import read_filter, selects_all
+from twopass.server.servicers.facets import facet_message, read_facets
+from twopass.server.servicers.filters import read_filter
 from twopass.server.servicers.options import read_count
 from twopass.server.servicers.translating import Translating
 from twopass.v1 import collection_pb2, document_pb2
@@ -26,7 +25,7 @@ _FEW_IDS = 32
 
 
 class DocumentReads:
-    """Translates; the collection does the work, in the lane of its kind."""
+    """Translates; the collection does the work."""
 
     def __init__(
         self, collections: Collections, limits: Limits, lanes: Lanes, translating: Translating
@@ -44,9 +43,12 @@ class DocumentReads:
         max_bytes = read_max_answer_bytes(message, self._limits)
         collection = await self._collections.acquire(message.collection, request)
         fields, stop = read_fields(message.fields), request.stop
-        # Reading many documents is left to another lane, so that searches don't wait for it.
+        documents = await collection.get(
+            message.ids, fields, stop, max_bytes, allow_missing=message.allow_missing
+        )
+        # Building many messages is left to another lane, so that searches don't wait for it.
         lane = self._lanes.reads if len(message.ids) <= _FEW_IDS else self._lanes.pages
-        return await lane.run(_get, collection, message, fields, stop, max_bytes, stop=stop)
+        return await lane.run(_documents, documents, message.ids, stop, max_bytes, stop=stop)
 
     async def list_documents(
         self, message: collection_pb2.ListDocumentsRequest, request: Request
@@ -63,12 +65,17 @@ class DocumentReads:
         wanted = await self._translating.run(
             request.message_bytes, read_filter, message.filter, request=request
         )
-        # A filter may look at every document before it finds the first of the page.
-        lane = self._lanes.pages if selects_all(wanted) else self._lanes.scans
         fields, stop = read_fields(message.fields), request.stop
         max_bytes = self._limits.max_answer_bytes
-        page = (page_size, message.page_token, fields, wanted, stop, max_bytes)
-        return await lane.run(_list, collection, *page, stop=stop)
+        while True:
+            page = await collection.list_page(
+                page_size, message.page_token, fields, wanted, stop, max_bytes
+            )
+            response = await self._lanes.pages.run(_page, page, stop, max_bytes, stop=stop)
+            if len(response.documents) == len(page.documents):
+                return response
+            # Metadata takes more bytes in a message than as JSON. A smaller page has its own token.
+            page_size = len(response.documents)
 
     async def count_documents(
         self, message: collection_pb2.CountDocumentsRequest, request: Request
@@ -78,8 +85,7 @@ class DocumentReads:
         wanted = await self._translating.run(
             request.message_bytes, read_filter, message.filter, request=request
         )
-        stop = request.stop
-        number = await self._lanes.scans.run(collection.count, wanted, stop, stop=stop)
+        number = await collection.count(wanted, request.stop)
         return collection_pb2.CountDocumentsResponse(num_documents=number)
 
     async def get_facets(
@@ -93,49 +99,29 @@ class DocumentReads:
         )
         stop = request.stop
         max_bytes = min(self._limits.max_answer_bytes, self._limits.max_message_bytes)
-        return await self._lanes.scans.run(
-            _facets, collection, wanted, facets, stop, max_bytes, stop=stop
-        )
+        response = collection_pb2.GetFacetsResponse()
+        left = max_bytes
+        for one in facets:
+            facet = await collection.facet(wanted, one.field, one.limit, left, stop)
+            told = await self._lanes.scans.run(facet_message, facet, left, stop=stop)
+            left -= element_bytes(told)
+            if left < 0:
+                raise ResponseTooLargeError(
+                    f"facets: the least and greatest texts alone are over {max_bytes:,} bytes, the "
+                    "most of one answer (max_answer_bytes); ask for fewer fields in one call",
+                    limit_name="max_answer_bytes",
+                    limit=max_bytes,
+                )
+            response.facets.append(told)
+        return response
 
 
-def _facets(
-    collection: Collection,
-    wanted: Filter,
-    facets: Sequence[WantedFacet],
-    stop: Stop,
-    max_bytes: int,
-) -> collection_pb2.GetFacetsResponse:
-    """Reads facets and builds the answer; blocks."""
-    response = collection_pb2.GetFacetsResponse()
-    left = max_bytes
-    for one in facets:
-        facet = collection.facet(wanted, one.field, one.limit, left, stop)
-        message = facet_message(facet, left)
-        left -= element_bytes(message)
-        if left < 0:
-            raise ResponseTooLargeError(
-                f"facets: the least and greatest texts alone are over {max_bytes:,} bytes, the "
-                "most of one answer (max_answer_bytes); ask for fewer fields in one call",
-                limit_name="max_answer_bytes",
-                limit=max_bytes,
-            )
-        response.facets.append(message)
-    return response
-
-
-def _get(
-    collection: Collection,
-    message: collection_pb2.GetDocumentsRequest,
-    fields: DocumentFields,
-    stop: Stop,
-    max_bytes: int,
+def _documents(
+    documents: Sequence[StoredDocument], ids: Sequence[str], stop: Stop, max_bytes: int
 ) -> collection_pb2.GetDocumentsResponse:
-    """Reads documents and builds the answer; blocks."""
-    documents = collection.get(
-        message.ids, fields, stop, max_bytes, allow_missing=message.allow_missing
-    )
+    """Builds the answer of documents asked for by id."""
     found = {document.id for document in documents}
-    missing = [one for one in dict.fromkeys(message.ids) if one not in found]
+    missing = [one for one in dict.fromkeys(ids) if one not in found]
     response = collection_pb2.GetDocumentsResponse(missing_ids=missing)
     left = max_bytes - response.ByteSize()
     messages = that_fit(_document_messages(documents, stop), left)
@@ -145,28 +131,15 @@ def _get(
     return response
 
 
-def _list(
-    collection: Collection,
-    page_size: int,
-    token: str,
-    fields: DocumentFields,
-    wanted: Filter,
-    stop: Stop,
-    max_bytes: int,
-) -> collection_pb2.ListDocumentsResponse:
-    """Reads a page and builds the answer; blocks."""
-    while True:
-        page = collection.list_page(page_size, token, fields, wanted, stop, max_bytes)
-        messages = that_fit(_document_messages(page.documents, stop), max_bytes)
-        if len(messages) == len(page.documents):
-            return collection_pb2.ListDocumentsResponse(
-                documents=messages, next_page_token=page.next_page_token
-            )
-        if not messages:
-            first = page.documents[0]
-            raise DocumentTooLargeError(first.id, _message_bytes(first), max_bytes)
-        # Metadata takes more bytes in a message than as JSON. A smaller page has its own token.
-        page_size = len(messages)
+def _page(page: DocumentPage, stop: Stop, max_bytes: int) -> collection_pb2.ListDocumentsResponse:
+    """Builds the answer of a page, with as many of its documents as fit, at least one."""
+    messages = that_fit(_document_messages(page.documents, stop), max_bytes)
+    if page.documents and not messages:
+        first = page.documents[0]
+        raise DocumentTooLargeError(first.id, _message_bytes(first), max_bytes)
+    return collection_pb2.ListDocumentsResponse(
+        documents=messages, next_page_token=page.next_page_token
+    )
 
 
 def _document_messages(

@@ -1,16 +1,14 @@
 """The rpcs of CollectionService that write documents."""
 
-import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 
-from twopass.index.collection.collection import Collection
+from twopass.index.base import Collection
 from twopass.index.documents import OnConflict
-from twopass.index.filters import Filter, IdCondition
+from twopass.index.filters import Filter, IdCondition, selects_all
 from twopass.index.metadata import MergeMetadata, MetadataChange, ReplaceMetadata
 from twopass.index.writes import UpsertResult
 from twopass.server.collections import Collections
@@ -20,7 +18,7 @@ from twopass.server.ingest.documents import Ingest, PreparedDocuments
 from twopass.server.models.passages import Limits, check_count
 from twopass.server.request import Request
 from twopass.server.servicers.documents import check_ids, read_documents, read_on_conflict
-from twopass.server.servicers.filters import read_filter, selects_all
+from twopass.server.servicers.filters import read_filter
 from twopass.server.servicers.metadata import read_metadata, read_metadata_json
 from twopass.server.servicers.translating import Translating
 from twopass.v1 import collection_pb2, document_pb2
@@ -31,6 +29,8 @@ _MAX_CHOSEN_IDS = 10_000
 # once. More may wait for the disk, since those that wait during a COMMIT share the next one.
 _CHUNKS_PREPARED = 2
 _CHUNKS_WRITTEN = 6
+# Putting a document together takes as long as reading so many bytes of a message.
+_DOCUMENT_BYTES = 128
 
 
 @dataclass(slots=True)
@@ -52,12 +52,12 @@ class _Chunk:
 class _Submitted:
     """A chunk on its way to the disk, and how many of its documents were skipped before."""
 
-    future: Future[UpsertResult]
+    written: Awaitable[UpsertResult]
     num_skipped: int
 
     async def on_disk(self) -> UpsertResult:
         """Waits until the chunk is on disk; the result counts all that were skipped."""
-        result = await asyncio.wrap_future(self.future)
+        result = await self.written
         return replace(result, num_skipped=result.num_skipped + self.num_skipped)
 
 
@@ -128,7 +128,7 @@ class DocumentWrites:
             request.message_bytes, _read_deleted, message, request=request
         )
         collection = await self._collections.acquire(message.collection, request)
-        result = await asyncio.wrap_future(collection.delete_matching(wanted, request.stop))
+        result = await collection.delete(wanted, request.stop)
         return collection_pb2.DeleteDocumentsResponse(
             sequence=str(result.sequence), num_deleted=result.num_deleted
         )
@@ -141,7 +141,7 @@ class DocumentWrites:
             request.message_bytes, _read_update, message, request=request
         )
         collection = await self._collections.acquire(message.collection, request)
-        result = await asyncio.wrap_future(collection.update_metadata(wanted, change, request.stop))
+        result = await collection.update_metadata(wanted, change, request.stop)
         return collection_pb2.UpdateMetadataResponse(
             sequence=str(result.sequence), num_updated=result.num_updated
         )
@@ -195,9 +195,14 @@ class DocumentWrites:
         return prepared
 
     async def _submit(self, prepared: PreparedDocuments, *, request: Request) -> _Submitted:
-        """Checks a chunk and queues it."""
-        future = await self._translating.in_thread(prepared.write, request=request)
-        return _Submitted(future, prepared.num_skipped)
+        """Checks a chunk, and takes its place among the writes."""
+        documents = await self._translating.run(
+            len(prepared.documents) * _DOCUMENT_BYTES, prepared.indexed, request=request
+        )
+        written = await prepared.collection.submit_upsert(
+            documents, prepared.on_conflict, prepared.places, request.stop
+        )
+        return _Submitted(written, prepared.num_skipped)
 
 
 def _conflict(value: int) -> str:

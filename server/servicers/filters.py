@@ -54,12 +54,6 @@ def read_filter(message: filter_pb2.Filter) -> Filter:
     return _Reader().filter("filter", message, 1)
 
 
-def selects_all(wanted: Filter) -> bool:
-    """Whether a filter has no condition at any depth, and so selects every document."""
-    conditions = (*wanted.must, *wanted.should, *wanted.must_not)
-    return all(isinstance(c, Filter) and selects_all(c) for c in conditions)
-
-
 def check_field(where: str, name: str) -> None:
     """Refuses what is not the name of a metadata field."""
     check_text(where, name, _MAX_FIELD_BYTES)

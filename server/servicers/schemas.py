@@ -1,6 +1,7 @@
 """Collections and their schemas, from and to messages."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -53,15 +54,28 @@ _LEXICAL_TOKENIZERS = EnumMapping(
 _OVERLAP_TOKENS = 48
 
 
+@dataclass(frozen=True, slots=True)
+class SchemaDefaults:
+    """What a new collection has where its schema says nothing.
+
+    Attributes:
+        language: Its language, as in `CollectionSchema.language`, or "none".
+        index_kind: What its vectors are searched by.
+    """
+
+    language: str
+    index_kind: str
+
+
 def read_schema(
-    message: collection_pb2.CollectionSchema, models: Models, default_language: str
+    message: collection_pb2.CollectionSchema, models: Models, defaults: SchemaDefaults
 ) -> CollectionSchema:
     """Reads a schema and fills in its defaults.
 
     Args:
         message: The schema.
         models: Models that the server holds.
-        default_language: The language where the schema names none.
+        defaults: What it has where it says nothing.
 
     Raises:
         InvalidRequestError: A field does not suit the encoder or is malformed; names the field.
@@ -74,14 +88,14 @@ def read_schema(
     )
     language = message.language
     if not language and lexical_tokenizer is not LexicalTokenizer.PORTER:
-        language = default_language
+        language = defaults.language
     return CollectionSchema(
         dimension=dimension,
         metric=_METRICS.read("schema.metric", message.metric),
         encoder=encoder,
         encoder_revision=revision,
         client_vectors=message.client_vectors,
-        index_kind=message.index_kind or "Flat",
+        index_kind=message.index_kind or defaults.index_kind,
         tokenizer_fingerprint=tokenizer,
         indexed_fields=tuple(
             IndexedField(x.field, _FIELD_TYPES.read(f"schema.indexed_fields[{i}].type", x.type))

@@ -7,8 +7,8 @@ from importlib.metadata import version
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from twopass.index.base import Store, num_vector_fallbacks
 from twopass.index.lanes import Lane
-from twopass.index.vectors.gpu_replica import FALLBACKS
 from twopass.server.config import ServerConfig
 from twopass.server.edge.gate import Gate
 from twopass.server.request import Request
@@ -23,6 +23,7 @@ class ServerServicer:
     def __init__(
         self,
         config: ServerConfig,
+        store: Store,
         gate: Gate,
         arbiter: Arbiter,
         metrics: Metrics,
@@ -32,6 +33,7 @@ class ServerServicer:
     ) -> None:
         self._vector_device = config.vector_device.value
         self._metrics = metrics
+        self._store = store
         self._lanes = lanes
         self._gate = gate
         self._arbiter = arbiter
@@ -53,7 +55,9 @@ class ServerServicer:
             limits=self._limits,
             load=self._load(),
             vector_device=self._vector_device,
-            num_vector_fallbacks=FALLBACKS.count,
+            num_vector_fallbacks=num_vector_fallbacks(self._store),
+            store=self._store.kind,
+            store_problem=self._store.problem,
         )
         return server_pb2.GetServerInfoResponse(server=server)
 

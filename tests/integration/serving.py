@@ -174,7 +174,7 @@ class Server(Stubs):
         with ExitStack() as undo:
             undo.callback(self._end_loop)
             self._app = App(config)
-            undo.callback(self._app.close)
+            undo.callback(lambda: self._run(self._app.close()))
             if gated:
                 models = [_gated(model) for model in self._app._models]
                 self._app._models = [model for model, _ in models]
@@ -198,7 +198,7 @@ class Server(Stubs):
 
     def wait_for_merge(self, collection: str) -> None:
         """Waits until the collection's vectors are all in the base of its index."""
-        self._app._store.get(collection).merge().result()
+        self._app._store.folder.get(collection).merge().result()
 
     def stop(self) -> None:
         """Drains it."""

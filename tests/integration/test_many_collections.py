@@ -128,7 +128,7 @@ def test_a_stream_keeps_its_collection_open_and_gives_it_back(server):
 
     answers = list(server.collections.UpsertDocumentsStream(chunks()))
     assert answers[-1].num_replaced == 1
-    for known in server._app._store._names.known.values():
+    for known in server._app._store.folder._names.known.values():
         assert known.num_pins == 0
     take_back(server, 5, "again")
 

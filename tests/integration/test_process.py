@@ -188,7 +188,7 @@ def test_an_address_that_is_taken_is_named_before_anything_is_loaded(
     server, tmp_path, monkeypatch, setting
 ):
     monkeypatch.setattr(app, "load_models", None)
-    monkeypatch.setattr(app, "CollectionStore", None)
+    monkeypatch.setattr(app, "open_store", None)
     flag = f"--{setting.replace('_', '-')}"
     refused = f"{flag} {server.target}: .*in use.* or give another"
     with pytest.raises(OSError, match=refused):

@@ -68,7 +68,7 @@ def test_words_that_can_not_be_read_leave_the_dense_list(small, monkeypatch):
     def fail(*_: object) -> None:
         raise StorageError("the words are damaged")
 
-    collection = small._app._store.get("facts")
+    collection = small._app._store.folder.get("facts")
     monkeypatch.setattr(collection, "search_words", fail)
     response = small.search(asking())
     assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_DENSE_FAILED
@@ -103,7 +103,7 @@ def test_hits_whose_texts_are_not_read_in_time_come_without_and_say_so(small, mo
             time.sleep(0.005)
         stop.check()
 
-    collection = small._app._store.get("facts")
+    collection = small._app._store.folder.get("facts")
     monkeypatch.setattr(collection, "fetch_first", hang)
     response = small.search(asking(time_budget=A_MOMENT))
     assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_COMPLETE

@@ -97,6 +97,10 @@ class ServerInfo:
         vector_device: The device that it is set to search vectors on: "cpu" or "gpu".
         num_vector_fallbacks: How often the CPU took over a collection's vectors, because they did
             not fit the GPU or the GPU failed.
+        store: What keeps the collections: "sqlite", the server's own data folder; "postgresql";
+            "milvus"; "" from a server that is older than this client.
+        store_problem: Why the store could not be used when it was last tried; empty as long as it
+            can.
     """
 
     version: str
@@ -106,6 +110,8 @@ class ServerInfo:
     load: Load
     vector_device: str
     num_vector_fallbacks: int
+    store: str
+    store_problem: str
 
 
 def server_info(*, timeout: float | None = None) -> Call[ServerInfo]:
@@ -146,4 +152,6 @@ def _server(response: server_pb2.GetServerInfoResponse) -> ServerInfo:
         ),
         vector_device=server.vector_device,
         num_vector_fallbacks=server.num_vector_fallbacks,
+        store=server.store,
+        store_problem=server.store_problem,
     )

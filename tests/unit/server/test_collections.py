@@ -7,6 +7,7 @@ import pytest
 
 from twopass.index.lanes import Lanes
 from twopass.index.schema import CollectionSchema
+from twopass.index.sqlite.store import SqliteStore
 from twopass.index.store.store import CollectionStore
 from twopass.server.collections import Collections
 from twopass.server.request import Request
@@ -33,7 +34,7 @@ async def test_nothing_but_lists_waits_in_a_thread_for_what_is_being_opened(
         monkeypatch.setattr(
             store.opened, "_open_database", lambda *args: may_open.wait(10) and open_database(*args)
         )
-        collections, request = Collections(store, lanes), Request()
+        collections, request = Collections(SqliteStore(store, lanes, lanes.pages)), Request()
         opening = asyncio.create_task(collections.acquire("large", request))
         await asyncio.sleep(0)
         described = [

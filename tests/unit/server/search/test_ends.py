@@ -1,6 +1,6 @@
 """Until when each part of a search is waited for."""
 
-import gc
+from types import SimpleNamespace
 
 import pytest
 
@@ -87,17 +87,26 @@ def test_an_expectation_that_refuses_is_given_up_in_time():
     assert pace.num_tokens(IN_WINDOWS, 10) == 0
 
 
-def test_each_collection_has_its_own_pace_for_as_long_as_it_is_open():
-    class Open:
-        """Stands for a collection."""
+def collection_of(life: int) -> SimpleNamespace:
+    return SimpleNamespace(incarnation=f"{life:032x}")
 
-    paces, first, second = Paces(), Open(), Open()
-    paces.of(first).answered(1.0)
-    assert paces.of(first).answer_seconds > 0
-    assert paces.of(second).answer_seconds == 0.0
-    del first, second
-    gc.collect()
-    assert len(paces._paces) == 0
+
+def test_each_life_of_a_collection_has_its_own_pace_whatever_object_stands_for_it():
+    paces = Paces()
+    paces.of(collection_of(1)).answered(1.0)
+    assert paces.of(collection_of(1)).answer_seconds > 0
+    assert paces.of(collection_of(2)).answer_seconds == 0.0
+
+
+def test_the_paces_of_so_many_collections_are_kept_those_searched_last():
+    paces = Paces()
+    paces.of(collection_of(0)).answered(1.0)
+    paces.of(collection_of(1)).answered(1.0)
+    for life in range(2, 4_097):
+        assert paces.of(collection_of(0)).answer_seconds > 0
+        paces.of(collection_of(life))
+    assert paces.of(collection_of(1)).answer_seconds == 0.0
+    assert len(paces._paces) == 4_096
 
 
 def test_what_is_late_names_the_budget_and_what_was_not_done():
