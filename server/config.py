@@ -163,8 +163,8 @@ class ServerConfig(BaseSettings):
             repr=False,
             description="Where collections are kept instead, for any number of servers at once: "
             "postgresql://user@host/database or milvus://host:19530; unset for the folder of data. "
-            "A password stands in TWOPASS_STORE or the file, or comes from where the store's own "
-            "clients take it, such as PGPASSWORD.",
+            "A password stands in TWOPASS_STORE or the file, or in PGPASSWORD, a passfile or "
+            "MILVUS_TOKEN.",
         ),
     ] = ""
     encoder: Annotated[

@@ -36,7 +36,7 @@ def load_config(flags: dict[str, Any], file: Path | None = None) -> ServerConfig
         raise ConfigError(
             f"--store {without_password(flags['store'])}: everyone on this machine sees a password "
             "on the command line; give the URL by TWOPASS_STORE or in the file of --config, "
-            "or the password as the store's own clients take it, such as by PGPASSWORD"
+            "or the password alone by PGPASSWORD, a passfile or MILVUS_TOKEN"
         )
 
     class Config(ServerConfig):

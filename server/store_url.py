@@ -3,7 +3,12 @@
 import re
 from urllib.parse import urlsplit
 
-SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql", "milvus": "milvus"}
+SCHEMES = {
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "milvus": "milvus",
+    "milvuss": "milvus",  # over TLS
+}
 """The kind of store that a URL's scheme means."""
 
 # Up to the last @, since passwords that were not percent-encoded hold others.

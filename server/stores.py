@@ -1,9 +1,8 @@
 """Opens the store that the settings name: the one module that knows the kinds of stores."""
 
-import importlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from twopass.index.base import Store
 from twopass.index.collection.opening import CurrentRevision
@@ -20,26 +19,24 @@ from twopass.server.store_url import kind_of, without_password
 
 
 @dataclass(frozen=True, slots=True)
-class _Remote:
-    """A kind of store on other machines.
+class _Package:
+    """What a kind of store needs installed.
 
     Attributes:
-        module: Where its class is; imported only where such a store is used.
-        name: The class, which takes a URL.
-        package: What it needs installed, as Python imports it.
+        name: The package, as Python imports it.
         extra: The extra of twopass that installs it.
     """
 
-    module: str
     name: str
-    package: str
     extra: str
 
 
-_REMOTE = {
-    "postgresql": _Remote("twopass.index.postgres.store", "PostgresStore", "asyncpg", "postgres"),
-    "milvus": _Remote("twopass.index.milvus.store", "MilvusStore", "pymilvus", "milvus"),
+_PACKAGES = {
+    "postgresql": _Package("asyncpg", "postgres"),
+    "milvus": _Package("pymilvus", "milvus"),
 }
+# Milvus' clients have no variable of their own.
+_MILVUS_TOKEN = "MILVUS_TOKEN"  # noqa: S105  # where it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +110,29 @@ def open_store(
 
 
 def _remote_store(url: str) -> Store:
-    remote, told = _REMOTE[kind_of(url)], without_password(url)
+    kind, told = kind_of(url), without_password(url)
+    package = _PACKAGES[kind]
     try:
-        made: Any = getattr(importlib.import_module(remote.module), remote.name)
+        return _postgres(url) if kind == "postgresql" else _milvus(url)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != remote.package:
+        if error.name is None or error.name.partition(".")[0] != package.name:
             raise
         raise ConfigError(
-            f"store: {told} needs the package {remote.package}, which is not installed; install it "
-            f"with: pip install 'twopass[{remote.extra}]'"
+            f"store: {told} needs the package {package.name}, which is not installed; install it "
+            f"with: pip install 'twopass[{package.extra}]'"
         ) from error
-    try:
-        store: Store = made(url)
     except ValueError as error:
         raise ConfigError(f"store: {told}: {error}") from error
-    return store
+
+
+def _postgres(url: str) -> Store:
+    from twopass.index.postgres.store import PostgresStore
+
+    return PostgresStore(url)
+
+
+def _milvus(url: str) -> Store:
+    from twopass.index.milvus.place import MilvusPlace
+    from twopass.index.milvus.store import MilvusStore
+
+    return MilvusStore(MilvusPlace.parse(url, os.environ.get(_MILVUS_TOKEN, "")))

@@ -168,6 +168,7 @@ class MilvusCollection:
         documents: Sequence[IndexedDocument],
         on_conflict: OnConflict = OnConflict.REPLACE,
         places: Sequence[int] | None = None,
+        stop: Stop = NEVER,
     ) -> Awaitable[UpsertResult]:
         """Checks documents and gives their write its turn, as `Collection` says.
 
@@ -178,6 +179,7 @@ class MilvusCollection:
         if not documents:
             return self._writer.submit(self._writer.nothing())
         encoded = await asyncio.to_thread(self._encoded, documents, places)
+        stop.check()
         return self._writer.submit(self._writer.upsert(encoded, on_conflict))
 
     async def delete(self, wanted: Filter, stop: Stop = NEVER) -> DeleteResult:

@@ -1,17 +1,21 @@
 """The URL of a store: checked where it is read, and never told with its password."""
 
 import logging
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twopass.index.lanes import Lane, Lanes
 from twopass.server.config import ConfigError, ServerConfig
 from twopass.server.config_loading import load_config, to_toml
 from twopass.server.store_url import checked_store, has_password, kind_of, without_password
-from twopass.server.stores import check_store
+from twopass.server.stores import check_store, open_store
 
 SECRET = "s3cr3t"
+LANE = Lane("unused", 1)
 parts = st.text("abcXYZ019._-%@:/?#&= ", max_size=12)
 
 
@@ -23,6 +27,7 @@ parts = st.text("abcXYZ019._-%@:/?#&= ", max_size=12)
         ("postgresql:///db?host=/run/postgresql", "postgresql"),
         ("milvus://host:19530", "milvus"),
         ("milvus://user@host:19530/database", "milvus"),
+        ("milvuss://host", "milvus"),
     ],
 )
 def test_a_url_names_a_kind_of_store(url, kind):
@@ -82,6 +87,31 @@ def test_the_settings_are_shown_without_the_password(monkeypatch):
     assert SECRET in config.store
     assert 'store = "postgresql://user:***@host/db"' in to_toml(config)
     assert SECRET not in to_toml(config) + repr(config) + str(config)
+
+
+@pytest.mark.parametrize(
+    ("url", "package", "extra"),
+    [("postgresql://host/db", "asyncpg", "postgres"), ("milvus://host", "pymilvus", "milvus")],
+)
+def test_a_missing_package_is_named_with_the_line_that_installs_it(url, package, extra):
+    """In a process of its own, whose modules are not those of other tests."""
+    script = f"""
+import sys
+sys.modules[{package!r}] = None
+from twopass.server.config import ServerConfig
+from twopass.server.stores import open_store
+open_store(ServerConfig(store={url!r}), None, None, num_threads=1, current_revision=None)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    said = f"needs the package {package}, which is not installed; install it with: pip install"
+    assert f"{said} 'twopass[{extra}]'" in ran.stderr
+
+
+def test_a_url_that_its_store_refuses_is_told_without_its_password():
+    config = ServerConfig(store=f"milvus://user:{SECRET}@host?consistency=none")
+    with pytest.raises(ConfigError, match="consistency is 'none'") as raised:
+        open_store(config, Lanes.for_cpus(1), LANE, num_threads=1, current_revision=lambda *_: "")
+    assert SECRET not in str(raised.value)
 
 
 def test_a_store_of_its_own_searches_on_no_gpu_of_the_server():
