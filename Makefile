@@ -39,6 +39,7 @@ MODEL_FILES := $(shell find models -type f)
 .PHONY: help install dev demo check format clean version wheels clean-room release-notes upgrade-data
 .PHONY: chart image image-lock test-image test-monitoring scan-image connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-aarch64 test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections replicas
+.PHONY: scale
 
 help:
 	@echo "make demo            see both passes at work on the documentation of your own Python"
@@ -90,6 +91,8 @@ help:
 	@echo "make overload, mixed, budget, soak, fuzz-rpc, engine-faults, isolation, many-collections"
 	@echo "                     what becomes of requests when there are too many, or strange ones, or heavy"
 	@echo "                     work beside them, or a failing engine; LOAD='--seconds 600' for longer"
+	@echo "make scale           one node predicted from constants measured here, then loaded and compared: five minutes;"
+	@echo "                     docs/scale.md has what follows for more nodes. SCALE=--help has the options"
 	@echo "make bench           what the server costs on top of its engine, and its latency under load"
 	@echo "make gate            what int8 costs in quality; SETS=folders of test collections in BEIR form"
 
@@ -156,6 +159,11 @@ demo: install
 
 bench: dev
 	$(BIN)/python -m twopass.benchmarks.overhead
+
+SCALE ?=
+
+scale: dev
+	$(BIN)/python -m twopass.benchmarks.scale $(SCALE)
 
 # --- proof --------------------------------------------------------------------------------------
 

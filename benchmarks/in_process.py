@@ -18,7 +18,7 @@ def score(reranker: LoadedReranker, candidates: Sequence[CandidateTexts]) -> int
     it is made. So the engine waits for the first set alone.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="tokenizer") as tokenizing:
-        sets = tokenizing.map(lambda texts: _pairs(reranker, texts), candidates)
+        sets = tokenizing.map(lambda texts: pairs_of(reranker, texts), candidates)
         logits = [
             reranker.engine.submit(batch)
             for pairs in sets
@@ -27,7 +27,8 @@ def score(reranker: LoadedReranker, candidates: Sequence[CandidateTexts]) -> int
         return sum(len(future.result()) for future in logits)
 
 
-def _pairs(reranker: LoadedReranker, texts: CandidateTexts) -> TokenBatch:
+def pairs_of(reranker: LoadedReranker, texts: CandidateTexts) -> TokenBatch:
+    """The pairs of a query with each passage, as the reranker reads them."""
     spec, tokenizer = reranker.spec, reranker.tokenizer
     query = reranker.read_query(texts.query)
     passages = tokenizer.encode(texts.passages, spec.max_seq_len)

@@ -1,0 +1,226 @@
+"""Measures on this machine what a search costs while nothing waits, in about a minute.
+
+A real server with its default models holds the documentation of the running Python. Searches go to
+it one at a time; the reranker's speed is measured in this process, on the pairs that these searches
+have, with as many threads and two batches at once.
+"""
+
+import asyncio
+import os
+import statistics
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from twopass._core import available_cpus, gather_packed, plan_packed
+from twopass.benchmarks.in_process import pairs_of
+from twopass.benchmarks.queries import queries_of_collection
+from twopass.benchmarks.scale.node import NodeConstants
+from twopass.benchmarks.workload import CandidateTexts
+from twopass.client import AsyncClient, Client, Fields, Retrieve, SearchResult
+from twopass.commands.stdlib_docs import passages
+from twopass.engines.base import Float32s, LoadedReranker, TokenBatch
+from twopass.engines.loading import load_model
+from twopass.server.config_loading import load_config
+
+COLLECTION = "python-docs"
+TOP_N = 10
+# Without the cache, in which a query that comes again would be found.
+SERVER_FLAGS = ("--query-cache-bytes", "0")
+_CHUNK = 64
+_WARM_UP = 20
+_BATCH_SECONDS = 0.020
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """What it cost to write the documents.
+
+    Attributes:
+        num_documents: How many.
+        core_ms: Processor time of the server a document, embedding included.
+        disk_bytes: Of all files, a document.
+    """
+
+    num_documents: int
+    core_ms: float
+    disk_bytes: float
+
+
+def core_seconds(pid: int) -> float:
+    """Processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def machine_core_seconds() -> float:
+    """Processor time that all processes of the machine have used, the kernel's included."""
+    (line, *_) = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+    user, nice, system, _idle, _waiting, irq, softirq, *_ = map(int, line.split()[1:])
+    return (user + nice + system + irq + softirq) / _TICKS
+
+
+def fill(client: Client, pid: int, data: Path) -> Ingest:
+    """Writes the documents, embedded by the server."""
+    documents = passages()
+    began = core_seconds(pid)
+    client.create_collection(COLLECTION)
+    for start in range(0, len(documents), _CHUNK):
+        client.upsert(COLLECTION, documents[start : start + _CHUNK])
+    used = core_seconds(pid) - began
+    size = sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
+    return Ingest(len(documents), 1000 * used / len(documents), size / len(documents))
+
+
+def queries_of(target: str, count: int) -> list[str]:
+    """So many queries: the first words of documents."""
+
+    async def listed() -> list[str]:
+        async with AsyncClient(target) as client:
+            return await queries_of_collection(client, COLLECTION)
+
+    return asyncio.run(listed())[:count]
+
+
+def measure(client: Client, pid: int, queries: Sequence[str], depth: int) -> NodeConstants:
+    """Measures every constant of one node; the server does nothing else meanwhile."""
+    first = _alone(client, pid, queries, depth, rerank=False)
+    reranker = _loaded_reranker()
+    pairs = [_pairs(client, reranker, query, depth) for query in queries]
+    core_us = _core_us_per_token(reranker, pairs)
+    both = _alone(client, pid, queries, depth, rerank=True)
+    num_cores = available_cpus()
+    computing = statistics.fmean(p.num_tokens for p in pairs) * core_us / 1000 / num_cores
+    reranker.engine.close()
+    return NodeConstants(
+        num_cores=num_cores,
+        tokenize_ms=first.mean("tokenize_ms"),
+        embed_ms=first.mean("embed_ms"),
+        retrieve_ms=first.mean("retrieve_ms"),
+        load_ms=both.mean("load_ms"),
+        rest_ms=first.rest_ms,
+        wire_ms=first.wire_ms,
+        front_core_ms=first.server_core_ms,
+        client_core_ms=first.client_core_ms,
+        core_us_per_token=core_us,
+        rerank_delay_ms=max(0.0, both.mean("rerank_ms") + both.mean("queue_ms") - computing),
+        rerank_lengths=[p.lengths.tolist() for p in pairs],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """Searches one at a time."""
+
+    results: list[SearchResult]
+    seconds: list[float]
+    server_core_ms: float
+    client_core_ms: float
+
+    def mean(self, stage: str) -> float:
+        """Milliseconds of a stage; of searches that did not meet it none."""
+        return statistics.fmean(getattr(r.timings, stage) or 0.0 for r in self.results)
+
+    @property
+    def rest_ms(self) -> float:
+        """What is left of the server's own time."""
+        stages = ("tokenize_ms", "queue_ms", "embed_ms", "retrieve_ms", "load_ms", "rerank_ms")
+        return self.mean("total_ms") - sum(map(self.mean, stages))
+
+    @property
+    def wire_ms(self) -> float:
+        """What is left of the caller's time."""
+        return 1000 * statistics.fmean(self.seconds) - self.mean("total_ms")
+
+
+def _alone(client: Client, pid: int, queries: Sequence[str], depth: int, *, rerank: bool) -> _Alone:
+    for query in queries[:_WARM_UP]:
+        _search(client, query, depth, rerank=rerank)
+    server, own = core_seconds(pid), time.process_time()
+    results, seconds = [], []
+    for query in queries:
+        began = time.perf_counter()
+        results.append(_search(client, query, depth, rerank=rerank))
+        seconds.append(time.perf_counter() - began)
+    used, mine = core_seconds(pid) - server, time.process_time() - own
+    return _Alone(results, seconds, 1000 * used / len(queries), 1000 * mine / len(queries))
+
+
+def _search(
+    client: Client, query: str, depth: int, *, rerank: bool, top_n: int = TOP_N
+) -> SearchResult:
+    return client.search(
+        COLLECTION,
+        query,
+        top_n=top_n,
+        retrieve=Retrieve(k=depth),
+        rerank=rerank,
+        allow_fallback=False,
+        fields=Fields(text=True, metadata=False),
+    )
+
+
+def _loaded_reranker() -> LoadedReranker:
+    """The server's default reranker, in this process."""
+    config = load_config({})
+    reranker = load_model(
+        config.reranker,
+        num_threads=config.threads,
+        engine=config.engine,
+        precision=config.precision,
+    )
+    assert isinstance(reranker, LoadedReranker)
+    return reranker
+
+
+def _pairs(client: Client, reranker: LoadedReranker, query: str, depth: int) -> TokenBatch:
+    """The pairs that the second pass of a query reads."""
+    hits = _search(client, query, depth, rerank=False, top_n=depth).hits
+    texts = [f"{hit.title} {hit.text}" if hit.title else hit.text for hit in hits]
+    return pairs_of(reranker, CandidateTexts(query, texts))
+
+
+def _core_us_per_token(reranker: LoadedReranker, pairs: Sequence[TokenBatch]) -> float:
+    """Processor time of a token while the engine is never without a batch."""
+    batches = list(_batches(pairs, _tokens_in_time(reranker, pairs)))
+    _compute(reranker, batches[: len(batches) // 10])
+    began = time.process_time()
+    _compute(reranker, batches)
+    used = time.process_time() - began
+    return 1e6 * used / sum(batch.num_tokens for batch in batches)
+
+
+def _tokens_in_time(reranker: LoadedReranker, pairs: Sequence[TokenBatch]) -> int:
+    """Tokens of a batch of the size that the arbiter chooses."""
+    info = reranker.engine.info
+    began = time.perf_counter()
+    tried = list(_batches(pairs[:_WARM_UP], info.min_batch_tokens))
+    _compute(reranker, tried)
+    speed = sum(batch.num_tokens for batch in tried) / (time.perf_counter() - began)
+    return min(max(int(speed * _BATCH_SECONDS), info.min_batch_tokens), info.max_batch_tokens)
+
+
+def _batches(pairs: Sequence[TokenBatch], max_tokens: int) -> Iterator[TokenBatch]:
+    for each in pairs:
+        plan = plan_packed(each.lengths, max_tokens)
+        for begin, end in zip(plan.batch_offsets[:-1], plan.batch_offsets[1:], strict=True):
+            rows = np.array(plan.order[begin:end])
+            gathered = gather_packed(each.token_ids, each.offsets, each.query_lengths, rows)
+            yield TokenBatch(*gathered)
+
+
+def _compute(reranker: LoadedReranker, batches: Sequence[TokenBatch]) -> None:
+    """Computes batches with as many at once as the engine takes."""
+    under_way: deque[Future[Float32s]] = deque()
+    for batch in batches:
+        if len(under_way) == reranker.engine.info.max_in_flight:
+            under_way.popleft().result()
+        under_way.append(reranker.engine.submit(batch))
+    for future in under_way:
+        future.result()
