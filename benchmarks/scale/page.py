@@ -18,7 +18,9 @@ from twopass.benchmarks.scale.tables import markdown, short
 _ROOT = Path(__file__).resolve().parents[2]
 PAGE = _ROOT / "docs/scale.md"
 RESULTS = _ROOT / "benchmarks/results/scale.json"
-_TABLE = re.compile(r"(<!-- table: ([a-z ]+) -->\n)(?:(?!<!-- table: ).)*?(<!-- end of table -->)", re.DOTALL)
+_TABLE = re.compile(
+    r"(<!-- table: ([a-z ]+) -->\n)(?:(?!<!-- table: ).)*?(<!-- end of table -->)", re.DOTALL
+)
 _NUMBERS = (1e6, 1e8, 1e10)
 
 
