@@ -1,6 +1,5 @@
 """Opens the store that the settings name: the one module that knows the kinds of stores."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,8 +34,6 @@ _PACKAGES = {
     "postgresql": _Package("asyncpg", "postgres"),
     "milvus": _Package("pymilvus", "milvus"),
 }
-# Milvus' clients have no variable of their own.
-_MILVUS_TOKEN = "MILVUS_TOKEN"  # noqa: S105  # where it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +129,6 @@ def _postgres(url: str) -> Store:
 
 
 def _milvus(url: str) -> Store:
-    from twopass.index.milvus.place import MilvusPlace
     from twopass.index.milvus.store import MilvusStore
 
-    return MilvusStore(MilvusPlace.parse(url, os.environ.get(_MILVUS_TOKEN, "")))
+    return MilvusStore(url)
