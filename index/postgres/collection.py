@@ -12,7 +12,7 @@ from twopass.index.documents import (
     OnConflict,
     StoredDocument,
 )
-from twopass.index.errors import InvalidQueryError, StaleSequenceError
+from twopass.index.errors import CollectionClosedError, InvalidQueryError, StaleSequenceError
 from twopass.index.facets import Facet
 from twopass.index.filters import Filter
 from twopass.index.metadata import MetadataChange
@@ -185,6 +185,8 @@ class PostgresCollection:
         stop: Stop = NEVER,
     ) -> Awaitable[UpsertResult]:
         """Checks documents, and takes their place in the order of this object's writes."""
+        if self._connections.is_closed:
+            raise CollectionClosedError(self.name)
         encoded = []
         if documents:
             encoded = await asyncio.get_running_loop().run_in_executor(

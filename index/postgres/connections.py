@@ -82,15 +82,16 @@ class Connections:
         address: The database.
         problem: Why it can't be used now; "" as far as is known.
         is_standby: Whether the database takes no writes, since it follows another one.
+        is_closed: Whether `close` was called.
     """
 
     address: Address
     problem: str = ""
     is_standby: bool = False
+    is_closed: bool = False
     _pool: Any = None
     _setting_up: asyncio.Lock = field(default_factory=asyncio.Lock)
     _extensions: Extensions | None = None
-    _is_closed: bool = False
     _changes: "set[asyncio.Task[Any]]" = field(default_factory=set)
 
     @property
@@ -138,7 +139,7 @@ class Connections:
 
     async def close(self) -> None:
         """Finishes the changes that have begun, then ends all connections. Idempotent."""
-        self._is_closed = True
+        self.is_closed = True
         if self._changes:
             await asyncio.wait(self._changes)
         pool, self._pool = self._pool, None
@@ -208,7 +209,7 @@ class Connections:
 
     async def _once(self, work: Callable[[Any], Awaitable[T]], stop: Stop, collection: str) -> T:
         if self._pool is None:
-            raise CollectionClosedError(collection) if self._is_closed else self._not_yet()
+            raise CollectionClosedError(collection) if self.is_closed else self._not_yet()
         async with self._translated(stop, collection):
             return await until_stopped(self._with_connection(work), stop)
 
@@ -282,7 +283,10 @@ async def until_stopped(work: Awaitable[T], stop: Stop) -> T:
     """
     if stop is NEVER:
         return await work
-    stop.check()
+    if stop.is_set:
+        if asyncio.iscoroutine(work):
+            work.close()
+        raise StoppedError
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work)
     with stop.calling(lambda: loop.call_soon_threadsafe(task.cancel)):
@@ -331,7 +335,8 @@ def _translation(error: Exception, stop: Stop, collection: str) -> CollectionErr
     if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError):
         # "connection is closed", "connection was closed in the middle of operation" and the like.
         return _LostError(KIND, _in_words(error))
-    if isinstance(error, OSError | TimeoutError | EOFError):
+    # An OSError without a number is none of the system's: a caller's function has raised it.
+    if isinstance(error, TimeoutError | EOFError) or getattr(error, "errno", None) is not None:
         return StoreUnreachableError(KIND, type(error).__name__)
     if isinstance(error, asyncpg.PostgresError):
         return StorageError(f"the store postgresql: {error} (SQLSTATE {state})")

@@ -334,18 +334,20 @@ class PostgresRetrieval:
 
     def _columns(self) -> Carried:
         """What comes along."""
-        wanted = ("id", "token_ids") if self._takes_token_ids else ("id",)
-        columns = {name: name for name in wanted}
         reader = self._searched.reader
-        return Carried(columns, reader.columns(self._fields), reader.size(self._fields))
+        columns, size = reader.columns(self._fields), reader.size(self._fields)
+        if self._takes_token_ids:
+            return Carried({"id": "id", "token_ids": "token_ids"}, columns, size)
+        columns |= {"token_ids": "token_ids"}
+        return Carried({"id": "id"}, columns, f"({size} + octet_length(token_ids))")
 
     def _keep(self, rows: Sequence[Any]) -> None:
         """Keeps what came along for `load` and `fetch`."""
         for row in rows:
             if not row["is_there"]:
                 continue
-            token_ids = row["token_ids"] if self._takes_token_ids else b""
-            self._carried.passages[row["key"]] = (row["id"], token_ids)
+            # Those that nobody has announced to read may be missing.
+            self._carried.passages[row["key"]] = (row["id"], row["token_ids"] or b"")
             if "is_carried" not in row or row["is_carried"]:
                 self._carried.documents[row["key"]] = document_of(row, self._fields)
 

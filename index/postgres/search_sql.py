@@ -28,8 +28,8 @@ from twopass.index.postgres.tables import Tables
 from twopass.index.postgres.word_clauses import Clause, CompiledMembers
 from twopass.index.words.scoring import K1, B
 
-FEW = 5_000
-"""Among so many documents every one is compared, and every word is searched: some 15 ms."""
+FEW = 2_000
+"""Among so many documents every one is compared, and every word is searched: some 5 ms."""
 CHEAP_COMPONENTS = 3_000_000
 """A collection of no more components is compared whole, whatever its index kind: some 6 ms."""
 MAX_HOLDERS = 20_000
@@ -322,11 +322,12 @@ class SearchStatement:
                 looked_up(terms, f"NOT {is_few} AND {one} AND {condition}")
                 for one in (any_searched, *enough)
             ]
-        # A document that holds several clauses is there several times, with the same score.
+        # Every term and clause adds something, so that what is found has a score above 0. A
+        # document that holds several clauses is there several times, with the same score.
         distinct = "DISTINCT" if enough else ""
         return (
             f"SELECT {distinct} key, score FROM ({' UNION ALL '.join(branches)}) AS of_branches "
-            f"WHERE score > 0 ORDER BY score DESC, key LIMIT {self._bind(words.k, 'bigint')}"
+            f"ORDER BY score DESC, key LIMIT {self._bind(words.k, 'bigint')}"
         )
 
     def _clauses(self, words: Words) -> list[str]:
