@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from twopass.client import Client, TwopassError
+from twopass.client import Client, Document, TwopassError
 
 from .faulty_engines import break_reranker, throws
 from .serving import Server, SetCall, server_process
@@ -159,3 +159,40 @@ def test_an_engine_that_fails_costs_no_call_where_there_is_another_server(tmp_pa
         finally:
             load.stop()
         assert load.failed == []
+
+
+def test_an_upsert_goes_on_with_another_server_when_the_drain_of_its_own_is_over(tmp_path):
+    sent, go_on = threading.Event(), threading.Event()
+
+    def documents():
+        yield from (Document(f"a{number}", "text") for number in range(10))
+        sent.set()
+        assert go_on.wait(60)
+        yield from (Document(f"b{number}", "text") for number in range(10))
+
+    with ExitStack() as stack:
+        running = {str(i): Server(tmp_path / str(i), gated=False, drain_seconds=0.1) for i in "ab"}
+        stack.callback(lambda: [server.stop() for server in running.values()])
+        stack.callback(go_on.set)
+        for server in running.values():
+            with Client(server.target) as one:
+                one.create_collection("docs")
+        targets = ",".join(server.target for server in running.values())
+        client = stack.enter_context(Client(targets))
+        uploads = stack.enter_context(ThreadPoolExecutor(1))
+        upload = uploads.submit(client.upsert, "docs", documents(), chunk_size=2)
+        assert sent.wait(60)
+        while not (receiving := [name for name, server in running.items() if num_calls(server)]):
+            time.sleep(0.01)
+        running.pop(receiving[0]).stop()
+        go_on.set()
+        assert upload.result().num_documents == 20
+        (other,) = running.values()
+        with Client(other.target) as one:
+            there = {document.id for document in one.documents("docs")}
+        assert {f"b{number}" for number in range(10)} <= there
+
+
+def num_calls(server: Server) -> int:
+    """How many calls are under way, but for those who watch health."""
+    return server._app._gate.num_calls

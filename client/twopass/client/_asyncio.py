@@ -49,7 +49,7 @@ from twopass.client._rerank_results import SetResult, set_result
 from twopass.client._rpcs import Request, Response, Rpc
 from twopass.client._target import shown
 from twopass.client._upsert import Chunker, OnProgress, Upload, UpsertSummary
-from twopass.client.errors import DeadlineExceededError, UnavailableError
+from twopass.client.errors import DeadlineExceededError, TwopassError, UnavailableError
 from twopass.v1.collection_pb2 import UpsertDocumentsStreamRequest as Chunk
 from twopass.v1.collection_pb2 import UpsertDocumentsStreamResponse as Acknowledgement
 from twopass.v1.filter_pb2 import Filter
@@ -157,19 +157,35 @@ class AsyncClient:
     ) -> UpsertSummary:
         """Writes documents, as `Client.upsert` does; they may be an asynchronous iterable too."""
         chunks = chunks_of(Chunker(collection, chunk_size, on_conflict), documents)
-        upload = Upload(on_progress)
-        stream: Duplex[Chunk, Acknowledgement] = Duplex(
-            self._stream(_rpcs.UPSERT_DOCUMENTS_STREAM, timeout), self._connection, timeout
+        attempts = self._connection.attempts_at_stream(
+            _rpcs.UPSERT_DOCUMENTS_STREAM,
+            None if timeout == math.inf else timeout,
+            is_repeatable=on_conflict != "fail",
         )
+        upload = Upload(attempts, on_progress, on_conflict)
+        stream = self._upload_stream(upload)
         try:
             with upload.locating():
                 async for chunk in chunks:
                     stream.write(chunk)
                     upload.send(chunk)
                     while upload.is_full or stream.is_done:
-                        upload.acknowledge(await stream.read())
+                        try:
+                            message = await stream.read()
+                        except TwopassError as error:
+                            stream = await self._taken_over(stream, upload, error)
+                        else:
+                            upload.acknowledge(message)
                 stream.done_writing()
-                while (message := await stream.read()) is not None:
+                while True:
+                    try:
+                        message = await stream.read()
+                    except TwopassError as error:
+                        stream = await self._taken_over(stream, upload, error)
+                        stream.done_writing()
+                        continue
+                    if message is None:
+                        break
                     upload.acknowledge(message)
         finally:
             stream.close()
@@ -241,6 +257,8 @@ class AsyncClient:
             await self._channel_to_any.close()
         if "_stream_channel" in opened:
             self._stream_channel.close()
+        if "_stream_channel_to_any" in opened:
+            self._stream_channel_to_any.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -264,6 +282,11 @@ class AsyncClient:
         return self._connection.open()
 
     @functools.cached_property
+    def _stream_channel_to_any(self) -> grpc.Channel:
+        """For streams to servers whose health is bad, too."""
+        return self._connection.open(asks_any=True)
+
+    @functools.cached_property
     def _channel_to_any(self) -> grpc.aio.Channel:
         """To servers whose health is bad, too; opened when no server is well."""
         return self._connection.open_for_asyncio(asks_any=True)
@@ -284,6 +307,7 @@ class AsyncClient:
         attempts = self._connection.attempts(call, timeout)
         hedge_after = self._connection.hedge_after(call)
         while True:
+            self._refuse_closed()
             channel = self._channel_to_any if attempts.asks_any else self._channel
             send = channel.unary_unary(rpc.path, rpc.serialize, rpc.parse)
             try:
@@ -301,12 +325,34 @@ class AsyncClient:
                 return response
             await asyncio.sleep(pause)
 
+    def _upload_stream(self, upload: Upload) -> Duplex[Chunk, Acknowledgement]:
+        timeout = upload.attempts.time_left()
+        start = self._stream(
+            _rpcs.UPSERT_DOCUMENTS_STREAM, timeout, asks_any=upload.attempts.asks_any
+        )
+        return Duplex(start, self._connection, timeout)
+
+    async def _taken_over(
+        self, lost: Duplex[Chunk, Acknowledgement], upload: Upload, error: TwopassError
+    ) -> Duplex[Chunk, Acknowledgement]:
+        """Another stream in place of one that failed; raises the error where none may follow."""
+        pause = upload.pause_after(error)
+        if pause is None:
+            raise error
+        lost.close()
+        await asyncio.sleep(pause)
+        stream = self._upload_stream(upload)
+        for chunk in upload.resumed():
+            stream.write(chunk)
+        return stream
+
     def _stream(
-        self, rpc: Rpc[Request, Response], timeout: float | None
+        self, rpc: Rpc[Request, Response], timeout: float | None, *, asks_any: bool = False
     ) -> Callable[[Iterator[Request]], Any]:
         self._refuse_closed()
+        channel = self._stream_channel_to_any if asks_any else self._stream_channel
         return functools.partial(
-            self._stream_channel.stream_stream(rpc.path, rpc.serialize, rpc.parse),
+            channel.stream_stream(rpc.path, rpc.serialize, rpc.parse),
             timeout=None if timeout == math.inf else timeout,
             metadata=self._connection.metadata,
         )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import grpc
@@ -11,6 +11,7 @@ import grpc.aio
 from twopass.client._balancing import Balancing
 from twopass.client._call import Call
 from twopass.client._retries import MAX_ATTEMPTS, Attempts, Throttle
+from twopass.client._rpcs import Request, Response, Rpc
 from twopass.client._target import authority, grpc_target, is_balanced, is_loopback, looked_up
 from twopass.client._unreachable import CONNECT_SECONDS
 from twopass.client.errors import InvalidArgumentError
@@ -83,14 +84,24 @@ class Connection:
 
     def attempts(self, call: Call[Any], timeout: float | None) -> Attempts:
         """The attempts at a call, or at a page of it, that has so many seconds."""
+        return self._attempts(call.rpc, timeout)
+
+    def _attempts(self, rpc: Rpc[Request, Response], timeout: float | None) -> Attempts:
         is_once = dict(self.options).get("grpc.enable_retries") == 0
         return Attempts(
-            call.rpc,
+            rpc,
             self.throttle,
             timeout,
             is_balanced=is_balanced(self.target),
             max_attempts=1 if is_once else MAX_ATTEMPTS,
         )
+
+    def attempts_at_stream(
+        self, rpc: Rpc[Request, Response], timeout: float | None, *, is_repeatable: bool
+    ) -> Attempts:
+        """The attempts at a stream, which with a single server is tried once."""
+        is_repeatable = is_repeatable and is_balanced(self.target)
+        return self._attempts(replace(rpc, is_repeatable=is_repeatable), timeout)
 
     def hedge_after(self, call: Call[Any]) -> float | None:
         """Seconds after which another server is asked, too; None for never."""

@@ -83,7 +83,7 @@ class Attempts:
         self._throttle = throttle
         self._end = None if timeout is None else time.monotonic() + timeout
         self._is_balanced = is_balanced
-        self._left = max_attempts
+        self._left = self._max_attempts = max_attempts
         self._codes: list[grpc.StatusCode] = []
         self.asks_any = False
 
@@ -93,6 +93,12 @@ class Attempts:
 
     def succeeded(self) -> None:
         """Counts the call as successful."""
+        self._throttle.succeeded()
+
+    def progressed(self) -> None:
+        """Counts attempts anew, since a part of the work is done."""
+        self._left = self._max_attempts
+        self._codes.clear()
         self._throttle.succeeded()
 
     def pause_after(self, error: grpc.RpcError) -> float | None:
@@ -122,7 +128,8 @@ class Attempts:
     def _pause(self, error: grpc.RpcError) -> float | None:
         """Seconds to wait; None where the failure allows no other attempt."""
         code, asked = error.code(), _asked_pause(error)
-        if code is grpc.StatusCode.UNAVAILABLE:
+        is_cut_off = code is grpc.StatusCode.CANCELLED and self._is_balanced  # at a drain's end
+        if code is grpc.StatusCode.UNAVAILABLE or is_cut_off:
             # Whether it took effect is not known.
             is_allowed = self._rpc.is_repeatable
         elif not self._is_balanced or asked is None:

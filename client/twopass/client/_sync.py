@@ -38,7 +38,7 @@ from twopass.client._rpcs import Request, Response, Rpc
 from twopass.client._sync_streams import Duplex, Feed, within_seconds
 from twopass.client._target import shown
 from twopass.client._upsert import Chunker, OnProgress, Upload, UpsertSummary
-from twopass.client.errors import DeadlineExceededError, UnavailableError
+from twopass.client.errors import DeadlineExceededError, TwopassError, UnavailableError
 from twopass.v1.collection_pb2 import UpsertDocumentsStreamRequest as Chunk
 from twopass.v1.collection_pb2 import UpsertDocumentsStreamResponse as Acknowledgement
 from twopass.v1.filter_pb2 import Filter
@@ -68,9 +68,9 @@ class Client:
     `TwopassError`.
 
     Where the target leads to several servers, each call goes to the next of those that are well
-    (`Balancing`). Then reads are also tried again where a device failed, and all calls where a
-    server had no room. Servers that share calls must share documents too: fronts of one store, or
-    servers for `rerank` and `embed` alone.
+    (`Balancing`). Then reads are also tried again where a device failed, all calls where a server
+    had no room, and `upsert` goes on with another server where its own is lost. Servers that share
+    calls must share documents too: fronts of one store, or servers for `rerank` and `embed` alone.
 
     ```python
     with Client("localhost:50051") as client:
@@ -184,7 +184,9 @@ class Client:
         Documents are sent in chunks, each of which is written whole or not at all. The calling
         thread reads `documents` at most eight chunks ahead of what is on disk. When the call fails,
         acknowledged chunks stay. Repeating it, from the start or from there, is safe unless
-        `on_conflict` is "fail".
+        `on_conflict` is "fail". Where there are several servers the client repeats from there
+        itself: another one is sent what a lost one has not acknowledged. What that one had written
+        all the same is then counted as replaced, or as skipped.
 
         Args:
             collection: The collection's name or alias.
@@ -206,19 +208,35 @@ class Client:
             TypeError: A document, or one of its fields, is of the wrong type.
         """
         chunks = Chunker(collection, chunk_size, on_conflict).chunks(documents)
-        upload = Upload(on_progress)
-        stream: Duplex[Chunk, Acknowledgement] = Duplex(
-            self._stream(_rpcs.UPSERT_DOCUMENTS_STREAM, timeout), self._connection, timeout
+        attempts = self._connection.attempts_at_stream(
+            _rpcs.UPSERT_DOCUMENTS_STREAM,
+            None if timeout == math.inf else timeout,
+            is_repeatable=on_conflict != "fail",
         )
+        upload = Upload(attempts, on_progress, on_conflict)
+        stream = self._upload_stream(upload)
         try:
             with upload.locating():
                 for chunk in chunks:
                     stream.write(chunk)
                     upload.send(chunk)
                     while upload.is_full or stream.is_done:
-                        upload.acknowledge(stream.read())
+                        try:
+                            message = stream.read()
+                        except TwopassError as error:
+                            stream = self._taken_over(stream, upload, error)
+                        else:
+                            upload.acknowledge(message)
                 stream.done_writing()
-                while (message := stream.read()) is not None:
+                while True:
+                    try:
+                        message = stream.read()
+                    except TwopassError as error:
+                        stream = self._taken_over(stream, upload, error)
+                        stream.done_writing()
+                        continue
+                    if message is None:
+                        break
                     upload.acknowledge(message)
         finally:
             stream.close()
@@ -358,6 +376,7 @@ class Client:
         attempts = self._connection.attempts(call, timeout)
         hedge_after = self._connection.hedge_after(call)
         while True:
+            self._refuse_closed()
             channel = self._channel_to_any if attempts.asks_any else self._channel
             send = channel.unary_unary(rpc.path, rpc.serialize, rpc.parse)
             try:
@@ -375,12 +394,34 @@ class Client:
                 return response
             time.sleep(pause)
 
+    def _upload_stream(self, upload: Upload) -> Duplex[Chunk, Acknowledgement]:
+        timeout = upload.attempts.time_left()
+        start = self._stream(
+            _rpcs.UPSERT_DOCUMENTS_STREAM, timeout, asks_any=upload.attempts.asks_any
+        )
+        return Duplex(start, self._connection, timeout)
+
+    def _taken_over(
+        self, lost: Duplex[Chunk, Acknowledgement], upload: Upload, error: TwopassError
+    ) -> Duplex[Chunk, Acknowledgement]:
+        """Another stream in place of one that failed; raises the error where none may follow."""
+        pause = upload.pause_after(error)
+        if pause is None:
+            raise error
+        lost.close()
+        time.sleep(pause)
+        stream = self._upload_stream(upload)
+        for chunk in upload.resumed():
+            stream.write(chunk)
+        return stream
+
     def _stream(
-        self, rpc: Rpc[Request, Response], timeout: float | None
+        self, rpc: Rpc[Request, Response], timeout: float | None, *, asks_any: bool = False
     ) -> Callable[[Iterator[Request]], Any]:
         self._refuse_closed()
+        channel = self._channel_to_any if asks_any else self._channel
         return functools.partial(
-            self._channel.stream_stream(rpc.path, rpc.serialize, rpc.parse),
+            channel.stream_stream(rpc.path, rpc.serialize, rpc.parse),
             timeout=None if timeout == math.inf else timeout,
             metadata=self._connection.metadata,
         )

@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import grpc
+
 from twopass.client._channel import STREAMED_MESSAGE_BYTES
 from twopass.client._documents import Document, document_message, refuse_single_document
 from twopass.client._enums import OnConflict, number_of
+from twopass.client._retries import Attempts
 from twopass.client._values import positive, text
 from twopass.client.errors import InternalError, TwopassError
 from twopass.v1 import collection_pb2
@@ -111,19 +114,62 @@ class Chunker:
 
 
 class Upload:
-    """What one call has sent and what the server has acknowledged of it."""
+    """What an upsert has sent and what servers have acknowledged of it, over one stream or several.
 
-    def __init__(self, on_progress: OnProgress | None) -> None:
+    Where a server is lost that has not acknowledged all it was sent, another one is sent the rest.
+    It may have written some of that already: then it is written again, as if the caller had
+    repeated the upsert from there.
+    """
+
+    def __init__(
+        self,
+        attempts: Attempts,
+        on_progress: OnProgress | None,
+        on_conflict: OnConflict | None = None,
+    ) -> None:
+        """Begins with nothing sent.
+
+        Args:
+            attempts: Those at the stream.
+            on_progress: Called after each acknowledgement.
+            on_conflict: As for `Client.upsert`. With "fail" nothing may be sent twice.
+        """
+        self.attempts = attempts
         self._on_progress = on_progress
+        self._may_repeat = on_conflict != "fail"
+        self._header: Chunk | None = None
         self._num_sent = 0
-        self._sizes: deque[int] = deque()  # documents of each chunk that is not acknowledged
+        self._waiting: deque[Chunk] = deque()  # sent and not acknowledged
         self._num_written = 0  # documents of the chunks that are
+        self._before = UpsertSummary()  # what earlier streams have written
         self._summary = UpsertSummary()
 
     def send(self, chunk: Chunk) -> None:
         """Counts a chunk as sent."""
+        if self._header is None:  # the first chunk says what all are for
+            self._header = Chunk(collection=chunk.collection, on_conflict=chunk.on_conflict)
         self._num_sent += 1
-        self._sizes.append(len(chunk.documents))
+        self._waiting.append(chunk)
+
+    def pause_after(self, error: TwopassError) -> float | None:
+        """Seconds to wait before another stream takes over; None where none may."""
+        cause = error.__cause__
+        if not (self._may_repeat and isinstance(cause, grpc.RpcError)):
+            return None
+        return self.attempts.pause_after(cause)
+
+    def resumed(self) -> Iterator[Chunk]:
+        """Yields what another stream is to be sent first: all that is not acknowledged."""
+        self._before = self._summary
+        header = self._header
+        for position, chunk in enumerate(self._waiting):
+            if position == 0 and header is not None:
+                first = Chunk()  # a copy, since the lost stream's thread may still read the chunk
+                first.CopyFrom(chunk)
+                first.MergeFrom(header)
+                yield first
+            else:
+                yield chunk
 
     @contextmanager
     def locating(self) -> Iterator[None]:
@@ -132,16 +178,23 @@ class Upload:
             yield
         except TwopassError as error:
             named = _DOCUMENT.match(error.field)
-            before = int(error.metadata.get("chunk", 0)) - 1 - self._summary.num_chunks
-            if named and 0 <= before < len(self._sizes):
-                first = self._num_written + sum(list(self._sizes)[:before])
+            done = self._summary.num_chunks - self._before.num_chunks
+            before = int(error.metadata.get("chunk", 0)) - 1 - done
+            if named and 0 <= before < len(self._waiting):
+                sizes = [len(chunk.documents) for chunk in self._waiting]
+                first = self._num_written + sum(sizes[:before])
                 error.metadata["position"] = str(first + int(named[1]))
             raise
 
     @property
     def is_full(self) -> bool:
         """Whether an acknowledgement must come before another chunk is sent."""
-        return self._num_sent - self._summary.num_chunks >= MAX_IN_FLIGHT
+        return len(self._waiting) >= MAX_IN_FLIGHT
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether all that was sent is acknowledged."""
+        return self._num_sent > 0 and not self._waiting
 
     def acknowledge(self, message: Acknowledgement | None) -> None:
         """Takes an acknowledgement and reports the progress.
@@ -151,16 +204,19 @@ class Upload:
         """
         if message is None:
             raise self._ended_early()
-        for _ in range(min(message.num_chunks - self._summary.num_chunks, len(self._sizes))):
-            self._num_written += self._sizes.popleft()
+        before = self._before
+        num_new = before.num_chunks + message.num_chunks - self._summary.num_chunks
+        for _ in range(min(num_new, len(self._waiting))):
+            self._num_written += len(self._waiting.popleft().documents)
+        self.attempts.progressed()
         self._summary = UpsertSummary(
             sequence=message.sequence,
-            num_chunks=message.num_chunks,
-            num_documents=message.num_documents,
-            num_inserted=message.num_inserted,
-            num_replaced=message.num_replaced,
-            num_skipped=message.num_skipped,
-            num_split=message.num_split,
+            num_chunks=before.num_chunks + message.num_chunks,
+            num_documents=before.num_documents + message.num_documents,
+            num_inserted=before.num_inserted + message.num_inserted,
+            num_replaced=before.num_replaced + message.num_replaced,
+            num_skipped=before.num_skipped + message.num_skipped,
+            num_split=before.num_split + message.num_split,
         )
         if self._on_progress is not None:
             self._on_progress(self._summary)

@@ -136,7 +136,7 @@ def test_where_no_server_says_it_is_well_all_are_asked(serve, connect, told):
 def test_a_stream_to_servers_that_are_all_unwell_says_so(serve, connect):
     client = connect(",".join(serve(Replica(i), well(NOT_SERVING)) for i in range(2)))
     with pytest.raises(UnavailableError, match=r"no server at .* is well") as raised:
-        client.upsert("docs", [{"id": "a", "text": "b"}])
+        list(client.rerank_stream([twopass.CandidateSet("a", "q", ["b"])]))
     assert raised.value.reason == "UNWELL"
 
 
@@ -170,6 +170,12 @@ def test_a_read_whose_server_is_lost_is_made_again_of_another(serve, connect):
     assert {client.count("docs") for _ in range(4)} == {1}
     hold.set()
     ends.join()
+
+
+def test_a_read_that_the_end_of_a_drain_has_cut_off_is_made_again_of_another(serve, connect):
+    client, first = two_of_which_the_first(serve, connect, fails(grpc.StatusCode.CANCELLED))
+    while not first.num_calls:
+        assert client.count("docs") == 1
 
 
 def test_a_single_server_that_has_no_room_is_the_callers_to_wait_for(serve, connect):
