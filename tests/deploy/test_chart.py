@@ -160,6 +160,8 @@ def test_a_pod_has_the_time_to_drain():
     for drain, pause in ((30, 5), (0, 0), (300, 20)):
         pod = pod_of({"drainSeconds": drain, "preStopSeconds": pause})
         assert pod["terminationGracePeriodSeconds"] > drain + pause
+    noticed = {"settings": {"drain_notice_seconds": 7.5}}
+    assert pod_of(noticed)["terminationGracePeriodSeconds"] == 5 + 8 + 30 + 10
     (server,) = pod["containers"]
     assert server["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "20"]
     assert environment_of({"drainSeconds": 300})["TWOPASS_DRAIN_SECONDS"] == "300"
@@ -257,6 +259,28 @@ def test_a_stateless_release_takes_replicas_or_is_scaled():
     scaled = rendered(VALUES["rerank"])
     assert "replicas" not in the(scaled, "Deployment")["spec"]
     assert the(scaled, "HorizontalPodAutoscaler")["spec"]["maxReplicas"] == 8
+
+
+def test_an_update_of_servers_without_collections_adds_a_pod_before_it_takes_one():
+    objects = rendered(VALUES["fronts"])
+    strategy = the(objects, "Deployment")["spec"]["strategy"]["rollingUpdate"]
+    assert strategy == {"maxSurge": 1, "maxUnavailable": 0}
+    assert the(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    assert the(objects, "HorizontalPodAutoscaler")["spec"]["minReplicas"] == 3
+    assert not [found for found in objects if found["kind"] == "StatefulSet"]
+
+
+def test_clients_of_grpc_find_every_pod_and_ask_it_for_its_health_themselves():
+    service = the(rendered(VALUES["fronts"]), "Service", "my-twopass-headless")["spec"]
+    assert service["clusterIP"] == "None"
+    assert service["publishNotReadyAddresses"] is True
+    assert {"name": "grpc", "port": 50051, "targetPort": "grpc"} in service["ports"]
+
+
+def test_fronts_take_the_password_of_their_store_from_a_secret():
+    (password,) = (x for x in server_of(VALUES["fronts"])["env"] if x["name"] == "PGPASSWORD")
+    assert set(password["valueFrom"]) == {"secretKeyRef"}
+    assert ":" not in environment_of(VALUES["fronts"])["TWOPASS_STORE"].partition("//")[2]
 
 
 def test_an_ingress_with_tls_lets_the_page_behind_it_ask():

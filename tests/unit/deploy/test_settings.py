@@ -18,6 +18,7 @@ IMAGE = DEPLOY / "image"
 PROJECTS = ("pyproject.toml", "client/pyproject.toml", "models/pyproject.toml")
 DRAIN_SECONDS = ServerConfig.model_fields["drain_seconds"].default
 COMPOSE = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text())
+FRONTS = yaml.safe_load((DEPLOY / "compose" / "compose.fronts.yaml").read_text())
 CHART = yaml.safe_load((DEPLOY / "chart" / "twopass" / "values.yaml").read_text())
 
 
@@ -27,6 +28,7 @@ CHART = yaml.safe_load((DEPLOY / "chart" / "twopass" / "values.yaml").read_text(
         "image/Dockerfile",
         "compose/compose.yaml",
         "compose/compose.keys.yaml",
+        "compose/compose.fronts.yaml",
         "chart/twopass/templates/_helpers.tpl",
         "chart/twopass/templates/tests/health.yaml",
     ],
@@ -65,6 +67,19 @@ def test_prometheus_watches_a_server_that_is_not_healthy_too():
 
 def test_compose_waits_longer_than_the_drain_takes():
     assert int(COMPOSE["services"]["twopass"]["stop_grace_period"].rstrip("s")) > DRAIN_SECONDS
+
+
+def test_fronts_in_compose_run_as_the_single_server_does_but_for_their_store():
+    front, single = FRONTS["services"]["front"], COMPOSE["services"]["twopass"]
+    for name in ("image", "stop_grace_period", "cap_drop", "read_only", "security_opt"):
+        assert front[name] == single[name]
+    assert front["environment"]["TWOPASS_STORE"].startswith("postgresql://twopass@postgres/")
+    password = "${POSTGRES_PASSWORD:?set a password for PostgreSQL}"
+    assert front["environment"]["PGPASSWORD"] == password
+    assert FRONTS["services"]["postgres"]["environment"]["POSTGRES_PASSWORD"] == password
+    first, last = (int(port) for port in front["ports"][0].split(":")[1].split("-"))
+    assert last - first + 1 == front["deploy"]["replicas"]
+    assert front["ports"][0].startswith("127.0.0.1:")
 
 
 def test_the_chart_drains_for_as_long_as_the_server_does_by_default():
