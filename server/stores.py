@@ -88,12 +88,13 @@ def open_store(
         FolderInUseError: Another server holds the data folder.
         StorageError: The data folder can't be created or read.
     """
+    num_files = raise_open_files_limit()  # connections of clients are files too
     if config.store:
         return OpenedStore(_remote_store(config.store), lambda: None)
     folder = CollectionStore(
         config.data,
         lanes,
-        max_open=max_open_collections(config.max_open_collections, raise_open_files_limit()),
+        max_open=max_open_collections(config.max_open_collections, num_files),
         num_search_threads=num_threads,
         merge_policy=MergePolicy(
             min_changes=config.merge_changes, num_threads=max(1, num_threads // 2)
