@@ -84,7 +84,8 @@ help:
 	@echo "                     the changelog's section on the version; data that later versions have to open"
 	@echo "make clean           delete environments and everything that was built"
 	@echo
-	@echo "make crash           kill a server KILLS times (200), and look for what it lost"
+	@echo "make crash           kill a server KILLS times (200), and look for what it lost; STORE=postgres for two"
+	@echo "                     servers on one PostgreSQL, any of which is killed"
 	@echo "make recall          look whether vector searches find the nearest, whatever is filtered out or deleted;"
 	@echo "                     RECALL=--quick for a minute's worth"
 	@echo "make replicas        three servers behind one client, under load: one unwell, one killed, one drained; counts"
@@ -374,9 +375,10 @@ families: dev $(FAMILIES)/.packages
 	  tests/unit/engines/transformers tests/unit/engines/model/test_decoder.py)
 
 KILLS ?= 200
+STORE ?= folder
 
 crash: dev
-	$(BIN)/python -m tests.crash --kills $(KILLS)
+	$(BIN)/python -m tests.crash --kills $(KILLS) --store $(STORE)
 
 # The whole table: some twenty minutes on two cores. `RECALL=--help` has the options.
 RECALL ?=

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
@@ -32,9 +33,9 @@ def examine(
     kind: Kind,
     ledger: Ledger,
     touches: Touches,
-    snapshots: list[str],
-    database: Path,
     drawn: random.Random,
+    look_inside: Callable[[Findings], None],
+    snapshots: list[str] | None,
 ) -> Findings:
     """Looks at a collection to which nobody writes, and settles the ledger on what is there.
 
@@ -43,9 +44,9 @@ def examine(
         kind: The collection's.
         ledger: What it may hold.
         touches: What its documents may show beside.
-        snapshots: Names of snapshots that must be there.
-        database: Its SQLite file.
         drawn: For the queries, and for which snapshot is restored.
+        look_inside: Looks at what the store keeps of it, and notes what is wrong.
+        snapshots: Names of snapshots that must be there; None where the store has none.
     """
     collection = kind.name
     documents = list(client.documents(collection, page_size=500, fields=_EVERYTHING))
@@ -63,8 +64,9 @@ def examine(
     gone = ledger.gone(found, _NUM_GONE)
     by_words = examine_words(client, collection, kind.dimension, documents, gone, drawn)
     findings.add(by_words, "by words")
-    _check_snapshots(client, kind, ledger, snapshots, drawn, findings)
-    _check_file(database, kind, findings)
+    if snapshots is not None:
+        _check_snapshots(client, kind, ledger, snapshots, drawn, findings)
+    look_inside(findings)
     ledger.settle(found, position_of(described.sequence))
     touches.settle(touched)
     return findings
@@ -171,7 +173,8 @@ def _cosines(vectors: NDArray[np.float64], query: NDArray[np.float64]) -> list[f
     return cosines
 
 
-def _check_file(database: Path, kind: Kind, findings: Findings) -> None:
+def examine_file(database: Path, kind: Kind, findings: Findings) -> None:
+    """Looks at a collection's SQLite file."""
     connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         answers = [row[0] for row in connection.execute("PRAGMA integrity_check")]

@@ -35,9 +35,22 @@ def _brought(index_kind: str) -> Schema:
     return Schema(client_vectors=True, dimension=DIMENSION, index_kind=index_kind)
 
 
+SHARED_KINDS = (
+    Kind("flat", _brought("Flat"), DIMENSION, num_ids=150),
+    Kind("graph", _brought("HNSW8"), DIMENSION, num_ids=150),
+    Kind(
+        "split",
+        Schema(chunking=Chunking(20, 4), index_kind="Flat"),
+        small_config()["hidden_size"],
+        num_ids=70,
+    ),
+)
+"""In a store that servers share; its graph is as exact as the first while it is small."""
+
 KINDS = (
     Kind("flat", _brought("Flat"), DIMENSION, num_ids=150),
     # Searched in both of its lists, it is as exact as the first.
     Kind("lists", _brought("IVF2,Flat"), DIMENSION, num_ids=150),
     Kind("split", Schema(chunking=Chunking(20, 4)), small_config()["hidden_size"], num_ids=70),
 )
+"""In the default store."""

@@ -9,12 +9,18 @@ class RenamedCollection:
     """Remembers what was asked and what was acknowledged, for one thread that renames.
 
     The collection has two names by turns, and keeps the other one as its alias every other time. It
-    holds one document and has one snapshot, which have to stay with it.
+    holds one document and may have one snapshot, which have to stay with it.
     """
 
-    def __init__(self, names: tuple[str, str]) -> None:
-        """Begins before the collection is made; `names` are the two that it has by turns."""
+    def __init__(self, names: tuple[str, str], *, has_snapshot: bool = True) -> None:
+        """Begins before the collection is made.
+
+        Args:
+            names: The two that it has by turns.
+            has_snapshot: Whether it has one; not every store keeps them.
+        """
         self.num_acknowledged = 0
+        self._has_snapshot = has_snapshot
         self._names = names
         # What it may be called, and whether the other name is an alias; in the order of calls.
         self._acknowledged: tuple[str, bool] | None = None
@@ -50,9 +56,10 @@ class RenamedCollection:
             for each in (self._names if has_alias else (name,))
             if [document.id for document in client.documents(each)] != [_KEPT]
         ]
-        snapshots = [snapshot.name for snapshot in client.list_snapshots(name)]
-        if snapshots != [_KEPT]:
-            problems.append(f"{name} of {self._names} has the snapshots {snapshots}")
+        if self._has_snapshot:
+            snapshots = [snapshot.name for snapshot in client.list_snapshots(name)]
+            if snapshots != [_KEPT]:
+                problems.append(f"{name} of {self._names} has the snapshots {snapshots}")
         return problems
 
     def _make(self, client: Client, existing: set[str]) -> None:
@@ -61,6 +68,6 @@ class RenamedCollection:
         if first not in existing:
             client.create_collection(first, Schema(dimension=2, client_vectors=True))
         client.upsert(first, [Document(_KEPT, "what was written", vector=[1.0, 0.0])])
-        if not client.list_snapshots(first):
+        if self._has_snapshot and not client.list_snapshots(first):
             client.create_snapshot(first, _KEPT)
         self._acknowledged = first, False

@@ -3,6 +3,7 @@
 import random
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from twopass.client import Client
@@ -11,7 +12,7 @@ from twopass.server.config_loading import load_config
 
 from .aliases import SwitchedAliases
 from .damage import meddle
-from .examination import examine
+from .examination import examine, examine_file
 from .killable import KillableServer
 from .kinds import KINDS
 from .ledger import Ledger
@@ -89,7 +90,7 @@ class Tester:
             self._examine(target)
             workloads = [
                 Workload(
-                    target,
+                    [target],
                     kind,
                     self._ledgers[kind.name],
                     self._touches[kind.name],
@@ -144,7 +145,10 @@ class Tester:
                 database = self._collections / name / "documents.sqlite"
                 snapshots, ledger = self._snapshots[name], self._ledgers[name]
                 touches = self._touches[name]
-                findings = examine(client, kind, ledger, touches, snapshots, database, self._random)
+                look_inside = partial(examine_file, database, kind)
+                findings = examine(
+                    client, kind, ledger, touches, self._random, look_inside, snapshots
+                )
                 self._num_snapshots += len(snapshots)
                 snapshots.clear()
                 num_documents += findings.num_documents

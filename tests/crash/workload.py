@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twopass.client import Client, DeadlineExceededError, Retrieve, TwopassError, UnavailableError
 
@@ -31,7 +31,7 @@ _SEARCHED = (EVERYWHERE, Retrieve("lexical"), Retrieve("hybrid", nprobe=2))
 
 
 class Workload:
-    """Threads that write, delete and search until the server is gone.
+    """Threads that write, delete and search until their server is gone.
 
     Each writer has ids of its own, which it writes several at a time, and all share some, which
     they write one at a time: what `Ledger` needs to tell every write's outcome.
@@ -44,26 +44,31 @@ class Workload:
 
     def __init__(
         self,
-        target: str,
+        targets: Sequence[str],
         kind: Kind,
         ledger: Ledger,
         touches: Touches,
         aliases: SwitchedAliases,
         renamed: RenamedCollection,
         seed: int,
+        *,
+        takes_snapshots: bool = True,
     ) -> None:
-        """Starts the threads."""
-        self._client = Client(target, timeout=20, options=[("grpc.enable_retries", 0)])
+        """Starts the threads, which use the servers in turn; all have the same collections."""
+        self._clients = [
+            Client(target, timeout=20, options=[("grpc.enable_retries", 0)]) for target in targets
+        ]
         self.collection = kind.name
         self._kind = kind
         self._ledger = ledger
         self._touches = touches
         self._aliases = aliases
         self._renamed = renamed
+        self._is_over = False
         self.failures: list[str] = []
         self.snapshots: list[str] = []
         roles = [self._write] * _NUM_WRITERS + [self._search] * _NUM_SEARCHERS
-        roles += [self._copy, self._switch, self._rename]
+        roles += [self._switch, self._rename] + [self._copy] * takes_snapshots
         self._threads = [
             threading.Thread(target=self._until_killed, args=(role, number, seed))
             for number, role in enumerate(roles)
@@ -72,18 +77,24 @@ class Workload:
             thread.start()
 
     def join(self) -> None:
-        """Waits until every thread has found out that the server is gone."""
+        """Waits until every thread has found out that its server is gone."""
         for thread in self._threads:
             thread.join()
-        self._client.close()
+        for client in self._clients:
+            client.close()
+
+    def stop(self) -> None:
+        """Ends the threads whose servers live on, after the call that each is in."""
+        self._is_over = True
 
     def _until_killed(
-        self, role: Callable[[int, random.Random], None], number: int, seed: int
+        self, role: Callable[[int, random.Random, Client], None], number: int, seed: int
     ) -> None:
         drawn = random.Random(f"{seed} {number}")
+        client = self._clients[number % len(self._clients)]
         try:
-            while True:
-                role(number, drawn)
+            while not self._is_over:
+                role(number, drawn, client)
         except (UnavailableError, DeadlineExceededError):
             return
         except TwopassError as error:
@@ -93,52 +104,54 @@ class Workload:
         except Exception as error:  # a thread must not end unheard
             self.failures.append(f"{role.__name__}: {error!r}")
 
-    def _write(self, number: int, drawn: random.Random) -> None:
+    def _write(self, number: int, drawn: random.Random, client: Client) -> None:
         own = [f"w{number}-{n}" for n in range(self._kind.num_ids)]
         shared = f"shared-{drawn.randrange(_NUM_SHARED_IDS)}"
         choice = drawn.random()
         if choice < 0.5:
-            self._upsert(tuple(drawn.sample(own, drawn.randint(1, 8))), drawn)
+            self._upsert(tuple(drawn.sample(own, drawn.randint(1, 8))), drawn, client)
         elif choice < 0.55:
-            self._upsert(tuple(drawn.sample(own, _LARGE_WRITE)), drawn)
+            self._upsert(tuple(drawn.sample(own, _LARGE_WRITE)), drawn, client)
         elif choice < 0.7:
-            self._delete(tuple(drawn.sample(own, drawn.randint(1, 4))), drawn)
+            self._delete(tuple(drawn.sample(own, drawn.randint(1, 4))), drawn, client)
         elif choice < 0.8:
-            self._touch(drawn.sample(own, drawn.randint(2, 40)))
+            self._touch(drawn.sample(own, drawn.randint(2, 40)), client)
         elif choice < 0.95:
-            self._upsert((shared,), drawn)
+            self._upsert((shared,), drawn, client)
         else:
-            self._delete((shared,), drawn)
+            self._delete((shared,), drawn, client)
 
-    def _upsert(self, ids: tuple[str, ...], drawn: random.Random) -> None:
+    def _upsert(self, ids: tuple[str, ...], drawn: random.Random, client: Client) -> None:
         before = {name: self._ledger.acknowledged(name) for name in ids}
         operation = self._ledger.begin_upsert(ids)
         has_vector = not self._kind.is_split
         documents = [document(name, operation.number, has_vector=has_vector) for name in ids]
-        summary = self._client.upsert(self.collection, documents, chunk_size=len(ids), timeout=20)
+        summary = client.upsert(self.collection, documents, chunk_size=len(ids), timeout=20)
         self._acknowledge(operation, summary.sequence)
         if len(ids) > 1 and drawn.random() < 0.3:
             name = drawn.choice(ids)
-            self._expect(operation, name, operation.number, summary.sequence)
-            self._expect_words(operation, name, before[name], summary.sequence)
+            reader = drawn.choice(self._clients)
+            self._expect(reader, operation, name, operation.number, summary.sequence)
+            self._expect_words(reader, operation, name, before[name], summary.sequence)
 
-    def _delete(self, ids: tuple[str, ...], drawn: random.Random) -> None:
+    def _delete(self, ids: tuple[str, ...], drawn: random.Random, client: Client) -> None:
         before = {name: self._ledger.acknowledged(name) for name in ids}
         operation = self._ledger.begin_delete(ids)
-        result = self._client.delete(self.collection, ids)
+        result = client.delete(self.collection, ids)
         self._acknowledge(operation, result.sequence)
         if len(ids) > 1 and drawn.random() < 0.3:
             name = drawn.choice(ids)
-            self._expect(operation, name, None, result.sequence)
-            self._expect_words(operation, name, before[name], result.sequence)
+            reader = drawn.choice(self._clients)
+            self._expect(reader, operation, name, None, result.sequence)
+            self._expect_words(reader, operation, name, before[name], result.sequence)
 
-    def _touch(self, ids: list[str]) -> None:
+    def _touch(self, ids: list[str], client: Client) -> None:
         known = {name: self._ledger.acknowledged(name) for name in ids}
         there = {name: version for name, version in known.items() if version is not None}
         if not there:
             return
         number = self._touches.begin(there)
-        result = self._client.update_metadata(self.collection, there, merge={FIELD: number})
+        result = client.update_metadata(self.collection, there, merge={FIELD: number})
         self._touches.acknowledge(number)
         if result.num_updated != len(there):
             self.failures.append(
@@ -148,12 +161,19 @@ class Workload:
     def _acknowledge(self, operation: Operation, sequence: str) -> None:
         self._ledger.acknowledge(operation, position_of(sequence))
 
-    def _expect(self, operation: Operation, name: str, version: int | None, sequence: str) -> None:
+    def _expect(
+        self,
+        client: Client,
+        operation: Operation,
+        name: str,
+        version: int | None,
+        sequence: str,
+    ) -> None:
         """Searches for a document of the writer's own right after its write was acknowledged."""
         if self._kind.is_split:
             return  # its vectors are the server's, so nobody knows what is near to it
         near = vector_of(name, version or operation.number).tolist()
-        found = self._client.search(
+        found = client.search(
             self.collection,
             vector=near,
             top_n=3,
@@ -169,14 +189,19 @@ class Workload:
             )
 
     def _expect_words(
-        self, operation: Operation, name: str, before: int | None, sequence: str
+        self,
+        client: Client,
+        operation: Operation,
+        name: str,
+        before: int | None,
+        sequence: str,
     ) -> None:
         """Searches for the word that such a document has, and for that of the one it replaced."""
         wanted = set() if operation.version is None else {name}
         for version, expected in ((operation.version, wanted), (before, set())):
             if version is None:
                 continue
-            found = self._client.search(
+            found = client.search(
                 self.collection,
                 word_of(name, version),
                 top_n=3,
@@ -191,8 +216,8 @@ class Workload:
                     f"{version} found {sorted(seen)} instead of {sorted(expected)}"
                 )
 
-    def _search(self, number: int, drawn: random.Random) -> None:
-        found = self._client.search(
+    def _search(self, number: int, drawn: random.Random, client: Client) -> None:
+        found = client.search(
             self.collection,
             f"{number} version",
             vector=[drawn.gauss(0, 1) for _ in range(self._kind.dimension)],
@@ -208,17 +233,17 @@ class Workload:
             if not self._ledger.was_begun(hit.id, version):
                 self.failures.append(f"a search found {hit.id} in version {version}: never written")
 
-    def _copy(self, number: int, drawn: random.Random) -> None:
+    def _copy(self, number: int, drawn: random.Random, client: Client) -> None:
         time.sleep(drawn.uniform(0, _SECONDS_BETWEEN_SNAPSHOTS))
-        self.snapshots.append(self._client.create_snapshot(self.collection).name)
+        self.snapshots.append(client.create_snapshot(self.collection).name)
 
-    def _switch(self, number: int, drawn: random.Random) -> None:
+    def _switch(self, number: int, drawn: random.Random, client: Client) -> None:
         time.sleep(drawn.uniform(0, _SECONDS_BETWEEN_SWITCHES))
-        self._aliases.switch(self._client)
+        self._aliases.switch(client)
 
-    def _rename(self, number: int, drawn: random.Random) -> None:
+    def _rename(self, number: int, drawn: random.Random, client: Client) -> None:
         time.sleep(drawn.uniform(0, _SECONDS_BETWEEN_SWITCHES))
-        self._renamed.rename(self._client)
+        self._renamed.rename(client)
 
 
 def position_of(sequence: str) -> int:

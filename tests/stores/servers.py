@@ -67,6 +67,11 @@ class StoreServer(ABC):
     _stop_signal = signal.SIGINT
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started, and neither stopped nor killed since."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """Of the process that listens."""
         assert self._process is not None
