@@ -13,7 +13,7 @@ from twopass.server.config import ServerConfig
 from twopass.server.config_bounds import bounds_of
 
 SUBJECTS = {
-    "Addresses": ("address", "http_address", "tei_address", "metrics_address"),
+    "Addresses": ("role", "address", "http_address", "tei_address", "metrics_address"),
     "Who may come in": (
         "keys",
         "open_health",
@@ -40,6 +40,14 @@ SUBJECTS = {
         "engine",
         "precision",
         "threads",
+    ),
+    "Engines apart": (
+        "engines",
+        "engines_mixed",
+        "engines_ca",
+        "engines_certificate",
+        "engines_certificate_key",
+        "engines_key_file",
     ),
     "Defaults of searches": ("retrieve_mode", "fusion", "fusion_alpha"),
     "Limits of one request": (

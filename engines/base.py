@@ -402,10 +402,13 @@ class EngineInfo:
 class Engine(Protocol):
     """A model on a device: it computes a logit or an embedding for each sequence of a batch."""
 
-    info: EngineInfo
+    @property
+    def info(self) -> EngineInfo:
+        """What it is; that of a fleet follows its members, so it is read for each decision."""
 
-    output_width: int
-    """Numbers for each sequence: 1 for a reranker's logit, `hidden_size` for an embedding."""
+    @property
+    def output_width(self) -> int:
+        """Numbers for each sequence: 1 for a reranker's logit, `hidden_size` for an embedding."""
 
     def submit(self, batch: TokenBatch) -> Future[Float32s]:
         """Queues every sequence of a batch for one forward pass.

@@ -1,7 +1,7 @@
 """From a model's name to a model ready to serve."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from twopass.engines.base import (
     LoadedModel,
     LoadedReranker,
     ModelKind,
+    ModelSpec,
     Precision,
     Prompt,
     TextTokenizer,
@@ -58,6 +59,7 @@ def load_model(
     precision: Precision = Precision.INT8,
     max_passage_tokens: int | None = None,
     kinds: Collection[ModelKind] = (),
+    computed_by: Callable[[ModelSpec], Engine] | None = None,
 ) -> LoadedModel:
     """Opens a model's folder, its tokenizer and an engine for it, and tries what it promises.
 
@@ -69,6 +71,8 @@ def load_model(
             The others have their own.
         max_passage_tokens: Of a passage, as many are read at once; None for the model's own.
         kinds: What it is asked for as, each of which it has to be; empty for whatever it is.
+        computed_by: Makes what computes it, in place of an engine that is built here and reads the
+            weights.
 
     Raises:
         WrongKindError: The model is not of that kind; no engine was built.
@@ -91,17 +95,20 @@ def load_model(
             _ = tokenizer.template  # raises for one that makes no pairs
         else:
             folder = replace(folder, spec=with_room_for_prefixes(folder.spec, tokenizer))
-    built = _Building(folder, tokenizer, num_threads, precision).build(engine)
-    _logger.info(
-        "model loaded",
-        extra={
-            "model": folder.spec.id,
-            "kind": folder.spec.kind.value,
-            "engine": built.info.engine,
-            "precision": built.info.precision,
-            "device": built.info.device,
-        },
-    )
+    if computed_by is not None:
+        built = computed_by(folder.spec)
+    else:
+        built = _Building(folder, tokenizer, num_threads, precision).build(engine)
+        _logger.info(
+            "model loaded",
+            extra={
+                "model": folder.spec.id,
+                "kind": folder.spec.kind.value,
+                "engine": built.info.engine,
+                "precision": built.info.precision,
+                "device": built.info.device,
+            },
+        )
     if folder.spec.kind is ModelKind.ENCODER:
         assert not isinstance(tokenizer, DecoderTokenizer), "prompts are for rerankers"
         return LoadedEncoder(folder.spec, tokenizer, built)

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import grpc
 
 from twopass._core import available_cpus
 from twopass.engines.base import Float32s, Int32s, LoadedModel
+from twopass.engines.errors import EngineUnavailableError
 from twopass.index.base import InspectableStore, StoreCounts
 from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
 from twopass.index.lanes import Lane, Lanes
@@ -33,6 +35,7 @@ from twopass.server.gauges import (
     backlog_gauges,
     collection_gauges,
     fallback_counts,
+    fleet_gauges,
     lane_gauges,
     server_gauges,
     shared_token_counts,
@@ -54,10 +57,11 @@ from twopass.server.models.embedding import Embedding
 from twopass.server.models.loading import load_models
 from twopass.server.models.passages import Limits
 from twopass.server.models.registry import Models
-from twopass.server.models.supervisor import Supervisor, probe_batch
+from twopass.server.models.supervisor import Supervisor
 from twopass.server.models.texts import EmbedTexts
 from twopass.server.models.tokenizing import Tokenizing
-from twopass.server.scheduling.arbiter import Arbiter, Priority
+from twopass.server.models.warming import warm_up
+from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.batch import BatchSearching
 from twopass.server.search.first_pass import FirstPass
 from twopass.server.search.pipeline import SearchParts, SearchPipeline
@@ -79,11 +83,11 @@ from twopass.server.tei.serving import TeiServers, TeiServingParts, models_at
 from twopass.server.telemetry.metrics import Metrics
 from twopass.server.telemetry.metrics_endpoint import MetricsEndpoint
 from twopass.server.telemetry.tracing import open_tracer
+from twopass.server.workers.worker import WorkerState
+from twopass.server.workers.workers import Workers
 from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2
 
 _logger = logging.getLogger("twopass.server")
-# The first batch is slow; the others measure the speed that admission needs.
-_WARM_UP_BATCHES = 4
 # Reading and building messages is Python, which holds the GIL: a second thread would read no more
 # of them, and searches beside two uploads would take twice as long at p99 (185 ms instead of 84).
 _MESSAGE_THREADS = 1
@@ -151,6 +155,7 @@ class App:
         try:
             self._models = load(config)
             models_at(config, Models(self._models))
+            self._workers = Workers(config, self._models) if config.engines else None
         except BaseException:
             opened.discard()
             for model in self._models:
@@ -177,6 +182,8 @@ class App:
             tracer=self._tracer,
         )
         self._add_services()
+        for model in self._models:
+            self._metrics.name_engine(model.engine, model.spec.id)
         await self._warm_up()
         self.port = bind(self._server, config, config.address)
         if config.http_address:
@@ -261,6 +268,8 @@ class App:
         self._tokenizing_new.close()
         if self._tracer is not None:
             self._tracer.close()
+        if self._workers is not None:
+            self._workers.close()
         for model in self._models:
             model.engine.close()
         await self._store.close()
@@ -327,6 +336,7 @@ class App:
                 self._metrics,
                 self._all_lanes,
                 num_threads=self._num_cpus,
+                workers=self._worker_states,
             ),
         }
         make_edge = partial(
@@ -390,6 +400,9 @@ class App:
             max_body_bytes=min(config.max_http_body_bytes, config.max_message_bytes),
         )
 
+    def _worker_states(self) -> list[WorkerState]:
+        return [] if self._workers is None else self._workers.states
+
     @property
     def _all_lanes(self) -> tuple[Lane, ...]:
         tokenizing = self._tokenizing.lane, self._tokenizing_new.lane
@@ -417,6 +430,7 @@ class App:
         self._metrics.gauges(lambda: server_gauges(self._gate, self._caches))
         self._metrics.gauges(lambda: lane_gauges(self._all_lanes))
         self._metrics.gauges(lambda: fallback_counts(self._store))
+        self._metrics.gauges(lambda: fleet_gauges(self._models))
         if not address:
             return None
         endpoint = MetricsEndpoint(address, self._metrics, self._serves)
@@ -443,11 +457,13 @@ class App:
         await self._tei.tell(silent)
 
     async def _warm_up(self) -> None:
-        """Runs a few batches on each engine: the first is slow, the others measure its speed."""
-        for model in self._models:
-            self._metrics.name_engine(model.engine, model.spec.id)
-            for _ in range(_WARM_UP_BATCHES):
-                await self._arbiter.compute(model.engine, probe_batch(model), Priority.INGEST)
+        """Warms the engines up; where they are apart, once there is one for each model."""
+        while self._workers is not None:
+            await self._workers.all_there()
+            with suppress(EngineUnavailableError):  # it went away meanwhile
+                await warm_up(self._models, self._arbiter)
+                return
+        await warm_up(self._models, self._arbiter)
 
 
 def _retrieve_defaults(config: ServerConfig) -> RetrieveDefaults:

@@ -39,6 +39,13 @@ class UnknownModel(StrEnum):
     REJECT = "reject"
 
 
+class ServerRole(StrEnum):
+    """What a server does."""
+
+    SERVER = "server"
+    ENGINE = "engine"
+
+
 class VectorDevice(StrEnum):
     """Where the vectors of collections are searched."""
 
@@ -68,6 +75,13 @@ class ServerConfig(BaseSettings):
     file_settings: ClassVar[dict[str, Any]] = {}
     """What a configuration file sets."""
 
+    role: Annotated[
+        ServerRole,
+        Field(
+            description="What to serve: server answers everything; engine computes models alone, "
+            "for servers that name it with --engines, and opens no collections."
+        ),
+    ] = ServerRole.SERVER
     address: Annotated[
         str, Field(description="Where to listen, host:port; port 0 takes a free one.")
     ] = "127.0.0.1:50051"
@@ -200,6 +214,40 @@ class ServerConfig(BaseSettings):
             description="Threads of one forward pass; 0 takes one for each CPU available.",
         ),
     ] = 0
+    engines: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Servers with --role engine that compute the models, rather than this one: "
+            "host:port, dns:///host:port for every address of a name, or unix:PATH; several with "
+            "commas or given several times. The models' folders are read here too, but their "
+            "weights stay on the disk."
+        ),
+    ] = ()
+    engines_mixed: Annotated[
+        bool,
+        Field(
+            description="Let --engines be of any engine and precision, CPUs beside GPUs: scores "
+            "then differ a little by which of them computed a text. Else all have to be of one "
+            "kind."
+        ),
+    ] = False
+    engines_ca: Annotated[
+        str,
+        Field(
+            description="PEM file of the authorities whose certificates --engines must show; unset "
+            "for plain text."
+        ),
+    ] = ""
+    engines_certificate: Annotated[
+        str,
+        Field(description="PEM file of a certificate to show to --engines that ask for one."),
+    ] = ""
+    engines_certificate_key: Annotated[
+        str, Field(description="PEM file of the private key of --engines-certificate.")
+    ] = ""
+    engines_key_file: Annotated[
+        str, Field(description="File that holds the API key for --engines that have --keys.")
+    ] = ""
     retrieve_mode: Annotated[
         RetrieveMode,
         Field(description="How searches find candidates by default: dense, lexical, hybrid."),

@@ -8,6 +8,7 @@
     ├── UnknownModelError         no model has that id, or it is of another kind
     ├── WrongModelKindError       the model does not do what is asked of it
     ├── EncoderChangedError       the collection's embeddings were made by another encoder
+    ├── WorkerChangedError        another process answers than the caller was told of
     ├── OverloadedError           the queue has no room; says when to try again
     │   ├── QuotaError            the quota of the caller's key is used up
     │   └── WouldBeLateError      there is room, but the deadline would pass before its turn
@@ -136,6 +137,10 @@ class UnknownModelError(RequestError):
 
 class WrongModelKindError(RequestError):
     """The model does not do what is asked of it: encoders rank nothing, rerankers embed nothing."""
+
+
+class WorkerChangedError(RequestError):
+    """Another process answers than the one that the caller was told of."""
 
 
 class EncoderChangedError(RequestError):

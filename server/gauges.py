@@ -7,6 +7,7 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from twopass.engines.base import LoadedModel, SharingEngine
+from twopass.engines.fleet.fleet import Fleet
 from twopass.index.base import Store, StoreCounts, num_vector_fallbacks
 from twopass.index.lanes import Lane
 from twopass.server.edge.gate import Gate
@@ -59,6 +60,37 @@ def shared_token_counts(models: Sequence[LoadedModel]) -> Iterator[Metric]:
         if isinstance(model.engine, SharingEngine):
             shared.add_metric([model.spec.id], model.engine.num_shared_tokens)
     yield shared
+
+
+def fleet_gauges(models: Sequence[LoadedModel]) -> Iterator[Metric]:
+    """Yields what each engine of a fleet has computed, how fast it is, and what it owes."""
+    labels = ["model", "engine"]
+    members = GaugeMetricFamily(
+        "twopass_fleet_members",
+        "Engines that compute the model: 1 each, 0 for one that owes an answer for too long.",
+        labels=labels,
+    )
+    speeds = GaugeMetricFamily(
+        "twopass_fleet_tokens_per_second",
+        "Measured speed of one engine of several, recent batches counting most.",
+        labels=labels,
+    )
+    held = GaugeMetricFamily(
+        "twopass_fleet_batches_held", "Batches that an engine of several holds.", labels=labels
+    )
+    batches = CounterMetricFamily(
+        "twopass_fleet_batches", "Batches computed by one engine of several.", labels=labels
+    )
+    for model in models:
+        if not isinstance(model.engine, Fleet):
+            continue
+        for member in model.engine.members:
+            named = [model.spec.id, member.name]
+            members.add_metric(named, float(not member.is_suspected))
+            speeds.add_metric(named, member.tokens_per_second)
+            held.add_metric(named, member.num_held)
+            batches.add_metric(named, member.num_batches)
+    yield from (members, speeds, held, batches)
 
 
 def server_gauges(gate: Gate, caches: Sequence[ByteCache[Any]]) -> Iterator[GaugeMetricFamily]:

@@ -21,12 +21,12 @@ from typing import IO, Any, ClassVar, NoReturn, Self
 
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 _WAIT_SECONDS = 0.5
-# Settings of who may come in, and where. Variables that give them to a public server on this
-# machine would keep out the process that a local one is for, or take the public one's ports.
+# Settings of who may come in, where, and for what. Variables that give them to a public server on
+# this machine would keep out the process that a local one is for, or take the public one's ports.
 _OF_PUBLIC_SERVERS = frozenset(
     f"TWOPASS_{name}"
     for name in (
-        *("INSECURE", "TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA", "KEYS"),
+        *("ROLE", "INSECURE", "TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA", "KEYS"),
         *("METRICS_ADDRESS", "HTTP_ADDRESS", "HTTP_CORS_ORIGINS", "TEI_ADDRESS"),
     )
 )

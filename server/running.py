@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable
 
 from twopass.server.app import App
-from twopass.server.config import ServerConfig
+from twopass.server.config import ServerConfig, ServerRole
 from twopass.server.ending import StoppedError, ending_signals, ensure_not_stopped
+from twopass.server.engine_app import EngineApp
 from twopass.server.memory import FreedMemory
 from twopass.server.serving import Serving
 
@@ -36,7 +37,7 @@ async def serve(
     Raises:
         StoppedError: A signal came before it served.
     """
-    app = App(config)
+    app = EngineApp(config) if config.role is ServerRole.ENGINE else App(config)
     stopping = asyncio.Event()
 
     def signalled() -> None:

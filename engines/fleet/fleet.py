@@ -53,8 +53,8 @@ class Fleet:
 
     Attributes:
         model: The model's id, for messages.
-        on_lost: Called with the name of a member that failed or hangs, and the error; it is no
-            member any more. Called from any thread.
+        on_lost: Called with the name of a member that the fleet found to fail or to hang, and the
+            error; it is no member any more. Called from any thread.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class Fleet:
             member = self._members.get(name)
         if member is None:
             return None
-        self._lose(member, error)
+        self._lose(member, error, is_told=False)
         return member.engine
 
     def submit(self, batch: TokenBatch) -> Future[Float32s]:
@@ -346,8 +346,14 @@ class Fleet:
                 errand.answer.set_exception(error)
         return was_holder
 
-    def _lose(self, member: Member, error: BaseException) -> None:
-        """Takes a member out, and gives what it holds to others; once for each member."""
+    def _lose(self, member: Member, error: BaseException, *, is_told: bool = True) -> None:
+        """Takes a member out, and gives what it holds to others; once for each member.
+
+        Args:
+            member: The member.
+            error: Why.
+            is_told: Whether `on_lost` is called.
+        """
         with self._lock:
             is_member = self._members.get(member.name) is member
             if is_member:
@@ -363,10 +369,12 @@ class Fleet:
                 errand.failure = error
                 errand.num_losses += not isinstance(error, EngineUnavailableError)
         if is_member:
-            _logger.error("%s: %s is lost: %s", self.model, member.name, error)
+            is_told_by_itself = isinstance(error, EngineUnavailableError)
+            level = logging.WARNING if is_told_by_itself else logging.ERROR
+            _logger.log(level, "%s: %s is lost: %s", self.model, member.name, error)
         for errand in orphans:
             self._give(errand)
-        if is_member:
+        if is_member and is_told:
             self.on_lost(member.name, error)
 
     def _settled(self, errand: Errand) -> None:

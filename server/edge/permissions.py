@@ -82,6 +82,8 @@ PERMISSIONS: Mapping[str, Permission] = {
     "twopass.v1.CollectionService.CreateSnapshot": Permission.ADMIN,
     "twopass.v1.CollectionService.DeleteSnapshot": Permission.ADMIN,
     "twopass.v1.CollectionService.RestoreSnapshot": Permission.ADMIN,
+    "twopass.engine.v1.EngineService.Describe": Permission.READ,
+    "twopass.engine.v1.EngineService.Compute": Permission.READ,
     "tei.v1.Info.Info": Permission.READ,
     "tei.v1.Embed.Embed": Permission.READ,
     "tei.v1.Embed.EmbedStream": Permission.READ,

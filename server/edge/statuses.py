@@ -34,6 +34,7 @@ from twopass.server.errors import (
     TextTooLongError,
     UnauthenticatedError,
     UnknownModelError,
+    WorkerChangedError,
     WouldBeLateError,
     WrongModelKindError,
 )
@@ -86,6 +87,7 @@ _CAUSES: dict[type[Exception], _Cause] = {
     UnknownModelError: _Cause(grpc.StatusCode.NOT_FOUND, "MODEL_NOT_FOUND"),
     WrongModelKindError: _Cause(grpc.StatusCode.FAILED_PRECONDITION, "WRONG_MODEL_KIND"),
     EncoderChangedError: _Cause(grpc.StatusCode.FAILED_PRECONDITION, "ENCODER_CHANGED"),
+    WorkerChangedError: _Cause(grpc.StatusCode.FAILED_PRECONDITION, "WORKER_CHANGED"),
     OverloadedError: _Cause(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"),
     QuotaError: _Cause(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"),
     WouldBeLateError: _Cause(grpc.StatusCode.RESOURCE_EXHAUSTED, "WOULD_BE_LATE"),

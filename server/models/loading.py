@@ -7,8 +7,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from twopass.engines.base import LoadedModel, ModelKind
+from twopass.engines.base import LoadedModel, ModelKind, ModelSpec
 from twopass.engines.errors import ModelError, WrongKindError
+from twopass.engines.fleet.fleet import Fleet
 from twopass.engines.loading import folder_of, load_model
 from twopass.server.config import ServerConfig
 from twopass.server.models.restarting import RestartingEngine
@@ -39,6 +40,9 @@ def load_models(config: ServerConfig) -> list[LoadedModel]:
     def loaded(names: Sequence[str]) -> LoadedModel:
         kinds = {kind[name] for name in names for kind in asked if name in kind}
         try:
+            if config.engines:
+                fleet = partial(_fleet_of, config)
+                return _named(load(names[0], kinds=kinds, computed_by=fleet), names)
             return _restartable(partial(load, names[0], kinds=kinds), names)
         except WrongKindError as error:
             raise _with_way_out(error) from error
@@ -59,9 +63,23 @@ def _folder_of(name: str, config: ServerConfig) -> Path:
 def _restartable(load: Callable[[], LoadedModel], names: Sequence[str]) -> LoadedModel:
     """Loads a model whose engine can be rebuilt."""
     model = load()
+    return replace(_named(model, names), engine=RestartingEngine(model, load))
+
+
+def _named(model: LoadedModel, names: Sequence[str]) -> LoadedModel:
+    """The model with all names under which the server was told to load it."""
     others = tuple(name for name in names if name != model.spec.id)
-    spec = replace(model.spec, other_names=others)
-    return replace(model, spec=spec, engine=RestartingEngine(model, load))
+    return replace(model, spec=replace(model.spec, other_names=others))
+
+
+def _fleet_of(config: ServerConfig, spec: ModelSpec) -> Fleet:
+    """What computes a model whose engines are apart; it has no members yet."""
+    return Fleet(
+        spec.id,
+        max_seq_len=spec.max_seq_len,
+        is_mixed=config.engines_mixed,
+        hang_seconds=config.probe_timeout_seconds,
+    )
 
 
 def _with_way_out(error: WrongKindError) -> WrongKindError:

@@ -1,6 +1,8 @@
 """ModelService: the models that the server holds."""
 
 from twopass.engines.base import LoadedEncoder, LoadedModel
+from twopass.engines.fleet.fleet import Fleet
+from twopass.engines.fleet.member import MemberState
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models.registry import Models
 from twopass.server.request import Request
@@ -29,7 +31,8 @@ class ModelServicer:
         return model_pb2.GetModelResponse(model=self._message(self._models.get(message.id)))
 
     def _message(self, model: LoadedModel) -> model_pb2.Model:
-        spec, info = model.spec, model.engine.info
+        spec, engine = model.spec, model.engine
+        info = engine.info
         is_encoder = isinstance(model, LoadedEncoder)
         max_seq_len = min(spec.max_seq_len, info.max_seq_len)
         max_passage_tokens = min(max_seq_len, spec.max_passage_tokens or max_seq_len)
@@ -44,9 +47,24 @@ class ModelServicer:
             max_seq_len=max_seq_len,
             max_query_tokens=spec.max_query_tokens,
             max_passage_tokens=0 if is_encoder else max_passage_tokens,
-            dimension=model.engine.output_width if is_encoder else 0,
+            dimension=engine.output_width if is_encoder else 0,
             blend=spec.blend,
             takes_instruction=model.takes_instruction,
             revision=spec.revision,
             other_ids=sorted(spec.other_names),
+            members=map(_member, engine.members) if isinstance(engine, Fleet) else (),
         )
+
+
+def _member(member: MemberState) -> model_pb2.EngineMember:
+    return model_pb2.EngineMember(
+        name=member.name,
+        engine=member.engine,
+        precision=member.precision,
+        device=member.device,
+        suspected=member.is_suspected,
+        batches_held=member.num_held,
+        num_batches=member.num_batches,
+        num_tokens=member.num_tokens,
+        tokens_per_second=member.tokens_per_second,
+    )

@@ -1,7 +1,7 @@
 """ServerService: the server's version, its limits and its load."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from google.protobuf.duration_pb2 import Duration
@@ -14,6 +14,7 @@ from twopass.server.edge.gate import Gate
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.telemetry.metrics import Metrics
+from twopass.server.workers.worker import WorkerState
 from twopass.v1 import server_pb2
 
 
@@ -30,8 +31,10 @@ class ServerServicer:
         lanes: Sequence[Lane],
         *,
         num_threads: int,
+        workers: Callable[[], Sequence[WorkerState]] = list,
     ) -> None:
         self._vector_device = config.vector_device.value
+        self._workers = workers
         self._metrics = metrics
         self._store = store
         self._lanes = lanes
@@ -58,6 +61,7 @@ class ServerServicer:
             num_vector_fallbacks=num_vector_fallbacks(self._store),
             store=self._store.kind,
             store_problem=self._store.problem,
+            workers=map(_worker_message, self._workers()),
         )
         return server_pb2.GetServerInfoResponse(server=server)
 
@@ -72,6 +76,15 @@ class ServerServicer:
             lanes=map(_lane_message, self._lanes),
             rejections=self._metrics.rejections(),
         )
+
+
+def _worker_message(worker: WorkerState) -> server_pb2.Worker:
+    return server_pb2.Worker(
+        target=worker.target,
+        version=worker.version,
+        models=worker.models,
+        problem=worker.problem,
+    )
 
 
 def _lane_message(lane: Lane) -> server_pb2.LaneLoad:

@@ -180,6 +180,9 @@ def test_the_table_of_metrics_names_every_one_there_is_and_no_other(samples):
     }
     # What counts nothing here: no engine fails, and none is a decoder's.
     rare = {"twopass_engine_restarts_total", "twopass_shared_tokens_total"}
+    # Of engines apart, which this server has none of.
+    rare |= {f"twopass_fleet_{name}" for name in ("members", "tokens_per_second", "batches_held")}
+    rare.add("twopass_fleet_batches_total")
     assert named - rare == families - rare
 
 

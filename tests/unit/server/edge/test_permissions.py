@@ -5,6 +5,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
+from twopass.engine.v1 import engine_pb2
 from twopass.server.edge.permissions import (
     PERMISSIONS,
     Permission,
@@ -20,7 +21,7 @@ from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_
 SERVICES: list[ServiceDescriptor] = [
     service
     for module in (
-        *(collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2),
+        *(collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2, engine_pb2),
         *(health_pb2, reflection_pb2),
     )
     for service in module.DESCRIPTOR.services_by_name.values()
@@ -30,7 +31,7 @@ RPCS = [method.full_name for service in SERVICES for method in service.methods]
 # Written out a second time: a slip in the table opens what should be closed.
 READERS_MAY = {
     "Search", "BatchSearch", "Rerank", "RerankStream", "Embed",
-    "ListModels", "GetModel", "GetServerInfo",
+    "Describe", "Compute", "ListModels", "GetModel", "GetServerInfo",
     "GetCollection", "ListCollections", "GetDocuments", "ListDocuments", "ListSnapshots",
     "CountDocuments", "GetFacets",
     "Check", "List", "Watch", "ServerReflectionInfo",

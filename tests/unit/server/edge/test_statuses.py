@@ -61,6 +61,7 @@ CODES = {
     "QuotaError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "WouldBeLateError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "OutOfDeviceMemoryError": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "EngineBusyError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "ResponseTooLargeError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "AnswerTooLargeError": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "DocumentTooLargeError": grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -85,6 +86,7 @@ CODES = {
     # what the collection is now is not what the caller has in mind
     "WrongModelKindError": grpc.StatusCode.FAILED_PRECONDITION,
     "StaleSequenceError": grpc.StatusCode.FAILED_PRECONDITION,
+    "WorkerChangedError": grpc.StatusCode.FAILED_PRECONDITION,
     "EncoderChangedError": grpc.StatusCode.FAILED_PRECONDITION,
     "SnapshotsKeptError": grpc.StatusCode.FAILED_PRECONDITION,
     "CollectionAliasedError": grpc.StatusCode.FAILED_PRECONDITION,
@@ -98,6 +100,7 @@ CODES = {
     "ModelError": grpc.StatusCode.INTERNAL,
     "UnsupportedModelError": grpc.StatusCode.INTERNAL,
     "WrongKindError": grpc.StatusCode.INTERNAL,
+    "MisfitError": grpc.StatusCode.INTERNAL,
     "DeviceError": grpc.StatusCode.INTERNAL,
     "CollectionError": grpc.StatusCode.INTERNAL,
     "RequestError": grpc.StatusCode.INTERNAL,

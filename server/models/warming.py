@@ -1,0 +1,21 @@
+"""The first batches of each engine, before anybody waits for one."""
+
+from collections.abc import Sequence
+
+from twopass.engines.base import LoadedModel
+from twopass.server.models.supervisor import probe_batch
+from twopass.server.scheduling.arbiter import Arbiter, Priority
+
+# The first batch is slow; the others measure the speed that admission needs.
+_NUM_BATCHES = 4
+
+
+async def warm_up(models: Sequence[LoadedModel], arbiter: Arbiter) -> None:
+    """Runs a few batches on each engine: the first is slow, the others measure its speed.
+
+    Raises:
+        EngineError: An engine does not compute.
+    """
+    for model in models:
+        for _ in range(_NUM_BATCHES):
+            await arbiter.compute(model.engine, probe_batch(model), Priority.INGEST)
