@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import grpc
+from grpc_health.v1 import health
 
 from twopass._core import available_cpus
 from twopass.engine.v1 import engine_pb2
@@ -43,6 +44,8 @@ from twopass.v1 import model_pb2, server_pb2
 _logger = logging.getLogger("twopass.server")
 # How long the event loop may take to tell health.
 _HEALTH_SECONDS = 2
+# Servers in front ask every 2 s what this one is, and so learn that it ends.
+_NOTICE_SECONDS = 3.0
 
 
 class EngineApp:
@@ -134,13 +137,22 @@ class EngineApp:
         )
 
     async def stop(self) -> None:
-        """Refuses new batches, lets those under way end for `drain_seconds`, closes everything."""
-        _logger.info("draining", extra={"seconds_at_most": self.config.drain_seconds})
-        self._gate.drains = True
+        """Says that it ends, takes batches a moment longer, lets them end, and closes.
+
+        Servers in front leave between the two, so that none of their batches is refused.
+        """
+        notice = self.config.drain_notice_seconds
+        if not notice and self._servicer.is_asked:
+            notice = _NOTICE_SECONDS
+        seconds = self.config.drain_seconds
+        _logger.info("draining", extra={"seconds_at_most": notice + seconds})
+        self._servicer.drains = True
         self.watching.cancel()
         self._is_well = False
         await self._standard.drain()
-        await self._server.stop(self.config.drain_seconds)
+        await asyncio.sleep(notice)
+        self._gate.drains = True
+        await self._server.stop(seconds)
         self.close()
         _logger.info("stopped")
 
@@ -175,8 +187,9 @@ class EngineApp:
     def _add_services(self) -> None:
         config, models = self.config, Models(self._models)
         lanes: tuple[Lane, ...] = ()
+        self._servicer = EngineServicer(models, self._arbiter, lambda: self._silent)
         servicers = {
-            engine_pb2: EngineServicer(models, self._arbiter, lambda: self._silent),
+            engine_pb2: self._servicer,
             model_pb2: ModelServicer(models),
             server_pb2: ServerServicer(
                 config,
@@ -197,7 +210,9 @@ class EngineApp:
         services = [service_of(module) for module in servicers]
         for service, servicer in zip(services, servicers.values(), strict=True):
             edge.add_service(service, servicer)
-        self._standard = StandardServices(edge, [service.full_name for service in services])
+        names = [service.full_name for service in services]
+        self._services = (*names, health.OVERALL_HEALTH)
+        self._standard = StandardServices(edge, names)
         self._server.add_generic_rpc_handlers((edge,))
 
     def _serve_metrics(self) -> None:
@@ -226,7 +241,7 @@ class EngineApp:
         """
         self._silent = frozenset(silent)
         self._is_well = not silent
-        await self._standard.tell(self._is_well)
+        await self._standard.tell_each(dict.fromkeys(self._services, self._is_well))
 
 
 def _ensure_role(config: ServerConfig) -> None:

@@ -1,6 +1,7 @@
 """EngineService: batches of token ids for servers in front, computed as raw values."""
 
 import secrets
+import time
 from collections.abc import Callable, Collection
 from importlib.metadata import version
 from math import inf
@@ -19,6 +20,8 @@ from twopass.server.models.registry import Models
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter, Priority
 
+# Servers in front ask every 2 s.
+_LATELY_SECONDS = 5.0
 _PRIORITIES = {
     engine_pb2.URGENCY_QUERY: Priority.QUERY,
     engine_pb2.URGENCY_RERANK: Priority.RERANK,
@@ -26,7 +29,11 @@ _PRIORITIES = {
 
 
 class EngineServicer:
-    """Computes the models of this process for servers that name it with `--engines`."""
+    """Computes the models of this process for servers that name it with `--engines`.
+
+    Attributes:
+        drains: Whether the process is about to end, which those that ask are told.
+    """
 
     def __init__(
         self, models: Models, arbiter: Arbiter, silent: Callable[[], Collection[str]]
@@ -42,19 +49,28 @@ class EngineServicer:
         self._vocabularies = {
             revision: model.tokenizer.vocabulary_size for revision, model in self._models.items()
         }
+        self.drains = False
+        self._asked_at = -inf
         self._arbiter = arbiter
         self._silent = silent
         self._worker_id = secrets.token_hex(16)
         self._version = version("twopass")
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a server in front has asked lately, and so will ask again."""
+        return time.monotonic() - self._asked_at < _LATELY_SECONDS
+
     async def describe(
         self, message: engine_pb2.DescribeRequest, request: Request
     ) -> engine_pb2.DescribeResponse:
         """Returns what the engine of each model is."""
+        self._asked_at = time.monotonic()
         silent = self._silent()
         return engine_pb2.DescribeResponse(
             worker_id=self._worker_id,
             version=self._version,
+            drains=self.drains,
             models=[
                 _held(model, answers=model.spec.id not in silent) for model in self._models.values()
             ],

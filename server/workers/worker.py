@@ -143,6 +143,9 @@ class Worker:
             self._leave_all("", again)
             self._worker_id = described.worker_id
         self._version = described.version
+        if described.drains:
+            self._leave_all(f"{self.target} is about to end")
+            return
         known_as = self._processes.setdefault(self._worker_id, self.target)
         if known_as != self.target:
             self._leave_all(f"{self.target} is the same process as {known_as}")
