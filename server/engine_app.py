@@ -193,6 +193,7 @@ class EngineApp:
             model_pb2: ModelServicer(models),
             server_pb2: ServerServicer(
                 config,
+                None,
                 self._gate,
                 self._arbiter,
                 self._metrics,

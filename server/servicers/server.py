@@ -24,7 +24,7 @@ class ServerServicer:
     def __init__(
         self,
         config: ServerConfig,
-        store: Store,
+        store: Store | None,
         gate: Gate,
         arbiter: Arbiter,
         metrics: Metrics,
@@ -58,9 +58,9 @@ class ServerServicer:
             limits=self._limits,
             load=self._load(),
             vector_device=self._vector_device,
-            num_vector_fallbacks=num_vector_fallbacks(self._store),
-            store=self._store.kind,
-            store_problem=self._store.problem,
+            num_vector_fallbacks=0 if self._store is None else num_vector_fallbacks(self._store),
+            store="" if self._store is None else self._store.kind,
+            store_problem="" if self._store is None else self._store.problem,
             workers=map(_worker_message, self._workers()),
         )
         return server_pb2.GetServerInfoResponse(server=server)
