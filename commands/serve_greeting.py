@@ -8,7 +8,7 @@ from twopass.commands.options import DEFAULT_TARGET
 from twopass.commands.terminal.consoles import literal, messages
 from twopass.commands.terminal.own_command import own_command
 from twopass.commands.terminal.sentences import say_beside
-from twopass.server.config import ServerConfig
+from twopass.server.config import ServerConfig, ServerRole
 from twopass.server.serving import Serving
 
 _EVERY_HOST = ("0.0.0.0", "[::]")  # noqa: S104  # only told
@@ -25,7 +25,10 @@ def greet(serving: Serving, config: ServerConfig) -> None:
     """
     say_beside()
     url = _reachable(serving.http_url)
-    if url.startswith("http"):
+    computes_alone = config.role is ServerRole.ENGINE
+    if computes_alone:
+        pass  # nothing answers over HTTP, and there are no collections
+    elif url.startswith("http"):
         _line("page", literal(f"{url}/ui", "bold"))
         _line("HTTP", f"{url}, each path at {url}/docs")
     elif not url:
@@ -37,8 +40,8 @@ def greet(serving: Serving, config: ServerConfig) -> None:
         _line("TEI's gRPC", ", ".join(map(_reachable, serving.tei_targets)))
     for number, (model, kind, engine, precision) in enumerate(serving.models):
         _line("" if number else "models", f"{model}, {kind}, on {engine} {precision}")
-    count = "" if serving.num_collections is None else f"{serving.num_collections:,} "
-    _line("collections", f"{count}in {serving.place}")
+    if not computes_alone:
+        _line("collections", _collections(serving))
     if config.keys:
         _line("keys", f"{config.keys}: callers need one of its keys, commands as TWOPASS_API_KEY")
     say_beside()
@@ -46,6 +49,11 @@ def greet(serving: Serving, config: ServerConfig) -> None:
         messages().print(Text("  ").append_text(literal(line)))
     say_beside()
     say_beside(Text("Ctrl-C stops the server.", style="bold"))
+
+
+def _collections(serving: Serving) -> str:
+    count = "" if serving.num_collections is None else f"{serving.num_collections:,} "
+    return f"{count}in {serving.place}"
 
 
 def _line(head: str, told: str | Text) -> None:
@@ -56,6 +64,10 @@ def _line(head: str, told: str | Text) -> None:
 def _next(serving: Serving, config: ServerConfig) -> list[str]:
     """What to type in another terminal: first documents, then questions."""
     target = _reachable(serving.address)
+    if config.role is ServerRole.ENGINE:
+        trust = " --engines-ca FILE" if config.tls_certificate else ""
+        key = " --engines-key-file FILE" if config.keys else ""
+        return [f"{own_command()} serve --engines {shlex.quote(target)}{trust}{key}"]
     port = DEFAULT_TARGET.rpartition(":")[2]
     is_default = target.endswith(f":{port}") and _is_here(target)
     flag = "" if is_default else f" --target {shlex.quote(target)}"

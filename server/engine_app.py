@@ -153,7 +153,7 @@ class EngineApp:
         await asyncio.sleep(notice)
         self._gate.drains = True
         await self._server.stop(seconds)
-        self.close()
+        await self.close()
         _logger.info("stopped")
 
     @property
@@ -172,10 +172,11 @@ class EngineApp:
                 )
                 for model in self._models
             ),
-            num_collections=0,
+            num_collections=None,
+            place="",
         )
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Frees threads and models."""
         if self._scraping is not None:
             self._scraping.close()

@@ -13,7 +13,8 @@ class Serving:
         tei_targets: Where tei.v1 is spoken, in the order of `tei_address`.
         models: Each model's id, kind, engine and precision.
         num_collections: Collections in the store; None where it would have to be asked.
-        place: Where the collections are: a folder, or a URL without its password.
+        place: Where the collections are: a folder, or a URL without its password; "" for a server
+            that keeps none.
     """
 
     address: str

@@ -26,7 +26,7 @@ def told(monkeypatch, capsys):
 
 
 def serving(address="127.0.0.1:50051", http_url="", num_collections=0, tei=()) -> Serving:
-    return Serving(address, http_url, tuple(tei), MODELS, num_collections)
+    return Serving(address, http_url, tuple(tei), MODELS, num_collections, "d")
 
 
 def test_page_api_addresses_models_and_collections_are_told(told):
@@ -38,6 +38,13 @@ def test_page_api_addresses_models_and_collections_are_told(told):
     assert "             l3, reranker, on cpu int8\n" in text
     assert "collections  1,234 in d\n" in text
     assert text.endswith("Ctrl-C stops the server.\n")
+
+
+def test_a_server_that_computes_alone_says_who_can_have_it_computed(told):
+    text = told(serving(), role="engine")
+    assert "venv/bin/twopass serve --engines 127.0.0.1:50051\n" in text
+    assert "page" not in text
+    assert "collections" not in text
 
 
 def test_without_http_it_says_how_the_page_is_had(told):
