@@ -20,8 +20,11 @@ PROJECTS = (
 PYTHON = "3.13"
 """The Python of Debian 13, the image's base."""
 
-EXTRAS = {"cpu": ("hub", "tracing"), "cuda": ("hub", "tracing", "torch")}
-"""The extras of each variant: models by the names of the Hub, traces, and what runs on a GPU."""
+EXTRAS = {
+    "cpu": ("hub", "tracing", "postgres"),
+    "cuda": ("hub", "tracing", "postgres", "torch"),
+}
+"""The extras of each variant: the Hub's models, traces, PostgreSQL, and what runs on a GPU."""
 
 
 def requirements(variant: str) -> list[str]:

@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from twopass.client import Client, Document, TwopassError
 
+from .command_line import answer, invoke
 from .faulty_engines import break_reranker, throws
 from .serving import Server, SetCall, server_process
 
@@ -159,6 +160,15 @@ def test_an_engine_that_fails_costs_no_call_where_there_is_another_server(tmp_pa
         finally:
             load.stop()
         assert load.failed == []
+
+
+def test_a_command_takes_several_servers_and_goes_on_without_those_that_are_away(tmp_path):
+    with Server(tmp_path, gated=False) as server:
+        targets = f"127.0.0.1:1,{server.target}"
+        models = answer("models", "--target", targets)
+        assert models == answer("models", "--target", server.target)
+    ended = invoke("models", "--target", "127.0.0.1:1,127.0.0.1:2")
+    assert "is a server running at any of 127.0.0.1:1, 127.0.0.1:2?" in ended.stderr
 
 
 def test_an_upsert_goes_on_with_another_server_when_the_drain_of_its_own_is_over(tmp_path):

@@ -64,7 +64,10 @@ class TwopassConnection(BaseModel):
     )
 
     target: str = Field(default_factory=from_env("TWOPASS_TARGET", default="localhost:50051"))
-    """Where the server is, over gRPC: host:port. Not given, it is that of `TWOPASS_TARGET`."""
+    """Where the server is, over gRPC: host:port, or several with commas between them.
+
+    Not given, it is that of `TWOPASS_TARGET`.
+    """
 
     api_key: SecretStr | None = Field(
         default_factory=secret_from_env("TWOPASS_API_KEY", default=None)

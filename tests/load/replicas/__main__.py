@@ -6,14 +6,14 @@ import inspect
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 
-from twopass.client import AsyncClient
+from twopass.client import AsyncClient, Fields
 
+from ...stores.servers import PostgresServer
 from ..driver import NO_RETRIES
 from .load import Load
 from .report import report
-from .servers import Replica
+from .servers import COLLECTION, Replica
 
 NUM_SERVERS = 3
 
@@ -58,17 +58,26 @@ async def run(servers: list[Replica], settings: argparse.Namespace) -> bool:
     options = () if settings.retries else NO_RETRIES
     async with AsyncClient(targets, options=options) as client:
         await client.wait_until_ready()
-        load = Load(client, settings.concurrency)
+        is_shared = settings.store is not None
+        load = Load(client, settings.concurrency, writes=is_shared)
         names, under_way = await phases(servers, load, settings.seconds)
         await load.end()
-    report(load.ended, names, NUM_SERVERS)
+        ids = [document.id async for document in client.documents(COLLECTION, fields=Fields())]
+    report(load.ended, names, 0 if is_shared else NUM_SERVERS)
     num_failed = sum(call.status != "OK" for call in load.ended)
     print(
         f"{len(load.ended):,} calls, {settings.concurrency} at a time, {under_way} under way "
         f"on all servers at the kill; {num_failed} failed"
     )
-    answer_at_the_end = {call.server for call in load.ended if call.phase == names[-1]}
-    silent = set(range(NUM_SERVERS)) - answer_at_the_end
+    if is_shared:
+        num_lost = len(set(load.acknowledged) - set(ids))
+        num_double = len(ids) - len(set(ids))
+        print(
+            f"{len(load.acknowledged):,} documents written and acknowledged; {num_lost} of them "
+            f"lost, {num_double} there twice"
+        )
+        return not num_failed and not num_lost and not num_double
+    silent = set(range(NUM_SERVERS)) - {x.server for x in load.ended if x.phase == names[-1]}
     if silent:
         print("asked for nothing at the end:", *(chr(ord("A") + i) for i in silent))
     return not num_failed and not silent
@@ -79,11 +88,20 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each phase")
     parser.add_argument("--concurrency", type=int, default=12, help="calls at a time")
     parser.add_argument("--no-retries", dest="retries", action="store_false", help="each call once")
+    parser.add_argument(
+        "--store",
+        choices=("postgres",),
+        help="fronts of one PostgreSQL, which are written to as well; unset: a folder each",
+    )
     settings = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        servers = []
-        for number in range(NUM_SERVERS):
-            servers.append(Replica(number, Path(folder) / str(number), 0.6 * settings.seconds))
+        places = [("--data", f"{folder}/{number}") for number in range(NUM_SERVERS)]
+        if settings.store:
+            postgres = stack.enter_context(PostgresServer(syncs=True))
+            places = [("--store", postgres.url)] * NUM_SERVERS
+        servers: list[Replica] = []
+        for number, place in enumerate(places):
+            servers.append(Replica(number, place, 0.6 * settings.seconds))
             stack.callback(servers[-1].kill)
         is_well = asyncio.run(run(servers, settings))
     if not is_well and settings.retries:

@@ -5,12 +5,13 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from twopass.client import AsyncClient, TwopassError
+from twopass.client import AsyncClient, Document, TwopassError
 
 from .servers import COLLECTION, TEXTS
 
 QUESTION = "Why are there tides?"
 UNKNOWN = -1
+WRITTEN = 2  # documents of an upsert
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Ended:
     """What came of a call.
 
     Attributes:
-        kind: "search", "rerank" or "embed".
+        kind: "search", "rerank", "embed" or "upsert".
         phase: In which it ended.
         began_in: In which it began.
         seconds: How long it took, with all attempts.
@@ -43,15 +44,19 @@ class Load:
         phase: What calls that end now are counted under.
         ended: All calls that have ended.
         num_under_way: Calls that have not.
+        acknowledged: Ids of documents that were written.
     """
 
-    def __init__(self, client: AsyncClient, concurrency: int) -> None:
+    def __init__(self, client: AsyncClient, concurrency: int, *, writes: bool) -> None:
         self.phase = ""
         self.ended: list[Ended] = []
         self.num_under_way = 0
+        self.acknowledged: list[str] = []
+        self._num_written = 0
         self._client = client
         self._is_over = False
-        kinds = (self._search, self._rerank, self._search, self._embed)
+        last = self._upsert if writes else self._embed
+        kinds = (self._search, self._rerank, self._search, last)
         self._tasks = [
             asyncio.create_task(self._call_on(kinds[i % len(kinds)])) for i in range(concurrency)
         ]
@@ -92,4 +97,13 @@ class Load:
     async def _embed(self) -> tuple[int, bool]:
         result = await self._client.embed(TEXTS[:2])
         assert len(result.vectors) == 2
+        return UNKNOWN, False
+
+    async def _upsert(self) -> tuple[int, bool]:
+        """Writes documents that nobody has written before."""
+        ids = [f"w{self._num_written + number}" for number in range(WRITTEN)]
+        self._num_written += WRITTEN
+        summary = await self._client.upsert(COLLECTION, [Document(each, each) for each in ids])
+        assert summary.num_documents == WRITTEN
+        self.acknowledged += ids
         return UNKNOWN, False

@@ -15,7 +15,7 @@ def report(ended: Sequence[Ended], phases: Sequence[str], num_servers: int) -> N
     Args:
         ended: All calls.
         phases: Their phases, in order.
-        num_servers: Number of servers.
+        num_servers: Number of servers that searches tell apart.
     """
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("phase")

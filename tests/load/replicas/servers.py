@@ -1,4 +1,4 @@
-"""Servers in processes of their own, each with its own copy of the same documents."""
+"""Servers in processes of their own: with a copy of the same documents each, or on one store."""
 
 import json
 import os
@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 from twopass.client import Client, Document
 
@@ -30,25 +29,30 @@ class Replica:
         target: Where it listens.
     """
 
-    def __init__(self, number: int, data: Path, unwell_seconds: float) -> None:
-        """Starts the server and writes the documents, which tell its number."""
-        self._data = data
+    def __init__(self, number: int, place: tuple[str, str], unwell_seconds: float) -> None:
+        """Starts the server and writes the documents, which tell its number.
+
+        Args:
+            number: From 0.
+            place: Where its collections are: "--data" and a folder, or "--store" and a URL. The
+                first server of a store writes its documents.
+            unwell_seconds: How long its reranker fails when it is broken.
+        """
+        self._place = place
         self._unwell_seconds = unwell_seconds
         self.target = "127.0.0.1:0"
         self.start()
+        told = {} if place[0] == "--store" else {"server": number}
+        documents = [Document(str(i), text, metadata=told) for i, text in enumerate(TEXTS)]
         with Client(self.target) as client:
+            if COLLECTION in [each.name for each in client.list_collections()]:
+                return
             client.create_collection(COLLECTION)
-            client.upsert(
-                COLLECTION,
-                (
-                    Document(str(i), text, metadata={"server": number})
-                    for i, text in enumerate(TEXTS)
-                ),
-            )
+            client.upsert(COLLECTION, documents)
 
     def start(self) -> None:
         """Starts it, and returns once it serves."""
-        flags = ["--data", str(self._data), "--address", self.target, "--log-format", "json"]
+        flags = [*self._place, "--address", self.target, "--log-format", "json"]
         flags += ["--threads", "1", "--probe-seconds", "1", "--drain-seconds", "600"]
         command = [sys.executable, "-m", "tests.load.replicas.server", str(self._unwell_seconds)]
         # In a session of its own, so that Ctrl-C reaches this process alone.

@@ -55,7 +55,8 @@ class TwopassEmbedding(BaseEmbedding):
 
         Args:
             model_name: The encoder's id, as `twopass models` lists it. Empty: the server's default.
-            target: Where the server is, "host:port". None: `TWOPASS_TARGET`, or this machine.
+            target: Where the server is, "host:port", or several with commas between them. None:
+                `TWOPASS_TARGET`, or this machine.
             api_key: Sent with every call. None: `TWOPASS_API_KEY`, or none.
             ca: For TLS: a PEM file of authorities, or "system". None: `TWOPASS_CA`, or plain text.
             timeout: Seconds that a call may take. None: no deadline.

@@ -78,7 +78,8 @@ class TwopassRerank(BaseNodePostprocessor):
         Args:
             top_n: How many nodes to return. 0: all, best first.
             model: The reranker's id, as `twopass models` lists it. None: the server's default.
-            target: Where the server is, "host:port". None: `TWOPASS_TARGET`, or this machine.
+            target: Where the server is, "host:port", or several with commas between them. None:
+                `TWOPASS_TARGET`, or this machine.
             api_key: Sent with every call. None: `TWOPASS_API_KEY`, or none.
             ca: For TLS: a PEM file of authorities, or "system". None: `TWOPASS_CA`, or plain text.
             timeout: Seconds that a call may take. None: no deadline.

@@ -89,7 +89,8 @@ class TwopassVectorStore(BasePydanticVectorStore):
 
         Args:
             collection: The collection's name or alias.
-            target: Where the server is, "host:port". None: `TWOPASS_TARGET`, or this machine.
+            target: Where the server is, "host:port", or several with commas between them. None:
+                `TWOPASS_TARGET`, or this machine.
             api_key: Sent with every call. None: `TWOPASS_API_KEY`, or none.
             ca: For TLS: a PEM file of authorities, or "system". None: `TWOPASS_CA`, or plain text.
             timeout: Seconds that a call may take; writing nodes has no deadline. None: no deadline.

@@ -82,7 +82,8 @@ class StoreSettings:
             index_kind: A faiss factory string, such as "HNSW32". Empty: "Flat".
             indexed_fields: Fields of `meta` that filters use often, with their type: "text",
                 "number", "bool" or "time".
-            target: Where the server is, "host:port". None: `TWOPASS_TARGET`, or "localhost:50051".
+            target: Where the server is, "host:port", or several with commas between them. None:
+                `TWOPASS_TARGET`, or "localhost:50051".
             api_key: The key for the server: by default that in `TWOPASS_API_KEY`, if it is set.
             ca: For TLS: a PEM file of authorities to trust, or "system" for the machine's own.
                 None: `TWOPASS_CA`, or plain text.

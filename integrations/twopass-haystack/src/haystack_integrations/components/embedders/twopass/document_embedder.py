@@ -63,7 +63,8 @@ class TwopassDocumentEmbedder(ConnectedComponent):
             meta_fields_to_embed: Fields of `meta` that stand before the content.
             embedding_separator: What stands between their values, and before the content.
             dimensions: How many of each embedding's first components to return. None: all.
-            target: Where the server is, "host:port". None: `TWOPASS_TARGET`, or "localhost:50051".
+            target: Where the server is, "host:port", or several with commas between them. None:
+                `TWOPASS_TARGET`, or "localhost:50051".
             api_key: The key for the server: by default that in `TWOPASS_API_KEY`, if it is set.
             ca: For TLS: a PEM file of authorities to trust, or "system" for the machine's own.
                 None: `TWOPASS_CA`, or plain text.

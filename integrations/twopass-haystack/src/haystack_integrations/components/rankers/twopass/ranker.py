@@ -71,7 +71,8 @@ class TwopassRanker(ConnectedComponent):
                 "truncate".
             instruction: What makes a passage relevant, in words, for a model that is told so. None:
                 the model's own.
-            target: Where the server is, "host:port". None: `TWOPASS_TARGET`, or "localhost:50051".
+            target: Where the server is, "host:port", or several with commas between them. None:
+                `TWOPASS_TARGET`, or "localhost:50051".
             api_key: The key for the server: by default that in `TWOPASS_API_KEY`, if it is set.
             ca: For TLS: a PEM file of authorities to trust, or "system" for the machine's own.
                 None: `TWOPASS_CA`, or plain text.
