@@ -7,8 +7,9 @@ caller. What PostgreSQL and the network raise becomes an error of `twopass.index
 
 import asyncio
 import logging
+import re
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -55,6 +56,8 @@ _MAX_CACHED_STATEMENT = 1 << 20
 # SQLSTATE classes and codes: the connection was lost or refused, or the server is starting or
 # stopping; another session stood in the way and the same call may succeed.
 _UNREACHABLE = ("08", "57P", "53300", "55P03", "40P01", "40001")
+# What the driver says of a connection that is no more: "connection is closed", "pool is closing".
+_CLOSED = re.compile("clos(?:ed|ing)|released")
 _NO_SUCH_TABLE = ("42P01", "3F000")
 _CANCELLED = "57014"
 _READ_ONLY = "25006"
@@ -225,6 +228,9 @@ class Connections:
             ) from None
         try:
             return await work(connection)
+        except asyncpg.InternalClientError:
+            connection.terminate()  # nobody knows what it would answer next
+            raise
         finally:
             with suppress(Exception):
                 await asyncio.shield(pool.release(connection))
@@ -247,9 +253,14 @@ class Connections:
 
     async def _prepare(self, connection: Any) -> None:
         schema = self.extensions.vectors.strip('"')
-        await connection.set_type_codec(
-            "vector", schema=schema, encoder=bytes, decoder=bytes, format="binary"
-        )
+        for type_ in ("vector", "halfvec"):
+            await connection.set_type_codec(
+                type_, schema=schema, encoder=bytes, decoder=bytes, format="binary"
+            )
+        # The driver asks what a type is when it meets it: all at once here, and none in a search.
+        types = ("bigint", "integer", "float8", "numeric", "jsonb")
+        asked = ", ".join(f"${n}::{type_}[]" for n, type_ in enumerate(types, 1))
+        await connection.fetch(f"SELECT {asked}", *[None] * len(types))
 
     @asynccontextmanager
     async def _translated(self, stop: Stop = NEVER, collection: str = "") -> AsyncIterator[None]:
@@ -332,8 +343,10 @@ def _translation(error: Exception, stop: Stop, collection: str) -> CollectionErr
     if state.startswith(_UNREACHABLE):
         kind = _LostError if state.startswith(("08", "57P01", "57P02")) else StoreUnreachableError
         return kind(KIND, _in_words(error))
-    if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError):
-        # "connection is closed", "connection was closed in the middle of operation" and the like.
+    if isinstance(error, asyncpg.InternalClientError):
+        # What the driver says where the connection ends between two steps of one call of its own.
+        return _LostError(KIND, _in_words(error))
+    if isinstance(error, asyncpg.InterfaceError) and _CLOSED.search(str(error)):
         return _LostError(KIND, _in_words(error))
     # An OSError without a number is none of the system's: a caller's function has raised it.
     if isinstance(error, TimeoutError | EOFError) or getattr(error, "errno", None) is not None:
@@ -349,16 +362,17 @@ def _in_words(error: Exception) -> str:
     return text if len(text) < 200 else text[:200]
 
 
-def encode_vector(vector: Float32s) -> bytes:
-    """A vector as pgvector receives it: how many components, then each, big-endian."""
-    return _VECTOR_HEADER.pack(len(vector), 0) + vector.astype(">f4").tobytes()
+def encode_vector(vector: Float32s, *, is_half: bool = False) -> bytes:
+    """A vector as pgvector receives it: how many components, then each, big-endian.
+
+    Args:
+        vector: float32 `[dimension]`.
+        is_half: Whether it is for a `halfvec`, whose components have two bytes.
+    """
+    components = vector.astype(">f2" if is_half else ">f4")
+    return _VECTOR_HEADER.pack(len(vector), 0) + components.tobytes()
 
 
 def decode_vector(encoded: bytes) -> Float32s:
     """The vector that pgvector sent."""
     return np.frombuffer(encoded, ">f4", offset=_VECTOR_HEADER.size).astype(np.float32)
-
-
-def rows_of(records: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Records of the driver as plain tuples."""
-    return [tuple(record) for record in records]

@@ -67,14 +67,15 @@ def encode_documents(
         InvalidDocumentError: A document breaks a rule.
     """
     checked = check_documents(documents, schema, places).documents
-    if VectorKind.parse(schema).is_half:
+    is_half = VectorKind.parse(schema).is_half
+    if is_half:
         for place, document in zip(places or range(len(checked)), checked, strict=True):
             _check_half(document, f"documents[{place}].vector")
     words = encode_words(analyser, [(one.title, one.text) for one in checked]).texts
     of_each = [of_one.terms.split(" ") for of_one in words]
     kept = kept_lengths(np.array([len(terms) for terms in of_each], np.int64))
     return [
-        _encoded(document, terms, of_one.atoms, int(length))
+        _encoded(document, terms, of_one.atoms, int(length), is_half=is_half)
         for document, terms, of_one, length in zip(checked, of_each, words, kept, strict=True)
     ]
 
@@ -85,9 +86,9 @@ def without(documents: Sequence[EncodedDocument], ids: Container[str]) -> list[E
 
 
 def _encoded(
-    document: CheckedDocument, terms: list[str], atoms: str, kept_length: int
+    document: CheckedDocument, terms: list[str], atoms: str, kept_length: int, *, is_half: bool
 ) -> EncodedDocument:
-    vectors = [encode_vector(vector) for vector in document.vectors]
+    vectors = [encode_vector(vector, is_half=is_half) for vector in document.vectors]
     windows: list[list[int | None]] = [[None, None]]
     if document.windows is not None:
         windows = document.windows.tolist()
