@@ -5,8 +5,8 @@
 # `pip install`; .venv-dev holds dependencies, and a path to build/dev, whose links lead to the tree.
 
 PYTHON ?= python3
-# tests.again runs what failed in a suite once more, as .ci/run has it.
-PYTEST ?= pytest
+# tests/again.py runs what failed in a suite once more, as .ci/run has it.
+PYTEST ?= -m pytest
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 export PIP_QUIET ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
@@ -173,10 +173,10 @@ test: test-cpp test-python
 # In a random order, so that no test leans on another; --randomly-seed=N repeats the one whose seed was printed.
 # Tests of one module share its servers, so one process runs them.
 test-python: dev
-	$(BIN)/python -m $(PYTEST) -m 'not slow' -n $(JOBS) --maxprocesses 8 --dist loadscope
+	$(BIN)/python $(PYTEST) -m 'not slow' -n $(JOBS) --maxprocesses 8 --dist loadscope
 
 test-slow: dev
-	$(BIN)/python -m $(PYTEST) -q -m slow
+	$(BIN)/python $(PYTEST) -q -m slow
 
 # -g1: a sanitizer's report needs lines, and the rest takes as long to compile as the code.
 CPP_TEST_FLAGS := -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO='-O2 -g1 -DNDEBUG' \
@@ -213,12 +213,12 @@ test-cpp-aarch64:
 
 test-installed: install
 	$(INSTALLED)/bin/python -m pip install pytest pytest-asyncio hypothesis
-	$(INSTALLED)/bin/python -m $(PYTEST) -q tests/docs/test_blocks.py -k 'README.md and in_order'
-	$(INSTALLED)/bin/python -m $(PYTEST) -q tests/integration/test_process.py
+	$(INSTALLED)/bin/python $(PYTEST) -q tests/docs/test_blocks.py -k 'README.md and in_order'
+	$(INSTALLED)/bin/python $(PYTEST) -q tests/integration/test_process.py
 
 # What every page says, README's among them: commands and programs run, data parse, links lead somewhere.
 test-docs: dev
-	$(BIN)/python -m $(PYTEST) -q tests/docs
+	$(BIN)/python $(PYTEST) -q tests/docs
 
 $(DOCS)/.packages: docs/site/requirements.txt
 	$(PYTHON) -m venv $(@D)
@@ -270,7 +270,7 @@ $(PAGE)/.packages: tests/page/requirements.txt tests/page/package.json $(NODE)/.
 page: dev $(PAGE)/.packages
 	$(WITH_NODE) $(PAGE)/node/node_modules/.bin/tsc --project tests/page/tsconfig.json
 	TWOPASS_PYTHON=$(CURDIR)/$(BIN)/python TWOPASS_AXE=$(CURDIR)/$(PAGE)/node/node_modules/axe-core/axe.min.js \
-	  $(PAGE)/bin/python -m $(PYTEST) -c tests/page/pytest.ini --rootdir $(CURDIR) tests/page $(ARGS)
+	  $(PAGE)/bin/python $(PYTEST) -c tests/page/pytest.ini --rootdir $(CURDIR) tests/page $(ARGS)
 
 # Those of README and docs/ui.md, to be looked at before they are committed.
 pictures: dev $(PAGE)/.packages
@@ -311,7 +311,7 @@ $(DEPLOY)/.packages: tests/deploy/requirements.txt tests/deploy/package.json $(N
 
 DEPLOY_TESTS = PATH=$(CURDIR)/$(DEPLOY)/bin:$(CURDIR)/$(NODE)/bin:$$PATH \
   TWOPASS_NODE_MODULES=$(CURDIR)/$(DEPLOY)/node/node_modules \
-  python -m $(PYTEST) -c tests/deploy/pytest.ini --rootdir $(CURDIR)
+  python $(PYTEST) -c tests/deploy/pytest.ini --rootdir $(CURDIR)
 
 chart: $(DEPLOY)/.packages
 	$(DEPLOY_TESTS) tests/deploy --ignore tests/deploy/test_image.py --ignore tests/deploy/test_monitoring.py $(ARGS)
@@ -371,7 +371,7 @@ $(FAMILIES)/.packages: tests/families/requirements.txt
 # `FAMILY=modernbert` tries one alone; without it decoders are tried too.
 families: dev $(FAMILIES)/.packages
 	PYTHONPATH=$(CURDIR)/build/dev $(FAMILIES)/bin/python -m tests.families $(if $(FAMILY),--family $(FAMILY))
-	$(if $(FAMILY),,PYTHONPATH=$(CURDIR)/build/dev $(FAMILIES)/bin/python -m $(PYTEST) -q \
+	$(if $(FAMILY),,PYTHONPATH=$(CURDIR)/build/dev $(FAMILIES)/bin/python $(PYTEST) -q \
 	  tests/unit/engines/transformers tests/unit/engines/model/test_decoder.py)
 
 KILLS ?= 200
@@ -389,7 +389,7 @@ recall: dev
 # The wheel is 95 MB and for Linux on x86-64; elsewhere the tests skip and say why.
 test-tensorrt: dev
 	-$(BIN)/python -m pip install '.[tensorrt-rtx]' -C wheel.cmake=false -C 'wheel.exclude=**'
-	$(BIN)/python -m $(PYTEST) -q tests/unit/engines/gpu/test_tensorrt_*.py \
+	$(BIN)/python $(PYTEST) -q tests/unit/engines/gpu/test_tensorrt_*.py \
 	  tests/unit/engines/onnx/test_half_precision.py
 
 gate: dev

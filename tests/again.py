@@ -1,4 +1,4 @@
-"""pytest, and then what failed in it once more, alone: `make test-python PYTEST=tests.again`.
+"""pytest, and then what failed in it once more, alone: `make test-python PYTEST=tests/again.py`.
 
 `.ci/run` has it so. A test that fails and then passes is flaky, and named loudly: a fault to be
 mended, which no longer hides what the tests after it find. What fails twice fails, and so do more

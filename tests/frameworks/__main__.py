@@ -22,7 +22,7 @@ from tests.environments import ROOT
 from .distributions import Distribution, distributions
 from .servers import running
 
-_PYTEST = os.environ.get("PYTEST", "pytest")  # as of the Makefile
+_PYTEST = os.environ.get("PYTEST", "-m pytest").split()  # the Makefile's
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _test(
     print(f"# {folder}: {distribution.versions()}", flush=True)
     report = scratch / f"{distribution.name}.xml"
     shared = ("-q", "-c", "integrations/pytest.ini", "-o", f"cache_dir={scratch / 'cache'}")
-    command = (distribution.python, "-m", _PYTEST, *shared, "--junit-xml", report)
+    command = (distribution.python, *_PYTEST, *shared, "--junit-xml", report)
     # Without the tree's packages: what is tested is what users have, the client alone.
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     # The servers are on this machine, where no proxy leads.
@@ -120,7 +120,7 @@ def _page_is_true(distribution: Distribution) -> bool:
         return True
     environments = " ".join(f"{name}={distribution.python}" for name in named)
     chosen = f"in_order and {page.relative_to(ROOT)}"
-    command = (sys.executable, "-m", _PYTEST, "-q", "tests/docs/test_blocks.py", "-k", chosen)
+    command = (sys.executable, *_PYTEST, "-q", "tests/docs/test_blocks.py", "-k", chosen)
     variables = os.environ | {"TWOPASS_DOCS_ENVIRONMENTS": environments}
     return subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode == 0
 

@@ -268,7 +268,7 @@ class Running:
     """The command in a process of its own, so that it can be interrupted."""
 
     def __init__(self, *arguments: str, stdin=subprocess.DEVNULL) -> None:
-        command = [sys.executable, "-m", "twopass.commands.main", *arguments]
+        command = [sys.executable, "-m", "twopass.commands.start", *arguments]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=stdin, stdout=pipe, stderr=pipe, text=True)
 

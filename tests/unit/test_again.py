@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+DISTRIBUTED = ("-p", "xdist.plugin", "-n", "2", "--dist", "loadscope")
 FLAKY = """
 from pathlib import Path
 
@@ -25,9 +26,10 @@ def run(tmp_path):
         (tmp_path / "test_it.py").write_text(FLAKY + tests)
         ini = ("-c", str(tmp_path / "pytest.ini"), "--rootdir", str(tmp_path))
         return subprocess.run(
-            [sys.executable, "-m", "tests.again", *ini, *arguments, str(tmp_path)],
+            [sys.executable, "tests/again.py", *ini, *arguments, str(tmp_path)],
             cwd=ROOT,
-            env=os.environ | {"FLAKY_TESTS": str(tmp_path / "notes")},
+            env=os.environ
+            | {"FLAKY_TESTS": str(tmp_path / "notes"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             capture_output=True,
             text=True,
         )
@@ -35,7 +37,7 @@ def run(tmp_path):
     return start
 
 
-@pytest.mark.parametrize("arguments", [(), ("-n", "2", "--dist", "loadscope")], ids=str)
+@pytest.mark.parametrize("arguments", [(), DISTRIBUTED], ids=str)
 def test_a_test_that_fails_once_is_run_again_alone_and_named(run, tmp_path, arguments):
     tests = "def test_a(): fails_once('a')\ndef test_b(): pass\n"
     ended = run(tests, *arguments)

@@ -47,6 +47,8 @@ class Asked:
         seconds: How long it takes.
         body: What it answers; None for what was sent.
         was_stopped: Whether it was told to stop.
+        began: Set when it is asked.
+        is_looking: Set when a large body waits to be looked at.
         lane: Where a large body of a shared path is looked at.
     """
 
@@ -57,6 +59,7 @@ class Asked:
         self.body: bytes | None = None
         self.was_stopped = False
         self.began = asyncio.Event()
+        self.is_looking = asyncio.Event()
         self.lane = Lane("messages", 1)
 
     async def answer(self, asked: HttpRequest, request: Request) -> Answer:
@@ -105,6 +108,7 @@ async def server(
         if not http.body:
             raise InvalidRequestError("body: empty")
         if http.body == b"large":
+            asked.is_looking.set()
             await asked.lane.run(int, stop=request.stop)
         return echo
 
@@ -395,7 +399,7 @@ async def test_a_deadline_is_kept(client, asked, metrics, name):
     answer = await client.post("/echo", content=b"1", headers={name: "50"})
     assert time.perf_counter() - began < 10
     assert answer.status_code == 504
-    assert asked.was_stopped
+    assert asked.was_stopped or not asked.requests  # on a busy machine it has not begun by then
     assert ended(metrics, "DEADLINE_EXCEEDED") == 1
 
 
@@ -416,8 +420,10 @@ async def test_a_client_that_goes_while_its_body_waits_to_be_looked_at_ends_its_
     goes_on = threading.Event()
     occupied = asyncio.create_task(asked.lane.run(goes_on.wait, 20))
     async with httpx.AsyncClient(base_url=server.url) as client:
-        with pytest.raises(httpx.ReadTimeout):
-            await client.post("/", content=b"large", timeout=0.1)
+        going = asyncio.create_task(client.post("/", content=b"large"))
+        await asked.is_looking.wait()
+        going.cancel()
+        await asyncio.wait({going})
     await until(lambda: ended(metrics, "CANCELLED", "test.shared") == 1)
     goes_on.set()
     await occupied
@@ -434,8 +440,10 @@ async def test_a_deadline_that_is_none_is_refused(client, value):
 async def test_a_client_that_goes_stops_the_work(server, asked, metrics):
     asked.seconds = 30
     async with httpx.AsyncClient(base_url=server.url) as client:
-        with pytest.raises(httpx.ReadTimeout):
-            await client.post("/echo", content=b"1", timeout=0.1)
+        going = asyncio.create_task(client.post("/echo", content=b"1"))
+        await asked.began.wait()
+        going.cancel()
+        await asyncio.wait({going})
     await until(lambda: asked.was_stopped)
     await until(lambda: ended(metrics, "CANCELLED") == 1)
 
