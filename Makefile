@@ -39,7 +39,7 @@ MODEL_FILES := $(shell find models -type f)
 .PHONY: help install dev demo check format clean version wheels clean-room release-notes upgrade-data
 .PHONY: chart image image-lock test-image test-monitoring scan-image connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-aarch64 test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections replicas
-.PHONY: scale
+.PHONY: scale fleet
 
 help:
 	@echo "make demo            see both passes at work on the documentation of your own Python"
@@ -92,6 +92,7 @@ help:
 	@echo "make overload, mixed, budget, soak, fuzz-rpc, engine-faults, isolation, many-collections"
 	@echo "                     what becomes of requests when there are too many, or strange ones, or heavy"
 	@echo "                     work beside them, or a failing engine; LOAD='--seconds 600' for longer"
+	@echo "make fleet           throughput by the number of engines apart, what a killed one costs, and whether logits are the same"
 	@echo "make scale           one node predicted from constants measured here, then loaded and compared: five minutes;"
 	@echo "                     docs/scale.md has what follows for more nodes. SCALE=--help has the options"
 	@echo "make bench           what the server costs on top of its engine, and its latency under load"
@@ -160,6 +161,12 @@ demo: install
 
 bench: dev
 	$(BIN)/python -m twopass.benchmarks.overhead
+
+# `FLEET=--help` has the options.
+FLEET ?=
+
+fleet: dev
+	$(BIN)/python -m twopass.benchmarks.fleet $(FLEET)
 
 SCALE ?=
 
