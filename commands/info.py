@@ -3,7 +3,13 @@
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
-from twopass.client import Client, Collection, PermissionDeniedError, ServerInfo
+from twopass.client import (
+    Client,
+    Collection,
+    PermissionDeniedError,
+    ServerInfo,
+    UnimplementedError,
+)
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.terminal.sentences import say
 from twopass.commands.terminal.tables import Table, figures, names, print_table
@@ -41,6 +47,11 @@ def info(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
             f"vectors: set to {server.vector_device}, but the CPU took over "
             f"{server.num_vector_fallbacks:,} times; the server's log says why"
         )
+    for worker in server.workers:
+        computed = ", ".join(worker.models) or "nothing"
+        say(f"engine at {worker.target} computes {computed}")
+        if worker.problem:
+            say(f"engine at {worker.problem}")
     for collection in without_encoder:
         say(f"collection {collection.name!r}: {collection.encoder_problem}")
     say()
@@ -49,10 +60,13 @@ def info(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
 
 
 def _collections(client: Client) -> tuple[Collection, ...]:
-    """The collections that the caller may read; a key for watching a server may read none."""
+    """The collections that the caller may read.
+
+    A key for watching a server may read none, and a server that computes models alone has none.
+    """
     try:
         return client.list_collections()
-    except PermissionDeniedError:
+    except (PermissionDeniedError, UnimplementedError):
         return ()
 
 

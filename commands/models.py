@@ -4,6 +4,7 @@ import dataclasses
 
 import typer
 
+from twopass.client import Model
 from twopass.commands.model_check import check
 from twopass.commands.model_recommend import recommend
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
@@ -52,7 +53,27 @@ def models(
             f"{model.blend:g}" if model.kind == "reranker" else "",
             model.revision[:_REVISION_DIGITS],
         )
-    print_table(table)
+    members = [_members(model) for model in found if model.members]
+    print_table(table, *members)
+
+
+def _members(model: Model) -> Table:
+    """The engines that compute a model together."""
+    columns = figures("tokens/s", "batches", "held")
+    kinds = names("engine", "precision", "device")
+    table = Table([*names(f"{model.id} is computed at"), *kinds, *columns, *names("")])
+    for member in model.members:
+        table.add(
+            member.name,
+            member.engine,
+            member.precision,
+            member.device,
+            _figure(round(member.tokens_per_second)),
+            f"{member.num_batches:,}",
+            f"{member.num_batches_held:,}",
+            "owes an answer" if member.is_suspected else "",
+        )
+    return table
 
 
 def _figure(value: int) -> str:

@@ -9,6 +9,7 @@ import grpc
 import numpy as np
 import pytest
 
+from twopass.client import Client
 from twopass.engines.base import BatchTerms, Ragged, TokenBatch, Urgency
 from twopass.engines.fleet.fleet import Fleet
 from twopass.v1 import (
@@ -21,6 +22,7 @@ from twopass.v1 import (
     server_pb2_grpc,
 )
 
+from .command_line import invoke
 from .engine_processes import EngineProcess, Load, wait_until
 from .serving import Server, code_of
 
@@ -191,6 +193,21 @@ def test_without_engines_calls_are_unavailable_searches_fall_back_and_all_come_b
         engine.start()
     wait_until(lambda: num_members(front) == [2, 2])
     assert code_of(front.rerank, RERANK) is grpc.StatusCode.OK
+
+
+def test_commands_tell_of_the_engines_and_of_one_that_is_asked_itself(front, engines):
+    with Client(front.target) as client:
+        assert client.models()[0].members[0].name in {engine.address for engine in engines}
+        assert {worker.target for worker in client.server_info().workers} == {
+            engine.address for engine in engines
+        }
+    printed = invoke("models", "--target", front.target).output
+    assert "all-MiniLM-L6-v2 is computed at" in printed
+    assert engines[0].address in printed
+    told = f"engine at {engines[1].address} computes all-MiniLM-L6-v2, twopass-minilm-l3"
+    assert told in invoke("info", "--target", front.target).output
+    for command in ("models", "info"):
+        assert invoke(command, "--target", engines[0].address).exit_code == 0
 
 
 @pytest.mark.slow

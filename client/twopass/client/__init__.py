@@ -29,7 +29,7 @@ from twopass.client._enums import (
 )
 from twopass.client._facets import Facet, FacetValue
 from twopass.client._filters import Condition, Field, document_ids, field
-from twopass.client._models import Model
+from twopass.client._models import EngineMember, Model
 from twopass.client._rerank import CandidateSet, Passage
 from twopass.client._rerank_results import RerankHit, RerankResult, SetResult
 from twopass.client._search import (
@@ -43,7 +43,7 @@ from twopass.client._search import (
     WordClauses,
 )
 from twopass.client._search_results import SearchHit, SearchOutcome, SearchResult
-from twopass.client._server import LaneLoad, Limits, Load, ServerInfo
+from twopass.client._server import LaneLoad, Limits, Load, ServerInfo, Worker
 from twopass.client._snapshots import Snapshot
 from twopass.client._sync import Client
 from twopass.client._timings import Timings
@@ -81,6 +81,7 @@ __all__ = [
     "Document",
     "EmbedResult",
     "EmbedRole",
+    "EngineMember",
     "Facet",
     "FacetValue",
     "FailedPreconditionError",
@@ -130,6 +131,7 @@ __all__ = [
     "UpdateResult",
     "UpsertSummary",
     "WordClauses",
+    "Worker",
     "connect",
     "document_ids",
     "field",

@@ -10,6 +10,34 @@ from twopass.v1 import model_pb2
 
 
 @dataclass(frozen=True, slots=True)
+class EngineMember:
+    """One of several engines that compute a model.
+
+    Attributes:
+        name: Where it is: the address of a server with the role engine, or a device.
+        engine: The engine, as in `Model`.
+        precision: Its precision.
+        device: Its instruction set or GPU.
+        is_suspected: Whether it owes an answer for longer than its speed explains, and so gets
+            nothing while others are there.
+        num_batches_held: Batches that it holds now.
+        num_batches: Batches that it has computed since it was found, or found again.
+        num_tokens: Tokens of these batches.
+        tokens_per_second: Its measured speed; 0 before it has computed a batch.
+    """
+
+    name: str
+    engine: str
+    precision: str
+    device: str
+    is_suspected: bool
+    num_batches_held: int
+    num_batches: int
+    num_tokens: int
+    tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A model and the engine that runs it.
 
@@ -17,9 +45,10 @@ class Model:
         id: The name that requests use; collections keep the revision.
         kind: Encoder or reranker.
         is_default: Whether requests of its kind that name no model get it.
-        engine: "cpu", "onnxruntime", "tensorrt", "torch" or "transformers".
-        precision: "f32", "bf16", "fp16" or "int8".
-        device: The instruction set or the GPU it runs on.
+        engine: "cpu", "onnxruntime", "tensorrt", "torch" or "transformers"; of several kinds
+            together all of them, with "+" between.
+        precision: "f32", "bf16", "fp16" or "int8"; of several kinds likewise.
+        device: The instruction set or the GPU it runs on; of several all, with commas between.
         sha256: Hash of the weights, hexadecimal; equal weights need not be equal models.
         max_seq_len: Longest sequence in tokens: query, passage and special tokens together.
         max_query_tokens: Most tokens of a query that the model reads.
@@ -31,6 +60,8 @@ class Model:
             what it computes; "" from servers before revisions.
         other_ids: Other spellings under which the server was told to load it.
         takes_instruction: Whether requests may give an `instruction`.
+        members: The engines that compute it where there are several, by name; empty where one
+            engine does, in the server's own process.
     """
 
     id: str
@@ -48,6 +79,7 @@ class Model:
     revision: str = ""
     other_ids: tuple[str, ...] = ()
     takes_instruction: bool = False
+    members: tuple[EngineMember, ...] = ()
 
 
 def models(*, timeout: float | None = None) -> Call[tuple[Model, ...]]:
@@ -98,4 +130,19 @@ def _model(message: model_pb2.Model) -> Model:
         revision=message.revision,
         other_ids=tuple(message.other_ids),
         takes_instruction=message.takes_instruction,
+        members=tuple(map(_member, message.members)),
+    )
+
+
+def _member(message: model_pb2.EngineMember) -> EngineMember:
+    return EngineMember(
+        name=message.name,
+        engine=message.engine,
+        precision=message.precision,
+        device=message.device,
+        is_suspected=message.suspected,
+        num_batches_held=message.batches_held,
+        num_batches=message.num_batches,
+        num_tokens=message.num_tokens,
+        tokens_per_second=message.tokens_per_second,
     )

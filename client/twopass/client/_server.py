@@ -85,6 +85,23 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
+class Worker:
+    """A server with the role engine that the settings of a server name.
+
+    Attributes:
+        target: Where it is: one address of perhaps several that a name stands for.
+        version: Its version; "" until it has answered.
+        models: Ids of the models that it computes for the server.
+        problem: Why it does not compute all of the server's models; "" where it does.
+    """
+
+    target: str
+    version: str
+    models: tuple[str, ...]
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServerInfo:
     """A server, as it was when it answered.
 
@@ -101,6 +118,8 @@ class ServerInfo:
             "milvus"; "" from a server that is older than this client.
         store_problem: Why the store could not be used when it was last tried; empty as long as it
             can.
+        workers: Servers with the role engine that compute this one's models; empty where it does
+            so itself.
     """
 
     version: str
@@ -112,6 +131,7 @@ class ServerInfo:
     num_vector_fallbacks: int
     store: str
     store_problem: str
+    workers: tuple[Worker, ...] = ()
 
 
 def server_info(*, timeout: float | None = None) -> Call[ServerInfo]:
@@ -154,4 +174,8 @@ def _server(response: server_pb2.GetServerInfoResponse) -> ServerInfo:
         num_vector_fallbacks=server.num_vector_fallbacks,
         store=server.store,
         store_problem=server.store_problem,
+        workers=tuple(
+            Worker(each.target, each.version, tuple(each.models), each.problem)
+            for each in server.workers
+        ),
     )
