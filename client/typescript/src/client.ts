@@ -40,6 +40,7 @@ import {
 import { type SearchRequestSchema, type SearchResponse, SearchService } from "./gen/twopass/v1/search_pb.js";
 import { type ServerInfo, ServerService } from "./gen/twopass/v1/server_pb.js";
 import { retries, type RetryOptions } from "./retries.js";
+import { inTurn } from "./servers.js";
 
 const TIMEOUT_MS = 30_000;
 // The server's own limits are higher; smaller chunks are acknowledged, and tried again, one by one.
@@ -149,11 +150,12 @@ export class TwopassClient {
   readonly #hasStreams: boolean;
 
   /**
-   * @param server The URL of the server's HTTP port, or a transport of Connect's that was made elsewhere; its
-   *   interceptors are those of `interceptorsOf`.
+   * @param server The URL of the server's HTTP port; those of several servers with the same documents, which are
+   *   asked in turn; or a transport of Connect's that was made elsewhere; its interceptors are those of
+   *   `interceptorsOf`.
    */
-  constructor(server: string | URL | Transport, options: ClientOptions = {}) {
-    const transport = isTransport(server) ? server : overHttp(String(server), options);
+  constructor(server: string | URL | readonly (string | URL)[] | Transport, options: ClientOptions = {}) {
+    const transport = isTransport(server) ? server : overHttp(Array.isArray(server) ? server : [server], options);
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
     this.#hasStreams = isTransport(server);
     this.rpc = {
@@ -449,16 +451,19 @@ export function interceptorsOf({ apiKey, headers = {}, retry }: ClientOptions): 
   return retry === false ? [headed] : [headed, retries(retry)];
 }
 
-function overHttp(url: string, options: ClientOptions): Transport {
+function overHttp(servers: readonly (string | URL)[], options: ClientOptions): Transport {
+  const [first, ...others] = servers.map((url) => String(url).replace(/\/+$/, ""));
+  if (first === undefined) throw new TwopassError("server: no URL given, at least one is needed", Code.InvalidArgument);
+  const request = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
   return createConnectTransport({
-    baseUrl: url,
+    baseUrl: first,
     useBinaryFormat: true,
     interceptors: interceptorsOf(options),
-    ...(options.fetch ? { fetch: options.fetch } : {}),
+    fetch: others.length > 0 ? inTurn([first, ...others], request) : request,
   });
 }
 
-function isTransport(server: string | URL | Transport): server is Transport {
+function isTransport(server: string | URL | readonly (string | URL)[] | Transport): server is Transport {
   return typeof server === "object" && "unary" in server;
 }
 
