@@ -26,10 +26,8 @@ from twopass.index.schema import CollectionSchema
 NAME = "twopass-ledger"
 K = 50
 _RECALLED = 10
-_QUERIES = 100
 _WRITTEN_AT_ONCE = 500
 _WRITES_UNDER_WAY = 4
-_SEARCHES_UNDER_WAY = (1, 8, 32)
 _SHARES = (0.5, 0.1, 0.01, 0.001)
 
 
@@ -70,7 +68,15 @@ class Report:
         return "\n".join([head, "", "| what | figure | unit |", "|---|--:|---|", *lines, ""])
 
 
-async def measure(url: str, made: MadeDocuments, index_kind: str, *, keep: bool = False) -> Report:
+async def measure(
+    url: str,
+    made: MadeDocuments,
+    index_kind: str,
+    *,
+    keep: bool = False,
+    num_queries: int = 100,
+    callers: Sequence[int] = (1, 8, 32),
+) -> Report:
     """Indexes documents, searches them in every way, and removes them.
 
     Args:
@@ -78,6 +84,8 @@ async def measure(url: str, made: MadeDocuments, index_kind: str, *, keep: bool 
         made: The documents.
         index_kind: What they are searched by.
         keep: Leaves the collection there.
+        num_queries: How many queries of each kind are asked.
+        callers: How many of them are under way at once, one after the other.
     """
     store = MilvusStore(url)
     await store.start()
@@ -92,8 +100,8 @@ async def measure(url: str, made: MadeDocuments, index_kind: str, *, keep: bool 
         try:
             collection = (await store.acquire(NAME)).collection
             await _measure_writes(report, collection, made)
-            await _measure_searches(report, collection, made)
-            await _measure_filters(report, collection, made)
+            await _measure_searches(report, collection, made, num_queries, callers)
+            await _measure_filters(report, collection, made, num_queries)
             await _measure_own_writes(report, collection, made)
         finally:
             if not keep:
@@ -119,8 +127,14 @@ async def _measure_writes(report: Report, collection: Collection, made: MadeDocu
         raise AssertionError(f"{made.number:,} documents written, {number:,} counted")
 
 
-async def _measure_searches(report: Report, collection: Collection, made: MadeDocuments) -> None:
-    queries, texts = made.queries(_QUERIES), made.texts_to_ask(_QUERIES)
+async def _measure_searches(
+    report: Report,
+    collection: Collection,
+    made: MadeDocuments,
+    num_queries: int,
+    callers: Sequence[int],
+) -> None:
+    queries, texts = made.queries(num_queries), made.texts_to_ask(num_queries)
 
     async def dense(number: int) -> Any:
         return await collection.retrieval().nearest(queries[number], K)
@@ -136,15 +150,17 @@ async def _measure_searches(report: Report, collection: Collection, made: MadeDo
         return found
 
     for name, search in (("dense", dense), ("words", words), ("both, with tokens", both)):
-        for count in _SEARCHES_UNDER_WAY:
-            await _measure_latency(report, f"{name}, {count} under way", search, count)
-    report.add(
-        f"recall@{_RECALLED}", await _recall(collection, made, None, 1.0), "of exact neighbours"
-    )
+        for count in callers:
+            what = f"{name}, {count} under way"
+            await _measure_latency(report, what, search, num_queries, count)
+    recall = await _recall(collection, made, num_queries)
+    report.add(f"recall@{_RECALLED}", recall, "of exact neighbours")
 
 
-async def _measure_filters(report: Report, collection: Collection, made: MadeDocuments) -> None:
-    queries = made.queries(_QUERIES)
+async def _measure_filters(
+    report: Report, collection: Collection, made: MadeDocuments, num_queries: int
+) -> None:
+    queries = made.queries(num_queries)
     for share in _SHARES:
         wanted = Filter(must=(FieldCondition("permille", InRange(lt=round(1_000 * share))),))
         members = await collection.members(wanted)
@@ -152,8 +168,8 @@ async def _measure_filters(report: Report, collection: Collection, made: MadeDoc
         async def search(number: int, members: Any = members) -> Any:
             return await collection.retrieval().nearest(queries[number], K, members)
 
-        await _measure_latency(report, f"dense, filter of {share:.1%}", search, 1)
-        recall = await _recall(collection, made, wanted, share)
+        await _measure_latency(report, f"dense, filter of {share:.1%}", search, num_queries, 1)
+        recall = await _recall(collection, made, num_queries, wanted, share)
         report.add(f"recall@{_RECALLED}, filter of {share:.1%}", recall, "of exact neighbours")
 
 
@@ -175,11 +191,15 @@ async def _measure_own_writes(report: Report, collection: Collection, made: Made
 
 
 async def _measure_latency(
-    report: Report, name: str, search: Callable[[int], Awaitable[Any]], count: int
+    report: Report,
+    name: str,
+    search: Callable[[int], Awaitable[Any]],
+    num_queries: int,
+    count: int,
 ) -> None:
     """Asks all queries, so many under way."""
     took: list[float] = []
-    waiting = iter(range(_QUERIES))
+    waiting = iter(range(num_queries))
 
     async def caller() -> None:
         for number in waiting:
@@ -193,14 +213,18 @@ async def _measure_latency(
     seconds = time.perf_counter() - began
     report.add(f"{name}: p50", 1_000 * float(np.percentile(took, 50)), "ms")
     report.add(f"{name}: p99", 1_000 * float(np.percentile(took, 99)), "ms")
-    report.add(f"{name}: throughput", _QUERIES / seconds, "searches/s")
+    report.add(f"{name}: throughput", num_queries / seconds, "searches/s")
 
 
 async def _recall(
-    collection: Collection, made: MadeDocuments, wanted: Filter | None, share: float
+    collection: Collection,
+    made: MadeDocuments,
+    num_queries: int,
+    wanted: Filter | None = None,
+    share: float = 1.0,
 ) -> float:
     """The share of the exact neighbours that a search finds among its first."""
-    queries = made.queries(_QUERIES)
+    queries = made.queries(num_queries)
     exact = made.nearest(queries, _RECALLED, _WRITTEN_AT_ONCE, share)
     members = None if wanted is None else await collection.members(wanted)
     shares = []
