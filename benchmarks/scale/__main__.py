@@ -122,6 +122,7 @@ def _constant_rows(constants: NodeConstants, ingest: Ingest, depth: int) -> list
         (f"tokens of a second pass of {depth}", f"{constants.mean_tokens:,.0f}"),
         ("second pass, core-us a token", f"{constants.core_us_per_token:.2f}"),
         ("second pass beyond computing, ms", f"{constants.rerank_delay_ms:.2f}"),
+        ("a search after a pause, by one without", f"{constants.after_pause:.2f}"),
         ("a search of both passes, core-ms", f"{constants.core_ms:.1f}"),
     ]
 

@@ -34,6 +34,8 @@ TOP_N = 10
 SERVER_FLAGS = ("--query-cache-bytes", "0")
 _CHUNK = 64
 _WARM_UP = 20
+# Between searches that are to find the machine idle.
+_PAUSE_SECONDS = 0.05
 _BATCH_SECONDS = 0.020
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -95,6 +97,7 @@ def measure(client: Client, pid: int, queries: Sequence[str], depth: int) -> Nod
     pairs = [_pairs(client, reranker, query, depth) for query in queries]
     core_us = _core_us_per_token(reranker, pairs)
     both = _alone(client, pid, queries, depth, rerank=True)
+    paused = _alone(client, pid, queries, depth, rerank=True, pause=_PAUSE_SECONDS)
     num_cores = available_cpus()
     computing = statistics.fmean(p.num_tokens for p in pairs) * core_us / 1000 / num_cores
     reranker.engine.close()
@@ -110,6 +113,7 @@ def measure(client: Client, pid: int, queries: Sequence[str], depth: int) -> Nod
         client_core_ms=first.client_core_ms,
         core_us_per_token=core_us,
         rerank_delay_ms=max(0.0, both.mean("rerank_ms") + both.mean("queue_ms") - computing),
+        after_pause=max(1.0, paused.median_seconds / both.median_seconds),
         rerank_lengths=[p.lengths.tolist() for p in pairs],
     )
 
@@ -128,6 +132,11 @@ class _Alone:
         return statistics.fmean(getattr(r.timings, stage) or 0.0 for r in self.results)
 
     @property
+    def median_seconds(self) -> float:
+        """Of the caller's times."""
+        return statistics.median(self.seconds)
+
+    @property
     def rest_ms(self) -> float:
         """What is left of the server's own time."""
         stages = ("tokenize_ms", "queue_ms", "embed_ms", "retrieve_ms", "load_ms", "rerank_ms")
@@ -139,12 +148,21 @@ class _Alone:
         return 1000 * statistics.fmean(self.seconds) - self.mean("total_ms")
 
 
-def _alone(client: Client, pid: int, queries: Sequence[str], depth: int, *, rerank: bool) -> _Alone:
+def _alone(
+    client: Client,
+    pid: int,
+    queries: Sequence[str],
+    depth: int,
+    *,
+    rerank: bool,
+    pause: float = 0.0,
+) -> _Alone:
     for query in queries[:_WARM_UP]:
         _search(client, query, depth, rerank=rerank)
     server, own = core_seconds(pid), time.process_time()
     results, seconds = [], []
     for query in queries:
+        time.sleep(pause)
         began = time.perf_counter()
         results.append(_search(client, query, depth, rerank=rerank))
         seconds.append(time.perf_counter() - began)

@@ -7,7 +7,8 @@ processor time of the whole, since stages are timed by the clock.
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 
 from twopass.benchmarks.scale.simulation.arbiter import Arbiter
 from twopass.benchmarks.scale.simulation.callers import Callers, Outcome, Policy
@@ -19,6 +20,8 @@ from twopass.benchmarks.scale.simulation.stores import Finding, OwnStore
 
 # As `engines/cpu/engine.py` asks for them.
 _BATCH_SECONDS = 0.020
+# A machine that has had nothing to do for so long is cold.
+_PAUSE_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class NodeConstants:
         client_core_ms: Processor time of the caller.
         core_us_per_token: Processor time of a token of the second pass, microseconds.
         rerank_delay_ms: What the second pass takes on top of its computing: batches to and fro.
+        after_pause: How many times as long a search takes that finds the machine idle, by one that
+            follows on another: caches are cold, threads and cores asleep.
         rerank_lengths: Tokens of each pair, of each query that is asked.
     """
 
@@ -51,6 +56,7 @@ class NodeConstants:
     client_core_ms: float
     core_us_per_token: float
     rerank_delay_ms: float
+    after_pause: float
     rerank_lengths: Sequence[Sequence[int]]
 
     @property
@@ -149,11 +155,24 @@ class _Beside(Front):
         self.cores = node.cores
         self._inner = node.front
         self._node = node
+        self._num_under_way = 0
+        self._idle_since = -inf
+
+    @property
+    def _has_rested(self) -> bool:
+        """Whether nothing has been asked for a while; only where nothing is under way."""
+        return self._node.clock.now - self._idle_since >= _PAUSE_SECONDS
 
     def answer(self, search: Search) -> Process:
         """See `Front.answer`."""
-        half = self._node._constants.client_core_ms / 2000
+        constants = self._node._constants
+        half = constants.client_core_ms / 2000
+        if not self._num_under_way and self._has_rested:
+            search = replace(search, times=constants.after_pause)
+        self._num_under_way += 1
         yield self.cores.work(half)
         answered = yield self._node.clock.spawn(self._inner.answer(search))
         yield self.cores.work(half)
+        self._num_under_way -= 1
+        self._idle_since = self._node.clock.now
         return answered

@@ -32,9 +32,12 @@ class Search:
 
     Attributes:
         lengths: Tokens of each pair of the second pass; empty for a search without one.
+        times: How many times as long as usual everything of it takes: more than once where a
+            machine has been idle, whose caches are cold and whose threads sleep.
     """
 
     lengths: Sequence[int]
+    times: float = 1.0
 
 
 class Front:
@@ -71,16 +74,17 @@ class Front:
         work, num_pairs = self._work, len(search.lengths)
         if not self._arbiter.admit(num_pairs):
             return False
-        yield self.cores.work(work.before)
+        yield self.cores.work(work.before * search.times)
         if work.query_tokens:
             yield self._arbiter.compute([work.query_tokens], Kind.QUERY)
-        yield self._clock.spawn(self._store.find(self.cores))
+        yield self._clock.spawn(self._store.find(self.cores, search.times))
         if search.lengths:
-            yield self._arbiter.compute(search.lengths, Kind.RERANK)
+            lengths = [round(length * search.times) for length in search.lengths]
+            yield self._arbiter.compute(lengths, Kind.RERANK)
         self._arbiter.release(num_pairs)
-        yield self.cores.work(work.after)
+        yield self.cores.work(work.after * search.times)
         if work.delay:
-            yield self._clock.after(work.delay)
+            yield self._clock.after(work.delay * search.times)
         return True
 
     def lose(self) -> None:

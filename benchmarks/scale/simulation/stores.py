@@ -34,8 +34,13 @@ class Finding:
 class Store(Protocol):
     """Finds candidates for a front."""
 
-    def find(self, cores: Cores) -> Process:
-        """Finds the candidates of one search, for a front that has these cores."""
+    def find(self, cores: Cores, times: float = 1.0) -> Process:
+        """Finds the candidates of one search.
+
+        Args:
+            cores: Those of the front that asks.
+            times: How many times as long as usual it takes.
+        """
 
 
 class OwnStore:
@@ -51,11 +56,12 @@ class OwnStore:
         self._finding = finding
         self._cores = cores
 
-    def find(self, cores: Cores) -> Process:
+    def find(self, cores: Cores, times: float = 1.0) -> Process:
         """See `Store`."""
         finding, cores = self._finding, self._cores or cores
-        yield all_of([cores.work(finding.nearest), cores.work(finding.words)])
-        yield cores.work(finding.load)
+        lists = (finding.nearest * times, finding.words * times)
+        yield all_of([cores.work(seconds) for seconds in lists])
+        yield cores.work(finding.load * times)
 
 
 class Database:
@@ -77,10 +83,10 @@ class Database:
         self._finding = finding
         self._wire_seconds = wire_seconds
 
-    def find(self, cores: Cores) -> Process:  # noqa: ARG002  # the work is elsewhere
+    def find(self, cores: Cores, times: float = 1.0) -> Process:  # noqa: ARG002  # it is elsewhere
         """See `Store`."""
         yield self._clock.after(self._wire_seconds / 2)
-        yield next(self._copies).work(self._finding.total)
+        yield next(self._copies).work(self._finding.total * times)
         yield self._clock.after(self._wire_seconds / 2)
 
 
@@ -124,7 +130,7 @@ class Shards:
         self._turn = itertools.cycle(range(len(copies)))
         self._random = random.Random(seed)  # noqa: S311  # no secret
 
-    def find(self, cores: Cores) -> Process:  # noqa: ARG002  # the work is elsewhere
+    def find(self, cores: Cores, times: float = 1.0) -> Process:  # noqa: ARG002  # it is elsewhere
         """See `Store`."""
         copy = next(self._turn)
         yield self._clock.after(self._wire_seconds / 2)

@@ -21,6 +21,7 @@ CONSTANTS = NodeConstants(
     client_core_ms=0.8,
     core_us_per_token=25.0,
     rerank_delay_ms=1.0,
+    after_pause=1.0,
     rerank_lengths=[[80] * 20],
 )
 
@@ -49,6 +50,13 @@ def test_a_faster_reranker_answers_more():
     plan = Plan(rates=(0.5,), seconds=5.0, seed=1)
     slow, fast = predictions(CONSTANTS, plan), predictions(faster, plan)
     assert fast[0].figures["searches/s"] > 1.4 * slow[0].figures["searches/s"]
+
+
+def test_a_search_that_finds_the_machine_idle_takes_longer():
+    cold = dataclasses.replace(CONSTANTS, after_pause=1.5)
+    once, again = (node.open_loop([0.0, 5.0, 5.001]) for node in (Node(CONSTANTS), Node(cold)))
+    assert again[0].latency > 1.4 * once[0].latency
+    assert sum(o.latency for o in again) < 1.5 * sum(o.latency for o in once)  # the third is warm
 
 
 def test_latencies_grow_with_the_load():
