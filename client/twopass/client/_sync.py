@@ -280,7 +280,7 @@ class Client:
         feed.raise_failure()
 
     def is_ready(self, service: str = "", *, timeout: float | None = 5.0) -> bool:
-        """Whether the server and its engines are ready.
+        """Whether the server and its engines are ready; of several servers, whether one is.
 
         Args:
             service: One service, such as "twopass.v1.SearchService". Empty: the server as a whole.
