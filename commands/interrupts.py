@@ -23,7 +23,7 @@ _ENDINGS = frozenset((signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", s
 _AGAIN_SECONDS = 5.0
 _TIMES = 3
 # Time to leave the destructor or callback in which Python dropped what the handler had raised.
-_DROPPED_SECONDS = 0.01
+_DROPPED_SECONDS = 0.1
 # What the pipe carries beside the numbers of signals, which are 1 to 64.
 _HEARD, _DROPPED = 0, 255
 _STDERR = 2

@@ -12,10 +12,14 @@ def run() -> None:
     handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
     from twopass.commands.interrupts import watched
     from twopass.commands.main import app
+    from twopass.commands.terminal.failures import INTERRUPTED
 
-    with watched():
-        signal.signal(signal.SIGINT, handler)
-        app()
+    try:
+        with watched():
+            signal.signal(signal.SIGINT, handler)
+            app()
+    except KeyboardInterrupt:  # another, while the command was ending
+        raise SystemExit(INTERRUPTED) from None
 
 
 if __name__ == "__main__":
