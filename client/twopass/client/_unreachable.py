@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from twopass.client._target import DEFAULT_PORT, is_loopback
+from twopass.client._target import DEFAULT_PORT, is_loopback, is_mesh
 
 CONNECT_SECONDS = 5
 """How long a connection may take to be made, TLS and all."""
@@ -46,6 +46,9 @@ def why_unreachable(words: str, target: str, *, is_tls: bool) -> Unreachable | N
         return Unreachable("CONNECTION_LOST", f"{target} ended the connection: did it stop?")
     if not words.startswith(_NO_CONNECTION):
         return None
+    if is_mesh(target):
+        said = f"the control plane of {target}, or a server that it named, was not reached: {words}"
+        return Unreachable("UNREACHABLE", said)
     for pattern, reason, sentence in _CAUSES:
         if re.search(pattern, words):
             if reason == "CONNECTION_CLOSED" and is_tls:

@@ -45,6 +45,7 @@ class Load:
         ended: All calls that have ended.
         num_under_way: Calls that have not.
         acknowledged: Ids of documents that were written.
+        tells_servers: Whether searches tell which server has answered.
     """
 
     def __init__(self, client: AsyncClient, concurrency: int, *, writes: bool) -> None:
@@ -52,6 +53,7 @@ class Load:
         self.ended: list[Ended] = []
         self.num_under_way = 0
         self.acknowledged: list[str] = []
+        self.tells_servers = not writes
         self._num_written = 0
         self._client = client
         self._is_over = False
@@ -60,6 +62,11 @@ class Load:
         self._tasks = [
             asyncio.create_task(self._call_on(kinds[i % len(kinds)])) for i in range(concurrency)
         ]
+
+    def silent(self, num_servers: int) -> set[int]:
+        """Numbers of the servers that have answered no search in this phase."""
+        answered = {call.server for call in self.ended if call.phase == self.phase}
+        return set(range(num_servers)) - answered
 
     async def end(self) -> None:
         """Lets the calls under way end, and makes no more."""

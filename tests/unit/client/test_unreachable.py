@@ -1,5 +1,6 @@
 """What a client says where no server answers: each case on a real socket."""
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -163,3 +164,13 @@ def test_a_late_answer_names_the_server_and_the_time(connect):
         pytest.raises(DeadlineExceededError, match=f"no answer from {target} within 0.2 s"),
     ):
         connect(target, timeout=0.2).models()
+
+
+def test_a_control_plane_that_is_not_reached_is_told_as_such(connect, monkeypatch):
+    plane = {"server_uri": "127.0.0.1:1", "channel_creds": [{"type": "insecure"}]}
+    bootstrap = {"xds_servers": [plane | {"server_features": ["xds_v3"]}], "node": {"id": "test"}}
+    monkeypatch.setenv("GRPC_XDS_BOOTSTRAP_CONFIG", json.dumps(bootstrap))
+    reason, message = failure(connect("xds:///search"))
+    assert reason == "UNREACHABLE"
+    assert message.startswith("the control plane of xds:///search, or a server that it named, was")
+    assert "Connection refused" in message
