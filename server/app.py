@@ -76,6 +76,7 @@ from twopass.server.servicers.search import SearchServicer
 from twopass.server.servicers.server import ServerServicer
 from twopass.server.servicers.translating import Translating
 from twopass.server.serving import Serving
+from twopass.server.store_watch import StoreWatch
 from twopass.server.stores import check_store, open_store
 from twopass.server.tei.operations import TeiOperations
 from twopass.server.tei.served import TeiParts
@@ -151,6 +152,12 @@ class App:
             current_revision=self._current_revision,
         )
         self._store = opened.store
+        self._store_watch = StoreWatch(
+            self._store,
+            probe_seconds=config.probe_seconds,
+            timeout_seconds=config.probe_timeout_seconds,
+        )
+        self._watching_store: asyncio.Task[None] | None = None
         self._models: list[LoadedModel] = []
         try:
             self._models = load(config)
@@ -174,6 +181,7 @@ class App:
         """
         config = self.config
         await self._store.start()
+        self._watching_store = asyncio.create_task(self._store_watch.watch())
         self._server = grpc.aio.server(options=server_options(config))
         self._arbiter = Arbiter(
             max_queued_pairs=config.max_queued_pairs,
@@ -272,6 +280,8 @@ class App:
             self._workers.close()
         for model in self._models:
             model.engine.close()
+        if self._watching_store is not None:
+            self._watching_store.cancel()
         await self._store.close()
         self._lanes.close()
         self._messages.close()
@@ -330,7 +340,7 @@ class App:
             model_pb2: ModelServicer(models),
             server_pb2: ServerServicer(
                 config,
-                self._store,
+                self._store_watch,
                 self._gate,
                 arbiter,
                 self._metrics,
@@ -424,12 +434,12 @@ class App:
             return None
         self._metrics.gauges(lambda: backlog_gauges(self._arbiter.backlog, self._models))
         self._metrics.gauges(lambda: shared_token_counts(self._models))
-        self._metrics.gauges(lambda: store_gauges(self._store))
+        self._metrics.gauges(lambda: store_gauges(self._store_watch))
         if isinstance(store := self._store, InspectableStore):
             self._metrics.gauges(lambda: collection_gauges(store.counts()))
         self._metrics.gauges(lambda: server_gauges(self._gate, self._caches))
         self._metrics.gauges(lambda: lane_gauges(self._all_lanes))
-        self._metrics.gauges(lambda: fallback_counts(self._store))
+        self._metrics.gauges(lambda: fallback_counts(self._store_watch))
         self._metrics.gauges(lambda: fleet_gauges(self._models))
         if not address:
             return None

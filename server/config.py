@@ -360,7 +360,11 @@ class ServerConfig(BaseSettings):
     ] = 16 * 1024 * 1024
     probe_seconds: Annotated[
         float,
-        Field(gt=0, description="How often each engine is asked to compute a probe."),
+        Field(
+            gt=0,
+            description="How often each engine is asked to compute a probe, and a store whether it "
+            "answers.",
+        ),
     ] = 10.0
     probe_timeout_seconds: Annotated[
         float,

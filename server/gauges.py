@@ -8,11 +8,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from twopass.engines.base import LoadedModel, SharingEngine
 from twopass.engines.fleet.fleet import Fleet
-from twopass.index.base import Store, StoreCounts, num_vector_fallbacks
+from twopass.index.base import StoreCounts
 from twopass.index.lanes import Lane
 from twopass.server.edge.gate import Gate
 from twopass.server.models.caches import ByteCache
 from twopass.server.scheduling.backlog import Backlog
+from twopass.server.store_watch import StoreWatch
 from twopass.server.telemetry.metrics import gauge
 
 
@@ -130,17 +131,17 @@ def lane_gauges(lanes: Sequence[Lane]) -> Iterator[Metric]:
     )
 
 
-def fallback_counts(store: Store) -> Iterator[Metric]:
+def fallback_counts(store: StoreWatch) -> Iterator[Metric]:
     """Yields how often the CPU took over from a GPU."""
     fallbacks = CounterMetricFamily(
         "twopass_vector_fallbacks",
         "Times the CPU took over a collection's vectors from a GPU, for good.",
     )
-    fallbacks.add_metric([], num_vector_fallbacks(store))
+    fallbacks.add_metric([], store.num_vector_fallbacks)
     yield fallbacks
 
 
-def store_gauges(store: Store) -> Iterator[GaugeMetricFamily]:
+def store_gauges(store: StoreWatch) -> Iterator[GaugeMetricFamily]:
     """Yields whether the store can be used."""
     yield gauge(
         "store_up",

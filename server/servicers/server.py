@@ -7,12 +7,12 @@ from importlib.metadata import version
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from twopass.index.base import Store, num_vector_fallbacks
 from twopass.index.lanes import Lane
 from twopass.server.config import ServerConfig
 from twopass.server.edge.gate import Gate
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
+from twopass.server.store_watch import StoreWatch
 from twopass.server.telemetry.metrics import Metrics
 from twopass.server.workers.worker import WorkerState
 from twopass.v1 import server_pb2
@@ -24,7 +24,7 @@ class ServerServicer:
     def __init__(
         self,
         config: ServerConfig,
-        store: Store | None,
+        store: StoreWatch | None,
         gate: Gate,
         arbiter: Arbiter,
         metrics: Metrics,
@@ -58,7 +58,7 @@ class ServerServicer:
             limits=self._limits,
             load=self._load(),
             vector_device=self._vector_device,
-            num_vector_fallbacks=0 if self._store is None else num_vector_fallbacks(self._store),
+            num_vector_fallbacks=0 if self._store is None else self._store.num_vector_fallbacks,
             store="" if self._store is None else self._store.kind,
             store_problem="" if self._store is None else self._store.problem,
             workers=map(_worker_message, self._workers()),

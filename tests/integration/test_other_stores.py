@@ -6,18 +6,20 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from twopass.client import Chunking, Client, Document, Retrieve, Schema
 from twopass.index.base import HybridRetrieval, InspectableStore, SnapshotStore
 from twopass.index.errors import StoreUnreachableError
 from twopass.server import app as app_module
+from twopass.server.search import first_pass
 from twopass.server.stores import OpenedStore
 from twopass.v1 import collection_pb2, search_pb2, server_pb2, server_pb2_grpc
 from twopass.v1.filter_pb2 import Condition, FieldCondition, Filter, IdCondition, Literal
 from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions
 
 from .corpus import FACTS, fill
-from .fallback import A_MOMENT, FORBID, QUESTION, asking, failure_of
+from .fallback import A_MOMENT, FORBID, QUESTION, asking, failure_of, wait_until
 from .memory_store import MemoryRetrieval, MemoryStore
 from .serving import Server, places_taken
 
@@ -195,16 +197,18 @@ def test_an_encoder_that_is_late_leaves_the_words(small, store):
     assert (store.calls["both"], store.calls["with_words"]) == (0, 1)
 
 
-def test_an_encoder_that_comes_after_the_words_were_asked_for_still_gives_both_lists(small, store):
+def test_an_encoder_that_comes_after_the_words_were_asked_for_still_gives_both_lists(
+    small, store, monkeypatch
+):
+    monkeypatch.setattr(first_pass, "_EMBEDDING_SHARE", 0.0)  # words are asked for at once
     store.held.add("with_words")
     small.encoder.gate.clear()
     try:
-        asked = small.search.future(asking(time_budget=A_MOMENT, rerank=NO_RERANK))
-        while not store.calls["with_words"]:
-            pass
+        unhurried = Duration(seconds=600)
+        asked = small.search.future(asking(time_budget=unhurried, rerank=NO_RERANK))
+        wait_until(lambda: store.calls["with_words"] or asked.done())
         small.encoder.gate.set()
-        while not store.calls["nearest"]:
-            pass
+        wait_until(lambda: store.calls["nearest"] or asked.done())
         store.held.clear()
         response = asked.result()
     finally:
