@@ -66,7 +66,7 @@ class Twopass:
         """Answers `EmbedService.Embed`."""
         return await self._pass_on(self._embed.Embed, request, grpc_context)
 
-    async def _pass_on(self, call, request, context: RayServegRPCContext):  # noqa: ANN001, ANN202
+    async def _pass_on(self, call, request, context: RayServegRPCContext):
         """Has the server answer, and answers with its status where it fails."""
         metadata = [(k, v) for k, v in context.invocation_metadata() if k in _PASSED_ON]
         try:

@@ -142,6 +142,12 @@ class Planner:
         load = self._known["load_core_ms"] * demand.depth / 50
         return self._known.nearest_core_ms(documents) + words + load
 
+    def postgres_words_core_ms(self, demand: Demand) -> float:
+        """The list by words in PostgreSQL: frequent words find nothing in a large collection."""
+        known = self._known
+        words = known.words_core_ms(demand.documents) * known["postgres_words_factor"]
+        return min(words, known["postgres_words_most_core_ms"]) if demand.words else 0.0
+
     def second_pass_core_ms(self, demand: Demand) -> float:
         """All pairs of a search, on CPUs."""
         return self._tokens(demand) * self._known["rerank_core_us_per_token"] / 1000
@@ -216,13 +222,12 @@ class Planner:
         nearest = known["postgres_nearest_core_ms"] * max(
             1.0, math.log(demand.documents) / math.log(20_000)
         )
-        words = known.words_core_ms(demand.documents) * known["postgres_words_factor"]
-        core_ms = nearest + (words if demand.words else 0.0)
+        core_ms = nearest + self.postgres_words_core_ms(demand)
         core_ms += known["load_core_ms"] * demand.depth / 50
         self._patient(demand, core_ms, draft, "a statement")
         memory = demand.documents * known["postgres_memory_bytes_per_document"]
         disk = demand.documents * known["postgres_disk_bytes_per_document"]
-        self._copies(demand, core_ms, memory, disk, draft, "Postgres, a primary and its copies")
+        self._databases(demand, core_ms, memory, disk, draft)
         self._fronts(demand, draft)
         self._engines(demand, device, draft)
 
@@ -318,10 +323,10 @@ class Planner:
             count = math.ceil(cores / machine.cores) + demand.spare
         draft.roles.append(Role("engines", machine, count, pass_=2))
 
-    def _copies(
-        self, demand: Demand, core_ms: float, memory: float, disk: float, draft: _Draft, name: str
+    def _databases(
+        self, demand: Demand, core_ms: float, memory: float, disk: float, draft: _Draft
     ) -> None:
-        """Machines that each hold everything, as many as share the searches."""
+        """A primary, and standbys that hold everything too and answer searches with it."""
         cores = demand.searches * core_ms / 1000 / demand.utilisation
         fitting = [m for m in self._without_gpus() if m.memory_bytes * 0.8 >= memory]
         if not fitting:
@@ -330,7 +335,8 @@ class Planner:
                 "not be read from disk"
             )
             return
-        roles = [Role(name, m, math.ceil(cores / m.cores) + demand.spare, disk, 1) for m in fitting]
+        counts = {m.name: math.ceil(cores / m.cores) + demand.spare for m in fitting}
+        roles = [Role("Postgres, standbys too", m, counts[m.name], disk, 1) for m in fitting]
         draft.roles.append(min(roles, key=self._month))
 
     def _patient(self, demand: Demand, ms: float, draft: _Draft, what: str) -> None:

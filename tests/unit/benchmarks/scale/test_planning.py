@@ -83,8 +83,15 @@ def test_one_process_answers_so_many_searches_and_no_more(planner):
 
 
 def test_words_of_too_many_documents_take_one_thread_too_long(planner):
-    breaks = planner.plan(Design.POSTGRES, Device.CPU, Demand(1e10)).breaks
+    breaks = planner.plan(Design.REPLICAS, Device.CPU, Demand(1e10)).breaks
     assert any("one thread" in reason for reason in breaks)
+
+
+def test_words_cost_postgres_no_more_than_what_it_scores(planner, known):
+    most = known["postgres_words_most_core_ms"]
+    assert planner.postgres_words_core_ms(Demand(1e4)) < most
+    assert planner.postgres_words_core_ms(Demand(1e9)) == most
+    assert planner.postgres_words_core_ms(Demand(1e9, words=False)) == 0
 
 
 @pytest.mark.parametrize("design", [Design.REPLICAS, Design.ENGINES_APART, Design.MILVUS])
