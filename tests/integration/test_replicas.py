@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -206,3 +208,50 @@ def test_an_upsert_goes_on_with_another_server_when_the_drain_of_its_own_is_over
 def num_calls(server: Server) -> int:
     """How many calls are under way, but for those who watch health."""
     return server._app._gate.num_calls
+
+
+class Names:
+    """A server of DNS that knows one name, whose addresses a test changes."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while (asked := self._socket.recvfrom(512))[0]:
+            query, caller = asked
+            end = query.index(b"\0", 12) + 5  # after the name, its type and its class
+            question = query[12:end]
+            is_ipv4 = question[-4:-2] == b"\0\1"
+            found = [socket.inet_aton(each) for each in self.addresses] if is_ipv4 else []
+            head = query[:2] + struct.pack(">HHHHH", 0x8180, 1, len(found), 0, 0)
+            # A pointer to the name, type A, class IN, kept for no time, four bytes.
+            answers = [b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + each for each in found]
+            self._socket.sendto(head + question + b"".join(answers), caller)
+
+    def stop(self) -> None:
+        self._socket.sendto(b"", ("127.0.0.1", self.port))
+        self._thread.join()
+        self._socket.close()
+
+
+def test_a_server_that_is_added_to_a_name_is_found_since_old_connections_end(tmp_path):
+    often = ("grpc.dns_min_time_between_resolutions_ms", 100), ("grpc.enable_http_proxy", 0)
+    names = Names("127.0.0.1")
+    with ExitStack() as stack:
+        stack.callback(names.stop)
+        old = stack.enter_context(Server(tmp_path / "old", gated=False, max_connection_seconds=0.5))
+        port = old.target.rpartition(":")[2]
+        target = f"dns://127.0.0.1:{names.port}/search.test:{port}"
+        client = stack.enter_context(Client(target, options=often))
+        assert client.models()
+        new = stack.enter_context(
+            Server(tmp_path / "new", gated=False, address=f"127.0.0.2:{port}")
+        )
+        names.addresses = "127.0.0.1", "127.0.0.2"
+        while not new._app._standard.num_watching:
+            assert client.models()
