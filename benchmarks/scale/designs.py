@@ -158,14 +158,13 @@ class System:
         demand = self._plan.demand
         if self._plan.design is Design.POSTGRES:
             (role,) = (role for name, role in roles.items() if name.startswith("Postgres"))
+            copies = [Cores(self.clock, role.machine.cores) for _ in range(role.count)]
             finding = Finding(
                 nearest=self._known["postgres_nearest_core_ms"] / 1000,
                 words=self._planner.postgres_words_core_ms(demand) / 1000,
                 load=self._known["load_core_ms"] / 1000,
             )
-            return Database(
-                self.clock, Cores(self.clock, role.machine.cores), finding, wire_seconds=wire
-            )
+            return Database(self.clock, copies, finding, wire_seconds=wire)
         if self._plan.design is Design.MILVUS:
             return self._shards(roles["query nodes"], wire)
         return None
