@@ -78,6 +78,12 @@ class Corpus:
                 for row, (vector, line) in enumerate(zip(vectors, lines, strict=False)):
                     yield Document(id=f"d{start + row}", text=line.rstrip("\n"), vector=vector)
 
+    def texts(self) -> Iterator[str]:
+        """The documents' texts, in order."""
+        with (self.folder / _TEXTS).open(encoding="utf-8") as lines:
+            for line in lines:
+                yield line.rstrip("\n")
+
     def vector_blocks(self) -> Iterator[tuple[int, Float32s]]:
         """The first document's number and vectors, float32 `[n, dimension]`, block by block."""
         vectors = np.load(self.folder / _VECTORS, mmap_mode="r")

@@ -276,8 +276,9 @@ class Connections:
             if translated is None:
                 raise
             if isinstance(translated, StoreUnreachableError):
+                if self.problem != str(translated):
+                    _LOG.warning("%s", translated, extra={"store": self.address.place})
                 self.problem = str(translated)
-                _LOG.warning("%s", translated, extra={"store": self.address.place})
             raise translated from error
         self.problem = ""
 
@@ -339,6 +340,11 @@ def _translation(error: Exception, stop: Stop, collection: str) -> CollectionErr
         return StorageError(
             f"the store postgresql does not allow it: {error}; docs/postgres.md lists the grants "
             "that the role needs"
+        )
+    if "unsupported startup parameter" in str(error):
+        return StorageError(
+            "the store postgresql is behind PgBouncer, which refuses the settings of a session: "
+            f"{error}; add pgbouncer=true to the parameters of the URL of --store"
         )
     if state.startswith(_UNREACHABLE):
         kind = _LostError if state.startswith(("08", "57P01", "57P02")) else StoreUnreachableError

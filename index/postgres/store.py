@@ -240,6 +240,21 @@ class PostgresStore:
             _LOG.info("alias changed", extra=dataclasses.asdict(change))
         return changed
 
+    async def num_bytes(self, stop: Stop = NEVER) -> int:
+        """Bytes that all tables of the store take on disk, with their indexes."""
+
+        async def read(connection: Any) -> int:
+            return int(
+                await connection.fetchval(
+                    "SELECT coalesce(sum(pg_total_relation_size(pg_class.oid)), 0)::bigint "
+                    "FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+                    "WHERE nspname = $1 AND relkind = 'r'",
+                    self._address.schema,
+                )
+            )
+
+        return await self._run(read, stop)
+
     async def _run(self, work: Callable[[Any], Awaitable[T]], stop: Stop) -> T:
         await self._connected()
         return await self._connections.run(work, stop)

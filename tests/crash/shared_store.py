@@ -30,6 +30,8 @@ from .workload import Workload
 
 _NUM_SERVERS = 2
 _START_SECONDS = 60.0
+# An upsert is tried again until then where its server or the store has gone.
+_PATIENCE = 6.0
 _VICTIMS = {
     "PostgreSQL": 4,
     "a server": 3,
@@ -104,6 +106,7 @@ class SharedStoreTester:
                 self._renames[kind.name],
                 self._random.randrange(2**32),
                 takes_snapshots=False,
+                patience=_PATIENCE,
             )
             for kind in SHARED_KINDS
         ]

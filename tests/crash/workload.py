@@ -5,7 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from twopass.client import Client, DeadlineExceededError, Retrieve, TwopassError, UnavailableError
+from twopass.client import (
+    Client,
+    DeadlineExceededError,
+    ResourceExhaustedError,
+    Retrieve,
+    TwopassError,
+    UnavailableError,
+)
 
 from .aliases import SwitchedAliases
 from .documents import document, vector_of, word_of
@@ -53,10 +60,16 @@ class Workload:
         seed: int,
         *,
         takes_snapshots: bool = True,
+        patience: float = 20,
     ) -> None:
-        """Starts the threads, which use the servers in turn; all have the same collections."""
+        """Starts the threads, which use the servers in turn; all have the same collections.
+
+        A call that is not answered within `patience` seconds ends its thread.
+        """
+        self._patience = patience
         self._clients = [
-            Client(target, timeout=20, options=[("grpc.enable_retries", 0)]) for target in targets
+            Client(target, timeout=patience, options=[("grpc.enable_retries", 0)])
+            for target in targets
         ]
         self.collection = kind.name
         self._kind = kind
@@ -95,8 +108,8 @@ class Workload:
         try:
             while not self._is_over:
                 role(number, drawn, client)
-        except (UnavailableError, DeadlineExceededError):
-            return
+        except (UnavailableError, DeadlineExceededError, ResourceExhaustedError):
+            return  # of a busy machine too: what is refused or late was never acknowledged
         except TwopassError as error:
             # A connection that breaks in the middle of an answer may have other names.
             if "Stream removed" not in error.message and error.code.name != "CANCELLED":
@@ -126,7 +139,9 @@ class Workload:
         operation = self._ledger.begin_upsert(ids)
         has_vector = not self._kind.is_split
         documents = [document(name, operation.number, has_vector=has_vector) for name in ids]
-        summary = client.upsert(self.collection, documents, chunk_size=len(ids), timeout=20)
+        summary = client.upsert(
+            self.collection, documents, chunk_size=len(ids), timeout=self._patience
+        )
         self._acknowledge(operation, summary.sequence)
         if len(ids) > 1 and drawn.random() < 0.3:
             name = drawn.choice(ids)
