@@ -23,7 +23,8 @@ from twopass.index.sequences import SequenceToken
 from twopass.index.summary import CollectionSummary
 
 _COLUMNS = (
-    "id, incarnation, schema, analysis, create_time, position, num_documents, num_split, own.name"
+    "id, incarnation, schema, analysis, create_time, position, num_documents, num_split, "
+    "num_vectors, own.name"
 )
 
 
@@ -40,6 +41,7 @@ class CollectionRow:
         sequence: Its state.
         num_documents: How many documents it has.
         num_split: How many of them are split.
+        num_vectors: How many vectors they have: one each, or one for each window.
     """
 
     id: int
@@ -50,6 +52,7 @@ class CollectionRow:
     sequence: SequenceToken
     num_documents: int
     num_split: int
+    num_vectors: int
 
     def summary(self, read_only_reason: str = "") -> CollectionSummary:
         """Describes it."""
@@ -285,6 +288,7 @@ class Catalogue:
             sequence=SequenceToken(record["incarnation"], record["position"]),
             num_documents=record["num_documents"],
             num_split=record["num_split"],
+            num_vectors=record["num_vectors"],
         )
 
 

@@ -160,9 +160,7 @@ class PostgresCollection:
     ) -> PostgresRetrieval:
         """Begins the use of the collection by one search."""
         row = self._row
-        return PostgresRetrieval(
-            self._searched, row.name, row.num_documents, row.num_split, expected
-        )
+        return PostgresRetrieval(self._searched, row.name, row.num_split, row.num_vectors, expected)
 
     async def members(self, wanted: Filter, stop: Stop = NEVER) -> CompiledMembers:
         """The documents that pass a filter, as a condition; asks nothing."""

@@ -33,6 +33,7 @@ CREATE TABLE {schema}.collections (
   last_key bigint NOT NULL DEFAULT 0,      -- the highest that was ever given
   num_documents bigint NOT NULL DEFAULT 0,
   num_split bigint NOT NULL DEFAULT 0,
+  num_vectors bigint NOT NULL DEFAULT 0,   -- one a document, or one a window of a split one
   num_terms bigint NOT NULL DEFAULT 0      -- of all documents together
 ) WITH (fillfactor = 50);
 CREATE TABLE {schema}.names (

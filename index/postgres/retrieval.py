@@ -91,8 +91,8 @@ class PostgresRetrieval:
         self,
         searched: Searched,
         name: str,
-        num_documents: int,
         num_split: int,
+        num_vectors: int,
         expected: Expected,
     ) -> None:
         """Begins.
@@ -100,13 +100,13 @@ class PostgresRetrieval:
         Args:
             searched: The collection.
             name: Its name, for errors.
-            num_documents: How many documents it has, as far as is known.
-            num_split: How many of them are split, as far as is known.
+            num_split: How many documents are split, as far as is known.
+            num_vectors: How many vectors it has, as far as is known.
             expected: What the search will ask of the documents it finds.
         """
         self._searched = searched
         self._name = name
-        self._num_documents = num_documents
+        self._num_vectors = num_vectors
         self._may_be_split = searched.schema.chunking is not None
         self._num_split = num_split
         self._fields = expected.fields
@@ -280,7 +280,7 @@ class PostgresRetrieval:
         kind = self._searched.kind
         if kind.is_exact or members.keys is not None:
             return 0
-        if self._num_documents * kind.dimension <= CHEAP_COMPONENTS and not self._may_be_split:
+        if self._num_vectors * kind.dimension <= CHEAP_COMPONENTS:
             return 0
         return kind.ef_search(breadth.ef_search, num_vectors)
 

@@ -55,6 +55,7 @@ class _Counters:
         last_key: The highest key given.
         num_documents: Change of the number of documents.
         num_split: Change of how many of them are split.
+        num_vectors: Change of the number of vectors.
         num_terms: Change of the number of terms in all.
     """
 
@@ -62,6 +63,7 @@ class _Counters:
     last_key: int
     num_documents: int = 0
     num_split: int = 0
+    num_vectors: int = 0
     num_terms: int = 0
 
 
@@ -188,13 +190,14 @@ class Writer:
         await connection.execute(
             f"UPDATE {self._schema}.collections SET position = $2, last_key = $3, "
             "num_documents = num_documents + $4, num_split = num_split + $5, "
-            "num_terms = num_terms + $6 WHERE id = $1",
+            "num_terms = num_terms + $6, num_vectors = num_vectors + $7 WHERE id = $1",
             self._collection,
             counters.sequence.position,
             counters.last_key,
             counters.num_documents,
             counters.num_split,
             counters.num_terms,
+            counters.num_vectors,
         )
 
     async def _upsert(
@@ -260,6 +263,7 @@ class Writer:
         )
         counters.num_documents -= len(keys)
         counters.num_split -= sum(record["num_windows"] > 0 for record in records)
+        counters.num_vectors -= sum(max(1, record["num_windows"]) for record in records)
         counters.num_terms -= int(length or 0)
         return keys
 
@@ -298,6 +302,7 @@ class Writer:
         counters.last_key = keys[-1]
         counters.num_documents += len(documents)
         counters.num_split += sum(one.is_split for one in documents)
+        counters.num_vectors += sum(len(one.vectors) for one in documents)
         counters.num_terms += sum(one.length for one in documents)
 
     async def _numbers(

@@ -38,12 +38,7 @@ def _brought(index_kind: str) -> Schema:
 SHARED_KINDS = (
     Kind("flat", _brought("Flat"), DIMENSION, num_ids=150),
     Kind("graph", _brought("HNSW8"), DIMENSION, num_ids=150),
-    Kind(
-        "split",
-        Schema(chunking=Chunking(20, 4), index_kind="Flat"),
-        small_config()["hidden_size"],
-        num_ids=70,
-    ),
+    Kind("split", Schema(chunking=Chunking(20, 4)), small_config()["hidden_size"], num_ids=70),
 )
 """In a store that servers share; its graph is as exact as the first while it is small."""
 

@@ -18,6 +18,9 @@ _DISAGREEMENTS = {
         "SELECT abs((SELECT count(*) FROM {documents} WHERE num_windows > 0) - num_split) "
         "FROM {row}"
     ),
+    "vectors beside their number in the catalogue": (
+        "SELECT abs((SELECT count(*) FROM {vectors}) - num_vectors) FROM {row}"
+    ),
     "terms beside their number in the catalogue": (
         "SELECT abs(coalesce((SELECT sum(length) FROM {terms}), 0) - num_terms) FROM {row}"
     ),

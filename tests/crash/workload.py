@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from twopass.client import (
     Client,
     DeadlineExceededError,
-    ResourceExhaustedError,
+    OverloadedError,
     Retrieve,
     TwopassError,
     UnavailableError,
@@ -108,7 +108,7 @@ class Workload:
         try:
             while not self._is_over:
                 role(number, drawn, client)
-        except (UnavailableError, DeadlineExceededError, ResourceExhaustedError):
+        except (UnavailableError, DeadlineExceededError, OverloadedError):
             return  # of a busy machine too: what is refused or late was never acknowledged
         except TwopassError as error:
             # A connection that breaks in the middle of an answer may have other names.
