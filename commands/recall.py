@@ -22,6 +22,7 @@ from twopass.commands.options import (
 from twopass.commands.terminal.failures import exit_with
 from twopass.commands.terminal.progress import track
 from twopass.commands.terminal.tables import Table, figures, names, print_table
+from twopass.index.errors import InvalidSchemaError
 from twopass.index.kinds import IndexKind
 
 _EF_SEARCH = (16, 32, 64, 128, 256, 512, 1024)
@@ -133,7 +134,12 @@ class _Documents:
 
 
 def _settings(described: Collection, efs: Iterable[int], nprobes: Iterable[int]) -> list[Retrieve]:
-    kind = IndexKind.parse(described.schema.index_kind)
+    try:
+        kind = IndexKind.parse(described.schema.index_kind)
+    except InvalidSchemaError:  # a kind of another store, of which only what was asked for is tried
+        searched = [Retrieve("dense", ef_search=ef) for ef in efs]
+        searched += [Retrieve("dense", nprobe=n) for n in nprobes]
+        return searched or [Retrieve("dense")]
     if kind.num_links:
         return [Retrieve("dense", ef_search=ef) for ef in efs or _EF_SEARCH]
     if kind.num_lists:
