@@ -297,7 +297,7 @@ class MilvusCollection:
                 documents.append(stored_document(row, fields, self.schema.dimension))
                 left = None if left is None else left - size
                 after = row["id"]
-            if len(rows) < limit:
+            if not rows:
                 return DocumentPage(documents, "")
 
     async def finish_writes(self) -> None:
@@ -332,7 +332,7 @@ class MilvusCollection:
         """
         for fact, field in expression.exact_unless:
             more = Expression(f"array_contains(facts, {literal(fact)})")
-            if await self._reader.query(more, ["id"], stop, limit=1):
+            if await self._reader.has_any(more, stop):
                 raise UnsupportedByStoreError(
                     STORE,
                     f"an interval with two ends, or a prefix, of {field!r}, of which a document "

@@ -99,7 +99,9 @@ class CollectionReader:
             expression: Which rows; without a limit at most some thousands.
             output: The fields to read.
             stop: Ends the reading.
-            limit: Most rows, at most `MAX_FOUND`.
+            limit: Most rows, at most `MAX_FOUND`. There may be fewer though others follow them:
+                Milvus ends a page where one of its shards has no more at hand. None at all means
+                that none follow.
             min_position: What must be seen at least.
         """
         how = self._recent(min_position)
@@ -141,7 +143,7 @@ class CollectionReader:
         after: str = "",
         page_rows: int = PAGE_ROWS,
     ) -> AsyncIterator[list[dict[str, Any]]]:
-        """Reads all rows that pass, by id, a page at a time; the last page may be empty.
+        """Reads all rows that pass, by id, a page at a time.
 
         Args:
             expression: Which rows.
@@ -153,10 +155,22 @@ class CollectionReader:
         while True:
             following = expression.also(f"id > {literal(after)}" if after else "")
             rows = await self.query(following, output, stop, limit=page_rows)
-            yield rows
-            if len(rows) < page_rows:
+            if not rows:
                 return
+            yield rows
             after = rows[-1]["id"]
+
+    async def has_any(self, expression: Expression, stop: Stop = NEVER) -> bool:
+        """Whether a row passes."""
+        rows = await self._read(
+            "query",
+            stop,
+            filter=expression.text,
+            output_fields=["id"],
+            limit=1,
+            **self._recent(0),
+        )
+        return bool(rows)
 
     async def count(self, expression: Expression = EVERYTHING, stop: Stop = NEVER) -> int:
         """Counts the rows that pass, as they are at one moment."""

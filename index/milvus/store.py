@@ -40,6 +40,7 @@ from twopass.index.summary import CollectionSummary
 _LOG = logging.getLogger("twopass.index")
 
 _DESCRIBED_AT_ONCE = 16
+_TRIES_TO_CREATE, _SECONDS_BETWEEN = 5, 0.2
 # What was begun so long ago and is not complete was begun by a server that ended.
 _CREATION_TAKES = timedelta(minutes=5)
 
@@ -212,22 +213,10 @@ class MilvusStore:
     async def _create(self, name: str, schema: CollectionSchema) -> CollectionSummary:
         self._check_open(name)
         async with self._changing:
-            await self._ensure_free(name)
             in_milvus = name_in_milvus(name)
             description = Description.of_new(schema)
             self._connection.forget_schema(in_milvus)
-            try:
-                await self._connection.change(
-                    "create_collection",
-                    in_milvus,
-                    schema=fields_of(schema),
-                    properties=description.properties(),
-                    consistency_level="Strong",
-                )
-            except StorageError as error:
-                if not isinstance(error, StoreUnreachableError):
-                    await self._ensure_free(name)  # another server may have been first
-                raise
+            await self._begin_collection(name, description)
             # A Milvus takes a collection of the same fields for the same one.
             if (found := await self._described(name, NEVER))[1].incarnation != (
                 description.incarnation
@@ -245,6 +234,29 @@ class MilvusStore:
             collection = self._take(name, description.completed())
         _LOG.info("collection created", extra={"collection": name})
         return await collection.summary()
+
+    async def _begin_collection(self, name: str, description: Description) -> None:
+        """Has Milvus make a collection, unless something has its name."""
+        tries = _TRIES_TO_CREATE
+        while True:
+            await self._ensure_free(name)
+            try:
+                await self._connection.change(
+                    "create_collection",
+                    name_in_milvus(name),
+                    schema=fields_of(description.schema),
+                    properties=description.properties(),
+                    consistency_level="Strong",
+                )
+                return
+            except StoreUnreachableError:
+                raise
+            except StorageError:
+                tries -= 1
+                if not tries:
+                    raise
+            # Another server may make it at this moment, and Milvus not know its name yet.
+            await asyncio.sleep(_SECONDS_BETWEEN)
 
     async def _make_indexes(self, in_milvus: str, schema: CollectionSchema) -> None:
         for index in indexes_of(schema):
