@@ -41,7 +41,8 @@ SUBJECTS = {
         "precision",
         "threads",
     ),
-    "Engines apart": (
+    "Several engines": (
+        "devices",
         "engines",
         "engines_mixed",
         "engines_ca",

@@ -41,6 +41,8 @@ _BY_SPEED = (
     EngineChoice.TRANSFORMERS,
 )
 
+_ON_GPUS = (EngineChoice.TENSORRT, EngineChoice.TORCH)
+
 
 def folder_of(name: str) -> Path:
     """A model's folder, links followed: the same for every spelling of a name.
@@ -59,6 +61,7 @@ def load_model(
     precision: Precision = Precision.INT8,
     max_passage_tokens: int | None = None,
     kinds: Collection[ModelKind] = (),
+    device: str = "",
     computed_by: Callable[[ModelSpec], Engine] | None = None,
 ) -> LoadedModel:
     """Opens a model's folder, its tokenizer and an engine for it, and tries what it promises.
@@ -71,6 +74,7 @@ def load_model(
             The others have their own.
         max_passage_tokens: Of a passage, as many are read at once; None for the model's own.
         kinds: What it is asked for as, each of which it has to be; empty for whatever it is.
+        device: "cpu", or a GPU such as "cuda:1"; "" for the one that an engine takes by itself.
         computed_by: Makes what computes it, in place of an engine that is built here and reads the
             weights.
 
@@ -98,7 +102,8 @@ def load_model(
     if computed_by is not None:
         built = computed_by(folder.spec)
     else:
-        built = _Building(folder, tokenizer, num_threads, precision).build(engine)
+        building = _Building(folder, tokenizer, num_threads, precision, device)
+        built = building.build(engine)
         _logger.info(
             "model loaded",
             extra={
@@ -136,6 +141,7 @@ class _Building:
     tokenizer: Tokenizer
     num_threads: int
     precision: Precision
+    device: str
 
     def build(self, choice: EngineChoice) -> Engine:
         if choice is EngineChoice.AUTO:
@@ -164,13 +170,18 @@ class _Building:
 
     def _built(self, choice: EngineChoice) -> Engine:
         folder, num_threads, precision = self.folder, self.num_threads, self.precision
+        is_on_gpus, device = choice in _ON_GPUS, self.device
+        if device and (device == "cpu") is is_on_gpus and choice is not EngineChoice.TRANSFORMERS:
+            raise EngineUnavailableError(f"the engine {choice} does not run on {device}")
         match choice:
             case EngineChoice.TENSORRT:
-                return TensorRtEngine(folder)
+                return TensorRtEngine(folder, gpu_index=int(device.partition(":")[2] or 0))
             case EngineChoice.TORCH:
-                return TorchEngine(folder, precision=precision)
+                return TorchEngine(folder, device=device or "cuda", precision=precision)
             case EngineChoice.TRANSFORMERS:
-                return TransformersEngine(folder, num_threads=num_threads, precision=precision)
+                return TransformersEngine(
+                    folder, device=device, num_threads=num_threads, precision=precision
+                )
             case EngineChoice.ONNXRUNTIME:
                 return OnnxRuntimeEngine(folder, num_threads=num_threads)
             case _:

@@ -84,6 +84,7 @@ from twopass.server.tei.serving import TeiServers, TeiServingParts, models_at
 from twopass.server.telemetry.metrics import Metrics
 from twopass.server.telemetry.metrics_endpoint import MetricsEndpoint
 from twopass.server.telemetry.tracing import open_tracer
+from twopass.server.workers.devices import Devices
 from twopass.server.workers.worker import WorkerState
 from twopass.server.workers.workers import Workers
 from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2
@@ -170,6 +171,7 @@ class App:
             raise
         self.port = self.metrics_port = self.http_port = 0
         self._is_well = False
+        self._devices: Devices | None = None
         self._http: HttpServer | None = None
 
     async def start(self) -> None:
@@ -203,6 +205,8 @@ class App:
         await self._server.start()
         await self._tei.start()
         await self._tell_health()
+        if config.devices:
+            self._devices = Devices(config, self._models, self._metrics.engine_restarted)
         self.watching = asyncio.create_task(self._supervisor().watch(self._tell_health))
         _logger.info(
             "serving",
@@ -278,6 +282,8 @@ class App:
             self._tracer.close()
         if self._workers is not None:
             self._workers.close()
+        if self._devices is not None:
+            self._devices.close()
         for model in self._models:
             model.engine.close()
         if self._watching_store is not None:

@@ -4,6 +4,7 @@ A setting comes from a flag, else from the environment (`TWOPASS_` and its name 
 from a TOML file, else from the default here. The description of a field is the help of its flag.
 """
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -30,6 +31,12 @@ def _checked_language(language: str) -> str:
     if language not in ALGORITHMS and language != NONE:
         raise ValueError(f"one of {', '.join(ALGORITHMS)}, or {NONE}, is needed")
     return language
+
+
+def _checked_devices(devices: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(re.fullmatch(r"cpu|cuda:\d+", device) for device in devices):
+        raise ValueError("cpu, or cuda: and the number of a GPU, is needed")
+    return devices
 
 
 class UnknownModel(StrEnum):
@@ -214,6 +221,15 @@ class ServerConfig(BaseSettings):
             description="Threads of one forward pass; 0 takes one for each CPU available.",
         ),
     ] = 0
+    devices: Annotated[
+        tuple[str, ...],
+        AfterValidator(_checked_devices),
+        Field(
+            description="Devices of this machine that compute the models together, each with an "
+            "engine of its own: cuda:0, cuda:1 and so on, or cpu; given several times. Unset for "
+            "one engine, on the device that it takes by itself."
+        ),
+    ] = ()
     engines: Annotated[
         tuple[str, ...],
         Field(
@@ -226,7 +242,7 @@ class ServerConfig(BaseSettings):
     engines_mixed: Annotated[
         bool,
         Field(
-            description="Let --engines be of any engine and precision, CPUs beside GPUs: scores "
+            description="Let --engines and --devices be of any kind, CPUs beside GPUs: scores "
             "then differ a little by which of them computed a text. Else all have to be of one "
             "kind."
         ),

@@ -26,7 +26,7 @@ from twopass.server.edge.transport import (
     listening_address,
     server_options,
 )
-from twopass.server.gauges import backlog_gauges, server_gauges, shared_token_counts
+from twopass.server.gauges import backlog_gauges, fleet_gauges, server_gauges, shared_token_counts
 from twopass.server.models.loading import load_models
 from twopass.server.models.registry import Models
 from twopass.server.models.supervisor import Supervisor
@@ -39,6 +39,7 @@ from twopass.server.serving import Serving
 from twopass.server.telemetry.metrics import Metrics
 from twopass.server.telemetry.metrics_endpoint import MetricsEndpoint
 from twopass.server.telemetry.tracing import open_tracer
+from twopass.server.workers.devices import Devices
 from twopass.v1 import model_pb2, server_pb2
 
 _logger = logging.getLogger("twopass.server")
@@ -92,6 +93,7 @@ class EngineApp:
         self._models = load(config)
         self._silent: frozenset[str] = frozenset()
         self._is_well = False
+        self._devices: Devices | None = None
         self._scraping: MetricsEndpoint | None = None
         self.port = self.metrics_port = 0
 
@@ -118,6 +120,8 @@ class EngineApp:
         self._serve_metrics()
         await self._server.start()
         await self._tell_health(())
+        if config.devices:
+            self._devices = Devices(config, self._models, self._metrics.engine_restarted)
         supervisor = Supervisor(
             self._models,
             self._arbiter,
@@ -182,6 +186,8 @@ class EngineApp:
             self._scraping.close()
         if self._tracer is not None:
             self._tracer.close()
+        if self._devices is not None:
+            self._devices.close()
         for model in self._models:
             model.engine.close()
 
@@ -222,6 +228,7 @@ class EngineApp:
             return
         self._metrics.gauges(lambda: backlog_gauges(self._arbiter.backlog, self._models))
         self._metrics.gauges(lambda: shared_token_counts(self._models))
+        self._metrics.gauges(lambda: fleet_gauges(self._models))
         self._metrics.gauges(lambda: server_gauges(self._gate, ()))
         self._scraping = MetricsEndpoint(self.config.metrics_address, self._metrics, self._serves)
         self.metrics_port = self._scraping.port

@@ -116,6 +116,12 @@ class Fleet:
         with self._lock:
             return [self._members[name].state() for name in sorted(self._members)]
 
+    @property
+    def engines(self) -> dict[str, Engine]:
+        """The members' engines, by name."""
+        with self._lock:
+            return {name: member.engine for name, member in self._members.items()}
+
     def join(self, name: str, engine: Engine) -> None:
         """Makes an engine a member; under the name of a member, in its place.
 

@@ -37,6 +37,7 @@ class TensorRtEngine:
         *,
         max_batch_tokens: int = MAX_BATCH_TOKENS,
         use_graphs: bool = True,
+        gpu_index: int = 0,
     ) -> None:
         """Opens the model's plan, which is built first where the cache has none.
 
@@ -44,6 +45,7 @@ class TensorRtEngine:
             folder: The model.
             max_batch_tokens: Most tokens of a forward pass, padding counted.
             use_graphs: Whether to replay CUDA graphs; without, each kernel is launched anew.
+            gpu_index: Which GPU of the machine it is on, from 0.
 
         Raises:
             EngineUnavailableError: TensorRT, pycuda, the driver or a GPU that TensorRT accepts is
@@ -57,14 +59,14 @@ class TensorRtEngine:
             )
         require_driver()  # before anything is imported: most machines have none
         tensorrt = find_tensorrt()
-        gpu = find_gpu()
+        gpu = find_gpu(gpu_index)
         request = PlanRequest(folder, tensorrt, str(gpu), max_batch_tokens)
         grid = request.grid
         output = _output_of(folder)
         self.output_width = output.width
         self._pipeline = SlotPipeline(
             f"tensorrt-{folder.spec.id}",
-            partial(_opened_slots, request, output, use_graphs),
+            partial(_opened_slots, request, output, use_graphs, gpu_index),
             grid.plan,
         )
         self.info = EngineInfo(
@@ -100,10 +102,10 @@ def _output_of(folder: ModelFolder) -> Output:
 
 @contextmanager
 def _opened_slots(
-    request: PlanRequest, output: Output, use_graphs: bool
+    request: PlanRequest, output: Output, use_graphs: bool, gpu_index: int
 ) -> Iterator[Sequence[Slot]]:
     """The GPU, the plan on it, and the slots, captured and warm."""
-    with opened_device() as device:
+    with opened_device(gpu_index) as device:
         runner = PlanRunner(device, request.tensorrt, _opened_plan(request), request.grid)
         slots = [TensorRtSlot(runner, output) for _ in range(NUM_SLOTS)]
         began = time.perf_counter()

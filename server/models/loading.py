@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from twopass.engines.base import LoadedModel, ModelKind, ModelSpec
-from twopass.engines.errors import ModelError, WrongKindError
+from twopass.engines.errors import MisfitError, ModelError, WrongKindError
 from twopass.engines.fleet.fleet import Fleet
 from twopass.engines.loading import folder_of, load_model
-from twopass.server.config import ServerConfig
+from twopass.server.config import ConfigError, ServerConfig
 from twopass.server.models.restarting import RestartingEngine
 
 
@@ -21,10 +21,16 @@ def load_models(config: ServerConfig) -> list[LoadedModel]:
     A model that is named twice, as a path and through a link perhaps, is loaded once.
 
     Raises:
+        ConfigError: Settings of engines don't go together.
         WrongKindError: The default encoder is no encoder, or the default reranker no reranker.
         ModelError: A folder is missing or damaged, or the engine does not run it.
         EngineUnavailableError: The engine asked for needs a package or a device that is missing.
     """
+    if config.engines and config.devices:
+        raise ConfigError(
+            "--devices: set, but --engines too, which compute the models instead; give --devices "
+            "to the servers with --role engine"
+        )
     load = partial(
         load_model,
         num_threads=config.threads,
@@ -40,6 +46,8 @@ def load_models(config: ServerConfig) -> list[LoadedModel]:
     def loaded(names: Sequence[str]) -> LoadedModel:
         kinds = {kind[name] for name in names for kind in asked if name in kind}
         try:
+            if config.devices:
+                return _named(_on_devices(config, partial(load, names[0], kinds=kinds)), names)
             if config.engines:
                 fleet = partial(_fleet_of, config)
                 return _named(load(names[0], kinds=kinds, computed_by=fleet), names)
@@ -70,6 +78,25 @@ def _named(model: LoadedModel, names: Sequence[str]) -> LoadedModel:
     """The model with all names under which the server was told to load it."""
     others = tuple(name for name in names if name != model.spec.id)
     return replace(model, spec=replace(model.spec, other_names=others))
+
+
+def _on_devices(config: ServerConfig, load: Callable[..., LoadedModel]) -> LoadedModel:
+    """Loads a model once for each device; a fleet of these engines computes it."""
+    names = [
+        f"{device} {number}" if config.devices.count(device) > 1 else device
+        for number, device in enumerate(config.devices)
+    ]
+    loads = [partial(load, device=device) for device in config.devices]
+    models = [each() for each in loads]
+    fleet = _fleet_of(config, models[0].spec)
+    for name, model, again in zip(names, models, loads, strict=True):
+        try:
+            fleet.join(name, RestartingEngine(model, again))
+        except MisfitError as error:
+            for each in models:
+                each.engine.close()
+            raise ConfigError(f"--devices: {error}; --engines-mixed allows it") from error
+    return replace(models[0], engine=fleet)
 
 
 def _fleet_of(config: ServerConfig, spec: ModelSpec) -> Fleet:
