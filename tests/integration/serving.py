@@ -269,9 +269,15 @@ def _gated(model: LoadedModel) -> tuple[LoadedModel, GatedEngine]:
 
 
 @contextmanager
-def server_process(data: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`twopass serve` in a process of its own, and where it listens."""
-    command = [sys.executable, "-m", "twopass.commands.main", "serve", "--data", str(data)]
+def server_process(data: Path | None, *flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`twopass serve` in a process of its own, and where it listens.
+
+    Args:
+        data: The folder of its collections; None to give it none.
+        flags: Its further flags.
+    """
+    command = [sys.executable, "-m", "twopass.commands.main", "serve"]
+    command += ["--data", str(data)] if data is not None else []
     command += ["--address", "127.0.0.1:0", "--log-format", "json", *flags]
     # Commands that tests ran in this process may have silenced gRPC for themselves.
     variables = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
