@@ -111,6 +111,13 @@ def evaluate(
     max_queries: MaxQueries = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Queries under way at once.")] = 2,
     data: KeptData = None,
+    store: Annotated[
+        str,
+        typer.Option(
+            help="Index the corpora into this store instead, such as postgresql://user@host/db or "
+            "milvus://host:19530, where they stay as collections eval-…; unset: a folder.",
+        ),
+    ] = "",
     target: Target = DEFAULT_TARGET,
     collection: Annotated[
         str,
@@ -131,6 +138,7 @@ def evaluate(
     flags = (
         *("--max-passage-tokens", str(max_passage_tokens)),
         *(("--reranker", reranker) if reranker else ()),
+        *(("--store", store) if store else ()),
     )
     files = [path for path in corpora if path.is_file()]
     running: AbstractContextManager[EvaluationRun]
@@ -142,6 +150,7 @@ def evaluate(
             "--heads": heads,
             "--language": language,
             "--data": data,
+            "--store": store,
             "--max-passage-tokens": max_passage_tokens,
         }
         if of_folders := [flag for flag, value in needs_corpus.items() if value]:
@@ -153,6 +162,8 @@ def evaluate(
         running = evaluation_of_running(target, concurrency)
         model = reranker
     else:
+        if data and store:
+            exit_with("give --data or --store, not both: either keeps the indexed corpora")
         datasets = load_datasets(corpora, max_queries, part)
         running = evaluation_run(data, flags + room_for_queries(datasets), concurrency, language)
         model = None  # the server's default is the one asked for

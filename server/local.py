@@ -21,13 +21,15 @@ from typing import IO, Any, ClassVar, NoReturn, Self
 
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 _WAIT_SECONDS = 0.5
-# Settings of who may come in, where, and for what. Variables that give them to a public server on
-# this machine would keep out the process that a local one is for, or take the public one's ports.
+# Settings of who may come in, where, and for what, and of where collections are. Variables that
+# give them to a public server on this machine would keep out the process that a local one is for,
+# or take the public one's ports, or write into its store.
 _OF_PUBLIC_SERVERS = frozenset(
     f"TWOPASS_{name}"
     for name in (
         *("ROLE", "INSECURE", "TLS_CERTIFICATE", "TLS_KEY", "TLS_CLIENT_CA", "KEYS"),
         *("METRICS_ADDRESS", "HTTP_ADDRESS", "HTTP_CORS_ORIGINS", "TEI_ADDRESS"),
+        "STORE",
     )
 )
 
@@ -43,7 +45,7 @@ class LocalServer:
     what is temporary is deleted; see `orderly_end`.
 
     Settings of models and limits come from `TWOPASS_` variables where its flags don't give them;
-    keys, certificates and further addresses come from its flags alone.
+    keys, certificates, further addresses and a store come from its flags alone.
 
     Attributes:
         target: Where it listens, host:port; known inside the block.
