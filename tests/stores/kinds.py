@@ -7,10 +7,12 @@ import pytest
 
 FEATURES = {
     "fronts": "any number of servers at once",
-    "windows": "long documents split, found by their best window",
-    "default_words": "words as the default store has them, with its scores",
-    "clauses": "phrases, prefixes, required and excluded words",
     "snapshots": "snapshots",
+    "transactions": "ids told apart across servers that write at once",
+    "default_words": "BM25 by the default store's formula, to the last digits",
+    "clauses": "phrases, prefixes, required and excluded words",
+    "long_texts": "texts of any length",
+    "many_values": "intervals with two ends, and prefixes, on lists of many values",
 }
 """What a store may lack, and what docs/stores.md calls it."""
 
@@ -90,7 +92,12 @@ MILVUS = Kind(
     server="milvus_server",
     packages=("pymilvus",),
     graph="HNSW",
-    lacks=frozenset({"snapshots", "default_words"}),
+    lacks=frozenset(
+        {
+            *("snapshots", "transactions", "default_words", "clauses", "long_texts"),
+            "many_values",
+        }
+    ),
     max_unsupported_filters=0.3,
     num_many=600,
     num_histories=3,

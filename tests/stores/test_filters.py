@@ -205,7 +205,7 @@ async def test_a_test_that_no_value_of_the_declared_type_can_pass_is_refused(
 @pytest.mark.parametrize("declared", [True, False], ids=["declared", "undeclared"])
 @pytest.mark.parametrize("share", [0, 1, 10, 50, 90, 100], ids="{}%".format)
 async def test_both_lists_hold_what_passes_and_nothing_else(
-    store, schema, make_document, share, declared
+    kind, store, schema, make_document, share, declared
 ):
     fields = (IndexedField("percent", FieldType.NUMBER), IndexedField("tags")) if declared else ()
     schema = replace(schema, indexed_fields=fields)
@@ -237,7 +237,8 @@ async def test_both_lists_hold_what_passes_and_nothing_else(
     inside = {n: score for n, score in everywhere.items() if n in reference.passing(wanted)}
     found = await with_words(collection, "sky", 200, wanted)
     assert found.keys() == inside.keys()
-    assert found == pytest.approx(inside, rel=1e-5)
+    if kind.has("default_words"):  # by the statistics of all documents, whatever is filtered out
+        assert found == pytest.approx(inside, rel=1e-5)
     lease.release()
 
 

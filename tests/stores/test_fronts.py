@@ -159,7 +159,9 @@ async def test_both_write_at_once_and_lose_and_double_nothing(both, make_documen
     )
 
 
-async def test_of_two_that_write_one_new_id_at_once_one_is_told(both, make_document):
+async def test_of_two_that_write_one_new_id_at_once_one_is_told(kind, both, make_document):
+    if not kind.has("transactions"):
+        pytest.skip(f"{kind.title} has no transactions")
     for number in range(8):
         ended = await asyncio.gather(
             *(write(one, make_document(f"d{number}"), on_conflict=OnConflict.FAIL) for one in both),

@@ -129,7 +129,9 @@ class HistoryMachine(RuleBasedStateMachine):
         self.run(self.open())
         self.run(self.acquire())
         after = self.run(self.collection.summary())
-        assert (after.sequence, after.num_documents) == (before.sequence, before.num_documents)
+        assert after.num_documents == before.num_documents
+        assert after.sequence.incarnation == before.sequence.incarnation
+        self.run(self.collection.ensure_reached(str(before.sequence)))
 
     @rule(query=vectors, k=st.integers(1, 15))
     def search(self, query, k):

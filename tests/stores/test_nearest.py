@@ -195,9 +195,7 @@ def split(number, rows):
 
 
 @pytest.fixture
-async def in_windows(kind, store):
-    if not kind.has("windows"):
-        pytest.skip(f"{kind.title} has no windows")
+async def in_windows(store):
     return await made(store, WINDOWS)
 
 
