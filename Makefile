@@ -39,7 +39,7 @@ MODEL_FILES := $(shell find models -type f)
 .PHONY: help install dev demo check format clean version wheels clean-room release-notes upgrade-data
 .PHONY: chart image image-lock test-image test-monitoring scan-image connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-aarch64 test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections replicas
-.PHONY: scale fleet
+.PHONY: scale fleet stores
 
 help:
 	@echo "make demo            see both passes at work on the documentation of your own Python"
@@ -51,6 +51,7 @@ help:
 	@echo "                     parts of them; C++ under ThreadSanitizer; tests that take long"
 	@echo "make test-cpp-aarch64  the kernels of aarch64 by a cross compiler and an emulator, where these are installed"
 	@echo "make test-installed  the README's commands, and the server as a process, on what make install installs"
+	@echo "make stores          every store by the same tests, and both passes on each: PostgreSQL and Milvus' wire from PyPI"
 	@echo "make test-docs       every command and program of README and docs/, run as they stand there"
 	@echo "make docs            the documentation as a site, in build/docs/site"
 	@echo "make how-to          the pages of docs/how-to with Open WebUI, LiteLLM, Milvus Lite and others, installed for it;"
@@ -386,6 +387,11 @@ STORE ?= folder
 
 crash: dev
 	$(BIN)/python -m tests.crash --kills $(KILLS) --store $(STORE)
+
+# Over SQLite, a real PostgreSQL and Milvus' wire; `ARGS='-k postgresql'` picks one. The first two are in `make test` too,
+# Milvus in `make test-slow`.
+stores: dev
+	$(BIN)/python -m $(PYTEST) -q -n $(JOBS) --maxprocesses 8 --dist loadscope tests/stores $(ARGS)
 
 # The whole table: some twenty minutes on two cores. `RECALL=--help` has the options.
 RECALL ?=

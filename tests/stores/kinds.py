@@ -31,6 +31,7 @@ class Kind:
         lacks: Those of `FEATURES` that it never has.
         max_unsupported_filters: The greatest share of random filters that it refuses.
         num_many: Documents that are many for it.
+        many_components: Components of a vector of theirs.
         num_histories: Random histories that a test has time for.
         is_slow: Whether its tests take minutes.
     """
@@ -43,7 +44,8 @@ class Kind:
     graph: str
     lacks: frozenset[str] = frozenset()
     max_unsupported_filters: float = 0.0
-    num_many: int = 5_000
+    num_many: int = 2_000
+    many_components: int = 16
     num_histories: int = 20
     is_slow: bool = False
 
@@ -84,6 +86,8 @@ POSTGRESQL = Kind(
     packages=("asyncpg",),
     graph="HNSW32",
     lacks=frozenset({"snapshots"}),
+    many_components=1_536,
+    num_histories=8,
 )
 MILVUS = Kind(
     name="milvus",

@@ -58,6 +58,10 @@ SCHEMAS = {
 }
 
 
+class NotAllowedError(Exception):
+    """A caller may not use a collection."""
+
+
 def any_collection(_):
     """Lets every collection be used."""
 
@@ -232,11 +236,11 @@ async def test_a_change_that_can_not_be_keeps_all_others_from_being(filled, chan
 async def test_who_may_not_use_what_an_alias_stood_for_changes_nothing(filled):
     def not_one(collection):
         if collection == "one":
-            raise PermissionError
+            raise NotAllowedError
 
     await update(filled, docs="one")
     for collection in ("two", None):
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowedError):
             await filled.update_aliases(
                 [AliasChange("other", "two"), AliasChange("docs", collection)], not_one
             )
