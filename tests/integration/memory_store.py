@@ -111,7 +111,8 @@ class MemoryCollection:
         self, expected: Expected | None = None, min_sequence: str = ""
     ) -> "MemoryRetrieval":
         self._store.expected.append(expected)
-        return MemoryRetrieval(self._store, self, min_sequence)
+        kind = MemoryHybridRetrieval if self._store.is_hybrid else MemoryRetrieval
+        return kind(self._store, self, min_sequence)
 
     async def members(self, wanted: Filter, stop: Stop = NEVER) -> MemoryMembers:
         await self._store.called("members", stop)
@@ -279,24 +280,6 @@ class MemoryRetrieval:
         await self._store.called("similar", stop)
         return self._similar(vector, keys)
 
-    async def both(
-        self,
-        vector: Any,
-        text: str,
-        k: int,
-        members: MemoryMembers | None = None,
-        clauses: WordClauses = NO_CLAUSES,
-        breadth: Breadth | None = None,
-        stop: Stop = NEVER,
-    ) -> BothLists:
-        del breadth
-        await self._store.called("both", stop)
-        admitted = self._collection.admitted(clauses, members)
-        nearest = first(self._nearest(vector, self._among(admitted)), k)
-        words = self._words(text, k, self._among(members), clauses)
-        beyond = np.setdiff1d(words.ranked.keys, nearest.ranked.keys)
-        return BothLists(nearest=nearest, words=words, beyond=self._similar(vector, beyond))
-
     async def num_split_among(self, keys: Any, stop: Stop = NEVER) -> int:
         stop.check()
         return sum(document.windows is not None for document in self._documents(keys).values())
@@ -394,6 +377,28 @@ class MemoryRetrieval:
         )
 
 
+class MemoryHybridRetrieval(MemoryRetrieval):
+    """A search that finds both lists in one step."""
+
+    async def both(
+        self,
+        vector: Any,
+        text: str,
+        k: int,
+        members: MemoryMembers | None = None,
+        clauses: WordClauses = NO_CLAUSES,
+        breadth: Breadth | None = None,
+        stop: Stop = NEVER,
+    ) -> BothLists:
+        del breadth
+        await self._store.called("both", stop)
+        admitted = self._collection.admitted(clauses, members)
+        nearest = first(self._nearest(vector, self._among(admitted)), k)
+        words = self._words(text, k, self._among(members), clauses)
+        beyond = np.setdiff1d(words.ranked.keys, nearest.ranked.keys)
+        return BothLists(nearest=nearest, words=words, beyond=self._similar(vector, beyond))
+
+
 def first(found: NearestList, k: int) -> NearestList:
     """The beginning of a list."""
     keys = found.ranked.keys[:k]
@@ -409,6 +414,7 @@ class MemoryStore:
         calls: How often each step of searches was called.
         held: Steps that wait until they are stopped.
         failing: What steps raise.
+        is_hybrid: Whether searches find both lists in one step.
         expected: What each search said it would ask for.
     """
 
@@ -422,6 +428,7 @@ class MemoryStore:
         self.held: set[str] = set()
         self.failing: dict[str, Exception] = {}
         self.expected: list[Expected | None] = []
+        self.is_hybrid = True
         self.is_started = self.is_closed = False
         self._collections: dict[str, MemoryCollection] = {}
         self._aliases = Aliases({})

@@ -20,7 +20,7 @@ from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions
 
 from .corpus import FACTS, fill
 from .fallback import A_MOMENT, FORBID, QUESTION, asking, failure_of, wait_until
-from .memory_store import MemoryRetrieval, MemoryStore
+from .memory_store import MemoryHybridRetrieval, MemoryRetrieval, MemoryStore
 from .serving import Server, places_taken
 
 NO_RERANK = RerankOptions(enabled=False)
@@ -61,14 +61,6 @@ def long(small) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture(scope="module")
-def default(tmp_path_factory, unhurried) -> Iterator[Server]:
-    """A server on the default store, with the same documents."""
-    with Server(tmp_path_factory.mktemp("default"), gated=False) as server:
-        fill(server, "facts")
-        yield server
-
-
 @pytest.fixture(autouse=True)
 def nothing_held(store: MemoryStore) -> Iterator[None]:
     store.calls.clear()
@@ -80,7 +72,8 @@ def nothing_held(store: MemoryStore) -> Iterator[None]:
 
 
 def test_the_store_in_memory_is_what_others_are():
-    assert isinstance(MemoryRetrieval.__new__(MemoryRetrieval), HybridRetrieval)
+    assert isinstance(MemoryHybridRetrieval.__new__(MemoryHybridRetrieval), HybridRetrieval)
+    assert not isinstance(MemoryRetrieval.__new__(MemoryRetrieval), HybridRetrieval)
     assert not isinstance(MemoryStore(), SnapshotStore | InspectableStore)
 
 
@@ -93,13 +86,48 @@ def test_a_hybrid_search_asks_the_store_once_for_both_lists_and_for_nothing_betw
     assert response.hits[0].text == FACTS["canberra"]
 
 
-def test_its_candidates_and_scores_are_those_of_lists_found_apart(small, default):
-    together = small.search(asking(rerank=NO_RERANK, top_n=12))
-    apart = default.search(asking(rerank=NO_RERANK, top_n=12))
-    assert [hit.id for hit in together.hits] == [hit.id for hit in apart.hits]
-    for one, other in zip(together.hits, apart.hits, strict=True):
-        assert one.dense_score == pytest.approx(other.dense_score, abs=1e-6)
-        assert one.HasField("lexical_rank") == other.HasField("lexical_rank")
+@pytest.mark.parametrize("k", [1, 3, 50])
+@pytest.mark.parametrize("wanted", [None, TWO], ids=["all", "filtered"])
+@pytest.mark.parametrize(
+    "words",
+    [{}, {"required": ["the"]}, {"excluded": ["sky"]}],
+    ids=["free", "required", "excluded"],
+)
+@pytest.mark.parametrize("collection", ["facts", "long"])
+def test_what_is_found_in_one_step_is_what_is_found_in_several(
+    small, long, store, collection, k, wanted, words
+):
+    clauses = {
+        name: [search_pb2.WordClause(phrase=text) for text in texts]
+        for name, texts in words.items()
+    }
+    queries = [QUESTION, "sky", "honey mountain sand", "Where do the tides come from?"]
+    batch = search_pb2.BatchSearchRequest(
+        searches=[
+            asking(
+                collection=collection,
+                query=query,
+                filter=wanted,
+                retrieve=RetrieveOptions(k=k, words=search_pb2.WordClauses(**clauses)),
+                rerank=NO_RERANK,
+                top_n=k,
+            )
+            for query in queries
+        ]
+    )
+    together = small.batch_search(batch).results
+    assert store.calls["both"] == len(queries)
+    store.is_hybrid = False
+    try:
+        apart = small.batch_search(batch).results
+    finally:
+        store.is_hybrid = True
+    assert store.calls["both"] == len(queries)
+    for one, other in zip(together, apart, strict=True):
+        assert one.HasField("response")
+        for result in (one, other):
+            result.response.ClearField("timings")
+        assert one == other
 
 
 def test_similarities_of_documents_found_by_words_alone_come_with_both_lists(small, store):
