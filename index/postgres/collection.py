@@ -268,6 +268,11 @@ class PostgresCollection:
             following = page_token(self.incarnation, page.last_key, wanted)
         return DocumentPage(page.documents, following)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether writes are under way."""
+        return self._writer.is_busy
+
     async def finish(self) -> None:
         """Waits for every write that was submitted."""
         await self._writer.finish()

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
-from weakref import WeakValueDictionary
 
 from twopass.index.aliases import AliasChange, Aliases
 from twopass.index.base import Lease
@@ -35,6 +34,8 @@ T = TypeVar("T")
 _LOG = logging.getLogger("twopass.index")
 
 _NUM_ENCODING_THREADS = 2
+# Collections whose objects are kept: some kilobytes each.
+_MAX_KEPT = 1_000
 _SUMMARIES_AT_ONCE = 200
 # Between two tries to reach a database that did not answer at the start.
 _SECONDS_BETWEEN_TRIES = 1.0
@@ -65,7 +66,8 @@ class PostgresStore:
         self._connections = Connections(self._address)
         self._catalogue = Catalogue(self._address.schema)
         self._encoding = ThreadPoolExecutor(_NUM_ENCODING_THREADS, "postgresql-encoding")
-        self._collections: WeakValueDictionary[int, PostgresCollection] = WeakValueDictionary()
+        # By their numbers, those used last at the end.
+        self._collections: dict[int, PostgresCollection] = {}
         self._connecting: asyncio.Task[None] | None = None
         self._dropping: set[asyncio.Task[None]] = set()
 
@@ -110,10 +112,9 @@ class PostgresStore:
         return Lease(self._collection(row), _nothing_to_release)
 
     def _collection(self, row: CollectionRow) -> PostgresCollection:
-        known = self._collections.get(row.id)
+        known = self._collections.pop(row.id, None)
         if known is None or known.incarnation != row.sequence.incarnation:
             known = PostgresCollection(row, self._connections, self._catalogue, self._encoding)
-            self._collections[row.id] = known
             if (analysis := Analyser(row.schema.word_language).version) != row.analysis:
                 _LOG.warning(
                     "words were analysed by another version: some may not be found until the "
@@ -122,6 +123,11 @@ class PostgresStore:
                 )
         else:
             known.refresh(row)
+        self._collections[row.id] = known
+        if len(self._collections) > _MAX_KEPT:
+            idle = next((n for n, each in self._collections.items() if not each.is_busy), row.id)
+            if idle != row.id:
+                del self._collections[idle]
         return known
 
     async def summary(self, name: str, stop: Stop = NEVER) -> CollectionSummary:
@@ -187,6 +193,7 @@ class PostgresStore:
             return await self._catalogue.mark_deleted(connection, name)
 
         number = await self._change(delete, stop)
+        self._collections.pop(number, None)
         _LOG.info("collection deleted", extra={"collection": name})
         # It is gone for every call that begins from now on. Its tables wait for those under way.
         task = asyncio.create_task(self._drop(number))

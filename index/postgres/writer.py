@@ -142,6 +142,11 @@ class Writer:
 
         return await asyncio.shield(self._submitted(self._in_turn(write, stop, name)))
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a write waits or is under way."""
+        return bool(self._under_way)
+
     async def finish(self) -> None:
         """Waits for every write that was submitted."""
         while self._under_way:
