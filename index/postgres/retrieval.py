@@ -267,7 +267,6 @@ class PostgresRetrieval:
                 num_vectors=num_vectors,
                 num_documents=k,
                 ef_search=self._ef_search(breadth, num_vectors, members),
-                num_cheap=self._num_cheap(),
             )
             rows = await self._search(near, words, members, members, stop)
             num_found = sum(row["exact"] is not None for row in rows)
@@ -284,12 +283,6 @@ class PostgresRetrieval:
         if self._num_vectors * kind.dimension <= CHEAP_COMPONENTS:
             return 0
         return kind.ef_search(breadth.ef_search, num_vectors)
-
-    def _num_cheap(self) -> int:
-        """Up to how many vectors are all compared; 0 where there are more, or it is decided."""
-        most = CHEAP_COMPONENTS // self._searched.kind.dimension
-        # How many windows there are is for the statement to look at.
-        return most if self._may_be_split and self._num_documents <= most else 0
 
     def _scaled(self, vector: Float32s) -> Float32s:
         dimension = self._searched.schema.dimension

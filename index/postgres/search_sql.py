@@ -54,15 +54,12 @@ class Near:
         num_vectors: How many vectors to find, at least as many as documents.
         num_documents: How many documents to find.
         ef_search: How many candidates a walk keeps; 0 to compare with every vector.
-        num_cheap: Where there are no more vectors than this, all are compared and none walked to,
-            so that windows that are alike hide no other; 0 where there are more for sure.
     """
 
     vector: Float32s
     num_vectors: int
     num_documents: int
     ef_search: int
-    num_cheap: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -207,13 +204,6 @@ class SearchStatement:
                 "true), set_config('hnsw.iterative_scan', 'relaxed_order', true)",
             )
             walk = "(SELECT count(*) FROM settings) = 1"
-            if near.num_cheap:
-                self._add(
-                    "is_cheap",
-                    f"SELECT count(*) <= {near.num_cheap} AS yes "
-                    f"FROM (SELECT FROM {table} LIMIT {near.num_cheap + 1}) AS first_ones",
-                )
-                walk += " AND NOT (SELECT yes FROM is_cheap)"
             order = (
                 f"ORDER BY {kind.indexed('embedding', vectors)} OPERATOR({vectors}.<#>) "
                 f"{kind.indexed(query, vectors)} LIMIT {limit}"
@@ -223,11 +213,10 @@ class SearchStatement:
             if near.ef_search:
                 self._add("walked", f"{walked} {order}")
                 branches.append(f"SELECT {columns}, similarity, FALSE AS exact FROM walked")
-            if near.num_cheap or not near.ef_search:
-                wanted = "WHERE (SELECT yes FROM is_cheap)" if near.ef_search else ""
+            else:
                 branches.append(
                     f"(SELECT {columns}, {similarity} AS similarity, TRUE AS exact "
-                    f"FROM {table} {wanted} {best})"
+                    f"FROM {table} {best})"
                 )
         else:
             condition = self._condition(members)
