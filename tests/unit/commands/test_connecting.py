@@ -188,6 +188,11 @@ def test_a_variable_of_tls_that_is_wrong_is_named(monkeypatch, capsys, issued, v
         ),
         (errors.UnimplementedError("Rename"), FAILED, "is older than this command"),
         (
+            errors.UnimplementedError("snapshots: not supported", reason="UNSUPPORTED_BY_STORE"),
+            FAILED,
+            "error: snapshots: not supported",
+        ),
+        (
             errors.InvalidArgumentError("target: 'x y'", metadata={"field": "target"}),
             USAGE,
             "--target: 'x y'",
