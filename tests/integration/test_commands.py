@@ -268,11 +268,16 @@ def test_eval_refuses_what_means_nothing_for_a_collection_that_is_indexed(tmp_pa
         (("--fusions",), "--fusions"),
         (("--heads", "--language", "en"), "--heads, --language"),
         (("--data", str(tmp_path)), "--data"),
+        (("--store", "postgresql://host/database"), "--store"),
         ((str(tmp_path),), "not both"),
     ):
         ended = invoke("eval", file, *flags)
         assert ended.exit_code == 1
         assert told in ended.stderr
+    kept = ("--data", str(tmp_path), "--store", "postgresql://host/database")
+    ended = invoke("eval", str(tmp_path), *kept)
+    assert ended.exit_code == 1
+    assert "--data or --store, not both" in ended.stderr
     ended = invoke("eval", str(tmp_path / "judgements"))
     assert ended.exit_code == 1
     assert "judgements: there is no such folder or file" in ended.stderr
