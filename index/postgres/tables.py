@@ -66,6 +66,7 @@ CREATE TABLE {vocabulary} (
   id integer GENERATED ALWAYS AS IDENTITY,
   num_holders bigint NOT NULL
 ) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX {vocabulary_name}_id ON {vocabulary} (id);
 """
 LEXEMES = (
     f"(CASE WHEN octet_length(atoms) <= {_MAX_LEXEMES_BYTES} "
