@@ -127,6 +127,22 @@ def heard() -> None:
         _watch.tell(_HEARD)
 
 
+def ending_status(error: BaseException) -> int | None:
+    """The exit status of a command that ended by an exception; None where no signal was its cause.
+
+    A signal that comes while a command ends, or when a library has just released a lock to wait,
+    becomes another exception on the way out.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return 128 + signal.SIGINT
+        if isinstance(cause, SystemExit) and isinstance(cause.code, int):
+            return cause.code
+        cause = cause.__context__
+    return None
+
+
 def _end_at_once(number: int) -> NoReturn:
     if os.isatty(_STDERR):
         os.write(_STDERR, _SHOW_CURSOR)

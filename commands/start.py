@@ -10,16 +10,17 @@ def run() -> None:
     it ends programs that handle no signals.
     """
     handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from twopass.commands.interrupts import watched
+    from twopass.commands.interrupts import ending_status, watched
     from twopass.commands.main import app
-    from twopass.commands.terminal.failures import INTERRUPTED
 
     try:
         with watched():
             signal.signal(signal.SIGINT, handler)
             app()
-    except KeyboardInterrupt:  # another, while the command was ending
-        raise SystemExit(INTERRUPTED) from None
+    except (Exception, KeyboardInterrupt) as error:
+        if (status := ending_status(error)) is None:
+            raise
+        raise SystemExit(status) from None
 
 
 if __name__ == "__main__":

@@ -146,3 +146,33 @@ def test_a_client_closes_though_ctrl_c_has_left_a_call_half_begun(server):
         timeout=60,
     )
     assert (ended.stdout, ended.returncode) == ("interrupted\nclosed\n", 0), ended.stderr
+
+
+RELEASED = """
+import sys
+import grpc._common
+from twopass.client import Client
+
+def interrupted(wait, *_, **__):
+    wait.__self__._release_save()  # as `threading.Condition.wait` begins
+    raise KeyboardInterrupt
+
+with Client(sys.argv[1]) as client:
+    assert client.is_ready()
+    grpc._common.wait = interrupted
+    try:
+        client.upsert("none", [{"id": "a", "text": "one"}])
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+def test_ctrl_c_that_meets_a_lock_just_released_stays_a_keyboard_interrupt(server):
+    """By itself, gRPC raises a RuntimeError: "cannot release un-acquired lock"."""
+    ended = subprocess.run(
+        [sys.executable, "-c", RELEASED, server.target],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.stdout, ended.returncode) == ("interrupted\n", 0), ended.stderr

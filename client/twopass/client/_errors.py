@@ -49,6 +49,14 @@ def translated(connection: Connection, timeout: float | None) -> Iterator[None]:
         if not details and (own := _of_grpc(code, message, connection, timeout)):
             raise own from error
         raise _error(code, message, details) from error
+    except RuntimeError as error:
+        # Ctrl-C, or what another signal's handler raised, just when gRPC had released a lock to
+        # wait. Releasing it once more on the way out, `threading.Condition` hides that.
+        hidden = error.__context__
+        is_signal = isinstance(hidden, KeyboardInterrupt | SystemExit)
+        if hidden is not None and is_signal and str(error) == "cannot release un-acquired lock":
+            raise hidden from None
+        raise
 
 
 def status_error(status: Status) -> errors.TwopassError:

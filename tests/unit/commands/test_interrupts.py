@@ -188,3 +188,29 @@ with interrupts.watched():
 
 def test_what_fails_in_a_thread_after_an_interrupt_is_not_shown():
     assert run(UNCAUGHT).stderr.count("RuntimeError: at last") == 1
+
+
+HIDDEN = """
+import sys
+from twopass.commands import main, start
+
+def fail():
+    try:
+        {}
+    finally:
+        raise RuntimeError("cannot release un-acquired lock")
+
+main.app = fail
+start.run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [("raise KeyboardInterrupt", 130), ("sys.exit(143)", 143)],
+    ids=["SIGINT", "SIGTERM"],
+)
+def test_an_exception_on_the_way_out_hides_no_signal(raised, status):
+    ended = run(HIDDEN.format(raised))
+    assert (ended.returncode, ended.stderr) == (status, "")
+    assert run(HIDDEN.format("pass")).returncode == 1
