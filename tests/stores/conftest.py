@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,16 @@ Connect = Callable[[], Awaitable[Store]]
 MakeDocument = Callable[..., IndexedDocument]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Lets the tests of Milvus run against one that is there; `tests/stores` must be named."""
+    parser.addoption(
+        "--milvus",
+        metavar="URL",
+        help="a Milvus that is there, in milvus-lite's stead: milvus://host:19530, which must hold "
+        "no collections of twopass, since the tests delete them",
+    )
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """PostgreSQL with pgvector; nobody stops or kills it."""
@@ -32,9 +43,23 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield server
 
 
+@dataclass(frozen=True, slots=True)
+class GivenServer:
+    """A server that somebody else started, and stops.
+
+    Attributes:
+        url: Where it listens.
+    """
+
+    url: str
+
+
 @pytest.fixture(scope="session")
-def milvus_server() -> Iterator[MilvusServer]:
+def milvus_server(request: pytest.FixtureRequest) -> Iterator[MilvusServer | GivenServer]:
     """Milvus' wire; nobody stops or kills it."""
+    if url := request.config.getoption("--milvus", default=None):
+        yield GivenServer(url)
+        return
     with _running(MilvusServer) as server:
         yield server
 

@@ -1,12 +1,14 @@
 """The benchmark of a Milvus measures what it says, here on few documents."""
 
 import numpy as np
+import pytest
 
 from twopass.benchmarks.milvus.made_documents import MadeDocuments
 from twopass.benchmarks.milvus.measure import NAME, measure
 from twopass.index.milvus.store import MilvusStore
 
 
+@pytest.mark.slow
 async def test_every_figure_is_measured_and_nothing_is_left_behind(milvus_server):
     report = await measure(
         milvus_server.url, MadeDocuments(1_000, 8), "FLAT", num_queries=3, callers=(1, 2)
