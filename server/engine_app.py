@@ -254,19 +254,21 @@ class EngineApp:
 
 
 def _ensure_role(config: ServerConfig) -> None:
-    """Refuses settings of what a server with `--role engine` does not do.
+    """Refuses engines for an engine, and tells of addresses at which nothing will listen.
 
     Raises:
         ConfigError: Names the setting and the way out.
     """
-    given = {
-        "--engines": config.engines,
-        "--http-address": config.http_address,
-        "--tei-address": config.tei_address,
-    }
-    for flag, value in given.items():
+    if config.engines:
+        raise ConfigError(
+            "--engines: set, but a server with --role engine computes the models itself; give it "
+            "to the server in front"
+        )
+    # An image sets an address for every server that is run from it.
+    for flag, value in {"http": config.http_address, "tei": config.tei_address}.items():
         if value:
-            raise ConfigError(
-                f"{flag}: set, but a server with --role engine computes models alone and answers "
-                "only servers that name it with --engines; give it to one of these"
+            _logger.warning(
+                "--%s-address is set, but a server with --role engine answers only servers that "
+                "name it with --engines",
+                flag,
             )

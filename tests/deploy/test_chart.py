@@ -253,6 +253,15 @@ def test_a_gpu_takes_the_image_made_for_it_and_a_node_that_has_one():
     assert pod["nodeSelector"] == {"nvidia.com/gpu.present": "true"}
 
 
+def test_engines_are_asked_for_their_life_where_they_answer_over_http():
+    engine = server_of(VALUES["engine"])
+    assert engine["livenessProbe"]["httpGet"] == {"path": "/health", "port": "metrics"}
+    assert engine["readinessProbe"]["grpc"] == {"port": 50051}
+    over_tls = server_of({**VALUES["engine"], "tls": {"existingSecret": "of-tls"}})
+    assert over_tls["readinessProbe"]["httpGet"] == {"path": "/health", "port": "metrics"}
+    assert environment_of(VALUES["engine"])["TWOPASS_ROLE"] == "engine"
+
+
 def test_a_stateless_release_takes_replicas_or_is_scaled():
     three = the(rendered({"stateless": True, "replicas": 3}), "Deployment")["spec"]
     assert three["replicas"] == 3

@@ -98,15 +98,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end }}
 
+{{/* Whether it computes models alone, and so answers nothing over HTTP but health and metrics. */}}
+{{- define "twopass.computesAlone" -}}
+{{- if eq (toString (default dict .Values.settings).role) "engine" }}true{{ end }}
+{{- end }}
+
 {{/* Whether the ports of clients tell health to those alone who have a certificate or a key. */}}
 {{- define "twopass.closedHealth" -}}
 {{- if or .Values.tls.clientCaSecret (eq (toString (default dict .Values.settings).open_health) "false") }}true{{ end }}
 {{- end }}
 
 {{/* Whether it is well. gRPC's own probe speaks no TLS: with TLS, HTTPS is asked. No probe shows a certificate or a
-key: where one is needed, the port of the metrics is asked. */}}
+key: where one is needed, the port of the metrics is asked, as where nothing is answered over HTTP. */}}
 {{- define "twopass.health" -}}
-{{- if include "twopass.closedHealth" . }}
+{{- if or (include "twopass.closedHealth" .) (and .Values.tls.existingSecret (include "twopass.computesAlone" .)) }}
 httpGet:
   path: /health
   port: metrics
@@ -123,8 +128,10 @@ grpc:
 
 {{/* Whether it answers at all: a server whose engine restarts is alive, and repairs itself. */}}
 {{- define "twopass.liveness" -}}
-{{- if include "twopass.closedHealth" . }}
-{{ include "twopass.health" . }}
+{{- if or (include "twopass.closedHealth" .) (include "twopass.computesAlone" .) }}
+httpGet:
+  path: /health
+  port: metrics
 # Health, which no certificate is asked for, tells of engines, too: they get five minutes to restart.
 failureThreshold: 30
 {{- else }}
