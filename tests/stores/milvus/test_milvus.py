@@ -351,3 +351,21 @@ async def test_milvus_is_told_how_recent_a_search_must_be(
         assert request.consistency_level == ConsistencyLevel.Value(level)
         position = 0 if consistency == "strong" else written.sequence.position
         assert request.guarantee_timestamp == position  # 0: after all that was acknowledged
+
+
+async def test_a_bounded_search_waits_for_nothing_where_nothing_was_written_here(
+    open_store, make_document, monkeypatch
+):
+    written = await write(await made(await open_store()), make_document("a"))
+    there = (await (await open_store("?consistency=bounded")).acquire("notes")).collection
+    sent = []
+    execute = AsyncGrpcHandler._execute_search
+
+    async def recorded(self, request, *arguments, **more):
+        sent.append(ConsistencyLevel.Name(request.consistency_level))
+        return await execute(self, request, *arguments, **more)
+
+    monkeypatch.setattr(AsyncGrpcHandler, "_execute_search", recorded)
+    for min_sequence in ("", str(written.sequence)):
+        await there.retrieval(min_sequence=min_sequence).nearest(make_document("a").vector, 1)
+    assert sent == ["Bounded", "Customized"]
