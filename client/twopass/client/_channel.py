@@ -155,6 +155,10 @@ def connection(
         "grpc.enable_http_proxy": 0 if is_loopback(target) else 1,
         "grpc.keepalive_time_ms": 1_000 * _KEEPALIVE_SECONDS,
         "grpc.keepalive_timeout_ms": 1_000 * _KEEPALIVE_SECONDS,
+        "grpc.http2.ping_timeout_ms": 1_000 * _KEEPALIVE_SECONDS,
+        # While a call waits nothing is sent but pings. By gRPC's default, those after the second
+        # come a minute apart, and an answer to one is waited for as long.
+        "grpc.http2.max_pings_without_data": 0,
     }
     if name := authority(target):
         defaults["grpc.default_authority"] = name
