@@ -67,7 +67,7 @@ def main(
             ingest = fill(client, server.pid, data)
             asked = queries_of(server.target, queries)
             _say("measuring searches one at a time, and the reranker alone")
-            constants = measure(client, server.pid, asked, depth)
+            constants = measure(client, server.target, server.pid, asked, depth)
             rows: list[Row] = []
             for prediction in predictions(constants, plan):
                 _say(f"load: {prediction.words}")

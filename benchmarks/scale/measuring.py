@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,7 @@ TOP_N = 10
 SERVER_FLAGS = ("--query-cache-bytes", "0")
 _CHUNK = 64
 _WARM_UP = 20
+_TIMEOUT_SECONDS = 60.0
 # Between searches that are to find the machine idle.
 _PAUSE_SECONDS = 0.05
 _BATCH_SECONDS = 0.020
@@ -90,17 +92,19 @@ def queries_of(target: str, count: int) -> list[str]:
     return asyncio.run(listed())[:count]
 
 
-def measure(client: Client, pid: int, queries: Sequence[str], depth: int) -> NodeConstants:
+def measure(
+    client: Client, target: str, pid: int, queries: Sequence[str], depth: int
+) -> NodeConstants:
     """Measures every constant of one node; the server does nothing else meanwhile."""
-    first = _alone(client, pid, queries, depth, rerank=False)
+    first = _alone(target, pid, queries, depth, rerank=False)
     reranker = _loaded_reranker()
     pairs = [_pairs(client, reranker, query, depth) for query in queries]
     core_us = _core_us_per_token(reranker, pairs)
-    both = _alone(client, pid, queries, depth, rerank=True)
-    paused = _alone(client, pid, queries, depth, rerank=True, pause=_PAUSE_SECONDS)
+    reranker.engine.close()
+    both = _alone(target, pid, queries, depth, rerank=True)
+    paused = _alone(target, pid, queries, depth, rerank=True, pause=_PAUSE_SECONDS)
     num_cores = available_cpus()
     computing = statistics.fmean(p.num_tokens for p in pairs) * core_us / 1000 / num_cores
-    reranker.engine.close()
     return NodeConstants(
         num_cores=num_cores,
         tokenize_ms=first.mean("tokenize_ms"),
@@ -149,7 +153,7 @@ class _Alone:
 
 
 def _alone(
-    client: Client,
+    target: str,
     pid: int,
     queries: Sequence[str],
     depth: int,
@@ -157,31 +161,38 @@ def _alone(
     rerank: bool,
     pause: float = 0.0,
 ) -> _Alone:
-    for query in queries[:_WARM_UP]:
-        _search(client, query, depth, rerank=rerank)
-    server, own = core_seconds(pid), time.process_time()
-    results, seconds = [], []
-    for query in queries:
-        time.sleep(pause)
-        began = time.perf_counter()
-        results.append(_search(client, query, depth, rerank=rerank))
-        seconds.append(time.perf_counter() - began)
-    used, mine = core_seconds(pid) - server, time.process_time() - own
+    """Asks by the client that loads are made with, one search at a time."""
+    return asyncio.run(_ask_all(target, pid, queries, depth, rerank=rerank, pause=pause))
+
+
+async def _ask_all(
+    target: str, pid: int, queries: Sequence[str], depth: int, *, rerank: bool, pause: float
+) -> _Alone:
+    async with AsyncClient(target, timeout=_TIMEOUT_SECONDS) as client:
+        for query in queries[:_WARM_UP]:
+            await client.search(COLLECTION, query, **_asked(depth, TOP_N, rerank=rerank))
+        server, own = core_seconds(pid), time.process_time()
+        results, seconds = [], []
+        for query in queries:
+            intended = time.perf_counter() + pause
+            if pause:  # as an open loop waits: how late it wakes is in its latencies
+                await asyncio.sleep(pause)
+            asked = _asked(depth, TOP_N, rerank=rerank)
+            results.append(await client.search(COLLECTION, query, **asked))
+            seconds.append(time.perf_counter() - intended)
+        used, mine = core_seconds(pid) - server, time.process_time() - own
     return _Alone(results, seconds, 1000 * used / len(queries), 1000 * mine / len(queries))
 
 
-def _search(
-    client: Client, query: str, depth: int, *, rerank: bool, top_n: int = TOP_N
-) -> SearchResult:
-    return client.search(
-        COLLECTION,
-        query,
-        top_n=top_n,
-        retrieve=Retrieve(k=depth),
-        rerank=rerank,
-        allow_fallback=False,
-        fields=Fields(text=True, metadata=False),
-    )
+def _asked(depth: int, top_n: int, *, rerank: bool) -> dict[str, Any]:
+    """What is asked of a search, as `SearchWorkload` asks it."""
+    return {
+        "top_n": top_n,
+        "retrieve": Retrieve(k=depth),
+        "rerank": rerank,
+        "allow_fallback": False,
+        "fields": Fields(text=True, metadata=False),
+    }
 
 
 def _loaded_reranker() -> LoadedReranker:
@@ -199,7 +210,7 @@ def _loaded_reranker() -> LoadedReranker:
 
 def _pairs(client: Client, reranker: LoadedReranker, query: str, depth: int) -> TokenBatch:
     """The pairs that the second pass of a query reads."""
-    hits = _search(client, query, depth, rerank=False, top_n=depth).hits
+    hits = client.search(COLLECTION, query, **_asked(depth, depth, rerank=False)).hits
     texts = [f"{hit.title} {hit.text}" if hit.title else hit.text for hit in hits]
     return pairs_of(reranker, CandidateTexts(query, texts))
 
