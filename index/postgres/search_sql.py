@@ -34,7 +34,8 @@ CHEAP_COMPONENTS = 3_000_000
 """A collection of no more components is compared whole, whatever its index kind: some 6 ms."""
 MAX_HOLDERS = 20_000
 """Words are searched, the rarest first, until together so many documents hold them: scoring one
-takes some 1.5 microseconds. The others only add to the scores of what was found."""
+takes some 1.5 microseconds. The others only add to the scores of what was found, unless too few
+were found."""
 MAX_SCORED = 4 * MAX_HOLDERS
 """Most documents that are scored where the rarest word alone has more holders."""
 MAX_TERMS = 512
@@ -262,18 +263,21 @@ class SearchStatement:
             f"JOIN {self._tables.vocabulary} AS known USING (term) CROSS JOIN state "
             "WHERE num_holders > 0 WINDOW rarest AS (ORDER BY num_holders, known.id)",
         )
+        limit = self._bind(words.k, "bigint")
         is_searched = f"(upto <= {MAX_HOLDERS} OR place = 1)"
         self._add(
             "query",
             "SELECT coalesce(array_agg(id ORDER BY place), '{}') AS ids, "
             "coalesce(array_agg(weight ORDER BY place), '{}') AS weights, "
             f"coalesce(array_agg(id) FILTER (WHERE {is_searched}), '{{}}') AS searched, "
+            f"coalesce(array_agg(id) FILTER (WHERE NOT {is_searched} "
+            f"AND upto - num_holders < {limit}), '{{}}') AS more, "
             f"count(*) FILTER (WHERE NOT {is_searched}) AS num_left, "
             f"count(*) FILTER (WHERE num_holders > {MAX_SCORED} AND place = 1) AS num_cut, "
             f"coalesce(sum(weight) FILTER (WHERE NOT {is_searched}), 0) * {K1 + 1} AS most_left "
             f"FROM query_words WHERE place <= {MAX_TERMS}",
         )
-        self._add("scored", self._best_scored(words, members))
+        self._add("scored", self._best_scored(words, members, limit))
         may_be_left = "TRUE"
         if not members.is_everything:
             may_be_left = f"NOT {self._few_of(members)[1]}"
@@ -283,7 +287,7 @@ class SearchStatement:
             "most_left FROM query",
         )
 
-    def _best_scored(self, words: Words, members: CompiledMembers) -> str:
+    def _best_scored(self, words: Words, members: CompiledMembers, limit: str) -> str:
         """SQL of the documents whose words fit best, and their scores."""
         clauses = self._clauses(words)
         terms = f"{self._tables.terms} AS terms"
@@ -305,10 +309,15 @@ class SearchStatement:
 
         any_term = "terms.terms OPERATOR(pg_catalog.&&) query.ids"
         any_searched = "terms.terms OPERATOR(pg_catalog.&&) query.searched"
+        # Where too few hold the rarest words, some of those that hold the next rarest.
+        any_more = (
+            "terms.terms OPERATOR(pg_catalog.&&) query.more "
+            "AND NOT terms.terms OPERATOR(pg_catalog.&&) query.searched"
+        )
         # What is required, all members hold; that is enough to be found, as an optional clause is.
         enough = ["TRUE"] if words.required else clauses
         if members.is_everything:
-            branches = [looked_up(terms, one) for one in (any_searched, *enough)]
+            branches = [looked_up(terms, one) for one in (any_searched, any_more, *enough)]
         else:
             condition = self._condition(members)
             few, is_few = self._few_of(members)
@@ -320,14 +329,14 @@ class SearchStatement:
             ]
             branches += [
                 looked_up(terms, f"NOT {is_few} AND {one} AND {condition}")
-                for one in (any_searched, *enough)
+                for one in (any_searched, any_more, *enough)
             ]
         # Every term and clause adds something, so that what is found has a score above 0. A
         # document that holds several clauses is there several times, with the same score.
         distinct = "DISTINCT" if enough else ""
         return (
             f"SELECT {distinct} key, score FROM ({' UNION ALL '.join(branches)}) AS of_branches "
-            f"ORDER BY score DESC, key LIMIT {self._bind(words.k, 'bigint')}"
+            f"ORDER BY score DESC, key LIMIT {limit}"
         )
 
     def _clauses(self, words: Words) -> list[str]:

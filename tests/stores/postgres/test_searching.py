@@ -166,6 +166,28 @@ async def test_an_index_kind_that_pgvector_lacks_is_refused_by_name(
         )
 
 
+@pytest.mark.parametrize("is_filtered", [False, True], ids=["all", "filtered"])
+async def test_frequent_words_fill_up_what_rare_ones_leave_empty(store, monkeypatch, is_filtered):
+    monkeypatch.setattr(search_sql, "MAX_HOLDERS", 5)
+    monkeypatch.setattr(search_sql, "FEW", 2)
+    await store.create("notes", SCHEMA)
+    collection = await collection_of(store)
+    await write(
+        collection,
+        *(document(f"d{n}", "common " + "rare " * (n % 30 == 0), n=n) for n in range(90)),
+    )
+    wanted = Filter(must=(FieldCondition("n", InRange(lt=80)),))
+    members = await collection.members(wanted) if is_filtered else None
+    for k, num_dropped in ((3, 0), (10, 1), (100, 1)):
+        found = collection.retrieval()
+        words = (await found.with_words("rare common", k, members)).ranked
+        names = [one.id for one in (await found.fetch(words.keys)).values()]
+        assert len(names) == min(k, 80 if is_filtered else 90)
+        assert {"d0", "d30", "d60"} <= set(names)
+        assert words.num_words_dropped == num_dropped
+        assert sorted(words.scores.tolist(), reverse=True) == words.scores.tolist()
+
+
 async def test_a_word_of_a_text_too_long_for_the_index_of_words_is_found(store):
     await store.create("notes", SCHEMA)
     collection = await collection_of(store)
