@@ -229,7 +229,8 @@ class Connections:
         try:
             return await work(connection)
         except asyncpg.InternalClientError:
-            connection.terminate()  # nobody knows what it would answer next
+            with suppress(asyncpg.InterfaceError):  # the pool may have let it go already
+                connection.terminate()  # nobody knows what it would answer next
             raise
         finally:
             with suppress(Exception):
