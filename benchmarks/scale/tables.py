@@ -1,12 +1,15 @@
 """Tables as Markdown: what a command prints stands in the documentation as it is."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 __all__ = ["markdown", "short"]
 
+_NUMBER = re.compile(r"n/a|[-+]?[\d,.]+(?: ± (?:[\d,.]+|inf))?%?")
+
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; columns after the first are numbers where every cell of them begins with a digit."""
+    """A table; columns after the first are numbers where every cell of them is one."""
     rows = list(rows)
     lines = [_line(head)]
     lines.append(
@@ -25,7 +28,7 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _are_numbers(rows: Sequence[Sequence[str]], column: int) -> bool:
-    return all(row[column][:1] in "0123456789+-$n∞" for row in rows)
+    return all(_NUMBER.fullmatch(row[column]) for row in rows)
 
 
 def _line(cells: Sequence[str]) -> str:
