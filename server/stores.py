@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from twopass.engines.installing import how_to_install
 from twopass.index.base import Store
 from twopass.index.collection.opening import CurrentRevision
 from twopass.index.lanes import Lane, Lanes
@@ -116,8 +117,8 @@ def _remote_store(url: str) -> Store:
         if error.name is None or error.name.partition(".")[0] != package.name:
             raise
         raise ConfigError(
-            f"store: {told} needs the package {package.name}, which is not installed; install it "
-            f"with: pip install 'twopass[{package.extra}]'"
+            f"store: {told} needs the package {package.name}, which is not installed: "
+            f"{how_to_install(package.extra)}"
         ) from error
     except ValueError as error:
         raise ConfigError(f"store: {told}: {error}") from error
