@@ -31,6 +31,10 @@ _ERROR_INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 _RECONNECT_MS, _MOST_RECONNECT_MS = 100, 2_000
 # gRPC's name is misleading: how long a connection may take to be made.
 _CONNECT_MS = 2_000
+# A machine that has vanished ends no connection. That it does not answer is found out by asking it
+# what it is; this has it connected to anew, which is silent until the system gives the connection
+# up, often after a quarter of an hour. Servers of twopass allow such pings (`min_ping_seconds`).
+_KEEPALIVE_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,11 @@ class Connection:
             # Workers are inside: a proxy that the environment names leads out.
             ("grpc.enable_http_proxy", 0),
             ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+            ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS),
+            ("grpc.http2.ping_timeout_ms", _KEEPALIVE_MS),
+            # Else pings after the second come a minute apart while a call waits.
+            ("grpc.http2.max_pings_without_data", 0),
         ]
         if wire.credentials is None:
             self._channel = grpc.insecure_channel(target, options)

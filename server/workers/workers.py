@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from twopass.engines.base import LoadedModel
 from twopass.engines.fleet.fleet import Fleet
@@ -136,6 +135,5 @@ class Workers:
         """Leaves a worker whose address is gone; what it holds goes to others."""
         worker, keeping = self._workers.pop(target), self._keeping.pop(target)
         keeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeping
+        await asyncio.wait((keeping,))
         worker.close()

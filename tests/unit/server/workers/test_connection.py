@@ -1,5 +1,6 @@
 """What comes over the wire to an engine apart means to a fleet: over real sockets."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from twopass.server.config import ConfigError
 from twopass.server.config_loading import load_config
 from twopass.server.edge.statuses import message_of, status_code, trailers_of
 from twopass.server.errors import OverloadedError, UnknownModelError, WorkerChangedError
+from twopass.server.workers import connection as connection_module
 from twopass.server.workers.connection import Connection, Wire
 from twopass.server.workers.remote_engine import RemoteEngine, info_of
 
@@ -274,3 +276,17 @@ def test_a_key_that_no_header_can_carry_is_refused(tmp_path):
     file.write_text("two\nlines")
     with pytest.raises(ConfigError, match="--engines-key-file"):
         Wire.of(load_config({"engines_key_file": str(file)}))
+
+
+def test_a_machine_that_vanishes_while_it_owes_an_answer_is_noticed(monkeypatch):
+    """It takes what is sent, as a network does for a while, and says nothing, not even to pings."""
+    monkeypatch.setattr(connection_module, "_KEEPALIVE_MS", 300)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        vanished = Connection(f"127.0.0.1:{listening.getsockname()[1]}", WIRE)
+        answer = RemoteEngine(vanished, "w", HELD).submit(BATCH)
+        accepted, _ = listening.accept()
+        with accepted:
+            accepted.sendall(bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))  # HTTP/2's empty SETTINGS
+            with pytest.raises(DeviceError, match="UNAVAILABLE"):
+                answer.result(60)
+        vanished.close()
