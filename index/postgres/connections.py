@@ -8,6 +8,7 @@ caller. What PostgreSQL and the network raise becomes an error of `twopass.index
 import asyncio
 import logging
 import re
+import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -49,6 +50,14 @@ _SETTINGS = {
     "client_connection_check_interval": "2000",
     "tcp_keepalives_idle": "30",
 }
+# A statement that has not been answered by then, whatever PostgreSQL or a pool in front of it is
+# doing, is given up with its connection.
+_ANSWER_SECONDS = _STATEMENT_MILLISECONDS / 1_000 + 10.0
+# A machine that has vanished, as by a loss of power or a failover, ends no connection, and by the
+# system's defaults what it was asked is waited for a quarter of an hour. It is pinged after the
+# first silent seconds, and given up after the second.
+_SILENT_SECONDS, _VANISHED_SECONDS = 10, 20
+_PINGS = 2
 _VECTOR_HEADER = struct.Struct(">HH")
 # Statements are some kilobytes long; the driver would prepare each anew from 15 KB on.
 _MAX_CACHED_STATEMENT = 1 << 20
@@ -194,7 +203,8 @@ class Connections:
                 result = await until_stopped(work(connection), stop)
             except BaseException:
                 with suppress(Exception):
-                    await asyncio.shield(connection.execute("ROLLBACK"))
+                    # Without an answer the connection is given up, and PostgreSQL rolls back.
+                    await asyncio.shield(connection.execute("ROLLBACK", timeout=_CONNECT_SECONDS))
                 raise
             await connection.execute("COMMIT")
             return result
@@ -245,6 +255,7 @@ class Connections:
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
             "timeout": _CONNECT_SECONDS,
+            "command_timeout": _ANSWER_SECONDS,
             "max_cacheable_statement_size": _MAX_CACHED_STATEMENT,
             "statement_cache_size": 0 if self.address.is_pooled else 256,
         }
@@ -253,6 +264,7 @@ class Connections:
         return options
 
     async def _prepare(self, connection: Any) -> None:
+        _notice_loss(connection)
         schema = self.extensions.vectors.strip('"')
         for type_ in ("vector", "halfvec"):
             await connection.set_type_codec(
@@ -314,6 +326,25 @@ async def until_stopped(work: Awaitable[T], stop: Stop) -> T:
 
 async def _leave_as_it_is(connection: Any) -> None:
     """Sessions are never changed but for the length of a transaction, so there is nothing to do."""
+
+
+def _notice_loss(connection: Any) -> None:
+    """Has the system end a connection whose other end has vanished."""
+    # The driver has no setting for it, and shows its socket to nobody.
+    transport = getattr(connection, "_transport", None)
+    sock = None if transport is None else transport.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    between = (_VANISHED_SECONDS - _SILENT_SECONDS) // _PINGS
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in {
+        "TCP_KEEPIDLE": _SILENT_SECONDS,
+        "TCP_KEEPINTVL": between,
+        "TCP_KEEPCNT": _PINGS,
+        "TCP_USER_TIMEOUT": 1_000 * _VANISHED_SECONDS,
+    }.items():
+        if (number := getattr(socket, option, None)) is not None:  # not every system has all
+            sock.setsockopt(socket.IPPROTO_TCP, number, value)
 
 
 async def _closed(connection: Any) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import time
 import uuid
 from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
@@ -16,7 +17,7 @@ from twopass.index.errors import (
     StoreUnreachableError,
 )
 from twopass.index.kinds import Breadth
-from twopass.index.postgres import migrations, retrieval
+from twopass.index.postgres import connections, migrations, retrieval
 from twopass.index.postgres.store import PostgresStore
 from twopass.index.stopping import Stop
 
@@ -262,3 +263,75 @@ _ACTIVE = (
     "SELECT count(*) FROM pg_stat_activity "
     "WHERE query LIKE '%{}%' AND state = 'active' AND pid <> pg_backend_pid()"
 )
+
+
+class _Silent:
+    """Stands between a server and its database, and passes nothing on once it is told so."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._passes = asyncio.Event()
+        self._passes.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+
+    def fall_silent(self) -> None:
+        self._passes.clear()
+
+    async def _join(self, reader, writer):
+        there, here = await asyncio.open_connection("127.0.0.1", self._port)
+        for source, target in ((reader, here), (there, writer)):
+            self._tasks.add(asyncio.create_task(self._pass(source, target)))
+
+    async def _pass(self, source, target):
+        while piece := await source.read(2**16):
+            await self._passes.wait()
+            target.write(piece)
+        await self._passes.wait()
+        target.close()
+
+
+async def test_a_stopped_write_ends_where_its_database_answers_no_more(database_url, monkeypatch):
+    """Not even to the cancellation, nor to the end of the transaction."""
+    monkeypatch.setattr(connections, "_CONNECT_SECONDS", 0.5)
+    parts = urlsplit(database_url)
+    async with _Silent(parts.port) as between:
+        host = f"{parts.netloc.rpartition(':')[0]}:{between.port}"
+        store = PostgresStore(urlunsplit(parts._replace(netloc=host)))
+        await store.start()
+        begun, stop = asyncio.Event(), Stop()
+
+        async def sleep(connection):
+            begun.set()
+            await connection.execute("SELECT pg_sleep(60)")
+
+        running = asyncio.create_task(store._connections.change(sleep, stop))
+        await begun.wait()
+        between.fall_silent()
+        stop.set()
+        with pytest.raises((StoppedError, StoreUnreachableError)):
+            await running
+        await store.close()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone has them all")
+async def test_the_system_ends_connections_to_a_database_that_has_vanished(store):
+    async def options(connection):
+        sock = connection._transport.get_extra_info("socket")
+        tcp = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        return (
+            sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+            *(sock.getsockopt(socket.IPPROTO_TCP, each) for each in tcp),
+            sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+        )
+
+    assert await store._connections.run(options) == (1, 10, 5, 2, 20_000)
