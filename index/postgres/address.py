@@ -20,7 +20,7 @@ class Address:
 
     Attributes:
         dsn: The URL for the driver, with the password if it has one: never for a log.
-        place: The URL without its password.
+        place: The URL without its passwords.
         schema: The schema that holds everything, made if need be. Of its name nothing has to be
             quoted.
         max_connections: Most connections of one server.
@@ -49,7 +49,8 @@ class Address:
         own = {name: value for name, value in given if name in _READERS}
         others = [(name, value) for name, value in given if name not in _READERS]
         dsn = urlunsplit(parts._replace(query=urlencode(others)))
-        shown = [(name, value) for name, value in given if name != "password"]
+        # The driver's `sslpassword` opens the file of a key.
+        shown = [(name, value) for name, value in given if "password" not in name.lower()]
         host = parts.netloc.rpartition("@")
         user = host[0].partition(":")[0]
         netloc = f"{user}@{host[2]}" if user else host[2]

@@ -6,9 +6,11 @@ from twopass.index.postgres.address import Address
 
 
 def test_the_password_is_in_what_the_driver_gets_and_in_nothing_that_is_told():
-    address = Address.parse("postgresql://me:se%40cret@db:5433/notes?sslmode=require&password=no")
+    address = Address.parse(
+        "postgresql://me:se%40cret@db:5433/notes?sslmode=require&password=no&sslpassword=no"
+    )
     assert "se%40cret" in address.dsn
-    assert "password=no" in address.dsn
+    assert "&password=no&sslpassword=no" in address.dsn
     assert address.place == "postgresql://me@db:5433/notes?sslmode=require"
 
 
