@@ -181,6 +181,8 @@ class AsyncClient:
                     try:
                         message = await stream.read()
                     except TwopassError as error:
+                        if upload.is_on_disk:
+                            break
                         stream = await self._taken_over(stream, upload, error)
                         stream.done_writing()
                         continue

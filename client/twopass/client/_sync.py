@@ -232,6 +232,8 @@ class Client:
                     try:
                         message = stream.read()
                     except TwopassError as error:
+                        if upload.is_on_disk:
+                            break
                         stream = self._taken_over(stream, upload, error)
                         stream.done_writing()
                         continue

@@ -154,3 +154,15 @@ def test_a_refused_document_is_told_by_its_place_after_another_server_has_taken_
         connect(targets).upsert("docs", documents(30), chunk_size=2)
     assert raised.value.metadata["position"] == "15"
     assert len(store.headers) == 2
+
+
+def test_a_server_that_is_lost_when_all_is_acknowledged_fails_nothing(serve, connect):
+    class Ending(Front):
+        def UpsertDocumentsStream(self, request_iterator, context):
+            yield from super().UpsertDocumentsStream(request_iterator, context)
+            context.abort(grpc.StatusCode.UNAVAILABLE, "lost")
+
+    store = Store()
+    client = connect(serve(Ending(store), well()))
+    assert client.upsert("docs", documents(4), chunk_size=2).num_chunks == 2
+    assert len(store.headers) == 1
