@@ -489,6 +489,15 @@ class DistantEngine(Protocol):
 
 
 @runtime_checkable
+class PacedEngine(Protocol):
+    """An engine that knows its own speed, such as one of several that are seldom all at work."""
+
+    @property
+    def tokens_per_second(self) -> float:
+        """What it computes when it has enough to do, as measured; 0 where that is unknown yet."""
+
+
+@runtime_checkable
 class SharingEngine(Protocol):
     """An engine that computes once what several sequences of its batches begin with."""
 

@@ -111,6 +111,19 @@ class Fleet:
         return sum(e.num_shared_tokens for e in engines if isinstance(e, SharingEngine))
 
     @property
+    def tokens_per_second(self) -> float:
+        """The speed of all members together; see `engines.base.PacedEngine`.
+
+        One that has computed nothing yet is taken to be as fast as the others are on average.
+        """
+        with self._lock:
+            members = list(self._members.values())
+            paces = [pace for m in members if (pace := m.seconds_per_token) is not None]
+        if not paces:
+            return 0.0
+        return sum(1 / pace for pace in paces) * len(members) / len(paces)
+
+    @property
     def members(self) -> list[MemberState]:
         """The members as they are now, by name."""
         with self._lock:

@@ -419,6 +419,18 @@ def test_a_member_that_leaves_and_hangs_owes_its_batches_to_the_others():
     assert answer.result(0).tolist() == [1]
 
 
+def test_the_speed_of_a_fleet_is_that_of_all_members_however_few_are_at_work():
+    clock = Clock()
+    fleet, _ = joined(clock, a=always(Deed(seconds=0.01)), b=always(Deed(seconds=0.02)))
+    assert fleet.tokens_per_second == 0
+    for n in range(2):
+        fleet.submit(batch_of(n, num_tokens=10))
+    run(fleet, clock, 1)
+    assert fleet.tokens_per_second == pytest.approx(1_000 + 500)
+    fleet.join("c", ActingEngine(clock, always(SOUND)))
+    assert fleet.tokens_per_second == pytest.approx(1_500 * 3 / 2)  # as fast as the others
+
+
 def test_closing_a_fleet_closes_its_members():
     fleet, engines = joined(Clock(), a=always(SOUND), b=always(SOUND))
     fleet.close()

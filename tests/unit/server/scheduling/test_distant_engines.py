@@ -83,6 +83,19 @@ async def test_a_batch_that_was_given_up_says_nothing_of_the_engines_speed():
     assert arbiter.backlog.service_times[engine].tokens_per_second == before
 
 
+async def test_an_engine_that_knows_its_speed_is_believed():
+    arbiter, engine = Arbiter(max_queued_pairs=9), ScriptedDistantEngine()
+    engine.tokens_per_second = 1e6
+    for _ in range(20):
+        task = compute(arbiter, engine, rows_of_lengths([64]))
+        await settled()
+        await engine.answer()
+        await task
+    speed = arbiter.backlog.service_times[engine].tokens_per_second
+    without_what_was_assumed_at_first = 20 * 64 / (20 * 64 / 1e6 + 1e-3)
+    assert speed == pytest.approx(without_what_was_assumed_at_first, rel=0.05)
+
+
 async def test_an_engine_of_this_process_finishes_what_nobody_waits_for():
     arbiter, engine = Arbiter(max_queued_pairs=9), ScriptedEngine(is_held=True)
     task = compute(arbiter, engine, rows_of_lengths([8]))
