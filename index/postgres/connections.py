@@ -237,7 +237,9 @@ class Connections:
                 "connections to the store postgresql", pool.get_size(), retry_after=0.5
             ) from None
         try:
-            return await work(connection)
+            result = await work(connection)
+            self._note_role(connection)
+            return result
         except asyncpg.InternalClientError:
             with suppress(asyncpg.InterfaceError):  # the pool may have let it go already
                 connection.terminate()  # nobody knows what it would answer next
@@ -245,6 +247,15 @@ class Connections:
         finally:
             with suppress(Exception):
                 await asyncio.shield(pool.release(connection))
+
+    def _note_role(self, connection: Any) -> None:
+        """Notes whether the database is a standby now, since one may have been promoted.
+
+        PostgreSQL tells it beside its answers; some pools don't pass it on.
+        """
+        told = getattr(connection.get_settings(), "in_hot_standby", None)
+        if told is not None:
+            self.is_standby = told == "on"
 
     def _not_yet(self) -> StoreUnreachableError:
         return StoreUnreachableError(KIND, self.problem or "not connected yet")

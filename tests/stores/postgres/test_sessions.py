@@ -202,7 +202,9 @@ async def test_a_role_that_may_create_schemas_needs_no_more(store, database_url)
     await fetched(database_url, f"DROP ROLE {name}")
 
 
-async def test_a_standby_answers_what_it_has_reached_and_takes_no_writes(own_server):
+async def test_a_standby_takes_no_writes_until_it_is_promoted(
+    own_server,
+):
     primary = PostgresStore(own_server.url)
     await primary.start()
     await primary.create("notes", SCHEMA)
@@ -222,6 +224,9 @@ async def test_a_standby_answers_what_it_has_reached_and_takes_no_writes(own_ser
             for change in (write(collection, document("late")), follower.create("more", SCHEMA)):
                 with pytest.raises(StorageError, match="standby"):
                     await change
+            await fetched(url, "SELECT pg_promote()")
+            assert (await follower.summary("notes")).read_only_reason == ""
+            assert (await write(collection, document("late"))).num_inserted == 1
         finally:
             await follower.close()
             await primary.close()
