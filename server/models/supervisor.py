@@ -12,6 +12,7 @@ import numpy as np
 from twopass.engines.base import Engine, LoadedEncoder, LoadedModel, TokenBatch
 from twopass.engines.errors import (
     DeviceError,
+    EngineBusyError,
     EngineError,
     NonFiniteOutputError,
     OutOfDeviceMemoryError,
@@ -123,6 +124,8 @@ class Supervisor:
         except NonFiniteOutputError:  # of a probe, whose tokens every sound engine can compute
             self._restart(model.engine)
             return False
+        except EngineBusyError:  # it has answered, and computes for others
+            return True
         except EngineError:  # where it takes a restart, that is under way
             return False
         except Exception:  # a bug of an engine; the watch goes on for the others
@@ -136,6 +139,8 @@ class Supervisor:
             if self._suspicion is None:
                 loop = asyncio.get_running_loop()
                 self._suspicion = loop.call_later(_IMPATIENT_SECONDS, self._failed.set)
+            return
+        if isinstance(error, EngineBusyError):
             return
         if isinstance(error, DeviceError):
             self._restart(engine)

@@ -10,10 +10,16 @@ from itertools import count
 import numpy as np
 import pytest
 
-from twopass.engines.errors import DeviceError, NonFiniteOutputError, OutOfDeviceMemoryError
+from twopass.engines.errors import (
+    DeviceError,
+    EngineBusyError,
+    NonFiniteOutputError,
+    OutOfDeviceMemoryError,
+)
 from twopass.server.models import supervisor as supervisor_module
 from twopass.server.models.restarting import RestartingEngine
 from twopass.server.models.supervisor import EnginesLostError, Supervisor, probe_batch
+from twopass.server.models.warming import warm_up
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.telemetry.metrics import Metrics
 
@@ -259,3 +265,15 @@ async def test_an_engine_is_probed_and_kept_while_others_fill_its_queue(told):
     for task in (watching, *waiting):
         task.cancel()
     engine.close()
+
+
+async def test_an_engine_that_others_keep_busy_answers_and_is_warm(told):
+    """One that is apart computes for several servers, and refuses what it has no room for."""
+    states, tell = told
+    engine = BrokenEngine(EngineBusyError("the queue is full"))
+    watcher, arbiter = watched(engine, give_up_seconds=0.1)
+    await warm_up([scripted_reranker(engine)], arbiter)
+    async with watching(watcher, tell) as task:
+        await asyncio.sleep(0.5)
+        assert not task.done()
+    assert states == []
