@@ -115,6 +115,8 @@ class Connections:
     async def open(self, set_up: Callable[[Any], Awaitable[Extensions]]) -> None:
         """Connects for the first time, and sets up what all calls need.
 
+        Who comes while another tries waits for the outcome, and tries no further.
+
         Args:
             set_up: Called with a connection that no pool holds; makes tables and extensions, or
                 brings them up to date.
@@ -123,9 +125,12 @@ class Connections:
             StoreUnreachableError: The database does not answer now.
             StorageError: It does not let this server in, or can't be used.
         """
+        is_tried = self._setting_up.locked()
         async with self._setting_up:
             if self._pool is not None:
                 return
+            if is_tried:
+                raise self._not_yet()
             async with self._translated():
                 connection = await self._connect_alone()
                 try:

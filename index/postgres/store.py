@@ -20,7 +20,7 @@ from twopass.index.errors import (
 from twopass.index.postgres.address import Address
 from twopass.index.postgres.catalogue import Catalogue, CollectionRow
 from twopass.index.postgres.collection import STANDBY, PostgresCollection
-from twopass.index.postgres.connections import KIND, Connections, Extensions
+from twopass.index.postgres.connections import KIND, Connections, Extensions, until_stopped
 from twopass.index.postgres.kinds import DEFAULT_KIND, VectorKind
 from twopass.index.postgres.migrations import migrate
 from twopass.index.postgres.tables import Tables, create_statements
@@ -263,17 +263,17 @@ class PostgresStore:
         return await self._run(read, stop)
 
     async def _run(self, work: Callable[[Any], Awaitable[T]], stop: Stop) -> T:
-        await self._connected()
+        await self._connected(stop)
         return await self._connections.run(work, stop)
 
     async def _change(self, work: Callable[[Any], Awaitable[T]], stop: Stop) -> T:
-        await self._connected()
+        await self._connected(stop)
         return await self._connections.change(work, stop)
 
-    async def _connected(self) -> None:
+    async def _connected(self, stop: Stop) -> None:
         """Connects where the start could not, so that the first call after need not wait."""
         if not self._connections.is_open and self._connecting is not None:
-            await self._connections.open(self._set_up)
+            await until_stopped(self._connections.open(self._set_up), stop)
 
     async def _set_up(self, connection: Any) -> Extensions:
         return await migrate(connection, self._address.schema)

@@ -340,3 +340,22 @@ async def test_the_system_ends_connections_to_a_database_that_has_vanished(store
         )
 
     assert await store._connections.run(options) == (1, 10, 5, 2, 20_000)
+
+
+async def test_calls_do_not_wait_in_turn_for_a_database_that_does_not_answer(monkeypatch):
+    monkeypatch.setattr(connections, "_CONNECT_SECONDS", 0.5)
+    tries = []
+    async with await asyncio.start_server(
+        lambda _, writer: tries.append(writer), "127.0.0.1", 0
+    ) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        store = PostgresStore(f"postgresql://me@127.0.0.1:{port}/notes?sslmode=disable")
+        await store.start()
+        answers = await asyncio.gather(
+            *(store.summary("notes") for _ in range(40)), return_exceptions=True
+        )
+        await store.close()
+        for writer in tries:
+            writer.close()
+    assert {type(answer) for answer in answers} == {StoreUnreachableError}
+    assert len(tries) < 10
