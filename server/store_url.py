@@ -7,7 +7,6 @@ SCHEMES = {
     "postgresql": "postgresql",
     "postgres": "postgresql",
     "milvus": "milvus",
-    "milvuss": "milvus",  # over TLS
 }
 """The kind of store that a URL's scheme means."""
 

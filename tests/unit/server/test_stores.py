@@ -28,7 +28,6 @@ parts = st.text("abcXYZ019._-%@:/?#&= ", max_size=12)
         ("postgresql:///db?host=/run/postgresql", "postgresql"),
         ("milvus://host:19530", "milvus"),
         ("milvus://user@host:19530/database", "milvus"),
-        ("milvuss://host", "milvus"),
     ],
 )
 def test_a_url_names_a_kind_of_store(url, kind):
