@@ -27,6 +27,9 @@ _COLUMNS = (
     "num_vectors, own.name"
 )
 
+MAX_SCHEMAS = 1_000
+"""Collections whose schemas are kept at once, some kilobytes each."""
+
 
 @dataclass(frozen=True, slots=True)
 class CollectionRow:
@@ -73,7 +76,8 @@ class Catalogue:
     def __init__(self, schema: str) -> None:
         """Takes the schema's name, as SQL."""
         self.schema = schema
-        # Of collections met lately: a schema never changes, and is read again and again.
+        # Of collections met lately: a schema never changes, and is read again and again. Those that
+        # other servers delete are not told of.
         self._schemas: dict[tuple[int, str], CollectionSchema] = {}
 
     async def find(self, connection: Any, name: str) -> CollectionRow:
@@ -277,6 +281,8 @@ class Catalogue:
         known = (record["id"], record["incarnation"])
         schema = self._schemas.get(known)
         if schema is None:
+            if len(self._schemas) >= MAX_SCHEMAS:
+                self._schemas.clear()
             schema = CollectionSchema.from_json(record["schema"])
             self._schemas[known] = schema
         return CollectionRow(

@@ -11,6 +11,7 @@ from twopass.index.errors import (
     CollectionNotFoundError,
 )
 from twopass.index.filters import FieldCondition, Filter, OneOf
+from twopass.index.postgres import catalogue
 
 from .opened import SCHEMA, collection_of, document, fetched, write
 
@@ -99,3 +100,11 @@ async def test_writes_of_one_server_take_effect_in_the_order_of_their_submission
     assert [one.sequence.position for one in results] == list(range(1, 21))
     (found,) = await collection.get(["d"])
     assert found.text == "text 19"
+
+
+async def test_schemas_of_few_collections_are_kept_however_many_come_and_go(store, monkeypatch):
+    monkeypatch.setattr(catalogue, "MAX_SCHEMAS", 2)
+    for number in range(4):
+        await store.create(f"notes{number}", SCHEMA)
+    assert {each.schema for each in await store.summaries(lambda _: True)} == {SCHEMA}
+    assert len(store._catalogue._schemas) <= 2
