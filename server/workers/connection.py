@@ -193,8 +193,8 @@ def failure_of(call: grpc.Call, target: str) -> EngineError:
     reason = info.reason
     told = f"{target}: {details}"
     if reason == "INPUT_TOO_LONG":
-        limit, value = (info.metadata.get(name, "") for name in ("limit", "value"))
-        return InputTooLongError(int(value or 0), int(limit or 0))
+        limit, value = (_number(info.metadata.get(name, "")) for name in ("limit", "value"))
+        return InputTooLongError(value, limit)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         is_memory = reason == "OUT_OF_DEVICE_MEMORY"
         return OutOfDeviceMemoryError(told) if is_memory else EngineBusyError(told)
@@ -209,6 +209,10 @@ def failure_of(call: grpc.Call, target: str) -> EngineError:
         is_sound = code is not grpc.StatusCode.INTERNAL
         return EngineUnavailableError(told) if is_sound else DeviceError(told)
     return DeviceError(f"{target}: {code.name}, {details}")
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _error_info(call: grpc.Call) -> error_details_pb2.ErrorInfo:

@@ -25,6 +25,7 @@ from twopass.server.errors import OverloadedError, UnknownModelError, WorkerChan
 from twopass.server.workers import connection as connection_module
 from twopass.server.workers.connection import Connection, Wire
 from twopass.server.workers.remote_engine import RemoteEngine, info_of
+from twopass.v1.status_pb2 import ErrorInfo, Status
 
 WIRE = Wire(None, (("authorization", "Bearer secret"),), 2**22)
 HELD = engine_pb2.HeldModel(
@@ -173,6 +174,21 @@ def test_an_error_of_a_server_is_what_it_is_to_a_fleet(peer, engine, error, mean
     assert type(raised) is meant
     if meant is InputTooLongError:
         assert raised.facts == {"limit": 64, "value": 99}
+
+
+def test_figures_of_an_error_that_are_no_numbers_keep_nobody_waiting(peer, engine):
+    def answer(_: object, context: grpc.ServicerContext) -> object:
+        info = ErrorInfo(reason="INPUT_TOO_LONG", metadata={"value": "very many"})
+        status = Status(code=3, message="too long")
+        status.details.add(
+            type_url="type.googleapis.com/google.rpc.ErrorInfo", value=info.SerializeToString()
+        )
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "too long")
+
+    peer.answer = answer
+    with pytest.raises(InputTooLongError):
+        engine.submit(BATCH).result(30)
 
 
 def test_nobody_at_the_address_is_unavailable():
