@@ -72,5 +72,9 @@ class StoreWatch:
             self._silence = ""
         except TimeoutError:
             self._silence = f"it has not answered for {self._timeout_seconds:g} s"
+        except Exception as error:  # a bug of a driver; the store is asked again all the same
+            if not self._silence:
+                _logger.exception("the store was asked in vain")
+            self._silence = f"asking it failed: {type(error).__name__}"
         finally:
             stop.set()

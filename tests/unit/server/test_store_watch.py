@@ -16,12 +16,14 @@ class Remote:
 
     def __init__(self) -> None:
         self.problem = ""
-        self.is_away = self.is_silent = False
+        self.is_away = self.is_silent = self.has_bug = False
         self.num_asked = 0
 
     async def summaries(self, may_use: Callable[[str], bool], *, stop: object) -> list[object]:
         del may_use, stop
         self.num_asked += 1
+        if self.has_bug:
+            raise KeyError("entity")
         if self.is_silent:
             await asyncio.Event().wait()
         self.problem = "it is away" if self.is_away else ""
@@ -72,6 +74,14 @@ async def test_a_store_that_does_not_answer_is_told_as_silent_until_it_does():
         store.is_silent = True
         await until(lambda: watch.problem == "it has not answered for 0.05 s")
         store.is_silent = False
+        await until(lambda: watch.problem == "")
+
+
+async def test_a_store_is_asked_again_after_a_bug_of_its_driver():
+    async with watched(timeout_seconds=60) as (store, watch):
+        store.has_bug = True
+        await until(lambda: watch.problem == "asking it failed: KeyError")
+        store.has_bug = False
         await until(lambda: watch.problem == "")
 
 
