@@ -115,7 +115,7 @@ def evaluate(
         str,
         typer.Option(
             help="Index the corpora into this store instead, such as postgresql://user@host/db or "
-            "milvus://host:19530, where they stay as collections eval-…; unset: a folder.",
+            "milvus://host:19530, where they stay as collections eval-NAME; unset: a folder.",
         ),
     ] = "",
     target: Target = DEFAULT_TARGET,

@@ -82,6 +82,8 @@ def _installer() -> str:
 def typed_here(file: Path) -> str:
     """A path as it is typed in the working directory."""
     try:
-        return str(file.relative_to(Path.cwd()))
+        typed = file.relative_to(Path.cwd())
     except (OSError, ValueError):  # elsewhere, or the directory is gone
         return str(file)
+    # A shell looks for a name without a folder along PATH alone.
+    return str(typed) if len(typed.parts) > 1 else f"./{typed}"

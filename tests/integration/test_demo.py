@@ -32,7 +32,7 @@ demo_documents.passages = lambda: [
     Document(id=f"module.name{n}", title=f"module.name{n}", text=f"Sorts a list in way {n}.")
     for n in range(number)
 ]
-sys.argv[0] = "twopass"
+sys.argv[0] = "demo"
 run()
 """
 STAYS = "The server stays up until you press Ctrl-C."

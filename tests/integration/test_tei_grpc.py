@@ -470,12 +470,19 @@ def test_an_rpc_that_does_not_exist_is_unimplemented(reranker):
 
 
 def test_an_engine_that_fails_is_a_failed_precondition(served, reranker):
+    watched = health_pb2.HealthCheckRequest(service="tei.v1.Rerank")
+    told = health_pb2_grpc.HealthStub(reranker.channel).Watch(watched, timeout=60)
+    states = health_pb2.HealthCheckResponse
+    assert next(told).status == states.SERVING
     served.reranker.failure = DeviceError("the device is gone")
     try:
         request = tei_pb2.RerankRequest(query="a", texts=["b"])
         code, message = failure(reranker.rerank.Rerank, request)
+        assert next(told).status == states.NOT_SERVING
     finally:
         served.reranker.failure = None
+    assert next(told).status == states.SERVING  # so that the tests after this one find it well
+    told.cancel()
     assert code is grpc.StatusCode.FAILED_PRECONDITION
     assert message.startswith("Backend error: ")
     assert "the device is gone" not in message  # it is in the log

@@ -61,6 +61,11 @@ def test_python_is_named_as_it_is_typed_here(monkeypatch, tmp_path):
     assert pip_install("missing>=17") == ".venv/bin/python -m pip install 'missing>=17'"
 
 
+def test_a_file_in_the_working_directory_is_typed_with_it(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert typed_here(tmp_path / "python") == "./python"
+
+
 def test_an_environment_without_pip_is_filled_by_uv_where_there_is_uv(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: "/bin/uv" if name == "uv" else None)
     monkeypatch.setattr(installing.importlib.util, "find_spec", lambda _: None)

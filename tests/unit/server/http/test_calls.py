@@ -467,23 +467,37 @@ async def test_a_body_that_does_not_come_ends_its_connection(server, asked, monk
     writer.close()
 
 
+class Told(asyncio.Protocol):
+    """All that a server tells, also where the connection ends by a reset."""
+
+    def __init__(self) -> None:
+        self.content = b""
+        self.ended = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        self.content += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended.set()
+
+
 async def test_a_body_that_trickles_ends_its_connection(server, asked, monkeypatch):
     monkeypatch.setattr(calls, "_STALLED_SECONDS", 0.3)
-    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n")
+    loop = asyncio.get_running_loop()
+    transport, told = await loop.create_connection(Told, "127.0.0.1", server.port)
+    transport.write(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n")
 
     async def trickle() -> None:
         while True:  # never still for as long as that
-            writer.write(b"a")
+            transport.write(b"a")
             await asyncio.sleep(0.02)
 
     trickling = asyncio.create_task(trickle())
-    told = await asyncio.wait_for(reader.read(), 20)
+    await asyncio.wait_for(told.ended.wait(), 20)
     trickling.cancel()
-    assert told.startswith(b"HTTP/1.1 408 ")
-    assert b"send it faster" in told
+    assert told.content.startswith(b"HTTP/1.1 408 ")
+    assert b"send it faster" in told.content
     assert not asked.requests
-    writer.close()
 
 
 @pytest.mark.parametrize(
