@@ -6,13 +6,23 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from twopass.index.collection_name import CollectionName
-from twopass.index.errors import CollectionClosedError, StaleSequenceError
+from twopass.index.errors import (
+    CollectionClosedError,
+    StaleSequenceError,
+    StoreUnreachableError,
+)
 from twopass.index.milvus.connection import (
     MilvusConnection,
     NoSuchCollectionError,
     NotLoadedError,
 )
-from twopass.index.milvus.filter_expression import EVERYTHING, Expression, literal, one_of
+from twopass.index.milvus.filter_expression import (
+    EVERYTHING,
+    STORE,
+    Expression,
+    literal,
+    one_of,
+)
 from twopass.index.milvus.layout import MAX_FOUND
 from twopass.index.milvus.names import name_in_milvus
 from twopass.index.milvus.place import Consistency
@@ -254,6 +264,9 @@ class CollectionReader:
             except NotLoadedError:  # another program released it, or the server began anew
                 await self.load()
                 return await self._connection.read(verb, name, stop=stop, **arguments)
+        except NotLoadedError as error:  # a server that has just begun may take longer
+            problem = "it is taking the collection into memory"
+            raise StoreUnreachableError(STORE, problem) from error
         except NoSuchCollectionError as error:
             if name != self.name_in_milvus:  # it was renamed meanwhile
                 return await self._read(verb, stop, **arguments)
