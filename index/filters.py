@@ -1,5 +1,6 @@
 """Which documents a request is about, by their metadata and ids."""
 
+import sys
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -61,6 +62,17 @@ class StartsWith:
 
     prefix: str
 
+    @property
+    def beyond(self) -> str | None:
+        """The least text beyond all that begin with the prefix; None where there is none."""
+        for end in range(len(self.prefix), 0, -1):
+            following = ord(self.prefix[end - 1]) + 1
+            if following == 0xD800:
+                following = 0xE000  # what is between are surrogates, which no text holds
+            if following <= sys.maxunicode:
+                return self.prefix[: end - 1] + chr(following)
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Exists:
@@ -74,6 +86,17 @@ class IsMissing:
 
 ValueTest: TypeAlias = OneOf | InRange | StartsWith
 Test: TypeAlias = ValueTest | Exists | IsMissing
+
+
+def has_moments(test: ValueTest) -> bool:
+    """Whether a test compares a value with a moment."""
+    match test:
+        case OneOf(values):
+            return any(isinstance(value, Moment) for value in values)
+        case InRange():
+            return any(isinstance(bound, Moment) for bound in test.bounds)
+        case StartsWith():
+            return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def _gpu_vectors() -> str:
 
 def _checked() -> str:
     if not RESULTS.is_file():
-        return "TODO-FIGURE: `make scale SCALE=--keep`"
+        return "Not measured yet: `make scale SCALE=--keep`"
     read = json.loads(RESULTS.read_text(encoding="utf-8"))
     machine = read["machine"]
     where = f"{machine['cpu']}, {machine['num_cores']} cores, at {machine['commit']}"

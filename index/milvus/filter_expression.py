@@ -5,7 +5,6 @@ can be negated: `facts` is never null, and a value of `ordered` is compared only
 that it is there.
 """
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -146,7 +145,7 @@ class _Compiler:
             case StartsWith(prefix):
                 if not prefix:
                     return _has(name_ordered(key, "t", 1))
-                beyond = _after_all_with(prefix)
+                beyond = test.beyond
                 return self._in_range(field, key, InRange(gte=prefix, lt=beyond))
 
     def _in_range(self, field: str, key: str, test: InRange) -> str:
@@ -218,14 +217,3 @@ def _has_any(facts: Sequence[str]) -> str:
 
 def _joined(operator: str, parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"({operator.join(parts)})"
-
-
-def _after_all_with(prefix: str) -> str | None:
-    """The least text beyond all that begin with the prefix; None where there is none."""
-    for end in range(len(prefix), 0, -1):
-        following = ord(prefix[end - 1]) + 1
-        if following == 0xD800:
-            following = 0xE000  # what is between are surrogates, which no text holds
-        if following <= sys.maxunicode:
-            return prefix[: end - 1] + chr(following)
-    return None

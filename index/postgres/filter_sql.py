@@ -12,7 +12,6 @@ the way. All values are bound.
 
 import json
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +32,7 @@ from twopass.index.filters import (
     StartsWith,
     Test,
     ValueTest,
+    has_moments,
 )
 from twopass.index.postgres.declared_fields import DeclaredField, declared_fields
 from twopass.index.postgres.json_paths import path_of, tested
@@ -144,7 +144,7 @@ class _Compiler:
                 return f"({self._is_there(path_of(keys))}) IS NOT TRUE"
             case OneOf(values):
                 return self._one_of(keys, values)
-            case _ if _has_moments(test):
+            case _ if has_moments(test):
                 return self._with_declared(keys, test, self._tells_a_time(keys, test))
         path = tested(keys, test)
         if path is None:
@@ -198,11 +198,11 @@ class _Compiler:
 
     def _plain(self, declared: DeclaredField, test: ValueTest) -> str | None:
         """A test of the value that objects alone lead to; None where no index helps."""
-        if _has_moments(test):
+        if has_moments(test):
             return self._holds(declared.value, test) if declared.type is FieldType.TIME else None
         match test:
             case StartsWith(prefix):
-                beyond = _after_all_with(prefix)
+                beyond = test.beyond
                 if declared.type is not FieldType.TEXT:
                     return None
                 parts = [f"{declared.text} >= {self._text(prefix)}"]
@@ -271,26 +271,5 @@ def _as_json(value: Scalar) -> str:
     return stored_json(json.dumps(value, ensure_ascii=False))
 
 
-def _has_moments(test: ValueTest) -> bool:
-    match test:
-        case OneOf(values):
-            return any(isinstance(value, Moment) for value in values)
-        case InRange():
-            return any(isinstance(bound, Moment) for bound in test.bounds)
-        case StartsWith():
-            return False
-
-
 def _joined(operator: str, parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"({operator.join(parts)})"
-
-
-def _after_all_with(prefix: str) -> str | None:
-    """The least text beyond all that begin with the prefix; None where there is none."""
-    for end in range(len(prefix), 0, -1):
-        following = ord(prefix[end - 1]) + 1
-        if following == 0xD800:
-            following = 0xE000  # what is between are surrogates, which no text holds
-        if following <= sys.maxunicode:
-            return prefix[: end - 1] + chr(following)
-    return None

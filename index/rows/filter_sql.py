@@ -9,7 +9,6 @@ All values are bound. SQLite compares integers and doubles exactly with each oth
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +31,7 @@ from twopass.index.filters import (
     StartsWith,
     Test,
     ValueTest,
+    has_moments,
 )
 from twopass.index.rows.field_sql import (
     Value,
@@ -110,7 +110,7 @@ class _Compiler:
         keys = parse_field_name(field)
         if len(keys) > MAX_METADATA_DEPTH:  # no metadata is so deep
             return "TRUE" if isinstance(test, IsMissing) else "FALSE"
-        if isinstance(test, OneOf) and _has_moments(test):
+        if isinstance(test, OneOf) and has_moments(test):
             others = tuple(v for v in test.values if not isinstance(v, Moment))
             if others:
                 moments = tuple(v for v in test.values if isinstance(v, Moment))
@@ -131,7 +131,7 @@ class _Compiler:
                 return f"({plain.kind} IS NULL AND {among_lists} IS NOT TRUE)"
         fits = partial(self._value, test)
         element_fits = some_element(field, fits)
-        if _has_moments(test) and keys not in self._fields_of_times:
+        if has_moments(test) and keys not in self._fields_of_times:
             # A text is the one element of itself, and the long expression names a column, no path.
             # A bare EXISTS would become a join, of which SQLite plans 64 a hundred times slower.
             alternatives = [f"({plain.kind} IN ('text', 'array') AND +{element_fits})"]
@@ -150,13 +150,13 @@ class _Compiler:
                 return self._in_range(test, found)
             case StartsWith(prefix):
                 parts = [f"{found.kind} = 'text'", f"{found.value} >= {self._bound(prefix)}"]
-                if (beyond := _after_all_with(prefix)) is not None:
+                if (beyond := test.beyond) is not None:
                     parts.append(f"{found.value} < {self._bound(beyond)}")
                 return _joined(" AND ", parts)
 
     def _in_range(self, test: InRange, found: Value) -> str:
         kind, value = f"{found.kind} {_NUMBER}", found.value
-        if _has_moments(test):
+        if has_moments(test):
             return f"{found.kind} = 'text' AND {self._in_interval_of_time(test, found)}"
         if test.bounds and isinstance(test.bounds[0], str):
             kind = f"{found.kind} = 'text'"
@@ -210,26 +210,5 @@ class _Compiler:
         return f":{name}"
 
 
-def _has_moments(test: ValueTest) -> bool:
-    match test:
-        case OneOf(values):
-            return any(isinstance(value, Moment) for value in values)
-        case InRange():
-            return any(isinstance(bound, Moment) for bound in test.bounds)
-        case StartsWith():
-            return False
-
-
 def _joined(operator: str, parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"({operator.join(parts)})"
-
-
-def _after_all_with(prefix: str) -> str | None:
-    """The least text beyond all that begin with the prefix; None where there is none."""
-    for end in range(len(prefix), 0, -1):
-        following = ord(prefix[end - 1]) + 1
-        if following == 0xD800:
-            following = 0xE000  # what is between are surrogates, which no text holds
-        if following <= sys.maxunicode:
-            return prefix[: end - 1] + chr(following)
-    return None
