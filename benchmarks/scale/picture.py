@@ -46,7 +46,7 @@ def drawn(figures: Mapping[str, Sequence[Figures]], heading: str) -> Figure:
     _finish(above, "searches answered a second")
     above.set_ylim(bottom=0)
     _finish(below, "99th percentile, ms (logarithmic)")
-    above.legend(frameon=False, loc="upper left")
+    above.legend(frameon=False, loc="lower right")
     below.set_xlabel("searches asked a second")
     below.set_yscale("log")
     # By the means: an interval that reaches below 0 would stretch a logarithmic scale without end.
