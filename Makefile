@@ -39,7 +39,7 @@ MODEL_FILES := $(shell find models -type f)
 .PHONY: help install dev demo check format clean version wheels clean-room release-notes upgrade-data
 .PHONY: chart image image-lock test-image test-monitoring scan-image connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-aarch64 test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections replicas
-.PHONY: scale fleet stores
+.PHONY: scale fleet frontend stores
 
 help:
 	@echo "make demo            see both passes at work on the documentation of your own Python"
@@ -96,6 +96,7 @@ help:
 	@echo "make fleet           throughput by the number of engines apart, what a killed one costs, and whether logits are the same"
 	@echo "make scale           one node predicted from constants measured here, then loaded and compared: five minutes;"
 	@echo "                     docs/scale.md has what follows for more nodes. SCALE=--help has the options"
+	@echo "make frontend        the server over an engine that costs nothing: pairs a second, and where the time goes"
 	@echo "make bench           what the server costs on top of its engine, and its latency under load"
 	@echo "make gate            what int8 costs in quality; SETS=folders of test collections in BEIR form"
 
@@ -168,6 +169,12 @@ FLEET ?=
 
 fleet: dev
 	$(BIN)/python -m twopass.benchmarks.fleet $(FLEET)
+
+# `FRONTEND='--before FOLDER'` measures another version's package in turns with this one.
+FRONTEND ?=
+
+frontend: dev
+	$(BIN)/python -m twopass.benchmarks.frontend $(FRONTEND)
 
 SCALE ?=
 

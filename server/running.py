@@ -7,11 +7,13 @@ import os
 import sys
 from collections.abc import Callable
 
+from twopass.engines.base import LoadedModel
 from twopass.server.app import App
 from twopass.server.config import ServerConfig, ServerRole
 from twopass.server.ending import StoppedError, ending_signals, ensure_not_stopped
 from twopass.server.engine_app import EngineApp
 from twopass.server.memory import FreedMemory
+from twopass.server.models.loading import load_models
 from twopass.server.serving import Serving
 
 _logger = logging.getLogger("twopass.server")
@@ -24,7 +26,9 @@ _SWITCH_SECONDS = 0.0005
 
 
 async def serve(
-    config: ServerConfig, when_serving: Callable[[Serving], None] = lambda _: None
+    config: ServerConfig,
+    when_serving: Callable[[Serving], None] = lambda _: None,
+    load: Callable[[ServerConfig], list[LoadedModel]] = load_models,
 ) -> None:
     """Runs a server until SIGTERM, SIGINT or SIGHUP has drained it; a second ends it at once.
 
@@ -33,11 +37,12 @@ async def serve(
     Args:
         config: The settings.
         when_serving: Is called once it serves.
+        load: Loads the models; a measurement may have engines of its own.
 
     Raises:
         StoppedError: A signal came before it served.
     """
-    app = EngineApp(config) if config.role is ServerRole.ENGINE else App(config)
+    app = EngineApp(config, load) if config.role is ServerRole.ENGINE else App(config, load)
     stopping = asyncio.Event()
 
     def signalled() -> None:
