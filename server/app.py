@@ -70,6 +70,7 @@ from twopass.server.search.second_pass import SecondPass
 from twopass.server.servicers.collections import CollectionServicer
 from twopass.server.servicers.embed import EmbedServicer
 from twopass.server.servicers.models import ModelServicer
+from twopass.server.servicers.report import ReportServicer
 from twopass.server.servicers.rerank import RerankServicer
 from twopass.server.servicers.retrieving import RetrieveDefaults
 from twopass.server.servicers.search import SearchServicer
@@ -83,11 +84,21 @@ from twopass.server.tei.served import TeiParts
 from twopass.server.tei.serving import TeiServers, TeiServingParts, models_at
 from twopass.server.telemetry.metrics import Metrics
 from twopass.server.telemetry.metrics_endpoint import MetricsEndpoint
+from twopass.server.telemetry.relevance import Relevance
+from twopass.server.telemetry.relevance_metrics import relevance_metrics
 from twopass.server.telemetry.tracing import open_tracer
 from twopass.server.workers.devices import Devices
 from twopass.server.workers.worker import WorkerState
 from twopass.server.workers.workers import Workers
-from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2
+from twopass.v1 import (
+    collection_pb2,
+    embed_pb2,
+    model_pb2,
+    report_pb2,
+    rerank_pb2,
+    search_pb2,
+    server_pb2,
+)
 
 _logger = logging.getLogger("twopass.server")
 # Reading and building messages is Python, which holds the GIL: a second thread would read no more
@@ -130,6 +141,7 @@ class App:
         self._began = time.perf_counter()
         self._num_cpus = config.threads or available_cpus()
         self._metrics = Metrics()
+        self._relevance = Relevance()
         self._tracer = open_tracer(config.traces_endpoint)
         self._keys = KeyRing(Path(config.keys)) if config.keys else None
         self._gate = Gate(
@@ -320,13 +332,14 @@ class App:
         )
         arbiter, tokenizing = self._arbiter, self._tokenizing
         embedding, second_pass = Embedding(arbiter, self._caches[1]), SecondPass(arbiter)
-        collections = Collections(self._store)
+        collections = Collections(self._store, on_delete=self._relevance.forget)
         parts = SearchParts(
             models=models,
             arbiter=arbiter,
             tokenizing=tokenizing,
             first_pass=FirstPass(models, arbiter, embedding),
             second_pass=second_pass,
+            relevance=self._relevance,
         )
         pipeline = SearchPipeline(collections, parts)
         batches = BatchSearching(pipeline, parts.first_pass, models)
@@ -344,6 +357,7 @@ class App:
             ),
             embed_pb2: EmbedServicer(texts, limits, translating),
             model_pb2: ModelServicer(models),
+            report_pb2: ReportServicer(collections, self._relevance),
             server_pb2: ServerServicer(
                 config,
                 self._store_watch,
@@ -444,6 +458,7 @@ class App:
         if isinstance(store := self._store, InspectableStore):
             self._metrics.gauges(lambda: collection_gauges(store.counts()))
         self._metrics.gauges(lambda: server_gauges(self._gate, self._caches))
+        self._metrics.gauges(lambda: relevance_metrics(self._relevance))
         self._metrics.gauges(lambda: lane_gauges(self._all_lanes))
         self._metrics.gauges(lambda: fallback_counts(self._store_watch))
         self._metrics.gauges(lambda: fleet_gauges(self._models))

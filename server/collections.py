@@ -1,6 +1,6 @@
 """The store's collections as calls use them: in the caller's name, until the call ends."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twopass.index.aliases import AliasChange, Aliases
 from twopass.index.base import Collection, SnapshotStore, Store
@@ -18,8 +18,15 @@ class Collections:
     request is closed or past its deadline. A change that has begun is completed all the same.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, on_delete: Callable[[str], None] = lambda _: None) -> None:
+        """Takes the store.
+
+        Args:
+            store: Keeps the collections.
+            on_delete: Called with the name of each collection that was deleted.
+        """
         self._store = store
+        self._on_delete = on_delete
 
     @property
     def default_index_kind(self) -> str:
@@ -64,6 +71,7 @@ class Collections:
     async def delete(self, name: str, request: Request) -> None:
         """Deletes a collection for good."""
         await self._store.delete(name, request.stop)
+        self._on_delete(name)
 
     async def rename(
         self, name: str, new_name: str, *, keep_alias: bool, request: Request

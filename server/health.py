@@ -3,7 +3,15 @@
 from collections.abc import Collection, Iterable
 
 from twopass.engines.base import LoadedEncoder, LoadedModel
-from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2
+from twopass.v1 import (
+    collection_pb2,
+    embed_pb2,
+    model_pb2,
+    report_pb2,
+    rerank_pb2,
+    search_pb2,
+    server_pb2,
+)
 
 
 def serving_services(models: Iterable[LoadedModel], silent: Collection[str]) -> dict[str, bool]:
@@ -30,6 +38,7 @@ def serving_services(models: Iterable[LoadedModel], silent: Collection[str]) -> 
         collection_pb2: encoders_answer,  # which embeds the documents that are written
         embed_pb2: encoders_answer,
         model_pb2: True,
+        report_pb2: True,
         server_pb2: True,
     }
     names = {

@@ -63,6 +63,8 @@ PERMISSIONS: Mapping[str, Permission] = {
     "twopass.v1.EmbedService.Embed": Permission.READ,
     "twopass.v1.ModelService.ListModels": Permission.READ,
     "twopass.v1.ModelService.GetModel": Permission.READ,
+    "twopass.v1.ReportService.GetReport": Permission.READ,
+    "twopass.v1.ReportService.ListReports": Permission.READ,
     "twopass.v1.ServerService.GetServerInfo": Permission.READ,
     "twopass.v1.CollectionService.GetCollection": Permission.READ,
     "twopass.v1.CollectionService.ListCollections": Permission.READ,

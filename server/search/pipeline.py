@@ -27,6 +27,7 @@ from twopass.server.scheduling.admission import Admission
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.candidates import Candidates
 from twopass.server.search.causes import Cause, cause_of
+from twopass.server.search.effect import effect_of
 from twopass.server.search.ends import Ends, Paces, Reading, late, seconds_until
 from twopass.server.search.first_pass import FirstPass
 from twopass.server.search.found import Ahead, Found, Searched
@@ -34,6 +35,7 @@ from twopass.server.search.hits import HitReader
 from twopass.server.search.ranking import Ranking, ranked
 from twopass.server.search.second_pass import Policy, ScoredPairs, SecondPass, room_beside
 from twopass.server.search.types import RerankStatus, SearchHit, SearchQuery, SearchResult
+from twopass.server.telemetry.relevance import Relevance
 from twopass.server.telemetry.stopwatch import StageTimings, Stopwatch
 
 # Status of an answer in first-pass order, by why the second pass did not happen.
@@ -54,6 +56,7 @@ class SearchParts:
     tokenizing: Tokenizing
     first_pass: FirstPass
     second_pass: SecondPass
+    relevance: Relevance
 
 
 class SearchPipeline:
@@ -152,13 +155,15 @@ class Search:
                 ahead or Ahead(),
             )
             candidates = await self._load(found)
+            began = time.perf_counter()
             ranking = await self._rank(candidates)
+            effect = effect_of(query, candidates, ranking, time.perf_counter() - began)
         finally:
             self.release()
         hits = await self._read_hits(found, candidates, ranking)
         timings.total = time.perf_counter() - self._request.received
         reranked = ranking.scored is not None
-        return SearchResult(
+        result = SearchResult(
             hits=hits,
             retrieve_status=found.status,
             rerank_status=ranking.status,
@@ -174,6 +179,16 @@ class Search:
             sequence=found.sequence,
             timings=timings,
         )
+        self._parts.relevance.searched(
+            self.collection.name,
+            self.collection.incarnation,
+            retrieve=result.retrieve_status.value,
+            rerank=result.rerank_status.value,
+            seconds=timings.total,
+            query_truncated=result.query_truncated,
+            effect=effect,
+        )
+        return result
 
     def _expected(self) -> Expected:
         """What will be asked of the documents found, as far as is known before."""

@@ -5,11 +5,12 @@ import { createConnectTransport } from "@connectrpc/connect-node";
 import { CollectionService } from "./gen/twopass/v1/collection_pb.js";
 import { EmbedService } from "./gen/twopass/v1/embed_pb.js";
 import { ModelService } from "./gen/twopass/v1/model_pb.js";
+import { ReportService } from "./gen/twopass/v1/report_pb.js";
 import { RerankService } from "./gen/twopass/v1/rerank_pb.js";
 import { SearchService } from "./gen/twopass/v1/search_pb.js";
 import { ServerService } from "./gen/twopass/v1/server_pb.js";
 
-const SERVICES = [SearchService, RerankService, EmbedService, CollectionService, ModelService, ServerService];
+const SERVICES = [SearchService, RerankService, EmbedService, CollectionService, ModelService, ReportService, ServerService];
 const [url] = process.argv.slice(2);
 
 async function failure(call) {
@@ -37,7 +38,7 @@ function clients(transport) {
 
 async function callEveryRpc(options, name) {
   const { called, all } = clients(createConnectTransport({ baseUrl: url, httpVersion: "1.1", ...options }));
-  const [searching, reranking, embedding, collections, models, server] = all;
+  const [searching, reranking, embedding, collections, models, reports, server] = all;
 
   assert.equal((await collections.createCollection({ name })).collection.name, name);
   const documents = [
@@ -55,6 +56,9 @@ async function callEveryRpc(options, name) {
   const { results } = await searching.batchSearch({ searches });
   assert.equal(results[0].outcome.value.hits[0].id, "b");
   assert.equal(results[1].outcome.value.code, Code.NotFound);
+
+  assert.equal((await reports.getReport({ collection: name })).report.numSearches, 2n);
+  assert.ok((await reports.listReports({})).reports.some((each) => each.collection === name));
 
   const read = await collections.getDocuments({ collection: name, ids: ["b", "c"], allowMissing: true, fields: { vector: true } });
   assert.equal(read.documents[0].vector.values.length, 384);

@@ -14,6 +14,7 @@ from twopass.v1 import (
     document_pb2,
     embed_pb2,
     model_pb2,
+    report_pb2,
     rerank_pb2,
     search_pb2,
     server_pb2,
@@ -21,6 +22,7 @@ from twopass.v1 import (
 from twopass.v1.collection_connect import CollectionServiceClientSync
 from twopass.v1.embed_connect import EmbedServiceClientSync
 from twopass.v1.model_connect import ModelServiceClientSync
+from twopass.v1.report_connect import ReportServiceClientSync
 from twopass.v1.rerank_connect import RerankServiceClientSync
 from twopass.v1.search_connect import SearchServiceClientSync
 from twopass.v1.server_connect import ServerServiceClientSync
@@ -53,6 +55,10 @@ def main(url: str) -> None:
         )
         assert len(embedded.embeddings[0].vector.values) == 384
         assert ModelServiceClientSync(url, codec=codec).list_models(model_pb2.ListModelsRequest())
+        report = ReportServiceClientSync(url, codec=codec).get_report(
+            report_pb2.GetReportRequest(collection=collection)
+        )
+        assert report.report.num_searches == 1
         info = ServerServiceClientSync(url, codec=codec).get_server_info(
             server_pb2.GetServerInfoRequest()
         )
@@ -61,7 +67,7 @@ def main(url: str) -> None:
         error = _failure(collections, collection)
         assert error.code is Code.NOT_FOUND
         assert error.details
-        print(f"connectrpc for Python: six services, {name}")
+        print(f"connectrpc for Python: seven services, {name}")
 
 
 def _failure(collections: CollectionServiceClientSync, gone: str) -> ConnectError:

@@ -16,6 +16,7 @@ SERVICES = {
     "twopass.v1.CollectionService",
     "twopass.v1.EmbedService",
     "twopass.v1.ModelService",
+    "twopass.v1.ReportService",
     "twopass.v1.RerankService",
     "twopass.v1.SearchService",
     "twopass.v1.ServerService",

@@ -7,11 +7,27 @@ from dataclasses import dataclass
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 
-from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2
+from twopass.v1 import (
+    collection_pb2,
+    embed_pb2,
+    model_pb2,
+    report_pb2,
+    rerank_pb2,
+    search_pb2,
+    server_pb2,
+)
 
 from .filling import Filling
 
-_MODULES = (collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2)
+_MODULES = (
+    collection_pb2,
+    embed_pb2,
+    model_pb2,
+    report_pb2,
+    rerank_pb2,
+    search_pb2,
+    server_pb2,
+)
 # Of a message's values. Most messages come as far as a collection, some to every check before it.
 _ODDNESS = (0.0, 0.02, 0.1, 0.3, 1.0)
 

@@ -15,6 +15,7 @@ from twopass.client._connect import connect
 from twopass.client._documents import DeleteResult, Document, Fields, Span, UpdateResult
 from twopass.client._embed import EmbedResult
 from twopass.client._enums import (
+    AdviceKind,
     EmbedRole,
     FieldType,
     LexicalTokenizer,
@@ -30,6 +31,16 @@ from twopass.client._enums import (
 from twopass.client._facets import Facet, FacetValue
 from twopass.client._filters import Condition, Field, document_ids, field
 from twopass.client._models import EngineMember, Model
+from twopass.client._report import (
+    Advice,
+    OrderChange,
+    PassagesRead,
+    PlaceBin,
+    Report,
+    SecondPassTime,
+    TopScores,
+    ValueBin,
+)
 from twopass.client._rerank import CandidateSet, Passage
 from twopass.client._rerank_results import RerankHit, RerankResult, SetResult
 from twopass.client._search import (
@@ -65,6 +76,8 @@ from twopass.client.errors import (
 )
 
 __all__ = [
+    "Advice",
+    "AdviceKind",
     "AlreadyExistsError",
     "AsyncClient",
     "AsyncClients",
@@ -99,13 +112,17 @@ __all__ = [
     "ModelKind",
     "NotFoundError",
     "OnConflict",
+    "OrderChange",
     "OverloadedError",
     "Passage",
+    "PassagesRead",
     "PermissionDeniedError",
     "Phrase",
+    "PlaceBin",
     "Prefix",
     "QueryTruncation",
     "ReciprocalRankFusion",
+    "Report",
     "Rerank",
     "RerankHit",
     "RerankResult",
@@ -118,11 +135,13 @@ __all__ = [
     "SearchHit",
     "SearchOutcome",
     "SearchResult",
+    "SecondPassTime",
     "ServerInfo",
     "SetResult",
     "Snapshot",
     "Span",
     "Timings",
+    "TopScores",
     "Truncation",
     "TwopassError",
     "UnauthenticatedError",
@@ -130,6 +149,7 @@ __all__ = [
     "UnimplementedError",
     "UpdateResult",
     "UpsertSummary",
+    "ValueBin",
     "WordClauses",
     "Worker",
     "connect",

@@ -28,6 +28,7 @@ from twopass.client import (
     _embed,
     _facets,
     _models,
+    _report,
     _rerank,
     _rpcs,
     _search,
@@ -122,6 +123,8 @@ class AsyncClient:
     update_metadata = _method(_documents.update_metadata)
     models = _method(_models.models)
     model = _method(_models.model)
+    report = _method(_report.report)
+    reports = _method(_report.reports)
     server_info = _method(_server.server_info)
 
     async def documents(

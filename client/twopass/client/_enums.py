@@ -110,6 +110,35 @@ class RerankStatus(StrEnum):
     """A value that this client is too old to know."""
 
 
+class AdviceKind(StrEnum):
+    """What advice of a report is about."""
+
+    FEW_SEARCHES = "few_searches"
+    """Too few searches to tell."""
+    LOWER_DEPTH = "lower_depth"
+    """A lower depth would have given the same first hits."""
+    LITTLE_CHANGE = "little_change"
+    """The second pass hardly changes the first hits."""
+    HIGHER_DEPTH = "higher_depth"
+    """First hits often come from the last candidates that are read."""
+    TRUNCATED_PASSAGES = "truncated_passages"
+    """Many passages are not read to their end."""
+    TRUNCATED_QUERIES = "truncated_queries"
+    """Many queries are not read to their end."""
+    LATE = "late"
+    """Many second passes are left out or cut short for want of time."""
+    OVERLOADED = "overloaded"
+    """Many second passes are left out for want of room."""
+    FAILING = "failing"
+    """The reranker fails."""
+    RETRIEVAL_INCOMPLETE = "retrieval_incomplete"
+    """Many first passes lack one of their lists."""
+    LEFT_EMPTY = "left_empty"
+    """Many searches are left without a hit by `min_score`."""
+    UNKNOWN = "unknown"
+    """A value that this client is too old to know."""
+
+
 MetricName: TypeAlias = Metric | Literal["cosine", "inner_product"]
 FieldTypeName: TypeAlias = FieldType | Literal["text", "number", "bool", "time"]
 LexicalTokenizerName: TypeAlias = LexicalTokenizer | Literal["unicode", "porter"]

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from twopass.v1 import collection_pb2 as collection
 from twopass.v1 import embed_pb2 as embed
 from twopass.v1 import model_pb2 as model
+from twopass.v1 import report_pb2 as report
 from twopass.v1 import rerank_pb2 as rerank
 from twopass.v1 import search_pb2 as search
 from twopass.v1 import server_pb2 as server
@@ -84,6 +85,15 @@ LIST_MODELS = _rpc(
 )
 GET_MODEL = _rpc(
     "ModelService.GetModel", model.GetModelRequest, model.GetModelResponse, is_read=True
+)
+GET_REPORT = _rpc(
+    "ReportService.GetReport", report.GetReportRequest, report.GetReportResponse, is_read=True
+)
+LIST_REPORTS = _rpc(
+    "ReportService.ListReports",
+    report.ListReportsRequest,
+    report.ListReportsResponse,
+    is_read=True,
 )
 GET_SERVER_INFO = _rpc(
     "ServerService.GetServerInfo",

@@ -37,6 +37,7 @@ import {
   type RerankStreamRequest,
   RerankStreamRequestSchema,
 } from "./gen/twopass/v1/rerank_pb.js";
+import { type Report, ReportService } from "./gen/twopass/v1/report_pb.js";
 import { type SearchRequestSchema, type SearchResponse, SearchService } from "./gen/twopass/v1/search_pb.js";
 import { type ServerInfo, ServerService } from "./gen/twopass/v1/server_pb.js";
 import { retries, type RetryOptions } from "./retries.js";
@@ -142,6 +143,7 @@ export class TwopassClient {
     readonly collections: Client<typeof CollectionService>;
     readonly embed: Client<typeof EmbedService>;
     readonly models: Client<typeof ModelService>;
+    readonly reports: Client<typeof ReportService>;
     readonly rerank: Client<typeof RerankService>;
     readonly search: Client<typeof SearchService>;
     readonly server: Client<typeof ServerService>;
@@ -162,6 +164,7 @@ export class TwopassClient {
       collections: createClient(CollectionService, transport),
       embed: createClient(EmbedService, transport),
       models: createClient(ModelService, transport),
+      reports: createClient(ReportService, transport),
       rerank: createClient(RerankService, transport),
       search: createClient(SearchService, transport),
       server: createClient(ServerService, transport),
@@ -416,6 +419,17 @@ export class TwopassClient {
   /** The models that the server holds, defaults first. */
   async models(options: CallOptions = {}): Promise<Model[]> {
     return (await this.#call(options, (_, call) => this.rpc.models.listModels({}, call))).models;
+  }
+
+  /**
+   * What the second pass changed in a collection's searches, and what it cost.
+   *
+   * @param windowMs How far to look back, a minute to 24 hours; 24 hours unless given.
+   */
+  async report(collection: string, options: CallOptions & { windowMs?: number } = {}): Promise<Report> {
+    const { windowMs, ...rest } = options;
+    const window = windowMs === undefined ? {} : { window: durationFromMs(windowMs) };
+    return (await this.#call(rest, (_, call) => this.rpc.reports.getReport({ collection, ...window }, call))).report!;
   }
 
   /** The server's version, limits and load. */

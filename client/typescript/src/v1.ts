@@ -4,6 +4,7 @@ export * from "./gen/twopass/v1/document_pb.js";
 export * from "./gen/twopass/v1/embed_pb.js";
 export * from "./gen/twopass/v1/filter_pb.js";
 export * from "./gen/twopass/v1/model_pb.js";
+export * from "./gen/twopass/v1/report_pb.js";
 export * from "./gen/twopass/v1/rerank_pb.js";
 export * from "./gen/twopass/v1/search_pb.js";
 export * from "./gen/twopass/v1/server_pb.js";

@@ -121,6 +121,7 @@ for (const [wire, connected] of Object.entries(CLIENTS)) {
       assert.equal((await client.renameCollection(`${name}-1`, name)).name, name);
       assert.ok((await client.models()).length >= 2);
       assert.ok((await client.serverInfo()).limits);
+      assert.ok((await client.report(name, { windowMs: 60_000 })).numSearches > 0n);
     });
 
     test("an error names its field, the limit and the value", async () => {

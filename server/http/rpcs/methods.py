@@ -13,9 +13,17 @@ from twopass.server.http.protojson.reading import MessageReader
 from twopass.server.http.protojson.writing import MessageWriter
 from twopass.server.http.statuses import HttpError
 from twopass.server.request import Request
-from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2
+from twopass.v1 import (
+    collection_pb2,
+    embed_pb2,
+    model_pb2,
+    report_pb2,
+    rerank_pb2,
+    search_pb2,
+    server_pb2,
+)
 
-CONTRACT = (search_pb2, rerank_pb2, embed_pb2, collection_pb2, model_pb2, server_pb2)
+CONTRACT = (search_pb2, rerank_pb2, embed_pb2, collection_pb2, model_pb2, report_pb2, server_pb2)
 """The modules that have a service, in the order in which a reader meets them."""
 
 METHODS: Mapping[str, MethodDescriptor] = {

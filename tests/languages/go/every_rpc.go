@@ -76,6 +76,7 @@ func main() {
 	reranks := twopass.NewRerankServiceClient(connection)
 	embeds := twopass.NewEmbedServiceClient(connection)
 	models := twopass.NewModelServiceClient(connection)
+	reports := twopass.NewReportServiceClient(connection)
 	servers := twopass.NewServerServiceClient(connection)
 	health := healthpb.NewHealthClient(connection)
 
@@ -324,6 +325,14 @@ func main() {
 	rpc("twopass.v1.ModelService.GetModel", func() error {
 		model, err := models.GetModel(ctx, &twopass.GetModelRequest{Id: first.GetId()})
 		return expect(err, model.GetModel().GetSha256(), first.GetSha256())
+	})
+	rpc("twopass.v1.ReportService.GetReport", func() error {
+		found, err := reports.GetReport(ctx, &twopass.GetReportRequest{Collection: name})
+		return expect(err, found.GetReport().GetNumSearches() > 0, true)
+	})
+	rpc("twopass.v1.ReportService.ListReports", func() error {
+		listed, err := reports.ListReports(ctx, &twopass.ListReportsRequest{})
+		return expect(err, len(listed.GetReports()) > 0, true)
 	})
 	rpc("twopass.v1.ServerService.GetServerInfo", func() error {
 		info, err := servers.GetServerInfo(ctx, &twopass.GetServerInfoRequest{})

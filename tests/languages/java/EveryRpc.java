@@ -110,6 +110,7 @@ public final class EveryRpc {
     var rerankStreams = RerankServiceGrpc.newStub(channel).withInterceptors(withKey);
     var embeds = EmbedServiceGrpc.newBlockingStub(channel).withInterceptors(withKey);
     var models = ModelServiceGrpc.newBlockingStub(channel).withInterceptors(withKey);
+    var reports = ReportServiceGrpc.newBlockingStub(channel).withInterceptors(withKey);
     var servers = ServerServiceGrpc.newBlockingStub(channel).withInterceptors(withKey);
     var health = HealthGrpc.newBlockingStub(channel).withInterceptors(withKey);
 
@@ -306,6 +307,18 @@ public final class EveryRpc {
           Model first = models.listModels(all).getModels(0);
           var request = GetModelRequest.newBuilder().setId(first.getId()).build();
           expect(models.getModel(request).getModel().getSha256(), first.getSha256());
+        });
+    rpc(
+        "twopass.v1.ReportService.GetReport",
+        () -> {
+          var request = GetReportRequest.newBuilder().setCollection(name).build();
+          expect(reports.getReport(request).getReport().getNumSearches() > 0, true);
+        });
+    rpc(
+        "twopass.v1.ReportService.ListReports",
+        () -> {
+          var listed = reports.listReports(ListReportsRequest.getDefaultInstance());
+          expect(listed.getReportsCount() > 0, true);
         });
     rpc(
         "twopass.v1.ServerService.GetServerInfo",

@@ -14,6 +14,7 @@ import { EmbedRole, EmbedService } from "./gen/twopass/v1/embed_pb.js";
 import { ModelService } from "./gen/twopass/v1/model_pb.js";
 import { RerankService, RerankStreamRequestSchema } from "./gen/twopass/v1/rerank_pb.js";
 import { RerankStatus, SearchService } from "./gen/twopass/v1/search_pb.js";
+import { ReportService } from "./gen/twopass/v1/report_pb.js";
 import { ServerService } from "./gen/twopass/v1/server_pb.js";
 import { ErrorInfoSchema } from "./gen/twopass/v1/status_pb.js";
 
@@ -34,6 +35,7 @@ const search = createClient(SearchService, transport);
 const rerank = createClient(RerankService, transport);
 const embed = createClient(EmbedService, transport);
 const models = createClient(ModelService, transport);
+const reports = createClient(ReportService, transport);
 const server = createClient(ServerService, transport);
 const health = createClient(Health, transport);
 
@@ -170,6 +172,12 @@ await rpc("twopass.v1.ModelService.ListModels", async () => {
 await rpc("twopass.v1.ModelService.GetModel", async () => {
   const [first] = (await models.listModels({})).models;
   assert.equal((await models.getModel({ id: first!.id })).model?.sha256, first?.sha256);
+});
+await rpc("twopass.v1.ReportService.GetReport", async () => {
+  assert.ok((await reports.getReport({ collection: name })).report!.numSearches > 0n);
+});
+await rpc("twopass.v1.ReportService.ListReports", async () => {
+  assert.ok((await reports.listReports({})).reports.some((each) => each.collection === name));
 });
 await rpc("twopass.v1.ServerService.GetServerInfo", async () => {
   assert.ok((await server.getServerInfo({})).server?.limits);

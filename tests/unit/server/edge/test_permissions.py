@@ -16,12 +16,21 @@ from twopass.server.edge.permissions import (
 from twopass.server.edge.reflection import reflection_services
 from twopass.server.edge.rpc import Edge
 from twopass.server.request import Role
-from twopass.v1 import collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2
+from twopass.v1 import (
+    collection_pb2,
+    embed_pb2,
+    model_pb2,
+    report_pb2,
+    rerank_pb2,
+    search_pb2,
+    server_pb2,
+)
 
 SERVICES: list[ServiceDescriptor] = [
     service
     for module in (
         *(collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2, engine_pb2),
+        *(report_pb2,),
         *(health_pb2, reflection_pb2),
     )
     for service in module.DESCRIPTOR.services_by_name.values()
@@ -33,7 +42,7 @@ READERS_MAY = {
     "Search", "BatchSearch", "Rerank", "RerankStream", "Embed",
     "Describe", "Compute", "ListModels", "GetModel", "GetServerInfo",
     "GetCollection", "ListCollections", "GetDocuments", "ListDocuments", "ListSnapshots",
-    "CountDocuments", "GetFacets",
+    "CountDocuments", "GetFacets", "GetReport", "ListReports",
     "Check", "List", "Watch", "ServerReflectionInfo",
 }  # fmt: skip
 WRITERS_MAY = READERS_MAY | {
