@@ -34,7 +34,7 @@ class ModelKind(StrEnum):
 
 
 class EngineChoice(StrEnum):
-    """Which engine runs a model; auto takes the fastest that can, and logs why."""
+    """Which engine runs a model; auto takes the one shown to be fastest here, and logs why."""
 
     AUTO = "auto"
     TENSORRT = "tensorrt"

@@ -20,6 +20,7 @@ from twopass.engines.base import (
 )
 from twopass.engines.cpu.engine import CpuEngine, has_fast_kernels
 from twopass.engines.errors import EngineUnavailableError, UnsupportedModelError, WrongKindError
+from twopass.engines.gpu.device_kind import DeviceKind, device_kind
 from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
 from twopass.engines.gpu.torch_engine import TorchEngine
 from twopass.engines.model.decoder import is_decoder
@@ -28,20 +29,16 @@ from twopass.engines.model.folder import ModelFolder, open_model
 from twopass.engines.model.locating import locate
 from twopass.engines.model.tokenizer import load_tokenizer, with_room_for_prefixes
 from twopass.engines.onnx.engine import OnnxRuntimeEngine
+from twopass.engines.shown import faster_engines
 from twopass.engines.transformers.engine import TransformersEngine
 from twopass.engines.trial import tried
 
 _logger = logging.getLogger("twopass.engines")
 
-_BY_SPEED = (
-    EngineChoice.TENSORRT,
-    EngineChoice.TORCH,
-    EngineChoice.CPU,
-    EngineChoice.ONNXRUNTIME,
-    EngineChoice.TRANSFORMERS,
-)
-
 _ON_GPUS = (EngineChoice.TENSORRT, EngineChoice.TORCH)
+_AFTER_THE_CORE = (EngineChoice.ONNXRUNTIME, EngineChoice.TRANSFORMERS)
+# Choices that were told: the models of a server, and engines that restart, mostly choose alike.
+_told: set[str] = set()
 
 
 def folder_of(name: str) -> Path:
@@ -149,13 +146,18 @@ class _Building:
         return tried(self._built(choice), self.folder.spec, self.tokenizer)
 
     def _fastest(self) -> Engine:
-        """The first engine that runs the model here; one log line says why not those before it."""
+        """The first engine that runs the model here; one log line says why not those before it.
+
+        An engine of GPUs comes before the core where the ledger shows it faster on that kind of
+        GPU, and after it elsewhere.
+        """
         if is_decoder(self.folder.config):
             reason = f"it alone runs decoders ({self.folder.config['model_type']})"
             engine = self.build(EngineChoice.TRANSFORMERS)
             return _chosen(EngineChoice.TRANSFORMERS, [reason], engine)
+        before, after = self._engines_of_gpus()
         reasons = []
-        for choice in _BY_SPEED:
+        for choice in (*before, EngineChoice.CPU, *after, *_AFTER_THE_CORE):
             try:
                 if choice is EngineChoice.CPU and not has_fast_kernels():
                     raise EngineUnavailableError("the core has no kernels for this processor")
@@ -163,10 +165,29 @@ class _Building:
             except (EngineUnavailableError, UnsupportedModelError) as error:
                 reasons.append(f"not {choice} ({error})")
                 continue
+            if choice is EngineChoice.CPU:
+                reasons += after.values()
             return _chosen(choice, reasons, engine)
         raise UnsupportedModelError(
             f"{self.folder.path}: no engine runs it here: {'; '.join(reasons)}"
         )
+
+    def _engines_of_gpus(self) -> tuple[list[EngineChoice], dict[EngineChoice, str]]:
+        """The engines of GPUs to be tried before the core, and those after it, with the reason."""
+        if self.device == "cpu":
+            return list(_ON_GPUS), {}
+        kind: DeviceKind
+        try:
+            kind = device_kind(_gpu_index(self.device))
+        except EngineUnavailableError:
+            return list(_ON_GPUS), {}  # each of them says what is missing
+        shown = faster_engines(kind.compute_capability)
+        unseen = f"no ledger shows it faster on {kind}"
+        return shown, {
+            choice: f"not {choice} ({unseen}; --engine {choice} takes it)"
+            for choice in _ON_GPUS
+            if choice not in shown
+        }
 
     def _built(self, choice: EngineChoice) -> Engine:
         folder, num_threads, precision = self.folder, self.num_threads, self.precision
@@ -175,7 +196,7 @@ class _Building:
             raise EngineUnavailableError(f"the engine {choice} does not run on {device}")
         match choice:
             case EngineChoice.TENSORRT:
-                return TensorRtEngine(folder, gpu_index=int(device.partition(":")[2] or 0))
+                return TensorRtEngine(folder, gpu_index=_gpu_index(device))
             case EngineChoice.TORCH:
                 return TorchEngine(folder, device=device or "cuda", precision=precision)
             case EngineChoice.TRANSFORMERS:
@@ -188,6 +209,14 @@ class _Building:
                 return CpuEngine(folder, num_threads=num_threads, precision=precision)
 
 
+def _gpu_index(device: str) -> int:
+    return int(device.partition(":")[2] or 0)
+
+
 def _chosen(choice: EngineChoice, reasons: list[str], engine: Engine) -> Engine:
-    _logger.info("engine %s taken: %s", choice, "; ".join(reasons) or "it is the fastest there is")
+    """The engine, once its choice is told; a choice that was told for the same reasons is not."""
+    line = f"engine {choice} taken: {'; '.join(reasons) or 'it is the fastest there is'}"
+    if line not in _told:
+        _told.add(line)
+        _logger.info("%s", line)
     return engine

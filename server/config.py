@@ -202,7 +202,7 @@ class ServerConfig(BaseSettings):
     ] = ()
     engine: Annotated[
         EngineChoice,
-        Field(description="What runs the models; auto takes the fastest engine available."),
+        Field(description="What runs the models; auto takes the engine shown to be fastest here."),
     ] = EngineChoice.AUTO
     precision: Annotated[
         Precision,

@@ -25,9 +25,10 @@ done
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 
-# The machine's own PyTorch, CUDA and compilers are used as they are.
+# The machine's own PyTorch, CUDA and compilers are used as they are, also where its Python is a
+# virtual environment.
 python=$out/venv/bin/python
-[[ -x $python ]] || "${PYTHON:-python3}" -m venv --system-site-packages "$out/venv"
+[[ -x $python ]] || "${PYTHON:-python3}" "$root/benchmarks/gpu/environment.py" "$out/venv" >/dev/null
 index=()
 [[ $wheels ]] && index=(--no-index --find-links "$wheels")
 pip() { "$python" -m pip --disable-pip-version-check -q "$@"; }
@@ -36,6 +37,10 @@ pip() { "$python" -m pip --disable-pip-version-check -q "$@"; }
 wish() {
   pip install "${index[@]}" "$@" >>"$out/install.log" 2>&1 \
     && echo "installed: $*" || echo "not installed: $* (see $out/install.log)"
+}
+
+has() {
+  "$python" -c "import $1" 2>/dev/null
 }
 
 # Without a network the tools that build are the machine's own.
@@ -47,7 +52,10 @@ wish pytest hypothesis pytest-asyncio
 if [[ ! $dry_run ]]; then
   wish --no-build-isolation pycuda
   wish cuda-bindings
-  "$python" -c 'import tensorrt' 2>/dev/null || wish tensorrt-rtx-cu13
+  has tensorrt || has tensorrt_rtx || wish tensorrt-rtx-cu13
+  # Its bindings and libraries do without the package that joins them, whose source may be missing.
+  has tensorrt || has tensorrt_rtx || has tensorrt_rtx_bindings \
+    || wish tensorrt-rtx-cu13-bindings tensorrt-rtx-cu13-libs
   wish faiss-gpu
 fi
 

@@ -121,6 +121,25 @@ class PlanCache:
         except OSError as error:
             _logger.warning("timing cache not kept: %s", error)
 
+    def refusal(self, tensorrt: str, gpu: str) -> str:
+        """What TensorRT said when it refused a GPU; "" where it did not, or nobody remembers."""
+        try:
+            return self._refusal_file(tensorrt, gpu).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return ""
+
+    def put_refusal(self, tensorrt: str, gpu: str, words: str) -> None:
+        """Remembers a refusal; a full disk costs nothing but the next process's time."""
+        file = self._refusal_file(tensorrt, gpu)
+        try:
+            _write(file, f"{words} (remembered in {file}; delete it to try again)".encode())
+        except OSError as error:
+            _logger.warning("refusal of a GPU not kept: %s", error)
+
+    def _refusal_file(self, tensorrt: str, gpu: str) -> Path:
+        digest = hashlib.sha256(f"{tensorrt} {gpu}".encode()).hexdigest()
+        return self.folder / f"{digest[:32]}.refused"
+
     def _timing_file(self, tensorrt: str, gpu: str) -> Path:
         digest = hashlib.sha256(f"{tensorrt} {gpu}".encode()).hexdigest()
         return self.folder / f"{digest[:32]}.timing"

@@ -13,7 +13,13 @@ from typing import Any
 from twopass.engines.errors import EngineUnavailableError
 from twopass.engines.installing import how_to_install
 
-_MODULES = ("tensorrt", "tensorrt_rtx")
+# What each module is. `tensorrt_rtx` is one file over `tensorrt_rtx_bindings`, in a package of its
+# own: where that package is missing, the bindings alone do.
+_MODULES = {
+    "tensorrt": "tensorrt",
+    "tensorrt_rtx": "tensorrt_rtx",
+    "tensorrt_rtx_bindings": "tensorrt_rtx",
+}
 
 Progress = Callable[[str, int, int], None]
 """Told the name of a phase, how many of its steps are done, and how many it has."""
@@ -51,13 +57,13 @@ def find_tensorrt() -> TensorRT:
         EngineUnavailableError: Neither is installed in working order.
     """
     broken = []
-    for name in _MODULES:
+    for imported, name in _MODULES.items():
         try:
-            module = importlib.import_module(name)
+            module = importlib.import_module(imported)
         except ModuleNotFoundError:
             continue
         except (ImportError, OSError, RuntimeError) as error:  # bindings without their libraries
-            broken.append(f"{name} does not load ({error})")
+            broken.append(f"{imported} does not load ({error})")
             continue
         return TensorRT(name, _version(module), module)
     raise EngineUnavailableError(

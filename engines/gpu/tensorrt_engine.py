@@ -9,17 +9,14 @@ from functools import partial
 from typing import Any
 
 from twopass.engines.base import EngineInfo, Float32s, ModelKind, PaddedLayout, TokenBatch
-from twopass.engines.errors import (
-    EngineUnavailableError,
-    InputTooLongError,
-    UnsupportedModelError,
-)
+from twopass.engines.errors import InputTooLongError, UnsupportedModelError
 from twopass.engines.gpu.cuda_device import find_gpu, opened_device, require_driver
 from twopass.engines.gpu.plan_cache import PlanCache, default_plan_folder
 from twopass.engines.gpu.slots import Slot, SlotPipeline
 from twopass.engines.gpu.tensorrt_api import BuildLog, TensorRT, find_tensorrt
 from twopass.engines.gpu.tensorrt_plans import MAX_BATCH_TOKENS, PlanRequest, build_into
 from twopass.engines.gpu.tensorrt_slots import Output, PlanRunner, TensorRtSlot
+from twopass.engines.gpu.tensorrt_support import ensure_runs, refused
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder
 
@@ -60,6 +57,7 @@ class TensorRtEngine:
         require_driver()  # before anything is imported: most machines have none
         tensorrt = find_tensorrt()
         gpu = find_gpu(gpu_index)
+        ensure_runs(tensorrt, gpu, PlanCache(default_plan_folder()))
         request = PlanRequest(folder, tensorrt, str(gpu), max_batch_tokens)
         grid = request.grid
         output = _output_of(folder)
@@ -141,10 +139,7 @@ def _opened_plan(request: PlanRequest) -> Any:
     built, _ = build_into(cache, request)
     engine, log = _deserialised(request.tensorrt, built.data)
     if engine is None:
-        raise EngineUnavailableError(
-            f"{request.tensorrt.name} {request.tensorrt.version} does not run on {request.gpu}: "
-            f"{_words(log)}"
-        )
+        raise refused(request.tensorrt, request.gpu, _words(log), cache)
     return engine
 
 

@@ -8,7 +8,13 @@ import pytest
 from twopass.engines import loading
 from twopass.engines.base import EngineChoice, LoadedEncoder, LoadedReranker
 from twopass.engines.errors import EngineUnavailableError
+from twopass.engines.gpu.device_kind import DeviceKind
 from twopass.engines.loading import load_model
+
+
+@pytest.fixture(autouse=True)
+def nothing_told(monkeypatch):
+    monkeypatch.setattr(loading, "_told", set())
 
 
 @pytest.fixture(autouse=True)
@@ -59,11 +65,11 @@ def test_auto_takes_onnxruntime_where_the_core_would_be_slow(load, caplog, monke
     assert line.endswith("; not cpu (the core has no kernels for this processor)")
 
 
-@pytest.mark.parametrize("first", [EngineChoice.TENSORRT, EngineChoice.TORCH])
-def test_auto_takes_the_first_gpu_engine_that_is_there(load, caplog, monkeypatch, first, reranker):
-    class Standing:
-        """Passes batches on to the core."""
+@pytest.fixture
+def standing(monkeypatch, reranker):
+    """Has an engine of GPUs stand there, which passes batches on to the core."""
 
+    class Standing:
         info = reranker.engine.info
         output_width = 1
 
@@ -73,11 +79,51 @@ def test_auto_takes_the_first_gpu_engine_that_is_there(load, caplog, monkeypatch
         def close(self):
             pass
 
-    name = "TensorRtEngine" if first is EngineChoice.TENSORRT else "TorchEngine"
-    monkeypatch.setattr(loading, name, lambda *_, **__: Standing())
-    assert isinstance(load(EngineChoice.AUTO).engine, Standing)
+    def stand(choice, capability):
+        name = "TensorRtEngine" if choice is EngineChoice.TENSORRT else "TorchEngine"
+        monkeypatch.setattr(loading, name, lambda *_, **__: Standing())
+        gpu = DeviceKind("NVIDIA X", capability)
+        monkeypatch.setattr(loading, "device_kind", lambda _: gpu)
+        return Standing
+
+    return stand
+
+
+def test_auto_takes_the_engine_that_the_ledger_shows_faster_on_that_kind_of_gpu(
+    load, caplog, standing
+):
+    expected = standing(EngineChoice.TORCH, (9, 0))
+    assert isinstance(load(EngineChoice.AUTO).engine, expected)
+    assert taken(caplog) == ["engine torch taken: it is the fastest there is"]
+
+
+def test_auto_keeps_to_the_core_where_nothing_is_shown_and_names_the_flag(
+    load, caplog, monkeypatch, standing
+):
+    monkeypatch.setattr(loading, "has_fast_kernels", lambda: True)
+    standing(EngineChoice.TORCH, (8, 9))
+    assert load(EngineChoice.AUTO).engine.info.engine == "cpu"
     (line,) = taken(caplog)
-    assert line.startswith(f"engine {first} taken: ")
+    unseen = (
+        "(no ledger shows it faster on NVIDIA X, compute capability 8.9; --engine {0} takes it)"
+    )
+    assert line == "engine cpu taken: " + "; ".join(
+        f"not {name} {unseen.format(name)}" for name in ("tensorrt", "torch")
+    )
+
+
+def test_auto_takes_an_unseen_gpu_where_the_core_would_be_slow(load, caplog, monkeypatch, standing):
+    monkeypatch.setattr(loading, "has_fast_kernels", lambda: False)
+    expected = standing(EngineChoice.TENSORRT, (8, 9))
+    assert isinstance(load(EngineChoice.AUTO).engine, expected)
+    (line,) = taken(caplog)
+    assert line.startswith("engine tensorrt taken: not cpu (")
+
+
+def test_a_choice_is_told_once_however_many_models_make_it(load, caplog):
+    load(EngineChoice.AUTO)
+    load(EngineChoice.AUTO)
+    assert len(taken(caplog)) == 1
 
 
 @pytest.mark.parametrize("engine", [EngineChoice.CPU, EngineChoice.ONNXRUNTIME])

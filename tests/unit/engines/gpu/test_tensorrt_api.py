@@ -9,7 +9,7 @@ from twopass.engines.gpu.tensorrt_api import find_tensorrt
 
 def installed(monkeypatch, **versions):
     """Makes exactly these packages importable; None for one that is not."""
-    for name in ("tensorrt", "tensorrt_rtx"):
+    for name in ("tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings"):
         module = None
         if (version := versions.get(name)) is not None:
             module = ModuleType(name)
@@ -27,6 +27,12 @@ def test_tensorrt_rtx_is_taken_where_it_is_alone(monkeypatch):
     installed(monkeypatch, tensorrt_rtx="1.7")
     found = find_tensorrt()
     assert (found.name, found.version, found.is_portable) == ("tensorrt_rtx", "1.7", True)
+
+
+def test_the_bindings_of_tensorrt_rtx_alone_are_tensorrt_rtx(monkeypatch):
+    installed(monkeypatch, tensorrt_rtx_bindings="1.7.1")
+    found = find_tensorrt()
+    assert (found.name, found.version, found.is_portable) == ("tensorrt_rtx", "1.7.1", True)
 
 
 def test_where_there_is_neither_one_sentence_says_how_to_get_it(monkeypatch):

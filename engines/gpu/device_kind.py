@@ -1,0 +1,64 @@
+"""What kind of GPU a machine has, by NVIDIA's driver alone: no package is imported for it."""
+
+import ctypes
+from dataclasses import dataclass
+
+from twopass.engines.errors import EngineUnavailableError
+
+# CUdevice_attribute of cuda.h.
+_MAJOR, _MINOR = 75, 76
+_NAME_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceKind:
+    """A kind of GPU.
+
+    Attributes:
+        name: As the driver says.
+        compute_capability: Such as (9, 0).
+    """
+
+    name: str
+    compute_capability: tuple[int, int]
+
+    def __str__(self) -> str:
+        major, minor = self.compute_capability
+        return f"{self.name}, compute capability {major}.{minor}"
+
+
+def device_kind(index: int = 0) -> DeviceKind:
+    """The kind of a GPU of this machine; opens nothing on it.
+
+    Args:
+        index: Which GPU, from 0.
+
+    Raises:
+        EngineUnavailableError: There is no driver, or no such GPU; says which.
+    """
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        raise EngineUnavailableError(
+            "no NVIDIA driver on this machine: libcuda.so.1 is not there"
+        ) from error
+    count, device = ctypes.c_int(), ctypes.c_int()
+    _check(driver.cuInit(0))
+    _check(driver.cuDeviceGetCount(ctypes.byref(count)))
+    if index >= count.value:
+        raise EngineUnavailableError(f"GPU {index} asked for, the driver shows {count.value}")
+    _check(driver.cuDeviceGet(ctypes.byref(device), index))
+    name = ctypes.create_string_buffer(_NAME_BYTES)
+    _check(driver.cuDeviceGetName(name, _NAME_BYTES, device))
+    numbers = []
+    for attribute in (_MAJOR, _MINOR):
+        value = ctypes.c_int()
+        _check(driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device))
+        numbers.append(value.value)
+    major, minor = numbers
+    return DeviceKind(name.value.decode(errors="replace"), (major, minor))
+
+
+def _check(status: int) -> None:
+    if status:
+        raise EngineUnavailableError(f"the NVIDIA driver does not start (CUDA error {status})")
