@@ -73,6 +73,7 @@ with_whole_help(
             "Quality and speed": {
                 "eval": "evaluate:evaluate",
                 "compare": "compare:compare",
+                "report": "report:report",
                 "choose": "choose:choose",
                 "frontier": "frontier:frontier",
                 "train": "train:train",
