@@ -1,5 +1,6 @@
 """Collections and their facets, as people read them."""
 
+import dataclasses
 import itertools
 import json
 from collections import defaultdict
@@ -7,7 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from twopass.client import Collection, Document, Facet, Schema
+from twopass.client import (
+    Collection,
+    ConvexFusion,
+    Document,
+    Facet,
+    ReciprocalRankFusion,
+    Schema,
+    SearchDefaults,
+)
 from twopass.commands.terminal.sentences import counted, say, say_beside
 from twopass.commands.terminal.tables import Table, figures, names, print_table, texts
 
@@ -40,7 +49,11 @@ def print_collections(collections: Sequence[Collection]) -> None:
         )
     print_table(table)
     for each in collections:
-        for problem in (each.read_only_reason, each.encoder_problem):
+        for problem in (
+            each.read_only_reason,
+            each.encoder_problem,
+            each.search_defaults_problem,
+        ):
             if problem:
                 say(f"{each.name}: {problem}")
 
@@ -56,6 +69,16 @@ def print_collection(collection: Collection, documents: Iterable[Document]) -> N
     for subject, told in _subjects(collection, documents):
         table.add(subject, told)
     print_table(table)
+
+
+def plain(collection: Collection) -> dict[str, Any]:
+    """A collection for JSON."""
+    content = dataclasses.asdict(collection)
+    content["create_time"] = collection.create_time.isoformat()
+    defaults = collection.search_defaults
+    if defaults is not None and defaults.set_time is not None:
+        content["search_defaults"]["set_time"] = defaults.set_time.isoformat()
+    return content
 
 
 def print_facets(facets: Mapping[str, Facet]) -> None:
@@ -91,8 +114,32 @@ def _subjects(collection: Collection, documents: Iterable[Document]) -> Iterable
         "takes writes",
         f"no: {collection.read_only_reason}" if (collection.read_only_reason) else "yes",
     )
-    if collection.encoder_problem:
-        yield "problem", collection.encoder_problem
+    if told := defaults_told(collection.search_defaults):
+        yield "search defaults", told
+    for problem in (collection.encoder_problem, collection.search_defaults_problem):
+        if problem:
+            yield "problem", problem
+
+
+def defaults_told(defaults: SearchDefaults | None) -> str:
+    """What a collection's searches use where they say nothing, in words; "" for nothing."""
+    if defaults is None:
+        return ""
+    told = [
+        f"{name.replace('_', ' ')} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name in ("mode", "k", "depth", "reranker", "blend", "min_score", "answer_threshold")
+        if (value := getattr(defaults, name)) is not None
+    ]
+    match defaults.fusion:
+        case ReciprocalRankFusion(k):
+            told.append(f"fused by ranks (k {k})")
+        case ConvexFusion(alpha):
+            told.append(f"fused by scores (alpha {alpha:g})")
+    if defaults.rerank is not None:
+        told.append("second pass" if defaults.rerank else "no second pass")
+    by = f"chosen by {defaults.chosen_by}" if defaults.chosen_by else "set"
+    when = f" on {defaults.set_time:%Y-%m-%d}" if defaults.set_time else ""
+    return f"{', '.join(told)}; {by}{when}"
 
 
 def _encoder(schema: Schema) -> str:

@@ -9,7 +9,9 @@ import typer
 from twopass.client import Collection, Schema
 from twopass.client import FieldType as Kind
 from twopass.commands import filters as filters_as_typed
+from twopass.commands.collection_defaults import defaults
 from twopass.commands.collection_tables import (
+    plain,
     print_collection,
     print_collections,
     print_facets,
@@ -34,9 +36,12 @@ from twopass.commands.window_options import (
 )
 
 app = typer.Typer(
-    help="List, show, make, rename and delete collections; count their documents.",
+    help="List, show, make, rename and delete collections; count their documents, set how they are "
+    "searched.",
     no_args_is_help=True,
 )
+
+app.command("defaults")(defaults)
 
 OwnName = Annotated[
     str,
@@ -279,11 +284,6 @@ def facets(
         print_json({field: _plain_facet(facet) for field, facet in found.items()})
     else:
         print_facets(found)
-
-
-def plain(collection: Collection) -> dict[str, Any]:
-    """A collection for JSON."""
-    return dataclasses.asdict(collection) | {"create_time": collection.create_time.isoformat()}
 
 
 def _plain_facet(facet: Any) -> dict[str, Any]:

@@ -29,11 +29,17 @@ def info(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
         server = client.server_info()
         known = () if server.store_problem else _collections(client)
         without_encoder = [each for each in known if each.encoder_problem]
+        unapplied = {each.name: each.search_defaults_problem for each in known}
+        unapplied = {name: problem for name, problem in unapplied.items() if problem}
     if as_json:
         problems = {each.name: each.encoder_problem for each in without_encoder}
         print_json(
             dataclasses.asdict(server)
-            | {"start_time": server.start_time.isoformat(), "encoder_problems": problems}
+            | {
+                "start_time": server.start_time.isoformat(),
+                "encoder_problems": problems,
+                "search_defaults_problems": unapplied,
+            }
         )
         return
     seconds = (datetime.now(UTC) - server.start_time).total_seconds()
@@ -54,6 +60,8 @@ def info(target: Target = DEFAULT_TARGET, as_json: AsJson = False) -> None:
             say(f"engine at {worker.problem}")
     for collection in without_encoder:
         say(f"collection {collection.name!r}: {collection.encoder_problem}")
+    for name, problem in unapplied.items():
+        say(f"collection {name!r}: {problem}")
     say()
     refused = [_rejections(server)] if server.load.rejections else []
     print_table(_load(server), _lanes(server), *refused, _limits(server))

@@ -43,16 +43,22 @@ def search(
         int, typer.Option(min=0, max=2047, help="How many of the first documents to skip.")
     ] = 0,
     k: Annotated[
-        int,
-        typer.Option("-k", min=1, max=2048, help="How many candidates the first pass finds."),
-    ] = 50,
+        int | None,
+        typer.Option(
+            "-k",
+            min=1,
+            max=2048,
+            help="How many candidates the first pass finds; unset: the collection's default, or "
+            "50.",
+        ),
+    ] = None,
     mode: Annotated[
         RetrieveMode | None,
         typer.Option(
             "--mode",
             "-m",
             help="How candidates are found: dense (by meaning), lexical (by words) or hybrid "
-            "(both, fused); unset: the server's default.",
+            "(both, fused); unset: the default of the collection or the server.",
         ),
     ] = None,
     filters: Annotated[
@@ -76,12 +82,19 @@ def search(
         typer.Option(help="The beginning of a word that a document must hold. Repeat it."),
     ] = None,
     rerank: Annotated[
-        bool, typer.Option("--rerank/--no-rerank", help="Whether to run the second pass.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--rerank/--no-rerank",
+            help="Whether to run the second pass; unset: the collection's default, or yes.",
+        ),
+    ] = None,
     blend: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, help="Weight of the first pass in the order; unset: the model's own."
+            min=0,
+            max=1,
+            help="Weight of the first pass in the order; unset: the default of the collection or "
+            "the model.",
         ),
     ] = None,
     instruction: Annotated[
@@ -113,9 +126,9 @@ def search(
             query,
             top_n=top_n,
             offset=offset,
-            retrieve=Retrieve(mode=mode, k=max(k, offset + top_n), words=words),
-            rerank=Rerank(blend=blend, instruction=instruction or None)
-            if rerank and query
+            retrieve=Retrieve(mode=mode, k=k and max(k, offset + top_n), words=words),
+            rerank=Rerank(blend=blend, instruction=instruction or None, enabled=rerank)
+            if rerank is not False and query
             else False,
             filter=filters_as_typed.parsed(filters or []),
             query_truncation=query_truncation,

@@ -239,6 +239,13 @@ class Collection(Protocol):
     def may_be_split(self) -> bool:
         """Whether any document may be split into windows."""
 
+    @property
+    def settings(self) -> str:
+        """What the server keeps with it, as of when it was acquired; "" for nothing.
+
+        A text that means nothing to the store.
+        """
+
     async def summary(self, stop: Stop = NEVER) -> CollectionSummary:
         """Describes the collection as it is now."""
 
@@ -392,6 +399,20 @@ class Collection(Protocol):
             DocumentNotFoundError: Names the first id that is not there, unless it may be missing.
             AnswerTooLargeError: They are larger than `max_bytes`, together or, as
                 `DocumentTooLargeError`, one alone.
+        """
+
+    async def set_settings(self, settings: str, stop: Stop = NEVER) -> None:
+        """Replaces the collection's settings, durably: after a crash they are the old or the new.
+
+        They stay with the collection when it is renamed, and with its snapshots. Calls that acquire
+        the collection later find them, through other servers too.
+
+        Args:
+            settings: Any text without U+0000; "" for none.
+            stop: Ends the call before the change.
+
+        Raises:
+            InvalidSettingsError: They are larger than `MAX_SETTINGS_BYTES` in UTF-8, or hold a NUL.
         """
 
     async def list_page(

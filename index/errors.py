@@ -90,6 +90,10 @@ class InvalidRenameError(InvalidInputError):
     """A collection can't be renamed by an alias, nor to the name that it has."""
 
 
+class InvalidSettingsError(InvalidInputError):
+    """A collection's settings can't be kept."""
+
+
 class InvalidQueryError(InvalidInputError):
     """A query's vector, a k, a page's size or its token is none that can be answered."""
 

@@ -19,6 +19,7 @@ class CollectionSummary:
         num_split: How many of them are split.
         sequence: The state that a search sees.
         read_only_reason: Why it takes no writes, and the way out; empty if it takes writes.
+        settings: What the server keeps with it; "" for nothing.
     """
 
     name: str
@@ -28,3 +29,4 @@ class CollectionSummary:
     num_split: int
     sequence: SequenceToken
     read_only_reason: str
+    settings: str = ""

@@ -63,16 +63,16 @@ from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.models.warming import warm_up
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.batch import BatchSearching
+from twopass.server.search.defaults import RetrieveDefaults
 from twopass.server.search.first_pass import FirstPass
 from twopass.server.search.pipeline import SearchParts, SearchPipeline
 from twopass.server.search.reranking import Reranking
 from twopass.server.search.second_pass import SecondPass
-from twopass.server.servicers.collections import CollectionServicer
+from twopass.server.servicers.collections import CollectionDefaults, CollectionServicer
 from twopass.server.servicers.embed import EmbedServicer
 from twopass.server.servicers.models import ModelServicer
 from twopass.server.servicers.report import ReportServicer
 from twopass.server.servicers.rerank import RerankServicer
-from twopass.server.servicers.retrieving import RetrieveDefaults
 from twopass.server.servicers.search import SearchServicer
 from twopass.server.servicers.server import ServerServicer
 from twopass.server.servicers.translating import Translating
@@ -333,6 +333,7 @@ class App:
         arbiter, tokenizing = self._arbiter, self._tokenizing
         embedding, second_pass = Embedding(arbiter, self._caches[1]), SecondPass(arbiter)
         collections = Collections(self._store, on_delete=self._relevance.forget)
+        defaults = _retrieve_defaults(config)
         parts = SearchParts(
             models=models,
             arbiter=arbiter,
@@ -340,6 +341,7 @@ class App:
             first_pass=FirstPass(models, arbiter, embedding),
             second_pass=second_pass,
             relevance=self._relevance,
+            defaults=defaults,
         )
         pipeline = SearchPipeline(collections, parts)
         batches = BatchSearching(pipeline, parts.first_pass, models)
@@ -349,11 +351,15 @@ class App:
         translating = Translating(self._messages)
         servicers = {
             rerank_pb2: RerankServicer(reranking, limits, translating),
-            search_pb2: SearchServicer(
-                pipeline, batches, limits, _retrieve_defaults(config), translating
-            ),
+            search_pb2: SearchServicer(pipeline, batches, limits, defaults.convex, translating),
             collection_pb2: CollectionServicer(
-                collections, models, ingest, limits, self._lanes, translating, config.language
+                collections,
+                models,
+                ingest,
+                limits,
+                self._lanes,
+                translating,
+                CollectionDefaults(config.language, defaults.convex),
             ),
             embed_pb2: EmbedServicer(texts, limits, translating),
             model_pb2: ModelServicer(models),

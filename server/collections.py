@@ -83,6 +83,20 @@ class Collections:
         """
         return await self._store.rename(name, new_name, keep_alias=keep_alias, stop=request.stop)
 
+    async def change_settings(
+        self, name: str, change: Callable[[str], str], request: Request
+    ) -> CollectionSummary:
+        """Replaces what the server keeps with a collection, durably; describes it then.
+
+        Args:
+            name: Its name or an alias.
+            change: Makes the new settings of the old.
+            request: The request that changes them.
+        """
+        collection = await self.acquire(name, request)
+        await collection.set_settings(change(collection.settings), request.stop)
+        return await collection.summary(request.stop)
+
     async def aliases(self, request: Request) -> Aliases:
         """The current aliases."""
         return await self._store.aliases(request.stop)

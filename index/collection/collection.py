@@ -14,6 +14,7 @@ from twopass.index.collection.encoding import EncodedDocuments, encode_documents
 from twopass.index.collection.windows import NearestDocuments, WindowIndex
 from twopass.index.collection.writer import (
     Delete,
+    SetSettings,
     UpdateMetadata,
     Upsert,
     Writer,
@@ -42,6 +43,7 @@ from twopass.index.rows.filter_sql import SqlCondition, compile_filter
 from twopass.index.rows.reader import DocumentReader
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
+from twopass.index.settings import check_settings
 from twopass.index.stopping import NEVER, Stop, wait_for
 from twopass.index.summary import CollectionSummary
 from twopass.index.vectors.vector_index import Neighbours, VectorIndex
@@ -114,6 +116,11 @@ class Collection:
         """Why it takes no writes, and the way out; empty if it takes writes."""
         return self._damage.reason
 
+    @property
+    def settings(self) -> str:
+        """What the server keeps with it; "" for nothing."""
+        return self._writer.settings
+
     def summary(self) -> CollectionSummary:
         """Describes the collection as it is now; after `close`, as it was then."""
         return CollectionSummary(
@@ -124,6 +131,7 @@ class Collection:
             num_split=self.num_split,
             sequence=self.sequence,
             read_only_reason=self.read_only_reason,
+            settings=self.settings,
         )
 
     def check_every_document(self) -> tuple[str, ...]:
@@ -226,6 +234,17 @@ class Collection:
         write = UpdateMetadata(
             self._compiled(wanted), change, self.schema.dimension, self._damage, stop
         )
+        self._writer.submit(write)
+        return write.future
+
+    def set_settings(self, settings: str) -> Future[None]:
+        """Replaces the settings; the future resolves when they are on disk.
+
+        Raises:
+            InvalidSettingsError: They are too large.
+        """
+        check_settings(settings)
+        write = SetSettings(settings, self.schema.dimension)
         self._writer.submit(write)
         return write.future
 

@@ -176,4 +176,5 @@ def read_summary(name: CollectionName, path: Path) -> CollectionSummary:
         num_split=num_split,
         sequence=identity.sequence,
         read_only_reason="",
+        settings=identity.settings,
     )

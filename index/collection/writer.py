@@ -19,7 +19,7 @@ from twopass.index.errors import DocumentsExistError, StorageError
 from twopass.index.lanes import Lane
 from twopass.index.metadata import MetadataChange
 from twopass.index.rows.damage import Damage
-from twopass.index.rows.database import Identity, storage_errors
+from twopass.index.rows.database import Identity, storage_errors, write_settings
 from twopass.index.rows.filter_sql import SqlCondition
 from twopass.index.rows.inserting import (
     delete_ids,
@@ -60,6 +60,7 @@ class _RowChange:
         added: Keys of the new vectors.
         vectors: The new vectors, float32 `[num_added_vectors, dimension]`.
         num_updated: Documents of which the metadata was to change.
+        settings: The collection's new settings; None where they stay.
     """
 
     documents: WordChange
@@ -69,6 +70,7 @@ class _RowChange:
     added: list[int]
     vectors: Float32s
     num_updated: int = 0
+    settings: str | None = None
 
     @property
     def num_removed(self) -> int:
@@ -188,7 +190,27 @@ class UpdateMetadata:
         self.future.set_result(UpdateResult(sequence, change.num_updated))
 
 
-Write: TypeAlias = Upsert | Delete | UpdateMetadata
+@dataclass(frozen=True, slots=True, eq=False)
+class SetSettings:
+    """Replaces the collection's settings; documents stay as they are."""
+
+    settings: str
+    dimension: int
+    future: Future[None] = field(default_factory=Future)
+
+    def apply(self, connection: apsw.Connection, position: int) -> _RowChange:  # noqa: ARG002
+        """Changes the table, inside a transaction."""
+        write_settings(connection, self.settings)
+        no_vectors = np.empty((0, self.dimension), np.float32)
+        nothing = _documents([], [], None)
+        return _RowChange(nothing, 0, 0, [], [], no_vectors, settings=self.settings)
+
+    def acknowledge(self, sequence: SequenceToken, change: _RowChange) -> None:  # noqa: ARG002
+        """Resolves the future."""
+        self.future.set_result(None)
+
+
+Write: TypeAlias = Upsert | Delete | UpdateMetadata | SetSettings
 
 
 def _without_windows(
@@ -223,6 +245,7 @@ class Writer:
     Attributes:
         num_documents: Documents that a search sees now.
         num_split: How many of them are split.
+        settings: The collection's settings, those on disk.
     """
 
     def __init__(
@@ -246,6 +269,7 @@ class Writer:
         self._words = words
         self.num_documents = int(connection.execute("SELECT count(*) FROM documents").get)
         self.num_split = count_split(connection) if identity.schema.chunking else 0
+        self.settings = identity.settings
         self._queue: SerialQueue[Write] = SerialQueue(
             collection, lane, self._work, max_group=_MAX_GROUP
         )
@@ -299,6 +323,8 @@ class Writer:
             done.change.num_added - done.change.num_removed for done in committed
         )
         for done in committed:
+            if done.change.settings is not None:
+                self.settings = done.change.settings
             done.write.acknowledge(done.sequence, done.change)
 
     def _commit(self, group: list[Write]) -> list[_Committed]:

@@ -1,6 +1,7 @@
 """A collection in Milvus: what is written to it and read of it."""
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
 
@@ -10,6 +11,7 @@ from twopass.index.document_checks import check_documents
 from twopass.index.documents import DocumentFields, IndexedDocument, OnConflict, StoredDocument
 from twopass.index.errors import (
     AnswerTooLargeError,
+    CollectionNotFoundError,
     DocumentNotFoundError,
     DocumentTooLargeError,
     InvalidQueryError,
@@ -19,7 +21,7 @@ from twopass.index.facets import Facet
 from twopass.index.field_names import parse_field_name
 from twopass.index.filters import Filter
 from twopass.index.metadata import MetadataChange
-from twopass.index.milvus.connection import MilvusConnection
+from twopass.index.milvus.connection import MilvusConnection, NoSuchCollectionError
 from twopass.index.milvus.facet_counting import FacetCount
 from twopass.index.milvus.facts import MAX_ORDERED
 from twopass.index.milvus.filter_expression import (
@@ -29,7 +31,8 @@ from twopass.index.milvus.filter_expression import (
     compile_filter,
     literal,
 )
-from twopass.index.milvus.layout import Description
+from twopass.index.milvus.layout import Description, settings_property
+from twopass.index.milvus.names import name_in_milvus
 from twopass.index.milvus.paging import id_before, page_token
 from twopass.index.milvus.place import Consistency
 from twopass.index.milvus.reading import CollectionReader
@@ -46,6 +49,7 @@ from twopass.index.pages import DocumentPage
 from twopass.index.retrieved import Expected
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
+from twopass.index.settings import check_settings
 from twopass.index.stopping import NEVER, Stop
 from twopass.index.summary import CollectionSummary
 from twopass.index.word_query import WordClauses
@@ -83,6 +87,11 @@ class MilvusCollection:
         self._has_windows = description.schema.chunking is not None
         self._writer = CollectionWriter(self._reader, connection, has_windows=self._has_windows)
         self._analyser = Analyser(description.schema.word_language)
+        self._connection = connection
+
+    def refresh(self, description: Description) -> None:
+        """Takes what Milvus tells of it now."""
+        self._description = description
 
     @property
     def name(self) -> str:
@@ -115,6 +124,11 @@ class MilvusCollection:
         return self._has_windows
 
     @property
+    def settings(self) -> str:
+        """What the server keeps with it, as of the last call that looked it up."""
+        return self._description.settings
+
+    @property
     def sequence(self) -> SequenceToken:
         """The last write that was acknowledged through this server."""
         return self._reader.sequence
@@ -133,6 +147,7 @@ class MilvusCollection:
             num_split=num_split,
             sequence=self.sequence,
             read_only_reason="",
+            settings=self.settings,
         )
 
     async def ensure_reached(self, sequence: str, stop: Stop = NEVER) -> None:
@@ -204,6 +219,21 @@ class MilvusCollection:
     async def known_ids(self, ids: Sequence[str], stop: Stop = NEVER) -> frozenset[str]:
         """Those of some ids that documents have."""
         return await self._writer.known_ids(ids, stop=stop)
+
+    async def set_settings(self, settings: str, stop: Stop = NEVER) -> None:
+        """Replaces the settings in the collection's properties, which every call reads."""
+        check_settings(settings)
+        stop.check()
+        change = self._connection.change(
+            "alter_collection_properties",
+            name_in_milvus(self.name),
+            properties=settings_property(settings),
+        )
+        try:
+            await asyncio.shield(asyncio.ensure_future(change))
+        except NoSuchCollectionError as error:
+            raise CollectionNotFoundError(self.name) from error
+        self._description = dataclasses.replace(self._description, settings=settings)
 
     async def count(self, wanted: Filter, stop: Stop = NEVER) -> int:
         """Counts the documents that pass a filter."""

@@ -21,7 +21,8 @@ Where the schema splits documents, each window of a split one is a row, and ther
     first_token, end_token    the window
 
 Whatever else a server has to know of a collection stands in its properties, which travel with it
-when it is renamed: schema, creation time, incarnation, and whether it was made to its end.
+when it is renamed: schema, creation time, incarnation, whether it was made to its end, and the
+settings that the server keeps with it.
 """
 
 import dataclasses
@@ -55,8 +56,9 @@ FORMAT = 1
 
 _MIN_DIMENSION = 2
 _MAX_WINDOW_DIGITS = 6
-_SCHEMA, _CREATED, _INCARNATION, _FORMAT, _READY = (
-    f"twopass.{name}" for name in ("schema", "create_time", "incarnation", "format", "ready")
+_SCHEMA, _CREATED, _INCARNATION, _FORMAT, _READY, _SETTINGS = (
+    f"twopass.{name}"
+    for name in ("schema", "create_time", "incarnation", "format", "ready", "settings")
 )
 
 
@@ -69,12 +71,14 @@ class Description:
         create_time: When it was created, UTC.
         incarnation: 32 hexadecimal digits, drawn when it was created.
         is_ready: Whether its creation was completed.
+        settings: What the server keeps with it; "" for nothing.
     """
 
     schema: CollectionSchema
     create_time: datetime
     incarnation: str
     is_ready: bool = False
+    settings: str = ""
 
     @classmethod
     def of_new(cls, schema: CollectionSchema) -> "Description":
@@ -99,6 +103,7 @@ class Description:
                 datetime.fromisoformat(properties[_CREATED]),
                 properties[_INCARNATION],
                 properties.get(_READY) == "true",
+                json.loads(properties.get(_SETTINGS, '""')),
             )
         except (ValueError, TypeError, KeyError) as error:
             raise StorageError(
@@ -121,6 +126,11 @@ class Description:
 
 COMPLETED = {_READY: "true"}
 """The property that a creation ends with."""
+
+
+def settings_property(settings: str) -> dict[str, str]:
+    """The property that holds a collection's settings, as JSON: so it is never empty."""
+    return {_SETTINGS: compact_json(settings)}
 
 
 def check_schema(schema: CollectionSchema) -> None:

@@ -361,8 +361,10 @@ class MilvusStore:
                     del self._collections[other.incarnation]
                     self._connection.forget_schema(name_in_milvus(name))
             self._collections[description.incarnation] = collection
-        elif collection.name != name:
+            return collection
+        if collection.name != name:
             collection.shared_name.change(name)
+        collection.refresh(description)
         return collection
 
     async def _described(self, name: str, stop: Stop) -> tuple[str, Description]:

@@ -24,7 +24,7 @@ from twopass.index.summary import CollectionSummary
 
 _COLUMNS = (
     "id, incarnation, schema, analysis, create_time, position, num_documents, num_split, "
-    "num_vectors, own.name"
+    "num_vectors, settings, own.name"
 )
 
 MAX_SCHEMAS = 1_000
@@ -45,6 +45,7 @@ class CollectionRow:
         num_documents: How many documents it has.
         num_split: How many of them are split.
         num_vectors: How many vectors they have: one each, or one for each window.
+        settings: What the server keeps with it; "" for nothing.
     """
 
     id: int
@@ -56,6 +57,7 @@ class CollectionRow:
     num_documents: int
     num_split: int
     num_vectors: int
+    settings: str
 
     def summary(self, read_only_reason: str = "") -> CollectionSummary:
         """Describes it."""
@@ -67,6 +69,7 @@ class CollectionRow:
             num_split=self.num_split,
             sequence=self.sequence,
             read_only_reason=read_only_reason,
+            settings=self.settings,
         )
 
 
@@ -240,6 +243,21 @@ class Catalogue:
             await self._add_alias(connection, name, collection)
         return collection
 
+    async def set_settings(
+        self, connection: Any, collection: int, name: str, settings: str
+    ) -> CollectionRow:
+        """Replaces the settings of a collection, given by its number.
+
+        Raises:
+            CollectionNotFoundError: It was deleted; calls it `name`.
+        """
+        await connection.execute(
+            f"UPDATE {self.schema}.collections SET settings = $1 WHERE id = $2 AND NOT is_deleted",
+            settings,
+            collection,
+        )
+        return await self.read(connection, collection, name)
+
     async def update_aliases(
         self,
         connection: Any,
@@ -295,6 +313,7 @@ class Catalogue:
             num_documents=record["num_documents"],
             num_split=record["num_split"],
             num_vectors=record["num_vectors"],
+            settings=record["settings"],
         )
 
 

@@ -30,6 +30,7 @@ from twopass.index.postgres.writer import Writer
 from twopass.index.retrieved import Expected
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
+from twopass.index.settings import check_settings
 from twopass.index.stopping import NEVER, Stop
 from twopass.index.summary import CollectionSummary
 from twopass.index.word_query import WordClauses
@@ -113,6 +114,11 @@ class PostgresCollection:
     def may_be_split(self) -> bool:
         """Whether any document may be split into windows."""
         return self.schema.chunking is not None
+
+    @property
+    def settings(self) -> str:
+        """What the server keeps with it, as of the last look."""
+        return self._row.settings
 
     @property
     def read_only_reason(self) -> str:
@@ -211,6 +217,17 @@ class PostgresCollection:
     async def known_ids(self, ids: Sequence[str], stop: Stop = NEVER) -> frozenset[str]:
         """Finds those of some ids that documents have."""
         return await self._reader.known_ids(ids, stop, self.name)
+
+    async def set_settings(self, settings: str, stop: Stop = NEVER) -> None:
+        """Replaces the settings in the catalogue, where every server looks a collection up."""
+        check_settings(settings)
+        self._row = await self._connections.change(
+            lambda connection: self._catalogue.set_settings(
+                connection, self._row.id, self.name, settings
+            ),
+            stop,
+            self.name,
+        )
 
     async def count(self, wanted: Filter, stop: Stop = NEVER) -> int:
         """Counts the documents that pass a filter, as they are at one moment."""

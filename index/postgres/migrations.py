@@ -45,7 +45,11 @@ CREATE UNIQUE INDEX names_own ON {schema}.names (collection) WHERE NOT is_alias;
 CREATE INDEX names_collection ON {schema}.names (collection);
 """
 
-MIGRATIONS: tuple[str, ...] = (FUNCTION + ";" + _CATALOGUE,)
+_SETTINGS = """
+ALTER TABLE {schema}.collections ADD settings text NOT NULL DEFAULT '';   -- kept for the server
+"""
+
+MIGRATIONS: tuple[str, ...] = (FUNCTION + ";" + _CATALOGUE, _SETTINGS)
 """SQL of each, to which `{schema}` is the schema; the first is number 1."""
 
 

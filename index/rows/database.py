@@ -50,11 +50,13 @@ class Identity:
         schema: Its schema.
         create_time: When it was created, UTC.
         sequence: Its state after the last write.
+        settings: What the server keeps with it; "" for nothing, as in files of before.
     """
 
     schema: CollectionSchema
     create_time: datetime
     sequence: SequenceToken
+    settings: str = ""
 
 
 @contextmanager
@@ -148,6 +150,15 @@ def open_closed(path: Path) -> apsw.Connection:
     return apsw.Connection(f"{path.absolute().as_uri()}?immutable=1", flags=flags)
 
 
+def write_settings(connection: apsw.Connection, settings: str) -> None:
+    """Replaces a collection's settings, inside a transaction.
+
+    Raises:
+        apsw.Error: They can't be written.
+    """
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('settings', ?)", (settings,))
+
+
 def begin_new_life(path: Path) -> None:
     """Makes a copied file a collection of its own: sequences of the one it was are not of it.
 
@@ -201,6 +212,7 @@ def read_identity(
             schema,
             _EPOCH + timedelta(microseconds=meta["create_time_us"]),
             SequenceToken(meta["incarnation"], meta["position"]),
+            str(meta.get("settings", "")),
         )
     except InvalidSchemaError as error:
         raise StorageError(

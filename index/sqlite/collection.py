@@ -78,6 +78,11 @@ class SqliteCollection:
         """Whether any document is split."""
         return self._collection.num_split > 0
 
+    @property
+    def settings(self) -> str:
+        """What the server keeps with it, as it is now."""
+        return self._collection.settings
+
     async def summary(self, stop: Stop = NEVER) -> CollectionSummary:  # noqa: ARG002  # at hand
         """Describes the collection as it is now."""
         return self._collection.summary()
@@ -137,6 +142,11 @@ class SqliteCollection:
     ) -> UpdateResult:
         """Changes the metadata of the documents that pass a filter."""
         return await asyncio.wrap_future(self._collection.update_metadata(wanted, change, stop))
+
+    async def set_settings(self, settings: str, stop: Stop = NEVER) -> None:
+        """Replaces the settings, as a write among others."""
+        stop.check()
+        await asyncio.shield(asyncio.wrap_future(self._collection.set_settings(settings)))
 
     async def known_ids(self, ids: Sequence[str], stop: Stop = NEVER) -> frozenset[str]:
         """Finds known ids, in the threads of long reads."""

@@ -22,7 +22,8 @@ class Permission(IntEnum):
     WRITE = 2
     """Write and delete documents."""
     ADMIN = 3
-    """Create, delete, copy and rename collections, which affects other callers."""
+    """Create, delete, copy and rename collections and set what their searches use by default, which
+    affects other callers."""
 
 
 PERMISSIONS: Mapping[str, Permission] = {
@@ -80,6 +81,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "twopass.v1.CollectionService.CreateCollection": Permission.ADMIN,
     "twopass.v1.CollectionService.DeleteCollection": Permission.ADMIN,
     "twopass.v1.CollectionService.RenameCollection": Permission.ADMIN,
+    "twopass.v1.CollectionService.SetSearchDefaults": Permission.ADMIN,
     "twopass.v1.CollectionService.UpdateAliases": Permission.ADMIN,
     "twopass.v1.CollectionService.CreateSnapshot": Permission.ADMIN,
     "twopass.v1.CollectionService.DeleteSnapshot": Permission.ADMIN,

@@ -178,6 +178,10 @@ class Models:
         """
         return _choose(self._rerankers, self._names.get(model_id, model_id), "reranker", field)
 
+    def reranker_of(self, revision: str) -> LoadedReranker | None:
+        """The reranker of a revision, whatever its name is; None where the server has none."""
+        return next((x for x in self._rerankers.values() if x.spec.revision == revision), None)
+
     def default_reranker_tokenizer(self) -> str:
         """Fingerprint of the default reranker's tokenizer; "" where there is no reranker."""
         reranker = next(iter(self._rerankers.values()), None)

@@ -339,7 +339,9 @@ class _Finding:
 
     def _fused(self, nearest: Found, words: Found) -> Found:
         """Both lists joined."""
-        fused = self._query.retrieve.fusion.fuse(
+        fusion = self._query.retrieve.fusion
+        assert fusion is not None
+        fused = fusion.fuse(
             nearest.best,
             words.best,
             beyond=nearest.beyond or _NONE_FOUND,

@@ -28,12 +28,14 @@ from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.candidates import Candidates
 from twopass.server.search.causes import Cause, cause_of
 from twopass.server.search.effect import effect_of
+from twopass.server.search.defaults import RetrieveDefaults, resolved
 from twopass.server.search.ends import Ends, Paces, Reading, late, seconds_until
 from twopass.server.search.first_pass import FirstPass
 from twopass.server.search.found import Ahead, Found, Searched
 from twopass.server.search.hits import HitReader
 from twopass.server.search.ranking import Ranking, ranked
 from twopass.server.search.second_pass import Policy, ScoredPairs, SecondPass, room_beside
+from twopass.server.search.stored_defaults import usable_defaults
 from twopass.server.search.types import RerankStatus, SearchHit, SearchQuery, SearchResult
 from twopass.server.telemetry.relevance import Relevance
 from twopass.server.telemetry.stopwatch import StageTimings, Stopwatch
@@ -57,6 +59,7 @@ class SearchParts:
     first_pass: FirstPass
     second_pass: SecondPass
     relevance: Relevance
+    defaults: RetrieveDefaults
 
 
 class SearchPipeline:
@@ -100,14 +103,17 @@ class SearchPipeline:
         if query.min_sequence:
             async with _in_time(request, request.end, "min_sequence was not reached"):
                 await collection.ensure_reached(query.min_sequence, request.stop)
-        return Search(self._parts, query, collection, request, self._paces)
+        parts = self._parts
+        defaults = usable_defaults(collection.settings)
+        query = resolved(query, defaults, parts.defaults, parts.models)
+        return Search(parts, query, collection, request, self._paces)
 
 
 class Search:
     """One search of one collection: `reserve`, then `result`.
 
     Attributes:
-        query: What is asked for.
+        query: What is asked for, its defaults filled in.
         collection: The collection.
         query_ids: The query's token ids, by tokenizer; empty before `tokenize`.
         ends: When its parts must be done.

@@ -43,7 +43,7 @@ class RerankStatus(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieveSettings:
-    """How candidates are found.
+    """How candidates are found. None and 0 stand for a default until they are `resolved`.
 
     Attributes:
         mode: By nearest embeddings, by words, or by both.
@@ -55,9 +55,9 @@ class RetrieveSettings:
             for the model's own.
     """
 
-    mode: RetrieveMode
-    k: int
-    fusion: Fusion
+    mode: RetrieveMode | None = None
+    k: int = 0
+    fusion: Fusion | None = None
     breadth: Breadth = field(default_factory=Breadth)
     words: WordClauses = field(default_factory=WordClauses)
     instruction: str = ""
@@ -68,7 +68,7 @@ class RerankSettings:
     """How candidates are reranked.
 
     Attributes:
-        enabled: Whether there is a second pass.
+        enabled: Whether there is a second pass; None for the default, until it is `resolved`.
         depth: How many candidates are reranked, from the first; 0 for all.
         model: The reranker's id; "" for the default.
         blend: Weight of the first pass in the order; None for the model's own.
@@ -78,7 +78,7 @@ class RerankSettings:
             the model's own.
     """
 
-    enabled: bool = True
+    enabled: bool | None = None
     depth: int = 0
     model: str = ""
     blend: float | None = None
@@ -89,7 +89,7 @@ class RerankSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SearchQuery:
-    """A query against a collection, checked and with its defaults filled in.
+    """A query against a collection, checked; `resolved` fills in what it leaves unset.
 
     Attributes:
         collection: Its name.

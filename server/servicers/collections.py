@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from twopass.index.aliases import AliasChange, Aliases
 from twopass.index.errors import CollectionAliasedError
+from twopass.index.fusion import ConvexFusion
 from twopass.index.lanes import Lanes
 from twopass.index.schema import check_name
 from twopass.index.snapshot import Snapshot
@@ -15,11 +17,13 @@ from twopass.server.ingest.documents import Ingest
 from twopass.server.models.passages import Limits, check_count
 from twopass.server.models.registry import Models
 from twopass.server.request import Caller, Request
+from twopass.server.search.stored_defaults import with_defaults
 from twopass.server.servicers.answers import page_that_fits
 from twopass.server.servicers.document_reads import DocumentReads
 from twopass.server.servicers.document_writes import DocumentWrites
 from twopass.server.servicers.options import read_count
 from twopass.server.servicers.schemas import SchemaDefaults, collection_message, read_schema
+from twopass.server.servicers.search_defaults import read_search_defaults
 from twopass.server.servicers.translating import Translating
 from twopass.v1 import collection_pb2
 
@@ -28,6 +32,19 @@ _SNAPSHOT_TOKEN = re.compile(r"([0-9]{1,18})@(.{1,255})")
 
 # Estimated bytes of the message that describes a collection or a snapshot.
 _SUMMARY_BYTES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionDefaults:
+    """What counts where a request about collections says nothing.
+
+    Attributes:
+        language: Of new collections, as in `CollectionSchema.language`.
+        convex: The convex fusion of search defaults that ask for it without an alpha.
+    """
+
+    language: str
+    convex: ConvexFusion
 
 
 class CollectionServicer(DocumentWrites, DocumentReads):
@@ -41,7 +58,7 @@ class CollectionServicer(DocumentWrites, DocumentReads):
         limits: Limits,
         lanes: Lanes,
         translating: Translating,
-        language: str,
+        defaults: CollectionDefaults,
     ) -> None:
         """Takes what does the work.
 
@@ -52,18 +69,18 @@ class CollectionServicer(DocumentWrites, DocumentReads):
             limits: Bounds of requests.
             lanes: Lanes for what blocks.
             translating: Builds and reads large messages.
-            language: Of new collections that name none, as in `CollectionSchema.language`.
+            defaults: What counts where a request says nothing.
         """
         DocumentWrites.__init__(self, collections, ingest, limits, translating)
         DocumentReads.__init__(self, collections, limits, lanes, translating)
         self._models = models
-        self._language = language
+        self._defaults = defaults
 
     async def create_collection(
         self, message: collection_pb2.CreateCollectionRequest, request: Request
     ) -> collection_pb2.CreateCollectionResponse:
         """Creates an empty collection."""
-        defaults = SchemaDefaults(self._language, self._collections.default_index_kind)
+        defaults = SchemaDefaults(self._defaults.language, self._collections.default_index_kind)
         schema = read_schema(message.schema, self._models, defaults)
         collection = await self._collections.create(message.name, schema, request)
         return collection_pb2.CreateCollectionResponse(
@@ -127,6 +144,21 @@ class CollectionServicer(DocumentWrites, DocumentReads):
             named = filter(request.caller.may_use, aliases.of(name))
             renamed = collection_pb2.Collection(name=name, aliases=named)
         return collection_pb2.RenameCollectionResponse(collection=renamed)
+
+    async def set_search_defaults(
+        self, message: collection_pb2.SetSearchDefaultsRequest, request: Request
+    ) -> collection_pb2.SetSearchDefaultsResponse:
+        """Replaces what a collection's searches use where their request says nothing."""
+        defaults = read_search_defaults(
+            message.search_defaults, self._models, self._defaults.convex
+        )
+        summary = await self._collections.change_settings(
+            message.collection, lambda settings: with_defaults(settings, defaults), request
+        )
+        aliases = await self._collections.aliases(request)
+        return collection_pb2.SetSearchDefaultsResponse(
+            collection=self._message(summary, request.caller, aliases)
+        )
 
     async def update_aliases(
         self, message: collection_pb2.UpdateAliasesRequest, request: Request

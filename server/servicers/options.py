@@ -85,8 +85,20 @@ def read_instruction(field: str, instruction: str, limits: Limits) -> str:
 
 def read_min_score(field: str, message: Any) -> float | None:
     """Reads the optional field `min_score` of a message; `field` is its path in the request."""
-    if not message.HasField("min_score"):
+    return read_score(field, message, "min_score")
+
+
+def read_score(field: str, message: Any, name: str) -> float | None:
+    """Reads an optional field of a message that scores are compared with.
+
+    Args:
+        field: Its path in the request.
+        message: The message.
+        name: Its name in it.
+    """
+    if not message.HasField(name):
         return None
-    if math.isnan(message.min_score):
+    score = float(getattr(message, name))
+    if math.isnan(score):
         raise InvalidRequestError(f"{field}: NaN given, a number is needed")
-    return float(message.min_score)
+    return score

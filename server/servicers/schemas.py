@@ -20,6 +20,7 @@ from twopass.server.errors import InvalidRequestError
 from twopass.server.models.embedding import max_passage_tokens
 from twopass.server.models.registry import Models
 from twopass.server.servicers.enums import EnumMapping
+from twopass.server.servicers.search_defaults import add_search_defaults
 from twopass.v1 import collection_pb2
 
 _METRICS = EnumMapping(
@@ -192,7 +193,7 @@ def collection_message(
     """A collection, and its aliases, as a message."""
     created = Timestamp()
     created.FromDatetime(collection.create_time)
-    return collection_pb2.Collection(
+    message = collection_pb2.Collection(
         name=collection.name,
         schema=schema_message(collection.schema),
         num_documents=collection.num_documents,
@@ -203,3 +204,5 @@ def collection_message(
         aliases=aliases,
         encoder_problem=models.encoder_problem(collection.schema),
     )
+    add_search_defaults(message, collection.settings, models)
+    return message

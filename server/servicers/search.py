@@ -9,6 +9,7 @@ import grpc
 from twopass.engines.base import Float32s
 from twopass.index.documents import StoredDocument
 from twopass.index.errors import CollectionError
+from twopass.index.fusion import ConvexFusion
 from twopass.index.stopping import Stop
 from twopass.server.edge.statuses import status_code, status_of
 from twopass.server.errors import InvalidRequestError, RequestError, ResponseTooLargeError
@@ -39,7 +40,7 @@ from twopass.server.servicers.options import (
     read_query_truncation,
     read_truncation,
 )
-from twopass.server.servicers.retrieving import RetrieveDefaults, read_retrieve
+from twopass.server.servicers.retrieving import read_retrieve
 from twopass.server.servicers.timings import timings_message
 from twopass.server.servicers.translating import Translating
 from twopass.v1 import search_pb2
@@ -88,13 +89,13 @@ class SearchServicer:
         pipeline: SearchPipeline,
         batches: BatchSearching,
         limits: Limits,
-        defaults: RetrieveDefaults,
+        convex: ConvexFusion,
         translating: Translating,
     ) -> None:
         self._pipeline = pipeline
         self._batches = batches
         self._limits = limits
-        self._defaults = defaults
+        self._convex = convex
         self._translating = translating
 
     async def search(
@@ -107,7 +108,7 @@ class SearchServicer:
             _read_query,
             message,
             self._limits,
-            self._defaults,
+            self._convex,
             request=request,
         )
         result = await self._pipeline.search(query, request)
@@ -130,7 +131,7 @@ class SearchServicer:
             message,
             share,
             self._limits,
-            self._defaults,
+            self._convex,
             request=request,
         )
         outcomes = await self._batches.search(queries, request)
@@ -149,7 +150,7 @@ def _read_queries(
     message: search_pb2.BatchSearchRequest,
     share: int,
     limits: Limits,
-    defaults: RetrieveDefaults,
+    convex: ConvexFusion,
 ) -> list[SearchQuery | Exception]:
     """Reads the queries of a batch, each with what is wrong with it in its place.
 
@@ -157,7 +158,7 @@ def _read_queries(
         message: The batch.
         share: Most bytes of the answer to each.
         limits: Bounds of the server.
-        defaults: What counts where a search says nothing.
+        convex: The convex fusion of searches that ask for it without an alpha.
     """
     queries: list[SearchQuery | Exception] = []
     for search in message.searches:
@@ -166,7 +167,7 @@ def _read_queries(
                 raise InvalidRequestError(
                     "time_budget: set in one search of a batch; set that of the batch"
                 )
-            query = _read_query(search, limits, defaults)
+            query = _read_query(search, limits, convex)
         except (RequestError, CollectionError) as error:
             queries.append(error)
         else:
@@ -200,7 +201,7 @@ def _batch_response(
 
 
 def _read_query(
-    message: search_pb2.SearchRequest, limits: Limits, defaults: RetrieveDefaults
+    message: search_pb2.SearchRequest, limits: Limits, convex: ConvexFusion
 ) -> SearchQuery:
     check_text("query", message.query, limits.max_query_bytes)
     vector: Float32s | None = None
@@ -214,7 +215,7 @@ def _read_query(
         vector=vector,
         top_n=top_n,
         offset=offset,
-        retrieve=read_retrieve(message, offset + top_n, defaults, limits),
+        retrieve=read_retrieve(message, offset + top_n, convex, limits),
         rerank=_read_rerank(message.rerank, limits),
         filter=read_filter(message.filter) if message.HasField("filter") else None,
         allow_fallback=_ALLOWS_FALLBACK.read("fallback", message.fallback),
@@ -247,7 +248,7 @@ def _read_offset(message: search_pb2.SearchRequest, top_n: int) -> int:
 
 def _read_rerank(options: search_pb2.RerankOptions, limits: Limits) -> RerankSettings:
     return RerankSettings(
-        enabled=options.enabled if options.HasField("enabled") else True,
+        enabled=options.enabled if options.HasField("enabled") else None,
         depth=read_count("rerank.depth", options.depth),
         model=options.model,
         blend=read_blend("rerank.blend", options),

@@ -30,6 +30,7 @@ from twopass.client._enums import (
 )
 from twopass.client._facets import Facet, FacetValue
 from twopass.client._filters import Condition, Field, document_ids, field
+from twopass.client._fusions import ConvexFusion, ReciprocalRankFusion
 from twopass.client._models import EngineMember, Model
 from twopass.client._report import (
     Advice,
@@ -44,15 +45,14 @@ from twopass.client._report import (
 from twopass.client._rerank import CandidateSet, Passage
 from twopass.client._rerank_results import RerankHit, RerankResult, SetResult
 from twopass.client._search import (
-    ConvexFusion,
     Phrase,
     Prefix,
-    ReciprocalRankFusion,
     Rerank,
     Retrieve,
     Search,
     WordClauses,
 )
+from twopass.client._search_defaults import SearchDefaults
 from twopass.client._search_results import SearchHit, SearchOutcome, SearchResult
 from twopass.client._server import LaneLoad, Limits, Load, ServerInfo, Worker
 from twopass.client._snapshots import Snapshot
@@ -132,6 +132,7 @@ __all__ = [
     "RetrieveStatus",
     "Schema",
     "Search",
+    "SearchDefaults",
     "SearchHit",
     "SearchOutcome",
     "SearchResult",

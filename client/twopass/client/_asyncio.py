@@ -111,6 +111,7 @@ class AsyncClient:
     list_collections = _method(_collections.list_collections)
     delete_collection = _method(_collections.delete_collection)
     rename_collection = _method(_collections.rename_collection)
+    set_search_defaults = _method(_collections.set_search_defaults)
     update_aliases = _method(_aliases.update_aliases)
     create_snapshot = _method(_snapshots.create_snapshot)
     list_snapshots = _method(_snapshots.list_snapshots)

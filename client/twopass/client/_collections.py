@@ -16,6 +16,11 @@ from twopass.client._enums import (
     number_of,
     word_of,
 )
+from twopass.client._search_defaults import (
+    SearchDefaults,
+    search_defaults_message,
+    search_defaults_of,
+)
 from twopass.client._values import int32, moment, text
 from twopass.v1 import collection_pb2
 
@@ -89,6 +94,10 @@ class Collection:
             windows.
         encoder_problem: Why nothing can be embedded for it, and the ways out: the server does not
             hold its encoder. Empty: it does, or clients bring the vectors.
+        search_defaults: What searches of it use where their request says nothing. None: nothing is
+            set.
+        search_defaults_problem: Why some of them are not applied, and the ways out: the server does
+            not hold their reranker. Empty: all are.
     """
 
     name: str
@@ -100,6 +109,8 @@ class Collection:
     aliases: tuple[str, ...]
     num_split: int = 0
     encoder_problem: str = ""
+    search_defaults: SearchDefaults | None = None
+    search_defaults_problem: str = ""
 
 
 def create_collection(
@@ -210,6 +221,36 @@ def rename_collection(
     return Call(_rpcs.RENAME_COLLECTION, request, renamed, timeout)
 
 
+def set_search_defaults(
+    collection: str, defaults: SearchDefaults | None, *, timeout: float | None = None
+) -> Call[Collection]:
+    """Sets what searches of a collection use where their request says nothing, and returns it.
+
+    Replaces all that was set before: to change one of them, send the others too, as in
+    `dataclasses.replace(client.get_collection("docs").search_defaults, k=100)`. The client never
+    retries this call.
+
+    Args:
+        collection: The collection's name or alias.
+        defaults: What counts from now on. None: nothing, as for a new collection.
+        timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
+
+    Raises:
+        InvalidArgumentError: A value is out of range, or the server does not hold the reranker of
+            that revision.
+        NotFoundError: No such collection or reranker.
+    """
+
+    def done(response: collection_pb2.SetSearchDefaultsResponse) -> Collection:
+        return collection_of(response.collection)
+
+    request = collection_pb2.SetSearchDefaultsRequest(
+        collection=text(collection, "collection"),
+        search_defaults=search_defaults_message(defaults),
+    )
+    return Call(_rpcs.SET_SEARCH_DEFAULTS, request, done, timeout)
+
+
 def _schema_message(schema: Schema) -> collection_pb2.CollectionSchema:
     return collection_pb2.CollectionSchema(
         dimension=int32(schema.dimension, "schema.dimension"),
@@ -253,6 +294,8 @@ def collection_of(message: collection_pb2.Collection) -> Collection:
         aliases=tuple(message.aliases),
         num_split=message.num_split,
         encoder_problem=message.encoder_problem,
+        search_defaults=search_defaults_of(message),
+        search_defaults_problem=message.search_defaults_problem,
     )
 
 

@@ -131,6 +131,11 @@ RENAME_COLLECTION = _rpc(
     collection.RenameCollectionRequest,
     collection.RenameCollectionResponse,
 )
+SET_SEARCH_DEFAULTS = _rpc(
+    "CollectionService.SetSearchDefaults",
+    collection.SetSearchDefaultsRequest,
+    collection.SetSearchDefaultsResponse,
+)
 UPDATE_ALIASES = _rpc(
     "CollectionService.UpdateAliases",
     collection.UpdateAliasesRequest,

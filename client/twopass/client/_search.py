@@ -14,6 +14,7 @@ from twopass.client._enums import (
     number_of,
 )
 from twopass.client._filters import Condition, filter_message
+from twopass.client._fusions import ConvexFusion, ReciprocalRankFusion
 from twopass.client._search_results import (
     SearchOutcome,
     SearchResult,
@@ -23,28 +24,6 @@ from twopass.client._search_results import (
 from twopass.client._values import duration, int32, real, text, vector
 from twopass.v1 import rerank_pb2, search_pb2
 from twopass.v1.filter_pb2 import Filter
-
-
-@dataclass(frozen=True, slots=True)
-class ReciprocalRankFusion:
-    """Joins the dense and the lexical list by the sum of 1 / (k + rank) (Cormack et al. 2009).
-
-    Attributes:
-        k: Damps the lead of the first ranks.
-    """
-
-    k: int = 60
-
-
-@dataclass(frozen=True, slots=True)
-class ConvexFusion:
-    """Joins both lists by alpha * dense + (1 - alpha) * lexical, normalised (Bruch et al. 2023).
-
-    Attributes:
-        alpha: The weight of the dense score, 0 to 1. None: the server's default.
-    """
-
-    alpha: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +72,8 @@ class WordClauses:
 class Retrieve:
     """The first pass: how candidates are found.
 
+    Where something is None, the collection's default counts, if it has one: see `SearchDefaults`.
+
     Attributes:
         mode: "dense", "lexical" or "hybrid". None: the server's default.
         k: How many candidates to find, 1 to 2,048. None: 50, or `top_n` if that is larger.
@@ -118,6 +99,8 @@ class Retrieve:
 class Rerank:
     """The second pass of a search: how candidates are reranked.
 
+    Where something is None, the collection's default counts, if it has one: see `SearchDefaults`.
+
     Attributes:
         depth: How many candidates are reranked, from the first; the rest follow in first-pass
             order. None: all.
@@ -129,6 +112,7 @@ class Rerank:
         min_score: Leaves out reranked hits whose `score` is lower. None: no hit is left out.
         instruction: What makes a passage relevant, in words, for a model that is told so, as
             decoders are: "Given a claim, find passages that refute it". None: the model's own.
+        enabled: Whether there is a second pass. None: the collection's default, else True.
     """
 
     depth: int | None = None
@@ -137,6 +121,7 @@ class Rerank:
     truncation: Truncation | None = None
     min_score: float | None = None
     instruction: str | None = None
+    enabled: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,6 +350,7 @@ def _rerank_message(rerank: Rerank | bool) -> search_pb2.RerankOptions | None:
     if rerank is False:
         return search_pb2.RerankOptions(enabled=False)
     return search_pb2.RerankOptions(
+        enabled=rerank.enabled,
         depth=int32(rerank.depth, "rerank.depth"),
         model=text(rerank.model or "", "rerank.model"),
         blend=real(rerank.blend, "rerank.blend"),

@@ -36,6 +36,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "RerankRequest": ("query", "candidates"),
     "RestoreSnapshotRequest": ("collection", "name", "new_collection"),
     "SearchRequest": ("collection",),
+    "SetSearchDefaultsRequest": ("collection",),
     "UpdateMetadataRequest": ("collection",),
     "UpsertDocumentsRequest": ("collection", "documents"),
     "Vector": ("values",),
@@ -74,6 +75,7 @@ NAMES = frozenset(
         "RenameCollectionRequest.new_name",
         "RestoreSnapshotRequest.new_collection",
         "SearchRequest.collection",
+        "SetSearchDefaultsRequest.collection",
         "UpdateMetadataRequest.collection",
         "UpsertDocumentsRequest.collection",
     }
@@ -110,6 +112,9 @@ NUMBERS: Mapping[str, Bounds] = {
     "RerankRequest.blend": Bounds(0, 1),
     "RerankRequest.top_n": Bounds(0),
     "RetrieveOptions.k": Bounds(0, 2_048),
+    "SearchDefaults.blend": Bounds(0, 1),
+    "SearchDefaults.depth": Bounds(0),
+    "SearchDefaults.k": Bounds(0, 2_048),
     "SearchRequest.offset": Bounds(0, 2_048),
     "SearchRequest.top_n": Bounds(0, 2_048),
 }

@@ -38,6 +38,9 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
         },
     },
     f"{_COLLECTIONS}RenameCollection": {"new_name": "docs-1", "keep_alias": True},
+    f"{_COLLECTIONS}SetSearchDefaults": {
+        "search_defaults": {"mode": "RETRIEVE_MODE_HYBRID", "k": 100, "chosen_by": "a person"}
+    },
     f"{_COLLECTIONS}UpdateAliases": {"changes": [{"alias": "live", "collection": "docs"}]},
     f"{_COLLECTIONS}UpsertDocuments": {
         "documents": [
