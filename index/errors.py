@@ -8,6 +8,7 @@
     │   ├── InvalidDocumentError    a document
     │   ├── InvalidAliasError       an alias: what it stands for, or its being given twice
     │   ├── InvalidRenameError      an alias in a collection's place, or the name it has
+    │   ├── InvalidSettingsError    what is to be kept with a collection
     │   ├── InvalidFilterError      a test of a filter that its field can never pass
     │   ├── InvalidQueryError       a query's vector, k, a page's size or token
     │   └── MalformedSequenceError  a sequence that no collection ever gave out

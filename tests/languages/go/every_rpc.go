@@ -231,6 +231,16 @@ func main() {
 		})
 		return expect(err, renamed.GetCollection().GetName(), name+"-copy")
 	})
+	rpc(of+"SetSearchDefaults", func() error {
+		set, err := collections.SetSearchDefaults(ctx, &twopass.SetSearchDefaultsRequest{
+			Collection: name, SearchDefaults: &twopass.SearchDefaults{K: 30},
+		})
+		if err := expect(err, set.GetCollection().GetSearchDefaults().GetK(), int32(30)); err != nil {
+			return err
+		}
+		set, err = collections.SetSearchDefaults(ctx, &twopass.SetSearchDefaultsRequest{Collection: name})
+		return expect(err, set.GetCollection().GetSearchDefaults() == nil, true)
+	})
 	rpc(of+"DeleteSnapshot", func() error {
 		_, err := collections.DeleteSnapshot(ctx,
 			&twopass.DeleteSnapshotRequest{Collection: name, Name: "one"})

@@ -233,6 +233,15 @@ public final class EveryRpc {
           collections.renameCollection(back.setNewName(name + "-copy").build());
         });
     rpc(
+        OF + "SetSearchDefaults",
+        () -> {
+          var defaults = SearchDefaults.newBuilder().setK(30);
+          var request = SetSearchDefaultsRequest.newBuilder().setCollection(name);
+          var set = collections.setSearchDefaults(request.setSearchDefaults(defaults).build());
+          expect(set.getCollection().getSearchDefaults().getK(), 30);
+          collections.setSearchDefaults(request.clearSearchDefaults().build());
+        });
+    rpc(
         OF + "DeleteSnapshot",
         () -> {
           var request = DeleteSnapshotRequest.newBuilder().setCollection(name).setName("one").build();

@@ -132,6 +132,11 @@ await rpc(`${of}.RenameCollection`, async () => {
   assert.deepEqual((await collections.renameCollection(asked)).collection?.aliases, [copy]);
   assert.equal((await collections.renameCollection({ name: renamed, newName: copy })).collection?.name, copy);
 });
+await rpc(`${of}.SetSearchDefaults`, async () => {
+  const set = await collections.setSearchDefaults({ collection: name, searchDefaults: { k: 30 } });
+  assert.equal(set.collection?.searchDefaults?.k, 30);
+  assert.equal((await collections.setSearchDefaults({ collection: name })).collection?.searchDefaults, undefined);
+});
 await rpc(`${of}.DeleteSnapshot`, async () => {
   await collections.deleteSnapshot({ collection: name, name: "one" });
 });

@@ -16,6 +16,7 @@ SOURCES = [
 REFUSALS = {
     *("InvalidRequestError", "InvalidInputError", "InvalidDocumentError", "InvalidSchemaError"),
     *("InvalidAliasError", "InvalidRenameError", "InvalidQueryError", "InvalidFilterError"),
+    "InvalidSettingsError",
     *("OverloadedError", "ResponseTooLargeError"),
 }
 

@@ -41,6 +41,7 @@ CODES = {
     "InvalidSchemaError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidAliasError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidRenameError": grpc.StatusCode.INVALID_ARGUMENT,
+    "InvalidSettingsError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidDocumentError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidFilterError": grpc.StatusCode.INVALID_ARGUMENT,
     "InvalidQueryError": grpc.StatusCode.INVALID_ARGUMENT,
