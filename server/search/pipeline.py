@@ -27,8 +27,8 @@ from twopass.server.scheduling.admission import Admission
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.candidates import Candidates
 from twopass.server.search.causes import Cause, cause_of
-from twopass.server.search.effect import effect_of
 from twopass.server.search.defaults import RetrieveDefaults, resolved
+from twopass.server.search.effect import effect_of
 from twopass.server.search.ends import Ends, Paces, Reading, late, seconds_until
 from twopass.server.search.first_pass import FirstPass
 from twopass.server.search.found import Ahead, Found, Searched
