@@ -527,6 +527,8 @@ class ModelSpec:
         labels: Names of what the head tells apart, in order; rerankers only.
         relevant_label: Of two labels the one of relevant pairs, 0 or 1; None where there is one.
         calibration: From logit to score; rerankers only.
+        answer_threshold: The score from which on a passage is taken for an answer; None where none
+            was chosen. Rerankers only.
         blend: Default weight of the first-pass score in the order, 0 to 1; rerankers only.
         weights_sha256: sha256 of the file of weights, hexadecimal; of several files, that of their
             digests, sorted.
@@ -549,6 +551,7 @@ class ModelSpec:
     labels: tuple[str, ...] = ()
     relevant_label: int | None = None
     calibration: Calibration = field(default_factory=Calibration)
+    answer_threshold: float | None = None
     blend: float = 0.0
     weights_sha256: str = ""
     legacy_revision: str | None = None

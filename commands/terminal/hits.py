@@ -167,7 +167,17 @@ def outcome_lines(result: SearchResult) -> list[str]:
         found += f"; {_blended(result.blend)}"
     if result.num_below_min_score:
         found += f"; {result.num_below_min_score:,} left out below the least score"
-    return [f"{found}.", f"{stages(result.timings)}."]
+    answers = answerable_line(result)
+    return [*([answers] if answers else []), f"{found}.", f"{stages(result.timings)}."]
+
+
+def answerable_line(result: SearchResult) -> str:
+    """Whether anything that was found answers; "" where that is not known."""
+    if result.answerable is None or result.answer_threshold is None:
+        return ""
+    if result.answerable:
+        return f"Something here answers: a score is {result.answer_threshold:.3f} or more."
+    return f"Nothing here answers: no score reaches {result.answer_threshold:.3f}."
 
 
 def stages(timings: Timings) -> str:

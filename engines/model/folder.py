@@ -150,6 +150,7 @@ def open_model(name: str) -> ModelFolder:
         labels=labels,
         relevant_label=label,
         calibration=own.calibration,
+        answer_threshold=own.answer_threshold,
         blend=own.blend,
     )
     if is_reranker:
@@ -260,6 +261,8 @@ def _note_scoring(root: FolderFiles, own: settings.FolderSettings) -> None:
     if "calibration" in own.content:
         a, b = own.calibration.a, own.calibration.b
         root.note("calibration", f"score = sigmoid({a:g} · logit {b:+g})", settings.FILE)
+    if own.answer_threshold is not None:
+        root.note("answer_threshold", own.answer_threshold, settings.FILE)
     if "blend" in own.content:
         root.note("blend", own.blend, settings.FILE)
 

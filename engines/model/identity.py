@@ -12,8 +12,8 @@ The revision is the sha256 of a canonical description, `describe`. In it are
 - an encoder's head as it was read, so that two spellings of one pooling are one model and a better
   reading of a folder makes another;
 - prefixes, and the lengths at which texts are cut;
-- every other setting of `twopass.json`, but calibration and blend: they turn logits into scores and
-  scores into an order, which nothing stores or caches.
+- every other setting of `twopass.json`, but calibration, blend and answer threshold: they turn
+  logits into scores, and scores into an order and a decision, which nothing stores or caches.
 
 Precision is no part: embeddings of int8, fp16 and f32 are interchangeable within the gate that
 every engine passes, so a collection may be filled on a GPU and served on a CPU. What is cached is
@@ -65,7 +65,7 @@ _IDLE_CONFIG = frozenset(
 _TOLD_AS_READ = frozenset(
     {"kind", "max_passage_tokens", "max_seq_len", "passage_prefix", "pooling", "query_prefix"}
 )
-_IDLE_SETTINGS = frozenset({"blend", "calibration", "sha256"})
+_IDLE_SETTINGS = frozenset({"answer_threshold", "blend", "calibration", "sha256"})
 # What servers that knew models by their weights alone read: `model_type` of safetensors, and graphs
 # of all others.
 _FAMILIES_BEFORE = frozenset({"bert", "roberta", "xlm-roberta"})

@@ -217,6 +217,7 @@ def _rerank(asked: RerankSettings, defaults: SearchDefaults, models: Models) -> 
         model=model,
         blend=_first(asked.blend, of_scores.blend),
         min_score=_first(asked.min_score, of_scores.min_score),
+        answer_threshold=_first(asked.answer_threshold, of_scores.answer_threshold),
     )
 
 

@@ -169,6 +169,7 @@ class Search:
         hits = await self._read_hits(found, candidates, ranking)
         timings.total = time.perf_counter() - self._request.received
         reranked = ranking.scored is not None
+        threshold = self._chosen_threshold() if reranked else None
         result = SearchResult(
             hits=hits,
             retrieve_status=found.status,
@@ -179,6 +180,8 @@ class Search:
             num_words_dropped=found.num_words_dropped,
             exact=found.exact,
             query_truncated=self._is_query_truncated(found, reranked),
+            answerable=None if threshold is None else ranking.reaches(threshold),
+            answer_threshold=threshold,
             blend=self._blend if reranked else 0.0,
             encoder=found.encoder,
             reranker=self._reranker.spec.id if self._reranker and reranked else "",
@@ -232,6 +235,12 @@ class Search:
         if self.query.rerank.blend is not None:
             return self.query.rerank.blend
         return self._reranker.spec.blend if self._reranker else 0.0
+
+    def _chosen_threshold(self) -> float | None:
+        if self.query.rerank.answer_threshold is not None:
+            return self.query.rerank.answer_threshold
+        own = self._reranker.spec.answer_threshold if self._reranker else None
+        return None if own is None else float(np.float32(own))  # as scores are
 
     @property
     def _takes_the_first(self) -> bool:

@@ -22,6 +22,7 @@ class Ranking:
         read: Positions of those candidates, ascending, int32 `[num_read]`.
         blended: What decides their order, in the order of `read`, float32 `[num_read]`.
         num_below_min_score: Reranked candidates left out of `order`.
+        best_score: The greatest score of those in `order`; None where none was scored.
     """
 
     order: Int32s
@@ -30,6 +31,7 @@ class Ranking:
     read: Int32s = field(default_factory=lambda: np.zeros(0, np.int32))
     blended: Float32s = field(default_factory=lambda: np.zeros(0, np.float32))
     num_below_min_score: int = 0
+    best_score: float | None = None
 
     @classmethod
     def of_first_pass(cls, num_candidates: int, status: RerankStatus) -> "Ranking":
@@ -40,6 +42,16 @@ class Ranking:
     def num_reranked(self) -> int:
         """How many candidates the second pass scored."""
         return len(self.read)
+
+    def reaches(self, threshold: float) -> bool | None:
+        """Whether any candidate of the order has a score of `threshold` or more.
+
+        Returns:
+            None where that is not known: nothing was scored, or only a part, and none of it has.
+        """
+        if self.best_score is not None and self.best_score >= threshold:
+            return True
+        return False if self.status is RerankStatus.COMPLETE else None
 
 
 def ranked(
@@ -76,4 +88,5 @@ def ranked(
         read=read,
         blended=blended,
         num_below_min_score=len(best_first) - len(kept),
+        best_score=float(scored.scores[kept].max()) if len(kept) else None,
     )

@@ -76,6 +76,8 @@ class RerankSettings:
         min_score: Reranked hits below this are left out; None leaves out none.
         instruction: What makes a passage relevant, for a reranker that takes an instruction; "" for
             the model's own.
+        answer_threshold: The score from which on a hit is taken for an answer; None for the
+            model's own.
     """
 
     enabled: bool | None = None
@@ -85,6 +87,7 @@ class RerankSettings:
     truncation: Truncation = Truncation.TRUNCATE
     min_score: float | None = None
     instruction: str = ""
+    answer_threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -184,6 +187,9 @@ class SearchResult:
         num_words_dropped: Words of the query that were too many to be searched.
         exact: Whether every vector that might be found was compared; None without a dense list.
         query_truncated: Whether a model that read the query did not read its end.
+        answerable: Whether any hit's score is `answer_threshold` or more; None where that is not
+            known.
+        answer_threshold: What decides it; None where there is no threshold or no second pass.
         blend: Weight of the first pass in the order of reranked hits.
         encoder: Id of the encoder that embedded the query; "" where none did.
         reranker: Id of the reranker that scored; "" where none did.
@@ -200,6 +206,8 @@ class SearchResult:
     num_words_dropped: int
     exact: bool | None
     query_truncated: bool
+    answerable: bool | None
+    answer_threshold: float | None
     blend: float
     encoder: str
     reranker: str

@@ -38,6 +38,7 @@ from twopass.server.servicers.options import (
     read_instruction,
     read_min_score,
     read_query_truncation,
+    read_score,
     read_truncation,
 )
 from twopass.server.servicers.retrieving import read_retrieve
@@ -254,6 +255,7 @@ def _read_rerank(options: search_pb2.RerankOptions, limits: Limits) -> RerankSet
         blend=read_blend("rerank.blend", options),
         truncation=read_truncation("rerank.truncation", options.truncation),
         min_score=read_min_score("rerank.min_score", options),
+        answer_threshold=read_score("rerank.answer_threshold", options, "answer_threshold"),
         instruction=read_instruction("rerank.instruction", options.instruction, limits),
     )
 
@@ -293,6 +295,8 @@ def _response(result: SearchResult, max_bytes: int, stop: Stop) -> search_pb2.Se
         num_words_dropped=result.num_words_dropped,
         exact=result.exact,
         query_truncated=result.query_truncated,
+        answerable=result.answerable,
+        answer_threshold=result.answer_threshold,
         blend=result.blend,
         encoder=result.encoder,
         reranker=result.reranker,

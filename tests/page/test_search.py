@@ -150,6 +150,11 @@ def test_what_became_of_the_first_pass_is_told_in_words(
     expect(page.locator("#facts")).not_to_contain_text("STATUS")
 
 
+def test_whether_anything_answers_is_told_where_it_is_known(page: Page, answered: Any) -> None:
+    answered(lambda answer: answer.update(answerable=False, answer_threshold=0.75))
+    expect(page.locator("#facts")).to_contain_text("Nothing here answers: no score reaches 0.750.")
+
+
 def test_what_was_cut_or_approximated_is_told(page: Page, answered: Any) -> None:
     answered(lambda answer: answer.update(exact=False, query_truncated=True, num_words_dropped=3))
     for told in ("Approximate", "did not read the query’s end", "3 most frequent words"):

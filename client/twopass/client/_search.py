@@ -113,6 +113,9 @@ class Rerank:
         instruction: What makes a passage relevant, in words, for a model that is told so, as
             decoders are: "Given a claim, find passages that refute it". None: the model's own.
         enabled: Whether there is a second pass. None: the collection's default, else True.
+        answer_threshold: The `score` from which on a hit is taken for an answer, as `answerable` of
+            the result tells; it leaves out no hit. None: the collection's default, else the model's
+            own, if it has one.
     """
 
     depth: int | None = None
@@ -122,6 +125,7 @@ class Rerank:
     min_score: float | None = None
     instruction: str | None = None
     enabled: bool | None = None
+    answer_threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,5 +360,6 @@ def _rerank_message(rerank: Rerank | bool) -> search_pb2.RerankOptions | None:
         blend=real(rerank.blend, "rerank.blend"),
         truncation=number_of(rerank_pb2.Truncation, rerank.truncation, "rerank.truncation"),
         min_score=real(rerank.min_score, "rerank.min_score"),
+        answer_threshold=real(rerank.answer_threshold, "rerank.answer_threshold"),
         instruction=text(rerank.instruction or "", "rerank.instruction"),
     )

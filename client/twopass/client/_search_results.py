@@ -84,6 +84,10 @@ class SearchResult:
             graph or lists chose which to compare. None without a dense list.
         query_truncated: Whether a model that read the query for this result, the encoder or the
             reranker, did not read its end. The search by words read all of it.
+        answerable: Whether anything here answers: whether the score of any hit, on whatever page,
+            is `answer_threshold` or more. None where no threshold is known or no second pass ran,
+            and where time sufficed for a part of it and nothing in that part is.
+        answer_threshold: What `answerable` was decided by; None where there is none.
     """
 
     hits: tuple[SearchHit, ...]
@@ -100,6 +104,8 @@ class SearchResult:
     num_words_dropped: int = 0
     exact: bool | None = None
     query_truncated: bool = False
+    answerable: bool | None = None
+    answer_threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +163,10 @@ def result_of(response: search_pb2.SearchResponse) -> SearchResult:
         sequence=response.sequence,
         timings=timings(response.timings),
         query_truncated=response.query_truncated,
+        answerable=response.answerable if response.HasField("answerable") else None,
+        answer_threshold=(
+            response.answer_threshold if response.HasField("answer_threshold") else None
+        ),
     )
 
 

@@ -18,6 +18,7 @@ _KEYS = (
     "query_prefix",
     "passage_prefix",
     "calibration",
+    "answer_threshold",
     "blend",
     "relevant_label",
     "onnx",
@@ -38,6 +39,7 @@ class FolderSettings:
         query_prefix: Text before every query.
         passage_prefix: Text before every passage.
         calibration: From logit to score.
+        answer_threshold: The score from which on a passage is taken for an answer, 0 to 1.
         blend: Default weight of the first-pass score in the order, 0 to 1.
         relevant_label: Of a classifier with two labels the one of relevant pairs, by its name or
             number.
@@ -53,6 +55,7 @@ class FolderSettings:
     query_prefix: str | None = None
     passage_prefix: str | None = None
     calibration: Calibration = field(default_factory=Calibration)
+    answer_threshold: float | None = None
     blend: float = 0.0
     relevant_label: str | int | None = None
     onnx: str | None = None
@@ -81,6 +84,9 @@ def read_settings(files: FolderFiles) -> FolderSettings:
             query_prefix=_text(content, "query_prefix"),
             passage_prefix=_text(content, "passage_prefix"),
             calibration=_calibration(content),
+            answer_threshold=_weight(content, "answer_threshold")
+            if "answer_threshold" in content
+            else None,
             blend=_weight(content, "blend"),
             relevant_label=_label(content),
             onnx=_text(content, "onnx"),

@@ -84,3 +84,20 @@ def test_without_a_second_pass_the_order_is_that_of_the_first():
     found = Ranking.of_first_pass(3, RerankStatus.DISABLED)
     assert found.order.tolist() == [0, 1, 2]
     assert found.num_reranked == 0
+
+
+@pytest.mark.parametrize(
+    ("best", "status", "answers"),
+    [
+        (0.5, RerankStatus.COMPLETE, True),
+        (0.6, RerankStatus.PARTIAL, True),
+        (0.49, RerankStatus.COMPLETE, False),
+        (0.49, RerankStatus.PARTIAL, None),
+        (None, RerankStatus.COMPLETE, False),
+        (None, RerankStatus.PARTIAL, None),
+        (None, RerankStatus.FAILED, None),
+    ],
+)
+def test_a_score_reaches_a_threshold_or_does_not_or_that_is_not_known(best, status, answers):
+    order = np.zeros(0, np.int32)
+    assert Ranking(order, status, best_score=best).reaches(0.5) is answers

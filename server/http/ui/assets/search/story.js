@@ -55,6 +55,8 @@ function rerankWords(answer, wanted) {
 function otherWords(answer) {
   /** @type {[string, string][]} */
   const said = [];
+  if (answer.answerable === false) said.push(["warn", `Nothing here answers: no score reaches ${answer.answer_threshold.toFixed(3)}.`]);
+  if (answer.answerable === true) said.push(["good", `Something here answers: a score is ${answer.answer_threshold.toFixed(3)} or more.`]);
   if (answer.exact === true) said.push(["good", "Exact: every vector that may be an answer was compared."]);
   if (answer.exact === false) said.push(["plain", "Approximate: the index chose which vectors to compare, so that a near one may be missing."]);
   if (answer.query_truncated) said.push(["warn", "A model did not read the query’s end: it is longer than the model reads. The search by words read all of it."]);
