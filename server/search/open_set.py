@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -26,6 +26,9 @@ from twopass.server.search.second_pass import (
     best_first,
     room_beside,
 )
+from twopass.server.search.spans.scoring import NOT_ASKED, FoundSpans, SpanQuery, SpanScoring
+from twopass.server.search.spans.settings import SpanSettings
+from twopass.server.search.spans.units import SpanText
 from twopass.server.telemetry.stopwatch import StageTimings, Stopwatch
 
 # Running answers are sent each time the number of scored candidates has grown by 1 / this.
@@ -50,6 +53,7 @@ class SetOptions:
         query_truncation: What happens to a query that is too long.
         cut_side: Where a query and passages are cut.
         to_cut: How the request says that its query is to be cut, for a message that refuses it.
+        spans: Which sentences of the hits are looked for; None for none.
     """
 
     query: str
@@ -64,6 +68,7 @@ class SetOptions:
     query_truncation: Overlong = Overlong.CUT
     cut_side: Side = Side.END
     to_cut: str = ""
+    spans: SpanSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,8 +86,9 @@ class RankedSet:
         blend: The weight of the first pass that was applied.
         num_below_min_score: Candidates left out of `order` for their score.
         num_tokens: Tokens the model read.
-        spans: The best window of each hit, in the order of `order`: its first character in the
+        windows: The best window of each hit, in the order of `order`: its first character in the
             passage and one past its last; None where passages were not read in windows.
+        spans: The sentences of the first hits, in the order of `order`.
     """
 
     order: Int32s
@@ -95,7 +101,8 @@ class RankedSet:
     num_below_min_score: int
     num_tokens: int
     timings: StageTimings
-    spans: list[tuple[int, int]] | None = None
+    windows: list[tuple[int, int]] | None = None
+    spans: FoundSpans = NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +131,14 @@ class SetScorer:
         tokenizing: Tokenises the passages.
         second_pass: Scores the passages.
         density: Learns how many tokens a character has.
+        span_scoring: Finds the sentences of hits that answer.
     """
 
     reranker: LoadedReranker
     tokenizing: Tokenizing
     second_pass: SecondPass
     density: TokenDensity
+    span_scoring: SpanScoring
 
 
 class OpenSet:
@@ -152,6 +161,8 @@ class OpenSet:
         self._tokenizing = scorer.tokenizing
         self._second_pass = scorer.second_pass
         self._density = scorer.density
+        self._span_scoring = scorer.span_scoring
+        self._request = request
         self._policy = Policy(options.truncation, request.end, side=options.cut_side)
         self._stop = Stop()
         self._closing = ExitStack()
@@ -174,6 +185,7 @@ class OpenSet:
         self._pieces: list[_Piece] = []
         self._scored = asyncio.Event()  # set when another piece is scored
         self._passages: list[str] = []
+        self._titles: list[str] = []
         self._first_pass_scores: list[float | None] = []
 
     @property
@@ -181,8 +193,18 @@ class OpenSet:
         """Whether all candidates have come."""
         return len(self._first_pass_scores) == self._options.num_candidates
 
-    def add(self, passages: Sequence[str], first_pass_scores: Sequence[float | None]) -> None:
+    def add(
+        self,
+        passages: Sequence[str],
+        first_pass_scores: Sequence[float | None],
+        titles: Sequence[str] | None = None,
+    ) -> None:
         """Begins to score a piece.
+
+        Args:
+            passages: Title and text of each candidate.
+            first_pass_scores: The caller's scores of them.
+            titles: What of each candidate is its title, for spans; None where they have none.
 
         Raises:
             InvalidRequestError: More candidates came than were declared.
@@ -196,15 +218,17 @@ class OpenSet:
                 limit=self._options.num_candidates,
                 value=count,
             )
-        if self._options.truncation is Truncation.MAX_WINDOW:
+        if self._options.truncation is Truncation.MAX_WINDOW or self._options.spans is not None:
             self._passages += passages
+        if self._options.spans is not None:
+            self._titles += titles or [""] * len(passages)
         if passages:
             scoring = asyncio.create_task(self._score(passages))
             scoring.add_done_callback(lambda _: self._scored.set())
             self._pieces.append(_Piece(start, scoring))
 
     async def ranked(self) -> RankedSet:
-        """Waits for every piece, and orders the whole set.
+        """Waits for every piece, orders the whole set, and looks for spans of its first hits.
 
         Raises:
             InvalidRequestError: The query or a candidate breaks a rule.
@@ -213,9 +237,10 @@ class OpenSet:
         """
         try:
             await asyncio.gather(*(piece.scoring for piece in self._pieces))
-            return await self._ordered(self._pieces)
+            ranked = await self._ordered(self._pieces)
         except StoppedError:
             raise LateError("deadline: it ran out before the set was scored") from None
+        return await self._with_spans(ranked)
 
     async def so_far(self) -> AsyncIterator[RankedSet]:
         """Yields the order of the candidates scored so far, until the set is whole or has failed.
@@ -275,7 +300,7 @@ class OpenSet:
                 queue=max(part.queue_seconds for part in scored),
                 rerank=max(part.engine_seconds for part in scored),
             ),
-            spans=await self._spans(scored, best, positions[best]),
+            windows=await self._windows(scored, best, positions[best]),
         )
 
     def __enter__(self) -> Self:
@@ -303,7 +328,29 @@ class OpenSet:
         self._admission.arrived()
         return await self._second_pass.score(self._reranker, query, passage_ids, self._policy)
 
-    async def _spans(
+    async def _with_spans(self, ranked: RankedSet) -> RankedSet:
+        """Adds the sentences of the first hits, or why there are none."""
+        settings = self._options.spans
+        if settings is None:
+            return ranked
+        windows = ranked.windows
+        texts = [
+            SpanText.of(
+                self._titles[position], self._passages[position], windows[rank] if windows else None
+            )
+            for rank, position in enumerate(ranked.order[: settings.hits].tolist())
+        ]
+        asked = SpanQuery(settings, self._reranker, await self._query)
+        found = await self._span_scoring.find(asked, texts, self._request)
+        total = time.perf_counter() - self._began
+        return replace(
+            ranked,
+            spans=found,
+            num_tokens=ranked.num_tokens + found.num_tokens,
+            timings=replace(ranked.timings, total=total, spans=found.seconds),
+        )
+
+    async def _windows(
         self, scored: Sequence[ScoredPairs], best: Int32s, positions: Int32s
     ) -> list[tuple[int, int]] | None:
         """Where the best windows of hits stand in their passages, in characters.

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,8 @@ from twopass.server.search.found import Ahead, Found, Searched
 from twopass.server.search.hits import HitReader
 from twopass.server.search.ranking import Ranking, ranked
 from twopass.server.search.second_pass import Policy, ScoredPairs, SecondPass, room_beside
+from twopass.server.search.spans.of_hits import with_spans
+from twopass.server.search.spans.scoring import SpanQuery, SpanScoring
 from twopass.server.search.stored_defaults import usable_defaults
 from twopass.server.search.types import RerankStatus, SearchHit, SearchQuery, SearchResult
 from twopass.server.telemetry.relevance import Relevance
@@ -60,6 +62,11 @@ class SearchParts:
     second_pass: SecondPass
     relevance: Relevance
     defaults: RetrieveDefaults
+
+    @property
+    def span_scoring(self) -> SpanScoring:
+        """Finds the sentences of hits that answer, through the same arbiter."""
+        return SpanScoring(self.arbiter, self.tokenizing, self.second_pass)
 
 
 class SearchPipeline:
@@ -133,7 +140,9 @@ class Search:
         self._request = request
         self._pace = paces.of(collection)
         self.ends: Ends = self._pace.ends(request)
-        self._reranker = self._chosen_reranker()
+        # What reads pairs, of the second pass or of spans; and where there is one, of the first.
+        self._model = self._chosen_reranker()
+        self._reranker = self._model if query.rerank.enabled else None
         self._blend = self._chosen_blend()
         self._retrieval = collection.retrieval(self._expected(), query.min_sequence)
         self.query_ids: dict[str, Int32s] = {}
@@ -166,10 +175,18 @@ class Search:
             effect = effect_of(query, candidates, ranking, time.perf_counter() - began)
         finally:
             self.release()
-        hits = await self._read_hits(found, candidates, ranking)
+        hits, spans = await with_spans(
+            await self._read_hits(found, candidates, ranking),
+            self._span_query(),
+            self._parts.span_scoring,
+            self._retrieval,
+            self._request,
+        )
+        timings.spans = spans.seconds
         timings.total = time.perf_counter() - self._request.received
         reranked = ranking.scored is not None
         threshold = self._chosen_threshold() if reranked else None
+        is_read = reranked or bool(spans.hits)
         result = SearchResult(
             hits=hits,
             retrieve_status=found.status,
@@ -179,14 +196,15 @@ class Search:
             num_below_min_score=ranking.num_below_min_score,
             num_words_dropped=found.num_words_dropped,
             exact=found.exact,
-            query_truncated=self._is_query_truncated(found, reranked),
+            query_truncated=self._is_query_truncated(found, is_read),
             answerable=None if threshold is None else ranking.reaches(threshold),
             answer_threshold=threshold,
             blend=self._blend if reranked else 0.0,
             encoder=found.encoder,
-            reranker=self._reranker.spec.id if self._reranker and reranked else "",
+            reranker=self._model.spec.id if self._model and is_read else "",
             sequence=found.sequence,
             timings=timings,
+            spans_status=spans.status,
         )
         self._parts.relevance.searched(
             self.collection.name,
@@ -206,21 +224,31 @@ class Search:
         return Expected(
             token_ids=reranker is not None,
             texts=reranker is not None and reranker.tokenizer.fingerprint != stored,
-            fields=query.fields,
+            fields=replace(query.fields, text=True) if query.spans else query.fields,
             num_hits=query.offset + query.top_n,
         )
 
-    def _is_query_truncated(self, found: Found, reranked: bool) -> bool:
+    def _is_query_truncated(self, found: Found, is_read: bool) -> bool:
         """Whether a model that has read the query has not read its end."""
         cut_for_reranker = self._pair_query is not None and self._pair_query.truncated
-        return bool(found.encoder and self._is_cut_for_encoder) or (reranked and cut_for_reranker)
+        return bool(found.encoder and self._is_cut_for_encoder) or (is_read and cut_for_reranker)
+
+    def _span_query(self) -> SpanQuery | None:
+        """What spans of the hits are looked for; None where none are asked for."""
+        settings, required = self.query.spans, not self.query.allow_fallback
+        if settings is None or self._model is None or self._pair_query is None:
+            return None
+        return SpanQuery(settings, self._model, self._pair_query, required)
 
     def _chosen_reranker(self) -> LoadedReranker | None:
-        if not self.query.rerank.enabled:
+        if not self.query.rerank.enabled and self.query.spans is None:
             return None
         if not self.query.text.strip():
             raise InvalidRequestError(
                 "query: empty, but the second pass reads it; give one, or disable the second pass"
+                if self.query.rerank.enabled
+                else "query: empty, but spans are parts that answer it; give one, or leave spans "
+                "unset"
             )
         reranker = self._parts.models.reranker(self.query.rerank.model, "rerank.model")
         check_instruction(
@@ -346,7 +374,7 @@ class Search:
                 )
                 self.query_ids[encoder.query_tokenizer.fingerprint] = read.token_ids[0]
                 self._is_cut_for_encoder = bool(read.truncated[0])
-            if (reranker := self._reranker) is not None:
+            if (reranker := self._model) is not None:
                 # A query that was cut for the encoder is cut anew: the limits are two.
                 fingerprint = reranker.tokenizer.fingerprint
                 known = None if self._is_cut_for_encoder else self.query_ids.get(fingerprint)

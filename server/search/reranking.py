@@ -14,6 +14,7 @@ from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.scheduling.service_time import TokenDensity
 from twopass.server.search.open_set import OpenSet, RankedSet, SetOptions, SetScorer
 from twopass.server.search.second_pass import SecondPass
+from twopass.server.search.spans.scoring import SpanScoring
 
 # A set is opened in about 50 microseconds, so that others wait for 2 ms at most.
 _SETS_OF_A_TURN = 32
@@ -45,6 +46,7 @@ class Reranking:
         self._arbiter = arbiter
         self._tokenizing = tokenizing
         self._second_pass = second_pass
+        self._span_scoring = SpanScoring(arbiter, tokenizing, second_pass)
         self._densities: defaultdict[str, TokenDensity] = defaultdict(TokenDensity)
 
     def open(self, options: SetOptions, request: Request) -> OpenSet:
@@ -73,7 +75,9 @@ class Reranking:
             num_tokens=num_tokens,
             deadline=request.end,
         )
-        scorer = SetScorer(reranker, self._tokenizing, self._second_pass, density)
+        scorer = SetScorer(
+            reranker, self._tokenizing, self._second_pass, density, self._span_scoring
+        )
         return OpenSet(options, request, scorer, admission)
 
     async def ranked_each(

@@ -11,6 +11,7 @@ from twopass.index.kinds import Breadth
 from twopass.index.word_query import WordClauses
 from twopass.server.config import RetrieveMode
 from twopass.server.models.passages import Cutting, Truncation
+from twopass.server.search.spans.settings import NO_SPANS, HitSpans, SpanSettings, SpansStatus
 from twopass.server.telemetry.stopwatch import StageTimings
 
 DEFAULT_TOP_N = 10
@@ -108,6 +109,7 @@ class SearchQuery:
         fields: Which content hits carry.
         max_answer_bytes: Most bytes of content to read, the best hits first; None for any number.
         cutting: What becomes of a text that has more tokens than a model reads.
+        spans: Which sentences of hits are looked for; None for none.
     """
 
     collection: str
@@ -123,6 +125,7 @@ class SearchQuery:
     fields: DocumentFields = field(default_factory=DocumentFields)
     max_answer_bytes: int | None = None
     cutting: Cutting = field(default_factory=Cutting)
+    spans: SpanSettings | None = None
 
     @property
     def needs_embedding(self) -> bool:
@@ -158,6 +161,7 @@ class SearchHit:
         span: The first character of the best window in the passage, and one past its last; None
             where no window was chosen, or the time budget ended before its place was found.
         content_omitted: Whether only the document's id was read, for lack of room or time.
+        spans: Its sentences that answer.
     """
 
     document: StoredDocument
@@ -171,6 +175,7 @@ class SearchHit:
     truncated: bool = False
     span: tuple[int, int] | None = None
     content_omitted: bool = False
+    spans: HitSpans = NO_SPANS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -195,6 +200,7 @@ class SearchResult:
         reranker: Id of the reranker that scored; "" where none did.
         sequence: The state of the collection that was searched.
         timings: Seconds of each stage.
+        spans_status: What became of the spans asked for.
     """
 
     hits: list[SearchHit]
@@ -213,3 +219,4 @@ class SearchResult:
     reranker: str
     sequence: str
     timings: StageTimings
+    spans_status: SpansStatus = SpansStatus.NONE

@@ -17,6 +17,13 @@ from twopass.server.servicers.options import (
     read_query_truncation,
     read_truncation,
 )
+from twopass.server.servicers.spans import (
+    add_spans,
+    add_texts,
+    read_spans,
+    spans_status,
+    texts_length,
+)
 from twopass.server.servicers.timings import timings_message
 from twopass.v1 import rerank_pb2
 
@@ -52,6 +59,7 @@ def read_options(
         instruction=read_instruction("instruction", message.instruction, limits),
         query_truncation=read_query_truncation(message.query_truncation),
         to_cut=TO_CUT_QUERY,
+        spans=read_spans(message),
     )
 
 
@@ -62,10 +70,12 @@ class ReadCandidates:
     Attributes:
         passages: Title and text of each candidate, as the reranker reads them.
         first_pass_scores: The client's score of each candidate; None where it sent none.
+        titles: The title of each candidate.
     """
 
     passages: list[str]
     first_pass_scores: list[float | None]
+    titles: list[str]
 
 
 def read_candidates(
@@ -77,7 +87,7 @@ def read_candidates(
         InvalidRequestError: A passage is empty, too long or holds a NUL; an id is too long; or a
             score is not finite.
     """
-    passages = []
+    passages, titles = [], []
     scores: list[float | None] = []
     for i, candidate in enumerate(candidates, start):
         passage = passage_of(candidate.title, candidate.text)
@@ -88,8 +98,9 @@ def read_candidates(
         if problem := problem_of(candidate.id, MAX_ID_BYTES):
             raise InvalidRequestError(f"candidates[{i}].id: {problem}")
         passages.append(passage)
+        titles.append(candidate.title)
         scores.append(_read_first_pass_score(candidate, i))
-    return ReadCandidates(passages, scores)
+    return ReadCandidates(passages, scores, titles)
 
 
 def _read_first_pass_score(candidate: rerank_pb2.Candidate, position: int) -> float | None:
@@ -106,7 +117,8 @@ def _read_first_pass_score(candidate: rerank_pb2.Candidate, position: int) -> fl
 
 def answer_bytes(ranked: RankedSet, set_bytes: int, *, return_text: bool) -> int:
     """Estimated size of a ranked set's message; `set_bytes` is the size of the set as received."""
-    return _HIT_BYTES * len(ranked.order) + (set_bytes if return_text else 0)
+    of_spans = sum(map(texts_length, ranked.spans.hits))
+    return _HIT_BYTES * len(ranked.order) + (set_bytes if return_text else 0) + of_spans
 
 
 def ranked_message(
@@ -127,6 +139,7 @@ def ranked_message(
         num_tokens=ranked.num_tokens,
         timings=timings_message(ranked.timings),
         query_truncated=ranked.query_truncated,
+        spans_status=spans_status(ranked.spans.status),
     )
     scores, logits = ranked.scores.tolist(), ranked.logits.tolist()
     truncated = ranked.truncated.tolist()
@@ -142,15 +155,23 @@ def ranked_message(
             title=candidate.title if return_text else "",
             text=candidate.text if return_text else "",
         )
-        if ranked.spans is not None:
-            hit.window.start, hit.window.end = ranked.spans[rank]
-        if return_text:
+        if ranked.windows is not None:
+            hit.window.start, hit.window.end = ranked.windows[rank]
+        spans = ranked.spans.of(rank)
+        add_spans(spans, hit)
+        add_texts(spans, hit)
+        if return_text or texts_length(spans):
             bytes_left -= hit.ByteSize() + _FIELD_BYTES
             if bytes_left < 0:
                 raise ResponseTooLargeError(
-                    f"return_text: the texts of {rank + 1:,} hits are more than the {max_bytes:,} "
-                    "bytes of one answer (max_message_bytes); ask for fewer by top_n, or leave "
-                    "return_text unset: the index says which candidate a hit is",
+                    f"{'return_text' if return_text else 'spans'}: the texts of {rank + 1:,} hits "
+                    f"are more than the {max_bytes:,} bytes of one answer (max_message_bytes); ask "
+                    "for fewer by top_n, or leave "
+                    + (
+                        "return_text unset: the index says which candidate a hit is"
+                        if return_text
+                        else "spans.pruned_text and spans.highlight unset"
+                    ),
                     limit_name="max_message_bytes",
                     limit=max_bytes,
                 )

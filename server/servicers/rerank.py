@@ -41,7 +41,7 @@ class RerankServicer:
         )
         options = read_options(message, len(candidates), self._limits, read.passages)
         with self._reranking.open(options, request) as ranking:
-            ranking.add(read.passages, read.first_pass_scores)
+            ranking.add(read.passages, read.first_pass_scores, read.titles)
             ranked = await ranking.ranked()
         return await self._translating.run(
             answer_bytes(ranked, set_bytes, return_text=message.return_text),

@@ -7,7 +7,6 @@ from dataclasses import replace
 import grpc
 
 from twopass.engines.base import Float32s
-from twopass.index.documents import StoredDocument
 from twopass.index.errors import CollectionError
 from twopass.index.fusion import ConvexFusion
 from twopass.index.stopping import Stop
@@ -42,6 +41,13 @@ from twopass.server.servicers.options import (
     read_truncation,
 )
 from twopass.server.servicers.retrieving import read_retrieve
+from twopass.server.servicers.spans import (
+    add_spans,
+    add_texts,
+    read_spans,
+    spans_status,
+    texts_length,
+)
 from twopass.server.servicers.timings import timings_message
 from twopass.server.servicers.translating import Translating
 from twopass.v1 import search_pb2
@@ -226,6 +232,7 @@ def _read_query(
         cutting=Cutting(
             overlong=read_query_truncation(message.query_truncation), to_cut=TO_CUT_QUERY
         ),
+        spans=read_spans(message),
     )
 
 
@@ -279,6 +286,7 @@ def _content_bytes(result: SearchResult) -> int:
     for hit in result.hits:
         document = hit.document
         num_bytes += _HIT_BYTES + len(document.title or "") + len(document.text or "")
+        num_bytes += texts_length(hit.spans)
         if document.vector is not None:
             num_bytes += document.vector.nbytes
     return num_bytes
@@ -302,6 +310,7 @@ def _response(result: SearchResult, max_bytes: int, stop: Stop) -> search_pb2.Se
         reranker=result.reranker,
         sequence=result.sequence,
         timings=timings_message(result.timings),
+        spans_status=spans_status(result.spans_status),
     )
     bytes_left = max_bytes - response.ByteSize() - _GROWTH_BYTES * len(response.hits)
     if bytes_left < 0:
@@ -313,7 +322,7 @@ def _response(result: SearchResult, max_bytes: int, stop: Stop) -> search_pb2.Se
         )
     for i, (hit, message) in enumerate(zip(result.hits, response.hits, strict=True)):
         stop.check()
-        bytes_left -= 0 if hit.content_omitted else _add_content(hit.document, message)
+        bytes_left -= 0 if hit.content_omitted else _add_content(hit, message)
         if hit.content_omitted or bytes_left < 0:
             for without in response.hits[i:]:
                 _omit_content(without)
@@ -321,17 +330,20 @@ def _response(result: SearchResult, max_bytes: int, stop: Stop) -> search_pb2.Se
     return response
 
 
-def _add_content(document: StoredDocument, message: search_pb2.SearchHit) -> int:
-    """Adds a document's content to its hit; returns the bytes that the hit grows by."""
-    before = message.ByteSize()
+def _add_content(hit: SearchHit, message: search_pb2.SearchHit) -> int:
+    """Adds a hit's texts and metadata to its message; returns the bytes that this grows by."""
+    before, document = message.ByteSize(), hit.document
     message.title, message.text = document.title or "", document.text or ""
     add_extras(document, message)
+    add_texts(hit.spans, message)
     return message.ByteSize() - before
 
 
 def _omit_content(message: search_pb2.SearchHit) -> None:
     for field in ("title", "text", "metadata", "metadata_json", "vector"):
         message.ClearField(field)
+    message.ClearField("pruned_text")
+    message.ClearField("highlighted_text")
     message.content_omitted = True
 
 
@@ -356,4 +368,5 @@ def _bare_hit(hit: SearchHit) -> search_pb2.SearchHit:
             message.lexical_rank = hit.lexical.rank
     if hit.span is not None:
         message.span.start, message.span.end = hit.span
+    add_spans(hit.spans, message)
     return message

@@ -279,7 +279,7 @@ class SetStream:
             request=self._request,
         )
         candidates += piece.message.candidates
-        ranking.add(read.passages, read.first_pass_scores)
+        ranking.add(read.passages, read.first_pass_scores, read.titles)
 
     async def _message(
         self,

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from twopass.v1 import search_pb2
+from twopass.v1 import search_pb2, spans_pb2
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _TOKENS = (16, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 32_768)
@@ -46,6 +46,9 @@ class Metrics:
         )
         self._searches = self._counter(
             "searches", "Answered searches, by the statuses of both passes.", "retrieve", "rerank"
+        )
+        self._spans = self._counter(
+            "spans", "Answers that were asked for spans, by what became of them.", "rpc", "status"
         )
         rejections = self._counter("rejections", "Requests refused or late, by reason.", "reason")
         self._rejections = rejections
@@ -85,7 +88,10 @@ class Metrics:
             retrieve = search_pb2.RetrieveStatus.Name(response.retrieve_status)
             rerank = search_pb2.RerankStatus.Name(response.rerank_status)
             self._searches.labels(_word(retrieve), _word(rerank)).inc()
-        if "timings" in response.DESCRIPTOR.fields_by_name:
+        fields = response.DESCRIPTOR.fields_by_name
+        if "spans_status" in fields and (spans := response.spans_status):  # type: ignore[attr-defined]
+            self._spans.labels(rpc, _word(spans_pb2.SpansStatus.Name(spans))).inc()
+        if "timings" in fields:
             for stage, duration in response.timings.ListFields():  # type: ignore[attr-defined]
                 seconds = duration.ToNanoseconds() / 1e9
                 self._stage_seconds.labels(rpc, stage.name).observe(seconds)

@@ -26,6 +26,8 @@ from twopass.client._enums import (
     RerankStatus,
     RetrieveMode,
     RetrieveStatus,
+    SpansStatus,
+    SpanUnit,
     Truncation,
 )
 from twopass.client._facets import Facet, FacetValue
@@ -56,6 +58,7 @@ from twopass.client._search_defaults import SearchDefaults
 from twopass.client._search_results import SearchHit, SearchOutcome, SearchResult
 from twopass.client._server import LaneLoad, Limits, Load, ServerInfo, Worker
 from twopass.client._snapshots import Snapshot
+from twopass.client._spans import Highlight, ScoredSpan, Spans
 from twopass.client._sync import Client
 from twopass.client._timings import Timings
 from twopass.client._upsert import UpsertSummary
@@ -101,6 +104,7 @@ __all__ = [
     "Field",
     "FieldType",
     "Fields",
+    "Highlight",
     "InternalError",
     "InvalidArgumentError",
     "LaneLoad",
@@ -131,6 +135,7 @@ __all__ = [
     "RetrieveMode",
     "RetrieveStatus",
     "Schema",
+    "ScoredSpan",
     "Search",
     "SearchDefaults",
     "SearchHit",
@@ -141,6 +146,9 @@ __all__ = [
     "SetResult",
     "Snapshot",
     "Span",
+    "SpanUnit",
+    "Spans",
+    "SpansStatus",
     "Timings",
     "TopScores",
     "Truncation",

@@ -18,6 +18,9 @@ QueryTruncation: TypeAlias = Literal["truncate", "reject"]
 """What happens to a query with more tokens than a model reads: its end is cut off and the result
 says so, or the call fails with InvalidArgumentError."""
 
+SpanUnit: TypeAlias = Literal["sentence", "window"]
+"""What a hit's text is cut into to find what answers: sentences, or whole sentences in a row."""
+
 EmbedRole: TypeAlias = Literal["passage", "query"]
 """What a text is. Some encoders read the two differently."""
 
@@ -135,6 +138,23 @@ class AdviceKind(StrEnum):
     """Many first passes lack one of their lists."""
     LEFT_EMPTY = "left_empty"
     """Many searches are left without a hit by `min_score`."""
+    UNKNOWN = "unknown"
+    """A value that this client is too old to know."""
+
+
+class SpansStatus(StrEnum):
+    """What became of the spans that were asked for."""
+
+    COMPLETE = "complete"
+    """Every hit that was to have spans was looked at."""
+    PARTIAL = "partial"
+    """The time budget sufficed for the first hits; the others come without."""
+    SKIPPED_DEADLINE = "skipped_deadline"
+    """Hits come without spans: time would not have sufficed, or ran out."""
+    SKIPPED_OVERLOAD = "skipped_overload"
+    """Hits come without spans: the reranker's queue was full."""
+    FAILED = "failed"
+    """Hits come without spans: the reranker failed."""
     UNKNOWN = "unknown"
     """A value that this client is too old to know."""
 

@@ -9,6 +9,7 @@ from twopass.client._call import Call
 from twopass.client._channel import STREAMED_MESSAGE_BYTES
 from twopass.client._enums import QueryTruncation, Truncation, number_of
 from twopass.client._rerank_results import RerankResult, result_of
+from twopass.client._spans import Spans, spans_message
 from twopass.client._values import int32, real, refuse_single, text
 from twopass.client.errors import InvalidArgumentError
 from twopass.v1 import rerank_pb2
@@ -64,6 +65,8 @@ class CandidateSet:
             decoders are: "Given a claim, find passages that refute it". None: the model's own.
         query_truncation: What happens to a query that is too long for the model: "truncate" or
             "reject". None: "truncate", which the result tells by `query_truncated`.
+        spans: Whether the best passages tell which of their sentences answer, and how; not in
+            running answers. True: all defaults.
 
     Raises:
         InvalidArgumentError: A message can't carry one of its fields, or the id is empty or too
@@ -83,6 +86,7 @@ class CandidateSet:
     running: bool = False
     instruction: str | None = None
     query_truncation: QueryTruncation | None = None
+    spans: Spans | bool = False
 
     def __post_init__(self) -> None:
         """Checks every field by building what is sent."""
@@ -111,6 +115,7 @@ def rerank(
     return_text: bool = False,
     instruction: str | None = None,
     query_truncation: QueryTruncation | None = None,
+    spans: Spans | bool = False,
     timeout: float | None = None,
     request_id: str | None = None,
 ) -> Call[RerankResult]:
@@ -131,6 +136,9 @@ def rerank(
             `CandidateSet`. None: the model's own.
         query_truncation: What happens to a query that is too long for the model: "truncate" or
             "reject". None: "truncate", which the result tells by `query_truncated`.
+        spans: Whether the best passages tell which of their sentences answer, and how. True: all
+            defaults. Where there is no time or room for them, passages come without, as
+            `spans_status` tells.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
         request_id: What the server's log and traces call this request by: 1 to 64 of a-z, A-Z, 0-9,
             '.', '_' and '-', such as a UUID. None: the server makes one up.
@@ -154,6 +162,7 @@ def rerank(
         return_text=return_text,
         instruction=instruction,
         query_truncation=query_truncation,
+        spans=spans,
     )
     request = rerank_pb2.RerankRequest(candidates=_candidates(passages), **options)
     return Call(_rpcs.RERANK, request, result_of, timeout, request_id=request_id)
@@ -199,6 +208,7 @@ def _options_of(candidates: CandidateSet) -> dict[str, Any]:
         return_text=candidates.return_text,
         instruction=candidates.instruction,
         query_truncation=candidates.query_truncation,
+        spans=candidates.spans,
     )
 
 
@@ -213,6 +223,7 @@ def _options(
     return_text: bool,
     instruction: str | None,
     query_truncation: QueryTruncation | None,
+    spans: Spans | bool,
 ) -> dict[str, Any]:
     """The fields that RerankRequest and RerankSet share."""
     return {
@@ -227,6 +238,7 @@ def _options(
         "query_truncation": number_of(
             rerank_pb2.QueryTruncation, query_truncation, "query_truncation"
         ),
+        "spans": spans_message(spans),
     }
 
 

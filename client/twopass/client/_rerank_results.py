@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from twopass.client._documents import Span, span
+from twopass.client._enums import SpansStatus
 from twopass.client._errors import status_error
+from twopass.client._spans import ScoredSpan, scored_spans, spans_status
 from twopass.client._timings import Timings, timings
 from twopass.client.errors import TwopassError
 from twopass.v1 import rerank_pb2
@@ -23,6 +25,10 @@ class RerankHit:
             together.
         title: Its title, with `return_text` only.
         text: Its text, with `return_text` only.
+        spans: The sentences that answer the query, best first, if `spans` were asked for.
+        pruned_text: The text without what does not answer, if asked for: the parts that are left,
+            with " … " between two that are apart.
+        highlighted_text: The text with tags around `spans`, if asked for.
     """
 
     index: int
@@ -33,6 +39,9 @@ class RerankHit:
     window: Span | None
     title: str
     text: str
+    spans: tuple[ScoredSpan, ...] = ()
+    pruned_text: str = ""
+    highlighted_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class RerankResult:
         num_tokens: Tokens that the model read, padding not counted.
         timings: Where the time went.
         query_truncated: Whether the model did not read the query's end.
+        spans_status: What became of the spans asked for; None where none were.
     """
 
     hits: tuple[RerankHit, ...]
@@ -56,6 +66,7 @@ class RerankResult:
     num_tokens: int
     timings: Timings
     query_truncated: bool = False
+    spans_status: SpansStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,7 @@ def result_of(response: rerank_pb2.RerankResponse) -> RerankResult:
         num_tokens=response.num_tokens,
         timings=timings(response.timings),
         query_truncated=response.query_truncated,
+        spans_status=spans_status(response),
     )
 
 
@@ -122,4 +134,7 @@ def _hit(message: rerank_pb2.RerankHit) -> RerankHit:
         window=span(message.window) if message.HasField("window") else None,
         title=message.title,
         text=message.text,
+        spans=scored_spans(message.spans),
+        pruned_text=message.pruned_text,
+        highlighted_text=message.highlighted_text,
     )

@@ -21,6 +21,7 @@ from twopass.client._search_results import (
     outcomes_of,
     result_of,
 )
+from twopass.client._spans import Spans, spans_message
 from twopass.client._values import duration, int32, real, text, vector
 from twopass.v1 import rerank_pb2, search_pb2
 from twopass.v1.filter_pb2 import Filter
@@ -146,6 +147,8 @@ class Search:
         offset: How many of the first hits to skip.
         query_truncation: What happens to a query with more tokens than a model reads: "truncate" or
             "reject". None: "truncate", which the result tells by `query_truncated`.
+        spans: Whether the best hits tell which of their sentences answer, and how. True: all
+            defaults.
     """
 
     collection: str
@@ -160,6 +163,7 @@ class Search:
     min_sequence: str = ""
     offset: int = 0
     query_truncation: QueryTruncation | None = None
+    spans: Spans | bool = False
 
 
 def search(
@@ -177,6 +181,7 @@ def search(
     min_sequence: str = "",
     offset: int = 0,
     query_truncation: QueryTruncation | None = None,
+    spans: Spans | bool = False,
     timeout: float | None = None,
     request_id: str | None = None,
 ) -> Call[SearchResult]:
@@ -207,6 +212,9 @@ def search(
             same `k` for all of them, large enough for the last: `k` unset grows with the page.
         query_truncation: What happens to a query with more tokens than a model reads: "truncate" or
             "reject". None: "truncate", which the result tells by `query_truncated`.
+        spans: Whether the best hits tell which of their sentences answer, and how, also where there
+            is no second pass. True: all defaults. Where there is no time or room for them, hits
+            come without, as `spans_status` tells, if `allow_fallback`.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
         request_id: What the server's log and traces call this request by: 1 to 64 of a-z, A-Z, 0-9,
             '.', '_' and '-', such as a UUID. None: the server makes one up.
@@ -231,6 +239,7 @@ def search(
         min_sequence=min_sequence,
         offset=offset,
         query_truncation=query_truncation,
+        spans=spans,
     )
     return Call(
         _rpcs.SEARCH, _request(wanted, time_budget), result_of, timeout, request_id=request_id
@@ -288,6 +297,7 @@ def _request(wanted: Search, time_budget: float | None = None) -> search_pb2.Sea
         query_truncation=number_of(
             rerank_pb2.QueryTruncation, wanted.query_truncation, "query_truncation"
         ),
+        spans=spans_message(wanted.spans),
     )
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from twopass.client._documents import Span, components, span
-from twopass.client._enums import RerankStatus, RetrieveStatus, word_of
+from twopass.client._enums import RerankStatus, RetrieveStatus, SpansStatus, word_of
 from twopass.client._errors import status_error
 from twopass.client._metadata import read_metadata
+from twopass.client._spans import ScoredSpan, scored_spans, spans_status
 from twopass.client._timings import Timings, timings
 from twopass.client.errors import TwopassError
 from twopass.v1 import search_pb2
@@ -40,6 +41,10 @@ class SearchHit:
         blended_score: What reranked hits are ordered by, higher first: the logit where the
             result's `blend` is 0, else logit and first-pass score blended, comparable only within
             one result.
+        spans: The sentences that answer the query, best first, if `spans` were asked for.
+        pruned_text: The text without what does not answer, if asked for: the parts that are left,
+            with " … " between two that are apart.
+        highlighted_text: The text with tags around `spans`, if asked for.
     """
 
     id: str
@@ -59,6 +64,9 @@ class SearchHit:
     vector: tuple[float, ...] | None
     content_omitted: bool = False
     blended_score: float | None = None
+    spans: tuple[ScoredSpan, ...] = ()
+    pruned_text: str = ""
+    highlighted_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,7 @@ class SearchResult:
             is `answer_threshold` or more. None where no threshold is known or no second pass ran,
             and where time sufficed for a part of it and nothing in that part is.
         answer_threshold: What `answerable` was decided by; None where there is none.
+        spans_status: What became of the spans asked for; None where none were.
     """
 
     hits: tuple[SearchHit, ...]
@@ -106,6 +115,7 @@ class SearchResult:
     query_truncated: bool = False
     answerable: bool | None = None
     answer_threshold: float | None = None
+    spans_status: SpansStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +177,7 @@ def result_of(response: search_pb2.SearchResponse) -> SearchResult:
         answer_threshold=(
             response.answer_threshold if response.HasField("answer_threshold") else None
         ),
+        spans_status=spans_status(response),
     )
 
 
@@ -189,4 +200,7 @@ def _hit(message: search_pb2.SearchHit) -> SearchHit:
         vector=components(message.vector) if message.HasField("vector") else None,
         content_omitted=message.content_omitted,
         blended_score=message.blended_score if message.HasField("blended_score") else None,
+        spans=scored_spans(message.spans),
+        pruned_text=message.pruned_text,
+        highlighted_text=message.highlighted_text,
     )

@@ -6,7 +6,9 @@ from typing import Literal, TypeAlias
 from twopass.client._values import seconds
 from twopass.v1 import timings_pb2
 
-_Stage: TypeAlias = Literal["total", "tokenize", "queue", "embed", "retrieve", "load", "rerank"]
+_Stage: TypeAlias = Literal[
+    "total", "tokenize", "queue", "embed", "retrieve", "load", "rerank", "spans"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Timings:
         retrieve_ms: Searching the index, dense and lexical, and fusing.
         load_ms: Loading the candidates' stored token ids.
         rerank_ms: Scoring: the batches that held this request's pairs, from first to last.
+        spans_ms: Cutting the best hits' texts into sentences and scoring these.
     """
 
     total_ms: float | None
@@ -33,6 +36,7 @@ class Timings:
     retrieve_ms: float | None
     load_ms: float | None
     rerank_ms: float | None
+    spans_ms: float | None = None
 
 
 def timings(message: timings_pb2.Timings) -> Timings:
@@ -49,4 +53,5 @@ def timings(message: timings_pb2.Timings) -> Timings:
         retrieve_ms=milliseconds("retrieve"),
         load_ms=milliseconds("load"),
         rerank_ms=milliseconds("rerank"),
+        spans_ms=milliseconds("spans"),
     )

@@ -149,15 +149,15 @@ async def test_a_long_passage_counts_by_its_best_window_and_names_it(parts):
     long = "  ".join(numbers)
     ranked = await parts.rank([["70"], [long]], truncation=Truncation.MAX_WINDOW)
     assert ranked.order.tolist() == [1, 0]
-    start, end = ranked.spans[0]
+    start, end = ranked.windows[0]
     window = long[start:end].split()
     assert len(window) == 60
     assert window.count("9") == 10
     assert ranked.logits[1] == sum(map(int, window))
-    assert ranked.spans[1] == (0, 2)
+    assert ranked.windows[1] == (0, 2)
     assert ranked.truncated.tolist() == [False, False]
     cut = await parts.rank([["70"], [long]])
-    assert (cut.spans, cut.truncated.tolist()) == (None, [False, True])
+    assert (cut.windows, cut.truncated.tolist()) == (None, [False, True])
 
 
 async def test_every_window_takes_a_place(parts):

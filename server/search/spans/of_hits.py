@@ -1,0 +1,88 @@
+"""The spans of a search's hits."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from twopass.index.base import Retrieval
+from twopass.index.documents import DocumentFields, StoredDocument
+from twopass.index.errors import StoppedError
+from twopass.server.models.passages import passage_of
+from twopass.server.request import Request
+from twopass.server.search.spans.scoring import (
+    NOT_ASKED,
+    FoundSpans,
+    SpanQuery,
+    SpanScoring,
+)
+from twopass.server.search.spans.settings import SpansStatus
+from twopass.server.search.spans.units import SpanText
+from twopass.server.search.types import SearchHit
+
+_TEXT = DocumentFields(text=True, metadata=False)
+
+
+async def with_spans(
+    hits: list[SearchHit],
+    asked: SpanQuery | None,
+    scoring: SpanScoring,
+    retrieval: Retrieval,
+    request: Request,
+) -> tuple[list[SearchHit], FoundSpans]:
+    """Hits with the spans that a query asks for.
+
+    Args:
+        hits: The hits, best first.
+        asked: What is asked for; None for nothing.
+        scoring: Finds them.
+        retrieval: The search's use of its collection, for texts that the hits do not carry.
+        request: The request of the search.
+
+    Raises:
+        RequestError: There is no room or no time, and spans are required.
+        EngineError: The engine failed, and spans are required.
+        CollectionError: The texts can't be read.
+    """
+    if asked is None or not hits:
+        return hits, NOT_ASKED
+    best = hits[: asked.settings.hits]
+    try:
+        documents = await _documents(best, retrieval, request)
+    except StoppedError:
+        # The second pass has had all the time there was.
+        documents = {}
+    placed = [
+        (place, documents[hit.document.key])
+        for place, hit in enumerate(best)
+        if hit.document.key in documents
+    ]
+    texts = [
+        SpanText.of(document.title, passage_of(document.title, document.text), best[place].span)
+        for place, document in placed
+    ]
+    found = await scoring.find(asked, texts, request)
+    if len(texts) < len(best) and found.status in (SpansStatus.NONE, SpansStatus.COMPLETE):
+        status = SpansStatus.PARTIAL if texts else SpansStatus.SKIPPED_DEADLINE
+        found = replace(found, status=status)
+    with_spans = list(hits)
+    for (place, _), spans in zip(placed, found.hits, strict=False):
+        with_spans[place] = replace(hits[place], spans=spans)
+    return with_spans, found
+
+
+async def _documents(
+    hits: Sequence[SearchHit], retrieval: Retrieval, request: Request
+) -> dict[int, StoredDocument]:
+    """The texts of hits, by key: those that they carry, and those that nobody asked for."""
+    carried = {hit.document.key: hit.document for hit in hits if hit.document.text is not None}
+    # What was left out of the answer for its size or for lack of time is not read here either.
+    missing = [
+        hit.document.key
+        for hit in hits
+        if hit.document.key not in carried and not hit.content_omitted
+    ]
+    if missing:
+        with request.stop_by(request.end) as stop:
+            carried |= await retrieval.fetch(np.array(missing, np.int64), _TEXT, stop)
+    return carried
