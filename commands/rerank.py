@@ -15,6 +15,14 @@ from twopass.commands.terminal.consoles import is_terminal, literal
 from twopass.commands.terminal.failures import exit_with
 from twopass.commands.terminal.hits import QUERY_CUT, print_passages
 from twopass.commands.terminal.sentences import say, say_beside
+from twopass.commands.terminal.spans import (
+    HighlightOption,
+    PrunedOption,
+    SpansOption,
+    spans_for,
+    told_of_spans,
+    what_to_show,
+)
 
 
 def rerank(
@@ -41,10 +49,14 @@ def rerank(
         ),
     ] = None,
     encoding: EncodingOption = None,
+    spans: SpansOption = False,
+    highlight: HighlightOption = False,
+    pruned: PrunedOption = False,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
     """Order passages by how well they answer a question."""
+    shown = what_to_show(spans=spans, highlight=highlight, pruned=pruned, as_json=as_json)
     passages = _passages(file, encoding)
     if not passages:
         exit_with(f"{file or 'standard input'}: no passage; one is expected on each line")
@@ -56,11 +68,14 @@ def rerank(
             return_text=True,
             instruction=instruction or None,
             query_truncation=query_truncation,
+            spans=spans_for(spans=spans, highlight=highlight, pruned=pruned, num_hits=top_n),
         )
     if as_json:
         print_json(dataclasses.asdict(result))
         return
-    print_passages(result, query)
+    print_passages(result, query, shown)
+    if why := told_of_spans(result.spans_status):
+        say(literal(why, "dim"))
     if result.query_truncated:
         say(literal(QUERY_CUT, "dim"))
 

@@ -29,6 +29,14 @@ from twopass.commands.options import (
 from twopass.commands.terminal.consoles import literal
 from twopass.commands.terminal.hits import QUERY_CUT, outcome_lines, print_hits
 from twopass.commands.terminal.sentences import say, say_exactly
+from twopass.commands.terminal.spans import (
+    HighlightOption,
+    PrunedOption,
+    SpansOption,
+    spans_for,
+    told_of_spans,
+    what_to_show,
+)
 
 
 def search(
@@ -111,10 +119,14 @@ def search(
             "beginning and says so, reject fails; unset: truncate."
         ),
     ] = None,
+    spans: SpansOption = False,
+    highlight: HighlightOption = False,
+    pruned: PrunedOption = False,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
     """Search a collection: find candidates, then let the reranker order them."""
+    shown = what_to_show(spans=spans, highlight=highlight, pruned=pruned, as_json=as_json)
     words = WordClauses(
         required=[*(required or []), *map(Prefix, prefix or [])],
         excluded=excluded or [],
@@ -132,6 +144,7 @@ def search(
             else False,
             filter=filters_as_typed.parsed(filters or []),
             query_truncation=query_truncation,
+            spans=spans_for(spans=spans, highlight=highlight, pruned=pruned, num_hits=top_n),
         )
         if not result.hits and not as_json:
             restricted_by = [
@@ -150,9 +163,11 @@ def search(
         print_json(_plain(result))
         return
     wanted = (query, *(required or ()), *(optional or ()), *(prefix or ()))
-    print_hits(result, wanted, offset + 1)
+    print_hits(result, wanted, offset + 1, shown)
     for line in outcome_lines(result):
         say(literal(line, "dim"))
+    if why := told_of_spans(result.spans_status):
+        say(literal(why, "dim"))
     if result.query_truncated:
         say(literal(QUERY_CUT, "dim"))
 

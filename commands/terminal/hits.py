@@ -27,6 +27,7 @@ from twopass.commands.terminal.consoles import literal, output, table_columns
 from twopass.commands.terminal.printable import printable
 from twopass.commands.terminal.query_words import QueryWords
 from twopass.commands.terminal.sentences import broken_lines, say
+from twopass.commands.terminal.spans import Shown, in_a_pipe, on_a_terminal
 from twopass.commands.terminal.tables import Table, figures, names, print_table, texts
 
 QUERY_CUT = "The question is longer than a model reads: the model read its beginning."
@@ -39,6 +40,7 @@ _STAGES = {
     "load": "loading passages",
     "queue": "waiting for a model",
     "rerank": "second pass",
+    "spans": "sentences",
 }
 _RETRIEVED = {
     RetrieveStatus.COMPLETE: "",
@@ -84,19 +86,25 @@ class Figure:
         return "" if self.value is None else f"{self.value:.{self.decimals}f}"
 
 
-def print_hits(result: SearchResult, wanted: Iterable[str], first_rank: int = 1) -> None:
+def print_hits(
+    result: SearchResult,
+    wanted: Iterable[str],
+    first_rank: int = 1,
+    shown: Shown = Shown.TEXT,
+) -> None:
     """Prints a search's hits, best first.
 
     Args:
         result: What the search found.
         wanted: The question, and other words that were searched for; they are marked.
         first_rank: The first hit's rank.
+        shown: What is shown of their texts.
     """
     words = QueryWords.of(wanted)
     deciding = deciding_figures(result)
     columns = table_columns(sys.stdout)
     if columns is None:
-        print_table(_hits_table(result, deciding, first_rank))
+        print_table(_hits_table(result, deciding, first_rank, shown))
         say()
         return
     widths = _figure_widths(result.hits, deciding)
@@ -107,7 +115,11 @@ def print_hits(result: SearchResult, wanted: Iterable[str], first_rank: int = 1)
         output().print(Text.assemble((f"{rank:>{num_rank_digits}}  ", _DIM), _heading(hit)))
         for line in (
             *_explained(hit, figure, widths, within),
-            *broken_lines(_matched(hit, words, within), within),
+            *(
+                line
+                for matched in _matched(hit, words, within, shown)
+                for line in broken_lines(matched, within)
+            ),
             *broken_lines(Text(metadata_text(hit.metadata), style=_DIM), within),
         ):
             if line:
@@ -115,15 +127,21 @@ def print_hits(result: SearchResult, wanted: Iterable[str], first_rank: int = 1)
         say()
 
 
-def print_passages(result: RerankResult, query: str) -> None:
-    """Prints the passages of a rerank, best first, with the query's words in bold."""
+def print_passages(result: RerankResult, query: str, shown: Shown = Shown.TEXT) -> None:
+    """Prints the passages of a rerank, best first, with the query's words in bold.
+
+    Args:
+        result: What was reranked.
+        query: The question.
+        shown: What is shown of them.
+    """
     words = QueryWords.of([query])
     decimals = _distinct_decimals([hit.logit for hit in result.hits])
     table = Table([*figures("", "line", "score", "logit"), *texts("passage")])
     columns = table_columns(sys.stdout)
     for rank, hit in enumerate(result.hits, 1):
-        text = printable(_part(hit))
-        if columns is not None:
+        text = printable((shown is not Shown.TEXT and in_a_pipe(hit, shown)) or _part(hit))
+        if columns is not None and shown is Shown.TEXT:
             text = _cut_to(text, words, columns)
         table.add(
             str(rank),
@@ -242,7 +260,9 @@ def _others(hit: SearchHit, deciding: Figure) -> list[Figure]:
     return [figure for figure in figures_of_hit if figure.name != deciding.name]
 
 
-def _hits_table(result: SearchResult, deciding: Sequence[Figure], first_rank: int) -> Table:
+def _hits_table(
+    result: SearchResult, deciding: Sequence[Figure], first_rank: int, shown: Shown
+) -> Table:
     """A hit a row. What matched is whole, and so are long texts."""
     orders = dict.fromkeys(figure.name for figure in deciding)
     is_one = len(orders) == 1
@@ -279,7 +299,7 @@ def _hits_table(result: SearchResult, deciding: Sequence[Figure], first_rank: in
             hit.id,
             hit.title,
             metadata_text(hit.metadata),
-            _part(hit),
+            (shown is not Shown.TEXT and in_a_pipe(hit, shown)) or _part(hit),
         )
     return table
 
@@ -332,10 +352,12 @@ def _part(hit: SearchHit | RerankHit) -> str:
     return hit.text[max(0, span.start - before) : max(0, span.end - before)] or hit.text
 
 
-def _matched(hit: SearchHit, words: QueryWords, columns: int) -> Text:
+def _matched(hit: SearchHit, words: QueryWords, columns: int, shown: Shown) -> list[Text]:
     if hit.content_omitted:
-        return Text("(left out, since the answer would be too large)", style=_DIM)
-    return words.marked(_cut_to(printable(_part(hit)), words, columns))
+        return [Text("(left out, since the answer would be too large)", style=_DIM)]
+    if shown is not Shown.TEXT and (lines := on_a_terminal(hit, shown, words)):
+        return lines
+    return [words.marked(_cut_to(printable(_part(hit)), words, columns))]
 
 
 def _cut_to(text: str, words: QueryWords, columns: int) -> str:

@@ -49,6 +49,7 @@ from twopass.v1.search_pb2 import (
     WordClause,
     WordClauses,
 )
+from twopass.v1.spans_pb2 import HighlightOptions, SpanOptions
 
 from .corpus import RERANKER
 
@@ -138,6 +139,30 @@ BAD = [
         "query: 254 tokens of all-MiniLM-L6-v2 given, at most 253 are read",
     ),
     (search(query_truncation=9), INVALID, "query_truncation: 9 given"),
+    # spans
+    (search(spans=SpanOptions(unit=9)), INVALID, "spans.unit: 9 given, the values of SpanUnit"),
+    (search(spans=SpanOptions(window_tokens=64)), INVALID, "spans.window_tokens: 64 given, but"),
+    (search(spans=SpanOptions(unit=2, window_tokens=7)), INVALID, "spans.window_tokens: 7 given"),
+    (
+        rerank(spans=SpanOptions(unit=2, window_tokens=513)),
+        INVALID,
+        "spans.window_tokens: 513 given",
+    ),
+    (search(spans=SpanOptions(hits=101)), INVALID, "spans.hits: 101 given, 1 to 100 is needed"),
+    (rerank(spans=SpanOptions(hits=-1)), INVALID, "spans.hits: -1 given"),
+    (rerank(spans=SpanOptions(max_spans=65)), INVALID, "spans.max_spans: 65 given, 1 to 64"),
+    (rerank(spans=SpanOptions(min_score=NAN)), INVALID, "spans.min_score: NaN given"),
+    (rerank(spans=SpanOptions(neighbors=9)), INVALID, "spans.neighbors: 9 given, 0 to 8"),
+    (
+        rerank(spans=SpanOptions(highlight=HighlightOptions(pre_tag="x" * 257))),
+        INVALID,
+        "spans.highlight.pre_tag: 257 bytes of UTF-8 given, at most 256",
+    ),
+    (
+        search(spans=SpanOptions(highlight=HighlightOptions(post_tag="\0"))),
+        INVALID,
+        "spans.highlight.post_tag: a NUL",
+    ),
     (search(query="\0"), INVALID, "query: a NUL at character 0"),
     (search(query="", vector=Vector(values=[1] * 384)), INVALID, "query: empty, but the second"),
     # candidates

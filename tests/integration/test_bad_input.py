@@ -129,6 +129,7 @@ def test_after_all_bad_input_the_server_answers_and_nothing_was_written(server, 
             "set.query: 257 tokens",
         ),
         ({"query_truncation": 7}, ["x"], "set.query_truncation: 7 given"),
+        ({"spans": {"neighbors": -1}}, ["x"], "set.spans.neighbors: -1 given"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else "",
 )

@@ -85,6 +85,24 @@ def test_search_shows_where_each_hit_stood_before(server, facts):
     assert alone["rerank_status"] == "disabled"
 
 
+def test_search_and_rerank_show_the_sentences_that_answer(server, facts, tmp_path):
+    target = ("--target", server.target)
+    (best,) = answer("search", facts, "blue sky", "-n", "1", "--spans", "--pruned", *target)["hits"]
+    text = f"{best['title']} {best['text']}".strip()
+    (span,) = best["spans"]
+    assert text[span["start"] : span["end"]] == best["pruned_text"] == best["text"]
+    told = invoke("search", facts, "blue sky", "-n", "1", "--highlight", *target)
+    assert f"**{best['text']}**" in told.stdout
+    passages = tmp_path / "passages.txt"
+    passages.write_text("It rains. The sky is blue. Cats sleep.\n")
+    told = invoke("rerank", "blue sky", str(passages), "--pruned", *target)
+    assert "The sky is blue." in told.stdout
+    assert "Cats" not in told.stdout
+    refused = invoke("rerank", "blue sky", str(passages), "--pruned", "--spans", *target)
+    assert refused.exit_code
+    assert "--spans and --pruned: a table shows one of them" in refused.stderr
+
+
 def test_search_finds_as_it_is_told(server, facts):
     def scores(mode: str) -> tuple[bool, bool]:
         found = answer("search", facts, "blue sky", "--mode", mode, "--target", server.target)

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from twopass.v1 import embed_pb2
 from twopass.v1.rerank_pb2 import Candidate, RerankRequest
 from twopass.v1.search_pb2 import SearchRequest
+from twopass.v1.spans_pb2 import SpanOptions
 
 from .corpus import ENCODER, RERANKER, fill
 from .fallback import A_MOMENT, wait_until
@@ -32,7 +33,7 @@ def watched(tmp_path_factory, unhurried) -> Iterator[Server]:
         fill(server, "facts")
         for _ in range(2):
             server.search(SearchRequest(collection="facts", query="Why is the sky blue?"))
-            server.rerank(RerankRequest(query="which", candidates=PASSAGES))
+            server.rerank(RerankRequest(query="which", candidates=PASSAGES, spans=SpanOptions()))
         server.embed(embed_pb2.EmbedRequest(texts=["a text"]))
         for call, request in (
             (server.search, SearchRequest(collection="none", query="x")),
@@ -96,10 +97,15 @@ def test_searches_are_counted_by_what_became_of_both_passes(samples):
     assert value(samples, name, retrieve="complete", rerank="skipped_deadline") == 1
 
 
+def test_answers_with_spans_are_counted_by_what_became_of_these(samples):
+    rpc = "twopass.v1.RerankService.Rerank"
+    assert value(samples, "twopass_spans_total", rpc=rpc, status="complete") == 2
+
+
 def test_each_stage_of_a_search_has_its_time(samples):
     rpc = "twopass.v1.SearchService.Search"
     stages = {s.labels["stage"] for s in samples["twopass_stage_seconds_count"]}
-    assert stages == {"total", "tokenize", "queue", "embed", "retrieve", "load", "rerank"}
+    assert stages == {"total", "tokenize", "queue", "embed", "retrieve", "load", "rerank", "spans"}
     assert value(samples, "twopass_stage_seconds_count", rpc=rpc, stage="rerank") == 2
 
 
@@ -112,7 +118,8 @@ def test_batches_are_counted_by_model_and_have_no_padding_where_they_are_packed(
 
 def test_what_is_asked_again_comes_from_the_caches(samples):
     name = "twopass_cache_lookups_total"
-    assert value(samples, name, cache="passages", result="hit") == 3
+    # Three passages twice, and their sentences, which are these passages, twice.
+    assert value(samples, name, cache="passages", result="hit") == 9
     assert value(samples, name, cache="passages", result="miss") == 6
     assert value(samples, name, cache="queries", result="hit") == 2
     assert value(samples, "twopass_cache_bytes", cache="passages") > 0

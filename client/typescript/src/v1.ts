@@ -8,5 +8,6 @@ export * from "./gen/twopass/v1/report_pb.js";
 export * from "./gen/twopass/v1/rerank_pb.js";
 export * from "./gen/twopass/v1/search_pb.js";
 export * from "./gen/twopass/v1/server_pb.js";
+export * from "./gen/twopass/v1/spans_pb.js";
 export * from "./gen/twopass/v1/status_pb.js";
 export * from "./gen/twopass/v1/timings_pb.js";

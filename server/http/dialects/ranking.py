@@ -16,6 +16,7 @@ from twopass.server.request import Request
 from twopass.server.search.open_set import RankedSet, SetOptions
 from twopass.server.search.reranking import WholeSet
 from twopass.server.search.second_pass import room_beside
+from twopass.server.search.spans.settings import SpanSettings
 
 TRUNCATION = "x-twopass-truncation"
 """The header by which a request of any dialect says what becomes of passages that are too long."""
@@ -76,6 +77,7 @@ class Order:
         truncation: What becomes of passages that are too long, where the request says so.
         instruction: What makes a passage relevant; "" for the model's own.
         caps: Where texts are cut.
+        spans: Which sentences of the best are looked for; None for none.
     """
 
     reranker: LoadedReranker
@@ -86,6 +88,7 @@ class Order:
     truncation: Truncation | None = None
     instruction: str = ""
     caps: Caps = NO_CAPS
+    spans: SpanSettings | None = None
 
 
 def read_texts(query: str, passages: list[str], order: Order, limits: Limits) -> Texts:
@@ -254,6 +257,7 @@ def _options(texts: Texts, order: Order, truncation: Truncation) -> SetOptions:
         instruction=order.instruction,
         query_truncation=Overlong.CUT if order.truncates else Overlong.REFUSE,
         to_cut=order.way_out,
+        spans=order.spans,
     )
 
 

@@ -5,6 +5,7 @@ client reads its own fields and passes over the others. Two of them can be told 
 Voyage's, whose documents come back as plain strings, and Mixedbread's, whose texts are `input`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,7 @@ from twopass.server.http.endpoint import Answer, Endpoint, HttpRequest
 from twopass.server.http.parts import HttpParts
 from twopass.server.request import Request
 from twopass.server.search.open_set import RankedSet
+from twopass.server.search.spans.settings import MAX_HITS, MAX_UNITS, SpanSettings, SpansStatus
 from twopass.server.servicers.options import read_instruction
 
 # Mixedbread returns so many unless `top_k` says otherwise.
@@ -36,7 +38,22 @@ _MIXEDBREAD_TOP_K = 10
 _DOCUMENTS_OF_A_SEARCH = 100
 # Bytes of a result in an answer, its document not counted.
 _RESULT_BYTES = 64
-_SPANS_WARNING = "relevant_spans: not told by this server; results have none"
+# Cohere's spans have at least this score unless `threshold` says otherwise.
+_SPAN_THRESHOLD = 0.1
+_WITHOUT_SPANS = {
+    SpansStatus.PARTIAL: "time did not suffice for all results",
+    SpansStatus.SKIPPED_DEADLINE: "time did not suffice; results have none",
+    SpansStatus.SKIPPED_OVERLOAD: "the queue was full; results have none",
+    SpansStatus.FAILED: "the reranker failed; results have none",
+}
+
+
+class RelevantSpans(msgspec.Struct):
+    """What Cohere's clients ask of the parts of documents that answer."""
+
+    mode: str | None = None
+    threshold: float | None = None
+    max_spans: int | None = None
 
 
 class RerankBody(msgspec.Struct):
@@ -51,7 +68,7 @@ class RerankBody(msgspec.Struct):
     rank_fields: list[str] | None = None
     max_chunks_per_doc: int | None = None
     max_tokens_per_doc: int | None = None
-    relevant_spans: dict[str, Any] | None = None
+    relevant_spans: RelevantSpans | None = None
     # vLLM's.
     max_tokens_per_query: int | None = None
     truncate_prompt_tokens: int | None = None
@@ -82,12 +99,21 @@ class RerankBody(msgspec.Struct):
         return any(value is not None for value in (*told, self.instruction))
 
 
+class RelevantSpan(msgspec.Struct):
+    """A part of a document: its first code point, one past its last, and how well it answers."""
+
+    start: int
+    end: int
+    score: float
+
+
 class Result(msgspec.Struct, omit_defaults=True):
     """A document in order."""
 
     index: int
     relevance_score: float
     document: dict[str, Any] | str | None = None
+    relevant_spans: list[RelevantSpan] | None = None
 
 
 class MixedbreadResult(msgspec.Struct, omit_defaults=True):
@@ -202,7 +228,7 @@ class Rerank:
         run = self._parts.translating.run_json
         asked = await run(len(http.body), self._read, http, request=request)
         ranked = await self._ranking.rank(asked.texts, asked.order, request)
-        num_bytes = _RESULT_BYTES * len(ranked.order)
+        num_bytes = _RESULT_BYTES * (len(ranked.order) + MAX_UNITS * len(ranked.spans.hits))
         if self._returns(asked.body):
             num_bytes += len(http.body)
         body = await run(num_bytes, self._written, asked, ranked, request.id, request=request)
@@ -231,6 +257,7 @@ class Rerank:
             way_out="set truncation to true",
             truncation=read_truncation(http),
             instruction=read_instruction("instruction", _instruction(body), self._parts.limits),
+            spans=_span_settings(body, top_n or count),
             caps=Caps(
                 query=max(0, body.max_tokens_per_query or 0),
                 passage=max(0, body.max_tokens_per_doc or 0),
@@ -276,7 +303,8 @@ class Rerank:
                     return_input=bool(body.return_input),
                 )
             )
-        results = msgspec.Raw(encode(list(map(Result, order, scores, documents))))
+        spans = [_relevant_spans(ranked, rank) for rank in range(len(order))]
+        results = msgspec.Raw(encode(list(map(Result, order, scores, documents, spans))))
         return encode(
             RerankAnswer(
                 object="list",
@@ -290,14 +318,12 @@ class Rerank:
         )
 
     def _meta(self, asked: _Asked, ranked: RankedSet) -> Meta:
-        spans = asked.body.relevant_spans
+        warnings = list(_span_warnings(asked, ranked))
         return Meta(
             api_version=ApiVersion(self._version),
             billed_units=BilledUnits(-(-len(asked.documents) // _DOCUMENTS_OF_A_SEARCH)),
             tokens=Tokens(ranked.num_tokens),
-            warnings=[_SPANS_WARNING]
-            if spans and spans.get("mode") == "enabled"
-            else msgspec.UNSET,
+            warnings=warnings or msgspec.UNSET,
         )
 
 
@@ -342,6 +368,45 @@ def _instruction(body: RerankBody) -> str:
         return body.instruction
     stated = (body.chat_template_kwargs or {}).get("instruction", "")
     return stated if isinstance(stated, str) else ""
+
+
+def _span_settings(body: RerankBody, num_results: int) -> SpanSettings | None:
+    """Which sentences are looked for; None where none are asked for.
+
+    Raises:
+        InvalidRequestError: `max_spans` is below 1.
+    """
+    asked = body.relevant_spans
+    if asked is None or asked.mode != "enabled":
+        return None
+    most = MAX_UNITS if asked.max_spans is None else asked.max_spans
+    if most < 1:
+        raise InvalidRequestError(
+            f"relevant_spans.max_spans: {most} given, at least 1 is needed; leave it out for all",
+            limit=1,
+            value=most,
+        )
+    return SpanSettings(
+        hits=min(num_results, MAX_HITS),
+        max_spans=min(most, MAX_UNITS),
+        min_score=_SPAN_THRESHOLD if asked.threshold is None else asked.threshold,
+    )
+
+
+def _relevant_spans(ranked: RankedSet, rank: int) -> list[RelevantSpan] | None:
+    """The spans of a result as Cohere has them; None where there is none."""
+    spans = ranked.spans.of(rank).spans
+    return [RelevantSpan(span.start, span.end, span.score) for span in spans] or None
+
+
+def _span_warnings(asked: _Asked, ranked: RankedSet) -> Iterator[str]:
+    """Why results are without spans though they are asked for."""
+    if asked.order.spans is None:
+        return
+    if why := _WITHOUT_SPANS.get(ranked.spans.status):
+        yield f"relevant_spans: {why}"
+    if len(ranked.order) > MAX_HITS:
+        yield f"relevant_spans: told of the first {MAX_HITS} results"
 
 
 def _as_text(asked: _Asked, index: int) -> dict[str, Any] | str:

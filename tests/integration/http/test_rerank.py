@@ -301,12 +301,50 @@ def test_an_instruction_is_not_dropped_in_silence(http):
     assert message.startswith("instruction: given")
 
 
-def test_spans_that_are_not_told_are_said_to_be_missing(http):
-    answer = rerank(http, "/v2/rerank", relevant_spans={"mode": "enabled", "threshold": 0.1}).json()
-    assert answer["meta"]["warnings"] == [
-        "relevant_spans: not told by this server; results have none"
-    ]
-    assert "relevant_spans" not in answer["results"][0]
+@pytest.mark.parametrize("path", PATHS)
+def test_the_relevant_spans_of_a_document_come_best_first_in_code_points(http, path):
+    document = f"\U0001f43b on the arms. The cat sat. {DOCUMENTS[1]} It rains."
+    answer = rerank(
+        http, path, documents=[document, "No."], relevant_spans={"mode": "enabled"}
+    ).json()
+    first, second = answer["results"]
+    spans = first["relevant_spans"]
+    assert document[spans[0]["start"] : spans[0]["end"]] == DOCUMENTS[1]
+    assert all(span["score"] >= 0.1 for span in spans)
+    assert [span["score"] for span in spans] == sorted(
+        (span["score"] for span in spans), reverse=True
+    )
+    assert "relevant_spans" not in second  # none reaches the threshold
+    assert "warnings" not in answer["meta"]
+
+
+def test_spans_are_as_many_and_as_good_as_asked_for(http):
+    document = " ".join([DOCUMENTS[1], DOCUMENTS[0], DOCUMENTS[3]])
+
+    def spans(**asked):
+        told = results(
+            rerank(http, documents=[document], relevant_spans={"mode": "enabled"} | asked)
+        )
+        return told[0].get("relevant_spans", [])
+
+    assert len(spans(threshold=0)) == 3
+    assert len(spans(threshold=0, max_spans=2)) == 2
+    assert spans(threshold=1.1) == []
+    assert spans(mode="disabled") == []
+    message = refusal(rerank(http, relevant_spans={"mode": "enabled", "max_spans": 0}))
+    assert message.startswith("relevant_spans.max_spans: 0 given, at least 1 is needed")
+    assert "relevant_spans" in refusal(rerank(http, relevant_spans={"threshold": "high"}))
+
+
+def test_of_many_results_the_first_hundred_have_spans(http):
+    answer = rerank(
+        http,
+        documents=[f"Berlin has {i} people." for i in range(101)],
+        relevant_spans={"mode": "enabled", "threshold": 0},
+    ).json()
+    told = ["relevant_spans" in hit for hit in answer["results"]]
+    assert told == [True] * 100 + [False]
+    assert answer["meta"]["warnings"] == ["relevant_spans: told of the first 100 results"]
 
 
 @pytest.mark.parametrize(

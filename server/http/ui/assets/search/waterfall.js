@@ -11,6 +11,7 @@ const STAGES = [
   ["load", "Load the tokens"],
   ["queue", "Wait for an engine"],
   ["rerank", "Second pass"],
+  ["spans", "Find the sentences"],
 ];
 
 /**

@@ -1,0 +1,140 @@
+"""The sentences of hits that answer, as commands are told to show them."""
+
+from enum import StrEnum
+from typing import Annotated, TypeAlias
+
+import typer
+from rich.text import Text
+
+from twopass.client import Highlight, RerankHit, SearchHit, Spans, SpansStatus
+from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.printable import printable
+from twopass.commands.terminal.query_words import QueryWords
+
+# The server looks for the spans of so many hits at most.
+_MAX_HITS = 100
+_TAG = "**"
+_SPAN_STYLE = "underline"
+_SCORE_STYLE = "dim"
+# Characters of a text beside the best span that a terminal shows of it.
+_BESIDE = 160
+_WITHOUT = {
+    SpansStatus.PARTIAL: "Time did not suffice for the sentences of all documents.",
+    SpansStatus.SKIPPED_DEADLINE: "No sentences, since time did not suffice.",
+    SpansStatus.SKIPPED_OVERLOAD: "No sentences, since the reranker's queue was full.",
+    SpansStatus.FAILED: "No sentences, since the reranker failed.",
+}
+
+SpansOption: TypeAlias = Annotated[
+    bool, typer.Option("--spans", help="Show the sentences that answer, with their scores.")
+]
+HighlightOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--highlight", help="Show the text with the sentences that answer marked, by ** in a pipe."
+    ),
+]
+PrunedOption: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--pruned", help="Show what is left of the text without the sentences that do not answer."
+    ),
+]
+
+
+class Shown(StrEnum):
+    """What is shown of a hit's text."""
+
+    TEXT = "text"
+    SPANS = "spans"
+    HIGHLIGHT = "highlight"
+    PRUNED = "pruned"
+
+
+def what_to_show(*, spans: bool, highlight: bool, pruned: bool, as_json: bool) -> Shown:
+    """What is shown of hits' texts, by a command's flags.
+
+    Exits with an error where a table is to show more than one of them.
+    """
+    flags = {Shown.SPANS: spans, Shown.HIGHLIGHT: highlight, Shown.PRUNED: pruned}
+    given = [shown for shown, is_given in flags.items() if is_given]
+    if len(given) > 1 and not as_json:
+        exit_with(
+            f"{' and '.join(f'--{shown}' for shown in given)}: a table shows one of them; give "
+            "--json for all"
+        )
+    return given[0] if given else Shown.TEXT
+
+
+def spans_for(*, spans: bool, highlight: bool, pruned: bool, num_hits: int) -> Spans | bool:
+    """What is asked of the server, by a command's flags.
+
+    Args:
+        spans: Whether sentences are shown.
+        highlight: Whether they are shown in the text.
+        pruned: Whether the text that is left is shown.
+        num_hits: How many hits are shown; 0 for all.
+    """
+    if not (spans or highlight or pruned):
+        return False
+    return Spans(
+        hits=min(num_hits or _MAX_HITS, _MAX_HITS),
+        pruned_text=pruned,
+        highlight=Highlight(pre_tag=_TAG, post_tag=_TAG) if highlight else False,
+    )
+
+
+def in_a_pipe(hit: SearchHit | RerankHit, shown: Shown) -> str:
+    """What a table's cell holds of a hit's text, whole; "" where the hit has no spans."""
+    match shown:
+        case Shown.SPANS:
+            return " | ".join(f"{score:.3f} {text}" for score, text in _sentences(hit))
+        case Shown.HIGHLIGHT:
+            return hit.highlighted_text
+    return hit.pruned_text
+
+
+def on_a_terminal(hit: SearchHit | RerankHit, shown: Shown, words: QueryWords) -> list[Text]:
+    """What a terminal shows of a hit's text, a line each; nothing where the hit has no spans."""
+    match shown:
+        case Shown.SPANS:
+            return [
+                Text.assemble((f"{score:.3f}  ", _SCORE_STYLE), words.marked(_on_a_line(text)))
+                for score, text in _sentences(hit)
+            ]
+        case Shown.HIGHLIGHT if hit.spans:
+            return [_highlighted(hit)]
+        case Shown.PRUNED if hit.pruned_text:
+            return [words.marked(_on_a_line(hit.pruned_text))]
+    return []
+
+
+def told_of_spans(status: SpansStatus | None) -> str:
+    """Why hits are without sentences, in words; "" where they are not."""
+    return _WITHOUT.get(status, "") if status is not None else ""
+
+
+def _sentences(hit: SearchHit | RerankHit) -> list[tuple[float, str]]:
+    passage = f"{hit.title} {hit.text}".strip() if hit.title else hit.text
+    return [(span.score, passage[span.start : span.end]) for span in hit.spans]
+
+
+def _highlighted(hit: SearchHit | RerankHit) -> Text:
+    """The text around the best span, with every span in it underlined."""
+    before = len(hit.title) + 1 if hit.title else 0
+    best = hit.spans[0]
+    start = max(before, best.start - _BESIDE)
+    end = min(before + len(hit.text), best.end + _BESIDE)
+    shown = Text("… " if start > before else "")
+    at = start
+    for span in sorted(hit.spans, key=lambda span: span.start):
+        first, last = max(at, min(span.start, end)), max(at, min(span.end, end))
+        shown.append(_on_a_line(hit.text[at - before : first - before]))
+        shown.append(_on_a_line(hit.text[first - before : last - before]), style=_SPAN_STYLE)
+        at = last
+    shown.append(_on_a_line(hit.text[at - before : end - before]))
+    return shown.append(" …" if end < before + len(hit.text) else "")
+
+
+def _on_a_line(text: str) -> str:
+    return printable(text)
