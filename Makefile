@@ -464,8 +464,8 @@ check: dev $(RELEASE)/.packages
 	$(BIN)/mypy $(PACKAGES:%=-p twopass.%) -p twopass.client -p deploy.release
 	$(BIN)/lint-imports
 	$(BIN)/clang-format --dry-run --Werror $(CPP_FILES)
-	$(RELEASE)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	$(RELEASE)/bin/zizmor --offline --quiet .github/workflows
+	$(RELEASE)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml examples/gate/*.yml
+	$(RELEASE)/bin/zizmor --offline --quiet .github/workflows examples/gate/*.yml
 	cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf format --diff --exit-code
 
 format: dev

@@ -9,6 +9,19 @@ from typing import Annotated
 import typer
 
 from twopass.client import Rerank
+from twopass.commands.evaluation_gates import (
+    Against,
+    AllowOtherCorpus,
+    FailAboveMs,
+    FailBelow,
+    Junit,
+    Markdown,
+    SaveBaseline,
+    Tolerance,
+    check_comparable,
+    pass_gates,
+    read_gates,
+)
 from twopass.commands.evaluation_run import (
     EvaluationRun,
     KeptData,
@@ -21,9 +34,10 @@ from twopass.commands.evaluation_run import (
 )
 from twopass.commands.evaluation_tables import Measure, evaluation_table, settings_table
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, print_json
-from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.failures import USAGE, exit_with
 from twopass.commands.terminal.sentences import say_beside
 from twopass.commands.terminal.tables import print_table
+from twopass.evaluation.baseline import measured_set
 from twopass.evaluation.blends import blend_quality
 from twopass.evaluation.candidates import candidates
 from twopass.evaluation.datasets import Dataset, Part
@@ -123,6 +137,14 @@ def evaluate(
         str,
         typer.Option(help="With a file of judgements: the collection; unset: that of each line."),
     ] = "",
+    fail_below: FailBelow = None,
+    fail_above_ms: FailAboveMs = None,
+    against: Against = None,
+    tolerance: Tolerance = 0.0,
+    allow_other_corpus: AllowOtherCorpus = False,
+    save_baseline: SaveBaseline = None,
+    junit: Junit = None,
+    markdown: Markdown = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure nDCG@10 of dense, lexical and hybrid retrieval, before and after the second pass.
@@ -133,7 +155,30 @@ def evaluate(
     dense first pass (paired randomisation test of nDCG@10, p < 0.05).
 
     Of a query that is longer than a model reads, it reads the beginning; such queries are counted.
+
+    Gates for a pipeline: the exit status is 5 where quality is below --fail-below, or worse than
+    --against beyond chance: by the same test, query by query, p < 0.05 after Holm's correction for
+    the number of comparisons.
+
+        twopass eval my-set --mode hybrid --save-baseline baseline.json
+        twopass eval my-set --mode hybrid --against baseline.json --fail-below ndcg@10=0.80
     """
+    gates = read_gates(
+        fail_below=fail_below,
+        fail_above_ms=fail_above_ms,
+        against=against,
+        tolerance=tolerance,
+        allow_other_corpus=allow_other_corpus,
+        save_baseline=save_baseline,
+        junit=junit,
+        markdown=markdown,
+    )
+    if gates.are_asked_for and (fusions or blends or heads):
+        exit_with(
+            "--fusions, --blends, --heads: compare settings, of which no gate is asked; leave out "
+            "either these or the gates",
+            USAGE,
+        )
     depths = sorted(set(depths or [50]))
     flags = (
         *("--max-passage-tokens", str(max_passage_tokens)),
@@ -167,6 +212,7 @@ def evaluate(
         datasets = load_datasets(corpora, max_queries, part)
         running = evaluation_run(data, flags + room_for_queries(datasets), concurrency, language)
         model = None  # the server's default is the one asked for
+    check_comparable(gates, datasets)
     with running as run:
         for dataset in datasets if files else ():
             run.client.get_collection(run.index(dataset))  # before any of them is measured
@@ -181,14 +227,16 @@ def evaluate(
             _show_settings(by_set, "share of heads", "hybrid retrieval, both passes", as_json)
         else:
             second = Rerank(truncation=truncation.value, model=model) if rerank else None
-            results = [
-                measured
-                for dataset in datasets
-                for measured in _modes(
-                    run, dataset, modes or list(RetrieveMode), depths, second, runs
+            found = {
+                dataset.name: list(
+                    _modes(run, dataset, modes or list(RetrieveMode), depths, second, runs)
                 )
-            ]
-            _show_modes(results, measure, as_json)
+                for dataset in datasets
+            }
+            _show_modes([one for of_set in found.values() for one in of_set], measure, as_json)
+            sets = [measured_set(dataset, found[dataset.name]) for dataset in datasets]
+    if gates.are_asked_for:
+        pass_gates(gates, sets)
 
 
 def _modes(

@@ -9,6 +9,7 @@ from rich.text import Text
 from twopass.client import RetrieveMode
 from twopass.commands.terminal.tables import Table, figures, names
 from twopass.evaluation.comparison import Difference
+from twopass.evaluation.gates import Check
 from twopass.evaluation.measures import Evaluation, Quality, mean_quality
 
 _MEAN = "mean"
@@ -112,6 +113,33 @@ def differences_table(rows: Sequence[Difference], before: str, after: str, title
             f"{change:+.3f}",
             f"{change / row.before:+.1%}" if row.before else "",
             "<0.0001" if row.p_value < 0.0001 else f"{row.p_value:.4f}",
+        )
+    return table
+
+
+def checks_table(checks: Sequence[Check]) -> Table:
+    """What a gate looked at, a line each: ▲ and ▼ mark a change that is more than chance."""
+    measured = figures("value", "limit", "baseline", "change", "p")
+    table = Table([*names("set", "way", "measure"), *measured, *names("")], num_names=3)
+    for check in checks:
+        digits = 1 if check.measure == "ms" else 4
+        change = check.change
+        before, moved, p_value = "", "", ""
+        if change is not None:
+            difference = change.after - change.before
+            arrow = ("▲" if difference > 0 else "▼") if change.is_significant else "≈"
+            before, moved = f"{change.before:.4f}", f"{arrow} {difference:+.4f}"
+            p_value = "<0.0001" if change.p_value < 0.0001 else f"{change.p_value:.4f}"
+        table.add(
+            check.dataset,
+            check.way,
+            check.measure,
+            f"{check.value:.{digits}f}",
+            "" if check.limit is None else f"{check.limit:g}",
+            before,
+            moved,
+            p_value,
+            "passed" if check.has_passed else "FAILED",
         )
     return table
 

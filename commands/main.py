@@ -39,8 +39,9 @@ def twopass(
     commands and options.
 
     The exit status is 0 where all was done, 1 where something was refused or failed, 2 where the
-    command was given wrongly, 3 where the server is out of reach, not ready, full or late, and 4
-    where a collection, document, snapshot or model does not exist.
+    command was given wrongly, 3 where the server is out of reach, not ready, full or late, 4 where
+    a collection, document, snapshot or model does not exist, and 5 where `eval` finds quality too
+    low.
     """
 
 

@@ -38,6 +38,7 @@ terminal of any width, and a row stays on one line in a pipe.
 | 2 | the command was given wrongly |
 | 3 | the server is out of reach, not ready, full or late: the same may work later |
 | 4 | a collection, document, snapshot or model does not exist |
+| 5 | `twopass eval` found quality below a limit, or worse than a baseline |
 | 130 | Ctrl-C ended it |
 
 """

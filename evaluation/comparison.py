@@ -63,7 +63,7 @@ def qualities(evaluations: Sequence[Evaluation], way: str) -> dict[str, Quality]
     """
     found: dict[str, dict[str, Quality]] = {}
     for one in evaluations:
-        for name, quality in _ways(one).items():
+        for name, quality in ways_of(one).items():
             found.setdefault(name, {})[one.dataset] = quality
     if way not in found:
         raise ComparisonError(f"{way}: not measured; there are {', '.join(found) or 'none'}")
@@ -92,7 +92,8 @@ def _difference(dataset: str, before: Quality, after: Quality) -> Difference:
     return Difference(dataset, len(before.ndcg_of), before.ndcg, after.ndcg, after.p_value(before))
 
 
-def _ways(one: Evaluation) -> dict[str, Quality]:
+def ways_of(one: Evaluation) -> dict[str, Quality]:
+    """The quality of each way of searching, by the name that `qualities` takes."""
     depths = {f"{one.mode}@{depth}": quality for depth, quality in one.reranked.items()}
     alone = {} if one.reranker is None else {f"{one.mode}@{LOGITS_ALONE}": one.reranker}
     return {one.mode: one.first_pass, **depths, **alone}

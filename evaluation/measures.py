@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from twopass.client import RetrieveMode
@@ -25,6 +25,9 @@ class Quality:
         recall: R@k of all candidates that were found: what a second pass can work with.
         average_precision: AP over the candidates.
         ndcg_of: nDCG@10 by query id, for comparing ways query by query.
+        mrr_of: RR@10 by query id; empty for a mean of several test collections, as are the others.
+        recall_of: R@k by query id.
+        average_precision_of: AP by query id.
     """
 
     ndcg: float
@@ -32,6 +35,9 @@ class Quality:
     recall: float
     average_precision: float
     ndcg_of: Mapping[str, float]
+    mrr_of: Mapping[str, float] = field(default_factory=dict)
+    recall_of: Mapping[str, float] = field(default_factory=dict)
+    average_precision_of: Mapping[str, float] = field(default_factory=dict)
 
     def p_value(self, other: "Quality") -> float:
         """Probability that chance alone makes the two differ so much in nDCG@10."""
@@ -155,7 +161,13 @@ def quality(dataset: Dataset, orders: Orders, k: int) -> Quality:
     for measured in ir_measures.iter_calc(list(wanted.values()), dataset.qrels, run):
         values[name_of[measured.measure]][measured.query_id] = measured.value
     means = {name: statistics.fmean(of.values()) for name, of in values.items()}
-    return Quality(**means, ndcg_of=values["ndcg"])
+    return Quality(
+        **means,
+        ndcg_of=values["ndcg"],
+        mrr_of=values["mrr"],
+        recall_of=values["recall"],
+        average_precision_of=values["average_precision"],
+    )
 
 
 def judged_share(dataset: Dataset, orders: Orders) -> float:

@@ -1,5 +1,7 @@
 """Whether one way of searching is better than another by more than chance."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -36,3 +38,23 @@ def randomization_test(first: ArrayLike, second: ArrayLike, *, seed: int = 0) ->
         # The tolerance keeps a swapping that equals the measurement from counting as less.
         num_as_large += int((abs(signs @ differences) >= measured - 1e-9).sum())
     return (num_as_large + 1) / (_RESAMPLES + 1)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values of several tests, adjusted so that one false alarm among all of them is as unlikely.
+
+    Each is multiplied by the number of tests that are no more significant (Holm 1979).
+
+    Args:
+        p_values: One for each test.
+
+    Returns:
+        The adjusted p-values, at most 1, in their order.
+    """
+    adjusted = [1.0] * len(p_values)
+    least = 0.0
+    in_order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    for rank, i in enumerate(in_order):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = least
+    return adjusted

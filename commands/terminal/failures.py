@@ -16,6 +16,8 @@ TRY_LATER = 3
 """That of a server that is out of reach, not ready, full or late: the same may work later."""
 NOT_FOUND = 4
 """That of a collection, document, snapshot or model that does not exist."""
+TOO_LOW = 5
+"""That of measured quality that is below a limit or has become worse, or of slow searches."""
 INTERRUPTED = 130
 """That of a command that Ctrl-C ended, as a shell tells of it: 128 and SIGINT."""
 

@@ -9,7 +9,9 @@ import yaml
 
 from deploy.release.version import ROOT
 
-FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+OURS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+GATE = ROOT / "examples" / "gate" / "search-quality.yml"
+FILES = [*OURS, GATE]
 TEXTS = {file.stem: file.read_text("utf-8") for file in FILES}
 WORKFLOWS: dict[str, dict[Any, Any]] = {name: yaml.safe_load(text) for name, text in TEXTS.items()}
 # YAML 1.1 reads the key `on` as true.
@@ -59,3 +61,9 @@ def test_only_a_tag_publishes_and_one_workflow_alone():
     publishes = re.compile(r"push: true|helm push|npm publish|gh-action-pypi-publish")
     assert [name for name, text in TEXTS.items() if publishes.search(text)] == ["release"]
     assert set(WORKFLOWS["release"][True]["push"]) == {"tags"}
+
+
+def test_the_page_on_gates_shows_what_the_example_runs():
+    page = (ROOT / "docs" / "how-to" / "gate.md").read_text("utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert shown in GATE.read_text("utf-8")
