@@ -199,7 +199,7 @@ def _exit_with(error: TwopassError, target: str) -> NoReturn:
             exit_with(f"{target} does not know the API key in TWOPASS_API_KEY")
         case PermissionDeniedError():
             exit_with(f"{said} (the key is that of TWOPASS_API_KEY)")
-        case UnimplementedError(reason="UNSUPPORTED_BY_STORE"):
+        case UnimplementedError(reason="UNSUPPORTED_BY_STORE" | "FEEDBACK_NOT_KEPT"):
             exit_with(said)
         case UnimplementedError():
             exit_with(f"{target} is older than this command and can't do that: {error.message}")

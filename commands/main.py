@@ -72,6 +72,7 @@ with_whole_help(
                 "snapshot": "snapshot:app",
             },
             "Quality and speed": {
+                "feedback": "feedback:app",
                 "eval": "evaluate:evaluate",
                 "compare": "compare:compare",
                 "report": "report:report",

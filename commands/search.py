@@ -122,6 +122,13 @@ def search(
     spans: SpansOption = False,
     highlight: HighlightOption = False,
     pruned: PrunedOption = False,
+    query_id: Annotated[
+        str,
+        typer.Option(
+            help="Your own key of the question, under which feedback on the answer is kept; --json "
+            "prints the answer's search_id."
+        ),
+    ] = "",
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
@@ -145,6 +152,7 @@ def search(
             filter=filters_as_typed.parsed(filters or []),
             query_truncation=query_truncation,
             spans=spans_for(spans=spans, highlight=highlight, pruned=pruned, num_hits=top_n),
+            query_id=query_id,
         )
         if not result.hits and not as_json:
             restricted_by = [

@@ -51,6 +51,14 @@ SUBJECTS = {
         "engines_key_file",
     ),
     "Defaults of searches": ("retrieve_mode", "fusion", "fusion_alpha"),
+    "Feedback and shadow comparisons": (
+        "feedback_max_rows",
+        "feedback_max_days",
+        "feedback_texts",
+        "feedback_shown_bytes",
+        "feedback_settle_seconds",
+        "shadow",
+    ),
     "Limits of one request": (
         "max_candidates",
         "max_documents",

@@ -458,6 +458,8 @@ class Urgency(IntEnum):
     """Pairs to rerank."""
     INGEST = 2
     """Documents to embed."""
+    SHADOW = 3
+    """Pairs that nobody waits for, for comparisons."""
 
 
 @dataclass(frozen=True, slots=True)

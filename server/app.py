@@ -31,13 +31,16 @@ from twopass.server.edge.transport import (
     listening_address,
     server_options,
 )
+from twopass.server.feedback.records import FeedbackRecords
 from twopass.server.gauges import (
     backlog_gauges,
     collection_gauges,
     fallback_counts,
+    feedback_gauges,
     fleet_gauges,
     lane_gauges,
     server_gauges,
+    shadow_gauges,
     shared_token_counts,
     store_gauges,
 )
@@ -70,6 +73,7 @@ from twopass.server.search.reranking import Reranking
 from twopass.server.search.second_pass import SecondPass
 from twopass.server.servicers.collections import CollectionDefaults, CollectionServicer
 from twopass.server.servicers.embed import EmbedServicer
+from twopass.server.servicers.feedback import FeedbackServicer
 from twopass.server.servicers.models import ModelServicer
 from twopass.server.servicers.report import ReportServicer
 from twopass.server.servicers.rerank import RerankServicer
@@ -77,6 +81,8 @@ from twopass.server.servicers.search import SearchServicer
 from twopass.server.servicers.server import ServerServicer
 from twopass.server.servicers.translating import Translating
 from twopass.server.serving import Serving
+from twopass.server.shadowing.aftermath import Aftermath, open_feedback, open_shadowing
+from twopass.server.shadowing.reordering import ShadowParts
 from twopass.server.store_watch import StoreWatch
 from twopass.server.stores import check_store, open_store
 from twopass.server.tei.operations import TeiOperations
@@ -93,6 +99,7 @@ from twopass.server.workers.workers import Workers
 from twopass.v1 import (
     collection_pb2,
     embed_pb2,
+    feedback_pb2,
     model_pb2,
     report_pb2,
     rerank_pb2,
@@ -150,6 +157,9 @@ class App:
         self._lanes = Lanes.for_cpus(self._num_cpus)
         self._messages = Lane("messages", _MESSAGE_THREADS)
         self._unpacking = Lane("unpacking", _UNPACKING_THREADS)
+        self._feedback_lane = Lane("feedback", 1)
+        self._feedback: FeedbackRecords = open_feedback(config, self._feedback_lane)
+        self._aftermath = Aftermath(self._feedback)
         self._caches: tuple[ByteCache[Int32s], ByteCache[Float32s]] = (
             ByteCache("passages", config.passage_cache_bytes, self._metrics),
             ByteCache("queries", config.query_cache_bytes, self._metrics),
@@ -204,6 +214,7 @@ class App:
             tracer=self._tracer,
         )
         self._add_services()
+        await self._aftermath.start()
         for model in self._models:
             self._metrics.name_engine(model.engine, model.spec.id)
         await self._warm_up()
@@ -300,10 +311,13 @@ class App:
             model.engine.close()
         if self._watching_store is not None:
             self._watching_store.cancel()
+        await self._aftermath.close()
         await self._store.close()
         self._lanes.close()
         self._messages.close()
         self._unpacking.close()
+        self._feedback_lane.close()
+        self._feedback.close()
 
     def _counts(self) -> StoreCounts | None:
         """What the store holds, where that is known without asking."""
@@ -332,7 +346,7 @@ class App:
         )
         arbiter, tokenizing = self._arbiter, self._tokenizing
         embedding, second_pass = Embedding(arbiter, self._caches[1]), SecondPass(arbiter)
-        collections = Collections(self._store, on_delete=self._relevance.forget)
+        collections = Collections(self._store, self._aftermath, on_delete=self._relevance.forget)
         defaults = _retrieve_defaults(config)
         parts = SearchParts(
             models=models,
@@ -342,6 +356,13 @@ class App:
             second_pass=second_pass,
             relevance=self._relevance,
             defaults=defaults,
+            observer=self._aftermath,
+        )
+        self._aftermath.shadowing = open_shadowing(
+            config,
+            ShadowParts(models, arbiter, tokenizing, collections),
+            self._feedback,
+            self._feedback_lane,
         )
         pipeline = SearchPipeline(collections, parts)
         batches = BatchSearching(pipeline, parts.first_pass, models)
@@ -362,6 +383,13 @@ class App:
                 CollectionDefaults(config.language, defaults.convex),
             ),
             embed_pb2: EmbedServicer(texts, limits, translating),
+            feedback_pb2: FeedbackServicer(
+                self._feedback,
+                self._aftermath.shadowing.results,
+                collections,
+                limits,
+                translating,
+            ),
             model_pb2: ModelServicer(models),
             report_pb2: ReportServicer(collections, self._relevance),
             server_pb2: ServerServicer(
@@ -442,7 +470,8 @@ class App:
     @property
     def _all_lanes(self) -> tuple[Lane, ...]:
         tokenizing = self._tokenizing.lane, self._tokenizing_new.lane
-        return (*self._lanes.all(), *tokenizing, self._messages, self._unpacking)
+        own = self._messages, self._unpacking, self._feedback_lane
+        return (*self._lanes.all(), *tokenizing, *own)
 
     def _supervisor(self) -> Supervisor:
         return Supervisor(
@@ -468,6 +497,10 @@ class App:
         self._metrics.gauges(lambda: lane_gauges(self._all_lanes))
         self._metrics.gauges(lambda: fallback_counts(self._store_watch))
         self._metrics.gauges(lambda: fleet_gauges(self._models))
+        self._metrics.gauges(lambda: feedback_gauges(self._feedback))
+        if self._aftermath.shadowing is not None and self.config.shadow:
+            shadowing = self._aftermath.shadowing
+            self._metrics.gauges(lambda: shadow_gauges(shadowing.results()))
         if not address:
             return None
         endpoint = MetricsEndpoint(address, self._metrics, self._serves)

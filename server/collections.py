@@ -1,6 +1,7 @@
 """The store's collections as calls use them: in the caller's name, until the call ends."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from twopass.index.aliases import AliasChange, Aliases
 from twopass.index.base import Collection, SnapshotStore, Store
@@ -11,6 +12,16 @@ from twopass.index.summary import CollectionSummary
 from twopass.server.request import Request
 
 
+class Follower(Protocol):
+    """Keeps something beside collections, which goes and moves with them."""
+
+    async def collection_gone(self, collection: str) -> None:
+        """Drops what is kept of a name: its collection was deleted, or a new one has it."""
+
+    async def collection_renamed(self, name: str, new_name: str) -> None:
+        """Keeps under its new name what belongs to a collection."""
+
+
 class Collections:
     """Finds, makes, copies, renames and deletes collections for requests.
 
@@ -18,14 +29,22 @@ class Collections:
     request is closed or past its deadline. A change that has begun is completed all the same.
     """
 
-    def __init__(self, store: Store, *, on_delete: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        follower: Follower | None = None,
+        *,
+        on_delete: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """Takes the store.
 
         Args:
             store: Keeps the collections.
+            follower: Keeps something beside them; None for nobody.
             on_delete: Called with the name of each collection that was deleted.
         """
         self._store = store
+        self._follower = follower
         self._on_delete = on_delete
 
     @property
@@ -66,12 +85,15 @@ class Collections:
         self, name: str, schema: CollectionSchema, request: Request
     ) -> CollectionSummary:
         """Creates an empty collection."""
-        return await self._store.create(name, schema, request.stop)
+        created = await self._store.create(name, schema, request.stop)
+        await self._gone(name)
+        return created
 
     async def delete(self, name: str, request: Request) -> None:
         """Deletes a collection for good."""
         await self._store.delete(name, request.stop)
         self._on_delete(name)
+        await self._gone(name)
 
     async def rename(
         self, name: str, new_name: str, *, keep_alias: bool, request: Request
@@ -81,7 +103,10 @@ class Collections:
         Returns:
             Its description; None where it can't be read, or was renamed or deleted since.
         """
-        return await self._store.rename(name, new_name, keep_alias=keep_alias, stop=request.stop)
+        renamed = await self._store.rename(name, new_name, keep_alias=keep_alias, stop=request.stop)
+        if self._follower is not None:
+            await self._follower.collection_renamed(name, new_name)
+        return renamed
 
     async def change_settings(
         self, name: str, change: Callable[[str], str], request: Request
@@ -123,7 +148,13 @@ class Collections:
         self, collection: str, snapshot: str, name: str, request: Request
     ) -> CollectionSummary:
         """Restores a snapshot into a new collection."""
-        return await self._snapshots.restore(collection, snapshot, name, request.stop)
+        restored = await self._snapshots.restore(collection, snapshot, name, request.stop)
+        await self._gone(name)
+        return restored
+
+    async def _gone(self, name: str) -> None:
+        if self._follower is not None:
+            await self._follower.collection_gone(name)
 
     @property
     def _snapshots(self) -> SnapshotStore:

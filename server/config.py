@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -19,6 +19,7 @@ from pydantic_settings import (
 
 from twopass.engines.base import EngineChoice, Precision
 from twopass.index.languages import ALGORITHMS, NONE
+from twopass.server.shadow_spec import parse_shadow, shadow_text
 from twopass.server.store_url import checked_store
 from twopass.server.telemetry.logs import LogFormat, LogLevel
 
@@ -37,6 +38,18 @@ def _checked_devices(devices: tuple[str, ...]) -> tuple[str, ...]:
     if not all(re.fullmatch(r"cpu|cuda:\d+", device) for device in devices):
         raise ValueError("cpu, or cuda: and the number of a GPU, is needed")
     return devices
+
+
+def _checked_shadows(shadows: tuple[str, ...]) -> tuple[str, ...]:
+    names = [parse_shadow(shadow).name for shadow in shadows]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"{twice[0]}: two shadows have this name; give each its own")
+    return shadows
+
+
+def _shadow_texts(shadows: Any) -> Any:
+    """Tables of a file as texts, as flags have them."""
+    return [shadow_text(each) for each in shadows] if isinstance(shadows, list) else shadows
 
 
 class UnknownModel(StrEnum):
@@ -284,6 +297,53 @@ class ServerConfig(BaseSettings):
             "or none: search by words removes the endings of its words."
         ),
     ] = "en"
+    feedback_max_rows: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Most clicks and judgements kept in the folder of data; the oldest leave. "
+            "0 keeps none, and answers have no search_id.",
+        ),
+    ] = 1_000_000
+    feedback_max_days: Annotated[
+        int,
+        Field(ge=0, description="Days after which clicks and judgements are deleted; 0 for never."),
+    ] = 365
+    feedback_texts: Annotated[
+        bool,
+        Field(
+            description="Keep the text of a query with the feedback on its answer, in a table of "
+            "its own, so that judgements can be exported for twopass eval. Off, feedback holds no "
+            "text."
+        ),
+    ] = False
+    feedback_shown_bytes: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Memory for what the last answers showed, about 1 KB each, so that clicks "
+            "can be checked and shadows judged by search_id; 0 gives answers none.",
+        ),
+    ] = 16 * 1024 * 1024
+    feedback_settle_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="How long more feedback on an answer is waited for after it began, before "
+            "shadows are judged by it.",
+        ),
+    ] = 60.0
+    shadow: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_shadow_texts),
+        AfterValidator(_checked_shadows),
+        Field(
+            description="Another second pass to compare on a share of searches after their answers "
+            "have gone, NAME=reranker:ID,depth:20,blend:0.3,share:0.1,collections:docs*, with a "
+            "reranker, a depth or a blend; several by giving it several times, or [[shadow]] in a "
+            "file. share is 0.05 by default; the model is one of reranker and more_models."
+        ),
+    ] = ()
     vector_device: Annotated[
         VectorDevice,
         Field(

@@ -15,6 +15,7 @@
     ├── LateError                 the deadline or the time budget ran out
     │   └── NeverInTimeError      even an idle engine takes longer than the deadline leaves
     ├── NotServedError            what is asked for is served over another wire alone
+    ├── FeedbackNotKeptError      the server keeps no feedback
     ├── ResponseTooLargeError     the answer does not fit one message
     ├── UnauthenticatedError      no API key, or one that the server does not know
     └── PermissionDeniedError     the key may not do this, or not with this collection
@@ -197,6 +198,10 @@ class UnauthenticatedError(RequestError):
 
 class PermissionDeniedError(RequestError):
     """The call's key may not do what it asks for."""
+
+
+class FeedbackNotKeptError(RequestError):
+    """The server keeps no feedback; says why, and the way out."""
 
 
 class NotServedError(RequestError):

@@ -11,8 +11,10 @@ from twopass.engines.fleet.fleet import Fleet
 from twopass.index.base import StoreCounts
 from twopass.index.lanes import Lane
 from twopass.server.edge.gate import Gate
+from twopass.server.feedback.records import FeedbackRecords
 from twopass.server.models.caches import ByteCache
 from twopass.server.scheduling.backlog import Backlog
+from twopass.server.shadowing.results import ShadowResult
 from twopass.server.store_watch import StoreWatch
 from twopass.server.telemetry.metrics import gauge
 
@@ -139,6 +141,65 @@ def fallback_counts(store: StoreWatch) -> Iterator[Metric]:
     )
     fallbacks.add_metric([], store.num_vector_fallbacks)
     yield fallbacks
+
+
+def feedback_gauges(records: FeedbackRecords) -> Iterator[Metric]:
+    """Yields what came in as feedback, how much is kept, and how many answers are known."""
+    events = CounterMetricFamily(
+        "twopass_feedback_events",
+        "Clicks and judgements that came in, by what became of them.",
+        labels=["kind", "outcome"],
+    )
+    for (kind, outcome), number in list(records.counts.items()):
+        events.add_metric([kind.name.lower(), outcome], number)
+    yield events
+    database = records.database
+    yield gauge(
+        "feedback_kept",
+        "Clicks and judgements that are kept, and answers that are known by their search_id.",
+        "what",
+        {"rows": 0 if database is None else database.num_rows, "answers": len(records.shown)},
+    )
+
+
+def shadow_gauges(results: Sequence[ShadowResult]) -> Iterator[Metric]:
+    """Yields what became of shadows' searches, and what they have found."""
+    searches = CounterMetricFamily(
+        "twopass_shadow_searches",
+        "Searches that a shadow was drawn for, by what became of them.",
+        labels=["shadow", "outcome"],
+    )
+    labels = ["shadow", "collection", "measure"]
+    agreement = GaugeMetricFamily(
+        "twopass_shadow_agreement",
+        "How alike the shadow's order and the live one are, 0 to 1: equal_first, overlap of the "
+        "first ten, rank_biased_overlap.",
+        labels=labels,
+    )
+    difference = GaugeMetricFamily(
+        "twopass_shadow_difference",
+        "Mean of shadow less live over searches with feedback, -1 to 1.",
+        labels=labels,
+    )
+    p_value = GaugeMetricFamily(
+        "twopass_shadow_p_value",
+        "Probability that chance alone makes so much evidence of that difference; valid whenever "
+        "looked at.",
+        labels=labels,
+    )
+    for result in results:
+        name = result.spec.name
+        for outcome, number in result.counts.items():
+            searches.add_metric([name, outcome.value], number)
+        for one in result.comparisons:
+            of = [name, one.collection]
+            agreement.add_metric([*of, "equal_first"], one.equal_first)
+            agreement.add_metric([*of, "overlap"], one.overlap)
+            agreement.add_metric([*of, "rank_biased_overlap"], one.rank_biased_overlap)
+            for each in one.differences:
+                difference.add_metric([*of, each.measure.value], each.mean)
+                p_value.add_metric([*of, each.measure.value], each.p_value)
+    yield from (searches, agreement, difference, p_value)
 
 
 def store_gauges(store: StoreWatch) -> Iterator[GaugeMetricFamily]:

@@ -6,6 +6,7 @@ from twopass.engines.base import LoadedEncoder, LoadedModel
 from twopass.v1 import (
     collection_pb2,
     embed_pb2,
+    feedback_pb2,
     model_pb2,
     report_pb2,
     rerank_pb2,
@@ -37,6 +38,7 @@ def serving_services(models: Iterable[LoadedModel], silent: Collection[str]) -> 
         search_pb2: encoders_answer and rerankers_answer,
         collection_pb2: encoders_answer,  # which embeds the documents that are written
         embed_pb2: encoders_answer,
+        feedback_pb2: True,
         model_pb2: True,
         report_pb2: True,
         server_pb2: True,

@@ -62,6 +62,12 @@ PERMISSIONS: Mapping[str, Permission] = {
     "twopass.v1.RerankService.Rerank": Permission.READ,
     "twopass.v1.RerankService.RerankStream": Permission.READ,
     "twopass.v1.EmbedService.Embed": Permission.READ,
+    "twopass.v1.FeedbackService.ListShadows": Permission.READ,
+    # Not READ: keys of readers stand in programs that others hold, and who records feedback decides
+    # what reports and tuning call good; what is exported tells what others asked and chose.
+    "twopass.v1.FeedbackService.RecordFeedback": Permission.WRITE,
+    "twopass.v1.FeedbackService.ExportFeedback": Permission.WRITE,
+    "twopass.v1.FeedbackService.DeleteFeedback": Permission.WRITE,
     "twopass.v1.ModelService.ListModels": Permission.READ,
     "twopass.v1.ModelService.GetModel": Permission.READ,
     "twopass.v1.ReportService.GetReport": Permission.READ,

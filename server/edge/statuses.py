@@ -23,6 +23,7 @@ from twopass.engines.errors import (
 from twopass.index import errors as index_errors
 from twopass.server.errors import (
     EncoderChangedError,
+    FeedbackNotKeptError,
     InvalidRequestError,
     LateError,
     NeverInTimeError,
@@ -93,6 +94,7 @@ _CAUSES: dict[type[Exception], _Cause] = {
     WouldBeLateError: _Cause(grpc.StatusCode.RESOURCE_EXHAUSTED, "WOULD_BE_LATE"),
     LateError: _Cause(grpc.StatusCode.DEADLINE_EXCEEDED, "LATE"),
     NeverInTimeError: _Cause(grpc.StatusCode.DEADLINE_EXCEEDED, "NEVER_IN_TIME"),
+    FeedbackNotKeptError: _Cause(grpc.StatusCode.UNIMPLEMENTED, "FEEDBACK_NOT_KEPT"),
     NotServedError: _Cause(grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED"),
     ResponseTooLargeError: _Cause(grpc.StatusCode.RESOURCE_EXHAUSTED, "RESPONSE_TOO_LARGE"),
     UnauthenticatedError: _Cause(grpc.StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED"),

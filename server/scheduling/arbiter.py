@@ -1,10 +1,10 @@
 """Feeds the engines of one device: one arbiter decides which pairs go into the next batch.
 
 There is no timer: a batch forms while the one before it computes, from whatever waits then.
-Queries to embed come before pairs to rerank, and pairs before documents to ingest; within a kind
-`FairQueue` has the order. A request that can't be done by its deadline, by the measured speed of
-the engine, is refused when it comes; one that was cancelled or is late leaves before an engine sees
-it.
+Queries to embed come before pairs to rerank, pairs before documents to ingest, and these before
+pairs of shadow comparisons; within a kind `FairQueue` has the order. A request that can't be done
+by its deadline, by the measured speed of the engine, is refused when it comes; one that was
+cancelled or is late leaves before an engine sees it.
 """
 
 import asyncio
@@ -47,7 +47,12 @@ _NO_LIMIT = 2**62
 # Places may be held by sets whose candidates are still coming, of which nothing waits yet. Clients
 # that obey a millisecond would use up all their tries at once.
 _MIN_RETRY_SECONDS = 0.1
-_STAGES = {Priority.QUERY: "embed", Priority.RERANK: "rerank", Priority.INGEST: "embed"}
+_STAGES = {
+    Priority.QUERY: "embed",
+    Priority.RERANK: "rerank",
+    Priority.INGEST: "embed",
+    Priority.SHADOW: "rerank",
+}
 
 OnFailure: TypeAlias = Callable[[Engine, BaseException], None]
 """Called with an engine and the error for which it did not compute a batch."""
@@ -135,6 +140,13 @@ class Arbiter:
             Priority.RERANK, seconds, deadline, arriving_seconds=taken.seconds_arriving
         )
         return Admission(taken, num_pairs, seconds)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody's work is admitted, waits or is computed."""
+        return not (
+            self._places.num_pairs or self.backlog.num_in_flight or self.backlog.waiting_tokens
+        )
 
     @property
     def num_admitted(self) -> int:

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -33,12 +33,14 @@ from twopass.server.search.ends import Ends, Paces, Reading, late, seconds_until
 from twopass.server.search.first_pass import FirstPass
 from twopass.server.search.found import Ahead, Found, Searched
 from twopass.server.search.hits import HitReader
+from twopass.server.search.observing import Answered, NoObserver, Observer
 from twopass.server.search.ranking import Ranking, ranked
 from twopass.server.search.second_pass import Policy, ScoredPairs, SecondPass, room_beside
 from twopass.server.search.spans.of_hits import with_spans
 from twopass.server.search.spans.scoring import SpanQuery, SpanScoring
 from twopass.server.search.stored_defaults import usable_defaults
 from twopass.server.search.types import RerankStatus, SearchHit, SearchQuery, SearchResult
+from twopass.server.search.window_texts import WindowCut, window_texts
 from twopass.server.telemetry.relevance import Relevance
 from twopass.server.telemetry.stopwatch import StageTimings, Stopwatch
 
@@ -62,6 +64,7 @@ class SearchParts:
     second_pass: SecondPass
     relevance: Relevance
     defaults: RetrieveDefaults
+    observer: Observer = field(default_factory=NoObserver)
 
     @property
     def span_scoring(self) -> SpanScoring:
@@ -189,6 +192,7 @@ class Search:
         is_read = reranked or bool(spans.hits)
         result = SearchResult(
             hits=hits,
+            search_id=self._observed(candidates, ranking, hits),
             retrieve_status=found.status,
             rerank_status=ranking.status,
             num_candidates=len(candidates),
@@ -226,6 +230,22 @@ class Search:
             texts=reranker is not None and reranker.tokenizer.fingerprint != stored,
             fields=replace(query.fields, text=True) if query.spans else query.fields,
             num_hits=query.offset + query.top_n,
+        )
+
+    def _observed(self, candidates: Candidates, ranking: Ranking, hits: list[SearchHit]) -> str:
+        """Tells the observer of the answer; returns the id that it gives."""
+        return self._parts.observer.answered(
+            Answered(
+                query=self.query,
+                collection=self.collection,
+                candidates=candidates,
+                ranking=ranking,
+                hits=hits,
+                reranker=self._reranker,
+                pair_query=self._pair_query,
+                blend=self._blend,
+                request=self._request,
+            )
         )
 
     def _is_query_truncated(self, found: Found, is_read: bool) -> bool:
@@ -452,17 +472,10 @@ class Search:
             documents = await self._retrieval.fetch(keys, _TEXT, stop)
             texts = texts_of(documents, keys)
             tokenizer = self._parts.models.tokenizer_of(self.collection.name, schema)
-            chunking, windows = schema.chunking, candidates.windows
-            if windows is not None and chunking and tokenizer is not None and not in_windows:
-                heads = candidates.heads_at(positions, chunking.window_tokens)
-                spans = await tokenizing.spans(tokenizer, texts, windows[positions], stop)
-                ends = await tokenizing.spans(
-                    tokenizer, texts, np.stack([np.zeros_like(heads), heads], axis=1), stop
-                )
-                texts = [
-                    f"{text[:end]} {text[slice(*span)]}".lstrip()
-                    for text, span, (_, end) in zip(texts, spans, ends, strict=True)
-                ]
+            if schema.chunking and tokenizer is not None and not in_windows:
+                window_tokens = schema.chunking.window_tokens
+                cut_at = WindowCut(candidates, positions, window_tokens)
+                texts = await window_texts(tokenizing, tokenizer, texts, cut_at, stop)
             return await tokenizing.passage_ids(reranker, texts, truncation, stop)
 
     def _refuse_truncated(self, scored: ScoredPairs, positions: Int32s) -> None:

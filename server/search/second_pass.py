@@ -76,8 +76,9 @@ class Policy:
 class SecondPass:
     """Scores pairs through the arbiter."""
 
-    def __init__(self, arbiter: Arbiter) -> None:
+    def __init__(self, arbiter: Arbiter, priority: Priority = Priority.RERANK) -> None:
         self._arbiter = arbiter
+        self._priority = priority
 
     async def score(
         self, reranker: LoadedReranker, query: PairQuery, passages: Ragged, policy: Policy
@@ -125,7 +126,7 @@ class SecondPass:
         computed = await self._arbiter.compute(
             reranker.engine,
             pairs,
-            Priority.RERANK,
+            self._priority,
             deadline=policy.deadline,
             first_suffice=policy.first_suffice,
         )

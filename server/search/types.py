@@ -110,6 +110,7 @@ class SearchQuery:
         max_answer_bytes: Most bytes of content to read, the best hits first; None for any number.
         cutting: What becomes of a text that has more tokens than a model reads.
         spans: Which sentences of hits are looked for; None for none.
+        query_id: The caller's key of the query, for feedback; "" for none.
     """
 
     collection: str
@@ -126,6 +127,7 @@ class SearchQuery:
     max_answer_bytes: int | None = None
     cutting: Cutting = field(default_factory=Cutting)
     spans: SpanSettings | None = None
+    query_id: str = ""
 
     @property
     def needs_embedding(self) -> bool:
@@ -201,6 +203,7 @@ class SearchResult:
         sequence: The state of the collection that was searched.
         timings: Seconds of each stage.
         spans_status: What became of the spans asked for.
+        search_id: Names the answer to those who send feedback; "" for none.
     """
 
     hits: list[SearchHit]
@@ -220,3 +223,4 @@ class SearchResult:
     sequence: str
     timings: StageTimings
     spans_status: SpansStatus = SpansStatus.NONE
+    search_id: str = ""

@@ -31,6 +31,20 @@ TO_CUT_QUERY = "set query_truncation to QUERY_TRUNCATION_TRUNCATE"
 """How a request says that a query is to be cut where it is too long."""
 
 
+MAX_QUERY_ID_BYTES = 256
+"""Longest key of a query that a caller may give, in bytes of UTF-8."""
+
+
+def read_query_id(field: str, query_id: str) -> str:
+    """Reads a caller's own key of a query; "" where it gives none.
+
+    Raises:
+        InvalidRequestError: It is too long, or holds a NUL.
+    """
+    check_text(field, query_id, MAX_QUERY_ID_BYTES)
+    return query_id
+
+
 def read_truncation(field: str, value: int) -> Truncation:
     """Reads what to do with passages that are too long.
 

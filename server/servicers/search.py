@@ -36,6 +36,7 @@ from twopass.server.servicers.options import (
     read_count,
     read_instruction,
     read_min_score,
+    read_query_id,
     read_query_truncation,
     read_score,
     read_truncation,
@@ -233,6 +234,7 @@ def _read_query(
             overlong=read_query_truncation(message.query_truncation), to_cut=TO_CUT_QUERY
         ),
         spans=read_spans(message),
+        query_id=read_query_id("query_id", message.query_id),
     )
 
 
@@ -311,6 +313,7 @@ def _response(result: SearchResult, max_bytes: int, stop: Stop) -> search_pb2.Se
         sequence=result.sequence,
         timings=timings_message(result.timings),
         spans_status=spans_status(result.spans_status),
+        search_id=result.search_id,
     )
     bytes_left = max_bytes - response.ByteSize() - _GROWTH_BYTES * len(response.hits)
     if bytes_left < 0:

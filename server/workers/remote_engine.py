@@ -26,6 +26,7 @@ _URGENCIES = {
     Urgency.QUERY: engine_pb2.URGENCY_QUERY,
     Urgency.RERANK: engine_pb2.URGENCY_RERANK,
     Urgency.INGEST: engine_pb2.URGENCY_INGEST,
+    Urgency.SHADOW: engine_pb2.URGENCY_INGEST,  # no less urgent kind is on the wire
 }
 
 

@@ -84,6 +84,11 @@ class MemoryCollection:
         self.numbers: dict[str, int] = {}  # in the order of writing, for pages
         self.num_documents = None
         self.may_be_split = schema.chunking is not None
+        self.settings = ""
+
+    async def set_settings(self, settings: str, stop: Stop = NEVER) -> None:
+        stop.check()
+        self.settings = settings
 
     @property
     def sequence(self) -> SequenceToken:

@@ -39,6 +39,7 @@ def without_times(response: SearchResponse) -> SearchResponse:
     copy = SearchResponse()
     copy.CopyFrom(response)
     copy.ClearField("timings")
+    copy.ClearField("search_id")
     return copy
 
 

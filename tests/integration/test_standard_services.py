@@ -15,6 +15,7 @@ from .serving import Server
 SERVICES = {
     "twopass.v1.CollectionService",
     "twopass.v1.EmbedService",
+    "twopass.v1.FeedbackService",
     "twopass.v1.ModelService",
     "twopass.v1.ReportService",
     "twopass.v1.RerankService",

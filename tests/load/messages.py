@@ -10,6 +10,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from twopass.v1 import (
     collection_pb2,
     embed_pb2,
+    feedback_pb2,
     model_pb2,
     report_pb2,
     rerank_pb2,
@@ -22,6 +23,7 @@ from .filling import Filling
 _MODULES = (
     collection_pb2,
     embed_pb2,
+    feedback_pb2,
     model_pb2,
     report_pb2,
     rerank_pb2,

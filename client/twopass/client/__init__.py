@@ -17,6 +17,8 @@ from twopass.client._embed import EmbedResult
 from twopass.client._enums import (
     AdviceKind,
     EmbedRole,
+    FeedbackKind,
+    FeedbackRefusalReason,
     FieldType,
     LexicalTokenizer,
     Metric,
@@ -26,11 +28,21 @@ from twopass.client._enums import (
     RerankStatus,
     RetrieveMode,
     RetrieveStatus,
+    ShadowMeasure,
     SpansStatus,
     SpanUnit,
     Truncation,
 )
 from twopass.client._facets import Facet, FacetValue
+from twopass.client._feedback import (
+    Feedback,
+    FeedbackRefusal,
+    FeedbackSummary,
+    RecordedFeedback,
+    Shadow,
+    ShadowComparison,
+    ShadowDifference,
+)
 from twopass.client._filters import Condition, Field, document_ids, field
 from twopass.client._fusions import ConvexFusion, ReciprocalRankFusion
 from twopass.client._models import EngineMember, Model
@@ -101,6 +113,11 @@ __all__ = [
     "Facet",
     "FacetValue",
     "FailedPreconditionError",
+    "Feedback",
+    "FeedbackKind",
+    "FeedbackRefusal",
+    "FeedbackRefusalReason",
+    "FeedbackSummary",
     "Field",
     "FieldType",
     "Fields",
@@ -126,6 +143,7 @@ __all__ = [
     "Prefix",
     "QueryTruncation",
     "ReciprocalRankFusion",
+    "RecordedFeedback",
     "Report",
     "Rerank",
     "RerankHit",
@@ -144,6 +162,10 @@ __all__ = [
     "SecondPassTime",
     "ServerInfo",
     "SetResult",
+    "Shadow",
+    "ShadowComparison",
+    "ShadowDifference",
+    "ShadowMeasure",
     "Snapshot",
     "Span",
     "SpanUnit",

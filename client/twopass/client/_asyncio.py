@@ -15,6 +15,7 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self
 
@@ -27,6 +28,7 @@ from twopass.client import (
     _documents,
     _embed,
     _facets,
+    _feedback,
     _models,
     _report,
     _rerank,
@@ -42,6 +44,7 @@ from twopass.client._channel import MAX_MESSAGE_BYTES, Connection, Options, conn
 from twopass.client._documents import Document, Fields, Listing
 from twopass.client._enums import OnConflict
 from twopass.client._errors import translated
+from twopass.client._feedback import FeedbackKindName, FeedbackListing, RecordedFeedback
 from twopass.client._filters import Condition
 from twopass.client._health import CHECK, FIRST_PAUSE, LONGEST_PAUSE
 from twopass.client._hedging import first_answer_async
@@ -122,6 +125,9 @@ class AsyncClient:
     facets = _method(_facets.facets)
     delete = _method(_documents.delete)
     update_metadata = _method(_documents.update_metadata)
+    record_feedback = _method(_feedback.record_feedback)
+    delete_feedback = _method(_feedback.delete_feedback)
+    shadows = _method(_feedback.shadows)
     models = _method(_models.models)
     model = _method(_models.model)
     report = _method(_report.report)
@@ -144,6 +150,27 @@ class AsyncClient:
             page = await self._run(_documents.page(collection, listing, token, timeout))
             for document in page.documents:
                 yield document
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def feedback(
+        self,
+        collection: str,
+        *,
+        kind: FeedbackKindName | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        page_size: int = 1_000,
+        timeout: float | None = None,
+    ) -> AsyncIterator[RecordedFeedback]:
+        """Yields a collection's clicks and judgements, as `Client.feedback` does."""
+        listing = FeedbackListing(page_size=page_size, kind=kind, start=start, end=end)
+        token = ""
+        while True:
+            page = await self._run(_feedback.feedback_page(collection, listing, token, timeout))
+            for one in page.feedback:
+                yield one
             token = page.next_page_token
             if not token:
                 return

@@ -73,6 +73,41 @@ class ModelKind(StrEnum):
     """A value that this client is too old to know."""
 
 
+class FeedbackKind(StrEnum):
+    """What a piece of feedback is."""
+
+    CLICK = "click"
+    """Someone chose the document among those that were shown."""
+    JUDGEMENT = "judgement"
+    """Someone read the document and graded it."""
+    UNKNOWN = "unknown"
+    """A value that this client is too old to know."""
+
+
+class FeedbackRefusalReason(StrEnum):
+    """Why feedback was not recorded."""
+
+    SEARCH_UNKNOWN = "search_unknown"
+    """The server does not know the search, or no longer, and no `query_id` was given."""
+    NOT_SHOWN = "not_shown"
+    """The search did not show the clicked document."""
+    UNKNOWN = "unknown"
+    """A value that this client is too old to know."""
+
+
+class ShadowMeasure(StrEnum):
+    """What a shadow is measured by, and on which feedback."""
+
+    JUDGED_NDCG_10 = "judged_ndcg_10"
+    """nDCG@10 by judgements."""
+    JUDGED_RR_10 = "judged_rr_10"
+    """The reciprocal rank of the first document judged relevant."""
+    CLICKED_RR_10 = "clicked_rr_10"
+    """That of the first one clicked: it speaks for a shadow and never against it."""
+    UNKNOWN = "unknown"
+    """A value that this client is too old to know."""
+
+
 class RetrieveStatus(StrEnum):
     """What became of the first pass."""
 

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from twopass.v1 import collection_pb2 as collection
 from twopass.v1 import embed_pb2 as embed
+from twopass.v1 import feedback_pb2 as feedback
 from twopass.v1 import model_pb2 as model
 from twopass.v1 import report_pb2 as report
 from twopass.v1 import rerank_pb2 as rerank
@@ -99,6 +100,31 @@ GET_SERVER_INFO = _rpc(
     "ServerService.GetServerInfo",
     server.GetServerInfoRequest,
     server.GetServerInfoResponse,
+    is_read=True,
+)
+# Recording the same feedback again, or deleting it again, changes nothing.
+RECORD_FEEDBACK = _rpc(
+    "FeedbackService.RecordFeedback",
+    feedback.RecordFeedbackRequest,
+    feedback.RecordFeedbackResponse,
+    is_repeatable=True,
+)
+EXPORT_FEEDBACK = _rpc(
+    "FeedbackService.ExportFeedback",
+    feedback.ExportFeedbackRequest,
+    feedback.ExportFeedbackResponse,
+    is_read=True,
+)
+DELETE_FEEDBACK = _rpc(
+    "FeedbackService.DeleteFeedback",
+    feedback.DeleteFeedbackRequest,
+    feedback.DeleteFeedbackResponse,
+    is_repeatable=True,
+)
+LIST_SHADOWS = _rpc(
+    "FeedbackService.ListShadows",
+    feedback.ListShadowsRequest,
+    feedback.ListShadowsResponse,
     is_read=True,
 )
 # Neither creating, renaming nor deleting a collection or a snapshot is repeated: after an answer

@@ -149,6 +149,7 @@ class Search:
             "reject". None: "truncate", which the result tells by `query_truncated`.
         spans: Whether the best hits tell which of their sentences answer, and how. True: all
             defaults.
+        query_id: Your own key of the query, under which feedback on the answer is kept.
     """
 
     collection: str
@@ -164,6 +165,7 @@ class Search:
     offset: int = 0
     query_truncation: QueryTruncation | None = None
     spans: Spans | bool = False
+    query_id: str = ""
 
 
 def search(
@@ -182,6 +184,7 @@ def search(
     offset: int = 0,
     query_truncation: QueryTruncation | None = None,
     spans: Spans | bool = False,
+    query_id: str = "",
     timeout: float | None = None,
     request_id: str | None = None,
 ) -> Call[SearchResult]:
@@ -215,6 +218,9 @@ def search(
         spans: Whether the best hits tell which of their sentences answer, and how, also where there
             is no second pass. True: all defaults. Where there is no time or room for them, hits
             come without, as `spans_status` tells, if `allow_fallback`.
+        query_id: Your own key of the query, under which feedback on the answer is kept: equal for
+            searches that ask the same. Any text but the query itself. Empty: each search is a query
+            of its own to `record_feedback`.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
         request_id: What the server's log and traces call this request by: 1 to 64 of a-z, A-Z, 0-9,
             '.', '_' and '-', such as a UUID. None: the server makes one up.
@@ -240,6 +246,7 @@ def search(
         offset=offset,
         query_truncation=query_truncation,
         spans=spans,
+        query_id=query_id,
     )
     return Call(
         _rpcs.SEARCH, _request(wanted, time_budget), result_of, timeout, request_id=request_id
@@ -298,6 +305,7 @@ def _request(wanted: Search, time_budget: float | None = None) -> search_pb2.Sea
             rerank_pb2.QueryTruncation, wanted.query_truncation, "query_truncation"
         ),
         spans=spans_message(wanted.spans),
+        query_id=text(wanted.query_id, "query_id"),
     )
 
 

@@ -97,6 +97,8 @@ class SearchResult:
             and where time sufficed for a part of it and nothing in that part is.
         answer_threshold: What `answerable` was decided by; None where there is none.
         spans_status: What became of the spans asked for; None where none were.
+        search_id: Names this result in `record_feedback`, for as long as the server remembers it;
+            empty where it keeps no feedback.
     """
 
     hits: tuple[SearchHit, ...]
@@ -116,6 +118,7 @@ class SearchResult:
     answerable: bool | None = None
     answer_threshold: float | None = None
     spans_status: SpansStatus | None = None
+    search_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,7 @@ def result_of(response: search_pb2.SearchResponse) -> SearchResult:
             response.answer_threshold if response.HasField("answer_threshold") else None
         ),
         spans_status=spans_status(response),
+        search_id=response.search_id,
     )
 
 

@@ -4,6 +4,7 @@ import functools
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self
 
@@ -15,6 +16,7 @@ from twopass.client import (
     _documents,
     _embed,
     _facets,
+    _feedback,
     _models,
     _report,
     _rerank,
@@ -30,6 +32,7 @@ from twopass.client._channel import MAX_MESSAGE_BYTES, Options, connection
 from twopass.client._documents import Document, Fields, Listing
 from twopass.client._enums import OnConflict
 from twopass.client._errors import translated
+from twopass.client._feedback import FeedbackKindName, FeedbackListing, RecordedFeedback
 from twopass.client._filters import Condition
 from twopass.client._health import CHECK, FIRST_PAUSE, LONGEST_PAUSE
 from twopass.client._hedging import first_answer
@@ -136,6 +139,9 @@ class Client:
     facets = _method(_facets.facets)
     delete = _method(_documents.delete)
     update_metadata = _method(_documents.update_metadata)
+    record_feedback = _method(_feedback.record_feedback)
+    delete_feedback = _method(_feedback.delete_feedback)
+    shadows = _method(_feedback.shadows)
     models = _method(_models.models)
     model = _method(_models.model)
     report = _method(_report.report)
@@ -169,6 +175,40 @@ class Client:
         while True:
             page = self._run(_documents.page(collection, listing, token, timeout))
             yield from page.documents
+            token = page.next_page_token
+            if not token:
+                return
+
+    def feedback(
+        self,
+        collection: str,
+        *,
+        kind: FeedbackKindName | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        page_size: int = 1_000,
+        timeout: float | None = None,
+    ) -> Iterator[RecordedFeedback]:
+        """Yields a collection's clicks and judgements, ordered by query, document and kind.
+
+        Args:
+            collection: The collection's name or alias.
+            kind: "click" or "judgement". None: both.
+            start: Only what was given then or later. None: from the first on.
+            end: Only what was given before. None: to the last.
+            page_size: How many are fetched at a time, 1 to 10,000.
+            timeout: Seconds that fetching a page may take. None: the client's default; `math.inf`:
+                no deadline.
+
+        Raises:
+            NotFoundError: No such collection; raised when the first one is asked for.
+            UnimplementedError: The server keeps no feedback.
+        """
+        listing = FeedbackListing(page_size=page_size, kind=kind, start=start, end=end)
+        token = ""
+        while True:
+            page = self._run(_feedback.feedback_page(collection, listing, token, timeout))
+            yield from page.feedback
             token = page.next_page_token
             if not token:
                 return

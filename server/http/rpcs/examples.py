@@ -61,6 +61,18 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
         "filter": {"must": [{"field": {"field": "year", "range": {"gte": 2026}}}]}
     },
     f"{_COLLECTIONS}GetFacets": {"facets": [{"field": "language", "limit": 10}]},
+    "twopass.v1.FeedbackService.RecordFeedback": {
+        "events": [
+            {
+                "query_id": "q-17",
+                "document_id": "strptime",
+                "kind": "FEEDBACK_KIND_JUDGEMENT",
+                "grade": 2,
+            },
+            {"query_id": "q-17", "document_id": "copyfile", "kind": "FEEDBACK_KIND_CLICK"},
+        ]
+    },
+    "twopass.v1.FeedbackService.DeleteFeedback": {"query_ids": ["q-17"]},
     f"{_COLLECTIONS}CreateSnapshot": {"name": "before-import"},
     f"{_COLLECTIONS}RestoreSnapshot": {"new_collection": "docs-restored"},
 }

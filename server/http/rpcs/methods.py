@@ -16,6 +16,7 @@ from twopass.server.request import Request
 from twopass.v1 import (
     collection_pb2,
     embed_pb2,
+    feedback_pb2,
     model_pb2,
     report_pb2,
     rerank_pb2,
@@ -23,7 +24,16 @@ from twopass.v1 import (
     server_pb2,
 )
 
-CONTRACT = (search_pb2, rerank_pb2, embed_pb2, collection_pb2, model_pb2, report_pb2, server_pb2)
+CONTRACT = (
+    search_pb2,
+    rerank_pb2,
+    embed_pb2,
+    collection_pb2,
+    feedback_pb2,
+    model_pb2,
+    report_pb2,
+    server_pb2,
+)
 """The modules that have a service, in the order in which a reader meets them."""
 
 METHODS: Mapping[str, MethodDescriptor] = {

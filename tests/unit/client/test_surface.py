@@ -11,6 +11,7 @@ from twopass.client._rpcs import Rpc
 from twopass.v1 import (
     collection_pb2,
     embed_pb2,
+    feedback_pb2,
     model_pb2,
     report_pb2,
     rerank_pb2,
@@ -18,6 +19,16 @@ from twopass.v1 import (
     server_pb2,
 )
 
+MODULES = (
+    collection_pb2,
+    embed_pb2,
+    feedback_pb2,
+    model_pb2,
+    report_pb2,
+    rerank_pb2,
+    search_pb2,
+    server_pb2,
+)
 METHODS = [name for name in vars(Client) if not name.startswith("_")]
 
 
@@ -67,10 +78,7 @@ def test_the_public_names_are_sorted_and_there():
 def test_every_rpc_is_one_of_the_contract_with_its_messages():
     services = {
         service.full_name: service
-        for module in (
-            *(collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2),
-            report_pb2,
-        )
+        for module in MODULES
         for service in module.DESCRIPTOR.services_by_name.values()
     }
     rpcs = [rpc for rpc in vars(client._rpcs).values() if isinstance(rpc, Rpc)]

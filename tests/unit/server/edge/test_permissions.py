@@ -19,6 +19,7 @@ from twopass.server.request import Role
 from twopass.v1 import (
     collection_pb2,
     embed_pb2,
+    feedback_pb2,
     model_pb2,
     report_pb2,
     rerank_pb2,
@@ -29,8 +30,8 @@ from twopass.v1 import (
 SERVICES: list[ServiceDescriptor] = [
     service
     for module in (
-        *(collection_pb2, embed_pb2, model_pb2, rerank_pb2, search_pb2, server_pb2, engine_pb2),
-        *(report_pb2,),
+        *(collection_pb2, embed_pb2, feedback_pb2, model_pb2, report_pb2, rerank_pb2),
+        *(search_pb2, server_pb2, engine_pb2),
         *(health_pb2, reflection_pb2),
     )
     for service in module.DESCRIPTOR.services_by_name.values()
@@ -43,10 +44,12 @@ READERS_MAY = {
     "Describe", "Compute", "ListModels", "GetModel", "GetServerInfo",
     "GetCollection", "ListCollections", "GetDocuments", "ListDocuments", "ListSnapshots",
     "CountDocuments", "GetFacets", "GetReport", "ListReports",
+    "ListShadows",
     "Check", "List", "Watch", "ServerReflectionInfo",
 }  # fmt: skip
 WRITERS_MAY = READERS_MAY | {
     "UpsertDocuments", "UpsertDocumentsStream", "DeleteDocuments", "UpdateMetadata",
+    "RecordFeedback", "ExportFeedback", "DeleteFeedback",
 }  # fmt: skip
 
 

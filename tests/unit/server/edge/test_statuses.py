@@ -92,6 +92,7 @@ CODES = {
     "SnapshotsKeptError": grpc.StatusCode.FAILED_PRECONDITION,
     "CollectionAliasedError": grpc.StatusCode.FAILED_PRECONDITION,
     # over another wire
+    "FeedbackNotKeptError": grpc.StatusCode.UNIMPLEMENTED,
     "NotServedError": grpc.StatusCode.UNIMPLEMENTED,
     # by another store
     "UnsupportedByStoreError": grpc.StatusCode.UNIMPLEMENTED,

@@ -1,0 +1,217 @@
+"""Feedback of collections: what came in is checked against what was shown, and kept."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from twopass.index.lanes import Lane
+from twopass.index.stopping import NEVER
+from twopass.server.errors import FeedbackNotKeptError
+from twopass.server.feedback.database import FeedbackDatabase
+from twopass.server.feedback.shown import ShownSearches
+from twopass.server.feedback.types import (
+    Event,
+    Feedback,
+    FeedbackKind,
+    FeedbackPage,
+    Refusal,
+    Selection,
+)
+from twopass.server.request import Request
+from twopass.server.search.observing import Answered
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """An event as it is kept, and the answer that it is about.
+
+    Attributes:
+        row: What is kept.
+        search_id: The answer; "" where it is not known.
+        text: The query, where it is to be kept.
+    """
+
+    row: Feedback
+    search_id: str
+    text: str
+
+
+class FeedbackRecords:
+    """What is kept of feedback; lives on the event loop, the disk's work is done in a lane.
+
+    Attributes:
+        shown: What the last answers showed.
+        on_feedback: Called with a collection and the ids of answers that have got feedback.
+    """
+
+    def __init__(
+        self,
+        database: FeedbackDatabase | None,
+        lane: Lane,
+        *,
+        shown_bytes: int,
+        keeps_texts: bool,
+        why_not: str = "",
+    ) -> None:
+        """Takes where feedback is kept.
+
+        Args:
+            database: The file; None to keep nothing.
+            lane: One thread.
+            shown_bytes: Memory for what answers showed.
+            keeps_texts: Whether queries are kept too, with the feedback on them.
+            why_not: Where nothing is kept, why, and the way out.
+        """
+        self.database = database
+        self.shown = ShownSearches(shown_bytes if database is not None else 0)
+        self.on_feedback: Callable[[str, Sequence[str]], None] = lambda _collection, _ids: None
+        self.counts: dict[tuple[FeedbackKind, str], int] = {}
+        self._lane = lane
+        self._names_answers = database is not None and shown_bytes > 0
+        self._keeps_texts = keeps_texts
+        self._why_not = why_not
+
+    async def open(self) -> None:
+        """Opens the file where there is one.
+
+        Raises:
+            StorageError: It can't be read.
+        """
+        if self.database is not None:
+            await self._lane.run(self.database.open)
+
+    def answered(self, answered: Answered) -> str:
+        """Remembers what an answer shows; returns its id, "" where no feedback is kept."""
+        if not self._names_answers:
+            return ""
+        query = answered.query
+        return self.shown.add(
+            str(answered.collection.name),
+            [hit.document.id for hit in answered.hits],
+            query_id=query.query_id,
+            text=query.text if self._keeps_texts else "",
+            offset=query.offset,
+        )
+
+    async def record(
+        self, collection: str, events: Sequence[Event], request: Request
+    ) -> dict[int, Refusal]:
+        """Keeps clicks and judgements; they are on the disk when it returns.
+
+        Args:
+            collection: The collection's own name.
+            events: What came in.
+            request: The call.
+
+        Returns:
+            Why events are refused, by their places.
+
+        Raises:
+            FeedbackNotKeptError: The server keeps none.
+            StorageError: The disk does not allow it; nothing is kept.
+        """
+        database = self._kept()
+        refused: dict[int, Refusal] = {}
+        placed: list[_Placed] = []
+        for i, event in enumerate(events):
+            one = self._placed(collection, event)
+            if isinstance(one, Refusal):
+                refused[i] = one
+            else:
+                placed.append(one)
+            outcome = "recorded" if isinstance(one, _Placed) else one.name.lower()
+            self.counts[event.kind, outcome] = self.counts.get((event.kind, outcome), 0) + 1
+        if placed:
+            texts = {one.row.query_id: one.text for one in placed if one.text}
+            rows = [one.row for one in placed]
+            await self._lane.run(database.record, collection, rows, texts, stop=request.stop)
+            self.on_feedback(collection, self._answers(collection, placed))
+        return refused
+
+    async def page(
+        self,
+        collection: str,
+        selection: Selection,
+        after: tuple[str, str, int] | None,
+        limit: int,
+        request: Request,
+    ) -> FeedbackPage:
+        """A page of a collection's feedback; arguments as for the database.
+
+        Raises:
+            FeedbackNotKeptError: The server keeps none.
+            StorageError: The file can't be read.
+        """
+        database = self._kept()
+        return await self._lane.run(
+            database.page, collection, selection, after, limit, stop=request.stop
+        )
+
+    async def delete(self, collection: str, selection: Selection, request: Request) -> int:
+        """Deletes feedback, and forgets what was shown for its queries; returns how many rows.
+
+        Raises:
+            FeedbackNotKeptError: The server keeps none.
+            StorageError: The disk does not allow it.
+        """
+        database = self._kept()
+        self.shown.forget_queries(collection, selection.query_ids)
+        return await self._lane.run(database.delete, collection, selection, stop=request.stop)
+
+    async def of_queries(
+        self, collection: str, query_ids: Sequence[str]
+    ) -> Mapping[str, Sequence[Feedback]]:
+        """The feedback of some queries, by their ids; those without any are left out."""
+        if self.database is None:
+            return {}
+        return await self._lane.run(self.database.of_queries, collection, query_ids)
+
+    async def collection_gone(self, collection: str) -> None:
+        """Deletes the feedback of a collection that was deleted, or is about to be made anew."""
+        self.shown.forget_collection(collection)
+        if self.database is not None:
+            await self._lane.run(self.database.delete_collection, collection, stop=NEVER)
+
+    async def collection_renamed(self, name: str, new_name: str) -> None:
+        """Moves a collection's feedback to its new name."""
+        self.shown.forget_collection(name)
+        if self.database is not None:
+            await self._lane.run(self.database.rename_collection, name, new_name, stop=NEVER)
+
+    def close(self) -> None:
+        """Closes the file, once the lane is closed."""
+        if self.database is not None:
+            self.database.close()
+
+    def _kept(self) -> FeedbackDatabase:
+        if self.database is None:
+            raise FeedbackNotKeptError(f"feedback: {self._why_not}")
+        return self.database
+
+    def _placed(self, collection: str, event: Event) -> "_Placed | Refusal":
+        """An event with the query that it belongs to and the rank of its document."""
+        shown = self.shown.get(event.search_id) if event.search_id else None
+        if shown is not None and shown.collection != collection:
+            shown = None
+        if shown is None and not event.query_id:
+            return Refusal.SEARCH_UNKNOWN
+        rank = 0 if shown is None else shown.rank(event.document_id)
+        if shown is not None and event.kind is FeedbackKind.CLICK and rank == 0:
+            return Refusal.NOT_SHOWN
+        own = "" if shown is None else shown.query_id or event.search_id
+        row = Feedback(
+            query_id=own or event.query_id,
+            document_id=event.document_id,
+            kind=event.kind,
+            grade=event.grade,
+            time_us=event.time_us,
+            rank=rank,
+        )
+        known = event.search_id if shown is not None else ""
+        return _Placed(row, known, "" if shown is None else shown.text)
+
+    def _answers(self, collection: str, placed: Sequence[_Placed]) -> list[str]:
+        """Ids of the answers that feedback is about, as far as they are known."""
+        found = {one.search_id: None for one in placed if one.search_id}
+        for query_id in {one.row.query_id for one in placed}:
+            found.update(dict.fromkeys(self.shown.of_query(collection, query_id)))
+        return list(found)
