@@ -73,6 +73,7 @@ with_whole_help(
             },
             "Quality and speed": {
                 "feedback": "feedback:app",
+                "tune": "tune:tune",
                 "eval": "evaluate:evaluate",
                 "compare": "compare:compare",
                 "report": "report:report",

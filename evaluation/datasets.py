@@ -63,13 +63,44 @@ def load_dataset(folder: Path, max_queries: int | None = None, part: Part = Part
     Raises:
         DatasetError: A file is missing or malformed.
     """
-    if not folder.is_dir():
-        raise DatasetError(f"{folder}: there is no such folder or file")
-    qrels = _qrels(folder)
+    _check_folder(folder)
     documents = tuple(
         Document(id=row["_id"], title=row.get("title") or "", text=row.get("text") or "")
         for row in _rows(folder, "corpus.jsonl")
     )
+    queries, qrels = _judged_queries(folder, max_queries, part)
+    return Dataset(folder.name, documents, queries, qrels)
+
+
+def load_queries(
+    folder: Path, collection: str, max_queries: int | None = None, part: Part = Part.ALL
+) -> Dataset:
+    """Reads the queries and judgements of a test collection whose corpus a server holds.
+
+    Args:
+        folder: Folder of the files; a corpus is not read.
+        collection: The collection that holds the documents, by the ids of the judgements.
+        max_queries: Most queries to take, the first of the part; None for all.
+        part: Which part of the judged queries to take.
+
+    Raises:
+        DatasetError: A file is missing or malformed.
+    """
+    _check_folder(folder)
+    queries, qrels = _judged_queries(folder, max_queries, part)
+    return Dataset(folder.name, (), queries, qrels, collection=collection)
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: there is no such folder or file")
+
+
+def _judged_queries(
+    folder: Path, max_queries: int | None, part: Part
+) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
+    """Queries that have judgements, and these."""
+    qrels = _qrels(folder)
     judged = {
         row["_id"]: row["text"]
         for row in _rows(folder, "queries.jsonl")
@@ -78,7 +109,7 @@ def load_dataset(folder: Path, max_queries: int | None = None, part: Part = Part
     queries = dict(list(judged.items())[:max_queries])
     if not queries:
         raise DatasetError(f"{folder}: no query of queries.jsonl ({part}) has a judgement")
-    return Dataset(folder.name, documents, queries, {q: qrels[q] for q in queries})
+    return queries, {q: qrels[q] for q in queries}
 
 
 def _rows(folder: Path, name: str) -> Iterator[dict[str, Any]]:

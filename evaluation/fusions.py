@@ -36,10 +36,26 @@ class Lists:
     lexical: RankedList
     beyond: RankedList
 
-    def fused(self, fusion: Fusion) -> RankedList:
-        """Both lists joined."""
+    def first(self, k: int) -> "Lists":
+        """What both retrievers would have found had they looked for k documents."""
+        dense, lexical = _first(self.dense, k), _first(self.lexical, k)
+        known = RankedList(
+            np.concatenate([self.dense.keys[k:], self.beyond.keys]),
+            np.concatenate([self.dense.scores[k:], self.beyond.scores]),
+        )
+        missing = np.setdiff1d(lexical.keys, dense.keys)
+        is_beyond = np.isin(known.keys, missing)
+        return Lists(dense, lexical, RankedList(known.keys[is_beyond], known.scores[is_beyond]))
+
+    def fused(self, fusion: Fusion, dense_minimum: float | None = _COSINE_MINIMUM) -> RankedList:
+        """Both lists joined.
+
+        Args:
+            fusion: How.
+            dense_minimum: The metric's lowest possible value, as in `Fusion`.
+        """
         return fusion.fuse(
-            self.dense, self.lexical, beyond=self.beyond, dense_minimum=_COSINE_MINIMUM
+            self.dense, self.lexical, beyond=self.beyond, dense_minimum=dense_minimum
         )
 
 
@@ -83,6 +99,10 @@ def fusion_quality(found: FirstPasses) -> dict[str, float]:
         name: ndcg(dataset, {query: order(fusion, query) for query in dataset.queries})
         for name, fusion in FUSIONS.items()
     }
+
+
+def _first(found: RankedList, k: int) -> RankedList:
+    return RankedList(found.keys[:k], found.scores[:k])
 
 
 def _ranked(result: SearchResult, numbers: Mapping[str, int]) -> RankedList:

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from twopass.evaluation.significance import randomization_test
+from twopass.evaluation.significance import best_of_many, mean_interval, randomization_test
 
 
 def exact(first, second) -> float:
@@ -51,3 +51,49 @@ def test_chance_finds_a_difference_as_often_as_it_says():
 def test_lists_of_qualities_are_needed(first, second):
     with pytest.raises(ValueError, match="two lists"):
         randomization_test(first, second)
+
+
+def test_an_interval_of_the_mean_holds_it_and_narrows_with_more_queries():
+    rng = np.random.default_rng(1)
+    widths = []
+    for count in (20, 2_000):
+        values = rng.normal(0.1, 0.3, count)
+        low, high = mean_interval(values)
+        assert low < values.mean() < high
+        widths.append(high - low)
+        # About 1.96 standard errors to either side.
+        assert high - low == pytest.approx(2 * 1.96 * values.std() / count**0.5, rel=0.15)
+    assert widths[1] < widths[0] / 5
+
+
+def test_equal_ways_have_an_interval_of_nothing():
+    assert mean_interval([0.0, 0.0, 0.0]) == (0.0, 0.0)
+    with pytest.raises(ValueError, match="at least one"):
+        mean_interval([])
+
+
+def test_the_best_of_many_is_held_to_all_that_were_tried():
+    rng = np.random.default_rng(2)
+    noise = rng.normal(0, 0.1, (500, 60))
+    of_noise = best_of_many(noise)
+    alone = min(best_of_many(row)[0] for row in noise)
+    assert alone < 0.01 < 0.05 < of_noise.min()
+    noise[7] += 0.1
+    found = best_of_many(noise)
+    assert found[7] < 0.001
+    assert found.argmin() == 7
+
+
+def test_ways_that_are_one_way_cost_what_one_does():
+    row = np.random.default_rng(3).normal(0.03, 0.1, 40)
+    (alone,) = best_of_many(row)
+    many = best_of_many(np.tile(row, (300, 1)))
+    assert many == pytest.approx(alone, abs=1e-9)
+
+
+def test_a_way_that_differs_in_nothing_is_no_better():
+    rows = np.zeros((2, 10))
+    rows[1] = 0.1 * np.arange(10)
+    found = best_of_many(rows)
+    assert found[0] == 1
+    assert found[1] < 0.01
