@@ -1,9 +1,11 @@
 """`twopass tune`: the settings of a collection that its own judged queries speak for."""
 
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +23,8 @@ from twopass.commands.options import (
     connected,
     print_json,
 )
+from twopass.commands.terminal.confirmation import ensure_unchanged
+from twopass.commands.terminal.consoles import is_terminal
 from twopass.commands.terminal.failures import USAGE, exit_with
 from twopass.commands.terminal.printable import printable
 from twopass.commands.terminal.progress import progress_bar, track
@@ -33,6 +37,7 @@ from twopass.evaluation.tuning.choice import MARGIN, Aim
 from twopass.evaluation.tuning.made_up import MadeUp, made_up
 from twopass.evaluation.tuning.picture import frontier_svg
 from twopass.evaluation.tuning.run import Plan, Tuning, Wanted
+from twopass.evaluation.tuning.saving import saved_defaults
 from twopass.evaluation.tuning.settings import DEPTHS, MODES
 from twopass.evaluation.tuning.trial import Check
 from twopass.server.config import RetrieveMode
@@ -126,6 +131,14 @@ def tune(
         ),
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Queries under way while reading.")] = 2,
+    save: Annotated[
+        bool | None,
+        typer.Option(
+            "--save/--no-save",
+            help="Make the choice the collection's search defaults, or don't; unset: asks where "
+            "there is a terminal. Requests that say otherwise always win.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be compared and read, and end.")
     ] = False,
@@ -166,46 +179,85 @@ def tune(
     try:
         with connected(target) as client:
             name = client.get_collection(collection).name
+            told = _Telling(name, picture, save, dry_run=dry_run, as_json=as_json)
             if judgements:
                 dataset = _judged(judgements, name, collection, max_queries)
-                _tune(client, dataset, wanted, name, picture, dry_run, as_json)
+                _tune(client, dataset, wanted, told)
                 return
             drawn = _drawn(client, name, num_questions, num_documents)
             if dry_run:
                 say("Would ask them of a copy of these documents. Nothing was written.")
                 return
             with _copied(client, name, drawn) as copy:
-                _tune(client, drawn.dataset(copy), wanted, name, picture, dry_run, as_json)
+                _tune(client, drawn.dataset(copy), wanted, told)
     except (EvaluationError, DatasetError) as error:
         exit_with(error)
 
 
-def _tune(
-    client: Client,
-    dataset: Dataset,
-    wanted: Wanted,
-    collection: str,
-    picture: Path | None,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """What becomes of what is found.
+
+    Attributes:
+        collection: The collection that is tuned.
+        picture: File to draw; None for none.
+        save: Whether to write the choice; None to ask.
+        dry_run: Whether to end before anything is read.
+        as_json: Whether `--json` was given.
+    """
+
+    collection: str
+    picture: Path | None
+    save: bool | None
+    dry_run: bool
+    as_json: bool
+
+
+def _tune(client: Client, dataset: Dataset, wanted: Wanted, telling: _Telling) -> None:
+    collection = telling.collection
     is_made_up = dataset.collection != collection
+    known = client.get_collection(collection).search_defaults
     tuning = Tuning(client, dataset, wanted, timed_on=collection)
     plan = tuning.planned()
-    if dry_run:
-        _tell_plan(plan, as_json)
+    if telling.dry_run:
+        _tell_plan(plan, telling.as_json)
         return
     tuned = tuning.run(plan, _bar)
     tuned = replace(tuned, plan=replace(plan, collection=replace(plan.collection, name=collection)))
-    if picture is not None:
+    if telling.picture is not None:
         try:
-            picture.write_text(frontier_svg(tuned), encoding="utf-8")
+            telling.picture.write_text(frontier_svg(tuned), encoding="utf-8")
         except OSError as error:
-            exit_with(f"--picture: {picture}: {error.strerror}")
-    if as_json:
-        print_json(report_json(tuned, is_made_up=is_made_up, is_saved=False))
-    else:
+            exit_with(f"--picture: {telling.picture}: {error.strerror}")
+    taken = tuned.tried.recommended
+    if not telling.as_json:
         print_tuned(tuned, is_made_up=is_made_up)
+    is_saved = False
+    if taken is not None and _is_wanted(telling):
+        kind = "questions cut out of the documents" if is_made_up else "judged queries"
+        chosen_by = f"twopass tune, {plan.num_queries:,} {kind}, {date.today()}"
+        defaults = saved_defaults(taken, known, tuning.revision(taken), chosen_by)
+        ensure_unchanged(known, client.get_collection(collection).search_defaults)
+        client.set_search_defaults(collection, defaults)
+        is_saved = True
+    if telling.as_json:
+        print_json(report_json(tuned, is_made_up=is_made_up, is_saved=is_saved))
+    elif is_saved and taken is not None:
+        say(f"Saved: searches of {collection} that set nothing do so from now on.")
+        if taken.reader is not None and taken.reader.truncation != "truncate":
+            say("Defaults hold no truncation: give it in each request, rerank.truncation.")
+
+
+def _is_wanted(telling: _Telling) -> bool:
+    """Whether the choice is to be written; asks a person where neither was said."""
+    if telling.save is not None:
+        return telling.save
+    if telling.as_json or not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+        say_beside("nothing was written; give --save to make it the collection's defaults")
+        return False
+    return typer.confirm(
+        printable(f"Make it the defaults of searches of {telling.collection}?"), err=True
+    )
 
 
 def _judged(files: list[Path], name: str, given: str, most: int | None) -> Dataset:
@@ -257,10 +309,13 @@ def _drawn(client: Client, collection: str, num_questions: int, num_documents: i
 @contextmanager
 def _copied(client: Client, collection: str, drawn: MadeUp) -> Iterator[str]:
     """A collection of the drawn documents for as long as the block lasts."""
-    schema = client.get_collection(collection).schema
+    described = client.get_collection(collection)
     name = f"{collection[:48]}-tune-{secrets.token_hex(4)}"
-    client.create_collection(name, _same(schema))
+    client.create_collection(name, _same(described.schema))
     try:
+        if described.search_defaults is not None:
+            # So that what a search does that sets nothing is what it does there.
+            client.set_search_defaults(name, described.search_defaults)
         with _bar("indexing a copy", len(drawn.documents)) as advance:
             so_far = 0
             for progress in _upserted(client, name, drawn.documents):

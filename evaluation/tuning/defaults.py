@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from twopass.client import Client, Fields, SearchResult
+from twopass.client import Client, Collection, Fields, SearchDefaults, SearchResult
 from twopass.evaluation.runs import EvaluationError
 from twopass.evaluation.tuning.arithmetic import fused_scores
 from twopass.evaluation.tuning.reading import Reading
@@ -38,8 +38,13 @@ def unset_answers(
     }
 
 
-def without_fusion(answers: Mapping[str, SearchResult]) -> Settings:
+def without_fusion(answers: Mapping[str, SearchResult], described: Collection) -> Settings:
     """The settings of such answers, all but the fusion, which no answer names.
+
+    Args:
+        answers: Answers by query.
+        described: The collection; its search defaults tell numbers that answers may not, since
+            there may be fewer documents than k.
 
     Raises:
         EvaluationError: No query found anything.
@@ -49,8 +54,8 @@ def without_fusion(answers: Mapping[str, SearchResult]) -> Settings:
         raise EvaluationError("the judged queries find nothing in the collection")
     num_found = max(answer.num_candidates for answer in told)
     num_read = max(answer.num_reranked for answer in told)
-    # A collection of fewer documents tells neither number.
-    k = num_found if num_found >= _DEFAULT_K else _DEFAULT_K
+    known = described.search_defaults or SearchDefaults()
+    k = known.k or max(num_found, _DEFAULT_K)
     answer = told[0]
     first = answer.hits[0]
     if any(hit.fused_score is not None for hit in answer.hits):
@@ -59,8 +64,8 @@ def without_fusion(answers: Mapping[str, SearchResult]) -> Settings:
         found = Settings("dense" if first.dense_score is not None else "lexical", k)
     if not answer.reranker:
         return found
-    depth = k if num_read >= num_found else num_read
-    return replace(found, depth=depth, reader=Reader(answer.reranker), blend=answer.blend)
+    depth = known.depth or (k if num_read >= num_found else num_read)
+    return replace(found, depth=min(depth, k), reader=Reader(answer.reranker), blend=answer.blend)
 
 
 def with_fusion(

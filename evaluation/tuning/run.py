@@ -138,7 +138,7 @@ class Tuning:
         )
         queries = self._dataset.queries
         answers = unset_answers(client, described.name, queries)
-        defaults = without_fusion(answers)
+        defaults = without_fusion(answers, described)
         reading = self._reading(described, grid.with_way(defaults))
         defaults = with_fusion(defaults, answers, queries, reading)
         grid = grid.with_way(defaults)
@@ -152,6 +152,10 @@ class Tuning:
             num_queries=len(queries),
             most_pairs=most if grid.readers else 0,
         )
+
+    def revision(self, settings: Settings) -> str:
+        """What the reranker of some settings is known by; "" where nobody reranks."""
+        return "" if settings.reader is None else self._models[settings.reader.model].revision
 
     def run(self, plan: Plan, bar: Bar) -> Tuned:
         """Reads, chooses and tries.

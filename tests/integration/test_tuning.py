@@ -29,12 +29,12 @@ FUSIONS = (ReciprocalRankFusion(10), ConvexFusion(0.3), ConvexFusion(0.9))
 
 
 def documents():
-    """Facts alone, in pairs, and all in a long one that is split: lists that differ."""
+    """Facts alone, some together, and all in a long one that is split: lists that differ."""
     facts = list(FACTS.values())
     rng = np.random.default_rng(0)
     for number in range(60):
-        first, second = rng.choice(len(facts), 2, replace=False)
-        yield Document(f"pair-{number}", f"{facts[first]} {facts[second]}", title=f"No. {number}")
+        text = " ".join(facts[at] for at in rng.choice(len(facts), 3, replace=False))
+        yield Document(f"some-{number}", text, title=f"Notes of day {number}")
     for name, text in FACTS.items():
         yield Document(name, text)
     yield Document("long", " ".join(facts * 12), title="Everything")
@@ -114,7 +114,7 @@ def test_what_a_search_does_that_sets_nothing_is_told_from_its_answers(
     with monkeypatch.context() as patched:
         patched.setattr(client, "search", unset)
         answers = unset_answers(client, tuned, QUERIES)
-    found = without_fusion(answers)
+    found = without_fusion(answers, client.get_collection(tuned))
     grid = Grid(ks=KS, readers=()).with_way(found)
     told = with_fusion(found, answers, QUERIES, reading(client, tuned, grid))
     assert told.told() == settings.told()
@@ -214,3 +214,33 @@ def test_judgements_of_another_collection_are_left_out_and_named(server, tuned, 
     ended = invoke("tune", tuned, judgements(tmp_path, "another"), "--target", server.target)
     assert ended.exit_code == 1
     assert "left out: judgements of other collections, another" in ended.stderr
+
+
+def test_what_was_chosen_becomes_the_defaults_of_the_collection(server, client, tmp_path):
+    """Words alone find what is asked for, so that nothing is lost without a second pass."""
+    client.create_collection("to-save", Schema())
+    try:
+        codes = [f"part number {number:06d}" for number in range(1000, 1120)]
+        client.upsert("to-save", [Document(f"d{n}", text) for n, text in enumerate(codes)])
+        file = tmp_path / "judged.jsonl"
+        rows = [
+            {"collection": "to-save", "query": text, "judgements": {f"d{n}": 1}}
+            for n, text in enumerate(codes)
+        ]
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        command = ("tune", "to-save", str(file), "--target", server.target, "--depth", "10")
+        asked = answer(*command)
+        assert asked["saved"] is False
+        assert client.get_collection("to-save").search_defaults is None
+        assert asked["reason"] in ("cheaper", "better")
+        saved = answer(*command, "--save", "--kept", str(tmp_path / "kept"))
+        assert saved["saved"] is True
+        defaults = client.get_collection("to-save").search_defaults
+        assert defaults.chosen_by.startswith("twopass tune, 120 judged queries")
+        assert (defaults.mode, defaults.k) == (saved["chosen"]["mode"], saved["chosen"]["k"])
+        assert defaults.rerank is saved["chosen"]["rerank"]
+        # What is saved is what the next run finds that a search does which sets nothing.
+        again = answer(*command)
+        assert again["defaults"] == saved["chosen"]
+    finally:
+        client.delete_collection("to-save")
