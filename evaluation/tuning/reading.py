@@ -174,6 +174,7 @@ class Reading:
                 blend=0.0,
                 truncation=reader.truncation,
                 min_score=0.0,
+                enabled=True,
             ),
             filter=document_ids(documents),
             fields=_IDS_ALONE,

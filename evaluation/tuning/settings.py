@@ -110,6 +110,7 @@ class Settings:
             blend=self.blend,
             truncation=self.reader.truncation,
             min_score=0.0,
+            enabled=True,
         )
 
 

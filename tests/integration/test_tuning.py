@@ -186,7 +186,7 @@ def test_questions_are_cut_out_of_documents_where_nothing_is_judged(server, clie
     assert told["made_up"] is True
     assert told["collection"] == tuned
     assert "weaker than judgements" in ended.stderr
-    left = [one.name for one in client.collections() if "-tune-" in one.name]
+    left = [one.name for one in client.list_collections() if "-tune-" in one.name]
     assert left == []
 
 
