@@ -72,3 +72,29 @@ def test_a_part_at_the_end_of_a_very_long_text_is_found(page: Page) -> None:
     text = "😀 " * 60_000 + "here"
     assert _shown(page, "T", text, (120_002, 120_006))[1][1] == "here"
     assert _shown(page, "T", text, (120_002, 120_006), whole=True)[1][1] == "here"
+
+
+def _with_sentence(
+    page: Page, title: str, text: str, sentence: str, *, whole: bool = False
+) -> tuple[list[Any], list[Any]]:
+    start = (len(title) + 1 if title else 0) + text.index(sentence)
+    span = {"start": start, "end": start + len(sentence)}
+    hit = {"id": "a", "title": title, "text": text, "spans": [{"span": span, "score": 0.5}]}
+    found = page.evaluate(_SHOW, [hit | {"span": {"start": 0, "end": 9}}, whole])
+    return found[0], found[1]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_best_sentence_is_marked_in_the_text_around_it(page: Page, whole: bool) -> None:
+    text = "It rains 😀. The sky is blue. It is late."
+    _, passage = _with_sentence(page, "A title", text, "The sky is blue.", whole=whole)
+    assert passage == [text, "The sky is blue."]
+
+
+def test_of_a_long_text_what_stands_around_the_best_sentence_is_shown(page: Page) -> None:
+    text = f"{'It rains a lot. ' * 60}The sky is blue. {'It is late. ' * 60}"
+    _, (told, marked) = _with_sentence(page, "", text, "The sky is blue.")
+    assert marked == "The sky is blue."
+    assert told.startswith("… ")
+    assert "lot. The sky is blue. It is late." in told
+    assert len(told) < 400

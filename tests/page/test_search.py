@@ -169,7 +169,10 @@ def test_the_best_part_is_marked_by_code_points_of_title_and_text(
         whole = f"Title 😀 {text}"
         start = whole.index("𝔅est")
         answer["hits"][0].update(
-            title="Title 😀", text=text, span={"start": start, "end": start + len("𝔅est part")}
+            title="Title 😀",
+            text=text,
+            span={"start": start, "end": start + len("𝔅est part")},
+            spans=[],
         )
 
     answered(change)
@@ -187,7 +190,10 @@ def test_a_long_text_that_is_opened_shows_its_best_part_and_is_scrolled_by_keys(
         text = "filler words " * 2_000 + "the answer" + " filler words" * 2_000
         start = text.index("the answer")
         answer["hits"][0].update(
-            title="", text=text, span={"start": start, "end": start + len("the answer")}
+            title="",
+            text=text,
+            span={"start": start, "end": start + len("the answer")},
+            spans=[],
         )
 
     answered(change)

@@ -103,3 +103,18 @@ def test_hits_go_with_the_collection_that_they_are_of(
         page.get_by_role("tab", name="Search").click()
         expect(page.locator("#found")).to_be_hidden()
         expect(page.get_by_role("searchbox", name="Query")).to_have_value("sky")
+
+
+def test_the_sentence_that_answers_is_marked_until_that_is_switched_off(page: Page) -> None:
+    ask(page)
+    best = page.locator("#second-hits .hit").first
+    expect(best.locator(".passage mark")).to_have_text("Canberra is the capital city of Australia.")
+    expect(best.locator(".badges")).to_contain_text("best sentence: score 0.")
+    page.get_by_role("button", name="curl", exact=True).click()
+    expect(page.locator("#copy-code")).to_contain_text('"spans":{"hits":10,"max_spans":1}')
+    page.get_by_role("switch", name="Mark the sentence that answers").uncheck()
+    expect(page.locator("#second-hits mark")).to_have_count(0)
+    assert "spans=off" in page.url
+    expect(page.locator("#copy-code")).not_to_contain_text("spans")
+    page.reload()
+    expect(page.get_by_role("switch", name="Mark the sentence that answers")).not_to_be_checked()

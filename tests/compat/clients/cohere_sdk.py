@@ -15,6 +15,22 @@ def rerank(ask: Ask):
     return [(hit.index, hit.relevance_score) for hit in answer.results]
 
 
+def rerank_with_spans(ask: Ask):
+    client = cohere.ClientV2(api_key=ask.key, base_url=ask.url)
+    answer = client.rerank(
+        model=ask.reranker,
+        query=ask.query,
+        documents=ask.passages,
+        top_n=ask.top_n,
+        relevant_spans=cohere.RerankRelevantSpans(mode="enabled", threshold=0.0, max_spans=1),
+    )
+    for hit in answer.results:
+        (span,) = hit.relevant_spans
+        assert 0 <= span.start < span.end <= len(ask.passages[hit.index])
+        assert 0 <= span.score <= 1
+    return [(hit.index, hit.relevance_score) for hit in answer.results]
+
+
 def rerank_v1(ask: Ask):
     client = cohere.Client(api_key=ask.key, base_url=ask.url)
     answer = client.rerank(
@@ -75,6 +91,7 @@ run(
     rerank=rerank,
     embed=embed,
     more={
+        "rerank: relevant_spans": rerank_with_spans,
         "rerank: v1": rerank_v1,
         "embed: base64": embed_base64,
         "embed: v1": embed_v1,

@@ -17,6 +17,9 @@ const FILTER_MS = 600; // how long nothing must be typed into the filter before 
 // of all, since a program that asks for the top alone spends no time of it on the texts of the others.
 const MOST_WITH_TEXT = 200;
 
+// Hits whose sentences a server looks at in one search.
+const MOST_WITH_SPANS = 100;
+
 // What a shown hit carries. Metadata as JSON keeps integers of 64 bits exact.
 const CONTENT = { text: true, metadata: true, metadata_as_json: true };
 
@@ -40,6 +43,7 @@ export function searchBody(wanted, topN) {
     retrieve: { mode: /** @type {any} */ (MODES)[wanted.mode], k: wanted.k },
     ...(Object.keys(rerank).length && { rerank }),
     ...(filter && { filter: filter.filter }),
+    ...(wanted.spans && { spans: { hits: Math.min(wanted.top_n, MOST_WITH_SPANS), max_spans: 1 } }),
     ...(wanted.budget !== null && { time_budget: `${wanted.budget / 1000}s` }),
   };
 }

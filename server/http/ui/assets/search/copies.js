@@ -32,6 +32,7 @@ function asPython(wanted) {
   const names = ["Client"];
   if (wanted.rerank && (wanted.depth !== null || wanted.blend !== null || wanted.model)) names.push("Rerank");
   names.push("Retrieve");
+  if (wanted.spans) names.push("Spans");
   if (filter?.python.includes("field(")) names.push("field");
   const imports = [
     ...(filter?.python.includes("datetime.") ? ["from datetime import datetime"] : []),
@@ -58,6 +59,7 @@ function asPython(wanted) {
     `retrieve=Retrieve(mode="${wanted.mode}", k=${wanted.k})`,
     ...(!wanted.rerank ? ["rerank=False"] : rerank.length ? [`rerank=Rerank(${rerank.join(", ")})`] : []),
     ...(filter ? [`filter=${filter.python}`] : []),
+    ...(wanted.spans ? [`spans=Spans(hits=${searchBody(wanted, wanted.top_n).spans?.hits}, max_spans=1)`] : []),
     ...(wanted.budget !== null ? [`time_budget=${wanted.budget / 1000}`] : []),
   ];
   return [

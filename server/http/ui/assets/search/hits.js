@@ -88,6 +88,7 @@ function badgesOf(column, hit) {
   const badges = [];
   if (hit.title && hit.title !== hit.id) badges.push(element("code", { textContent: printable(hit.id) }));
   if (hit.span) badges.push(element("span", { textContent: `best part: characters ${count(hit.span.start)} to ${count(hit.span.end)}` }));
+  if (hit.spans?.length) badges.push(element("span", { textContent: `best sentence: score ${(hit.spans[0].score ?? 0).toFixed(3)}` }));
   if (column === "second" && hit.truncated) badges.push(element("span", { className: "warn", textContent: "its end was not read" }));
   if (column === "second" && (hit.logit === undefined || hit.logit === null) && shown.answer.num_reranked > 0) badges.push(element("span", { className: "warn", textContent: "not read by the second pass" }));
   return badges.length ? element("p", { className: "badges" }, ...badges) : null;

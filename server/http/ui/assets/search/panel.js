@@ -113,7 +113,7 @@ export function startSearch() {
     if (!byId("query").value) clear();
   });
   byId("model").addEventListener("change", placeOwnBlend);
-  for (const radio of document.querySelectorAll("input[name=mode], #rerank-on, #model")) radio.addEventListener("change", settingsChanged);
+  for (const radio of document.querySelectorAll("input[name=mode], #rerank-on, #spans-on, #model")) radio.addEventListener("change", settingsChanged);
   byId("filter").addEventListener("input", filterSettled);
   byId("settings-reset").addEventListener("click", () => {
     const kept = new URLSearchParams({ collection: byId("collection").value, q: byId("query").value });

@@ -1,10 +1,11 @@
-// The text of a hit: its best part marked, the query's words set off.
+// The text of a hit: its best sentence or part marked, the query's words set off.
 
 import { element } from "../elements.js";
 import { printable } from "../words.js";
 import { shown } from "./answer.js";
 
 const PREVIEW = 360; // characters of a passage before it is opened
+const BEFORE = 120; // characters of a passage before its best sentence
 const WORD = 20; // characters of a word before a part that begins inside it; more are no word that people read
 const IN_WORD = /[\p{L}\p{M}\p{N}]/u;
 // Scripts without spaces between words: what stands before a part there is no beginning of its word.
@@ -27,7 +28,7 @@ export function titleOf(hit) {
  * The text of a hit as nodes: its best part marked, the query's words set off.
  *
  * @param {any} hit
- * @param {boolean} isWhole Whether the whole text is shown; else it begins at the best part, or at its own beginning where that is in the title.
+ * @param {boolean} isWhole Whether the whole text is shown; else a part of it: from a little before its best sentence, from its best part, or from its own beginning where that is in the title.
  */
 export function passageOf(hit, isWhole) {
   if (hit.content_omitted) return [element("em", { className: "soft", textContent: "Its text did not fit into the answer." })];
@@ -39,9 +40,19 @@ export function passageOf(hit, isWhole) {
   const piece = (/** @type {number} */ from, /** @type {number} */ to) => withWords(text.slice(from, to).join(""));
   if (start >= end) return piece(0, isWhole ? text.length : PREVIEW);
   if (isWhole) return [...piece(0, start), element("mark", {}, ...piece(start, end)), ...piece(end, text.length)];
+  if (hit.spans?.length) {
+    const first = end <= PREVIEW ? 0 : wordStart(text, Math.max(0, start - BEFORE));
+    const last = Math.max(end, first + PREVIEW);
+    return [...softly(first > 0), ...piece(first, start), element("mark", {}, ...piece(start, end)), ...piece(end, last)];
+  }
   const from = wordStart(text, start);
   const marked = element("mark", {}, ...piece(from, Math.min(end, from + PREVIEW)));
-  return from > 0 ? [element("span", { className: "soft", textContent: "… " }), marked] : [marked];
+  return [...softly(from > 0), marked];
+}
+
+/** That a text has begun before. @param {boolean} hasBegun */
+function softly(hasBegun) {
+  return hasBegun ? [element("span", { className: "soft", textContent: "… " })] : [];
 }
 
 /** Where the word begins that a part begins in; the part's own beginning where it is in none. @param {string[]} text @param {number} start */
@@ -56,7 +67,7 @@ function wordStart(text, start) {
 }
 
 /**
- * The best part of a hit in code points of its title, a space and its text; undefined where there is none.
+ * The best sentence of a hit, else its best part, in code points of its title, a space and its text; undefined where there is none.
  *
  * The server counts without the white space that a passage with a title begins with.
  *
@@ -64,9 +75,10 @@ function wordStart(text, start) {
  * @returns {{start: number, end: number} | undefined}
  */
 function spanOf(hit) {
-  if (!hit.span) return undefined;
+  const span = hit.spans?.length ? hit.spans[0].span : hit.span;
+  if (!span) return undefined;
   const blanks = hit.title ? (/^[\s\u001c-\u001f\u0085]*/.exec(`${hit.title} ${hit.text ?? ""}`)?.[0].length ?? 0) : 0;
-  return { start: hit.span.start + blanks, end: hit.span.end + blanks };
+  return { start: (span.start ?? 0) + blanks, end: span.end + blanks };
 }
 
 /** Text with the query's words set off. @param {string} given @returns {(Node | string)[]} */

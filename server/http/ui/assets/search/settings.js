@@ -9,7 +9,7 @@ import { allSliders, BLEND, placeOwnBlend, setSlider, showSlider, SLIDERS, slide
 /**
  * What is asked for.
  *
- * @typedef {{collection: string, query: string, mode: string, rerank: boolean, model: string, filter: string,
+ * @typedef {{collection: string, query: string, mode: string, rerank: boolean, spans: boolean, model: string, filter: string,
  *   k: number, depth: number | null, blend: number | null, top_n: number, budget: number | null}} Asked
  */
 
@@ -23,6 +23,7 @@ export function asked() {
     query: byId("query").value.trim(),
     mode: /** @type {HTMLInputElement} */ (document.querySelector("input[name=mode]:checked")).value,
     rerank: byId("rerank-on").checked,
+    spans: byId("spans-on").checked,
     model: byId("model").value,
     filter: byId("filter").value.trim(),
     ...numbers,
@@ -36,6 +37,7 @@ export function hashOf(wanted) {
   if (wanted.query) settings.set("q", wanted.query);
   if (wanted.mode !== "hybrid") settings.set("mode", wanted.mode);
   if (!wanted.rerank) settings.set("rerank", "off");
+  if (!wanted.spans) settings.set("spans", "off");
   if (wanted.model) settings.set("model", wanted.model);
   if (wanted.filter) settings.set("filter", wanted.filter);
   for (const slider of allSliders()) {
@@ -53,6 +55,7 @@ export function fillForm(settings) {
   const mode = settings.get("mode") ?? "hybrid";
   for (const radio of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=mode]"))) radio.checked = radio.value === (Object.hasOwn(MODES, mode) ? mode : "hybrid");
   byId("rerank-on").checked = settings.get("rerank") !== "off";
+  byId("spans-on").checked = settings.get("spans") !== "off";
   byId("model").value = settings.get("model") ?? "";
   byId("filter").value = settings.get("filter") ?? "";
   for (const slider of allSliders()) {
