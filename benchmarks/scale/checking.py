@@ -4,16 +4,19 @@ The prediction is made before the load and from constants alone. It has the same
 load, since both follow from the seed: what differs is then the model's, or the machine's.
 """
 
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from twopass.benchmarks.load import ClosedLoop, OpenLoop, poisson_arrivals
 from twopass.benchmarks.scale.loading import WARM_UP_SECONDS, Loaded, load_server
-from twopass.benchmarks.scale.node import Node, NodeConstants
+from twopass.benchmarks.scale.node import STAGES, Node
+from twopass.benchmarks.scale.node_constants import NodeConstants
 from twopass.benchmarks.scale.simulation.callers import Outcome, Status
 from twopass.benchmarks.scale.simulation.estimates import quantile
 
 CONCURRENCY = 8
+CORE_MS = "processor time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Row:
         predicted: By the simulation.
         measured: By the load; None where too few searches were answered.
         others: Part of the machine that other programs used meanwhile.
+        stolen: Part of it that other guests of its host used.
     """
 
     load: str
@@ -33,6 +37,7 @@ class Row:
     predicted: float
     measured: float | None
     others: float
+    stolen: float
 
     @property
     def error(self) -> float | None:
@@ -42,6 +47,23 @@ class Row:
     def is_within(self, tolerance: float) -> bool:
         """Whether the prediction is as good as asked."""
         return self.error is not None and abs(self.error) <= tolerance
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where the time of a search goes under one load: not judged, but tells what is off.
+
+    Attributes:
+        load: The load, in words.
+        stage: One of `STAGES` in milliseconds, or processor time in core-ms, in the mean.
+        predicted: By the simulation.
+        measured: By the load.
+    """
+
+    load: str
+    stage: str
+    predicted: float
+    measured: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,37 +83,48 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Of one load."""
+    """Of one load.
+
+    Attributes:
+        load: The load.
+        words: The same for people.
+        figures: What is judged.
+        parts: Where the time goes, by `Part.stage`.
+    """
 
     load: ClosedLoop | OpenLoop
     words: str
     figures: dict[str, float]
+    parts: dict[str, float]
 
 
 def predictions(constants: NodeConstants, plan: Plan) -> list[Prediction]:
     """What every load will show: throughput at saturation, then latencies below it."""
-    saturated = _closed(constants, plan.seconds)
-    predicted = [
-        Prediction(ClosedLoop(CONCURRENCY), f"{CONCURRENCY} under way", {"searches/s": saturated})
-    ]
+    node = Node(constants)
+    end = WARM_UP_SECONDS + plan.seconds
+    outcomes = node.closed_loop(CONCURRENCY, end)
+    saturated = sum(WARM_UP_SECONDS <= o.ended < end for o in outcomes) / plan.seconds
+    figures = {"searches/s": saturated}
+    load: ClosedLoop | OpenLoop = ClosedLoop(CONCURRENCY)
+    predicted = [Prediction(load, f"{CONCURRENCY} under way", figures, _parts(node))]
     for part in plan.rates:
         load = OpenLoop(part * saturated, plan.seed)
         words = f"{load.rate:.3g} a second ({part:.0%})"
-        predicted.append(Prediction(load, words, _open(constants, load, plan.seconds)))
+        node = Node(constants)
+        figures = _latencies(node, load, plan.seconds)
+        predicted.append(Prediction(load, words, figures, _parts(node)))
     return predicted
 
 
-def _closed(constants: NodeConstants, seconds: float) -> float:
-    end = WARM_UP_SECONDS + seconds
-    outcomes = Node(constants).closed_loop(CONCURRENCY, end)
-    return sum(WARM_UP_SECONDS <= o.ended < end for o in outcomes) / seconds
-
-
-def _open(constants: NodeConstants, load: OpenLoop, seconds: float) -> dict[str, float]:
+def _latencies(node: Node, load: OpenLoop, seconds: float) -> dict[str, float]:
     arrivals = list(poisson_arrivals(load.rate, WARM_UP_SECONDS + seconds, load.seed))
-    outcomes = Node(constants).open_loop(arrivals)
-    latencies = [o.latency * 1000 for o in _counted(outcomes)]
+    latencies = [o.latency * 1000 for o in _counted(node.open_loop(arrivals))]
     return {"p50, ms": quantile(latencies, 0.5), "p99, ms": quantile(latencies, 0.99)}
+
+
+def _parts(node: Node) -> dict[str, float]:
+    parts = {stage: 1000 * statistics.fmean(node.stages[stage]) for stage in STAGES}
+    return {**parts, CORE_MS: 1000 * node.cores.busy_seconds / len(node.stages[STAGES[0]])}
 
 
 def _counted(outcomes: Sequence[Outcome]) -> Iterator[Outcome]:
@@ -100,13 +133,19 @@ def _counted(outcomes: Sequence[Outcome]) -> Iterator[Outcome]:
 
 def compared(
     prediction: Prediction, target: str, pid: int, queries: Sequence[str], depth: int, plan: Plan
-) -> list[Row]:
+) -> tuple[list[Row], list[Part]]:
     """Puts the load of a prediction on a server."""
     loaded = load_server(target, pid, prediction.load, queries, depth, plan.seconds)
-    return [
-        Row(prediction.words, what, predicted, _measured(loaded, what), loaded.others)
-        for what, predicted in prediction.figures.items()
+    rows = [
+        Row(prediction.words, what, value, _measured(loaded, what), loaded.others, loaded.stolen)
+        for what, value in prediction.figures.items()
     ]
+    measured = {**loaded.stages_ms, CORE_MS: loaded.core_ms}
+    parts = [
+        Part(prediction.words, stage, value, measured[stage])
+        for stage, value in prediction.parts.items()
+    ]
+    return rows, parts
 
 
 def _measured(loaded: Loaded, what: str) -> float | None:

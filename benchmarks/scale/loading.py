@@ -7,8 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twopass._core import available_cpus
-from twopass.benchmarks.load import ClosedLoop, Load, OpenLoop, Window, record
-from twopass.benchmarks.scale.measuring import COLLECTION, core_seconds, machine_core_seconds
+from twopass.benchmarks.load import OK, ClosedLoop, Load, OpenLoop, Sample, Window, record
+from twopass.benchmarks.scale.measuring import (
+    COLLECTION,
+    core_seconds,
+    machine_core_seconds,
+    stolen_seconds,
+)
+from twopass.benchmarks.scale.node import STAGES
 from twopass.benchmarks.summary import Summary, summarize
 from twopass.benchmarks.workload import SearchWorkload
 from twopass.client import AsyncClient
@@ -24,11 +30,18 @@ class Loaded:
 
     Attributes:
         summary: Its figures.
+        stages_ms: How long searches were in each stage of `node.STAGES`, in the mean; what waited
+            to be embedded counts to the second pass.
+        core_ms: Processor time of a search, the caller's included.
         others: Part of the machine's processor time that neither server nor caller used.
+        stolen: Part of it that the machine itself did not get, as a guest of another.
     """
 
     summary: Summary
+    stages_ms: dict[str, float]
+    core_ms: float
     others: float
+    stolen: float
 
 
 def load_server(
@@ -45,12 +58,35 @@ async def _load(
         workload = SearchWorkload(COLLECTION, queries, num_candidates=depth)
         requests = map(workload.request, itertools.count())
         began = time.perf_counter()
-        before = _used(pid)
+        before, stolen = _used(pid), stolen_seconds()
+        machine = machine_core_seconds()
         window = Window(began + WARM_UP_SECONDS, began + WARM_UP_SECONDS + seconds)
         samples = await record(load, client, requests, window)
-        passed = time.perf_counter() - began
-        others = (_used(pid) - before) / (available_cpus() * passed)
-        return Loaded(summarize(load.level, samples, window), max(0.0, others))
+        others = max(0.0, _used(pid) - before)
+        own = machine_core_seconds() - machine - others
+        there = available_cpus() * (time.perf_counter() - began)
+        return Loaded(
+            summarize(load.level, samples, window),
+            _stages_ms([s for s in samples if s.status == OK and s.intended >= window.start]),
+            1000 * own / max(1, len(samples)),
+            others / there,
+            (stolen_seconds() - stolen) / there,
+        )
+
+
+def _stages_ms(samples: Sequence[Sample]) -> dict[str, float]:
+    """Means by stage."""
+    stages = dict.fromkeys(STAGES, 0.0)
+    for sample in samples:
+        assert sample.answer is not None
+        t = sample.answer.timings
+        parts = (t.tokenize_ms, t.embed_ms, t.retrieve_ms, t.load_ms)
+        known = [part or 0.0 for part in parts]
+        known.append((t.queue_ms or 0.0) + (t.rerank_ms or 0.0))
+        known.append(sample.latency * 1000 - sum(known))
+        for stage, milliseconds in zip(STAGES, known, strict=True):
+            stages[stage] += milliseconds / len(samples)
+    return stages
 
 
 def _used(pid: int) -> float:

@@ -1,8 +1,9 @@
-"""Measures on this machine what a search costs while nothing waits, in about a minute.
+"""Measures on this machine what a search costs while nothing waits, in a minute and a half.
 
 A real server with its default models holds the documentation of the running Python. Searches go to
 it one at a time; the reranker's speed is measured in this process, on the pairs that these searches
-have, with as many threads and two batches at once.
+have, with two batches at once, by as many threads and by one. Then searches come after pauses of
+several lengths.
 """
 
 import asyncio
@@ -21,7 +22,9 @@ import numpy as np
 from twopass._core import available_cpus, gather_packed, plan_packed
 from twopass.benchmarks.in_process import pairs_of
 from twopass.benchmarks.queries import queries_of_collection
-from twopass.benchmarks.scale.node import NodeConstants
+from twopass.benchmarks.scale.node_constants import NodeConstants
+from twopass.benchmarks.scale.resting import NO_REST, Paused, rested
+from twopass.benchmarks.scale.waking import measure_waking
 from twopass.benchmarks.workload import CandidateTexts
 from twopass.client import AsyncClient, Client, Fields, Retrieve, SearchResult
 from twopass.commands.stdlib_docs import passages
@@ -36,8 +39,9 @@ SERVER_FLAGS = ("--query-cache-bytes", "0")
 _CHUNK = 64
 _WARM_UP = 20
 _TIMEOUT_SECONDS = 60.0
-# Between searches that are to find the machine idle.
-_PAUSE_SECONDS = 0.05
+# Before searches that are to find the machine idle; the first for those they are compared with.
+PAUSES_SECONDS = (0.0, 0.01, 0.03, 0.06, 0.12, 0.25)
+_PAUSED_QUERIES = 50
 _BATCH_SECONDS = 0.020
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -65,9 +69,18 @@ def core_seconds(pid: int) -> float:
 
 def machine_core_seconds() -> float:
     """Processor time that all processes of the machine have used, the kernel's included."""
-    (line, *_) = Path("/proc/stat").read_text(encoding="ascii").splitlines()
-    user, nice, system, _idle, _waiting, irq, softirq, *_ = map(int, line.split()[1:])
+    user, nice, system, _idle, _waiting, irq, softirq, *_ = _machine_ticks()
     return (user + nice + system + irq + softirq) / _TICKS
+
+
+def stolen_seconds() -> float:
+    """Processor time that other guests of the same host have had instead of this machine."""
+    return _machine_ticks()[7] / _TICKS
+
+
+def _machine_ticks() -> list[int]:
+    (line, *_) = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+    return list(map(int, line.split()[1:]))
 
 
 def fill(client: Client, pid: int, data: Path) -> Ingest:
@@ -97,35 +110,43 @@ def measure(
 ) -> NodeConstants:
     """Measures every constant of one node; the server does nothing else meanwhile."""
     first = _alone(target, pid, queries, depth, rerank=False)
-    reranker = _loaded_reranker()
-    pairs = [_pairs(client, reranker, query, depth) for query in queries]
-    core_us = _core_us_per_token(reranker, pairs)
-    reranker.engine.close()
-    both = _alone(target, pid, queries, depth, rerank=True)
-    paused = _alone(target, pid, queries, depth, rerank=True, pause=_PAUSE_SECONDS)
+    pairs = pairs_of_queries(client, queries, depth)
+    lengths = [each.lengths.tolist() for each in pairs]
     num_cores = available_cpus()
-    computing = statistics.fmean(p.num_tokens for p in pairs) * core_us / 1000 / num_cores
-    return NodeConstants(
+    busy_us, alone_us = (_core_us_per_token(pairs, threads) for threads in (num_cores, 1))
+    both = _alone(target, pid, queries, depth, rerank=True)
+    engine_core_ms = statistics.fmean(map(sum, lengths)) * busy_us / 1000
+    waking = measure_waking(num_cores)
+    constants = NodeConstants(
         num_cores=num_cores,
         tokenize_ms=first.mean("tokenize_ms"),
         embed_ms=first.mean("embed_ms"),
         retrieve_ms=first.mean("retrieve_ms"),
         load_ms=both.mean("load_ms"),
-        rest_ms=first.rest_ms,
+        rest_ms=max(0.0, first.rest_ms),
         wire_ms=first.wire_ms,
         front_core_ms=first.server_core_ms,
         client_core_ms=first.client_core_ms,
-        core_us_per_token=core_us,
-        rerank_delay_ms=max(0.0, both.mean("rerank_ms") + both.mean("queue_ms") - computing),
-        after_pause=max(1.0, paused.median_seconds / both.median_seconds),
-        rerank_lengths=[p.lengths.tolist() for p in pairs],
+        core_us_per_token=busy_us,
+        alone_us_per_token=alone_us,
+        second_core_ms=max(0.0, both.server_core_ms - first.server_core_ms - engine_core_ms),
+        turn_ms=waking.turn_ms,
+        packing=waking.packing,
+        rests=(NO_REST,),
+        rerank_lengths=lengths,
     )
+    asked = queries[:_PAUSED_QUERIES]
+    paused = [
+        _alone(target, pid, asked, depth, rerank=True, pause=pause) for pause in PAUSES_SECONDS
+    ]
+    return rested(constants, [p.paused for p in paused])
 
 
 @dataclass(frozen=True, slots=True)
 class _Alone:
-    """Searches one at a time."""
+    """Searches one at a time, with a pause before each."""
 
+    pause: float
     results: list[SearchResult]
     seconds: list[float]
     server_core_ms: float
@@ -136,9 +157,16 @@ class _Alone:
         return statistics.fmean(getattr(r.timings, stage) or 0.0 for r in self.results)
 
     @property
-    def median_seconds(self) -> float:
-        """Of the caller's times."""
-        return statistics.median(self.seconds)
+    def core_ms(self) -> float:
+        """Processor time of a search, the caller's included."""
+        return self.server_core_ms + self.client_core_ms
+
+    @property
+    def paused(self) -> Paused:
+        """What its pause costs."""
+        second = self.mean("queue_ms") + self.mean("rerank_ms")
+        front = 1000 * statistics.fmean(self.seconds) - second
+        return Paused(self.pause, len(self.seconds), front, second, self.core_ms)
 
     @property
     def rest_ms(self) -> float:
@@ -181,7 +209,8 @@ async def _ask_all(
             results.append(await client.search(COLLECTION, query, **asked))
             seconds.append(time.perf_counter() - intended)
         used, mine = core_seconds(pid) - server, time.process_time() - own
-    return _Alone(results, seconds, 1000 * used / len(queries), 1000 * mine / len(queries))
+    number = len(queries)
+    return _Alone(pause, results, seconds, 1000 * used / number, 1000 * mine / number)
 
 
 def _asked(depth: int, top_n: int, *, rerank: bool) -> dict[str, Any]:
@@ -195,12 +224,12 @@ def _asked(depth: int, top_n: int, *, rerank: bool) -> dict[str, Any]:
     }
 
 
-def _loaded_reranker() -> LoadedReranker:
+def _loaded_reranker(num_threads: int = 0) -> LoadedReranker:
     """The server's default reranker, in this process."""
     config = load_config({})
     reranker = load_model(
         config.reranker,
-        num_threads=config.threads,
+        num_threads=num_threads or config.threads,
         engine=config.engine,
         precision=config.precision,
     )
@@ -208,21 +237,33 @@ def _loaded_reranker() -> LoadedReranker:
     return reranker
 
 
+def pairs_of_queries(client: Client, queries: Sequence[str], depth: int) -> list[TokenBatch]:
+    """The pairs that the second pass of each query reads."""
+    reranker = _loaded_reranker()
+    try:
+        return [_pairs(client, reranker, query, depth) for query in queries]
+    finally:
+        reranker.engine.close()
+
+
 def _pairs(client: Client, reranker: LoadedReranker, query: str, depth: int) -> TokenBatch:
-    """The pairs that the second pass of a query reads."""
     hits = client.search(COLLECTION, query, **_asked(depth, depth, rerank=False)).hits
     texts = [f"{hit.title} {hit.text}" if hit.title else hit.text for hit in hits]
     return pairs_of(reranker, CandidateTexts(query, texts))
 
 
-def _core_us_per_token(reranker: LoadedReranker, pairs: Sequence[TokenBatch]) -> float:
-    """Processor time of a token while the engine is never without a batch."""
-    batches = list(_batches(pairs, _tokens_in_time(reranker, pairs)))
-    _compute(reranker, batches[: len(batches) // 10])
-    began = time.process_time()
-    _compute(reranker, batches)
-    used = time.process_time() - began
-    return 1e6 * used / sum(batch.num_tokens for batch in batches)
+def _core_us_per_token(pairs: Sequence[TokenBatch], num_threads: int) -> float:
+    """Processor time of a token while so many threads are never without a batch."""
+    reranker = _loaded_reranker(num_threads)
+    try:
+        batches = list(_batches(pairs, _tokens_in_time(reranker, pairs)))
+        _compute(reranker, batches[: len(batches) // 10])
+        began = time.process_time()
+        _compute(reranker, batches)
+        used = time.process_time() - began
+        return 1e6 * used / sum(batch.num_tokens for batch in batches)
+    finally:
+        reranker.engine.close()
 
 
 def _tokens_in_time(reranker: LoadedReranker, pairs: Sequence[TokenBatch]) -> int:

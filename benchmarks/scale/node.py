@@ -1,140 +1,95 @@
 """One node, simulated from constants that were measured while nothing waited.
 
-Every stage of a search is part work for the cores and part delay, in which nothing computes: one
-thread hands over to the next, a message is on its way. Which part is which follows from the
-processor time of the whole, since stages are timed by the clock.
+A search goes through the threads of the server that it goes through there, and each waits for a
+core as the others do, the caller's too. What stages take by the clock beyond their computing is
+delay, in which nothing computes.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from math import inf
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
-from twopass.benchmarks.scale.simulation.arbiter import Arbiter
+from twopass.benchmarks.scale.node_constants import NodeConstants, Rest
+from twopass.benchmarks.scale.simulation.arbiter import Arbiter, Kind
 from twopass.benchmarks.scale.simulation.callers import Callers, Outcome, Policy
-from twopass.benchmarks.scale.simulation.clock import Clock, Process
+from twopass.benchmarks.scale.simulation.clock import Clock, Process, Signal
 from twopass.benchmarks.scale.simulation.engines import SharedEngine, Speed
-from twopass.benchmarks.scale.simulation.fronts import Front, FrontWork, Search
-from twopass.benchmarks.scale.simulation.processors import Cores
-from twopass.benchmarks.scale.simulation.stores import Finding, OwnStore
+from twopass.benchmarks.scale.simulation.fronts import Front, Search
+from twopass.benchmarks.scale.simulation.run_queues import RunQueues
 
+STAGES = ("tokenize", "embed", "retrieve", "load", "second pass", "rest")
 # As `engines/cpu/engine.py` asks for them.
 _BATCH_SECONDS = 0.020
-# A machine that has had nothing to do for so long is cold.
-_PAUSE_SECONDS = 0.001
-
-
-@dataclass(frozen=True, slots=True)
-class NodeConstants:
-    """What searches cost on one machine, one at a time. Times are milliseconds, in the mean.
-
-    Attributes:
-        num_cores: Cores that server and callers share.
-        tokenize_ms: By the clock, as all that end in `_ms` but have no `core` in their names.
-        embed_ms: By the clock; its computing is done by a thread a core.
-        retrieve_ms: Of the slower list.
-        load_ms: Of the candidates' token ids.
-        rest_ms: What is left of the server's time without a second pass.
-        wire_ms: What is left of the caller's.
-        front_core_ms: Processor time of the server for a search without a second pass.
-        client_core_ms: Processor time of the caller.
-        core_us_per_token: Processor time of a token of the second pass, microseconds.
-        rerank_delay_ms: What the second pass takes on top of its computing: batches to and fro.
-        after_pause: How many times as long a search takes that finds the machine idle, by one that
-            follows on another: caches are cold, threads and cores asleep.
-        rerank_lengths: Tokens of each pair, of each query that is asked.
-    """
-
-    num_cores: int
-    tokenize_ms: float
-    embed_ms: float
-    retrieve_ms: float
-    load_ms: float
-    rest_ms: float
-    wire_ms: float
-    front_core_ms: float
-    client_core_ms: float
-    core_us_per_token: float
-    rerank_delay_ms: float
-    after_pause: float
-    rerank_lengths: Sequence[Sequence[int]]
-
-    @property
-    def mean_tokens(self) -> float:
-        """Tokens of a search's second pass."""
-        return sum(map(sum, self.rerank_lengths)) / len(self.rerank_lengths)
-
-    @property
-    def core_ms(self) -> float:
-        """Processor time of a search of both passes, the caller's included."""
-        second = self.mean_tokens * self.core_us_per_token / 1000
-        return self.front_core_ms + second + self.client_core_ms
-
-    @property
-    def most_per_second(self) -> float:
-        """Searches a second that take all of the cores' time."""
-        return self.num_cores * 1000 / self.core_ms
-
-    @property
-    def working_part(self) -> float:
-        """Part of the stages' time in which they compute, at most 1."""
-        single = (
-            self.tokenize_ms
-            + self.retrieve_ms
-            + self.load_ms
-            + self.rest_ms
-            + max(0.0, self.wire_ms - self.client_core_ms)
-        )
-        return min(1.0, self.front_core_ms / (single + self.num_cores * self.embed_ms))
+# Threads that each stage goes through in turn: the event loop, and what it hands work to.
+_ARRIVAL = 3  # gRPC's reader, its poller, the loop
+_TOKENIZING = 2  # a lane, the loop
+_EMBEDDING = 2  # a thread that calls the model, the loop
+_LISTS = 4  # vectors, the loop, similarities of what words alone have found, the loop
+_READING = 2  # a lane, the loop
+_RETURN = 3  # gRPC's reader, its poller, the caller's loop
+# Part of the time of embedding a query that is the way to the model and back, not the model.
+_WAY_TO_MODEL = 0.4
+# Tokens of a query, whatever it has: what it costs is measured as a whole.
+_QUERY_TOKENS = 100
 
 
 class Node:
-    """The simulation of one node, with callers on the same cores."""
+    """The simulation of one node, with callers on the same cores.
+
+    Attributes:
+        clock: The simulation's.
+        cores: Of the machine.
+        stages: Seconds that each search took in each of `STAGES`, in the order in which they ended;
+            the rest has the caller's in it.
+    """
 
     def __init__(self, constants: NodeConstants) -> None:
-        """Starts idle."""
-        part = constants.working_part / 1000  # to seconds as well
-        wire = max(0.0, constants.wire_ms - constants.client_core_ms)
-        stages = (constants.tokenize_ms, constants.embed_ms, constants.retrieve_ms)
-        waited = sum(stages) + constants.load_ms + constants.rest_ms + wire
-        self._constants = constants
+        """Starts idle, and as if it had been busy until now."""
         self.clock = Clock()
-        self.cores = Cores(self.clock, constants.num_cores)
-        speed = Speed(
-            seconds_per_token=constants.core_us_per_token / 1e6 / constants.num_cores,
-            seconds_per_batch=constants.rerank_delay_ms / 1000,
-            batch_seconds=_BATCH_SECONDS,
-            query_factor=0.0,
-            query_seconds=constants.embed_ms * part,
+        self.cores = RunQueues(
+            self.clock,
+            constants.num_cores,
+            turn=constants.turn_ms / 1000,
+            packing=constants.packing,
+            alone_speed=constants.alone_speed,
         )
-        engine = SharedEngine(self.clock, self.cores, speed)
-        work = FrontWork(
-            before=(constants.tokenize_ms + wire / 2) * part,
-            after=(constants.rest_ms + wire / 2) * part,
-            delay=waited * (1 - constants.working_part) / 1000,
-            query_tokens=1 if constants.embed_ms else 0,
-        )
-        finding = Finding(
-            nearest=0.0, words=constants.retrieve_ms * part, load=constants.load_ms * part
-        )
-        arbiter = Arbiter(self.clock, [engine])
-        self.front = Front(self.clock, self.cores, work, OwnStore(finding), arbiter)
+        self._front = _NodeFront(self.clock, self.cores, constants)
+        self._constants = constants
 
-    def searches(self) -> Iterable[Search]:
+    @property
+    def stages(self) -> dict[str, list[float]]:
+        """See the class."""
+        return self._front.stages
+
+    def searches(self) -> Iterator[Search]:
         """The queries in turn, again and again."""
         return itertools.cycle(Search(lengths) for lengths in self._constants.rerank_lengths)
 
     def open_loop(self, arrivals: Iterable[float]) -> list[Outcome]:
         """Sends searches at their times; returns what became of each."""
-        callers = Callers(self.clock, [_Beside(self)], Policy(max_tries=1))
+        callers = Callers(self.clock, [self._front], Policy(max_tries=1))
         callers.send(arrivals, self.searches())
+        self.clock.run()
+        return callers.outcomes
+
+    def one_at_a_time(self, count: int, pause: float) -> list[Outcome]:
+        """Sends so many searches one after another, with a pause before each."""
+        callers = Callers(self.clock, [self._front], Policy(max_tries=1))
+
+        def one_after_another() -> Process:
+            for search in itertools.islice(self.searches(), count):
+                yield self.clock.after(pause)
+                yield self.clock.spawn(callers.call(self.clock.now, search))
+
+        self.clock.spawn(one_after_another())
         self.clock.run()
         return callers.outcomes
 
     def closed_loop(self, concurrency: int, seconds: float) -> list[Outcome]:
         """Keeps so many searches under way for a while."""
-        callers = Callers(self.clock, [_Beside(self)], Policy(max_tries=1))
-        searches = iter(self.searches())
+        callers = Callers(self.clock, [self._front], Policy(max_tries=1))
+        searches = self.searches()
 
         def one_after_another() -> Process:
             while self.clock.now < seconds:
@@ -146,33 +101,105 @@ class Node:
         return callers.outcomes
 
 
-class _Beside(Front):
-    """The node's front with what a caller on the same machine computes around each search."""
+@dataclass(slots=True)
+class _Laps:
+    """Where a search's time goes."""
 
-    def __init__(self, node: Node) -> None:
+    clock: Clock
+    since: float
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def lap(self, stage: str) -> None:
+        """Counts the time since the last lap to a stage."""
+        self.seconds[stage] += self.clock.now - self.since
+        self.since = self.clock.now
+
+
+class _NodeFront(Front):
+    """The server's way of a search, and what its caller computes around it."""
+
+    def __init__(self, clock: Clock, cores: RunQueues, constants: NodeConstants) -> None:
         self.is_there = True
-        self.lost = node.front.lost
-        self.cores = node.cores
-        self._inner = node.front
-        self._node = node
+        self.lost = Signal()
+        self.stages: dict[str, list[float]] = {stage: [] for stage in STAGES}
+        self._run_queues = cores
+        self._clock = clock
+        self._constants = constants
+        # What was measured one at a time had an idle core beside it. To seconds as well.
+        self._working = constants.working_part * constants.alone_speed / 1000
+        self._core_ms = constants.alone_speed / 1000
+        token = constants.core_us_per_token / 1e6 / constants.num_cores
+        query = constants.embed_ms * (1 - _WAY_TO_MODEL) * self._working
+        speed = Speed(
+            seconds_per_token=token,
+            batch_seconds=_BATCH_SECONDS,
+            query_factor=query / _QUERY_TOKENS / token,
+        )
+        self._arbiter = Arbiter(clock, [SharedEngine(clock, cores, speed)])
         self._num_under_way = 0
-        self._idle_since = -inf
-
-    @property
-    def _has_rested(self) -> bool:
-        """Whether nothing has been asked for a while; only where nothing is under way."""
-        return self._node.clock.now - self._idle_since >= _PAUSE_SECONDS
+        self._idle_since = 0.0
 
     def answer(self, search: Search) -> Process:
         """See `Front.answer`."""
-        constants = self._node._constants
-        half = constants.client_core_ms / 2000
-        if not self._num_under_way and self._has_rested:
-            search = replace(search, times=constants.after_pause)
+        constants = self._constants
+        idle = 0.0 if self._num_under_way else self._clock.now - self._idle_since
+        rest = constants.after_rest(idle)
+        laps = _Laps(self._clock, self._clock.now)
         self._num_under_way += 1
-        yield self.cores.work(half)
-        answered = yield self._node.clock.spawn(self._inner.answer(search))
-        yield self.cores.work(half)
+        caller = constants.client_core_ms / 2 * self._core_ms * rest.times
+        yield self._run_queues.work(caller)
+        yield from self._stage(constants.away_ms / 2, _ARRIVAL, rest)
+        laps.lap("rest")
+        yield from self._first_pass(rest, laps)
+        if search.lengths:
+            yield from self._second_pass(search, rest)
+        laps.lap("second pass")
+        yield from self._stage(constants.rest_ms, _READING, rest)
+        yield from self._stage(constants.away_ms / 2, _RETURN, rest)
+        yield self._run_queues.work(caller)
+        laps.lap("rest")
         self._num_under_way -= 1
-        self._idle_since = self._node.clock.now
-        return answered
+        self._idle_since = self._clock.now
+        for stage, seconds in laps.seconds.items():
+            self.stages[stage].append(seconds)
+        return True
+
+    def _stage(self, milliseconds: float, num_threads: int, rest: Rest) -> Process:
+        """A stage that goes through so many threads: an equal part of its work each, and delay."""
+        for _ in range(num_threads):
+            yield self._run_queues.work(milliseconds * self._working * rest.times / num_threads)
+        if rest.front_ms:
+            part = milliseconds / self._constants.stages_ms
+            yield self._clock.after(part * rest.front_ms / 1000)
+
+    def _first_pass(self, rest: Rest, laps: _Laps) -> Process:
+        constants = self._constants
+        yield from self._stage(constants.tokenize_ms, _TOKENIZING, rest)
+        laps.lap("tokenize")
+        yield from self._embed(rest)
+        laps.lap("embed")
+        self._run_queues.work(constants.beside_core_ms * self._core_ms * rest.times)
+        yield from self._stage(constants.retrieve_ms, _LISTS, rest)
+        laps.lap("retrieve")
+        yield from self._stage(constants.load_ms, _READING, rest)
+        laps.lap("load")
+
+    def _embed(self, rest: Rest) -> Process:
+        if not self._constants.embed_ms:
+            return
+        way = self._constants.embed_ms * _WAY_TO_MODEL * self._working * rest.times / _EMBEDDING
+        yield self._run_queues.work(way)
+        yield self._arbiter.compute([round(_QUERY_TOKENS * rest.times)], Kind.QUERY)
+        yield self._run_queues.work(way)
+        part = self._constants.embed_ms / self._constants.stages_ms
+        yield self._clock.after(part * rest.front_ms / 1000)
+
+    def _second_pass(self, search: Search, rest: Rest) -> Process:
+        """Pairs are put together by the loop, and given to a thread that calls the model."""
+        work = self._constants.second_core_ms * self._core_ms * rest.times
+        for _ in range(2):
+            yield self._run_queues.work(work / 3)
+        yield self._clock.after(rest.second_ms / 1000)
+        lengths = [round(length * rest.times) for length in search.lengths]
+        yield self._arbiter.compute(lengths, Kind.RERANK)
+        yield self._run_queues.work(work / 3)

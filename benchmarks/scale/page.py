@@ -1,7 +1,8 @@
 """`python -m twopass.benchmarks.scale.page`: writes the tables of docs/scale.md anew.
 
 They follow from `constants.json`, `prices.json` and `benchmarks/results/scale.json`, which `make
-scale SCALE=--keep` writes; a test holds the page to them.
+scale SCALE=--keep` writes, and from `benchmarks/results/scale_losses.json`, which this command
+simulates; a test holds the page to them.
 """
 
 import json
@@ -10,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from twopass.benchmarks.scale.checking import CORE_MS
 from twopass.benchmarks.scale.constants import load_constants, load_prices
+from twopass.benchmarks.scale.losses import losses_table, simulate_losses
 from twopass.benchmarks.scale.plan import as_table
 from twopass.benchmarks.scale.planning import Demand, Design, Device, Planner
 from twopass.benchmarks.scale.tables import markdown, short
@@ -29,10 +32,13 @@ def written(page: str) -> str:
     return _TABLE.sub(lambda found: f"{found[1]}{_TABLES[found[2]]()}\n{found[3]}", page)
 
 
-def check_table(rows: list[dict[str, Any]]) -> str:
-    """What was predicted of one node, and what was measured."""
+def check_table(rows: list[dict[str, Any]], tolerance: float) -> str:
+    """What was predicted of one node, what was measured, and whether that is near enough."""
     return markdown(
-        ("load", "figure", "predicted", "measured", "off by", "others, % of the cores"),
+        (
+            *("load", "figure", "predicted", "measured", "off by", f"within {tolerance:.0%}"),
+            *("others, % of the cores", "stolen, %"),
+        ),
         [
             (
                 row["load"],
@@ -40,9 +46,43 @@ def check_table(rows: list[dict[str, Any]]) -> str:
                 f"{row['predicted']:,.1f}",
                 "n/a" if row["measured"] is None else f"{row['measured']:,.1f}",
                 "n/a" if row["error"] is None else f"{row['error']:+.1%}",
+                "yes" if row["error"] is not None and abs(row["error"]) <= tolerance else "no",
                 f"{row['others'] * 100:.1f}",
+                f"{row['stolen'] * 100:.1f}",
             )
             for row in rows
+        ],
+    )
+
+
+def parts_table(parts: list[dict[str, Any]]) -> str:
+    """Where the time of a search goes: predicted and measured, a line each for every load."""
+    stages = list(dict.fromkeys(part["stage"] for part in parts))
+    lines = []
+    for load in dict.fromkeys(part["load"] for part in parts):
+        mine = {part["stage"]: part for part in parts if part["load"] == load}
+        for kind in ("predicted", "measured"):
+            values = (f"{mine[stage][kind]:,.1f}" for stage in stages)
+            lines.append((load if kind == "predicted" else "", kind, *values))
+    heads = (f"{stage}, {'core-ms' if stage == CORE_MS else 'ms'}" for stage in stages)
+    return markdown(("load", "", *heads), lines)
+
+
+def rests_table(rests: list[dict[str, Any]]) -> str:
+    """What a search costs by how long the machine had been idle."""
+    return markdown(
+        (
+            *("idle before, ms", "processor time, times", "delay on its way, ms"),
+            "delay in the second pass, ms",
+        ),
+        [
+            (
+                f"{rest['seconds'] * 1000:,.0f}",
+                f"{rest['times']:.2f}",
+                f"{rest['front_ms']:.1f}",
+                f"{rest['second_ms']:.1f}",
+            )
+            for rest in rests
         ],
     )
 
@@ -115,13 +155,57 @@ def _gpu_vectors() -> str:
     return markdown(("vectors of 384 components", "GB in fp16", "H200 for 1,000 searches/s"), rows)
 
 
-def _checked() -> str:
+def _kept() -> dict[str, Any] | None:
+    """What `make scale SCALE=--keep` has written; None before."""
     if not RESULTS.is_file():
-        return "Not measured yet: `make scale SCALE=--keep`"
-    read = json.loads(RESULTS.read_text(encoding="utf-8"))
-    machine = read["machine"]
-    where = f"{machine['cpu']}, {machine['num_cores']} cores, at {machine['commit']}"
-    return f"{check_table(read['rows'])}\n\n{where}, {read['depth']} candidates reranked."
+        return None
+    kept: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return kept if "parts" in kept else None
+
+
+_NOT_YET = "Not measured yet: `make scale SCALE=--keep`"
+
+
+def _checked() -> str:
+    if (kept := _kept()) is None:
+        return _NOT_YET
+    machine, tolerance = kept["machine"], kept["tolerance"]
+    where = (
+        f"{machine['cpu']}, {machine['num_cores']} cores, {', '.join(machine['flags'])}; at "
+        f"{machine['commit']}; {kept['depth']} candidates reranked."
+    )
+    return f"{check_table(kept['rows'], tolerance)}\n\n{where} {_verdict(kept['rows'], tolerance)}"
+
+
+def _verdict(rows: list[dict[str, Any]], tolerance: float) -> str:
+    off = [
+        f"{row['what']} at {row['load']}"
+        for row in rows
+        if row["error"] is None or abs(row["error"]) > tolerance
+    ]
+    if not off:
+        return f"All {len(rows)} figures are within {tolerance:.0%}."
+    within = len(rows) - len(off)
+    return f"{within} of {len(rows)} figures are within {tolerance:.0%}; not: {'; '.join(off)}."
+
+
+def _parts() -> str:
+    kept = _kept()
+    return _NOT_YET if kept is None else parts_table(kept["parts"])
+
+
+def _rests() -> str:
+    kept = _kept()
+    if kept is None:
+        return _NOT_YET
+    constants = kept["constants"]
+    return (
+        f"{rests_table(constants['rests'])}\n\nA thread that wakes up while all cores compute "
+        f"waits {constants['turn_ms'] / 2:.1f} ms in the mean; "
+        f"{constants['packing']:.0%} of those that wake up while one is idle wait as well. "
+        f"A token costs {constants['core_us_per_token']:.1f} core-µs while all cores compute, "
+        f"{constants['alone_us_per_token']:.1f} while one does."
+    )
 
 
 _TABLES: dict[str, Callable[[], str]] = {
@@ -137,11 +221,15 @@ _TABLES: dict[str, Callable[[], str]] = {
     ),
     "gpu vectors": _gpu_vectors,
     "checked": _checked,
+    "parts": _parts,
+    "rests": _rests,
+    "losses": losses_table,
 }
 
 
 def main() -> None:
-    """Writes the page."""
+    """Simulates what goes wrong, and writes the page."""
+    simulate_losses()
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 

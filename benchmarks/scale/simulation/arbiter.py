@@ -27,7 +27,8 @@ class Engine(Protocol):
     """What computes batches; a model of an engine of `engines/base.py`.
 
     Attributes:
-        max_in_flight: Batches of pairs that it takes at once; those of queries come on top.
+        max_in_flight: Batches that it takes at once. Those of queries wait for each other alone,
+            those of pairs for queries too.
         is_there: Whether it takes any; changes when it is lost or comes back.
     """
 
@@ -40,8 +41,11 @@ class Engine(Protocol):
     def seconds(self, tokens: int) -> float:
         """How long a batch of so many tokens is expected to take it."""
 
-    def compute(self, tokens: int, kind: Kind) -> Signal:
-        """Computes a batch; the value says whether it was, rather than lost with the engine."""
+    def compute(self, lengths: Sequence[int], kind: Kind) -> Signal:
+        """Computes a batch, which has sequences of so many tokens each.
+
+        The value says whether it was computed, rather than lost with the engine.
+        """
 
 
 class _Rows:
@@ -111,7 +115,7 @@ class Arbiter:
         self._engines = engines
         self._max_queued = max_queued
         self._queues = {kind: FairQueue() for kind in Kind}
-        self._in_flight = {kind: dict.fromkeys(range(len(engines)), 0) for kind in Kind}
+        self._in_flight = {kind: [0] * len(engines) for kind in Kind}
         self._free_at = [0.0] * len(engines)
 
     def admit(self, num_pairs: int) -> bool:
@@ -146,13 +150,15 @@ class Arbiter:
         for kind in Kind:
             queue = self._queues[kind]
             while len(queue) and (number := self._next_engine(kind)) is not None:
-                self._submit(number, kind, *self._batch(queue, self._engines[number]))
+                self._submit(number, kind, self._batch(queue, self._engines[number]))
 
     def _next_engine(self, kind: Kind) -> int | None:
         """The engine that would be done first with one more batch; None where none takes any."""
         best, best_time = None, inf
         for number, engine in enumerate(self._engines):
-            in_flight = self._in_flight[kind][number]
+            in_flight = self._in_flight[Kind.QUERY][number]
+            if kind is Kind.RERANK:
+                in_flight += self._in_flight[kind][number]
             if engine.is_there and in_flight < engine.max_in_flight:
                 begin = self._clock.now if kind is Kind.QUERY else self._free_at[number]
                 time = max(self._clock.now, begin) + engine.seconds(engine.batch_tokens())
@@ -160,7 +166,7 @@ class Arbiter:
                     best, best_time = number, time
         return best
 
-    def _batch(self, queue: FairQueue, engine: Engine) -> tuple[list[tuple[_Rows, list[int]]], int]:
+    def _batch(self, queue: FairQueue, engine: Engine) -> list[tuple[_Rows, list[int]]]:
         """Takes the next batch: rows of the first requests in turn, of at most so many tokens."""
         room = engine.batch_tokens()
         parts: list[tuple[_Rows, list[int]]] = []
@@ -175,20 +181,19 @@ class Arbiter:
             if rows.next < len(rows.lengths):
                 break
             queue.remove(queue.first)
-        return parts, sum(sum(taken) for _, taken in parts)
+        return parts
 
-    def _submit(
-        self, number: int, kind: Kind, parts: list[tuple[_Rows, list[int]]], tokens: int
-    ) -> None:
+    def _submit(self, number: int, kind: Kind, parts: list[tuple[_Rows, list[int]]]) -> None:
         engine = self._engines[number]
+        lengths = [length for _, taken in parts for length in taken]
         self._in_flight[kind][number] += 1
         began = max(self._clock.now, self._free_at[number])
         if kind is Kind.RERANK:
-            self._free_at[number] = began + engine.seconds(tokens)
+            self._free_at[number] = began + engine.seconds(sum(lengths))
 
         def answer(is_computed: bool) -> None:
             self._in_flight[kind][number] -= 1
-            if not self._in_flight[kind][number]:
+            if not self._in_flight[Kind.RERANK][number]:
                 self._free_at[number] = self._clock.now
             for rows, taken in parts:
                 if is_computed:
@@ -198,7 +203,7 @@ class Arbiter:
             self.num_lost += not is_computed
             self.dispatch()
 
-        engine.compute(tokens, kind).then(answer)
+        engine.compute(lengths, kind).then(answer)
 
     def _deliver(self, rows: _Rows, num: int) -> None:
         rows.num_missing -= num

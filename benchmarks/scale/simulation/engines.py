@@ -1,14 +1,17 @@
 """Engines: one that shares its processor cores with a server, and one on a machine of its own."""
 
 import random
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
 
 from twopass.benchmarks.scale.simulation.arbiter import Kind
 from twopass.benchmarks.scale.simulation.clock import Clock, Process, Signal
-from twopass.benchmarks.scale.simulation.processors import Cores
+from twopass.benchmarks.scale.simulation.grouping import groups_of
+from twopass.benchmarks.scale.simulation.processors import Processors
+from twopass.benchmarks.scale.simulation.thread_pool import ThreadPool
+from twopass.server.scheduling.service_time import ServiceTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class Speed:
 
     Attributes:
         seconds_per_token: Of the second pass, on the whole engine.
-        seconds_per_batch: What every batch takes on top, whatever its size.
+        seconds_per_batch: What every batch takes on top, whatever its size: to and fro.
         batch_seconds: How long a batch may take; infinite where only its tokens are bounded.
         min_batch_tokens: Fewest tokens of a full batch.
         max_batch_tokens: Most.
@@ -51,58 +54,65 @@ class Speed:
 class SharedEngine:
     """The engine `cpu` in a server's process: its threads share the cores with everything else.
 
-    Two batches are with it at once, of which it computes one after the other; a query's batch is
-    computed beside them.
+    Two batches are with it at once. How much of them it computes in the time of a batch it learns
+    as the server does, from how long batches take beside what else runs there.
     """
 
     max_in_flight = 2
 
-    def __init__(self, clock: Clock, cores: Cores, speed: Speed) -> None:
-        """A pass takes a thread a core.
+    def __init__(self, clock: Clock, cores: Processors, speed: Speed) -> None:
+        """Takes a thread a core.
 
         Args:
             clock: The simulation's.
             cores: Shared with the server.
-            speed: As if it had them to itself.
+            speed: As if it had them to itself; embedding a query takes one thread.
         """
         self.is_there = True
         self._clock = clock
-        self._cores = cores
         self._speed = speed
-        self._waiting: deque[tuple[int, Signal]] = deque()
-        self._is_busy = False
+        self._pool = ThreadPool(clock, cores, cores.num)
+        self._learned = ServiceTime()
+        self._last_answer = 0.0
 
     def batch_tokens(self) -> int:
         """See `Engine`."""
-        return self._speed.batch_tokens
+        speed = self._speed
+        if speed.batch_seconds == inf:
+            return speed.max_batch_tokens
+        in_time = int(self._learned.tokens_per_second * speed.batch_seconds)
+        return min(max(in_time, speed.min_batch_tokens), speed.max_batch_tokens)
 
     def seconds(self, tokens: int) -> float:
         """See `Engine`."""
-        return self._speed.seconds(tokens)
+        return self._learned.seconds(tokens)
 
-    def compute(self, tokens: int, kind: Kind) -> Signal:
+    def compute(self, lengths: Sequence[int], kind: Kind) -> Signal:
         """See `Engine`."""
-        if kind is Kind.QUERY:
-            threads = self._cores.num
-            done = Signal()
-            work = self._speed.seconds(tokens, kind) * threads
-            self._cores.work(work, threads).then(lambda _: done.fire(True))
-            return done
         done = Signal()
-        self._waiting.append((tokens, done))
-        if not self._is_busy:
-            self._clock.spawn(self._compute_all())
+        if kind is Kind.QUERY:
+            pieces = [self._speed.seconds(sum(lengths), kind)]
+        else:
+            num_idle = 1 if self._pool.is_busy else self._pool.num_threads
+            core_seconds = self._speed.seconds_per_token * self._pool.num_threads
+            pieces = [tokens * core_seconds for tokens in groups_of(lengths, num_idle)]
+        self._clock.spawn(self._through(pieces, sum(lengths), kind, done))
         return done
 
-    def _compute_all(self) -> Process:
-        self._is_busy = True
-        while self._waiting:
-            tokens, done = self._waiting.popleft()
-            threads = self._cores.num
-            yield self._cores.work(tokens * self._speed.seconds_per_token * threads, threads)
-            # The way back is waited for by the batch alone: the next one is in the core already.
-            self._clock.after(self._speed.seconds_per_batch).then(partial(_fire, done, True))
-        self._is_busy = False
+    def _through(self, pieces: list[float], tokens: int, kind: Kind, done: Signal) -> Process:
+        """To a thread that calls the pool, through it, and back."""
+        began, hop = self._clock.now, self._speed.seconds_per_batch / 2
+        if kind is Kind.RERANK and hop:
+            yield self._clock.after(hop)
+        yield self._pool.run(pieces)
+        if kind is Kind.RERANK:
+            if hop:
+                yield self._clock.after(hop)
+            # Of batches that overlap each counts from the end of the one before.
+            began = max(began, self._last_answer)
+            self._learned.measured(tokens, self._clock.now - began)
+            self._last_answer = self._clock.now
+        done.fire(True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +178,11 @@ class RemoteEngine:
         """See `Engine`."""
         return self._speed.seconds(tokens) + self._wire_seconds
 
-    def compute(self, tokens: int, kind: Kind) -> Signal:
+    def compute(self, lengths: Sequence[int], kind: Kind) -> Signal:
         """See `Engine`."""
         done = Signal()
         self._under_way[done] = None
-        seconds = self._speed.seconds(tokens, kind) * self._straggling.times(self._random)
+        seconds = self._speed.seconds(sum(lengths), kind) * self._straggling.times(self._random)
         # A query is computed before what waits, after the piece that is being computed.
         begin = self._clock.now + self._wire_seconds / 2
         if kind is Kind.RERANK:

@@ -4,6 +4,7 @@ import heapq
 import itertools
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from twopass.benchmarks.scale.simulation.clock import Clock, Signal
 
@@ -22,29 +23,51 @@ class _Task:
     done: Signal = field(compare=False)
 
 
+class Processors(Protocol):
+    """What threads compute with."""
+
+    num: int
+
+    def work(self, core_seconds: float, threads: int = 1, *, continues: bool = False) -> Signal:
+        """Has work done by so many threads, each an equal part of it; the signal is its end.
+
+        Args:
+            core_seconds: Of all threads together.
+            threads: How many.
+            continues: Whether one thread goes on with it that has ended other work at this instant.
+        """
+
+
 class Cores:
     """Cores that all threads share equally, as a fair scheduler of an operating system has it.
 
     Each of `n` threads gets the whole of a core while there are as many cores, and else its share.
     So one thread never gets more than one core, and work for several threads ends with the last.
+    Cores that are busy side by side may each be slower than one alone, since they share caches,
+    memory and current.
 
     Attributes:
         num: How many cores.
-        busy_seconds: Core-seconds of work done so far.
+        busy_seconds: Time for which cores have been busy so far, of all of them together.
     """
 
-    def __init__(self, clock: Clock, num: int, *, speed: float = 1.0) -> None:
+    def __init__(
+        self, clock: Clock, num: int, *, speed: float = 1.0, alone_speed: float | None = None
+    ) -> None:
         """Starts idle.
 
         Args:
             clock: The simulation's.
             num: How many cores.
             speed: How much faster each is than those of the constants.
+            alone_speed: The same while all others are idle; between that and all of them busy on a
+                straight line. None where it makes no difference.
         """
         self.num = num
         self.busy_seconds = 0.0
         self._clock = clock
         self._speed = speed
+        self._alone_speed = speed if alone_speed is None else alone_speed
         self._tasks: list[_Task] = []
         self._num_threads = 0
         self._service = 0.0  # seconds that a thread which is always there would have had
@@ -57,8 +80,15 @@ class Cores:
         """Threads that want to run."""
         return self._num_threads
 
-    def work(self, core_seconds: float, threads: int = 1) -> Signal:
-        """Has work done by so many threads, each an equal part of it; the signal is its end."""
+    def work(self, core_seconds: float, threads: int = 1, *, continues: bool = False) -> Signal:  # noqa: ARG002
+        """Has work done by so many threads, each an equal part of it; the signal is its end.
+
+        Args:
+            core_seconds: Of all threads together.
+            threads: How many.
+            continues: Whether a thread goes on with it, rather than wake up; makes no difference
+                where threads always share.
+        """
         done = Signal()
         if core_seconds <= 0:
             done.fire()
@@ -73,13 +103,18 @@ class Cores:
     @property
     def _rate(self) -> float:
         """Seconds of service that each thread gets in a second."""
-        return self._speed * min(1.0, self.num / self._num_threads) if self._num_threads else 0.0
+        if not self._num_threads:
+            return 0.0
+        num_busy = min(self.num, self._num_threads)
+        slowed = (num_busy - 1) / (self.num - 1) if self.num > 1 else 1.0
+        speed = self._alone_speed + (self._speed - self._alone_speed) * slowed
+        return speed * num_busy / self._num_threads
 
     def _advance(self) -> None:
         """Brings the service up to now."""
-        passed = (self._clock.now - self._since) * self._rate
-        self._service += passed
-        self.busy_seconds += passed * self._num_threads
+        passed = self._clock.now - self._since
+        self._service += passed * self._rate
+        self.busy_seconds += passed * min(self.num, self._num_threads)
         self._since = self._clock.now
 
     def _plan(self) -> None:

@@ -34,6 +34,17 @@ def mmc_mean_waiting(rate: float, service: float, servers: int) -> float:
     return erlang_c(rate, service, servers) * service / (servers - rate * service)
 
 
+def mg1_mean_waiting(rate: float, service: float, second_moment: float) -> float:
+    """M/G/1, first come first served, by Pollaczek and Khinchine.
+
+    Args:
+        rate: Arrivals a second.
+        service: Mean service time.
+        second_moment: Of the service time: the mean of its square.
+    """
+    return rate * second_moment / (2 * (1 - rate * service))
+
+
 def md1_mean_waiting(rate: float, service: float) -> float:
     """M/D/1, by Pollaczek and Khinchine."""
     load = rate * service

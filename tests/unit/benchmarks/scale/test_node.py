@@ -1,36 +1,49 @@
 import dataclasses
+import statistics
 
 import pytest
 
+from tests.unit.benchmarks.scale.nodes import CONSTANTS
 from twopass.benchmarks.scale.checking import Plan, Row, predictions
 from twopass.benchmarks.scale.constants import load_constants, load_prices
 from twopass.benchmarks.scale.designs import Trouble, simulate
-from twopass.benchmarks.scale.node import Node, NodeConstants
+from twopass.benchmarks.scale.node import Node
+from twopass.benchmarks.scale.node_constants import Rest
 from twopass.benchmarks.scale.planning import Demand, Design, Device, Planner
+from twopass.benchmarks.scale.resting import NO_REST
+from twopass.benchmarks.scale.simulation import theory
+from twopass.benchmarks.scale.simulation.arrivals import poisson_arrivals
 from twopass.benchmarks.scale.simulation.callers import Status
+from twopass.benchmarks.scale.simulation.estimates import Estimate
 
-CONSTANTS = NodeConstants(
-    num_cores=2,
-    tokenize_ms=0.3,
-    embed_ms=2.0,
-    retrieve_ms=2.0,
-    load_ms=0.4,
-    rest_ms=2.0,
-    wire_ms=1.8,
-    front_core_ms=6.9,
-    client_core_ms=0.8,
-    core_us_per_token=25.0,
-    rerank_delay_ms=1.0,
-    after_pause=1.0,
-    rerank_lengths=[[80] * 20],
+# No second pass, one core, one thread a stage for all that matters: the front alone.
+FRONT_MS = 10.0
+FRONT = dataclasses.replace(
+    CONSTANTS,
+    num_cores=1,
+    tokenize_ms=FRONT_MS,
+    embed_ms=0.0,
+    retrieve_ms=0.0,
+    load_ms=0.0,
+    rest_ms=0.0,
+    wire_ms=0.0,
+    front_core_ms=FRONT_MS,
+    client_core_ms=0.0,
+    rerank_lengths=[[]],
 )
 
 
-def test_a_search_alone_takes_the_stages_that_were_measured():
-    (outcome,) = Node(CONSTANTS).open_loop([0.0])
-    stages = 0.3 + 2.0 + 2.0 + 0.4 + 2.0 + 1.8
-    second_pass = 20 * 80 * 25.0 / 1000 / 2 + 1.0
-    assert outcome.latency * 1000 == pytest.approx(stages + second_pass, rel=0.01)
+def mean_ms(outcomes):
+    return 1000 * statistics.fmean(outcome.latency for outcome in outcomes)
+
+
+def test_a_search_alone_takes_the_work_of_its_stages_and_delays():
+    delayed = dataclasses.replace(CONSTANTS, rests=(Rest(0.0, 1.0, 1.5, 0.5),))
+    *_, outcome = Node(delayed).one_at_a_time(5, 1.0)  # how fast it is the server has learned then
+    front = CONSTANTS.front_core_ms + CONSTANTS.client_core_ms + 1.5
+    second_pass = 20 * 80 * 25.0 / 1000 / 2 + 0.5
+    # The last pairs are a batch of their own, which leaves a core idle.
+    assert front + second_pass <= outcome.latency * 1000 < 1.08 * (front + second_pass)
 
 
 def test_a_search_takes_the_processor_time_that_was_measured():
@@ -39,10 +52,65 @@ def test_a_search_takes_the_processor_time_that_was_measured():
     assert node.cores.busy_seconds * 1000 == pytest.approx(CONSTANTS.core_ms, rel=0.01)
 
 
+def test_processor_time_that_nobody_waits_for_is_spent_all_the_same():
+    more = dataclasses.replace(CONSTANTS, front_core_ms=15.0)
+    node = Node(more)
+    node.open_loop([0.0])
+    assert more.beside_core_ms > 5.0
+    assert node.cores.busy_seconds * 1000 == pytest.approx(more.core_ms, rel=0.01)
+
+
+def test_the_stages_of_a_search_are_all_of_its_time():
+    node = Node(CONSTANTS)
+    outcomes = node.open_loop([0.01 * n for n in range(50)])
+    stages = sum(sum(seconds) for seconds in node.stages.values())
+    assert stages == pytest.approx(sum(outcome.latency for outcome in outcomes))
+    assert {len(seconds) for seconds in node.stages.values()} == {50}
+
+
 def test_a_node_answers_at_most_what_its_cores_compute():
     outcomes = Node(CONSTANTS).closed_loop(8, seconds=10.0)
     answered = sum(outcome.ended < 10.0 for outcome in outcomes) / 10.0
     assert answered == pytest.approx(CONSTANTS.most_per_second, rel=0.05)
+
+
+@pytest.mark.parametrize("load", [0.3, 0.7], ids="load={}".format)
+def test_a_front_in_short_turns_is_a_core_that_is_shared(load):
+    """M/D/1, processor sharing."""
+    front = dataclasses.replace(FRONT, turn_ms=0.2)
+    rate = load / FRONT_MS * 1000
+    runs = [
+        mean_ms(Node(front).open_loop(list(poisson_arrivals(rate, 40.0, seed))))
+        for seed in range(4)
+    ]
+    expected = theory.mm1_mean_sojourn(rate, FRONT_MS / 1000) * 1000
+    assert Estimate.of(runs).holds(expected, 0.1)
+
+
+@pytest.mark.parametrize("load", [0.3, 0.7], ids="load={}".format)
+def test_a_second_pass_alone_waits_as_one_after_the_other_does_at_least(load):
+    """Between M/D/1, one after the other, and the same shared: two batches are under way."""
+    second = dataclasses.replace(
+        FRONT, tokenize_ms=0.0, front_core_ms=0.0, rerank_lengths=[[80] * 20]
+    )
+    service = 20 * 80 * 25e-6
+    rate = load / service
+    runs = [
+        mean_ms(Node(second).open_loop(list(poisson_arrivals(rate, 80.0, seed))))
+        for seed in range(4)
+    ]
+    found = Estimate.of(runs)
+    least = 1000 * (service + theory.md1_mean_waiting(rate, service))
+    most = 1000 * theory.mm1_mean_sojourn(rate, service)
+    assert least - found.half_width <= found.mean <= most + found.half_width
+
+
+def test_long_turns_make_searches_wait_and_take_no_throughput():
+    quick, slow = (dataclasses.replace(CONSTANTS, turn_ms=turn) for turn in (0.1, 6.0))
+    plan = Plan(rates=(0.7,), seconds=20.0, seed=1)
+    first, second = predictions(quick, plan), predictions(slow, plan)
+    assert second[0].figures["searches/s"] > 0.9 * first[0].figures["searches/s"]
+    assert second[1].parts["tokenize"] > 3 * first[1].parts["tokenize"]
 
 
 def test_a_faster_reranker_answers_more():
@@ -53,10 +121,26 @@ def test_a_faster_reranker_answers_more():
 
 
 def test_a_search_that_finds_the_machine_idle_takes_longer():
-    cold = dataclasses.replace(CONSTANTS, after_pause=1.5)
-    once, again = (node.open_loop([0.0, 5.0, 5.001]) for node in (Node(CONSTANTS), Node(cold)))
-    assert again[0].latency > 1.4 * once[0].latency
-    assert sum(o.latency for o in again) < 1.5 * sum(o.latency for o in once)  # the third is warm
+    cold = dataclasses.replace(CONSTANTS, rests=(NO_REST, Rest(1.0, 1.5, 0.0, 0.0)))
+    arrivals = [0.0, 0.1, 5.0]
+    once, again = (node.open_loop(arrivals) for node in (Node(CONSTANTS), Node(cold)))
+    assert again[0].latency == pytest.approx(once[0].latency)  # it had been busy until then
+    assert again[2].latency > 1.3 * once[2].latency
+
+
+def test_a_search_that_comes_while_another_is_under_way_finds_a_warm_machine():
+    cold = dataclasses.replace(CONSTANTS, rests=(NO_REST, Rest(1.0, 1.5, 0.0, 0.0)))
+    node = Node(cold)
+    node.open_loop([5.0, 5.001])
+    assert node.cores.busy_seconds * 1000 == pytest.approx(2.5 * CONSTANTS.core_ms, rel=0.05)
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(0.0, 1.0), (0.5, 1.25), (1.0, 1.5), (9.0, 1.5)])
+def test_between_rests_cost_is_on_a_straight_line(seconds, times):
+    cold = dataclasses.replace(CONSTANTS, rests=(NO_REST, Rest(1.0, 1.5, 2.0, 4.0)))
+    rest = cold.after_rest(seconds)
+    assert rest.times == pytest.approx(times)
+    assert (rest.front_ms, rest.second_ms) == pytest.approx((4 * (times - 1), 8 * (times - 1)))
 
 
 def test_latencies_grow_with_the_load():
@@ -76,11 +160,11 @@ def test_a_prediction_follows_from_its_seed():
     ("measured", "is_within"), [(100.0, True), (86.0, False), (117.0, True), (119.0, False)]
 )
 def test_a_prediction_is_judged_by_what_was_measured(measured, is_within):
-    assert Row("load", "p50, ms", 100.0, measured, 0.0).is_within(0.15) is is_within
+    assert Row("load", "p50, ms", 100.0, measured, 0.0, 0.0).is_within(0.15) is is_within
 
 
 def test_a_figure_that_was_not_measured_is_no_success():
-    assert not Row("load", "p99, ms", 100.0, None, 0.0).is_within(0.15)
+    assert not Row("load", "p99, ms", 100.0, None, 0.0, 0.0).is_within(0.15)
 
 
 # --- designs --------------------------------------------------------------------------------------
