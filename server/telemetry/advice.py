@@ -122,7 +122,7 @@ def _of_failures(report: RelevanceReport) -> Iterator[Advice]:
 def _of_order(report: RelevanceReport) -> Iterator[Advice]:
     compared, depth = report[Place.COMPARED], report.mean_depth
     if compared < _ENOUGH:
-        if report.num_searches:
+        if compared:
             yield Advice(
                 AdviceKind.FEW_SEARCHES,
                 f"{compared:,} answers were compared: too few to judge by; wait for {_ENOUGH} or "

@@ -5,6 +5,7 @@ import { searchIn } from "../tabs.js";
 import { addTo } from "../upload/target.js";
 import { count, languageName } from "../words.js";
 import { askToDelete, askToRename } from "./changing.js";
+import { openReport } from "./report.js";
 
 /** How documents that are longer than the encoder reads are treated, in words. @param {any} schema */
 function splittingOf(schema) {
@@ -40,6 +41,7 @@ export function collectionCard(collection) {
       element("b", { textContent: count(numDocuments) }),
       ` ${numDocuments === 1 ? "document" : "documents"}`,
       Number(collection.num_split) ? element("span", { className: "soft", textContent: `, ${count(collection.num_split)} of them split` }) : null,
+      element("button", { type: "button", className: "plain", textContent: "Report", "aria-label": `Report of ${name}`, onclick: () => openReport(name) }),
     ),
     ...[collection.read_only_reason && `Takes no writes: ${collection.read_only_reason}`, collection.encoder_problem]
       .filter(Boolean)
