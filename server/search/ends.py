@@ -1,11 +1,15 @@
 """Until when each part of a search is waited for."""
 
+import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from twopass.index.base import Collection
+from twopass.index.errors import StoppedError
 from twopass.server.errors import LateError
 from twopass.server.request import Request
 
@@ -124,3 +128,22 @@ def late(request: Request, what: str) -> LateError:
 def seconds_until(end: float | None) -> float | None:
     """Seconds from now until `end`, at least 0; None for never."""
     return None if end is None else max(0.0, end - time.perf_counter())
+
+
+@asynccontextmanager
+async def in_time(request: Request, end: float | None, what: str) -> AsyncIterator[None]:
+    """Cancels the block when its time is over.
+
+    Args:
+        request: The request that the block works for.
+        end: When the time is over, seconds of `time.perf_counter`; None for never.
+        what: What was not done, for the error message.
+
+    Raises:
+        LateError: The time is over.
+    """
+    try:
+        async with asyncio.timeout(seconds_until(end)):
+            yield
+    except (TimeoutError, StoppedError):
+        raise late(request, what) from None

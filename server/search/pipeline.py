@@ -4,10 +4,7 @@ Blocking work runs in lanes; this module waits and decides. A time budget covers
 waited for until the end that `ends.py` sets it.
 """
 
-import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -29,7 +26,7 @@ from twopass.server.search.candidates import Candidates
 from twopass.server.search.causes import Cause, cause_of
 from twopass.server.search.defaults import RetrieveDefaults, resolved
 from twopass.server.search.effect import effect_of
-from twopass.server.search.ends import Ends, Paces, Reading, late, seconds_until
+from twopass.server.search.ends import Ends, Paces, Reading, in_time, late
 from twopass.server.search.first_pass import FirstPass
 from twopass.server.search.found import Ahead, Found, Searched
 from twopass.server.search.hits import HitReader
@@ -108,10 +105,10 @@ class SearchPipeline:
             CollectionError: The collection is unknown, can't be opened, or never was in the state
                 that the query asks for.
         """
-        async with _in_time(request, request.end, "the collection was not open"):
+        async with in_time(request, request.end, "the collection was not open"):
             collection = await self._collections.acquire(query.collection, request)
         if query.min_sequence:
-            async with _in_time(request, request.end, "min_sequence was not reached"):
+            async with in_time(request, request.end, "min_sequence was not reached"):
                 await collection.ensure_reached(query.min_sequence, request.stop)
         parts = self._parts
         defaults = usable_defaults(collection.settings)
@@ -371,7 +368,7 @@ class Search:
             return
         query, collection, parts = self.query, self.collection, self._parts
         watch = Stopwatch()
-        async with _in_time(self._request, self.ends.passes, "the query was not tokenised"):
+        async with in_time(self._request, self.ends.passes, "the query was not tokenised"):
             if query.needs_embedding:
                 if collection.schema.client_vectors:
                     raise InvalidRequestError(
@@ -507,22 +504,3 @@ class Search:
         hits = await reader.hits(self.query, found, candidates, ranking)
         self._pace.answered(watch.lap("read hits"))
         return hits
-
-
-@asynccontextmanager
-async def _in_time(request: Request, end: float | None, what: str) -> AsyncIterator[None]:
-    """Cancels the block when its time is over.
-
-    Args:
-        request: The request that the block works for.
-        end: When the time is over, seconds of `time.perf_counter`; None for never.
-        what: What was not done, for the error message.
-
-    Raises:
-        LateError: The time is over.
-    """
-    try:
-        async with asyncio.timeout(seconds_until(end)):
-            yield
-    except (TimeoutError, StoppedError):
-        raise late(request, what) from None

@@ -32,6 +32,7 @@ from twopass.server.search.spans.units import (
     pruned,
     sentences_of,
 )
+from twopass.server.telemetry.tracing import record
 
 # Without a min_score a span stays whose odds are at least one eighth of the best one's: chosen on
 # one half of the questions of squad_heldout, where it keeps 95 % of the answers; docs/spans.md.
@@ -124,7 +125,9 @@ class SpanScoring:
             return FoundSpans(_SKIPPED[cause], seconds=time.perf_counter() - began)
         if asked.required and found.status is not SpansStatus.COMPLETE:
             raise LateError("the time ran out before all spans were found")
-        return FoundSpans(found.status, found.hits, found.num_tokens, time.perf_counter() - began)
+        ended = time.perf_counter()
+        record("spans", began, ended)
+        return FoundSpans(found.status, found.hits, found.num_tokens, ended - began)
 
     async def _found(
         self,

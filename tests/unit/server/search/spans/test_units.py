@@ -2,10 +2,12 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twopass.index.stopping import NEVER
+from twopass.index.errors import StoppedError
+from twopass.index.stopping import NEVER, Stop
 from twopass.server.models.passages import passage_of
 from twopass.server.search.spans.settings import MAX_CHARS, MAX_UNITS, Tags
 from twopass.server.search.spans.units import (
@@ -49,6 +51,13 @@ def test_a_long_title_leaves_room_for_the_sentence():
 def test_of_a_window_the_sentences_are_looked_at_that_it_holds_a_part_of():
     assert read(of("", WORDS, (10, 20))) == ["Two is.", "Three is."]
     assert read(of("", WORDS, (0, 7))) == ["One is."]
+
+
+def test_nothing_more_is_cut_once_nobody_needs_it():
+    stop = Stop()
+    stop.set()
+    with pytest.raises(StoppedError):
+        sentences_of([of("", WORDS)] * 100, stop)
 
 
 def test_so_many_sentences_and_characters_are_looked_at():
