@@ -70,7 +70,7 @@ class EvaluationRun:
         self,
         dataset: Dataset,
         collection: str,
-        mode: RetrieveMode,
+        mode: RetrieveMode | None,
         depth: int,
         rerank: Rerank | None,
     ) -> Answers:
@@ -80,7 +80,7 @@ class EvaluationRun:
         """
         with progress_bar(MofNCompleteColumn()) as progress:
             task = progress.add_task(
-                printable(f"{dataset.name}: {mode}"), total=len(dataset.queries)
+                printable(f"{dataset.name}: {mode or 'search'}"), total=len(dataset.queries)
             )
             answers = search_dataset(
                 self.client,
@@ -94,8 +94,8 @@ class EvaluationRun:
             )
         if num_cut := sum(answer.query_truncated for answer in answers.values()):
             say_beside(
-                f"{dataset.name}, {mode}: {num_cut:,} of {len(answers):,} queries are longer than "
-                "a model reads; it read their beginnings"
+                f"{dataset.name}, {mode or 'search'}: {num_cut:,} of {len(answers):,} queries are "
+                "longer than a model reads; it read their beginnings"
             )
         return answers
 

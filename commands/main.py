@@ -79,6 +79,7 @@ with_whole_help(
                 "report": "report:report",
                 "choose": "choose:choose",
                 "frontier": "frontier:frontier",
+                "calibrate": "calibrate:calibrate",
                 "train": "train:train",
                 "recall": "recall:recall",
                 "bench": "bench:bench",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -67,7 +68,7 @@ def search_dataset(
     collection: str,
     dataset: Dataset,
     *,
-    mode: RetrieveMode,
+    mode: RetrieveMode | None,
     depth: int,
     rerank: Rerank | None,
     concurrency: int,
@@ -79,7 +80,7 @@ def search_dataset(
         client: Client of the server.
         collection: The collection with the corpus.
         dataset: Queries and judgements.
-        mode: How candidates are found.
+        mode: How candidates are found; None for the collection's or the server's default.
         depth: How many candidates are found, and reranked if there is a second pass.
         rerank: The second pass; None for no second pass.
         concurrency: Queries under way at once.
@@ -89,6 +90,8 @@ def search_dataset(
         EvaluationError: The second pass did not run on a query.
     """
     wanted = RerankStatus.COMPLETE if rerank else RerankStatus.DISABLED
+    if rerank is not None:  # whatever the collection's default says
+        rerank = replace(rerank, enabled=True)
 
     def search(query: str) -> SearchResult:
         result = client.search(

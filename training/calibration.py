@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from twopass.evaluation.calibration.fitting import platt, sigmoid
+
 _BINS = 15
-_NEWTON_STEPS = 50
-_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ def fit(
         is_relevant: bool `[num_pairs]`.
         is_held_out: Pairs to measure on, bool `[num_pairs]`; all or none of a query's pairs.
     """
-    a, b = _platt(logits[~is_held_out].astype(np.float64), is_relevant[~is_held_out])
+    a, b = platt(logits[~is_held_out].astype(np.float64), is_relevant[~is_held_out])
     held, truth = logits[is_held_out].astype(np.float64), is_relevant[is_held_out]
     return Fit(
         a,
         b,
-        expected_calibration_error(_sigmoid(held), truth),
-        expected_calibration_error(_sigmoid(a * held + b), truth),
+        expected_calibration_error(sigmoid(held), truth),
+        expected_calibration_error(sigmoid(a * held + b), truth),
     )
 
 
@@ -60,32 +60,3 @@ def expected_calibration_error(
     said = np.bincount(bins, probabilities, _BINS)
     so = np.bincount(bins, is_relevant, _BINS)
     return float(abs(said - so).sum() / len(probabilities))
-
-
-def _platt(logits: NDArray[np.float64], is_relevant: NDArray[np.bool_]) -> tuple[float, float]:
-    """Newton's method on the log loss, with Platt's targets slightly inside of 0 and 1."""
-    num_relevant, num_others = int(is_relevant.sum()), int((~is_relevant).sum())
-    target = np.where(is_relevant, (num_relevant + 1) / (num_relevant + 2), 1 / (num_others + 2))
-    design = np.stack([logits, np.ones_like(logits)], 1)
-
-    def loss(weights: NDArray[np.float64]) -> float:
-        x = design @ weights
-        return float((np.logaddexp(0, x) - target * x).sum())
-
-    weights = np.zeros(2)
-    for _ in range(_NEWTON_STEPS):
-        p = _sigmoid(design @ weights)
-        gradient = design.T @ (p - target)
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
-        change = np.linalg.solve(hessian, gradient)
-        # Where few pairs are relevant, a full step can lead away from the minimum: halve it then.
-        while loss(weights - change) > loss(weights) and abs(change).max() > _TOLERANCE:
-            change /= 2
-        weights = weights - change
-        if abs(change).max() <= _TOLERANCE:
-            break
-    return float(weights[0]), float(weights[1])
-
-
-def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 0.5 * (1 + np.tanh(0.5 * x))
