@@ -167,7 +167,9 @@ def calibrate(
 def _dataset(judgements: Path, collection: str, max_queries: int | None) -> Dataset:
     """What was judged, of the documents of a running server's collection."""
     if judgements.is_file():
-        datasets = load_judged([judgements], collection, max_queries, Part.ALL)
+        datasets = load_judged(
+            [judgements], collection, max_queries, Part.ALL, without_relevant=True
+        )
         if len(datasets) > 1:
             names = ", ".join(dataset.collection for dataset in datasets)
             exit_with(

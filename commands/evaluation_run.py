@@ -158,7 +158,12 @@ def load_datasets(
 
 
 def load_judged(
-    files: Sequence[Path], collection: str, max_queries: int | None, part: Part
+    files: Sequence[Path],
+    collection: str,
+    max_queries: int | None,
+    part: Part,
+    *,
+    without_relevant: bool = False,
 ) -> list[Dataset]:
     """Loads files of judgements as `load_judgements` does; an unreadable one ends the command.
 
@@ -169,12 +174,17 @@ def load_judged(
         collection: Stands for the collection of every line; "" for each line's own.
         max_queries: Most queries of each collection to take; None for all.
         part: Which part of the judged queries to take.
+        without_relevant: Whether those are taken too.
     """
     datasets: list[Dataset] = []
     for file in files:
         try:
             judged = load_judgements(
-                file, collection=collection, max_queries=max_queries, part=part
+                file,
+                collection=collection,
+                max_queries=max_queries,
+                part=part,
+                without_relevant=without_relevant,
             )
         except DatasetError as error:
             exit_with(error)

@@ -33,7 +33,12 @@ class _Line:
 
 
 def load_judgements(
-    file: Path, *, collection: str = "", max_queries: int | None = None, part: Part = Part.ALL
+    file: Path,
+    *,
+    collection: str = "",
+    max_queries: int | None = None,
+    part: Part = Part.ALL,
+    without_relevant: bool = False,
 ) -> JudgedQueries:
     """Reads a file of JSON lines, each with `collection`, `query` and `judgements`: grades by id.
 
@@ -46,6 +51,8 @@ def load_judgements(
         collection: Stands for the collection of every line; "" for each line's own.
         max_queries: Most queries of each collection to take, the first of the part; None for all.
         part: Which part of the judged queries to take.
+        without_relevant: Whether queries are taken too of which no document is judged relevant:
+            no order of theirs is better than another, but a threshold is to refuse them.
 
     Raises:
         DatasetError: The file is missing or malformed, or no query of the part has a relevant
@@ -57,7 +64,11 @@ def load_judgements(
     num_without = 0
     datasets = []
     for name, by_query in grades_of.items():
-        relevant = {query: grades for query, grades in by_query.items() if any(grades.values())}
+        relevant = {
+            query: grades
+            for query, grades in by_query.items()
+            if any(grades.values()) or without_relevant
+        }
         num_without += len(by_query) - len(relevant)
         wanted = [query for query in relevant if part.has(_id_of(query))][:max_queries]
         if wanted:

@@ -17,6 +17,7 @@ from twopass.client import Client
 from twopass.evaluation.calibration.picture import save_picture
 from twopass.evaluation.calibration.reliability import Estimate
 from twopass.evaluation.calibration.report import Wanted
+from twopass.evaluation.calibration.thresholds import Reached, Threshold
 from twopass.evaluation.datasets import DatasetError, load_dataset
 from twopass.server.config import ServerConfig
 from twopass.server.local import LocalServer
@@ -58,7 +59,7 @@ def main(
         console.print(line)
     console.print(_calibration(figures))
     console.print(_precision(figures, precision))
-    console.print(_answerable(figures))
+    console.print(_answerable(figures, precision))
     console.print(_lengths(figures, precision))
     console.print(_engines(_decided(figures, reranker, pairs, tell), len(figures)))
     for each in figures:
@@ -115,9 +116,15 @@ def _precision(figures: Sequence[SetFigures], precision: float) -> Table:
     return table
 
 
-def _answerable(figures: Sequence[SetFigures]) -> Table:
-    table = _table("Answerable: with the relevant documents there, and taken out", "set")
-    for head in ("queries", "AUROC", "95 %", "where found", "95 %", "said, there", "said, out"):
+def _answerable(figures: Sequence[SetFigures], precision: float) -> Table:
+    title = (
+        f"Answerable: each query with its relevant documents there, and taken out; {precision:g}"
+    )
+    table = _table(title, "set")
+    for head in (
+        *("queries", "AUROC", "95 %", "where found", "95 %"),
+        *("score", "precision", "95 %", "said, there", "said, out"),
+    ):
         table.add_column(head, justify="right")
     for each in figures:
         found = each.answerable
@@ -128,10 +135,18 @@ def _answerable(figures: Sequence[SetFigures]) -> Table:
             _range(found.auroc),
             f"{found.auroc_where_found.value:.3f}",
             _range(found.auroc_where_found),
+            *_at(found.threshold, found.reached),
             _share(found.said_where_there),
             _share(found.said_where_taken_out),
         )
     return table
+
+
+def _at(threshold: Threshold | None, reached: Reached | None) -> tuple[str, str, str]:
+    if threshold is None or reached is None:
+        return "-", "-", "-"
+    precision = reached.precision
+    return f"{threshold.score:.4f}", f"{precision.value:.3f}", _range(precision)
 
 
 def _lengths(figures: Sequence[SetFigures], precision: float) -> Table:

@@ -43,6 +43,9 @@ class Answerable:
         auroc: The share of (there, taken out) whose score is higher where they are there.
         auroc_where_found: That of the queries whose relevant documents the first pass found.
         num_queries: Queries of the half that nothing is chosen on, each asked both ways.
+        threshold: The one for the wanted precision where each query of the other half is asked both
+            ways too; None where none reaches it.
+        reached: What it does; None without one.
         said_where_there: Share said to be answerable of those whose documents are there; None
             without a threshold.
         said_where_taken_out: Share said to be answerable of those whose documents are taken out.
@@ -51,6 +54,8 @@ class Answerable:
     auroc: Estimate
     auroc_where_found: Estimate
     num_queries: int
+    threshold: Threshold | None
+    reached: Reached | None
     said_where_there: float | None
     said_where_taken_out: float | None
 
@@ -104,9 +109,9 @@ def measured(
     client.upsert(name, documents, chunk_size=_CHUNK)
     tell(f"{dataset.name}: {len(dataset.queries):,} queries")
     with_them = _searched(client, name, dataset.queries, k, {})
-    held_out = {q: text for q, text in dataset.queries.items() if Part.HELD_OUT.has(q)}
-    relevant = {q: [d for d, grade in dataset.qrels[q].items() if grade] for q in held_out}
-    without = _searched(client, name, held_out, k, relevant)
+    held_out = [query for query in dataset.queries if Part.HELD_OUT.has(query)]
+    relevant = {q: [d for d, grade in dataset.qrels[q].items() if grade] for q in dataset.queries}
+    without = _searched(client, name, dataset.queries, k, relevant)
     unjudged = _unjudged(dataset.qrels)
     pairs = pairs_of_answers(with_them, dataset.qrels, unjudged)
     report, too_few = _calibrated(pairs, wanted)
@@ -119,7 +124,11 @@ def measured(
         too_few=too_few,
         sure=_sure(pairs, wanted) if report else None,
         answerable=_answerable(
-            {query: with_them[query] for query in held_out}, without, relevant, threshold
+            {query: with_them[query] for query in held_out},
+            without,
+            relevant,
+            _both(pairs, pairs_of_answers(without, dataset.qrels, unjudged)),
+            wanted,
         ),
         threshold=threshold,
         pairs=tuple(
@@ -198,8 +207,11 @@ def _answerable(
     there: Mapping[str, SearchResult],
     taken_out: Mapping[str, SearchResult],
     relevant: Mapping[str, Sequence[str]],
-    threshold: Threshold | None,
+    pairs: JudgedPairs,
+    wanted: Wanted,
 ) -> Answerable:
+    fitted_on, judged_on = pairs.halves
+    threshold = chosen(fitted_on, wanted)
     positives = np.array([_best(result) for result in there.values()])
     negatives = np.array([_best(taken_out[query]) for query in there])
     found = np.array(
@@ -212,8 +224,22 @@ def _answerable(
         auroc=_auroc(positives, negatives),
         auroc_where_found=_auroc(positives[found], negatives[found]),
         num_queries=len(positives),
+        threshold=threshold,
+        reached=None if threshold is None else reached(judged_on.best_of_each_query, threshold),
         said_where_there=said[0],
         said_where_taken_out=said[1],
+    )
+
+
+def _both(there: JudgedPairs, taken_out: JudgedPairs) -> JudgedPairs:
+    """The pairs of queries that are asked both ways, each way as a query of its own."""
+    return JudgedPairs(
+        np.concatenate([there.logits, taken_out.logits]),
+        np.concatenate([there.scores, taken_out.scores]),
+        np.concatenate([there.relevant, taken_out.relevant]),
+        np.concatenate([there.query, taken_out.query + there.num_queries]),
+        np.concatenate([there.in_held_out, taken_out.in_held_out]),
+        there.num_queries + taken_out.num_queries,
     )
 
 

@@ -90,6 +90,14 @@ def test_as_min_score_leaves_out_what_is_below(running, judged):
         client.set_search_defaults("facts", None)
 
 
+def test_questions_without_an_answer_count(running, judged, tmp_path):
+    more = tmp_path / "more.jsonl"
+    row = {"collection": "facts", "query": "What is a quark?", "judgements": {"sky": 0, "bees": 0}}
+    more.write_text(judged.read_text() + json.dumps(row) + "\n")
+    told = answer("calibrate", str(more), "-k", "12", "--target", running.target)
+    assert told["num_queries"] == len(QUESTIONS) + 1
+
+
 def test_too_few_judgements_are_refused(running, judged, tmp_path):
     few = tmp_path / "few.jsonl"
     few.write_text("".join(judged.read_text().splitlines(keepends=True)[:6]))
