@@ -189,15 +189,20 @@ class FeedbackRecords:
 
     def _placed(self, collection: str, event: Event) -> "_Placed | Refusal":
         """An event with the query that it belongs to and the rank of its document."""
-        shown = self.shown.get(event.search_id) if event.search_id else None
+        search_id = event.search_id
+        shown = self.shown.get(search_id) if search_id else None
         if shown is not None and shown.collection != collection:
             shown = None
+        if shown is None and event.query_id:  # the last answer to the query tells rank and text
+            search_id = next(reversed(self.shown.of_query(collection, event.query_id)), "")
+            shown = self.shown.get(search_id)
         if shown is None and not event.query_id:
             return Refusal.SEARCH_UNKNOWN
         rank = 0 if shown is None else shown.rank(event.document_id)
-        if shown is not None and event.kind is FeedbackKind.CLICK and rank == 0:
+        is_own = shown is not None and search_id == event.search_id
+        if is_own and event.kind is FeedbackKind.CLICK and rank == 0:
             return Refusal.NOT_SHOWN
-        own = "" if shown is None else shown.query_id or event.search_id
+        own = "" if shown is None else shown.query_id or search_id
         row = Feedback(
             query_id=own or event.query_id,
             document_id=event.document_id,
@@ -206,7 +211,7 @@ class FeedbackRecords:
             time_us=event.time_us,
             rank=rank,
         )
-        known = event.search_id if shown is not None else ""
+        known = search_id if shown is not None else ""
         return _Placed(row, known, "" if shown is None else shown.text)
 
     def _answers(self, collection: str, placed: Sequence[_Placed]) -> list[str]:

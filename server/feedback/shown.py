@@ -3,11 +3,11 @@
 import marshal
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 # A key in the table, the entry, and what Python adds to each of its parts; measured.
-_ENTRY_BYTES = 480
+_ENTRY_BYTES = 640
 _ID_BYTES = 16
 
 
@@ -57,6 +57,8 @@ class ShownSearches:
         self.num_bytes = 0
         self._max_bytes = max_bytes
         self._searches: OrderedDict[str, Shown] = OrderedDict()
+        # Of queries with a key: ids of their answers, in the order in which they came.
+        self._of_query: dict[tuple[str, str], dict[str, None]] = {}
 
     def __len__(self) -> int:
         """How many answers are known."""
@@ -69,6 +71,8 @@ class ShownSearches:
         search_id = secrets.token_urlsafe(_ID_BYTES)
         shown = Shown(collection, query_id, text, offset, marshal.dumps(tuple(documents)))
         self._searches[search_id] = shown
+        if query_id:
+            self._of_query.setdefault((collection, query_id), {})[search_id] = None
         self.num_bytes += shown.num_bytes
         self._make_room()
         return search_id
@@ -86,18 +90,18 @@ class ShownSearches:
             self.num_bytes += shown.num_bytes
             self._make_room()
 
-    def of_query(self, collection: str, query_id: str) -> Iterator[str]:
-        """Yields the ids of the answers to a query that shadows have ordered too."""
-        for search_id, shown in self._searches.items():
-            if shown.orders and shown.query_id == query_id and shown.collection == collection:
-                yield search_id
+    def of_query(self, collection: str, query_id: str) -> list[str]:
+        """Ids of the answers to a query that are known, the last one last."""
+        return list(self._of_query.get((collection, query_id), ()))
 
     def forget_queries(self, collection: str, query_ids: Sequence[str]) -> None:
         """Forgets the answers to some queries, by the callers' keys or the answers' own ids."""
-        gone = set(query_ids)
-        for search_id, shown in list(self._searches.items()):
-            if shown.collection == collection and (shown.query_id or search_id) in gone:
+        for query_id in query_ids:
+            for search_id in self.of_query(collection, query_id):
                 self._forget(search_id)
+            shown = self._searches.get(query_id)
+            if shown is not None and shown.collection == collection and not shown.query_id:
+                self._forget(query_id)
 
     def forget_collection(self, collection: str) -> None:
         """Forgets all answers of a collection."""
@@ -110,4 +114,11 @@ class ShownSearches:
             self._forget(next(iter(self._searches)))
 
     def _forget(self, search_id: str) -> None:
-        self.num_bytes -= self._searches.pop(search_id).num_bytes
+        shown = self._searches.pop(search_id)
+        self.num_bytes -= shown.num_bytes
+        if shown.query_id:
+            key = shown.collection, shown.query_id
+            answers = self._of_query[key]
+            del answers[search_id]
+            if not answers:
+                del self._of_query[key]

@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Each 3/4 of the one before: the best stake is about mean / variance, 0.01 to 0.9 in what is seen.
-_STAKES = tuple(0.9 * 0.75**k for k in range(16))
+STAKES = tuple(0.9 * 0.75**k for k in range(16))
+"""Shares of the capital that are bet."""
+
 # Observations are rounded to this for the interval alone, so that equal ones are counted together.
 _STEP = 1e-3
 _BISECTIONS = 30
@@ -48,8 +50,8 @@ class Evidence:
     total: float = 0.0
     num_better: int = 0
     num_worse: int = 0
-    log_up: list[float] = field(default_factory=lambda: [0.0] * len(_STAKES))
-    log_down: list[float] = field(default_factory=lambda: [0.0] * len(_STAKES))
+    log_up: list[float] = field(default_factory=lambda: [0.0] * len(STAKES))
+    log_down: list[float] = field(default_factory=lambda: [0.0] * len(STAKES))
     max_up: float = 0.0
     max_down: float = 0.0
     histogram: dict[int, int] = field(default_factory=dict)
@@ -73,7 +75,7 @@ class Evidence:
         self.histogram[step] = self.histogram.get(step, 0) + 1
         if difference == 0:  # nothing is won or lost
             return
-        for i, stake in enumerate(_STAKES):
+        for i, stake in enumerate(STAKES):
             self.log_up[i] += math.log1p(stake * difference)
             self.log_down[i] += math.log1p(-stake * difference)
         self.max_up = max(self.max_up, _log_mean(self.log_up))
@@ -110,7 +112,7 @@ class Evidence:
 def _bound(differences: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
     """The least mean that is not refuted: capital against a mean falls as the mean grows."""
     enough = math.log(2 / (1 - CONFIDENCE))
-    stakes = np.array(_STAKES)[:, None]
+    stakes = np.array(STAKES)[:, None]
     least, most = -1.0, 1.0
     for _ in range(_BISECTIONS):
         mean = (least + most) / 2

@@ -25,6 +25,8 @@ _LOG = logging.getLogger("twopass.server")
 _MAX_WAITING = 64
 _MAX_WAITING_BYTES = 64 * 1024 * 1024
 _EXPIRE_SECONDS = 30.0
+# Sums are kept, and told in metrics, by collection: further ones are left alone.
+_MAX_COLLECTIONS = 64
 _SAVE_SECONDS = 5.0
 # Answers that wait for their feedback to be complete, looked at together.
 _MAX_SETTLING = 10_000
@@ -74,7 +76,9 @@ class Shadowing:
         self._waiting_bytes = 0
         self._settling: dict[str, float] = {}
         self._changed: set[tuple[str, str]] = set()
+        self._unsaved: dict[Seen, None] = {}  # counted, and not yet on the disk
         self._tasks: list[asyncio.Task[None]] = []
+        self._ends = False
         self._work = asyncio.Event()
         self._feedback = asyncio.Event()
 
@@ -115,17 +119,23 @@ class Shadowing:
 
     async def close(self) -> None:
         """Ends comparing, counts the feedback that has come, and writes the sums."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
+        if self._tasks:
+            comparing, counting = self._tasks
+            comparing.cancel()
             with suppress(asyncio.CancelledError):
-                await task
+                await comparing
+            self._ends = True  # not cancelled: what is counted is to be written too
+            self._feedback.set()
+            await counting
         self._tasks = []
         self._waiting.clear()
         self._waiting_bytes = 0
-        while self._settling:
-            await self._count_feedback(self._due(at_once=True))
-        await self._save([])
+        try:
+            while self._settling:
+                await self._count_feedback(self._due(at_once=True))
+            await self._save()
+        except Exception as error:  # the server ends all the same
+            _LOG.warning("shadows were not saved", extra={"reason": str(error)})
 
     def draw(self, answered: Answered, search_id: str) -> None:
         """Draws shadows for an answer; they order it when it has gone.
@@ -138,7 +148,9 @@ class Shadowing:
         drawn_specs = [
             spec
             for spec in self.specs
-            if spec.covers(collection) and self._random.random() < spec.share
+            if spec.covers(collection)
+            and self._random.random() < spec.share
+            and self._has_room(spec, collection)
         ]
         if not drawn_specs:
             return
@@ -187,6 +199,12 @@ class Shadowing:
             )
             for spec in self.specs
         ]
+
+    def _has_room(self, spec: ShadowSpec, collection: str) -> bool:
+        """Whether a shadow may have sums of a collection."""
+        if (spec.name, collection) in self._sums:
+            return True
+        return sum(shadow == spec.name for shadow, _ in self._sums) < _MAX_COLLECTIONS
 
     def _count(self, specs: Sequence[ShadowSpec], outcome: Outcome) -> None:
         for spec in specs:
@@ -240,7 +258,7 @@ class Shadowing:
 
     async def _sum_up_feedback(self) -> None:
         saved = time.monotonic()
-        while True:
+        while not self._ends:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pause(saved)):
                     await self._feedback.wait()
@@ -251,10 +269,10 @@ class Shadowing:
                     saved = time.monotonic()
                 if self._changed and time.monotonic() - saved >= _SAVE_SECONDS:
                     saved = time.monotonic()
-                    await self._save([])
+                    await self._save()
             except Exception as error:  # the disk, most likely: what is summed up stays in memory
                 _LOG.warning("shadows were not saved", extra={"reason": str(error)})
-                await asyncio.sleep(_SAVE_SECONDS)
+                saved = time.monotonic()
 
     def _pause(self, saved: float) -> float:
         """Seconds until feedback is due or sums are to be saved."""
@@ -305,6 +323,9 @@ class Shadowing:
             return
         new = await self._lane.run(database.not_seen, list(wanted))
         for seen in new:
+            if seen in self._unsaved:
+                continue
+            self._unsaved[seen] = None
             collection, _, shadow, kind_number = seen
             search_id, rated = wanted[seen]
             orders = shown[search_id].orders or {}
@@ -315,12 +336,13 @@ class Shadowing:
             else:
                 sums.clicked(orders[""], orders[shadow], list(grades))
             self._changed.add((shadow, collection))
-        await self._save(new)
+        await self._save()
 
-    async def _save(self, seen: Sequence[Seen]) -> None:
+    async def _save(self) -> None:
         """Writes sums that have changed, and what they hold."""
         database = self._records.database
         changed, self._changed = self._changed, set()
+        seen = list(self._unsaved)
         if database is None or not (changed or seen):
             return
         sums = {
@@ -333,6 +355,8 @@ class Shadowing:
         except BaseException:
             self._changed |= changed
             raise
+        for each in seen:
+            del self._unsaved[each]
 
 
 def _restart(database: FeedbackDatabase, shadows: Sequence[str]) -> None:

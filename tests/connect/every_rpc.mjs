@@ -4,13 +4,14 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { CollectionService } from "./gen/twopass/v1/collection_pb.js";
 import { EmbedService } from "./gen/twopass/v1/embed_pb.js";
+import { FeedbackKind, FeedbackService } from "./gen/twopass/v1/feedback_pb.js";
 import { ModelService } from "./gen/twopass/v1/model_pb.js";
 import { ReportService } from "./gen/twopass/v1/report_pb.js";
 import { RerankService } from "./gen/twopass/v1/rerank_pb.js";
 import { SearchService } from "./gen/twopass/v1/search_pb.js";
 import { ServerService } from "./gen/twopass/v1/server_pb.js";
 
-const SERVICES = [SearchService, RerankService, EmbedService, CollectionService, ModelService, ReportService, ServerService];
+const SERVICES = [SearchService, RerankService, EmbedService, CollectionService, FeedbackService, ModelService, ReportService, ServerService];
 const [url] = process.argv.slice(2);
 
 async function failure(call) {
@@ -38,7 +39,7 @@ function clients(transport) {
 
 async function callEveryRpc(options, name) {
   const { called, all } = clients(createConnectTransport({ baseUrl: url, httpVersion: "1.1", ...options }));
-  const [searching, reranking, embedding, collections, models, reports, server] = all;
+  const [searching, reranking, embedding, collections, feedback, models, reports, server] = all;
 
   assert.equal((await collections.createCollection({ name })).collection.name, name);
   const documents = [
@@ -56,6 +57,12 @@ async function callEveryRpc(options, name) {
   const { results } = await searching.batchSearch({ searches });
   assert.equal(results[0].outcome.value.hits[0].id, "b");
   assert.equal(results[1].outcome.value.code, Code.NotFound);
+
+  const judged = { searchId: found.searchId, documentId: "a", kind: FeedbackKind.JUDGEMENT, grade: 2 };
+  assert.equal((await feedback.recordFeedback({ collection: name, events: [judged] })).numRecorded, 1);
+  assert.equal((await feedback.exportFeedback({ collection: name })).feedback[0].grade, 2);
+  assert.equal((await feedback.deleteFeedback({ collection: name, all: true })).numDeleted, 1n);
+  assert.deepEqual((await feedback.listShadows({})).shadows, []);
 
   assert.equal((await reports.getReport({ collection: name })).report.numSearches, 2n);
   assert.ok((await reports.listReports({})).reports.some((each) => each.collection === name));

@@ -13,6 +13,7 @@ from twopass.v1 import (
     collection_pb2,
     document_pb2,
     embed_pb2,
+    feedback_pb2,
     model_pb2,
     report_pb2,
     rerank_pb2,
@@ -21,6 +22,7 @@ from twopass.v1 import (
 )
 from twopass.v1.collection_connect import CollectionServiceClientSync
 from twopass.v1.embed_connect import EmbedServiceClientSync
+from twopass.v1.feedback_connect import FeedbackServiceClientSync
 from twopass.v1.model_connect import ModelServiceClientSync
 from twopass.v1.report_connect import ReportServiceClientSync
 from twopass.v1.rerank_connect import RerankServiceClientSync
@@ -55,6 +57,16 @@ def main(url: str) -> None:
         )
         assert len(embedded.embeddings[0].vector.values) == 384
         assert ModelServiceClientSync(url, codec=codec).list_models(model_pb2.ListModelsRequest())
+        judged = feedback_pb2.FeedbackEvent(
+            search_id=found.search_id,
+            document_id="a",
+            kind=feedback_pb2.FEEDBACK_KIND_JUDGEMENT,
+            grade=1,
+        )
+        recorded = FeedbackServiceClientSync(url, codec=codec).record_feedback(
+            feedback_pb2.RecordFeedbackRequest(collection=collection, events=[judged])
+        )
+        assert recorded.num_recorded == 1
         report = ReportServiceClientSync(url, codec=codec).get_report(
             report_pb2.GetReportRequest(collection=collection)
         )
@@ -67,7 +79,7 @@ def main(url: str) -> None:
         error = _failure(collections, collection)
         assert error.code is Code.NOT_FOUND
         assert error.details
-        print(f"connectrpc for Python: seven services, {name}")
+        print(f"connectrpc for Python: eight services, {name}")
 
 
 def _failure(collections: CollectionServiceClientSync, gone: str) -> ConnectError:

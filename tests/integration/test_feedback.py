@@ -80,6 +80,13 @@ def test_feedback_on_an_answer_is_kept_by_the_callers_key_of_the_query(client):
     )
     ranks = {row.document_id: row.rank for row in client.feedback("facts")}
     assert ranks == {shown[0]: 1, shown[1]: 2, "chess": 0}
+    assert {row.query for row in client.feedback("facts")} == {QUESTION}
+    # By the query's key alone, its last answer tells the rank; what it did not show may be clicked,
+    # since another answer may have.
+    client.record_feedback("facts", [Feedback(query_id="q-1", document_id=shown[2])])
+    client.record_feedback("facts", [Feedback(query_id="q-1", document_id="made-up")])
+    clicks = {row.document_id: row.rank for row in client.feedback("facts", kind="click")}
+    assert clicks == {shown[1]: 2, shown[2]: 3, "made-up": 0}
 
 
 def test_a_search_without_a_key_is_a_query_of_its_own(client):

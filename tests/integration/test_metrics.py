@@ -190,6 +190,10 @@ def test_the_table_of_metrics_names_every_one_there_is_and_no_other(samples):
     # Of engines apart, which this server has none of.
     rare |= {f"twopass_fleet_{name}" for name in ("members", "tokens_per_second", "batches_held")}
     rare.add("twopass_fleet_batches_total")
+    # Of feedback and shadows, which have tests of their own.
+    rare |= {f"twopass_shadow_{name}" for name in ("searches_total", "agreement")}
+    rare |= {f"twopass_shadow_{name}" for name in ("difference", "p_value")}
+    rare.add("twopass_feedback_events_total")
     assert named - rare == families - rare
 
 

@@ -26,6 +26,14 @@ import {
 } from "./gen/twopass/v1/collection_pb.js";
 import { type Document, type DocumentSchema } from "./gen/twopass/v1/document_pb.js";
 import { EmbedRole, type EmbedRequestSchema, EmbedService } from "./gen/twopass/v1/embed_pb.js";
+import {
+  type Feedback,
+  type FeedbackEventSchema,
+  FeedbackKind,
+  FeedbackService,
+  type RecordFeedbackResponse,
+  type Shadow,
+} from "./gen/twopass/v1/feedback_pb.js";
 import { type Condition, type Filter } from "./gen/twopass/v1/filter_pb.js";
 import { type Model, ModelService } from "./gen/twopass/v1/model_pb.js";
 import {
@@ -47,6 +55,17 @@ const TIMEOUT_MS = 30_000;
 // The server's own limits are higher; smaller chunks are acknowledged, and tried again, one by one.
 const CHUNK_DOCUMENTS = 128;
 const CHUNK_CHARACTERS = 1 << 20;
+
+/** A click or, with a grade, a judgement: of one document, for one query. */
+export interface NewFeedback {
+  documentId: string;
+  /** `searchId` of the answer that showed the document. */
+  searchId?: string;
+  /** Your own key of the query: any text but the query itself. */
+  queryId?: string;
+  /** How relevant the document is, 0 (not at all) to 100; a click without. */
+  grade?: number;
+}
 
 /** How a client is made. */
 export interface ClientOptions {
@@ -142,6 +161,7 @@ export class TwopassClient {
   readonly rpc: {
     readonly collections: Client<typeof CollectionService>;
     readonly embed: Client<typeof EmbedService>;
+    readonly feedback: Client<typeof FeedbackService>;
     readonly models: Client<typeof ModelService>;
     readonly reports: Client<typeof ReportService>;
     readonly rerank: Client<typeof RerankService>;
@@ -163,6 +183,7 @@ export class TwopassClient {
     this.rpc = {
       collections: createClient(CollectionService, transport),
       embed: createClient(EmbedService, transport),
+      feedback: createClient(FeedbackService, transport),
       models: createClient(ModelService, transport),
       reports: createClient(ReportService, transport),
       rerank: createClient(RerankService, transport),
@@ -416,6 +437,51 @@ export class TwopassClient {
     return snapshot!;
   }
 
+  /**
+   * Records clicks and judgements of documents, which are on the server's disk when it returns.
+   *
+   * @param feedback Each names its document, and the answer by `searchId` or the query by your own `queryId`; one with a
+   *   `grade` is a judgement, one without is a click.
+   */
+  async recordFeedback(
+    collection: string,
+    feedback: Iterable<NewFeedback>,
+    options: CallOptions = {},
+  ): Promise<RecordFeedbackResponse> {
+    const events = Array.from(feedback, asEvent);
+    return await this.#call(options, (_, call) => this.rpc.feedback.recordFeedback({ collection, events }, call));
+  }
+
+  /** A collection's clicks and judgements, ordered by query, document and kind. */
+  async *feedback(collection: string, options: CallOptions = {}): AsyncGenerator<Feedback, void, undefined> {
+    let pageToken = "";
+    do {
+      const page = await this.#call(options, (_, call) =>
+        this.rpc.feedback.exportFeedback({ collection, pageToken }, call),
+      );
+      yield* page.feedback;
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+  }
+
+  /** Deletes the clicks and judgements of queries for good; "all" deletes everybody's. Returns how many are gone. */
+  async deleteFeedback(
+    collection: string,
+    queryIds: Iterable<string> | "all",
+    options: CallOptions = {},
+  ): Promise<number> {
+    const chosen = queryIds === "all" ? { all: true } : { queryIds: [...queryIds] };
+    const { numDeleted } = await this.#call(options, (_, call) =>
+      this.rpc.feedback.deleteFeedback({ collection, ...chosen }, call),
+    );
+    return Number(numDeleted);
+  }
+
+  /** What the server's shadow comparisons have found. */
+  async shadows(collection = "", options: CallOptions = {}): Promise<Shadow[]> {
+    return (await this.#call(options, (_, call) => this.rpc.feedback.listShadows({ collection }, call))).shadows;
+  }
+
   /** The models that the server holds, defaults first. */
   async models(options: CallOptions = {}): Promise<Model[]> {
     return (await this.#call(options, (_, call) => this.rpc.models.listModels({}, call))).models;
@@ -496,6 +562,10 @@ function idsOrFilter(chosen: Iterable<string> | Condition | Filter): { ids: stri
 
 function asCandidate(passage: Passage): MessageInitShape<typeof CandidateSchema> {
   return typeof passage === "string" ? { text: passage } : passage;
+}
+
+function asEvent({ grade, ...event }: NewFeedback): MessageInitShape<typeof FeedbackEventSchema> {
+  return grade === undefined ? { ...event, kind: FeedbackKind.CLICK } : { ...event, grade, kind: FeedbackKind.JUDGEMENT };
 }
 
 function asDocument({ vector, ...document }: NewDocument): MessageInitShape<typeof DocumentSchema> {

@@ -5,6 +5,7 @@ export {
   type CandidateSet,
   type ClientOptions,
   type NewDocument,
+  type NewFeedback,
   type Passage,
   type RankedSet,
   TwopassClient,

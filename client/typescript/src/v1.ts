@@ -2,6 +2,7 @@
 export * from "./gen/twopass/v1/collection_pb.js";
 export * from "./gen/twopass/v1/document_pb.js";
 export * from "./gen/twopass/v1/embed_pb.js";
+export * from "./gen/twopass/v1/feedback_pb.js";
 export * from "./gen/twopass/v1/filter_pb.js";
 export * from "./gen/twopass/v1/model_pb.js";
 export * from "./gen/twopass/v1/report_pb.js";

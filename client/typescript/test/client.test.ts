@@ -121,6 +121,15 @@ for (const [wire, connected] of Object.entries(CLIENTS)) {
       assert.equal((await client.renameCollection(`${name}-1`, name)).name, name);
       assert.ok((await client.models()).length >= 2);
       assert.ok((await client.serverInfo()).limits);
+      const told = await client.search(name, "feedback", { topN: 1, queryId: "q" });
+      const [shown] = told.hits;
+      const sent = [{ searchId: told.searchId, documentId: shown!.id }, { queryId: "q", documentId: "other", grade: 2 }];
+      assert.equal((await client.recordFeedback(name, sent)).numRecorded, 2);
+      const kept = [];
+      for await (const each of client.feedback(name)) kept.push([each.queryId, each.grade]);
+      assert.deepEqual(kept.sort(), [["q", 1], ["q", 2]]);
+      assert.equal(await client.deleteFeedback(name, ["q"]), 2);
+      assert.deepEqual(await client.shadows(), []);
       assert.ok((await client.report(name, { windowMs: 60_000 })).numSearches > 0n);
     });
 

@@ -75,6 +75,7 @@ func main() {
 	searches := twopass.NewSearchServiceClient(connection)
 	reranks := twopass.NewRerankServiceClient(connection)
 	embeds := twopass.NewEmbedServiceClient(connection)
+	feedback := twopass.NewFeedbackServiceClient(connection)
 	models := twopass.NewModelServiceClient(connection)
 	reports := twopass.NewReportServiceClient(connection)
 	servers := twopass.NewServerServiceClient(connection)
@@ -335,6 +336,30 @@ func main() {
 	rpc("twopass.v1.ModelService.GetModel", func() error {
 		model, err := models.GetModel(ctx, &twopass.GetModelRequest{Id: first.GetId()})
 		return expect(err, model.GetModel().GetSha256(), first.GetSha256())
+	})
+	rpc("twopass.v1.FeedbackService.RecordFeedback", func() error {
+		event := &twopass.FeedbackEvent{
+			QueryId:    "q",
+			DocumentId: "bread",
+			Kind:       twopass.FeedbackKind_FEEDBACK_KIND_JUDGEMENT,
+			Grade:      2,
+		}
+		request := &twopass.RecordFeedbackRequest{Collection: name, Events: []*twopass.FeedbackEvent{event}}
+		recorded, err := feedback.RecordFeedback(ctx, request)
+		return expect(err, recorded.GetNumRecorded(), int32(1))
+	})
+	rpc("twopass.v1.FeedbackService.ExportFeedback", func() error {
+		page, err := feedback.ExportFeedback(ctx, &twopass.ExportFeedbackRequest{Collection: name})
+		return expect(err, len(page.GetFeedback()), 1)
+	})
+	rpc("twopass.v1.FeedbackService.DeleteFeedback", func() error {
+		request := &twopass.DeleteFeedbackRequest{Collection: name, QueryIds: []string{"q"}}
+		deleted, err := feedback.DeleteFeedback(ctx, request)
+		return expect(err, deleted.GetNumDeleted(), int64(1))
+	})
+	rpc("twopass.v1.FeedbackService.ListShadows", func() error {
+		listed, err := feedback.ListShadows(ctx, &twopass.ListShadowsRequest{})
+		return expect(err, len(listed.GetShadows()), 0)
 	})
 	rpc("twopass.v1.ReportService.GetReport", func() error {
 		found, err := reports.GetReport(ctx, &twopass.GetReportRequest{Collection: name})

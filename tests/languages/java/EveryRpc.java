@@ -109,6 +109,7 @@ public final class EveryRpc {
     var reranks = RerankServiceGrpc.newBlockingStub(channel).withInterceptors(withKey);
     var rerankStreams = RerankServiceGrpc.newStub(channel).withInterceptors(withKey);
     var embeds = EmbedServiceGrpc.newBlockingStub(channel).withInterceptors(withKey);
+    var feedback = FeedbackServiceGrpc.newBlockingStub(channel).withInterceptors(withKey);
     var models = ModelServiceGrpc.newBlockingStub(channel).withInterceptors(withKey);
     var reports = ReportServiceGrpc.newBlockingStub(channel).withInterceptors(withKey);
     var servers = ServerServiceGrpc.newBlockingStub(channel).withInterceptors(withKey);
@@ -316,6 +317,38 @@ public final class EveryRpc {
           Model first = models.listModels(all).getModels(0);
           var request = GetModelRequest.newBuilder().setId(first.getId()).build();
           expect(models.getModel(request).getModel().getSha256(), first.getSha256());
+        });
+    rpc(
+        "twopass.v1.FeedbackService.RecordFeedback",
+        () -> {
+          var event =
+              FeedbackEvent.newBuilder()
+                  .setQueryId("q")
+                  .setDocumentId("bread")
+                  .setKind(FeedbackKind.FEEDBACK_KIND_JUDGEMENT)
+                  .setGrade(2);
+          var request =
+              RecordFeedbackRequest.newBuilder().setCollection(name).addEvents(event).build();
+          expect(feedback.recordFeedback(request).getNumRecorded(), 1);
+        });
+    rpc(
+        "twopass.v1.FeedbackService.ExportFeedback",
+        () -> {
+          var request = ExportFeedbackRequest.newBuilder().setCollection(name).build();
+          expect(feedback.exportFeedback(request).getFeedbackCount(), 1);
+        });
+    rpc(
+        "twopass.v1.FeedbackService.DeleteFeedback",
+        () -> {
+          var request =
+              DeleteFeedbackRequest.newBuilder().setCollection(name).addQueryIds("q").build();
+          expect(feedback.deleteFeedback(request).getNumDeleted(), 1L);
+        });
+    rpc(
+        "twopass.v1.FeedbackService.ListShadows",
+        () -> {
+          var listed = feedback.listShadows(ListShadowsRequest.getDefaultInstance());
+          expect(listed.getShadowsCount(), 0);
         });
     rpc(
         "twopass.v1.ReportService.GetReport",

@@ -11,6 +11,7 @@ import * as reflection from "./gen/grpc/reflection/v1/reflection_pb.js";
 import * as reflectionAlpha from "./gen/grpc/reflection/v1alpha/reflection_pb.js";
 import { CollectionService, FieldType } from "./gen/twopass/v1/collection_pb.js";
 import { EmbedRole, EmbedService } from "./gen/twopass/v1/embed_pb.js";
+import { FeedbackKind, FeedbackService } from "./gen/twopass/v1/feedback_pb.js";
 import { ModelService } from "./gen/twopass/v1/model_pb.js";
 import { RerankService, RerankStreamRequestSchema } from "./gen/twopass/v1/rerank_pb.js";
 import { RerankStatus, SearchService } from "./gen/twopass/v1/search_pb.js";
@@ -34,6 +35,7 @@ const collections = createClient(CollectionService, transport);
 const search = createClient(SearchService, transport);
 const rerank = createClient(RerankService, transport);
 const embed = createClient(EmbedService, transport);
+const feedback = createClient(FeedbackService, transport);
 const models = createClient(ModelService, transport);
 const reports = createClient(ReportService, transport);
 const server = createClient(ServerService, transport);
@@ -177,6 +179,19 @@ await rpc("twopass.v1.ModelService.ListModels", async () => {
 await rpc("twopass.v1.ModelService.GetModel", async () => {
   const [first] = (await models.listModels({})).models;
   assert.equal((await models.getModel({ id: first!.id })).model?.sha256, first?.sha256);
+});
+await rpc("twopass.v1.FeedbackService.RecordFeedback", async () => {
+  const events = [{ queryId: "q", documentId: "bread", kind: FeedbackKind.JUDGEMENT, grade: 2 }];
+  assert.equal((await feedback.recordFeedback({ collection: name, events })).numRecorded, 1);
+});
+await rpc("twopass.v1.FeedbackService.ExportFeedback", async () => {
+  assert.equal((await feedback.exportFeedback({ collection: name })).feedback[0]?.grade, 2);
+});
+await rpc("twopass.v1.FeedbackService.DeleteFeedback", async () => {
+  assert.equal((await feedback.deleteFeedback({ collection: name, queryIds: ["q"] })).numDeleted, 1n);
+});
+await rpc("twopass.v1.FeedbackService.ListShadows", async () => {
+  assert.deepEqual((await feedback.listShadows({})).shadows, []);
 });
 await rpc("twopass.v1.ReportService.GetReport", async () => {
   assert.ok((await reports.getReport({ collection: name })).report!.numSearches > 0n);

@@ -39,14 +39,14 @@ def test_without_memory_nothing_is_known():
     assert shown.num_bytes == 0
 
 
-def test_answers_to_a_query_are_found_where_shadows_have_ordered_them():
+def test_answers_to_a_query_are_found_by_its_key_with_what_shadows_made_of_them():
     shown = ShownSearches(100_000)
     first, second, third = added(shown, "q"), added(shown, "q"), added(shown, "r")
     shown.add_orders(first, {"": IDS, "deep": ["b"]})
     shown.add_orders(third, {"": IDS, "deep": ["b"]})
     shown.add_orders("gone", {"": IDS})
-    assert list(shown.of_query("docs", "q")) == [first]
-    assert list(shown.of_query("others", "q")) == []
+    assert shown.of_query("docs", "q") == [first, second]
+    assert shown.of_query("others", "q") == []
     shown.add_orders(first, {"": IDS, "wide": ["c"]})
     found = shown.get(first)
     assert found is not None
@@ -78,3 +78,5 @@ def test_memory_is_counted_to_the_byte(steps):
         kept = [found for each in ids if (found := shown.get(each)) is not None]
         assert shown.num_bytes == sum(found.num_bytes for found in kept) <= 8_000
         assert len(shown) == len(kept)
+        of_query = [each for i in range(5) for each in shown.of_query("docs", f"q{i}")]
+        assert sorted(of_query) == sorted(each for each in ids if shown.get(each) is not None)

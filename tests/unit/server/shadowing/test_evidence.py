@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twopass.server.shadowing.evidence import _STAKES, Evidence
+from twopass.server.shadowing.evidence import STAKES, Evidence
 
 DIFFERENCES = st.lists(st.sampled_from([-1.0, -0.5, -0.1, 0.0, 0.25, 0.5, 1.0]), max_size=60)
 
@@ -37,7 +37,7 @@ def test_capital_is_that_of_plain_bets(differences):
     for end in range(1, len(differences) + 1):
         for sign in most:
             capital = [
-                math.prod(1 + sign * stake * x for x in differences[:end]) for stake in _STAKES
+                math.prod(1 + sign * stake * x for x in differences[:end]) for stake in STAKES
             ]
             most[sign] = max(most[sign], sum(capital) / len(capital))
     assert evidence.p_better == pytest.approx(1 / most[1])
