@@ -137,6 +137,7 @@ def _ways_in(sets: Sequence[CandidateTexts]) -> Iterator[dict[str, Ask]]:
                 "address": "127.0.0.1:0",
                 "http_address": "127.0.0.1:0",
                 "log_level": "warning",
+                "score_cache_bytes": 0,
             }
         )
         app = App(config, load=_without_engines)

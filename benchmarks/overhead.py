@@ -34,7 +34,7 @@ from twopass.engines.errors import EngineError
 from twopass.engines.loading import load_model
 from twopass.server.config import ConfigError
 from twopass.server.config_loading import load_config
-from twopass.server.local import LocalServer, LocalServerError
+from twopass.server.local import COMPUTES_ALL, LocalServer, LocalServerError
 
 _CONCURRENCY = 4
 # Long enough that a turn's beginning and end, where the engine waits, are of no account.
@@ -144,7 +144,7 @@ def _sides() -> Iterator[Sides]:
     # Whatever TWOPASS_ variables say of model and threads holds for both sides.
     config = load_config({})
     with (
-        LocalServer(None, flags=("--http-address", "127.0.0.1:0")) as server,
+        LocalServer(None, flags=(*COMPUTES_ALL, "--http-address", "127.0.0.1:0")) as server,
         Client(server.target, timeout=_TIMEOUT_SECONDS) as client,
         ThreadPoolExecutor(_CONCURRENCY) as callers,
     ):

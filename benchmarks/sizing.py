@@ -27,7 +27,7 @@ from twopass.benchmarks.size.searches import COLLECTION, build, copy_as, residen
 from twopass.benchmarks.size.texts import Texts
 from twopass.client import Client, Rerank
 from twopass.commands.terminal.tables import print_report
-from twopass.server.local import LocalServer, orderly_end
+from twopass.server.local import COMPUTES_ALL, LocalServer, orderly_end
 
 _DIMENSION, _SEED = 384, 0
 _TIMEOUT = 600.0
@@ -151,7 +151,10 @@ def _row(
     folder: Path, corpus: Corpus, kind: str, written: int, rerank: Rerank, seconds: float
 ) -> Row:
     began = time.perf_counter()
-    with LocalServer(folder) as server, Client(server.target, timeout=_TIMEOUT) as client:
+    with (
+        LocalServer(folder, flags=COMPUTES_ALL) as server,
+        Client(server.target, timeout=_TIMEOUT) as client,
+    ):
         start_seconds = time.perf_counter() - began
         searches = _Searches(client, corpus, rerank)
         searches.run(_WARM_UP)

@@ -21,7 +21,7 @@ from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_datase
 from twopass.evaluation.judgements import load_judgements
 from twopass.evaluation.runs import Answers, EvaluationError, index_dataset, search_dataset
 from twopass.server.config import ServerConfig
-from twopass.server.local import LocalServer, LocalServerError
+from twopass.server.local import COMPUTES_ALL, LocalServer, LocalServerError
 
 Folders = Annotated[
     list[Path], typer.Argument(help="Test collections in BEIR form: corpus, queries, qrels.tsv.")
@@ -115,7 +115,7 @@ def evaluation_run(
     _need_measures()
     try:
         with (
-            LocalServer(data, flags=flags) as server,
+            LocalServer(data, flags=(*COMPUTES_ALL, *flags)) as server,
             Client(server.target) as client,
         ):
             yield EvaluationRun(client, concurrency, language)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from twopass.server.edge.keys import ApiKey, KeysError, read_keys
+from twopass.server.edge.keys import ApiKey, KeysError, ScoreSharing, read_keys
 
 _BYTE_ORDER_MARK = "\ufeff"
 # Nothing can be put in its place: no permission, another owner, a mount.
@@ -72,7 +72,10 @@ def _with_key(text: str, key: ApiKey) -> str:
     document = tomlkit.parse(body if not body or body.endswith("\n") else body + "\n")
     keys = document.setdefault("keys", tomlkit.aot())
     table = tomlkit.inline_table() if isinstance(keys, Array) else tomlkit.table()
-    table.update(key.model_dump(mode="json"))
+    fields = key.model_dump(mode="json")
+    if key.score_cache is ScoreSharing.SHARED:
+        del fields["score_cache"]  # servers before it refuse a file that has the field
+    table.update(fields)
     keys.append(table)
     made = tomlkit.dumps(document)
     if "\r\n" in body and "\n" not in body.replace("\r\n", ""):

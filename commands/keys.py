@@ -14,7 +14,7 @@ from twopass.commands.terminal.failures import exit_with
 from twopass.commands.terminal.own_command import own_command
 from twopass.commands.terminal.sentences import say_beside
 from twopass.server.edge.key_problems import NEEDED
-from twopass.server.edge.keys import ApiKey, KeysError, make_key
+from twopass.server.edge.keys import ApiKey, KeysError, ScoreSharing, make_key
 from twopass.server.request import Role
 
 
@@ -44,6 +44,14 @@ def keys(
     calls_per_second: Annotated[
         float, typer.Option(min=0, help="Most calls a second; 0 for no limit of its own.")
     ] = 0.0,
+    score_cache: Annotated[
+        ScoreSharing,
+        typer.Option(
+            help="Whose computed scores its calls use: shared (those of all keys), own (those of "
+            "its own calls), or off. How fast an answer comes tells whether the same was asked "
+            "before."
+        ),
+    ] = ScoreSharing.SHARED,
 ) -> None:
     """Make an API key, print it, and add its hash to a file.
 
@@ -60,6 +68,7 @@ def keys(
             collections=tuple(collection or ("*",)),
             max_calls=max_calls,
             calls_per_second=calls_per_second,
+            score_cache=score_cache,
         )
         add_key(file, key)
     except ValidationError as error:

@@ -82,7 +82,7 @@ SUBJECTS = {
         "keepalive_seconds",
         "keepalive_timeout_seconds",
     ),
-    "Caches": ("passage_cache_bytes", "query_cache_bytes"),
+    "Caches": ("score_cache_bytes", "passage_cache_bytes", "query_cache_bytes"),
     "Health and the end": (
         "probe_seconds",
         "probe_timeout_seconds",

@@ -70,6 +70,7 @@ from twopass.server.search.defaults import RetrieveDefaults
 from twopass.server.search.first_pass import FirstPass
 from twopass.server.search.pipeline import SearchParts, SearchPipeline
 from twopass.server.search.reranking import Reranking
+from twopass.server.search.score_cache import ScoreCache
 from twopass.server.search.second_pass import SecondPass
 from twopass.server.servicers.collections import CollectionDefaults, CollectionServicer
 from twopass.server.servicers.embed import EmbedServicer
@@ -164,6 +165,7 @@ class App:
             ByteCache("passages", config.passage_cache_bytes, self._metrics),
             ByteCache("queries", config.query_cache_bytes, self._metrics),
         )
+        self._scores = ScoreCache(config.score_cache_bytes, self._metrics)
         self._tokenizing = Tokenizing(self._num_cpus, self._caches[0])
         # Documents are tokenised in threads of their own, so that no query waits for them.
         self._tokenizing_new = Tokenizing(self._num_cpus, name="document_tokenizing")
@@ -345,7 +347,8 @@ class App:
             max_answer_bytes=config.max_answer_bytes,
         )
         arbiter, tokenizing = self._arbiter, self._tokenizing
-        embedding, second_pass = Embedding(arbiter, self._caches[1]), SecondPass(arbiter)
+        embedding = Embedding(arbiter, self._caches[1])
+        second_pass = SecondPass(arbiter, self._scores)
         collections = Collections(self._store, self._aftermath, on_delete=self._relevance.forget)
         defaults = _retrieve_defaults(config)
         parts = SearchParts(
@@ -492,7 +495,7 @@ class App:
         self._metrics.gauges(lambda: store_gauges(self._store_watch))
         if isinstance(store := self._store, InspectableStore):
             self._metrics.gauges(lambda: collection_gauges(store.counts()))
-        self._metrics.gauges(lambda: server_gauges(self._gate, self._caches))
+        self._metrics.gauges(lambda: server_gauges(self._gate, self._caches, self._scores))
         self._metrics.gauges(lambda: relevance_metrics(self._relevance))
         self._metrics.gauges(lambda: lane_gauges(self._all_lanes))
         self._metrics.gauges(lambda: fallback_counts(self._store_watch))

@@ -434,6 +434,14 @@ class ServerConfig(BaseSettings):
     query_cache_bytes: Annotated[
         int, Field(ge=0, description="Memory for embeddings of queries; 0 keeps none.")
     ] = 16 * 1024 * 1024
+    score_cache_bytes: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Memory for the reranker's scores of pairs, 21 bytes each, so that what is "
+            "asked again is not computed again; 0 keeps none.",
+        ),
+    ] = 64 * 1024 * 1024
     probe_seconds: Annotated[
         float,
         Field(

@@ -14,6 +14,7 @@ from twopass.server.edge.gate import Gate
 from twopass.server.feedback.records import FeedbackRecords
 from twopass.server.models.caches import ByteCache
 from twopass.server.scheduling.backlog import Backlog
+from twopass.server.search.score_cache import ScoreCache
 from twopass.server.shadowing.results import ShadowResult
 from twopass.server.store_watch import StoreWatch
 from twopass.server.telemetry.metrics import gauge
@@ -96,7 +97,9 @@ def fleet_gauges(models: Sequence[LoadedModel]) -> Iterator[Metric]:
     yield from (members, speeds, held, batches)
 
 
-def server_gauges(gate: Gate, caches: Sequence[ByteCache[Any]]) -> Iterator[GaugeMetricFamily]:
+def server_gauges(
+    gate: Gate, caches: Sequence[ByteCache[Any]], scores: ScoreCache | None = None
+) -> Iterator[Metric]:
     """Yields the calls under way, and what the caches take."""
     yield gauge("calls", "Calls under way, streams included.", "state", {"open": gate.num_calls})
     yield gauge(
@@ -105,7 +108,24 @@ def server_gauges(gate: Gate, caches: Sequence[ByteCache[Any]]) -> Iterator[Gaug
         "state",
         {"open": gate.bytes_in_flight.num_bytes},
     )
-    yield gauge("cache_bytes", "Memory of a cache.", "cache", {c.name: c.num_bytes for c in caches})
+    every: list[ByteCache[Any] | ScoreCache] = [*caches]
+    every += [] if scores is None else [scores]
+    yield gauge("cache_bytes", "Memory of a cache.", "cache", {c.name: c.num_bytes for c in every})
+    yield gauge("cache_entries", "What a cache holds.", "cache", {c.name: len(c) for c in every})
+    evictions = CounterMetricFamily(
+        "twopass_cache_evictions",
+        "Entries of a cache that gave their place to others.",
+        labels=["cache"],
+    )
+    twice = CounterMetricFamily(
+        "twopass_cache_computed_twice",
+        "Values that were kept already when they had been computed, by calls side by side.",
+        labels=["cache"],
+    )
+    if scores is not None:
+        evictions.add_metric([scores.name], scores.num_evictions)
+        twice.add_metric([scores.name], scores.num_computed_twice)
+    yield from (evictions, twice)
 
 
 def lane_gauges(lanes: Sequence[Lane]) -> Iterator[Metric]:

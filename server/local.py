@@ -19,6 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, ClassVar, NoReturn, Self
 
+COMPUTES_ALL = ("--score-cache-bytes", "0")
+"""Flags of a server whose engines are measured: what is asked again is computed again."""
+
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 _WAIT_SECONDS = 0.5
 # Settings of who may come in, where, and for what, and of where collections are. Variables that

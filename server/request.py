@@ -36,11 +36,14 @@ class Caller:
         name: The name of its API key; "" where the server has no keys.
         collections: Shell patterns of the names of the collections it may use.
         role: What it may do with them.
+        score_pool: Whose scores computed before are used for it: "" for those of all callers that
+            share theirs; None for nobody's, not even its own.
     """
 
     name: str = ""
     collections: tuple[str, ...] = ("*",)
     role: Role = Role.ADMIN
+    score_pool: str | None = ""
 
     def may_use(self, collection: str) -> bool:
         """Whether the caller may use a collection, or create it."""

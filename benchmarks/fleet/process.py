@@ -20,6 +20,7 @@ from twopass.engines.loading import load_model
 from twopass.server.config import ServerConfig, ServerRole
 from twopass.server.config_loading import load_config
 from twopass.server.engine_app import EngineApp
+from twopass.server.local import COMPUTES_ALL
 from twopass.server.telemetry.logs import LogFormat, LogLevel, configure_logging
 
 _SERVE = (sys.executable, "-m", "twopass.commands.main", "serve", "--address", "127.0.0.1:0")
@@ -124,7 +125,7 @@ def engine_command(threads: int) -> tuple[str, ...]:
 def front_command(engines: list[str], data: Path) -> tuple[str, ...]:
     """What starts a server in front of engines."""
     flags = ("--engines", ",".join(engines), "--data", str(data), "--log-format", "json")
-    return (*_SERVE, *flags)
+    return (*_SERVE, *COMPUTES_ALL, *flags)
 
 
 def _slowed_models(config: ServerConfig, tokens_per_second: float) -> list[LoadedModel]:

@@ -78,6 +78,8 @@ def running_server(
             "threads": len(cpus),
             "passage_cache_bytes": _CACHE_BYTES,
         }
+        if tree is None:  # others may not know it, and then have no such cache
+            settings["score_cache_bytes"] = 0
         asked = json.dumps({"batch_seconds": batch_seconds, "settings": settings})
         process = _started("server", asked, cpus, tree)
         undo.callback(_end, process)

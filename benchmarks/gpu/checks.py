@@ -37,7 +37,7 @@ from twopass.index.kinds import FLAT, Breadth
 from twopass.index.vectors.gpu_replica import gpu_cloner
 from twopass.index.vectors.search_threads import SearchThreads
 from twopass.index.vectors.segments import Segment
-from twopass.server.local import LocalServer
+from twopass.server.local import COMPUTES_ALL, LocalServer
 
 Row = dict[str, Any]
 RERANKER = "twopass-minilm-l6"
@@ -182,7 +182,13 @@ def plain_pytorch(scale: Scale) -> list[Row]:
 def through_grpc(scale: Scale, engine: str) -> list[Row]:
     """The whole server on the engine: Rerank of 40 and 100 passages, several under way."""
     rows = []
-    flags: tuple[str, ...] = ("--engine", engine, "--reranker", scale.model(RERANKER))
+    flags: tuple[str, ...] = (
+        *COMPUTES_ALL,
+        "--engine",
+        engine,
+        "--reranker",
+        scale.model(RERANKER),
+    )
     if scale.models is not None:
         flags += ("--encoder", scale.model("all-MiniLM-L6-v2"))
     with LocalServer(None, flags=flags) as server:

@@ -35,7 +35,7 @@ from twopass.server.config_loading import load_config
 COLLECTION = "python-docs"
 TOP_N = 10
 # Without the cache, in which a query that comes again would be found.
-SERVER_FLAGS = ("--query-cache-bytes", "0")
+SERVER_FLAGS = ("--query-cache-bytes", "0", "--score-cache-bytes", "0")
 _CHUNK = 64
 _WARM_UP = 20
 _TIMEOUT_SECONDS = 60.0

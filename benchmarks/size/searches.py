@@ -19,7 +19,7 @@ from twopass.engines.base import Float32s
 from twopass.index.kinds import IndexKind
 from twopass.index.schema import CollectionSchema
 from twopass.index.vectors.merging import MergePolicy
-from twopass.server.local import LocalServer
+from twopass.server.local import COMPUTES_ALL, LocalServer
 
 K = 10
 # An approximate index is shown where it finds this much with the least effort.
@@ -138,7 +138,10 @@ def measure(
     """Starts a server on a folder whose index is built, and searches it."""
     log = folder / "server.log"
     began = time.perf_counter()
-    with LocalServer(folder, log=log) as server, Client(server.target, timeout=_TIMEOUT) as client:
+    with (
+        LocalServer(folder, flags=COMPUTES_ALL, log=log) as server,
+        Client(server.target, timeout=_TIMEOUT) as client,
+    ):
         start_seconds = time.perf_counter() - began
         settings = _settings(IndexKind.parse(index_kind))
         searches = tuple(_search(client, setting, queries) for setting in settings)

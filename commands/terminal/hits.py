@@ -178,6 +178,8 @@ def outcome_lines(result: SearchResult) -> list[str]:
         found += f" {how}"
     if result.num_reranked:
         found += f"; {result.num_reranked:,} read by {result.reranker}"
+        if result.num_cached:
+            found += f", {result.num_cached:,} of them before"
     how = _RERANKED.get(result.rerank_status, result.rerank_status)
     if how and result.num_candidates:
         found += f"; {how}"

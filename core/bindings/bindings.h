@@ -11,6 +11,7 @@ void bind_batch_plan(nanobind::module_& m);
 void bind_cpus(nanobind::module_& m);
 void bind_encoder(nanobind::module_& m);
 void bind_packing(nanobind::module_& m);
+void bind_score_table(nanobind::module_& m);
 void bind_top_k(nanobind::module_& m);
 void bind_wordpiece(nanobind::module_& m);
 

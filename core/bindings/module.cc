@@ -14,6 +14,7 @@ NB_MODULE(_core, m) {
   twopass::bind_cpus(m);
   twopass::bind_encoder(m);
   twopass::bind_packing(m);
+  twopass::bind_score_table(m);
   twopass::bind_top_k(m);
   twopass::bind_wordpiece(m);
 }

@@ -157,7 +157,9 @@ class Gate:
 
 
 def _caller_with(key: ApiKey | None) -> Caller:
-    return ANYONE if key is None else Caller(key.name, key.collections, key.role)
+    if key is None:
+        return ANYONE
+    return Caller(key.name, key.collections, key.role, key.score_pool)
 
 
 class _Allowance:

@@ -15,6 +15,7 @@ NEEDED = {
     "collections": 'a list of names or patterns, such as ["docs*"], is',
     "max_calls": "a whole number of at least 0 is",
     "calls_per_second": "a number of at least 0 is",
+    "score_cache": "one of shared, own, off is",
 }
 """What each field takes, and the verb."""
 _EXPECTED = "a file of keys holds tables that begin with [[keys]], as `twopass keys` writes them"

@@ -9,6 +9,7 @@
     collections = ["docs*"]     # shell patterns; all where unset
     max_calls = 20              # at once; 0 or unset for no limit of its own
     calls_per_second = 50.0     # 0 or unset for no limit of its own
+    score_cache = "own"         # or "off", or "shared" where unset: whose computed scores it uses
 
 A key has 256 random bits and can't be guessed, so one round of sha256 is enough.
 """
@@ -19,6 +20,7 @@ import logging
 import secrets
 import tomllib
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +37,19 @@ class KeysError(Exception):
     """The file of keys can't be read; the message names the line or the field, never a key."""
 
 
+class ScoreSharing(StrEnum):
+    """Whose computed scores serve the calls of a key, which can be told by how long they take."""
+
+    SHARED = "shared"
+    """Those of all keys that share theirs."""
+
+    OWN = "own"
+    """Those of the same key alone."""
+
+    OFF = "off"
+    """None: every pair is computed."""
+
+
 class ApiKey(BaseModel):
     """What a key may do. Its fields are those of the file, as explained above."""
 
@@ -47,6 +62,13 @@ class ApiKey(BaseModel):
     collections: tuple[str, ...] = ("*",)
     max_calls: Annotated[int, Field(ge=0)] = 0
     calls_per_second: Annotated[float, Field(ge=0)] = 0.0
+    score_cache: ScoreSharing = ScoreSharing.SHARED
+
+    @property
+    def score_pool(self) -> str | None:
+        """Where scores that were computed for the key are kept; see `Caller.score_pool`."""
+        pools = {ScoreSharing.SHARED: "", ScoreSharing.OWN: self.sha256, ScoreSharing.OFF: None}
+        return pools[self.score_cache]
 
 
 class _File(BaseModel):

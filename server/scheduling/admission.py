@@ -50,7 +50,11 @@ class Admission:
 
     def shrink(self, num_pairs: int) -> None:
         """Releases the places beyond `num_pairs`; a no-op where there are no more."""
-        surplus = self._num_pairs - num_pairs
+        self.give_back(self._num_pairs - num_pairs)
+
+    def give_back(self, surplus: int) -> None:
+        """Releases some of the places; a no-op for none or fewer."""
+        surplus = min(surplus, self._num_pairs)
         if surplus <= 0:
             return
         seconds = self._seconds * surplus / self._num_pairs

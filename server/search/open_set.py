@@ -85,7 +85,8 @@ class RankedSet:
         model: Id of the reranker.
         blend: The weight of the first pass that was applied.
         num_below_min_score: Candidates left out of `order` for their score.
-        num_tokens: Tokens the model read.
+        num_tokens: Tokens of the pairs, those whose scores had been computed before included.
+        num_cached: Candidates whose scores had been computed before.
         windows: The best window of each hit, in the order of `order`: its first character in the
             passage and one past its last; None where passages were not read in windows.
         spans: The sentences of the first hits, in the order of `order`.
@@ -100,6 +101,7 @@ class RankedSet:
     blend: float
     num_below_min_score: int
     num_tokens: int
+    num_cached: int
     timings: StageTimings
     windows: list[tuple[int, int]] | None = None
     spans: FoundSpans = NOT_ASKED
@@ -163,7 +165,12 @@ class OpenSet:
         self._density = scorer.density
         self._span_scoring = scorer.span_scoring
         self._request = request
-        self._policy = Policy(options.truncation, request.end, side=options.cut_side)
+        self._policy = Policy(
+            options.truncation,
+            request.end,
+            side=options.cut_side,
+            pool=request.caller.score_pool,
+        )
         self._stop = Stop()
         self._closing = ExitStack()
         self._closing.enter_context(request.stop.calling(self._stop.set))
@@ -294,6 +301,7 @@ class OpenSet:
             blend=blend,
             num_below_min_score=len(order) - len(kept),
             num_tokens=sum(part.num_tokens for part in scored),
+            num_cached=sum(part.num_cached for part in scored),
             timings=StageTimings(
                 total=time.perf_counter() - self._began,
                 tokenize=self._tokenize_seconds,
@@ -326,7 +334,9 @@ class OpenSet:
         num_chars, num_tokens = list(map(len, passages)), passage_ids.lengths.tolist()
         self._density.measured(num_chars, num_tokens, passage_limit(self._reranker, truncation))
         self._admission.arrived()
-        return await self._second_pass.score(self._reranker, query, passage_ids, self._policy)
+        return await self._second_pass.score(
+            self._reranker, query, passage_ids, self._policy, self._admission
+        )
 
     async def _with_spans(self, ranked: RankedSet) -> RankedSet:
         """Adds the sentences of the first hits, or why there are none."""

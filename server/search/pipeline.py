@@ -194,6 +194,7 @@ class Search:
             rerank_status=ranking.status,
             num_candidates=len(candidates),
             num_reranked=ranking.num_reranked,
+            num_cached=0 if ranking.scored is None else ranking.scored.num_cached,
             num_below_min_score=ranking.num_below_min_score,
             num_words_dropped=found.num_words_dropped,
             exact=found.exact,
@@ -433,7 +434,10 @@ class Search:
         asked = self._pair_query
         assert asked is not None
         policy = Policy(
-            self.query.rerank.truncation, self.ends.passes, first_suffice=self._takes_the_first
+            self.query.rerank.truncation,
+            self.ends.passes,
+            first_suffice=self._takes_the_first,
+            pool=self._request.caller.score_pool,
         )
         positions = candidates.reading_order[:depth]
         try:
@@ -441,7 +445,9 @@ class Search:
                 raise StoppedError
             passages = await self._passages(candidates, self._reranker, positions)
             admission.arrived()
-            scored = await self._parts.second_pass.score(self._reranker, asked, passages, policy)
+            scored = await self._parts.second_pass.score(
+                self._reranker, asked, passages, policy, admission
+            )
         except Exception as error:
             return Ranking.of_first_pass(len(candidates), self._skipped(error))
         self._pace.scored(self._reading(self._reranker), len(scored.logits), scored.num_tokens)

@@ -15,10 +15,14 @@ from twopass.engines.base import (
     Side,
     TokenBatch,
 )
-from twopass.server.errors import LateError
+from twopass.server.errors import LateError, WouldBeLateError
 from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, CutPassages, cut
 from twopass.server.models.passages import Truncation
+from twopass.server.scheduling.admission import Admission
 from twopass.server.scheduling.arbiter import Arbiter, Computed, Priority
+from twopass.server.search.score_cache import KnownPairs, ScoreCache
+
+_NOTHING = Computed(np.zeros(0, np.float32), 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,11 @@ class ScoredPairs:
         logits: The reranker's outputs, float32 `[num_passages]`.
         scores: The calibrated logits, in [0, 1], float32 `[num_passages]`.
         truncated: Whether a side of the passage was not read, bool `[num_passages]`.
-        num_tokens: Tokens the model read.
+        num_tokens: Tokens of the pairs, those whose logits were known included.
         queue_seconds: Time in which none of the pairs was in the engine.
         engine_seconds: Time in which at least one was.
+        is_cached: Whether nothing of the passage had to be computed, since all its logits were
+            known, bool `[num_passages]`.
         windows: The first token of each passage's best window and one past its last, int32
             `[num_passages, 2]`; None where passages were not read in windows.
     """
@@ -42,7 +48,13 @@ class ScoredPairs:
     num_tokens: int
     queue_seconds: float
     engine_seconds: float
+    is_cached: NDArray[np.bool_]
     windows: Int32s | None = None
+
+    @property
+    def num_cached(self) -> int:
+        """How many passages did not have to be computed."""
+        return int(np.count_nonzero(self.is_cached))
 
     def at(self, places: NDArray[np.intp]) -> "ScoredPairs":
         """The scores of all passages in another order."""
@@ -52,6 +64,7 @@ class ScoredPairs:
             scores=self.scores[places],
             truncated=self.truncated[places],
             windows=None if self.windows is None else self.windows[places],
+            is_cached=self.is_cached[places],
         )
 
 
@@ -65,34 +78,57 @@ class Policy:
         deadline: When nobody waits any more, seconds of `time.perf_counter`; None for never.
         first_suffice: Whether to score the first passages alone where there is no time for all.
         side: Where a passage is cut.
+        pool: Which logits computed before may be used and are added to; see `ScoreCache.look_up`.
     """
 
     truncation: Truncation = Truncation.TRUNCATE
     deadline: float | None = None
     first_suffice: bool = False
     side: Side = Side.END
+    pool: str | None = ""
 
 
 class SecondPass:
-    """Scores pairs through the arbiter."""
+    """Scores pairs through the arbiter, those that are not in the cache."""
 
-    def __init__(self, arbiter: Arbiter, priority: Priority = Priority.RERANK) -> None:
+    def __init__(
+        self,
+        arbiter: Arbiter,
+        cache: ScoreCache | None = None,
+        *,
+        priority: Priority = Priority.RERANK,
+    ) -> None:
+        """Scores through an arbiter.
+
+        Args:
+            arbiter: Feeds the engines.
+            cache: Logits computed before; None to compute every pair.
+            priority: What the pairs are computed before.
+        """
         self._arbiter = arbiter
+        self._cache = ScoreCache(0) if cache is None else cache
         self._priority = priority
 
     async def score(
-        self, reranker: LoadedReranker, query: PairQuery, passages: Ragged, policy: Policy
+        self,
+        reranker: LoadedReranker,
+        query: PairQuery,
+        passages: Ragged,
+        policy: Policy,
+        admission: Admission | None = None,
     ) -> ScoredPairs:
         """Scores passages: each cut after the last token the model reads, or by its best window.
 
-        The caller reserves a place for each passage. This method reserves one more for each further
-        window of a passage.
+        The caller reserves a place for each passage; those of pairs that need not be computed are
+        released. This method reserves more where passages have further windows to be computed.
 
         Args:
             reranker: The model.
             query: The query as the model reads it.
             passages: Token ids of the passages, a row for each.
             policy: How to score them.
+            admission: The caller's places, which may be more than there are passages here; None
+                not to release any early.
 
         Returns:
             The scores of all passages; if the first suffice, of at least the first one.
@@ -104,33 +140,67 @@ class SecondPass:
             EngineError: The engine failed.
         """
         if policy.truncation is not Truncation.MAX_WINDOW:
-            return await self._score(reranker, query, passages, policy)
+            pairs, truncated = _assemble(reranker, query, passages, policy.side)
+            return await self._scored(reranker, pairs, truncated, policy, len(passages), admission)
         room = room_beside(reranker, query)
         readable = Ragged.from_rows(
             [passages[i][:MAX_PASSAGE_TOKENS] for i in range(len(passages))]
         )
         cut_passages = cut(readable, room, room // 4)
-        windows = cut_passages.token_ids
-        with self._arbiter.admitted(len(windows) - len(passages)):
-            scored = await self._score(reranker, query, windows, policy)
+        pairs, truncated = _assemble(reranker, query, cut_passages.token_ids, policy.side)
+        scored = await self._scored(reranker, pairs, truncated, policy, len(passages), admission)
         best = _by_best_window(scored, cut_passages, passages)
         if len(passages) and not len(best.logits):
             raise LateError("the deadline ran out before all windows of one passage were read")
         return best
 
-    async def _score(
-        self, reranker: LoadedReranker, query: PairQuery, passages: Ragged, policy: Policy
+    async def _scored(
+        self,
+        reranker: LoadedReranker,
+        pairs: TokenBatch,
+        truncated: NDArray[np.bool_],
+        policy: Policy,
+        num_places: int,
+        admission: Admission | None,
     ) -> ScoredPairs:
-        """Scores passages, or windows as if they were passages, each in one pair."""
-        pairs, truncated = _assemble(reranker, query, passages, policy.side)
-        computed = await self._arbiter.compute(
-            reranker.engine,
-            pairs,
-            self._priority,
-            deadline=policy.deadline,
-            first_suffice=policy.first_suffice,
+        """Scores the pairs of passages or of windows, of which the caller has so many places."""
+        known = self._cache.look_up(reranker, pairs, policy.pool)
+        num_missing = len(known.missing)
+        if admission is not None:
+            admission.give_back(num_places - num_missing)
+        computed = _NOTHING
+        if num_missing:
+            with self._arbiter.admitted(max(0, num_missing - num_places)):
+                computed = await self._computed(reranker, known, policy)
+            self._cache.keep(known, computed.output, reranker, policy.pool)
+        logits = known.leading(computed.output)
+        count = len(logits)
+        return ScoredPairs(
+            logits=logits,
+            scores=reranker.spec.calibration.score(logits),
+            truncated=truncated[:count],
+            num_tokens=int(pairs.offsets[count]),
+            queue_seconds=computed.queue_seconds,
+            engine_seconds=computed.engine_seconds,
+            is_cached=known.is_known[:count],
         )
-        return _scored(reranker, pairs, truncated, computed)
+
+    async def _computed(
+        self, reranker: LoadedReranker, known: KnownPairs, policy: Policy
+    ) -> Computed:
+        """Computes the pairs that are not known; none where known ones come first and suffice."""
+        try:
+            return await self._arbiter.compute(
+                reranker.engine,
+                known.missing_pairs(),
+                self._priority,
+                deadline=policy.deadline,
+                first_suffice=policy.first_suffice,
+            )
+        except (LateError, WouldBeLateError):
+            if not policy.first_suffice or not known.is_known[0]:
+                raise
+            return _NOTHING
 
 
 def room_beside(reranker: LoadedReranker, query: PairQuery) -> int:
@@ -182,21 +252,6 @@ def _assemble(
     return pairs, passages.lengths > room
 
 
-def _scored(
-    reranker: LoadedReranker, pairs: TokenBatch, truncated: NDArray[np.bool_], computed: Computed
-) -> ScoredPairs:
-    """The scores of all pairs, or of the first ones that were computed."""
-    count = len(computed.output)
-    return ScoredPairs(
-        logits=computed.output,
-        scores=reranker.spec.calibration.score(computed.output),
-        truncated=truncated[:count],
-        num_tokens=int(pairs.offsets[count]),
-        queue_seconds=computed.queue_seconds,
-        engine_seconds=computed.engine_seconds,
-    )
-
-
 def _by_best_window(
     scored: ScoredPairs, cut_passages: CutPassages, passages: Ragged
 ) -> ScoredPairs:
@@ -208,7 +263,15 @@ def _by_best_window(
         scores=scored.scores[best],
         truncated=passages.lengths[: len(best)] >= MAX_PASSAGE_TOKENS,
         windows=cut_passages.ranges(best),
+        is_cached=_all_of_each(scored.is_cached, cut_passages.offsets[: len(best) + 1]),
     )
+
+
+def _all_of_each(values: NDArray[np.bool_], offsets: Int32s) -> NDArray[np.bool_]:
+    """Whether all values of a stretch are true; row `i` is `values[offsets[i]:offsets[i + 1]]`."""
+    num_true = np.concatenate([[0], np.cumsum(values)])[offsets]
+    is_all: NDArray[np.bool_] = np.diff(num_true) == np.diff(offsets)
+    return is_all
 
 
 def max_pair_tokens(reranker: LoadedReranker, query: PairQuery) -> int:

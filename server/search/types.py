@@ -190,6 +190,7 @@ class SearchResult:
         rerank_status: What became of the second pass.
         num_candidates: Documents that the first pass found.
         num_reranked: Candidates that the second pass scored.
+        num_cached: Those of them whose scores had been computed before.
         num_below_min_score: Reranked hits left out for their score.
         num_words_dropped: Words of the query that were too many to be searched.
         exact: Whether every vector that might be found was compared; None without a dense list.
@@ -211,6 +212,7 @@ class SearchResult:
     rerank_status: RerankStatus
     num_candidates: int
     num_reranked: int
+    num_cached: int
     num_below_min_score: int
     num_words_dropped: int
     exact: bool | None

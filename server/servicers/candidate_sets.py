@@ -140,6 +140,7 @@ def ranked_message(
         timings=timings_message(ranked.timings),
         query_truncated=ranked.query_truncated,
         spans_status=spans_status(ranked.spans.status),
+        num_cached=ranked.num_cached,
     )
     scores, logits = ranked.scores.tolist(), ranked.logits.tolist()
     truncated = ranked.truncated.tolist()

@@ -314,6 +314,7 @@ def _response(result: SearchResult, max_bytes: int, stop: Stop) -> search_pb2.Se
         timings=timings_message(result.timings),
         spans_status=spans_status(result.spans_status),
         search_id=result.search_id,
+        num_cached=result.num_cached,
     )
     bytes_left = max_bytes - response.ByteSize() - _GROWTH_BYTES * len(response.hits)
     if bytes_left < 0:

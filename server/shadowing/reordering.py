@@ -49,7 +49,7 @@ class Reordering:
 
     def __init__(self, parts: ShadowParts) -> None:
         self._parts = parts
-        self._second_pass = SecondPass(parts.arbiter, Priority.SHADOW)
+        self._second_pass = SecondPass(parts.arbiter, priority=Priority.SHADOW)
 
     async def order(self, drawn: Drawn, spec: ShadowSpec) -> list[str]:
         """Ids of the first ten as the shadow orders them.

@@ -35,8 +35,10 @@ def unhurried() -> Iterator[None]:
 def small(tmp_path_factory, unhurried) -> Iterator[Server]:
     """A server whose queue has few places."""
     data = tmp_path_factory.mktemp("small")
-    limits = {"max_queued_pairs": MAX_QUEUED, "query_cache_bytes": 0, "probe_seconds": 1_000.0}
-    with Server(data, http_address="127.0.0.1:0", **limits) as server:
+    limits = {"max_queued_pairs": MAX_QUEUED, "probe_seconds": 1_000.0}
+    # What was computed in one test must not be known in the next.
+    caches = {"query_cache_bytes": 0, "score_cache_bytes": 0}
+    with Server(data, http_address="127.0.0.1:0", **limits, **caches) as server:
         server.reranker.holds_probes = server.encoder.holds_probes = False
         fill(server, "facts")
         yield server

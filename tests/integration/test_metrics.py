@@ -15,7 +15,7 @@ from twopass.v1.rerank_pb2 import Candidate, RerankRequest
 from twopass.v1.search_pb2 import SearchRequest
 from twopass.v1.spans_pb2 import SpanOptions
 
-from .corpus import ENCODER, RERANKER, fill
+from .corpus import ENCODER, FACTS, RERANKER, fill
 from .fallback import A_MOMENT, wait_until
 from .serving import Server
 
@@ -42,7 +42,7 @@ def watched(tmp_path_factory, unhurried) -> Iterator[Server]:
             with pytest.raises(grpc.RpcError):
                 call(request)
         server.reranker.gate.clear()  # what comes now is late for certain
-        late = SearchRequest(collection="facts", query="Why is the sky blue?")
+        late = SearchRequest(collection="facts", query="Why is grass green?")
         late.time_budget.CopyFrom(A_MOMENT)
         server.search(late)
         with pytest.raises(grpc.RpcError):
@@ -121,7 +121,16 @@ def test_what_is_asked_again_comes_from_the_caches(samples):
     # Three passages twice, and their sentences, which are these passages, twice.
     assert value(samples, name, cache="passages", result="hit") == 9
     assert value(samples, name, cache="passages", result="miss") == 6
-    assert value(samples, name, cache="queries", result="hit") == 2
+    assert value(samples, name, cache="queries", result="hit") == 1
+    assert value(samples, name, cache="queries", result="miss") == 2
+    # The second search and the second candidate set were known whole, the late ones were not; and
+    # the pairs of sentences are those of their passages.
+    known = len(FACTS) + len(PASSAGES)
+    assert value(samples, name, cache="scores", result="hit") == known + 2 * len(PASSAGES)
+    assert value(samples, name, cache="scores", result="miss") == known + len(FACTS) + len(
+        OTHER_PASSAGES
+    )
+    assert value(samples, "twopass_cache_entries", cache="scores") == known
     assert value(samples, "twopass_cache_bytes", cache="passages") > 0
 
 

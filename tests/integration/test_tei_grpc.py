@@ -125,10 +125,11 @@ def test_texts_are_returned_when_asked_for(reranker):
 
 
 def test_what_an_answer_took_stands_in_it_and_before_it(reranker):
-    request = tei_pb2.RerankRequest(query=QUERY, texts=TEXTS)
+    query = f"{QUERY} Of all, I mean"  # nobody has asked that before
+    request = tei_pb2.RerankRequest(query=query, texts=TEXTS)
     answer, call = reranker.rerank.Rerank.with_call(request)
     metadata, headers = answer.metadata, dict(call.initial_metadata())
-    assert metadata.compute_chars == sum(len(QUERY) + len(text) for text in TEXTS)
+    assert metadata.compute_chars == sum(len(query) + len(text) for text in TEXTS)
     assert metadata.compute_tokens > 5 * len(TEXTS)
     assert 0 < metadata.inference_time_ns < metadata.total_time_ns
     assert headers["x-compute-type"] == "cpu+optimized"

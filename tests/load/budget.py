@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from twopass.client import AsyncClient, Document, Retrieve, SearchResult
-from twopass.server.local import LocalServer
+from twopass.server.local import COMPUTES_ALL, LocalServer
 
 from . import large_budget
 from .driver import (
@@ -77,7 +77,10 @@ def main() -> None:
         large_budget.measure(
             documents=options.documents, seconds=seconds, budget=budget, tree=options.tree
         )
-    with tempfile.TemporaryDirectory() as data, LocalServer(Path(data)) as server:
+    with (
+        tempfile.TemporaryDirectory() as data,
+        LocalServer(Path(data), flags=COMPUTES_ALL) as server,
+    ):
         step_back()
         asyncio.run(run(server, seconds=seconds, times=options.times, budget=budget))
 

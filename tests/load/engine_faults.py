@@ -145,7 +145,7 @@ def main() -> None:
     failed = []
     with (
         tempfile.TemporaryDirectory() as data,
-        Server(Path(data), gated=False, **settings) as server,
+        Server(Path(data), gated=False, score_cache_bytes=0, **settings) as server,
     ):
         with Client(server.target) as client:
             client.create_collection("docs")

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Awaitable
 from pathlib import Path
 
-from twopass.server.local import LocalServer
+from twopass.server.local import COMPUTES_ALL, LocalServer
 
 from .driver import (
     Outcome,
@@ -75,7 +75,10 @@ def main() -> None:
     add_front(parser)
     options = parser.parse_args()
     flags = options.front.flags
-    with tempfile.TemporaryDirectory() as data, LocalServer(Path(data), flags=flags) as server:
+    with (
+        tempfile.TemporaryDirectory() as data,
+        LocalServer(Path(data), flags=(*COMPUTES_ALL, *flags)) as server,
+    ):
         step_back()
         asyncio.run(run(server, **vars(options)))
 

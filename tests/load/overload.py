@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import TypeAlias
 
-from twopass.server.local import LocalServer
+from twopass.server.local import COMPUTES_ALL, LocalServer
 
 from .driver import (
     Outcome,
@@ -184,7 +184,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "log.jsonl"
-        flags = options.front.flags
+        flags = (*COMPUTES_ALL, *options.front.flags)
         with LocalServer(Path(scratch) / "data", flags=flags, log=log) as server:
             step_back()
             asyncio.run(run(server, log, **vars(options)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twopass.client import AsyncClient, Document, Retrieve, Schema
-from twopass.server.local import LocalServer
+from twopass.server.local import COMPUTES_ALL, LocalServer
 
 from .driver import (
     NO_RETRIES,
@@ -153,7 +153,9 @@ def main() -> None:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as data,
-        LocalServer(Path(data), flags=("--merge-changes", str(MERGE_CHANGES))) as server,
+        LocalServer(
+            Path(data), flags=(*COMPUTES_ALL, "--merge-changes", str(MERGE_CHANGES))
+        ) as server,
     ):
         step_back()
         asyncio.run(run(server, Path(data), **vars(options)))

@@ -57,6 +57,7 @@ class RerankResult:
         timings: Where the time went.
         query_truncated: Whether the model did not read the query's end.
         spans_status: What became of the spans asked for; None where none were.
+        num_cached: Passages whose scores the server had computed before.
     """
 
     hits: tuple[RerankHit, ...]
@@ -67,6 +68,7 @@ class RerankResult:
     timings: Timings
     query_truncated: bool = False
     spans_status: SpansStatus | None = None
+    num_cached: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ def result_of(response: rerank_pb2.RerankResponse) -> RerankResult:
         timings=timings(response.timings),
         query_truncated=response.query_truncated,
         spans_status=spans_status(response),
+        num_cached=response.num_cached,
     )
 
 

@@ -99,6 +99,7 @@ class SearchResult:
         spans_status: What became of the spans asked for; None where none were.
         search_id: Names this result in `record_feedback`, for as long as the server remembers it;
             empty where it keeps no feedback.
+        num_cached: Of the `num_reranked`, those whose scores the server had computed before.
     """
 
     hits: tuple[SearchHit, ...]
@@ -119,6 +120,7 @@ class SearchResult:
     answer_threshold: float | None = None
     spans_status: SpansStatus | None = None
     search_id: str = ""
+    num_cached: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ def result_of(response: search_pb2.SearchResponse) -> SearchResult:
         ),
         spans_status=spans_status(response),
         search_id=response.search_id,
+        num_cached=response.num_cached,
     )
 
 

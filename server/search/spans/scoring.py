@@ -139,7 +139,7 @@ class SpanScoring:
         with request.stop_by(end) as stop:
             units = await self._units(asked, texts, stop)
             # The first hits suffice, so that the time of all of them says nothing.
-            with self._arbiter.admitted(sum(map(len, units)), deadline=end):
+            with self._arbiter.admitted(sum(map(len, units)), deadline=end) as admission:
                 read = [
                     text.read(*unit)
                     for text, of_text in zip(texts, units, strict=True)
@@ -148,8 +148,14 @@ class SpanScoring:
                 rows = await self._tokenizing.passage_ids(
                     asked.reranker, read, Truncation.TRUNCATE, stop
                 )
-                policy = Policy(deadline=end, first_suffice=end is not None)
-                scored = await self._second_pass.score(asked.reranker, asked.query, rows, policy)
+                policy = Policy(
+                    deadline=end,
+                    first_suffice=end is not None,
+                    pool=request.caller.score_pool,
+                )
+                scored = await self._second_pass.score(
+                    asked.reranker, asked.query, rows, policy, admission
+                )
         return _of_scored(asked, texts, units, scored)
 
     async def _units(

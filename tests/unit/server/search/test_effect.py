@@ -22,7 +22,7 @@ def searched(logits, *, positions=None, num_candidates=None, min_score=None, ble
     logits = np.array(logits, np.float32)
     scores = (1 / (1 + np.exp(-logits))).astype(np.float32)
     truncated = np.arange(len(logits)) % 2 == 1
-    scored = ScoredPairs(logits, scores, truncated, 0, 0.0, 0.0)
+    scored = ScoredPairs(logits, scores, truncated, 0, 0.0, 0.0, np.zeros(len(logits), np.bool_))
     ranking = ranked(scored, positions, first_pass, blend, min_score)
     reading = np.concatenate([positions, np.setdiff1d(order, positions)]).astype(np.int32)
     return Candidates(order.astype(np.int64), first_pass, reading), ranking

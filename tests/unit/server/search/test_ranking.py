@@ -19,6 +19,7 @@ def scored(logits):
         num_tokens=0,
         queue_seconds=0.0,
         engine_seconds=0.0,
+        is_cached=np.zeros(len(wide), np.bool_),
     )
 
 

@@ -290,10 +290,10 @@ class FirstPieceLate(SecondPass):
         super().__init__(arbiter)
         self.told = asyncio.Event()
 
-    async def score(self, reranker, query_ids, passages, policy):
+    async def score(self, reranker, query_ids, passages, policy, admission=None):
         if len(passages) == 2:
             await self.told.wait()
-        return await super().score(reranker, query_ids, passages, policy)
+        return await super().score(reranker, query_ids, passages, policy, admission)
 
 
 async def test_what_is_scored_first_is_told_first_wherever_it_stands(parts):
