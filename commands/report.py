@@ -79,7 +79,7 @@ def _print_whole(found: Report) -> None:
     say(found.summary)
     if found.is_full:
         say(_FULL)
-    if found.num_searches:
+    if found.num_searches or found.feedback or found.shadows:
         say()
         print_table(*report_tables(found))
     if found.advice:
@@ -130,7 +130,8 @@ def _seconds(window: str) -> float:
 
 
 def _content(found: Report) -> dict[str, Any]:
-    return dataclasses.asdict(found) | {
-        "since": found.since.isoformat(),
-        "until": found.until.isoformat(),
-    }
+    content = dataclasses.asdict(found)
+    for shadow in content["shadows"]:
+        for comparison in shadow["comparisons"]:
+            comparison["start_time"] = comparison["start_time"].isoformat()
+    return content | {"since": found.since.isoformat(), "until": found.until.isoformat()}

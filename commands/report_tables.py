@@ -45,6 +45,8 @@ def report_tables(report: Report) -> list[Table]:
         *([] if report.time is None else [_time(report)]),
         _shares(report),
         *([_scores(report), _margins(report), _places(report)] if report.time else []),
+        *_feedback(report),
+        *_shadows(report),
     ]
 
 
@@ -88,10 +90,49 @@ def _shares(report: Report) -> Table:
         ("passages not read to their end", passages.num_truncated, passages.num_passages),
         ("passages below min_score", passages.num_below_min_score, passages.num_passages),
         ("searches that min_score left empty", top.num_left_empty, top.num_with_min_score),
+        ("searches that nothing answers", top.num_unanswerable, top.num_with_threshold),
     ):
         if of:
             table.add(what, f"{count:,}", _share(count, of))
     return table
+
+
+def _feedback(report: Report) -> Iterable[Table]:
+    found = report.feedback
+    if found is None or not (found.num_clicks or found.num_judgements):
+        return
+    table = Table([*names("what people sent back"), *figures("times", "share")])
+    table.add("clicks", f"{found.num_clicks:,}", "")
+    table.add("queries with a click", f"{found.num_clicked_queries:,}", "")
+    first = _share(found.num_first_clicks, found.num_ranked_clicks)
+    table.add("clicks on the first hit", f"{found.num_first_clicks:,}", first)
+    if found.mean_reciprocal_rank is not None:
+        table.add("mean reciprocal rank of clicks", f"{found.mean_reciprocal_rank:.3f}", "")
+    table.add("judgements", f"{found.num_judgements:,}", "")
+    relevant = _share(found.num_relevant, found.num_judgements)
+    table.add("judged relevant", f"{found.num_relevant:,}", relevant)
+    yield table
+
+
+def _shadows(report: Report) -> Iterable[Table]:
+    measured = figures("searches", "shadow - live", "95% from", "to", "p")
+    table = Table([*names("shadow", "by"), *measured])
+    for shadow in report.shadows:
+        for comparison in shadow.comparisons:
+            same = f"{comparison.equal_first:.0%} with the same first hit"
+            table.add(shadow.name, same, f"{comparison.num_compared:,}", "", "", "", "")
+            for each in comparison.differences:
+                table.add(
+                    shadow.name,
+                    str(each.measure),
+                    f"{each.num_searches:,}",
+                    f"{each.mean:+.3f}",
+                    f"{each.lower:+.3f}",
+                    f"{each.upper:+.3f}",
+                    f"{each.p_value:.2g}",
+                )
+    if table.rows:
+        yield table
 
 
 def _scores(report: Report) -> Table:

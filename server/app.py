@@ -394,7 +394,9 @@ class App:
                 translating,
             ),
             model_pb2: ModelServicer(models),
-            report_pb2: ReportServicer(collections, self._relevance),
+            report_pb2: ReportServicer(
+                collections, self._relevance, self._feedback, self._aftermath.shadowing.results
+            ),
             server_pb2: ServerServicer(
                 config,
                 self._store_watch,

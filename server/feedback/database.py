@@ -12,7 +12,13 @@ from typing import Any, TypeAlias
 import apsw
 
 from twopass.index.errors import StorageError
-from twopass.server.feedback.types import Feedback, FeedbackKind, FeedbackPage, Selection
+from twopass.server.feedback.types import (
+    Feedback,
+    FeedbackKind,
+    FeedbackPage,
+    FeedbackTally,
+    Selection,
+)
 
 FILE_NAME = "feedback.sqlite"
 FORMAT_VERSION = 1
@@ -168,6 +174,41 @@ class FeedbackDatabase:
             for query_id, document_id, kind, grade, time_us, rank, text in found[:limit]
         ]
         return FeedbackPage(rows, has_more=len(found) > limit)
+
+    def tally(self, collection: str, selection: Selection) -> FeedbackTally:
+        """Counts a collection's feedback.
+
+        Args:
+            collection: The collection's own name.
+            selection: Which feedback.
+
+        Raises:
+            StorageError: The file can't be read.
+        """
+        self.open()
+        if self._connection is None:
+            return FeedbackTally()
+        conditions, values = _conditions(collection, selection)
+        with self._errors():
+            asked = (
+                "SELECT kind, count(*), count(DISTINCT query_id), "  # noqa: S608  # constants
+                "sum(rank > 0), sum(rank = 1), total(iif(rank > 0, 1.0 / rank, 0)), sum(grade > 0) "
+                f"FROM feedback WHERE {conditions} GROUP BY kind"
+            )
+            found = {row[0]: row[1:] for row in self._connection.execute(asked, values)}
+        nothing = (0,) * 6
+        clicks = found.get(int(FeedbackKind.CLICK), nothing)
+        judgements = found.get(int(FeedbackKind.JUDGEMENT), nothing)
+        return FeedbackTally(
+            num_clicks=clicks[0],
+            num_clicked_queries=clicks[1],
+            num_ranked_clicks=clicks[2],
+            num_first_clicks=clicks[3],
+            sum_reciprocal_ranks=clicks[4],
+            num_judgements=judgements[0],
+            num_judged_queries=judgements[1],
+            num_relevant=judgements[5],
+        )
 
     def of_queries(self, collection: str, query_ids: Iterable[str]) -> dict[str, list[Feedback]]:
         """The feedback of some queries, by their ids; those without any are left out."""

@@ -13,6 +13,7 @@ from twopass.server.feedback.types import (
     Feedback,
     FeedbackKind,
     FeedbackPage,
+    FeedbackTally,
     Refusal,
     Selection,
 )
@@ -156,6 +157,18 @@ class FeedbackRecords:
         database = self._kept()
         self.shown.forget_queries(collection, selection.query_ids)
         return await self._lane.run(database.delete, collection, selection, stop=request.stop)
+
+    async def tally(
+        self, collection: str, selection: Selection, request: Request
+    ) -> FeedbackTally | None:
+        """Counts a collection's feedback; None where the server keeps none.
+
+        Raises:
+            StorageError: The file can't be read.
+        """
+        if self.database is None:
+            return None
+        return await self._lane.run(self.database.tally, collection, selection, stop=request.stop)
 
     async def of_queries(
         self, collection: str, query_ids: Sequence[str]

@@ -90,3 +90,28 @@ class FeedbackPage:
 
     rows: list[Feedback]
     has_more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackTally:
+    """How much feedback a collection has, and what it says in a sentence.
+
+    Attributes:
+        num_clicks: Clicks.
+        num_clicked_queries: Queries with a click.
+        num_ranked_clicks: Clicks whose rank is known.
+        num_first_clicks: Clicks on the first hit.
+        sum_reciprocal_ranks: Of the clicks whose rank is known.
+        num_judgements: Judgements.
+        num_judged_queries: Queries with a judgement.
+        num_relevant: Judgements with a grade above 0.
+    """
+
+    num_clicks: int = 0
+    num_clicked_queries: int = 0
+    num_ranked_clicks: int = 0
+    num_first_clicks: int = 0
+    sum_reciprocal_ranks: float = 0.0
+    num_judgements: int = 0
+    num_judged_queries: int = 0
+    num_relevant: int = 0

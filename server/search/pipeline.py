@@ -215,6 +215,7 @@ class Search:
             rerank=result.rerank_status.value,
             seconds=timings.total,
             query_truncated=result.query_truncated,
+            answerable=result.answerable,
             effect=effect,
         )
         return result

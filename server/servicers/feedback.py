@@ -146,7 +146,7 @@ class FeedbackServicer:
             return request.caller.may_use(comparison.collection)
 
         return feedback_pb2.ListShadowsResponse(
-            shadows=[_shadow_message(shadow, may_see) for shadow in self._shadows()]
+            shadows=[shadow_message(shadow, may_see) for shadow in self._shadows()]
         )
 
     async def _own_name(self, collection: str, request: Request) -> str:
@@ -270,9 +270,10 @@ def _feedback_message(row: Feedback) -> feedback_pb2.Feedback:
     )
 
 
-def _shadow_message(
+def shadow_message(
     shadow: ShadowResult, may_see: Callable[[Comparison], bool]
 ) -> feedback_pb2.Shadow:
+    """A shadow as a message, with those of its comparisons that a caller may see."""
     spec, counts = shadow.spec, shadow.counts
     return feedback_pb2.Shadow(
         name=spec.name,

@@ -1,13 +1,18 @@
 """ReportService: whether the second pass pays."""
 
 import time
+from collections.abc import Callable, Iterator, Sequence
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from twopass.server.collections import Collections
 from twopass.server.errors import InvalidRequestError
+from twopass.server.feedback.records import FeedbackRecords
+from twopass.server.feedback.types import FeedbackTally, Selection
 from twopass.server.request import Request
+from twopass.server.servicers.feedback import shadow_message
+from twopass.server.shadowing.results import ShadowResult
 from twopass.server.telemetry.advice import Advice, AdviceKind, advice, summary
 from twopass.server.telemetry.relevance import (
     MARGIN_EDGES,
@@ -21,16 +26,26 @@ from twopass.server.telemetry.rolling import MAX_SECONDS, Growth
 from twopass.v1 import report_pb2
 
 _MIN_SECONDS = 60.0
+# Below it evidence counts; it holds however often anybody looks.
+_SIGNIFICANT = 0.01
 
 _KINDS = {kind: report_pb2.AdviceKind.Value(f"ADVICE_KIND_{kind.name}") for kind in AdviceKind}
 
 
 class ReportServicer:
-    """Reads the counts of `Relevance`."""
+    """Reads the counts of `Relevance`, and what feedback says."""
 
-    def __init__(self, collections: Collections, relevance: Relevance) -> None:
+    def __init__(
+        self,
+        collections: Collections,
+        relevance: Relevance,
+        feedback: FeedbackRecords,
+        shadows: Callable[[], Sequence[ShadowResult]],
+    ) -> None:
         self._collections = collections
         self._relevance = relevance
+        self._feedback = feedback
+        self._shadows = shadows
 
     async def get_report(
         self, message: report_pb2.GetReportRequest, request: Request
@@ -44,6 +59,15 @@ class ReportServicer:
             growth = Growth.nothing(Place.END)
         report = _report_message(collection.name, growth)
         report.is_full = is_full
+        begin = Selection(start_us=time.time_ns() // 1_000 - round(seconds * 1e6))
+        tally = await self._feedback.tally(collection.name, begin, request)
+        if tally is not None:
+            report.feedback.CopyFrom(_feedback_message(tally))
+        for shadow in self._shadows():
+            found = shadow_message(shadow, lambda each: each.collection == collection.name)
+            if found.comparisons:
+                report.shadows.append(found)
+        report.advice.extend(map(_advice_message, _of_shadows(self._shadows(), collection.name)))
         return report_pb2.GetReportResponse(report=report)
 
     async def list_reports(
@@ -60,6 +84,38 @@ class ReportServicer:
         return report_pb2.ListReportsResponse(
             reports=[report for report in reports if report.num_searches]
         )
+
+
+def _of_shadows(shadows: Sequence[ShadowResult], collection: str) -> Iterator[Advice]:
+    """Which shadows feedback says to be better."""
+    for shadow in shadows:
+        for comparison in shadow.comparisons:
+            if comparison.collection != collection:
+                continue
+            for each in comparison.differences:
+                if each.p_value < _SIGNIFICANT and each.mean > 0:
+                    yield Advice(
+                        AdviceKind.SHADOW_BETTER,
+                        f"The shadow {shadow.spec.name} orders better by {each.measure}: "
+                        f"{each.mean:+.3f} over {each.num_searches:,} searches with feedback "
+                        f"(p {each.p_value:.2g}); `twopass feedback shadows` has the figures, and "
+                        "`twopass eval` tells what it is worth on judged queries.",
+                    )
+                    break
+
+
+def _feedback_message(tally: FeedbackTally) -> report_pb2.FeedbackCounts:
+    ranked = tally.num_ranked_clicks
+    return report_pb2.FeedbackCounts(
+        num_clicks=tally.num_clicks,
+        num_clicked_queries=tally.num_clicked_queries,
+        num_ranked_clicks=ranked,
+        num_first_clicks=tally.num_first_clicks,
+        mean_reciprocal_rank=tally.sum_reciprocal_ranks / ranked if ranked else None,
+        num_judgements=tally.num_judgements,
+        num_judged_queries=tally.num_judged_queries,
+        num_relevant=tally.num_relevant,
+    )
 
 
 def _read_window(
@@ -134,6 +190,8 @@ def _top_scores_message(report: RelevanceReport) -> report_pb2.TopScores:
         median_score=report.median_score,
         num_with_min_score=report[Place.WITH_MIN_SCORE],
         num_left_empty=report[Place.LEFT_EMPTY],
+        num_with_threshold=report[Place.WITH_THRESHOLD],
+        num_unanswerable=report[Place.UNANSWERABLE],
     )
 
 

@@ -39,6 +39,7 @@ class AdviceKind(Enum):
     FAILING = "failing"
     RETRIEVAL_INCOMPLETE = "retrieval_incomplete"
     LEFT_EMPTY = "left_empty"
+    SHADOW_BETTER = "shadow_better"
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,10 @@ class Place:
         SECOND_MICROSECONDS,
         SEARCH_MICROSECONDS,
         MARGIN_MILLIONTHS,
-    ) = range(RERANK + len(RERANK_STATUSES), RERANK + len(RERANK_STATUSES) + 16)
-    SCORES = MARGIN_MILLIONTHS + 1
+        WITH_THRESHOLD,
+        UNANSWERABLE,
+    ) = range(RERANK + len(RERANK_STATUSES), RERANK + len(RERANK_STATUSES) + 18)
+    SCORES = UNANSWERABLE + 1
     MARGINS = SCORES + len(SCORE_EDGES) + 1
     FIRST_PLACES = MARGINS + len(MARGIN_EDGES) + 1
     REACHES = FIRST_PLACES + len(PLACE_EDGES) + 1
@@ -158,6 +160,7 @@ class Relevance:
         rerank: str,
         seconds: float,
         query_truncated: bool,
+        answerable: bool | None,
         effect: SecondPassEffect | None,
     ) -> None:
         """Counts an answered search.
@@ -169,6 +172,7 @@ class Relevance:
             rerank: The second pass's, of `RERANK_STATUSES`.
             seconds: How long the search took.
             query_truncated: Whether a model did not read the query's end.
+            answerable: Whether a score reached the answer threshold; None without one.
             effect: What the second pass did; None where it scored nothing.
         """
         now = self._clock()
@@ -180,6 +184,9 @@ class Relevance:
         counts[_RERANK_PLACE[rerank]] += 1
         if query_truncated:
             counts[Place.QUERIES_TRUNCATED] += 1
+        if answerable is not None:
+            counts[Place.WITH_THRESHOLD] += 1
+            counts[Place.UNANSWERABLE] += not answerable
         if effect is not None:
             _count(counts, effect, seconds)
 

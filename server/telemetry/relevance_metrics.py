@@ -99,6 +99,12 @@ def relevance_metrics(relevance: Relevance) -> Iterator[Metric]:
         {"": Place.LEFT_EMPTY},
     )
     yield counter(
+        "answerable",
+        "Searches with an answer threshold, and those of them in which nothing reached it.",
+        "kind",
+        {"asked": Place.WITH_THRESHOLD, "unanswerable": Place.UNANSWERABLE},
+    )
+    yield counter(
         "queries_truncated",
         "Searches of which a model did not read the query's end.",
         "",

@@ -9,6 +9,7 @@ from twopass.client import (
     AdviceKind,
     Client,
     Document,
+    Feedback,
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
@@ -97,6 +98,28 @@ def test_what_min_score_leaves_out_is_told(client):
     report = client.report("docs")
     assert report.top_scores.num_with_min_score == report.top_scores.num_left_empty == 1
     assert report.passages.num_below_min_score == len(FACTS)
+
+
+def test_searches_that_nothing_answers_are_told(client):
+    for threshold in (0.0, 1.0):
+        client.search("docs", QUESTIONS[1], rerank=Rerank(answer_threshold=threshold))
+    top = client.report("docs").top_scores
+    assert (top.num_with_threshold, top.num_unanswerable) == (2, 1)
+
+
+def test_clicks_and_judgements_are_told_beside(client):
+    assert client.report("docs").feedback.num_clicks == 0
+    found = client.search("docs", QUESTIONS[0], top_n=3)
+    first, second = (hit.id for hit in found.hits[:2])
+    sent = [Feedback(document_id=each, search_id=found.search_id) for each in (first, second)]
+    judged = Feedback(document_id=second, search_id=found.search_id, grade=0)
+    client.record_feedback("docs", [*sent, judged])
+    feedback = client.report("docs").feedback
+    assert (feedback.num_clicks, feedback.num_clicked_queries) == (2, 1)
+    assert (feedback.num_first_clicks, feedback.mean_reciprocal_rank) == (1, 0.75)
+    assert (feedback.num_judgements, feedback.num_relevant) == (1, 0)
+    assert client.report("docs").shadows == ()
+    assert client.reports()[0].feedback is None
 
 
 def test_a_search_by_an_alias_counts_for_the_collection(client):

@@ -48,6 +48,7 @@ from twopass.client._fusions import ConvexFusion, ReciprocalRankFusion
 from twopass.client._models import EngineMember, Model
 from twopass.client._report import (
     Advice,
+    FeedbackCounts,
     OrderChange,
     PassagesRead,
     PlaceBin,
@@ -114,6 +115,7 @@ __all__ = [
     "FacetValue",
     "FailedPreconditionError",
     "Feedback",
+    "FeedbackCounts",
     "FeedbackKind",
     "FeedbackRefusal",
     "FeedbackRefusalReason",

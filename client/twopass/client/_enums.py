@@ -173,6 +173,8 @@ class AdviceKind(StrEnum):
     """Many first passes lack one of their lists."""
     LEFT_EMPTY = "left_empty"
     """Many searches are left without a hit by `min_score`."""
+    SHADOW_BETTER = "shadow_better"
+    """Feedback says that a shadow orders better than the live second pass."""
     UNKNOWN = "unknown"
     """A value that this client is too old to know."""
 

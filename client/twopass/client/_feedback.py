@@ -288,7 +288,7 @@ def shadows(collection: str = "", *, timeout: float | None = None) -> Call[tuple
     """
 
     def result(response: feedback_pb2.ListShadowsResponse) -> tuple[Shadow, ...]:
-        return tuple(map(_shadow, response.shadows))
+        return tuple(map(shadow_of, response.shadows))
 
     request = feedback_pb2.ListShadowsRequest(collection=text(collection, "collection"))
     return Call(_rpcs.LIST_SHADOWS, request, result, timeout)
@@ -339,7 +339,8 @@ def _recorded(message: feedback_pb2.Feedback) -> RecordedFeedback:
     )
 
 
-def _shadow(message: feedback_pb2.Shadow) -> Shadow:
+def shadow_of(message: feedback_pb2.Shadow) -> Shadow:
+    """Reads a shadow of an answer."""
     counts = message.counts
     return Shadow(
         name=message.name,

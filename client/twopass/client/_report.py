@@ -7,6 +7,7 @@ from datetime import datetime
 from twopass.client import _rpcs
 from twopass.client._call import Call
 from twopass.client._enums import AdviceKind, word_of
+from twopass.client._feedback import Shadow, shadow_of
 from twopass.client._values import duration, moment, seconds, text
 from twopass.v1 import report_pb2
 
@@ -87,6 +88,8 @@ class TopScores:
         median_score: The score that half of them are above; None without searches.
         num_with_min_score: Searches with a `min_score`.
         num_left_empty: Searches in which no reranked candidate reached it.
+        num_with_threshold: Searches with an answer threshold.
+        num_unanswerable: Searches in which nothing reached it.
     """
 
     scores: tuple[ValueBin, ...]
@@ -94,6 +97,8 @@ class TopScores:
     median_score: float | None
     num_with_min_score: int
     num_left_empty: int
+    num_with_threshold: int = 0
+    num_unanswerable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,32 @@ class SecondPassTime:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedbackCounts:
+    """Clicks and judgements of a collection.
+
+    Attributes:
+        num_clicks: Clicks.
+        num_clicked_queries: Queries with a click.
+        num_ranked_clicks: Clicks whose rank is known.
+        num_first_clicks: Clicks on the first hit.
+        mean_reciprocal_rank: The mean of 1 / rank over the clicks whose rank is known; None
+            without such clicks.
+        num_judgements: Judgements.
+        num_judged_queries: Queries with a judgement.
+        num_relevant: Judgements with a grade above 0.
+    """
+
+    num_clicks: int
+    num_clicked_queries: int
+    num_ranked_clicks: int
+    num_first_clicks: int
+    mean_reciprocal_rank: float | None
+    num_judgements: int
+    num_judged_queries: int
+    num_relevant: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What the second pass changed in the answered searches of a collection, and what it cost.
 
@@ -152,6 +183,9 @@ class Report:
         time: What the second pass cost; None where it scored nothing.
         is_full: Whether the collection would be counted among the others, since the server counts
             as many collections apart as it can.
+        feedback: What people sent back in the time; None of `reports`, and where the server keeps
+            no feedback.
+        shadows: What shadow comparisons have found on this collection; empty of `reports`.
     """
 
     collection: str
@@ -168,6 +202,8 @@ class Report:
     passages: PassagesRead
     time: SecondPassTime | None
     is_full: bool
+    feedback: FeedbackCounts | None = None
+    shadows: tuple[Shadow, ...] = ()
 
 
 def report(
@@ -238,6 +274,8 @@ def _report(message: report_pb2.Report) -> Report:
             median_score=top.median_score if top.HasField("median_score") else None,
             num_with_min_score=top.num_with_min_score,
             num_left_empty=top.num_left_empty,
+            num_with_threshold=top.num_with_threshold,
+            num_unanswerable=top.num_unanswerable,
         ),
         passages=PassagesRead(
             num_passages=passages.num_passages,
@@ -246,6 +284,22 @@ def _report(message: report_pb2.Report) -> Report:
         ),
         time=_time(message.time),
         is_full=message.is_full,
+        feedback=_feedback(message.feedback) if message.HasField("feedback") else None,
+        shadows=tuple(map(shadow_of, message.shadows)),
+    )
+
+
+def _feedback(message: report_pb2.FeedbackCounts) -> FeedbackCounts:
+    has_rank = message.HasField("mean_reciprocal_rank")
+    return FeedbackCounts(
+        num_clicks=message.num_clicks,
+        num_clicked_queries=message.num_clicked_queries,
+        num_ranked_clicks=message.num_ranked_clicks,
+        num_first_clicks=message.num_first_clicks,
+        mean_reciprocal_rank=message.mean_reciprocal_rank if has_rank else None,
+        num_judgements=message.num_judgements,
+        num_judged_queries=message.num_judged_queries,
+        num_relevant=message.num_relevant,
     )
 
 

@@ -28,7 +28,8 @@ class Counted:
         self.relevance = Relevance(clock=lambda: self.now, **options)
 
     def search(self, found=None, *, name="docs", life="a", rerank="complete", **others) -> None:
-        fields = {"retrieve": "complete", "seconds": 0.03, "query_truncated": False} | others
+        fields = {"retrieve": "complete", "seconds": 0.03, "query_truncated": False}
+        fields |= {"answerable": None} | others
         self.relevance.searched(name, life, rerank=rerank, effect=found, **fields)
 
     def report(self, life="a", seconds=HOUR) -> RelevanceReport:

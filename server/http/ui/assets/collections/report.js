@@ -77,6 +77,13 @@ function rows(report) {
     ["searches left empty", top.num_left_empty],
   ])
     if (Number(times)) found.push([what, count(times)]);
+  const { feedback, shadows } = report;
+  if (Number(top.num_unanswerable)) found.push(["searches that nothing answers", count(top.num_unanswerable)]);
+  if (Number(feedback?.num_clicks)) found.push(["clicks, on the first hit", `${count(feedback.num_clicks)}, ${count(feedback.num_first_clicks)}`]);
+  if (Number(feedback?.num_judgements)) found.push(["judgements, relevant", `${count(feedback.num_judgements)}, ${count(feedback.num_relevant)}`]);
+  for (const { name, comparisons } of shadows)
+    for (const { num_compared: compared, equal_first: same } of comparisons)
+      found.push([`shadow ${name}`, `${counted(Number(compared), "search", "searches")}, ${(100 * same).toFixed(0)}% with the same first hit`]);
   for (const [what, median, p99] of [
     ["second pass", time.median, time.p99],
     ["whole search", time.search_median, time.search_p99],
