@@ -1,10 +1,9 @@
 """`twopass tune`: the settings of a collection that its own judged queries speak for."""
 
-import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.progress import MofNCompleteColumn
 
-from twopass.client import Client, Document, Schema, TwopassError
+from twopass.client import Client
 from twopass.commands.evaluation_run import load_judged
 from twopass.commands.options import (
     DEFAULT_TARGET,
@@ -29,17 +28,20 @@ from twopass.commands.terminal.failures import USAGE, exit_with
 from twopass.commands.terminal.printable import printable
 from twopass.commands.terminal.progress import progress_bar, track
 from twopass.commands.terminal.sentences import say, say_beside
+from twopass.commands.terminal.tables import print_table
 from twopass.commands.tuning_report import as_json as report_json
-from twopass.commands.tuning_report import print_tuned
+from twopass.commands.tuning_report import print_tuned, windows_table
 from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_queries
 from twopass.evaluation.runs import Advance, EvaluationError
 from twopass.evaluation.tuning.choice import MARGIN, Aim
+from twopass.evaluation.tuning.copies import copied
 from twopass.evaluation.tuning.made_up import MadeUp, made_up
 from twopass.evaluation.tuning.picture import frontier_svg
 from twopass.evaluation.tuning.run import Plan, Tuning, Wanted
 from twopass.evaluation.tuning.saving import saved_defaults
 from twopass.evaluation.tuning.settings import DEPTHS, MODES
 from twopass.evaluation.tuning.trial import Check
+from twopass.evaluation.tuning.windows import in_windows
 from twopass.server.config import RetrieveMode
 from twopass.server.models.passages import Truncation
 
@@ -106,6 +108,16 @@ def tune(
             help="What is read of a passage that is too long; give several. Unset: truncate.",
         ),
     ] = None,
+    window_tokens: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--window-tokens",
+            min=16,
+            help="Also index a copy of the whole collection with its documents split into windows "
+            "of so many tokens, and tell what the choice gains there; give several. A copy is "
+            "deleted at the end.",
+        ),
+    ] = None,
     check: Annotated[
         Check | None,
         typer.Option(
@@ -130,6 +142,9 @@ def tune(
             "unset: nothing is kept."
         ),
     ] = None,
+    num_timed: Annotated[
+        int, typer.Option("--timed", min=1, help="Queries by which the frontier is timed.")
+    ] = 30,
     concurrency: Annotated[int, typer.Option(min=1, help="Queries under way while reading.")] = 2,
     save: Annotated[
         bool | None,
@@ -173,13 +188,16 @@ def tune(
         truncations=tuple(one.value for one in truncations) if truncations else ("truncate",),
         aim=Aim(budget_ms, margin, best),
         check=check,
+        num_timed=num_timed,
         concurrency=concurrency,
         kept=kept,
     )
     try:
         with connected(target) as client:
             name = client.get_collection(collection).name
-            told = _Telling(name, picture, save, dry_run=dry_run, as_json=as_json)
+            told = _Telling(
+                name, picture, save, tuple(window_tokens or ()), dry_run=dry_run, as_json=as_json
+            )
             if judgements:
                 dataset = _judged(judgements, name, collection, max_queries)
                 _tune(client, dataset, wanted, told)
@@ -188,7 +206,9 @@ def tune(
             if dry_run:
                 say("Would ask them of a copy of these documents. Nothing was written.")
                 return
-            with _copied(client, name, drawn) as copy:
+            described = client.get_collection(name)
+            number = len(drawn.documents)
+            with copied(client, described, drawn.documents, number, _bar) as copy:
                 _tune(client, drawn.dataset(copy), wanted, told)
     except (EvaluationError, DatasetError) as error:
         exit_with(error)
@@ -202,6 +222,7 @@ class _Telling:
         collection: The collection that is tuned.
         picture: File to draw; None for none.
         save: Whether to write the choice; None to ask.
+        window_tokens: Sizes of windows to try in copies.
         dry_run: Whether to end before anything is read.
         as_json: Whether `--json` was given.
     """
@@ -209,6 +230,7 @@ class _Telling:
     collection: str
     picture: Path | None
     save: bool | None
+    window_tokens: tuple[int, ...]
     dry_run: bool
     as_json: bool
 
@@ -232,6 +254,22 @@ def _tune(client: Client, dataset: Dataset, wanted: Wanted, telling: _Telling) -
     taken = tuned.tried.recommended
     if not telling.as_json:
         print_tuned(tuned, is_made_up=is_made_up)
+    windows = in_windows(
+        client,
+        client.get_collection(dataset.collection),
+        dataset,
+        tuned.measured,
+        taken or plan.defaults,
+        telling.window_tokens,
+        _bar,
+        num_timed=wanted.num_timed,
+    )
+    if windows and not telling.as_json:
+        print_table(windows_table(windows))
+        say(
+            "A collection's windows are fixed when it is made: index into another one, with "
+            "--window-tokens, and switch an alias to it."
+        )
     is_saved = False
     if taken is not None and _is_wanted(telling):
         kind = "questions cut out of the documents" if is_made_up else "judged queries"
@@ -241,7 +279,10 @@ def _tune(client: Client, dataset: Dataset, wanted: Wanted, telling: _Telling) -
         client.set_search_defaults(collection, defaults)
         is_saved = True
     if telling.as_json:
-        print_json(report_json(tuned, is_made_up=is_made_up, is_saved=is_saved))
+        print_json(
+            report_json(tuned, is_made_up=is_made_up, is_saved=is_saved)
+            | {"windows": [asdict(one) for one in windows]}
+        )
     elif is_saved and taken is not None:
         say(f"Saved: searches of {collection} that set nothing do so from now on.")
         if taken.reader is not None and taken.reader.truncation != "truncate":
@@ -304,40 +345,6 @@ def _drawn(client: Client, collection: str, num_questions: int, num_documents: i
         f"{described.num_documents:,} ({kinds}); weaker than judgements"
     )
     return drawn
-
-
-@contextmanager
-def _copied(client: Client, collection: str, drawn: MadeUp) -> Iterator[str]:
-    """A collection of the drawn documents for as long as the block lasts."""
-    described = client.get_collection(collection)
-    name = f"{collection[:48]}-tune-{secrets.token_hex(4)}"
-    client.create_collection(name, _same(described.schema))
-    try:
-        if described.search_defaults is not None:
-            # So that what a search does that sets nothing is what it does there.
-            client.set_search_defaults(name, described.search_defaults)
-        with _bar("indexing a copy", len(drawn.documents)) as advance:
-            so_far = 0
-            for progress in _upserted(client, name, drawn.documents):
-                advance(progress - so_far)
-                so_far = progress
-        yield name
-    finally:
-        with suppress(TwopassError):
-            client.delete_collection(name)
-
-
-def _upserted(client: Client, name: str, documents: tuple[Document, ...]) -> Iterator[int]:
-    """Writes documents; yields how many are on disk."""
-    step = 64
-    for start in range(0, len(documents), step):
-        client.upsert(name, documents[start : start + step])
-        yield min(start + step, len(documents))
-
-
-def _same(schema: Schema) -> Schema:
-    """A schema that makes a collection like the one it is of."""
-    return replace(schema, encoder_revision="", index_kind="")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What `twopass tune` tells: the answer, how sure it is, the picture, and what to type next."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.text import Text
@@ -14,6 +14,7 @@ from twopass.evaluation.tuning.picture import Axes
 from twopass.evaluation.tuning.run import Tuned
 from twopass.evaluation.tuning.settings import Settings, fusion_name
 from twopass.evaluation.tuning.trial import Check
+from twopass.evaluation.tuning.windows import Windowed
 
 _WIDEST, _LINES = 76, 15
 _LABEL = 6
@@ -175,6 +176,27 @@ def _table(tuned: Tuned) -> Table:
             f"{tuned.qualities[way]:.3f}",
             f"{tuned.milliseconds[way]:.1f}" if time else f"≈{tuned.milliseconds[way]:.0f}",
             f"{time.quartiles[0]:.1f}–{time.quartiles[1]:.1f}" if time else "",  # noqa: RUF001
+        )
+    return table
+
+
+def windows_table(found: Sequence[Windowed]) -> Table:
+    """Windows of other sizes: a size a row, against the collection as it is."""
+    table = Table(
+        [*names("window"), *figures("now", "there", "difference", "95 % interval", "p", "ms")],
+        title="nDCG@10 of the same settings in other windows; p adjusted for their number (Holm)",
+        num_names=1,
+    )
+    for one in found:
+        gain = one.gain
+        table.add(
+            f"{one.window_tokens} tokens",
+            f"{gain.before:.3f}",
+            f"{gain.after:.3f}",
+            f"{gain.gain:+.3f}",
+            f"{gain.low:+.3f} to {gain.high:+.3f}",
+            _p(gain.p_value),
+            f"{one.milliseconds:.1f}",
         )
     return table
 

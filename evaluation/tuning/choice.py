@@ -8,12 +8,12 @@ it is. Three rules keep chance from choosing:
 2. The defaults are left for better quality only if the best is better than they are at p < 0.05,
    corrected for every setting that was tried (`best_of_many`).
 3. They are left for less time only if the cheaper settings are no worse by more than a margin, with
-   95 % confidence.
+   95 % confidence, corrected for all cheaper settings that were looked at.
 
 What none of this reaches stays at the defaults: "keep the defaults" is a result too.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -143,13 +143,14 @@ def choose_settings(
         reference, reason = max(allowed, key=lambda way: mean[way]), Reason.WITHIN_BUDGET
     if aim.is_best:
         return chosen(reference, reason)
-    for way in sorted(allowed, key=lambda way: time[way]):
-        if time[way] > _WORTHWHILE * time[reference]:
-            break
-        if better and in_time and mean[way] <= mean[defaults]:
-            continue
-        if _is_no_worse(measured.of(way) - measured.of(reference), aim.margin):
-            return chosen(way, reason if better else Reason.CHEAPER)
+    cheaper = [
+        way
+        for way in sorted(allowed, key=lambda way: time[way])
+        if time[way] <= _WORTHWHILE * time[reference]
+        and not (better and in_time and mean[way] <= mean[defaults])
+    ]
+    for way in _no_worse(measured, cheaper, reference, aim.margin):
+        return chosen(way, reason if better else Reason.CHEAPER)
     return chosen(reference, reason)
 
 
@@ -209,8 +210,24 @@ def _is_within_error(behind: NDArray[np.float64]) -> bool:
     return bool(behind.mean() <= _error(behind) + 1e-12)
 
 
-def _is_no_worse(gain: NDArray[np.float64], margin: float) -> bool:
-    """Whether a way falls behind by less than the margin, with 95 % confidence."""
+def _no_worse(
+    measured: Qualities, ways: Sequence[Settings], reference: Settings, margin: float
+) -> Iterator[Settings]:
+    """The ways that fall behind by less than the margin, in their order.
+
+    With 95 % confidence that none of them falls behind by more: corrected for the number of ways,
+    as what is better is.
+    """
+    if not ways:
+        return
+    gains = np.array([measured.of(way) - measured.of(reference) for way in ways])
+    p_values = best_of_many(gains + margin)
+    for way, gain, p_value in zip(ways, gains, p_values.tolist(), strict=True):
+        if p_value < LEVEL and _is_believed_no_worse(gain, margin):
+            yield way
+
+
+def _is_believed_no_worse(gain: NDArray[np.float64], margin: float) -> bool:
     count = len(gain)
     believed = _BELIEVED_QUERIES * _BELIEVED_DEVIATION**2
     variance = (count * float(gain.var()) + believed) / (count + _BELIEVED_QUERIES)

@@ -11,7 +11,7 @@ import numpy as np
 from twopass.client import Client, Collection, Model, RetrieveMode, Truncation
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.runs import EvaluationError
-from twopass.evaluation.tuning.arithmetic import CUTOFF, GridQuery, order, qualities
+from twopass.evaluation.tuning.arithmetic import CUTOFF, GridQuery, Qualities, order, qualities
 from twopass.evaluation.tuning.choice import Aim
 from twopass.evaluation.tuning.defaults import unset_answers, with_fusion, without_fusion
 from twopass.evaluation.tuning.kept import Kept
@@ -82,6 +82,7 @@ class Tuned:
         milliseconds: Milliseconds of these ways: measured, or told by pairs and pace.
         times: The ways that were really searched.
         judged: Share of the first ten that is judged, with the defaults and with the choice.
+        measured: nDCG@10 of every way for every query.
         num_pairs: Pairs that rerankers read, those of earlier runs included.
         seconds: How long it took.
     """
@@ -92,6 +93,7 @@ class Tuned:
     milliseconds: Mapping[Settings, float]
     times: Mapping[Settings, Timed]
     judged: tuple[float, float]
+    measured: Qualities
     num_pairs: int
     seconds: float
 
@@ -206,6 +208,7 @@ class Tuning:
             milliseconds={way: milliseconds[way.cost] for way in pictured},
             times=times,
             judged=(_judged(queries, defaults, minimum), _judged(queries, chosen, minimum)),
+            measured=measured,
             num_pairs=sum(
                 int(np.isfinite(logits).sum()) for one in queries for logits in one.logits.values()
             ),

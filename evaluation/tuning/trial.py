@@ -113,7 +113,7 @@ def tried(
         if choosing and reporting:
             choice = chosen(choosing)
             after = measured.of(choice.settings)
-            gain = _gain(before[reporting], after[reporting])
+            gain = gain_of(before[reporting], after[reporting])
             return Tried(choice, check, gain, _kept_back(choice, gain, aim))
     choice = chosen(every)
     folds = np.array_split(
@@ -124,11 +124,12 @@ def tried(
         others = np.setdiff1d(every, fold)
         if len(others):
             after[fold] = measured.of(chosen(others.tolist()).settings)[fold]
-    gain = _gain(before, after)
+    gain = gain_of(before, after)
     return Tried(choice, Check.FOLDS, gain, _kept_back(choice, gain, aim))
 
 
-def _gain(before: NDArray[np.float64], after: NDArray[np.float64]) -> Gain:
+def gain_of(before: NDArray[np.float64], after: NDArray[np.float64]) -> Gain:
+    """What a way gains over another on the same queries, both float64 `[num_queries]`."""
     low, high = mean_interval(after - before)
     return Gain(
         len(before),

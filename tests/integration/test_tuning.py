@@ -78,7 +78,7 @@ def test_every_setting_orders_hits_as_the_server_does(client, tuned, truncation)
     queries = read_all(reading(client, tuned, grid), judged, bar=bar)
     ways = qualities(queries, grid, -1.0).ways
     rng = np.random.default_rng(1)
-    some = [ways[number] for number in rng.choice(len(ways), 60, replace=False).tolist()]
+    some = [ways[number] for number in rng.choice(len(ways), 25, replace=False).tolist()]
     assert {way.mode for way in some} == {"dense", "lexical", "hybrid"}
     for way in some:
         for query in queries:
@@ -135,7 +135,18 @@ def test_tune_tells_the_defaults_the_choice_and_what_it_is_worth(server, tuned, 
     picture, kept = tmp_path / "picture.svg", tmp_path / "kept"
     command = (
         *("tune", tuned, judgements(tmp_path, tuned), "--target", server.target),
-        *("--depth", "5", "--depth", "20", "--kept", str(kept), "--picture", str(picture)),
+        *(
+            "--depth",
+            "5",
+            "--depth",
+            "20",
+            "--timed",
+            "2",
+            "--kept",
+            str(kept),
+            "--picture",
+            str(picture),
+        ),
     )
     told = answer(*command)
     assert told["defaults"]["mode"] == "hybrid"
@@ -156,6 +167,20 @@ def test_tune_tells_the_defaults_the_choice_and_what_it_is_worth(server, tuned, 
     first = again.stdout.splitlines()[0]
     assert first.startswith(("Keep the defaults:", "Take:"))
     assert "the frontier, all 24 judged queries" in again.stdout
+
+
+def test_other_windows_are_tried_in_copies_that_are_gone_at_the_end(
+    server, client, tuned, tmp_path
+):
+    told = answer(
+        *("tune", tuned, judgements(tmp_path, tuned, 12), "--depth", "5"),
+        *("--window-tokens", "32", "--timed", "2", "--target", server.target),
+    )
+    (windows,) = told["windows"]
+    assert windows["window_tokens"] == 32
+    assert windows["gain"]["num_queries"] == 12
+    assert windows["milliseconds"] > 0
+    assert not [one.name for one in client.list_collections() if "-tune-" in one.name]
 
 
 def test_a_dry_run_says_what_would_be_read(server, tuned, tmp_path):
@@ -179,7 +204,7 @@ def test_folders_of_judged_queries_are_read_without_their_corpus(server, tuned, 
 def test_questions_are_cut_out_of_documents_where_nothing_is_judged(server, client, tuned):
     ended = invoke(
         *("tune", tuned, "--made-up", "--questions", "20", "--documents", "60"),
-        *("--depth", "5", "--target", server.target, "--json"),
+        *("--depth", "5", "--timed", "2", "--target", server.target, "--json"),
     )
     assert ended.exit_code == 0, ended.stderr
     told = json.loads(ended.stdout)
@@ -228,12 +253,15 @@ def test_what_was_chosen_becomes_the_defaults_of_the_collection(server, client, 
             for n, text in enumerate(codes)
         ]
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        command = ("tune", "to-save", str(file), "--target", server.target, "--depth", "10")
+        command = (
+            *("tune", "to-save", str(file), "--target", server.target),
+            *("--depth", "10", "--timed", "2", "--kept", str(tmp_path / "kept")),
+        )
         asked = answer(*command)
         assert asked["saved"] is False
         assert client.get_collection("to-save").search_defaults is None
         assert asked["reason"] in ("cheaper", "better")
-        saved = answer(*command, "--save", "--kept", str(tmp_path / "kept"))
+        saved = answer(*command, "--save")
         assert saved["saved"] is True
         defaults = client.get_collection("to-save").search_defaults
         assert defaults.chosen_by.startswith("twopass tune, 120 judged queries")
