@@ -174,7 +174,7 @@ def test_other_windows_are_tried_in_copies_that_are_gone_at_the_end(
 ):
     told = answer(
         *("tune", tuned, judgements(tmp_path, tuned, 12), "--depth", "5"),
-        *("--window-tokens", "32", "--timed", "2", "--target", server.target),
+        *("--window-tokens", "32", "--timed", "1", "--target", server.target),
     )
     (windows,) = told["windows"]
     assert windows["window_tokens"] == 32
@@ -203,8 +203,8 @@ def test_folders_of_judged_queries_are_read_without_their_corpus(server, tuned, 
 
 def test_questions_are_cut_out_of_documents_where_nothing_is_judged(server, client, tuned):
     ended = invoke(
-        *("tune", tuned, "--made-up", "--questions", "20", "--documents", "60"),
-        *("--depth", "5", "--timed", "2", "--target", server.target, "--json"),
+        *("tune", tuned, "--made-up", "--questions", "12", "--documents", "40"),
+        *("--depth", "5", "--timed", "1", "--target", server.target, "--json"),
     )
     assert ended.exit_code == 0, ended.stderr
     told = json.loads(ended.stdout)
@@ -245,7 +245,7 @@ def test_what_was_chosen_becomes_the_defaults_of_the_collection(server, client, 
     """Words alone find what is asked for, so that nothing is lost without a second pass."""
     client.create_collection("to-save", Schema())
     try:
-        codes = [f"part number {number:06d}" for number in range(1000, 1120)]
+        codes = [f"part number {number:06d}" for number in range(1000, 1024)]
         client.upsert("to-save", [Document(f"d{n}", text) for n, text in enumerate(codes)])
         file = tmp_path / "judged.jsonl"
         rows = [
@@ -255,7 +255,7 @@ def test_what_was_chosen_becomes_the_defaults_of_the_collection(server, client, 
         file.write_text("".join(json.dumps(row) + "\n" for row in rows))
         command = (
             *("tune", "to-save", str(file), "--target", server.target),
-            *("--depth", "10", "--timed", "2", "--kept", str(tmp_path / "kept")),
+            *("--depth", "10", "--timed", "1", "--margin", "0.5", "--kept", str(tmp_path / "kept")),
         )
         asked = answer(*command)
         assert asked["saved"] is False
@@ -264,7 +264,7 @@ def test_what_was_chosen_becomes_the_defaults_of_the_collection(server, client, 
         saved = answer(*command, "--save")
         assert saved["saved"] is True
         defaults = client.get_collection("to-save").search_defaults
-        assert defaults.chosen_by.startswith("twopass tune, 120 judged queries")
+        assert defaults.chosen_by.startswith("twopass tune, 24 judged queries")
         assert (defaults.mode, defaults.k) == (saved["chosen"]["mode"], saved["chosen"]["k"])
         assert defaults.rerank is saved["chosen"]["rerank"]
         # What is saved is what the next run finds that a search does which sets nothing.
