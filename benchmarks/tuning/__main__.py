@@ -14,6 +14,7 @@ from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_datase
 from twopass.evaluation.progress import progress_bars
 from twopass.evaluation.runs import Advance, index_dataset
 from twopass.evaluation.tuning.choice import Aim
+from twopass.evaluation.tuning.picture import frontier_svg
 from twopass.evaluation.tuning.run import Tuned, Tuning, Wanted
 from twopass.evaluation.tuning.trial import Check
 from twopass.server.config import ServerConfig
@@ -41,6 +42,12 @@ def main() -> None:
             tuned = _tuned(client, replace(dataset, documents=(), collection=name), options)
             found.append((dataset.name, tuned))
     _print(found)
+    if options.pictures:
+        options.pictures.mkdir(parents=True, exist_ok=True)
+        for name, tuned in found:
+            named = replace(tuned.plan.collection, name=name)
+            drawn = replace(tuned, plan=replace(tuned.plan, collection=named))
+            (options.pictures / f"{name}.svg").write_text(frontier_svg(drawn), encoding="utf-8")
     if options.json:
         rows = [_row(name, tuned) for name, tuned in found]
         options.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
@@ -56,6 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--budget-ms", type=float, help="choose within so many milliseconds")
     parser.add_argument("--margin", type=float, default=Aim().margin, help="nDCG@10 to give away")
     parser.add_argument("--timed", type=int, default=20, help="queries that time the frontier")
+    parser.add_argument("--pictures", type=Path, help="folder for a picture of each set")
     parser.add_argument("--json", type=Path, help="file for all that was found")
     return parser.parse_args()
 
