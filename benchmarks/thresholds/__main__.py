@@ -55,6 +55,9 @@ def main(
     flags = ("--reranker", reranker, "--max-query-bytes", "65536")
     with LocalServer(None, flags=flags) as server, Client(server.target) as client:
         figures = [measured(client, dataset, wanted, k, tell) for dataset in sets]
+    if picture is not None:
+        reports = [(each.name, each.report) for each in figures if each.report is not None]
+        save_picture(reports, f"{reranker}: what scores say and what happened", picture)
     for line in this_machine().lines():
         console.print(line)
     console.print(_calibration(figures))
@@ -65,9 +68,6 @@ def main(
     for each in figures:
         if each.report is None:
             console.print(f"{each.name}: {each.too_few}")
-    if picture is not None:
-        reports = [(each.name, each.report) for each in figures if each.report is not None]
-        save_picture(reports, f"{reranker}: what scores say and what happened", picture)
 
 
 def _calibration(figures: Sequence[SetFigures]) -> Table:

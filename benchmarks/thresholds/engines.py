@@ -91,7 +91,8 @@ def _scores(
     sizes: Sequence[int],
 ) -> Float32s:
     """Scores of pairs in batches of these sizes, in turn, whatever their queries."""
-    loaded = load_model(name, num_threads=0, engine=engine, precision=precision)
+    # One thread: what is compared does not depend on it, and busy machines let few run at once.
+    loaded = load_model(name, num_threads=1, engine=engine, precision=precision)
     assert isinstance(loaded, LoadedReranker)
     try:
         rows = _rows(loaded, pairs)

@@ -43,7 +43,7 @@ export function collectionCard(collection) {
       Number(collection.num_split) ? element("span", { className: "soft", textContent: `, ${count(collection.num_split)} of them split` }) : null,
       element("button", { type: "button", className: "plain", textContent: "Report", "aria-label": `Report of ${name}`, onclick: () => openReport(name) }),
     ),
-    ...[collection.read_only_reason && `Takes no writes: ${collection.read_only_reason}`, collection.encoder_problem]
+    ...[collection.read_only_reason && `Takes no writes: ${collection.read_only_reason}`, collection.encoder_problem, collection.search_defaults_problem]
       .filter(Boolean)
       .map((problem) => element("p", { className: "problem", textContent: problem })),
     element(

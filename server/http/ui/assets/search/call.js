@@ -3,10 +3,11 @@
 import { api, collectionPath } from "../api.js";
 import { byId, debounced } from "../elements.js";
 import { failure } from "../failure.js";
+import { collectionOf, server } from "../server.js";
 import { writeHash } from "../tabs.js";
 import { hasCard, placed, shown } from "./answer.js";
 import { FilterError, parsedFilter } from "./filter.js";
-import { asked, hashOf, MODES, showSettings } from "./settings.js";
+import { asked, beginning, hashOf, MODES, showSettings } from "./settings.js";
 
 /** @import { Asked } from "./settings.js" */
 
@@ -33,8 +34,12 @@ export const onAnswer = [];
  * @param {number} topN How many hits to return.
  */
 export function searchBody(wanted, topN) {
+  // What is left out is the collection's default: where it has another than the form shows, the form's is sent.
+  const own = beginning();
+  const depth = wanted.depth ?? (own.depth ? wanted.k : null);
+  const model = wanted.model || (collectionOf(wanted.collection)?.search_defaults?.reranker && server.models.find((each) => each.kind === "MODEL_KIND_RERANKER" && each.default)?.id);
   const rerank = wanted.rerank
-    ? { ...(wanted.depth !== null && { depth: Math.min(wanted.depth, wanted.k) }), ...(wanted.blend !== null && { blend: wanted.blend }), ...(wanted.model && { model: wanted.model }) }
+    ? { ...(!own.rerank && { enabled: true }), ...(depth !== null && { depth: Math.min(depth, wanted.k) }), ...(wanted.blend !== null && { blend: wanted.blend }), ...(model && { model }) }
     : { enabled: false };
   const filter = parsedFilter(wanted.filter);
   return {

@@ -13,7 +13,7 @@ import { startCopy } from "./copies.js";
 import { showFound } from "./found.js";
 import { focusedCard, keyInList, keyInQuery, showWhich } from "./keys.js";
 import { drawLines, setOff } from "./lines.js";
-import { asked, fillForm, hashOf, showRerankers } from "./settings.js";
+import { asked, fillForm, hashOf, showRerankers, takeBeginning } from "./settings.js";
 import { placeOwnBlend, sliderElement, SLIDERS } from "./sliders.js";
 
 /** Whether there were collections to search. */
@@ -71,6 +71,7 @@ function showCollectionChoice(collections) {
     ...collection.aliases.map((/** @type {string} */ alias) => element("option", { value: alias, textContent: `${alias} → ${collection.name}` })),
   ]));
   if (before && names.includes(before)) select.value = before;
+  takeBeginning(readHash().tab === "search" ? readHash().settings : undefined);
   // The hits of a collection that was deleted go with it.
   if (shown.wanted && !names.includes(shown.wanted.collection)) showBeginning();
   const isNone = collections.length === 0;
@@ -96,7 +97,7 @@ function showCollectionChoice(collections) {
 /** Starts the search. */
 export function startSearch() {
   onAnswer.push(showFound);
-  onModels.push(showRerankers);
+  onModels.push(showRerankers, () => takeBeginning(readHash().tab === "search" ? readHash().settings : undefined));
   for (const [place, sliders] of Object.entries(SLIDERS)) byId(place).replaceChildren(...sliders.map((slider) => sliderElement(slider, settingsChanged)));
   byId("settings").open = matchMedia("(min-width: 62rem)").matches;
   byId("search-form").addEventListener("submit", (/** @type {Event} */ event) => {
@@ -106,6 +107,7 @@ export function startSearch() {
   });
   byId("collection").addEventListener("change", () => {
     inBrowser.set("twopass-collection", byId("collection").value);
+    takeBeginning();
     showBeginning();
     submit();
   });

@@ -1,7 +1,7 @@
 // What is asked for: the form, the address, and a line of words say the same.
 
 import { byId, element } from "../elements.js";
-import { server } from "../server.js";
+import { collectionOf, server } from "../server.js";
 import { readHash } from "../tabs.js";
 import { count } from "../words.js";
 import { allSliders, BLEND, placeOwnBlend, setSlider, showSlider, SLIDERS, sliderValue } from "./sliders.js";
@@ -14,6 +14,40 @@ import { allSliders, BLEND, placeOwnBlend, setSlider, showSlider, SLIDERS, slide
  */
 
 export const MODES = { hybrid: "RETRIEVE_MODE_HYBRID", dense: "RETRIEVE_MODE_DENSE", lexical: "RETRIEVE_MODE_LEXICAL" };
+
+/**
+ * What is asked for of the chosen collection before anything is moved: its search defaults, or else the page's. They are sent like
+ * what was moved, so that the form never says one thing and the server does another.
+ *
+ * @returns {Record<string, any>}
+ */
+export function beginning() {
+  const collection = collectionOf(byId("collection").value);
+  const own = collection?.search_defaults ?? {};
+  const byDefault = server.models.find((model) => model.kind === "MODEL_KIND_RERANKER" && model.default)?.id;
+  const isApplied = !collection?.search_defaults_problem;
+  return {
+    mode: Object.entries(MODES).find(([, name]) => name === own.mode)?.[0] ?? "hybrid",
+    rerank: own.rerank ?? true,
+    model: isApplied && own.reranker && own.reranker !== byDefault ? own.reranker : "",
+    ...(own.k && { k: own.k }),
+    ...(own.depth && { depth: own.depth }),
+    ...(isApplied && typeof own.blend === "number" && { blend: own.blend }),
+  };
+}
+
+/** What the form was last filled by. */
+let begun = "";
+
+/** Fills the form anew where the chosen collection begins with other settings than the one before. @param {URLSearchParams} [settings] The address; unset: what was moved is dropped. */
+export function takeBeginning(settings = new URLSearchParams()) {
+  if (JSON.stringify(beginning()) === begun) return;
+  const kept = new URLSearchParams(settings);
+  kept.set("q", byId("query").value);
+  if (!kept.has("filter")) kept.set("filter", byId("filter").value);
+  kept.delete("collection");
+  fillForm(kept);
+}
 
 /** Reads what is asked for from the form. @returns {Asked} */
 export function asked() {
@@ -35,14 +69,15 @@ export function hashOf(wanted) {
   const settings = new URLSearchParams();
   if (wanted.collection) settings.set("collection", wanted.collection);
   if (wanted.query) settings.set("q", wanted.query);
-  if (wanted.mode !== "hybrid") settings.set("mode", wanted.mode);
-  if (!wanted.rerank) settings.set("rerank", "off");
+  const own = beginning();
+  if (wanted.mode !== own.mode) settings.set("mode", wanted.mode);
+  if (wanted.rerank !== own.rerank) settings.set("rerank", wanted.rerank ? "on" : "off");
   if (!wanted.spans) settings.set("spans", "off");
-  if (wanted.model) settings.set("model", wanted.model);
+  if (wanted.model !== own.model) settings.set("model", wanted.model);
   if (wanted.filter) settings.set("filter", wanted.filter);
   for (const slider of allSliders()) {
     const value = /** @type {any} */ (wanted)[slider.name];
-    if (value !== slider.unset) settings.set(slider.name, String(value));
+    if (value !== (own[slider.name] ?? slider.unset)) settings.set(slider.name, String(value));
   }
   return settings;
 }
@@ -52,15 +87,18 @@ export function fillForm(settings) {
   const collection = settings.get("collection");
   if (collection && [...byId("collection").options].some((option) => option.value === collection)) byId("collection").value = collection;
   byId("query").value = settings.get("q") ?? "";
-  const mode = settings.get("mode") ?? "hybrid";
+  const own = beginning();
+  begun = JSON.stringify(own);
+  const mode = settings.get("mode") ?? own.mode;
   for (const radio of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=mode]"))) radio.checked = radio.value === (Object.hasOwn(MODES, mode) ? mode : "hybrid");
-  byId("rerank-on").checked = settings.get("rerank") !== "off";
+  byId("rerank-on").checked = settings.has("rerank") ? settings.get("rerank") !== "off" : own.rerank;
   byId("spans-on").checked = settings.get("spans") !== "off";
-  byId("model").value = settings.get("model") ?? "";
+  byId("model").value = settings.get("model") ?? own.model;
   byId("filter").value = settings.get("filter") ?? "";
   for (const slider of allSliders()) {
     const given = Number.parseFloat(settings.get(slider.name) ?? "");
-    setSlider(slider, Number.isNaN(given) ? slider.unset : given);
+    const start = settings.has(slider.name) ? slider.unset : (own[slider.name] ?? slider.unset);
+    setSlider(slider, Number.isNaN(given) ? start : given);
   }
   showSettings();
 }
