@@ -301,6 +301,7 @@ class App:
 
     async def close(self) -> None:
         """Frees threads, models and collections."""
+        await self._aftermath.close()
         self._tokenizing.close()
         self._tokenizing_new.close()
         if self._tracer is not None:
@@ -313,7 +314,6 @@ class App:
             model.engine.close()
         if self._watching_store is not None:
             self._watching_store.cancel()
-        await self._aftermath.close()
         await self._store.close()
         self._lanes.close()
         self._messages.close()

@@ -41,11 +41,11 @@ _THREE, _SIX = "twopass-minilm-l3", "twopass-minilm-l6"
 
 def main(
     folder: Annotated[Path, typer.Argument(help="Test collection in BEIR's form, with qrels.")],
-    queries: Annotated[int, typer.Option(min=10, help="Most queries.")] = 400,
+    queries: Annotated[int, typer.Option(min=10, help="Most queries.")] = 300,
     orders: Annotated[
         int, typer.Option(min=1, help="Random orders that a real server goes through.")
     ] = 3,
-    most: Annotated[int, typer.Option(min=10, help="Most queries of each of these.")] = 120,
+    most: Annotated[int, typer.Option(min=10, help="Most queries of each of these.")] = 100,
     simulated: Annotated[int, typer.Option(min=10, help="Simulated orders.")] = 200,
     runs: Annotated[int, typer.Option(min=100, help="Simulated shadows without a difference.")] = (
         2_000

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from twopass.index.documents import MAX_ID_BYTES
 from twopass.server.collections import Collections
 from twopass.server.errors import InvalidRequestError
 from twopass.server.feedback.records import FeedbackRecords
 from twopass.server.feedback.types import Event, Feedback, FeedbackKind, Refusal, Selection
-from twopass.server.models.passages import Limits, check_count
+from twopass.server.models.passages import Limits, check_count, check_text
 from twopass.server.request import Request
 from twopass.server.servicers.documents import check_ids
 from twopass.server.servicers.enums import EnumMapping
@@ -184,7 +185,7 @@ def _read_event(where: str, message: feedback_pb2.FeedbackEvent, now: int) -> Ev
         )
     if not message.document_id:
         raise InvalidRequestError(f"{where}.document_id: empty; say which document it is about")
-    check_ids(f"{where}.document_id", [message.document_id], 1)
+    check_text(f"{where}.document_id", message.document_id, MAX_ID_BYTES)
     if not message.search_id and not message.query_id:
         raise InvalidRequestError(
             f"{where}.search_id: empty, and query_id too; give that of the answer, or your own key "

@@ -154,7 +154,10 @@ def event(**fields) -> feedback_pb2.FeedbackEvent:
         (event(kind=0), "events[1].kind: unset; FEEDBACK_KIND_CLICK or"),
         (event(kind=9), "events[1].kind: 9 given"),
         (event(document_id=""), "events[1].document_id: empty"),
-        (event(document_id="a" * 600), "events[1].document_id[0]: 600 bytes"),
+        (
+            event(document_id="a" * 600),
+            "events[1].document_id: 600 bytes of UTF-8 given",
+        ),
         (event(query_id=""), "events[1].search_id: empty, and query_id too"),
         (event(query_id="q" * 257), "events[1].query_id: 257 bytes of UTF-8 given, at most 256"),
         (event(query_id="q\0"), "events[1].query_id: a NUL at character 1"),

@@ -103,7 +103,10 @@ def test_tables_of_bounds_name_fields_that_exist(http_server: Server) -> None:
     assert named <= fields
 
 
-SEARCH = {"collection": "bounds", "query": "a"}
+OF_BOUNDS = {"collection": "bounds"}
+SEARCH = OF_BOUNDS | {"query": "a"}
+EVENT = {"query_id": "q", "document_id": "a", "kind": "FEEDBACK_KIND_JUDGEMENT"}
+TOO_HIGH, TOO_LOW = EVENT | {"grade": 101}, EVENT | {"grade": -1}
 VECTOR = {"values": [1.0]}
 
 
@@ -111,6 +114,21 @@ VECTOR = {"values": [1.0]}
     ("rpc", "body", "told"),
     [
         ("SearchService/Search", SEARCH | {"top_n": 2_049}, "top_n"),
+        ("FeedbackService/RecordFeedback", OF_BOUNDS | {"events": [EVENT] * 1_001}, "events"),
+        ("FeedbackService/RecordFeedback", OF_BOUNDS | {"events": []}, "events"),
+        (
+            "FeedbackService/RecordFeedback",
+            OF_BOUNDS | {"events": [EVENT | {"grade": 101}]},
+            "grade",
+        ),
+        (
+            "FeedbackService/RecordFeedback",
+            OF_BOUNDS | {"events": [EVENT | {"grade": -1}]},
+            "grade",
+        ),
+        ("FeedbackService/ExportFeedback", {"page_size": 10_001} | OF_BOUNDS, "page_size"),
+        ("FeedbackService/ExportFeedback", {"page_size": -1} | OF_BOUNDS, "page_size"),
+        ("FeedbackService/DeleteFeedback", {"query_ids": ["q"] * 1_001} | OF_BOUNDS, "query_ids"),
         ("SearchService/Search", SEARCH | {"top_n": -1}, "top_n"),
         ("SearchService/Search", SEARCH | {"offset": 2_049}, "offset"),
         ("SearchService/Search", SEARCH | {"offset": -1}, "offset"),
