@@ -4,6 +4,7 @@
 
     state     the collection's row of the catalogue, so that the answer tells the state it is of
     few       the documents that may be found, where a filter leaves few
+    least     what a document has to score, by the rarest words
     near      the nearest vectors: compared with all, or by a walk through the graph
     scored    the documents whose words fit best
     found     both lists
@@ -40,6 +41,12 @@ MAX_SCORED = 4 * MAX_HOLDERS
 """Most documents that are scored where the rarest word alone has more holders."""
 MAX_TERMS = 512
 """Most terms of one query that count at all, the rarest."""
+FIRST_SHARE = 0.05
+"""The rarest words that have together at most this part of the holders are searched first. What the
+last of the `k` best of theirs scores, a document of frequent words alone has to reach too. Frequent
+words that can't together are not searched (MaxScore; Turtle and Flood 1995): the same is found."""
+# Rounding must not make a document that ties with the last of the best look like one below it.
+_ROUNDING = 1.000001
 # Up to so many terms each has a column of its own, which is faster than going through a list.
 _MAX_COLUMNS = 24
 # Of the fields that come along with what is found: what is beyond is read when it is asked for.
@@ -258,24 +265,41 @@ class SearchStatement:
             "query_words",
             "SELECT known.id, num_holders, "
             "given.weight * ln(1 + (num - num_holders + 0.5) / (num_holders + 0.5)) AS weight, "
-            "sum(num_holders) OVER rarest AS upto, row_number() OVER rarest AS place "
+            "sum(num_holders) OVER rarest AS upto, row_number() OVER rarest AS place, "
+            "sum(num_holders) OVER () AS of_all "
             f"FROM unnest({given_terms}, {given_weights}) AS given(term, weight) "
             f"JOIN {self._tables.vocabulary} AS known USING (term) CROSS JOIN state "
             "WHERE num_holders > 0 WINDOW rarest AS (ORDER BY num_holders, known.id)",
         )
         limit = self._bind(words.k, "bigint")
-        is_searched = f"(upto <= {MAX_HOLDERS} OR place = 1)"
         self._add(
-            "query",
+            "query_terms",
             "SELECT coalesce(array_agg(id ORDER BY place), '{}') AS ids, "
             "coalesce(array_agg(weight ORDER BY place), '{}') AS weights, "
-            f"coalesce(array_agg(id) FILTER (WHERE {is_searched}), '{{}}') AS searched, "
-            f"coalesce(array_agg(id) FILTER (WHERE NOT {is_searched} "
-            f"AND upto - num_holders < {limit}), '{{}}') AS more, "
-            f"count(*) FILTER (WHERE NOT {is_searched}) AS num_left, "
-            f"count(*) FILTER (WHERE num_holders > {MAX_SCORED} AND place = 1) AS num_cut, "
-            f"coalesce(sum(weight) FILTER (WHERE NOT {is_searched}), 0) * {K1 + 1} AS most_left "
+            f"coalesce(array_agg(id) FILTER (WHERE upto <= {FIRST_SHARE} * of_all "
+            f"AND upto <= {MAX_HOLDERS}), '{{}}') AS first "
             f"FROM query_words WHERE place <= {MAX_TERMS}",
+        )
+        # What clauses add, and what filters leave, frequent words may make up for.
+        may_leave_words = members.is_everything and not (words.required or words.optional)
+        self._add("least", self._least(words, limit) if may_leave_words else "SELECT 0 AS score")
+        self._add(
+            "judged_words",
+            f"SELECT *, (place = 1 OR (upto <= {MAX_HOLDERS} AND NOT "
+            f"sum(weight) OVER lightest * {K1 + 1} * {_ROUNDING} < coalesce((TABLE least), 0))) "
+            f"AS is_searched FROM query_words WHERE place <= {MAX_TERMS} "
+            "WINDOW lightest AS (ORDER BY weight, id)",
+        )
+        self._add(
+            "query",
+            "SELECT (SELECT ids FROM query_terms), (SELECT weights FROM query_terms), "
+            "coalesce(array_agg(id) FILTER (WHERE is_searched), '{}') AS searched, "
+            "coalesce(array_agg(id) FILTER (WHERE NOT is_searched "
+            f"AND upto - num_holders < {limit}), '{{}}') AS more, "
+            "count(*) FILTER (WHERE NOT is_searched) AS num_left, "
+            f"count(*) FILTER (WHERE num_holders > {MAX_SCORED} AND place = 1) AS num_cut, "
+            f"coalesce(sum(weight) FILTER (WHERE NOT is_searched), 0) * {K1 + 1} AS most_left "
+            "FROM judged_words",
         )
         self._add("scored", self._best_scored(words, members, limit))
         may_be_left = "TRUE"
@@ -285,6 +309,17 @@ class SearchStatement:
             "left_out",
             f"SELECT CASE WHEN {may_be_left} THEN num_left ELSE 0 END AS num_left, num_cut, "
             "most_left FROM query",
+        )
+
+    def _least(self, words: Words, limit: str) -> str:
+        """SQL of the score of the last of the best that hold the rarest words; NULL for too few."""
+        columns = ", ".join(["weights", "counts", *self._columns(words)])
+        return (
+            f"SELECT min(score) FROM (SELECT {self._score(words)} AS score FROM ("
+            f"SELECT {columns} FROM query_terms CROSS JOIN state "
+            f"CROSS JOIN {self._tables.terms} AS terms "
+            f"WHERE terms.terms OPERATOR(pg_catalog.&&) query_terms.first LIMIT {MAX_SCORED}"
+            f") AS looked_up ORDER BY score DESC LIMIT {limit}) AS best HAVING count(*) = {limit}"
         )
 
     def _best_scored(self, words: Words, members: CompiledMembers, limit: str) -> str:

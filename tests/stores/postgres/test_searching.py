@@ -1,5 +1,7 @@
 """Searches: statements, walks through the graph, kinds, words."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -186,6 +188,36 @@ async def test_frequent_words_fill_up_what_rare_ones_leave_empty(store, monkeypa
         assert {"d0", "d30", "d60"} <= set(names)
         assert words.num_words_dropped == num_dropped
         assert sorted(words.scores.tolist(), reverse=True) == words.scores.tolist()
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 1.0])
+async def test_frequent_words_that_can_change_nothing_are_left_out_and_nothing_changes(
+    store, monkeypatch, share
+):
+    """Against the same search of every word."""
+    await store.create("notes", SCHEMA)
+    collection = await collection_of(store)
+    generator = random.Random(7)
+    words = [f"w{n}" for n in range(40)]
+    chances = [1 / (n + 1) for n in range(40)]
+    await write(
+        collection,
+        *(
+            document(f"d{n}", " ".join(generator.choices(words, chances, k=12)), n=n)
+            for n in range(400)
+        ),
+    )
+    for _ in range(20):
+        query = " ".join(generator.sample(words, 6))
+        for k in (1, 10, 50, 400):
+            found = []
+            for part in (0.0, share):
+                monkeypatch.setattr(search_sql, "FIRST_SHARE", part)
+                found.append((await collection.retrieval().with_words(query, k, None)).ranked)
+            every, some = found
+            assert some.keys.tolist() == every.keys.tolist()
+            assert some.scores.tolist() == every.scores.tolist()
+            assert some.num_words_dropped == every.num_words_dropped == 0
 
 
 async def test_a_word_of_a_text_too_long_for_the_index_of_words_is_found(store):
