@@ -65,7 +65,9 @@ def without_fusion(answers: Mapping[str, SearchResult], described: Collection) -
     if not answer.reranker:
         return found
     depth = known.depth or (k if num_read >= num_found else num_read)
-    return replace(found, depth=min(depth, k), reader=Reader(answer.reranker), blend=answer.blend)
+    # Answers carry floats of 32 bits: 0.7 comes back as 0.699999988.
+    blend = round(answer.blend, 6)
+    return replace(found, depth=min(depth, k), reader=Reader(answer.reranker), blend=blend)
 
 
 def with_fusion(
