@@ -22,6 +22,7 @@ from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request
 from twopass.server.scheduling.admission import Admission
 from twopass.server.scheduling.arbiter import Arbiter
+from twopass.server.search.arranging import arranged
 from twopass.server.search.candidates import Candidates
 from twopass.server.search.causes import Cause, cause_of
 from twopass.server.search.defaults import RetrieveDefaults, resolved
@@ -175,14 +176,23 @@ class Search:
             effect = effect_of(query, candidates, ranking, time.perf_counter() - began)
         finally:
             self.release()
+        order = await arranged(
+            query,
+            candidates,
+            ranking,
+            self._retrieval,
+            self._parts.tokenizing.lane,
+            self._request,
+            self.ends.answer,
+        )
         hits, spans = await with_spans(
-            await self._read_hits(found, candidates, ranking),
+            order.told(await self._read_hits(found, candidates, order.ranking)),
             self._span_query(),
             self._parts.span_scoring,
             self._retrieval,
             self._request,
         )
-        timings.spans = spans.seconds
+        timings.diversify, timings.spans = order.seconds, spans.seconds
         timings.total = time.perf_counter() - self._request.received
         reranked = ranking.scored is not None
         threshold = self._chosen_threshold() if reranked else None
@@ -207,6 +217,8 @@ class Search:
             sequence=found.sequence,
             timings=timings,
             spans_status=spans.status,
+            num_collapsed=order.num_collapsed,
+            arrange_status=order.status,
         )
         self._parts.relevance.searched(
             self.collection.name,

@@ -11,6 +11,12 @@ from twopass.index.kinds import Breadth
 from twopass.index.word_query import WordClauses
 from twopass.server.config import RetrieveMode
 from twopass.server.models.passages import Cutting, Truncation
+from twopass.server.search.arrangement import (
+    UNARRANGED,
+    Arrangement,
+    ArrangeSettings,
+    ArrangeStatus,
+)
 from twopass.server.search.spans.settings import NO_SPANS, HitSpans, SpanSettings, SpansStatus
 from twopass.server.telemetry.stopwatch import StageTimings
 
@@ -111,6 +117,7 @@ class SearchQuery:
         cutting: What becomes of a text that has more tokens than a model reads.
         spans: Which sentences of hits are looked for; None for none.
         query_id: The caller's key of the query, for feedback; "" for none.
+        arrange: How hits are compared with each other after both passes; None for not at all.
     """
 
     collection: str
@@ -128,6 +135,7 @@ class SearchQuery:
     cutting: Cutting = field(default_factory=Cutting)
     spans: SpanSettings | None = None
     query_id: str = ""
+    arrange: ArrangeSettings | None = None
 
     @property
     def needs_embedding(self) -> bool:
@@ -164,6 +172,7 @@ class SearchHit:
             where no window was chosen, or the time budget ended before its place was found.
         content_omitted: Whether only the document's id was read, for lack of room or time.
         spans: Its sentences that answer.
+        arrangement: What collapsed into it, and what it was chosen by.
     """
 
     document: StoredDocument
@@ -178,6 +187,7 @@ class SearchHit:
     span: tuple[int, int] | None = None
     content_omitted: bool = False
     spans: HitSpans = NO_SPANS
+    arrangement: Arrangement = UNARRANGED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -205,6 +215,8 @@ class SearchResult:
         timings: Seconds of each stage.
         spans_status: What became of the spans asked for.
         search_id: Names the answer to those who send feedback; "" for none.
+        num_collapsed: Candidates that collapsed into better ones.
+        arrange_status: What became of that, and of diversity.
     """
 
     hits: list[SearchHit]
@@ -226,3 +238,5 @@ class SearchResult:
     timings: StageTimings
     spans_status: SpansStatus = SpansStatus.NONE
     search_id: str = ""
+    num_collapsed: int = 0
+    arrange_status: ArrangeStatus = ArrangeStatus.NONE

@@ -27,6 +27,7 @@ from twopass.server.search.types import (
     SearchResult,
 )
 from twopass.server.servicers.answers import read_max_answer_bytes
+from twopass.server.servicers.arranging import add_arrangement, arrange_status, read_arrange
 from twopass.server.servicers.documents import add_extras, read_fields, read_vector
 from twopass.server.servicers.enums import EnumMapping
 from twopass.server.servicers.filters import read_filter
@@ -234,6 +235,7 @@ def _read_query(
             overlong=read_query_truncation(message.query_truncation), to_cut=TO_CUT_QUERY
         ),
         spans=read_spans(message),
+        arrange=read_arrange(message),
         query_id=read_query_id("query_id", message.query_id),
     )
 
@@ -313,6 +315,8 @@ def _response(result: SearchResult, max_bytes: int, stop: Stop) -> search_pb2.Se
         sequence=result.sequence,
         timings=timings_message(result.timings),
         spans_status=spans_status(result.spans_status),
+        num_collapsed=result.num_collapsed,
+        arrange_status=arrange_status(result.arrange_status),
         search_id=result.search_id,
         num_cached=result.num_cached,
     )
@@ -373,4 +377,5 @@ def _bare_hit(hit: SearchHit) -> search_pb2.SearchHit:
     if hit.span is not None:
         message.span.start, message.span.end = hit.span
     add_spans(hit.spans, message)
+    add_arrangement(hit.arrangement, message)
     return message

@@ -5,7 +5,8 @@ from google.protobuf.duration_pb2 import Duration
 from twopass.server.telemetry.stopwatch import StageTimings
 from twopass.v1 import timings_pb2
 
-_STAGES = ("total", "tokenize", "queue", "embed", "retrieve", "load", "rerank", "spans")
+_PASSES = ("tokenize", "queue", "embed", "retrieve", "load", "rerank")
+_STAGES = ("total", *_PASSES, "spans", "diversify")
 
 
 def timings_message(timings: StageTimings) -> timings_pb2.Timings:

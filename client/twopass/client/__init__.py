@@ -7,6 +7,7 @@ with Client("localhost:50051") as client:
 ```
 """
 
+from twopass.client._arranging import Collapse, CollapsedDocument, CollapsedDocuments, Diversity
 from twopass.client._async_clients import AsyncClients
 from twopass.client._asyncio import AsyncClient
 from twopass.client._balancing import Balancing
@@ -16,6 +17,8 @@ from twopass.client._documents import DeleteResult, Document, Fields, Span, Upda
 from twopass.client._embed import EmbedResult
 from twopass.client._enums import (
     AdviceKind,
+    ArrangeStatus,
+    CollapseReason,
     EmbedRole,
     FeedbackKind,
     FeedbackRefusalReason,
@@ -95,18 +98,24 @@ __all__ = [
     "Advice",
     "AdviceKind",
     "AlreadyExistsError",
+    "ArrangeStatus",
     "AsyncClient",
     "AsyncClients",
     "Balancing",
     "CandidateSet",
     "Chunking",
     "Client",
+    "Collapse",
+    "CollapseReason",
+    "CollapsedDocument",
+    "CollapsedDocuments",
     "Collection",
     "Condition",
     "ConvexFusion",
     "DataLossError",
     "DeadlineExceededError",
     "DeleteResult",
+    "Diversity",
     "Document",
     "EmbedResult",
     "EmbedRole",

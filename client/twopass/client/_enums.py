@@ -196,6 +196,34 @@ class SpansStatus(StrEnum):
     """A value that this client is too old to know."""
 
 
+class ArrangeStatus(StrEnum):
+    """What became of `collapse` and `diversity`."""
+
+    COMPLETE = "complete"
+    """Both, as far as they were asked for."""
+    SKIPPED_DEADLINE = "skipped_deadline"
+    """Hits stand as both passes ordered them: the time budget ran out."""
+    SKIPPED_OVERLOAD = "skipped_overload"
+    """Hits stand as both passes ordered them: too much else was to be read or compared."""
+    FAILED = "failed"
+    """Hits stand as both passes ordered them: the candidates could not be read."""
+    UNKNOWN = "unknown"
+    """A value that this client is too old to know."""
+
+
+class CollapseReason(StrEnum):
+    """Why a document is within a better hit."""
+
+    EQUAL_TEXT = "equal_text"
+    """Its title and text are those of the hit."""
+    NEAR_DUPLICATE = "near_duplicate"
+    """Its vector is near the hit's."""
+    SAME_VALUE = "same_value"
+    """Its value of the field is the hit's."""
+    UNKNOWN = "unknown"
+    """A value that this client is too old to know."""
+
+
 MetricName: TypeAlias = Metric | Literal["cosine", "inner_product"]
 FieldTypeName: TypeAlias = FieldType | Literal["text", "number", "bool", "time"]
 LexicalTokenizerName: TypeAlias = LexicalTokenizer | Literal["unicode", "porter"]

@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from twopass.client import _rpcs
+from twopass.client._arranging import (
+    Collapse,
+    Diversity,
+    collapse_message,
+    diversity_message,
+)
 from twopass.client._call import Call
 from twopass.client._documents import Fields, fields_message
 from twopass.client._enums import (
@@ -150,6 +156,9 @@ class Search:
         spans: Whether the best hits tell which of their sentences answer, and how. True: all
             defaults.
         query_id: Your own key of the query, under which feedback on the answer is kept.
+        diversity: How far hits are to differ from those before them; a number is its
+            `relevance_weight`. None: by relevance alone.
+        collapse: Which hits give way to better ones that they are like. None: none.
     """
 
     collection: str
@@ -166,6 +175,8 @@ class Search:
     query_truncation: QueryTruncation | None = None
     spans: Spans | bool = False
     query_id: str = ""
+    diversity: Diversity | float | None = None
+    collapse: Collapse | None = None
 
 
 def search(
@@ -185,6 +196,8 @@ def search(
     query_truncation: QueryTruncation | None = None,
     spans: Spans | bool = False,
     query_id: str = "",
+    diversity: Diversity | float | None = None,
+    collapse: Collapse | None = None,
     timeout: float | None = None,
     request_id: str | None = None,
 ) -> Call[SearchResult]:
@@ -221,6 +234,11 @@ def search(
         query_id: Your own key of the query, under which feedback on the answer is kept: equal for
             searches that ask the same. Any text but the query itself. Empty: each search is a query
             of its own to `record_feedback`.
+        diversity: How far hits are to differ from those before them; a number is its
+            `relevance_weight`. Where there is no time to compare hits, they stand as both passes
+            ordered them, as `arrange_status` tells, if `allow_fallback`. None: by relevance alone.
+        collapse: Which hits give way to better ones that they are like, as near duplicates or by a
+            field of the metadata; each hit tells what collapsed into it. None: none.
         timeout: Seconds the call may take. None: the client's default; `math.inf`: no deadline.
         request_id: What the server's log and traces call this request by: 1 to 64 of a-z, A-Z, 0-9,
             '.', '_' and '-', such as a UUID. None: the server makes one up.
@@ -247,6 +265,8 @@ def search(
         query_truncation=query_truncation,
         spans=spans,
         query_id=query_id,
+        diversity=diversity,
+        collapse=collapse,
     )
     return Call(
         _rpcs.SEARCH, _request(wanted, time_budget), result_of, timeout, request_id=request_id
@@ -306,6 +326,8 @@ def _request(wanted: Search, time_budget: float | None = None) -> search_pb2.Sea
         ),
         spans=spans_message(wanted.spans),
         query_id=text(wanted.query_id, "query_id"),
+        diversity=diversity_message(wanted.diversity),
+        collapse=collapse_message(wanted.collapse),
     )
 
 

@@ -4,8 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from twopass.client._arranging import (
+    NOTHING_COLLAPSED,
+    CollapsedDocuments,
+    arrange_status,
+    collapsed_of,
+)
 from twopass.client._documents import Span, components, span
-from twopass.client._enums import RerankStatus, RetrieveStatus, SpansStatus, word_of
+from twopass.client._enums import ArrangeStatus, RerankStatus, RetrieveStatus, SpansStatus, word_of
 from twopass.client._errors import status_error
 from twopass.client._metadata import read_metadata
 from twopass.client._spans import ScoredSpan, scored_spans, spans_status
@@ -45,6 +51,8 @@ class SearchHit:
         pruned_text: The text without what does not answer, if asked for: the parts that are left,
             with " … " between two that are apart.
         highlighted_text: The text with tags around `spans`, if asked for.
+        collapsed: What collapsed into it, with `collapse`.
+        diversity_score: What it was chosen by, with `diversity`: relevance less similarity.
     """
 
     id: str
@@ -67,6 +75,8 @@ class SearchHit:
     spans: tuple[ScoredSpan, ...] = ()
     pruned_text: str = ""
     highlighted_text: str = ""
+    collapsed: CollapsedDocuments = NOTHING_COLLAPSED
+    diversity_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,8 @@ class SearchResult:
         spans_status: What became of the spans asked for; None where none were.
         search_id: Names this result in `record_feedback`, for as long as the server remembers it;
             empty where it keeps no feedback.
+        num_collapsed: Candidates that collapsed into better ones, on whatever page those are.
+        arrange_status: What became of `collapse` and `diversity`; None where neither was asked for.
         num_cached: Of the `num_reranked`, those whose scores the server had computed before.
     """
 
@@ -121,6 +133,8 @@ class SearchResult:
     spans_status: SpansStatus | None = None
     search_id: str = ""
     num_cached: int = 0
+    num_collapsed: int = 0
+    arrange_status: ArrangeStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +199,8 @@ def result_of(response: search_pb2.SearchResponse) -> SearchResult:
         spans_status=spans_status(response),
         search_id=response.search_id,
         num_cached=response.num_cached,
+        num_collapsed=response.num_collapsed,
+        arrange_status=arrange_status(response),
     )
 
 
@@ -210,4 +226,6 @@ def _hit(message: search_pb2.SearchHit) -> SearchHit:
         spans=scored_spans(message.spans),
         pruned_text=message.pruned_text,
         highlighted_text=message.highlighted_text,
+        collapsed=collapsed_of(message),
+        diversity_score=message.diversity_score if message.HasField("diversity_score") else None,
     )
