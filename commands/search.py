@@ -26,6 +26,13 @@ from twopass.commands.options import (
     connected,
     print_json,
 )
+from twopass.commands.terminal.arranging import (
+    CollapseByOption,
+    CollapseOption,
+    DiversityOption,
+    collapse_for,
+    told_of_arranging,
+)
 from twopass.commands.terminal.consoles import literal
 from twopass.commands.terminal.hits import QUERY_CUT, outcome_lines, print_hits
 from twopass.commands.terminal.sentences import say, say_exactly
@@ -129,6 +136,9 @@ def search(
             "prints the answer's search_id."
         ),
     ] = "",
+    diversity: DiversityOption = None,
+    collapse: CollapseOption = None,
+    collapse_by: CollapseByOption = "",
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
@@ -153,6 +163,8 @@ def search(
             query_truncation=query_truncation,
             spans=spans_for(spans=spans, highlight=highlight, pruned=pruned, num_hits=top_n),
             query_id=query_id,
+            diversity=diversity,
+            collapse=collapse_for(collapse, collapse_by),
         )
         if not result.hits and not as_json:
             restricted_by = [
@@ -173,6 +185,8 @@ def search(
     wanted = (query, *(required or ()), *(optional or ()), *(prefix or ()))
     print_hits(result, wanted, offset + 1, shown)
     for line in outcome_lines(result):
+        say(literal(line, "dim"))
+    for line in told_of_arranging(result, offset + 1):
         say(literal(line, "dim"))
     if why := told_of_spans(result.spans_status):
         say(literal(why, "dim"))

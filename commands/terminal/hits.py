@@ -41,6 +41,7 @@ _STAGES = {
     "queue": "waiting for a model",
     "rerank": "second pass",
     "spans": "sentences",
+    "diversify": "comparing hits",
 }
 _RETRIEVED = {
     RetrieveStatus.COMPLETE: "",
@@ -187,6 +188,8 @@ def outcome_lines(result: SearchResult) -> list[str]:
         found += f"; {_blended(result.blend)}"
     if result.num_below_min_score:
         found += f"; {result.num_below_min_score:,} left out below the least score"
+    if result.num_collapsed:
+        found += f"; {result.num_collapsed:,} within others"
     answers = answerable_line(result)
     return [*([answers] if answers else []), f"{found}.", f"{stages(result.timings)}."]
 
