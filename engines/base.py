@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum, StrEnum
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass._core import assemble_pairs, assemble_singles
+from twopass._core import assemble_pairs, assemble_singles, splice
 from twopass.engines.model.calibration import Calibration
 
 Int32s: TypeAlias = NDArray[np.int32]
@@ -103,11 +103,38 @@ class Ragged:
         places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], kept)
         return Ragged(self.token_ids[places], offsets)
 
+    def with_parts(
+        self,
+        into: Int32s,
+        positions: Int32s,
+        parts: "Ragged",
+        max_tokens: int,
+    ) -> "Ragged":
+        """The rows with further tokens put into them, each cut after `max_tokens`.
+
+        Args:
+            into: The row that each part belongs to, int32 `[num_parts]`, ascending.
+            positions: Before which of the row's own tokens it stands, int32 `[num_parts]`,
+                ascending within a row.
+            parts: The tokens, a row for each part.
+            max_tokens: At least 0.
+        """
+        spliced = splice(
+            self.token_ids,
+            self.offsets,
+            into,
+            positions,
+            parts.token_ids,
+            parts.offsets,
+            max_tokens,
+        )
+        return Ragged(*spliced)
+
     @classmethod
     def from_rows(cls, rows: Sequence[Int32s | Sequence[int]]) -> "Ragged":
         """Joins rows end to end."""
         offsets = np.zeros(len(rows) + 1, np.int32)
-        np.cumsum([len(row) for row in rows], out=offsets[1:])
+        np.cumsum(list(map(len, rows)), out=offsets[1:])
         filled = [np.asarray(row, np.int32) for row in rows if len(row)]
         return cls(np.concatenate(filled) if filled else np.zeros(0, np.int32), offsets)
 
@@ -298,6 +325,25 @@ class Tokenizer(Protocol):
         Args:
             token_ids: Each at least 0 and below `vocabulary_size`.
             skip_special: Whether special tokens are left out.
+        """
+
+
+@runtime_checkable
+class QuickTokenizer(Protocol):
+    """A tokenizer that may tell the tokens of most texts in less time than a cache of them takes.
+
+    Text of ASCII alone takes it about a microsecond for each ten tokens.
+    """
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it is; `encode_quickly` is called only where it is."""
+
+    def encode_quickly(self, texts: Sequence[str], max_tokens: int) -> tuple[Ragged, list[int]]:
+        """Does what `Tokenizer.encode` does, as far as it is quick.
+
+        Returns:
+            The rows, and which of them are empty since their texts are left to `encode`.
         """
 
 
@@ -506,6 +552,26 @@ class SharingEngine(Protocol):
     @property
     def num_shared_tokens(self) -> int:
         """Tokens submitted so far that were not computed, since others began with the same."""
+
+
+# `isinstance` compares every member of a protocol each time, 10 us and more before Python 3.12, and
+# these are asked about every batch.
+
+
+def as_distant(engine: Engine) -> DistantEngine | None:
+    """An engine as one that is told how batches are wanted; None where it is none."""
+    return cast("DistantEngine", engine) if hasattr(engine, "submit_on") else None
+
+
+def as_paced(engine: Engine) -> PacedEngine | None:
+    """An engine as one that knows its own speed; None where it is none."""
+    return cast("PacedEngine", engine) if hasattr(engine, "tokens_per_second") else None
+
+
+def as_quick(tokenizer: Tokenizer) -> QuickTokenizer | None:
+    """A tokenizer as one that is quick at most texts; None where it is none."""
+    quick = cast("QuickTokenizer", tokenizer)
+    return quick if getattr(quick, "is_quick", False) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -429,7 +429,10 @@ class ServerConfig(BaseSettings):
     ] = 20.0
     passage_cache_bytes: Annotated[
         int,
-        Field(ge=0, description="Memory for tokens of passages sent to Rerank; 0 keeps none."),
+        Field(
+            ge=0,
+            description="Memory for tokens of passages sent to Rerank that take long to tokenise; 0 keeps none.",
+        ),
     ] = 64 * 1024 * 1024
     query_cache_bytes: Annotated[
         int, Field(ge=0, description="Memory for embeddings of queries; 0 keeps none.")

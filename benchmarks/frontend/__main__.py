@@ -28,7 +28,7 @@ def main(
     case: Annotated[
         list[str] | None, typer.Option(help="A kind of request, such as 'Rerank 100'; unset: all.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.2, help="Of each figure.")] = 2.0,
+    seconds: Annotated[int, typer.Option(min=1, help="Of each figure.")] = 2,
     rounds: Annotated[int, typer.Option(min=1, help="Figures of each; medians are told.")] = 1,
     callers: Annotated[int, typer.Option(min=1, help="Processes that ask.")] = 2,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests of each under way.")] = 8,

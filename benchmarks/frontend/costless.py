@@ -1,7 +1,9 @@
 """A device that takes a fixed time for each batch, none by default, and no processor meanwhile."""
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Thread
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,17 +50,27 @@ class CostlessEngine:
         self.output_width = _EMBEDDING_WIDTH if spec.kind is ModelKind.ENCODER else 1
         self._batch_seconds = batch_seconds
         self._embeddings = _unit_vectors() if self.output_width > 1 else None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._queue = SimpleQueue[tuple[TokenBatch, Future[Float32s]] | None]()
+        self._thread = Thread(target=self._work, name="engine", daemon=True)
+        self._thread.start()
 
     def submit(self, batch: TokenBatch) -> Future[Float32s]:
         """Queues a batch; see `engines.base`."""
-        return self._thread.submit(self._run, batch)
+        future: Future[Float32s] = Future()
+        self._queue.put((batch, future))
+        return future
 
     def close(self) -> None:
-        """Finishes what was submitted."""
-        self._thread.shutdown()
+        """Finishes what was submitted. Idempotent."""
+        self._queue.put(None)
+        self._thread.join()
 
-    def _run(self, batch: TokenBatch) -> Float32s:
+    def _work(self) -> None:
+        while (task := self._queue.get()) is not None:
+            batch, future = task
+            future.set_result(self._computed(batch))
+
+    def _computed(self, batch: TokenBatch) -> Float32s:
         if self._batch_seconds:
             time.sleep(self._batch_seconds)
         if self._embeddings is None:

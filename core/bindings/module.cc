@@ -13,8 +13,10 @@ NB_MODULE(_core, m) {
   twopass::bind_assembly(m);
   twopass::bind_cpus(m);
   twopass::bind_encoder(m);
+  twopass::bind_hit_bytes(m);
   twopass::bind_packing(m);
   twopass::bind_score_table(m);
+  twopass::bind_splicing(m);
   twopass::bind_top_k(m);
   twopass::bind_wordpiece(m);
 }

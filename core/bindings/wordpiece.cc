@@ -13,22 +13,10 @@
 
 #include "arrays.h"
 #include "bindings.h"
+#include "utf8.h"
 
 namespace twopass {
 namespace {
-
-// Python keeps a string's UTF-8 as long as the string, so the views hold as long as the list.
-std::vector<std::string_view> utf8_of(const nb::list& texts) {
-  std::vector<std::string_view> views;
-  views.reserve(nb::len(texts));
-  for (const nb::handle text : texts) {
-    Py_ssize_t size = 0;
-    const char* bytes = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
-    if (bytes == nullptr) throw nb::python_error();
-    views.emplace_back(bytes, static_cast<std::size_t>(size));
-  }
-  return views;
-}
 
 auto cut(const WordPiece& wordpiece, const nb::list& texts, std::int32_t max_tokens) {
   const std::vector<std::string_view> views = utf8_of(texts);

@@ -37,6 +37,8 @@ _CHARS_PER_TOKEN = 16
 _WORDS = re.compile(r".*\S(?=[ \n\t])", re.DOTALL)
 _WORDS_BEFORE_SPACES = re.compile(r".*\S(?= )", re.DOTALL)
 _NO_SETTINGS = TokenizerSettings()
+# Words beyond ASCII that are remembered, of 200 bytes at most: 10 MB if all are.
+_KEPT_WORDS = 16_384
 # Prefixes whose tokenizers are kept: a model has two, but requests may bring instructions.
 _KEPT_PREFIXES = 256
 # Characters of several planes that have no meaning, and one that ends no word.
@@ -139,6 +141,7 @@ class HuggingFaceTokenizer:
         except ModelError as error:
             self._pairs = ModelError(f"{file}: {error}")
         self._of_thread = threading.local()
+        self._known_words: dict[str, Int32s] = {}
         self._after: OrderedDict[str, PrefixedTokenizer] = OrderedDict()
         self._after_lock = threading.Lock()
 
@@ -172,18 +175,46 @@ class HuggingFaceTokenizer:
         """Tokenises texts without special tokens; a row is cut after `max_tokens` tokens."""
         if self._wordpiece is None:
             return Ragged.from_rows(self._encode_by_library(texts, max_tokens))
+        rows, left = self.encode_quickly(texts, max_tokens)
+        if not left:
+            return rows
+        whole = Ragged.from_rows(self._encode_by_library([texts[row] for row in left], max_tokens))
+        into = np.array(left, np.int32)
+        return rows.with_parts(into, np.zeros_like(into), whole, max_tokens)
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether the core tokenises text of ASCII."""
+        return self._wordpiece is not None
+
+    def encode_quickly(self, texts: Sequence[str], max_tokens: int) -> tuple[Ragged, list[int]]:
+        """Tokenises texts by the core, but those of little but foreign words; see `engines.base`.
+
+        The library tells the tokens of the foreign words of others, once for each word.
+        """
+        assert self._wordpiece is not None
         token_ids, offsets, words, foreign = self._wordpiece.cut(list(texts), max_tokens)
-        if not words and not foreign:
-            return Ragged(token_ids, offsets)
-        rows = [row.tolist() for row in np.split(token_ids, offsets[1:-1])]
-        ids_of_words = self._encode([word for _, _, word in words])
-        # From the last on, so that the places of those before stay true.
-        for (row, position, _), ids in zip(reversed(words), reversed(ids_of_words), strict=True):
-            rows[row][position:position] = ids
-        whole = self._encode_by_library([texts[row] for row in foreign], max_tokens)
-        for row, ids in zip(foreign, whole, strict=True):
-            rows[row] = ids
-        return Ragged.from_rows([row[:max_tokens] for row in rows])
+        rows = Ragged(token_ids, offsets)
+        if words:
+            into, positions, foreign_words = zip(*words, strict=True)
+            parts = Ragged.from_rows(self._ids_of_words(foreign_words))
+            rows = rows.with_parts(
+                np.array(into, np.int32), np.array(positions, np.int32), parts, max_tokens
+            )
+        return rows, foreign
+
+    def _ids_of_words(self, words: Sequence[str]) -> list[Int32s]:
+        """The tokens of words, each tokenised alone; those that came lately are remembered."""
+        known = self._known_words
+        if len(known) > _KEPT_WORDS:
+            known = self._known_words = {}
+        if new := [word for word in dict.fromkeys(words) if word not in known]:
+            # Another thread may put the same in, or go on with a dictionary that was left behind.
+            found = self._encode(new)
+            known.update(
+                (word, np.array(ids, np.int32)) for word, ids in zip(new, found, strict=True)
+            )
+        return [known[word] for word in words]
 
     def _encode_by_library(self, texts: Sequence[str], max_tokens: int) -> list[list[int]]:
         max_chars = max_tokens * _CHARS_PER_TOKEN

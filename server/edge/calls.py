@@ -9,7 +9,13 @@ import grpc
 from google.protobuf.message import Message
 
 from twopass.server.edge.call import Call, Rpc, Shared, drop_frames, ensure_may_use_collections
-from twopass.server.edge.messages import encode_large, ensure_fits, is_large, is_large_answer
+from twopass.server.edge.messages import (
+    WrittenAnswer,
+    encode_large,
+    ensure_fits,
+    is_large,
+    is_large_answer,
+)
 from twopass.server.edge.statuses import trailers_of
 from twopass.server.metadata import Metadata
 from twopass.server.request import Request
@@ -93,12 +99,17 @@ class GrpcCall(Call):
         self.at_stage("being worked on")
         return message
 
-    async def _encoded(self, answer: Message | HeadedAnswer, context: Any) -> bytes:
+    async def _encoded(self, answer: Message | HeadedAnswer | WrittenAnswer, context: Any) -> bytes:
         """Encodes an answer, and sends the headers that come before it.
 
         Raises:
             ResponseTooLargeError: The answer is larger than a message may be.
         """
+        if isinstance(answer, WrittenAnswer):
+            self.shared.metrics.answered(self.rpc.name, answer.message)
+            content = answer.message.SerializeToString() + answer.content
+            ensure_fits(content, self.shared.max_message_bytes)
+            return content
         message = answer.message if isinstance(answer, HeadedAnswer) else answer
         self.shared.metrics.answered(self.rpc.name, message)
         content = (
@@ -138,7 +149,7 @@ class UnaryCall(GrpcCall):
         request.message_bytes = len(content)
         request.reserve_bytes(len(content))
         message = await self._decoded(content, request)
-        answer: Message | HeadedAnswer = await self.rpc.run(message, request)
+        answer: Message | HeadedAnswer | WrittenAnswer = await self.rpc.run(message, request)
         return await self._encoded(answer, context)
 
 

@@ -9,6 +9,7 @@ import asyncio
 import functools
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from google.protobuf import message_factory
@@ -41,6 +42,24 @@ _MIN_CUT_ELEMENTS = 32
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _WIRE_TYPE_BITS = 3
 _MORE = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenAnswer:
+    """An answer of which a part is encoded already: protobuf makes an object of each element.
+
+    Attributes:
+        message: What is not encoded yet.
+        content: The encoding of its other fields.
+    """
+
+    message: Message
+    content: bytes
+
+    def read(self) -> Message:
+        """The whole answer as a message, for a wire that needs one."""
+        self.message.MergeFromString(self.content)
+        return self.message
 
 
 class Decoder:

@@ -21,7 +21,7 @@ from twopass.server.edge.call_log import CallLog
 from twopass.server.edge.calls import GrpcCall, Refusal, StreamCall, UnaryCall
 from twopass.server.edge.foreign import ForeignService
 from twopass.server.edge.gate import Gate
-from twopass.server.edge.messages import Decoder
+from twopass.server.edge.messages import Decoder, WrittenAnswer
 from twopass.server.edge.permissions import permissions_of
 from twopass.server.edge.statuses import Statuses
 from twopass.server.errors import RequestError
@@ -132,7 +132,8 @@ class Edge(grpc.GenericRpcHandler):
         """
         ours = self._ours["/{}/{}".format(*rpc.rsplit(".", 1))].rpc
         ensure_may_use_collections(request.caller, message)
-        response: Message = await ours.run(message, request)
+        answer: Message | WrittenAnswer = await ours.run(message, request)
+        response = answer.read() if isinstance(answer, WrittenAnswer) else answer
         self.shared.metrics.answered(ours.name, response)
         return response
 

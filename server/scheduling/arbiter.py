@@ -17,12 +17,12 @@ import numpy as np
 
 from twopass.engines.base import (
     BatchTerms,
-    DistantEngine,
     Engine,
     Float32s,
     Int32s,
     TokenBatch,
     TokenEngine,
+    as_distant,
 )
 from twopass.server.errors import LateError, OverloadedError
 from twopass.server.scheduling.admission import Admission, Places
@@ -335,15 +335,15 @@ class Arbiter:
         except Exception as error:  # an engine that is closed or broken refuses in its own way
             submitted = Future()
             submitted.set_exception(error)
-        flight = Flight(jobs, submitted, isinstance(engine, DistantEngine))
+        flight = Flight(jobs, submitted, as_distant(engine) is not None)
         for job in jobs:
             job.flights.append(flight)
         submitted.add_done_callback(lambda future: loop.call_soon_threadsafe(answer, future))
 
 
 def _submitted(engine: Engine, batch: TokenBatch, terms: BatchTerms) -> Future[Float32s]:
-    if isinstance(engine, DistantEngine):
-        return engine.submit_on(batch, terms)
+    if (distant := as_distant(engine)) is not None:
+        return distant.submit_on(batch, terms)
     if not terms.of_tokens:
         return engine.submit(batch)
     assert isinstance(engine, TokenEngine)

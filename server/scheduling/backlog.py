@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from math import inf
 from typing import TypeAlias
 
-from twopass.engines.base import Engine, Int32s, PacedEngine, Urgency
+from twopass.engines.base import Engine, Int32s, Urgency, as_paced
 from twopass.server.errors import (
     LateError,
     NeverInTimeError,
@@ -143,7 +143,8 @@ class Backlog:
         began = max(began, self._last_answers[engine])
         is_full = num_tokens >= _FULL_SHARE * self._batch_tokens(engine)
         seconds = now - began
-        if isinstance(engine, PacedEngine) and (speed := engine.tokens_per_second):
+        paced = as_paced(engine)
+        if paced is not None and (speed := paced.tokens_per_second):
             # Where one of several engines is at work, its time says little of all of them together.
             seconds = num_tokens / speed
         self.service_times[engine].measured(num_tokens, seconds, is_full=is_full)

@@ -98,12 +98,14 @@ class TokenDensity:
 
     def measured(self, num_chars: Sequence[int], num_tokens: Sequence[int], most: int) -> None:
         """Takes tokenised texts into account, except those cut, whose length is unknown."""
-        whole = [
-            (chars, tokens)
-            for chars, tokens in zip(num_chars, num_tokens, strict=True)
-            if tokens < most
-        ]
-        total = sum(chars for chars, _ in whole)
+        if max(num_tokens, default=0) >= most:
+            whole = [
+                (chars, tokens)
+                for chars, tokens in zip(num_chars, num_tokens, strict=True)
+                if tokens < most
+            ]
+            num_chars, num_tokens = [c for c, _ in whole], [t for _, t in whole]
+        total = sum(num_chars)
         kept = 0.5 ** (total / _HALF_LIFE_CHARS)
         self._chars = self._chars * kept + total
-        self._tokens = self._tokens * kept + sum(tokens for _, tokens in whole)
+        self._tokens = self._tokens * kept + sum(num_tokens)

@@ -176,18 +176,16 @@ class OpenSet:
         self._closing.enter_context(request.stop.calling(self._stop.set))
         self._began = time.perf_counter()
         self._tokenize_seconds = 0.0
-        self._query = asyncio.ensure_future(
-            self._tokenizing.pair_query(
-                self._reranker,
-                options.query,
-                options.instruction,
-                Cutting(
-                    overlong=options.query_truncation,
-                    side=options.cut_side,
-                    to_cut=options.to_cut,
-                ),
-                self._stop,
-            )
+        self._query = self._tokenizing.begun_pair_query(
+            self._reranker,
+            options.query,
+            options.instruction,
+            Cutting(
+                overlong=options.query_truncation,
+                side=options.cut_side,
+                to_cut=options.to_cut,
+            ),
+            self._stop,
         )
         self._pieces: list[_Piece] = []
         self._scored = asyncio.Event()  # set when another piece is scored
@@ -275,11 +273,11 @@ class OpenSet:
     async def _ordered(self, pieces: Sequence[_Piece]) -> RankedSet:
         """Orders the candidates of pieces that have been scored."""
         scored = [piece.scoring.result() for piece in pieces]
-        positions = np.concatenate([piece.positions() for piece in pieces])
+        positions = _end_to_end([piece.positions() for piece in pieces])
         options, spec = self._options, self._reranker.spec
-        logits = np.concatenate([part.logits for part in scored])
-        scores = np.concatenate([part.scores for part in scored])
-        truncated = np.concatenate([part.truncated for part in scored])
+        logits = _end_to_end([part.logits for part in scored])
+        scores = _end_to_end([part.scores for part in scored])
+        truncated = _end_to_end([part.truncated for part in scored])
         query = await self._query
         if options.truncation is Truncation.REJECT and truncated.any():
             raise InvalidRequestError(
@@ -383,18 +381,22 @@ class OpenSet:
     def _blend(self, positions: Int32s) -> tuple[float, Float32s | None]:
         """The weight of the first pass, and its scores where every candidate carries one."""
         scores = [self._first_pass_scores[position] for position in positions.tolist()]
-        without = [p for p, score in zip(positions, scores, strict=True) if score is None]
-        if not without:
+        if None not in scores:
             weight = self._options.blend
             return self._reranker.spec.blend if weight is None else weight, np.array(
                 scores, np.float32
             )
         if self._options.blend:
+            without = positions[scores.index(None)]
             raise InvalidRequestError(
-                f"candidates[{without[0]}].first_pass_score: unset, but blend is "
+                f"candidates[{without}].first_pass_score: unset, but blend is "
                 f"{self._options.blend:g}; above 0 every candidate must carry one"
             )
         return 0.0, None
+
+
+def _end_to_end(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _spread(values: NDArray[Any], positions: Int32s) -> NDArray[Any]:

@@ -4,9 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from twopass._core import hit_bytes
 from twopass.index.documents import MAX_ID_BYTES
+from twopass.server.edge.messages import WrittenAnswer
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
-from twopass.server.models.passages import Limits, check_text, passage_of, problem_of
+from twopass.server.models.passages import Limits, check_text, problem_of
 from twopass.server.search.open_set import RankedSet, SetOptions
 from twopass.server.servicers.options import (
     TO_CUT_QUERY,
@@ -71,11 +73,13 @@ class ReadCandidates:
         passages: Title and text of each candidate, as the reranker reads them.
         first_pass_scores: The client's score of each candidate; None where it sent none.
         titles: The title of each candidate.
+        ids: The client's name of each candidate; "" where it gave none.
     """
 
     passages: list[str]
     first_pass_scores: list[float | None]
     titles: list[str]
+    ids: list[str]
 
 
 def read_candidates(
@@ -87,32 +91,46 @@ def read_candidates(
         InvalidRequestError: A passage is empty, too long or holds a NUL; an id is too long; or a
             score is not finite.
     """
-    passages, titles = [], []
+    passages: list[str] = []
+    titles: list[str] = []
+    ids: list[str] = []
     scores: list[float | None] = []
-    for i, candidate in enumerate(candidates, start):
-        passage = passage_of(candidate.title, candidate.text)
-        if not passage:
-            raise InvalidRequestError(f"candidates[{i}].text: empty, and there is no title")
-        if problem := problem_of(passage, limits.max_passage_bytes):
-            raise InvalidRequestError(f"candidates[{i}].text: {problem}")
-        if problem := problem_of(candidate.id, MAX_ID_BYTES):
-            raise InvalidRequestError(f"candidates[{i}].id: {problem}")
+    # One of ten thousand is wrong, and each is looked at: what is wrong is told apart, below.
+    max_chars, max_id_chars = limits.max_passage_bytes // 4, MAX_ID_BYTES // 4
+    for candidate in candidates:
+        title, text, id_ = candidate.title, candidate.text, candidate.id
+        passage = f"{title} {text}".strip() if title else text
+        has_score = candidate.HasField("first_pass_score")
+        score = candidate.first_pass_score if has_score else None
+        if (
+            not 0 < len(passage) <= max_chars
+            or len(id_) > max_id_chars
+            or "\0" in passage
+            or "\0" in id_
+            or (has_score and not math.isfinite(candidate.first_pass_score))
+        ):
+            _check(candidate, passage, start + len(passages), limits)
         passages.append(passage)
-        titles.append(candidate.title)
-        scores.append(_read_first_pass_score(candidate, i))
-    return ReadCandidates(passages, scores, titles)
+        titles.append(title)
+        ids.append(id_)
+        scores.append(score)
+    return ReadCandidates(passages, scores, titles, ids)
 
 
-def _read_first_pass_score(candidate: rerank_pb2.Candidate, position: int) -> float | None:
-    if not candidate.HasField("first_pass_score"):
-        return None
-    if not math.isfinite(candidate.first_pass_score):
+def _check(candidate: rerank_pb2.Candidate, passage: str, i: int, limits: Limits) -> None:
+    """Raises where a candidate breaks a rule; `i` is its position in the set."""
+    if not passage:
+        raise InvalidRequestError(f"candidates[{i}].text: empty, and there is no title")
+    if problem := problem_of(passage, limits.max_passage_bytes):
+        raise InvalidRequestError(f"candidates[{i}].text: {problem}")
+    if problem := problem_of(candidate.id, MAX_ID_BYTES):
+        raise InvalidRequestError(f"candidates[{i}].id: {problem}")
+    if candidate.HasField("first_pass_score") and not math.isfinite(candidate.first_pass_score):
         raise InvalidRequestError(
-            f"candidates[{position}].first_pass_score: {candidate.first_pass_score} given, a "
-            "finite number is needed",
+            f"candidates[{i}].first_pass_score: {candidate.first_pass_score} given, a finite "
+            "number is needed",
             value=candidate.first_pass_score,
         )
-    return candidate.first_pass_score
 
 
 def answer_bytes(ranked: RankedSet, set_bytes: int, *, return_text: bool) -> int:
@@ -132,16 +150,7 @@ def ranked_message(
     Raises:
         ResponseTooLargeError: With the texts the message is larger than `max_bytes`.
     """
-    response = rerank_pb2.RerankResponse(
-        model=ranked.model,
-        blend=ranked.blend,
-        num_below_min_score=ranked.num_below_min_score,
-        num_tokens=ranked.num_tokens,
-        timings=timings_message(ranked.timings),
-        query_truncated=ranked.query_truncated,
-        spans_status=spans_status(ranked.spans.status),
-        num_cached=ranked.num_cached,
-    )
+    response = _without_hits(ranked)
     scores, logits = ranked.scores.tolist(), ranked.logits.tolist()
     truncated = ranked.truncated.tolist()
     bytes_left = max_bytes - _REST_BYTES
@@ -177,3 +186,38 @@ def ranked_message(
                     limit=max_bytes,
                 )
     return response
+
+
+def is_plain(ranked: RankedSet, *, return_text: bool) -> bool:
+    """Whether hits carry no text, no window and no spans, so that `ranked_answer` makes them."""
+    return not return_text and ranked.windows is None and not ranked.spans.hits
+
+
+def ranked_answer(ranked: RankedSet, ids: Sequence[str]) -> WrittenAnswer:
+    """A ranked set as a message whose hits are written already, where it `is_plain`.
+
+    Args:
+        ranked: The set.
+        ids: Of its candidates, in the order received.
+    """
+    hits = hit_bytes(
+        ranked.order,
+        list(ids) if any(ids) else [],
+        ranked.scores,
+        ranked.logits,
+        ranked.truncated,
+    )
+    return WrittenAnswer(_without_hits(ranked), hits)
+
+
+def _without_hits(ranked: RankedSet) -> rerank_pb2.RerankResponse:
+    return rerank_pb2.RerankResponse(
+        model=ranked.model,
+        blend=ranked.blend,
+        num_below_min_score=ranked.num_below_min_score,
+        num_tokens=ranked.num_tokens,
+        timings=timings_message(ranked.timings),
+        query_truncated=ranked.query_truncated,
+        spans_status=spans_status(ranked.spans.status),
+        num_cached=ranked.num_cached,
+    )

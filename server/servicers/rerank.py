@@ -2,11 +2,14 @@
 
 from collections.abc import AsyncIterator
 
+from twopass.server.edge.messages import WrittenAnswer
 from twopass.server.models.passages import Limits, check_count
 from twopass.server.request import Request
 from twopass.server.search.reranking import Reranking
 from twopass.server.servicers.candidate_sets import (
     answer_bytes,
+    is_plain,
+    ranked_answer,
     ranked_message,
     read_candidates,
     read_options,
@@ -26,7 +29,7 @@ class RerankServicer:
 
     async def rerank(
         self, message: rerank_pb2.RerankRequest, request: Request
-    ) -> rerank_pb2.RerankResponse:
+    ) -> rerank_pb2.RerankResponse | WrittenAnswer:
         """Ranks one set."""
         candidates = message.candidates
         check_count(
@@ -43,6 +46,8 @@ class RerankServicer:
         with self._reranking.open(options, request) as ranking:
             ranking.add(read.passages, read.first_pass_scores, read.titles)
             ranked = await ranking.ranked()
+        if is_plain(ranked, return_text=message.return_text):
+            return ranked_answer(ranked, read.ids)
         return await self._translating.run(
             answer_bytes(ranked, set_bytes, return_text=message.return_text),
             ranked_message,

@@ -55,6 +55,7 @@ class Metrics:
         # Cached: looking labels up takes longer than counting.
         self._rpc_seconds_of = functools.cache(rpc_seconds.labels)
         self._rejections_of = functools.cache(rejections.labels)
+        self._stage_seconds_of = functools.cache(self._stage_seconds.labels)
         self._batch_sequences = self._histogram(
             "batch_sequences", "Pairs or texts in a batch.", _SEQUENCES, "model"
         )
@@ -94,7 +95,7 @@ class Metrics:
         if "timings" in fields:
             for stage, duration in response.timings.ListFields():  # type: ignore[attr-defined]
                 seconds = duration.ToNanoseconds() / 1e9
-                self._stage_seconds.labels(rpc, stage.name).observe(seconds)
+                self._stage_seconds_of(rpc, stage.name).observe(seconds)
 
     def rejected(self, reason: str) -> None:
         """Counts a request that was refused, or late."""

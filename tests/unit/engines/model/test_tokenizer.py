@@ -13,6 +13,7 @@ from tokenizers import Tokenizer as RustTokenizer
 from twopass._core import assemble_pairs
 from twopass.engines.base import ModelKind, ModelSpec, PairTemplate, Ragged, SingleTemplate
 from twopass.engines.errors import ModelError
+from twopass.engines.model import tokenizer as module
 from twopass.engines.model.folder import open_model
 from twopass.engines.model.locating import locate
 from twopass.engines.model.tokenizer import (
@@ -168,6 +169,24 @@ def test_words_beyond_ascii_find_their_places_among_the_others(bert, texts, max_
     tokenizer, whole = bert
     expected = [whole.encode(text, max_tokens) for text in texts]
     assert rows(tokenizer.encode(texts, max_tokens)) == expected
+
+
+def test_texts_of_little_but_foreign_words_are_left_and_others_are_whole(tokenizer):
+    texts = ["plain", "東京は日本の首都です", "we met in a café by the river in the old town", "東京"]
+    quickly, left = tokenizer.encode_quickly(texts, 9)
+    whole = rows(tokenizer.encode(texts, 9))
+    assert tokenizer.is_quick
+    assert left == [1, 3]
+    assert rows(quickly) == [whole[0], [], whole[2], []]
+
+
+def test_words_beyond_ascii_are_remembered_and_no_more_than_a_number_of_them(bert, monkeypatch):
+    tokenizer, whole = bert
+    monkeypatch.setattr(module, "_KEPT_WORDS", 3)
+    texts = [f"one {chr(0x00E0 + i)}{chr(0x00E1 + i)} two three four" for i in range(20)]
+    for text in (*texts, *texts):
+        assert rows(tokenizer.encode([text], 9)) == [whole.encode(text, 9)]
+        assert len(tokenizer._known_words) <= 4
 
 
 def test_a_lone_surrogate_is_an_error_and_no_crash(tokenizer):

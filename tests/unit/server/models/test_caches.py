@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twopass.server.models import tokenizing as module
 from twopass.server.models.caches import ByteCache
 from twopass.server.models.passages import Truncation
 from twopass.server.models.tokenizing import Tokenizing
@@ -97,4 +98,33 @@ async def test_a_passage_that_comes_again_is_not_tokenised_again():
     await tokenizing.passage_ids(reranker, ["2", "3"], Truncation.TRUNCATE)
     await tokenizing.passage_ids(reranker, ["2"], Truncation.MAX_WINDOW)  # cut elsewhere
     assert tokenizer.asked == [["1", "2"], ["3"], ["2"]]
+    tokenizing.close()
+
+
+class QuickNumberTokenizer(CountingTokenizer):
+    """Is quick at texts whose first number is even."""
+
+    is_quick = True
+
+    def encode_quickly(self, texts, max_tokens):
+        left = [i for i, text in enumerate(texts) if int(text.split()[0]) % 2]
+        known = ["" if i in left else text for i, text in enumerate(texts)]
+        return NumberTokenizer().encode(known, max_tokens), left
+
+
+@pytest.mark.parametrize("chunk_chars", [1, 4, 1_000])
+async def test_a_quick_tokenizer_is_asked_anew_and_what_it_leaves_comes_from_the_cache(
+    monkeypatch, chunk_chars
+):
+    monkeypatch.setattr(module, "_CHUNK_CHARS", chunk_chars)
+    tokenizer = QuickNumberTokenizer()
+    reranker = dataclasses.replace(scripted_reranker(ScriptedEngine()), tokenizer=tokenizer)
+    cache = cache_of(10_000)
+    tokenizing = Tokenizing(1, cache)
+    texts = ["2 7", "1", "4", "3 8 9", "1"]
+    for _ in range(2):
+        found = await tokenizing.passage_ids(reranker, texts, Truncation.TRUNCATE)
+        assert [found[i].tolist() for i in range(len(found))] == [[2, 7], [1], [4], [3, 8, 9], [1]]
+    assert sorted(text for asked in tokenizer.asked for text in asked) == ["1", "1", "3 8 9"]
+    assert len(cache) == 2
     tokenizing.close()

@@ -1,4 +1,7 @@
-"""Tokenising ends soon after nobody needs it any more."""
+"""Tokenising ends soon after nobody needs it any more, and takes no thread for what is brief."""
+
+import dataclasses
+import threading
 
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ from hypothesis import strategies as st
 
 from twopass.index.errors import StoppedError
 from twopass.index.stopping import Stop
+from twopass.server.errors import InvalidRequestError
 from twopass.server.models import tokenizing as module
 from twopass.server.models.passages import Truncation
 from twopass.server.models.tokenizing import Tokenizing
@@ -108,3 +112,42 @@ async def test_what_nobody_needs_is_not_begun(tokenizing):
         await tokenizing.pair_query(reranker, "1", stop=stop)
     with pytest.raises(StoppedError):
         await tokenizing.passage_ids(reranker, ["1"], Truncation.TRUNCATE, stop)
+
+
+class Loop(NumberTokenizer):
+    """Is quick, and tells which thread it is called in."""
+
+    is_quick = True
+
+    def __init__(self) -> None:
+        self.threads: list[str] = []
+
+    def encode(self, texts, max_tokens):
+        self.threads.append(threading.current_thread().name)
+        return super().encode(texts, max_tokens)
+
+
+@pytest.mark.parametrize(
+    ("query", "is_brief"),
+    [("1 2", True), ("1 " * 512, True), ("1 " * 513, False), ("1\u00a02", False)],
+    ids=["short", "longest", "too long", "beyond ASCII"],
+)
+async def test_a_brief_query_of_a_quick_tokenizer_takes_no_thread(tokenizing, query, is_brief):
+    tokenizer = Loop()
+    reranker = dataclasses.replace(scripted_reranker(ScriptedEngine()), tokenizer=tokenizer)
+    await tokenizing.pair_query(reranker, query)
+    begun = tokenizing.begun_pair_query(reranker, query, "", module._CUT, Stop())
+    assert begun.done() is is_brief
+    await begun
+    assert [name == threading.current_thread().name for name in tokenizer.threads] == [is_brief] * 2
+
+
+async def test_what_is_wrong_with_a_brief_query_is_told_where_it_is_awaited(tokenizing):
+    reranker = dataclasses.replace(scripted_reranker(ScriptedEngine()), tokenizer=Loop())
+    begun = tokenizing.begun_pair_query(reranker, " ", "", module._CUT, Stop())
+    with pytest.raises(InvalidRequestError, match="no words"):
+        await begun
+    stopped = Stop()
+    stopped.set()
+    with pytest.raises(StoppedError):
+        await tokenizing.begun_pair_query(reranker, "1", "", module._CUT, stopped)
