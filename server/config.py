@@ -431,7 +431,7 @@ class ServerConfig(BaseSettings):
         int,
         Field(
             ge=0,
-            description="Memory for tokens of passages sent to Rerank that take long to tokenise; 0 keeps none.",
+            description="Memory for tokens of passages slow to tokenise, of Rerank; 0 keeps none.",
         ),
     ] = 64 * 1024 * 1024
     query_cache_bytes: Annotated[
