@@ -172,7 +172,7 @@ def test_words_beyond_ascii_find_their_places_among_the_others(bert, texts, max_
 
 
 def test_texts_of_little_but_foreign_words_are_left_and_others_are_whole(tokenizer):
-    texts = ["plain", "東京は日本の首都です", "we met in a café by the river in the old town", "東京"]
+    texts = ["plain", "東京は日本の首都です", "we met in a café by the river in old town", "東京"]
     quickly, left = tokenizer.encode_quickly(texts, 9)
     whole = rows(tokenizer.encode(texts, 9))
     assert tokenizer.is_quick
