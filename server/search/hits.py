@@ -1,7 +1,8 @@
 """Reads what hits carry, as much as fits into the answer and its time, and builds the hits."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 import numpy as np
 
@@ -64,23 +65,25 @@ class HitReader:
         except StoppedError:
             documents = self._unread(candidates, positions)
             bare, spans = frozenset(keys.tolist()), {}
-        dense = _scores(found.beyond) | _placed(found.dense)
-        lexical = _placed(found.lexical)
+        asked = keys.tolist()
+        dense = _scores(found.beyond, asked) | _placed(found.dense, asked)
+        lexical = _placed(found.lexical, asked)
+        fused: list[float | None] = [None] * len(asked)
+        if found.fused:
+            fused = candidates.scores[positions].tolist()
+        scores = _second_scores(ranking, positions)
         return [
-            _with_scores(
-                SearchHit(
-                    document=documents[key],
-                    first_pass_rank=position + 1,
-                    dense=dense.get(key),
-                    lexical=lexical.get(key),
-                    fused_score=float(candidates.scores[position]) if found.fused else None,
-                    span=spans.get(key),
-                    content_omitted=key in bare,
-                ),
-                position,
-                ranking,
+            SearchHit(
+                document=documents[key],
+                first_pass_rank=position + 1,
+                dense=dense.get(key),
+                lexical=lexical.get(key),
+                fused_score=fused[i],
+                span=spans.get(key),
+                content_omitted=key in bare,
+                **scores[i],
             )
-            for position, key in zip(positions.tolist(), keys.tolist(), strict=True)
+            for i, (position, key) in enumerate(zip(positions.tolist(), asked, strict=True))
             if key in documents  # else replaced or deleted while the reranker was at work
         ]
 
@@ -177,36 +180,51 @@ class _HitWindows:
         return replace(self, keys=self.keys[others], windows=self.windows[others])
 
 
-def _with_scores(hit: SearchHit, position: int, ranking: Ranking) -> SearchHit:
-    """Adds the scores of the second pass to a hit, where it has read it."""
-    place = int(np.searchsorted(ranking.read, position))
-    scored = ranking.scored
-    if scored is None or place == len(ranking.read) or ranking.read[place] != position:
-        return hit
-    return replace(
-        hit,
-        logit=float(scored.logits[place]),
-        score=float(scored.scores[place]),
-        blended_score=float(ranking.blended[place]),
-        truncated=bool(scored.truncated[place]),
-    )
+class _SecondScores(TypedDict, total=False):
+    """What the second pass says of a hit; nothing where it has not read it."""
+
+    logit: float
+    score: float
+    blended_score: float
+    truncated: bool
 
 
-def _scores(found: RankedList | None) -> dict[int, PlacedScore]:
-    """The score alone of each document, by key."""
-    if found is None:
-        return {}
-    scores = zip(found.keys.tolist(), found.scores.tolist(), strict=True)
-    return {key: PlacedScore(score, None) for key, score in scores}
-
-
-def _placed(found: RankedList | None) -> dict[int, PlacedScore]:
-    """Score and rank of each document in a list, by key; empty for a missing list."""
-    if found is None:
-        return {}
-    return {
-        key: PlacedScore(score, rank)
-        for rank, (key, score) in enumerate(
-            zip(found.keys.tolist(), found.scores.tolist(), strict=True), 1
+def _second_scores(ranking: Ranking, positions: Int32s) -> list[_SecondScores]:
+    """The scores of the second pass of each hit."""
+    scored, read = ranking.scored, ranking.read
+    if scored is None or not len(read):
+        return [{} for _ in positions]
+    places = np.minimum(np.searchsorted(read, positions), len(read) - 1)
+    return [
+        _SecondScores(logit=logit, score=score, blended_score=blended, truncated=truncated)
+        if is_read
+        else _SecondScores()
+        for is_read, logit, score, blended, truncated in zip(
+            (read[places] == positions).tolist(),
+            scored.logits[places].tolist(),
+            scored.scores[places].tolist(),
+            ranking.blended[places].tolist(),
+            scored.truncated[places].tolist(),
+            strict=True,
         )
-    }
+    ]
+
+
+def _scores(found: RankedList | None, keys: Sequence[int]) -> dict[int, PlacedScore]:
+    """The score alone of each of some documents that is in a list, by key."""
+    return {key: PlacedScore(score, None) for key, score, _ in _found_among(found, keys)}
+
+
+def _placed(found: RankedList | None, keys: Sequence[int]) -> dict[int, PlacedScore]:
+    """Score and rank of each of some documents that is in a list, by key."""
+    return {key: PlacedScore(score, rank) for key, score, rank in _found_among(found, keys)}
+
+
+def _found_among(found: RankedList | None, keys: Sequence[int]) -> Iterator[tuple[int, float, int]]:
+    """Key, score and rank of those documents that are in a list; of a missing list none."""
+    if found is None:
+        return
+    places = {key: place for place, key in enumerate(found.keys.tolist())}
+    for key in keys:
+        if (place := places.get(key)) is not None:
+            yield key, float(found.scores[place]), place + 1
