@@ -77,6 +77,7 @@ def running_server(
             "data": data,
             "threads": len(cpus),
             "passage_cache_bytes": _CACHE_BYTES,
+            "score_cache_bytes": 0,  # every pair is to reach the engine
         }
         if tree is None:  # others may not know it, and then have no such cache
             settings["score_cache_bytes"] = 0

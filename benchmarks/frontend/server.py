@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from twopass.benchmarks.frontend.costless import costless_models
+from twopass.server.config import ServerConfig
 from twopass.server.config_loading import load_config
 from twopass.server.running import serve
 from twopass.server.serving import Serving
@@ -58,7 +59,9 @@ def main() -> None:
     """Serves until its standard input ends."""
     asked = json.loads(sys.argv[1])
     configure_logging(LogFormat.JSON, LogLevel.WARNING)
-    config = load_config(asked["settings"])
+    # An earlier version, measured beside this one, may lack a setting.
+    known = {n: value for n, value in asked["settings"].items() if n in ServerConfig.model_fields}
+    config = load_config(known)
     seconds = float(asked["batch_seconds"])
     asyncio.run(serve(config, _began, lambda each: costless_models(each, seconds)))
 
