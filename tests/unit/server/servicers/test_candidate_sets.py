@@ -28,6 +28,7 @@ def test_an_answer_is_the_same_message_whoever_writes_its_hits(ids, data):
         blend=data.draw(st.sampled_from([0.0, 0.25])),
         num_below_min_score=3,
         num_tokens=12_345,
+        num_cached=2,
         timings=StageTimings(total=0.25, rerank=0.125),
     )
     candidates = [rerank_pb2.Candidate(id=id_, text="text") for id_ in ids]
