@@ -17,8 +17,8 @@ void bind_hit_bytes(nb::module_& m) {
          const InputArray<float>& logits, const InputArray<bool>& truncated) {
         // Holds the GIL: it takes less time than giving it up and getting it back.
         const std::vector<std::string_view> views = utf8_of(ids);
-        const std::string bytes = hit_bytes(as_span(order), views, as_span(scores), as_span(logits),
-                                            as_span(truncated));
+        const std::string bytes =
+            hit_bytes(as_span(order), views, as_span(scores), as_span(logits), as_span(truncated));
         return nb::bytes(bytes.data(), bytes.size());
       },
       nb::arg("order").noconvert(), nb::arg("ids"), nb::arg("scores").noconvert(),

@@ -35,9 +35,10 @@ std::string hit_bytes(std::span<const std::int32_t> order, std::span<const std::
                       std::span<const float> scores, std::span<const float> logits,
                       std::span<const bool> truncated) {
   const std::size_t count = scores.size();
-  require(logits.size() == count && truncated.size() == count && (ids.empty() || ids.size() == count),
-          "scores: ", count, " given, but ", logits.size(), " logits, ", truncated.size(),
-          " of truncated and ", ids.size(), " ids");
+  require(
+      logits.size() == count && truncated.size() == count && (ids.empty() || ids.size() == count),
+      "scores: ", count, " given, but ", logits.size(), " logits, ", truncated.size(),
+      " of truncated and ", ids.size(), " ids");
   std::string bytes;
   std::string hit;
   for (const std::int32_t index : order) {
