@@ -35,17 +35,17 @@ from twopass.evaluation.runs import index_dataset
 from twopass.server.feedback.database import FILE_NAME
 from twopass.server.local import LocalServer
 
-_GOOD, _BAD, _PLAIN = "good", "bad", "plain"
+_GOOD, _BAD = "good", "bad"
 _THREE, _SIX = "twopass-minilm-l3", "twopass-minilm-l6"
 
 
 def main(
     folder: Annotated[Path, typer.Argument(help="Test collection in BEIR's form, with qrels.")],
-    queries: Annotated[int, typer.Option(min=10, help="Most queries.")] = 300,
+    queries: Annotated[int, typer.Option(min=10, help="Most queries.")] = 200,
     orders: Annotated[
         int, typer.Option(min=1, help="Random orders that a real server goes through.")
     ] = 3,
-    most: Annotated[int, typer.Option(min=10, help="Most queries of each of these.")] = 100,
+    most: Annotated[int, typer.Option(min=10, help="Most queries of each of these.")] = 40,
     simulated: Annotated[int, typer.Option(min=10, help="Simulated orders.")] = 200,
     runs: Annotated[int, typer.Option(min=100, help="Simulated shadows without a difference.")] = (
         2_000
@@ -80,11 +80,10 @@ def main(
 
 def _arms(negated: str, shuffled: str) -> tuple[Arm, ...]:
     return (
-        Arm("negated", "default -> its logits negated", _GOOD, "", negated),
+        Arm("negated", "default -> its logits negated, blend 0", _GOOD, "", negated, 0.0),
         Arm("shuffled", "default -> its weights shuffled, blend 0", _GOOD, "", shuffled, 0.0),
         Arm("six", "default (3 layers) -> 6 layers", _GOOD, "", _SIX),
-        Arm("rescue", "logits negated -> default", _BAD, negated, _THREE),
-        Arm("pays", "first pass alone -> default", _PLAIN, "", _THREE, live_blend=1.0),
+        Arm("rescue", "weights shuffled, blend 0 -> default", _BAD, shuffled, _THREE, None, 0.0),
     )
 
 
@@ -115,8 +114,7 @@ def _measured(
             )
         client.rename_collection(collection, _GOOD)
         client.create_snapshot(_GOOD, "copy", timeout=600)
-        for name in (_BAD, _PLAIN):
-            client.restore_snapshot(_GOOD, "copy", name, timeout=600)
+        client.restore_snapshot(_GOOD, "copy", _BAD, timeout=600)
         ways = dict.fromkeys(
             way for arm in arms for way in ((arm.live, arm.live_blend), (arm.shadow, arm.blend))
         )
