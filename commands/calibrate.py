@@ -11,7 +11,7 @@ import typer
 from twopass.client import Client, Collection, Rerank, RetrieveMode, SearchDefaults
 from twopass.commands.calibration_pairs import is_of_pairs, scored_pairs
 from twopass.commands.calibration_tables import print_report
-from twopass.commands.evaluation_run import EvaluationRun, load_datasets, load_judged
+from twopass.commands.evaluation_run import EvaluationRun, load_judged
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.terminal.failures import USAGE, exit_with
 from twopass.commands.terminal.sentences import say_beside
@@ -25,7 +25,7 @@ from twopass.evaluation.calibration.report import (
     Wanted,
     calibrated,
 )
-from twopass.evaluation.datasets import Dataset, Part
+from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_queries
 from twopass.evaluation.runs import EvaluationError
 
 Precision = Annotated[
@@ -40,8 +40,9 @@ def calibrate(
     judgements: Annotated[
         Path,
         typer.Argument(
-            help="What was judged: a file of judgements, as the page /ui saves it; a folder in "
-            "BEIR form; or a file of pairs, JSON lines of query, passage and relevant (0 or 1)."
+            help="What was judged: a file of judgements, as the page /ui saves it; a folder of "
+            "queries.jsonl and qrels.tsv in BEIR form; or a file of pairs, JSON lines of query, "
+            "passage and relevant (0 or 1)."
         ),
     ],
     collection: Annotated[
@@ -134,6 +135,8 @@ def calibrate(
     """
     if precision is not None and recall is not None:
         exit_with("--precision, --recall: give one of them", USAGE)
+    if as_min_score and not save:
+        exit_with("--as-min-score: says what --save stores; give both", USAGE)
     wanted = Wanted(precision=precision, recall=recall, unit=of, sure=sure)
     with ExitStack() as stack:
         found: Collection | None = None
@@ -160,6 +163,11 @@ def calibrate(
             )
         else:
             print_report(name, report, wanted, unjudged)
+            if report.threshold is not None and found is not None and not save:
+                say_beside(
+                    "nothing was written; --save keeps the threshold among the search defaults "
+                    f"of {name}"
+                )
         if save:
             _save(report, client, found, reranker, as_min_score=as_min_score)
 
@@ -178,8 +186,10 @@ def _dataset(judgements: Path, collection: str, max_queries: int | None) -> Data
         return datasets[0]
     if not collection:
         exit_with("--collection: needed with a folder, whose documents a collection holds", USAGE)
-    dataset = load_datasets([judgements], max_queries, Part.ALL)[0]
-    return dataclasses.replace(dataset, documents=(), collection=collection)
+    try:
+        return load_queries(judgements, collection, max_queries)
+    except DatasetError as error:
+        exit_with(error)
 
 
 def _searched(

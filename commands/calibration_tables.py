@@ -53,7 +53,7 @@ def print_report(name: str, report: CalibrationReport, wanted: Wanted, unjudged:
 def _chosen(name: str, report: CalibrationReport, wanted: Wanted) -> list[str]:
     goal = wanted.precision if wanted.precision is not None else wanted.recall
     if goal is None:
-        return []
+        return [f"{name}: --precision 0.9, or --recall, chooses a threshold too"]
     what = "precision" if wanted.precision is not None else "recall"
     unit = "answers" if wanted.unit is Unit.ANSWERS else "hits"
     if report.threshold is None or report.reached is None:

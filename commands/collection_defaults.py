@@ -57,13 +57,16 @@ def defaults(
         float | None, typer.Option(min=0, max=1, help="Weight of the first pass in the order.")
     ] = None,
     min_score: Annotated[
-        float | None, typer.Option(help="Leave out reranked hits whose score is lower.")
+        float | None,
+        typer.Option(min=0, max=1, help="Leave out reranked hits whose score is lower."),
     ] = None,
     answer_threshold: Annotated[
         float | None,
         typer.Option(
+            min=0,
+            max=1,
             help="The score from which on a hit is taken for an answer; `twopass calibrate` finds "
-            "the one for a wanted precision."
+            "the one for a wanted precision.",
         ),
     ] = None,
     chosen_by: Annotated[

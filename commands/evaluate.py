@@ -255,6 +255,7 @@ def _modes(
             write_run(runs / f"{dataset.name}.{mode}.trec", answers, mode)
         if dataset.collection:
             _tell_judged(dataset, mode, answers)
+            _tell_known(dataset, mode, answers)
         yield evaluation(dataset, mode, answers, depths, num_documents=num_documents)
 
 
@@ -267,6 +268,18 @@ def _tell_judged(dataset: Dataset, mode: str, answers: Answers) -> None:
         f"judged before the second pass and {judged_share(dataset, second):.0%} after it; the "
         "others count as irrelevant"
     )
+
+
+def _tell_known(dataset: Dataset, mode: str, answers: Answers) -> None:
+    """Says where a server was asked the same before, which makes it quicker than a new question."""
+    num_known = sum(answer.num_cached for answer in answers.values())
+    if num_known:
+        num_pairs = sum(answer.num_reranked for answer in answers.values())
+        say_beside(
+            f"{dataset.name}, {mode}: {num_known / num_pairs:.0%} of the pairs were scored before, "
+            "so that searches of new questions take longer than these; to time those, use a key "
+            "whose score_cache is off, or a server with --score-cache-bytes 0"
+        )
 
 
 def _fusions(run: EvaluationRun, dataset: Dataset, depth: int) -> dict[str, float]:

@@ -197,9 +197,11 @@ def delete(
 ) -> None:
     """Delete clicks and judgements for good: what fits all that is given.
 
-    twopass feedback delete docs --query-id q-17 --yes
-    twopass feedback delete docs --before 2026-01-01
-    twopass feedback delete docs --all
+        twopass feedback delete docs --query-id q-17 --yes
+        twopass feedback delete docs --before 2026-01-01
+        twopass feedback delete docs --all
+
+    What is deleted is overwritten, in the server's file and its log.
     """
     if not (query_id or since or before or all_of_it):
         exit_with("say what to delete: --query-id, --since, --before, or --all", USAGE)
@@ -223,10 +225,11 @@ def shadows(
 ) -> None:
     """Show what shadow comparisons have found: is another second pass better than what callers get?
 
-    A shadow is a setting of the server, as in
-    twopass serve --shadow six=reranker:twopass-minilm-l6,share:0.1
-    and runs on a share of searches after their answers have gone. The probabilities may be looked
-    at at any time, as often as you like.
+    A shadow is a setting of the server and runs on a share of searches after their answers have
+    gone. The probabilities may be looked at at any time, as often as you like.
+
+        twopass serve --shadow six=reranker:twopass-minilm-l6,share:0.1
+        twopass feedback shadows docs
     """
     with connected(target) as client:
         found = client.shadows(collection)

@@ -170,6 +170,10 @@ def tune(
 
     Some hundred judged queries are enough to tell large differences. With fewer, or where nothing
     is better, the answer is to keep the defaults.
+
+        twopass tune docs judgements-docs.jsonl
+        twopass tune docs judgements-docs.jsonl --budget-ms 50 --picture docs.svg --save
+        twopass tune docs --made-up
     """
     if bool(judgements) == questions_made_up:
         exit_with(

@@ -77,10 +77,10 @@ def answer_lines(tuned: Tuned) -> Iterator[str]:
             f"{tuned.judged[1]:.0%} with the choice; what nobody judged counts as irrelevant, so "
             "the choice may be better than it looks: judge its hits too."
         )
-    disagreement = [one.agreement for one in tuned.times.values() if one.agreement < 1]
-    if disagreement:
+    compared = [one.agreement for one in tuned.times.values() if one.agreement is not None]
+    if min(compared, default=1) < 1:
         yield (
-            f"Of the searches that were timed, {min(disagreement):.0%} in the worst way had the "
+            f"Of the searches that were timed, {min(compared):.0%} in the worst way had the "
             "first ten hits that were computed: the collection's index is approximate, or it was "
             "written to meanwhile."
         )

@@ -108,7 +108,8 @@ def _judged_queries(
     }
     queries = dict(list(judged.items())[:max_queries])
     if not queries:
-        raise DatasetError(f"{folder}: no query of queries.jsonl ({part}) has a judgement")
+        of_part = "" if part is Part.ALL else f" of the part {part}"
+        raise DatasetError(f"{folder}: no query of queries.jsonl{of_part} has a judgement")
     return queries, {q: qrels[q] for q in queries}
 
 

@@ -76,11 +76,20 @@ def load_judgements(
             qrels = {_id_of(query): relevant[query] for query in wanted}
             datasets.append(Dataset(name, (), queries, qrels, collection=name))
     if not datasets:
+        of_part = "" if part is Part.ALL else f" of the part {part}"
         raise DatasetError(
-            f"{file}: no query ({part}) has a document that is judged relevant; judge some on the "
-            "page /ui and save them again"
+            f"{file}: {_nothing(grades_of, without_relevant)}{of_part}; judge some on the page /ui "
+            "and save them again"
         )
     return JudgedQueries(tuple(datasets), num_without)
+
+
+def _nothing(grades_of: Mapping[str, object], without_relevant: bool) -> str:
+    if not grades_of:
+        return "there is no line of judgements"
+    if without_relevant:
+        return "there is no judged query"
+    return "there is no query with a document that is judged relevant"
 
 
 def _lines(file: Path, collection: str) -> Iterator[_Line]:

@@ -136,7 +136,7 @@ def _print(found: Sequence[tuple[str, Tuned]]) -> None:
         print(
             f"{name:18} {gain.num_queries:7,}  {gain.before:8.3f}  {gain.after:6.3f}  "
             f"{gain.gain:+6.3f}  {gain.low:+.3f} to {gain.high:+.3f}  {gain.p_value:5.3f}  "
-            f"{before.milliseconds:9.1f}  {after.milliseconds:8.1f}  {after.agreement:9.0%}  "
+            f"{before.milliseconds:9.1f}  {after.milliseconds:8.1f}  {after.agreement or 0:9.0%}  "
             f"{tuned.num_pairs:10,}  {tuned.seconds:7.0f}"
         )
     for name, tuned in found:

@@ -11,10 +11,13 @@ from twopass.evaluation.calibration.report import CalibrationReport
 
 _BEFORE, _AFTER, _GREY = "#d94801", "#08519c", "#737373"
 _PANEL_INCHES = 3.4
+_SAID, _HAPPENED = "probability that the score says", "share that is relevant"
 
 
 def save_picture(reports: Sequence[tuple[str, CalibrationReport]], title: str, file: Path) -> None:
     """Draws a reliability curve for each report, scores of today and fitted ones.
+
+    A vertical line marks the threshold of a report that has one.
 
     The form is what the file's name ends in: .svg, .png or .pdf.
 
@@ -35,22 +38,29 @@ def save_picture(reports: Sequence[tuple[str, CalibrationReport]], title: str, f
     for axes in panels[len(reports) :]:
         axes.set_visible(False)
     for axes, (name, report) in zip(panels, reports, strict=False):
-        _draw(axes, name, report)
-    figure.supxlabel("probability that the score says", fontsize="medium")
-    figure.supylabel("share that is relevant", fontsize="medium")
+        _draw(axes, report)
+        if len(reports) > 1:
+            axes.set_title(name, loc="left", fontsize="medium")
+    if len(reports) > 1:
+        figure.supxlabel(_SAID, fontsize="medium")
+        figure.supylabel(_HAPPENED, fontsize="medium")
+    else:
+        panels[0].set(xlabel=_SAID, ylabel=_HAPPENED)
     figure.suptitle(title, x=0.01, ha="left", fontsize="medium")
     figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
 
 
-def _draw(axes: Axes, name: str, report: CalibrationReport) -> None:
+def _draw(axes: Axes, report: CalibrationReport) -> None:
     axes.plot([0, 1], [0, 1], "--", color=_GREY, linewidth=1)
     _curve(axes, report.before.bins, _BEFORE, _told("as it is", report.before))
     _curve(axes, report.after.bins, _AFTER, _told("fitted", report.after))
+    if report.threshold is not None:
+        at = report.threshold.score
+        axes.axvline(at, color=_GREY, linewidth=1, linestyle=":", label=f"threshold {at:.3f}")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_aspect("equal")
     axes.grid(alpha=0.3)
-    axes.set_title(name, loc="left", fontsize="medium")
     axes.legend(loc="upper left", frameon=False, fontsize="small")
 
 

@@ -183,6 +183,7 @@ class Tuning:
         own_blends = {name: model.blend for name, model in self._models.items()}
         times: dict[Settings, Timed] = {}
         wanted = self._wanted
+        is_compared = self._timed_on == plan.collection.name
 
         def found() -> Tried:
             return tried(measured, milliseconds, defaults, own_blends, wanted.aim, wanted.check)
@@ -196,13 +197,14 @@ class Tuning:
             # The defaults are searched beside them each time: loads differ from minute to minute.
             ways = list(dict.fromkeys((defaults, *unknown)))
             with bar("frontier searched", len(ways) * len(some)) as advance:
-                times |= timed(search, some, ways, minimum, advance)
+                times |= timed(search, some, ways, minimum, advance, is_compared=is_compared)
             milliseconds |= {way.cost: one.milliseconds for way, one in times.items()}
             result = found()
         chosen = result.choice.settings
         if chosen not in times:  # times that change from round to round: it is chosen no more
+            ways = [defaults, chosen]
             with bar("choice searched", 2 * len(some)) as advance:
-                times |= timed(search, some, [defaults, chosen], minimum, advance)
+                times |= timed(search, some, ways, minimum, advance, is_compared=is_compared)
             milliseconds |= {way.cost: one.milliseconds for way, one in times.items()}
         pictured = list(dict.fromkeys((*result.choice.standing, *times)))
         return Tuned(

@@ -12,7 +12,7 @@ from twopass.evaluation.datasets import Part
 from twopass.evaluation.significance import mean_interval, randomization_test
 from twopass.evaluation.tuning.arithmetic import CUTOFF, GridQuery, Qualities, order
 from twopass.evaluation.tuning.choice import LEVEL, Aim, Choice, Reason, choose_settings
-from twopass.evaluation.tuning.pace import Search
+from twopass.evaluation.tuning.pace import Search, never_asked
 from twopass.evaluation.tuning.settings import Settings
 
 ENOUGH_FOR_HALVES = 100
@@ -161,12 +161,13 @@ class Timed:
     Attributes:
         milliseconds: Median time of a search in the server, one at a time.
         quartiles: First and third quartile of those times.
-        agreement: Share of searches whose first ten hits are those of the arithmetic, in order.
+        agreement: Share of searches whose first ten hits are those of the arithmetic, in order;
+            None where other documents were searched than were read.
     """
 
     milliseconds: float
     quartiles: tuple[float, float]
-    agreement: float
+    agreement: float | None
 
 
 def timed(
@@ -175,8 +176,13 @@ def timed(
     ways: Sequence[Settings],
     dense_minimum: float | None,
     advance: Callable[[int], None],
+    *,
+    is_compared: bool = True,
 ) -> dict[Settings, Timed]:
     """Searches in each of some ways in turn, query by query, so that all meet the same load.
+
+    Time is that of a search that no cache knows (`never_asked`); the order is that of the query as
+    it stands.
 
     Args:
         search: Searches.
@@ -184,6 +190,7 @@ def timed(
         ways: The ways.
         dense_minimum: Lowest possible similarity of the collection's metric; None for no bound.
         advance: Called with 1 after each search.
+        is_compared: Whether the documents are those that were read, so that orders are compared.
     """
     took: dict[Settings, list[float]] = {way: [] for way in ways}
     same: dict[Settings, int] = dict.fromkeys(ways, 0)
@@ -191,16 +198,16 @@ def timed(
     for text, query in queries:
         for number in rng.permutation(len(ways)).tolist():
             way = ways[number]
-            result = search(text, way)
-            took[way].append(result.timings.total_ms or 0.0)
-            told = order(query, way, dense_minimum)[:CUTOFF]
-            same[way] += [hit.id for hit in result.hits] == told
+            took[way].append(search(never_asked(text), way).timings.total_ms or 0.0)
+            if is_compared:
+                told = order(query, way, dense_minimum)[:CUTOFF]
+                same[way] += [hit.id for hit in search(text, way).hits] == told
             advance(1)
     return {
         way: Timed(
             statistics.median(times),
             (float(np.quantile(times, 0.25)), float(np.quantile(times, 0.75))),
-            same[way] / len(times),
+            same[way] / len(times) if is_compared else None,
         )
         for way, times in took.items()
         if times

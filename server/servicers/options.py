@@ -116,3 +116,19 @@ def read_score(field: str, message: Any, name: str) -> float | None:
     if math.isnan(score):
         raise InvalidRequestError(f"{field}: NaN given, a number is needed")
     return score
+
+
+def read_threshold(field: str, message: Any, name: str) -> float | None:
+    """Reads an optional field that decides by scores; arguments are those of `read_score`.
+
+    Raises:
+        InvalidRequestError: No score reaches it, or every score does, since it is not from 0 to 1.
+    """
+    threshold = read_score(field, message, name)
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise InvalidRequestError(
+            f"{field}: {threshold:g} given, 0 to 1 is needed, as scores are",
+            limit=1,
+            value=threshold,
+        )
+    return threshold

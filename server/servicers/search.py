@@ -39,7 +39,7 @@ from twopass.server.servicers.options import (
     read_min_score,
     read_query_id,
     read_query_truncation,
-    read_score,
+    read_threshold,
     read_truncation,
 )
 from twopass.server.servicers.retrieving import read_retrieve
@@ -266,7 +266,7 @@ def _read_rerank(options: search_pb2.RerankOptions, limits: Limits) -> RerankSet
         blend=read_blend("rerank.blend", options),
         truncation=read_truncation("rerank.truncation", options.truncation),
         min_score=read_min_score("rerank.min_score", options),
-        answer_threshold=read_score("rerank.answer_threshold", options, "answer_threshold"),
+        answer_threshold=read_threshold("rerank.answer_threshold", options, "answer_threshold"),
         instruction=read_instruction("rerank.instruction", options.instruction, limits),
     )
 

@@ -11,7 +11,7 @@ from twopass.server.models.registry import Models
 from twopass.server.search.defaults import NO_DEFAULTS, SearchDefaults
 from twopass.server.search.stored_defaults import UnreadableSettingsError, read_defaults
 from twopass.server.search.types import MAX_K
-from twopass.server.servicers.options import read_blend, read_count, read_score
+from twopass.server.servicers.options import read_blend, read_count, read_threshold
 from twopass.server.servicers.retrieving import mode_message, read_fusion, read_mode
 from twopass.v1 import collection_pb2
 
@@ -47,8 +47,8 @@ def read_search_defaults(
         depth=read_count(f"{_FIELD}.depth", message.depth),
         reranker=message.reranker,
         blend=read_blend(f"{_FIELD}.blend", message),
-        min_score=read_score(f"{_FIELD}.min_score", message, "min_score"),
-        answer_threshold=read_score(f"{_FIELD}.answer_threshold", message, "answer_threshold"),
+        min_score=read_threshold(f"{_FIELD}.min_score", message, "min_score"),
+        answer_threshold=read_threshold(f"{_FIELD}.answer_threshold", message, "answer_threshold"),
         chosen_by=message.chosen_by,
         set_time_us=time.time_ns() // 1_000,
     )

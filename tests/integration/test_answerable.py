@@ -106,6 +106,9 @@ def test_the_command_says_it_plainly(server, client, docs):
     assert "Something here answers" in invoke("search", docs, QUERY, *at).stdout
 
 
-def test_a_threshold_that_is_no_number_is_refused(client, facts):
-    with pytest.raises(Exception, match=r"rerank\.answer_threshold: NaN given"):
-        client.search(facts, QUERY, rerank=Rerank(answer_threshold=float("nan")))
+@pytest.mark.parametrize(
+    ("threshold", "given"), [(float("nan"), "NaN"), (2.0, "2"), (-0.5, "-0.5")]
+)
+def test_a_threshold_that_no_score_can_be_is_refused(client, facts, threshold, given):
+    with pytest.raises(Exception, match=rf"rerank\.answer_threshold: {given} given"):
+        client.search(facts, QUERY, rerank=Rerank(answer_threshold=threshold))

@@ -54,7 +54,7 @@ def test_a_threshold_is_chosen_told_and_kept_with_the_collection(running, judged
     assert "on the other half: precision" in ended.stdout
     assert "hits that nobody judged are left out" in ended.stdout
     assert "Fewer than 100 queries" in ended.stdout
-    assert "<svg" in picture.read_text()
+    assert "<!-- threshold 0." in picture.read_text()  # a text of the legend, as SVG names it
     with Client(running.target) as client:
         defaults = client.get_collection("facts").search_defaults
         assert defaults.chosen_by.startswith("twopass calibrate, 48 judged queries")
@@ -88,6 +88,31 @@ def test_as_min_score_leaves_out_what_is_below(running, judged):
         assert result.num_below_min_score > 0
         assert all(hit.score >= defaults.min_score for hit in result.hits)
         client.set_search_defaults("facts", None)
+
+
+def test_a_folder_of_judged_queries_is_read_without_its_corpus(running, tmp_path):
+    folder = tmp_path / "judged"
+    folder.mkdir()
+    queries = [{"_id": f"q{n}", "text": text} for n, (_, text) in enumerate(QUESTIONS)]
+    (folder / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
+    rows = "".join(f"q{n}\t{document}\t1\n" for n, (document, _) in enumerate(QUESTIONS))
+    (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n" + rows)
+    ended = invoke(
+        *("calibrate", str(folder), "--collection", "facts", "--precision", "0.9", "-k", "12"),
+        *("--unjudged", "irrelevant", "--target", running.target),
+    )
+    assert ended.exit_code == 0, ended.stderr
+    assert "from a score of" in ended.stdout
+    assert "nothing was written; --save keeps the threshold" in ended.stderr
+    with Client(running.target) as client:
+        assert client.get_collection("facts").search_defaults is None
+
+
+def test_judgements_without_a_line_are_refused(running, tmp_path):
+    (tmp_path / "empty.jsonl").touch()
+    ended = invoke("calibrate", str(tmp_path / "empty.jsonl"), "--target", running.target)
+    assert ended.exit_code == 1
+    assert "there is no line of judgements; judge some on the page /ui" in ended.stderr
 
 
 def test_questions_without_an_answer_count(running, judged, tmp_path):
@@ -136,6 +161,7 @@ def test_pairs_calibrate_a_reranker_in_its_folder(tmp_path):
     [
         (("--precision", "0.9", "--recall", "0.9"), "give one of them"),
         (("--precision", "1.5"), "1.5"),
+        (("--precision", "0.9", "--as-min-score"), "--save"),
     ],
 )
 def test_what_can_not_be_meant_is_refused(judged, arguments, problem):

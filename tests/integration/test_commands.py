@@ -269,6 +269,7 @@ def test_eval_measures_a_running_server_by_the_judgements_that_the_page_saves(
     }
     assert "relevant: 1 of the queries" in ended.stderr
     assert "the others count as irrelevant" in ended.stderr
+    assert "hybrid: 100% of the pairs were scored before" in ended.stderr  # by the modes before
 
 
 def test_eval_measures_nothing_where_a_collection_of_the_judgements_is_missing(

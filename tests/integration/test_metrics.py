@@ -192,6 +192,7 @@ def test_dashboard_and_alerts_ask_for_metrics_and_labels_that_are_there(samples,
 def test_the_table_of_metrics_names_every_one_there_is_and_no_other(samples):
     text = (DOCS / "metrics.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("| `twopass_")]
+    assert len({row.split("|")[1] for row in rows}) == len(rows)
     named = set()
     for row in rows:
         first = ""

@@ -210,6 +210,8 @@ def test_questions_are_cut_out_of_documents_where_nothing_is_judged(server, clie
     told = json.loads(ended.stdout)
     assert told["made_up"] is True
     assert told["collection"] == tuned
+    measured = [way["measured"] for way in told["ways"] if way["measured"]]
+    assert all(one["agreement"] is None for one in measured)  # it is timed on other documents
     assert "weaker than judgements" in ended.stderr
     left = [one.name for one in client.list_collections() if "-tune-" in one.name]
     assert left == []

@@ -1,6 +1,7 @@
 """`--help` of every command at every width."""
 
 import enum
+import inspect
 import re
 from typing import Annotated
 
@@ -62,6 +63,12 @@ def test_help_holds_every_name_and_help_whole_and_fits(path, columns):
     assert "[/" not in shown
     assert "\\[" not in shown
     assert max(cell_len(line) for line in shown.splitlines()) <= columns or columns < 60
+
+
+@EVERY_COMMAND
+def test_lines_to_be_typed_are_shown_as_lines(path):
+    docstring = inspect.cleandoc(COMMANDS[path].help or "")
+    assert not re.search(r"(?m)^twopass [a-z]", docstring), "indent what is to be typed"
 
 
 def test_the_docstring_of_a_command_is_whole():
