@@ -339,9 +339,9 @@ class ServerConfig(BaseSettings):
         AfterValidator(_checked_shadows),
         Field(
             description="Another second pass to compare on a share of searches after their answers "
-            "have gone, NAME=reranker:ID,depth:20,blend:0.3,share:0.1,collections:docs*, with a "
-            "reranker, a depth or a blend; several by giving it several times, or [[shadow]] in a "
-            "file. share is 0.05 by default; the model is one of reranker and more_models."
+            "have gone, as in NAME=reranker:ID,share:0.1 or NAME=depth:20,blend:0.3, with "
+            "collections:docs* for some alone; several by giving it several times, or [[shadow]] "
+            "in a file. share is 0.05 by default; the model is one of reranker and more_models."
         ),
     ] = ()
     vector_device: Annotated[

@@ -118,9 +118,8 @@ def test_batches_are_counted_by_model_and_have_no_padding_where_they_are_packed(
 
 def test_what_is_asked_again_comes_from_the_caches(samples):
     name = "twopass_cache_lookups_total"
-    # Three passages twice, and their sentences, which are these passages, twice.
-    assert value(samples, name, cache="passages", result="hit") == 9
-    assert value(samples, name, cache="passages", result="miss") == 6
+    # Passages of English are tokenised anew by the core, so that none is looked up.
+    assert not [s for s in samples[name] if s.labels["cache"] == "passages"]
     assert value(samples, name, cache="queries", result="hit") == 1
     assert value(samples, name, cache="queries", result="miss") == 2
     # The second search and the second candidate set were known whole, the late ones were not; and
@@ -131,7 +130,7 @@ def test_what_is_asked_again_comes_from_the_caches(samples):
         OTHER_PASSAGES
     )
     assert value(samples, "twopass_cache_entries", cache="scores") == known
-    assert value(samples, "twopass_cache_bytes", cache="passages") > 0
+    assert value(samples, "twopass_cache_bytes", cache="queries") > 0
 
 
 def test_a_collection_tells_how_many_documents_it_holds(samples):
