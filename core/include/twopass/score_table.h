@@ -16,8 +16,8 @@ namespace twopass {
 // The table is cut into sets of kWays places, and a digest has its place in one of them. A full set
 // gives up the oldest: an entry begins nearly as old as one gets, is half as old each time it is
 // asked for, and all of a set age together when a place is needed (RRIP, Jaleel et al. 2010, with
-// halving). So what is asked for once, such as by a crawl, displaces nothing that is asked for again
-// and again. Measured in docs/decisions.md against LRU, SIEVE, S3-FIFO and W-TinyLFU.
+// halving). So what is asked for once, such as by a crawl, displaces nothing that is asked for
+// again and again. Measured in docs/decisions.md against LRU, SIEVE, S3-FIFO and W-TinyLFU.
 class ScoreTable {
  public:
   static constexpr std::size_t kWays = 16;

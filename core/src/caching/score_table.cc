@@ -16,7 +16,8 @@ constexpr std::uint8_t kNewcomer = kOldest - 1;
 
 }  // namespace
 
-// Digests first: a look-up reads a line or two of them, and the rest of the set only where one fits.
+// Digests first: a look-up reads a line or two of them, and the rest of the set only where one
+// fits.
 struct ScoreTable::Set {
   std::array<std::uint64_t, kWays> lows;
   std::array<std::uint64_t, kWays> highs;
