@@ -17,7 +17,7 @@ import typer
 from twopass.benchmarks.machine import this_machine
 from twopass.benchmarks.words import COMMON_WORDS
 from twopass.client import Client, Document, Search
-from twopass.server.local import LocalServer
+from twopass.server.local import COMPUTES_ALL, LocalServer
 
 _COLLECTION = "batches"
 _PASSAGE_WORDS = 100
@@ -69,7 +69,7 @@ def main(
     passages = itertools.islice(_texts(chance, _PASSAGE_WORDS), documents)
     asked = _texts(chance, _QUERY_WORDS)
     with (
-        LocalServer(None) as server,
+        LocalServer(None, flags=COMPUTES_ALL) as server,
         Client(server.target, timeout=600) as client,
     ):
         client.create_collection(_COLLECTION)

@@ -52,6 +52,7 @@ def as_tables(report: Report) -> RenderableType:
             if any(None in s.latency_ms.values() for s in summaries):
                 parts.append(_TOO_FEW)
             parts += [_errors(s, level) for s in summaries if s.errors]
+            parts += [_known(s, level) for s in summaries if s.cached_share]
             parts += ["", f"[italic]{_STAGES}[/]", _stages(level, summaries)]
             parts += [_warning(s, level) for s in summaries if _is_delayed(s)]
     return Group(*parts)
@@ -124,6 +125,15 @@ def _figure(value: float | None) -> str:
 def _errors(summary: Summary, level: str) -> str:
     counts = ", ".join(f"{status} {count:,}" for status, count in summary.errors.items())
     return f"[red]{_level(summary.level)} {level}, failed: {counts}[/]"
+
+
+def _known(summary: Summary, level: str) -> str:
+    share = summary.cached_share or 0.0
+    return (
+        f"[yellow]{_level(summary.level)} {level}: {share:.0%} of the pairs had been scored before "
+        "and were not computed again. To measure the engine, start the server with "
+        "--score-cache-bytes 0, or give more queries.[/]"
+    )
 
 
 def _is_delayed(summary: Summary) -> bool:

@@ -27,6 +27,8 @@ class Summary:
         num_requests: Requests meant to start in the window.
         requests_per_second: Answers that came in the window, whenever they were asked for.
         pairs_per_second: Pairs scored in those.
+        cached_share: The share of these pairs that the server had scored before, and so did not
+            compute, 0 to 1; None without a pair.
         latency_ms: Each percentile, from the intended start; None where the samples are too few.
         mean_ms: The mean; None without an answer, as is `max_ms`.
         max_ms: The longest.
@@ -40,6 +42,7 @@ class Summary:
     num_requests: int
     requests_per_second: float
     pairs_per_second: float
+    cached_share: float | None
     latency_ms: Mapping[str, float | None]
     mean_ms: float | None
     max_ms: float | None
@@ -66,12 +69,15 @@ def summarize(level: float, samples: Iterable[Sample], window: Window) -> Summar
         s.answer for s in samples if s.answer is not None and window.start <= s.ended < window.end
     ]
     latencies = sorted(s.latency * 1000 for s, _ in answered)
+    num_pairs = sum(answer.num_pairs for answer in completed)
+    num_cached = sum(answer.num_cached for answer in completed)
     return Summary(
         level=level,
         seconds=seconds,
         num_requests=len(started),
         requests_per_second=len(completed) / seconds,
-        pairs_per_second=sum(answer.num_pairs for answer in completed) / seconds,
+        pairs_per_second=num_pairs / seconds,
+        cached_share=num_cached / num_pairs if num_pairs else None,
         latency_ms={name: percentile(latencies, p) for name, p in PERCENTILES.items()},
         mean_ms=_mean(latencies),
         max_ms=latencies[-1] if latencies else None,

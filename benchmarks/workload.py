@@ -20,10 +20,12 @@ class Answer:
     Attributes:
         num_pairs: Pairs of a query and a passage that the reranker scored.
         timings: Where the server's time went.
+        num_cached: Those of the pairs whose scores the server had computed before.
     """
 
     num_pairs: int
     timings: Timings
+    num_cached: int = 0
 
 
 Request: TypeAlias = Callable[[AsyncClient], Awaitable[Answer]]
@@ -130,7 +132,7 @@ class RerankWorkload:
             result = await client.rerank(
                 texts.query, texts.passages, top_n=_top_n(self._num_candidates)
             )
-            return Answer(len(texts.passages), result.timings)
+            return Answer(len(texts.passages), result.timings, result.num_cached)
 
         return send
 
@@ -176,7 +178,7 @@ class SearchWorkload:
                 allow_fallback=False,
                 fields=Fields(text=True, metadata=False),
             )
-            return Answer(result.num_reranked, result.timings)
+            return Answer(result.num_reranked, result.timings, result.num_cached)
 
         return send
 

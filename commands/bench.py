@@ -87,7 +87,9 @@ def bench(
 
     Every passage that is sent is distinct, so no cache helps; nothing is retried.
     Queries of a collection repeat when there are few of them: the server then
-    has their embeddings in its cache, unless it runs with --query-cache-bytes 0.
+    has their embeddings and scores in its caches, unless it runs with
+    --query-cache-bytes 0 --score-cache-bytes 0. The report tells what share of
+    the pairs had been scored before.
     The load generator needs processor time too: where the server is fast, run
     it on another machine.
 

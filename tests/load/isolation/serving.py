@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from twopass.server.local import LocalServer
+from twopass.server.local import COMPUTES_ALL, LocalServer
 
 from .calls import Setting
 from .observing import Endpoint, Log, busy_after
@@ -107,6 +107,8 @@ class MeasuredServer:
         flags = (
             *("--keys", str(self._keys), "--metrics-address", self.metrics.address),
             *("--merge-changes", str(_MERGE_CHANGES)),
+            # Another version may not know the flag.
+            *(COMPUTES_ALL if self._tree is None else ()),
         )
         server = LocalServer(data, flags=flags, log=log)
         with _imported_from(self._tree):

@@ -17,10 +17,16 @@ def timings(**stages_ms: float) -> Timings:
 
 
 def answered(
-    intended: float, seconds: float, *, late: float = 0.0, pairs: int = 10, **stages_ms: float
+    intended: float,
+    seconds: float,
+    *,
+    late: float = 0.0,
+    pairs: int = 10,
+    cached: int = 0,
+    **stages_ms: float,
 ) -> Sample:
     """A request that was answered so many seconds after its intended start."""
-    answer = Answer(pairs, timings(**stages_ms))
+    answer = Answer(pairs, timings(**stages_ms), cached)
     return Sample(intended, intended + late, intended + seconds, "OK", answer)
 
 

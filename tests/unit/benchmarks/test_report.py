@@ -54,6 +54,13 @@ def test_a_loop_that_was_not_run_has_no_table():
     assert "Open loop" not in text
 
 
+def test_pairs_that_the_server_knew_are_told_with_the_way_out():
+    text = printed(report((summary(2, [*some(), answered(101, 0.1, pairs=400, cached=400)]),)))
+    assert "2 under way: 50% of the pairs had been scored before" in text
+    assert "--score-cache-bytes 0" in text
+    assert "scored before" not in printed(report((summary(2, some()),)))
+
+
 def test_failures_are_told_by_status():
     samples = [*some(), failed(105, "UNAVAILABLE"), failed(106, "UNAVAILABLE")]
     assert "5.5 a second, failed: UNAVAILABLE 2" in printed(report((), (summary(5.5, samples),)))

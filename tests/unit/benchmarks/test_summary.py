@@ -52,6 +52,12 @@ def test_a_request_that_outlasts_the_window_has_its_whole_latency_but_is_no_thro
     assert figures.requests_per_second == 0
 
 
+def test_pairs_that_were_scored_before_are_told_apart():
+    figures = summary(1, [answered(101, 1.0, cached=10), answered(102, 1.0)])
+    assert (figures.pairs_per_second, figures.cached_share) == (pytest.approx(2.0), 0.5)
+    assert summary(1, [failed(101, "UNAVAILABLE")]).cached_share is None
+
+
 def test_failures_are_counted_by_status_and_are_not_among_the_latencies():
     samples = [
         answered(101, 1.0),
