@@ -14,6 +14,7 @@ import numpy as np
 
 from twopass.engines.base import Float32s, Int32s
 from twopass.index.documents import StoredDocument
+from twopass.index.stopping import NEVER, Stop
 
 DEFAULT_LISTED, MAX_LISTED = 10, 100
 MAX_PER_VALUE = 100
@@ -77,17 +78,21 @@ class Group:
 
 
 def collapse(
-    documents: Sequence[StoredDocument | None], settings: CollapseSettings
+    documents: Sequence[StoredDocument | None], settings: CollapseSettings, stop: Stop = NEVER
 ) -> tuple[Int32s, dict[int, Group]]:
     """Puts each document that is like a better one into that one.
 
     Args:
         documents: What is known of the documents, best first; None for one that is gone.
         settings: What collapses.
+        stop: Ends the work.
 
     Returns:
         The places of those that stay, ascending, int32 `[num_kept]`; and by such a place what is
         within it, and its value.
+
+    Raises:
+        StoppedError: `stop` was set first.
     """
     kept: list[int] = []
     groups: dict[int, Group] = {}
@@ -95,9 +100,10 @@ def collapse(
     by_text: dict[tuple[str | None, str | None], int] = {}
     by_value: dict[str, list[int]] = {}
     for place, document in enumerate(documents):
+        stop.check()
         text = None if document is None or not settings.equal_text else _text_of(document)
         value = _value_of(document, settings.field)
-        name = "" if value is None else json.dumps(value, sort_keys=True)
+        name = "" if value is None else _name_of(value)
         into, collapsed = None, Collapsed(place, CollapseReason.EQUAL_TEXT)
         if text is not None and text in by_text:
             into = by_text[text]
@@ -167,6 +173,12 @@ def _value_of(document: StoredDocument | None, name: str) -> object:
     """The document's value of a field; None where it has none, or null."""
     if document is None or document.metadata is None or not name:
         return None
-    value = document.metadata.get(name)
-    # 1 and 1.0 are one number, as in filters.
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return document.metadata.get(name)
+
+
+def _name_of(value: object) -> str:
+    """The same for values that are one, and for no others."""
+    # 1 and 1.0 are one number, as in filters. Not every integer is a double.
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return json.dumps(value, sort_keys=True)

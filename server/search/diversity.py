@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.engines.base import Float32s, Int32s
+from twopass.index.stopping import NEVER, Stop
 
 DEFAULT_WEIGHT = 0.7
 DEFAULT_DEPTH, MAX_DEPTH = 100, 1_000
@@ -31,7 +32,7 @@ class DiversitySettings:
 
 
 def diversified(
-    scores: Float32s, vectors: Float32s, relevance_weight: float
+    scores: Float32s, vectors: Float32s, relevance_weight: float, stop: Stop = NEVER
 ) -> tuple[Int32s, Float32s]:
     """Orders documents by maximal marginal relevance.
 
@@ -40,10 +41,14 @@ def diversified(
         vectors: Their embeddings at length 1, float32 `[n, dimension]`; zeros for a document
             without one, which is similar to none.
         relevance_weight: In [0, 1].
+        stop: Ends the work.
 
     Returns:
         Places in the order given, int32 `[n]`, of equal ones the earlier first; and what each was
         chosen by, float32 `[n]`, in the new order.
+
+    Raises:
+        StoppedError: `stop` was set first.
     """
     count = len(scores)
     relevance = within_unit(scores)
@@ -51,6 +56,7 @@ def diversified(
     nearest = np.zeros(count)
     is_left = np.ones(count, np.bool_)
     for rank in range(count):
+        stop.check()
         value = relevance_weight * relevance - (1 - relevance_weight) * nearest
         best = int(np.argmax(np.where(is_left, value, -np.inf)))
         order[rank], chosen_by[rank] = best, value[best]

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twopass.index.documents import StoredDocument
+from twopass.index.errors import StoppedError
+from twopass.index.stopping import Stop
 from twopass.server.search.collapse import CollapseReason, CollapseSettings, collapse, unit_vectors
 from twopass.server.search.diversity import diversified, within_unit
 
@@ -81,6 +83,23 @@ def test_a_document_collapses_exactly_where_a_better_one_is_like_it(found, setti
                     assert each.similarity == pytest.approx(cosine(hit, gone), abs=1e-5)
                 case CollapseReason.SAME_VALUE:
                     assert value_of(hit, settings.field) == value_of(gone, settings.field)
+
+
+def test_whole_numbers_are_compared_exactly():
+    settings, large = CollapseSettings(field="of"), 2**62
+    found = [document(i, "", each) for i, each in enumerate([large, large + 1, 7, 7.0, large])]
+    kept, groups = collapse(found, settings)
+    assert kept.tolist() == [0, 1, 2]
+    assert groups[1].value == large + 1
+
+
+def test_what_is_stopped_ends():
+    stop, found = Stop(), [document(0, "a", 1, (1, 0))]
+    stop.set()
+    with pytest.raises(StoppedError):
+        collapse(found, CollapseSettings(similarity=0.5), stop)
+    with pytest.raises(StoppedError):
+        diversified(np.ones(1, np.float32), unit_vectors(found), 0.5, stop)
 
 
 def test_what_is_gone_or_not_known_is_like_nothing():
