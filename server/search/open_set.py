@@ -341,6 +341,8 @@ class OpenSet:
         settings = self._options.spans
         if settings is None:
             return ranked
+        # Its candidates are scored: their places are free for the sentences.
+        self._admission.release()
         windows = ranked.windows
         texts = [
             SpanText.of(

@@ -23,6 +23,7 @@ from twopass.server.servicers.spans import (
     add_spans,
     add_texts,
     read_spans,
+    spans_bytes,
     spans_status,
     texts_length,
 )
@@ -135,7 +136,7 @@ def _check(candidate: rerank_pb2.Candidate, passage: str, i: int, limits: Limits
 
 def answer_bytes(ranked: RankedSet, set_bytes: int, *, return_text: bool) -> int:
     """Estimated size of a ranked set's message; `set_bytes` is the size of the set as received."""
-    of_spans = sum(map(texts_length, ranked.spans.hits))
+    of_spans = sum(map(spans_bytes, ranked.spans.hits))
     return _HIT_BYTES * len(ranked.order) + (set_bytes if return_text else 0) + of_spans
 
 

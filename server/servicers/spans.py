@@ -32,6 +32,8 @@ _UNITS = EnumMapping(
     },
     default=SpanUnit.SENTENCE,
 )
+# Of a span as a message.
+_SPAN_BYTES = 20
 _STATUS = {
     SpansStatus.NONE: spans_pb2.SPANS_STATUS_UNSPECIFIED,
     SpansStatus.COMPLETE: spans_pb2.SPANS_STATUS_COMPLETE,
@@ -118,3 +120,8 @@ def add_texts(spans: HitSpans, hit: search_pb2.SearchHit | rerank_pb2.RerankHit)
 def texts_length(spans: HitSpans) -> int:
     """Characters of the texts that are made of a hit's spans."""
     return len(spans.pruned_text) + len(spans.highlighted_text)
+
+
+def spans_bytes(spans: HitSpans) -> int:
+    """Estimated size of a hit's spans and of the texts that are made of them."""
+    return _SPAN_BYTES * len(spans.spans) + texts_length(spans)

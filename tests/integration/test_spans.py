@@ -264,6 +264,27 @@ def test_without_room_hits_come_without_spans_and_the_answer_says_so(small):
     assert not any(hit.spans for hit in full.hits)
 
 
+def test_a_set_that_fills_the_queue_leaves_its_places_to_its_sentences(small):
+    candidates = [rerank_pb2.Candidate(text=TEXT)] * MAX_QUEUED
+    request = rerank_pb2.RerankRequest(
+        query=QUESTION, candidates=candidates, top_n=1, spans=SpanOptions()
+    )
+    assert small.rerank(request).spans_status == COMPLETE
+
+
+def test_long_texts_are_marked_as_short_ones_are(server):
+    """In a thread, so that nobody else waits."""
+    text = f"{TEXT} {'<p> ' * 16_000}"
+    candidates = [rerank_pb2.Candidate(text=text)] * 5
+    spans = SpanOptions(max_spans=1, highlight=HighlightOptions(escape_html=True))
+    request = rerank_pb2.RerankRequest(query=QUESTION, candidates=candidates, spans=spans)
+    response = server.rerank(request)
+    assert response.spans_status == COMPLETE
+    for hit in response.hits:
+        assert f"<mark>{SENTENCES[1]}</mark>" in hit.highlighted_text
+        assert hit.highlighted_text.endswith("&lt;p&gt; " * 16_000)
+
+
 def test_where_fallback_is_forbidden_missing_spans_are_an_error(small):
     request = asking(spans=SpanOptions(), rerank=RerankOptions(enabled=False), fallback=FORBID)
     with places_taken(small, MAX_QUEUED), pytest.raises(grpc.RpcError) as raised:

@@ -10,6 +10,7 @@ from twopass.index.documents import DocumentFields, StoredDocument
 from twopass.index.errors import StoppedError
 from twopass.server.models.passages import passage_of
 from twopass.server.request import Request
+from twopass.server.search.ends import late
 from twopass.server.search.spans.scoring import (
     NOT_ASKED,
     FoundSpans,
@@ -21,6 +22,8 @@ from twopass.server.search.spans.units import SpanText
 from twopass.server.search.types import SearchHit
 
 _TEXT = DocumentFields(text=True, metadata=False)
+# Most bytes of texts that are read for their spans alone.
+_MAX_READ_BYTES = 64 * 1024 * 1024
 
 
 async def with_spans(
@@ -51,6 +54,8 @@ async def with_spans(
         documents = await _documents(best, retrieval, request)
     except StoppedError:
         # The second pass has had all the time there was.
+        if asked.required or request.is_past_deadline():
+            raise late(request, "the texts of hits were not read for their spans") from None
         documents = {}
     placed = [
         (place, documents[hit.document.key])
@@ -84,5 +89,8 @@ async def _documents(
     ]
     if missing:
         with request.stop_by(request.end) as stop:
-            carried |= await retrieval.fetch(np.array(missing, np.int64), _TEXT, stop)
+            read, bare = await retrieval.fetch_first(
+                np.array(missing, np.int64), _TEXT, _MAX_READ_BYTES, stop
+            )
+        carried |= {key: document for key, document in read.items() if key not in bare}
     return carried

@@ -9,7 +9,7 @@ import numpy as np
 
 from twopass.engines.base import Float32s, Int32s, LoadedReranker, PairQuery
 from twopass.index.errors import StoppedError
-from twopass.index.stopping import Stop
+from twopass.index.stopping import NEVER, Stop
 from twopass.server.errors import LateError
 from twopass.server.models.passages import Truncation
 from twopass.server.models.tokenizing import Tokenizing
@@ -40,6 +40,8 @@ _LOG_ODDS_BELOW_BEST = math.log(8)
 # Time before a deadline in which an answer is sent: later spans would lose the answer too.
 _ANSWER_SECONDS = 0.005
 _ANSWER_SHARE = 0.1
+# Tags are put into so many characters, escaped, in less than a millisecond.
+_FEW_CHARS = 256 * 1024
 _SKIPPED = {
     Cause.DEADLINE: SpansStatus.SKIPPED_DEADLINE,
     Cause.OVERLOAD: SpansStatus.SKIPPED_OVERLOAD,
@@ -140,13 +142,8 @@ class SpanScoring:
             units = await self._units(asked, texts, stop)
             # The first hits suffice, so that the time of all of them says nothing.
             with self._arbiter.admitted(sum(map(len, units)), deadline=end) as admission:
-                read = [
-                    text.read(*unit)
-                    for text, of_text in zip(texts, units, strict=True)
-                    for unit in of_text
-                ]
                 rows = await self._tokenizing.passage_ids(
-                    asked.reranker, read, Truncation.TRUNCATE, stop
+                    asked.reranker, _read(texts, units), Truncation.TRUNCATE, stop
                 )
                 policy = Policy(
                     deadline=end,
@@ -156,7 +153,12 @@ class SpanScoring:
                 scored = await self._second_pass.score(
                     asked.reranker, asked.query, rows, policy, admission
                 )
-        return _of_scored(asked, texts, units, scored)
+        if _makes_much(asked.settings, texts):
+            stop = request.stop  # what was scored in time is told
+            return await self._tokenizing.lane.run(
+                _of_scored, asked, texts, units, scored, stop, stop=stop
+            )
+        return _of_scored(asked, texts, units, scored, NEVER)
 
     async def _units(
         self, asked: SpanQuery, texts: Sequence[SpanText], stop: Stop
@@ -179,16 +181,32 @@ class SpanScoring:
         ]
 
 
+def _read(texts: Sequence[SpanText], units: Sequence[Sequence[tuple[int, int]]]) -> list[str]:
+    """What the reranker reads of each unit."""
+    return [
+        text.read(*unit) for text, of_text in zip(texts, units, strict=True) for unit in of_text
+    ]
+
+
+def _makes_much(settings: SpanSettings, texts: Sequence[SpanText]) -> bool:
+    """Whether the texts that are made are so long that the event loop must not wait for them."""
+    if settings.highlight is None and not settings.pruned_text:
+        return False
+    return sum(len(text.passage) for text in texts) > _FEW_CHARS
+
+
 def _of_scored(
     asked: SpanQuery,
     texts: Sequence[SpanText],
     units: Sequence[Sequence[tuple[int, int]]],
     scored: ScoredPairs,
+    stop: Stop,
 ) -> FoundSpans:
     """The spans of those texts whose units have all been scored."""
     hits: list[HitSpans] = []
     first = 0
     for text, of_text in zip(texts, units, strict=True):
+        stop.check()
         last = first + len(of_text)
         if last > len(scored.logits):
             break
