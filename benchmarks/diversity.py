@@ -123,7 +123,7 @@ def _measure(client: Client, dataset: Dataset, documents: Sequence[Document]) ->
             ids = [hit.id for hit in found.hits]
             duplicates.append(1 - len({_source(each) for each in ids}) / max(1, len(ids)))
             alpha.append(_alpha_ndcg(ids, grades, copied))
-            took.append(found.timings.diversify_ms or 0.0)
+            took.append(found.timings.arrange_ms or 0.0)
         rows.append(
             Row(
                 dataset.name,

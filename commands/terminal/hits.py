@@ -41,7 +41,7 @@ _STAGES = {
     "queue": "waiting for a model",
     "rerank": "second pass",
     "spans": "sentences",
-    "diversify": "comparing hits",
+    "arrange": "comparing hits",
 }
 _RETRIEVED = {
     RetrieveStatus.COMPLETE: "",

@@ -16,6 +16,7 @@ from twopass.index.base import Retrieval
 from twopass.index.documents import StoredDocument
 from twopass.index.errors import StoppedError
 from twopass.index.lanes import Lane
+from twopass.index.stopping import Stop
 from twopass.server.request import Request
 from twopass.server.search.arrangement import (
     UNARRANGED,
@@ -107,7 +108,7 @@ async def arranged(
             known, _ = await retrieval.fetch_first(keys, settings.fields(), _MAX_READ_BYTES, stop)
             documents = [known.get(key) for key in keys.tolist()]
             found = await lane.run(
-                _arranged, settings, documents, order, candidates, ranking, stop=stop
+                _arranged, settings, documents, order, candidates, ranking, stop, stop=stop
             )
     except Exception as error:
         cause = cause_of(error)
@@ -125,18 +126,19 @@ def _arranged(
     order: Int32s,
     candidates: Candidates,
     ranking: Ranking,
+    stop: Stop,
 ) -> Arranged:
     """Arranges the first of the ranking; those that were not looked at follow as they were."""
     score_of = _scores_of(ranking)
     kept, groups = np.arange(len(order), dtype=np.int32), dict[int, Group]()
     if settings.collapse is not None:
-        kept, groups = collapse(documents, settings.collapse)
+        kept, groups = collapse(documents, settings.collapse, stop)
     chosen_by: dict[int, float] = {}
     if (wanted := settings.diversity) is not None:
         pool = _comparable(order[kept], ranking)[: wanted.depth]
         vectors = unit_vectors([documents[place] for place in kept[: len(pool)].tolist()])
         places, values = diversified(
-            _relevance(pool, candidates, ranking), vectors, wanted.relevance_weight
+            _relevance(pool, candidates, ranking), vectors, wanted.relevance_weight, stop
         )
         chosen_by = dict(zip(kept[places].tolist(), values.tolist(), strict=True))
         kept = np.concatenate([kept[places], kept[len(pool) :]])

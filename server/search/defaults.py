@@ -137,7 +137,7 @@ def resolved(
     return replace(
         query,
         retrieve=_retrieve(query, defaults, server),
-        rerank=_rerank(query.rerank, defaults, models),
+        rerank=_rerank(query, defaults, models),
     )
 
 
@@ -197,12 +197,14 @@ def _mode(query: SearchQuery, default: RetrieveMode) -> RetrieveMode:
     return mode
 
 
-def _rerank(asked: RerankSettings, defaults: SearchDefaults, models: Models) -> RerankSettings:
-    enabled = asked.enabled
+def _rerank(query: SearchQuery, defaults: SearchDefaults, models: Models) -> RerankSettings:
+    asked, enabled = query.rerank, query.rerank.enabled
     if enabled is None:
         enabled = True if defaults.rerank is None else defaults.rerank
     depth = asked.depth or defaults.depth
-    if not enabled or not defaults.belongs_to_reranker:
+    # Spans are read by the same reranker, whether or not there is a second pass.
+    is_read = enabled or query.spans is not None
+    if not is_read or not defaults.belongs_to_reranker:
         return replace(asked, enabled=enabled, depth=depth)
     model = asked.model
     if not model and defaults.reranker:

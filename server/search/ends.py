@@ -1,6 +1,7 @@
 """Until when each part of a search is waited for."""
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -39,10 +40,12 @@ class Ends:
 
     Attributes:
         passes: End of both passes; what they have found by then is answered.
+        arranged: End of comparing hits with each other; they stand as they are by then.
         answer: End of reading the content of hits.
     """
 
     passes: float | None
+    arranged: float | None
     answer: float | None
 
 
@@ -84,14 +87,18 @@ class CollectionPace:
     def ends(self, request: Request) -> Ends:
         """When the parts of a request's search must be done."""
         if request.budget_end is None:
-            return Ends(request.deadline, request.deadline)
+            return Ends(request.deadline, request.deadline, request.deadline)
         budget = request.budget_end - request.received
         kept = max(_ANSWER_SECONDS, _ANSWER_CAUTION * self.answer_seconds)
         passes = request.budget_end - min(kept, _ANSWER_SHARE * budget)
-        answer = request.budget_end + _GRACE_SHARE * budget
-        if request.deadline is not None:
-            passes, answer = min(passes, request.deadline), min(answer, request.deadline)
-        return Ends(passes, answer)
+        grace = _GRACE_SHARE * budget
+        latest = math.inf if request.deadline is None else request.deadline
+        # Comparing what the passes have found takes half of the grace, and nothing of what is kept.
+        return Ends(
+            min(passes, latest),
+            min(passes + grace / 2, latest),
+            min(request.budget_end + grace, latest),
+        )
 
 
 class Paces:

@@ -5,11 +5,12 @@ waited for until the end that `ends.py` sets it.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from twopass.engines.base import Int32s, LoadedReranker, PairQuery, Ragged
+from twopass.engines.base import Int32s, LoadedReranker, Ragged
 from twopass.index.base import Collection
 from twopass.index.documents import DocumentFields
 from twopass.index.errors import StoppedError
@@ -32,6 +33,7 @@ from twopass.server.search.first_pass import FirstPass
 from twopass.server.search.found import Ahead, Found, Searched
 from twopass.server.search.hits import HitReader
 from twopass.server.search.observing import Answered, NoObserver, Observer
+from twopass.server.search.query_tokens import NO_TOKENS, query_tokens
 from twopass.server.search.ranking import Ranking, ranked
 from twopass.server.search.second_pass import Policy, ScoredPairs, SecondPass, room_beside
 from twopass.server.search.spans.of_hits import with_spans
@@ -123,7 +125,6 @@ class Search:
     Attributes:
         query: What is asked for, its defaults filled in.
         collection: The collection.
-        query_ids: The query's token ids, by tokenizer; empty before `tokenize`.
         ends: When its parts must be done.
     """
 
@@ -146,9 +147,7 @@ class Search:
         self._reranker = self._model if query.rerank.enabled else None
         self._blend = self._chosen_blend()
         self._retrieval = collection.retrieval(self._expected(), query.min_sequence)
-        self.query_ids: dict[str, Int32s] = {}
-        self._pair_query: PairQuery | None = None  # as the reranker reads it
-        self._is_cut_for_encoder = False
+        self._tokens = NO_TOKENS
         # The places for the second pass, or why there is none.
         self._admission: Admission | RerankStatus = RerankStatus.DISABLED
         self._is_skipped = False
@@ -183,7 +182,7 @@ class Search:
             self._retrieval,
             self._parts.tokenizing.lane,
             self._request,
-            self.ends.answer,
+            self.ends.arranged,
         )
         hits, spans = await with_spans(
             order.told(await self._read_hits(found, candidates, order.ranking)),
@@ -192,7 +191,7 @@ class Search:
             self._retrieval,
             self._request,
         )
-        timings.diversify, timings.spans = order.seconds, spans.seconds
+        timings.arrange, timings.spans = order.seconds, spans.seconds
         timings.total = time.perf_counter() - self._request.received
         reranked = ranking.scored is not None
         threshold = self._chosen_threshold() if reranked else None
@@ -253,7 +252,7 @@ class Search:
                 ranking=ranking,
                 hits=hits,
                 reranker=self._reranker,
-                pair_query=self._pair_query,
+                pair_query=self._tokens.pair_query,
                 blend=self._blend,
                 request=self._request,
             )
@@ -261,15 +260,17 @@ class Search:
 
     def _is_query_truncated(self, found: Found, is_read: bool) -> bool:
         """Whether a model that has read the query has not read its end."""
-        cut_for_reranker = self._pair_query is not None and self._pair_query.truncated
-        return bool(found.encoder and self._is_cut_for_encoder) or (is_read and cut_for_reranker)
+        cut_for_reranker = self._tokens.pair_query is not None and self._tokens.pair_query.truncated
+        return bool(found.encoder and self._tokens.is_cut_for_encoder) or (
+            is_read and cut_for_reranker
+        )
 
     def _span_query(self) -> SpanQuery | None:
         """What spans of the hits are looked for; None where none are asked for."""
         settings, required = self.query.spans, not self.query.allow_fallback
-        if settings is None or self._model is None or self._pair_query is None:
+        if settings is None or self._model is None or self._tokens.pair_query is None:
             return None
-        return SpanQuery(settings, self._model, self._pair_query, required)
+        return SpanQuery(settings, self._model, self._tokens.pair_query, required)
 
     def _chosen_reranker(self) -> LoadedReranker | None:
         if not self.query.rerank.enabled and self.query.spans is None:
@@ -310,6 +311,11 @@ class Search:
     def has_second_pass(self) -> bool:
         """Whether it is to have a second pass, as far as is known."""
         return self._reranker is not None and not self._is_skipped
+
+    @property
+    def query_ids(self) -> Mapping[str, Int32s]:
+        """The query's token ids, by tokenizer; empty before `tokenize`."""
+        return self._tokens.ids
 
     @property
     def timings(self) -> StageTimings:
@@ -377,49 +383,19 @@ class Search:
         return _SKIPPED[cause]
 
     async def tokenize(self) -> None:
-        """Sets the query's token ids, by tokenizer, since models may share one. Idempotent."""
+        """Reads the query for all models that it needs. Idempotent."""
         if self.query_ids:
             return
-        query, collection, parts = self.query, self.collection, self._parts
         watch = Stopwatch()
         async with in_time(self._request, self.ends.passes, "the query was not tokenised"):
-            if query.needs_embedding:
-                if collection.schema.client_vectors:
-                    raise InvalidRequestError(
-                        f"vector: unset, but collection {collection.name!r} has no encoder to "
-                        "embed the query with; give one, or retrieve by RETRIEVE_MODE_LEXICAL"
-                    )
-                encoder = await parts.tokenizing.instructed(
-                    parts.models.encoder_of(collection.name, collection.schema),
-                    query.retrieve.instruction,
-                    self._request.stop,
-                    field="retrieve.instruction",
-                )
-                read = await parts.tokenizing.encoder_texts(
-                    encoder,
-                    [query.text],
-                    query.cutting,
-                    self._request.stop,
-                    as_queries=True,
-                    field=lambda _: "query",
-                )
-                self.query_ids[encoder.query_tokenizer.fingerprint] = read.token_ids[0]
-                self._is_cut_for_encoder = bool(read.truncated[0])
-            if (reranker := self._model) is not None:
-                # A query that was cut for the encoder is cut anew: the limits are two.
-                fingerprint = reranker.tokenizer.fingerprint
-                known = None if self._is_cut_for_encoder else self.query_ids.get(fingerprint)
-                if known is None or len(known) > reranker.spec.max_query_tokens:
-                    self._pair_query = await parts.tokenizing.pair_query(
-                        reranker,
-                        query.text,
-                        query.rerank.instruction,
-                        query.cutting,
-                        self._request.stop,
-                    )
-                    self.query_ids.setdefault(fingerprint, self._pair_query.token_ids)
-                else:
-                    self._pair_query = PairQuery(known, reranker.tokenizer.template)
+            self._tokens = await query_tokens(
+                self.query,
+                self.collection,
+                self._model,
+                self._parts.models,
+                self._parts.tokenizing,
+                self._request.stop,
+            )
         if self.query_ids:
             self._request.timings.tokenize = watch.lap("tokenize")
 
@@ -444,7 +420,7 @@ class Search:
             return Ranking.of_first_pass(len(candidates), admission)
         depth = min(self.query.rerank.depth or len(candidates), len(candidates))
         admission.shrink(depth)
-        asked = self._pair_query
+        asked = self._tokens.pair_query
         assert asked is not None
         policy = Policy(
             self.query.rerank.truncation,
@@ -499,11 +475,11 @@ class Search:
         if self.query.rerank.truncation is not Truncation.REJECT or not scored.truncated.any():
             return
         assert self._reranker is not None
-        assert self._pair_query is not None
+        assert self._tokens.pair_query is not None
+        room = room_beside(self._reranker, self._tokens.pair_query)
         raise InvalidRequestError(
             f"rerank.truncation: REJECT, and candidate {positions[np.argmax(scored.truncated)]} of "
-            f"the first pass is longer than the {room_beside(self._reranker, self._pair_query)} "
-            "tokens read of a passage beside this query"
+            f"the first pass is longer than the {room} tokens read of a passage beside this query"
         )
 
     async def _read_hits(

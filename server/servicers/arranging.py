@@ -1,8 +1,7 @@
 """What requests ask of the order after the second pass, and what hits tell of it, as messages."""
 
+import json
 from typing import Any
-
-from google.protobuf import json_format, struct_pb2
 
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models.passages import check_text
@@ -21,6 +20,7 @@ from twopass.server.search.diversity import (
     MAX_DEPTH,
     DiversitySettings,
 )
+from twopass.server.servicers.metadata import write_value
 from twopass.v1 import arranging_pb2, search_pb2
 
 _STATUS = {
@@ -30,6 +30,8 @@ _STATUS = {
     ArrangeStatus.SKIPPED_OVERLOAD: arranging_pb2.ARRANGE_STATUS_SKIPPED_OVERLOAD,
     ArrangeStatus.FAILED: arranging_pb2.ARRANGE_STATUS_FAILED,
 }
+# Of a collapsed document as a message, without its id.
+_DOCUMENT_BYTES = 20
 _REASON = {
     CollapseReason.EQUAL_TEXT: arranging_pb2.COLLAPSE_REASON_EQUAL_TEXT,
     CollapseReason.NEAR_DUPLICATE: arranging_pb2.COLLAPSE_REASON_NEAR_DUPLICATE,
@@ -67,13 +69,14 @@ def add_arrangement(arrangement: Arrangement, message: search_pb2.SearchHit) -> 
             id=each.id, reason=_REASON[each.reason], similarity=each.similarity, score=each.score
         )
     if arrangement.value is not None:
-        message.collapsed.value.CopyFrom(_value_message(arrangement.value))
+        write_value(arrangement.value, message.collapsed.value)
 
 
-def _value_message(value: Any) -> struct_pb2.Value:
-    message = struct_pb2.Value()
-    json_format.ParseDict(value, message)
-    return message
+def arrangement_bytes(arrangement: Arrangement) -> int:
+    """Estimated size of what a hit tells of its place."""
+    value = arrangement.value
+    of_value = len(json.dumps(value)) if isinstance(value, str | list | dict) else 0
+    return of_value + sum(_DOCUMENT_BYTES + len(each.id) for each in arrangement.collapsed)
 
 
 def _read_collapse(options: arranging_pb2.Collapse) -> CollapseSettings:

@@ -209,10 +209,11 @@ def write_metadata(metadata: Mapping[str, Any], message: Struct) -> None:
     message.SetInParent()
     fields = message.fields
     for key, value in metadata.items():
-        _write_value(value, fields[key])
+        write_value(value, fields[key])
 
 
-def _write_value(value: Any, message: Value) -> None:
+def write_value(value: Any, message: Value) -> None:
+    """Fills in a message from any value of a JSON object."""
     kind = type(value)
     if kind is str:
         message.string_value = value
@@ -228,4 +229,4 @@ def _write_value(value: Any, message: Value) -> None:
         items = message.list_value
         items.SetInParent()
         for item in value:
-            _write_value(item, items.values.add())
+            write_value(item, items.values.add())

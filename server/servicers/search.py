@@ -27,7 +27,12 @@ from twopass.server.search.types import (
     SearchResult,
 )
 from twopass.server.servicers.answers import read_max_answer_bytes
-from twopass.server.servicers.arranging import add_arrangement, arrange_status, read_arrange
+from twopass.server.servicers.arranging import (
+    add_arrangement,
+    arrange_status,
+    arrangement_bytes,
+    read_arrange,
+)
 from twopass.server.servicers.documents import add_extras, read_fields, read_vector
 from twopass.server.servicers.enums import EnumMapping
 from twopass.server.servicers.filters import read_filter
@@ -47,8 +52,8 @@ from twopass.server.servicers.spans import (
     add_spans,
     add_texts,
     read_spans,
+    spans_bytes,
     spans_status,
-    texts_length,
 )
 from twopass.server.servicers.timings import timings_message
 from twopass.server.servicers.translating import Translating
@@ -290,7 +295,7 @@ def _content_bytes(result: SearchResult) -> int:
     for hit in result.hits:
         document = hit.document
         num_bytes += _HIT_BYTES + len(document.title or "") + len(document.text or "")
-        num_bytes += texts_length(hit.spans)
+        num_bytes += spans_bytes(hit.spans) + arrangement_bytes(hit.arrangement)
         if document.vector is not None:
             num_bytes += document.vector.nbytes
     return num_bytes
@@ -324,7 +329,7 @@ def _response(result: SearchResult, max_bytes: int, stop: Stop) -> search_pb2.Se
     if bytes_left < 0:
         raise ResponseTooLargeError(
             f"top_n: {len(response.hits):,} hits take more than {max_bytes:,} bytes without what "
-            "they carry (max_answer_bytes); ask for fewer",
+            f"they carry (max_answer_bytes); ask for fewer{_or_less_of(result)}",
             limit_name="max_answer_bytes",
             limit=max_bytes,
         )
@@ -336,6 +341,16 @@ def _response(result: SearchResult, max_bytes: int, stop: Stop) -> search_pb2.Se
                 _omit_content(without)
             break
     return response
+
+
+def _or_less_of(result: SearchResult) -> str:
+    """What else takes room in hits without their content, for a message."""
+    ways = []
+    if any(hit.spans.spans for hit in result.hits):
+        ways.append("fewer spans (spans.max_spans, spans.hits)")
+    if any(hit.arrangement.collapsed for hit in result.hits):
+        ways.append("fewer documents within hits (collapse.max_listed)")
+    return "".join(f", or for {way}" for way in ways)
 
 
 def _add_content(hit: SearchHit, message: search_pb2.SearchHit) -> int:

@@ -6,7 +6,7 @@ from twopass.server.telemetry.stopwatch import StageTimings
 from twopass.v1 import timings_pb2
 
 _PASSES = ("tokenize", "queue", "embed", "retrieve", "load", "rerank")
-_STAGES = ("total", *_PASSES, "spans", "diversify")
+_STAGES = ("total", *_PASSES, "spans", "arrange")
 
 
 def timings_message(timings: StageTimings) -> timings_pb2.Timings:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from twopass.server.telemetry.tracing import record
 
-_STAGES = ("tokenize", "queue", "embed", "retrieve", "load", "rerank", "diversify", "spans")
+_STAGES = ("tokenize", "queue", "embed", "retrieve", "load", "rerank", "arrange", "spans")
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class StageTimings:
     load: float | None = None
     rerank: float | None = None
     spans: float | None = None
-    diversify: float | None = None
+    arrange: float | None = None
 
     def last_done(self) -> str:
         """The last stage that was done, in the order of a search; "" before the first is done."""

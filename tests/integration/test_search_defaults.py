@@ -217,6 +217,20 @@ def test_what_belongs_to_a_reranker_is_applied_to_its_searches_alone(tmp_path):
         assert (result.reranker, result.blend) == ("twopass-minilm-l6", 0.25)
 
 
+def test_spans_without_a_second_pass_are_read_by_the_collections_reranker(tmp_path):
+    with (
+        Server(tmp_path, more_models=["twopass-minilm-l6"]) as server,
+        Client(server.target) as client,
+    ):
+        fill(server, "docs")
+        client.set_search_defaults("docs", SearchDefaults(reranker="twopass-minilm-l6"))
+        found = client.search("docs", QUERY, rerank=False, spans=True)
+        assert (found.rerank_status, found.reranker) == ("disabled", "twopass-minilm-l6")
+        client.set_search_defaults("docs", SearchDefaults(reranker=RERANKER, min_score=1.0))
+        found = client.search("docs", QUERY, rerank=False, spans=True)
+        assert (found.num_below_min_score, found.blend, found.reranker) == (0, 0.0, RERANKER)
+
+
 def test_a_reranker_that_is_not_held_is_not_applied_and_told(tmp_path):
     with Server(tmp_path, reranker="twopass-minilm-l6") as server, Client(server.target) as client:
         fill(server, "docs")

@@ -12,7 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from twopass.index.errors import StorageError
 from twopass.index.lanes import Lane
-from twopass.v1 import collection_pb2, document_pb2, search_pb2
+from twopass.v1 import arranging_pb2, collection_pb2, document_pb2, search_pb2
 from twopass.v1.filter_pb2 import Condition, FieldCondition, Filter, IdCondition
 from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions, SearchRequest
 
@@ -94,6 +94,28 @@ def test_candidates_that_can_not_be_read_in_time_are_an_error_and_no_empty_answe
         error = failure_of(small.search, asking(time_budget=A_MOMENT))
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert "what the hits carry was not read" in error.details()
+
+
+def test_hits_that_are_not_compared_in_time_are_read_all_the_same(small, monkeypatch):
+    """What was to make the order better must not take the answer."""
+    collection = small._app._store.folder.get("facts")
+    read = collection.fetch_first
+
+    def hang(keys, fields, max_bytes, stop):
+        while fields.vector and not stop.is_set:
+            time.sleep(0.005)
+        stop.check()
+        return read(keys, fields, max_bytes, stop)
+
+    monkeypatch.setattr(collection, "fetch_first", hang)
+    request = asking(time_budget=A_MOMENT, collapse={"similarity": 0.9})
+    response = small.search(request)
+    assert response.arrange_status == arranging_pb2.ARRANGE_STATUS_SKIPPED_DEADLINE
+    assert [bool(hit.text) for hit in response.hits] == [True] * 10
+    request.fallback = FORBID
+    error = failure_of(small.search, request)
+    assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "hits were not compared with each other" in error.details()
 
 
 def test_hits_whose_texts_are_not_read_in_time_come_without_and_say_so(small, monkeypatch):

@@ -7,7 +7,7 @@ from twopass.client._values import seconds
 from twopass.v1 import timings_pb2
 
 _Stage: TypeAlias = Literal[
-    "total", "tokenize", "queue", "embed", "retrieve", "load", "rerank", "spans", "diversify"
+    "total", "tokenize", "queue", "embed", "retrieve", "load", "rerank", "spans", "arrange"
 ]
 
 
@@ -27,7 +27,7 @@ class Timings:
         load_ms: Loading the candidates' stored token ids.
         rerank_ms: Scoring: the batches that held this request's pairs, from first to last.
         spans_ms: Cutting the best hits' texts into sentences and scoring these.
-        diversify_ms: Comparing candidates with each other, for `collapse` and `diversity`.
+        arrange_ms: Comparing candidates with each other, for `collapse` and `diversity`.
     """
 
     total_ms: float | None
@@ -38,7 +38,7 @@ class Timings:
     load_ms: float | None
     rerank_ms: float | None
     spans_ms: float | None = None
-    diversify_ms: float | None = None
+    arrange_ms: float | None = None
 
 
 def timings(message: timings_pb2.Timings) -> Timings:
@@ -56,5 +56,5 @@ def timings(message: timings_pb2.Timings) -> Timings:
         load_ms=milliseconds("load"),
         rerank_ms=milliseconds("rerank"),
         spans_ms=milliseconds("spans"),
-        diversify_ms=milliseconds("diversify"),
+        arrange_ms=milliseconds("arrange"),
     )

@@ -113,3 +113,10 @@ def test_what_is_late_names_the_budget_and_what_was_not_done():
     error = late(request_of(budget=0.05), "no candidate was found")
     assert "time_budget: 50 ms given, and within them no candidate was found" in str(error)
     assert str(late(request_of(), "nothing")).startswith("deadline: it ran out; nothing")
+
+
+def test_comparing_hits_takes_of_the_grace_and_leaves_the_time_to_read_them():
+    ends = CollectionPace().ends(request_of(budget=0.2))
+    assert ends.passes < ends.arranged < ends.answer
+    assert ends.answer - ends.arranged == pytest.approx(0.006 + 0.015)
+    assert CollectionPace().ends(request_of(deadline=3.0)).arranged == 103.0
