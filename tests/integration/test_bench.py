@@ -58,7 +58,10 @@ def test_searching_a_collection_measures_both_passes(server, facts):
     assert told["open_loop"] == []
     (figures,) = told["closed_loop"]
     check(figures, pairs_a_request=4)
-    assert all(figures["stages_ms"][stage] > 0 for stage in ("retrieve", "load", "rerank"))
+    assert all(figures["stages_ms"][stage] > 0 for stage in ("retrieve", "load"))
+    # Few queries come again and again, and the report says that their pairs are known.
+    assert figures["stages_ms"]["rerank"] is not None
+    assert figures["cached_share"] > 0.5
     assert figures["stages_ms"]["embed"] >= 0  # questions that come again are remembered
 
 
