@@ -11,9 +11,10 @@
 #include "twopass/assembly.h"
 #include "twopass/packing.h"
 #include "twopass/ragged.h"
+#include "twopass/splicing.h"
 
-// Ragged rows are packed or refused, whatever offsets, row numbers and lengths are given; what is
-// packed is made of the tokens of the rows asked for.
+// Ragged rows are packed or refused, whatever offsets, row numbers, positions and lengths are
+// given; what is packed is made of the tokens of the rows asked for.
 
 namespace twopass {
 namespace {
@@ -74,9 +75,19 @@ class Input {
   std::span<const std::uint8_t> bytes_;
 };
 
+// Told rather than thrown: what is thrown passes for input that is refused.
+bool are_sound(const Ints& token_ids, const Ints& offsets) {
+  try {
+    RaggedView(token_ids, offsets);
+  } catch (const std::invalid_argument&) {
+    return false;
+  }
+  return true;
+}
+
 void check_rows(const TokenBatch& batch) {
-  const RaggedView view(batch.token_ids, batch.offsets);  // throws unless sound
-  DEMAND(view.num_rows() == batch.query_lengths.size());
+  DEMAND(are_sound(batch.token_ids, batch.offsets));
+  DEMAND(batch.offsets.size() == batch.query_lengths.size() + 1);
 }
 
 void gather(const RaggedView& sequences, Input& input) {
@@ -122,13 +133,42 @@ void assemble(const RaggedView& rows, Input& input) {
   }
 }
 
+void splice_parts(const RaggedView& rows, Input& input) {
+  const Ints part_ids = input.numbers();
+  const Ints part_offsets = input.offsets(part_ids.size());
+  const RaggedView parts(part_ids, part_offsets);
+  // Any numbers, or, so that most inputs get further, the last row and the end of it.
+  const bool is_any = input.byte() > 100;
+  const auto last = static_cast<std::int32_t>(rows.num_rows()) - 1;
+  const Ints into = is_any ? input.numbers() : Ints(parts.num_rows(), last);
+  const Ints positions =
+      is_any || last < 0
+          ? input.numbers()
+          : Ints(parts.num_rows(), static_cast<std::int32_t>(rows[rows.num_rows() - 1].size()));
+  const std::int32_t max_tokens = input.number();
+  const OwnedRows all = splice(rows, into, positions, parts, max_tokens);
+  DEMAND(are_sound(all.token_ids, all.offsets));
+  const RaggedView spliced(all.token_ids, all.offsets);
+  DEMAND(spliced.num_rows() == rows.num_rows());
+  Ints lengths(rows.num_rows());
+  for (std::size_t i = 0; i < rows.num_rows(); ++i) {
+    lengths[i] = static_cast<std::int32_t>(rows[i].size());
+  }
+  for (std::size_t i = 0; i < parts.num_rows(); ++i) {
+    lengths[static_cast<std::size_t>(into[i])] += static_cast<std::int32_t>(parts[i].size());
+  }
+  for (std::size_t i = 0; i < rows.num_rows(); ++i) {
+    DEMAND(spliced[i].size() == static_cast<std::size_t>(std::min(lengths[i], max_tokens)));
+  }
+}
+
 }  // namespace
 }  // namespace twopass
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   twopass::Input input({bytes, size});
   constexpr void (*kActions[])(const twopass::RaggedView&, twopass::Input&){
-      twopass::gather, twopass::pad, twopass::assemble};
+      twopass::gather, twopass::pad, twopass::assemble, twopass::splice_parts};
   const auto action = kActions[input.byte() % std::size(kActions)];
   const twopass::Ints token_ids = input.numbers();
   const twopass::Ints offsets = input.offsets(token_ids.size());

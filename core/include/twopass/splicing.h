@@ -22,7 +22,7 @@ struct OwnedRows {
 //              parts of one position stand in their order
 //   parts      the tokens, a row for each part
 // Throws std::invalid_argument where into, positions and parts do not go together, leave the rows
-// or are out of order, and for a negative max_tokens.
+// or are out of order, for a negative max_tokens, and when the total leaves int32.
 OwnedRows splice(const RaggedView& rows, std::span<const std::int32_t> into,
                  std::span<const std::int32_t> positions, const RaggedView& parts,
                  std::int32_t max_tokens);

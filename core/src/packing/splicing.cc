@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "packing/row_offsets.h"
 #include "require.h"
 
 namespace twopass {
@@ -15,28 +16,41 @@ OwnedRows splice(const RaggedView& rows, std::span<const std::int32_t> into,
           "parts: ", parts.num_rows(), " given, but ", into.size(), " rows and ", positions.size(),
           " positions");
   OwnedRows spliced;
-  spliced.offsets.reserve(rows.num_rows() + 1);
-  spliced.offsets.push_back(0);
-  auto& ids = spliced.token_ids;
   std::size_t part = 0;
+  spliced.offsets = row_offsets(rows.num_rows(), [&](std::size_t row) {
+    const std::size_t own = rows[row].size();
+    std::size_t length = own;
+    std::int32_t least = 0;
+    for (; part < parts.num_rows() && into[part] == static_cast<std::int32_t>(row); ++part) {
+      require(least <= positions[part] && static_cast<std::size_t>(positions[part]) <= own,
+              "positions[", part, "]: ", positions[part], " given, from ", least, " to ", own,
+              " is possible");
+      least = positions[part];
+      length += parts[part].size();
+    }
+    return std::min(length, static_cast<std::size_t>(max_tokens));
+  });
+  require(part == parts.num_rows(), "into[", part, "]: out of order, or no row there is");
+
+  auto& ids = spliced.token_ids;
+  ids.reserve(spliced.offsets.back());
+  part = 0;
   for (std::size_t row = 0; row < rows.num_rows(); ++row) {
+    const auto end = static_cast<std::size_t>(spliced.offsets[row + 1]);
+    const auto append = [&ids, end](std::span<const std::int32_t> more) {
+      const auto kept = more.first(std::min(more.size(), end - ids.size()));
+      ids.insert(ids.end(), kept.begin(), kept.end());
+    };
     const std::span<const std::int32_t> own = rows[row];
-    const std::size_t begin = ids.size();
     std::size_t done = 0;
     for (; part < parts.num_rows() && into[part] == static_cast<std::int32_t>(row); ++part) {
       const auto position = static_cast<std::size_t>(positions[part]);
-      require(positions[part] >= 0 && done <= position && position <= own.size(), "positions[",
-              part, "]: ", positions[part], " given, from ", done, " to ", own.size(),
-              " is possible");
-      ids.insert(ids.end(), own.begin() + done, own.begin() + position);
-      ids.insert(ids.end(), parts[part].begin(), parts[part].end());
+      append(own.subspan(done, position - done));
+      append(parts[part]);
       done = position;
     }
-    ids.insert(ids.end(), own.begin() + done, own.end());
-    ids.resize(begin + std::min<std::size_t>(ids.size() - begin, max_tokens));
-    spliced.offsets.push_back(static_cast<std::int32_t>(ids.size()));
+    append(own.subspan(done));
   }
-  require(part == parts.num_rows(), "into[", part, "]: out of order, or no row there is");
   return spliced;
 }
 
