@@ -126,8 +126,8 @@ def _of_order(report: RelevanceReport) -> Iterator[Advice]:
         if compared:
             yield Advice(
                 AdviceKind.FEW_SEARCHES,
-                f"{compared:,} answers were compared: too few to judge by; wait for {_ENOUGH} or "
-                "look back further.",
+                f"{compared:,} answer{' was' if compared == 1 else 's were'} compared: too few to "
+                f"judge by; wait for {_ENOUGH} or look back further.",
             )
         return
     if (share := report.share(Place.THREE_CHANGED, Place.COMPARED)) < _LITTLE_CHANGE:

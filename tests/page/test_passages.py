@@ -98,3 +98,11 @@ def test_of_a_long_text_what_stands_around_the_best_sentence_is_shown(page: Page
     assert told.startswith("… ")
     assert "lot. The sky is blue. It is late." in told
     assert len(told) < 400
+
+
+def test_the_best_sentence_begins_within_the_two_lines_of_a_folded_card(page: Page) -> None:
+    text = "It rains a lot here. " * 6 + "The sky is blue. It is late."
+    _, (told, marked) = _with_sentence(page, "A title", text, "The sky is blue.")
+    assert marked == "The sky is blue."
+    assert told.startswith("… ")
+    assert told.index(marked) < 50

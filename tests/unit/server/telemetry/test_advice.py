@@ -95,3 +95,9 @@ def test_what_stands_out_is_advised_alone(counted, kind, searches):
     for search in searches:
         counted.search(**search)
     assert kinds(counted) == [kind]
+
+
+def test_one_answer_is_told_in_the_singular(counted):
+    counted.search(effect([1, 9, 2]))
+    (told,) = advice(counted.report())
+    assert told.text.startswith("1 answer was compared: too few to judge by")

@@ -5,7 +5,7 @@ import { printable } from "../words.js";
 import { shown } from "./answer.js";
 
 const PREVIEW = 360; // characters of a passage before it is opened
-const BEFORE = 120; // characters of a passage before its best sentence
+const BEFORE = 24; // characters of a passage before its best sentence: a folded card has two lines
 const WORD = 20; // characters of a word before a part that begins inside it; more are no word that people read
 const IN_WORD = /[\p{L}\p{M}\p{N}]/u;
 // Scripts without spaces between words: what stands before a part there is no beginning of its word.
@@ -41,7 +41,7 @@ export function passageOf(hit, isWhole) {
   if (start >= end) return piece(0, isWhole ? text.length : PREVIEW);
   if (isWhole) return [...piece(0, start), element("mark", {}, ...piece(start, end)), ...piece(end, text.length)];
   if (hit.spans?.length) {
-    const first = end <= PREVIEW ? 0 : wordStart(text, Math.max(0, start - BEFORE));
+    const first = start <= BEFORE ? 0 : wordStart(text, start - BEFORE);
     const last = Math.max(end, first + PREVIEW);
     return [...softly(first > 0), ...piece(first, start), element("mark", {}, ...piece(start, end)), ...piece(end, last)];
   }
