@@ -80,6 +80,9 @@ async function callEveryRpc(options, name) {
   const change = { case: "merge", value: { n: 2 } };
   assert.equal((await collections.updateMetadata({ collection: name, ids: ["a"], change })).numUpdated, 1n);
 
+  const set = await collections.setSearchDefaults({ collection: name, searchDefaults: { k: 20 } });
+  assert.equal(set.collection.searchDefaults.k, 20);
+
   assert.equal((await collections.createSnapshot({ collection: name, name: "one" })).snapshot.name, "one");
   assert.equal((await collections.listSnapshots({ collection: name })).snapshots.length, 1);
   const copy = `${name}-copy`;
