@@ -432,6 +432,7 @@ class EngineInfo:
         max_in_flight: How many batches it may be computing at once; queries come on top.
         batch_seconds: How long a batch may take, so that nothing waits longer for it; where the
             engine is slow, batches hold fewer than `max_batch_tokens`, but `min_batch_tokens`.
+        has_graphs: Whether it launches usual shapes as CUDA graphs, whole.
     """
 
     engine: str
@@ -443,6 +444,7 @@ class EngineInfo:
     max_in_flight: int = 1
     batch_seconds: float = math.inf
     min_batch_tokens: int = 1
+    has_graphs: bool = False
 
 
 class Engine(Protocol):

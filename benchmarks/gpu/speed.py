@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from twopass.benchmarks.summary import percentile
 from twopass.engines.base import Engine, PaddedLayout, TokenBatch
+from twopass.engines.gpu.torch_engine import TorchEngine
 from twopass.engines.model.architecture import Architecture
 from twopass.engines.onnx.bucket_grid import BucketGrid
 
@@ -65,6 +66,8 @@ def latency(compute: Compute, batch: TokenBatch, requests: int) -> Latency:
 
 def padding_share(engine: Engine, batch: TokenBatch) -> float:
     """Share of the tokens computed that are padding, surplus rows of batch steps counted."""
+    if isinstance(engine, TorchEngine):
+        return 1 - batch.num_tokens / engine.num_computed_tokens(batch)
     layout = engine.info.layout
     if not isinstance(layout, PaddedLayout):
         return 0.0

@@ -88,6 +88,7 @@ def info_of(infos: Sequence[EngineInfo], max_seq_len: int) -> EngineInfo:
         max_in_flight=sum(info.max_in_flight for info in infos),
         batch_seconds=min(info.batch_seconds for info in infos) / len(infos),
         min_batch_tokens=min(max(info.min_batch_tokens for info in infos), max_batch_tokens),
+        has_graphs=all(info.has_graphs for info in infos),
     )
 
 

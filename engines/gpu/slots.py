@@ -82,7 +82,12 @@ class SlotPipeline:
     """Batches in, results out, in flight as many as there are slots."""
 
     def __init__(
-        self, name: str, open_slots: OpenSlots, plan: Callable[[TokenBatch], list[Launch]]
+        self,
+        name: str,
+        open_slots: OpenSlots,
+        plan: Callable[[TokenBatch], list[Launch]],
+        *,
+        idle: Callable[[], bool] = lambda: False,
     ) -> None:
         """Opens the device on a thread of its own.
 
@@ -90,8 +95,11 @@ class SlotPipeline:
             name: Of the thread.
             open_slots: Opens the device; whatever it raises is raised here.
             plan: Splits a batch into launches.
+            idle: Does a little work on that thread while nothing waits and nothing is under way;
+                called again until it returns False, or something waits.
         """
         self._plan = plan
+        self._idle = idle
         self._queue = SimpleQueue[_Piece | None]()
         self._lock = Lock()
         self._is_closed = False
@@ -153,6 +161,8 @@ class SlotPipeline:
         while is_open or flights.are_under_way:
             piece = None
             if is_open and flights.have_room:
+                if not flights.are_under_way:
+                    self._do_idle_work()
                 try:
                     piece = self._queue.get(block=not flights.are_under_way)
                     is_open = piece is not None
@@ -162,6 +172,10 @@ class SlotPipeline:
                 flights.start(piece)
             elif flights.are_under_way:
                 flights.finish()
+
+    def _do_idle_work(self) -> None:
+        while self._queue.empty() and self._idle():
+            pass
 
     def _fail(self, flights: "_Flights", error: DeviceError) -> None:
         """Answers everything that waits, and all that will come, with the device's failure."""

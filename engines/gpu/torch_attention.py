@@ -26,15 +26,34 @@ class PackedTokens:
         first: Place of each sequence's first token, int64 `[n]`.
         sequence: Which sequence each token is of, int64.
         position: Its place in it, int64.
-        max_len: Tokens of the longest.
+        max_len: Tokens of the longest, or more.
     """
 
-    def __init__(self, torch: Any, offsets: Any, num_tokens: int, max_len: int) -> None:
+    def __init__(
+        self,
+        torch: Any,
+        offsets: Any,
+        num_tokens: int,
+        max_len: int,
+        *,
+        has_empty: bool = False,
+    ) -> None:
+        """Computes them on the device.
+
+        Args:
+            torch: The package.
+            offsets: int32 `[n + 1]`, on the device.
+            num_tokens: The last of the offsets, as the host knows it.
+            max_len: Tokens of the longest sequence, or more.
+            has_empty: Whether sequences at the end may be empty: their outputs mean nothing.
+        """
         count = len(offsets) - 1
         device = offsets.device
         self.offsets = offsets
         self.lengths = offsets.diff().long()
         self.first = offsets[:-1].long()
+        if has_empty:  # they begin where no token is any more
+            self.first = self.first.clamp(max=num_tokens - 1)
         self.max_len = max_len
         # The size is told, so that the host does not wait for the device to count.
         self.sequence = torch.arange(count, device=device).repeat_interleave(

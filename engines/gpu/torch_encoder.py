@@ -171,16 +171,30 @@ class TorchEncoder:
             mlp_norm=norm("mlp_norm"),
         )
 
-    def forward(self, token_ids: Any, offsets: Any, query_lengths: Any, max_len: int) -> Any:
+    @property
+    def vocabulary_size(self) -> int:
+        """Ids of tokens that there are."""
+        return len(self._words)
+
+    def forward(
+        self,
+        token_ids: Any,
+        offsets: Any,
+        query_lengths: Any,
+        max_len: int,
+        *,
+        has_empty: bool = False,
+    ) -> Any:
         """Computes logits float32 `[n]`, or embeddings float32 `[n, output_width]`, normalised.
 
         Args:
             token_ids: int32, on the device.
             offsets: int32 `[n + 1]`, on the device.
             query_lengths: int32 `[n]`, on the device.
-            max_len: Tokens of the longest sequence.
+            max_len: Tokens of the longest sequence, or more.
+            has_empty: Whether sequences at the end may be empty; their outputs mean nothing.
         """
-        packed = PackedTokens(self._torch, offsets, len(token_ids), max_len)
+        packed = PackedTokens(self._torch, offsets, len(token_ids), max_len, has_empty=has_empty)
         hidden = self._embed(token_ids, query_lengths, packed)
         windows = {kind.window for kind in self._architecture.layers}
         attention = {window: self._kernel.over(packed, window) for window in windows}

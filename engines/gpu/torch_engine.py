@@ -6,9 +6,11 @@ Packed: a batch costs the tokens it has. PyTorch is not imported before an engin
 import importlib
 import importlib.util
 import logging
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,14 +26,15 @@ from twopass.engines.base import (
     TokenBatch,
 )
 from twopass.engines.errors import (
-    DeviceError,
     EngineUnavailableError,
     InputTooLongError,
-    OutOfDeviceMemoryError,
+    ModelError,
 )
 from twopass.engines.gpu.cuda_device import require_driver
+from twopass.engines.gpu.graph_keys import GraphSteps
 from twopass.engines.gpu.slots import Slot, SlotPipeline
 from twopass.engines.gpu.torch_encoder import TorchEncoder
+from twopass.engines.gpu.torch_graphs import GraphSlot, TorchGraphs, capturing, device_errors
 from twopass.engines.installing import how_to_install
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder
@@ -43,6 +46,9 @@ _logger = logging.getLogger("twopass.engines")
 _GPU_BATCH_TOKENS, _CPU_BATCH_TOKENS = 16_384, 1_024
 # One batch is copied while another computes; a CPU has but one place to compute.
 _GPU_SLOTS, _CPU_SLOTS = 2, 1
+
+GRAPHS_VARIABLE = "TWOPASS_CUDA_GRAPHS"
+"""0 has every kernel launched by itself on a GPU, 1 usual shapes launched whole, as unset."""
 
 
 def find_torch() -> Any:
@@ -84,6 +90,7 @@ class TorchEngine:
         *,
         device: str = "cuda",
         precision: Precision | None = None,
+        use_graphs: bool | None = None,
     ) -> None:
         """Copies the weights to the device.
 
@@ -91,12 +98,15 @@ class TorchEngine:
             folder: The model.
             device: "cuda", "cuda:1", …, or "cpu".
             precision: `Precision.BF16` or `Precision.F32`; None takes fp16 on a GPU, f32 on a CPU.
+            use_graphs: Whether a GPU replays CUDA graphs; without, each kernel is launched anew.
+                None asks the environment variable TWOPASS_CUDA_GRAPHS.
 
         Raises:
             EngineUnavailableError: PyTorch, the driver or the GPU is missing; says which.
             UnsupportedModelError: It has no safetensors, or is of no family that is described.
-            ModelError: A tensor is missing.
+            ModelError: A tensor is missing, or TWOPASS_CUDA_GRAPHS is neither 0 nor 1.
         """
+        uses_graphs = _graphs_wanted() if use_graphs is None else use_graphs
         weights = folder.open_weights()
         architecture = read_architecture(folder.config)
         is_gpu = device != "cpu"
@@ -120,18 +130,42 @@ class TorchEngine:
             "attention is %s", "packed" if model.is_packed else "padded: no kernel for packed"
         )
         self.output_width = head.output_width(architecture.hidden_size) if head else 1
+        max_seq_len = min(folder.spec.max_seq_len, architecture.max_seq_len)
+        self._graphs: TorchGraphs | None = None
+        if is_gpu:
+            make_graphs = partial(
+                TorchGraphs,
+                torch,
+                model,
+                GraphSteps.for_attention(self._budget, max_seq_len, is_packed=model.is_packed),
+                device=target,
+                dtype=dtype,
+                row_shape=(self.output_width,) if head else (),
+            )
+            opened = partial(
+                self._opened_gpu_slots, torch, model, target, make_graphs if uses_graphs else None
+            )
+        else:
+            opened = partial(_opened_host_slots, torch, model)
         self._pipeline = SlotPipeline(
-            f"torch-{folder.spec.id}", partial(_opened_slots, torch, model, target), self._launches
+            f"torch-{folder.spec.id}", opened, self._launches, idle=self._capture_missed
         )
-        self.info = EngineInfo(
+        self._info = EngineInfo(
             engine="torch",
             precision=label,
             device=torch.cuda.get_device_name(target) if is_gpu else "CPU",
-            max_seq_len=min(folder.spec.max_seq_len, architecture.max_seq_len),
+            max_seq_len=max_seq_len,
             layout=PackedLayout(),
             max_batch_tokens=self._budget,
             max_in_flight=self._pipeline.num_slots,
         )
+        self._info_with_graphs = replace(self._info, has_graphs=True)
+
+    @property
+    def info(self) -> EngineInfo:
+        """What it is; see `engines.base`."""
+        has_graphs = self._graphs is not None and self._graphs.is_on
+        return self._info_with_graphs if has_graphs else self._info
 
     def submit(self, batch: TokenBatch) -> Future[Float32s]:
         """Queues a batch for one forward pass; see `engines.base`."""
@@ -142,9 +176,59 @@ class TorchEngine:
             return refused
         return self._pipeline.submit(batch)
 
+    def num_computed_tokens(self, batch: TokenBatch) -> int:
+        """Tokens that a batch costs, those that fill the shapes of graphs up among them."""
+        graphs, total = self._graphs, 0
+        for launch in self._launches(batch):
+            num_tokens = int(batch.lengths[launch.rows].sum())
+            key = None
+            if graphs is not None and graphs.is_on:
+                key = graphs.steps.key(num_tokens, len(launch.rows), launch.seq_len)
+            total += num_tokens if key is None else key.tokens
+        return total
+
     def close(self) -> None:
         """Finishes what was submitted and frees the device's memory."""
         self._pipeline.close()
+
+    @contextmanager
+    def _opened_gpu_slots(
+        self,
+        torch: Any,
+        model: TorchEncoder,
+        device: Any,
+        make_graphs: Callable[[], TorchGraphs] | None,
+    ) -> Iterator[Sequence[Slot]]:
+        with torch.cuda.device(device):
+            slots: list[Slot] = [_GpuSlot(torch, model, device) for _ in range(_GPU_SLOTS)]
+            if make_graphs is not None:
+                slots = self._with_graphs(torch, make_graphs, slots)
+            yield slots
+            with capturing:
+                torch.cuda.synchronize()
+            if self._graphs is not None:
+                self._graphs.close()
+
+    def _with_graphs(
+        self, torch: Any, make_graphs: Callable[[], TorchGraphs], slots: list[Slot]
+    ) -> list[Slot]:
+        """Slots that replay graphs; those given where graphs can not be had."""
+        try:
+            graphs = make_graphs()
+            found: list[Slot] = [GraphSlot(torch, graphs, slot) for slot in slots]
+            graphs.warm_up()
+        except Exception as error:  # whatever it is, the engine goes on; a failed device shows then
+            _logger.warning(
+                "CUDA graphs are off for this engine, it goes on without: %s: %s",
+                type(error).__name__,
+                error,
+            )
+            return slots
+        self._graphs = graphs
+        return found
+
+    def _capture_missed(self) -> bool:
+        return self._graphs is not None and self._graphs.cache.capture_missed()
 
     def _launches(self, batch: TokenBatch) -> list[Launch]:
         lengths = batch.lengths
@@ -163,14 +247,16 @@ def _number_type(torch: Any, precision: Precision | None, *, is_gpu: bool) -> tu
     return "fp16", torch.float16
 
 
+def _graphs_wanted() -> bool:
+    given = os.environ.get(GRAPHS_VARIABLE, "")
+    if given not in {"", "0", "1"}:
+        raise ModelError(f"{GRAPHS_VARIABLE}: {given} given; it is 0 or 1")
+    return given != "0"
+
+
 @contextmanager
-def _opened_slots(torch: Any, model: TorchEncoder, device: Any) -> Iterator[Sequence[Slot]]:
-    if device.type == "cpu":
-        yield [_HostSlot(torch, model) for _ in range(_CPU_SLOTS)]
-        return
-    with torch.cuda.device(device):
-        yield [_GpuSlot(torch, model, device) for _ in range(_GPU_SLOTS)]
-        torch.cuda.synchronize()
+def _opened_host_slots(torch: Any, model: TorchEncoder) -> Iterator[Sequence[Slot]]:
+    yield [_HostSlot(torch, model) for _ in range(_CPU_SLOTS)]
 
 
 def _gathered(torch: Any, batch: TokenBatch, launch: Launch) -> tuple[Any, Any, Any]:
@@ -218,7 +304,7 @@ class _GpuSlot:
         """Copies there, computes, copies back; see `Slot`."""
         torch = self._torch
         gathered = _gathered(torch, batch, launch)
-        with self._errors(), torch.inference_mode(), torch.cuda.stream(self._stream):
+        with device_errors(torch), torch.inference_mode(), torch.cuda.stream(self._stream):
             # Kept until the copies are done; PyTorch uses page-locked blocks again.
             self._sources = tuple(tensor.pin_memory() for tensor in gathered)
             token_ids, offsets, query_lengths = (
@@ -231,18 +317,7 @@ class _GpuSlot:
 
     def finish(self) -> Float32s:
         """Waits for the copy back; see `Slot`."""
-        with self._errors():
+        with device_errors(self._torch):
             self._done.synchronize()
         results: Float32s = self._results.numpy()
         return results
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        torch = self._torch
-        try:
-            yield
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise OutOfDeviceMemoryError(str(error)) from error
-        except torch.AcceleratorError as error:  # the context does not survive it
-            raise DeviceError(str(error)) from error

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from twopass.engines.base import (
     Engine,
+    EngineInfo,
     Float32s,
     LoadedModel,
     SharingEngine,
@@ -22,6 +23,8 @@ from twopass.engines.errors import DeviceError, EngineUnavailableError, ModelErr
 _logger = logging.getLogger("twopass.server")
 # A failed build is tried again after the first pause; each further pause is twice as long.
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
+# What an engine's description says of the moment, and no batch depends on.
+_CHANGING = {"has_graphs"}
 
 
 class RestartingEngine:
@@ -39,7 +42,7 @@ class RestartingEngine:
             model: The model, with the engine to begin with.
             load: Loads the model again; may take seconds and may fail.
         """
-        self.info = model.engine.info
+        self._info = model.engine.info
         self.output_width = model.engine.output_width
         self.token_width = token_width_of(model.engine)
         # The model itself is not kept: it would hold an abandoned engine's memory.
@@ -50,6 +53,14 @@ class RestartingEngine:
         self._lock = threading.Lock()
         self._pending: set[Future[Float32s]] = set()
         self._closed = threading.Event()
+
+    @property
+    def info(self) -> EngineInfo:
+        """What is served, whichever engine computes it; see `engines.base`."""
+        engine = self._engine
+        if engine is not None and engine.info.has_graphs is not self._info.has_graphs:
+            self._info = replace(self._info, has_graphs=engine.info.has_graphs)
+        return self._info
 
     def submit(self, batch: TokenBatch) -> Future[Float32s]:
         """Queues a batch; see `engines.base`.
@@ -167,6 +178,7 @@ class RestartingEngine:
         } | {
             field.name: (getattr(self.info, field.name), getattr(loaded.engine.info, field.name))
             for field in fields(self.info)
+            if field.name not in _CHANGING
         }
         for name, (served, found) in compared.items():
             if served != found:

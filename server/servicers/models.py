@@ -53,6 +53,7 @@ class ModelServicer:
             revision=spec.revision,
             other_ids=sorted(spec.other_names),
             members=map(_member, engine.members) if isinstance(engine, Fleet) else (),
+            cuda_graphs=info.has_graphs,
         )
 
 

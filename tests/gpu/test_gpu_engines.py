@@ -65,6 +65,27 @@ def test_batches_of_every_size_agree_with_single_pairs(open_engine, golden_pairs
     np.testing.assert_allclose(engine.submit(batch).result(), whole[rows], **BATCH_MATES)
 
 
+@pytest.mark.parametrize("name", ["twopass-minilm-l6", "all-MiniLM-L6-v2"])
+@pytest.mark.parametrize("size", [1, 3, 9, 40, 100, 129, 600])
+def test_pytorchs_graphs_compute_what_its_launches_do(
+    open_engine, golden_pairs, golden_texts, name, size
+):
+    given = golden_pairs if name == "twopass-minilm-l6" else golden_texts
+    with_graphs = open_engine(TorchEngine, open_model(name), use_graphs=True)
+    without = open_engine(TorchEngine, open_model(name), use_graphs=False)
+    assert with_graphs.info.has_graphs
+    assert not without.info.has_graphs
+    rows = np.arange(size) % len(given)
+    ragged = Ragged(given.token_ids, given.offsets)
+    repeated = Ragged.from_rows([ragged[row] for row in rows])
+    batch = TokenBatch(repeated.token_ids, repeated.offsets, given.query_lengths[rows])
+    expected = without.submit(batch).result()
+    # Missed, missed, captured, replayed; several under way.
+    for future in [with_graphs.submit(batch) for _ in range(20)]:
+        np.testing.assert_allclose(future.result(), expected, **BATCH_MATES)
+    assert with_graphs.info.has_graphs
+
+
 def test_a_replayed_graph_computes_what_single_launches_compute(open_engine, golden_pairs):
     folder = open_model("twopass-minilm-l6")
     with_graphs = open_engine(TensorRtEngine, folder, max_batch_tokens=2_048)

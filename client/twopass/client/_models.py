@@ -62,6 +62,8 @@ class Model:
         takes_instruction: Whether requests may give an `instruction`.
         members: The engines that compute it where there are several, by name; empty where one
             engine does, in the server's own process.
+        cuda_graphs: Whether forward passes of usual shapes are launched whole, as CUDA graphs; of
+            several engines, whether all do.
     """
 
     id: str
@@ -80,6 +82,7 @@ class Model:
     other_ids: tuple[str, ...] = ()
     takes_instruction: bool = False
     members: tuple[EngineMember, ...] = ()
+    cuda_graphs: bool = False
 
 
 def models(*, timeout: float | None = None) -> Call[tuple[Model, ...]]:
@@ -131,6 +134,7 @@ def _model(message: model_pb2.Model) -> Model:
         other_ids=tuple(message.other_ids),
         takes_instruction=message.takes_instruction,
         members=tuple(map(_member, message.members)),
+        cuda_graphs=message.cuda_graphs,
     )
 
 

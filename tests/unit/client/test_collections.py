@@ -250,6 +250,7 @@ def test_models_tell_what_they_are(serve, connect):
         max_query_tokens=128,
         max_passage_tokens=240,
         blend=0.25,
+        cuda_graphs=True,
     )
     client = connect(serve(Models()))
     (model,) = client.models()
@@ -259,3 +260,4 @@ def test_models_tell_what_they_are(serve, connect):
     assert (model.engine, model.precision, model.device) == ("cpu", "int8", "avx512_vnni")
     assert (model.sha256, model.max_seq_len, model.max_query_tokens) == ("ab", 512, 128)
     assert (model.max_passage_tokens, model.dimension, model.blend) == (240, 0, 0.25)
+    assert model.cuda_graphs

@@ -1,6 +1,7 @@
 """A fleet gives every batch exactly one answer, whatever its members do."""
 
 import math
+from dataclasses import replace
 from itertools import chain, repeat
 
 import pytest
@@ -331,6 +332,19 @@ def test_the_figures_follow_the_members():
     assert (fleet.info.max_in_flight, fleet.info.batch_seconds) == (3, 0.02)
     fleet.leave("b")
     assert fleet.info.max_in_flight == 3  # so that batches come, and fail at once
+
+
+def test_a_fleet_has_graphs_where_all_of_it_have():
+    clock = Clock()
+    fleet = fleet_on(clock)
+    first, second = ActingEngine(clock, always(SOUND)), ActingEngine(clock, always(SOUND))
+    first.info = replace(first.info, has_graphs=True)
+    fleet.join("a", first)
+    assert fleet.info.has_graphs
+    fleet.join("b", second)
+    assert not fleet.info.has_graphs
+    fleet.leave("b")
+    assert fleet.info.has_graphs
 
 
 def test_a_batch_without_a_bound_on_its_time_has_none_in_a_fleet():

@@ -9,6 +9,7 @@ from twopass.engines.base import PackedLayout, Precision
 from twopass.engines.errors import (
     EngineUnavailableError,
     InputTooLongError,
+    ModelError,
     UnsupportedModelError,
 )
 from twopass.engines.gpu.torch_engine import TorchEngine, find_torch
@@ -135,6 +136,24 @@ def test_a_model_without_safetensors_is_refused(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"a graph")
     with pytest.raises(UnsupportedModelError, match=r"no model\.safetensors; .* onnxruntime"):
         TorchEngine(open_model(str(tmp_path)), device="cpu")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_what_is_neither_on_nor_off_is_refused_before_anything_is_loaded(
+    monkeypatch, tmp_path, device
+):
+    config = small_config()
+    write_model(tmp_path, config, random_tensors(config))
+    monkeypatch.setenv("TWOPASS_CUDA_GRAPHS", "maybe")
+    with pytest.raises(ModelError, match="TWOPASS_CUDA_GRAPHS: maybe given; it is 0 or 1"):
+        TorchEngine(open_model(str(tmp_path)), device=device)
+
+
+def test_a_cpu_has_no_graphs_and_computes_the_tokens_that_it_is_given(opened, tmp_path):
+    config = small_config()
+    engine = opened(TorchEngine, write_model(tmp_path, config, random_tensors(config)))
+    assert not engine.info.has_graphs
+    assert engine.num_computed_tokens(batch_of(random_rows(LENGTHS), QUERY_LENGTHS)) == sum(LENGTHS)
 
 
 def test_where_pytorch_is_missing_one_sentence_says_how_to_get_it(monkeypatch):

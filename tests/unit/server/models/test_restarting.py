@@ -63,6 +63,15 @@ def test_an_engine_of_the_same_model_takes_the_place_of_a_failed_one():
     assert engine.submit(batch_of([[1, 2]])).result().tolist() == [3.0]
 
 
+def test_graphs_come_and_go_with_the_engine_and_change_nothing_else():
+    model = scripted_reranker(ScriptedEngine())
+    engine = RestartingEngine(model, lambda: changed(has_graphs=True))
+    assert not engine.info.has_graphs
+    assert engine.restart()
+    wait_until(lambda: engine.info.has_graphs)
+    assert replace(engine.info, has_graphs=False) == model.engine.info
+
+
 def test_vectors_of_tokens_are_passed_on_where_the_engine_has_them():
     engine = RestartingEngine(scripted_reranker(ScriptedTokenEngine()), scripted_reranker)
     assert token_width_of(engine) == 2

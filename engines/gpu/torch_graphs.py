@@ -1,0 +1,339 @@
+"""The PyTorch engine's CUDA graphs: one launch a forward, in place of one for each kernel.
+
+A batch is filled up to a shape that is captured (`graph_keys.py`), copied to the device as one
+block (`graph_inputs.py`), and the shape's graph replayed: no Python between its kernels. A launch
+without a graph goes to the slot that it would have gone to without any of this.
+
+All graphs are captured on one stream and replayed on it, in the order of launches: so they share
+one pool of memory for activations, one work space for products and one block of inputs, and one
+graph of a shape does for every slot.
+"""
+
+import gc
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from twopass.engines.base import Float32s, Int32s, TokenBatch
+from twopass.engines.errors import DeviceError, OutOfDeviceMemoryError
+from twopass.engines.gpu.graph_cache import GraphCache
+from twopass.engines.gpu.graph_inputs import InputBlock
+from twopass.engines.gpu.graph_keys import GraphKey, GraphSteps
+from twopass.engines.gpu.slots import Slot
+from twopass.engines.gpu.torch_encoder import TorchEncoder
+from twopass.engines.onnx.bucket_grid import Launch
+
+_logger = logging.getLogger("twopass.engines")
+
+# Of the memory that is free when an engine is opened, graphs take an eighth, and no more than this.
+_BUDGET_SHARE, _BUDGET_BYTES = 8, 4 << 30
+# A shape that was filled up may be computed by other kernels, whose sums round elsewhere: this many
+# units in the last place of the type, of an output of one or more.
+_TOLERATED_UNITS, _LEAST_TOLERANCE = 32, 1e-3
+# Waiting for a whole device fails while any thread captures on it.
+capturing = Lock()
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Keeps what others left on the device from being freed by the thread that captures."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextmanager
+def device_errors(torch: Any) -> Iterator[None]:
+    """Translates PyTorch's errors of a device."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        raise OutOfDeviceMemoryError(str(error)) from error
+    except torch.AcceleratorError as error:  # the context does not survive it
+        raise DeviceError(str(error)) from error
+
+
+class TorchGraphs:
+    """An engine's graphs. Made and used by the thread that owns the device.
+
+    Attributes:
+        cache: Which graphs there are.
+        stream: On which all are replayed.
+        inputs: The block of inputs that they read, int32, on the device.
+        outputs: What they write, float32 `[max_sequences, …]`, on the device.
+    """
+
+    def __init__(
+        self,
+        torch: Any,
+        encoder: TorchEncoder,
+        steps: GraphSteps,
+        *,
+        device: Any,
+        dtype: Any,
+        row_shape: tuple[int, ...],
+    ) -> None:
+        """Allocates what all graphs share; captures nothing yet.
+
+        Args:
+            torch: The package.
+            encoder: The model on the device.
+            steps: The shapes.
+            device: A torch device.
+            dtype: Of the encoder's products.
+            row_shape: Of one sequence's output: none of a logit, the width of an embedding.
+        """
+        self._torch = torch
+        self._encoder = encoder
+        self._device = device
+        self._tolerance = max(_LEAST_TOLERANCE, _TOLERATED_UNITS * torch.finfo(dtype).eps)
+        self.steps = steps
+        self._row_shape = row_shape
+        self.block_size = InputBlock.largest(steps.max_tokens, steps.max_sequences)
+        self.stream = torch.cuda.Stream(device)
+        self._pool = torch.cuda.graph_pool_handle()
+        with device_errors(torch), torch.inference_mode(), torch.cuda.stream(self.stream):
+            self.inputs = torch.zeros(self.block_size, dtype=torch.int32, device=device)
+            self.outputs = torch.zeros(
+                (steps.max_sequences, *row_shape), dtype=torch.float32, device=device
+            )
+        self._trial = self.host_inputs()
+        budget = min(self._free_bytes() // _BUDGET_SHARE, _BUDGET_BYTES)
+        self.cache = GraphCache(self._captured, self._free_bytes, budget)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether launches are graphs where there is one."""
+        return self.cache.is_on and len(self.cache) > 0
+
+    def warm_up(self) -> None:
+        """Captures the usual shapes; raises nothing but what no engine survives."""
+        began = time.perf_counter()
+        self.cache.warm_up(self.steps.usual())
+        _logger.info(
+            "CUDA graphs captured",
+            extra={
+                "graphs": len(self.cache),
+                "seconds": round(time.perf_counter() - began, 1),
+            },
+        )
+
+    def host_inputs(self) -> Any:
+        """A block of inputs on the host, page-locked."""
+        return self._torch.empty(self.block_size, dtype=self._torch.int32, pin_memory=True)
+
+    def host_outputs(self) -> Any:
+        """Room for results on the host, page-locked."""
+        shape = (self.steps.max_sequences, *self._row_shape)
+        return self._torch.empty(shape, dtype=self._torch.float32, pin_memory=True)
+
+    def turn_off(self, reason: str) -> None:
+        """Gives up all graphs, each once it is not under way."""
+        self.cache.turn_off(reason)
+
+    def close(self) -> None:
+        """Frees all graphs, each once it is not under way."""
+        self.cache.close()
+
+    def _free_bytes(self) -> int:
+        """Of the device, what PyTorch keeps for later not counted as taken."""
+        with capturing:
+            self._torch.cuda.empty_cache()
+            free: int = self._torch.cuda.mem_get_info(self._device)[0]
+        return free
+
+    def _captured(self, key: GraphKey) -> "_TorchGraph":
+        """Captures a key, and compares what its graph computes with what a launch without does.
+
+        Raises:
+            OutOfDeviceMemoryError: It does not fit.
+            ValueError: It computes something else.
+        """
+        torch, encoder, block = self._torch, self._encoder, InputBlock(key)
+        batch = made_up(key, encoder.vocabulary_size)
+        block.fill(self._trial.numpy(), batch, np.arange(len(batch), dtype=np.int32))
+        # The block of inputs is used on one stream in order, also by launches under way.
+        with (
+            capturing,
+            device_errors(torch),
+            torch.inference_mode(),
+            torch.cuda.stream(self.stream),
+        ):
+            self.inputs[: block.size].copy_(self._trial[: block.size], non_blocking=True)
+            ids, offsets, query_lengths = (
+                torch.from_numpy(part).to(self._device)
+                for part in (batch.token_ids, batch.offsets, batch.query_lengths)
+            )
+            expected = encoder.forward(ids, offsets, query_lengths, int(batch.lengths.max()))
+            ids, offsets, query_lengths = (
+                self.inputs[part] for part in (block.token_ids, block.offsets, block.query_lengths)
+            )
+            filled = partial(
+                encoder.forward, ids, offsets, query_lengths, key.longest, has_empty=True
+            )
+            # Kernels are loaded and work spaces allocated by the first run, which no graph may.
+            filled()
+            self.stream.synchronize()
+            graph = torch.cuda.CUDAGraph()
+            with (
+                _without_collections(),
+                torch.cuda.graph(
+                    graph, pool=self._pool, stream=self.stream, capture_error_mode="thread_local"
+                ),
+            ):
+                outputs = filled()
+                self.outputs[: key.sequences].copy_(outputs)
+            del outputs  # its memory is the next graph's
+            captured = _TorchGraph(torch, graph, self.stream)
+            try:
+                captured.replay()
+                found = self.outputs[: len(batch)].cpu().numpy()
+                ensure_alike(found, expected.cpu().numpy(), self._tolerance)
+            except BaseException:
+                captured.close()
+                raise
+        return captured
+
+
+class _TorchGraph:
+    """One captured forward; implements `Graph`."""
+
+    def __init__(self, torch: Any, graph: Any, stream: Any) -> None:
+        self._torch = torch
+        self._graph = graph
+        self._stream = stream
+
+    def replay(self) -> None:
+        """Queues it on the current stream, which has to be the one that it was captured on."""
+        self._graph.replay()
+
+    def close(self) -> None:
+        """Waits for the last replay and frees it."""
+        with device_errors(self._torch):
+            self._stream.synchronize()
+            self._graph.reset()
+
+
+class GraphSlot:
+    """Page-locked buffers of a launch in flight, and a slot without graphs; implements `Slot`."""
+
+    def __init__(self, torch: Any, graphs: TorchGraphs, without: Slot) -> None:
+        """Allocates the buffers.
+
+        Args:
+            torch: The package.
+            graphs: Of the engine.
+            without: Computes what has no graph.
+        """
+        self._torch = torch
+        self._graphs = graphs
+        self._without = without
+        self._inputs, self._results = graphs.host_inputs(), graphs.host_outputs()
+        self._block: Int32s = self._inputs.numpy()
+        self._values: Float32s = self._results.numpy()
+        self._done = torch.cuda.Event()
+        self._num_rows: int | None = None  # None where the other slot computes
+
+    def start(self, batch: TokenBatch, launch: Launch) -> None:
+        """Fills the block, copies it, replays, copies back; see `Slot`."""
+        self._num_rows = None
+        if not self._replayed(batch, launch):
+            self._start_without(batch, launch)
+
+    def finish(self) -> Float32s:
+        """Waits for the copy back; see `Slot`."""
+        if self._num_rows is None:
+            return self._without.finish()
+        with device_errors(self._torch):
+            self._done.synchronize()
+        return self._values[: self._num_rows]
+
+    def _replayed(self, batch: TokenBatch, launch: Launch) -> bool:
+        torch, graphs, count = self._torch, self._graphs, len(launch.rows)
+        num_tokens = int(batch.lengths[launch.rows].sum())
+        key = graphs.steps.key(num_tokens, count, launch.seq_len)
+        graph = None if key is None else graphs.cache.find(key)
+        if key is None or graph is None:
+            return False
+        block = InputBlock(key)
+        block.fill(self._block, batch, launch.rows)
+        try:
+            with (
+                device_errors(torch),
+                torch.inference_mode(),
+                torch.cuda.stream(graphs.stream),
+            ):
+                graphs.inputs[: block.size].copy_(self._inputs[: block.size], non_blocking=True)
+                graph.replay()
+                self._results[:count].copy_(graphs.outputs[:count], non_blocking=True)
+                self._done.record(graphs.stream)
+        except DeviceError:
+            raise
+        except Exception as error:  # not the device's: whatever it is, it is of the graph
+            graphs.turn_off(f"{key}: {type(error).__name__}: {error}")
+            return False
+        self._num_rows = count
+        return True
+
+    def _start_without(self, batch: TokenBatch, launch: Launch) -> None:
+        try:
+            self._without.start(batch, launch)
+        except OutOfDeviceMemoryError:
+            # What graphs hold may be all that is missing to the halves, which come next.
+            if len(self._graphs.cache):
+                self._graphs.turn_off("their memory is needed for batches")
+            raise
+
+
+def made_up(key: GraphKey, vocabulary_size: int) -> TokenBatch:
+    """A batch of a key, with padding where the key has room: sequences of unequal lengths."""
+    key_room = (key.sequences - 1) * key.longest
+    num_padding = 0
+    if key.sequences > 1:
+        least = max(0, key.tokens - key_room)
+        num_padding = max(least, min(key.tokens // 8, key.longest, key.tokens - 1))
+    num_tokens = key.tokens - num_padding
+    count = min(max(1, key.sequences - 1), num_tokens)
+    lengths = np.full(count, num_tokens // count)
+    lengths[: num_tokens % count] += 1
+    longer, shorter = lengths[0 : count - 1 : 2], lengths[1::2]  # views
+    moved = np.minimum(key.longest - longer, shorter - 1) // 2
+    longer += moved
+    shorter -= moved
+    offsets = np.zeros(count + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    ids = np.random.default_rng(0).integers(0, vocabulary_size, num_tokens)
+    query_lengths = np.maximum(1, lengths // 3)
+    return TokenBatch(ids.astype(np.int32), offsets, query_lengths.astype(np.int32))
+
+
+def ensure_alike(found: Float32s, expected: Float32s, tolerance: float) -> None:
+    """Compares outputs row by row.
+
+    Args:
+        found: float32 `[n, …]`.
+        expected: The same.
+        tolerance: Of a row's difference, relative to its length where that is above 1.
+
+    Raises:
+        ValueError: They differ; says by how much.
+    """
+    rows = (len(expected), -1)
+    apart = np.linalg.norm(found.reshape(rows) - expected.reshape(rows), axis=1)
+    bound = tolerance * np.maximum(1, np.linalg.norm(expected.reshape(rows), axis=1))
+    if not np.all(apart <= bound):  # not a number is apart, too
+        raise ValueError(
+            f"the graph's results are {np.max(apart):.2g} away from those without, "
+            f"{tolerance:.2g} is allowed"
+        )

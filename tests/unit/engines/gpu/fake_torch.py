@@ -1,0 +1,248 @@
+"""As much of PyTorch with CUDA as graphs need, in NumPy: a device that is as late as it may be.
+
+What is queued on a stream runs when somebody waits for it and not before, so that a buffer that is
+used again too early gives wrong numbers. What no graph may hold, raises while one is captured.
+"""
+
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+
+
+class AcceleratorError(RuntimeError):
+    """Of the device; named as PyTorch's."""
+
+
+class OutOfMemoryError(RuntimeError):
+    """No memory is left; named as PyTorch's."""
+
+
+class Tensor:
+    """An array, and where it lies."""
+
+    def __init__(self, cuda, array, place):
+        self.cuda, self.array, self.place = cuda, array, place
+
+    def __getitem__(self, part):
+        return Tensor(self.cuda, self.array[part], self.place)
+
+    def __len__(self):
+        return len(self.array)
+
+    def numpy(self):
+        assert self.place != "cuda", "the host can not read the device's memory"
+        return self.array
+
+    def cpu(self):
+        self.cuda.forbid("waiting")
+        self.cuda.current.synchronize()
+        return Tensor(self.cuda, self.array.copy(), "host")
+
+    def to(self, device):
+        assert self.place == "host"
+        self.cuda.forbid("a copy of pageable memory")
+        return Tensor(self.cuda, self.array.copy(), device)
+
+    def copy_(self, source, *, non_blocking=False):
+        assert self.array.shape == source.array.shape
+        if {self.place, source.place} != {"cuda"}:
+            assert non_blocking, "it would make the host wait"
+            assert "host" not in {self.place, source.place}, (
+                "only page-locked memory is copied late"
+            )
+        self.cuda.queue(lambda: np.copyto(self.array, source.array))
+
+
+class Stream:
+    """Work in order; none of it is done before it is waited for."""
+
+    def __init__(self, cuda):
+        self.cuda, self.waiting, self.num_done = cuda, [], 0
+
+    def run(self, until):
+        while self.num_done < until:
+            self.num_done += 1
+            self.waiting.pop(0)()
+
+    @property
+    def end(self):
+        return self.num_done + len(self.waiting)
+
+    def synchronize(self):
+        self.cuda.forbid("waiting")
+        self.run(self.end)
+
+
+class Event:
+    """A place in a stream."""
+
+    def __init__(self, cuda):
+        self.cuda, self.stream, self.place = cuda, None, 0
+
+    def record(self, stream):
+        self.stream, self.place = stream, stream.end
+
+    def synchronize(self):
+        self.cuda.forbid("waiting")
+        self.stream.run(self.place)
+
+
+class CUDAGraph:
+    """What was queued while it was captured."""
+
+    def __init__(self, cuda):
+        self.cuda, self.work, self.stream = cuda, None, None
+
+    def replay(self):
+        assert self.work is not None, "it was given back, or never captured"
+        assert self.cuda.current is self.stream, "graphs share memory: one stream for all"
+        self.cuda.replays += 1
+        for fault in self.cuda.replay_faults:
+            fault()
+        for step in self.work:
+            self.cuda.queue(step)
+
+    def reset(self):
+        assert not self.stream.waiting, "it may be under way"
+        self.work = None
+        self.cuda.free += self.cuda.graph_bytes
+        self.cuda.graphs.remove(self)
+
+
+class Cuda:
+    """`torch.cuda`.
+
+    Attributes:
+        free: Free bytes; each graph takes `graph_bytes`.
+        graphs: Captured and not given back.
+        capture_faults: Called when a capture begins.
+        replay_faults: Called when a graph is replayed.
+        skew: Added to what graphs compute, to make them wrong.
+    """
+
+    def __init__(self):
+        self.free, self.graph_bytes = 1 << 30, 1 << 20
+        self.graphs, self.capture_faults, self.replay_faults = [], [], []
+        self.replays = 0
+        self.skew = 0.0
+        self.capturing = None
+        self.default = self.current = Stream(self)
+
+    def forbid(self, what):
+        if self.capturing is not None:
+            raise AcceleratorError(f"{what} while a graph is captured")
+
+    def queue(self, step):
+        if self.capturing is not None:
+            self.capturing.work.append(step)
+        else:
+            self.current.waiting.append(step)
+
+    def Stream(self, device=None):
+        return Stream(self)
+
+    def Event(self):
+        return Event(self)
+
+    def CUDAGraph(self):
+        return CUDAGraph(self)
+
+    @contextmanager
+    def stream(self, stream):
+        before, self.current = self.current, stream
+        try:
+            yield
+        finally:
+            self.current = before
+
+    @contextmanager
+    def graph(self, graph, *, pool, stream, capture_error_mode):
+        assert pool == "pool", "all graphs share one"
+        assert capture_error_mode == "thread_local", "other threads use the device meanwhile"
+        stream.synchronize()
+        for fault in self.capture_faults:
+            fault()
+        with self.stream(stream):
+            graph.work, graph.stream = [], stream
+            self.capturing = graph
+            try:
+                yield
+            finally:
+                self.capturing = None
+        self.free -= self.graph_bytes
+        self.graphs.append(graph)
+
+    def graph_pool_handle(self):
+        return "pool"
+
+    def mem_get_info(self, device):
+        return self.free, 1 << 40
+
+    def empty_cache(self):
+        self.forbid("freeing memory")
+
+    def synchronize(self):
+        self.forbid("waiting")
+
+    def device(self, device):
+        return nullcontext()
+
+
+class FakeTorch:
+    """`torch`."""
+
+    int32, float32, float16 = np.int32, np.float32, np.float16
+    AcceleratorError, OutOfMemoryError = AcceleratorError, OutOfMemoryError
+    finfo = staticmethod(np.finfo)
+
+    def __init__(self):
+        self.cuda = Cuda()
+
+    def inference_mode(self):
+        return nullcontext()
+
+    def from_numpy(self, array):
+        return Tensor(self.cuda, array, "host")
+
+    def empty(self, shape, *, dtype, pin_memory):
+        assert pin_memory
+        self.cuda.forbid("page-locking memory")
+        return Tensor(self.cuda, np.full(shape, 77, dtype), "page-locked")
+
+    def zeros(self, shape, *, dtype, device):
+        return Tensor(self.cuda, np.zeros(shape, dtype), device)
+
+
+class FakeEncoder:
+    """A model whose logit depends on every token, its place, and the query's length."""
+
+    vocabulary_size = 1_000
+
+    def __init__(self, torch):
+        self.cuda = torch.cuda
+        self.launches = []
+
+    def forward(self, token_ids, offsets, query_lengths, max_len, *, has_empty=False):
+        results = np.zeros(len(query_lengths), np.float32)
+        skew = self.cuda.skew if self.cuda.capturing else 0.0
+        shape = len(token_ids), len(query_lengths), max_len
+        self.launches.append(shape)
+
+        def compute():
+            starts, lengths = offsets.array[:-1], np.diff(offsets.array)
+            assert offsets.array[0] == 0
+            assert offsets.array[-1] == len(token_ids)
+            assert lengths.max() <= max_len
+            assert lengths.min() >= (0 if has_empty else 1)
+            for row, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+                ids = token_ids.array[start : start + length]
+                results[row] = logit_of(ids, query_lengths.array[row]) + skew
+
+        self.cuda.queue(compute)
+        return Tensor(self.cuda, results, "cuda")
+
+
+def logit_of(ids, query_length):
+    """The logit of one sequence, far from 0 and different for sequences that differ."""
+    weights = np.where(np.arange(len(ids)) < query_length, 3, 1) * np.arange(1, len(ids) + 1)
+    return np.float32((np.asarray(ids, np.int64) * weights).sum() % 10_007)
