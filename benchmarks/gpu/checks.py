@@ -98,7 +98,7 @@ def engines_of(scale: Scale) -> dict[str, EngineMaker]:
         "tensorrt fp16": TensorRtEngine,
         "tensorrt fp16, no CUDA graphs": lambda folder: TensorRtEngine(folder, use_graphs=False),
         "torch fp16": TorchEngine,
-        "torch fp16, no CUDA graphs": lambda folder: TorchEngine(folder, use_graphs=False),
+        "torch fp16, CUDA graphs": lambda folder: TorchEngine(folder, use_graphs=True),
     }
     return (gpu if scale.on_gpu else host) | cpu
 

@@ -48,7 +48,10 @@ _GPU_BATCH_TOKENS, _CPU_BATCH_TOKENS = 16_384, 1_024
 _GPU_SLOTS, _CPU_SLOTS = 2, 1
 
 GRAPHS_VARIABLE = "TWOPASS_CUDA_GRAPHS"
-"""0 has every kernel launched by itself on a GPU, 1 usual shapes launched whole, as unset."""
+"""1 has usual shapes launched whole on a GPU, 0 every kernel by itself, as unset.
+
+Unset means off until a run on a GPU has shown that it works there.
+"""
 
 
 def find_torch() -> Any:
@@ -251,7 +254,7 @@ def _graphs_wanted() -> bool:
     given = os.environ.get(GRAPHS_VARIABLE, "")
     if given not in {"", "0", "1"}:
         raise ModelError(f"{GRAPHS_VARIABLE}: {given} given; it is 0 or 1")
-    return given != "0"
+    return given == "1"
 
 
 @contextmanager
