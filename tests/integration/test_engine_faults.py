@@ -30,7 +30,13 @@ RERANK = RerankRequest(query="which", candidates=[Candidate(text="this"), Candid
 def mendable(tmp_path_factory) -> Iterator[Server]:
     """A server whose engines are those it made, so that it can make them again."""
     data: Path = tmp_path_factory.mktemp("mendable")
-    with Server(data, gated=False, probe_seconds=0.2, probe_timeout_seconds=2.0) as server:
+    with Server(
+        data,
+        gated=False,
+        probe_seconds=0.2,
+        probe_timeout_seconds=2.0,
+        score_cache_bytes=0,  # a known pair needs no engine
+    ) as server:
         yield server
         over.set()
 

@@ -162,7 +162,7 @@ def test_broken_json_is_named(folder, name, content, problem):
         ({"pooling": []}, "pooling: \\[\\] given, one of cls, mean, max"),
         ({"calibration": {"slope": 1}}, "slope"),
         ({"query_prefix": 1}, "query_prefix: 1 given, a text"),
-        ({"max_sequence": 1}, "max_sequence is no setting; known are blend, calibration"),
+        ({"max_sequence": 1}, "max_sequence is no setting; known are answer_threshold, blend"),
         ({"relevant_label": [1]}, "relevant_label: "),
         ({"sha256": ["x"]}, "sha256: "),
         ({"max_seq_len": "long"}, "max_seq_len: 'long' given"),
