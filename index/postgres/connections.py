@@ -64,7 +64,8 @@ _MAX_CACHED_STATEMENT = 1 << 20
 
 # SQLSTATE classes and codes: the connection was lost or refused, or the server is starting or
 # stopping; another session stood in the way and the same call may succeed.
-_UNREACHABLE = ("08", "57P", "53300", "55P03", "40P01", "40001")
+_UNREACHABLE = ("08", "57P", "53300", "55P03", "40001")
+_DEADLOCK = "40P01"
 # What the driver says of a connection that is no more: "connection is closed", "pool is closing".
 _CLOSED = re.compile("clos(?:ed|ing)|released")
 _NO_SUCH_TABLE = ("42P01", "3F000")
@@ -171,6 +172,9 @@ class Connections:
     ) -> T:
         """Does work that reads, with a connection of its own; once more where that was lost.
 
+        Once more too where it stood in the way of a deletion: a statement locks its tables one by
+        one, and PostgreSQL ends one of two that wait for each other.
+
         Args:
             work: Called with a connection.
             stop: Ends the work.
@@ -183,7 +187,7 @@ class Connections:
         """
         try:
             return await self._once(work, stop, collection)
-        except _LostError:
+        except (_LostError, _DeadlockError):
             return await self._once(work, stop, collection)
 
     async def change(
@@ -304,7 +308,9 @@ class Connections:
             translated = _translation(error, stop, collection)
             if translated is None:
                 raise
-            if isinstance(translated, StoreUnreachableError):
+            if isinstance(translated, _DeadlockError):
+                pass  # it has answered
+            elif isinstance(translated, StoreUnreachableError):
                 if self.problem != str(translated):
                     _LOG.warning("%s", translated, extra={"store": self.address.place})
                 self.problem = str(translated)
@@ -314,6 +320,10 @@ class Connections:
 
 class _LostError(StoreUnreachableError):
     """The connection was lost while, or before, it was used."""
+
+
+class _DeadlockError(StoreUnreachableError):
+    """The work was ended since it and a change waited for each other; nothing of it was done."""
 
 
 async def until_stopped(work: Awaitable[T], stop: Stop) -> T:
@@ -394,6 +404,8 @@ def _translation(error: Exception, stop: Stop, collection: str) -> CollectionErr
             "the store postgresql is behind PgBouncer, which refuses the settings of a session: "
             f"{error}; add pgbouncer=true to the parameters of the URL of --store"
         )
+    if state == _DEADLOCK:
+        return _DeadlockError(KIND, _in_words(error))
     if state.startswith(_UNREACHABLE):
         kind = _LostError if state.startswith(("08", "57P01", "57P02")) else StoreUnreachableError
         return kind(KIND, _in_words(error))

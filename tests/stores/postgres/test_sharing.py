@@ -2,6 +2,7 @@
 
 import asyncio
 
+import asyncpg
 import numpy as np
 import pytest
 
@@ -90,6 +91,34 @@ async def test_a_deletion_waits_for_no_search_and_breaks_none(store, others):
         await asyncio.sleep(0.05)
         await others[0].delete("notes")
         await asyncio.gather(*searches)
+
+
+async def test_a_read_that_a_change_waits_for_and_that_waits_for_it_is_asked_again(
+    store, database_url
+):
+    other = await asyncpg.connect(database_url)
+    await other.execute("CREATE TABLE one (); CREATE TABLE two ()")
+    is_waiting, tries = asyncio.Event(), 0
+
+    async def read(connection):
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            return "answered"
+        async with connection.transaction():
+            await connection.execute("SET LOCAL deadlock_timeout = '50ms'; SELECT * FROM one")
+            is_waiting.set()
+            return await connection.fetch("SELECT * FROM two")
+
+    async with other.transaction():
+        await other.execute("SET LOCAL deadlock_timeout = '60s'; LOCK TABLE two")
+        reading = asyncio.create_task(store._connections.run(read))
+        await is_waiting.wait()
+        await other.execute("LOCK TABLE one")
+    assert await reading == "answered"
+    assert not store.problem
+    await other.execute("DROP TABLE one, two")
+    await other.close()
 
 
 async def test_writes_of_one_server_take_effect_in_the_order_of_their_submission(store):
