@@ -131,6 +131,7 @@ def _held(model: LoadedModel, *, answers: bool) -> engine_pb2.HeldModel:
         batch_seconds=0.0 if info.batch_seconds == inf else info.batch_seconds,
         output_width=model.engine.output_width,
         token_width=token_width_of(model.engine),
+        cuda_graphs=info.has_graphs,
     )
 
 

@@ -102,6 +102,7 @@ def info_of(held: engine_pb2.HeldModel) -> EngineInfo:
         max_in_flight=held.max_in_flight,
         batch_seconds=held.batch_seconds or math.inf,
         min_batch_tokens=max(1, held.min_batch_tokens),
+        has_graphs=held.cuda_graphs,
     )
 
 

@@ -14,6 +14,7 @@ from twopass.server.models.registry import Models
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.servicers.engine import EngineServicer
+from twopass.server.workers.remote_engine import info_of
 
 from ..scripted import NumberTokenizer, ScriptedEngine, scripted_reranker
 
@@ -61,6 +62,10 @@ async def test_it_says_what_its_engines_are(servicer):
     assert (held.id, held.revision, held.answers) == ("scripted", "0", True)
     assert (held.engine, held.precision) == ("scripted", "f32")
     assert held.batch_seconds == 0  # any time
+    assert not held.cuda_graphs
+    assert not info_of(held).has_graphs
+    held.cuda_graphs = True
+    assert info_of(held).has_graphs
     assert len(answer.worker_id) == 32
     assert not answer.drains
 
