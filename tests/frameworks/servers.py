@@ -7,7 +7,7 @@ from pathlib import Path
 import trustme
 
 from twopass.server.edge.keys import make_key
-from twopass.server.local import LocalServer
+from twopass.server.local import COMPUTES_ALL, LocalServer
 
 
 @contextmanager
@@ -26,12 +26,13 @@ def running(scratch: Path) -> Iterator[Mapping[str, str]]:
     for number, part in enumerate(own.cert_chain_pems):
         part.write_to_path(str(scratch / "own.pem"), append=number > 0)
     secured = (
+        *COMPUTES_ALL,
         *("--keys", str(keys)),
         *("--tls-certificate", str(scratch / "own.pem"), "--tls-key", str(scratch / "own.key")),
     )
     with ExitStack() as stack:
         plain = stack.enter_context(
-            LocalServer(scratch / "plain", flags=("--http-address", "127.0.0.1:0"))
+            LocalServer(scratch / "plain", flags=("--http-address", "127.0.0.1:0", *COMPUTES_ALL))
         )
         secure = stack.enter_context(LocalServer(scratch / "secure", flags=secured))
         yield {
