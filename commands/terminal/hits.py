@@ -51,6 +51,7 @@ _RETRIEVED = {
     RetrieveStatus.DENSE_DEADLINE: "by meaning alone, since the search by words came too late",
     RetrieveStatus.DENSE_OVERLOAD: "by meaning alone, since too many searches by words waited",
     RetrieveStatus.DENSE_FAILED: "by meaning alone, since the words could not be read",
+    RetrieveStatus.FUSED_DEADLINE: "without some similarities, since they came too late",
 }
 _RERANKED = {
     RerankStatus.COMPLETE: "",

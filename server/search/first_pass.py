@@ -410,8 +410,9 @@ class _Finding:
     async def _with_beyond(self, nearest: Found, keys: Int64s) -> Found:
         """Adds the similarities of documents found by words alone, and their nearest windows.
 
-        Without them, as where time is short, such a document counts as the least similar, and the
-        second pass reads its passage from the beginning.
+        Where time is short and the query allows it they are left out, which the status tells: such
+        a document counts as the least similar, and the second pass reads its passage from the
+        beginning.
         """
         missing = np.setdiff1d(keys, nearest.best.keys)
         if nearest.vector is None or not len(missing):
@@ -421,7 +422,9 @@ class _Finding:
                 found = await self._retrieval.similar(nearest.vector, missing, self._stop)
                 return _beyond(nearest, found)
         except (StoppedError, TimeoutError):
-            return nearest
+            if not self._may_fall_back():
+                raise late(self._request, "both lists were not joined") from None
+            return replace(nearest, status=RetrieveStatus.FUSED_DEADLINE)
 
     def _took(self, watch: Stopwatch, stage: str) -> None:
         """Sets the time of retrieval; of two retrievers side by side the slower one counts."""

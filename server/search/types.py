@@ -35,6 +35,7 @@ class RetrieveStatus(Enum):
     DENSE_DEADLINE = "dense_deadline"
     DENSE_OVERLOAD = "dense_overload"
     DENSE_FAILED = "dense_failed"
+    FUSED_DEADLINE = "fused_deadline"
 
 
 class RerankStatus(Enum):

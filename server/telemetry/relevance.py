@@ -21,6 +21,7 @@ RETRIEVE_STATUSES = (
     "dense_deadline",
     "dense_overload",
     "dense_failed",
+    "fused_deadline",
 )
 RERANK_STATUSES = (
     "complete",

@@ -1,5 +1,6 @@
 """What a search answers when its time budget ends, and that nothing works on for it."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -12,9 +13,16 @@ from google.protobuf.duration_pb2 import Duration
 
 from twopass.index.errors import StorageError
 from twopass.index.lanes import Lane
+from twopass.index.sqlite.retrieval import SqliteRetrieval
 from twopass.v1 import arranging_pb2, collection_pb2, document_pb2, search_pb2
 from twopass.v1.filter_pb2 import Condition, FieldCondition, Filter, IdCondition
-from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions, SearchRequest
+from twopass.v1.search_pb2 import (
+    RerankOptions,
+    RetrieveOptions,
+    SearchRequest,
+    WordClause,
+    WordClauses,
+)
 
 from .fallback import A_MOMENT, FORBID, asking, failure_of, wait_until
 from .serving import Server
@@ -62,6 +70,27 @@ def test_without_room_for_words_the_dense_list_is_answered_and_reranked(small, s
     assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_DENSE_OVERLOAD
     assert response.rerank_status == search_pb2.RERANK_STATUS_COMPLETE
     assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_similarities_that_are_late_leave_both_lists_and_the_answer_says_so(small, monkeypatch):
+    async def late(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    # The first of the list of words, which a question about Australia is not near to.
+    of_chess = [WordClause(phrase=word) for word in ("chess", "bishop", "moves", "diagonals")]
+    words = WordClauses(optional=of_chess)
+    two = {"retrieve": RetrieveOptions(k=2, words=words), "rerank": NO_RERANK}
+    joined = small.search(asking(**two))
+    assert joined.retrieve_status == search_pb2.RETRIEVE_STATUS_COMPLETE
+    assert all(hit.HasField("dense_score") for hit in joined.hits)
+    monkeypatch.setattr(SqliteRetrieval, "similar", late)
+    response = small.search(asking(time_budget=A_MOMENT, **two))
+    refused = failure_of(small.search, asking(time_budget=A_MOMENT, fallback=FORBID, **two))
+    assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_FUSED_DEADLINE
+    by_words = [hit.id for hit in response.hits if not hit.HasField("dense_rank")]
+    assert by_words == ["chess"]
+    assert all(hit.HasField("fused_score") for hit in response.hits)
+    assert refused.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 def test_words_that_can_not_be_read_leave_the_dense_list(small, monkeypatch):

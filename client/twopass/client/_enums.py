@@ -125,6 +125,8 @@ class RetrieveStatus(StrEnum):
     """Dense only: too many lexical searches and filters were waiting."""
     DENSE_FAILED = "dense_failed"
     """Dense only: the lexical index could not be read."""
+    FUSED_DEADLINE = "fused_deadline"
+    """Both lists, but the similarities of documents found by words alone came too late."""
     UNKNOWN = "unknown"
     """A value that this client is too old to know."""
 
