@@ -8,14 +8,14 @@ from twopass.index.lanes import Lanes
 from twopass.index.pages import DocumentPage
 from twopass.index.stopping import Stop
 from twopass.server.collections import Collections
-from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
+from twopass.server.errors import ResponseTooLargeError
 from twopass.server.models.passages import Limits
 from twopass.server.request import Request
 from twopass.server.servicers.answers import element_bytes, read_max_answer_bytes, that_fit
 from twopass.server.servicers.documents import check_ids, document_message, read_fields
 from twopass.server.servicers.facets import facet_message, read_facets
 from twopass.server.servicers.filters import read_filter
-from twopass.server.servicers.options import read_count
+from twopass.server.servicers.options import read_page_size
 from twopass.server.servicers.translating import Translating
 from twopass.v1 import collection_pb2, document_pb2
 
@@ -54,13 +54,9 @@ class DocumentReads:
         self, message: collection_pb2.ListDocumentsRequest, request: Request
     ) -> collection_pb2.ListDocumentsResponse:
         """Returns a page of documents."""
-        page_size = read_count("page_size", message.page_size) or _DEFAULT_PAGE_SIZE
-        if page_size > _MAX_PAGE_SIZE:
-            raise InvalidRequestError(
-                f"page_size: {page_size:,} given, at most {_MAX_PAGE_SIZE:,}",
-                limit=_MAX_PAGE_SIZE,
-                value=page_size,
-            )
+        page_size = read_page_size(
+            message.page_size, default=_DEFAULT_PAGE_SIZE, most=_MAX_PAGE_SIZE
+        )
         collection = await self._collections.acquire(message.collection, request)
         wanted = await self._translating.run(
             request.message_bytes, read_filter, message.filter, request=request

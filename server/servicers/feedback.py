@@ -17,7 +17,7 @@ from twopass.server.models.passages import Limits, check_count, check_text
 from twopass.server.request import Request
 from twopass.server.servicers.documents import check_ids
 from twopass.server.servicers.enums import EnumMapping
-from twopass.server.servicers.options import read_count, read_query_id
+from twopass.server.servicers.options import read_page_size, read_query_id
 from twopass.server.servicers.translating import Translating
 from twopass.server.shadowing.results import Comparison, Measure, Outcome, ShadowResult
 from twopass.v1 import feedback_pb2
@@ -85,13 +85,9 @@ class FeedbackServicer:
         self, message: feedback_pb2.ExportFeedbackRequest, request: Request
     ) -> feedback_pb2.ExportFeedbackResponse:
         """Returns a page of feedback."""
-        page_size = read_count("page_size", message.page_size) or _DEFAULT_PAGE_SIZE
-        if page_size > _MAX_PAGE_SIZE:
-            raise InvalidRequestError(
-                f"page_size: {page_size:,} given, at most {_MAX_PAGE_SIZE:,}; read several pages",
-                limit=_MAX_PAGE_SIZE,
-                value=page_size,
-            )
+        page_size = read_page_size(
+            message.page_size, default=_DEFAULT_PAGE_SIZE, most=_MAX_PAGE_SIZE
+        )
         selection = Selection(
             kind=_KINDS.read("kind", message.kind),
             start_us=_read_time("start_time", message, None),

@@ -72,6 +72,27 @@ def read_count(field: str, value: int) -> int:
     return value
 
 
+def read_page_size(value: int, *, default: int, most: int) -> int:
+    """Reads the field `page_size`: how many a page has at most.
+
+    Args:
+        value: The field; 0 for the default.
+        default: How many where the request says nothing.
+        most: How many it may ask for.
+
+    Raises:
+        InvalidRequestError: It is negative, or more than that.
+    """
+    page_size = read_count("page_size", value) or default
+    if page_size > most:
+        raise InvalidRequestError(
+            f"page_size: {page_size:,} given, at most {most:,}; read several pages",
+            limit=most,
+            value=page_size,
+        )
+    return page_size
+
+
 def read_blend(field: str, message: Any) -> float | None:
     """Reads the optional field `blend` of a message, a weight in [0, 1]; `field` is its path."""
     if not message.HasField("blend"):
