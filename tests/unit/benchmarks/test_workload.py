@@ -19,11 +19,11 @@ class RecordingClient:
 
     async def rerank(self, *args, **kwargs):
         self.asked.append((*args, kwargs))
-        return types.SimpleNamespace(timings=timings(total=1))
+        return types.SimpleNamespace(timings=timings(total=1), num_cached=0)
 
     async def search(self, *args, **kwargs):
         self.asked.append((*args, kwargs))
-        return types.SimpleNamespace(timings=timings(total=1), num_reranked=5)
+        return types.SimpleNamespace(timings=timings(total=1), num_reranked=5, num_cached=2)
 
 
 def test_texts_repeat_for_their_seed_and_number():
@@ -66,7 +66,7 @@ async def test_searches_take_queries_in_turn_and_refuse_first_pass_order():
     answers = [await workload.request(number)(client) for number in range(3)]
     assert [query for _, query, _ in client.asked] == ["a", "b", "a"]
     assert all(not options["allow_fallback"] for *_, options in client.asked)
-    assert {answer.num_pairs for answer in answers} == {5}
+    assert {(answer.num_pairs, answer.num_cached) for answer in answers} == {(5, 2)}
 
 
 @pytest.mark.parametrize("candidates", [1, 10, 50])
