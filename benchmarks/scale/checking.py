@@ -21,10 +21,10 @@ CORE_MS = "processor time"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure.
+    """One figure of one round.
 
     Attributes:
-        load: The load, in words.
+        load: The load, in words that are the same in each round.
         what: The figure, with its unit.
         predicted: By the simulation.
         measured: By the load; None where too few searches were answered.
@@ -44,17 +44,13 @@ class Row:
         """How far the prediction is off, as a part of what was measured."""
         return None if not self.measured else self.predicted / self.measured - 1
 
-    def is_within(self, tolerance: float) -> bool:
-        """Whether the prediction is as good as asked."""
-        return self.error is not None and abs(self.error) <= tolerance
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """Where the time of a search goes under one load: not judged, but tells what is off.
 
     Attributes:
-        load: The load, in words.
+        load: The load, in words that are the same in each round.
         stage: One of `STAGES` in milliseconds, or processor time in core-ms, in the mean.
         predicted: By the simulation.
         measured: By the load.
@@ -64,6 +60,81 @@ class Part:
     stage: str
     predicted: float
     measured: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A figure over all rounds: medians, and how far its errors are apart.
+
+    A machine is not as fast in one minute as in the next, above all a guest of another: so one
+    round says as much about the machine as about the model.
+
+    Attributes:
+        load: The load, in words.
+        what: The figure, with its unit.
+        predicted: The median prediction.
+        measured: The median of what was measured; None where a round has none.
+        error: The median error; None where a round has none.
+        least_error: The least of the rounds.
+        most_error: The most.
+        others: Part of the machine that other programs used, in the worst round.
+        stolen: Part of it that other guests of its host used, in the worst round.
+    """
+
+    load: str
+    what: str
+    predicted: float
+    measured: float | None
+    error: float | None
+    least_error: float | None
+    most_error: float | None
+    others: float
+    stolen: float
+
+    def is_within(self, tolerance: float) -> bool:
+        """Whether the median error is as small as asked."""
+        return self.error is not None and abs(self.error) <= tolerance
+
+
+def verdicts(rows: Sequence[Row]) -> list[Verdict]:
+    """Of the rows of all rounds, in the order of the first round."""
+    return [
+        _verdict([row for row in rows if (row.load, row.what) == key])
+        for key in dict.fromkeys((row.load, row.what) for row in rows)
+    ]
+
+
+def _verdict(rows: Sequence[Row]) -> Verdict:
+    measured = [row.measured for row in rows if row.measured]
+    errors = [row.error for row in rows if row.error is not None]
+    is_whole = len(errors) == len(rows)
+    return Verdict(
+        rows[0].load,
+        rows[0].what,
+        statistics.median(row.predicted for row in rows),
+        statistics.median(measured) if is_whole else None,
+        statistics.median(errors) if is_whole else None,
+        min(errors) if is_whole else None,
+        max(errors) if is_whole else None,
+        max(row.others for row in rows),
+        max(row.stolen for row in rows),
+    )
+
+
+def median_parts(parts: Sequence[Part]) -> list[Part]:
+    """Medians over all rounds, in the order of the first round."""
+    found = []
+    for load, stage in dict.fromkeys((part.load, part.stage) for part in parts):
+        same = [part for part in parts if (part.load, part.stage) == (load, stage)]
+        found.append(
+            Part(
+                load,
+                stage,
+                statistics.median(part.predicted for part in same),
+                statistics.median(part.measured for part in same),
+            )
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +180,7 @@ def predictions(constants: NodeConstants, plan: Plan) -> list[Prediction]:
     predicted = [Prediction(load, f"{CONCURRENCY} under way", figures, _parts(node))]
     for part in plan.rates:
         load = OpenLoop(part * saturated, plan.seed)
-        words = f"{load.rate:.3g} a second ({part:.0%})"
+        words = f"{part:.0%} of the most"
         node = Node(constants)
         figures = _latencies(node, load, plan.seconds)
         predicted.append(Prediction(load, words, figures, _parts(node)))

@@ -16,8 +16,8 @@ from typing import Annotated
 import typer
 
 from twopass._core import available_cpus
+from twopass.benchmarks.scale.alone import core_seconds
 from twopass.benchmarks.scale.constants import CONSTANTS_FILE
-from twopass.benchmarks.scale.measuring import core_seconds
 from twopass.benchmarks.scale.tables import markdown
 from twopass.benchmarks.size.corpus import Corpus
 from twopass.benchmarks.size.ingest import ingest

@@ -8,12 +8,8 @@ from dataclasses import dataclass
 
 from twopass._core import available_cpus
 from twopass.benchmarks.load import OK, ClosedLoop, Load, OpenLoop, Sample, Window, record
-from twopass.benchmarks.scale.measuring import (
-    COLLECTION,
-    core_seconds,
-    machine_core_seconds,
-    stolen_seconds,
-)
+from twopass.benchmarks.scale.alone import COLLECTION, core_seconds
+from twopass.benchmarks.scale.measuring import machine_core_seconds, stolen_seconds
 from twopass.benchmarks.scale.node import STAGES
 from twopass.benchmarks.summary import Summary, summarize
 from twopass.benchmarks.workload import SearchWorkload

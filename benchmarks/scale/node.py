@@ -1,8 +1,8 @@
 """One node, simulated from constants that were measured while nothing waited.
 
 A search goes through the threads of the server that it goes through there, and each waits for a
-core as the others do, the caller's too. What stages take by the clock beyond their computing is
-delay, in which nothing computes.
+core as the others do, the caller's too; the event loop is one thread for all searches. What stages
+take by the clock beyond their computing is delay, in which nothing computes.
 """
 
 import itertools
@@ -15,19 +15,19 @@ from twopass.benchmarks.scale.simulation.arbiter import Arbiter, Kind
 from twopass.benchmarks.scale.simulation.callers import Callers, Outcome, Policy
 from twopass.benchmarks.scale.simulation.clock import Clock, Process, Signal
 from twopass.benchmarks.scale.simulation.engines import SharedEngine, Speed
+from twopass.benchmarks.scale.simulation.event_loop import EventLoop
 from twopass.benchmarks.scale.simulation.fronts import Front, Search
 from twopass.benchmarks.scale.simulation.run_queues import RunQueues
 
 STAGES = ("tokenize", "embed", "retrieve", "load", "second pass", "rest")
 # As `engines/cpu/engine.py` asks for them.
 _BATCH_SECONDS = 0.020
-# Threads that each stage goes through in turn: the event loop, and what it hands work to.
-_ARRIVAL = 3  # gRPC's reader, its poller, the loop
-_TOKENIZING = 2  # a lane, the loop
-_EMBEDDING = 2  # a thread that calls the model, the loop
-_LISTS = 4  # vectors, the loop, similarities of what words alone have found, the loop
-_READING = 2  # a lane, the loop
-_RETURN = 3  # gRPC's reader, its poller, the caller's loop
+# How often each stage is with another thread before the event loop has it again.
+_ARRIVAL = (2,)  # gRPC's reader, its poller
+_TOKENIZING = (1,)  # a lane
+_LISTS = (1, 1)  # vectors; similarities of what words alone have found
+_READING = (1,)  # a lane
+_RETURN = (2,)  # the caller's: gRPC's reader, its poller
 # Part of the time of embedding a query that is the way to the model and back, not the model.
 _WAY_TO_MODEL = 0.4
 # Tokens of a query, whatever it has: what it costs is measured as a whole.
@@ -123,6 +123,8 @@ class _NodeFront(Front):
         self.lost = Signal()
         self.stages: dict[str, list[float]] = {stage: [] for stage in STAGES}
         self._run_queues = cores
+        self._loop = EventLoop(cores)
+        self._caller = EventLoop(cores)
         self._clock = clock
         self._constants = constants
         # What was measured one at a time had an idle core beside it. To seconds as well.
@@ -147,7 +149,7 @@ class _NodeFront(Front):
         laps = _Laps(self._clock, self._clock.now)
         self._num_under_way += 1
         caller = constants.client_core_ms / 2 * self._core_ms * rest.times
-        yield self._run_queues.work(caller)
+        yield self._caller.work(caller)
         yield from self._stage(constants.away_ms / 2, _ARRIVAL, rest)
         laps.lap("rest")
         yield from self._first_pass(rest, laps)
@@ -156,7 +158,7 @@ class _NodeFront(Front):
         laps.lap("second pass")
         yield from self._stage(constants.rest_ms, _READING, rest)
         yield from self._stage(constants.away_ms / 2, _RETURN, rest)
-        yield self._run_queues.work(caller)
+        yield self._caller.work(caller)
         laps.lap("rest")
         self._num_under_way -= 1
         self._idle_since = self._clock.now
@@ -164,10 +166,14 @@ class _NodeFront(Front):
             self.stages[stage].append(seconds)
         return True
 
-    def _stage(self, milliseconds: float, num_threads: int, rest: Rest) -> Process:
-        """A stage that goes through so many threads: an equal part of its work each, and delay."""
-        for _ in range(num_threads):
-            yield self._run_queues.work(milliseconds * self._working * rest.times / num_threads)
+    def _stage(self, milliseconds: float, others: tuple[int, ...], rest: Rest) -> Process:
+        """A stage: its work in so many threads, the event loop after each group of them; delay."""
+        work = milliseconds * self._working * rest.times
+        loop = work * self._constants.loop_part
+        for num in others:
+            for _ in range(num):
+                yield self._run_queues.work((work - loop) / sum(others))
+            yield self._loop.work(loop / len(others))
         if rest.front_ms:
             part = milliseconds / self._constants.stages_ms
             yield self._clock.after(part * rest.front_ms / 1000)
@@ -187,19 +193,20 @@ class _NodeFront(Front):
     def _embed(self, rest: Rest) -> Process:
         if not self._constants.embed_ms:
             return
-        way = self._constants.embed_ms * _WAY_TO_MODEL * self._working * rest.times / _EMBEDDING
-        yield self._run_queues.work(way)
+        way = self._constants.embed_ms * _WAY_TO_MODEL * self._working * rest.times
+        loop = way * self._constants.loop_part
+        yield self._run_queues.work(way - loop)
         yield self._arbiter.compute([round(_QUERY_TOKENS * rest.times)], Kind.QUERY)
-        yield self._run_queues.work(way)
+        yield self._loop.work(loop)
         part = self._constants.embed_ms / self._constants.stages_ms
         yield self._clock.after(part * rest.front_ms / 1000)
 
     def _second_pass(self, search: Search, rest: Rest) -> Process:
         """Pairs are put together by the loop, and given to a thread that calls the model."""
         work = self._constants.second_core_ms * self._core_ms * rest.times
-        for _ in range(2):
-            yield self._run_queues.work(work / 3)
+        yield self._loop.work(work / 3)
+        yield self._run_queues.work(work / 3)
         yield self._clock.after(rest.second_ms / 1000)
         lengths = [round(length * rest.times) for length in search.lengths]
         yield self._arbiter.compute(lengths, Kind.RERANK)
-        yield self._run_queues.work(work / 3)
+        yield self._loop.work(work / 3)

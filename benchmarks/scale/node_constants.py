@@ -1,8 +1,9 @@
 """What searches cost on one machine, as `measuring` finds it and `node` simulates it."""
 
 import itertools
+import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class NodeConstants:
         rest_ms: What is left of the server's time without a second pass.
         wire_ms: What is left of the caller's.
         front_core_ms: Processor time of the server for a search without a second pass.
+        loop_core_ms: That part of it which the server's event loop takes, one thread for all
+            searches.
         client_core_ms: Processor time of the caller.
         core_us_per_token: Processor time of a token of the second pass, microseconds, while all
             cores compute.
@@ -56,6 +59,7 @@ class NodeConstants:
     rest_ms: float
     wire_ms: float
     front_core_ms: float
+    loop_core_ms: float
     client_core_ms: float
     core_us_per_token: float
     alone_us_per_token: float
@@ -103,6 +107,12 @@ class NodeConstants:
         return min(1.0, self.front_core_ms / self.stages_ms) if self.stages_ms else 0.0
 
     @property
+    def loop_part(self) -> float:
+        """Part of the stages' work that the event loop does, at most 1."""
+        work = min(self.front_core_ms, self.stages_ms)
+        return min(1.0, self.loop_core_ms / work) if work else 0.0
+
+    @property
     def beside_core_ms(self) -> float:
         """Processor time of the server that nobody waits for: two lists at once, threads' ends."""
         return max(0.0, self.front_core_ms - self.stages_ms)
@@ -119,3 +129,22 @@ class NodeConstants:
                     less.second_ms + part * (more.second_ms - less.second_ms),
                 )
         return self.rests[-1]
+
+
+def median_constants(measured: Sequence[NodeConstants]) -> NodeConstants:
+    """The median of each constant; pairs and lengths of pauses are those of the first."""
+    first = measured[0]
+    names = (f.name for f in fields(first) if f.name not in ("rests", "rerank_lengths"))
+    changes = {name: statistics.median(getattr(m, name) for m in measured) for name in names}
+    changes["num_cores"] = first.num_cores
+    rests = tuple(
+        Rest(
+            same[0].seconds,
+            *(
+                statistics.median(getattr(rest, name) for rest in same)
+                for name in ("times", "front_ms", "second_ms")
+            ),
+        )
+        for same in zip(*(m.rests for m in measured), strict=True)
+    )
+    return replace(first, **changes, rests=rests)

@@ -36,8 +36,8 @@ def check_table(rows: list[dict[str, Any]], tolerance: float) -> str:
     """What was predicted of one node, what was measured, and whether that is near enough."""
     return markdown(
         (
-            *("load", "figure", "predicted", "measured", "off by", f"within {tolerance:.0%}"),
-            *("others, % of the cores", "stolen, %"),
+            *("load", "figure", "predicted", "measured", "off by", "in rounds by"),
+            *(f"within {tolerance:.0%}", "others, % of the cores", "stolen, %"),
         ),
         [
             (
@@ -46,6 +46,7 @@ def check_table(rows: list[dict[str, Any]], tolerance: float) -> str:
                 f"{row['predicted']:,.1f}",
                 "n/a" if row["measured"] is None else f"{row['measured']:,.1f}",
                 "n/a" if row["error"] is None else f"{row['error']:+.1%}",
+                _between(row),
                 "yes" if row["error"] is not None and abs(row["error"]) <= tolerance else "no",
                 f"{row['others'] * 100:.1f}",
                 f"{row['stolen'] * 100:.1f}",
@@ -53,6 +54,13 @@ def check_table(rows: list[dict[str, Any]], tolerance: float) -> str:
             for row in rows
         ],
     )
+
+
+def _between(row: dict[str, Any]) -> str:
+    """The least and the most error of the rounds."""
+    if row["least_error"] is None:
+        return "n/a"
+    return f"{row['least_error']:+.0%} to {row['most_error']:+.0%}"
 
 
 def parts_table(parts: list[dict[str, Any]]) -> str:
@@ -172,7 +180,8 @@ def _checked() -> str:
     machine, tolerance = kept["machine"], kept["tolerance"]
     where = (
         f"{machine['cpu']}, {machine['num_cores']} cores, {', '.join(machine['flags'])}; at "
-        f"{machine['commit']}; {kept['depth']} candidates reranked."
+        f"{machine['commit']}; {kept['depth']} candidates reranked; medians of "
+        f"{kept['rounds']} rounds."
     )
     return f"{check_table(kept['rows'], tolerance)}\n\n{where} {_verdict(kept['rows'], tolerance)}"
 

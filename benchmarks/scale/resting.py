@@ -39,7 +39,7 @@ def rested(constants: NodeConstants, paused: Sequence[Paused]) -> NodeConstants:
 
     Args:
         constants: Without rests.
-        paused: The first queries after each pause, by its length; the first without one.
+        paused: Searches after each pause, by its length; the first without one.
     """
     least = paused[0].core_ms
     # A longer rest makes nothing cheaper: what says so is the measurement's error.

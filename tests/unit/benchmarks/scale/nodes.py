@@ -12,6 +12,7 @@ CONSTANTS = NodeConstants(
     rest_ms=2.0,
     wire_ms=1.8,
     front_core_ms=6.9,
+    loop_core_ms=0.0,
     client_core_ms=0.8,
     core_us_per_token=25.0,
     alone_us_per_token=25.0,

@@ -1,8 +1,10 @@
 import dataclasses
+import itertools
 
 import pytest
 
 from tests.unit.benchmarks.scale.nodes import CONSTANTS
+from twopass.benchmarks.scale.measuring import PAUSES_SECONDS, _with_pauses
 from twopass.benchmarks.scale.node import Node
 from twopass.benchmarks.scale.resting import Paused, rested
 from twopass.benchmarks.scale.waking import waking_of
@@ -61,3 +63,15 @@ def test_turns_and_packing_follow_from_how_late_threads_wake(nearly_busy, busy, 
 
 def test_a_machine_without_contention_has_the_shortest_turns():
     assert waking_of(0.1, 0.1, 0.05).turn_ms > 0
+
+
+def test_each_query_comes_after_each_pause_and_no_pause_tells_the_next():
+    queries = [f"query {number}" for number in range(50)]
+    searches = _with_pauses(queries)
+    assert sorted(searches) == sorted(
+        (pause, query) for pause in PAUSES_SECONDS for query in queries
+    )
+    pauses = [pause for pause, _ in searches]
+    alike = sum(before == after for before, after in itertools.pairwise(pauses))
+    assert alike < len(pauses) / 3
+    assert _with_pauses(queries) == searches

@@ -4,11 +4,18 @@ import statistics
 import pytest
 
 from tests.unit.benchmarks.scale.nodes import CONSTANTS
-from twopass.benchmarks.scale.checking import Plan, Row, predictions
+from twopass.benchmarks.scale.checking import (
+    Part,
+    Plan,
+    Row,
+    median_parts,
+    predictions,
+    verdicts,
+)
 from twopass.benchmarks.scale.constants import load_constants, load_prices
 from twopass.benchmarks.scale.designs import Trouble, simulate
 from twopass.benchmarks.scale.node import Node
-from twopass.benchmarks.scale.node_constants import Rest
+from twopass.benchmarks.scale.node_constants import Rest, median_constants
 from twopass.benchmarks.scale.planning import Demand, Design, Device, Planner
 from twopass.benchmarks.scale.resting import NO_REST
 from twopass.benchmarks.scale.simulation import theory
@@ -160,11 +167,67 @@ def test_a_prediction_follows_from_its_seed():
     ("measured", "is_within"), [(100.0, True), (86.0, False), (117.0, True), (119.0, False)]
 )
 def test_a_prediction_is_judged_by_what_was_measured(measured, is_within):
-    assert Row("load", "p50, ms", 100.0, measured, 0.0, 0.0).is_within(0.15) is is_within
+    (verdict,) = verdicts([Row("load", "p50, ms", 100.0, measured, 0.0, 0.0)])
+    assert verdict.is_within(0.15) is is_within
 
 
-def test_a_figure_that_was_not_measured_is_no_success():
-    assert not Row("load", "p99, ms", 100.0, None, 0.0, 0.0).is_within(0.15)
+def test_rounds_are_judged_by_their_median_error():
+    rounds = [
+        Row("load", "p50, ms", 100.0, 100.0, 0.0, 0.1),
+        Row("load", "p50, ms", 60.0, 100.0, 0.2, 0.0),
+        Row("load", "p50, ms", 110.0, 100.0, 0.1, 0.0),
+    ]
+    (verdict,) = verdicts(rounds)
+    assert verdict.is_within(0.15)
+    assert (verdict.error, verdict.least_error, verdict.most_error) == pytest.approx((0, -0.4, 0.1))
+    assert (verdict.others, verdict.stolen) == (0.2, 0.1)
+
+
+def test_a_figure_that_a_round_has_not_measured_is_no_success():
+    rounds = [
+        Row("load", "p99, ms", 100.0, 100.0, 0.0, 0.0),
+        Row("load", "p99, ms", 100.0, None, 0.0, 0.0),
+    ]
+    (verdict,) = verdicts(rounds)
+    assert (verdict.measured, verdict.error, verdict.is_within(0.15)) == (None, None, False)
+
+
+def test_where_time_goes_is_told_in_medians_of_the_rounds():
+    parts = [Part("load", "embed", predicted, measured) for predicted, measured in
+             ((1.0, 9.0), (2.0, 7.0), (9.0, 8.0))]  # fmt: skip
+    assert median_parts(parts) == [Part("load", "embed", 2.0, 8.0)]
+
+
+def test_constants_of_rounds_are_medians():
+    colder = dataclasses.replace(CONSTANTS, embed_ms=4.0, rests=(Rest(0.0, 2.0, 0.0, 0.0),))
+    coldest = dataclasses.replace(CONSTANTS, embed_ms=9.0, rests=(Rest(0.0, 3.0, 0.0, 0.0),))
+    found = median_constants([colder, CONSTANTS, coldest])
+    assert found == colder
+    assert isinstance(found.num_cores, int)
+
+
+# What searches share: one thread, whatever the number of cores.
+LOOP = dataclasses.replace(FRONT, num_cores=8, loop_core_ms=FRONT_MS, turn_ms=0.2)
+
+
+def test_an_event_loop_answers_no_more_than_one_core_does():
+    outcomes = Node(LOOP).closed_loop(8, seconds=10.0)
+    assert sum(outcome.ended < 10.0 for outcome in outcomes) == pytest.approx(1000, rel=0.02)
+    apart = dataclasses.replace(LOOP, loop_core_ms=0.0)
+    outcomes = Node(apart).closed_loop(8, seconds=10.0)
+    assert sum(outcome.ended < 10.0 for outcome in outcomes) == pytest.approx(8000, rel=0.02)
+
+
+@pytest.mark.parametrize("load", [0.3, 0.7], ids="load={}".format)
+def test_work_of_an_event_loop_is_done_in_the_order_it_came(load):
+    """M/D/1, first come, first served, however many cores there are."""
+    rate = load / FRONT_MS * 1000
+    runs = [
+        mean_ms(Node(LOOP).open_loop(list(poisson_arrivals(rate, 40.0, seed)))) for seed in range(4)
+    ]
+    service = FRONT_MS / 1000
+    expected = 1000 * (service + theory.md1_mean_waiting(rate, service))
+    assert Estimate.of(runs).holds(expected, 0.1)
 
 
 # --- designs --------------------------------------------------------------------------------------

@@ -23,11 +23,15 @@ PART = {"load": "8 under way", "stage": "embed", "predicted": 1.0, "measured": 2
 ROW = {"load": "8 under way", "what": "searches/s", "others": 0.01, "stolen": 0.0}
 
 
+def errors(error):
+    return {"error": error, "least_error": error, "most_error": error}
+
+
 def test_a_figure_is_told_to_be_near_enough_or_not():
     rows = [
-        {**ROW, "predicted": 110.0, "measured": 100.0, "error": 0.1},
-        {**ROW, "predicted": 80.0, "measured": 100.0, "error": -0.2},
-        {**ROW, "predicted": 80.0, "measured": None, "error": None},
+        {**ROW, "predicted": 110.0, "measured": 100.0, **errors(0.1)},
+        {**ROW, "predicted": 80.0, "measured": 100.0, **errors(-0.2)},
+        {**ROW, "predicted": 80.0, "measured": None, **errors(None)},
     ]
     lines = page.check_table(rows, 0.15).splitlines()[2:]
     assert ["yes" in line for line in lines] == [True, False, False]
