@@ -1,154 +1,166 @@
-"""Runs every check, whatever becomes of the others, and writes `report.json` and `report.md`.
+"""Measures a GPU within a time, writes what it finds after each check, and ends with the goals.
 
-python -m twopass.benchmarks.gpu.ledger --out report [--models PATH] [--dry-run]
+python -m twopass.benchmarks.gpu.ledger --out report [--minutes 9] [--dry-run]
 """
 
 import dataclasses
-import json
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
-from twopass.benchmarks.gpu import checks
-from twopass.benchmarks.gpu.checks import Row
+from twopass.benchmarks.gpu import catalogue
+from twopass.benchmarks.gpu.catalogue import Check
+from twopass.benchmarks.gpu.describing import describe
+from twopass.benchmarks.gpu.figures import median_of
+from twopass.benchmarks.gpu.goals import judge
+from twopass.benchmarks.gpu.names import CEILING
+from twopass.benchmarks.gpu.outcome import Outcome, Row, rows_of
+from twopass.benchmarks.gpu.report import About, Report, goals_table, write_report
+from twopass.benchmarks.gpu.running import Running
 from twopass.benchmarks.gpu.scale import Scale
-from twopass.benchmarks.machine import this_machine
-from twopass.engines.errors import EngineUnavailableError
-from twopass.engines.gpu.cuda_device import find_gpu
 
-Check = Callable[[Scale], list[Row]]
-CEILING = "fp16 matmul ceiling"
+# Kept of the time for the last report.
+_TO_WRITE_SECONDS = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What came of one check.
-
-    Attributes:
-        name: What was measured.
-        rows: Figures; none where something stood in the way.
-        obstacle: What it was, in its own words; empty where there are figures.
-        seconds: How long it took.
-    """
-
-    name: str
-    rows: list[Row]
-    obstacle: str
-    seconds: float
-
-
-def checks_of(scale: Scale) -> dict[str, Check]:
-    """Every check by its name, in order of worth."""
-    found: dict[str, Check] = {
-        "TensorRT accepts the GPU": checks.tensorrt_accepts_the_gpu,
-        CEILING: checks.matmul_ceiling,
-    }
-    engines = checks.engines_of(scale)
-    for what, check in (
-        ("latency", checks.latency_of_requests),
-        ("mixed lengths", checks.speed_at_mixed_lengths),
-        ("speed by shape", checks.speed_by_shape),
-    ):
-        found |= {f"{what}: {name}": partial(check, make=make) for name, make in engines.items()}
-    found["plain PyTorch"] = checks.plain_pytorch
-    for engine in ("tensorrt", "torch", "cpu") if scale.on_gpu else ("cpu",):
-        found[f"through gRPC: {engine}"] = partial(checks.through_grpc, engine=engine)
-    found["vector search"] = checks.vector_search
-    return found
-
-
-def run_checks(
-    named: dict[str, Check], scale: Scale, on_done: Callable[[Entry], None]
-) -> list[Entry]:
-    """Runs checks one after another; what one raises is its entry, and the next one runs."""
-    entries = []
-    for name, check in named.items():
-        began = time.perf_counter()
-        rows, obstacle = [], ""
-        try:
-            rows = check(scale)
-        except Exception as error:  # whatever it is, it is the finding
-            obstacle = f"{type(error).__name__}: {error}"
-        entries.append(Entry(name, rows, obstacle, round(time.perf_counter() - began, 1)))
-        on_done(entries[-1])
-    return entries
-
-
-def with_shares(entries: Sequence[Entry]) -> list[Entry]:
+def with_shares(outcomes: list[Outcome]) -> list[Outcome]:
     """Adds to every speed in TFLOP/s what share it is of the measured ceiling."""
-    ceilings = [row["TFLOP/s"] for e in entries if e.name == CEILING for row in e.rows]
-    if not ceilings:
-        return list(entries)
+    ceilings = [median_of(row.get("TFLOP/s")) for row in rows_of(outcomes, CEILING)]
+    if not ceilings or not ceilings[0]:
+        return outcomes
+    ceiling = ceilings[0]
 
     def shared(row: Row) -> Row:
-        return row | {"of ceiling": row["TFLOP/s"] / ceilings[0]} if "TFLOP/s" in row else row
+        speed = median_of(row.get("TFLOP/s"))
+        return row if speed is None else row | {"of ceiling": speed / ceiling}
 
-    return [dataclasses.replace(e, rows=[shared(row) for row in e.rows]) for e in entries]
-
-
-def as_markdown(about: dict[str, Any], entries: Sequence[Entry]) -> str:
-    """The report for people: a table for each check, or what stood in its way."""
-    lines = ["# GPU report", ""]
-    lines += [f"- {name}: {value}" for name, value in about.items()]
-    for entry in entries:
-        lines += ["", f"## {entry.name}", ""]
-        if entry.obstacle:
-            lines.append(f"Not measured: {entry.obstacle}")
-            continue
-        columns = list(dict.fromkeys(column for row in entry.rows for column in row))
-        lines.append("| " + " | ".join(columns) + " |")
-        lines.append("|" + "---|" * len(columns))
-        for row in entry.rows:
-            lines.append("| " + " | ".join(_cell(row.get(column)) for column in columns) + " |")
-    return "\n".join(lines) + "\n"
+    return [dataclasses.replace(e, rows=[shared(row) for row in e.rows]) for e in outcomes]
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
-    return str(value).replace("|", "/").replace("\n", " ")
+class Writing:
+    """The report of a run, written anew after every check.
+
+    Attributes:
+        outcomes: Of the checks so far.
+    """
+
+    def __init__(self, out: Path, about: About, began: float) -> None:
+        """Writes nothing yet.
+
+        Args:
+            out: Folder of the report.
+            about: What is measured on.
+            began: When the run did, seconds of `time.monotonic`.
+        """
+        self.outcomes: list[Outcome] = []
+        self._out = out
+        self._about = about
+        self._began = began
+
+    def add(self, outcome: Outcome) -> None:
+        """Writes both files with one more outcome."""
+        self.outcomes.append(outcome)
+        self.write()
+
+    def write(self) -> Report:
+        """Writes both files; returns what they say."""
+        about = dataclasses.replace(self._about, seconds=round(time.monotonic() - self._began, 1))
+        checks = tuple(with_shares(self.outcomes))
+        goals = judge(checks, is_dry=about.is_dry)
+        report = Report(about=about, checks=checks, goals=goals)
+        write_report(report, self._out)
+        return report
 
 
 def ledger(
-    out: Annotated[Path, typer.Option(help="Folder for report.md and report.json.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.md, report.json and logs.")],
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            help="How long it may take; checks that do not fit are left out, those of least worth "
+            "first. Unset: as long as they all take.",
+        ),
+    ] = None,
     models: Annotated[
         Path | None, typer.Option(help="Folder of the models' folders; unset: those shipped.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="The tree, whose tests of GPUs are run; unset: none are.")
+    ] = None,
+    faiss_gpu: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the package faiss-gpu, apart; unset: what is installed."),
+    ] = None,
+    commit: Annotated[
+        str, typer.Option(help="Of the tree, where it has no git; unset: git's.")
+    ] = "",
+    only: Annotated[
+        list[str] | None, typer.Option(help="Checks to run, by how their names begin; unset: all.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="A taste of every check on the CPU.")
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Tell the checks and their times, and measure nothing.")
+    ] = False,
 ) -> None:
-    """Measure engines on this machine's GPU and write a report."""
-    console = Console(stderr=True)
+    """Measure engines on this machine's GPU, write a report, and tell which goals are met."""
+    began = time.monotonic()
+    console = Console(stderr=True, soft_wrap=True)
     logging.basicConfig(level=logging.WARNING)
-    scale = Scale.dry(models) if dry_run else Scale(models, on_gpu=True)
-    about: dict[str, Any] = {"machine": " · ".join(this_machine().lines())}
-    try:
-        about["GPU"] = str(find_gpu())
-    except EngineUnavailableError as error:
-        about["GPU"] = str(error)
-    if dry_run:
-        about["dry run"] = "on the CPU, sizes cut: no figure means anything"
-
-    def show(entry: Entry) -> None:
-        found = entry.obstacle or f"{len(entry.rows)} rows"
-        console.print(f"{entry.name}: {found} ({entry.seconds:.1f} s)", markup=False)
-
-    entries = with_shares(run_checks(checks_of(scale), scale, show))
     out.mkdir(parents=True, exist_ok=True)
-    plain = {"about": about, "checks": [dataclasses.asdict(entry) for entry in entries]}
-    (out / "report.json").write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
-    (out / "report.md").write_text(as_markdown(about, entries), encoding="utf-8")
-    console.print(f"{out / 'report.md'}", markup=False)
+    logs = out.resolve() / "logs"
+    logs.mkdir(exist_ok=True)
+    scale = dataclasses.replace(
+        Scale.dry() if dry_run else Scale(None, on_gpu=True),
+        models=models and models.resolve(),
+        root=root and root.resolve(),
+        logs=logs,
+        faiss_gpu=faiss_gpu and faiss_gpu.resolve(),
+    )
+    checks = _chosen(catalogue.checks_of(scale), only or [])
+    if plan:
+        console.print(_plan(checks, scale))
+        return
+    writing = Writing(out, describe(scale, minutes=minutes, commit=commit), began)
+    writing.write()
+
+    def done(outcome: Outcome) -> None:
+        writing.add(outcome)
+        found = outcome.obstacle or f"{len(outcome.rows)} rows"
+        at = time.monotonic() - began
+        line = f"{at:6.1f} s  {outcome.name}: {found} ({outcome.seconds:.1f} s)"
+        console.print(line, markup=False, highlight=False)
+
+    end = None if minutes is None else began + 60 * minutes - _TO_WRITE_SECONDS
+    Running(scale, end=end, on_done=done).run(checks)
+    report = writing.write()
+    for line in ("", *goals_table(report.goals), "", str(out / "report.md")):
+        console.print(line, markup=False, highlight=False)
+
+
+def _chosen(checks: list[Check], beginnings: list[str]) -> list[Check]:
+    chosen = [each for each in checks if not beginnings or each.name.startswith((*beginnings,))]
+    if not chosen:
+        names = ", ".join(each.name for each in checks)
+        raise typer.BadParameter(f"no check's name begins so; there are {names}")
+    return chosen
+
+
+def _plan(checks: list[Check], scale: Scale) -> Table:
+    table = Table("check", "about s", "in all", title="Checks, the most worth first")
+    spent = 0.0
+    for each in checks:
+        spent += each.expected(scale)
+        table.add_row(escape(each.name), f"{each.expected(scale):.0f}", f"{spent:.0f}")
+    return table
 
 
 if __name__ == "__main__":

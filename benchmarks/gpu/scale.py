@@ -11,41 +11,56 @@ class Scale:
     Attributes:
         models: Folder that holds the models' folders; None takes the shipped ones.
         on_gpu: Whether engines of GPUs are measured; if not, PyTorch runs on the CPU.
-        seq_lens: Buckets to measure, in tokens.
-        batch_sizes: Batches to measure in each.
+        root: The tree, whose tests run on the GPU; None leaves them out.
+        logs: Folder of what processes say; None drops it.
+        faiss_gpu: Folder with the package faiss-gpu, which stands apart; None takes what is there.
+        turns: Measurements of each figure; medians are told.
+        seconds: How long each of them takes.
+        latency_requests: Requests of one turn that percentiles are taken of.
+        passages: Sizes of requests.
         mixed_pairs: Pairs of mixed lengths in a turn.
-        seconds: How long each figure is measured.
-        latency_requests: Requests that percentiles are taken of.
+        alike_pairs: Pairs whose results are compared.
+        batch_sizes: Batches to measure, pairs.
+        seq_lens: Lengths to measure, in tokens.
         matrix_size: Rows and columns of the products that find the device's ceiling.
         num_vectors: Sizes of the vector search.
-        concurrencies: Requests under way through gRPC.
+        under_way: Requests at once that a server is asked for.
     """
 
     models: Path | None
     on_gpu: bool
-    seq_lens: tuple[int, ...] = (32, 64, 96, 128, 192, 256, 384, 512)
-    batch_sizes: tuple[int, ...] = (1, 8, 32, 128, 512)
-    mixed_pairs: int = 20_000
-    seconds: float = 3.0
-    latency_requests: int = 500
+    root: Path | None = None
+    logs: Path | None = None
+    faiss_gpu: Path | None = None
+    turns: int = 3
+    seconds: float = 0.8
+    latency_requests: int = 200
+    passages: tuple[int, ...] = (40, 100)
+    mixed_pairs: int = 4_000
+    alike_pairs: int = 2_000
+    batch_sizes: tuple[int, ...] = (1, 32, 128, 512)
+    seq_lens: tuple[int, ...] = (32, 128, 256, 512)
     matrix_size: int = 8_192
     num_vectors: tuple[int, ...] = (100_000, 1_000_000)
-    concurrencies: tuple[int, ...] = (1, 8, 32)
+    under_way: tuple[int, ...] = (8, 32)
 
     @classmethod
-    def dry(cls, models: Path | None) -> "Scale":
+    def dry(cls, models: Path | None = None) -> "Scale":
         """A run of every check on the CPU that ends in a few minutes; its figures mean nothing."""
         return cls(
             models=models,
             on_gpu=False,
-            seq_lens=(32, 128),
-            batch_sizes=(1, 8),
-            mixed_pairs=16,
-            seconds=0.3,
+            turns=2,
+            seconds=0.2,
             latency_requests=2,
+            passages=(40,),
+            mixed_pairs=16,
+            alike_pairs=8,
+            batch_sizes=(1, 8),
+            seq_lens=(32, 128),
             matrix_size=512,
             num_vectors=(2_000,),
-            concurrencies=(1, 2),
+            under_way=(4,),
         )
 
     def model(self, name: str) -> str:

@@ -3,24 +3,16 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from twopass.benchmarks.summary import percentile
 from twopass.engines.base import Engine, PaddedLayout, TokenBatch
 from twopass.engines.gpu.torch_engine import TorchEngine
 from twopass.engines.model.architecture import Architecture
 from twopass.engines.onnx.bucket_grid import BucketGrid
 
+_LEAST_REQUESTS = 2  # a median wants two
+
 Compute = Callable[[TokenBatch], object]
 """Scores a batch and returns when its results are there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Of requests one after another, in milliseconds; None where the samples are too few."""
-
-    p50: float | None
-    p99: float | None
 
 
 def pairs_per_second(
@@ -52,16 +44,25 @@ def computed_per_second(compute: Compute, batch: TokenBatch, seconds: float) -> 
     return done / (time.perf_counter() - began)
 
 
-def latency(compute: Compute, batch: TokenBatch, requests: int) -> Latency:
-    """Asks again and again, each time when the answer is there."""
+def latency(
+    compute: Compute, batch: TokenBatch, requests: int, seconds: float = float("inf")
+) -> list[float]:
+    """Asks again and again, each time when the answer is there; milliseconds, ascending.
+
+    Args:
+        compute: What is asked.
+        batch: What it is asked for.
+        requests: How often.
+        seconds: After which no more are made, once there are two.
+    """
     compute(batch)  # warms up
-    times = []
-    for _ in range(requests):
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < requests and (len(times) < _LEAST_REQUESTS or time.perf_counter() < end):
         began = time.perf_counter()
         compute(batch)
         times.append(1e3 * (time.perf_counter() - began))
-    times.sort()
-    return Latency(percentile(times, 500), percentile(times, 990))
+    return sorted(times)
 
 
 def padding_share(engine: Engine, batch: TokenBatch) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 from twopass.engines.base import EngineInfo, Float32s, ModelKind, PaddedLayout, TokenBatch
 from twopass.engines.errors import InputTooLongError, UnsupportedModelError
 from twopass.engines.gpu.cuda_device import find_gpu, opened_device, require_driver
+from twopass.engines.gpu.device_kind import device_kind
 from twopass.engines.gpu.plan_cache import PlanCache, default_plan_folder
 from twopass.engines.gpu.slots import Slot, SlotPipeline
 from twopass.engines.gpu.tensorrt_api import BuildLog, TensorRT, find_tensorrt
@@ -56,8 +57,9 @@ class TensorRtEngine:
             )
         require_driver()  # before anything is imported: most machines have none
         tensorrt = find_tensorrt()
+        # By the driver alone: a GPU that is refused needs no pycuda to hear so.
+        ensure_runs(tensorrt, device_kind(gpu_index), PlanCache(default_plan_folder()))
         gpu = find_gpu(gpu_index)
-        ensure_runs(tensorrt, gpu, PlanCache(default_plan_folder()))
         request = PlanRequest(folder, tensorrt, str(gpu), max_batch_tokens)
         grid = request.grid
         output = _output_of(folder)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from threading import Lock
 
 from twopass.engines.errors import EngineUnavailableError
-from twopass.engines.gpu.cuda_device import Gpu
+from twopass.engines.gpu.device_kind import DeviceKind
 from twopass.engines.gpu.plan_cache import PlanCache
 from twopass.engines.gpu.tensorrt_api import TensorRT
 
@@ -25,7 +25,7 @@ def supported_capabilities(tensorrt: TensorRT) -> tuple[tuple[int, int], ...]:
     return tuple(sorted((int(m[1]), int(m[2])) for m in found if m))
 
 
-def ensure_runs(tensorrt: TensorRT, gpu: Gpu, cache: PlanCache) -> None:
+def ensure_runs(tensorrt: TensorRT, gpu: DeviceKind, cache: PlanCache) -> None:
     """Refuses a GPU that a TensorRT can't run on, as far as is known, in an instant.
 
     GPUs newer than all that are named are let through: TensorRT-RTX's plans are made for them too.

@@ -4,79 +4,83 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from twopass.benchmarks.gpu import catalogue
 from twopass.benchmarks.gpu import ledger as module
-from twopass.benchmarks.gpu.ledger import (
-    CEILING,
-    Entry,
-    as_markdown,
-    checks_of,
-    run_checks,
-    with_shares,
-)
-from twopass.benchmarks.gpu.scale import Scale
-from twopass.engines.errors import EngineUnavailableError
-
-DRY = Scale.dry(None)
-
-
-def refused(scale):
-    raise EngineUnavailableError("compute capability 9.0 is not supported")
-
-
-def test_a_check_that_can_not_run_is_an_entry_with_its_words_and_the_next_one_runs():
-    seen = []
-    checks = {"first": refused, "second": lambda _: [{"pairs/s": 7.0}]}
-    entries = run_checks(checks, DRY, seen.append)
-    assert seen == entries
-    assert entries[0].obstacle == "EngineUnavailableError: compute capability 9.0 is not supported"
-    assert (entries[1].rows, entries[1].obstacle) == ([{"pairs/s": 7.0}], "")
+from twopass.benchmarks.gpu.catalogue import Check
+from twopass.benchmarks.gpu.ledger import with_shares
+from twopass.benchmarks.gpu.names import CEILING
+from twopass.benchmarks.gpu.outcome import Outcome
 
 
 def test_speeds_get_their_share_of_the_ceiling():
-    entries = [
-        Entry(CEILING, [{"TFLOP/s": 200.0}], "", 1),
-        Entry("engine", [{"TFLOP/s": 50.0}, {"p50 ms": 2.0}], "", 1),
+    outcomes = [
+        Outcome(CEILING, [{"TFLOP/s": 200.0}]),
+        Outcome("engine", [{"TFLOP/s": 50.0}, {"p50 ms": 2.0}]),
     ]
-    _, engine = with_shares(entries)
+    _, engine = with_shares(outcomes)
     assert engine.rows == [{"TFLOP/s": 50.0, "of ceiling": 0.25}, {"p50 ms": 2.0}]
-    assert with_shares(entries[1:]) == entries[1:]
+    assert with_shares(outcomes[1:]) == outcomes[1:]
 
 
-def test_the_report_has_a_table_for_each_check_or_the_obstacle():
-    report = as_markdown(
-        {"GPU": "none"},
-        [
-            Entry("speed", [{"batch": 1, "pairs/s": 12_345.6}, {"batch": 8}], "", 1),
-            Entry("graphs", [], "no driver", 1),
-        ],
-    )
-    assert "- GPU: none" in report
-    assert "| batch | pairs/s |\n|---|---|\n| 1 | 12,346 |\n| 8 |  |\n" in report
-    assert "## graphs\n\nNot measured: no driver\n" in report
+@pytest.fixture
+def ran(tmp_path, monkeypatch):
+    """Runs the command over two checks that no process is started for; sees each report."""
+    found = [
+        Check(name=name, run=lambda *_: [], seconds=1.0, dry_seconds=1.0)
+        for name in ("good", "bad")
+    ]
+    monkeypatch.setattr(catalogue, "checks_of", lambda _: found)
+    out, seen = tmp_path / "report", []
+
+    class Running:
+        def __init__(self, scale, *, end, on_done):
+            self.on_done = on_done
+
+        def run(self, checks):
+            for each in checks:
+                rows = [{"n": 1}] if each.name == "good" else []
+                self.on_done(Outcome(each.name, rows, "" if rows else "no driver"))
+                seen.append(json.loads((out / "report.json").read_text()))
+
+    monkeypatch.setattr(module, "Running", Running)
+
+    def run(*arguments):
+        app = typer.Typer()
+        app.command()(module.ledger)
+        return CliRunner().invoke(app, ["--out", str(out), "--dry-run", *arguments]), out, seen
+
+    return run
 
 
-def test_every_check_of_the_ledger_is_there_for_a_gpu():
-    names = checks_of(Scale(None, on_gpu=True)).keys()
-    assert {"TensorRT accepts the GPU", CEILING, "plain PyTorch", "vector search"} <= names
-    for engine in ("tensorrt fp16", "tensorrt fp16, no CUDA graphs", "torch fp16", "cpu int8"):
-        assert {f"latency: {engine}", f"mixed lengths: {engine}"} <= names
-    assert {f"through gRPC: {engine}" for engine in ("tensorrt", "torch", "cpu")} <= names
-
-
-def test_the_command_writes_both_reports(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        module, "checks_of", lambda _: {"good": lambda _: [{"n": 1}], "bad": refused}
-    )
-    app = typer.Typer()
-    app.command()(module.ledger)
-    result = CliRunner().invoke(app, ["--out", str(tmp_path / "report"), "--dry-run"])
+def test_the_command_writes_both_reports_after_each_check(ran):
+    result, out, seen = ran()
     assert result.exit_code == 0, result.output
-    written = json.loads((tmp_path / "report" / "report.json").read_text())
-    assert [check["name"] for check in written["checks"]] == ["good", "bad"]
-    assert "no figure means anything" in (tmp_path / "report" / "report.md").read_text()
+    assert [[check["name"] for check in each["checks"]] for each in seen] == [
+        ["good"],
+        ["good", "bad"],
+    ]
+    text = (out / "report.md").read_text()
+    assert "no figure means anything" in text
+    assert "## bad\n\nNot measured: no driver" in text
 
 
-def test_a_dry_run_measures_no_engine_of_a_gpu():
-    assert not any("tensorrt fp16" in name for name in checks_of(DRY))
-    with pytest.raises(AttributeError):
-        DRY.on_gpu = True  # type: ignore[misc]
+def test_it_ends_with_the_goals(ran):
+    result, _, _ = ran()
+    assert "| goal | wanted | measured | met |" in result.output
+    assert "| training, pairs/s | >= 50,000 | not run | not measured |" in result.output
+
+
+def test_checks_are_chosen_by_how_they_begin(ran):
+    result, _, seen = ran("--only", "ba")
+    assert result.exit_code == 0
+    assert [check["name"] for check in seen[-1]["checks"]] == ["bad"]
+    unknown, _, _ = ran("--only", "ugly")
+    assert unknown.exit_code == 2
+    assert "there are good, bad" in " ".join(unknown.output.replace("│", " ").split())
+
+
+def test_a_plan_tells_times_and_measures_nothing(ran):
+    result, _, seen = ran("--plan")
+    assert result.exit_code == 0
+    assert seen == []
+    assert "good" in result.output

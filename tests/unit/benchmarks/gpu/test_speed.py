@@ -58,7 +58,12 @@ def test_latency_asks_as_often_as_told_after_a_warm_up():
     asked = []
     found = latency(asked.append, pairs_of([8]), 40)
     assert len(asked) == 41
-    assert found.p50 is not None
+    assert len(found) == 40
+    assert found == sorted(found)
+
+
+def test_latency_ends_with_its_time_once_there_are_two_requests():
+    assert len(latency(lambda _: None, pairs_of([8]), 1_000, 0.0)) == 2
 
 
 def test_padding_counts_buckets_and_surplus_rows():

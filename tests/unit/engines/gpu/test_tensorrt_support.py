@@ -8,6 +8,7 @@ import pytest
 from twopass.engines.errors import EngineUnavailableError
 from twopass.engines.gpu import tensorrt_engine, tensorrt_support
 from twopass.engines.gpu.cuda_device import Gpu
+from twopass.engines.gpu.device_kind import DeviceKind
 from twopass.engines.gpu.plan_cache import PlanCache
 from twopass.engines.gpu.tensorrt_api import TensorRT
 from twopass.engines.gpu.tensorrt_support import ensure_runs, refused, supported_capabilities
@@ -15,7 +16,7 @@ from twopass.engines.model.folder import open_model
 
 # As TensorRT-RTX 1.7.1 lists them.
 NAMED = ("NONE", "CURRENT", "SM75", "SM80", "SM86", "SM89", "SM120", "SM121")
-H200 = Gpu("NVIDIA H200", (9, 0), 140 * 2**30)
+H200 = DeviceKind("NVIDIA H200", (9, 0))
 
 
 def rtx(names=NAMED):
@@ -52,7 +53,7 @@ def test_a_gpu_between_those_that_are_named_is_refused_in_one_sentence(cache):
 
 @pytest.mark.parametrize("capability", [(8, 9), (12, 1), (13, 0)], ids=str)
 def test_gpus_that_are_named_or_newer_than_all_are_let_through(cache, capability):
-    ensure_runs(rtx(), Gpu("a GPU", capability, 2**30), cache)
+    ensure_runs(rtx(), DeviceKind("a GPU", capability), cache)
 
 
 def test_a_tensorrt_that_names_none_is_asked_by_building(cache):
@@ -82,11 +83,12 @@ def test_a_refusal_for_anything_else_ends_with_the_process(cache, monkeypatch):
     ensure_runs(FULL, H200, cache)
 
 
-def test_an_engine_on_such_a_gpu_builds_no_plan(monkeypatch, tmp_path):
+def test_an_engine_on_such_a_gpu_builds_no_plan_and_needs_no_pycuda(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(tensorrt_engine, "require_driver", lambda: None)
     monkeypatch.setattr(tensorrt_engine, "find_tensorrt", rtx)
-    monkeypatch.setattr(tensorrt_engine, "find_gpu", lambda _: H200)
+    monkeypatch.setattr(tensorrt_engine, "device_kind", lambda _: H200)
+    monkeypatch.setattr(tensorrt_engine, "find_gpu", lambda _: pytest.fail("asked pycuda"))
     monkeypatch.setattr(tensorrt_engine, "build_into", lambda *_: pytest.fail("built a plan"))
     for _ in range(2):
         with pytest.raises(EngineUnavailableError, match="does not run on NVIDIA H200"):
@@ -117,7 +119,9 @@ def test_a_plan_that_was_built_and_does_not_open_is_built_once(monkeypatch, tmp_
     monkeypatch.setattr(
         tensorrt_engine, "find_tensorrt", lambda: TensorRT("tensorrt", "11.4", module)
     )
-    monkeypatch.setattr(tensorrt_engine, "find_gpu", lambda _: H200)
+    monkeypatch.setattr(tensorrt_engine, "device_kind", lambda _: H200)
+    gpu = Gpu(H200.name, H200.compute_capability, 140 * 2**30)
+    monkeypatch.setattr(tensorrt_engine, "find_gpu", lambda _: gpu)
     monkeypatch.setattr(tensorrt_engine, "build_into", build_into)
     monkeypatch.setattr(tensorrt_engine, "opened_device", lambda _: _NoDevice())
     for _ in range(2):

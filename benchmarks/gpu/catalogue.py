@@ -1,0 +1,109 @@
+"""Every check in order of worth, with the time that it takes: what does not fit is left out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from twopass.benchmarks.gpu import names
+from twopass.benchmarks.gpu.contestants import Field
+from twopass.benchmarks.gpu.device_checks import matmul_ceiling, tensorrts_word
+from twopass.benchmarks.gpu.engine_checks import (
+    compiled_pytorch,
+    fixed_length,
+    mixed,
+    requests,
+    results_alike,
+    served_lengths,
+    speed_by_shape,
+)
+from twopass.benchmarks.gpu.outcome import Row
+from twopass.benchmarks.gpu.scale import Scale
+from twopass.benchmarks.gpu.search_checks import vector_search
+from twopass.benchmarks.gpu.server_checks import Served, through_server
+from twopass.benchmarks.gpu.tests_on_gpu import tests_of_tensorrt, tests_of_torch
+from twopass.benchmarks.gpu.training_check import training
+from twopass.benchmarks.gpu.variants import AFTER, BEFORE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """Something to be measured.
+
+    Attributes:
+        name: In reports; one of `names`.
+        run: Measures it, or raises what stood in its way.
+        seconds: How long it takes on the ledger's first host, or is thought to.
+        dry_seconds: The same on a CPU.
+        is_alone: Whether it wants a process in which nothing was opened before.
+        wants_faiss_gpu: Whether its process has the package faiss-gpu in the place of faiss-cpu.
+    """
+
+    name: str
+    run: Callable[[Scale, Field], list[Row]]
+    seconds: float
+    dry_seconds: float
+    is_alone: bool = False
+    wants_faiss_gpu: bool = False
+
+    def expected(self, scale: Scale) -> float:
+        """How long it takes at a scale."""
+        return self.seconds if scale.on_gpu else self.dry_seconds
+
+
+def checks_of(scale: Scale) -> list[Check]:
+    """Every check, the most worth first."""
+    *before_and_after, core = _servers(scale)
+    return [
+        Check(name=names.TENSORRT, run=tensorrts_word, seconds=6, dry_seconds=3, is_alone=True),
+        Check(name=names.TESTS, run=tests_of_torch, seconds=60, dry_seconds=10),
+        Check(name=names.CEILING, run=matmul_ceiling, seconds=8, dry_seconds=4),
+        # The first of the engines' checks opens them.
+        Check(name=names.ALIKE, run=results_alike, seconds=45, dry_seconds=10),
+        Check(name=names.LATENCY, run=requests, seconds=40, dry_seconds=15),
+        Check(name=names.MIXED, run=mixed, seconds=50, dry_seconds=12),
+        Check(name=names.FIXED, run=fixed_length, seconds=35, dry_seconds=8),
+        Check(name=names.SERVED, run=served_lengths, seconds=12, dry_seconds=8),
+        *before_and_after,
+        Check(name=names.TRAINING, run=training, seconds=45, dry_seconds=15, is_alone=True),
+        Check(
+            name=names.SEARCH,
+            run=vector_search,
+            seconds=25,
+            dry_seconds=4,
+            is_alone=True,
+            wants_faiss_gpu=True,
+        ),
+        core,
+        Check(name=names.SHAPES, run=speed_by_shape, seconds=40, dry_seconds=8),
+        Check(name=names.COMPILED, run=compiled_pytorch, seconds=75, dry_seconds=1, is_alone=True),
+        Check(
+            name=names.TESTS_TENSORRT,
+            run=tests_of_tensorrt,
+            seconds=60,
+            dry_seconds=10,
+            is_alone=True,
+        ),
+    ]
+
+
+def _servers(scale: Scale) -> list[Check]:
+    """A server over the engine as it is now, over the engine as it was, and over the core."""
+    served = [Served(names.CORE, "cpu")]
+    if scale.on_gpu:
+        of_gpus = dict.fromkeys((AFTER, BEFORE))
+        served = [Served(each.name, "torch", each.environment) for each in of_gpus] + served
+
+    def measured(scale: Scale, field: Field, each: Served) -> list[Row]:
+        del field
+        return through_server(scale, each)
+
+    return [
+        Check(
+            name=names.server_of(each.name),
+            run=partial(measured, each=each),
+            seconds=60,
+            dry_seconds=25,
+            is_alone=True,
+        )
+        for each in served
+    ]
