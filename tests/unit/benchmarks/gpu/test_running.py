@@ -145,9 +145,8 @@ def worker(tmp_path):
     opened = []
 
     def start(**others):
-        opened.append(
-            Worker(dataclasses.replace(DRY, logs=tmp_path), (), with_faiss_gpu=False, **others)
-        )
+        scale = dataclasses.replace(DRY, logs=tmp_path, **others)
+        opened.append(Worker(scale, (), with_faiss_gpu="faiss_gpu" in others))
         return opened[-1]
 
     yield start
@@ -170,8 +169,19 @@ def test_a_real_process_that_takes_too_long_is_killed_and_says_what_it_did(worke
     assert answer.outcome.obstacle == "killed after 0 s, at beginning"
 
 
-def test_a_real_process_that_dies_leaves_its_last_words(worker):
-    answer = worker().run("no such check", 120)
+def test_a_package_that_does_not_load_harms_the_checks_that_want_it_alone(worker, tmp_path):
+    (tmp_path / "apart" / "faiss").mkdir(parents=True)
+    (tmp_path / "apart" / "faiss" / "__init__.py").write_text(
+        "raise ImportError('libcublas.so.12: cannot open shared object file')"
+    )
+    answer = worker(faiss_gpu=tmp_path / "apart").run(names.SEARCH, 120)
     assert answer.is_over
-    assert answer.outcome.obstacle.startswith("the process ended with status 1 at no such check: ")
-    assert "KeyError" in answer.outcome.obstacle
+    assert answer.outcome.obstacle.startswith("the process ended with status 1 at beginning: ")
+    assert answer.outcome.obstacle.endswith("libcublas.so.12: cannot open shared object file")
+    assert worker().run(names.SEARCH, 120).outcome.rows
+
+
+def test_whatever_a_check_raises_is_its_outcome_and_its_process_is_not_used_again(worker):
+    answer = worker().run("no such check", 120)
+    assert answer.outcome.obstacle == "KeyError: 'no such check'"
+    assert answer.is_over
