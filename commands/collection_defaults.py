@@ -8,9 +8,11 @@ import typer
 from twopass.client import (
     Collection,
     ConvexFusion,
+    QueryTruncation,
     ReciprocalRankFusion,
     RetrieveMode,
     SearchDefaults,
+    Truncation,
 )
 from twopass.commands.collection_tables import defaults_told, plain
 from twopass.commands.options import (
@@ -69,6 +71,21 @@ def defaults(
             "the one for a wanted precision.",
         ),
     ] = None,
+    truncation: Annotated[
+        Truncation | None,
+        typer.Option(
+            help="What happens to a passage that is longer than the reranker reads: truncate reads "
+            "its beginning, max_window all of it in windows, of which the best counts, reject "
+            "fails."
+        ),
+    ] = None,
+    query_truncation: Annotated[
+        QueryTruncation | None,
+        typer.Option(
+            help="What happens to a question that is longer than a model reads: truncate reads its "
+            "beginning and says so, reject fails."
+        ),
+    ] = None,
     chosen_by: Annotated[
         str | None, typer.Option(help="Who or what chose them, in words for people.")
     ] = None,
@@ -100,6 +117,8 @@ def defaults(
         "blend": blend,
         "min_score": min_score,
         "answer_threshold": answer_threshold,
+        "truncation": truncation,
+        "query_truncation": query_truncation,
         "chosen_by": chosen_by,
     }
     changes = {key: value for key, value in given.items() if value is not None}

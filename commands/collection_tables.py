@@ -25,6 +25,16 @@ _SAMPLED = 100
 # Of a revision's 64 digits, as many as messages tell.
 _REVISION_DIGITS = 12
 
+_LONG_PASSAGES = {
+    "truncate": "long passages read from the beginning",
+    "max_window": "long passages read in windows",
+    "reject": "long passages refused",
+}
+_LONG_QUERIES = {
+    "truncate": "long questions read from the beginning",
+    "reject": "long questions refused",
+}
+
 
 def print_collections(collections: Sequence[Collection]) -> None:
     """Prints a line for each collection, and below them what is wrong with any."""
@@ -135,6 +145,10 @@ def defaults_told(defaults: SearchDefaults | None) -> str:
             told.append(f"fused by ranks (k {k})")
         case ConvexFusion(alpha):
             told.append(f"fused by scores (alpha {alpha:g})")
+    if defaults.truncation is not None:
+        told.append(_LONG_PASSAGES[defaults.truncation])
+    if defaults.query_truncation is not None:
+        told.append(_LONG_QUERIES[defaults.query_truncation])
     if defaults.rerank is not None:
         told.append("second pass" if defaults.rerank else "no second pass")
     by = f"chosen by {defaults.chosen_by}" if defaults.chosen_by else "set"

@@ -52,6 +52,8 @@ _RETRIEVED = {
     RetrieveStatus.DENSE_OVERLOAD: "by meaning alone, since too many searches by words waited",
     RetrieveStatus.DENSE_FAILED: "by meaning alone, since the words could not be read",
     RetrieveStatus.FUSED_DEADLINE: "without some similarities, since they came too late",
+    RetrieveStatus.FUSED_OVERLOAD: "without some similarities, since too many searches waited",
+    RetrieveStatus.FUSED_FAILED: "without some similarities, since they could not be read",
 }
 _RERANKED = {
     RerankStatus.COMPLETE: "",
@@ -154,10 +156,12 @@ def print_passages(result: RerankResult, query: str, shown: Shown = Shown.TEXT) 
         )
     print_table(table)
     say()
+    left = result.num_below_min_score
+    below = f", {left:,} left out below the least score" if left else ""
     say(
         literal(
             f"{_counted(len(result.hits), 'passage')} ordered by {result.model}'s logit; its score "
-            f"is from 0 to 1 · {stages(result.timings)}",
+            f"is from 0 to 1{below} · {stages(result.timings)}",
             _DIM,
         )
     )

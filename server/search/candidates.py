@@ -22,12 +22,13 @@ class Candidates:
         scores: First-pass scores, float32 `[num_candidates]`.
         reading_order: The order in which the second pass reads them: the heads of the first pass's
             lists early, whatever their scores, int32 `[num_candidates]`.
-        ids: The documents' ids, `[num_candidates]`; empty where they were not read in time.
-        passages: Their stored token ids; None where they were not read in time.
+        ids: The documents' ids, `[num_candidates]`; empty where they were not read.
+        passages: Their stored token ids; None where they were not read.
         windows: The nearest window of each document that is split: first token in the passage and
             one past the last, int32 `[num_candidates, 2]`; the whole passage of others. None where
             no candidate has a window that is known, or the passages were not read.
         has_window: Which candidates have one in `windows`, bool `[num_candidates]`; None as there.
+        unread_since: Why the passages were not read; None where they were.
     """
 
     keys: Int64s
@@ -37,6 +38,7 @@ class Candidates:
     passages: Ragged | None = None
     windows: Int32s | None = None
     has_window: NDArray[np.bool_] | None = None
+    unread_since: Exception | None = None
 
     def __len__(self) -> int:
         """Number of candidates."""
@@ -62,9 +64,9 @@ class Candidates:
         )
 
     @classmethod
-    def unread(cls, found: Found) -> "Candidates":
-        """The found documents, of which nothing was read in time."""
-        return cls(found.best.keys, found.best.scores, found.reading_order)
+    def unread(cls, found: Found, since: Exception) -> "Candidates":
+        """The found documents, of which nothing was read."""
+        return cls(found.best.keys, found.best.scores, found.reading_order, unread_since=since)
 
     def passages_at(self, positions: Int32s) -> Ragged:
         """Token ids of some candidates' whole passages.

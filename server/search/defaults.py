@@ -11,6 +11,7 @@ from twopass.engines.base import LoadedReranker
 from twopass.index.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
 from twopass.server.config import RetrieveMode
 from twopass.server.errors import InvalidRequestError
+from twopass.server.models.passages import Overlong, Truncation
 from twopass.server.models.registry import Models
 from twopass.server.search.types import DEFAULT_K, RerankSettings, RetrieveSettings, SearchQuery
 
@@ -48,6 +49,8 @@ class SearchDefaults:
         blend: Weight of the first pass in the order.
         min_score: Reranked hits below this are left out.
         answer_threshold: The score from which on a hit is taken for an answer.
+        truncation: What happens to a passage that is too long.
+        query_truncation: What happens to a query that is too long.
         chosen_by: Who or what chose these, in words.
         set_time_us: When they were set, microseconds since the epoch.
     """
@@ -63,6 +66,8 @@ class SearchDefaults:
     blend: float | None = None
     min_score: float | None = None
     answer_threshold: float | None = None
+    truncation: Truncation | None = None
+    query_truncation: Overlong | None = None
     chosen_by: str = ""
     set_time_us: int = 0
 
@@ -138,6 +143,7 @@ def resolved(
         query,
         retrieve=_retrieve(query, defaults, server),
         rerank=_rerank(query, defaults, models),
+        overlong=query.overlong or defaults.query_truncation or Overlong.CUT,
     )
 
 
@@ -199,6 +205,7 @@ def _mode(query: SearchQuery, default: RetrieveMode) -> RetrieveMode:
 
 def _rerank(query: SearchQuery, defaults: SearchDefaults, models: Models) -> RerankSettings:
     asked, enabled = query.rerank, query.rerank.enabled
+    asked = replace(asked, truncation=asked.truncation or defaults.truncation)
     if enabled is None:
         enabled = True if defaults.rerank is None else defaults.rerank
     depth = asked.depth or defaults.depth

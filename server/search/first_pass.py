@@ -41,6 +41,12 @@ _DENSE_ALONE = {
     Cause.OVERLOAD: RetrieveStatus.DENSE_OVERLOAD,
     Cause.FAILED: RetrieveStatus.DENSE_FAILED,
 }
+# Status of both lists without what joins them, by why it is missing.
+_NOT_JOINED = {
+    Cause.DEADLINE: RetrieveStatus.FUSED_DEADLINE,
+    Cause.OVERLOAD: RetrieveStatus.FUSED_OVERLOAD,
+    Cause.FAILED: RetrieveStatus.FUSED_FAILED,
+}
 _NONE_FOUND = RankedList(np.zeros(0, np.int64), np.zeros(0, np.float32))
 # Lower bound of a score, by metric; None where there is none.
 _MINIMUM = {Metric.COSINE: -1.0, Metric.INNER_PRODUCT: None}
@@ -258,13 +264,15 @@ class _Finding:
         if cause is None:
             self._raise(error)
         if cause is Cause.FAILED:
-            _LOG.warning(
-                "one list of a hybrid search is missing: %s",
-                error,
-                extra={"collection": self._collection.name, "call": self._request.id},
-            )
+            self._log("one list of a hybrid search is missing: %s", error)
         statuses = _WORDS_ALONE if mode is RetrieveMode.LEXICAL else _DENSE_ALONE
         return replace(found, status=statuses[cause])
+
+    def _log(self, what: str, error: BaseException) -> None:
+        """Tells an operator of a failure that the caller is answered in spite of."""
+        _LOG.warning(
+            what, error, extra={"collection": self._collection.name, "call": self._request.id}
+        )
 
     def _may_fall_back(self) -> bool:
         """Whether one list may be answered without the other."""
@@ -410,9 +418,9 @@ class _Finding:
     async def _with_beyond(self, nearest: Found, keys: Int64s) -> Found:
         """Adds the similarities of documents found by words alone, and their nearest windows.
 
-        Where time is short and the query allows it they are left out, which the status tells: such
-        a document counts as the least similar, and the second pass reads its passage from the
-        beginning.
+        Where there is no time or no room for them, or they can't be read, and the query allows it,
+        they are left out, which the status tells: such a document counts as the least similar, and
+        the second pass reads its passage from the beginning.
         """
         missing = np.setdiff1d(keys, nearest.best.keys)
         if nearest.vector is None or not len(missing):
@@ -421,10 +429,15 @@ class _Finding:
             async with asyncio.timeout(seconds_until(self._end)):
                 found = await self._retrieval.similar(nearest.vector, missing, self._stop)
                 return _beyond(nearest, found)
-        except (StoppedError, TimeoutError):
-            if not self._may_fall_back():
-                raise late(self._request, "both lists were not joined") from None
-            return replace(nearest, status=RetrieveStatus.FUSED_DEADLINE)
+        except Exception as error:
+            cause = Cause.DEADLINE if isinstance(error, TimeoutError) else cause_of(error)
+            if cause is None or not self._may_fall_back():
+                if isinstance(error, StoppedError | TimeoutError):
+                    raise late(self._request, "both lists were not joined") from None
+                raise
+            if cause is Cause.FAILED:
+                self._log("the lists of a hybrid search are joined without similarities: %s", error)
+            return replace(nearest, status=_NOT_JOINED[cause])
 
     def _took(self, watch: Stopwatch, stage: str) -> None:
         """Sets the time of retrieval; of two retrievers side by side the slower one counts."""

@@ -4,6 +4,7 @@ Blocking work runs in lanes; this module waits and decides. A time budget covers
 waited for until the end that `ends.py` sets it.
 """
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,8 @@ from twopass.server.search.types import RerankStatus, SearchHit, SearchQuery, Se
 from twopass.server.search.window_texts import WindowCut, window_texts
 from twopass.server.telemetry.relevance import Relevance
 from twopass.server.telemetry.stopwatch import StageTimings, Stopwatch
+
+_LOG = logging.getLogger("twopass.server")
 
 # Status of an answer in first-pass order, by why the second pass did not happen.
 _SKIPPED = {
@@ -367,7 +370,7 @@ class Search:
             raise
 
     def _reading(self, reranker: LoadedReranker) -> Reading:
-        return reranker.spec.id, self.query.rerank.truncation is Truncation.MAX_WINDOW
+        return reranker.spec.id, self.query.rerank.long_passages is Truncation.MAX_WINDOW
 
     def _skipped(self, error: Exception) -> RerankStatus:
         """The status of an answer in first-pass order, where an error kept the second pass away.
@@ -400,17 +403,35 @@ class Search:
             self._request.timings.tokenize = watch.lap("tokenize")
 
     async def _load(self, found: Found) -> Candidates:
-        """Reads the stored passages of the candidates; leaves them out where reading is late."""
+        """Reads the stored passages of the candidates; leaves them out where that can't be done."""
         watch = Stopwatch()
         try:
             with self._request.stop_by(self.ends.passes) as stop:
                 stored = await self._retrieval.load(found.best.keys, stop)
-        except StoppedError:
-            if not self._takes_the_first or self._request.is_past_deadline():
-                raise late(self._request, "the candidates were not read") from None
-            return Candidates.unread(found)
+        except Exception as error:
+            return self._unread(found, error)
         self._request.timings.load = watch.lap("load candidates")
         return Candidates.of(found, stored)
+
+    def _unread(self, found: Found, error: Exception) -> Candidates:
+        """Candidates in first-pass order, where an error kept their passages from being read.
+
+        Raises:
+            Exception: The error, where first-pass order may not be answered.
+        """
+        cause, is_late = cause_of(error), isinstance(error, StoppedError)
+        may_fall_back = self.query.allow_fallback and not self._request.is_past_deadline()
+        if cause is None or not may_fall_back or (is_late and not self._takes_the_first):
+            if is_late:
+                raise late(self._request, "the candidates were not read") from None
+            raise error
+        if cause is Cause.FAILED:
+            _LOG.warning(
+                "candidates are not reranked, since they could not be read: %s",
+                error,
+                extra={"collection": self.collection.name, "call": self._request.id},
+            )
+        return Candidates.unread(found, error)
 
     async def _rank(self, candidates: Candidates) -> Ranking:
         """Runs the second pass in the places reserved for it."""
@@ -423,15 +444,15 @@ class Search:
         asked = self._tokens.pair_query
         assert asked is not None
         policy = Policy(
-            self.query.rerank.truncation,
+            self.query.rerank.long_passages,
             self.ends.passes,
             first_suffice=self._takes_the_first,
             pool=self._request.caller.score_pool,
         )
         positions = candidates.reading_order[:depth]
         try:
-            if candidates.passages is None:
-                raise StoppedError
+            if candidates.unread_since is not None:
+                raise candidates.unread_since
             passages = await self._passages(candidates, self._reranker, positions)
             admission.arrived()
             scored = await self._parts.second_pass.score(
@@ -452,7 +473,7 @@ class Search:
         self, candidates: Candidates, reranker: LoadedReranker, positions: Int32s
     ) -> Ragged:
         """Token ids of candidates' passages: the stored ones where tokenizers agree."""
-        truncation = self.query.rerank.truncation
+        truncation = self.query.rerank.long_passages
         in_windows = truncation is Truncation.MAX_WINDOW
         schema, tokenizing = self.collection.schema, self._parts.tokenizing
         if schema.tokenizer_fingerprint == reranker.tokenizer.fingerprint:
@@ -472,7 +493,7 @@ class Search:
 
     def _refuse_truncated(self, scored: ScoredPairs, positions: Int32s) -> None:
         """Raises where a candidate was cut and the query rejects that."""
-        if self.query.rerank.truncation is not Truncation.REJECT or not scored.truncated.any():
+        if self.query.rerank.long_passages is not Truncation.REJECT or not scored.truncated.any():
             return
         assert self._reranker is not None
         assert self._tokens.pair_query is not None

@@ -10,6 +10,7 @@ from typing import Any
 
 from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
 from twopass.server.config import RetrieveMode
+from twopass.server.models.passages import Overlong, Truncation
 from twopass.server.search.defaults import NO_DEFAULTS, SearchDefaults
 
 _KEY = "search_defaults"
@@ -52,6 +53,10 @@ def read_defaults(settings: str) -> SearchDefaults:
             blend=_number(stored, "blend"),
             min_score=_number(stored, "min_score"),
             answer_threshold=_number(stored, "answer_threshold"),
+            truncation=Truncation(stored["truncation"]) if "truncation" in stored else None,
+            query_truncation=(
+                Overlong(stored["query_truncation"]) if "query_truncation" in stored else None
+            ),
             chosen_by=str(stored.get("chosen_by", "")),
             set_time_us=int(stored.get("set_time_us", 0)),
         )
@@ -92,8 +97,9 @@ def _written(defaults: SearchDefaults) -> dict[str, Any]:
         for name in SearchDefaults.__dataclass_fields__
         if getattr(defaults, name) != getattr(NO_DEFAULTS, name)
     }
-    if defaults.mode is not None:
-        stored["mode"] = defaults.mode.value
+    for name in ("mode", "truncation", "query_truncation"):
+        if name in stored:
+            stored[name] = stored[name].value
     if fusion is not None:
         stored["fusion"] = fusion
     return stored

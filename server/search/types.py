@@ -10,7 +10,7 @@ from twopass.index.fusion import Fusion
 from twopass.index.kinds import Breadth
 from twopass.index.word_query import WordClauses
 from twopass.server.config import RetrieveMode
-from twopass.server.models.passages import Cutting, Truncation
+from twopass.server.models.passages import Cutting, Overlong, Truncation
 from twopass.server.search.arrangement import (
     UNARRANGED,
     Arrangement,
@@ -36,6 +36,8 @@ class RetrieveStatus(Enum):
     DENSE_OVERLOAD = "dense_overload"
     DENSE_FAILED = "dense_failed"
     FUSED_DEADLINE = "fused_deadline"
+    FUSED_OVERLOAD = "fused_overload"
+    FUSED_FAILED = "fused_failed"
 
 
 class RerankStatus(Enum):
@@ -80,7 +82,8 @@ class RerankSettings:
         depth: How many candidates are reranked, from the first; 0 for all.
         model: The reranker's id; "" for the default.
         blend: Weight of the first pass in the order; None for the model's own.
-        truncation: What happens to a passage that is too long.
+        truncation: What happens to a passage that is too long; None for the default, until it is
+            `resolved`.
         min_score: Reranked hits below this are left out; None leaves out none.
         instruction: What makes a passage relevant, for a reranker that takes an instruction; "" for
             the model's own.
@@ -92,10 +95,15 @@ class RerankSettings:
     depth: int = 0
     model: str = ""
     blend: float | None = None
-    truncation: Truncation = Truncation.TRUNCATE
+    truncation: Truncation | None = None
     min_score: float | None = None
     instruction: str = ""
     answer_threshold: float | None = None
+
+    @property
+    def long_passages(self) -> Truncation:
+        """What happens to a passage that is too long, whether or not anybody has said it."""
+        return self.truncation or Truncation.TRUNCATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,7 +123,9 @@ class SearchQuery:
         min_sequence: A write that the search must see; "" for none.
         fields: Which content hits carry.
         max_answer_bytes: Most bytes of content to read, the best hits first; None for any number.
-        cutting: What becomes of a text that has more tokens than a model reads.
+        overlong: What becomes of a text that has more tokens than a model reads; None for the
+            default, until it is `resolved`.
+        to_cut: How a request says that it is to be cut, for messages; "" where it can't.
         spans: Which sentences of hits are looked for; None for none.
         query_id: The caller's key of the query, for feedback; "" for none.
         arrange: How hits are compared with each other after both passes; None for not at all.
@@ -133,7 +143,8 @@ class SearchQuery:
     min_sequence: str = ""
     fields: DocumentFields = field(default_factory=DocumentFields)
     max_answer_bytes: int | None = None
-    cutting: Cutting = field(default_factory=Cutting)
+    overlong: Overlong | None = None
+    to_cut: str = ""
     spans: SpanSettings | None = None
     query_id: str = ""
     arrange: ArrangeSettings | None = None
@@ -142,6 +153,11 @@ class SearchQuery:
     def needs_embedding(self) -> bool:
         """Whether an encoder has to embed the text."""
         return self.vector is None and self.retrieve.mode is not RetrieveMode.LEXICAL
+
+    @property
+    def cutting(self) -> Cutting:
+        """What becomes of a text that has more tokens than a model reads, and how."""
+        return Cutting(overlong=self.overlong or Overlong.CUT, to_cut=self.to_cut)
 
 
 @dataclass(frozen=True, slots=True)

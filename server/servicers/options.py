@@ -8,24 +8,24 @@ from twopass.server.models.passages import Limits, Overlong, Truncation, check_t
 from twopass.server.servicers.enums import EnumMapping
 from twopass.v1 import rerank_pb2
 
-_TRUNCATIONS = EnumMapping(
+_TRUNCATIONS: "EnumMapping[rerank_pb2.Truncation.ValueType, Truncation | None]" = EnumMapping(
     rerank_pb2.Truncation,
     {
         rerank_pb2.TRUNCATION_TRUNCATE: Truncation.TRUNCATE,
         rerank_pb2.TRUNCATION_MAX_WINDOW: Truncation.MAX_WINDOW,
         rerank_pb2.TRUNCATION_REJECT: Truncation.REJECT,
     },
-    default=Truncation.TRUNCATE,
+    default=None,
 )
-
-
-_QUERY_TRUNCATIONS = EnumMapping(
-    rerank_pb2.QueryTruncation,
-    {
-        rerank_pb2.QUERY_TRUNCATION_REJECT: Overlong.REFUSE,
-        rerank_pb2.QUERY_TRUNCATION_TRUNCATE: Overlong.CUT,
-    },
-    default=Overlong.CUT,
+_QUERY_TRUNCATIONS: "EnumMapping[rerank_pb2.QueryTruncation.ValueType, Overlong | None]" = (
+    EnumMapping(
+        rerank_pb2.QueryTruncation,
+        {
+            rerank_pb2.QUERY_TRUNCATION_REJECT: Overlong.REFUSE,
+            rerank_pb2.QUERY_TRUNCATION_TRUNCATE: Overlong.CUT,
+        },
+        default=None,
+    )
 )
 TO_CUT_QUERY = "set query_truncation to QUERY_TRUNCATION_TRUNCATE"
 """How a request says that a query is to be cut where it is too long."""
@@ -51,7 +51,23 @@ def read_truncation(field: str, value: int) -> Truncation:
     Raises:
         InvalidRequestError: The value is not one of `Truncation`.
     """
+    return read_asked_truncation(field, value) or Truncation.TRUNCATE
+
+
+def read_asked_truncation(field: str, value: int) -> Truncation | None:
+    """Reads what to do with passages that are too long; None where it is unspecified.
+
+    Raises:
+        InvalidRequestError: The value is not one of `Truncation`.
+    """
     return _TRUNCATIONS.read(field, value)
+
+
+def truncation_message(truncation: Truncation | None) -> "rerank_pb2.Truncation.ValueType":
+    """What to do with passages that are too long, as the contract says it."""
+    if truncation is None:
+        return rerank_pb2.TRUNCATION_UNSPECIFIED
+    return _TRUNCATIONS.write(truncation)
 
 
 def read_query_truncation(value: int) -> Overlong:
@@ -60,7 +76,25 @@ def read_query_truncation(value: int) -> Overlong:
     Raises:
         InvalidRequestError: The value is not one of the contract.
     """
-    return _QUERY_TRUNCATIONS.read("query_truncation", value)
+    return read_asked_query_truncation("query_truncation", value) or Overlong.CUT
+
+
+def read_asked_query_truncation(field: str, value: int) -> Overlong | None:
+    """Reads what to do with a query that is too long; None where it is unspecified.
+
+    Raises:
+        InvalidRequestError: The value is not one of the contract.
+    """
+    return _QUERY_TRUNCATIONS.read(field, value)
+
+
+def query_truncation_message(
+    overlong: Overlong | None,
+) -> "rerank_pb2.QueryTruncation.ValueType":
+    """What to do with a query that is too long, as the contract says it."""
+    if overlong is None:
+        return rerank_pb2.QUERY_TRUNCATION_UNSPECIFIED
+    return _QUERY_TRUNCATIONS.write(overlong)
 
 
 def read_count(field: str, value: int) -> int:

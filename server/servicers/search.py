@@ -12,7 +12,7 @@ from twopass.index.fusion import ConvexFusion
 from twopass.index.stopping import Stop
 from twopass.server.edge.statuses import status_code, status_of
 from twopass.server.errors import InvalidRequestError, RequestError, ResponseTooLargeError
-from twopass.server.models.passages import Cutting, Limits, check_count, check_text
+from twopass.server.models.passages import Limits, check_count, check_text
 from twopass.server.request import Request
 from twopass.server.search.batch import BatchSearching, Outcome
 from twopass.server.search.pipeline import SearchPipeline
@@ -38,14 +38,14 @@ from twopass.server.servicers.enums import EnumMapping
 from twopass.server.servicers.filters import read_filter
 from twopass.server.servicers.options import (
     TO_CUT_QUERY,
+    read_asked_query_truncation,
+    read_asked_truncation,
     read_blend,
     read_count,
     read_instruction,
     read_min_score,
     read_query_id,
-    read_query_truncation,
     read_threshold,
-    read_truncation,
 )
 from twopass.server.servicers.retrieving import read_retrieve
 from twopass.server.servicers.spans import (
@@ -73,6 +73,8 @@ _RETRIEVE_STATUS = {
     RetrieveStatus.DENSE_OVERLOAD: search_pb2.RETRIEVE_STATUS_DENSE_OVERLOAD,
     RetrieveStatus.DENSE_FAILED: search_pb2.RETRIEVE_STATUS_DENSE_FAILED,
     RetrieveStatus.FUSED_DEADLINE: search_pb2.RETRIEVE_STATUS_FUSED_DEADLINE,
+    RetrieveStatus.FUSED_OVERLOAD: search_pb2.RETRIEVE_STATUS_FUSED_OVERLOAD,
+    RetrieveStatus.FUSED_FAILED: search_pb2.RETRIEVE_STATUS_FUSED_FAILED,
 }
 _RERANK_STATUS = {
     RerankStatus.COMPLETE: search_pb2.RERANK_STATUS_COMPLETE,
@@ -237,9 +239,8 @@ def _read_query(
         min_sequence=message.min_sequence,
         fields=read_fields(message.fields),
         max_answer_bytes=read_max_answer_bytes(message, limits),
-        cutting=Cutting(
-            overlong=read_query_truncation(message.query_truncation), to_cut=TO_CUT_QUERY
-        ),
+        overlong=read_asked_query_truncation("query_truncation", message.query_truncation),
+        to_cut=TO_CUT_QUERY,
         spans=read_spans(message),
         arrange=read_arrange(message),
         query_id=read_query_id("query_id", message.query_id),
@@ -270,7 +271,7 @@ def _read_rerank(options: search_pb2.RerankOptions, limits: Limits) -> RerankSet
         depth=read_count("rerank.depth", options.depth),
         model=options.model,
         blend=read_blend("rerank.blend", options),
-        truncation=read_truncation("rerank.truncation", options.truncation),
+        truncation=read_asked_truncation("rerank.truncation", options.truncation),
         min_score=read_min_score("rerank.min_score", options),
         answer_threshold=read_threshold("rerank.answer_threshold", options, "answer_threshold"),
         instruction=read_instruction("rerank.instruction", options.instruction, limits),

@@ -11,7 +11,15 @@ from twopass.server.models.registry import Models
 from twopass.server.search.defaults import NO_DEFAULTS, SearchDefaults
 from twopass.server.search.stored_defaults import UnreadableSettingsError, read_defaults
 from twopass.server.search.types import MAX_K
-from twopass.server.servicers.options import read_blend, read_count, read_threshold
+from twopass.server.servicers.options import (
+    query_truncation_message,
+    read_asked_query_truncation,
+    read_asked_truncation,
+    read_blend,
+    read_count,
+    read_threshold,
+    truncation_message,
+)
 from twopass.server.servicers.retrieving import mode_message, read_fusion, read_mode
 from twopass.v1 import collection_pb2
 
@@ -49,6 +57,10 @@ def read_search_defaults(
         blend=read_blend(f"{_FIELD}.blend", message),
         min_score=read_threshold(f"{_FIELD}.min_score", message, "min_score"),
         answer_threshold=read_threshold(f"{_FIELD}.answer_threshold", message, "answer_threshold"),
+        truncation=read_asked_truncation(f"{_FIELD}.truncation", message.truncation),
+        query_truncation=read_asked_query_truncation(
+            f"{_FIELD}.query_truncation", message.query_truncation
+        ),
         chosen_by=message.chosen_by,
         set_time_us=time.time_ns() // 1_000,
     )
@@ -115,6 +127,8 @@ def _message(defaults: SearchDefaults) -> collection_pb2.SearchDefaults:
         blend=defaults.blend,
         min_score=defaults.min_score,
         answer_threshold=defaults.answer_threshold,
+        truncation=truncation_message(defaults.truncation),
+        query_truncation=query_truncation_message(defaults.query_truncation),
         chosen_by=defaults.chosen_by,
     )
     if isinstance(defaults.fusion, ReciprocalRankFusion):

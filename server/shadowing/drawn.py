@@ -93,7 +93,7 @@ class Drawn:
     @property
     def truncation(self) -> Truncation:
         """What happens to a passage that is too long; what was refused before is cut here."""
-        given = self.query.rerank.truncation
+        given = self.query.rerank.long_passages
         return Truncation.TRUNCATE if given is Truncation.REJECT else given
 
     @property

@@ -22,6 +22,8 @@ RETRIEVE_STATUSES = (
     "dense_overload",
     "dense_failed",
     "fused_deadline",
+    "fused_overload",
+    "fused_failed",
 )
 RERANK_STATUSES = (
     "complete",

@@ -12,12 +12,14 @@ from twopass.client import (
     AsyncClient,
     Client,
     ConvexFusion,
+    Document,
     InvalidArgumentError,
     ReciprocalRankFusion,
     Rerank,
     Retrieve,
     Search,
     SearchDefaults,
+    document_ids,
 )
 from twopass.client.errors import NotFoundError
 from twopass.engines.model.folder import open_model
@@ -27,6 +29,8 @@ from .command_line import answer, invoke
 from .corpus import BLEND, FACTS, RERANKER, fill
 from .serving import Server
 
+LONG_TEXT = "The committee met on Tuesday and adjourned without a decision. " * 60
+LONG_QUERY = "Which city is the capital of Australia, and why is it not Sydney? " * 60
 QUERY = "Which city is the capital of Australia?"
 
 
@@ -93,6 +97,36 @@ def test_depth_blend_and_min_score_are_applied(client, docs):
     assert result.hits[0].score == best
 
 
+@pytest.mark.parametrize("how", ["truncate", "max_window", "reject"])
+def test_what_becomes_of_long_passages_is_applied(client, docs, how):
+    client.upsert(docs, [Document("long", f"{LONG_TEXT} {FACTS['canberra']}")])
+    asked = {"rerank": Rerank(truncation=how), "filter": document_ids(["long", "sky"])}
+    client.set_search_defaults(docs, SearchDefaults(truncation=how))
+    unsaid = {"filter": asked["filter"]}
+    if how == "reject":
+        for options in (asked, unsaid):
+            with pytest.raises(InvalidArgumentError, match=r"rerank\.truncation: REJECT"):
+                client.search(docs, QUERY, **options)
+    else:
+        assert settled(client.search(docs, QUERY, **unsaid)) == settled(
+            client.search(docs, QUERY, **asked)
+        )
+    # What a search says itself wins.
+    cut = client.search(docs, QUERY, rerank=Rerank(truncation="truncate"), filter=asked["filter"])
+    assert {hit.id: hit.truncated for hit in cut.hits} == {"long": True, "sky": False}
+
+
+def test_what_becomes_of_long_queries_is_applied(client, docs):
+    client.set_search_defaults(docs, SearchDefaults(query_truncation="reject"))
+    with pytest.raises(InvalidArgumentError, match="query_truncation"):
+        client.search(docs, LONG_QUERY)
+    assert client.search(docs, LONG_QUERY, query_truncation="truncate").query_truncated
+    client.set_search_defaults(docs, SearchDefaults(query_truncation="truncate"))
+    assert client.search(docs, LONG_QUERY).query_truncated
+    with pytest.raises(InvalidArgumentError, match="query_truncation"):
+        client.search(docs, LONG_QUERY, query_truncation="reject")
+
+
 @pytest.mark.parametrize(
     "fusion", [ReciprocalRankFusion(7), ConvexFusion(0.25)], ids=["ranks", "scores"]
 )
@@ -125,6 +159,8 @@ def test_they_are_told_with_what_the_server_filled_in(client, server, docs):
         blend=0.5,
         min_score=0.25,
         answer_threshold=0.75,
+        truncation="max_window",
+        query_truncation="reject",
         chosen_by="twopass tune, 212 judged queries",
     )
     told = client.set_search_defaults(docs, wanted).search_defaults
@@ -166,6 +202,8 @@ def test_they_stay_through_renames_snapshots_and_a_restart(tmp_path):
         ({"k": 2_049}, "search_defaults.k: 2,049 given, at most 2,048"),
         ({"k": -1}, "search_defaults.k: -1 given"),
         ({"depth": -1}, "search_defaults.depth: -1 given"),
+        ({"truncation": 9}, "search_defaults.truncation: 9 given"),
+        ({"query_truncation": 9}, "search_defaults.query_truncation: 9 given"),
         ({"mode": 9}, "search_defaults.mode: 9 given"),
         ({"blend": 1.5}, "search_defaults.blend: 1.5 given"),
         ({"min_score": float("nan")}, "search_defaults.min_score: NaN given"),

@@ -141,6 +141,8 @@ def test_what_became_of_the_second_pass_is_told_in_words(
         ("RETRIEVE_STATUS_DENSE_OVERLOAD", "By meaning alone: too many"),
         ("RETRIEVE_STATUS_DENSE_FAILED", "By meaning alone: the index of words"),
         ("RETRIEVE_STATUS_FUSED_DEADLINE", "By meaning and by words, but how similar"),
+        ("RETRIEVE_STATUS_FUSED_OVERLOAD", "By meaning and by words, but too many"),
+        ("RETRIEVE_STATUS_FUSED_FAILED", "By meaning and by words, but how similar"),
     ],
 )
 def test_what_became_of_the_first_pass_is_told_in_words(

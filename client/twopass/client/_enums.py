@@ -127,6 +127,10 @@ class RetrieveStatus(StrEnum):
     """Dense only: the lexical index could not be read."""
     FUSED_DEADLINE = "fused_deadline"
     """Both lists, but the similarities of documents found by words alone came too late."""
+    FUSED_OVERLOAD = "fused_overload"
+    """Both lists, but there was no room for the similarities of documents found by words alone."""
+    FUSED_FAILED = "fused_failed"
+    """Both lists, but the similarities of documents found by words alone could not be read."""
     UNKNOWN = "unknown"
     """A value that this client is too old to know."""
 

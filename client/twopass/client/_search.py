@@ -115,7 +115,7 @@ class Rerank:
         blend: Weight w in [0, 1] of the first pass in the order of the reranked:
             w * z(first-pass score) + (1 - w) * z(logit). None: the model's own default.
         truncation: What happens to a passage that is too long for the model: "truncate",
-            "max_window" or "reject". None: "truncate".
+            "max_window" or "reject". None: the collection's default, else "truncate".
         min_score: Leaves out reranked hits whose `score` is lower. None: no hit is left out.
         instruction: What makes a passage relevant, in words, for a model that is told so, as
             decoders are: "Given a claim, find passages that refute it". None: the model's own.
@@ -152,7 +152,8 @@ class Search:
         min_sequence: A `sequence` of a write that the search sees. Empty: what is visible.
         offset: How many of the first hits to skip.
         query_truncation: What happens to a query with more tokens than a model reads: "truncate" or
-            "reject". None: "truncate", which the result tells by `query_truncated`.
+            "reject". None: the collection's default, else "truncate", which the result tells by
+            `query_truncated`.
         spans: Whether the best hits tell which of their sentences answer, and how. True: all
             defaults.
         query_id: Your own key of the query, under which feedback on the answer is kept.
@@ -227,7 +228,8 @@ def search(
         offset: How many of the first hits to skip. For pages that are cuts of one order, give the
             same `k` for all of them, large enough for the last: `k` unset grows with the page.
         query_truncation: What happens to a query with more tokens than a model reads: "truncate" or
-            "reject". None: "truncate", which the result tells by `query_truncated`.
+            "reject". None: the collection's default, else "truncate", which the result tells by
+            `query_truncated`.
         spans: Whether the best hits tell which of their sentences answer, and how, also where there
             is no second pass. True: all defaults. Where there is no time or room for them, hits
             come without, as `spans_status` tells, if `allow_fallback`.

@@ -3,10 +3,20 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from twopass.client._enums import RetrieveMode, number_of
+from twopass.client._enums import QueryTruncation, RetrieveMode, Truncation, number_of
 from twopass.client._fusions import ConvexFusion, ReciprocalRankFusion
 from twopass.client._values import int32, moment, real, text
-from twopass.v1 import collection_pb2, search_pb2
+from twopass.v1 import collection_pb2, rerank_pb2, search_pb2
+
+_TRUNCATIONS: dict[int, Truncation] = {
+    rerank_pb2.TRUNCATION_TRUNCATE: "truncate",
+    rerank_pb2.TRUNCATION_MAX_WINDOW: "max_window",
+    rerank_pb2.TRUNCATION_REJECT: "reject",
+}
+_QUERY_TRUNCATIONS: dict[int, QueryTruncation] = {
+    rerank_pb2.QUERY_TRUNCATION_TRUNCATE: "truncate",
+    rerank_pb2.QUERY_TRUNCATION_REJECT: "reject",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +38,9 @@ class SearchDefaults:
         blend: Weight of the first pass in the order of the reranked, 0 to 1.
         min_score: Leaves out reranked hits whose `score` is lower.
         answer_threshold: The score from which on a hit is taken for an answer.
+        truncation: What happens to a passage that is too long for the reranker: "truncate",
+            "max_window" or "reject".
+        query_truncation: What happens to a query that is too long: "truncate" or "reject".
         chosen_by: Who or what chose these, in words for people, at most 512 bytes.
         set_time: When they were set, in UTC. Told by the server, never sent.
     """
@@ -42,6 +55,8 @@ class SearchDefaults:
     blend: float | None = None
     min_score: float | None = None
     answer_threshold: float | None = None
+    truncation: Truncation | None = None
+    query_truncation: QueryTruncation | None = None
     chosen_by: str = ""
     set_time: datetime | None = None
 
@@ -63,6 +78,10 @@ def search_defaults_message(
         blend=real(defaults.blend, f"{field}.blend"),
         min_score=real(defaults.min_score, f"{field}.min_score"),
         answer_threshold=real(defaults.answer_threshold, f"{field}.answer_threshold"),
+        truncation=number_of(rerank_pb2.Truncation, defaults.truncation, f"{field}.truncation"),
+        query_truncation=number_of(
+            rerank_pb2.QueryTruncation, defaults.query_truncation, f"{field}.query_truncation"
+        ),
         chosen_by=text(defaults.chosen_by, f"{field}.chosen_by"),
     )
     match defaults.fusion:
@@ -97,6 +116,8 @@ def search_defaults_of(message: collection_pb2.Collection) -> SearchDefaults | N
         blend=told.blend if told.HasField("blend") else None,
         min_score=told.min_score if told.HasField("min_score") else None,
         answer_threshold=(told.answer_threshold if told.HasField("answer_threshold") else None),
+        truncation=_TRUNCATIONS.get(told.truncation),
+        query_truncation=_QUERY_TRUNCATIONS.get(told.query_truncation),
         chosen_by=told.chosen_by,
         set_time=moment(told.set_time) if told.HasField("set_time") else None,
     )

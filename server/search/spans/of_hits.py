@@ -1,5 +1,6 @@
 """The spans of a search's hits."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,9 +11,11 @@ from twopass.index.documents import DocumentFields, StoredDocument
 from twopass.index.errors import StoppedError
 from twopass.server.models.passages import passage_of
 from twopass.server.request import Request
+from twopass.server.search.causes import Cause, cause_of
 from twopass.server.search.ends import late
 from twopass.server.search.spans.scoring import (
     NOT_ASKED,
+    SKIPPED,
     FoundSpans,
     SpanQuery,
     SpanScoring,
@@ -20,6 +23,8 @@ from twopass.server.search.spans.scoring import (
 from twopass.server.search.spans.settings import SpansStatus
 from twopass.server.search.spans.units import SpanText
 from twopass.server.search.types import SearchHit
+
+_LOG = logging.getLogger("twopass.server")
 
 _TEXT = DocumentFields(text=True, metadata=False)
 # Most bytes of texts that are read for their spans alone.
@@ -45,18 +50,27 @@ async def with_spans(
     Raises:
         RequestError: There is no room or no time, and spans are required.
         EngineError: The engine failed, and spans are required.
-        CollectionError: The texts can't be read.
+        CollectionError: The texts can't be read, and spans are required; or the collection is gone.
     """
     if asked is None or not hits:
         return hits, NOT_ASKED
     best = hits[: asked.settings.hits]
+    missed: SpansStatus | None = None
     try:
         documents = await _documents(best, retrieval, request)
-    except StoppedError:
-        # The second pass has had all the time there was.
-        if asked.required or request.is_past_deadline():
-            raise late(request, "the texts of hits were not read for their spans") from None
-        documents = {}
+    except Exception as error:
+        cause = cause_of(error)
+        if cause is None or asked.required or request.is_past_deadline():
+            if isinstance(error, StoppedError):
+                raise late(request, "the texts of hits were not read for their spans") from None
+            raise
+        if cause is Cause.FAILED:
+            _LOG.warning(
+                "hits come without spans, since their texts could not be read: %s",
+                error,
+                extra={"call": request.id},
+            )
+        documents, missed = _carried(best), SKIPPED[cause]  # those have their spans all the same
     placed = [
         (place, documents[hit.document.key])
         for place, hit in enumerate(best)
@@ -68,7 +82,7 @@ async def with_spans(
     ]
     found = await scoring.find(asked, texts, request)
     if len(texts) < len(best) and found.status in (SpansStatus.NONE, SpansStatus.COMPLETE):
-        status = SpansStatus.PARTIAL if texts else SpansStatus.SKIPPED_DEADLINE
+        status = SpansStatus.PARTIAL if texts else missed or SpansStatus.SKIPPED_DEADLINE
         found = replace(found, status=status)
     with_spans = list(hits)
     for (place, _), spans in zip(placed, found.hits, strict=False):
@@ -80,7 +94,7 @@ async def _documents(
     hits: Sequence[SearchHit], retrieval: Retrieval, request: Request
 ) -> dict[int, StoredDocument]:
     """The texts of hits, by key: those that they carry, and those that nobody asked for."""
-    carried = {hit.document.key: hit.document for hit in hits if hit.document.text is not None}
+    carried = _carried(hits)
     # What was left out of the answer for its size or for lack of time is not read here either.
     missing = [
         hit.document.key
@@ -94,3 +108,8 @@ async def _documents(
             )
         carried |= {key: document for key, document in read.items() if key not in bare}
     return carried
+
+
+def _carried(hits: Sequence[SearchHit]) -> dict[int, StoredDocument]:
+    """The texts that hits carry, by key."""
+    return {hit.document.key: hit.document for hit in hits if hit.document.text is not None}

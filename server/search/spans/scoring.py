@@ -42,7 +42,8 @@ _ANSWER_SECONDS = 0.005
 _ANSWER_SHARE = 0.1
 # Tags are put into so many characters, escaped, in less than a millisecond.
 _FEW_CHARS = 256 * 1024
-_SKIPPED = {
+# What became of spans that are missing, by why.
+SKIPPED = {
     Cause.DEADLINE: SpansStatus.SKIPPED_DEADLINE,
     Cause.OVERLOAD: SpansStatus.SKIPPED_OVERLOAD,
     Cause.FAILED: SpansStatus.FAILED,
@@ -124,7 +125,7 @@ class SpanScoring:
                 if isinstance(error, StoppedError):
                     raise LateError("the time ran out before spans were found") from None
                 raise
-            return FoundSpans(_SKIPPED[cause], seconds=time.perf_counter() - began)
+            return FoundSpans(SKIPPED[cause], seconds=time.perf_counter() - began)
         if asked.required and found.status is not SpansStatus.COMPLETE:
             raise LateError("the time ran out before all spans were found")
         ended = time.perf_counter()

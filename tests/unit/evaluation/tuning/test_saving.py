@@ -32,6 +32,13 @@ def test_thresholds_stay_with_their_reranker():
     assert (other.min_score, other.answer_threshold) == (None, None)
 
 
+def test_what_is_not_tuned_stays_as_it_was():
+    known = SearchDefaults(truncation="max_window", query_truncation="reject")
+    for choice in (BOTH, Settings("lexical", 20)):
+        saved = saved_defaults(choice, known, "a", "twopass tune")
+        assert (saved.truncation, saved.query_truncation) == ("max_window", "reject")
+
+
 def test_without_a_second_pass_thresholds_wait_for_requests_that_ask_for_one():
     saved = saved_defaults(Settings("lexical", 20), KNOWN, "", "twopass tune")
     assert (saved.mode, saved.k, saved.rerank, saved.fusion) == ("lexical", 20, False, None)

@@ -17,6 +17,8 @@ const RETRIEVE_WORDS = /** @type {Record<string, [string, string]>} */ ({
   RETRIEVE_STATUS_DENSE_OVERLOAD: ["warn", "By meaning alone: too many searches by words and filters were waiting."],
   RETRIEVE_STATUS_DENSE_FAILED: ["warn", "By meaning alone: the index of words could not be read; the server’s log says why."],
   RETRIEVE_STATUS_FUSED_DEADLINE: ["warn", "By meaning and by words, but how similar the documents are that words alone found came too late for the time budget."],
+  RETRIEVE_STATUS_FUSED_OVERLOAD: ["warn", "By meaning and by words, but too many searches were waiting to look up how similar the documents are that words alone found."],
+  RETRIEVE_STATUS_FUSED_FAILED: ["warn", "By meaning and by words, but how similar the documents are that words alone found could not be read; the server’s log says why."],
 });
 
 /** What became of the first pass. @param {any} answer @param {Asked} wanted @returns {[string, string]} */
