@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from twopass.client import QueryTruncation
+from twopass.client import QueryTruncation, Truncation
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
 from twopass.commands.sources.decoding import marked_encoding, not_decoded
 from twopass.commands.sources.options import EncodingOption
@@ -17,9 +17,13 @@ from twopass.commands.terminal.hits import QUERY_CUT, print_passages
 from twopass.commands.terminal.sentences import say, say_beside
 from twopass.commands.terminal.spans import (
     HighlightOption,
+    MaxSpansOption,
+    NeighborsOption,
     PrunedOption,
+    SpanMinScoreOption,
     SpansOption,
-    spans_for,
+    SpanWindowOption,
+    WantedSpans,
     told_of_spans,
     what_to_show,
 )
@@ -48,15 +52,44 @@ def rerank(
             "beginning and says so, reject fails; unset: truncate."
         ),
     ] = None,
+    reranker: Annotated[
+        str | None,
+        typer.Option(help="The reranker, as `twopass models` lists them; unset: the server's."),
+    ] = None,
+    truncation: Annotated[
+        Truncation | None,
+        typer.Option(
+            help="What happens to a passage that is longer than the reranker reads: truncate reads "
+            "its beginning, max_window all of it in windows, of which the best counts, reject "
+            "fails; unset: truncate."
+        ),
+    ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Leave out passages whose score is lower."),
+    ] = None,
     encoding: EncodingOption = None,
     spans: SpansOption = False,
     highlight: HighlightOption = False,
     pruned: PrunedOption = False,
+    span_window: SpanWindowOption = None,
+    max_spans: MaxSpansOption = None,
+    span_min_score: SpanMinScoreOption = None,
+    neighbors: NeighborsOption = 0,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
     """Order passages by how well they answer a question."""
     shown = what_to_show(spans=spans, highlight=highlight, pruned=pruned, as_json=as_json)
+    sentences = WantedSpans(
+        spans=spans,
+        highlight=highlight,
+        pruned=pruned,
+        window_tokens=span_window,
+        max_spans=max_spans,
+        min_score=span_min_score,
+        neighbors=neighbors,
+    )
     passages = _passages(file, encoding)
     if not passages:
         exit_with(f"{file or 'standard input'}: no passage; one is expected on each line")
@@ -65,10 +98,13 @@ def rerank(
             query,
             passages,
             top_n=top_n,
+            model=reranker,
+            truncation=truncation,
+            min_score=min_score,
             return_text=True,
             instruction=instruction or None,
             query_truncation=query_truncation,
-            spans=spans_for(spans=spans, highlight=highlight, pruned=pruned, num_hits=top_n),
+            spans=sentences.options(top_n),
         )
     if as_json:
         print_json(dataclasses.asdict(result))

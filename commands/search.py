@@ -26,11 +26,36 @@ from twopass.commands.options import (
     connected,
     print_json,
 )
+from twopass.commands.search_options import (
+    ANSWER,
+    FIRST,
+    SECOND,
+    AlphaOption,
+    AnswerThresholdOption,
+    DepthOption,
+    EfSearchOption,
+    EncoderInstructionOption,
+    FallbackOption,
+    MinScoreOption,
+    MinSequenceOption,
+    NprobeOption,
+    RerankerOption,
+    RrfKOption,
+    TimeBudgetOption,
+    TruncationOption,
+    VectorsOption,
+    fields_for,
+    fusion_for,
+)
 from twopass.commands.terminal.arranging import (
     CollapseByOption,
     CollapseOption,
+    DiversityDepthOption,
     DiversityOption,
+    MaxListedOption,
+    MaxPerValueOption,
     collapse_for,
+    diversity_for,
     told_of_arranging,
 )
 from twopass.commands.terminal.consoles import literal
@@ -38,9 +63,13 @@ from twopass.commands.terminal.hits import QUERY_CUT, outcome_lines, print_hits
 from twopass.commands.terminal.sentences import say, say_exactly
 from twopass.commands.terminal.spans import (
     HighlightOption,
+    MaxSpansOption,
+    NeighborsOption,
     PrunedOption,
+    SpanMinScoreOption,
     SpansOption,
-    spans_for,
+    SpanWindowOption,
+    WantedSpans,
     told_of_spans,
     what_to_show,
 )
@@ -63,6 +92,7 @@ def search(
             "-k",
             min=1,
             max=2048,
+            rich_help_panel=FIRST,
             help="How many candidates the first pass finds; unset: the collection's default, or "
             "50.",
         ),
@@ -72,42 +102,67 @@ def search(
         typer.Option(
             "--mode",
             "-m",
+            rich_help_panel=FIRST,
             help="How candidates are found: dense (by meaning), lexical (by words) or hybrid "
             "(both, fused); unset: the default of the collection or the server.",
         ),
     ] = None,
     filters: Annotated[
         list[str] | None,
-        typer.Option("--filter", "-f", help=filters_as_typed.HELP),
+        typer.Option("--filter", "-f", rich_help_panel=FIRST, help=filters_as_typed.HELP),
     ] = None,
     required: Annotated[
         list[str] | None,
-        typer.Option(help="Words in a row that a document must hold. Repeat it for several."),
+        typer.Option(
+            rich_help_panel=FIRST,
+            help="Words in a row that a document must hold. Repeat it for several.",
+        ),
     ] = None,
     excluded: Annotated[
         list[str] | None,
-        typer.Option(help="Words in a row that no document may hold. Repeat it for several."),
+        typer.Option(
+            rich_help_panel=FIRST,
+            help="Words in a row that no document may hold. Repeat it for several.",
+        ),
     ] = None,
     optional: Annotated[
         list[str] | None,
-        typer.Option(help="Words in a row that count for a document. Repeat it for several."),
+        typer.Option(
+            rich_help_panel=FIRST,
+            help="Words in a row that count for a document. Repeat it for several.",
+        ),
     ] = None,
     prefix: Annotated[
         list[str] | None,
-        typer.Option(help="The beginning of a word that a document must hold. Repeat it."),
+        typer.Option(
+            rich_help_panel=FIRST,
+            help="The beginning of a word that a document must hold. Repeat it.",
+        ),
     ] = None,
     rerank: Annotated[
         bool | None,
         typer.Option(
             "--rerank/--no-rerank",
+            rich_help_panel=SECOND,
             help="Whether to run the second pass; unset: the collection's default, or yes.",
         ),
     ] = None,
+    rrf_k: RrfKOption = None,
+    alpha: AlphaOption = None,
+    ef_search: EfSearchOption = None,
+    nprobe: NprobeOption = None,
+    encoder_instruction: EncoderInstructionOption = "",
+    depth: DepthOption = None,
+    reranker: RerankerOption = None,
+    truncation: TruncationOption = None,
+    min_score: MinScoreOption = None,
+    answer_threshold: AnswerThresholdOption = None,
     blend: Annotated[
         float | None,
         typer.Option(
             min=0,
             max=1,
+            rich_help_panel=SECOND,
             help="Weight of the first pass in the order; unset: the default of the collection or "
             "the model.",
         ),
@@ -115,35 +170,67 @@ def search(
     instruction: Annotated[
         str,
         typer.Option(
+            rich_help_panel=SECOND,
             help="What makes a passage relevant, for rerankers that are told so, as decoders are; "
-            "unset: the model's own."
+            "unset: the model's own.",
         ),
     ] = "",
     query_truncation: Annotated[
         QueryTruncation | None,
         typer.Option(
+            rich_help_panel=ANSWER,
             help="What happens to a question that is longer than a model reads: truncate reads its "
-            "beginning and says so, reject fails; unset: truncate."
+            "beginning and says so, reject fails; unset: the collection's default, or truncate.",
         ),
     ] = None,
     spans: SpansOption = False,
     highlight: HighlightOption = False,
     pruned: PrunedOption = False,
+    span_window: SpanWindowOption = None,
+    max_spans: MaxSpansOption = None,
+    span_min_score: SpanMinScoreOption = None,
+    neighbors: NeighborsOption = 0,
     query_id: Annotated[
         str,
         typer.Option(
+            rich_help_panel=ANSWER,
             help="Your own key of the question, under which feedback on the answer is kept; --json "
-            "prints the answer's search_id."
+            "prints the answer's search_id.",
         ),
     ] = "",
     diversity: DiversityOption = None,
+    diversity_depth: DiversityDepthOption = None,
     collapse: CollapseOption = None,
     collapse_by: CollapseByOption = "",
+    max_per_value: MaxPerValueOption = None,
+    max_listed: MaxListedOption = None,
+    time_budget: TimeBudgetOption = None,
+    fallback: FallbackOption = True,
+    min_sequence: MinSequenceOption = "",
+    vectors: VectorsOption = False,
     target: Target = DEFAULT_TARGET,
     as_json: AsJson = False,
 ) -> None:
-    """Search a collection: find candidates, then let the reranker order them."""
+    """Search a collection: find candidates, then let the reranker order them.
+
+    What is not given is the default of the collection (`twopass collections defaults`), of the
+    server or of the model.
+
+        twopass search docs "How do I parse a date?" -n 3
+        twopass search docs "How do I parse a date?" --min-score 0.5 --answer-threshold 0.9
+        twopass search docs "How do I parse a date?" --mode hybrid --depth 20 --time-budget 50
+        twopass search docs "How do I parse a date?" --spans --json
+    """
     shown = what_to_show(spans=spans, highlight=highlight, pruned=pruned, as_json=as_json)
+    sentences = WantedSpans(
+        spans=spans,
+        highlight=highlight,
+        pruned=pruned,
+        window_tokens=span_window,
+        max_spans=max_spans,
+        min_score=span_min_score,
+        neighbors=neighbors,
+    )
     words = WordClauses(
         required=[*(required or []), *map(Prefix, prefix or [])],
         excluded=excluded or [],
@@ -155,16 +242,35 @@ def search(
             query,
             top_n=top_n,
             offset=offset,
-            retrieve=Retrieve(mode=mode, k=k and max(k, offset + top_n), words=words),
-            rerank=Rerank(blend=blend, instruction=instruction or None, enabled=rerank)
-            if rerank is not False and query
-            else False,
+            retrieve=Retrieve(
+                mode=mode,
+                k=k and max(k, offset + top_n),
+                fusion=fusion_for(rrf_k, alpha),
+                ef_search=ef_search,
+                nprobe=nprobe,
+                words=words,
+                instruction=encoder_instruction or None,
+            ),
+            rerank=Rerank(
+                depth=depth,
+                model=reranker,  # of the sentences too, with no second pass
+                blend=blend,
+                truncation=truncation,
+                min_score=min_score,
+                instruction=instruction or None,
+                enabled=rerank if query else False,
+                answer_threshold=answer_threshold,
+            ),
             filter=filters_as_typed.parsed(filters or []),
+            fields=fields_for(vectors=vectors, as_json=as_json),
+            time_budget=None if time_budget is None else time_budget / 1_000,
+            allow_fallback=fallback,
+            min_sequence=min_sequence,
             query_truncation=query_truncation,
-            spans=spans_for(spans=spans, highlight=highlight, pruned=pruned, num_hits=top_n),
+            spans=sentences.options(top_n),
             query_id=query_id,
-            diversity=diversity,
-            collapse=collapse_for(collapse, collapse_by),
+            diversity=diversity_for(diversity, diversity_depth),
+            collapse=collapse_for(collapse, collapse_by, max_per_value, max_listed),
         )
         if not result.hits and not as_json:
             restricted_by = [
@@ -206,6 +312,11 @@ def _say_what_to_try(
     if not num_documents:
         say("No hit: ", literal(collection, "bold"), " holds no documents. Index some:")
         say_exactly(literal(f"  twopass index {shlex.quote(collection)} FILES"))
+    elif result.num_candidates and result.num_below_min_score == result.num_candidates:
+        say(
+            f"No hit: {result.num_candidates:,} candidates were found and no score reaches the "
+            "least. Try a lower --min-score; 0 leaves out none."
+        )
     elif result.num_candidates:
         say(
             f"No hit: {result.num_candidates:,} candidates were found and none is left to show"

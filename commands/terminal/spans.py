@@ -1,5 +1,6 @@
 """The sentences of hits that answer, as commands are told to show them."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, TypeAlias
 
@@ -7,7 +8,7 @@ import typer
 from rich.text import Text
 
 from twopass.client import Highlight, RerankHit, SearchHit, Spans, SpansStatus
-from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.failures import USAGE, exit_with
 from twopass.commands.terminal.printable import printable
 from twopass.commands.terminal.query_words import QueryWords
 
@@ -18,26 +19,76 @@ _SPAN_STYLE = "underline"
 _SCORE_STYLE = "dim"
 # Characters of a text beside the best span that a terminal shows of it.
 _BESIDE = 160
+_PANEL = "Sentences that answer"
 _WITHOUT = {
     SpansStatus.PARTIAL: "Time did not suffice for the sentences of all documents.",
     SpansStatus.SKIPPED_DEADLINE: "No sentences, since time did not suffice.",
-    SpansStatus.SKIPPED_OVERLOAD: "No sentences, since the reranker's queue was full.",
-    SpansStatus.FAILED: "No sentences, since the reranker failed.",
+    SpansStatus.SKIPPED_OVERLOAD: "No sentences, since too much else waited.",
+    SpansStatus.FAILED: "No sentences, since the reranker failed, or the texts could not be read.",
 }
 
 SpansOption: TypeAlias = Annotated[
-    bool, typer.Option("--spans", help="Show the sentences that answer, with their scores.")
+    bool,
+    typer.Option(
+        "--spans", rich_help_panel=_PANEL, help="Show the sentences that answer, with their scores."
+    ),
 ]
 HighlightOption: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--highlight", help="Show the text with the sentences that answer marked, by ** in a pipe."
+        "--highlight",
+        rich_help_panel=_PANEL,
+        help="Show the text with the sentences that answer marked, by ** in a pipe.",
     ),
 ]
 PrunedOption: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--pruned", help="Show what is left of the text without the sentences that do not answer."
+        "--pruned",
+        rich_help_panel=_PANEL,
+        help="Show what is left of the text without the sentences that do not answer.",
+    ),
+]
+SpanWindowOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--span-window",
+        min=8,
+        max=512,
+        rich_help_panel=_PANEL,
+        metavar="<tokens>",
+        help="Look for whole sentences in a row, as many as have so many tokens, rather than for "
+        "single ones.",
+    ),
+]
+MaxSpansOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--max-spans",
+        min=1,
+        max=64,
+        rich_help_panel=_PANEL,
+        help="Most sentences of a hit; unset: 3.",
+    ),
+]
+SpanMinScoreOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--span-min-score",
+        min=0,
+        max=1,
+        rich_help_panel=_PANEL,
+        help="Leave out sentences whose score is lower, 0 none; unset: those whose odds are below "
+        "an eighth of the best one's.",
+    ),
+]
+NeighborsOption: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=8,
+        rich_help_panel=_PANEL,
+        help="How many sentences before and after each stay in the text of --pruned.",
     ),
 ]
 
@@ -66,22 +117,58 @@ def what_to_show(*, spans: bool, highlight: bool, pruned: bool, as_json: bool) -
     return given[0] if given else Shown.TEXT
 
 
-def spans_for(*, spans: bool, highlight: bool, pruned: bool, num_hits: int) -> Spans | bool:
-    """What is asked of the server, by a command's flags.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedSpans:
+    """Which sentences a command is told to look for.
 
-    Args:
+    Attributes:
         spans: Whether sentences are shown.
         highlight: Whether they are shown in the text.
         pruned: Whether the text that is left is shown.
-        num_hits: How many hits are shown; 0 for all.
+        window_tokens: Most tokens of sentences in a row; None for single sentences.
+        max_spans: Most of a hit; None for the server's default.
+        min_score: Sentences below are left out; None for the server's default.
+        neighbors: Sentences beside each that stay in the text that is left.
     """
-    if not (spans or highlight or pruned):
-        return False
-    return Spans(
-        hits=min(num_hits or _MAX_HITS, _MAX_HITS),
-        pruned_text=pruned,
-        highlight=Highlight(pre_tag=_TAG, post_tag=_TAG) if highlight else False,
-    )
+
+    spans: bool
+    highlight: bool
+    pruned: bool
+    window_tokens: int | None = None
+    max_spans: int | None = None
+    min_score: float | None = None
+    neighbors: int = 0
+
+    def options(self, num_hits: int) -> Spans | bool:
+        """What is asked of the server. Exits where flags tell more of sentences that nobody wants.
+
+        Args:
+            num_hits: How many hits are shown; 0 for all.
+        """
+        if self.neighbors and not self.pruned:
+            exit_with("--neighbors: stay in the text of --pruned; give both", USAGE)
+        if not (self.spans or self.highlight or self.pruned):
+            told = {
+                "--span-window": self.window_tokens,
+                "--max-spans": self.max_spans,
+                "--span-min-score": self.min_score,
+            }
+            if given := [flag for flag, value in told.items() if value is not None]:
+                exit_with(
+                    f"{given[0]}: says which sentences; give --spans, --highlight or --pruned too",
+                    USAGE,
+                )
+            return False
+        return Spans(
+            unit=None if self.window_tokens is None else "window",
+            window_tokens=self.window_tokens,
+            hits=min(num_hits or _MAX_HITS, _MAX_HITS),
+            max_spans=self.max_spans,
+            min_score=self.min_score,
+            pruned_text=self.pruned,
+            neighbors=self.neighbors,
+            highlight=Highlight(pre_tag=_TAG, post_tag=_TAG) if self.highlight else False,
+        )
 
 
 def in_a_pipe(hit: SearchHit | RerankHit, shown: Shown) -> str:
