@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from twopass.v1 import search_pb2, spans_pb2
+from twopass.v1 import arranging_pb2, search_pb2, spans_pb2
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _TOKENS = (16, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 32_768)
@@ -49,6 +49,12 @@ class Metrics:
         )
         self._spans = self._counter(
             "spans", "Answers that were asked for spans, by what became of them.", "rpc", "status"
+        )
+        self._arranged = self._counter(
+            "arranged",
+            "Answers whose hits were to be compared with each other, by what became of it.",
+            "rpc",
+            "status",
         )
         rejections = self._counter("rejections", "Requests refused or late, by reason.", "reason")
         self._rejections = rejections
@@ -89,6 +95,9 @@ class Metrics:
             retrieve = search_pb2.RetrieveStatus.Name(response.retrieve_status)
             rerank = search_pb2.RerankStatus.Name(response.rerank_status)
             self._searches.labels(_word(retrieve), _word(rerank)).inc()
+            if arranged := response.arrange_status:
+                named = arranging_pb2.ArrangeStatus.Name(arranged)
+                self._arranged.labels(rpc, _word(named)).inc()
         fields = response.DESCRIPTOR.fields_by_name
         if "spans_status" in fields and (spans := response.spans_status):  # type: ignore[attr-defined]
             self._spans.labels(rpc, _word(spans_pb2.SpansStatus.Name(spans))).inc()

@@ -58,6 +58,7 @@ def metrics(tmp_path_factory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("server")
     address, target = (f"127.0.0.1:{free_port()}" for _ in range(2))
     flags = ("--data", str(folder / "data"), "--address", target, "--metrics-address", address)
+    flags += ("--shadow", "first=blend:1,share:1")
     with subprocess.Popen(twopass("serve", *flags)) as server:
         try:
             wait_for(lambda: answers(f"http://{address}/health"))
@@ -65,7 +66,9 @@ def metrics(tmp_path_factory) -> Iterator[str]:
             environment = os.environ | {"TWOPASS_TARGET": target}
             for call in (
                 ("index", "docs", str(folder / "docs.jsonl")),
-                ("search", "docs", "Which colour has the sky?"),
+                ("search", "docs", "Which colour has the sky?", "--query-id", "q", "--spans"),
+                ("search", "docs", "Which colour has the sky?", "--collapse", "0.95"),
+                ("feedback", "record", "docs", "--query-id", "q", "--document", "a"),
             ):
                 subprocess.run(twopass(*call), env=environment, check=True, capture_output=True)
             yield address

@@ -19,11 +19,14 @@ QUERY = "Why is the sky blue?"
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory) -> Iterator[Client]:
-    with (
-        Server(tmp_path_factory.mktemp("data"), gated=False) as server,
-        Client(server.target) as client,
-    ):
+def server(tmp_path_factory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("data"), gated=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server) -> Iterator[Client]:
+    with Client(server.target) as client:
         client.create_collection("facts")
         client.upsert("facts", _documents())
         yield client
@@ -129,3 +132,15 @@ def test_it_works_beside_spans_and_vectors(client):
 def test_what_is_wrong_is_named(client, options, named):
     with pytest.raises(InvalidArgumentError, match=named):
         client.search("facts", QUERY, **options)
+
+
+def test_what_became_of_it_is_counted(server, client):
+    def counted() -> float:
+        labels = {"rpc": "twopass.v1.SearchService.Search", "status": "complete"}
+        value = server._app._metrics.registry.get_sample_value("twopass_arranged_total", labels)
+        return value or 0.0
+
+    before = counted()
+    client.search("facts", QUERY, diversity=0.5)
+    client.search("facts", QUERY)
+    assert counted() == before + 1

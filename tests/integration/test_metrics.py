@@ -162,12 +162,15 @@ def expressions() -> Iterator[str]:
         yield match[1] or match[2]
 
 
-# No engine has failed, nobody sent feedback, and the server runs no shadow.
+# No engine has failed, no hits were compared, nobody sent feedback, and the server runs no shadow.
 _NOT_HERE = {
+    "twopass_arranged_total",
     "twopass_engine_restarts_total",
     "twopass_feedback_events_total",
+    "twopass_shadow_agreement",
     "twopass_shadow_difference",
     "twopass_shadow_p_value",
+    "twopass_shadow_searches_total",
 }
 
 
@@ -208,7 +211,8 @@ def test_the_table_of_metrics_names_every_one_there_is_and_no_other(samples):
     # Of engines apart, which this server has none of.
     rare |= {f"twopass_fleet_{name}" for name in ("members", "tokens_per_second", "batches_held")}
     rare.add("twopass_fleet_batches_total")
-    # Of feedback and shadows, which have tests of their own.
+    # Of hits that are compared, of feedback and of shadows, which have tests of their own.
+    rare.add("twopass_arranged_total")
     rare |= {f"twopass_shadow_{name}" for name in ("searches_total", "agreement")}
     rare |= {f"twopass_shadow_{name}" for name in ("difference", "p_value")}
     rare.add("twopass_feedback_events_total")
