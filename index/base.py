@@ -6,9 +6,10 @@
     Collection   one of them: what is written to it and read of it
     Retrieval    the use that one search makes of it: the lists it finds, what it reads of them
 
-Three optional interfaces stand beside them: `SnapshotStore` of stores that copy collections,
+Four optional interfaces stand beside them: `SnapshotStore` of stores that copy collections,
 `HybridRetrieval` of stores that find both lists in one round trip, `InspectableStore` of stores
-that know without a round trip what they hold.
+that know without a round trip what they hold, `FeedbackStoreMaker` of stores that keep clicks and
+judgements too.
 
 Every `async` method runs on the server's event loop and never blocks it: what blocks is left to
 threads or to another machine. Every `stop` ends the work soon after it is set, with `StoppedError`;
@@ -37,6 +38,7 @@ from twopass.index.aliases import AliasChange, Aliases
 from twopass.index.arrays import Int64s
 from twopass.index.documents import DocumentFields, IndexedDocument, OnConflict, StoredDocument
 from twopass.index.facets import Facet
+from twopass.index.feedback import FeedbackStore
 from twopass.index.filters import Filter
 from twopass.index.kinds import Breadth
 from twopass.index.metadata import MetadataChange
@@ -589,6 +591,22 @@ class Store(Protocol):
             InvalidAliasError: An alias would stand for another alias or is changed twice, or there
                 would be too many aliases.
             AliasNameTakenError: An alias has the name of a collection.
+        """
+
+
+@runtime_checkable
+class FeedbackStoreMaker(Protocol):
+    """A store that keeps the feedback on its collections too, for all servers on it.
+
+    Feedback goes and moves with its collection, in the same step.
+    """
+
+    def feedback(self, *, max_rows: int, max_days: int) -> FeedbackStore:
+        """What keeps it; asks nothing yet.
+
+        Args:
+            max_rows: Most clicks and judgements that are kept; the oldest leave.
+            max_days: Days after which they are deleted; 0 for never.
         """
 
 

@@ -159,8 +159,6 @@ class App:
         self._messages = Lane("messages", _MESSAGE_THREADS)
         self._unpacking = Lane("unpacking", _UNPACKING_THREADS)
         self._feedback_lane = Lane("feedback", 1)
-        self._feedback: FeedbackRecords = open_feedback(config, self._feedback_lane)
-        self._aftermath = Aftermath(self._feedback)
         self._caches: tuple[ByteCache[Int32s], ByteCache[Float32s]] = (
             ByteCache("passages", config.passage_cache_bytes, self._metrics),
             ByteCache("queries", config.query_cache_bytes, self._metrics),
@@ -177,6 +175,8 @@ class App:
             current_revision=self._current_revision,
         )
         self._store = opened.store
+        self._feedback: FeedbackRecords = open_feedback(config, self._store, self._feedback_lane)
+        self._aftermath = Aftermath(self._feedback)
         self._store_watch = StoreWatch(
             self._store,
             probe_seconds=config.probe_seconds,
@@ -314,12 +314,12 @@ class App:
             model.engine.close()
         if self._watching_store is not None:
             self._watching_store.cancel()
+        await self._feedback.close()
         await self._store.close()
         self._lanes.close()
         self._messages.close()
         self._unpacking.close()
         self._feedback_lane.close()
-        self._feedback.close()
 
     def _counts(self) -> StoreCounts | None:
         """What the store holds, where that is known without asking."""
@@ -365,7 +365,6 @@ class App:
             config,
             ShadowParts(models, arbiter, tokenizing, collections),
             self._feedback,
-            self._feedback_lane,
         )
         pipeline = SearchPipeline(collections, parts)
         batches = BatchSearching(pipeline, parts.first_pass, models)

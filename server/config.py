@@ -301,7 +301,8 @@ class ServerConfig(BaseSettings):
         int,
         Field(
             ge=0,
-            description="Most clicks and judgements kept in the folder of data; the oldest leave. "
+            description="Most clicks and judgements kept, in the folder of data or by a store in "
+            "PostgreSQL, of all servers on it together; the oldest leave. "
             "0 keeps none, and answers have no search_id.",
         ),
     ] = 1_000_000

@@ -173,12 +173,12 @@ def feedback_gauges(records: FeedbackRecords) -> Iterator[Metric]:
     for (kind, outcome), number in list(records.counts.items()):
         events.add_metric([kind.name.lower(), outcome], number)
     yield events
-    database = records.database
+    store = records.store
     yield gauge(
         "feedback_kept",
         "Clicks and judgements that are kept, and answers that are known by their search_id.",
         "what",
-        {"rows": 0 if database is None else database.num_rows, "answers": len(records.shown)},
+        {"rows": 0 if store is None else store.num_rows, "answers": len(records.shown)},
     )
 
 

@@ -190,6 +190,11 @@ class Catalogue:
             f"UPDATE {self.schema}.collections SET is_deleted = true WHERE id = $1", known[name]
         )
         await connection.execute(f"DELETE FROM {self.schema}.names WHERE name = $1", name)
+        # What is being recorded meanwhile goes when the collection is forgotten.
+        for table in ("feedback", "feedback_texts"):
+            await connection.execute(
+                f"DELETE FROM {self.schema}.{table} WHERE collection = $1", known[name]
+            )
         return known[name]
 
     async def deleted(self, connection: Any) -> list[int]:

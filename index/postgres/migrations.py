@@ -49,7 +49,27 @@ _SETTINGS = """
 ALTER TABLE {schema}.collections ADD settings text NOT NULL DEFAULT '';   -- kept for the server
 """
 
-MIGRATIONS: tuple[str, ...] = (FUNCTION + ";" + _CATALOGUE, _SETTINGS)
+_FEEDBACK = """
+CREATE TABLE {schema}.feedback (           -- clicks and judgements
+  collection integer NOT NULL REFERENCES {schema}.collections ON DELETE CASCADE,
+  query_id text COLLATE "C" NOT NULL,
+  document_id text COLLATE "C" NOT NULL,
+  kind smallint NOT NULL,
+  grade smallint NOT NULL,
+  rank integer NOT NULL,
+  time_us bigint NOT NULL,                 -- since 1970
+  PRIMARY KEY (collection, query_id, document_id, kind)
+);
+CREATE INDEX feedback_time ON {schema}.feedback (time_us);
+CREATE TABLE {schema}.feedback_texts (     -- of queries with feedback, where servers keep them
+  collection integer NOT NULL REFERENCES {schema}.collections ON DELETE CASCADE,
+  query_id text COLLATE "C" NOT NULL,
+  text text NOT NULL,
+  PRIMARY KEY (collection, query_id)
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (FUNCTION + ";" + _CATALOGUE, _SETTINGS, _FEEDBACK)
 """SQL of each, to which `{schema}` is the schema; the first is number 1."""
 
 

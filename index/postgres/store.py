@@ -21,6 +21,7 @@ from twopass.index.postgres.address import Address
 from twopass.index.postgres.catalogue import Catalogue, CollectionRow
 from twopass.index.postgres.collection import STANDBY, PostgresCollection
 from twopass.index.postgres.connections import KIND, Connections, Extensions, until_stopped
+from twopass.index.postgres.feedback import PostgresFeedback
 from twopass.index.postgres.kinds import DEFAULT_KIND, VectorKind
 from twopass.index.postgres.migrations import migrate
 from twopass.index.postgres.tables import Tables, create_statements
@@ -246,6 +247,12 @@ class PostgresStore:
         for change in changes:
             _LOG.info("alias changed", extra=dataclasses.asdict(change))
         return changed
+
+    def feedback(self, *, max_rows: int, max_days: int) -> PostgresFeedback:
+        """What keeps the feedback on these collections, beside them."""
+        return PostgresFeedback(
+            self._address.schema, self._run, self._change, max_rows=max_rows, max_days=max_days
+        )
 
     async def num_bytes(self, stop: Stop = NEVER) -> int:
         """Bytes that all tables of the store take on disk, with their indexes."""

@@ -4,21 +4,22 @@ One connection, used by one thread at a time. Every change is on the disk when i
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import apsw
 
 from twopass.index.errors import StorageError
-from twopass.server.feedback.types import (
+from twopass.index.feedback import (
     Feedback,
     FeedbackKind,
     FeedbackPage,
     FeedbackTally,
     Selection,
 )
+from twopass.server.feedback.sums import Seen, StoredSums
 
 FILE_NAME = "feedback.sqlite"
 FORMAT_VERSION = 1
@@ -55,9 +56,6 @@ _COLUMNS = (
     "coalesce((SELECT text FROM query_texts AS t WHERE t.collection = feedback.collection "
     "AND t.query_id = feedback.query_id), '')"
 )
-
-Seen: TypeAlias = tuple[str, str, str, int]
-"""Collection, query, shadow and kind of feedback: what a shadow is compared by once."""
 
 
 class FeedbackDatabase:
@@ -210,15 +208,6 @@ class FeedbackDatabase:
             num_relevant=judgements[5],
         )
 
-    def of_queries(self, collection: str, query_ids: Iterable[str]) -> dict[str, list[Feedback]]:
-        """The feedback of some queries, by their ids; those without any are left out."""
-        found: dict[str, list[Feedback]] = {}
-        for query_id in query_ids:
-            page = self.page(collection, Selection(query_ids=(query_id,)), None, 10_000)
-            if page.rows:
-                found[query_id] = page.rows
-        return found
-
     def delete(self, collection: str, selection: Selection) -> int:
         """Deletes feedback for good, with all that names its queries; returns how many rows.
 
@@ -269,7 +258,7 @@ class FeedbackDatabase:
                     (new_name, name),
                 )
 
-    def read_sums(self) -> dict[tuple[str, str], tuple[str, str]]:
+    def read_sums(self) -> StoredSums:
         """The sums of comparisons, by shadow and collection: what was compared, and the sums."""
         self.open()
         if self._connection is None:

@@ -3,22 +3,23 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from twopass.index.lanes import Lane
-from twopass.index.stopping import NEVER
-from twopass.server.errors import FeedbackNotKeptError
-from twopass.server.feedback.database import FeedbackDatabase
-from twopass.server.feedback.shown import ShownSearches
-from twopass.server.feedback.types import (
-    Event,
+from twopass.index.feedback import (
     Feedback,
     FeedbackKind,
     FeedbackPage,
+    FeedbackStore,
     FeedbackTally,
-    Refusal,
     Selection,
 )
+from twopass.server.errors import FeedbackNotKeptError
+from twopass.server.feedback.shown import ShownSearches
+from twopass.server.feedback.sums import SumsStore
+from twopass.server.feedback.types import Event, Refusal
 from twopass.server.request import Request
 from twopass.server.search.observing import Answered
+
+# Feedback of one query that a comparison reads.
+_MOST_OF_A_QUERY = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +38,19 @@ class _Placed:
 
 
 class FeedbackRecords:
-    """What is kept of feedback; lives on the event loop, the disk's work is done in a lane.
+    """What is kept of feedback; lives on the event loop.
 
     Attributes:
+        store: Where it is kept; None where none is.
+        sums: Where the sums of comparisons are kept; None where no feedback is.
         shown: What the last answers showed.
         on_feedback: Called with a collection and the ids of answers that have got feedback.
     """
 
     def __init__(
         self,
-        database: FeedbackDatabase | None,
-        lane: Lane,
+        store: FeedbackStore | None,
+        sums: SumsStore | None,
         *,
         shown_bytes: int,
         keeps_texts: bool,
@@ -56,29 +59,29 @@ class FeedbackRecords:
         """Takes where feedback is kept.
 
         Args:
-            database: The file; None to keep nothing.
-            lane: One thread.
+            store: Where; None to keep nothing.
+            sums: Where the sums of comparisons are kept.
             shown_bytes: Memory for what answers showed.
             keeps_texts: Whether queries are kept too, with the feedback on them.
             why_not: Where nothing is kept, why, and the way out.
         """
-        self.database = database
-        self.shown = ShownSearches(shown_bytes if database is not None else 0)
+        self.store = store
+        self.sums = sums
+        self.shown = ShownSearches(shown_bytes if store is not None else 0)
         self.on_feedback: Callable[[str, Sequence[str]], None] = lambda _collection, _ids: None
         self.counts: dict[tuple[FeedbackKind, str], int] = {}
-        self._lane = lane
-        self._names_answers = database is not None and shown_bytes > 0
+        self._names_answers = store is not None and shown_bytes > 0
         self._keeps_texts = keeps_texts
         self._why_not = why_not
 
     async def open(self) -> None:
-        """Opens the file where there is one.
+        """Makes ready what keeps feedback.
 
         Raises:
             StorageError: It can't be read.
         """
-        if self.database is not None:
-            await self._lane.run(self.database.open)
+        if self.store is not None:
+            await self.store.open()
 
     def answered(self, answered: Answered) -> str:
         """Remembers what an answer shows; returns its id, "" where no feedback is kept."""
@@ -96,7 +99,7 @@ class FeedbackRecords:
     async def record(
         self, collection: str, events: Sequence[Event], request: Request
     ) -> dict[int, Refusal]:
-        """Keeps clicks and judgements; they are on the disk when it returns.
+        """Keeps clicks and judgements; they are on a disk when it returns.
 
         Args:
             collection: The collection's own name.
@@ -110,7 +113,7 @@ class FeedbackRecords:
             FeedbackNotKeptError: The server keeps none.
             StorageError: The disk does not allow it; nothing is kept.
         """
-        database = self._kept()
+        store = self._kept()
         refused: dict[int, Refusal] = {}
         placed: list[_Placed] = []
         for i, event in enumerate(events):
@@ -124,7 +127,7 @@ class FeedbackRecords:
         if placed:
             texts = {one.row.query_id: one.text for one in placed if one.text}
             rows = [one.row for one in placed]
-            await self._lane.run(database.record, collection, rows, texts, stop=request.stop)
+            await store.record(collection, rows, texts, request.stop)
             self.on_feedback(collection, self._answers(collection, placed))
         return refused
 
@@ -136,16 +139,13 @@ class FeedbackRecords:
         limit: int,
         request: Request,
     ) -> FeedbackPage:
-        """A page of a collection's feedback; arguments as for the database.
+        """A page of a collection's feedback; arguments as for `FeedbackStore.page`.
 
         Raises:
             FeedbackNotKeptError: The server keeps none.
-            StorageError: The file can't be read.
+            StorageError: It can't be read.
         """
-        database = self._kept()
-        return await self._lane.run(
-            database.page, collection, selection, after, limit, stop=request.stop
-        )
+        return await self._kept().page(collection, selection, after, limit, request.stop)
 
     async def delete(self, collection: str, selection: Selection, request: Request) -> int:
         """Deletes feedback, and forgets what was shown for its queries; returns how many rows.
@@ -154,9 +154,9 @@ class FeedbackRecords:
             FeedbackNotKeptError: The server keeps none.
             StorageError: The disk does not allow it.
         """
-        database = self._kept()
+        store = self._kept()
         self.shown.forget_queries(collection, selection.query_ids)
-        return await self._lane.run(database.delete, collection, selection, stop=request.stop)
+        return await store.delete(collection, selection, request.stop)
 
     async def tally(
         self, collection: str, selection: Selection, request: Request
@@ -164,41 +164,46 @@ class FeedbackRecords:
         """Counts a collection's feedback; None where the server keeps none.
 
         Raises:
-            StorageError: The file can't be read.
+            StorageError: It can't be read.
         """
-        if self.database is None:
+        if self.store is None:
             return None
-        return await self._lane.run(self.database.tally, collection, selection, stop=request.stop)
+        return await self.store.tally(collection, selection, request.stop)
 
     async def of_queries(
         self, collection: str, query_ids: Sequence[str]
     ) -> Mapping[str, Sequence[Feedback]]:
         """The feedback of some queries, by their ids; those without any are left out."""
-        if self.database is None:
-            return {}
-        return await self._lane.run(self.database.of_queries, collection, query_ids)
+        found: dict[str, Sequence[Feedback]] = {}
+        for query_id in query_ids if self.store is not None else ():
+            page = await self._kept().page(
+                collection, Selection(query_ids=(query_id,)), None, _MOST_OF_A_QUERY
+            )
+            if page.rows:
+                found[query_id] = page.rows
+        return found
 
     async def collection_gone(self, collection: str) -> None:
         """Deletes the feedback of a collection that was deleted, or is about to be made anew."""
         self.shown.forget_collection(collection)
-        if self.database is not None:
-            await self._lane.run(self.database.delete_collection, collection, stop=NEVER)
+        if self.store is not None:
+            await self.store.collection_gone(collection)
 
     async def collection_renamed(self, name: str, new_name: str) -> None:
         """Moves a collection's feedback to its new name."""
         self.shown.forget_collection(name)
-        if self.database is not None:
-            await self._lane.run(self.database.rename_collection, name, new_name, stop=NEVER)
+        if self.store is not None:
+            await self.store.collection_renamed(name, new_name)
 
-    def close(self) -> None:
-        """Closes the file, once the lane is closed."""
-        if self.database is not None:
-            self.database.close()
+    async def close(self) -> None:
+        """Closes what keeps feedback."""
+        if self.store is not None:
+            await self.store.close()
 
-    def _kept(self) -> FeedbackDatabase:
-        if self.database is None:
+    def _kept(self) -> FeedbackStore:
+        if self.store is None:
             raise FeedbackNotKeptError(f"feedback: {self._why_not}")
-        return self.database
+        return self.store
 
     def _placed(self, collection: str, event: Event) -> "_Placed | Refusal":
         """An event with the query that it belongs to and the rank of its document."""

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from twopass.index.documents import MAX_ID_BYTES
+from twopass.index.feedback import Feedback, FeedbackKind, Selection
 from twopass.server.collections import Collections
 from twopass.server.errors import InvalidRequestError
 from twopass.server.feedback.records import FeedbackRecords
-from twopass.server.feedback.types import Event, Feedback, FeedbackKind, Refusal, Selection
+from twopass.server.feedback.types import Event, Refusal
 from twopass.server.models.passages import Limits, check_count, check_text
 from twopass.server.request import Request
 from twopass.server.servicers.documents import check_ids

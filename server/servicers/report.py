@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from twopass.index.feedback import FeedbackTally, Selection
 from twopass.server.collections import Collections
 from twopass.server.errors import InvalidRequestError
 from twopass.server.feedback.records import FeedbackRecords
-from twopass.server.feedback.types import FeedbackTally, Selection
 from twopass.server.request import Request
 from twopass.server.servicers.feedback import shadow_message
 from twopass.server.shadowing.results import ShadowResult

@@ -2,16 +2,19 @@
 
 import json
 
+from twopass.index.base import FeedbackStoreMaker, Store
+from twopass.index.feedback import FeedbackStore
 from twopass.index.lanes import Lane
 from twopass.server.config import ConfigError, ServerConfig
 from twopass.server.errors import UnknownModelError
 from twopass.server.feedback.database import FeedbackDatabase
+from twopass.server.feedback.in_folder import FeedbackInFolder
 from twopass.server.feedback.records import FeedbackRecords
+from twopass.server.feedback.sums import SumsInMemory, SumsStore
 from twopass.server.search.observing import Answered
 from twopass.server.shadow_spec import ShadowSpec, parse_shadow
 from twopass.server.shadowing.reordering import Reordering, ShadowParts
 from twopass.server.shadowing.shadowing import Shadowing
-from twopass.server.store_url import kind_of
 
 
 class Aftermath:
@@ -57,45 +60,47 @@ class Aftermath:
         await self._records.collection_renamed(name, new_name)
 
 
-def open_feedback(config: ServerConfig, lane: Lane) -> FeedbackRecords:
+def open_feedback(config: ServerConfig, store: Store, lane: Lane) -> FeedbackRecords:
     """Where feedback is kept, by the settings.
 
     Args:
         config: The settings.
-        lane: One thread for its file.
+        store: What keeps the collections; on other machines it may keep their feedback too.
+        lane: One thread for the file in the data folder.
     """
+    limits = {"max_rows": config.feedback_max_rows, "max_days": config.feedback_max_days}
     why_not = ""
-    if config.store:
-        why_not = (
-            f"not kept by a server on the store {kind_of(config.store)}, which keeps nothing of "
-            "its own; keep it where you keep what was asked, or serve from a folder (data)"
-        )
-    elif not config.feedback_max_rows:
+    kept: FeedbackStore | None = None
+    sums: SumsStore | None = None
+    if not config.feedback_max_rows:
         why_not = "none is kept, since feedback_max_rows is 0; start the server with another number"
-    database = None
-    if not why_not:
-        database = FeedbackDatabase(
-            config.data, max_rows=config.feedback_max_rows, max_days=config.feedback_max_days
+    elif not config.store:
+        kept = sums = FeedbackInFolder(FeedbackDatabase(config.data, **limits), lane)
+    elif isinstance(store, FeedbackStoreMaker):
+        kept, sums = store.feedback(**limits), SumsInMemory()
+    else:
+        why_not = (
+            f"not kept by the store {store.kind}, and a server on it keeps nothing of its own; "
+            "keep what was clicked where you keep what was asked, as a table of query, document "
+            "and grade, which `twopass eval` and `twopass tune` read; or keep the collections in "
+            "PostgreSQL (store) or in a folder (data)"
         )
     return FeedbackRecords(
-        database,
-        lane,
+        kept,
+        sums,
         shown_bytes=config.feedback_shown_bytes,
         keeps_texts=config.feedback_texts,
         why_not=why_not,
     )
 
 
-def open_shadowing(
-    config: ServerConfig, parts: ShadowParts, records: FeedbackRecords, lane: Lane
-) -> Shadowing:
+def open_shadowing(config: ServerConfig, parts: ShadowParts, records: FeedbackRecords) -> Shadowing:
     """The shadows of the settings.
 
     Args:
         config: The settings.
         parts: What shadows work with.
         records: What was shown, and the feedback on it.
-        lane: The lane of the feedback's file.
 
     Raises:
         ConfigError: The server does not hold a shadow's model.
@@ -106,7 +111,6 @@ def open_shadowing(
         [_definition(spec, parts) for spec in specs],
         Reordering(parts),
         records,
-        lane,
         settle_seconds=config.feedback_settle_seconds,
     )
 

@@ -8,10 +8,9 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
-from twopass.index.lanes import Lane
-from twopass.server.feedback.database import FeedbackDatabase, Seen
+from twopass.index.feedback import Feedback, FeedbackKind
 from twopass.server.feedback.records import FeedbackRecords
-from twopass.server.feedback.types import Feedback, FeedbackKind
+from twopass.server.feedback.sums import Seen
 from twopass.server.search.observing import Answered
 from twopass.server.shadow_spec import ShadowSpec
 from twopass.server.shadowing.drawn import Drawn
@@ -47,7 +46,6 @@ class Shadowing:
         definitions: Sequence[str],
         reordering: Reordering,
         records: FeedbackRecords,
-        lane: Lane,
         *,
         settle_seconds: float,
         seed: int | None = None,
@@ -59,7 +57,6 @@ class Shadowing:
             definitions: What each is and is compared with; where it changes, its sums begin anew.
             reordering: Orders searches as shadows do.
             records: What was shown, and the feedback on it.
-            lane: The lane of the feedback's file.
             settle_seconds: How long an answer's feedback is waited for after it began.
             seed: Of drawing; None for any.
         """
@@ -68,7 +65,6 @@ class Shadowing:
         self._definitions = {spec.name: told for spec, told in zip(specs, definitions, strict=True)}
         self._reordering = reordering
         self._records = records
-        self._lane = lane
         self._settle_seconds = settle_seconds
         self._random = random.Random(seed)  # noqa: S311  # of sampling
         self._sums: dict[tuple[str, str], Sums] = {}
@@ -95,9 +91,9 @@ class Shadowing:
         """
         if not self.specs:
             return
-        database = self._records.database
-        if database is not None:
-            known = await self._lane.run(database.read_sums)
+        kept = self._records.sums
+        if kept is not None:
+            known = await kept.read_sums()
             changed = [
                 spec.name
                 for spec in self.specs
@@ -107,7 +103,7 @@ class Shadowing:
                 )
             ]
             if changed:
-                await self._lane.run(_restart, database, changed)
+                await kept.write_sums({}, [], restarted=changed)
                 _LOG.info("shadows begin anew", extra={"shadows": ", ".join(changed)})
             for (shadow, collection), (told, sums) in known.items():
                 if told == self._definitions.get(shadow):
@@ -318,10 +314,10 @@ class Shadowing:
                     if shadow and mine:
                         seen = one.collection, query_id, shadow, int(kind)
                         wanted.setdefault(seen, (search_id, mine))
-        database = self._records.database
-        if not wanted or database is None:
+        kept = self._records.sums
+        if not wanted or kept is None:
             return
-        new = await self._lane.run(database.not_seen, list(wanted))
+        new = await kept.not_seen(list(wanted))
         for seen in new:
             if seen in self._unsaved:
                 continue
@@ -340,10 +336,10 @@ class Shadowing:
 
     async def _save(self) -> None:
         """Writes sums that have changed, and what they hold."""
-        database = self._records.database
+        kept = self._records.sums
         changed, self._changed = self._changed, set()
         seen = list(self._unsaved)
-        if database is None or not (changed or seen):
+        if kept is None or not (changed or seen):
             return
         sums = {
             key: (self._definitions[key[0]], self._sums[key].to_json())
@@ -351,13 +347,9 @@ class Shadowing:
             if key in self._sums
         }
         try:
-            await self._lane.run(database.write_sums, sums, seen)
+            await kept.write_sums(sums, seen)
         except BaseException:
             self._changed |= changed
             raise
         for each in seen:
             del self._unsaved[each]
-
-
-def _restart(database: FeedbackDatabase, shadows: Sequence[str]) -> None:
-    database.write_sums({}, [], restarted=shadows)

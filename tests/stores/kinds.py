@@ -8,6 +8,7 @@ import pytest
 FEATURES = {
     "fronts": "any number of servers at once",
     "snapshots": "snapshots",
+    "feedback": "clicks and judgements",
     "transactions": "ids told apart across servers that write at once",
     "default_words": "BM25 by the default store's formula, to the last digits",
     "clauses": "phrases, prefixes, required and excluded words",
@@ -98,7 +99,7 @@ MILVUS = Kind(
     graph="HNSW",
     lacks=frozenset(
         {
-            *("snapshots", "transactions", "default_words", "clauses", "long_texts"),
+            *("snapshots", "feedback", "transactions", "default_words", "clauses", "long_texts"),
             "many_values",
         }
     ),

@@ -1,6 +1,9 @@
 """Both passes through a server whose collections another store keeps: as with the default store."""
 
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import grpc
 import pytest
@@ -9,11 +12,13 @@ from twopass.client import (
     Chunking,
     Client,
     Document,
+    Feedback,
     Rerank,
     Retrieve,
     Schema,
     Search,
     SearchResult,
+    TwopassError,
     UnimplementedError,
     WordClauses,
     field,
@@ -185,6 +190,68 @@ def test_another_front_sees_everything_at_once(kind, store_url, client, tmp_path
         finally:
             client.delete_collection("shared")
         assert "shared" not in {each.name for each in second.list_collections()}
+
+
+def test_feedback_of_one_front_is_known_to_all(kind, store_url, client, tmp_path):
+    answer = client.search("facts", QUESTIONS[0], query_id="q", top_n=2)
+    click = Feedback(document_id="canberra", search_id=answer.search_id)
+    if not kind.has("feedback"):
+        assert answer.search_id == ""
+        with pytest.raises(UnimplementedError, match=r"not kept by the store milvus, .* table of"):
+            client.record_feedback("facts", [click])
+        return
+    assert client.record_feedback("facts", [click]).num_recorded == 1
+    ((only,), expected) = list(client.feedback("facts")), ("q", "canberra", "click", 1)
+    assert (only.query_id, only.document_id, only.kind, only.rank) == expected
+    assert client.report("facts").feedback.num_clicks == 1
+    if kind.has("fronts"):
+        with (
+            Server(tmp_path, gated=False, store=store_url) as other,
+            Client(other.target) as second,
+        ):
+            assert list(second.feedback("facts")) == [only]
+            judged = Feedback(document_id="sky", query_id="q", grade=2)
+            second.record_feedback("facts", [judged])
+            refused = second.record_feedback("facts", [click]).refused
+            assert [str(each.reason) for each in refused] == ["search_unknown"]
+    assert len(list(client.feedback("facts"))) == 1 + kind.has("fronts")
+    client.delete_feedback("facts", all=True)
+    assert not list(client.feedback("facts"))
+
+
+def test_a_front_that_is_killed_loses_no_feedback_that_it_has_acknowledged(kind, store_url, client):
+    if not (kind.has("fronts") and kind.has("feedback")):
+        pytest.skip(f"{kind.title} has no other front that keeps feedback")
+    acknowledged: list[str] = []
+    for life in range(3):
+        with server_process(None, "--store", store_url, "--threads", "1") as (process, address):
+
+            def record(first: str, target: str) -> None:
+                with Client(target) as second, suppress(TwopassError):
+                    for number in range(10_000):
+                        key = f"{first}-{number}"
+                        second.record_feedback(
+                            "facts", [Feedback(document_id="sky", query_id=key, grade=1)]
+                        )
+                        acknowledged.append(key)
+
+            writers = [
+                threading.Thread(target=record, args=(f"{life}-{writer}", address))
+                for writer in range(3)
+            ]
+            for writer in writers:
+                writer.start()
+            known = len(acknowledged)
+            while len(acknowledged) < known + 60:
+                time.sleep(0.001)
+            process.kill()
+            for writer in writers:
+                writer.join()
+    kept = {each.query_id for each in client.feedback("facts")}
+    assert kept >= set(acknowledged)
+    # What was under way when its front was killed may be there too, one call of each writer.
+    assert len(kept - set(acknowledged)) <= 3 * 3
+    client.delete_feedback("facts", all=True)
 
 
 def test_what_the_store_lacks_is_said_and_unimplemented(kind, client):

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twopass.index.errors import StorageError
+from twopass.index.feedback import Feedback, FeedbackKind, Selection
 from twopass.server.feedback.database import FILE_NAME, FeedbackDatabase
-from twopass.server.feedback.types import Feedback, FeedbackKind, Selection
 
 NOW = time.time_ns() // 1_000
 DAY = 24 * 3600 * 1_000_000

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twopass.server.feedback.types import Feedback, FeedbackKind, FeedbackTally, Selection
+from twopass.index.feedback import Feedback, FeedbackKind, FeedbackTally, Selection
 
 from .test_database import NOW, opened
 

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from twopass.index.feedback import FeedbackKind
 from twopass.index.lanes import Lane
 from twopass.server.feedback.database import FeedbackDatabase
+from twopass.server.feedback.in_folder import FeedbackInFolder
 from twopass.server.feedback.records import FeedbackRecords
-from twopass.server.feedback.types import Event, FeedbackKind
+from twopass.server.feedback.types import Event
 from twopass.server.request import Request
 from twopass.server.search.types import RerankStatus
 from twopass.server.shadow_spec import ShadowSpec
@@ -45,17 +47,14 @@ class Trial:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.lane = Lane("feedback", 1)
-        database = FeedbackDatabase(folder, max_rows=1_000, max_days=0)
-        self.records = FeedbackRecords(
-            database, self.lane, shown_bytes=1_000_000, keeps_texts=False
-        )
+        kept = FeedbackInFolder(FeedbackDatabase(folder, max_rows=1_000, max_days=0), self.lane)
+        self.records = FeedbackRecords(kept, kept, shown_bytes=1_000_000, keeps_texts=False)
         self.reordering = Reversing()
         self.shadowing = Shadowing(
             settings.pop("specs", [SPEC]),
             settings.pop("definitions", ["v1"]),
             self.reordering,  # type: ignore[arg-type]
             self.records,
-            self.lane,
             settle_seconds=0.0,
             seed=1,
         )
@@ -67,8 +66,8 @@ class Trial:
 
     async def __aexit__(self, *_: object) -> None:
         await self.shadowing.close()
+        await self.records.close()
         self.lane.close()
-        self.records.close()
 
     def answer(self, query_id: str = "", *, is_sent: bool = True, **changes: Any) -> str:
         """A search that is answered; returns its id."""
