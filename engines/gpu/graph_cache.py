@@ -36,12 +36,41 @@ class Graph(Protocol):
         """Frees it, once it is not under way."""
 
 
+class GraphSwitch:
+    """Whether an engine uses graphs, in all of its caches: once off, off for good.
+
+    Attributes:
+        is_on: Whether it does.
+    """
+
+    def __init__(self) -> None:
+        """Is on, and knows no cache yet."""
+        self.is_on = True
+        self._caches: list[GraphCache] = []
+
+    def add(self, cache: "GraphCache") -> None:
+        """A cache whose graphs are given up with the others'."""
+        self._caches.append(cache)
+
+    @property
+    def num_graphs(self) -> int:
+        """Graphs in all caches."""
+        return sum(len(cache) for cache in self._caches)
+
+    def turn_off(self, reason: str) -> None:
+        """Gives all graphs up; one log line says why, and a second time is a no-op."""
+        if self.is_on:
+            self.is_on = False
+            _logger.warning("CUDA graphs are off for this engine, it goes on without: %s", reason)
+        for cache in self._caches:
+            cache.close()
+
+
 class GraphCache:
     """Graphs by key, those not used for longest given up first.
 
     Attributes:
-        is_on: Whether graphs are used: False once one could not be captured or computed something
-            else.
+        switch: Of the engine, which turns this cache's graphs off with all others.
         num_replays: Launches that had a graph.
         num_misses: Launches that had none.
     """
@@ -52,6 +81,7 @@ class GraphCache:
         free_bytes: Callable[[], int],
         budget_bytes: int,
         *,
+        switch: GraphSwitch | None = None,
         max_graphs: int = _MAX_GRAPHS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -62,10 +92,12 @@ class GraphCache:
                 where memory is short, and anything else where graphs are not to be used.
             free_bytes: The device's free memory.
             budget_bytes: Of it, what graphs may take together.
+            switch: Shared by the caches of an engine; None for one of its own.
             max_graphs: Most graphs.
             clock: Seconds.
         """
-        self.is_on = True
+        self.switch = switch or GraphSwitch()
+        self.switch.add(self)
         self.num_replays = self.num_misses = 0
         self._capture = capture
         self._free_bytes = free_bytes
@@ -75,6 +107,11 @@ class GraphCache:
         self._graphs = OrderedDict[GraphKey, Graph]()
         self._misses = Counter[GraphKey]()
         self._idle_again_at = self._busy_again_at = clock()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether graphs are used; not once one failed or computed something else."""
+        return self.switch.is_on
 
     def __len__(self) -> int:
         """Graphs held."""
@@ -130,13 +167,6 @@ class GraphCache:
         self._try(key)
         return True
 
-    def turn_off(self, reason: str) -> None:
-        """Gives all graphs up for good; one log line says why."""
-        if self.is_on:
-            self.is_on = False
-            _logger.warning("CUDA graphs are off for this engine, it goes on without: %s", reason)
-        self.close()
-
     def close(self) -> None:
         """Frees all graphs."""
         while self._graphs:
@@ -172,7 +202,7 @@ class GraphCache:
                 error,
             )
         except Exception as error:
-            self.turn_off(f"{key}: {type(error).__name__}: {error}")
+            self.switch.turn_off(f"{key}: {type(error).__name__}: {error}")
         else:
             if self._left <= 0:  # from here on one takes another's place
                 self._capacity = min(self._capacity, len(self))

@@ -6,10 +6,12 @@ wait for the device.
 """
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 from twopass.engines.errors import UnsupportedModelError
+from twopass.engines.gpu.row_ops import EmbeddingTables, Hidden, PlainRowOps, Rotation, RowOps
 from twopass.engines.gpu.torch_attention import (
     Attention,
     LayerPositions,
@@ -20,9 +22,6 @@ from twopass.engines.gpu.torch_outputs import Dense, EmbeddingOutput, LogitOutpu
 from twopass.engines.model.architecture import Architecture, LayerAttention
 from twopass.engines.model.pooling import EmbeddingHead
 from twopass.engines.model.weights import ModelWeights
-
-Rotation = tuple[Any, Any]
-"""Cosines and sines of each token's angles, float32 `[num_tokens, 1, head_dim / 2]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +38,14 @@ class _Layer:
     mlp_norm: Dense
 
 
+_Attended = Callable[[_Layer, Any], Any]
+
+
 class TorchEncoder:
     """Weights on a device, and the pass through them.
 
     Attributes:
+        architecture: What the model is made of.
         is_packed: Whether attention too computes no padding.
     """
 
@@ -72,9 +75,9 @@ class TorchEncoder:
             ModelError: A tensor is missing.
         """
         self._torch = torch
-        self._architecture = architecture
+        self.architecture = architecture
         self._dtype = dtype
-        self._activation = activation_of(torch, architecture.activation)
+        self._ops: RowOps = PlainRowOps(torch, architecture, dtype)
 
         def tensor(name: str, kind: Any = dtype) -> Any:
             return torch.from_numpy(weights.float32(name)).to(device, kind)
@@ -85,14 +88,15 @@ class TorchEncoder:
         def float32(name: str) -> Dense:
             return dense(name, torch.float32)
 
-        self._words = tensor("embeddings.words.weight")
-        self._positions = self._types = self._projection = self._final_norm = None
+        positions = types = None
+        words = tensor("embeddings.words.weight")
         if architecture.num_positions:
             positions = tensor("embeddings.positions.weight", torch.float32)
-            self._positions = positions[architecture.position_offset :]
+            positions = positions[architecture.position_offset :]
         if architecture.type_vocab_size:
-            self._types = tensor("embeddings.types.weight", torch.float32)
-        self._embedding_norm = float32("embeddings.norm")
+            types = tensor("embeddings.types.weight", torch.float32)
+        self._tables = EmbeddingTables(words, positions, types, float32("embeddings.norm"))
+        self._projection = self._final_norm = None
         if architecture.embedding_size != architecture.hidden_size:
             self._projection = dense("embeddings.projection")
         if architecture.norm_first:
@@ -100,9 +104,9 @@ class TorchEncoder:
         self._convolution = None
         if architecture.convolution is not None:
             self._convolution = dense("convolution"), float32("convolution_norm")
-        positions = self._relative_positions(tensor, float32)
+        relative = self._relative_positions(tensor, float32)
         self._layers = [
-            self._read_layer(number, kind, dense, positions)
+            self._read_layer(number, kind, dense, relative)
             for number, kind in enumerate(architecture.layers)
         ]
         self._rotary = {
@@ -114,7 +118,7 @@ class TorchEncoder:
         relative_bias = tensor("relative_bias", torch.float32) if has_bias else None
         self._kernel = attention_kernel(torch, device, dtype, architecture, relative_bias)
         self.is_packed = self._kernel.is_packed
-        self._output: Callable[[Any, PackedTokens], Any]
+        self._output: EmbeddingOutput | LogitOutput
         if head is not None:
             self._output = EmbeddingOutput(torch, head, float32)
         elif architecture.head is not None:
@@ -128,7 +132,7 @@ class TorchEncoder:
         self, tensor: Callable[..., Any], float32: Callable[[str], Dense]
     ) -> Any:
         """DeBERTa's rows before their projections, float32 `[num_rows, hidden_size]`, or None."""
-        disentangled = self._architecture.disentangled
+        disentangled = self.architecture.disentangled
         if disentangled is None:
             return None
         rows = tensor("relative.embeddings.weight", self._torch.float32)
@@ -137,7 +141,7 @@ class TorchEncoder:
     def _read_layer(
         self, number: int, kind: LayerAttention, dense: Callable[..., Dense], positions: Any
     ) -> _Layer:
-        torch, architecture = self._torch, self._architecture
+        torch, architecture = self._torch, self.architecture
         place = f"layers.{number}."
 
         def joined(*names: str) -> Dense:
@@ -174,7 +178,7 @@ class TorchEncoder:
     @property
     def vocabulary_size(self) -> int:
         """Ids of tokens that there are."""
-        return len(self._words)
+        return len(self._tables.words)
 
     def forward(
         self,
@@ -195,98 +199,123 @@ class TorchEncoder:
             has_empty: Whether sequences at the end may be empty; their outputs mean nothing.
         """
         packed = PackedTokens(self._torch, offsets, len(token_ids), max_len, has_empty=has_empty)
-        hidden = self._embed(token_ids, query_lengths, packed)
-        windows = {kind.window for kind in self._architecture.layers}
+        hidden = self._ops.embed(self._tables, token_ids, query_lengths, packed)
+        if self._projection is not None:
+            hidden = self._ops.hidden(self._linear(hidden.narrow, self._projection))
+        windows = {kind.window for kind in self.architecture.layers}
         attention = {window: self._kernel.over(packed, window) for window in windows}
         rotations = {
             rotary: self._rotation(frequencies, packed)
             for rotary, frequencies in self._rotary.items()
         }
-        embedded = hidden
-        for number, layer in enumerate(self._layers):
-            rotation = None if layer.kind.rotary is None else rotations[layer.kind.rotary]
-            hidden = self._layer(layer, hidden, attention[layer.kind.window], rotation)
-            if number == 0 and self._convolution is not None:
-                hidden = self._convolved(hidden, embedded, packed)
-        if self._final_norm is not None:
-            hidden = self._norm(hidden, self._final_norm)
-        return self._output(hidden, packed)
 
-    def _embed(self, token_ids: Any, query_lengths: Any, packed: PackedTokens) -> Any:
-        hidden = self._words[token_ids.long()].float()
-        if self._positions is not None:
-            hidden = hidden + self._positions[packed.position]
-        if self._types is not None:
-            is_passage = packed.position >= query_lengths[packed.sequence]
-            hidden = hidden + self._types[is_passage.long().clamp(max=len(self._types) - 1)]
-        hidden = self._norm(hidden, self._embedding_norm)
-        if self._projection is not None:
-            hidden = self._linear(hidden, self._projection).float()
+        def attended(layer: _Layer, rows: Any) -> Any:
+            rotation = None if layer.kind.rotary is None else rotations[layer.kind.rotary]
+            return self._attended(layer, rows, attention[layer.kind.window], rotation)
+
+        chosen = packed.first if self._ops.reads_chosen_rows and self._output.reads_first else None
+        through = self._pre_norm if self.architecture.norm_first else self._post_norm
+        hidden = through(hidden, packed, attended, chosen)
+        if chosen is not None:
+            return self._output.of_pooled(hidden.wide)
+        return self._output(hidden.wide, packed)
+
+    def with_ops(self, ops: RowOps) -> "TorchEncoder":
+        """An encoder on the same tensors that computes rows in another way."""
+        other = copy(self)
+        other._ops = ops
+        return other
+
+    def _post_norm(
+        self, hidden: Hidden, packed: PackedTokens, attended: _Attended, chosen: Any
+    ) -> Hidden:
+        """All layers of a model whose norms stand after their blocks.
+
+        Args:
+            hidden: Embeddings.
+            packed: Where their sequences are.
+            attended: What attention gives of rows, before its product.
+            chosen: Places of the rows that are wanted, int64 `[n]`, or None for all.
+        """
+        embedded, last = hidden, len(self._layers) - 1
+        for number, layer in enumerate(self._layers):
+            is_last, convolves = number == last, number == 0 and self._convolution is not None
+            assert layer.attention_norm is not None
+            context = attended(layer, hidden.narrow)
+            if is_last and chosen is not None and not convolves:
+                context, hidden = context[chosen], hidden.at(chosen)
+            added = self._linear(context, layer.output)
+            hidden = self._ops.add_norm(hidden, added, layer.attention_norm)
+            added = self._mlp(layer, hidden)
+            hidden = self._ops.add_norm(
+                hidden, added, layer.mlp_norm, is_last=is_last and not convolves
+            )
+            if convolves:
+                hidden = self._convolved(hidden, embedded, packed, is_last=is_last)
+                if is_last and chosen is not None:
+                    hidden = hidden.at(chosen)
         return hidden
 
-    def _convolved(self, hidden: Any, embedded: Any, packed: PackedTokens) -> Any:
-        """What DeBERTa's convolution makes of the first layer's output; float32 in and out."""
-        convolution = self._architecture.convolution
+    def _pre_norm(
+        self, hidden: Hidden, packed: PackedTokens, attended: _Attended, chosen: Any
+    ) -> Hidden:
+        """The same where norms stand before their blocks, and one after the last."""
+        del packed  # no such model has a convolution
+        first, last = self._layers[0], len(self._layers) - 1
+        normed = hidden
+        if first.attention_norm is not None:
+            normed = self._ops.norm(hidden, first.attention_norm)
+        for number, layer in enumerate(self._layers):
+            is_last = number == last
+            context = attended(layer, normed.narrow)
+            if is_last and chosen is not None:
+                context, hidden = context[chosen], hidden.at(chosen)
+            added = self._linear(context, layer.output)
+            hidden, normed = self._ops.add_and_norm(hidden, added, layer.mlp_norm)
+            added = self._mlp(layer, normed)
+            norm = self._final_norm if is_last else self._layers[number + 1].attention_norm
+            assert norm is not None
+            hidden, normed = self._ops.add_and_norm(hidden, added, norm, is_last=is_last)
+        return normed
+
+    def _convolved(
+        self, hidden: Hidden, embedded: Hidden, packed: PackedTokens, *, is_last: bool
+    ) -> Hidden:
+        """What DeBERTa's convolution makes of the first layer's output."""
+        convolution = self.architecture.convolution
         assert convolution is not None
         assert self._convolution is not None
         tensors, norm = self._convolution
         convolved = self._torch.nn.functional.conv1d(
-            packed.padded(embedded.to(self._dtype)).transpose(1, 2),
+            packed.padded(embedded.narrow.to(self._dtype)).transpose(1, 2),
             *tensors,
             padding=convolution.kernel_size // 2,
             groups=convolution.groups,
         )
         added = packed.unpadded(convolved.transpose(1, 2)).float()
         activation = activation_of(self._torch, convolution.activation)
-        return self._norm(hidden + activation(added), norm)
+        return self._ops.add_norm(hidden, activation(added), norm, is_last=is_last)
 
     def _rotation(self, frequencies: Any, packed: PackedTokens) -> Rotation:
         angles = (packed.position[:, None].float() * frequencies)[:, None, :]
         return angles.cos(), angles.sin()
 
-    def _layer(
-        self, layer: _Layer, hidden: Any, attention: Attention, rotation: Rotation | None
+    def _attended(
+        self, layer: _Layer, rows: Any, attention: Attention, rotation: Rotation | None
     ) -> Any:
-        """One transformer layer; float32 in and out."""
-        if self._architecture.norm_first:
-            normed = hidden
-            if layer.attention_norm is not None:
-                normed = self._norm(hidden, layer.attention_norm)
-            hidden = hidden + self._attend(layer, normed, attention, rotation)
-            return hidden + self._mlp(layer, self._norm(hidden, layer.mlp_norm))
-        hidden = hidden + self._attend(layer, hidden, attention, rotation)
-        if layer.attention_norm is not None:
-            hidden = self._norm(hidden, layer.attention_norm)
-        return self._norm(hidden + self._mlp(layer, hidden), layer.mlp_norm)
+        """What attention gives of rows, `[num_tokens, hidden_size]`, before its product."""
+        projected = self._linear(rows, layer.projections)
+        query, key, value = self._ops.heads(projected, rotation)
+        return attention(query, key, value, layer.positions).flatten(1)
 
-    def _attend(
-        self, layer: _Layer, hidden: Any, attention: Attention, rotation: Rotation | None
-    ) -> Any:
-        heads = (-1, self._architecture.num_heads, self._architecture.head_dim)
-        projected = self._linear(hidden, layer.projections)
-        query, key, value = (part.reshape(heads) for part in projected.chunk(3, dim=-1))
-        if rotation is not None:
-            query, key = self._rotated(query, rotation), self._rotated(key, rotation)
-        return self._linear(attention(query, key, value, layer.positions).flatten(1), layer.output)
-
-    def _rotated(self, heads: Any, rotation: Rotation) -> Any:
-        """Components i and i + head_dim / 2 of each head, turned by the angle of i."""
-        cosines, sines = rotation
-        first, second = heads.float().chunk(2, dim=-1)
-        turned = (first * cosines - second * sines, second * cosines + first * sines)
-        return self._torch.cat(turned, dim=-1).to(self._dtype)
-
-    def _mlp(self, layer: _Layer, hidden: Any) -> Any:
-        inner = self._linear(hidden, layer.up)
-        if self._architecture.gated:
-            gate, up = inner.chunk(2, dim=-1)
-            return self._linear(self._activation(gate) * up, layer.down)
-        return self._linear(self._activation(inner), layer.down)
+    def _mlp(self, layer: _Layer, hidden: Hidden) -> Any:
+        inner = self._linear(hidden.narrow, layer.up)
+        return self._linear(self._ops.activate(inner), layer.down)
 
     def _linear(self, x: Any, tensors: Dense) -> Any:
         return self._torch.nn.functional.linear(x.to(self._dtype), *tensors)
 
     def _norm(self, x: Any, tensors: Dense) -> Any:
         return self._torch.nn.functional.layer_norm(
-            x.float(), x.shape[-1:], *tensors, eps=self._architecture.norm_eps
+            x.float(), x.shape[-1:], *tensors, eps=self.architecture.norm_eps
         )

@@ -6,8 +6,7 @@ Packed: a batch costs the tokens it has. PyTorch is not imported before an engin
 import importlib
 import importlib.util
 import logging
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,16 +24,17 @@ from twopass.engines.base import (
     Precision,
     TokenBatch,
 )
-from twopass.engines.errors import (
-    EngineUnavailableError,
-    InputTooLongError,
-    ModelError,
-)
+from twopass.engines.errors import EngineUnavailableError, InputTooLongError
 from twopass.engines.gpu.cuda_device import require_driver
+from twopass.engines.gpu.fused_rows import FusedRowOps, find_kernels
+from twopass.engines.gpu.graph_cache import GraphSwitch
 from twopass.engines.gpu.graph_keys import GraphSteps
+from twopass.engines.gpu.graph_lanes import open_lanes
+from twopass.engines.gpu.graph_slots import GraphSlot, OverlappedSlot
+from twopass.engines.gpu.launch_paths import LaunchPath, paths_told
 from twopass.engines.gpu.slots import Slot, SlotPipeline
 from twopass.engines.gpu.torch_encoder import TorchEncoder
-from twopass.engines.gpu.torch_graphs import GraphSlot, TorchGraphs, capturing, device_errors
+from twopass.engines.gpu.torch_graphs import InGraphs, TorchGraphs, capturing, device_errors
 from twopass.engines.installing import how_to_install
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder
@@ -46,12 +46,6 @@ _logger = logging.getLogger("twopass.engines")
 _GPU_BATCH_TOKENS, _CPU_BATCH_TOKENS = 16_384, 1_024
 # One batch is copied while another computes; a CPU has but one place to compute.
 _GPU_SLOTS, _CPU_SLOTS = 2, 1
-
-GRAPHS_VARIABLE = "TWOPASS_CUDA_GRAPHS"
-"""1 has usual shapes launched whole on a GPU, 0 every kernel by itself, as unset.
-
-Unset means off until a run on a GPU has shown that it works there.
-"""
 
 
 def find_torch() -> Any:
@@ -93,7 +87,7 @@ class TorchEngine:
         *,
         device: str = "cuda",
         precision: Precision | None = None,
-        use_graphs: bool | None = None,
+        launch_paths: Set[LaunchPath] | None = None,
     ) -> None:
         """Copies the weights to the device.
 
@@ -101,15 +95,16 @@ class TorchEngine:
             folder: The model.
             device: "cuda", "cuda:1", …, or "cpu".
             precision: `Precision.BF16` or `Precision.F32`; None takes fp16 on a GPU, f32 on a CPU.
-            use_graphs: Whether a GPU replays CUDA graphs; without, each kernel is launched anew.
-                None asks the environment variable TWOPASS_CUDA_GRAPHS.
+            launch_paths: How its kernels are launched on a GPU: none is one by one. None asks the
+                environment variables of `launch_paths.py`. A CPU has none.
 
         Raises:
             EngineUnavailableError: PyTorch, the driver or the GPU is missing; says which.
             UnsupportedModelError: It has no safetensors, or is of no family that is described.
-            ModelError: A tensor is missing, or TWOPASS_CUDA_GRAPHS is neither 0 nor 1.
+            ModelError: A tensor is missing, or a variable of a launch path is neither 0
+                nor 1.
         """
-        uses_graphs = _graphs_wanted() if use_graphs is None else use_graphs
+        paths = paths_told() if launch_paths is None else launch_paths
         weights = folder.open_weights()
         architecture = read_architecture(folder.config)
         is_gpu = device != "cpu"
@@ -134,20 +129,20 @@ class TorchEngine:
         )
         self.output_width = head.output_width(architecture.hidden_size) if head else 1
         max_seq_len = min(folder.spec.max_seq_len, architecture.max_seq_len)
-        self._graphs: TorchGraphs | None = None
+        self._lanes: Sequence[TorchGraphs] = ()
         if is_gpu:
-            make_graphs = partial(
+            is_fused = {LaunchPath.CUDA_GRAPHS, LaunchPath.FUSED_KERNELS} <= paths
+            make_lane = partial(
                 TorchGraphs,
                 torch,
-                model,
+                InGraphs(model, _fused(torch, model, dtype) if is_fused else None),
                 GraphSteps.for_attention(self._budget, max_seq_len, is_packed=model.is_packed),
                 device=target,
                 dtype=dtype,
                 row_shape=(self.output_width,) if head else (),
+                switch=GraphSwitch(),
             )
-            opened = partial(
-                self._opened_gpu_slots, torch, model, target, make_graphs if uses_graphs else None
-            )
+            opened = partial(self._opened_gpu_slots, torch, model, target, make_lane, paths)
         else:
             opened = partial(_opened_host_slots, torch, model)
         self._pipeline = SlotPipeline(
@@ -167,8 +162,7 @@ class TorchEngine:
     @property
     def info(self) -> EngineInfo:
         """What it is; see `engines.base`."""
-        has_graphs = self._graphs is not None and self._graphs.is_on
-        return self._info_with_graphs if has_graphs else self._info
+        return self._info_with_graphs if self._has_graphs else self._info
 
     def submit(self, batch: TokenBatch) -> Future[Float32s]:
         """Queues a batch for one forward pass; see `engines.base`."""
@@ -181,12 +175,12 @@ class TorchEngine:
 
     def num_computed_tokens(self, batch: TokenBatch) -> int:
         """Tokens that a batch costs, those that fill the shapes of graphs up among them."""
-        graphs, total = self._graphs, 0
+        has_graphs, total = self._has_graphs, 0
         for launch in self._launches(batch):
             num_tokens = int(batch.lengths[launch.rows].sum())
             key = None
-            if graphs is not None and graphs.is_on:
-                key = graphs.steps.key(num_tokens, len(launch.rows), launch.seq_len)
+            if has_graphs:
+                key = self._lanes[0].steps.key(num_tokens, len(launch.rows), launch.seq_len)
             total += num_tokens if key is None else key.tokens
         return total
 
@@ -200,26 +194,34 @@ class TorchEngine:
         torch: Any,
         model: TorchEncoder,
         device: Any,
-        make_graphs: Callable[[], TorchGraphs] | None,
+        make_lane: Callable[[], TorchGraphs],
+        paths: Set[LaunchPath],
     ) -> Iterator[Sequence[Slot]]:
         with torch.cuda.device(device):
             slots: list[Slot] = [_GpuSlot(torch, model, device) for _ in range(_GPU_SLOTS)]
-            if make_graphs is not None:
-                slots = self._with_graphs(torch, make_graphs, slots)
+            if LaunchPath.CUDA_GRAPHS in paths:
+                slots = self._with_graphs(torch, make_lane, paths, slots)
             yield slots
             with capturing:
                 torch.cuda.synchronize()
-            if self._graphs is not None:
-                self._graphs.close()
+            for lane in self._lanes:
+                lane.close()
 
     def _with_graphs(
-        self, torch: Any, make_graphs: Callable[[], TorchGraphs], slots: list[Slot]
+        self,
+        torch: Any,
+        make_lane: Callable[[], TorchGraphs],
+        paths: Set[LaunchPath],
+        slots: list[Slot],
     ) -> list[Slot]:
         """Slots that replay graphs; those given where graphs can not be had."""
+        overlaps = LaunchPath.OVERLAPPED_COPIES in paths
+        kind = OverlappedSlot if overlaps else GraphSlot
         try:
-            graphs = make_graphs()
-            found: list[Slot] = [GraphSlot(torch, graphs, slot) for slot in slots]
-            graphs.warm_up()
+            lanes = open_lanes(make_lane, len(slots) if overlaps else 1)
+            found: list[Slot] = [
+                kind(torch, lanes[place % len(lanes)], slot) for place, slot in enumerate(slots)
+            ]
         except Exception as error:  # whatever it is, the engine goes on; a failed device shows then
             _logger.warning(
                 "CUDA graphs are off for this engine, it goes on without: %s: %s",
@@ -227,11 +229,15 @@ class TorchEngine:
                 error,
             )
             return slots
-        self._graphs = graphs
+        self._lanes = lanes
         return found
 
+    @property
+    def _has_graphs(self) -> bool:
+        return any(lane.is_on for lane in self._lanes)
+
     def _capture_missed(self) -> bool:
-        return self._graphs is not None and self._graphs.cache.capture_missed()
+        return any(lane.cache.capture_missed() for lane in self._lanes)
 
     def _launches(self, batch: TokenBatch) -> list[Launch]:
         lengths = batch.lengths
@@ -250,11 +256,16 @@ def _number_type(torch: Any, precision: Precision | None, *, is_gpu: bool) -> tu
     return "fp16", torch.float16
 
 
-def _graphs_wanted() -> bool:
-    given = os.environ.get(GRAPHS_VARIABLE, "")
-    if given not in {"", "0", "1"}:
-        raise ModelError(f"{GRAPHS_VARIABLE}: {given} given; it is 0 or 1")
-    return given == "1"
+def _fused(torch: Any, model: TorchEncoder, dtype: Any) -> TorchEncoder | None:
+    """The model with fused kernels; None where they can not be had, which the log says."""
+    try:
+        ops = FusedRowOps(torch, find_kernels(), model.architecture, dtype)
+    except EngineUnavailableError as error:
+        _logger.warning(
+            "fused kernels are off for this engine, its graphs go on without: %s", error
+        )
+        return None
+    return model.with_ops(ops)
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """The PyTorch engine's CUDA graphs: one launch a forward, in place of one for each kernel.
 
 A batch is filled up to a shape that is captured (`graph_keys.py`), copied to the device as one
-block (`graph_inputs.py`), and the shape's graph replayed: no Python between its kernels. A launch
-without a graph goes to the slot that it would have gone to without any of this.
+block (`graph_inputs.py`), and the shape's graph replayed: no Python between its kernels. Who does
+so is `graph_slots.py`.
 
-All graphs are captured on one stream and replayed on it, in the order of launches: so they share
-one pool of memory for activations, one work space for products and one block of inputs, and one
-graph of a shape does for every slot.
+The graphs of a `TorchGraphs` are captured on one stream and replayed on it, in the order of
+launches: so they share one pool of memory for activations, one work space for products and one
+block of inputs, and one graph of a shape does for every slot that uses them. What the graphs
+compute with is the engine's forward pass as it is launched, or one with fused kernels.
 """
 
 import gc
@@ -14,20 +15,19 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, TokenBatch
+from twopass.engines.base import Float32s, TokenBatch
 from twopass.engines.errors import DeviceError, OutOfDeviceMemoryError
-from twopass.engines.gpu.graph_cache import GraphCache
+from twopass.engines.gpu.graph_cache import GraphCache, GraphSwitch
 from twopass.engines.gpu.graph_inputs import InputBlock
 from twopass.engines.gpu.graph_keys import GraphKey, GraphSteps
-from twopass.engines.gpu.slots import Slot
 from twopass.engines.gpu.torch_encoder import TorchEncoder
-from twopass.engines.onnx.bucket_grid import Launch
 
 _logger = logging.getLogger("twopass.engines")
 
@@ -64,10 +64,40 @@ def device_errors(torch: Any) -> Iterator[None]:
         raise DeviceError(str(error)) from error
 
 
-class TorchGraphs:
-    """An engine's graphs. Made and used by the thread that owns the device.
+@dataclass(slots=True)
+class InGraphs:
+    """What an engine's graphs compute with.
 
     Attributes:
+        plain: The encoder as it is launched without graphs.
+        fused: The same with fused kernels; None where there are none, or once they failed.
+    """
+
+    plain: TorchEncoder
+    fused: TorchEncoder | None = None
+
+    @property
+    def encoder(self) -> TorchEncoder:
+        """The one to be captured."""
+        return self.plain if self.fused is None else self.fused
+
+    def drop_fused(self, error: Exception) -> None:
+        """Goes on with PyTorch's kernels; one log line says why."""
+        if self.fused is not None:
+            self.fused = None
+            _logger.warning(
+                "fused kernels are off for this engine, its graphs go on without: %s: %s",
+                type(error).__name__,
+                error,
+            )
+
+
+class TorchGraphs:
+    """Graphs that share a stream. Made and used by the thread that owns the device.
+
+    Attributes:
+        device: The torch device.
+        steps: The shapes.
         cache: Which graphs there are.
         stream: On which all are replayed.
         inputs: The block of inputs that they read, int32, on the device.
@@ -77,26 +107,28 @@ class TorchGraphs:
     def __init__(
         self,
         torch: Any,
-        encoder: TorchEncoder,
+        inside: InGraphs,
         steps: GraphSteps,
         *,
         device: Any,
         dtype: Any,
         row_shape: tuple[int, ...],
+        switch: GraphSwitch | None = None,
     ) -> None:
         """Allocates what all graphs share; captures nothing yet.
 
         Args:
             torch: The package.
-            encoder: The model on the device.
+            inside: The model on the device; shared by the graphs of an engine.
             steps: The shapes.
             device: A torch device.
             dtype: Of the encoder's products.
             row_shape: Of one sequence's output: none of a logit, the width of an embedding.
+            switch: Shared by the graphs of an engine; None for one of their own.
         """
         self._torch = torch
-        self._encoder = encoder
-        self._device = device
+        self._inside = inside
+        self.device = device
         self._tolerance = max(_LEAST_TOLERANCE, _TOLERATED_UNITS * torch.finfo(dtype).eps)
         self.steps = steps
         self._row_shape = row_shape
@@ -109,8 +141,8 @@ class TorchGraphs:
                 (steps.max_sequences, *row_shape), dtype=torch.float32, device=device
             )
         self._trial = self.host_inputs()
-        budget = min(self._free_bytes() // _BUDGET_SHARE, _BUDGET_BYTES)
-        self.cache = GraphCache(self._captured, self._free_bytes, budget)
+        budget = min(self.free_bytes() // _BUDGET_SHARE, _BUDGET_BYTES)
+        self.cache = GraphCache(self._captured, self.free_bytes, budget, switch=switch)
 
     @property
     def is_on(self) -> bool:
@@ -120,14 +152,49 @@ class TorchGraphs:
     def warm_up(self) -> None:
         """Captures the usual shapes; raises nothing but what no engine survives."""
         began = time.perf_counter()
+        self._compile()
+        compiled = time.perf_counter()
         self.cache.warm_up(self.steps.usual())
         _logger.info(
             "CUDA graphs captured",
             extra={
                 "graphs": len(self.cache),
-                "seconds": round(time.perf_counter() - began, 1),
+                "seconds": round(time.perf_counter() - compiled, 1),
+                "compiled_seconds": round(compiled - began, 1),
+                "fused": self._inside.fused is not None,
             },
         )
+
+    def _compile(self) -> None:
+        """Has fused kernels compiled, which may take longer than all graphs, before any is timed.
+
+        Modules are loaded here too, which no thread may do while it captures.
+        """
+        fused = self._inside.fused
+        if fused is None:
+            return
+        torch, batch = self._torch, made_up(GraphKey(8, 3, 4), fused.vocabulary_size)
+        try:
+            with (
+                capturing,
+                device_errors(torch),
+                torch.inference_mode(),
+                torch.cuda.stream(self.stream),
+            ):
+                self._launched(fused, batch)
+                self.stream.synchronize()
+        except (DeviceError, OutOfDeviceMemoryError):
+            raise
+        except Exception as error:  # a compiler that is missing, or whatever it meets
+            self._inside.drop_fused(error)
+
+    def _launched(self, encoder: TorchEncoder, batch: TokenBatch) -> Any:
+        """A batch's outputs without a graph, on the current stream."""
+        ids, offsets, query_lengths = (
+            self._torch.from_numpy(part).to(self.device)
+            for part in (batch.token_ids, batch.offsets, batch.query_lengths)
+        )
+        return encoder.forward(ids, offsets, query_lengths, int(batch.lengths.max()))
 
     def host_inputs(self) -> Any:
         """A block of inputs on the host, page-locked."""
@@ -139,28 +206,40 @@ class TorchGraphs:
         return self._torch.empty(shape, dtype=self._torch.float32, pin_memory=True)
 
     def turn_off(self, reason: str) -> None:
-        """Gives up all graphs, each once it is not under way."""
-        self.cache.turn_off(reason)
+        """Gives up all graphs of the engine, each once it is not under way."""
+        self.cache.switch.turn_off(reason)
 
     def close(self) -> None:
         """Frees all graphs, each once it is not under way."""
         self.cache.close()
 
-    def _free_bytes(self) -> int:
+    def free_bytes(self) -> int:
         """Of the device, what PyTorch keeps for later not counted as taken."""
         with capturing:
             self._torch.cuda.empty_cache()
-            free: int = self._torch.cuda.mem_get_info(self._device)[0]
+            free: int = self._torch.cuda.mem_get_info(self.device)[0]
         return free
 
     def _captured(self, key: GraphKey) -> "_TorchGraph":
-        """Captures a key, and compares what its graph computes with what a launch without does.
+        """Captures a key, with fused kernels unless they fail.
 
         Raises:
             OutOfDeviceMemoryError: It does not fit.
             ValueError: It computes something else.
         """
-        torch, encoder, block = self._torch, self._encoder, InputBlock(key)
+        fused = self._inside.fused
+        if fused is not None:
+            try:
+                return self._captured_with(fused, key)
+            except OutOfDeviceMemoryError:
+                raise
+            except Exception as error:  # what is not of the kernels, the capture without meets too
+                self._inside.drop_fused(error)
+        return self._captured_with(self._inside.plain, key)
+
+    def _captured_with(self, encoder: TorchEncoder, key: GraphKey) -> "_TorchGraph":
+        """Captures a key, and compares what its graph computes with what a launch without does."""
+        torch, block = self._torch, InputBlock(key)
         batch = made_up(key, encoder.vocabulary_size)
         block.fill(self._trial.numpy(), batch, np.arange(len(batch), dtype=np.int32))
         # The block of inputs is used on one stream in order, also by launches under way.
@@ -171,11 +250,7 @@ class TorchGraphs:
             torch.cuda.stream(self.stream),
         ):
             self.inputs[: block.size].copy_(self._trial[: block.size], non_blocking=True)
-            ids, offsets, query_lengths = (
-                torch.from_numpy(part).to(self._device)
-                for part in (batch.token_ids, batch.offsets, batch.query_lengths)
-            )
-            expected = encoder.forward(ids, offsets, query_lengths, int(batch.lengths.max()))
+            expected = self._launched(self._inside.plain, batch)
             ids, offsets, query_lengths = (
                 self.inputs[part] for part in (block.token_ids, block.offsets, block.query_lengths)
             )
@@ -223,77 +298,6 @@ class _TorchGraph:
         with device_errors(self._torch):
             self._stream.synchronize()
             self._graph.reset()
-
-
-class GraphSlot:
-    """Page-locked buffers of a launch in flight, and a slot without graphs; implements `Slot`."""
-
-    def __init__(self, torch: Any, graphs: TorchGraphs, without: Slot) -> None:
-        """Allocates the buffers.
-
-        Args:
-            torch: The package.
-            graphs: Of the engine.
-            without: Computes what has no graph.
-        """
-        self._torch = torch
-        self._graphs = graphs
-        self._without = without
-        self._inputs, self._results = graphs.host_inputs(), graphs.host_outputs()
-        self._block: Int32s = self._inputs.numpy()
-        self._values: Float32s = self._results.numpy()
-        self._done = torch.cuda.Event()
-        self._num_rows: int | None = None  # None where the other slot computes
-
-    def start(self, batch: TokenBatch, launch: Launch) -> None:
-        """Fills the block, copies it, replays, copies back; see `Slot`."""
-        self._num_rows = None
-        if not self._replayed(batch, launch):
-            self._start_without(batch, launch)
-
-    def finish(self) -> Float32s:
-        """Waits for the copy back; see `Slot`."""
-        if self._num_rows is None:
-            return self._without.finish()
-        with device_errors(self._torch):
-            self._done.synchronize()
-        return self._values[: self._num_rows]
-
-    def _replayed(self, batch: TokenBatch, launch: Launch) -> bool:
-        torch, graphs, count = self._torch, self._graphs, len(launch.rows)
-        num_tokens = int(batch.lengths[launch.rows].sum())
-        key = graphs.steps.key(num_tokens, count, launch.seq_len)
-        graph = None if key is None else graphs.cache.find(key)
-        if key is None or graph is None:
-            return False
-        block = InputBlock(key)
-        block.fill(self._block, batch, launch.rows)
-        try:
-            with (
-                device_errors(torch),
-                torch.inference_mode(),
-                torch.cuda.stream(graphs.stream),
-            ):
-                graphs.inputs[: block.size].copy_(self._inputs[: block.size], non_blocking=True)
-                graph.replay()
-                self._results[:count].copy_(graphs.outputs[:count], non_blocking=True)
-                self._done.record(graphs.stream)
-        except DeviceError:
-            raise
-        except Exception as error:  # not the device's: whatever it is, it is of the graph
-            graphs.turn_off(f"{key}: {type(error).__name__}: {error}")
-            return False
-        self._num_rows = count
-        return True
-
-    def _start_without(self, batch: TokenBatch, launch: Launch) -> None:
-        try:
-            self._without.start(batch, launch)
-        except OutOfDeviceMemoryError:
-            # What graphs hold may be all that is missing to the halves, which come next.
-            if len(self._graphs.cache):
-                self._graphs.turn_off("their memory is needed for batches")
-            raise
 
 
 def made_up(key: GraphKey, vocabulary_size: int) -> TokenBatch:

@@ -30,7 +30,11 @@ def activation_of(torch: Any, activation: Activation | None) -> Callable[[Any], 
 
 
 class LogitOutput:
-    """A reranker's head: pooled, dense, activation, LayerNorm, projection."""
+    """A reranker's head: pooled, dense, activation, LayerNorm, projection.
+
+    Attributes:
+        reads_first: Whether it reads the first token of each sequence alone.
+    """
 
     def __init__(
         self,
@@ -48,7 +52,8 @@ class LogitOutput:
             norm_eps: Of its LayerNorm.
         """
         self._torch = torch
-        self._head = head
+        self._pooling = Pooling.CLS if head.pooling is HeadPooling.CLS else Pooling.MEAN
+        self.reads_first = self._pooling is Pooling.CLS
         self._activation = activation_of(torch, head.activation)
         self._dense = dense("head.dense")
         self._norm = dense("head.norm") if head.norm else None
@@ -57,9 +62,11 @@ class LogitOutput:
 
     def __call__(self, hidden: Any, packed: PackedTokens) -> Any:
         """Logits `[n]`."""
+        return self.of_pooled(_pooled(self._torch, self._pooling, hidden, packed))
+
+    def of_pooled(self, pooled: Any) -> Any:
+        """Logits `[n]` of the vectors that it reads, `[n, hidden_size]`."""
         functional = self._torch.nn.functional
-        pooling = Pooling.CLS if self._head.pooling is HeadPooling.CLS else Pooling.MEAN
-        pooled = _pooled(self._torch, pooling, hidden, packed)
         inner = self._activation(functional.linear(pooled, *self._dense))
         if self._norm is not None:
             inner = functional.layer_norm(inner, inner.shape[-1:], *self._norm, eps=self._norm_eps)
@@ -67,12 +74,17 @@ class LogitOutput:
 
 
 class EmbeddingOutput:
-    """An encoder's poolings side by side, Dense modules, L2 norm."""
+    """An encoder's poolings side by side, Dense modules, L2 norm.
+
+    Attributes:
+        reads_first: Whether it reads the first token of each sequence alone.
+    """
 
     def __init__(self, torch: Any, head: EmbeddingHead, dense: Callable[[str], Dense]) -> None:
         """Copies its tensors to the device; arguments as for `LogitOutput`."""
         self._torch = torch
         self._poolings = head.poolings
+        self.reads_first = head.poolings == (Pooling.CLS,)
         self._layers = [
             (dense(f"embedding.dense.{number}"), activation_of(torch, layer.activation))
             for number, layer in enumerate(head.dense)
@@ -81,7 +93,12 @@ class EmbeddingOutput:
     def __call__(self, hidden: Any, packed: PackedTokens) -> Any:
         """Embeddings `[n, output_width]`."""
         torch = self._torch
-        pooled = torch.cat([_pooled(torch, p, hidden, packed) for p in self._poolings], dim=1)
+        pooled = [_pooled(torch, pooling, hidden, packed) for pooling in self._poolings]
+        return self.of_pooled(torch.cat(pooled, dim=1))
+
+    def of_pooled(self, pooled: Any) -> Any:
+        """Embeddings of the poolings side by side, `[n, hidden_size * num_poolings]`."""
+        torch = self._torch
         for tensors, activation in self._layers:
             pooled = activation(torch.nn.functional.linear(pooled, *tensors))
         return torch.nn.functional.normalize(pooled, dim=1)

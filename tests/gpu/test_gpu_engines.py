@@ -1,9 +1,12 @@
 """Both GPU engines against the golden numbers and against themselves."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
 from twopass.engines.base import Precision, Ragged, TokenBatch
+from twopass.engines.gpu.launch_paths import LaunchPath
 from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
 from twopass.engines.gpu.torch_engine import TorchEngine
 from twopass.engines.model.folder import open_model
@@ -65,14 +68,24 @@ def test_batches_of_every_size_agree_with_single_pairs(open_engine, golden_pairs
     np.testing.assert_allclose(engine.submit(batch).result(), whole[rows], **BATCH_MATES)
 
 
+# Each path and those before it.
+LAUNCH_PATHS = [frozenset([*LaunchPath][:count]) for count in range(1, len(LaunchPath) + 1)]
+
+
+@pytest.fixture(scope="session")
+def engine_by(open_engine):
+    """The engine of a model and a launch path, opened once: capturing takes seconds."""
+    return cache(lambda name, paths: open_engine(TorchEngine, open_model(name), launch_paths=paths))
+
+
+@pytest.mark.parametrize("paths", LAUNCH_PATHS, ids=lambda paths: f"{len(paths)} paths")
 @pytest.mark.parametrize("name", ["twopass-minilm-l6", "all-MiniLM-L6-v2"])
 @pytest.mark.parametrize("size", [1, 3, 9, 40, 100, 129, 600])
 def test_pytorchs_graphs_compute_what_its_launches_do(
-    open_engine, golden_pairs, golden_texts, name, size
+    engine_by, caplog, golden_pairs, golden_texts, name, size, paths
 ):
     given = golden_pairs if name == "twopass-minilm-l6" else golden_texts
-    with_graphs = open_engine(TorchEngine, open_model(name), use_graphs=True)
-    without = open_engine(TorchEngine, open_model(name), use_graphs=False)
+    with_graphs, without = engine_by(name, paths), engine_by(name, frozenset())
     assert with_graphs.info.has_graphs
     assert not without.info.has_graphs
     rows = np.arange(size) % len(given)
@@ -84,6 +97,7 @@ def test_pytorchs_graphs_compute_what_its_launches_do(
     for future in [with_graphs.submit(batch) for _ in range(20)]:
         np.testing.assert_allclose(future.result(), expected, **BATCH_MATES)
     assert with_graphs.info.has_graphs
+    assert "are off for this engine" not in caplog.text  # neither graphs nor fused kernels
 
 
 def test_a_replayed_graph_computes_what_single_launches_compute(open_engine, golden_pairs):

@@ -1,138 +1,36 @@
 """Slots that replay graphs, over a device that is as late as it may be (`fake_torch.py`)."""
 
 import threading
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from twopass.engines.errors import DeviceError, OutOfDeviceMemoryError
-from twopass.engines.gpu.graph_keys import GraphKey, GraphSteps
+from twopass.engines.gpu.graph_keys import GraphKey
 from twopass.engines.gpu.slots import SlotPipeline
-from twopass.engines.gpu.torch_graphs import GraphSlot, TorchGraphs, ensure_alike, made_up
+from twopass.engines.gpu.torch_graphs import ensure_alike, made_up
 from twopass.engines.onnx.bucket_grid import Launch
 
-from ..small_models import batch_of, random_rows
-from .fake_torch import AcceleratorError, FakeEncoder, FakeTorch, OutOfMemoryError, logit_of
-
-MAX_TOKENS, MAX_LONGEST = 256, 24
-STEPS = GraphSteps.for_attention(MAX_TOKENS, MAX_LONGEST, is_packed=True)
-
-
-class SlotWithout:
-    """Computes on the host, as it is, what has no graph."""
-
-    def __init__(self):
-        self.launches, self.faults = [], []
-
-    def start(self, batch, launch):
-        self.launches.append(len(launch.rows))
-        for fault in self.faults:
-            fault(launch)
-        self.values = expected(batch, launch.rows)
-
-    def finish(self):
-        return self.values
-
-
-class Opened:
-    """Graphs and slots on a fake device, in a pipeline or alone."""
-
-    def __init__(self, *, num_slots=2):
-        self.torch = FakeTorch()
-        self.cuda = self.torch.cuda
-        self.encoder = FakeEncoder(self.torch)
-        self.graphs = TorchGraphs(
-            self.torch, self.encoder, STEPS, device="cuda", dtype=np.float16, row_shape=()
-        )
-        self.without = [SlotWithout() for _ in range(num_slots)]
-        self.slots = [GraphSlot(self.torch, self.graphs, slot) for slot in self.without]
-
-    @contextmanager
-    def open(self):
-        yield self.slots
-        self.graphs.close()
-
-    @property
-    def num_without(self):
-        return sum(len(slot.launches) for slot in self.without)
-
-
-def expected(batch, rows):
-    sequences = [batch.token_ids[batch.offsets[r] : batch.offsets[r + 1]] for r in rows]
-    pairs = zip(sequences, batch.query_lengths[rows], strict=True)
-    return np.array([logit_of(*pair) for pair in pairs], np.float32)
-
-
-def batch_with(lengths):
-    return batch_of(random_rows(lengths), [max(1, n // 3) for n in lengths])
-
-
-def launch_of(batch):
-    return Launch(np.arange(len(batch), dtype=np.int32), int(batch.lengths.max()))
-
-
-def computed(slot, lengths):
-    batch = batch_with(lengths)
-    launch = launch_of(batch)
-    slot.start(batch, launch)
-    np.testing.assert_array_equal(slot.finish(), expected(batch, launch.rows))
-
-
-def capture(opened, *lengths):
-    """Captures what batches of these lengths take, alone."""
-    opened.graphs.cache.warm_up([STEPS.key(sum(n), len(n), max(n)) for n in lengths])
-    assert opened.graphs.is_on
+from .fake_torch import AcceleratorError, OutOfMemoryError
+from .opened_graphs import (
+    MAX_LONGEST,
+    MAX_TOKENS,
+    STEPS,
+    Opened,
+    batch_with,
+    capture,
+    computed,
+    expected,
+    launch_of,
+    plan,
+)
 
 
 @pytest.fixture
 def opened():
     return Opened()
-
-
-def plan(batch):
-    """Launches of at most twelve sequences, in another order than the batch's."""
-    rows = np.argsort(batch.lengths, kind="stable").astype(np.int32)
-    parts = np.array_split(rows, -(-len(rows) // 12))
-    return [Launch(part, int(batch.lengths[part].max())) for part in parts]
-
-
-@settings(max_examples=30, deadline=None)
-@given(batches=st.lists(st.lists(st.integers(1, 24), min_size=1, max_size=30), max_size=8))
-def test_every_sequence_of_every_batch_is_computed_in_its_place(batches):
-    opened = Opened()
-    opened.graphs.warm_up()
-    pipeline = SlotPipeline("test", opened.open, plan, idle=opened.graphs.cache.capture_missed)
-    ready = [batch_with(lengths) for lengths in batches]
-    futures = [pipeline.submit(batch) for batch in ready]
-    pipeline.close()
-    for batch, future in zip(ready, futures, strict=True):
-        np.testing.assert_array_equal(future.result(0), expected(batch, np.arange(len(batch))))
-    assert opened.cuda.graphs == []
-
-
-def test_a_launch_is_one_copy_one_graph_and_one_copy_back(opened):
-    capture(opened, [20, 3, 17])
-    before = opened.cuda.replays
-    batch = batch_with([20, 3, 17])
-    opened.slots[0].start(batch, launch_of(batch))
-    graph = opened.cuda.graphs[0]
-    assert len(opened.graphs.stream.waiting) == 2 + len(graph.work)
-    assert opened.cuda.replays == before + 1
-    opened.slots[0].finish()
-    assert opened.num_without == 0
-
-
-def test_slots_under_way_keep_their_inputs_and_results_apart(opened):
-    capture(opened, [24, 5, 9])
-    first, second = batch_with([24, 5, 9]), batch_with([24, 6, 8])
-    opened.slots[0].start(first, launch_of(first))
-    opened.slots[1].start(second, launch_of(second))  # before anything of the first was copied
-    results = [slot.finish() for slot in opened.slots]
-    np.testing.assert_array_equal(results[0], expected(first, np.arange(3)))
-    np.testing.assert_array_equal(results[1], expected(second, np.arange(3)))
 
 
 def test_a_capture_while_launches_are_under_way_touches_none(opened):
@@ -212,7 +110,7 @@ def test_memory_that_a_capture_lacks_leaves_the_graphs_that_there_are(opened):
 
     opened.cuda.capture_faults.append(fault)
     opened.graphs.warm_up()
-    assert opened.graphs.is_on
+    capture(opened, [24, 5, 9])
     computed(opened.slots[0], [24, 5, 9])
     assert opened.num_without == 0
 
@@ -308,3 +206,57 @@ def test_results_that_differ_are_told_apart(found, expected):
     with pytest.raises(ValueError, match=r"away from those without, 0\.03 is allowed"):
         ensure_alike(found, expected, 0.03)
     ensure_alike(expected + np.float32(0.01), expected, 0.03)
+
+
+def warnings_of(caplog):
+    return [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+
+
+def test_graphs_compute_with_fused_kernels_and_are_compared_with_launches_without():
+    opened = Opened(fused={})
+    opened.graphs.warm_up()
+    capture(opened, [24, 5, 9])
+    captured = len(opened.cuda.graphs)
+    assert len(opened.fused.launches) == 1 + 2 * captured  # compiled; run once and captured
+    assert len(opened.encoder.launches) == captured
+    computed(opened.slots[0], [24, 5, 9])
+    assert opened.num_without == 0
+
+
+def test_fused_kernels_that_do_not_compile_are_left_out_with_one_line(caplog):
+    opened = Opened(fused={})
+
+    def fault():
+        raise RuntimeError("Failed to find C compiler")
+
+    opened.fused.faults.append(fault)
+    opened.graphs.warm_up()
+    capture(opened, [24, 5, 9])
+    computed(opened.slots[0], [24, 5, 9])
+    assert opened.num_without == 0
+    assert len(warnings_of(caplog)) == 1
+    assert "go on without: RuntimeError: Failed to find C compiler" in caplog.text
+
+
+def test_fused_kernels_that_compute_something_else_are_left_out_with_one_line(caplog):
+    opened = Opened(fused={"off_by": 1_000.0})
+    opened.graphs.warm_up()
+    capture(opened, [24, 5, 9])
+    computed(opened.slots[0], [24, 5, 9])
+    assert opened.num_without == 0
+    (warning,) = warnings_of(caplog)
+    assert "fused kernels are off for this engine" in warning
+    assert "results are" in warning
+
+
+def test_memory_that_fused_kernels_lack_says_nothing_about_them(caplog):
+    opened = Opened(fused={})
+    capture(opened, [24, 5, 9])
+
+    def fault():
+        raise OutOfMemoryError("CUDA out of memory")
+
+    opened.cuda.capture_faults.append(fault)
+    opened.graphs.warm_up()
+    assert opened.inside.fused is opened.fused
+    assert "fused" not in caplog.text
