@@ -39,6 +39,7 @@ from twopass.engines.installing import how_to_install
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder
 from twopass.engines.onnx.bucket_grid import Launch
+from twopass.engines.shown import paths_on
 
 _logger = logging.getLogger("twopass.engines")
 
@@ -95,8 +96,9 @@ class TorchEngine:
             folder: The model.
             device: "cuda", "cuda:1", …, or "cpu".
             precision: `Precision.BF16` or `Precision.F32`; None takes fp16 on a GPU, f32 on a CPU.
-            launch_paths: How its kernels are launched on a GPU: none is one by one. None asks the
-                environment variables of `launch_paths.py`. A CPU has none.
+            launch_paths: How its kernels are launched on a GPU; with none of them, one by one. None
+                asks the environment variables, and where these are unset the ledger
+                (`engines/shown.py`). A CPU has none.
 
         Raises:
             EngineUnavailableError: PyTorch, the driver or the GPU is missing; says which.
@@ -104,7 +106,7 @@ class TorchEngine:
             ModelError: A tensor is missing, or a variable of a launch path is neither 0
                 nor 1.
         """
-        paths = paths_told() if launch_paths is None else launch_paths
+        paths_told()  # refuses what is neither on nor off before anything is loaded
         weights = folder.open_weights()
         architecture = read_architecture(folder.config)
         is_gpu = device != "cpu"
@@ -131,6 +133,9 @@ class TorchEngine:
         max_seq_len = min(folder.spec.max_seq_len, architecture.max_seq_len)
         self._lanes: Sequence[TorchGraphs] = ()
         if is_gpu:
+            paths = launch_paths
+            if paths is None:
+                paths = paths_on(tuple(torch.cuda.get_device_capability(target)))
             is_fused = {LaunchPath.CUDA_GRAPHS, LaunchPath.FUSED_KERNELS} <= paths
             make_lane = partial(
                 TorchGraphs,
