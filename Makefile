@@ -10,6 +10,8 @@ PYTEST ?= -m pytest
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 export PIP_QUIET ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
+# Tests start Python hundreds of times: without what it compiled before, each start takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
 
 INSTALLED := .venv
 DEV := .venv-dev
@@ -29,8 +31,10 @@ BIN := $(DEV)/bin
 TREE := build/dev/twopass
 
 PACKAGES := server engines index commands evaluation training benchmarks
-# Folders too: one is newer once a file in it was added or deleted.
-PYTHON_SOURCES := $(shell find $(PACKAGES) -name '*.py' -o -type d ! -name __pycache__)
+# And the list of them, which is newer once a file was added or deleted.
+PYTHON_SOURCES := $(shell find $(PACKAGES) -name '*.py') build/sources.txt
+$(shell mkdir -p build && find $(PACKAGES) -name '*.py' | sort > build/sources.new \
+  && { cmp -s build/sources.new build/sources.txt || mv build/sources.new build/sources.txt; })
 CORE_SOURCES := $(shell find core -name '*.h' -o -name '*.cc') CMakeLists.txt
 STUB_SOURCES := client/pyproject.toml client/generate_stubs.py $(wildcard protos/*/v1 protos/*/v1/* protos/*/*/v1 protos/*/*/v1/*)
 CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)

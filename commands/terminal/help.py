@@ -11,6 +11,7 @@ import re
 import sys
 import types
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -39,6 +40,21 @@ _SHELL_WORD = re.compile(r"""(?:[^\s'"]|'[^']*'|"(?:\\.|[^"\\])*"|['"])+""")
 _TYPES = {int: "int", float: "number", str: "text", Path: "path"}
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A command as the help of the one above it shows it.
+
+    Attributes:
+        subject: The heading below which it stands.
+        name: What is typed.
+        help: Its whole help.
+    """
+
+    subject: str
+    name: str
+    help: str
+
+
 def with_whole_help(app: typer.Typer, below: Mapping[str, Any] | None = None) -> typer.Typer:
     """Has a command line, and all of its commands, print help and errors of usage as this module.
 
@@ -46,7 +62,8 @@ def with_whole_help(app: typer.Typer, below: Mapping[str, Any] | None = None) ->
 
     Args:
         app: The command line.
-        below: Its commands by name, in the order of help, where they are not added to it.
+        below: Its commands by name, in the order of help, where they are not added to it. Where it
+            has a method `listed`, help shows what that yields and looks at no command.
     """
     app.rich_markup_mode = None
     app.info.cls = _Group if below is None else type("_GroupOf", (_Group,), {"below": below})
@@ -245,14 +262,22 @@ def _sections(command: Any, context: Any) -> Iterable[tuple[str, list[tuple[Text
     for heading in dict.fromkeys([*first, *by_heading]):
         yield heading, by_heading[heading]
     if hasattr(command, "commands"):
-        found = [command.get_command(context, name) for name in command.list_commands(context)]
         by_subject: dict[str, list[tuple[Text, Text]]] = {}
-        for each in found:
-            if each is not None and not each.hidden:
-                subject = getattr(each, "rich_help_panel", None) or "Commands"
-                told = _help(_first_paragraph(each.help or ""))
-                by_subject.setdefault(subject, []).append((Text(each.name or "", _NAME), told))
+        for each in _listed(command, context):
+            told = _help(_first_paragraph(each.help))
+            by_subject.setdefault(each.subject, []).append((Text(each.name, _NAME), told))
         yield from by_subject.items()
+
+
+def _listed(command: Any, context: Any) -> Iterable[Listed]:
+    if (listed := getattr(command.commands, "listed", None)) is not None:
+        yield from listed()
+        return
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        if found is not None and not found.hidden:
+            subject = getattr(found, "rich_help_panel", None) or "Commands"
+            yield Listed(subject, found.name or "", found.help or "")
 
 
 def _shown_parameters(command: Any, context: Any, kind: str) -> list[Any]:

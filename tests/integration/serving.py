@@ -9,11 +9,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
+from unittest.mock import patch
 
 import grpc
 import numpy as np
@@ -22,11 +24,15 @@ from twopass.engines.base import (
     Engine,
     Float32s,
     LoadedModel,
+    ModelKind,
     TokenBatch,
     token_width_of,
 )
+from twopass.engines.loading import load_model
 from twopass.server.app import App
+from twopass.server.config import ServerConfig
 from twopass.server.config_loading import load_config
+from twopass.server.models import loading
 from twopass.server.models.supervisor import probe_batch
 from twopass.v1 import (
     collection_pb2_grpc,
@@ -136,6 +142,25 @@ class Stubs:
         self.models = model_pb2_grpc.ModelServiceStub(self.channel)
 
 
+@cache
+def _kept(name: str, kinds: frozenset[ModelKind], **options: Any) -> LoadedModel:
+    model = load_model(name, kinds=kinds, **options)
+    model.engine.close = lambda: None  # type: ignore[method-assign]  # for the next server
+    return model
+
+
+def _load_or_keep(name: str, *, kinds: Collection[ModelKind] = (), **options: Any) -> LoadedModel:
+    """Loads as `load_model` does; a shipped model once for all servers of a test process.
+
+    Reading and packing weights is most of a server's start. What a server that starts alone does is
+    for the tests of processes.
+    """
+    is_shipped = name in (ServerConfig().encoder, ServerConfig().reranker)
+    if not is_shipped or options.keys() & {"device", "computed_by"}:
+        return load_model(name, kinds=kinds, **options)
+    return _kept(name, frozenset(kinds), **options)
+
+
 def code_of(call: Any, request: Any) -> grpc.StatusCode:
     """The status that a call ends with."""
     try:
@@ -173,7 +198,8 @@ class Server(Stubs):
         config = load_config({"data": data, "address": "127.0.0.1:0", "threads": 1} | settings)
         with ExitStack() as undo:
             undo.callback(self._end_loop)
-            self._app = App(config)
+            with patch.object(loading, "load_model", _load_or_keep):
+                self._app = App(config)
             undo.callback(lambda: self._run(self._app.close()))
             if gated:
                 models = [_gated(model) for model in self._app._models]

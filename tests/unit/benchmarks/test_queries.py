@@ -1,10 +1,9 @@
 """Queries come from a file, or from a collection's own documents."""
 
-import types
-
 import pytest
 
 from twopass.benchmarks.queries import QueriesError, queries_of_collection, queries_of_file
+from twopass.client import Document
 
 
 class Collection:
@@ -15,7 +14,7 @@ class Collection:
 
     async def documents(self, collection):
         for text in self._texts:
-            yield types.SimpleNamespace(text=text)
+            yield Document(id="d", text=text)
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """Requests repeat for their number and seed, and no passage comes twice."""
 
-import types
-
 import numpy as np
 import pytest
 
 from twopass.benchmarks.words import COMMON_WORDS
 from twopass.benchmarks.workload import RerankWorkload, SearchWorkload, Texts
 
+from ..client_results import rerank_result, search_result
 from .made import timings
 
 
@@ -19,11 +18,11 @@ class RecordingClient:
 
     async def rerank(self, *args, **kwargs):
         self.asked.append((*args, kwargs))
-        return types.SimpleNamespace(timings=timings(total=1), num_cached=0)
+        return rerank_result(timings=timings(total=1))
 
     async def search(self, *args, **kwargs):
         self.asked.append((*args, kwargs))
-        return types.SimpleNamespace(timings=timings(total=1), num_reranked=5, num_cached=2)
+        return search_result(timings=timings(total=1), num_reranked=5, num_cached=2)
 
 
 def test_texts_repeat_for_their_seed_and_number():

@@ -1,15 +1,13 @@
 """`twopass choose`: what it prints of the blends that were tried."""
 
-from types import SimpleNamespace
-from typing import Any
-
 from twopass.commands.choose import _tried_table
 from twopass.commands.terminal.tables import table_lines
 from twopass.evaluation.choosing import KindsQuality, SetKind
+from twopass.evaluation.measures import Quality
 
 
-def _quality(ndcg: float) -> Any:
-    return SimpleNamespace(ndcg=ndcg)
+def _quality(ndcg: float) -> Quality:
+    return Quality(ndcg=ndcg, mrr=0.0, recall=0.0, average_precision=0.0, ndcg_of={})
 
 
 def test_every_figure_of_every_blend_is_whole_in_a_narrow_terminal() -> None:

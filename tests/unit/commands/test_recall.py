@@ -1,10 +1,10 @@
 """Which settings of a search `twopass recall` tries, by the index kind of any store."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from twopass.commands.recall import _settings
+
+from ..client_results import collection
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,5 @@ from twopass.commands.recall import _settings
     ],
 )
 def test_kinds_of_other_stores_are_searched_as_asked_for(kind, efs, nprobes, tried):
-    described = SimpleNamespace(schema=SimpleNamespace(index_kind=kind))
-    settings = _settings(described, efs, nprobes)
+    settings = _settings(collection(index_kind=kind), efs, nprobes)
     assert [(each.ef_search, each.nprobe) for each in settings] == tried

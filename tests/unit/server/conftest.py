@@ -1,9 +1,10 @@
-"""A arbiter with an empty queue, and an engine that holds its batches."""
+"""An arbiter with an empty queue, an engine that holds its batches, and time to let pass."""
 
 import pytest
 
 from twopass.server.scheduling.arbiter import Arbiter
 
+from .clock import Clock
 from .scripted import ScriptedEngine
 
 
@@ -15,3 +16,8 @@ def arbiter() -> Arbiter:
 @pytest.fixture
 def held() -> ScriptedEngine:
     return ScriptedEngine(is_held=True)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)

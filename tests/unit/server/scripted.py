@@ -132,9 +132,9 @@ class ScriptedDistantEngine(ScriptedEngine):
         return self.submit(batch)
 
 
-async def settled() -> None:
-    """Lets the loop run all that is ready, and what that makes ready, a few times over."""
-    for _ in range(8):
+async def settled(turns: int = 8) -> None:
+    """Lets the loop run all that is ready, and what that makes ready, so many times over."""
+    for _ in range(turns):
         await asyncio.sleep(0)
 
 

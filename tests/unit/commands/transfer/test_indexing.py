@@ -3,7 +3,6 @@
 import json
 from datetime import UTC, datetime
 from itertools import islice
-from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +13,8 @@ from twopass.commands.transfer.checkpoint import CheckpointError
 from twopass.commands.transfer.field_mapping import FieldMapping
 from twopass.commands.transfer.indexing import Indexing, OnError, Settings
 from twopass.commands.transfer.reporting import closing_lines
+
+from ...client_results import collection, server_info
 
 MADE = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -35,13 +36,10 @@ class Server:
     def get_collection(self, name):
         if len(self.texts) == self.is_away_after:
             raise UnavailableError("gone")
-        schema = SimpleNamespace(client_vectors=False, dimension=8)
-        return SimpleNamespace(
-            name=name, num_documents=len(self.texts), create_time=MADE, schema=schema
-        )
+        return collection(name, num_documents=len(self.texts), create_time=MADE, dimension=8)
 
     def server_info(self):
-        return SimpleNamespace(limits=SimpleNamespace(max_passage_bytes=self.max_passage_bytes))
+        return server_info(max_passage_bytes=self.max_passage_bytes)
 
     def upsert(self, collection, documents, *, chunk_size, on_conflict, on_progress):
         num_documents = num_chunks = 0

@@ -1,7 +1,6 @@
 """What a run says at its end, for people and for scripts."""
 
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +10,9 @@ from twopass.commands.transfer.indexing import Outcome
 from twopass.commands.transfer.reporting import closing_lines, json_report
 from twopass.commands.transfer.tally import Tally
 
-COLLECTION = SimpleNamespace(
+from ...client_results import collection
+
+COLLECTION = collection(
     num_documents=1_234_567, sequence="s", create_time=datetime(2026, 1, 1, tzinfo=UTC)
 )
 

@@ -1,13 +1,13 @@
 """Milliseconds are those of searches that no cache of the server knows."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from twopass.evaluation.tuning.arithmetic import order, qualities
 from twopass.evaluation.tuning.pace import TOP_N, measured_pace, never_asked
 from twopass.evaluation.tuning.trial import timed
 
+from ...benchmarks.made import timings
+from ...client_results import search_result
 from .made import READERS, grid, query
 
 TEXTS = ("Why is the sky blue?", "What makes bread rise?")
@@ -25,11 +25,7 @@ class Remembering:
         num_pairs = 0 if way.reader is None or asked in self._read else way.depth
         self._read.add(asked)
         hits = order(self._queries[text], way, -1.0)[:TOP_N] if text in self._queries else ()
-        return SimpleNamespace(
-            timings=SimpleNamespace(total_ms=10.0 + num_pairs),
-            num_candidates=way.k,
-            hits=[SimpleNamespace(id=name) for name in hits],
-        )
+        return search_result(*hits, timings=timings(total=10.0 + num_pairs), num_candidates=way.k)
 
 
 def test_a_text_that_was_never_asked_keeps_its_words():

@@ -1,4 +1,3 @@
-import asyncio
 import logging
 
 import grpc
@@ -15,8 +14,7 @@ FULL = OverloadedError("queue: full", retry_after=1.0)
 
 
 @pytest.fixture
-def log(monkeypatch):
-    monkeypatch.setattr(call_log, "_SUMMARY_SECONDS", 0.02)
+def log():
     return CallLog()
 
 
@@ -58,10 +56,10 @@ async def test_the_text_of_a_bug_is_in_its_traceback_alone(log, lines):
     assert line["exc_info"][0] is ZeroDivisionError
 
 
-async def test_calls_of_one_second_that_are_too_many_share_a_line(log, lines):
+async def test_calls_of_one_second_that_are_too_many_share_a_line(log, lines, clock):
     for milliseconds in (1.0, 2.0, 7.5, 3.0):
         refuse(log, milliseconds=milliseconds)
-    await asyncio.sleep(0.1)
+    await clock.passes(1)
     first, others = lines(logging.INFO)
     assert (first["message"], first["reason"]) == ("call", "queue: full")
     assert (others["message"], others["rpc"], others["limit"]) == (MORE, RERANK, "queue")
@@ -83,11 +81,11 @@ async def test_there_is_one_line_a_second_until_one_is_without_refusals(lines, m
     assert lines(logging.INFO)[-1]["message"] == "call"
 
 
-async def test_a_refused_call_without_others_has_its_line_and_no_more(log, lines):
+async def test_a_refused_call_without_others_has_its_line_and_no_more(log, lines, clock):
     refuse(log)
-    await asyncio.sleep(0.1)
+    await clock.passes(1)
     refuse(log)
-    await asyncio.sleep(0.1)
+    await clock.passes(1)
     assert [line["message"] for line in lines(logging.INFO)] == ["call", "call"]
 
 
@@ -119,11 +117,11 @@ async def test_at_level_debug_each_refused_call_has_its_line(log, lines):
     ids=["cancelled", "late"],
 )
 async def test_calls_whose_callers_are_gone_are_told_of_and_many_share_a_line(
-    log, lines, code, reason, message
+    log, lines, clock, code, reason, message
 ):
     for _ in range(3):
         log.ended(SEARCH, "id", code, 0.2, reason=reason)
-    await asyncio.sleep(0.1)
+    await clock.passes(1)
     first, others = lines(logging.INFO)
     assert (first["message"], first["code"], first["reason"]) == ("call", code.name, reason)
     assert first["milliseconds"] == 200.0

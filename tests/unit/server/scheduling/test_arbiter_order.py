@@ -131,11 +131,14 @@ async def test_what_is_left_of_a_cancelled_request_leaves_the_queue(arbiter, hel
     assert len(held.batches) == 1
 
 
-async def test_what_becomes_late_in_the_queue_never_reaches_the_engine(arbiter, held):
+async def test_what_becomes_late_in_the_queue_never_reaches_the_engine(arbiter, held, clock):
     blocker = compute(arbiter, held, [[9]])
     await settled()
+    waiting = compute(arbiter, held, [[1]], deadline=time.perf_counter() + 100)
+    await settled()
+    await clock.passes(100)
     with pytest.raises(LateError, match="deadline"):
-        await compute(arbiter, held, [[1]], deadline=time.perf_counter() + 0.1)
+        await waiting
     await held.answer()
     assert held.batches == [[[9]]]
     await blocker
@@ -147,9 +150,12 @@ async def test_what_comes_late_never_reaches_an_idle_engine(arbiter, held):
     assert not held.batches
 
 
-async def test_the_device_is_free_again_after_a_late_request(arbiter, held):
+async def test_the_device_is_free_again_after_a_late_request(arbiter, held, clock):
+    late = compute(arbiter, held, [[1]], deadline=time.perf_counter() + 100)
+    await settled()
+    await clock.passes(100)
     with pytest.raises(LateError):
-        await compute(arbiter, held, [[1]], deadline=time.perf_counter() + 0.01)
+        await late
     following = compute(arbiter, held, [[2]])
     await settled()
     await held.answer()  # late, and dropped
@@ -331,12 +337,13 @@ async def test_more_tokens_than_may_wait_are_refused(held):
 # --- as many as fit ------------------------------------------------------------------------------
 
 
-async def test_what_is_done_by_the_deadline_is_answered(arbiter, held):
+async def test_what_is_done_by_the_deadline_is_answered(arbiter, held, clock):
     rows = rows_of_lengths([MAX_SEQ_LEN] * 3)
-    request = compute_first(arbiter, held, rows, deadline=time.perf_counter() + 0.2)
+    request = compute_first(arbiter, held, rows, deadline=time.perf_counter() + 100)
     await settled()
     await held.answer()
     await held.answer()
+    await clock.passes(100)
     computed = await request
     assert computed.output.tolist() == [1 * MAX_SEQ_LEN, 2 * MAX_SEQ_LEN]
 
@@ -351,18 +358,20 @@ async def test_no_more_is_begun_than_is_expected_to_fit(held):
     assert 300 < len((await request).output) < 391
 
 
-async def test_the_first_are_computed_whatever_their_lengths(arbiter, held):
+async def test_the_first_are_computed_whatever_their_lengths(arbiter, held, clock):
     rows = rows_of_lengths([1, MAX_SEQ_LEN, 1, MAX_SEQ_LEN])
-    request = compute_first(arbiter, held, rows, deadline=time.perf_counter() + 0.2)
+    request = compute_first(arbiter, held, rows, deadline=time.perf_counter() + 100)
     await settled()
     await held.answer()
     await held.answer()
+    await clock.passes(100)
     assert len((await request).output) in (2, 3)
 
 
-async def test_where_not_one_fits_the_request_is_refused_or_late(arbiter, held):
-    deadline = time.perf_counter() + 0.02
-    request = compute_first(arbiter, held, [[1] * 9], deadline=deadline)
+async def test_where_not_one_fits_the_request_is_refused_or_late(arbiter, held, clock):
+    request = compute_first(arbiter, held, [[1] * 9], deadline=time.perf_counter() + 100)
+    await settled()
+    await clock.passes(100)
     with pytest.raises(LateError):
         await request
     await compute_queries(arbiter, held, seconds=10)

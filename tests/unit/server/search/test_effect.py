@@ -1,7 +1,5 @@
 """What the second pass did to a search, from the objects of the search."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,12 @@ from twopass.server.search.candidates import Candidates
 from twopass.server.search.effect import effect_of
 from twopass.server.search.ranking import Ranking, ranked
 from twopass.server.search.second_pass import ScoredPairs
-from twopass.server.search.types import RerankStatus
+from twopass.server.search.types import (
+    RerankSettings,
+    RerankStatus,
+    RetrieveSettings,
+    SearchQuery,
+)
 from twopass.server.telemetry.relevance import MAX_TOP
 
 
@@ -29,7 +32,14 @@ def searched(logits, *, positions=None, num_candidates=None, min_score=None, ble
 
 
 def query(*, top_n=10, offset=0, min_score=None):
-    return SimpleNamespace(top_n=top_n, offset=offset, rerank=SimpleNamespace(min_score=min_score))
+    return SearchQuery(
+        collection="docs",
+        text="which one",
+        top_n=top_n,
+        offset=offset,
+        retrieve=RetrieveSettings(),
+        rerank=RerankSettings(min_score=min_score),
+    )
 
 
 def test_hits_are_named_by_their_places_in_the_first_pass():

@@ -211,30 +211,39 @@ async def test_a_passage_of_which_a_window_is_new_is_not_cached():
 # --- as many as there is time for ----------------------------------------------------------------
 
 
-def soon(**options):
-    return Policy(deadline=time.perf_counter() + 0.2, first_suffice=True, **options)
+def soon():
+    return Policy(deadline=time.perf_counter() + 100, first_suffice=True)
 
 
-async def test_known_pairs_extend_what_there_was_time_for():
+async def late(clock, scoring):
+    """What a call that waits for the engine has at its deadline."""
+    task = asyncio.create_task(scoring)
+    await settled()
+    await clock.passes(100)
+    return await task
+
+
+async def test_known_pairs_extend_what_there_was_time_for(clock):
     parts = Parts()
     await parts.score([1], [[2], [4], [6]])
     parts.engine.is_held, parts.engine.info = True, replace(parts.engine.info, max_batch_tokens=1)
     scoring = asyncio.create_task(parts.score([1], [[2], [3], [4], [5], [6]], soon()))
     await settled()
     await parts.engine.answer()
+    await clock.passes(100)
     scored = await scoring
     assert scored.logits.tolist() == [3, 4, 5]  # up to the first that is missing
     assert scored.is_cached.tolist() == [True, False, True]
 
 
-async def test_leading_known_pairs_suffice_where_there_is_no_time_for_more():
+async def test_leading_known_pairs_suffice_where_there_is_no_time_for_more(clock):
     parts = Parts()
     await parts.score([1], [[2], [3]])
     parts.engine.is_held = True
-    scored = await parts.score([1], [[2], [3], [4]], soon())
+    scored = await late(clock, parts.score([1], [[2], [3], [4]], soon()))
     assert scored.logits.tolist() == [3, 4]
     with pytest.raises(LateError):
-        await parts.score([1], [[4], [2], [3]], soon())
+        await late(clock, parts.score([1], [[4], [2], [3]], soon()))
 
 
 # --- against the plain one -----------------------------------------------------------------------

@@ -146,13 +146,13 @@ ROOM = MAX_SEQ_LEN - 3 - 1  # three special tokens, one of the query
 def begin_first(
     engine: ScriptedEngine, lengths: list[int], truncation: Truncation
 ) -> asyncio.Task[ScoredPairs]:
-    """Begins to score passages of these lengths in 0.2 s, by an engine of one row a batch."""
+    """Begins to score passages of these lengths in 100 s, by an engine of one row a batch."""
     return asyncio.create_task(
         SecondPass(Arbiter(max_queued_pairs=99)).score(
             scripted_reranker(engine),
             asked([10]),
             Ragged.from_rows([[i] * length for i, length in enumerate(lengths, 1)]),
-            Policy(truncation, time.perf_counter() + 0.2, first_suffice=True),
+            Policy(truncation, time.perf_counter() + 100, first_suffice=True),
         )
     )
 
@@ -167,12 +167,13 @@ def begin_first(
         (Truncation.MAX_WINDOW, 5, [10 + ROOM, 10 + 2 * ROOM, 10 + 3 * ROOM]),
     ],
 )
-async def test_passages_read_by_the_deadline_are_scored(truncation, num_computed, logits):
+async def test_passages_read_by_the_deadline_are_scored(truncation, num_computed, logits, clock):
     engine = ScriptedEngine(is_held=True)
     scoring = begin_first(engine, [ROOM, ROOM + 9, ROOM + 9], truncation)
     for _ in range(num_computed):
         await settled()
         await engine.answer()
+    await clock.passes(100)
     scored = await scoring
     assert scored.logits.tolist() == logits
     assert len(scored.scores) == len(scored.truncated) == len(logits)
@@ -180,10 +181,11 @@ async def test_passages_read_by_the_deadline_are_scored(truncation, num_computed
         assert scored.windows.tolist() == [[0, ROOM]] * len(logits)
 
 
-async def test_where_no_passage_is_read_in_all_its_windows_it_is_late():
+async def test_where_no_passage_is_read_in_all_its_windows_it_is_late(clock):
     engine = ScriptedEngine(is_held=True)
     scoring = begin_first(engine, [ROOM + 9], Truncation.MAX_WINDOW)
     await settled()
     await engine.answer()
+    await clock.passes(100)
     with pytest.raises(LateError, match="all windows of one passage"):
         await scoring

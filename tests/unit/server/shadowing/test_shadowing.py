@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from twopass.index.documents import StoredDocument
 from twopass.index.feedback import FeedbackKind
 from twopass.index.lanes import Lane
 from twopass.server.feedback.database import FeedbackDatabase
@@ -17,7 +18,10 @@ from twopass.server.feedback.in_folder import FeedbackInFolder
 from twopass.server.feedback.records import FeedbackRecords
 from twopass.server.feedback.types import Event
 from twopass.server.request import Request
-from twopass.server.search.types import RerankStatus
+from twopass.server.search.candidates import Candidates
+from twopass.server.search.observing import Answered
+from twopass.server.search.ranking import Ranking
+from twopass.server.search.types import RerankStatus, RetrieveSettings, SearchHit, SearchQuery
 from twopass.server.shadow_spec import ShadowSpec
 from twopass.server.shadowing.reordering import BusyError
 from twopass.server.shadowing.results import Measure, Outcome
@@ -25,6 +29,27 @@ from twopass.server.shadowing.shadowing import _MAX_WAITING, Shadowing
 
 LIVE = [f"d{i}" for i in range(12)]
 SPEC = ShadowSpec(name="deep", depth=5, share=1.0)
+CANDIDATES = Candidates(
+    np.arange(12), np.linspace(1, 0, 12, dtype=np.float32), np.arange(12, dtype=np.int32), (*LIVE,)
+)
+ORDER = np.arange(12, dtype=np.int32)
+
+
+def query(query_id: str = "", offset: int = 0) -> SearchQuery:
+    return SearchQuery(
+        collection="docs",
+        text="",
+        query_id=query_id,
+        offset=offset,
+        retrieve=RetrieveSettings(),
+    )
+
+
+def hit(name: str, rank: int = 1) -> SearchHit:
+    stored = StoredDocument(key=rank, id=name, title=None, text=None, metadata=None, vector=None)
+    return SearchHit(
+        document=stored, first_pass_rank=rank, dense=None, lexical=None, fused_score=None
+    )
 
 
 class Reversing:
@@ -73,19 +98,17 @@ class Trial:
         """A search that is answered; returns its id."""
         request = Request()
         fields: dict[str, Any] = {
-            "query": SimpleNamespace(query_id=query_id, text="", offset=0),
+            "query": query(query_id),
             "collection": SimpleNamespace(name="docs", schema=None),
-            "candidates": SimpleNamespace(ids=LIVE, passages=None),
-            "ranking": SimpleNamespace(
-                status=RerankStatus.COMPLETE, scored=object(), read=None, order=np.arange(12)
-            ),
-            "hits": [SimpleNamespace(document=SimpleNamespace(id=each)) for each in LIVE[:5]],
+            "candidates": CANDIDATES,
+            "ranking": Ranking(ORDER, RerankStatus.COMPLETE, scored=object()),
+            "hits": [hit(each, rank) for rank, each in enumerate(LIVE[:5], 1)],
             "reranker": object(),
             "pair_query": object(),
             "blend": 0.0,
             "request": request,
         }
-        answered: Any = SimpleNamespace(**fields | changes)
+        answered = Answered(**fields | changes)
         search_id = self.records.answered(answered)
         self.shadowing.draw(answered, search_id)
         if is_sent:
@@ -144,7 +167,7 @@ async def test_as_many_are_drawn_as_the_share_says(tmp_path, share):
     spec = ShadowSpec(name="deep", depth=5, share=share)
     async with Trial(tmp_path, specs=[spec]) as trial:
         for _ in range(1_000):
-            trial.answer(ranking=SimpleNamespace(status=RerankStatus.PARTIAL))
+            trial.answer(ranking=Ranking(ORDER, RerankStatus.PARTIAL))
         spread = (1_000 * share * (1 - share)) ** 0.5
         assert abs(trial.count(Outcome.UNFIT) - 1_000 * share) < 5 * spread
 
@@ -160,18 +183,16 @@ async def test_other_collections_are_left_alone(tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"ranking": SimpleNamespace(status=RerankStatus.SKIPPED_OVERLOAD)},
+        {"ranking": Ranking(ORDER, RerankStatus.SKIPPED_OVERLOAD)},
         {"hits": []},
         {"reranker": None},
-        {"query": SimpleNamespace(query_id="", text="", offset=5)},
-        {"hits": [SimpleNamespace(document=SimpleNamespace(id="d3"))]},
+        {"query": query(offset=5)},
+        {"hits": [hit("d3")]},
     ],
     ids=["no second pass", "no hit", "no reranker", "a later page", "another order"],
 )
 async def test_what_is_no_first_page_of_a_whole_second_pass_is_not_compared(tmp_path, changes):
     async with Trial(tmp_path) as trial:
-        if "ranking" in changes:
-            changes["ranking"].scored = None
         trial.answer(**changes)
         assert trial.count(Outcome.UNFIT) == 1
 

@@ -8,6 +8,11 @@ from twopass.server.request import BytesInFlight, Request
 from twopass.server.tei.servicers.streams import answers_in_order, when_admitted
 from twopass.tei.v1 import tei_pb2
 
+from ..scripted import settled
+
+# Of the event loop: far more than messages take to be under way as far as they may.
+TURNS = 2_000
+
 
 class Answering:
     """Answers each message with its text, when the test lets it.
@@ -42,7 +47,7 @@ async def test_answers_have_the_order_of_the_messages_whichever_is_done_first():
     answering.may_end = {"a": asyncio.Event()}
     stream = answers(sent("a", "b", "c"), answering)
     first = asyncio.ensure_future(anext(stream))
-    await asyncio.sleep(0.01)
+    await settled(TURNS)
     assert answering.begun == ["a", "b", "c"]
     assert not first.done()
     answering.may_end["a"].set()
@@ -55,7 +60,7 @@ async def test_many_are_under_way_but_not_all():
     answering.may_end = {"0": asyncio.Event()}
     stream = answers(sent(*texts), answering)
     first = asyncio.ensure_future(anext(stream))
-    await asyncio.sleep(0.05)
+    await settled(TURNS)
     assert len(answering.begun) == 256
     answering.may_end["0"].set()
     await first
@@ -68,7 +73,7 @@ async def test_messages_and_their_answers_count_as_kept_until_they_are_read():
     request.message_bytes = 10
     stream = answers(sent("a", "b"), Answering(), request, num_bytes=90)
     await anext(stream)
-    await asyncio.sleep(0.01)
+    await settled(TURNS)
     assert kept.num_bytes == 200
     await anext(stream)
     assert kept.num_bytes == 100
@@ -80,7 +85,7 @@ async def test_no_more_is_read_while_large_answers_wait():
     megabyte, answering = 1024 * 1024, Answering()
     stream = answers(sent(*map(str, range(100))), answering, num_bytes=megabyte)
     await anext(stream)
-    await asyncio.sleep(0.05)
+    await settled(TURNS)
     assert len(answering.begun) == 16
     assert len([each async for each in stream]) == 99
 
@@ -112,7 +117,7 @@ async def test_work_of_a_stream_that_is_not_read_on_is_cancelled():
     answering.may_end = {"b": asyncio.Event()}
     stream = answers(sent("a", "b"), answering)
     await anext(stream)
-    await asyncio.sleep(0.01)
+    await settled(TURNS)
     await stream.aclose()
     assert len(asyncio.all_tasks()) == 1
 

@@ -11,6 +11,11 @@ from twopass.server.request import Request
 from twopass.server.tei.servicers.together import Asked, Together
 from twopass.tei.v1 import tei_pb2
 
+from ..scripted import settled
+
+# Of the event loop: far more than messages take to be under way as far as they may.
+TURNS = 500
+
 
 def message(text: str, kind: bool = False) -> tei_pb2.EmbedRequest:
     return tei_pb2.EmbedRequest(inputs=text, truncate=kind)
@@ -70,7 +75,7 @@ async def test_what_comes_while_others_are_answered_is_answered_together():
     together = together_of(answering)
     texts = [str(i) for i in range(300)]
     running = asyncio.ensure_future(answers(together, *map(message, texts)))
-    await asyncio.sleep(0.01)
+    await settled(TURNS)
     assert list(map(len, answering.pieces)) == [64, 64, 64, 64]
     answering.gate.set()
     assert await running == texts
@@ -127,7 +132,7 @@ async def test_what_is_under_way_ends_with_the_call():
     answering, request = Answering(), Request()
     answering.gate.clear()
     running = asyncio.ensure_future(answers(together_of(answering, request), message("a")))
-    await asyncio.sleep(0.01)
+    await settled(TURNS)
     request.close()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -142,9 +147,9 @@ async def test_messages_whose_caller_has_gone_are_not_answered():
     first = []
     for text in "abcd":  # as many as are worked on at once
         first.append(asyncio.ensure_future(told(together, message(text))))
-        await asyncio.sleep(0.01)
+        await settled(TURNS)
     late = asyncio.ensure_future(told(together, message("late")))
-    await asyncio.sleep(0.01)
+    await settled(TURNS)
     late.cancel()
     answering.gate.set()
     await asyncio.gather(*first)

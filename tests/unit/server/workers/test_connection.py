@@ -1,6 +1,7 @@
 """What comes over the wire to an engine apart means to a fleet: over real sockets."""
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -201,19 +202,21 @@ def test_nobody_at_the_address_is_unavailable():
 
 
 def test_a_connection_that_is_cut_in_a_call_is_a_failure_of_the_device(peer, engine):
-    entered = []
+    entered, may_answer = threading.Event(), threading.Event()
 
     def answer(_: object, context: grpc.ServicerContext) -> object:
-        entered.append(1)
-        time.sleep(0.5)
+        entered.set()
+        may_answer.wait(60)
         return values(1, 2)
 
     peer.answer = answer
     future = engine.submit(BATCH)
-    while not entered:
-        time.sleep(0.01)
-    peer.stop()
+    assert entered.wait(60)
+    cutting = threading.Thread(target=peer.stop)  # returns when the answer has been given
+    cutting.start()
     assert isinstance(future.exception(30), DeviceError | EngineUnavailableError)
+    may_answer.set()
+    cutting.join()
 
 
 def test_a_server_without_the_service_is_named_as_none_of_ours():
@@ -251,9 +254,13 @@ def test_the_end_of_a_batch_travels_and_a_cancelled_one_is_cancelled(peer, engin
 
 
 def test_what_is_late_is_busy_rather_than_lost(peer, engine):
-    peer.answer = lambda *_: (time.sleep(1), values(1, 2))[1]
+    may_answer = threading.Event()
+    peer.answer = lambda *_: (may_answer.wait(60), values(1, 2))[1]
     future = engine.submit_on(BATCH, BatchTerms(end=time.perf_counter() + 0.1))
-    assert isinstance(future.exception(30), EngineBusyError)
+    try:
+        assert isinstance(future.exception(30), EngineBusyError)
+    finally:
+        may_answer.set()
 
 
 def test_figures_are_those_that_were_told():

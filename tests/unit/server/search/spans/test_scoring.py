@@ -119,15 +119,16 @@ async def test_without_room_there_are_none_and_no_place_is_held():
     parts.tokenizing.close()
 
 
-async def test_at_the_end_of_a_budget_the_first_hits_have_theirs():
+async def test_at_the_end_of_a_budget_the_first_hits_have_theirs(clock):
     parts = Parts(is_held=True)
     request = Request()
-    request.budget_end = time.perf_counter() + 0.5
+    request.budget_end = time.perf_counter() + 100
     # A pair of 21 tokens: three fit into a batch of 64.
     line = " ".join(["1"] * 17)
     finding = asyncio.create_task(parts.find(*[f"{line}\n{line}"] * 2, request=request))
     await parts.is_held()
     assert len(await parts.engine.answer()) == 3
+    await clock.passes(100)
     spans = await finding
     assert spans.status is SpansStatus.PARTIAL
     assert (len(spans.of(0).spans), len(spans.of(1).spans)) == (2, 0)
@@ -143,11 +144,15 @@ async def test_without_any_time_there_are_none(parts):
         await parts.find("1", request=request, required=True)
 
 
-async def test_time_is_left_before_a_deadline_to_answer_without_them():
+async def test_time_is_left_before_a_deadline_to_answer_without_them(clock):
     parts = Parts(is_held=True)
-    # A tenth of the time is left: half a second, in which even a busy machine's loop looks again.
-    request = Request(deadline=time.perf_counter() + 5)
-    spans = await parts.find("1", request=request)
+    request = Request(deadline=time.perf_counter() + 1_000)
+    finding = asyncio.create_task(parts.find("1", request=request))
+    await parts.is_held()
+    await clock.passes(850)
+    assert not finding.done()
+    await clock.passes(55)  # a tenth of the time is left
+    spans = await finding
     assert spans.status is SpansStatus.SKIPPED_DEADLINE
     assert not request.is_past_deadline()
     parts.tokenizing.close()

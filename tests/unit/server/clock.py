@@ -1,0 +1,29 @@
+"""Time that a test lets pass, so that no deadline has to be waited for or be beaten."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from .scripted import settled
+
+
+class Clock:
+    """The time that code in an event loop reads: the machine's, and what a test has let pass.
+
+    It stands in the place of `time.monotonic`, by which the loop calls timers, and of
+    `time.perf_counter`, in which deadlines are told. Threads that wait are not woken by it.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._passed = 0.0
+        for name in ("monotonic", "perf_counter"):
+            monkeypatch.setattr(time, name, self._ahead_of(getattr(time, name)))
+
+    def _ahead_of(self, machine: Callable[[], float]) -> Callable[[], float]:
+        return lambda: machine() + self._passed
+
+    async def passes(self, seconds: float) -> None:
+        """Lets so much time pass at once, and the loop run what is due then."""
+        self._passed += seconds
+        await settled()
