@@ -152,8 +152,7 @@ def _kept(name: str, kinds: frozenset[ModelKind], **options: Any) -> LoadedModel
 def _load_or_keep(name: str, *, kinds: Collection[ModelKind] = (), **options: Any) -> LoadedModel:
     """Loads as `load_model` does; a shipped model once for all servers of a test process.
 
-    Reading and packing weights is most of a server's start. What a server that starts alone does is
-    for the tests of processes.
+    Reading and packing weights is most of a server's start.
     """
     is_shipped = name in (ServerConfig().encoder, ServerConfig().reranker)
     if not is_shipped or options.keys() & {"device", "computed_by"}:
@@ -189,7 +188,8 @@ class Server(Stubs):
 
         Args:
             data: The folder of its collections.
-            gated: Whether its engines stand behind gates.
+            gated: Whether its engines stand behind gates, and may be those of a server before; else
+                it makes its own, and makes them again where they fail.
             settings: Those of `ServerConfig`.
         """
         self._loop = asyncio.new_event_loop()
@@ -198,7 +198,7 @@ class Server(Stubs):
         config = load_config({"data": data, "address": "127.0.0.1:0", "threads": 1} | settings)
         with ExitStack() as undo:
             undo.callback(self._end_loop)
-            with patch.object(loading, "load_model", _load_or_keep):
+            with patch.object(loading, "load_model", _load_or_keep if gated else load_model):
                 self._app = App(config)
             undo.callback(lambda: self._run(self._app.close()))
             if gated:
