@@ -17,11 +17,17 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._passed = 0.0
-        for name in ("monotonic", "perf_counter"):
-            monkeypatch.setattr(time, name, self._ahead_of(getattr(time, name)))
+        self._stood_at: dict[str, float] = {}
+        self._machine = {name: getattr(time, name) for name in ("monotonic", "perf_counter")}
+        for name, machine in self._machine.items():
+            monkeypatch.setattr(time, name, self._ahead_of(name, machine))
 
-    def _ahead_of(self, machine: Callable[[], float]) -> Callable[[], float]:
-        return lambda: machine() + self._passed
+    def _ahead_of(self, name: str, machine: Callable[[], float]) -> Callable[[], float]:
+        return lambda: self._stood_at.get(name, machine()) + self._passed
+
+    def stand_still(self) -> None:
+        """Has no time pass from now on but what the test lets pass."""
+        self._stood_at = {name: machine() for name, machine in self._machine.items()}
 
     async def passes(self, seconds: float) -> None:
         """Lets so much time pass at once, and the loop run what is due then."""

@@ -220,11 +220,15 @@ async def test_a_small_set_passes_what_would_make_it_late(held):
     assert (await small).output.tolist() == [7]
 
 
-async def test_an_idle_engine_takes_on_anything_however_slow_it_is_believed_to_be(arbiter, held):
+async def test_an_idle_engine_takes_on_anything_however_slow_it_is_believed_to_be(
+    arbiter, held, clock
+):
+    clock.stand_still()
     rows = rows_of_lengths([MAX_SEQ_LEN] * 90)
     request = compute(arbiter, held, rows, deadline=time.perf_counter() + 0.9)  # 1.15 s expected
     await settled()
     while held.held:
+        await clock.passes(0.005)
         await held.answer()
     assert len((await request).output) == 90
 
@@ -253,7 +257,8 @@ async def test_what_an_idle_engine_is_known_to_be_too_slow_for_is_refused_at_onc
     assert arbiter.num_admitted == 0
 
 
-async def test_what_only_a_little_doubt_makes_late_is_taken_on(arbiter, held):
+async def test_what_only_a_little_doubt_makes_late_is_taken_on(arbiter, held, clock):
+    clock.stand_still()
     measured(arbiter, held, tokens_per_second=MAX_SEQ_LEN)
     rows = rows_of_lengths([MAX_SEQ_LEN] * 8)
     request = compute(arbiter, held, rows, deadline=time.perf_counter() + 5)
@@ -348,7 +353,8 @@ async def test_what_is_done_by_the_deadline_is_answered(arbiter, held, clock):
     assert computed.output.tolist() == [1 * MAX_SEQ_LEN, 2 * MAX_SEQ_LEN]
 
 
-async def test_no_more_is_begun_than_is_expected_to_fit(held):
+async def test_no_more_is_begun_than_is_expected_to_fit(held, clock):
+    clock.stand_still()
     arbiter = Arbiter(max_queued_pairs=3_000)
     rows = rows_of_lengths([MAX_SEQ_LEN] * 1_000)  # 12.8 s of work
     request = compute_first(arbiter, held, rows, deadline=time.perf_counter() + 5)
