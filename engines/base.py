@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias, cast, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass._core import assemble_pairs, assemble_singles, splice
+from twopass._core import assemble_pairs, assemble_singles, gather_packed, splice
 from twopass.engines.model.calibration import Calibration
 
 Int32s: TypeAlias = NDArray[np.int32]
@@ -92,6 +92,18 @@ class Ragged:
         """The rows from `start` to before `end`, or as many of them as there are, as views."""
         offsets = self.offsets[start : end + 1]
         return Ragged(self.token_ids[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+    def at(self, rows: Int32s) -> "Ragged":
+        """Some rows in the order of their numbers, copied.
+
+        Args:
+            rows: int32 `[n]`.
+
+        Raises:
+            ValueError: There is no such row.
+        """
+        token_ids, offsets, _ = gather_packed(self.token_ids, self.offsets, self.lengths, rows)
+        return Ragged(token_ids, offsets)
 
     def cut(self, max_tokens: int, side: Side = Side.END) -> "Ragged":
         """The rows with at most `max_tokens` tokens each; longer ones are cut at a side."""

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from twopass._core import ranks_in, sum_by_key
 from twopass.engines.base import Float32s, Int32s
 from twopass.index.arrays import Int64s
 from twopass.index.ranked_list import RankedList
@@ -142,8 +143,8 @@ def choose(
     """
     order = reading_order(
         np.arange(1, len(fused.keys) + 1, dtype=np.float64),
-        _ranks_in(dense, fused.keys),
-        _ranks_in(lexical, fused.keys),
+        ranks_in(dense.keys, fused.keys),
+        ranks_in(lexical.keys, fused.keys),
         head_share,
     )[:k]
     kept = np.sort(order)
@@ -182,12 +183,6 @@ def reading_order(
     return np.lexsort((fused_ranks, np.minimum(fused_ranks, due))).astype(np.int32)
 
 
-def _ranks_in(found: RankedList, keys: Int64s) -> NDArray[np.float64]:
-    """The rank of each key in a list, from 1; infinite where it is not in it."""
-    ranks = {key: rank for rank, key in enumerate(found.keys.tolist(), 1)}
-    return np.array([ranks.get(key, np.inf) for key in keys.tolist()], np.float64)
-
-
 def _ranks(found: RankedList) -> NDArray[np.float64]:
     return np.arange(1, len(found.keys) + 1, dtype=np.float64)
 
@@ -204,11 +199,5 @@ def _normalised(scores: Float32s, minimum: float | None) -> NDArray[np.float64]:
 
 def _sum_by_key(*lists: tuple[Int64s, NDArray[np.float64]]) -> RankedList:
     """Sums each key's scores, best first; equal sums keep the order in which the keys came."""
-    sums: dict[int, float] = {}
-    for keys, shares in lists:
-        for key, share in zip(keys.tolist(), shares.tolist(), strict=True):
-            sums[key] = sums.get(key, 0.0) + share
-    keys = np.fromiter(sums.keys(), np.int64, len(sums))
-    scores = np.fromiter(sums.values(), np.float64, len(sums)).astype(np.float32)
-    order = np.argsort(-scores, kind="stable")
-    return RankedList(keys[order], scores[order])
+    every_key = np.concatenate([keys for keys, _ in lists])
+    return RankedList(*sum_by_key(every_key, np.concatenate([shares for _, shares in lists])))

@@ -25,6 +25,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from twopass._core import Semaphore
 from twopass.index.errors import LaneFullError, StoppedError
 from twopass.index.stopping import NEVER, Stop
 
@@ -36,14 +37,81 @@ _MAX_WAITING = 1_024
 _LOW_PRIORITY = 10
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Task:
-    """A call that waits for a thread."""
+    """A call that waits for a thread; whoever made it has a future of it."""
 
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    stop: Stop
-    future: "Future[Any]"
+    __slots__ = ("arguments", "function", "future", "stop")
+
+    def __init__(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], stop: Stop
+    ) -> None:
+        self.function = function
+        self.arguments = arguments
+        self.stop = stop
+        self.future: Future[Any] = Future()
+
+    def begin(self) -> bool:
+        """Whether it is to be done."""
+        if self.stop.is_set:
+            self.future.cancel()
+        return self.future.set_running_or_notify_cancel()
+
+    def finish(self, result: Any) -> None:
+        """Takes what the call returned."""
+        self.future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        """Takes what the call raised."""
+        self.future.set_exception(error)
+
+
+class _AwaitedTask:
+    """A call that one coroutine waits for, and nobody else: no thread may wait for its outcome.
+
+    That takes half of what a future takes that threads may wait for.
+    """
+
+    __slots__ = ("_loop", "arguments", "function", "is_left", "outcome", "stop")
+
+    def __init__(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], stop: Stop
+    ) -> None:
+        self.function = function
+        self.arguments = arguments
+        self.stop = stop
+        self.is_left = False  # nobody waits any more
+        self._loop = asyncio.get_running_loop()
+        self.outcome: asyncio.Future[Any] = self._loop.create_future()
+
+    def begin(self) -> bool:
+        """Whether it is to be done."""
+        return not (self.is_left or self.stop.is_set)
+
+    def finish(self, result: Any) -> None:
+        """Takes what the call returned."""
+        self._tell(self._set_result, result)
+
+    def fail(self, error: BaseException) -> None:
+        """Takes what the call raised."""
+        if isinstance(error, StopIteration):  # which no coroutine can raise
+            error = RuntimeError(repr(error))
+        self._tell(self._set_error, error)
+
+    def give_up(self) -> None:
+        """Ends the waiting, since the stop is set."""
+        self._tell(self._set_error, StoppedError())
+
+    def _tell(self, function: Callable[[Any], None], outcome: Any) -> None:
+        with suppress(RuntimeError):  # the loop has ended: nobody waits
+            self._loop.call_soon_threadsafe(function, outcome)
+
+    def _set_result(self, result: Any) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(result)
+
+    def _set_error(self, error: BaseException) -> None:
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
 
 
 class Lane:
@@ -81,11 +149,12 @@ class Lane:
         self.longest_overrun = 0.0
         self._max_waiting = max_waiting
         self._niceness = niceness
-        self._waiting: deque[_Task] = deque()
+        self._waiting: deque[_Task | _AwaitedTask | None] = deque()
+        self._num_waiting = Semaphore()  # what threads take before they take the first
         self._threads: list[threading.Thread] = []
-        self._num_idle = 0
+        self._num_free = 0  # threads that wait, less the calls that wait
         self._closed = False
-        self._changed = threading.Condition()
+        self._changing = threading.Lock()
 
     @property
     def num_waiting(self) -> int:
@@ -110,16 +179,8 @@ class Lane:
             LaneFullError: As many wait as may.
             RuntimeError: The lane is closed.
         """
-        task = _Task(function, arguments, stop, Future())
-        with self._changed:
-            if self._closed:
-                raise RuntimeError(f"the lane {self.name} is closed")
-            if self._max_waiting is not None and len(self._waiting) >= self._max_waiting:
-                raise LaneFullError(self.name, self._max_waiting, retry_after=0.1)
-            self._waiting.append(task)
-            if self._num_idle < len(self._waiting) and len(self._threads) < self.num_threads:
-                self._start_thread()
-            self._changed.notify()
+        task = _Task(function, arguments, stop)
+        self._enqueue(task)
         return task.future
 
     async def run(self, function: Callable[..., T], *arguments: Any, stop: Stop = NEVER) -> T:
@@ -130,20 +191,37 @@ class Lane:
             LaneFullError: As many wait as may.
         """
         stop.check()
-        submitted = self.submit(function, *arguments, stop=stop)
+        task = _AwaitedTask(function, arguments, stop)
+        self._enqueue(task)
         try:
-            return await wait_for(submitted, stop)
+            with stop.calling(task.give_up):
+                result: T = await task.outcome
+                return result
         finally:
-            submitted.cancel()  # where it still waits
+            task.is_left = True
 
     def close(self) -> None:
         """Does what waits, then ends the threads. Idempotent."""
-        with self._changed:
+        with self._changing:
             self._closed = True
-            self._changed.notify_all()
             threads = list(self._threads)
+        for _ in threads:
+            self._waiting.append(None)
+            self._num_waiting.release()
         for thread in threads:
             thread.join()
+
+    def _enqueue(self, task: _Task | _AwaitedTask) -> None:
+        with self._changing:
+            if self._closed:
+                raise RuntimeError(f"the lane {self.name} is closed")
+            if self._max_waiting is not None and len(self._waiting) >= self._max_waiting:
+                raise LaneFullError(self.name, self._max_waiting, retry_after=0.1)
+            self._waiting.append(task)
+            self._num_free -= 1
+            if self._num_free < 0 and len(self._threads) < self.num_threads:
+                self._start_thread()
+        self._num_waiting.release()
 
     def _start_thread(self) -> None:
         name = f"{self.name}-{len(self._threads)}"
@@ -159,30 +237,27 @@ class Lane:
             self._do(task)
             del task  # nothing of a call is kept while the thread waits for the next
 
-    def _take(self) -> _Task | None:
-        with self._changed:
-            self._num_idle += 1
-            self._changed.wait_for(lambda: self._waiting or self._closed)
-            self._num_idle -= 1
-            return self._waiting.popleft() if self._waiting else None
+    def _take(self) -> _Task | _AwaitedTask | None:
+        with self._changing:
+            self._num_free += 1
+        self._num_waiting.acquire()
+        return self._waiting.popleft()
 
-    def _do(self, task: _Task) -> None:
-        if task.stop.is_set:
-            task.future.cancel()
-        if not task.future.set_running_or_notify_cancel():
+    def _do(self, task: _Task | _AwaitedTask) -> None:
+        if not task.begin():
             return
         stopped_at: list[float] = []
-        with self._changed:
+        with self._changing:
             self.num_running += 1
         try:
             with task.stop.calling(lambda: stopped_at.append(time.perf_counter())):
                 result = task.function(*task.arguments)
         except BaseException as error:
-            task.future.set_exception(error)
+            task.fail(error)
         else:
-            task.future.set_result(result)
+            task.finish(result)
         finally:
-            with self._changed:
+            with self._changing:
                 self.num_running -= 1
                 if stopped_at:
                     overrun = time.perf_counter() - stopped_at[0]

@@ -18,6 +18,7 @@ from twopass.server.errors import OverloadedError, PermissionDeniedError
 from twopass.server.telemetry.stopwatch import StageTimings
 
 _RETRY_SECONDS = 0.1
+_ALL = ("*",)
 
 
 class Role(StrEnum):
@@ -41,9 +42,14 @@ class Caller:
     """
 
     name: str = ""
-    collections: tuple[str, ...] = ("*",)
+    collections: tuple[str, ...] = _ALL
     role: Role = Role.ADMIN
     score_pool: str | None = ""
+
+    @property
+    def may_use_all(self) -> bool:
+        """Whether it may use every collection, as most may."""
+        return self.collections == _ALL
 
     def may_use(self, collection: str) -> bool:
         """Whether the caller may use a collection, or create it."""

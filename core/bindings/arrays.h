@@ -51,6 +51,16 @@ auto without_gil(Compute compute) {
   return compute();
 }
 
+// Elements whose copying or hashing takes some 20 to 100 us. For fewer, giving the GIL up takes
+// longer than the work: where others want it, this thread has to wait for its next turn.
+inline constexpr std::size_t kManyElements = 32'768;
+
+// What compute returns, computed without the GIL where that is worth it.
+template <typename Compute>
+auto without_gil_if(bool is_long, Compute compute) {
+  return is_long ? without_gil(compute) : compute();
+}
+
 }  // namespace twopass
 
 #endif  // TWOPASS_BINDINGS_ARRAYS_H_

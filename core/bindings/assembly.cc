@@ -27,7 +27,7 @@ void bind_assembly(nb::module_& m) {
       [](const Int32s& query_ids, const Int32s& passage_ids, const Int32s& passage_offsets,
          const Int32s& prefix, const Int32s& separator, const Int32s& suffix,
          std::int32_t max_seq_len) {
-        return to_tuple(without_gil([&] {
+        return to_tuple(without_gil_if(passage_ids.size() > kManyElements, [&] {
           const PairTemplate pair_template{as_span(prefix), as_span(separator), as_span(suffix)};
           return assemble_pairs(as_span(query_ids),
                                 RaggedView(as_span(passage_ids), as_span(passage_offsets)),
@@ -61,7 +61,7 @@ Raises:
       "assemble_singles",
       [](const Int32s& token_ids, const Int32s& offsets, const Int32s& prefix, const Int32s& suffix,
          std::int32_t max_seq_len) {
-        return to_tuple(without_gil([&] {
+        return to_tuple(without_gil_if(token_ids.size() > kManyElements, [&] {
           return assemble_singles(RaggedView(as_span(token_ids), as_span(offsets)), as_span(prefix),
                                   as_span(suffix), max_seq_len);
         }));

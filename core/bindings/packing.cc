@@ -15,7 +15,7 @@ void bind_packing(nb::module_& m) {
       "gather_packed",
       [](const Int32s& token_ids, const Int32s& offsets, const Int32s& query_lengths,
          const Int32s& rows) {
-        TokenBatch batch = without_gil([&] {
+        TokenBatch batch = without_gil_if(token_ids.size() > kManyElements, [&] {
           return gather_packed(RaggedView(as_span(token_ids), as_span(offsets)),
                                as_span(query_lengths), as_span(rows));
         });

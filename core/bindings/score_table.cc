@@ -58,7 +58,7 @@ Raises:
       [](const nb::bytes& key, const Int32s& token_ids, const Int32s& offsets,
          const Int32s& query_lengths) {
         const Digest128 words = key_of(key);
-        return to_numpy<std::uint64_t>(without_gil([&] {
+        return to_numpy<std::uint64_t>(without_gil_if(token_ids.size() > kManyElements, [&] {
           return sequence_digests(words, RaggedView(as_span(token_ids), as_span(offsets)),
                                   as_span(query_lengths));
         }));

@@ -16,7 +16,7 @@ void bind_splicing(nb::module_& m) {
       [](const Int32s& token_ids, const Int32s& offsets, const Int32s& into,
          const Int32s& positions, const Int32s& part_ids, const Int32s& part_offsets,
          std::int32_t max_tokens) {
-        OwnedRows spliced = without_gil([&] {
+        OwnedRows spliced = without_gil_if(token_ids.size() > kManyElements, [&] {
           return splice(RaggedView(as_span(token_ids), as_span(offsets)), as_span(into),
                         as_span(positions), RaggedView(as_span(part_ids), as_span(part_offsets)),
                         max_tokens);

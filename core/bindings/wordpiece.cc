@@ -13,14 +13,19 @@
 
 #include "arrays.h"
 #include "bindings.h"
+#include "texts.h"
 #include "utf8.h"
 
 namespace twopass {
 namespace {
 
-auto cut(const WordPiece& wordpiece, const nb::list& texts, std::int32_t max_tokens) {
-  const std::vector<std::string_view> views = utf8_of(texts);
-  CutTexts cut = without_gil([&] { return wordpiece.cut(views, max_tokens); });
+// Bytes of a text that is cut in some 30 us.
+constexpr std::size_t kLongText = 1'024;
+
+auto cut_views(const WordPiece& wordpiece, const std::vector<std::string_view>& views,
+               std::int32_t max_tokens) {
+  const bool is_long = views.size() > 1 || (!views.empty() && views[0].size() > kLongText);
+  CutTexts cut = without_gil_if(is_long, [&] { return wordpiece.cut(views, max_tokens); });
   std::vector<std::tuple<std::int32_t, std::int32_t, std::string>> foreign_words;
   foreign_words.reserve(cut.foreign_words.size());
   for (const auto& [row, position, begin, end] : cut.foreign_words) {
@@ -29,6 +34,14 @@ auto cut(const WordPiece& wordpiece, const nb::list& texts, std::int32_t max_tok
   return std::make_tuple(to_numpy<std::int32_t>(std::move(cut.token_ids)),
                          to_numpy<std::int32_t>(std::move(cut.offsets)), std::move(foreign_words),
                          std::move(cut.foreign_texts));
+}
+
+auto cut_texts(const WordPiece& wordpiece, const Texts& texts, std::int32_t max_tokens) {
+  return cut_views(wordpiece, texts.views, max_tokens);
+}
+
+auto cut_strings(const WordPiece& wordpiece, const nb::list& texts, std::int32_t max_tokens) {
+  return cut_views(wordpiece, utf8_of(texts), max_tokens);
 }
 
 }  // namespace
@@ -53,11 +66,12 @@ Raises:
     ValueError: An id is negative.)")
       .def_ro_static("max_word_chars", &WordPiece::kMaxWordChars,
                      "Characters of the longest word that is cut; a longer one is unknown.")
-      .def("cut", &cut, nb::arg("texts"), nb::arg("max_tokens"),
+      .def("cut", &cut_texts, nb::arg("texts"), nb::arg("max_tokens"))
+      .def("cut", &cut_strings, nb::arg("texts"), nb::arg("max_tokens"),
            R"(Cuts texts, as far as they are ASCII.
 
 Args:
-    texts: A list of strings.
+    texts: A list of strings, or `Texts`.
     max_tokens: Most tokens of a row; a row with foreign words may be longer once it has theirs.
 
 Returns:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer as RustTokenizer
 
-from twopass._core import WordPiece
+from twopass._core import Texts, WordPiece
 from twopass.engines.base import Int32s, ModelSpec, PairTemplate, Ragged
 from twopass.engines.errors import ModelError
 from twopass.engines.model.folder import ModelFolder
@@ -193,7 +193,8 @@ class HuggingFaceTokenizer:
         The library tells the tokens of the foreign words of others, once for each word.
         """
         assert self._wordpiece is not None
-        token_ids, offsets, words, foreign = self._wordpiece.cut(list(texts), max_tokens)
+        cut = texts if isinstance(texts, Texts) else list(texts)
+        token_ids, offsets, words, foreign = self._wordpiece.cut(cut, max_tokens)
         rows = Ragged(token_ids, offsets)
         if words:
             into, positions, foreign_words = zip(*words, strict=True)

@@ -31,6 +31,14 @@ from twopass.index.stopping import NEVER, Stop
 
 # Rows that one statement reads: enough that it costs little, few enough to be held twice.
 _BLOCK_ROWS = 64
+# One row for all passages: each row of an answer takes Python's GIL, and waits for it.
+_PASSAGES = (
+    "SELECT coalesce(group_concat(key), ''), coalesce(group_concat(num_bytes), ''), "
+    "json_group_array(id), coalesce(CAST(group_concat(token_ids, '') AS BLOB), x'') FROM ("
+    "SELECT key, id, token_ids, coalesce(octet_length(token_ids), 0) AS num_bytes "
+    "FROM documents WHERE key IN (SELECT value FROM json_each(?)))"
+)
+_NO_KEYS = np.zeros(0, np.int64)
 
 
 class DocumentReader:
@@ -46,13 +54,16 @@ class DocumentReader:
     def load(self, keys: Int64s, stop: Stop = NEVER) -> StoredPassages:
         """Loads ids and token ids by key, int64 `[num_keys]`, in the order of the keys."""
         with self._connections.borrow(stop) as connection:
-            found = self._token_ids(connection, keys.tolist(), stop)
-        positions = [position for position, key in enumerate(keys.tolist()) if key in found]
-        loaded = [found[key] for key in keys[positions].tolist()]
+            found, ids, passages = self._passages(connection, keys.tolist(), stop)
+        if not len(found):
+            return StoredPassages(np.zeros(0, np.intp), (), passages)
+        ascending = np.argsort(found)
+        places = np.searchsorted(found, keys, sorter=ascending)
+        rows = ascending[np.minimum(places, len(found) - 1)]
+        is_there = found[rows] == keys
+        rows = rows[is_there].astype(np.int32)
         return StoredPassages(
-            np.array(positions, np.intp),
-            tuple(document_id for document_id, _ in loaded),
-            _ragged([token_ids for _, token_ids in loaded]),
+            np.flatnonzero(is_there), tuple([ids[row] for row in rows.tolist()]), passages.at(rows)
         )
 
     def fetch(
@@ -277,19 +288,29 @@ class DocumentReader:
         found = {size.key: size for size in read_sizes(connection, keys, columns)}
         return [found.get(key) or Size(key, "", 0) for key in keys]
 
-    def _token_ids(
+    def _passages(
         self, connection: apsw.Connection, keys: Sequence[int], stop: Stop
-    ) -> dict[int, tuple[str, bytes]]:
-        """Ids and token ids by key; unchecked, since that would take the rest of the row too."""
+    ) -> tuple[Int64s, list[str], Ragged]:
+        """Keys, ids and token ids of those documents that are there, in no order.
+
+        They are unchecked, since that would take the rest of the row too.
+        """
         try:
-            found: list[Any] = connection.execute(
-                "SELECT key, id, token_ids FROM documents "
-                "WHERE key IN (SELECT value FROM json_each(?))",
-                (json.dumps(keys),),
-            ).fetchall()
+            found: list[Any] = connection.execute(_PASSAGES, (json.dumps(keys),)).fetchall()
+            ((of_rows, num_bytes, ids, token_ids),) = found
+            sizes = np.fromstring(num_bytes, np.int64, sep=",") if of_rows else _NO_KEYS
+            if not (sizes % 4).any():
+                there = np.fromstring(of_rows, np.int64, sep=",") if of_rows else _NO_KEYS
+                return there, json.loads(ids), _ragged(token_ids, sizes)
         except apsw.CorruptError:
-            found = [(r.key, r.id, r.token_ids) for r in self._sound_rows(connection, keys, stop)]
-        return {key: (document_id, token_ids) for key, document_id, token_ids in found}
+            pass
+        rows = list(self._sound_rows(connection, keys, stop))
+        sound = np.array([len(row.token_ids) for row in rows], np.int64)
+        return (
+            np.array([row.key for row in rows], np.int64),
+            [row.id for row in rows],
+            _ragged(b"".join(row.token_ids for row in rows), sound),
+        )
 
     def _keys_after(
         self,
@@ -360,7 +381,8 @@ def _document(row: Row, fields: DocumentFields) -> StoredDocument:
     )
 
 
-def _ragged(rows: Sequence[bytes]) -> Ragged:
-    offsets = np.zeros(len(rows) + 1, np.int32)
-    np.cumsum([len(row) // 4 for row in rows], out=offsets[1:])
-    return Ragged(np.frombuffer(b"".join(rows), "<i4"), offsets)
+def _ragged(token_ids: bytes, num_bytes: Int64s) -> Ragged:
+    """Rows of so many bytes each, end to end."""
+    offsets = np.zeros(len(num_bytes) + 1, np.int32)
+    np.cumsum(num_bytes // 4, out=offsets[1:])
+    return Ragged(np.frombuffer(token_ids, "<i4"), offsets)

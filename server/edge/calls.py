@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from twopass.server.edge.call import Call, Rpc, Shared, drop_frames, ensure_may_use_collections
 from twopass.server.edge.messages import (
+    ReadMessage,
     WrittenAnswer,
     encode_large,
     ensure_fits,
@@ -81,7 +82,7 @@ class GrpcCall(Call):
     def _opened(self, context: Any) -> Request:
         return self.open(context.time_remaining())
 
-    async def _decoded(self, content: bytes, request: Request) -> Message:
+    async def _decoded(self, content: bytes, request: Request) -> Message | ReadMessage:
         """Decodes a message, and checks that the caller may use its collections.
 
         Raises:
@@ -91,13 +92,15 @@ class GrpcCall(Call):
         decoder = self.rpc.decoder
         assert decoder is not None
         self.at_stage("being decoded")
-        if is_large(content):
+        if (read := self.rpc.read(content)) is not None:
+            message = read.message
+        elif is_large(content):
             message = await decoder.decode_large(content)
         else:
             message = decoder.decode(content)
         ensure_may_use_collections(request.caller, message)
         self.at_stage("being worked on")
-        return message
+        return read or message
 
     async def _encoded(self, answer: Message | HeadedAnswer | WrittenAnswer, context: Any) -> bytes:
         """Encodes an answer, and sends the headers that come before it.
@@ -178,7 +181,7 @@ class StreamCall(GrpcCall):
 
     async def _messages(
         self, contents: AsyncIterator[bytes], request: Request
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncIterator[Message | ReadMessage]:
         """Decodes messages; the servicer reserves their bytes for as long as it keeps them."""
         async for content in contents:
             request.message_bytes = len(content)

@@ -45,6 +45,19 @@ _MORE = 0x80
 
 
 @dataclass(frozen=True, slots=True)
+class ReadMessage:
+    """A message of which a part is read already: protobuf makes an object of each element.
+
+    Attributes:
+        message: Its other fields.
+        part: What was read.
+    """
+
+    message: Message
+    part: Any
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenAnswer:
     """An answer of which a part is encoded already: protobuf makes an object of each element.
 

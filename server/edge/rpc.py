@@ -2,7 +2,8 @@
 
 A servicer has one coroutine (or async generator, for a bidirectional rpc) for each rpc, named in
 snake case. It takes messages and a `Request` and raises ordinary exceptions: all of gRPC is in this
-package.
+package. Where protobuf's objects would take longer than the work on them, it also has `read_` and
+the rpc's name: that reads plain requests from their bytes, and the rpc takes a `ReadMessage` too.
 """
 
 import asyncio
@@ -97,6 +98,7 @@ class Edge(grpc.GenericRpcHandler):
             method = descriptor.methods_by_name[rpc.method]
             name = re.sub(r"(?<!^)(?=[A-Z])", "_", rpc.method).lower()
             rpc.run = getattr(servicer, name)
+            rpc.read = getattr(servicer, f"read_{name}", rpc.read)
             rpc.statuses = statuses or rpc.statuses
             rpc.decoder = Decoder(method.input_type, max_value_bytes=self._max_value_bytes)
             call = StreamCall if method.client_streaming else UnaryCall

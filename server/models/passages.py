@@ -1,9 +1,10 @@
 """What the models read of documents and queries, and the bounds on texts that come in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from twopass._core import Texts
 from twopass.engines.base import LoadedModel, Side
 from twopass.index.arrays import Int64s
 from twopass.index.documents import StoredDocument
@@ -68,6 +69,11 @@ def texts_of(documents: Mapping[int, StoredDocument], keys: Int64s) -> list[str]
         passage_of(documents[key].title, documents[key].text) if key in documents else ""
         for key in keys.tolist()
     ]
+
+
+def num_chars(texts: Sequence[str]) -> list[int]:
+    """The length of each text, in characters; of a message's `Texts` without making strings."""
+    return texts.num_chars.tolist() if isinstance(texts, Texts) else list(map(len, texts))
 
 
 def check_text(field: str, text: str, max_bytes: int) -> None:

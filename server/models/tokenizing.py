@@ -4,10 +4,12 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twopass._core import Texts
 from twopass.engines.base import (
     Int32s,
     LoadedEncoder,
@@ -25,7 +27,13 @@ from twopass.server.errors import InvalidRequestError, TextTooLongError
 from twopass.server.models.caches import ByteCache
 from twopass.server.models.cutting import MAX_PASSAGE_TOKENS
 from twopass.server.models.embedding import max_passage_tokens
-from twopass.server.models.passages import Cutting, Overlong, Truncation, check_instruction
+from twopass.server.models.passages import (
+    Cutting,
+    Overlong,
+    Truncation,
+    check_instruction,
+    num_chars,
+)
 
 # Bytes of a cached passage beside its tokens: key, array object, place in the table.
 _ENTRY_BYTES = 400
@@ -352,13 +360,23 @@ def _encode(
 
 def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Parts of a list of texts, of about `_CHUNK_CHARS` each; an empty list is one empty part."""
-    start, num_chars = 0, 0
-    for end, text in enumerate(texts, 1):
-        num_chars += len(text)
-        if num_chars >= _CHUNK_CHARS and end < len(texts):
-            yield texts[start:end]
-            start, num_chars = end, 0
-    yield texts[start:]
+    lengths = num_chars(texts)
+    if sum(lengths) < _CHUNK_CHARS:
+        yield texts
+        return
+    start, total = 0, 0
+    for end, length in enumerate(lengths, 1):
+        total += length
+        if total >= _CHUNK_CHARS and end < len(texts):
+            yield _part(texts, start, end)
+            start, total = end, 0
+    yield _part(texts, start, len(texts))
+
+
+def _part(texts: Sequence[str], start: int, end: int) -> Sequence[str]:
+    if isinstance(texts, Texts):
+        return cast("Sequence[str]", texts.part(start, end))
+    return texts[start:end]
 
 
 def _joined(parts: Sequence[Ragged]) -> Ragged:

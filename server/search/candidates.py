@@ -75,7 +75,7 @@ class Candidates:
             positions: Which candidates, int32 `[n]`.
         """
         assert self.passages is not None
-        return Ragged.from_rows([self.passages[i] for i in positions.tolist()])
+        return self.passages.at(positions)
 
     def windows_at(self, positions: Int32s, window_tokens: int) -> Ragged:
         """Token ids of some candidates' passages; of split documents the nearest windows.

@@ -1,11 +1,12 @@
 """Reads what hits carry, as much as fits into the answer and its time, and builds the hits."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
 import numpy as np
 
+from twopass._core import ranks_in
 from twopass.engines.base import Int32s, LoadedReranker, Tokenizer
 from twopass.index.arrays import Int64s
 from twopass.index.base import Retrieval
@@ -66,8 +67,8 @@ class HitReader:
             documents = self._unread(candidates, positions)
             bare, spans = frozenset(keys.tolist()), {}
         asked = keys.tolist()
-        dense = _scores(found.beyond, asked) | _placed(found.dense, asked)
-        lexical = _placed(found.lexical, asked)
+        dense = _placed(found.beyond, keys, are_ranked=False) | _placed(found.dense, keys)
+        lexical = _placed(found.lexical, keys)
         fused: list[float | None] = [None] * len(asked)
         if found.fused:
             fused = candidates.scores[positions].tolist()
@@ -210,21 +211,24 @@ def _second_scores(ranking: Ranking, positions: Int32s) -> list[_SecondScores]:
     ]
 
 
-def _scores(found: RankedList | None, keys: Sequence[int]) -> dict[int, PlacedScore]:
-    """The score alone of each of some documents that is in a list, by key."""
-    return {key: PlacedScore(score, None) for key, score, _ in _found_among(found, keys)}
+def _placed(
+    found: RankedList | None, keys: Int64s, *, are_ranked: bool = True
+) -> dict[int, PlacedScore]:
+    """Score and rank of each of some documents that is in a list, by key; of a missing list none.
 
-
-def _placed(found: RankedList | None, keys: Sequence[int]) -> dict[int, PlacedScore]:
-    """Score and rank of each of some documents that is in a list, by key."""
-    return {key: PlacedScore(score, rank) for key, score, rank in _found_among(found, keys)}
-
-
-def _found_among(found: RankedList | None, keys: Sequence[int]) -> Iterator[tuple[int, float, int]]:
-    """Key, score and rank of those documents that are in a list; of a missing list none."""
+    Args:
+        found: The list.
+        keys: The documents, int64 `[num_documents]`.
+        are_ranked: Whether a place in the list is a rank.
+    """
     if found is None:
-        return
-    places = {key: place for place, key in enumerate(found.keys.tolist())}
-    for key in keys:
-        if (place := places.get(key)) is not None:
-            yield key, float(found.scores[place]), place + 1
+        return {}
+    ranks = ranks_in(found.keys, keys)
+    there = np.flatnonzero(np.isfinite(ranks))
+    places = ranks[there].astype(np.intp) - 1
+    return {
+        key: PlacedScore(score, place + 1 if are_ranked else None)
+        for key, score, place in zip(
+            keys[there].tolist(), found.scores[places].tolist(), places.tolist(), strict=True
+        )
+    }

@@ -14,7 +14,7 @@ from twopass.engines.base import Float32s, Int32s, LoadedReranker, Side
 from twopass.index.errors import StoppedError
 from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError, LateError
-from twopass.server.models.passages import Cutting, Overlong, Truncation
+from twopass.server.models.passages import Cutting, Overlong, Truncation, num_chars
 from twopass.server.models.tokenizing import Tokenizing, passage_limit
 from twopass.server.request import Request
 from twopass.server.scheduling.admission import Admission
@@ -241,7 +241,8 @@ class OpenSet:
             EngineError: The engine failed.
         """
         try:
-            await asyncio.gather(*(piece.scoring for piece in self._pieces))
+            scorings = [piece.scoring for piece in self._pieces]
+            await (scorings[0] if len(scorings) == 1 else asyncio.gather(*scorings))
             ranked = await self._ordered(self._pieces)
         except StoppedError:
             raise LateError("deadline: it ran out before the set was scored") from None
@@ -329,8 +330,11 @@ class OpenSet:
             self._reranker, passages, truncation, self._stop, self._options.cut_side
         )
         self._tokenize_seconds += watch.lap("tokenize")
-        num_chars, num_tokens = list(map(len, passages)), passage_ids.lengths.tolist()
-        self._density.measured(num_chars, num_tokens, passage_limit(self._reranker, truncation))
+        self._density.measured(
+            num_chars(passages),
+            passage_ids.lengths.tolist(),
+            passage_limit(self._reranker, truncation),
+        )
         self._admission.arrived()
         return await self._second_pass.score(
             self._reranker, query, passage_ids, self._policy, self._admission

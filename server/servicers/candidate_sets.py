@@ -3,12 +3,16 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
-from twopass._core import hit_bytes
+from google.protobuf.message import DecodeError
+
+from twopass._core import Texts, hit_bytes
+from twopass._core import read_candidates as core_candidates
 from twopass.index.documents import MAX_ID_BYTES
-from twopass.server.edge.messages import WrittenAnswer
+from twopass.server.edge.messages import ReadMessage, WrittenAnswer
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
-from twopass.server.models.passages import Limits, check_text, problem_of
+from twopass.server.models.passages import Limits, check_text, num_chars, problem_of
 from twopass.server.search.open_set import RankedSet, SetOptions
 from twopass.server.servicers.options import (
     TO_CUT_QUERY,
@@ -34,6 +38,8 @@ from twopass.v1 import rerank_pb2
 _HIT_BYTES = 64
 _FIELD_BYTES = 6
 _REST_BYTES = 1_024
+# Of a request's fields beside its candidates; more of them are decoded a piece at a time.
+_MAX_REST_BYTES = 64 * 1024
 
 
 def read_options(
@@ -53,7 +59,7 @@ def read_options(
     return SetOptions(
         query=message.query,
         num_candidates=num_candidates,
-        passage_chars=list(map(len, passages)),
+        passage_chars=num_chars(passages),
         top_n=read_count("top_n", message.top_n),
         model=message.model,
         truncation=read_truncation("truncation", message.truncation),
@@ -81,6 +87,55 @@ class ReadCandidates:
     first_pass_scores: list[float | None]
     titles: list[str]
     ids: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PlainSet:
+    """The candidates of a set of which nothing is wanted back but ids, read by the core.
+
+    Attributes:
+        passages: As those of `ReadCandidates`.
+        first_pass_scores: As those of `ReadCandidates`.
+        ids: As those of `ReadCandidates`.
+    """
+
+    passages: Sequence[str]
+    first_pass_scores: list[float | None]
+    ids: Sequence[str]
+
+
+def read_plain_set(content: bytes, limits: Limits) -> ReadMessage | None:
+    """Reads a `RerankRequest` from its bytes, candidates without an object for each.
+
+    Returns:
+        The request without its candidates, and these as a `PlainSet`; None where protobuf has to
+        read them: where one breaks a rule or is not as protobuf writes it, or where texts, windows
+        or spans are to be told.
+    """
+    found = core_candidates(
+        content,
+        max_candidates=limits.max_candidates,
+        max_passage_bytes=limits.max_passage_bytes,
+        max_id_bytes=MAX_ID_BYTES,
+        max_rest_bytes=_MAX_REST_BYTES,
+    )
+    if found is None:
+        return None
+    passages, ids, scores, has_score, rest = found
+    try:
+        message = rerank_pb2.RerankRequest.FromString(rest)
+    except DecodeError:
+        return None
+    in_windows = message.truncation == rerank_pb2.TRUNCATION_MAX_WINDOW
+    if message.return_text or in_windows or message.HasField("spans"):
+        return None
+    given = zip(scores.tolist(), has_score.tolist(), strict=True)
+    plain = PlainSet(
+        cast("Sequence[str]", passages),
+        [score if is_given else None for score, is_given in given],
+        cast("Sequence[str]", ids),
+    )
+    return ReadMessage(message, plain)
 
 
 def read_candidates(
@@ -203,7 +258,7 @@ def ranked_answer(ranked: RankedSet, ids: Sequence[str]) -> WrittenAnswer:
     """
     hits = hit_bytes(
         ranked.order,
-        list(ids) if any(ids) else [],
+        ids if isinstance(ids, Texts) else list(ids),
         ranked.scores,
         ranked.logits,
         ranked.truncated,

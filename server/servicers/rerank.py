@@ -2,17 +2,21 @@
 
 from collections.abc import AsyncIterator
 
-from twopass.server.edge.messages import WrittenAnswer
+from twopass.server.edge.messages import ReadMessage, WrittenAnswer
 from twopass.server.models.passages import Limits, check_count
 from twopass.server.request import Request
+from twopass.server.search.open_set import RankedSet
 from twopass.server.search.reranking import Reranking
 from twopass.server.servicers.candidate_sets import (
+    PlainSet,
+    ReadCandidates,
     answer_bytes,
     is_plain,
     ranked_answer,
     ranked_message,
     read_candidates,
     read_options,
+    read_plain_set,
 )
 from twopass.server.servicers.set_stream import SetStream
 from twopass.server.servicers.translating import Translating
@@ -30,10 +34,19 @@ class RerankServicer:
         self._limits = limits
         self._translating = translating
 
+    def read_rerank(self, content: bytes) -> ReadMessage | None:
+        """Reads a plain set from its bytes; of a large one the event loop may not wait for that."""
+        return read_plain_set(content, self._limits) if len(content) <= _FEW_BYTES else None
+
     async def rerank(
-        self, message: rerank_pb2.RerankRequest, request: Request
+        self, message: rerank_pb2.RerankRequest | ReadMessage, request: Request
     ) -> rerank_pb2.RerankResponse | WrittenAnswer:
         """Ranks one set."""
+        if isinstance(message, ReadMessage):
+            plain, options = message.part, message.message
+            assert isinstance(plain, PlainSet)
+            assert isinstance(options, rerank_pb2.RerankRequest)
+            return ranked_answer(await self._ranked(options, plain, request), plain.ids)
         candidates = message.candidates
         check_count(
             "candidates",
@@ -47,10 +60,7 @@ class RerankServicer:
         read = await self._translating.run(
             0 if few else set_bytes, read_candidates, candidates, 0, self._limits, request=request
         )
-        options = read_options(message, len(candidates), self._limits, read.passages)
-        with self._reranking.open(options, request) as ranking:
-            ranking.add(read.passages, read.first_pass_scores, read.titles)
-            ranked = await ranking.ranked()
+        ranked = await self._ranked(message, read, request)
         if is_plain(ranked, return_text=message.return_text):
             return ranked_answer(ranked, read.ids)
         return await self._translating.run(
@@ -62,6 +72,19 @@ class RerankServicer:
             self._limits.max_message_bytes,
             request=request,
         )
+
+    async def _ranked(
+        self,
+        message: rerank_pb2.RerankRequest,
+        read: ReadCandidates | PlainSet,
+        request: Request,
+    ) -> RankedSet:
+        """The set in order; `message` holds its options."""
+        options = read_options(message, len(read.passages), self._limits, read.passages)
+        titles = read.titles if isinstance(read, ReadCandidates) else None
+        with self._reranking.open(options, request) as ranking:
+            ranking.add(read.passages, read.first_pass_scores, titles)
+            return await ranking.ranked()
 
     def rerank_stream(
         self, messages: AsyncIterator[rerank_pb2.RerankStreamRequest], request: Request

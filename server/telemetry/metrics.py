@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -61,6 +62,7 @@ class Metrics:
         # Cached: looking labels up takes longer than counting.
         self._rpc_seconds_of = functools.cache(rpc_seconds.labels)
         self._rejections_of = functools.cache(rejections.labels)
+        self._searches_of = functools.cache(self._searches.labels)
         self._stage_seconds_of = functools.cache(self._stage_seconds.labels)
         self._batch_sequences = self._histogram(
             "batch_sequences", "Pairs or texts in a batch.", _SEQUENCES, "model"
@@ -94,16 +96,16 @@ class Metrics:
         if isinstance(response, search_pb2.SearchResponse):
             retrieve = search_pb2.RetrieveStatus.Name(response.retrieve_status)
             rerank = search_pb2.RerankStatus.Name(response.rerank_status)
-            self._searches.labels(_word(retrieve), _word(rerank)).inc()
+            self._searches_of(_word(retrieve), _word(rerank)).inc()
             if arranged := response.arrange_status:
                 named = arranging_pb2.ArrangeStatus.Name(arranged)
                 self._arranged.labels(rpc, _word(named)).inc()
-        fields = response.DESCRIPTOR.fields_by_name
-        if "spans_status" in fields and (spans := response.spans_status):  # type: ignore[attr-defined]
+        has_spans, has_timings = _told_by(response.DESCRIPTOR)
+        if has_spans and (spans := response.spans_status):  # type: ignore[attr-defined]
             self._spans.labels(rpc, _word(spans_pb2.SpansStatus.Name(spans))).inc()
-        if "timings" in fields:
+        if has_timings:
             for stage, duration in response.timings.ListFields():  # type: ignore[attr-defined]
-                seconds = duration.ToNanoseconds() / 1e9
+                seconds = duration.seconds + duration.nanos / 1e9
                 self._stage_seconds_of(rpc, stage.name).observe(seconds)
 
     def rejected(self, reason: str) -> None:
@@ -180,6 +182,13 @@ class _Gauges(Collector):
     def collect(self) -> Iterator[Metric]:
         """Reads the gauges."""
         return self._read()
+
+
+@functools.cache
+def _told_by(descriptor: Descriptor) -> tuple[bool, bool]:
+    """Whether messages of a type tell what became of spans, and how long stages took."""
+    fields = descriptor.fields_by_name
+    return "spans_status" in fields, "timings" in fields
 
 
 def _word(enum_name: str) -> str:
