@@ -71,6 +71,8 @@ def _read(samples: str, num_samples: int, found: Holding) -> None:
     total = 0
     for line in samples.splitlines():
         stack, _, times = line.rpartition(" ")
+        if not times.isdigit():  # a name that was read while it changed
+            continue
         count = int(times)
         total += count
         functions[stack.rpartition(";")[2]] += count
