@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import MofNCompleteColumn, Progress, TaskProgressColumn
@@ -28,6 +28,8 @@ from twopass.training.preparing import mine_files
 from twopass.training.recipe import Recipe, hold_to
 
 _DEFAULTS = TrainingOptions()
+# Where a device waits longer for its examples, more `--workers` would help.
+_MUCH_WAITING = 0.05
 
 
 def train(
@@ -74,7 +76,7 @@ def train(
         typer.Option(
             min=512,
             help="Most tokens computed at once, which bounds memory; unset: 4,096 on a CPU, about "
-            "1 GiB for the shipped size, and 65,536 on a GPU, about 10 GiB.",
+            "1 GiB for the shipped size, and on a GPU what takes half of its memory.",
         ),
     ] = _DEFAULTS.tokens_a_part,
     learning_rate: Annotated[
@@ -96,6 +98,30 @@ def train(
         int, typer.Option(min=1, help="Steps between measurements; each writes a checkpoint.")
     ] = _DEFAULTS.measure_every,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = _DEFAULTS.seed,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=64,
+            help="Processes that prepare examples beside the one that trains; any number gives the "
+            "same weights. Unset: up to 4 beside a GPU, none beside a CPU.",
+        ),
+    ] = None,
+    deterministic: Annotated[
+        bool,
+        typer.Option(
+            help="The same weights from the same seed on the same device. Without, a GPU's "
+            "backward pass is faster, and its sums differ from run to run.",
+        ),
+    ] = True,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile/--no-compile",
+            help="Compile what stands between attentions (torch.compile): fewer passes over a "
+            "GPU's memory, after a minute at the start. Needs a C compiler.",
+        ),
+    ] = False,
 ) -> None:
     """Train a reranker on question-passage pairs, and say whether it helped.
 
@@ -127,28 +153,36 @@ def train(
     try:
         hold_to(Recipe.of(pairs, wanted, encoder, base, options), out)
         mined = _mined(pairs, wanted, encoder, seed, out / "mined")
-        _train(mined, base, out, options)
+        computing = {"workers": workers, "deterministic": deterministic, "compiled": compiled}
+        _train(mined, base, out, options, computing)
     except (TrainingError, EngineError, LocalServerError, TwopassError) as error:
         exit_with(error)
 
 
-def _train(mined: Mined, base: str, out: Path, options: TrainingOptions) -> None:
-    from twopass.training import loop, run  # the extra's packages
+def _train(
+    mined: Mined, base: str, out: Path, options: TrainingOptions, computing: dict[str, Any]
+) -> None:
+    from twopass.training import devices, loop, run  # the extra's packages
 
     with _bars() as bars:
         bar = bars.add_task("training", total=options.steps)
 
         def report(progress: loop.Progress) -> None:
             best = f", best nDCG@10 {progress.best.ndcg:.4f}" if progress.best else ""
+            waits = ""
+            if progress.waited > _MUCH_WAITING:
+                waits = f", {progress.waited:.0%} of the time waiting for examples"
             bars.update(
                 bar,
                 completed=progress.step,
                 description=f"loss {progress.loss:.3f}, {progress.pairs_per_second:.0f} pairs/s"
-                f"{best}",
+                f"{waits}{best}",
             )
 
         command = shlex.join(["twopass", *sys.argv[1:]])
-        outcome = run.train(mined, base, out, options, command, report)
+        outcome = run.train(
+            mined, base, out, options, command, report, devices.Computing(**computing)
+        )
     verdict, fit = outcome.verdict, outcome.calibration
     say(
         f"nDCG@10 on {verdict.num_queries:,} held-out queries: "

@@ -1,6 +1,7 @@
 """The model in training: Hugging Face's, so that any BERT-family folder can be the base."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,28 +10,41 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoModelForSequenceClassification
 
-from twopass.training.devices import on_device
-from twopass.training.padding import Part, Rectangle
+from twopass.training.devices import Computing, part_size
+from twopass.training.layout import Part, PartArrays, PartSize, rectangles
+from twopass.training.packed_encoder import PackedEncoder, PartTensors
+from twopass.training.padded_encoder import PaddedEncoder
 from twopass.training.pairs import TrainingError
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
 class CrossEncoder:
-    """A cross-encoder with one logit, in float32, computing in bfloat16 where that pays."""
+    """A cross-encoder with one logit, in float32, computing in bfloat16."""
 
-    def __init__(self, base: Path, *, frozen_embeddings: bool, layers: int | None = None) -> None:
+    def __init__(
+        self,
+        base: Path,
+        *,
+        frozen_embeddings: bool,
+        layers: int | None = None,
+        pad_id: int = 0,
+        computing: Computing | None = None,
+    ) -> None:
         """Loads a reranker, or an encoder that gets a new head.
 
         Args:
             base: A folder in Hugging Face's layout.
             frozen_embeddings: Whether word, position and type embeddings stay as they are.
             layers: How many of the base's layers to keep; None for all.
+            pad_id: Token id of padding.
+            computing: How it is computed; None for the default.
 
         Raises:
             TrainingError: The base has fewer layers.
         """
         self._base = base
+        computing = computing or Computing()
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.module: Any = AutoModelForSequenceClassification.from_pretrained(
             base,
@@ -46,6 +60,12 @@ class CrossEncoder:
             self._keep_layers(layers)
         if frozen_embeddings:
             self.module.base_model.embeddings.requires_grad_(False)
+        self.module.train()
+        self._encoder: PackedEncoder | PaddedEncoder
+        if computing.packed and PackedEncoder.is_supported(self.module):
+            self._encoder = PackedEncoder(self.module, self.device, compiled=computing.compiled)
+        else:
+            self._encoder = PaddedEncoder(self.module, self.device, pad_id)
 
     def _keep_layers(self, count: int) -> None:
         """Drops layers evenly; where more than one stays, the first and the last do."""
@@ -57,31 +77,56 @@ class CrossEncoder:
         encoder.layer = torch.nn.ModuleList(encoder.layer[number] for number in kept)
         self.module.config.num_hidden_layers = count
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether sequences are computed end to end."""
+        return isinstance(self._encoder, PackedEncoder)
+
     def parameters(self) -> list[torch.nn.Parameter]:
         """The parameters that are trained."""
         return [p for p in self.module.parameters() if p.requires_grad]
 
-    def logits(self, part: Part) -> torch.Tensor:
-        """Logits of a part's pairs, float32 `[num_pairs]`, row by row."""
-        # Within one context, weights are turned to bfloat16 once for all rectangles.
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            read = [self._read(rectangle) for rectangle in part.rectangles]
-        return torch.cat(read).float()
+    def part_size(self, tokens: int | None) -> PartSize:
+        """How much is computed at once; `tokens` as in `TrainingOptions.tokens_a_part`."""
+        return part_size(self.device, tokens, self._encoder.bytes_per_token)
 
-    def _read(self, rectangle: Rectangle) -> torch.Tensor:
-        token_ids, token_types, is_real = (
-            on_device(array, self.device)
-            for array in (rectangle.token_ids, rectangle.token_types, rectangle.is_real)
-        )
-        if self.module.config._attn_implementation == "sdpa":
-            # Of a mask with fewer dimensions transformers would ask whether it is all true, and
-            # wait for the device to know.
-            mask = is_real[:, None, None, :]
-        else:
-            mask = is_real.long()
-        read = self.module(input_ids=token_ids, token_type_ids=token_types, attention_mask=mask)
-        logits: torch.Tensor = read.logits[:, 0]
-        return logits
+    def parts(
+        self, parts: Sequence[Part], tensors: Sequence[torch.Tensor], size: PartSize
+    ) -> list[PartTensors]:
+        """The parts of a step on the device.
+
+        Args:
+            parts: The parts, whose arrays are still what they were.
+            tensors: Their arrays, on the device.
+            size: How they were laid out.
+        """
+        return [
+            PartTensors(
+                part.shape,
+                PartArrays.within(tensor, part.shape, torch.float32),
+                rectangles(np.diff(part.arrays.offsets).astype(np.int64), size.per_rectangle)
+                if self._encoder.pads_attention
+                else [],
+            )
+            for part, tensor in zip(parts, tensors, strict=True)
+        ]
+
+    def begin_step(self) -> None:
+        """Takes up what the last update made of the weights, and forgets its gradients."""
+        self._encoder.renew()
+
+    def logits(self, part: PartTensors) -> torch.Tensor:
+        """Logits of a part's sequences, float32 `[sequences]`; those of padding mean nothing."""
+        return self._encoder.logits(part)
+
+    def backward(self, loss: torch.Tensor, *, is_first: bool) -> None:
+        """Adds the gradients of a part to those of the step's earlier ones.
+
+        Args:
+            loss: Of the part, a scalar.
+            is_first: Whether it is the first of its step.
+        """
+        self._encoder.backward(loss, is_first=is_first)
 
     def save(self, folder: Path) -> None:
         """Writes a reranker's folder: weights in float16, configuration, the base's tokenizer."""

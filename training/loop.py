@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,20 +11,26 @@ from pathlib import Path
 import torch
 
 from twopass.training.ahead import prepared
-from twopass.training.cross_encoder import AveragedWeights, CrossEncoder
-from twopass.training.devices import part_size
+from twopass.training.cross_encoder import CrossEncoder
+from twopass.training.devices import (
+    Computing,
+    Copies,
+    num_workers,
+    page_locker,
+    use_deterministic_kernels,
+)
+from twopass.training.example_pool import PreparedStep, Steps, prepared_by, prepared_here
+from twopass.training.example_worker import Source
 from twopass.training.examples import Examples
+from twopass.training.layout import most_elements
 from twopass.training.measuring import Measured, measure
-from twopass.training.objective import listwise_loss
 from twopass.training.options import TrainingOptions
-from twopass.training.padding import Part, parts
 from twopass.training.reading import read_groups
-from twopass.training.teachers import Teach, first_pass_teaches
+from twopass.training.teachers import Teach
+from twopass.training.update import Update
 
-# A GPU computes while the examples of later steps are made. A step on a CPU takes all cores: there
-# would be nothing to make them with.
-_STEPS_AHEAD = {"cuda": 3}
-_WARM_UP = 0.05
+# A teacher reads the examples of later steps, in a thread, without the interpreter.
+_STEPS_TAUGHT_AHEAD = {"cuda": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +41,16 @@ class Progress:
         step: Updates made.
         loss: Mean over about the last 50 steps.
         pairs_per_second: Since the last report.
+        waited: Share of the time since then in which the device had nothing to do but wait for
+            examples.
         best: The best measurement so far; None before the first.
     """
 
     step: int
     loss: float
     pairs_per_second: float
+    waited: float
     best: Measured | None
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedStep:
-    """What a step computes.
-
-    Attributes:
-        parts: The groups, laid out.
-        num_groups: Number of groups.
-        num_pairs: Number of pairs.
-    """
-
-    parts: list[Part]
-    num_groups: int
-    num_pairs: int
 
 
 class TrainingLoop:
@@ -69,7 +63,8 @@ class TrainingLoop:
         development: Examples,
         options: TrainingOptions,
         folder: Path,
-        teach: Teach = first_pass_teaches,
+        teach: Teach | None = None,
+        computing: Computing | None = None,
     ) -> None:
         """Prepares a run, or resumes the run that the folder holds.
 
@@ -79,19 +74,22 @@ class TrainingLoop:
             development: Examples to measure on.
             options: Options of the training.
             folder: Gets `checkpoint.pt`, `log.jsonl` and `best/`.
-            teach: Sets the teacher's logits in the examples of each step.
+            teach: Sets the teacher's logits in the parts of each step; None where the first pass
+                teaches.
+            computing: How it is computed; None for the default.
         """
         self._model = model
-        self._examples = examples
         self._development = development
         self._options = options
         self._folder = folder
         self._teach = teach
-        self._optimizer = torch.optim.AdamW(
-            model.parameters(), lr=options.learning_rate, weight_decay=0.01, fused=True
-        )
-        self._averaged = AveragedWeights(model, options.average)
-        self._size = part_size(model.device, options.tokens_a_part)
+        self._computing = computing or Computing()
+        if self._computing.deterministic:
+            use_deterministic_kernels(model.device)
+        self._size = model.part_size(options.tokens_a_part)
+        self._source = Source(examples.sampler(), self._size, examples.pad_id)
+        self._update = Update(model, options)
+        self._copies = Copies(model.device)
         self._step = 0
         # On the device: to read it is to wait until the device has computed it.
         self._loss = torch.zeros((), device=model.device)
@@ -113,25 +111,45 @@ class TrainingLoop:
 
         Returns:
             The measurement of the weights in `best/`.
+
+        Raises:
+            TrainingError: A process that prepares examples ended.
         """
-        options = self._options
         if self._best is None:
             self._measure()
-        steps = prepared(
-            self._prepare,
-            range(self._step, options.steps),
-            _STEPS_AHEAD.get(self._model.device.type, 0),
-        )
-        with closing(steps):
+        with closing(self._steps()) as steps:
             self._train(steps, report)
         assert self._best is not None
         return self._best
 
-    def _train(self, steps: Iterator[PreparedStep], report: Callable[[Progress], None]) -> None:
+    def _steps(self) -> Steps:
+        """The steps that are left, prepared."""
+        steps = range(self._step, self._options.steps)
+        device = self._model.device
+        workers = num_workers(device, self._computing.workers)
+        if workers:
+            found = prepared_by(
+                workers,
+                self._source,
+                steps,
+                most_elements(self._options, self._size),
+                page_locker(device),
+            )
+        else:
+            found = prepared_here(self._source, steps)
+        if self._teach is None:
+            return found
+        return _taught(found, self._teach, steps, _STEPS_TAUGHT_AHEAD.get(device.type, 0))
+
+    def _train(self, steps: Steps, report: Callable[[Progress], None]) -> None:
         options = self._options
-        begun, num_pairs = time.monotonic(), 0
+        begun, num_pairs, waited = time.monotonic(), 0, 0.0
         while self._step < options.steps and self._num_worse < options.patience:
-            num_pairs += self._train_step(next(steps))
+            asked = time.monotonic()
+            prepared_step = next(steps)
+            if self._update.is_done():
+                waited += time.monotonic() - asked
+            num_pairs += self._train_step(prepared_step)
             is_last = self._step == options.steps
             measures = self._step % options.measure_every == 0 or is_last
             if not measures and self._step % 20:
@@ -140,49 +158,36 @@ class TrainingLoop:
             seconds = time.monotonic() - begun
             self._spent += seconds
             if self._step % 20 == 0:
-                rate = num_pairs / seconds
-                progress = Progress(self._step, loss, rate, self._best)
-                self._log({"step": self._step, "loss": loss, "pairs_per_second": rate})
+                rate, share = num_pairs / seconds, waited / seconds
+                progress = Progress(self._step, loss, rate, share, self._best)
+                entry: dict[str, object] = {
+                    "step": self._step,
+                    "loss": loss,
+                    "pairs_per_second": rate,
+                }
+                self._log(entry | {"waited_for_examples": round(share, 3)})
                 report(progress)
             if measures:
                 self._measure()
-            begun, num_pairs = time.monotonic(), 0
-
-    def _prepare(self, step: int) -> PreparedStep:
-        examples = self._teach(self._examples.of_step(step))
-        return PreparedStep(
-            list(parts(examples, self._size, self._examples.pad_id)),
-            num_groups=len(examples),
-            num_pairs=sum(len(example.pairs) for example in examples),
-        )
+            begun, num_pairs, waited = time.monotonic(), 0, 0.0
 
     def _train_step(self, prepared_step: PreparedStep) -> int:
         """Updates the weights; returns the number of pairs. Waits for nothing on a GPU."""
-        options = self._options
-        for group in self._optimizer.param_groups:
-            group["lr"] = options.learning_rate * _schedule(self._step, options.steps)
-        self._model.module.train()
-        value = torch.zeros_like(self._loss)
-        for part in prepared_step.parts:
-            loss = listwise_loss(
-                self._model.logits(part), part.groups, teacher_weight=options.teacher_weight
-            ) * (part.num_groups / prepared_step.num_groups)
-            loss.backward()
-            value += loss.detach()
-        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-        self._averaged.update()
+        arrays = [part.array for part in prepared_step.parts]
+        num_pairs = prepared_step.num_pairs
+        tensors = self._copies.to_device(arrays, prepared_step.free)
+        parts = self._model.parts(prepared_step.parts, tensors, self._size)
+        value = self._update(parts, self._step)
         self._step += 1
         self._loss = value if self._step == 1 else torch.lerp(self._loss, value, 0.02)
-        return prepared_step.num_pairs
+        return num_pairs
 
     def _measure(self) -> None:
         """Measures the averaged weights, keeps them if they are the best, writes a checkpoint."""
         current = self._folder / "current"
-        self._averaged.exchange()
+        self._update.averaged.exchange()
         self._model.save(current)
-        self._averaged.exchange()
+        self._update.averaged.exchange()
         logits = read_groups(current, self._development)
         measured = measure(self._development.similarity(), logits, self._step)
         if self._best is None or measured.ndcg > self._best.ndcg:
@@ -206,8 +211,8 @@ class TrainingLoop:
             "best": None if self._best is None else asdict(self._best),
             "num_worse": self._num_worse,
             "model": self._model.module.state_dict(),
-            "averaged": self._averaged.values,
-            "optimizer": self._optimizer.state_dict(),
+            "averaged": self._update.averaged.values,
+            "optimizer": self._update.optimizer.state_dict(),
         }
         partial = self._folder / "checkpoint.partial"
         torch.save(state, partial)
@@ -223,11 +228,19 @@ class TrainingLoop:
         self._best = None if state["best"] is None else Measured(**state["best"])
         self._num_worse = state["num_worse"]
         self._model.module.load_state_dict(state["model"])
-        for value, kept in zip(self._averaged.values, state["averaged"], strict=True):
+        for value, kept in zip(self._update.averaged.values, state["averaged"], strict=True):
             value.copy_(kept)
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._update.optimizer.load_state_dict(state["optimizer"])
 
 
-def _schedule(step: int, steps: int) -> float:
-    """Share of the learning rate: linear up over the first 5 %, linear down to 0 at the end."""
-    return min((step + 1) / max(_WARM_UP * steps, 1), 1 - step / steps)
+def _taught(steps: Steps, teach: Teach, numbers: range, ahead: int) -> Steps:
+    """Has a teacher read each step, in order."""
+
+    def next_taught(_: int) -> PreparedStep:
+        found = next(steps)
+        for part in found.parts:
+            teach(part)
+        return found
+
+    with closing(steps), closing(prepared(next_taught, numbers, ahead)) as taught:
+        yield from taught

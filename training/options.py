@@ -15,9 +15,9 @@ class TrainingOptions:
         max_tokens: Longest pair, special tokens included; longer passages are cut.
         max_passage_tokens: Most tokens of a passage that a server will read at once; None for
             `max_tokens`. A model orders passages worse the farther they exceed its training.
-        tokens_a_part: Most tokens computed at once, padding included, which bounds the memory of
-            activations; None for 4,096 on a CPU and 65,536 on a GPU, of which fewer would leave
-            most idle. A step's loss is the same however it is divided, but for rounding.
+        tokens_a_part: Most tokens computed at once, which bounds the memory of activations; None
+            for 4,096 on a CPU, and on a GPU for what takes half of its memory, at most 262,144. A
+            step's loss is the same however it is divided, but for rounding.
         learning_rate: The highest rate; it rises over the first 5 % of the steps, then falls to 0.
         teacher: A reranker to learn from, as it would be served; None for the first pass.
         teacher_weight: How much the teacher's order counts beside the answer. The first pass as

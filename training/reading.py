@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twopass.engines.base import Float32s, LoadedReranker, Ragged, TokenBatch
+from twopass.engines.base import Float32s, Int32s, LoadedReranker, Ragged, TokenBatch
 from twopass.engines.loading import load_model
 from twopass.training.examples import Example, Examples
 from twopass.training.pairs import TrainingError
@@ -29,6 +29,11 @@ class Reader:
         """Logits of each example's pairs, float32 `[num_pairs]`."""
         ends = np.cumsum([len(example.pairs) for example in examples])
         return np.split(self.model.engine.submit(_batch(examples)).result(), ends[:-1])
+
+    def read_pairs(self, token_ids: Int32s, offsets: Int32s, query_lengths: Int32s) -> Float32s:
+        """Logits of pairs that lie end to end, float32 `[num_pairs]`; as `TokenBatch` has them."""
+        batch = TokenBatch(token_ids[: offsets[-1]], offsets, query_lengths)
+        return self.model.engine.submit(batch).result()
 
 
 @contextmanager

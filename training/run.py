@@ -12,6 +12,7 @@ from twopass.engines.model.tokenizer import load_tokenizer
 from twopass.training.calibration import Fit, fit
 from twopass.training.card import Story, card
 from twopass.training.cross_encoder import CrossEncoder
+from twopass.training.devices import Computing
 from twopass.training.examples import Examples
 from twopass.training.judging import Reading, Verdict, judge
 from twopass.training.loop import Progress, TrainingLoop
@@ -52,6 +53,7 @@ def train(
     options: TrainingOptions,
     command: str,
     report: Callable[[Progress], None],
+    computing: Computing | None = None,
 ) -> Outcome:
     """Trains, chooses a blend and a calibration, and judges; resumes an interrupted run.
 
@@ -64,6 +66,7 @@ def train(
         options: Options of the training.
         command: The command line, for the card.
         report: Called as training goes on.
+        computing: How it is computed; None for the default.
 
     Raises:
         ModelError: The base or the teacher is missing or damaged.
@@ -81,10 +84,14 @@ def train(
     )
     folder.mkdir(parents=True, exist_ok=True)
     model = CrossEncoder(
-        start.path, frozen_embeddings=options.frozen_embeddings, layers=options.layers
+        start.path,
+        frozen_embeddings=options.frozen_embeddings,
+        layers=options.layers,
+        pad_id=tokenizer.pad_id,
+        computing=computing,
     )
     with teacher(options.teacher, tokenizer) as teach:
-        loop = TrainingLoop(model, examples, development, options, folder, teach)
+        loop = TrainingLoop(model, examples, development, options, folder, teach, computing)
         chosen = loop.run(report)
 
     best = folder / "best"

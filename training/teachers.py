@@ -2,26 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TypeAlias
 
 from twopass.engines.base import Tokenizer
-from twopass.training.examples import Example
+from twopass.training.layout import Part
 from twopass.training.pairs import TrainingError
 from twopass.training.reading import opened
 
-Teach: TypeAlias = Callable[[list[Example]], list[Example]]
-"""Sets the teacher's logits in the examples of a step, as `Example.teaching`."""
-
-
-def first_pass_teaches(examples: list[Example]) -> list[Example]:
-    """Returns the examples unchanged: mining already set the first pass's scores."""
-    return examples
+Teach: TypeAlias = Callable[[Part], None]
+"""Sets the teacher's logits in a part of a step, as `PartArrays.teaching`."""
 
 
 @contextmanager
-def teacher(model: str | None, tokenizer: Tokenizer) -> Iterator[Teach]:
-    """Opens a teacher: a reranker, or the first pass where there is none.
+def teacher(model: str | None, tokenizer: Tokenizer) -> Iterator[Teach | None]:
+    """Opens a teacher: a reranker, or None for the first pass, whose scores mining has set.
 
     Args:
         model: A shipped model, a folder or a hub id.
@@ -33,17 +27,18 @@ def teacher(model: str | None, tokenizer: Tokenizer) -> Iterator[Teach]:
         TrainingError: The teacher is an encoder, or has another tokenizer.
     """
     if model is None:
-        yield first_pass_teaches
+        yield None
         return
     with opened(model) as reader:
         if reader.model.tokenizer.fingerprint != tokenizer.fingerprint:
             raise TrainingError(f"teacher: {model} has another tokenizer than the base")
 
-        def teach(examples: list[Example]) -> list[Example]:
-            logits = reader.read(examples)
-            return [
-                replace(example, teaching=read.tolist())
-                for example, read in zip(examples, logits, strict=True)
-            ]
+        def teach(part: Part) -> None:
+            arrays, num_pairs = part.arrays, part.shape.pairs
+            logits = reader.read_pairs(
+                arrays.token_ids, arrays.offsets[: num_pairs + 1], arrays.query_lengths[:num_pairs]
+            )
+            is_there = arrays.rows >= 0
+            arrays.teaching[is_there] = logits[arrays.rows[is_there]]
 
         yield teach

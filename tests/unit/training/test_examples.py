@@ -1,4 +1,4 @@
-"""Which pairs make up a step."""
+"""Groups as token ids."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -8,30 +8,10 @@ import pytest
 from twopass.engines.base import Ragged
 from twopass.training.examples import Examples
 from twopass.training.options import TrainingOptions
-from twopass.training.padding import PartSize, parts
 
 from .conftest import PASSAGES
 
 OPTIONS = TrainingOptions(questions=8, negatives=5, random_negatives=2, max_tokens=32)
-
-
-def test_the_same_seed_and_step_give_the_same_examples(make_examples, groups):
-    one, other = make_examples(groups, OPTIONS), make_examples(groups, OPTIONS)
-    for step in (0, 1, 7, 100):
-        for a, b in zip(one.of_step(step), other.of_step(step), strict=True):
-            assert a.teaching == b.teaching
-            assert [p.tolist() for p in a.pairs] == [p.tolist() for p in b.pairs]
-
-
-def test_every_group_comes_once_an_epoch_and_in_another_order_the_next_time(make_examples, groups):
-    examples = make_examples(groups, OPTIONS)
-    epochs = [
-        [tuple(e.pairs[0]) for step in steps for e in examples.of_step(step)]
-        for steps in (range(8), range(8, 16))
-    ]
-    assert len(set(epochs[0])) == len(groups) == 64
-    assert set(epochs[0]) == set(epochs[1])
-    assert epochs[0] != epochs[1]
 
 
 TEMPLATES = {
@@ -54,18 +34,6 @@ def test_a_pair_is_what_the_server_would_read(groups, tokenizer, template):
     for number, pair in enumerate(example.pairs):
         assert pair.tolist() == sequences[number].tolist()
     assert example.query_lengths == served.query_lengths.tolist()
-    for part in parts([example], PartSize(4_096, 0), base.pad_id):
-        for rectangle in part.rectangles:
-            assert rectangle.token_types.any() == (template != "no types")
-
-
-def test_the_answer_comes_first_and_random_passages_fill_up(make_examples, groups):
-    examples = make_examples(groups, OPTIONS)
-    for example in examples.of_step(0):
-        assert 4 <= len(example.pairs) <= 6  # a random passage that is known already is dropped
-        assert len(example.teaching) == len(example.pairs) == len(example.query_lengths)
-        assert example.teaching[0] == 0.2 / OPTIONS.teacher_temperature
-        assert len({tuple(pair) for pair in example.pairs}) == len(example.pairs)
 
 
 def test_a_long_passage_is_cut_and_keeps_its_end_token(make_examples, groups):

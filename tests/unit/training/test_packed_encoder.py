@@ -1,0 +1,219 @@
+"""The forward and the backward pass over sequences end to end, beside transformers' own, padded."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra training")
+transformers = pytest.importorskip("transformers", reason="needs the extra training")
+
+from twopass.engines.base import Ragged  # noqa: E402
+from twopass.training import packed_encoder  # noqa: E402
+from twopass.training.attention import PackedAttention, PaddedAttention, attend  # noqa: E402
+from twopass.training.cross_encoder import CrossEncoder  # noqa: E402
+from twopass.training.devices import Computing  # noqa: E402
+from twopass.training.layout import PartSize, lay_out, rectangles  # noqa: E402
+from twopass.training.objective import listwise_loss  # noqa: E402
+from twopass.training.sampling import StepExamples  # noqa: E402
+
+PAD = 1
+SHAPE = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "vocab_size": 500,
+    "pad_token_id": PAD,
+}
+MODELS = {
+    "BERT": lambda: transformers.BertForSequenceClassification(
+        transformers.BertConfig(**SHAPE, max_position_embeddings=64, num_labels=1)
+    ),
+    "RoBERTa": lambda: transformers.RobertaForSequenceClassification(
+        transformers.RobertaConfig(
+            **SHAPE, max_position_embeddings=66, type_vocab_size=1, num_labels=1
+        )
+    ),
+    "ELECTRA": lambda: transformers.ElectraForSequenceClassification(
+        transformers.ElectraConfig(
+            **SHAPE, embedding_size=32, max_position_embeddings=64, num_labels=1
+        )
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def folder_of(tmp_path_factory):
+    """A random model of a family, with norms and biases that do something."""
+
+    def make(family):
+        folder = tmp_path_factory.mktemp(family)
+        torch.manual_seed(0)
+        model = MODELS[family]()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter += 0.05 * torch.randn_like(parameter)
+        model.save_pretrained(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def in_float32(monkeypatch):
+    """Products in float32, so that what differs by rounding alone is nearly equal."""
+
+    def autocast(device, dtype):
+        return original(device, dtype=dtype, enabled=False)
+
+    original = torch.autocast
+    monkeypatch.setattr(torch, "autocast", autocast)
+    monkeypatch.setattr(packed_encoder, "PRODUCTS", torch.float32)
+
+
+def step_of(seed, num_groups=7, *, has_types=True):
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 6, num_groups)
+    lengths = rng.integers(3, 60, sizes.sum())
+    return StepExamples(
+        Ragged.from_rows([rng.integers(5, 500, n).astype(np.int32) for n in lengths]),
+        np.minimum(lengths, 7 if has_types else 60).astype(np.int32),
+        sizes,
+        rng.normal(0, 2, len(lengths)).astype(np.float32),
+    )
+
+
+def loss_and_gradients(model, step, size):
+    parts = list(lay_out(step, size, PAD))
+    model.begin_step()
+    total = 0.0
+    tensors = [torch.from_numpy(part.array) for part in parts]
+    for number, part in enumerate(model.parts(parts, tensors, size)):
+        loss = listwise_loss(
+            model.logits(part), part.arrays.rows, part.arrays.teaching, teacher_weight=0.3
+        )
+        model.backward(loss, is_first=number == 0)
+        total += float(loss.detach())
+    return total, {
+        name: parameter.grad.clone()
+        for name, parameter in model.module.named_parameters()
+        if parameter.requires_grad and parameter.grad is not None
+    }
+
+
+SIZES = [
+    PartSize(1, 1, 10**6),
+    PartSize(300, 8, 0),
+    PartSize(500, 128, 64),
+    PartSize(9_000, 128, 0),
+]
+
+
+@pytest.mark.usefixtures("in_float32")
+@pytest.mark.parametrize("frozen", [True, False])
+@pytest.mark.parametrize("family", MODELS)
+def test_loss_and_gradients_are_those_of_the_padded_module(folder_of, family, frozen):
+    folder = folder_of(family)
+    plain = CrossEncoder(
+        folder, frozen_embeddings=frozen, pad_id=PAD, computing=Computing(packed=False)
+    )
+    packed = CrossEncoder(folder, frozen_embeddings=frozen, pad_id=PAD)
+    assert packed.is_packed
+    assert not plain.is_packed
+    for seed, size in enumerate(SIZES):
+        step = step_of(seed, has_types=family != "RoBERTa")
+        # Group by group, in one rectangle each, which is how the loss is defined.
+        expected, gradients = loss_and_gradients(plain, step, SIZES[0])
+        for model in (packed, plain):
+            loss, found = loss_and_gradients(model, step, size)
+            assert loss == pytest.approx(expected, rel=1e-5)
+            assert found.keys() == gradients.keys()
+            for name, gradient in gradients.items():
+                torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_in_bfloat16_it_is_as_near_to_float32_as_autocast(folder_of, monkeypatch):
+    folder, step = folder_of("BERT"), step_of(3)
+    found = {}
+    for packed in (True, False):
+        model = CrossEncoder(
+            folder, frozen_embeddings=True, pad_id=PAD, computing=Computing(packed=packed)
+        )
+        found[packed] = loss_and_gradients(model, step, SIZES[2])[1]
+    monkeypatch.setattr(packed_encoder, "PRODUCTS", torch.float32)
+    exact = loss_and_gradients(
+        CrossEncoder(folder, frozen_embeddings=True, pad_id=PAD), step, SIZES[2]
+    )[1]
+
+    def distance(gradients):
+        return sum(float((gradients[n] - exact[n]).norm()) for n in exact) / sum(
+            float(exact[n].norm()) for n in exact
+        )
+
+    assert distance(found[True]) < 1.3 * distance(found[False])
+
+
+def test_what_is_compiled_computes_the_same(folder_of, monkeypatch):
+    """Traced whole, without a break; by the compiler's first half, which needs no C compiler."""
+    compile_ = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda f: compile_(f, backend="aot_eager", fullgraph=True)
+    )
+    folder = folder_of("BERT")
+    models = [
+        CrossEncoder(
+            folder, frozen_embeddings=True, pad_id=PAD, computing=Computing(compiled=compiled)
+        )
+        for compiled in (False, True)
+    ]
+    for seed in range(3):
+        (loss, plain), (same, compiled) = (
+            loss_and_gradients(model, step_of(seed), SIZES[1]) for model in models
+        )
+        assert same == pytest.approx(loss, rel=1e-3)
+        for name, gradient in plain.items():
+            torch.testing.assert_close(compiled[name], gradient, rtol=0.05, atol=0.02)
+
+
+def test_a_family_of_other_terms_is_padded(tmp_path):
+    torch.manual_seed(0)
+    config = transformers.DebertaV2Config(
+        **SHAPE,
+        max_position_embeddings=64,
+        num_labels=1,
+        relative_attention=True,
+        pos_att_type=["p2c", "c2p"],
+    )
+    transformers.DebertaV2ForSequenceClassification(config).save_pretrained(tmp_path)
+    model = CrossEncoder(tmp_path, frozen_embeddings=True, pad_id=PAD)
+    assert not model.is_packed
+    loss, gradients = loss_and_gradients(model, step_of(0), SIZES[1])
+    assert np.isfinite(loss)
+    assert gradients
+
+
+def plain_attention(query, key, value, offsets, *_):
+    """The packed kernel's arguments, computed sequence by sequence."""
+    found = []
+    for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        heads = [x[begin:end].transpose(0, 1)[None] for x in (query, key, value)]
+        found.append(attend(*heads, torch.zeros(1))[0].transpose(0, 1))
+    return torch.cat(found)
+
+
+@pytest.mark.parametrize("per_rectangle", [0, 200, 10**6])
+def test_attention_in_rectangles_is_that_of_each_sequence_alone(per_rectangle):
+    torch.manual_seed(0)
+    lengths = np.array([70, 66, 65, 33, 32, 31, 7, 1, 1, 32, 9])
+    offsets = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int32)
+    positions = torch.cat([torch.arange(n) for n in lengths]).int()
+    projections = torch.randn(int(offsets[-1]), 3 * 16, requires_grad=True)
+    outward = torch.randn(int(offsets[-1]), 16)
+    padded = PaddedAttention(2, offsets, positions, rectangles(lengths, per_rectangle))
+    packed = PackedAttention(plain_attention, 2, offsets, 70)
+    found, gradients = [], []
+    for attention in (padded, packed):
+        context = attention(projections)
+        found.append(context.detach())
+        gradients.append(torch.autograd.grad((context * outward).sum(), projections)[0])
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
