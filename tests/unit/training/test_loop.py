@@ -75,6 +75,7 @@ def test_a_model_learns_what_its_groups_ask_for(trained, tmp_path):
     assert (tmp_path / "run" / "best" / "model.safetensors").is_file()
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_an_interrupted_run_ends_with_the_weights_of_a_whole_one(trained):
     class InterruptedTrainingError(Exception):
         pass
@@ -164,6 +165,15 @@ def test_the_server_reads_in_a_saved_model_what_was_trained(base, make_examples,
     np.testing.assert_allclose(trained[: part.shape.pairs], served, atol=0.02)  # bf16 against int8
 
 
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """Measurements that are as good as the first pass, and take no time."""
+    monkeypatch.setattr(
+        "twopass.training.loop.read_groups", lambda _, development: development.similarity()
+    )
+
+
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("packed", [True, False])
 def test_any_number_of_processes_trains_the_same_weights(trained, packed):
     """Bit for bit: so do two runs of one seed."""
@@ -177,6 +187,7 @@ def test_any_number_of_processes_trains_the_same_weights(trained, packed):
             assert torch.equal(one, same)
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_the_log_says_how_long_the_device_waited_for_examples(trained, tmp_path):
     trained("waiting", replace(OPTIONS, steps=20))
     (entry,) = (
@@ -187,6 +198,7 @@ def test_the_log_says_how_long_the_device_waited_for_examples(trained, tmp_path)
     assert 0 <= entry["waited_for_examples"] <= 1
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_a_teacher_is_asked_about_each_step_in_order(
     base, make_examples, groups, tmp_path, monkeypatch
 ):
