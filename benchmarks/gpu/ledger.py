@@ -19,7 +19,7 @@ from twopass.benchmarks.gpu.catalogue import Check
 from twopass.benchmarks.gpu.describing import describe
 from twopass.benchmarks.gpu.figures import median_of
 from twopass.benchmarks.gpu.goals import judge
-from twopass.benchmarks.gpu.names import CEILING
+from twopass.benchmarks.gpu.names import CEILING, TESTS
 from twopass.benchmarks.gpu.outcome import Outcome, Row, rows_of
 from twopass.benchmarks.gpu.report import About, Report, goals_table, write_report
 from twopass.benchmarks.gpu.running import Running
@@ -144,6 +144,8 @@ def ledger(
     report = writing.write()
     for line in ("", *goals_table(report.goals), "", str(out / "report.md")):
         console.print(line, markup=False, highlight=False)
+    if any(row.get("failed") for row in rows_of(report.checks, TESTS)):
+        raise typer.Exit(1)
 
 
 def _chosen(checks: list[Check], beginnings: list[str]) -> list[Check]:
