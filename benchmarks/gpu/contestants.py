@@ -43,6 +43,10 @@ class Opened(Protocol):
     def padding(self, batch: TokenBatch) -> float | None:
         """Share of the tokens computed that are padding; None where nobody counts."""
 
+    @property
+    def has_graphs(self) -> bool:
+        """Whether it replays CUDA graphs, and has not given them up."""
+
     def close(self) -> None:
         """Frees what it holds."""
 
@@ -61,6 +65,10 @@ class _OurEngine:
 
     def padding(self, batch: TokenBatch) -> float | None:
         return padding_share(self._engine, batch)
+
+    @property
+    def has_graphs(self) -> bool:
+        return self._engine.info.has_graphs
 
     def close(self) -> None:
         self._engine.close()
@@ -82,6 +90,10 @@ class _Plain:
     def padding(self, batch: TokenBatch) -> float | None:
         del batch
         return None
+
+    @property
+    def has_graphs(self) -> bool:
+        return False
 
     def close(self) -> None:
         pass

@@ -52,17 +52,20 @@ def requests(scale: Scale, field: Field) -> list[Row]:
     for count in scale.passages:
         batch = pairs_of([_TOKENS] * count)
 
-        def times(opened: Opened, batch: TokenBatch = batch) -> list[float]:
+        def times(opened: Opened, batch: TokenBatch = batch) -> tuple[list[float], bool]:
             warm_up(opened, batch)
-            return latency(opened.compute, batch, scale.latency_requests, 2 * scale.seconds)
+            took = latency(opened.compute, batch, scale.latency_requests, 2 * scale.seconds)
+            return took, opened.has_graphs
 
-        for name, turns in field.in_turns(times, scale.turns).items():
+        for name, found in field.in_turns(times, scale.turns).items():
+            turns = [took for took, _ in found]
             rows.append(
                 {
                     "engine": name,
                     "passages": count,
                     "p50 ms": figure_of([percentile(each, _MIDDLE) for each in turns]),
                     "p99 ms": percentile(sorted(chain(*turns)), _NEAR_THE_END),
+                    "CUDA graphs": found[-1][1],
                 }
             )
     return rows

@@ -21,12 +21,14 @@ class Outcome:
         rows: Figures; those that there are where something stood in the way of others.
         obstacle: What it was, in its own words; empty where nothing did.
         seconds: How long it took.
+        notes: What engines warned of meanwhile, such as that one goes on without CUDA graphs.
     """
 
     name: str
     rows: list[Row] = field(default_factory=list)
     obstacle: str = ""
     seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
 
 
 def rows_of(outcomes: Sequence[Outcome], name: str) -> list[Row]:

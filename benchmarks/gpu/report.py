@@ -121,6 +121,7 @@ def as_markdown(report: Report) -> str:
             lines.append(f"Not measured: {each.obstacle}")
         if each.rows:
             lines += ["", *_table(each.rows)] if each.obstacle else _table(each.rows)
+        lines += [line for note in each.notes for line in ("", f"Warned of: {_words(note)}")]
         if each.seconds:
             lines += ["", f"{each.seconds:.1f} s."]
     lines += ["", "## Goals", "", *goals_table(report.goals)]

@@ -70,7 +70,7 @@ apart='faiss_gpu*.whl nvidia_*cu12*.whl libcuvs*.whl libraft*.whl librmm*.whl ra
 
 all_wheels() {
   local files
-  mapfile -t files < <(comm -23 <(found '*.whl' | sort) <(found "$apart" | sort))
+  mapfile -t files < <(comm -23 <(found '*.whl' | sort) <(found "$apart twopass*.whl" | sort -u))
   ((${#files[@]})) || return 0
   pip install --no-index --no-deps --no-compile "${files[@]}" && return 0
   for file in "${files[@]}"; do # one that is not for this Python stops all of them
@@ -89,13 +89,15 @@ faiss_apart() {
   fi
 }
 
-# from_tree NAME FOLDER: a distribution of ours, unless the folder of wheels has it.
+# from_tree NAME FOLDER: a distribution of ours, from the folder of wheels where that has it. Also
+# where one of its version is there already: it is this tree that is measured.
 from_tree() {
   if [[ $wheels ]]; then
-    [[ -z $(found "$1-*.whl") ]] || return 0
-    pip install --no-index --no-deps --no-build-isolation "$2"
+    local wheel
+    wheel=$(found "$1-*.whl" | tail -1)
+    pip install --force-reinstall --no-index --no-deps --no-build-isolation "${wheel:-$2}"
   else
-    pip install "$2"
+    pip install --force-reinstall --no-deps "$2" && pip install "$2"
   fi
 }
 

@@ -21,7 +21,8 @@ from twopass.benchmarks.gpu.worker import scale_as_json
 
 _WORKER = "twopass.benchmarks.gpu.worker"
 # A check may take so many times what it is thought to, and as long as a process takes to begin.
-_TIMES, _BEGINNING_SECONDS = 2.5, 30.0
+# A CPU may have others beside.
+_TIMES, _BEGINNING_SECONDS, _BEGINNING_ON_CPU = 2.5, 30.0, 90.0
 _END_SECONDS = 5.0
 _TAIL_LETTERS = 300
 
@@ -210,7 +211,8 @@ class Running:
                 self._scale, self._without, with_faiss_gpu=check.wants_faiss_gpu
             )
         assert self._worker is not None
-        limit = _TIMES * check.expected(self._scale) + _BEGINNING_SECONDS
+        beginning = _BEGINNING_SECONDS if self._scale.on_gpu else _BEGINNING_ON_CPU
+        limit = _TIMES * check.expected(self._scale) + beginning
         answer = self._worker.run(check.name, min(limit, left))
         if answer.is_over or check.is_alone:
             self._worker.close()

@@ -18,6 +18,7 @@ from twopass.benchmarks.gpu.server_load import (
     started_on,
 )
 from twopass.benchmarks.gpu.variants import environment_of
+from twopass.client import Client
 from twopass.server.local import COMPUTES_ALL, LocalServer
 
 # Less than the passages take that callers send in turn, so that each is new to the server.
@@ -56,10 +57,18 @@ def through_server(scale: Scale, served: Served) -> list[Row]:
         with environment_of(served.environment), started_on(cpus.server):
             server = undo.enter_context(LocalServer(None, flags=tuple(flags), log=log))
         addresses = {"gRPC": server.target, "HTTP": server.http_url}
-        return [
+        rows = [
             _row(scale, server.pid, addresses[wire], cpus, (wire, count, under_way))
             for wire, count, under_way in _loads(scale)
         ]
+        return [row | {"CUDA graphs": _has_graphs(server.target)} for row in rows]
+
+
+def _has_graphs(target: str) -> bool:
+    """Whether the reranker's engine still replays CUDA graphs, after all loads."""
+    with Client(target) as client:
+        models = client.models()
+    return any(model.cuda_graphs for model in models if model.kind == "reranker")
 
 
 def _loads(scale: Scale) -> list[tuple[str, int, int]]:

@@ -6,6 +6,6 @@ from twopass.benchmarks.gpu.scale import Scale
 
 
 def training(scale: Scale, field: Field) -> list[Row]:
-    """Pairs a second of training steps, rows with `kind` and `pairs/s`."""
+    """Pairs a second of training steps, rows with `way` and `pairs/s`."""
     del scale, field
     raise NotHereError("no made-up examples to train on yet")

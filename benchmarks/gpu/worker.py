@@ -7,6 +7,7 @@ is done. Before that, lines say what it does: the last one names whom a dead pro
 
 import dataclasses
 import json
+import logging
 import os
 import sys
 import time
@@ -50,12 +51,15 @@ def main() -> None:
     from twopass.benchmarks.gpu.catalogue import checks_of
 
     checks = {check.name: check for check in checks_of(scale)}
+    warnings = _Warnings()
+    logging.getLogger("twopass").addHandler(warnings)
     field = Field(scale, without, lambda name: tell(doing=name))
     for line in sys.stdin:
         name = json.loads(line)["check"]
         tell(doing=name)
         field.missing.clear()
         broken_before = len(field.broken)
+        warnings.told.clear()
         began = time.perf_counter()
         rows: list[Row] = []
         words, is_foreseen = "", True
@@ -69,10 +73,24 @@ def main() -> None:
         if not rows and not any(obstacles):
             obstacles.append("no engine was left to measure")
         seconds = round(time.perf_counter() - began, 1)
-        outcome = Outcome(name, rows, "; ".join(filter(None, obstacles)), seconds)
+        words = "; ".join(filter(None, obstacles))
+        outcome = Outcome(name, rows, words, seconds, list(warnings.told))
         broken = field.broken[broken_before:]
         tell(outcome=dataclasses.asdict(outcome), broken=broken, is_foreseen=is_foreseen)
     field.close()
+
+
+class _Warnings(logging.Handler):
+    """Keeps what is warned of, each line once, and writes it to the log as well."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.told: dict[str, None] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        self.told.setdefault(line)
+        sys.stderr.write(f"{record.levelname.lower()} {line}\n")
 
 
 def _private_output() -> IO[str]:

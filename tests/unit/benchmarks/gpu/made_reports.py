@@ -105,7 +105,7 @@ def outcomes(*, speed=45_000.0, gain=1.5, apart=0.005, plain_apart=0.005, failed
             )
             for v, s, p in ours
         ),
-        Outcome(names.TRAINING, [{"kind": "packed", "pairs/s": figure(60_000.0)}]),
+        Outcome(names.TRAINING, [{"way": "packed", "pairs/s": figure(60_000.0)}]),
     )
 
 

@@ -87,8 +87,8 @@ def test_the_server_is_compared_with_its_own_engine_at_its_own_lengths():
 
 def test_training_counts_its_fastest_way():
     rows = [
-        {"kind": "padded", "pairs/s": 5_000.0},
-        {"kind": "packed", "pairs/s": figure(51_000.0)},
+        {"way": "padded", "pairs/s": 5_000.0},
+        {"way": "packed", "pairs/s": figure(51_000.0)},
     ]
     each = goal(with_rows(outcomes(), names.TRAINING, rows), "training")
     assert (each.is_met, each.measured) == (True, "51,000 (packed)")

@@ -28,7 +28,7 @@ def test_the_report_has_a_table_for_each_check_or_the_obstacle():
             checks=(
                 Outcome("speed", [{"batch": 1, "pairs/s": 12_345.6}, {"batch": 8}], "", 1.0),
                 Outcome("graphs", [], "no driver", 0.0),
-                Outcome("half", [{"engine": "a", "ok": True}], "b: it failed", 2.0),
+                Outcome("half", [{"engine": "a", "ok": True}], "b: it failed", 2.0, ["no graphs"]),
             ),
         )
     )
@@ -37,6 +37,7 @@ def test_the_report_has_a_table_for_each_check_or_the_obstacle():
     assert "| batch | pairs/s |\n|---|---|\n| 1 | 12,346 |\n| 8 |  |\n" in text
     assert "## graphs\n\nNot measured: no driver\n" in text
     assert "Not measured: b: it failed\n\n| engine | ok |\n|---|---|\n| a | True |\n" in text
+    assert "Warned of: no graphs\n\n2.0 s.\n" in text
 
 
 def test_a_figure_of_several_turns_is_told_with_its_spread():
