@@ -287,10 +287,8 @@ def _tune(client: Client, dataset: Dataset, wanted: Wanted, telling: _Telling) -
             report_json(tuned, is_made_up=is_made_up, is_saved=is_saved)
             | {"windows": [asdict(one) for one in windows]}
         )
-    elif is_saved and taken is not None:
+    elif is_saved:
         say(f"Saved: searches of {collection} that set nothing do so from now on.")
-        if taken.reader is not None and taken.reader.truncation != "truncate":
-            say("Defaults hold no truncation: give it in each request, rerank.truncation.")
 
 
 def _is_wanted(telling: _Telling) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from twopass.client import Client, Collection, Fields, SearchDefaults, SearchResult
+from twopass.client import Client, Collection, Fields, SearchDefaults, SearchResult, Truncation
 from twopass.evaluation.runs import EvaluationError
 from twopass.evaluation.tuning.arithmetic import fused_scores
 from twopass.evaluation.tuning.reading import Reading
@@ -67,7 +67,9 @@ def without_fusion(answers: Mapping[str, SearchResult], described: Collection) -
     depth = known.depth or (k if num_read >= num_found else num_read)
     # Answers carry floats of 32 bits: 0.7 comes back as 0.699999988.
     blend = round(answer.blend, 6)
-    return replace(found, depth=min(depth, k), reader=Reader(answer.reranker), blend=blend)
+    cut: Truncation = "max_window" if known.truncation == "max_window" else "truncate"
+    reader = Reader(answer.reranker, cut)
+    return replace(found, depth=min(depth, k), reader=reader, blend=blend)
 
 
 def with_fusion(

@@ -31,6 +31,9 @@ def saved_defaults(
     )
     if settings.reader is None:
         return replace(first, rerank=False, depth=None)
+    truncation = settings.reader.truncation
+    if truncation == "truncate" and before.truncation != "max_window":
+        truncation = before.truncation  # the same, or what somebody wants refused stays so
     is_same = before.reranker_revision == revision
     return replace(
         first,
@@ -39,6 +42,7 @@ def saved_defaults(
         reranker=settings.reader.model,
         reranker_revision=revision,
         blend=settings.blend,
+        truncation=truncation,
         min_score=before.min_score if is_same else None,
         answer_threshold=before.answer_threshold if is_same else None,
     )

@@ -1,5 +1,9 @@
 """A choice as the search defaults of a collection."""
 
+from dataclasses import replace
+
+import pytest
+
 from twopass.client import ConvexFusion as AskedFusion
 from twopass.client import SearchDefaults
 from twopass.evaluation.tuning.saving import saved_defaults
@@ -32,11 +36,24 @@ def test_thresholds_stay_with_their_reranker():
     assert (other.min_score, other.answer_threshold) == (None, None)
 
 
-def test_what_is_not_tuned_stays_as_it_was():
-    known = SearchDefaults(truncation="max_window", query_truncation="reject")
-    for choice in (BOTH, Settings("lexical", 20)):
-        saved = saved_defaults(choice, known, "a", "twopass tune")
-        assert (saved.truncation, saved.query_truncation) == ("max_window", "reject")
+@pytest.mark.parametrize(
+    ("before", "chosen", "after"),
+    [
+        (None, "truncate", None),
+        (None, "max_window", "max_window"),
+        ("truncate", "truncate", "truncate"),
+        ("max_window", "truncate", "truncate"),
+        ("reject", "truncate", "reject"),
+        ("reject", "max_window", "max_window"),
+    ],
+)
+def test_what_was_read_of_long_passages_is_saved_but_a_refusal_stays(before, chosen, after):
+    choice = replace(BOTH, reader=Reader("small", chosen))
+    known = SearchDefaults(truncation=before, query_truncation="reject")
+    saved = saved_defaults(choice, known, "a", "twopass tune")
+    assert (saved.truncation, saved.query_truncation) == (after, "reject")
+    unread = saved_defaults(Settings("lexical", 20), known, "", "twopass tune")
+    assert (unread.truncation, unread.query_truncation) == (before, "reject")
 
 
 def test_without_a_second_pass_thresholds_wait_for_requests_that_ask_for_one():
