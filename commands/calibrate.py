@@ -129,8 +129,8 @@ def calibrate(
     10 irrelevant hits are needed in either half, and 100 queries for figures that say much: a
     precision of 0.9 to within 0.05 takes about 140 accepted answers.
 
-        twopass calibrate judgements.jsonl --precision 0.9
-        twopass calibrate judgements.jsonl --precision 0.9 --save
+        twopass calibrate judgements-docs.jsonl --precision 0.9
+        twopass calibrate judgements-docs.jsonl --precision 0.9 --save
         twopass calibrate pairs.jsonl --reranker ./my-reranker --precision 0.9 --save
     """
     if precision is not None and recall is not None:
@@ -184,6 +184,12 @@ def _dataset(judgements: Path, collection: str, max_queries: int | None) -> Data
                 f"{judgements}: judgements of several collections, {names}; give --collection"
             )
         return datasets[0]
+    if not judgements.exists():
+        exit_with(
+            f"{judgements}: there is no such file or folder; the page /ui saves what was judged on "
+            "it as judgements-COLLECTION.jsonl",
+            USAGE,
+        )
     if not collection:
         exit_with("--collection: needed with a folder, whose documents a collection holds", USAGE)
     try:

@@ -235,7 +235,7 @@ def _end(outcome: Outcome, settings: Settings) -> None:
     """
     if outcome.is_success:
         return
-    if outcome.is_interrupted or outcome.failure:
+    if outcome.is_interrupted or (outcome.failure and outcome.tally.num_on_disk):
         say_beside(
             "The same command goes on where this one ended."
             if settings.resume

@@ -60,7 +60,7 @@ from twopass.commands.terminal.arranging import (
 )
 from twopass.commands.terminal.consoles import literal
 from twopass.commands.terminal.hits import QUERY_CUT, outcome_lines, print_hits
-from twopass.commands.terminal.sentences import say, say_exactly
+from twopass.commands.terminal.sentences import counted, say, say_exactly
 from twopass.commands.terminal.spans import (
     HighlightOption,
     MaxSpansOption,
@@ -314,13 +314,13 @@ def _say_what_to_try(
         say_exactly(literal(f"  twopass index {shlex.quote(collection)} FILES"))
     elif result.num_candidates and result.num_below_min_score == result.num_candidates:
         say(
-            f"No hit: {result.num_candidates:,} candidates were found and no score reaches the "
-            "least. Try a lower --min-score; 0 leaves out none."
+            f"No hit: no score of the {counted(result.num_candidates, 'candidate')} found reaches "
+            "the least. Try a lower --min-score; 0 leaves out none."
         )
     elif result.num_candidates:
         say(
-            f"No hit: {result.num_candidates:,} candidates were found and none is left to show"
-            + (f" after --offset {offset}; try a smaller one." if offset else ".")
+            f"No hit: of the {counted(result.num_candidates, 'candidate')} found none is left to "
+            "show" + (f" after --offset {offset}; try a smaller one." if offset else ".")
         )
     elif restricted_by:
         say(

@@ -200,6 +200,14 @@ class FeedbackRecords:
         if self.store is not None:
             await self.store.close()
 
+    def ensure_kept(self) -> None:
+        """Makes sure that feedback is kept: without, answers have no id, and events can have none.
+
+        Raises:
+            FeedbackNotKeptError: The server keeps none; says why, and the way out.
+        """
+        self._kept()
+
     def _kept(self) -> FeedbackStore:
         if self.store is None:
             raise FeedbackNotKeptError(f"feedback: {self._why_not}")

@@ -68,6 +68,7 @@ class FeedbackServicer:
         self, message: feedback_pb2.RecordFeedbackRequest, request: Request
     ) -> feedback_pb2.RecordFeedbackResponse:
         """Keeps clicks and judgements."""
+        self._records.ensure_kept()
         check_count("events", len(message.events), self._limits.max_documents, "use several calls")
         events = await self._translating.run(
             request.message_bytes, _read_events, message.events, request=request

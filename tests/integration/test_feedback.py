@@ -290,10 +290,12 @@ def test_a_server_that_keeps_none_says_why_and_gives_answers_no_id(tmp_path):
     with Server(tmp_path, gated=False, feedback_max_rows=0) as server:
         fill(server, "facts")
         with Client(server.target) as client:
-            assert client.search("facts", QUESTION).search_id == ""
-            with pytest.raises(UnimplementedError, match="feedback_max_rows is 0") as raised:
-                client.record_feedback("facts", [Feedback(document_id="a", query_id="q")])
-            assert raised.value.reason == "FEEDBACK_NOT_KEPT"
+            search_id = client.search("facts", QUESTION).search_id
+            assert search_id == ""
+            for named in ({"query_id": "q"}, {"search_id": search_id}):
+                with pytest.raises(UnimplementedError, match="feedback_max_rows is 0") as raised:
+                    client.record_feedback("facts", [Feedback(document_id="a", **named)])
+                assert raised.value.reason == "FEEDBACK_NOT_KEPT"
             assert client.shadows() == ()
 
 
