@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from twopass.client import SearchDefaults
+from twopass.client import SearchDefaults, Truncation
 from twopass.evaluation.tuning.settings import Settings, asked
 
 
@@ -31,7 +31,7 @@ def saved_defaults(
     )
     if settings.reader is None:
         return replace(first, rerank=False, depth=None)
-    truncation = settings.reader.truncation
+    truncation: Truncation | None = settings.reader.truncation
     if truncation == "truncate" and before.truncation != "max_window":
         truncation = before.truncation  # the same, or what somebody wants refused stays so
     is_same = before.reranker_revision == revision

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Generates the stubs and builds the program and the example, with what a distribution packages and no module proxy. On Debian:
-# apt-get install golang-go golang-google-grpc-dev golang-google-genproto-dev protobuf-compiler protoc-gen-go-1-5 protoc-gen-go-grpc
+# apt-get install golang-go golang-google-grpc-dev golang-google-genproto-dev golang-google-protobuf-dev protobuf-compiler protoc-gen-go-1-5 protoc-gen-go-grpc
 set -euo pipefail
 cd "$(dirname "$0")"
 rm -rf build && mkdir -p build/src/everyrpc
