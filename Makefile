@@ -387,11 +387,12 @@ $(FAMILIES)/.packages: tests/families/requirements.txt
 	$(@D)/bin/python -m pip install -r $<
 	@touch $@
 
-# `FAMILY=modernbert` tries one alone; without it decoders are tried too.
+# `FAMILY=modernbert` tries one alone; without it decoders are tried too, and the engine torch with
+# fused kernels.
 families: dev $(FAMILIES)/.packages
 	PYTHONPATH=$(CURDIR)/build/dev $(FAMILIES)/bin/python -m tests.families $(if $(FAMILY),--family $(FAMILY))
 	$(if $(FAMILY),,PYTHONPATH=$(CURDIR)/build/dev $(FAMILIES)/bin/python $(PYTEST) -q \
-	  tests/unit/engines/transformers tests/unit/engines/model/test_decoder.py)
+	  tests/unit/engines/transformers tests/unit/engines/gpu tests/unit/engines/model/test_decoder.py)
 
 KILLS ?= 200
 STORE ?= folder

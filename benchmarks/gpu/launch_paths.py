@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from statistics import median
+from typing import Any
 
 from twopass.benchmarks.gpu.made_pairs import mixed_lengths, pairs_of
 from twopass.benchmarks.gpu.speed import padding_share, pairs_per_second
@@ -19,13 +20,18 @@ from twopass.engines.model.folder import ModelFolder, open_model
 
 Row = dict[str, str | float]
 
-_SHAPES = ((40, 128), (1, 128), (100, 128), (512, 128))
-_MIXED_PAIRS, _MAX_TOKENS = 8_000, 512
+SHAPES = ((40, 128), (1, 128), (100, 128), (512, 128))
+MIXED_PAIRS, _MAX_TOKENS = 8_000, 512
 _TURNS = 3
 
 
 def compare_launch_paths(
-    folder: ModelFolder, *, device: str = "cuda", seconds: float = 0.3
+    folder: ModelFolder,
+    *,
+    device: str = "cuda",
+    seconds: float = 0.3,
+    shapes: Sequence[tuple[int, int]] = SHAPES,
+    mixed_pairs: int = MIXED_PAIRS,
 ) -> list[Row]:
     """Measures all paths in turns, so that what the device does meanwhile is the same for all.
 
@@ -33,14 +39,16 @@ def compare_launch_paths(
         folder: The model.
         device: As of `TorchEngine`; a CPU has one path.
         seconds: Of each measurement, of which there are 30 a path.
+        shapes: Pairs and tokens of each.
+        mixed_pairs: Pairs of mixed lengths.
 
     Returns:
         A row for each path and shape: `paths` as added up, `shape` as pairs x tokens or "mixed",
         `ms` of one batch after another (median), `pairs/s` of as many as overlap, `padding`, and
         `graphs`, 1 where the engine still had them at the end.
     """
-    batches = {f"{count} x {tokens}": pairs_of([tokens] * count) for count, tokens in _SHAPES}
-    batches["mixed"] = pairs_of(mixed_lengths(_MIXED_PAIRS, _MAX_TOKENS))
+    batches = {f"{count} x {tokens}": pairs_of([tokens] * count) for count, tokens in shapes}
+    batches["mixed"] = pairs_of(mixed_lengths(mixed_pairs, _MAX_TOKENS))
     paths = list(LaunchPath) if device != "cpu" else []
     with ExitStack() as stack:
         engines = {}
@@ -94,7 +102,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1 or cpu (default: cuda)")
     parser.add_argument("--seconds", type=float, default=0.3, help="of each measurement")
     given = parser.parse_args(argv)
-    rows = compare_launch_paths(open_model(given.model), device=given.device, seconds=given.seconds)
+    # A CPU has but one path, and takes long for it.
+    few: dict[str, Any] = {"shapes": SHAPES[:2], "mixed_pairs": 8} if given.device == "cpu" else {}
+    rows = compare_launch_paths(
+        open_model(given.model), device=given.device, seconds=given.seconds, **few
+    )
     print(f"{'shape':>10} {'ms':>9} {'pairs/s':>9} {'padding':>8}  paths")
     for row in rows:
         print(

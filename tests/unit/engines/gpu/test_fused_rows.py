@@ -185,6 +185,7 @@ def test_every_family_gives_the_logits_of_the_reference(torch, kernels, tmp_path
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("name", ALL_CONFIGS)
 def test_fused_kernels_change_half_precision_as_much_as_rounding_does(
@@ -232,6 +233,7 @@ def golden_engine(torch, kernels, name, dtype):
 
 
 # What engines promise of float16, and of float32 in another order.
+@pytest.mark.slow
 @pytest.mark.parametrize(("half", "tolerance"), [(True, 2e-2), (False, 1e-4)], ids=["fp16", "f32"])
 def test_logits_are_the_golden_ones(torch, kernels, golden, reranker, half, tolerance):
     separator = reranker.tokenizer.template.separator[0]
@@ -242,6 +244,7 @@ def test_logits_are_the_golden_ones(torch, kernels, golden, reranker, half, tole
     np.testing.assert_allclose(found, golden.logits, rtol=0, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("half", "tolerance"), [(True, 2e-3), (False, 1e-5)], ids=["fp16", "f32"])
 def test_embeddings_are_the_golden_ones(torch, kernels, golden, encoder, half, tolerance):
     template = encoder.tokenizer.single
