@@ -1,5 +1,6 @@
 """Fused kernels beside PyTorch's own operations, and whole models with them against references."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -216,6 +217,59 @@ def test_empty_sequences_at_the_end_harm_no_other(torch, kernels, tmp_path, head
     with torch.inference_mode():
         found = fused.forward(*map(torch.from_numpy, parts), 5, has_empty=True)[:2].numpy()
     np.testing.assert_allclose(found, outputs(torch, fused, batch), rtol=1e-5, atol=1e-6)
+
+
+class CountedKernels:
+    """Kernels that do nothing, and how often each is launched."""
+
+    def __init__(self):
+        self.launches = Counter()
+
+    def rows_a_program(self, width):
+        return 4, 1 << (width - 1).bit_length()
+
+    def blocks(self, count, size=1_024):
+        return -(-count // size)
+
+    def __getattr__(self, name):
+        def launch(*_, **__):
+            self.launches[name] += 1
+
+        return _Grids(launch)
+
+
+class _Grids(dict):
+    """A launch for whatever grid."""
+
+    def __init__(self, launch):
+        super().__init__()
+        self.launch = launch
+
+    def __missing__(self, grid):
+        return self.launch
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("name", ALL_CONFIGS)
+def test_no_step_needs_a_number_that_the_device_has_yet_to_compute(torch, tmp_path, name, head):
+    fake_tensor = pytest.importorskip("torch._subclasses.fake_tensor")
+    counted = CountedKernels()
+    _, fused, _ = encoders(torch, counted, tmp_path, name, HEADS[head], torch.float16)
+    # Fake tensors have shapes and no contents, as while a graph is captured.
+    with fake_tensor.FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        parts = (
+            mode.from_tensor(torch.tensor(numbers, dtype=torch.int32))
+            for numbers in ([7] * 10, [0, 3, 10], [1, 2])
+        )
+        found = fused.forward(*parts, 7, has_empty=True)
+    assert len(found) == 2
+    assert found.dtype is torch.float32
+    architecture = fused.architecture
+    assert counted.launches["embed_norm"] == 1
+    blocks = 2 * architecture.num_layers  # each ends in a sum and a norm
+    first = int(architecture.norm_first and architecture.first_attention_norm)
+    convolved = int(architecture.convolution is not None)
+    assert counted.launches["add_norm"] == blocks + first + convolved
 
 
 def golden_engine(torch, kernels, name, dtype):
