@@ -239,8 +239,8 @@ class Request:
         Args:
             end: Seconds of `time.perf_counter`; None for never.
         """
-        if end is None:
-            yield self.stop
+        if end is None or end == self.deadline:
+            yield self.stop  # set at the deadline too
             return
         stop = Stop()
         timer = _call_at(end, stop.set)

@@ -36,7 +36,7 @@ _PASSAGES = (
     "SELECT coalesce(group_concat(key), ''), coalesce(group_concat(num_bytes), ''), "
     "json_group_array(id), coalesce(CAST(group_concat(token_ids, '') AS BLOB), x'') FROM ("
     "SELECT key, id, token_ids, coalesce(octet_length(token_ids), 0) AS num_bytes "
-    "FROM documents WHERE key IN (SELECT value FROM json_each(?)))"
+    "FROM documents WHERE key IN carray(?))"
 )
 _NO_KEYS = np.zeros(0, np.int64)
 
@@ -54,7 +54,7 @@ class DocumentReader:
     def load(self, keys: Int64s, stop: Stop = NEVER) -> StoredPassages:
         """Loads ids and token ids by key, int64 `[num_keys]`, in the order of the keys."""
         with self._connections.borrow(stop) as connection:
-            found, ids, passages = self._passages(connection, keys.tolist(), stop)
+            found, ids, passages = self._passages(connection, keys, stop)
         if not len(found):
             return StoredPassages(np.zeros(0, np.intp), (), passages)
         ascending = np.argsort(found)
@@ -289,14 +289,14 @@ class DocumentReader:
         return [found.get(key) or Size(key, "", 0) for key in keys]
 
     def _passages(
-        self, connection: apsw.Connection, keys: Sequence[int], stop: Stop
+        self, connection: apsw.Connection, keys: Int64s, stop: Stop
     ) -> tuple[Int64s, list[str], Ragged]:
         """Keys, ids and token ids of those documents that are there, in no order.
 
         They are unchecked, since that would take the rest of the row too.
         """
         try:
-            found: list[Any] = connection.execute(_PASSAGES, (json.dumps(keys),)).fetchall()
+            found: list[Any] = connection.execute(_PASSAGES, (apsw.carray(keys),)).fetchall()
             ((of_rows, num_bytes, ids, token_ids),) = found
             sizes = np.fromstring(num_bytes, np.int64, sep=",") if of_rows else _NO_KEYS
             if not (sizes % 4).any():
@@ -304,7 +304,7 @@ class DocumentReader:
                 return there, json.loads(ids), _ragged(token_ids, sizes)
         except apsw.CorruptError:
             pass
-        rows = list(self._sound_rows(connection, keys, stop))
+        rows = list(self._sound_rows(connection, keys.tolist(), stop))
         sound = np.array([len(row.token_ids) for row in rows], np.int64)
         return (
             np.array([row.key for row in rows], np.int64),

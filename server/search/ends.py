@@ -4,9 +4,8 @@ import asyncio
 import math
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import TypeAlias
 
 from twopass.index.base import Collection
@@ -137,20 +136,44 @@ def seconds_until(end: float | None) -> float | None:
     return None if end is None else max(0.0, end - time.perf_counter())
 
 
-@asynccontextmanager
-async def in_time(request: Request, end: float | None, what: str) -> AsyncIterator[None]:
-    """Cancels the block when its time is over.
+class in_time:  # noqa: N801  # read as a function, like `asyncio.timeout`
+    """Cancels a block when its time is over.
 
-    Args:
-        request: The request that the block works for.
-        end: When the time is over, seconds of `time.perf_counter`; None for never.
-        what: What was not done, for the error message.
-
-    Raises:
-        LateError: The time is over.
+    A class, since every search enters two: a generator as context manager takes several times as
+    long.
     """
-    try:
-        async with asyncio.timeout(seconds_until(end)):
-            yield
-    except (TimeoutError, StoppedError):
-        raise late(request, what) from None
+
+    __slots__ = ("_request", "_timeout", "_what")
+
+    def __init__(self, request: Request, end: float | None, what: str) -> None:
+        """Prepares a block.
+
+        Args:
+            request: The request that the block works for.
+            end: When the time is over, seconds of `time.perf_counter`; None for never.
+            what: What was not done, for the error message.
+        """
+        self._request = request
+        self._what = what
+        self._timeout = asyncio.timeout(seconds_until(end))
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        frames: TracebackType | None,
+    ) -> None:
+        """Tells the block's end.
+
+        Raises:
+            LateError: The time is over.
+        """
+        try:
+            await self._timeout.__aexit__(kind, error, frames)
+        except TimeoutError:
+            raise late(self._request, self._what) from None
+        if isinstance(error, TimeoutError | StoppedError):
+            raise late(self._request, self._what) from None

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
+from twopass._core import ranks_in
 from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged
 from twopass.index.arrays import Int64s
 from twopass.index.base import HybridRetrieval, Members
@@ -370,11 +371,13 @@ class _Finding:
         They are for the second pass. Without one, as where there is no time to find it, the second
         pass reads the passage from its beginning.
         """
+        if not self._collection.may_be_split:
+            return found
         unknown = found.best.keys
         for known in (found.dense, found.beyond):
             if known is not None:
-                unknown = np.setdiff1d(unknown, known.keys)
-        if not self._collection.may_be_split or not len(unknown):
+                unknown = _not_in(known, unknown)
+        if not len(unknown):
             return found
         try:
             return await self._with_windows_of(unknown, found, query_ids)
@@ -422,7 +425,7 @@ class _Finding:
         they are left out, which the status tells: such a document counts as the least similar, and
         the second pass reads its passage from the beginning.
         """
-        missing = np.setdiff1d(keys, nearest.best.keys)
+        missing = _not_in(nearest.best, keys)
         if nearest.vector is None or not len(missing):
             return nearest
         try:
@@ -470,6 +473,12 @@ def _beyond(found: Found, similar: NearestList) -> Found:
     """What was found, with similarities and windows of documents that words alone have found."""
     windows = {**found.windows, **similar.windows}
     return replace(found, beyond=similar.ranked, windows=windows)
+
+
+def _not_in(known: RankedList, keys: Int64s) -> Int64s:
+    """Those of some keys that a list lacks, in their order."""
+    lacking: Int64s = keys[np.isinf(ranks_in(known.keys, keys))]
+    return lacking
 
 
 def _error(task: "asyncio.Task[Any]") -> BaseException | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import TypedDict
 
 import numpy as np
@@ -223,12 +224,9 @@ def _placed(
     """
     if found is None:
         return {}
-    ranks = ranks_in(found.keys, keys)
-    there = np.flatnonzero(np.isfinite(ranks))
-    places = ranks[there].astype(np.intp) - 1
+    ranks = ranks_in(found.keys, keys).tolist()
     return {
-        key: PlacedScore(score, place + 1 if are_ranked else None)
-        for key, score, place in zip(
-            keys[there].tolist(), found.scores[places].tolist(), places.tolist(), strict=True
-        )
+        key: PlacedScore(float(found.scores[int(rank) - 1]), int(rank) if are_ranked else None)
+        for key, rank in zip(keys.tolist(), ranks, strict=True)
+        if rank != inf
     }
