@@ -33,8 +33,8 @@ TREE := build/dev/twopass
 PACKAGES := server engines index commands evaluation training benchmarks
 # And the list of them, which is newer once a file was added or deleted.
 PYTHON_SOURCES := $(shell find $(PACKAGES) -name '*.py') build/sources.txt
-$(shell mkdir -p build && find $(PACKAGES) -name '*.py' | sort > build/sources.new \
-  && { cmp -s build/sources.new build/sources.txt || mv build/sources.new build/sources.txt; })
+$(shell mkdir -p build && new=build/sources.$$$$ && find $(PACKAGES) -name '*.py' | sort > $$new \
+  && { cmp -s $$new build/sources.txt && rm $$new || mv $$new build/sources.txt; })
 CORE_SOURCES := $(shell find core -name '*.h' -o -name '*.cc') CMakeLists.txt
 STUB_SOURCES := client/pyproject.toml client/generate_stubs.py $(wildcard protos/*/v1 protos/*/v1/* protos/*/*/v1 protos/*/*/v1/*)
 CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
@@ -190,12 +190,15 @@ scale: dev
 test: test-cpp test-python
 
 # In a random order, so that no test leans on another; --randomly-seed=N repeats the one whose seed was printed.
-# Tests of one module share its servers, so one process runs them.
+# Modules stay together, since their tests share servers; only a process that has nothing left takes half of what
+# another one has.
+SIDE_BY_SIDE := -n $(JOBS) --maxprocesses 8 --dist worksteal
+
 test-python: dev
-	$(BIN)/python $(PYTEST) -m 'not slow' -n $(JOBS) --maxprocesses 8 --dist loadscope
+	$(BIN)/python $(PYTEST) -m 'not slow' $(SIDE_BY_SIDE)
 
 test-slow: dev
-	$(BIN)/python $(PYTEST) -q -m slow
+	$(BIN)/python $(PYTEST) -q -m slow $(SIDE_BY_SIDE)
 
 # -g1: a sanitizer's report needs lines, and the rest takes as long to compile as the code.
 CPP_TEST_FLAGS := -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS_RELWITHDEBINFO='-O2 -g1 -DNDEBUG' \
