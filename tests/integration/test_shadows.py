@@ -140,6 +140,7 @@ def test_a_shadow_is_dropped_where_the_device_is_never_idle(tmp_path, monkeypatc
         with server._app._arbiter.admitted(1):  # somebody's work is always under way
             client.search("facts", QUESTION)
             until(lambda: by_name(client)["six"].counts["dropped_busy"] == 1)
+        monkeypatch.setattr(shadowing, "_EXPIRE_SECONDS", 60.0)
         client.search("facts", QUESTION)
         until(lambda: by_name(client)["six"].counts["compared"] == 1)
 
