@@ -122,10 +122,14 @@ def training_speed(load: Load, model: str) -> list[Row]:
         load: What is trained on.
         model: A shipped reranker, a folder or a hub id to train.
     """
-    return [_measured(name, computing, load, model) for name, computing in _ways()]
+    return [measured(name, computing, load, model) for name, computing in ways()]
 
 
-def _ways() -> Iterator[tuple[str, Any]]:
+def ways() -> Iterator[tuple[str, Any]]:
+    """Ways of computing the same steps on this device: a name, and a `Computing`."""
+    # PyTorch looks at it before its first product, and never again: ways whose sums have one order
+    # come after one that needs none.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
     from twopass.training.devices import Computing
@@ -203,7 +207,15 @@ class _Run:
             torch.cuda.synchronize()
 
 
-def _measured(name: str, computing: Any, load: Load, model: str) -> Row:
+def measured(name: str, computing: Any, load: Load, model: str) -> Row:
+    """Trains for some seconds in one way.
+
+    Args:
+        name: Of the way.
+        computing: The way, a `Computing`.
+        load: What is trained on.
+        model: A shipped reranker, a folder or a hub id to train.
+    """
     run = _Run(load, model, computing)
     _reset_peak(run)
     cores, waited, num_pairs, number = 0.0, 0.0, 0, 0

@@ -21,7 +21,7 @@ from twopass.benchmarks.gpu.scale import Scale
 from twopass.benchmarks.gpu.search_checks import vector_search
 from twopass.benchmarks.gpu.server_checks import Served, through_server
 from twopass.benchmarks.gpu.tests_on_gpu import tests_of_tensorrt, tests_of_torch
-from twopass.benchmarks.gpu.training_check import training
+from twopass.benchmarks.gpu.training_check import training, training_compiled, training_twice
 from twopass.benchmarks.gpu.variants import AFTER, BEFORE
 
 
@@ -74,8 +74,22 @@ def checks_of(scale: Scale) -> list[Check]:
             wants_faiss_gpu=True,
         ),
         core,
+        Check(
+            name=names.TRAINING_TWICE,
+            run=training_twice,
+            seconds=30,
+            dry_seconds=15,
+            is_alone=True,
+        ),
         Check(name=names.SHAPES, run=speed_by_shape, seconds=40, dry_seconds=8),
         Check(name=names.COMPILED, run=compiled_pytorch, seconds=75, dry_seconds=1, is_alone=True),
+        Check(
+            name=names.TRAINING_COMPILED,
+            run=training_compiled,
+            seconds=75,
+            dry_seconds=1,
+            is_alone=True,
+        ),
         Check(
             name=names.TESTS_TENSORRT,
             run=tests_of_tensorrt,

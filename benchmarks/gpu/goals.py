@@ -118,7 +118,9 @@ def _goals(outcomes: Outcomes) -> list[_Goal]:
             "training, pairs/s",
             ">= 50,000",
             (names.TRAINING,),
-            lambda found: _fastest(rows_of(found, names.TRAINING), "way"),
+            lambda found: _fastest(
+                rows_of(found, names.TRAINING) + rows_of(found, names.TRAINING_COMPILED), "way"
+            ),
             lambda value: value >= 50_000,
         ),
         _Goal(

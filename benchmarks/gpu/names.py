@@ -14,6 +14,8 @@ SERVER = "server"
 SEARCH = "vector search"
 SEARCH_SERVED = "vector search through the server"
 TRAINING = "training"
+TRAINING_TWICE = "training: the same weights from the same seed"
+TRAINING_COMPILED = "training, compiled"
 COMPILED = "plain PyTorch, compiled"
 
 CORE = "cpu int8"
