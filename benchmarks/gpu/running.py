@@ -55,6 +55,10 @@ class Worker:
         """
         asked = json.dumps({"scale": scale_as_json(scale), "without": list(without)})
         environment = dict(os.environ)
+        if not scale.on_gpu:
+            # PyTorch's threads wait for each other at every operation: beside other work on few
+            # processors, small operations then take milliseconds.
+            environment |= {"OMP_NUM_THREADS": "1"}
         if with_faiss_gpu and scale.faiss_gpu is not None:
             paths = (str(scale.faiss_gpu), environment.get("PYTHONPATH", ""))
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
