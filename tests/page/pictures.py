@@ -52,7 +52,9 @@ def main(data: str, folder: str) -> None:
         fonts.write(_FONTS)
         fonts.flush()
         os.environ["FONTCONFIG_FILE"] = fonts.name  # before the browser's driver is started
-        with ServedPage(Path(data)) as server, sync_playwright() as playwright:
+        # Without scores known from the picture before, so that each shows a second pass at work.
+        flags = ("--score-cache-bytes", "0")
+        with ServedPage(Path(data), *flags) as server, sync_playwright() as playwright:
             fill(server)
             _take_all(launch(playwright), server, into)
 
