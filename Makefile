@@ -38,7 +38,7 @@ $(shell mkdir -p build && new=build/sources.$$$$ && find $(PACKAGES) -name '*.py
 CORE_SOURCES := $(shell find core -name '*.h' -o -name '*.cc') CMakeLists.txt
 STUB_SOURCES := client/pyproject.toml client/generate_stubs.py $(wildcard protos/*/v1 protos/*/v1/* protos/*/*/v1 protos/*/*/v1/*)
 CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
-MODEL_FILES := $(shell find models -type f)
+MODEL_FILES := $(shell find models -type f ! -name '*.pyc')
 
 .PHONY: help install dev demo check format clean version wheels clean-room release-notes upgrade-data
 .PHONY: chart image image-lock test-image test-monitoring scan-image connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-aarch64 test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families crash bench gate
