@@ -76,6 +76,7 @@ class Worker:
         self._lines = queue.SimpleQueue[str]()
         threading.Thread(target=self._read, name="worker", daemon=True).start()
         self.with_faiss_gpu = with_faiss_gpu
+        self._on_gpu = scale.on_gpu
         self.num_checks = 0
 
     def run(self, name: str, seconds: float) -> Answer:
@@ -131,7 +132,9 @@ class Worker:
     def _dead(self, name: str, began: float, doing: str, words: str) -> Answer:
         outcome = Outcome(name, [], words, round(time.monotonic() - began, 1))
         engine = doing.partition(", opening")[0]
-        return Answer(outcome, () if engine in (name, "beginning") else (engine,), is_over=True)
+        # On a CPU it is slow; a device may hang.
+        is_to_blame = self._on_gpu and engine not in (name, "beginning")
+        return Answer(outcome, (engine,) if is_to_blame else (), is_over=True)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -216,7 +219,7 @@ class Running:
             )
         assert self._worker is not None
         beginning = _BEGINNING_SECONDS if self._scale.on_gpu else _BEGINNING_ON_CPU
-        limit = _TIMES * check.expected(self._scale) + beginning
+        limit = max(_TIMES * check.expected(self._scale) + beginning, check.most_seconds)
         answer = self._worker.run(check.name, min(limit, left))
         if answer.is_over or check.is_alone:
             self._worker.close()

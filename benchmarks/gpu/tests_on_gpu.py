@@ -13,23 +13,28 @@ from twopass.benchmarks.gpu.scale import Scale
 # Each test that is marked gpu is in one of both. TensorRT's build plans, which takes minutes where
 # it is not TensorRT-RTX.
 _OF_TENSORRT = "TensorRt or test_gpu_plans or test_gpu_device or replayed_graph or in_flight"
-_PLACES = ("tests/gpu", "tests/unit/index/vectors/test_gpu_replica.py")
+_ENGINES, _INDEX = "tests/gpu", "tests/unit/index/vectors/test_gpu_replica.py"
 _WORDS = 200
 # pytest's: all passed, some failed, nothing was chosen.
 _REGULAR = (0, 1, 5)
 
 
 def tests_of_torch(scale: Scale, field: Field) -> list[Row]:
-    """The tests marked gpu of the engine torch and of the vector index."""
-    return _tested(scale, field, f"not ({_OF_TENSORRT})")
+    """The tests marked gpu of the engine torch."""
+    return _tested(scale, field, _ENGINES, f"not ({_OF_TENSORRT})")
+
+
+def tests_of_search(scale: Scale, field: Field) -> list[Row]:
+    """The tests marked gpu of the vector index."""
+    return _tested(scale, field, _INDEX, "test_")
 
 
 def tests_of_tensorrt(scale: Scale, field: Field) -> list[Row]:
     """The tests marked gpu of the engine tensorrt, its plans, and memory through pycuda."""
-    return _tested(scale, field, _OF_TENSORRT)
+    return _tested(scale, field, _ENGINES, _OF_TENSORRT)
 
 
-def _tested(scale: Scale, field: Field, chosen: str) -> list[Row]:
+def _tested(scale: Scale, field: Field, place: str, chosen: str) -> list[Row]:
     del field
     if scale.root is None:
         raise NotHereError("no tree was named: --root")
@@ -39,14 +44,14 @@ def _tested(scale: Scale, field: Field, chosen: str) -> list[Row]:
             *(sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-k", chosen),
             *("-p", "no:cacheprovider", "-c", str(scale.root / "pyproject.toml")),
             *("--rootdir", str(scale.root), f"--junitxml={report}"),
-            *(str(scale.root / place) for place in _PLACES),
+            str(scale.root / place),
         )
         ran = subprocess.run(  # noqa: S603  # our own interpreter and tests
             command, cwd=folder, capture_output=True, encoding="utf-8", errors="replace"
         )
         if scale.logs is not None:
-            log = scale.logs / "tests.log"
-            log.write_text(f"{ran.stdout}\n{ran.stderr}", encoding="utf-8")
+            with (scale.logs / "tests.log").open("a", encoding="utf-8") as log:
+                log.write(f"{ran.stdout}\n{ran.stderr}")
         if ran.returncode not in _REGULAR or not report.is_file():
             raise RuntimeError(
                 f"pytest ended with {ran.returncode}: {_tail(ran.stdout, ran.stderr)}"
