@@ -93,6 +93,9 @@ class FeedbackInFolder:
     ) -> None:
         self._database.write_sums(sums, seen, restarted=restarted)
 
+    def rename(self, collection: str, new_name: str | None) -> None:
+        """Does nothing: what was seen goes and moves with the collection's feedback."""
+
     async def close(self) -> None:
         """Closes the file."""
         await self._lane.run(self._database.close, stop=NEVER)

@@ -188,12 +188,16 @@ class FeedbackRecords:
         self.shown.forget_collection(collection)
         if self.store is not None:
             await self.store.collection_gone(collection)
+        if self.sums is not None:
+            self.sums.rename(collection, None)
 
     async def collection_renamed(self, name: str, new_name: str) -> None:
         """Moves a collection's feedback to its new name."""
         self.shown.forget_collection(name)
         if self.store is not None:
             await self.store.collection_renamed(name, new_name)
+        if self.sums is not None:
+            self.sums.rename(name, new_name)
 
     async def close(self) -> None:
         """Closes what keeps feedback."""

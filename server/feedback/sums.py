@@ -38,6 +38,9 @@ class SumsStore(Protocol):
             restarted: Shadows that are not what they were: what they had seen is forgotten first.
         """
 
+    def rename(self, collection: str, new_name: str | None) -> None:
+        """Keeps what was seen of a collection under its new name; None forgets it."""
+
 
 class SumsInMemory:
     """Sums that end with the server: those of a front, which keeps nothing of its own.
@@ -70,3 +73,10 @@ class SumsInMemory:
             self._seen[each] = None
         while len(self._seen) > _MAX_SEEN:
             self._seen.popitem(last=False)
+
+    def rename(self, collection: str, new_name: str | None) -> None:
+        """Keeps what was seen of a collection under its new name; None forgets it."""
+        for each in [each for each in self._seen if each[0] == collection]:
+            del self._seen[each]
+            if new_name is not None:
+                self._seen[new_name, each[1], each[2], each[3]] = None
