@@ -50,7 +50,8 @@ out=$(cd "$out" && pwd)
 log=$out/install.log
 step() { printf '%5d s  %s\n' "$SECONDS" "$*"; }
 
-python=${PYTHON:-python3}
+python=$(command -v "${PYTHON:-python3}") || usage "${PYTHON:-python3} is not there"
+[[ $python == /* ]] || python=$PWD/$python # not resolved: it may be a link of an environment
 pip() { "$python" -m pip --disable-pip-version-check --no-input -q "$@" >>"$log" 2>&1; }
 has() { "$python" -c "import $1" 2>/dev/null; }
 
