@@ -1,6 +1,5 @@
 """`twopass serve`: runs a server. Its flags are the fields of `ServerConfig`."""
 
-import asyncio
 import logging
 import os
 import sys
@@ -73,10 +72,10 @@ def _serve(settings: ServerConfig) -> None:
     from twopass.index.errors import CollectionError
     from twopass.index.vectors.gpu_replica import GpuUnavailableError
     from twopass.server.edge.keys import KeysError
-    from twopass.server.running import serve as run_server
+    from twopass.server.running import run as run_server
 
     try:
-        asyncio.run(run_server(settings, partial(_greet, settings)))
+        run_server(settings, partial(_greet, settings))
     except (
         *(ConfigError, KeysError, EngineError, CollectionError, GpuUnavailableError),
         OSError,

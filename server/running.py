@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 
+import uvloop
+
 from twopass.engines.base import LoadedModel
 from twopass.server.app import App
 from twopass.server.config import ServerConfig, ServerRole
@@ -23,6 +25,20 @@ _ENGINES_LOST = 70
 # thread. At Python's default of 5 ms, an answer that passes through a few threads waits tens of
 # milliseconds beside an upload or an export: several times as long as at this value, as measured.
 _SWITCH_SECONDS = 0.0005
+
+
+def run(
+    config: ServerConfig,
+    when_serving: Callable[[Serving], None] = lambda _: None,
+    load: Callable[[ServerConfig], list[LoadedModel]] = load_models,
+) -> None:
+    """Runs a server, as `serve` does, on an event loop of its own.
+
+    The loop is libuv's: a turn of it takes a fraction of one of asyncio's own, which is Python, and
+    a call takes a dozen turns.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(config, when_serving, load))
 
 
 async def serve(

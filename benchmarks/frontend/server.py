@@ -5,7 +5,6 @@ JSON says where it serves; then each line of its standard input is answered by o
 processor time of every thread so far. It ends with its standard input.
 """
 
-import asyncio
 import json
 import os
 import signal
@@ -17,7 +16,7 @@ from typing import Any
 from twopass.benchmarks.frontend.costless import costless_models
 from twopass.server.config import ServerConfig
 from twopass.server.config_loading import load_config
-from twopass.server.running import serve
+from twopass.server.running import run
 from twopass.server.serving import Serving
 from twopass.server.telemetry.logs import LogFormat, LogLevel, configure_logging
 
@@ -63,7 +62,7 @@ def main() -> None:
     known = {n: value for n, value in asked["settings"].items() if n in ServerConfig.model_fields}
     config = load_config(known)
     seconds = float(asked["batch_seconds"])
-    asyncio.run(serve(config, _began, lambda each: costless_models(each, seconds)))
+    run(config, _began, lambda each: costless_models(each, seconds))
 
 
 if __name__ == "__main__":

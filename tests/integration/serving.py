@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import grpc
 import numpy as np
+import uvloop
 
 from twopass.engines.base import (
     Engine,
@@ -192,7 +193,7 @@ class Server(Stubs):
                 it makes its own, and makes them again where they fail.
             settings: Those of `ServerConfig`.
         """
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()  # as `running.run` has
         self._thread = threading.Thread(target=self._loop.run_forever, name="server")
         self._thread.start()
         config = load_config({"data": data, "address": "127.0.0.1:0", "threads": 1} | settings)
