@@ -20,7 +20,7 @@ from twopass.engines.base import (
 )
 from twopass.engines.cpu.engine import CpuEngine, has_fast_kernels
 from twopass.engines.errors import EngineUnavailableError, UnsupportedModelError, WrongKindError
-from twopass.engines.gpu.device_kind import DeviceKind, device_kind
+from twopass.engines.gpu.device_kind import DeviceKind, device_kind, num_gpus
 from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
 from twopass.engines.gpu.torch_engine import TorchEngine
 from twopass.engines.model.decoder import is_decoder
@@ -48,6 +48,15 @@ def folder_of(name: str) -> Path:
         ModelError: No model of that name was found.
     """
     return locate(name).resolve()
+
+
+def all_gpus() -> tuple[str, ...]:
+    """Every GPU of this machine that the driver shows, as `load_model` takes a device.
+
+    Raises:
+        EngineUnavailableError: There is none; says why.
+    """
+    return tuple(f"cuda:{index}" for index in range(num_gpus()))
 
 
 def load_model(

@@ -36,6 +36,7 @@ from typing import Protocol, runtime_checkable
 from twopass.engines.base import Float32s
 from twopass.index.aliases import AliasChange, Aliases
 from twopass.index.arrays import Int64s
+from twopass.index.device_use import DeviceUse
 from twopass.index.documents import DocumentFields, IndexedDocument, OnConflict, StoredDocument
 from twopass.index.facets import Facet
 from twopass.index.feedback import FeedbackStore
@@ -685,6 +686,20 @@ class InspectableStore(Protocol):
 
     def counts(self) -> StoreCounts:
         """What it holds now. Takes no time; may be called from any thread."""
+
+
+@runtime_checkable
+class DeviceSearchingStore(Protocol):
+    """A store whose vectors a GPU of this machine may search."""
+
+    @property
+    def device_use(self) -> DeviceUse:
+        """What it has had of the GPU since the process began."""
+
+
+def device_use(store: Store) -> DeviceUse:
+    """What a store has had of a GPU; nothing where it has no such vectors."""
+    return store.device_use if isinstance(store, DeviceSearchingStore) else DeviceUse()
 
 
 def num_vector_fallbacks(store: Store) -> int:

@@ -19,7 +19,7 @@ from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
 from twopass.index.lanes import Lane, Lanes
 from twopass.index.schema import CollectionSchema
 from twopass.server.collections import Collections
-from twopass.server.config import FusionChoice, ServerConfig
+from twopass.server.config import FusionChoice, ServerConfig, VectorDevice
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.keys import KeyRing
 from twopass.server.edge.rpc import Edge
@@ -43,6 +43,7 @@ from twopass.server.gauges import (
     shadow_gauges,
     shared_token_counts,
     store_gauges,
+    vector_device_gauges,
 )
 from twopass.server.health import serving_services
 from twopass.server.http.calls import HttpEdge
@@ -500,6 +501,8 @@ class App:
         self._metrics.gauges(lambda: relevance_metrics(self._relevance))
         self._metrics.gauges(lambda: lane_gauges(self._all_lanes))
         self._metrics.gauges(lambda: fallback_counts(self._store_watch))
+        if self.config.vector_device is VectorDevice.GPU:
+            self._metrics.gauges(lambda: vector_device_gauges(self._store_watch))
         self._metrics.gauges(lambda: fleet_gauges(self._models))
         self._metrics.gauges(lambda: feedback_gauges(self._feedback))
         if self._aftermath.shadowing is not None and self.config.shadow:

@@ -34,9 +34,17 @@ def _checked_language(language: str) -> str:
     return language
 
 
+ALL_GPUS = "all"
+"""In `ServerConfig.devices`: every GPU of the machine."""
+
+
 def _checked_devices(devices: tuple[str, ...]) -> tuple[str, ...]:
+    if devices == (ALL_GPUS,):
+        return devices
+    if ALL_GPUS in devices:
+        raise ValueError("all stands for every GPU, and is given alone")
     if not all(re.fullmatch(r"cpu|cuda:\d+", device) for device in devices):
-        raise ValueError("cpu, or cuda: and the number of a GPU, is needed")
+        raise ValueError("cpu, or cuda: and the number of a GPU, or all for every GPU, is needed")
     return devices
 
 
@@ -239,8 +247,8 @@ class ServerConfig(BaseSettings):
         AfterValidator(_checked_devices),
         Field(
             description="Devices of this machine that compute the models together, each with an "
-            "engine of its own: cuda:0, cuda:1 and so on, or cpu; given several times. Unset for "
-            "one engine, on the device that it takes by itself."
+            "engine of its own: cuda:0, cuda:1 and so on, or cpu; given several times. all for "
+            "every GPU there is. Unset for one engine, on the device that it takes by itself."
         ),
     ] = ()
     engines: Annotated[
@@ -349,7 +357,8 @@ class ServerConfig(BaseSettings):
         VectorDevice,
         Field(
             description="Where vectors are searched: cpu, or gpu for a copy of each index on the "
-            "first NVIDIA GPU, which needs the extra faiss-gpu. HNSW stays on the CPU."
+            "first NVIDIA GPU, which needs the extra faiss-gpu; large HNSW indexes become CAGRA "
+            "graphs there with faiss-gpu-cuvs, smaller ones are compared with all."
         ),
     ] = VectorDevice.CPU
     max_candidates: Annotated[

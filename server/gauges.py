@@ -163,6 +163,39 @@ def fallback_counts(store: StoreWatch) -> Iterator[Metric]:
     yield fallbacks
 
 
+def vector_device_gauges(store: StoreWatch) -> Iterator[Metric]:
+    """Yields what searches of vectors have had of a GPU."""
+    use = store.device_use
+    copies = GaugeMetricFamily(
+        "twopass_vector_copies", "Indexes of collections whose copy on a GPU answers searches."
+    )
+    copies.add_metric([], use.num_copies)
+    yield copies
+    num_bytes = GaugeMetricFamily(
+        "twopass_vector_copies_bytes",
+        "Memory of the GPU that these copies and their searches take, by estimate.",
+    )
+    num_bytes.add_metric([], use.num_bytes)
+    yield num_bytes
+    for name, told, count in (
+        ("twopass_vector_device_calls", "Searches of a copy on a GPU.", use.num_calls),
+        (
+            "twopass_vector_device_queries",
+            "Queries that a copy on a GPU was asked for; calls have several.",
+            use.num_queries,
+        ),
+        ("twopass_vector_device_seconds", "Time spent in calls of a GPU.", use.seconds),
+        (
+            "twopass_vector_device_passed_on",
+            "Queries that the CPU answered since the GPU could not.",
+            use.num_passed_on,
+        ),
+    ):
+        counted = CounterMetricFamily(name, told)
+        counted.add_metric([], count)
+        yield counted
+
+
 def feedback_gauges(records: FeedbackRecords) -> Iterator[Metric]:
     """Yields what came in as feedback, how much is kept, and how many answers are known."""
     events = CounterMetricFamily(

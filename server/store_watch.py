@@ -4,7 +4,8 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from twopass.index.base import InspectableStore, Store, num_vector_fallbacks
+from twopass.index.base import InspectableStore, Store, device_use, num_vector_fallbacks
+from twopass.index.device_use import DeviceUse
 from twopass.index.errors import CollectionError
 from twopass.index.stopping import Stop
 
@@ -43,6 +44,11 @@ class StoreWatch:
     def num_vector_fallbacks(self) -> int:
         """How often the CPU took over from a GPU; 0 where the store has no such vectors."""
         return num_vector_fallbacks(self._store)
+
+    @property
+    def device_use(self) -> DeviceUse:
+        """What the store's vectors have had of a GPU."""
+        return device_use(self._store)
 
     async def watch(self) -> None:
         """Asks for ever; a store that needs no asking is never asked."""

@@ -301,6 +301,7 @@ class Fleet:
             key=lambda m: (
                 m.seconds_until_done(num_tokens, now, best),
                 len(m.held),
+                m.seconds_per_token or 0.0,
                 m.last_given,
             ),
             default=None,

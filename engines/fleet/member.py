@@ -16,8 +16,12 @@ from twopass.engines.base import (
 # A measurement of this many seconds of computation ago counts half.
 _HALF_LIFE_SECONDS = 1.0
 # A member that has answered nothing for so long is taken to be twice as fast as it was, after twice
-# as long four times: a slow one is tried again, since what slowed it may be gone.
+# as long four times, up to the fastest one's speed: a slow one is tried again, since what slowed it
+# may be gone.
 _FORGET_SECONDS = 10.0
+# While nothing waits the fastest gets everything. Once a slow one would be taken for so many times
+# as fast as that, it gets one batch all the same: a member of a third of the speed after 46 s.
+_CURIOUS = 8.0
 # A batch is overdue after so many times the time that the member is expected to take for it.
 _OVERDUE_FACTOR = 8.0
 
@@ -122,7 +126,8 @@ class Member:
         if pace is None:
             pace = best
         elif not self.held:
-            pace = max(best, pace * 0.5 ** ((now - self._last_answer) / _FORGET_SECONDS))
+            pace *= 0.5 ** ((now - self._last_answer) / _FORGET_SECONDS)
+            pace = max(pace, best if pace * _CURIOUS > best else best * (1 - 1e-3))
         return (self._held_tokens + num_tokens) * pace
 
     def take(self, errand: Errand, now: float) -> None:

@@ -8,6 +8,7 @@ from twopass.engines.errors import EngineUnavailableError
 # CUdevice_attribute of cuda.h.
 _MAJOR, _MINOR = 75, 76
 _NAME_BYTES = 256
+_NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,10 @@ def device_kind(index: int = 0) -> DeviceKind:
     Raises:
         EngineUnavailableError: There is no driver, or no such GPU; says which.
     """
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError as error:
-        raise EngineUnavailableError(
-            "no NVIDIA driver on this machine: libcuda.so.1 is not there"
-        ) from error
-    count, device = ctypes.c_int(), ctypes.c_int()
-    _check(driver.cuInit(0))
-    _check(driver.cuDeviceGetCount(ctypes.byref(count)))
-    if index >= count.value:
-        raise EngineUnavailableError(f"GPU {index} asked for, the driver shows {count.value}")
+    driver, count = _driver()
+    if index >= count:
+        raise EngineUnavailableError(f"GPU {index} asked for, the driver shows {count}")
+    device = ctypes.c_int()
     _check(driver.cuDeviceGet(ctypes.byref(device), index))
     name = ctypes.create_string_buffer(_NAME_BYTES)
     _check(driver.cuDeviceGetName(name, _NAME_BYTES, device))
@@ -57,6 +51,35 @@ def device_kind(index: int = 0) -> DeviceKind:
         numbers.append(value.value)
     major, minor = numbers
     return DeviceKind(name.value.decode(errors="replace"), (major, minor))
+
+
+def num_gpus() -> int:
+    """How many GPUs the driver shows, at least one; opens nothing on them.
+
+    Raises:
+        EngineUnavailableError: There is no driver, or it shows no GPU; says which.
+    """
+    _, count = _driver()
+    if not count:
+        raise EngineUnavailableError("the NVIDIA driver shows no GPU")
+    return count
+
+
+def _driver() -> tuple[ctypes.CDLL, int]:
+    """The driver, and how many GPUs it shows."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        raise EngineUnavailableError(
+            "no NVIDIA driver on this machine: libcuda.so.1 is not there"
+        ) from error
+    count = ctypes.c_int()
+    status = driver.cuInit(0)
+    if status == _NO_DEVICE:
+        return driver, 0
+    _check(status)
+    _check(driver.cuDeviceGetCount(ctypes.byref(count)))
+    return driver, count.value
 
 
 def _check(status: int) -> None:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from twopass.index.aliases import AliasChange, Aliases
 from twopass.index.base import Lease, StoreCounts
+from twopass.index.device_use import DeviceUse
 from twopass.index.errors import CollectionNotFoundError, StorageError
 from twopass.index.lanes import Lane, Lanes, wait_for
 from twopass.index.schema import CollectionSchema
@@ -68,6 +69,11 @@ class SqliteStore:
     def num_vector_fallbacks(self) -> int:
         """How often the CPU took over from a GPU, in all stores of this process."""
         return FALLBACKS.count
+
+    @property
+    def device_use(self) -> DeviceUse:
+        """What the vectors of all stores of this process have had of a GPU."""
+        return FALLBACKS.now
 
     def counts(self) -> StoreCounts:
         """What the folder holds, as far as is known."""

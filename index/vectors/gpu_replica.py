@@ -1,12 +1,18 @@
-"""A copy of an immutable faiss index on a GPU; the index on the CPU stays the master.
+"""Copies of immutable faiss indexes on a GPU; the indexes on the CPU stay the masters.
 
-This module hides where faiss's GPU indexes differ: they are not safe to search from two threads,
-return at most 2,048 neighbours, and ignore an IDSelector silently.
+This module hides what faiss's GPU part is like (read in its sources, 1.15):
+
+- An index on a GPU, and the `StandardGpuResources` that it lives by, have one user at a time. So
+  each copy has resources of its own: collections are searched, and bases copied, side by side.
+- It returns at most 2,048 neighbours, and looks through at most as many lists.
+- It ignores an IDSelector silently; that of faiss-gpu-cuvs does not, for some kinds. None is given.
+- `GpuIndexCagra` reads its search parameters unchecked: any but its own would crash the process.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 import faiss
@@ -14,29 +20,244 @@ import numpy as np
 
 from twopass.engines.base import Float32s
 from twopass.engines.installing import how_to_install
-from twopass.index.arrays import Bools, Int64s
-
-Clone: TypeAlias = Callable[[Any], Any]
-"""Copies a faiss index to a device; RuntimeError where it does not fit, or has no form there."""
+from twopass.index.arrays import Int64s
+from twopass.index.device_use import DeviceUse
 
 _LOG = logging.getLogger("twopass.index")
 
 MAX_NEIGHBOURS = 2_048
-# Where not every vector may be found, this many times `k` are fetched and filtered.
-_OVER_FETCH = 4
+"""Most neighbours, and most lists of an IVF index, of a search on a GPU."""
+MAX_GRAPH_NEIGHBOURS = 512
+"""Most neighbours of a walk through CAGRA's graph by one block of threads a query.
+
+Several blocks a query go further, but what they find hangs on how many queries come at once.
+"""
+# Memory for searches, by the vectors: two blocks of 256 queries compared with all. faiss would take
+# 1.5 GB for each copy.
+_SCRATCH_BYTES_PER_VECTOR = 2 * 256 * 4
+_MIN_SCRATCH_BYTES, _MAX_SCRATCH_BYTES = 16 << 20, 256 << 20
+# HNSW of fewer components than this is compared with all on a GPU: an H200 does 64 queries among
+# 100,000 vectors of 384 in under a millisecond, exactly. A graph is worth its minutes above.
+_GRAPH_COMPONENTS = 1_000_000 * 384
+_GRAPH_LINKS = 64  # of CAGRA; 4 bytes each
+# Largest number that half precision holds, less what rounding may add.
+_MAX_HALF = 65_000.0
+_BLOCK = 65_536  # vectors read at once
 
 
 class GpuUnavailableError(Exception):
     """faiss has no GPU part, or there is no GPU."""
 
 
-def gpu_cloner(*, scratch_bytes: int = 256 << 20, use_float16: bool = False) -> Clone:
-    """Makes the function that copies an index to the first GPU.
+class Form(StrEnum):
+    """How a copy compares: with all vectors in float32 or float16, in lists, or by a graph."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    LISTS = "lists"
+    GRAPH = "graph"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DeviceCopy:
+    """An index on a GPU; one user at a time.
+
+    Attributes:
+        index: faiss's index there.
+        form: How it compares.
+        num_bytes: What it takes of the GPU's memory, with what its searches take.
+        max_norm: Length of its longest vector; 0 where nobody asks (`Form.FLOAT16` alone).
+    """
+
+    index: Any
+    form: Form
+    num_bytes: int
+    max_norm: float = 0.0
+
+    def search(self, queries: Float32s, k: int, effort: int) -> tuple[Float32s, Int64s]:
+        """Finds neighbours as the GPU sees them, best first; -1 where there is none.
+
+        Args:
+            queries: float32 `[num_queries, dimension]`.
+            k: 1 to `MAX_NEIGHBOURS`; of a graph to `MAX_GRAPH_NEIGHBOURS`, and at most `effort`.
+            effort: How many lists to look through; how many candidates of a graph to keep, a
+                multiple of 32. Not read for other forms.
+
+        Raises:
+            RuntimeError: The GPU failed.
+        """
+        found: tuple[Float32s, Int64s] = self.index.search(queries, k, params=self._asked(effort))
+        return found
+
+    def _asked(self, effort: int) -> Any:
+        if self.form is Form.LISTS:
+            return faiss.SearchParametersIVF(nprobe=effort)
+        if self.form is not Form.GRAPH:
+            return None
+        parameters = faiss.SearchParametersCagra()
+        parameters.itopk_size = effort
+        # One block of threads a query, however many queries there are: else the number would decide
+        # between two ways of walking, and what a query finds would hang on what it came with.
+        if hasattr(faiss, "search_algo_SINGLE_CTA"):
+            parameters.algo = faiss.search_algo_SINGLE_CTA
+        return parameters
+
+
+class Usage:
+    """What the process has had of its GPU for vectors since it began. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._changing = threading.RLock()  # the garbage collector may close a copy anywhere
+        self._now = DeviceUse()
+
+    @property
+    def now(self) -> DeviceUse:
+        """The figures as they are."""
+        return self._now
+
+    @property
+    def count(self) -> int:
+        """How often the CPU took over for good."""
+        return self._now.num_fallbacks
+
+    def add(self, **more: float) -> None:
+        """Adds to figures, by the names of `DeviceUse`."""
+        with self._changing:
+            now = {name: getattr(self._now, name) + by for name, by in more.items()}
+            self._now = replace(self._now, **now)
+
+
+FALLBACKS = Usage()
+"""The use of all indexes, which share the GPU."""
+
+
+class GpuDevice:
+    """The first GPU: copies indexes to it, and knows whether it has been lost.
+
+    Attributes:
+        num_losses: How often it has failed as a whole; copies made before are lost with it.
+    """
+
+    def __init__(
+        self,
+        *,
+        scratch_bytes: int | None = None,
+        use_float16: bool = False,
+        graph_components: int = _GRAPH_COMPONENTS,
+    ) -> None:
+        """Uses nothing of it yet.
+
+        Args:
+            scratch_bytes: Memory for the searches of one copy; None goes by its vectors, 16 to
+                256 MiB.
+            use_float16: Whether exact kinds are copied in half precision: half the memory.
+            graph_components: From how many components on (vectors times dimension) an HNSW index
+                becomes a CAGRA graph, where faiss has that, rather than be compared with all.
+        """
+        self._scratch_bytes = scratch_bytes
+        self._use_float16 = use_float16
+        self._graph_components = graph_components
+        self._changing = threading.Lock()
+        self._is_down = False
+        self.num_losses = 0
+
+    def __call__(self, master: Any) -> DeviceCopy:
+        """Copies an index.
+
+        Args:
+            master: A faiss index of one of the kinds of `IndexKind`, not empty.
+
+        Raises:
+            RuntimeError: It does not fit, has no form there, or the GPU fails.
+        """
+        if isinstance(master, faiss.IndexIVF):
+            return self._copied(master, Form.LISTS)
+        if not isinstance(master, faiss.IndexHNSW):
+            is_half = self._use_float16 or not isinstance(master, faiss.IndexFlat)
+            return self._copied(master, Form.FLOAT16 if is_half else Form.FLOAT32)
+        if hasattr(faiss, "GpuIndexCagra") and master.ntotal * master.d >= self._graph_components:
+            return self._graph(master)
+        return self._copied(faiss.downcast_index(master.storage), Form.FLOAT16)
+
+    def note_success(self) -> None:
+        """Notes that a copy was made and computes: the next failure is worth a line again."""
+        with self._changing:
+            self._is_down = False
+
+    def note_failure(self, what: str, error: Exception, *, is_told: bool = True) -> None:
+        """Counts that the CPU takes over, and logs it: once for a GPU that is lost as a whole.
+
+        Args:
+            what: What failed.
+            error: The error.
+            is_told: Whether it is counted and logged; not where it is the same as before.
+        """
+        with self._changing:
+            was_down = self._is_down
+            if _is_of_device(error) and not was_down:
+                self._is_down = True
+                self.num_losses += 1
+        if not is_told:
+            return
+        FALLBACKS.add(num_fallbacks=1)
+        if not was_down:
+            _LOG.warning("first pass goes on on the CPU: %s (%s)", what, error)
+
+    def _copied(self, master: Any, form: Form) -> DeviceCopy:
+        resources, scratch = self._resources(master.ntotal)
+        options = faiss.GpuClonerOptions()
+        options.useFloat16 = form is Form.FLOAT16
+        if hasattr(options, "use_cuvs"):  # it has no form for SQfp16, and other bounds
+            options.use_cuvs = False
+        max_norm = 0.0
+        if form is Form.FLOAT16:
+            max_norm = _longest(master)
+        index = faiss.index_cpu_to_gpu(resources, 0, master, options)
+        component = 2 if form is Form.FLOAT16 or _is_half(master) else 4
+        size = component * master.d + (8 if form is Form.LISTS else 0)
+        return DeviceCopy(index, form, size * master.ntotal + scratch, max_norm)
+
+    def _graph(self, master: Any) -> DeviceCopy:
+        """Builds a graph of its own for the vectors of an HNSW index.
+
+        faiss copies only graphs that were CAGRA's before: those of HNSW have as many links as they
+        happen to have.
+        """
+        resources, scratch = self._resources(master.ntotal)
+        config = faiss.GpuIndexCagraConfig()
+        config.graph_degree = _GRAPH_LINKS
+        config.intermediate_graph_degree = 2 * _GRAPH_LINKS
+        if hasattr(config, "store_dataset"):
+            config.store_dataset = True  # else it would read ours on the CPU later
+        index = faiss.GpuIndexCagra(resources, master.d, master.metric_type, config)
+        storage = faiss.downcast_index(master.storage)
+        index.train(storage.reconstruct_n(0, storage.ntotal))
+        size = 4 * master.d + 4 * _GRAPH_LINKS
+        return DeviceCopy(index, Form.GRAPH, size * master.ntotal + scratch)
+
+    def _resources(self, num_vectors: int) -> tuple[Any, int]:
+        wanted = _SCRATCH_BYTES_PER_VECTOR * num_vectors
+        scratch = self._scratch_bytes
+        if scratch is None:
+            scratch = min(max(wanted, _MIN_SCRATCH_BYTES), _MAX_SCRATCH_BYTES)
+        resources = faiss.StandardGpuResources()
+        resources.setTempMemory(scratch)
+        # Page-locked memory serves copies of queries of 256 MB and more, and is 256 MB for each.
+        resources.setPinnedMemory(0)
+        return resources, scratch
+
+
+Clone: TypeAlias = GpuDevice
+"""What copies a faiss index to a device."""
+
+
+def gpu_cloner(*, scratch_bytes: int | None = None, use_float16: bool = False) -> GpuDevice:
+    """Looks for the first GPU, which copies indexes.
 
     Args:
-        scratch_bytes: Memory for searches; faiss would take 1.5 GB.
-        use_float16: Whether vectors are stored in half precision: half the memory, and scores off
-            by some 1e-3.
+        scratch_bytes: Memory for the searches of one copy; None goes by its vectors.
+        use_float16: Whether exact kinds are stored in half precision: half the memory. Scores are
+            the master's all the same.
 
     Raises:
         GpuUnavailableError: faiss has no GPU part, or there is no GPU; says which.
@@ -45,96 +266,35 @@ def gpu_cloner(*, scratch_bytes: int = 256 << 20, use_float16: bool = False) -> 
         raise GpuUnavailableError(f"this faiss has no GPU part: {how_to_install('faiss-gpu')}")
     if not faiss.get_num_gpus():
         raise GpuUnavailableError("faiss sees no NVIDIA GPU")
-    resources = faiss.StandardGpuResources()
-    resources.setTempMemory(scratch_bytes)
-    options = faiss.GpuClonerOptions()
-    options.useFloat16 = use_float16
-    return lambda index: faiss.index_cpu_to_gpu(resources, 0, index, options)
+    return GpuDevice(scratch_bytes=scratch_bytes, use_float16=use_float16)
 
 
-class GpuReplica:
-    """Searches the copy, or reports that it can't. Not thread-safe: one thread searches it."""
-
-    def __init__(self, master: Any, clone: Clone) -> None:
-        """Copies the index. A failure is counted and logged, and leaves no copy.
-
-        Args:
-            master: A faiss index that is never changed from now on.
-            clone: Copies an index to the device.
-        """
-        self._num_vectors = int(master.ntotal)
-        self._copy: Any = None
-        try:
-            self._copy = clone(master)
-        except RuntimeError as error:
-            _fall_back("the index can't be copied to the GPU", error)
-
-    @property
-    def is_on_gpu(self) -> bool:
-        """Whether the GPU answers searches; false once it has failed."""
-        return self._copy is not None
-
-    def search(
-        self, queries: Float32s, k: int, parameters: Any, chosen: Bools | None
-    ) -> tuple[Float32s, Int64s] | None:
-        """Finds the nearest vectors of each query; None where the master has to be searched.
-
-        Args:
-            queries: float32 `[num_queries, dimension]`.
-            k: Most vectors to find for each query, at least 1.
-            parameters: faiss's search parameters, without a selector; None for its defaults.
-            chosen: Which vectors may be found, bool `[num_vectors]`; None for all.
-
-        Returns:
-            Scores and positions, `[num_queries, k]`; positions are -1 where fewer were found.
-        """
-        if chosen is None:
-            return self._nearest(queries, k, parameters)
-        wanted = min(_OVER_FETCH * k, MAX_NEIGHBOURS, self._num_vectors)
-        if wanted < k:
-            return None
-        found = self._nearest(queries, wanted, parameters)
-        if found is None:
-            return None
-        scores, positions = found
-        kept = (positions >= 0) & chosen[positions]
-        if (kept.sum(axis=1) < k).any():
-            return None
-        # A stable sort of booleans puts what is kept first, in its order.
-        first = np.argsort(~kept, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(scores, first, 1), np.take_along_axis(positions, first, 1)
-
-    def _nearest(
-        self, queries: Float32s, k: int, parameters: Any
-    ) -> tuple[Float32s, Int64s] | None:
-        if self._copy is None or k > MAX_NEIGHBOURS:
-            return None
-        try:
-            found: tuple[Float32s, Int64s] = self._copy.search(queries, k, params=parameters)
-        except RuntimeError as error:
-            self._copy = None
-            _fall_back("the GPU failed in a search", error)
-            return None
-        return found
+def is_for_want_of_memory(error: Exception) -> bool:
+    """Whether a failure says only that memory was short at that moment."""
+    told = str(error).lower()
+    return "out of memory" in told or "cudamalloc" in told or "memory allocation" in told
 
 
-class Fallbacks:
-    """How often the CPU took over from the GPU since the process began. Safe for threads."""
-
-    def __init__(self) -> None:
-        self._counting = threading.Lock()
-        self.count = 0
-
-    def add(self) -> None:
-        """Counts one fallback."""
-        with self._counting:
-            self.count += 1
+def _is_of_device(error: Exception) -> bool:
+    """Whether a failure is one after which nothing on the GPU can be used: CUDA's own are."""
+    told = str(error).lower()
+    return ("cuda" in told or "cublas" in told) and not is_for_want_of_memory(error)
 
 
-FALLBACKS = Fallbacks()
-"""The fallbacks of all indexes, which share the GPU."""
+def _is_half(master: Any) -> bool:
+    return isinstance(master, (faiss.IndexScalarQuantizer, faiss.IndexIVFScalarQuantizer))
 
 
-def _fall_back(what: str, error: Exception) -> None:
-    FALLBACKS.add()
-    _LOG.warning("first pass goes on on the CPU: %s (%s)", what, error)
+def _longest(master: Any) -> float:
+    """The length of the longest vector.
+
+    Raises:
+        RuntimeError: A component is beyond what half precision holds.
+    """
+    longest = 0.0
+    for start in range(0, master.ntotal, _BLOCK):
+        vectors = master.reconstruct_n(start, min(_BLOCK, master.ntotal - start))
+        if np.abs(vectors).max() > _MAX_HALF:
+            raise RuntimeError("a component is too large for half precision")
+        longest = max(longest, float(np.sqrt(np.einsum("ij,ij->i", vectors, vectors).max())))
+    return longest

@@ -40,7 +40,8 @@ class MergePolicy:
         added_share: Share of the base that must have been added too, since a merge copies the base
             and saves it.
         exact_added_share: That share of a kind that is exact: its delta is searched as fast as its
-            base, so all that a merge gains is a quicker start after a crash.
+            base, so all that a merge gains is a quicker start after a crash. A base that a GPU
+            searches is faster than its delta, and goes by `added_share` whatever its kind.
         hidden_share: Share of all vectors that must be hidden before the base is built anew without
             them.
         num_threads: OpenMP threads of a merge; searches run beside it.
@@ -55,7 +56,8 @@ class MergePolicy:
     def is_due(self, base: Segment, delta: Segment) -> bool:
         """Whether a merge is worth its cost now."""
         hidden = base.num_hidden + delta.num_hidden
-        share = self.exact_added_share if base.kind.is_exact else self.added_share
+        is_as_fast = base.kind.is_exact and not base.is_on_device
+        share = self.exact_added_share if is_as_fast else self.added_share
         return len(delta) >= max(self.min_changes, share * len(base)) or (
             hidden >= self.min_changes and self.is_wasteful(hidden, len(base) + len(delta))
         )

@@ -7,6 +7,8 @@
                             delta ── takes writes
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from twopass.engines.base import Float32s
@@ -17,7 +19,7 @@ from twopass.index.stopping import NEVER, EveryStop, Stop
 from twopass.index.vectors.loading import LoadedVectors
 from twopass.index.vectors.merging import Merge, MergedBase, MergePolicy
 from twopass.index.vectors.search_threads import ALONE, SearchThreads
-from twopass.index.vectors.segments import Found, Segment
+from twopass.index.vectors.segments import Found, Segment, Wanted
 
 
 class SegmentedIndex:
@@ -59,6 +61,22 @@ class SegmentedIndex:
         if len(keys):
             self._delta.add(keys, vectors)
 
+    @property
+    def is_on_device(self) -> bool:
+        """Whether a copy of the base on a GPU answers searches."""
+        return self._base.is_on_device
+
+    @property
+    def base(self) -> Segment:
+        """The base that is searched now."""
+        return self._base
+
+    def ask_device(
+        self, searches: Sequence[Wanted], threads: SearchThreads = ALONE
+    ) -> list[Found | None]:
+        """Asks the base's copy on a GPU for searches together; see `Segment.ask_device`."""
+        return self._base.ask_device(searches, threads)
+
     def nearest(
         self,
         queries: Float32s,
@@ -68,23 +86,20 @@ class SegmentedIndex:
         *,
         threads: SearchThreads = ALONE,
         stop: Stop | EveryStop = NEVER,
+        in_base: Found | None = None,
     ) -> Found:
         """Finds the `k` nearest vectors in all segments, best first; equal scores by key.
 
-        Arguments are those of `Segment.search`.
+        Arguments are those of `Segment.search`, and what is known of the base already.
         """
         found = [
-            segment.search(queries, k, members, breadth, threads=threads, stop=stop)
+            segment.search(
+                queries, k, members, breadth, threads=threads, stop=stop, may_ask_device=False
+            )
             for segment in self._segments()
+            if in_base is None or (segment is not self._base and segment.num_visible)
         ]
-        keys = np.concatenate([some.keys for some in found], axis=1)
-        scores = np.concatenate([some.scores for some in found], axis=1)
-        order = np.lexsort((keys, -scores))[:, :k]
-        return Found(
-            np.take_along_axis(keys, order, 1),
-            np.take_along_axis(scores, order, 1),
-            np.logical_and.reduce([some.exact for some in found]),
-        )
+        return merged(k, found if in_base is None else [in_base, *found])
 
     def is_merge_due(self, policy: MergePolicy) -> bool:
         """Whether a merge may begin, and is worth its cost."""
@@ -108,11 +123,12 @@ class SegmentedIndex:
             self._num_trained,
         )
 
-    def finish_merge(self, merged: MergedBase) -> None:
+    def finish_merge(self, new: MergedBase) -> None:
         """Replaces the old base and the delta set aside with the new base."""
         for keys in self._hidden_in_merge:
-            merged.base.hide(keys)
-        self._base, self._num_trained = merged.base, merged.num_trained
+            new.base.hide(keys)
+        self._base.leave_device()
+        self._base, self._num_trained = new.base, new.num_trained
         self._frozen = Segment.empty(self._dimension)
         self._hidden_in_merge = []
         self.is_merging = False
@@ -133,3 +149,15 @@ class SegmentedIndex:
 
     def _segments(self) -> tuple[Segment, ...]:
         return self._base, self._frozen, self._delta
+
+
+def merged(k: int, found: Sequence[Found]) -> Found:
+    """The `k` best of what several searches found for the same queries; equal scores by key."""
+    keys = np.concatenate([some.keys for some in found], axis=1)
+    scores = np.concatenate([some.scores for some in found], axis=1)
+    order = np.lexsort((keys, -scores))[:, :k]
+    return Found(
+        np.take_along_axis(keys, order, 1),
+        np.take_along_axis(scores, order, 1),
+        np.logical_and.reduce([some.exact for some in found]),
+    )

@@ -1,5 +1,6 @@
 """A part of a collection's vectors, in one faiss index."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -13,9 +14,10 @@ from twopass.index.key_sets import union
 from twopass.index.kinds import FLAT, Breadth, IndexKind
 from twopass.index.stopping import NEVER, EveryStop, Stop
 from twopass.index.vectors.answerable import Answerable, positions_of
+from twopass.index.vectors.device_search import DeviceFound, DeviceSearch, GpuReplica
 from twopass.index.vectors.effort import Effort
 from twopass.index.vectors.exact_search import BLOCK_COMPONENTS, search_exactly
-from twopass.index.vectors.gpu_replica import Clone, GpuReplica
+from twopass.index.vectors.gpu_replica import Clone, Form
 from twopass.index.vectors.graph_search import walk
 from twopass.index.vectors.list_search import Lists
 from twopass.index.vectors.search_threads import ALONE, SearchThreads
@@ -27,6 +29,8 @@ QUERIES_PER_CALL = 16
 _LONGEST_WALK = 4 * BLOCK_COMPONENTS
 # Components compared with one query in the lists of an IVF index that take a tenth of a second.
 _LONG_CALL = 16 * BLOCK_COMPONENTS
+# So few components are compared on the CPU in less time than a GPU is asked: 2,600 vectors of 384.
+_CHEAPER_THAN_A_CALL = 1_000_000
 
 
 class Found(NamedTuple):
@@ -46,6 +50,23 @@ class Found(NamedTuple):
 
 _Searched: TypeAlias = tuple[Float32s, Int64s, Bools]
 """Scores and positions, `[num_queries, k]`, and which queries were compared with all."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """A search of a segment.
+
+    Attributes:
+        queries: float32 `[num_queries, dimension]`.
+        k: At least 1.
+        members: Keys of the only vectors to find, ascending, int64 `[num_keys]`; None for all.
+        breadth: How far an approximate kind searches.
+    """
+
+    queries: Float32s
+    k: int
+    members: Int64s | None
+    breadth: Breadth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,10 +157,46 @@ class Segment:
         self._visible = None
         self._known_lists = None
 
-    def replicate(self, clone: Clone) -> None:
-        """Lets a copy on a GPU answer searches it can; nothing may be added from now on."""
+    def replicate(self, clone: Clone, *, is_again: bool = False) -> None:
+        """Lets a copy on a GPU answer searches it can; nothing may be added from now on.
+
+        Takes as long as copying does, and may be called from another thread than searches are.
+
+        Args:
+            clone: Copies the index.
+            is_again: Whether that has failed before, and was told.
+        """
         if self._size:
-            self._replica = GpuReplica(self.index, clone)
+            self._replica = GpuReplica(self.index, self.kind, clone, is_again=is_again)
+
+    @property
+    def is_on_device(self) -> bool:
+        """Whether a copy on a GPU answers searches."""
+        return self._replica is not None and self._replica.is_on_gpu
+
+    def leave_device(self) -> None:
+        """Gives the memory of a copy on a GPU back. Idempotent."""
+        if self._replica is not None:
+            self._replica.close()
+
+    def ask_device(
+        self, searches: Sequence[Wanted], threads: SearchThreads = ALONE
+    ) -> "list[Found | None]":
+        """Asks the copy on the GPU for searches together, each with its own k, members and breadth.
+
+        Args:
+            searches: The searches.
+            threads: Who would search on the CPU, by which it is judged what is better.
+
+        Returns:
+            What was found for each, best first; None for those that have to be searched on the CPU.
+        """
+        return [
+            Found(self.keys[found.positions], found.scores, found.exact)
+            if found is not None and found.answered.all()
+            else None
+            for found in self._by_device(searches, threads)
+        ]
 
     def hide(self, keys: Int64s) -> None:
         """Hides vectors from every later search; unknown keys are ignored."""
@@ -158,6 +215,7 @@ class Segment:
         *,
         threads: SearchThreads = ALONE,
         stop: Stop | EveryStop = NEVER,
+        may_ask_device: bool = True,
     ) -> Found:
         """Finds the nearest visible vectors of each query.
 
@@ -168,6 +226,7 @@ class Segment:
             breadth: How far an approximate kind searches.
             threads: Who searches.
             stop: Ends the search between two calls of faiss, of some ten milliseconds each.
+            may_ask_device: Whether a copy on a GPU is asked first.
 
         Raises:
             StoppedError: The stop was set.
@@ -178,37 +237,71 @@ class Segment:
         scores = np.empty((len(queries), k), np.float32)
         positions = np.empty((len(queries), k), np.int64)
         exact = np.ones(len(queries), np.bool_)
-        if k:
+        left = np.arange(len(queries))
+        if k and may_ask_device:
+            (found,) = self._by_device([Wanted(queries, k, members, breadth)], threads)
+            if found is not None:
+                scores, positions, exact = found.scores, found.positions, found.exact
+                left = np.flatnonzero(~found.answered)
+        if k and len(left):
             how = _How(k, answerable, breadth, members is not None, threads, stop)
-            for start in range(0, len(queries), QUERIES_PER_CALL):
-                block = slice(start, start + QUERIES_PER_CALL)
-                scores[block], positions[block], exact[block] = self._search(queries[block], how)
+            for start in range(0, len(left), QUERIES_PER_CALL):
+                rows = left[start : start + QUERIES_PER_CALL]
+                scores[rows], positions[rows], exact[rows] = self._search(queries[rows], how)
         return Found(self.keys[positions], scores, exact)
+
+    def _by_device(
+        self, searches: Sequence[Wanted], threads: SearchThreads
+    ) -> list[DeviceFound | None]:
+        replica = self._replica  # another thread may put a new one in its place
+        if replica is None or not replica.is_on_gpu:
+            return [None] * len(searches)
+        numbers, asked = [], []
+        for number, search in enumerate(searches):
+            one = self._for_device(search, replica.form, threads)
+            if one is not None:
+                numbers.append(number)
+                asked.append(one)
+        found: list[DeviceFound | None] = [None] * len(searches)
+        for number, answer in zip(numbers, replica.answer(asked), strict=True):
+            found[number] = answer
+        return found
+
+    def _for_device(
+        self, search: Wanted, form: Form | None, threads: SearchThreads
+    ) -> DeviceSearch | None:
+        """A search as a copy is asked for it; None where the CPU is the better one to ask."""
+        is_filtered = search.members is not None
+        if search.members is None:
+            answerable = self._visible_vectors()
+        else:
+            answerable = self._among(search.members)
+        k = min(search.k, answerable.count)
+        if not k or (is_filtered and answerable.count * self.index.d <= _CHEAPER_THAN_A_CALL):
+            return None
+        must_be_exact = self.kind.is_exact
+        if not must_be_exact:
+            effort = Effort(self.kind, self.index.d, self._size, threads.count)
+            must_be_exact = effort.is_exact_better(
+                search.breadth, k, answerable.count, is_filtered=is_filtered
+            )
+            # What is promised exactly is compared on the CPU, unless the copy compares with all.
+            if must_be_exact and form in (Form.LISTS, Form.GRAPH):
+                return None
+        return DeviceSearch(search.queries, k, answerable, search.breadth, must_be_exact)
 
     def _search(self, queries: Float32s, how: _How) -> _Searched:
         """Searches in the way that suits; every query finds `how.k`."""
         if self.kind.is_exact:
-            return self._on_gpu(queries, how) or self._exactly(queries, how)
+            return self._exactly(queries, how)
         effort = Effort(self.kind, self.index.d, self._size, how.threads.count)
         if effort.is_exact_better(
             how.breadth, how.k, how.answerable.count, is_filtered=how.is_filtered
         ):
             return self._exactly(queries, how)
-        if (found := self._on_gpu(queries, how)) is not None:
-            return found
         if self.kind.num_links:
             return self._by_graph(queries, how, effort)
         return self._by_lists(queries, how, effort)
-
-    def _on_gpu(self, queries: Float32s, how: _How) -> _Searched | None:
-        if self._replica is None:
-            return None
-        chosen = None if how.answerable.is_everything else how.answerable.mask
-        parameters = self.kind.parameters(how.breadth)
-        found = self._replica.search(queries, how.k, parameters, chosen)
-        if found is None or (found[1] < 0).any():
-            return None
-        return *found, np.full(len(queries), self.kind.is_exact)
 
     def _exactly(self, queries: Float32s, how: _How) -> _Searched:
         arguments = queries, how.k, how.answerable, how.stop, how.threads

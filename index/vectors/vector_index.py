@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -26,7 +27,7 @@ from twopass.index.vectors.loading import LoadedVectors
 from twopass.index.vectors.merging import MergeAbandonedError, MergedBase, MergePolicy, Merger
 from twopass.index.vectors.search_threads import SearchThreads
 from twopass.index.vectors.segmented_index import SegmentedIndex
-from twopass.index.vectors.segments import QUERIES_PER_CALL
+from twopass.index.vectors.segments import QUERIES_PER_CALL, Found, Wanted
 
 _LOG = logging.getLogger("twopass.index")
 
@@ -37,6 +38,10 @@ _WORTH_SAVING = 1_000
 _RETRY_SECONDS = 1.0
 _MAX_RETRY_SECONDS = 300.0
 _MAX_DOUBLINGS = 16
+# A base that is on no GPU though it should be is copied again after so many seconds, then after
+# twice as many, and so on to `_MAX_RETRY_SECONDS`.
+_COPY_PAUSE_SECONDS = 30.0
+_NOTHING = np.iinfo(np.int64).max  # in place of a key: comes after all where scores are equal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +110,10 @@ class _MergeNow:
 _Queued: TypeAlias = _Search | _Update | _Swap | _MergeNow
 
 
+_InBase: TypeAlias = dict[_Search, Found]
+"""What a copy of the base on a GPU has found in it, by search."""
+
+
 class VectorIndex:
     """A vector index that is searched and changed by one thread at a time.
 
@@ -139,6 +148,11 @@ class VectorIndex:
         """
         self._collection = collection
         self._policy = policy or MergePolicy()
+        self._clone = clone
+        self._maintenance = lanes.maintenance
+        self._copying: Future[None] | None = None
+        self._copy_pause = _COPY_PAUSE_SECONDS
+        self._copy_time = time.monotonic() + self._copy_pause
         if clone is not None:
             loaded.base.replicate(clone)
         kind = IndexKind.parse(schema.index_kind)
@@ -232,6 +246,10 @@ class VectorIndex:
                 callers.pop().set_exception(CollectionClosedError(str(self._collection)))
         if not discard and self.is_worth_saving:
             self._merger.merge(self._index.begin_merge(self.sequence))
+        if self._copying is not None and not self._copying.cancel():
+            with suppress(Exception):
+                self._copying.result()
+        self._index.base.leave_device()
 
     def _work(self, group: list[_Queued]) -> None:
         # What an update holds is on disk already, so searches that came before it may see it too.
@@ -243,24 +261,72 @@ class VectorIndex:
             elif isinstance(request, _MergeNow):
                 self._wanted.append(request.future)
         self._begin_merge_if_due()
-        alike: list[list[_Search]] = []
+        waiting = []
         for request in group:
             if isinstance(request, _Search) and request.stop.is_set:
                 request.future.set_exception(StoppedError())
             elif isinstance(request, _Search):
-                for searches in alike:
-                    if self._may_share(request, searches[0]):
-                        searches.append(request)
-                        break
-                else:
-                    alike.append([request])
-        for searches in alike:
-            for some in _calls(searches):
-                self._search(some)
+                waiting.append(request)
+        searches, in_base = self._ask_device(waiting)
+        alike: list[list[_Search]] = []
+        for search in searches:
+            for others in alike:
+                if self._may_share(search, others[0], in_base):
+                    others.append(search)
+                    break
+            else:
+                alike.append([search])
+        for others in alike:
+            for some in _calls(others):
+                self._search(some, in_base)
 
-    def _may_share(self, one: _Search, other: _Search) -> bool:
+    def _ask_device(self, searches: list[_Search]) -> tuple[list[_Search], _InBase]:
+        """Asks the copy of the base on a GPU for all searches that wait, and answers what it can.
+
+        Returns:
+            The searches that it did not answer; and of those of them that lack no more than what
+            is outside the base, what was found in it.
+        """
+        self._copy_again_if_due()
+        if not searches or not self._index.is_on_device or self._failure:
+            return searches, {}
+        asked = [
+            Wanted(search.vectors, search.k, search.members, search.breadth) for search in searches
+        ]
+        in_base: _InBase = {}
+        answers = self._index.ask_device(asked, self._threads)
+        has_more = self._index.num_outside_base > 0
+        left = []
+        for search, found in zip(searches, answers, strict=True):
+            if found is None or has_more:
+                left.append(search)
+                if found is not None:
+                    in_base[search] = found
+            else:
+                self._resolve(search, found)
+        return left, in_base
+
+    def _copy_again_if_due(self) -> None:
+        """Copies the base to a GPU that had failed or was full, in a lane beside searches."""
+        if self._clone is None or self._is_closing or self._index.is_on_device:
+            self._copy_pause = _COPY_PAUSE_SECONDS
+            self._copy_time = time.monotonic() + self._copy_pause
+        elif time.monotonic() >= self._copy_time and (
+            self._copying is None or self._copying.done()
+        ):
+            self._copy_pause = min(2 * self._copy_pause, _MAX_RETRY_SECONDS)
+            self._copy_time = time.monotonic() + self._copy_pause
+            again = partial(self._index.base.replicate, self._clone, is_again=True)
+            with suppress(RuntimeError):  # the lane is closed
+                self._copying = self._maintenance.submit(again)
+
+    def _may_share(self, one: _Search, other: _Search, in_base: _InBase) -> bool:
         """Whether two searches can share a call of faiss without side effects."""
-        if not self._index.kind.is_exact and (one.breadth, one.k) != (other.breadth, other.k):
+        if (one in in_base) != (other in in_base):
+            return False
+        # All but the base compares with every vector.
+        is_exact = self._index.kind.is_exact or one in in_base
+        if not is_exact and (one.breadth, one.k) != (other.breadth, other.k):
             return False
         if one.members is None or other.members is None:
             return one.members is other.members
@@ -343,17 +409,20 @@ class VectorIndex:
         while self._waiting:
             self._waiting.pop().set_exception(StorageError(self._merge_failure))
 
-    def _search(self, searches: Sequence[_Search]) -> None:
+    def _search(self, searches: Sequence[_Search], in_base: _InBase) -> None:
         """Answers searches by one pass over the vectors, which ends early if all are stopped."""
         self._check_sound()
+        known = [in_base[search] for search in searches if search in in_base]
+        k = max(search.k for search in searches)
         try:
             found = self._index.nearest(
                 np.concatenate([search.vectors for search in searches]),
-                max(search.k for search in searches),
+                k,
                 searches[0].members,
                 searches[0].breadth,
                 threads=self._threads,
                 stop=EveryStop(search.stop for search in searches),
+                in_base=_joined(known, k) if known else None,
             )
         except StoppedError as error:
             for search in searches:
@@ -362,19 +431,32 @@ class VectorIndex:
         start = 0
         for search in searches:
             end = start + len(search.vectors)
-            search.future.set_result(
-                Neighbours(
-                    found.keys[start:end, : search.k].copy(),
-                    found.scores[start:end, : search.k].copy(),
-                    found.exact[start:end].copy(),
-                    self.sequence,
-                )
-            )
+            num_found = int(np.count_nonzero(found.keys[start, : search.k] != _NOTHING))
+            keys = found.keys[start:end, :num_found].copy()
+            scores = found.scores[start:end, :num_found].copy()
+            self._resolve(search, Found(keys, scores, found.exact[start:end].copy()))
             start = end
+
+    def _resolve(self, search: _Search, found: Found) -> None:
+        search.future.set_result(Neighbours(found.keys, found.scores, found.exact, self.sequence))
 
     def _check_sound(self) -> None:
         if self._failure:
             raise StorageError(self._failure)
+
+
+def _joined(found: Sequence[Found], k: int) -> Found:
+    """What was found for several searches, as for one; `_NOTHING`, far off, fills shorter rows."""
+    num_rows = sum(len(some.keys) for some in found)
+    keys = np.full((num_rows, k), _NOTHING, np.int64)
+    scores = np.full((num_rows, k), -np.inf, np.float32)
+    start = 0
+    for some in found:
+        rows, columns = some.keys.shape
+        keys[start : start + rows, :columns] = some.keys
+        scores[start : start + rows, :columns] = some.scores
+        start += rows
+    return Found(keys, scores, np.concatenate([some.exact for some in found]))
 
 
 def _calls(searches: Sequence[_Search]) -> Iterator[list[_Search]]:

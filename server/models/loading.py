@@ -8,10 +8,15 @@ from functools import partial
 from pathlib import Path
 
 from twopass.engines.base import LoadedModel, ModelKind, ModelSpec
-from twopass.engines.errors import MisfitError, ModelError, WrongKindError
+from twopass.engines.errors import (
+    EngineUnavailableError,
+    MisfitError,
+    ModelError,
+    WrongKindError,
+)
 from twopass.engines.fleet.fleet import Fleet
-from twopass.engines.loading import folder_of, load_model
-from twopass.server.config import ConfigError, ServerConfig
+from twopass.engines.loading import all_gpus, folder_of, load_model
+from twopass.server.config import ALL_GPUS, ConfigError, ServerConfig
 from twopass.server.models.restarting import RestartingEngine
 
 
@@ -31,6 +36,7 @@ def load_models(config: ServerConfig) -> list[LoadedModel]:
             "--devices: set, but --engines too, which compute the models instead; give --devices "
             "to the servers with --role engine"
         )
+    devices = _devices_of(config)
     load = partial(
         load_model,
         num_threads=config.threads,
@@ -46,8 +52,9 @@ def load_models(config: ServerConfig) -> list[LoadedModel]:
     def loaded(names: Sequence[str]) -> LoadedModel:
         kinds = {kind[name] for name in names for kind in asked if name in kind}
         try:
-            if config.devices:
-                return _named(_on_devices(config, partial(load, names[0], kinds=kinds)), names)
+            if devices:
+                on_devices = _on_devices(config, devices, partial(load, names[0], kinds=kinds))
+                return _named(on_devices, names)
             if config.engines:
                 fleet = partial(_fleet_of, config)
                 return _named(load(names[0], kinds=kinds, computed_by=fleet), names)
@@ -80,13 +87,31 @@ def _named(model: LoadedModel, names: Sequence[str]) -> LoadedModel:
     return replace(model, spec=replace(model.spec, other_names=others))
 
 
-def _on_devices(config: ServerConfig, load: Callable[..., LoadedModel]) -> LoadedModel:
+def _devices_of(config: ServerConfig) -> tuple[str, ...]:
+    """The devices that compute the models; empty for one that an engine takes by itself.
+
+    Raises:
+        ConfigError: Every GPU is to compute them, and there is none.
+    """
+    if config.devices != (ALL_GPUS,):
+        return config.devices
+    try:
+        return all_gpus()
+    except EngineUnavailableError as error:
+        raise ConfigError(
+            f"--devices {ALL_GPUS}: {error}; leave it out to compute on the CPU"
+        ) from error
+
+
+def _on_devices(
+    config: ServerConfig, devices: Sequence[str], load: Callable[..., LoadedModel]
+) -> LoadedModel:
     """Loads a model once for each device; a fleet of these engines computes it."""
     names = [
-        f"{device} {number}" if config.devices.count(device) > 1 else device
-        for number, device in enumerate(config.devices)
+        f"{device} {number}" if devices.count(device) > 1 else device
+        for number, device in enumerate(devices)
     ]
-    loads = [partial(load, device=device) for device in config.devices]
+    loads = [partial(load, device=device) for device in devices]
     models = [each() for each in loads]
     fleet = _fleet_of(config, models[0].spec)
     for name, model, again in zip(names, models, loads, strict=True):

@@ -11,7 +11,7 @@ from twopass.engines.base import TokenBatch
 from twopass.engines.fleet.fleet import Fleet
 from twopass.server.config import ConfigError
 from twopass.server.models.restarting import RestartingEngine
-from twopass.v1 import model_pb2, rerank_pb2
+from twopass.v1 import embed_pb2, model_pb2, rerank_pb2
 
 from .engine_processes import Load, wait_until
 from .faulty_engines import FaultyEngine, throws
@@ -42,6 +42,11 @@ def reranker_of(server: Server) -> Fleet:
     return fleet
 
 
+def encoder_members(server: Server):
+    models = server.models.ListModels(model_pb2.ListModelsRequest()).models
+    return next(model for model in models if model.kind == model_pb2.MODEL_KIND_ENCODER).members
+
+
 def put_in_place(server: Server, name: str, fault) -> None:
     """Puts a faulty engine in one's place, until it is built anew."""
     restarting = reranker_of(server).engines[name]
@@ -61,6 +66,28 @@ def test_both_compute_and_the_logits_are_those_of_one(both, server):
     for model in models:
         assert [member.name for member in model.members] == ["cpu 0", "cpu 1"]
     assert all(m.num_batches > 0 for model in models[1:] for m in model.members)
+
+
+def test_both_embed_too(both):
+    before = {m.name: m.num_batches for m in encoder_members(both)}
+    request = embed_pb2.EmbedRequest(texts=[f"text {n} of some words" for n in range(200)])
+    with Load(lambda: both.embed(request)) as load:
+        load.wait_for_answers(10)
+    assert not load.failures
+    assert all(m.num_batches > before[m.name] for m in encoder_members(both))
+
+
+def test_all_stands_for_every_gpu_and_each_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr("twopass.server.models.loading.all_gpus", lambda: ("cpu", "cpu", "cpu"))
+    with Server(tmp_path, gated=False, devices=["all"]) as running:
+        assert reranked(running)
+        for model in running.models.ListModels(model_pb2.ListModelsRequest()).models:
+            assert [member.name for member in model.members] == ["cpu 0", "cpu 1", "cpu 2"]
+
+
+def test_all_gpus_of_a_machine_without_any_is_refused_with_the_way_out(tmp_path):
+    with pytest.raises(ConfigError, match=r"--devices all: .*; leave it out to compute on the CPU"):
+        Server(tmp_path, devices=["all"])
 
 
 def test_no_call_fails_when_one_of_them_does_and_it_is_built_anew(both):
@@ -93,6 +120,8 @@ def test_what_a_hung_one_owes_the_other_computes(both):
 def test_devices_are_named_as_they_are_and_not_beside_engines_elsewhere(tmp_path):
     with pytest.raises(ConfigError, match="cpu, or cuda: and the number of a GPU"):
         Server(tmp_path, devices=["gpu"])
+    with pytest.raises(ConfigError, match="all stands for every GPU, and is given alone"):
+        Server(tmp_path, devices=["all", "cpu"])
     with pytest.raises(ConfigError, match="--devices: set, but --engines too"):
         Server(tmp_path, devices=["cpu"], engines=["localhost:1"])
 

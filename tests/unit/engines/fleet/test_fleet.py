@@ -261,6 +261,61 @@ def test_a_slow_member_gets_less_by_at_least_as_much_as_it_is_slower(slower):
     assert counts["fast"] > 0.9 * 20 / 0.01  # and never waits for it
 
 
+def unequal(clock: Clock) -> tuple[Fleet, dict[str, ActingEngine]]:
+    """A fleet of two engines of which one is three times as fast, each with one batch behind it."""
+    fleet = fleet_on(clock)
+    engines = {
+        name: ActingEngine(clock, always(Deed(seconds=seconds)), is_serial=True)
+        for name, seconds in {"fast": 0.01, "slow": 0.03}.items()
+    }
+    for name, engine in engines.items():
+        fleet.join(name, engine)
+        fleet.submit(batch_of(1))
+    clock.run(1)
+    return fleet, engines
+
+
+def test_two_of_unequal_speed_compute_three_to_one_and_together_what_both_can():
+    clock = Clock()
+    fleet, engines = unequal(clock)
+    before = {name: len(engine.batches) for name, engine in engines.items()}
+    under_way = []
+
+    def feed() -> None:
+        under_way[:] = [answer for answer in under_way if not answer.done()]
+        while len(under_way) < fleet.info.max_in_flight:
+            under_way.append(fleet.submit(batch_of(1)))
+
+    clock.every(0.001, clock.now + 30, feed)
+    clock.run(clock.now + 30)
+    fast, slow = (len(engines[name].batches) - before[name] for name in ("fast", "slow"))
+    assert fast / slow == pytest.approx(3, rel=0.1)
+    assert fast + slow > 0.9 * (30 / 0.01 + 30 / 0.03)
+
+
+@pytest.mark.parametrize("pause", [0.1, 5, 17, 29], ids="pause={}s".format)
+def test_what_comes_alone_goes_to_the_fast_one_however_long_nothing_came(pause):
+    clock = Clock()
+    fleet, engines = unequal(clock)
+    slow = len(engines["slow"].batches)
+    for _ in range(3):
+        clock.run(clock.now + pause / 3)
+        answer = fleet.submit(batch_of(2))
+        clock.run(clock.now + 0.0101)
+        assert answer.done()
+    assert len(engines["slow"].batches) == slow
+
+
+def test_a_slow_one_is_tried_once_in_a_while_even_if_nothing_waits():
+    clock = Clock()
+    fleet, engines = unequal(clock)
+    slow = len(engines["slow"].batches)
+    for _ in range(120):
+        clock.run(clock.now + 1)
+        fleet.submit(batch_of(2))
+    assert slow < len(engines["slow"].batches) <= slow + 3
+
+
 def test_a_member_that_was_slow_once_is_tried_again():
     clock = Clock()
     fleet, engines = joined(

@@ -5,7 +5,7 @@ import ctypes
 import pytest
 
 from twopass.engines.errors import EngineUnavailableError
-from twopass.engines.gpu.device_kind import DeviceKind, device_kind
+from twopass.engines.gpu.device_kind import DeviceKind, device_kind, num_gpus
 
 
 class Driver:
@@ -16,8 +16,10 @@ class Driver:
     def cuInit(self, flags):  # the driver's name
         return self.status
 
+    count = 2
+
     def cuDeviceGetCount(self, count):
-        count._obj.value = 2
+        count._obj.value = self.count
         return 0
 
     def cuDeviceGet(self, device, index):
@@ -63,3 +65,14 @@ def test_a_machine_without_a_driver_is_told_so(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", refuse)
     with pytest.raises(EngineUnavailableError, match="no NVIDIA driver on this machine"):
         device_kind()
+
+
+def test_the_gpus_are_counted(driver):
+    assert num_gpus() == 2
+
+
+@pytest.mark.parametrize("status", [0, 100], ids=["no GPU", "CUDA_ERROR_NO_DEVICE"])
+def test_a_driver_without_a_gpu_is_told_so(driver, status):
+    driver.count, driver.status = 0, status
+    with pytest.raises(EngineUnavailableError, match="the NVIDIA driver shows no GPU"):
+        num_gpus()

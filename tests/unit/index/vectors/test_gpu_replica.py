@@ -1,17 +1,20 @@
-"""The replica with a copy on the CPU in the GPU's place: all but the copying is the same."""
+"""Bases with a copy on a GPU: what segments and an index find with one, as without."""
+
+import threading
 
 import faiss
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from twopass.index.kinds import FLAT, Breadth, IndexKind
 from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
+from twopass.index.stopping import Stop
+from twopass.index.vectors.answerable import Answerable
+from twopass.index.vectors.device_search import DeviceSearch, GpuReplica
 from twopass.index.vectors.gpu_replica import (
-    MAX_NEIGHBOURS,
-    GpuReplica,
+    FALLBACKS,
+    GpuDevice,
     GpuUnavailableError,
     gpu_cloner,
 )
@@ -21,167 +24,246 @@ from twopass.index.vectors.segments import Segment
 from twopass.index.vectors.vector_index import VectorChange, VectorIndex
 
 from ..conftest import LANES
+from .fake_gpu import FakeGpu
 
 DIMENSION = 4
 START = SequenceToken("0" * 32, 0)
-
-
-class Copy:
-    """A device's copy: counts its searches, refuses selectors, and fails when told to."""
-
-    def __init__(self, index):
-        self.index = faiss.clone_index(index)
-        self.asked = []
-        self.fails = False
-
-    def search(self, queries, k, params=None):
-        assert k <= MAX_NEIGHBOURS
-        assert params is None or params.sel is None, "a GPU would ignore it"
-        self.asked.append(k)
-        if self.fails:
-            raise RuntimeError("CUDA error 700")
-        return self.index.search(queries, k)
-
-
-class Device:
-    """Keeps the copies that were made on it."""
-
-    def __init__(self):
-        self.copies = []
-
-    def __call__(self, master):
-        self.copies.append(Copy(master))
-        return self.copies[-1]
+NUM_STORED = 3_000
 
 
 def vectors(count, seed=0):
     return np.random.default_rng(seed).standard_normal((count, DIMENSION)).astype(np.float32)
 
 
-def made(count):
-    index = FLAT.create(DIMENSION)
-    index.add(vectors(count))
-    device = Device()
-    return index, GpuReplica(index, device), device.copies[0]
+QUERIES = vectors(64, seed=1)
 
 
-QUERIES = vectors(3, seed=1)
+@pytest.fixture
+def gpu(monkeypatch):
+    return FakeGpu().install(monkeypatch)
 
 
-def test_searches_go_to_the_copy():
-    index, replica, copy = made(50)
-    scores, positions = replica.search(QUERIES, 7, None, None)
-    np.testing.assert_array_equal(positions, index.search(QUERIES, 7)[1])
-    assert scores.shape == (3, 7)
-    assert copy.asked == [7]
-    assert replica.is_on_gpu
-
-
-@given(st.sets(st.integers(0, 49)), st.integers(1, 20))
-def test_what_is_sifted_is_exact_or_left_to_the_master(allowed, k):
-    index, replica, _ = made(50)
-    chosen = np.isin(np.arange(50), sorted(allowed))
-    found = replica.search(QUERIES, k, None, chosen)
-    if len(allowed) < k:
-        assert found is None
-    if found is not None:
-        _, everything = index.search(QUERIES, 50)
-        for row, order in zip(found[1], everything, strict=True):
-            assert [*row] == [p for p in order if p in allowed][:k]
-
-
-def test_four_times_as_many_are_fetched_where_not_all_may_be_found():
-    _, replica, copy = made(50)
-    assert replica.search(QUERIES, 5, None, np.arange(50) > 4) is not None
-    assert copy.asked == [20]
-
-
-def test_more_neighbours_than_a_gpu_returns_are_for_the_master():
-    _, replica, copy = made(3_000)
-    assert replica.search(QUERIES, MAX_NEIGHBOURS + 1, None, None) is None
-    assert replica.search(QUERIES, MAX_NEIGHBOURS + 1, None, np.ones(3_000, bool)) is None
-    assert not copy.asked
-
-
-def test_a_gpu_that_fails_is_left_for_the_cpu_and_said_to_be(caplog):
-    _, replica, copy = made(50)
-    copy.fails = True
-    assert replica.search(QUERIES, 5, None, None) is None
-    assert replica.search(QUERIES, 5, None, None) is None
-    assert copy.asked == [5]
-    assert not replica.is_on_gpu
-    (record,) = caplog.records
-    assert "goes on on the CPU: the GPU failed in a search (CUDA error 700)" in record.getMessage()
-
-
-def refuse(master):
-    raise RuntimeError("out of memory")
-
-
-def test_an_index_that_does_not_fit_stays_on_the_cpu_and_is_said_to(caplog):
-    index, _, _ = made(20)
-    replica = GpuReplica(index, refuse)
-    assert not replica.is_on_gpu
-    assert replica.search(QUERIES, 3, None, None) is None
-    assert "can't be copied to the GPU (out of memory)" in caplog.records[0].getMessage()
-
-
-@pytest.mark.parametrize("kind", ["Flat", "IVF4,Flat"])
-def test_a_segment_finds_the_same_with_a_replica_and_without(kind):
-    parsed = IndexKind.parse(kind)
-    index = parsed.create(DIMENSION)
-    stored = vectors(400)
-    if parsed.num_lists:
-        index.train(stored)
-    index.add(stored)
-    keys, breadth = np.arange(100, 500), Breadth(nprobe=4)
-    segments = [Segment(parsed, index, keys, np.zeros(400, np.bool_)) for _ in range(2)]
-    device = Device()
-    if parsed.num_lists:  # as the GPU is told with each search
-        device = lambda master, to=device: _probing(to(master))  # noqa: E731
-    segments[1].replicate(device)
-    for hidden in (range(100, 150), range(150, 480)):
-        for members in (None, np.arange(120, 500, 3), np.array([499])):
-            alone, replicated = (s.search(QUERIES, 9, members, breadth) for s in segments)
-            for one, other in zip(alone, replicated, strict=True):
-                np.testing.assert_allclose(np.sort(one), np.sort(other), rtol=1e-6)
-        for segment in segments:
-            segment.hide(np.array(hidden))
-
-
-def _probing(copy):
-    copy.index.nprobe = 4
-    return copy
-
-
-def test_every_base_of_an_index_is_copied_and_what_came_since_is_found_too(tmp_path):
-    device = Device()
-    schema = CollectionSchema(dimension=DIMENSION, client_vectors=True)
-    base, delta = Segment.empty(DIMENSION), Segment.empty(DIMENSION)
-    base.add(np.arange(1, 41), vectors(40))
-    index = VectorIndex(
-        *("notes", schema, LoadedVectors(base, delta, 0, START), tmp_path / "vectors.base", LANES),
-        policy=MergePolicy(min_changes=1_000),
-        clone=device,
+@pytest.mark.parametrize("factory", ["Flat", "SQfp16", "IVF4,Flat", "HNSW8"])
+def test_a_segment_finds_the_same_with_a_replica_and_without(gpu, factory):
+    kind = IndexKind.parse(factory)
+    index = kind.create(DIMENSION)
+    if kind.num_lists:
+        index.train(vectors(NUM_STORED))
+    index.add(vectors(NUM_STORED))
+    keys, breadth = np.arange(100, 100 + NUM_STORED), Breadth(nprobe=4)
+    alone, replicated = (
+        Segment(kind, index, keys, np.zeros(NUM_STORED, np.bool_)) for _ in range(2)
     )
-    try:
-        new = vectors(10, seed=2)
-        added = VectorChange(
-            np.array([7]), np.arange(41, 51), new, SequenceToken(START.incarnation, 1)
+    replicated.replicate(GpuDevice())
+    assert replicated.is_on_device
+    for hidden in (range(100, 150), range(150, 2_500)):
+        for members in (None, np.arange(120, 3_000, 3), np.array([499])):
+            one, other = (s.search(QUERIES, 9, members, breadth) for s in (alone, replicated))
+            np.testing.assert_array_equal(np.sort(one.scores), np.sort(other.scores))
+            np.testing.assert_array_equal(np.sort(one.keys), np.sort(other.keys))
+        for segment in (alone, replicated):
+            segment.hide(np.array(hidden))
+    assert gpu.calls
+
+
+class Indexed:
+    """Two indexes of the same vectors, one of them with a GPU."""
+
+    def __init__(self, folder, factory="Flat", **policy):
+        self.with_gpu, self.without = (
+            self._made(folder / str(number), factory, policy, clone)
+            for number, clone in enumerate((GpuDevice(), None))
         )
-        index.update(added).result()
-        everything = np.concatenate([vectors(40), new])
-        scores = everything @ QUERIES[0]
-        scores[6] = -np.inf
-        expected = 1 + np.argsort(-scores)[:12]
-        for num_copies in (1, 2):
-            assert len(device.copies) == num_copies
-            found = index.search(QUERIES[:1], 12, None, Breadth()).result()
-            np.testing.assert_array_equal(found.keys[0], expected)
-            assert device.copies[-1].asked
-            index.merge().result()
+        self.position = 0
+
+    def _made(self, folder, factory, policy, clone):
+        folder.mkdir()
+        kind = IndexKind.parse(factory)
+        index = kind.create(DIMENSION)
+        index.add(vectors(NUM_STORED))
+        base = Segment(kind, index, np.arange(1, NUM_STORED + 1), np.zeros(NUM_STORED, np.bool_))
+        loaded = LoadedVectors(base, Segment.empty(DIMENSION), 0, START)
+        schema = CollectionSchema(dimension=DIMENSION, client_vectors=True, index_kind=factory)
+        return VectorIndex(
+            *("notes", schema, loaded, folder / "vectors.base", LANES),
+            policy=MergePolicy(**{"min_changes": 100_000, **policy}),
+            clone=clone,
+        )
+
+    def write(self, removed=(), count=0):
+        self.position += 1
+        first = NUM_STORED + 1 + 1_000 * self.position
+        change = VectorChange(
+            np.array(removed, np.int64),
+            np.arange(first, first + count),
+            vectors(count, seed=10 + self.position),
+            SequenceToken(START.incarnation, self.position),
+        )
+        for index in (self.with_gpu, self.without):
+            index.update(change).result()
+
+    def close(self):
+        self.with_gpu.close()
+        self.without.close()
+
+
+@pytest.fixture
+def indexed(gpu, tmp_path):
+    made = Indexed(tmp_path)
+    gpu.calls.clear()
+    yield made
+    gpu.gate.set()
+    made.close()
+
+
+def waiting(gpu, index, asked):
+    """Queues searches behind one that is on the GPU, and lets that one go."""
+    gpu.gate.clear()
+    first = index.search(QUERIES[:1], 1, None, Breadth())
+    assert gpu.entered.acquire(timeout=30)
+    futures = [index.search(*one) for one in asked]
+    gpu.gate.set()
+    first.result()
+    return futures
+
+
+def asked_differently():
+    """64 searches, each with its own k, and a filter or none."""
+    generator = np.random.default_rng(5)
+    for number, query in enumerate(QUERIES):
+        members = None
+        if number % 3:
+            members = 1 + np.flatnonzero(generator.random(NUM_STORED + 5_000) < number / 70)
+        yield query[None, :], 1 + number % 7, members, Breadth()
+
+
+def check_same(indexed, asked, futures):
+    for one, future in zip(asked, futures, strict=True):
+        found, own = future.result(), indexed.without.search(*one).result()
+        np.testing.assert_array_equal(found.keys, own.keys)
+        np.testing.assert_array_equal(found.scores, own.scores)
+        assert found.exact.all()
+        assert found.sequence == own.sequence
+
+
+def test_searches_that_wait_together_are_one_call_whatever_they_ask_for(gpu, indexed):
+    while gpu.entered.acquire(blocking=False):
+        pass
+    asked = [(query[None, :], 1 + n % 7, None, Breadth()) for n, query in enumerate(QUERIES)]
+    check_same(indexed, asked, waiting(gpu, indexed.with_gpu, asked))
+    assert gpu.calls == [(1, 64), (64, 64)]
+
+
+def test_each_keeps_its_filter_and_what_was_written_and_deleted_is_respected(gpu, indexed):
+    while gpu.entered.acquire(blocking=False):
+        pass
+    indexed.write(removed=range(1, 400), count=200)
+    asked = list(asked_differently())
+    check_same(indexed, asked, waiting(gpu, indexed.with_gpu, asked))
+    assert len(gpu.calls) < 10
+
+
+def test_a_search_that_nobody_waits_for_leaves_before_the_call(gpu, indexed):
+    while gpu.entered.acquire(blocking=False):
+        pass
+    stop = Stop()
+    gpu.gate.clear()
+    first = indexed.with_gpu.search(QUERIES[:1], 1, None, Breadth())
+    assert gpu.entered.acquire(timeout=30)
+    others = [
+        indexed.with_gpu.search(query[None, :], 5, None, Breadth(), each)
+        for query, each in zip(QUERIES[:8], [stop, Stop()] * 4, strict=True)
+    ]
+    stop.set()
+    gpu.gate.set()
+    first.result()
+    assert [future.exception() is None for future in others] == [False, True] * 4
+    assert gpu.calls[1:] == [(4, 64)]
+
+
+def test_writes_during_searches_are_found_by_those_that_come_later(gpu, indexed):
+    over = threading.Event()
+    failures = []
+
+    def search():
+        while not over.is_set():
+            found = indexed.with_gpu.search(QUERIES[:1], 5, None, Breadth()).result()
+            if len(found.keys[0]) != 5:
+                failures.append(found)
+
+    searching = [threading.Thread(target=search) for _ in range(4)]
+    for thread in searching:
+        thread.start()
+    for number in range(20):
+        indexed.write(removed=[1 + number], count=3)
+        found = indexed.with_gpu.search(QUERIES[:4], 20, None, Breadth()).result()
+        own = indexed.without.search(QUERIES[:4], 20, None, Breadth()).result()
+        np.testing.assert_array_equal(found.keys, own.keys)
+    over.set()
+    for thread in searching:
+        thread.join()
+    assert not failures
+
+
+def test_a_gpu_lost_under_searches_costs_no_answer(gpu, indexed):
+    while gpu.entered.acquire(blocking=False):
+        pass
+    asked = list(asked_differently())
+    gpu.failure = RuntimeError("CUDA error 719 unspecified launch failure")
+    check_same(indexed, asked, waiting(gpu, indexed.with_gpu, asked))
+    assert len(gpu.calls) == 1
+
+
+def test_every_new_base_is_copied_and_the_old_copy_leaves(gpu, indexed):
+    before = FALLBACKS.now
+    indexed.write(removed=[7], count=50)
+    indexed.with_gpu.merge().result()
+    assert len(gpu.copies) == 2
+    assert FALLBACKS.now.num_copies == before.num_copies
+    gpu.calls.clear()
+    asked = [(QUERIES[:4], 12, None, Breadth())]
+    check_same(indexed, asked, [indexed.with_gpu.search(*asked[0])])
+    assert gpu.calls == [(4, 64)]
+
+
+def test_an_exact_base_on_a_gpu_takes_in_what_was_written_sooner(gpu, tmp_path):
+    made = Indexed(tmp_path, min_changes=10, added_share=0.1, exact_added_share=0.5)
+    try:
+        made.write(count=350)
+        made.with_gpu.merge().result()
+        made.without.search(QUERIES[:1], 1, None, Breadth()).result()
+        assert made.without._index.num_outside_base == 350
+        made.write(count=350)
+        made.with_gpu.merge().result()  # waits for the one that is due
+        assert made.with_gpu._index.num_outside_base == 0
     finally:
-        index.close()
+        made.close()
+
+
+def test_a_base_that_did_not_fit_is_copied_when_there_is_room(gpu, tmp_path, monkeypatch):
+    gpu.memory = 1
+    made = Indexed(tmp_path)
+    try:
+        index = made.with_gpu
+        index.search(QUERIES[:1], 3, None, Breadth()).result()
+        assert index._copying is None
+        gpu.memory = 1 << 40
+        index._copy_time = 0.0
+        index.search(QUERIES[:1], 3, None, Breadth()).result()
+        index._copying.result()
+        gpu.calls.clear()
+        index.search(QUERIES[:1], 3, None, Breadth()).result()
+        assert gpu.calls == [(1, 64)]
+    finally:
+        made.close()
+
+
+def test_closing_gives_the_memory_back(gpu, tmp_path):
+    before = FALLBACKS.now.num_copies
+    made = Indexed(tmp_path)
+    assert FALLBACKS.now.num_copies == before + 1
+    made.close()
+    assert FALLBACKS.now.num_copies == before
 
 
 def test_a_faiss_without_a_gpu_part_says_how_to_get_one(monkeypatch):
@@ -191,14 +273,27 @@ def test_a_faiss_without_a_gpu_part_says_how_to_get_one(monkeypatch):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("use_float16", [False, True])
-def test_the_copy_on_a_gpu_finds_what_the_master_finds(use_float16):
+@pytest.mark.parametrize("factory", ["Flat", "SQfp16", "IVF16,Flat", "IVF16,SQfp16", "HNSW16"])
+@pytest.mark.parametrize("graph_components", [1, 1 << 40])
+def test_the_copy_on_a_gpu_finds_what_the_master_finds(factory, graph_components):
     try:
-        clone = gpu_cloner(use_float16=use_float16)
+        gpu_cloner()
     except GpuUnavailableError as error:
         pytest.skip(str(error))
-    index, _, _ = made(5_000)
-    replica = GpuReplica(index, clone)
+    kind = IndexKind.parse(factory)
+    stored = np.random.default_rng(0).standard_normal((20_000, 64)).astype(np.float32)
+    index = kind.create(64)
+    if kind.num_lists:
+        index.train(stored)
+    index.add(stored)
+    replica = GpuReplica(index, kind, GpuDevice(graph_components=graph_components))
     assert replica.is_on_gpu
-    scores, _ = replica.search(QUERIES, 50, None, None)
-    np.testing.assert_allclose(scores, index.search(QUERIES, 50)[0], atol=1e-2)
+    queries = np.random.default_rng(1).standard_normal((64, 64)).astype(np.float32)
+    everything, breadth = Answerable(len(stored)), Breadth(nprobe=16)
+    (found,) = replica.answer([DeviceSearch(queries, 50, everything, breadth, False)])
+    assert found.answered.all()
+    expected = np.sort(queries @ stored.T, axis=1)[:, :-51:-1]
+    is_near = found.scores >= expected[:, -1:] - 0.05
+    assert is_near.mean() > 0.9
+    if kind is FLAT:
+        np.testing.assert_allclose(found.scores, expected, rtol=1e-4)
