@@ -277,7 +277,9 @@ class Segment:
         else:
             answerable = self._among(search.members)
         k = min(search.k, answerable.count)
-        if not k or (is_filtered and answerable.count * self.index.d <= _CHEAPER_THAN_A_CALL):
+        if not k or not len(search.queries):
+            return None
+        if is_filtered and answerable.count * self.index.d <= _CHEAPER_THAN_A_CALL:
             return None
         must_be_exact = self.kind.is_exact
         if not must_be_exact:

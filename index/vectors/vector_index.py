@@ -431,7 +431,8 @@ class VectorIndex:
         start = 0
         for search in searches:
             end = start + len(search.vectors)
-            num_found = int(np.count_nonzero(found.keys[start, : search.k] != _NOTHING))
+            is_there = found.keys[start:end, : search.k] != _NOTHING
+            num_found = int(np.count_nonzero(is_there.all(axis=0)))
             keys = found.keys[start:end, :num_found].copy()
             scores = found.scores[start:end, :num_found].copy()
             self._resolve(search, Found(keys, scores, found.exact[start:end].copy()))
