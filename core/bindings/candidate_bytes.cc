@@ -23,10 +23,9 @@ nb::object read(const nb::bytes& message, const CandidateLimits& limits) {
   const auto texts = [&](std::vector<std::string_view>& views) {
     return Texts{std::move(views), message, kept};
   };
-  return nb::make_tuple(texts(kept->passages), texts(kept->ids),
-                        to_numpy<float>(std::move(kept->scores)),
-                        to_numpy<bool>(std::move(kept->has_score)),
-                        nb::bytes(kept->rest.data(), kept->rest.size()));
+  return nb::make_tuple(
+      texts(kept->passages), texts(kept->ids), to_numpy<float>(std::move(kept->scores)),
+      to_numpy<bool>(std::move(kept->has_score)), nb::bytes(kept->rest.data(), kept->rest.size()));
 }
 
 }  // namespace

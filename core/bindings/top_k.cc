@@ -9,8 +9,8 @@ void bind_top_k(nb::module_& m) {
   m.def(
       "top_k",
       [](const InputArray<float>& scores, std::int64_t k) {
-        return to_numpy<std::int32_t>(without_gil_if(
-            scores.size() > kManyElements, [&] { return top_k(as_span(scores), k); }));
+        return to_numpy<std::int32_t>(without_gil_if(scores.size() > kManyElements,
+                                                     [&] { return top_k(as_span(scores), k); }));
       },
       nb::arg("scores").noconvert(), nb::arg("k"),
       R"(Finds the k highest scores.

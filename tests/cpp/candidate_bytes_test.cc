@@ -54,8 +54,10 @@ TEST(limits_hold_to_the_byte) {
   const std::string one = candidate(text("x"));
   CHECK(is_read(one + one + one));
   CHECK(!is_read(one + one + one + one));
-  CHECK(is_read(one + "\x0a\x06" "abcdef"));
-  CHECK(!is_read(one + "\x0a\x07" "abcdefg"));
+  CHECK(is_read(one + "\x0a\x06"
+                      "abcdef"));
+  CHECK(!is_read(one + "\x0a\x07"
+                       "abcdefg"));
 }
 
 TEST(what_is_malformed_is_not_read) {

@@ -12,7 +12,8 @@ namespace {
 using Keys = std::vector<std::int64_t>;
 
 TEST(shares_of_a_key_are_added_up_and_the_greatest_sum_is_first) {
-  const ScoredKeys summed = sum_by_key(Keys{7, 5, 9, 5}, std::vector<double>{0.5, 0.25, 0.125, 0.5});
+  const ScoredKeys summed =
+      sum_by_key(Keys{7, 5, 9, 5}, std::vector<double>{0.5, 0.25, 0.125, 0.5});
   CHECK(summed.keys == Keys{5, 7, 9});
   CHECK(summed.scores == std::vector<float>{0.75F, 0.5F, 0.125F});
 }
