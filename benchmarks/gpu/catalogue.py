@@ -18,7 +18,7 @@ from twopass.benchmarks.gpu.engine_checks import (
 )
 from twopass.benchmarks.gpu.outcome import Row
 from twopass.benchmarks.gpu.scale import Scale
-from twopass.benchmarks.gpu.search_checks import vector_search
+from twopass.benchmarks.gpu.search_checks import lists_and_graph, served_vectors, vector_search
 from twopass.benchmarks.gpu.server_checks import Served, through_server
 from twopass.benchmarks.gpu.tests_on_gpu import tests_of_search, tests_of_tensorrt, tests_of_torch
 from twopass.benchmarks.gpu.training_check import training, training_compiled, training_twice
@@ -55,7 +55,7 @@ class Check:
 
 def checks_of(scale: Scale) -> list[Check]:
     """Every check, the most worth first."""
-    *before_and_after, core = _servers(scale)
+    *before_and_after, core, two_engines = _servers(scale)
     return [
         # Full TensorRT builds a plan, which later checks find.
         Check(
@@ -92,6 +92,22 @@ def checks_of(scale: Scale) -> list[Check]:
             is_alone=True,
             wants_faiss_gpu=True,
         ),
+        Check(
+            name=names.SEARCH_COPIES,
+            run=lists_and_graph,
+            seconds=30,
+            dry_seconds=5,
+            is_alone=True,
+            wants_faiss_gpu=True,
+        ),
+        Check(
+            name=names.SEARCH_SERVED,
+            run=served_vectors,
+            seconds=120,
+            dry_seconds=15,
+            is_alone=True,
+            wants_faiss_gpu=True,
+        ),
         core,
         Check(
             name=names.TRAINING_TWICE,
@@ -100,6 +116,7 @@ def checks_of(scale: Scale) -> list[Check]:
             dry_seconds=15,
             is_alone=True,
         ),
+        two_engines,
         Check(name=names.SHAPES, run=speed_by_shape, seconds=40, dry_seconds=8),
         Check(name=names.COMPILED, run=compiled_pytorch, seconds=75, dry_seconds=1, is_alone=True),
         Check(
@@ -120,11 +137,14 @@ def checks_of(scale: Scale) -> list[Check]:
 
 
 def _servers(scale: Scale) -> list[Check]:
-    """A server over the engine as it is now, over the engine as it was, and over the core."""
+    """A server over the engine as it is now, as it was, over the core, and over two engines."""
     served = [Served(names.CORE, "cpu")]
+    two = Served(names.TWO_ENGINES, "cpu", devices=("cpu", "cpu"))
     if scale.on_gpu:
         of_gpus = dict.fromkeys((AFTER, BEFORE))
         served = [Served(each.name, "torch", each.environment) for each in of_gpus] + served
+        two = Served(names.TWO_ENGINES, "torch", AFTER.environment, ("cuda:0", "cuda:0"))
+    served.append(two)
 
     def measured(scale: Scale, field: Field, each: Served) -> list[Row]:
         del field

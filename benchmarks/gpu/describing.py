@@ -22,6 +22,7 @@ _PACKAGES = (
     "cuda-bindings",
     "faiss-cpu",
     "faiss-gpu",
+    "faiss-gpu-cuvs",
 )
 
 

@@ -68,6 +68,10 @@ found() { (shopt -s nullglob nocaseglob && cd "$wheels" && printf '%s\n' $1) | s
 # Of faiss there is one package at a time, and one for GPUs that lacks its libraries takes the server
 # with it: it stands in a folder of its own, which one check sees.
 apart='faiss_gpu*.whl nvidia_*cu12*.whl libcuvs*.whl libraft*.whl librmm*.whl rapids_logger*.whl'
+# That with graphs has CUDA 13's libraries, whose names tell no version.
+if [[ $wheels && $(found 'faiss_gpu_cuvs*.whl') ]]; then
+  apart+=' nvidia_cublas-*.whl nvidia_curand-*.whl nvidia_nvjitlink-*.whl nvidia_cuda_runtime-*.whl'
+fi
 
 all_wheels() {
   local files
@@ -80,14 +84,21 @@ all_wheels() {
 }
 
 faiss_apart() {
-  local files=(faiss-gpu)
+  local files into=(--upgrade --target "$out/faiss-gpu")
   if [[ $wheels ]]; then
     mapfile -t files < <(found "$apart")
     ((${#files[@]})) || return 1
-    pip install --no-index --no-deps --no-compile --upgrade --target "$out/faiss-gpu" "${files[@]}"
-  else
-    pip install --upgrade --target "$out/faiss-gpu" faiss-gpu
+    pip install --no-index --no-deps --no-compile "${into[@]}" "${files[@]}"
+    return
   fi
+  # With graphs, where the driver is new enough and it loads.
+  if [[ $(nvidia-smi 2>/dev/null) == *'CUDA Version: 1'[3-9]* ]]; then
+    pip install "${into[@]}" faiss-gpu-cuvs \
+      && PYTHONPATH=$out/faiss-gpu "$python" -c 'import faiss; assert faiss.get_num_gpus()' >>"$log" 2>&1 \
+      && return
+    rm -rf "$out/faiss-gpu"
+  fi
+  pip install "${into[@]}" faiss-gpu
 }
 
 # from_tree NAME FOLDER: a distribution of ours, from the folder of wheels where that has it. Also

@@ -36,17 +36,20 @@ class Served:
         name: Of its engine in reports.
         engine: What `--engine` takes.
         environment: Variables that it is started with.
+        devices: An engine on each; none for one engine, on the device that it takes by itself.
     """
 
     name: str
     engine: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    devices: tuple[str, ...] = ()
 
 
 def through_server(scale: Scale, served: Served) -> list[Row]:
     """Rerank of 40 and 100 passages of about 100 tokens, one after another and many at once."""
     cpus = divided()
     flags = [*COMPUTES_ALL, *_CACHE_FLAGS, *_HTTP_FLAGS, "--engine", served.engine]
+    flags += [word for device in served.devices for word in ("--devices", device)]
     flags += ["--reranker", scale.model(RERANKER)]
     if scale.models is not None:
         flags += ["--encoder", scale.model("all-MiniLM-L6-v2")]
