@@ -8,6 +8,9 @@ NB_MODULE(_core, m) {
       "contradict\n"
       "each other are a ValueError. The GIL is released during computations of more than some 100\n"
       "microseconds; an array must not change meanwhile.";
+  // A thread that waits for work when the interpreter ends still holds its semaphore: no fault, and
+  // nothing to tell whoever ran the program.
+  nanobind::set_leak_warnings(false);
   twopass::bind_batch_plan(m);
   twopass::bind_assembly(m);
   twopass::bind_candidate_bytes(m);  // before what takes its texts

@@ -53,6 +53,8 @@ class DocumentReader:
 
     def load(self, keys: Int64s, stop: Stop = NEVER) -> StoredPassages:
         """Loads ids and token ids by key, int64 `[num_keys]`, in the order of the keys."""
+        if not len(keys):  # of none SQLite makes no table
+            return StoredPassages(np.zeros(0, np.intp), (), _ragged(b"", _NO_KEYS))
         with self._connections.borrow(stop) as connection:
             found, ids, passages = self._passages(connection, keys, stop)
         if not len(found):
@@ -231,7 +233,9 @@ class DocumentReader:
                 is_readable = f"({condition.text}) AND json_type(metadata) = 'object'"
                 readable = SqlCondition(is_readable, condition.values)
                 keys = np.fromiter(self._passing(connection, 0, readable, stop), np.int64)
-                among = SqlCondition("key IN carray(:readable)", {"readable": apsw.carray(keys)})
+                among = SqlCondition("FALSE", {})
+                if len(keys):  # of none SQLite makes no table
+                    among = SqlCondition("key IN carray(:keys)", {"keys": apsw.carray(keys)})
                 return read_facet(connection, among, field, limit, max_bytes)
 
     def copy_into(self, path: Path, stop: Stop = NEVER) -> None:

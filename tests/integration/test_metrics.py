@@ -211,6 +211,10 @@ def test_the_table_of_metrics_names_every_one_there_is_and_no_other(samples):
     # Of engines apart, which this server has none of.
     rare |= {f"twopass_fleet_{name}" for name in ("members", "tokens_per_second", "batches_held")}
     rare.add("twopass_fleet_batches_total")
+    # Of vectors on a GPU, of which this machine has none.
+    rare |= {"twopass_vector_copies", "twopass_vector_copies_bytes"}
+    device_counts = ("calls", "queries", "seconds", "passed_on")
+    rare |= {f"twopass_vector_device_{name}_total" for name in device_counts}
     # Of hits that are compared, of feedback and of shadows, which have tests of their own.
     rare.add("twopass_arranged_total")
     rare |= {f"twopass_shadow_{name}" for name in ("searches_total", "agreement")}

@@ -70,7 +70,8 @@ async def test_a_collection_deleted_through_another_server_is_gone_with_its_tabl
     tables = await fetched(
         database_url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'twopass'"
     )
-    assert tables == 3 + 4  # migrations, collections, names, and those of the new collection
+    # migrations, collections, names, feedback and its texts, and those of the new collection
+    assert tables == 5 + 4
 
 
 async def test_a_deletion_waits_for_no_search_and_breaks_none(store, others):

@@ -1,5 +1,7 @@
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import Future
 
@@ -148,3 +150,13 @@ def test_maintenance_is_less_urgent_than_everything_else():
         assert lanes.scans.submit(niceness).result() == usual
     finally:
         lanes.close()
+
+
+def test_a_program_that_ends_while_threads_wait_for_work_says_nothing():
+    program = (
+        "from twopass.index.lanes import Lane\n"
+        "lane = Lane('test', 2)\n"
+        "assert lane.submit(lambda: 1).result() == 1\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -178,6 +178,8 @@ def test_filters_pass_by_what_can_not_be_read(data, documents):
         assert collection.count(wanted) == len(left)
         facet = collection.facet(wanted, "number", limit=1)
         assert (facet.num_documents, facet.num_values) == (len(left), len(left))
+        none = Filter(must=(FieldCondition("number", InRange(gte=10**9)),))
+        assert collection.facet(none, "number", limit=1).num_documents == 0
         found = collection.search(documents[150].vector[None], NUM_DOCUMENTS, matching).result()
         assert set(collection.load(found.keys[0]).ids) == set(left)
 

@@ -28,6 +28,12 @@ def keys(collection):
     return np.array([document.key for document in collection.list_page(10).documents], np.int64)
 
 
+@pytest.mark.parametrize("wanted", [[], [10**9]], ids=["no key", "a key that is not there"])
+def test_of_keys_that_are_not_there_nothing_is_loaded(three, wanted):
+    loaded = three.load(np.array(wanted, np.int64))
+    assert (len(loaded.positions), loaded.ids, len(loaded.token_ids)) == (0, (), 0)
+
+
 def pages(collection, max_bytes, fields=TEXT, page_size=10):
     page = collection.list_page(page_size, "", fields, max_bytes=max_bytes)
     yield [document.id for document in page.documents]
