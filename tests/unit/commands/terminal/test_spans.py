@@ -10,8 +10,8 @@ from twopass.commands.terminal.hits import print_hits
 from twopass.commands.terminal.query_words import QueryWords
 from twopass.commands.terminal.spans import (
     Shown,
+    WantedSpans,
     on_a_terminal,
-    spans_for,
     told_of_spans,
     what_to_show,
 )
@@ -94,10 +94,25 @@ def test_a_table_shows_one_of_them_and_json_has_all(capsys):
 
 
 def test_the_server_is_asked_for_what_is_shown():
-    assert spans_for(**NONE, num_hits=10) is False
-    assert spans_for(**NONE | {"pruned": True}, num_hits=10).pruned_text
-    asked = spans_for(**NONE | {"highlight": True}, num_hits=0)
+    assert WantedSpans(**NONE).options(num_hits=10) is False
+    assert WantedSpans(**NONE | {"pruned": True}).options(num_hits=10).pruned_text
+    asked = WantedSpans(**NONE | {"highlight": True}).options(num_hits=0)
     assert (asked.hits, asked.highlight.pre_tag) == (100, "**")
+
+
+@pytest.mark.parametrize(
+    ("told", "flag"),
+    [
+        ({"neighbors": 1}, "--neighbors"),
+        ({"max_spans": 2}, "--max-spans"),
+        ({"min_score": 0.5}, "--span-min-score"),
+        ({"window_tokens": 64}, "--span-window"),
+    ],
+)
+def test_a_flag_of_sentences_that_nobody_wants_is_an_error(told, flag, capsys):
+    with pytest.raises((SystemExit, typer.Exit)):
+        WantedSpans(**NONE, **told).options(num_hits=10)
+    assert flag in capsys.readouterr().err
 
 
 def test_missing_sentences_are_told_of():
