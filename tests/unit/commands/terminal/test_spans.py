@@ -117,4 +117,4 @@ def test_a_flag_of_sentences_that_nobody_wants_is_an_error(told, flag, capsys):
 
 def test_missing_sentences_are_told_of():
     assert told_of_spans(None) == told_of_spans(SpansStatus.COMPLETE) == ""
-    assert "queue was full" in told_of_spans(SpansStatus.SKIPPED_OVERLOAD)
+    assert "too much else waited" in told_of_spans(SpansStatus.SKIPPED_OVERLOAD)
