@@ -144,8 +144,8 @@ def test_blocking_work_is_told_of_by_its_kind(samples):
     assert value(samples, "twopass_lane_threads", lane="reads") >= 1
     assert value(samples, "twopass_lane_longest_overrun_seconds", lane="scans") >= 0
     assert value(samples, "twopass_request_bytes", state="open") == 0
-    # Of the process, in which another test's server may have lost a GPU.
-    assert value(samples, "twopass_vector_fallbacks_total") >= 0
+    # How often is the process's, in which another test's server may have lost a GPU.
+    assert "twopass_vector_fallbacks_total" in samples
 
 
 def test_no_text_and_no_name_of_a_caller_is_in_the_metrics(samples):
