@@ -33,14 +33,9 @@ from twopass.benchmarks.asking import Door
 from twopass.benchmarks.machine import Machine, this_machine
 from twopass.benchmarks.messages import Loop
 from twopass.benchmarks.workload import CandidateTexts, Texts
-from twopass.engines.base import (
-    EngineInfo,
-    Float32s,
-    Int32s,
-    LoadedModel,
-    LoadedReranker,
-    TokenBatch,
-)
+from twopass.engines.base.engine import EngineInfo
+from twopass.engines.base.model import LoadedModel, LoadedReranker
+from twopass.engines.base.sequences import Float32s, Int32s, TokenBatch
 from twopass.server.app import App
 from twopass.server.config import ServerConfig
 from twopass.server.config_loading import load_config

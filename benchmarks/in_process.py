@@ -7,7 +7,9 @@ import numpy as np
 
 from twopass._core import BatchPlan, gather_packed, plan_packed, plan_padded
 from twopass.benchmarks.workload import CandidateTexts
-from twopass.engines.base import EngineInfo, Int32s, LoadedReranker, PaddedLayout, TokenBatch
+from twopass.engines.base.engine import EngineInfo, PaddedLayout
+from twopass.engines.base.model import LoadedReranker
+from twopass.engines.base.sequences import Int32s, TokenBatch
 from twopass.server.search.second_pass import max_pair_tokens
 
 

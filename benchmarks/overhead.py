@@ -29,7 +29,7 @@ from twopass.benchmarks.machine import Machine, this_machine
 from twopass.benchmarks.report import described
 from twopass.benchmarks.workload import CandidateTexts, Texts
 from twopass.client import Client, Model, TwopassError
-from twopass.engines.base import LoadedReranker
+from twopass.engines.base.model import LoadedReranker
 from twopass.engines.errors import EngineError
 from twopass.engines.loading import load_model
 from twopass.server.config import ConfigError

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from twopass.benchmarks.gpu.made_pairs import mixed_lengths
 from twopass.benchmarks.machine import this_machine
-from twopass.engines.base import Int32s, Ragged
+from twopass.engines.base.sequences import Int32s, Ragged
 from twopass.engines.model.folder import open_model
 from twopass.engines.model.tokenizer import load_tokenizer
 from twopass.training.example_pool import Steps, prepared_by, prepared_here

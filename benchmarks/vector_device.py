@@ -31,7 +31,7 @@ from rich.table import Table
 
 from twopass.benchmarks.size.own_store import own_store
 from twopass.benchmarks.summary import PERCENTILES, percentile
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Int64s
 from twopass.index.documents import IndexedDocument
 from twopass.index.schema import CollectionSchema, FieldType, IndexedField

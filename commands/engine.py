@@ -17,7 +17,7 @@ from twopass.commands.terminal.sentences import say, say_exactly
 from twopass.commands.terminal.tables import Table, figures, names, print_table
 
 if TYPE_CHECKING:  # heavy imports wait until a command runs: --help stays quick
-    from twopass.engines.base import TokenBatch
+    from twopass.engines.base.sequences import TokenBatch
     from twopass.engines.model.folder import ModelFolder
 
 app = typer.Typer(help="Prepare and examine what runs on an NVIDIA GPU.", no_args_is_help=True)
@@ -37,7 +37,7 @@ def precision(
     Prints the largest activation of each layer beside float16's limit, the largest error of an
     output, and for a reranker Kendall's tau between the orders of each candidate set.
     """
-    from twopass.engines.base import ModelKind
+    from twopass.engines.base.model import ModelKind
     from twopass.engines.errors import EngineError
     from twopass.engines.model.folder import open_model
     from twopass.engines.onnx.graph_writer import ComputeType

@@ -5,19 +5,15 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from twopass.engines.base import (
-    Engine,
-    EngineChoice,
+from twopass.engines.base.engine import Engine, EngineChoice, Precision
+from twopass.engines.base.model import (
     LoadedEncoder,
     LoadedModel,
     LoadedReranker,
     ModelKind,
     ModelSpec,
-    Precision,
-    Prompt,
-    TextTokenizer,
-    Tokenizer,
 )
+from twopass.engines.base.tokenizer import Prompt, TextTokenizer, Tokenizer
 from twopass.engines.cpu.engine import CpuEngine, has_fast_kernels
 from twopass.engines.errors import EngineUnavailableError, UnsupportedModelError, WrongKindError
 from twopass.engines.gpu.device_kind import DeviceKind, device_kind, num_gpus

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from twopass.engines.base import EngineChoice
+from twopass.engines.base.engine import EngineChoice
 from twopass.engines.gpu.launch_paths import LaunchPath, told
 
 SHOWN_FILE = Path(__file__).with_name("shown.json")

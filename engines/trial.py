@@ -13,19 +13,17 @@ from typing import cast
 
 import numpy as np
 
-from twopass.engines.base import (
-    Engine,
+from twopass.engines.base.engine import Engine
+from twopass.engines.base.model import ModelKind, ModelSpec
+from twopass.engines.base.sequences import (
     Float32s,
     Int32s,
-    ModelKind,
-    ModelSpec,
     PairTemplate,
     Ragged,
     SingleTemplate,
-    TextTokenizer,
     TokenBatch,
-    Tokenizer,
 )
+from twopass.engines.base.tokenizer import TextTokenizer, Tokenizer
 from twopass.engines.errors import EngineError, InputTooLongError, UnsupportedModelError
 
 _logger = logging.getLogger("twopass.engines")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.client import SearchHit, SearchResult
-from twopass.engines.base import Int32s
+from twopass.engines.base.sequences import Int32s
 from twopass.index.fusion import reading_order
 from twopass.server.search.second_pass import best_first
 

@@ -9,14 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import (
-    EngineChoice,
-    Float32s,
-    LoadedModel,
-    LoadedReranker,
-    ModelKind,
-    Precision,
-)
+from twopass.engines.base.engine import EngineChoice, Precision
+from twopass.engines.base.model import LoadedModel, LoadedReranker, ModelKind
+from twopass.engines.base.sequences import Float32s
 from twopass.engines.errors import EngineError
 from twopass.engines.loading import load_model
 from twopass.evaluation.model_references import PASSAGES, QUERY

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s, ModelKind
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import Float32s
 from twopass.engines.errors import EngineError, EngineUnavailableError
 from twopass.engines.installing import pip_install
 from twopass.engines.model.folder import ModelFolder

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 
 
 def kendall_tau(first: Float32s, second: Float32s) -> float:

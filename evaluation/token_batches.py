@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from twopass.engines.base import ModelKind, ModelSpec, TextTokenizer, TokenBatch
+from twopass.engines.base.model import ModelKind, ModelSpec
+from twopass.engines.base.sequences import TokenBatch
+from twopass.engines.base.tokenizer import TextTokenizer
 
 
 def token_batch(

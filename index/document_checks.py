@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s
+from twopass.engines.base.sequences import Float32s, Int32s
 from twopass.index.control_characters import CONTROL_CHARACTER
 from twopass.index.documents import (
     MAX_ID_BYTES,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from twopass.engines.base import Float32s, Int32s
+from twopass.engines.base.sequences import Float32s, Int32s
 
 MAX_ID_BYTES = 512
 MAX_TITLE_BYTES = 8 * 1024

@@ -1,7 +1,7 @@
 """Clicks and judgements as they are kept, and what keeps them: a file of the server, or a store.
 
 A store on other machines may keep them beside its collections, for all servers on it: it is then a
-`twopass.index.base.FeedbackStoreMaker`. Texts of queries are apart from the rest, and there alone
+`FeedbackStoreMaker`. Texts of queries are apart from the rest, and there alone
 where they are handed over.
 """
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass._core import ranks_in, sum_by_key
-from twopass.engines.base import Float32s, Int32s
+from twopass.engines.base.sequences import Float32s, Int32s
 from twopass.index.arrays import Int64s
 from twopass.index.ranked_list import RankedList
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.errors import InvalidInputError
 from twopass.index.schema import Metric
 

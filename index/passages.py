@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Ragged
+from twopass.engines.base.sequences import Ragged
 
 
 @dataclass(frozen=True, slots=True, eq=False)

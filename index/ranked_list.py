@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Int64s
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import grpc
 
 from twopass._core import available_cpus
-from twopass.engines.base import Float32s, Int32s, LoadedModel
+from twopass.engines.base.model import LoadedModel
+from twopass.engines.base.sequences import Float32s, Int32s
 from twopass.engines.errors import EngineUnavailableError
-from twopass.index.base import InspectableStore, StoreCounts
+from twopass.index.base.store import InspectableStore, StoreCounts
 from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
 from twopass.index.lanes import Lane, Lanes
 from twopass.index.schema import CollectionSchema

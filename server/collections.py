@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from twopass.index.aliases import AliasChange, Aliases
-from twopass.index.base import Collection, SnapshotStore, Store
+from twopass.index.base.collection import Collection
+from twopass.index.base.store import SnapshotStore, Store
 from twopass.index.errors import UnsupportedByStoreError
 from twopass.index.schema import CollectionSchema
 from twopass.index.snapshot import Snapshot

@@ -17,7 +17,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from twopass.engines.base import EngineChoice, Precision
+from twopass.engines.base.engine import EngineChoice, Precision
 from twopass.index.languages import ALGORITHMS, NONE
 from twopass.server.shadow_spec import parse_shadow, shadow_text
 from twopass.server.store_url import checked_store

@@ -12,7 +12,7 @@ from grpc_health.v1 import health
 
 from twopass._core import available_cpus
 from twopass.engine.v1 import engine_pb2
-from twopass.engines.base import LoadedModel
+from twopass.engines.base.model import LoadedModel
 from twopass.index.lanes import Lane
 from twopass.server.config import ConfigError, ServerConfig
 from twopass.server.edge.gate import Gate

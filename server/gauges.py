@@ -6,9 +6,10 @@ from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from twopass.engines.base import LoadedModel, SharingEngine
+from twopass.engines.base.engine import SharingEngine
+from twopass.engines.base.model import LoadedModel
 from twopass.engines.fleet.fleet import Fleet
-from twopass.index.base import StoreCounts
+from twopass.index.base.store import StoreCounts
 from twopass.index.lanes import Lane
 from twopass.server.edge.gate import Gate
 from twopass.server.feedback.records import FeedbackRecords

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from twopass.engines.base import LoadedEncoder, LoadedModel
+from twopass.engines.base.model import LoadedEncoder, LoadedModel
 from twopass.v1 import (
     collection_pb2,
     embed_pb2,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import uvloop
 
-from twopass.engines.base import LoadedModel
+from twopass.engines.base.model import LoadedModel
 from twopass.server.app import App
 from twopass.server.config import ServerConfig, ServerRole
 from twopass.server.ending import StoppedError, ending_signals, ensure_not_stopped

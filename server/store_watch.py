@@ -4,7 +4,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from twopass.index.base import InspectableStore, Store, device_use, num_vector_fallbacks
+from twopass.index.base.store import InspectableStore, Store, device_use, num_vector_fallbacks
 from twopass.index.device_use import DeviceUse
 from twopass.index.errors import CollectionError
 from twopass.index.stopping import Stop

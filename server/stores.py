@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twopass.engines.installing import how_to_install
-from twopass.index.base import Store
+from twopass.index.base.store import Store
 from twopass.index.collection.opening import CurrentRevision
 from twopass.index.lanes import Lane, Lanes
 from twopass.index.sqlite.store import SqliteStore

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import twopass.server
-from twopass.engines.base import LoadedEncoder, LoadedReranker
+from twopass.engines.base.model import LoadedEncoder, LoadedReranker
 from twopass.engines.errors import EngineUnavailableError
 from twopass.engines.gpu.cuda_device import require_driver
 from twopass.engines.loading import load_model

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from twopass._core import available_cpus
-from twopass.engines.base import Int32s
+from twopass.engines.base.sequences import Int32s
 from twopass.training.layout import PartSize
 
 # About 1 GiB of activations for a hidden size of 384. A part's tokens are a multiple of 128, so

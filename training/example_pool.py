@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from twopass.engines.base import Int32s
+from twopass.engines.base.sequences import Int32s
 from twopass.training.example_worker import Assignment, Failed, Prepared, Source, main
 from twopass.training.layout import Part, PartShape, lay_out
 from twopass.training.pairs import TrainingError

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, Ragged
+from twopass.engines.base.sequences import Float32s, Int32s, Ragged
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
 from twopass.training.mining import Group
 from twopass.training.options import TrainingOptions

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Int32s
+from twopass.engines.base.sequences import Int32s
 from twopass.training.options import TrainingOptions
 from twopass.training.sampling import StepExamples
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.server.search.second_pass import z_scores
 
 _BLENDS = tuple(round(0.1 * i, 1) for i in range(10))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, LoadedReranker, Ragged, TokenBatch
+from twopass.engines.base.model import LoadedReranker
+from twopass.engines.base.sequences import Float32s, Int32s, Ragged, TokenBatch
 from twopass.engines.loading import load_model
 from twopass.training.examples import Example, Examples
 from twopass.training.pairs import TrainingError

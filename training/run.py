@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from twopass.engines.base import Float32s, ModelKind
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import Float32s
 from twopass.engines.model.folder import ModelFolder, open_model
 from twopass.engines.model.tokenizer import load_tokenizer
 from twopass.training.calibration import Fit, fit

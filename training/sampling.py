@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s, Int32s, PairTemplate, Ragged
+from twopass.engines.base.sequences import Float32s, Int32s, PairTemplate, Ragged
 from twopass.training.options import TrainingOptions
 
 if TYPE_CHECKING:  # it brings a client's packages, which processes that prepare examples don't need

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from twopass.engines.base import Int32s
+from twopass.engines.base.sequences import Int32s
 
 _ALIGNMENT = 64
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from twopass.engines.base import Tokenizer
+from twopass.engines.base.tokenizer import Tokenizer
 from twopass.training.layout import Part
 from twopass.training.pairs import TrainingError
 from twopass.training.reading import opened

@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Int32s, Ragged, TokenBatch
+from twopass.engines.base.sequences import Int32s, Ragged, TokenBatch
 
 # What sentence-transformers takes unless told otherwise; others follow it or ask for a number.
 PADDED_BATCH_SIZE = 32

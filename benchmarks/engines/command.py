@@ -25,7 +25,8 @@ from twopass.benchmarks.engines.roster import Contender, chosen
 from twopass.benchmarks.engines.shapes import SHAPES, open_named
 from twopass.benchmarks.engines.workloads import Sizes, Workload, WorkloadFactory, WorkloadName
 from twopass.benchmarks.machine import this_machine
-from twopass.engines.base import ModelKind, TokenBatch
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import TokenBatch
 from twopass.engines.errors import EngineError
 from twopass.engines.installing import how_to_install
 from twopass.engines.model.folder import ModelFolder

@@ -17,7 +17,7 @@ from twopass.benchmarks.engines.results import PACKED, Engine, Figure, Measured
 from twopass.benchmarks.engines.roster import REFERENCE, Contender
 from twopass.benchmarks.engines.worker import Case, Turn
 from twopass.benchmarks.engines.workloads import Workload, digest
-from twopass.engines.base import Float32s, TokenBatch
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.model.folder import ModelFolder
 
 Progress: TypeAlias = Callable[[str], None]

@@ -9,7 +9,7 @@ from typing import Any
 from twopass.benchmarks.engines.batching import Order
 from twopass.benchmarks.engines.roster import SUBJECT, Contender
 from twopass.benchmarks.machine import Machine
-from twopass.engines.base import Precision
+from twopass.engines.base.engine import Precision
 
 PACKED = "packed"
 """The order of an engine that computes no padding: any order is the same to it."""

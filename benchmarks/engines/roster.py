@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 
-from twopass.engines.base import Precision
+from twopass.engines.base.engine import Precision
 
 
 @dataclass(frozen=True, slots=True)

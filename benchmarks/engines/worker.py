@@ -17,7 +17,7 @@ import numpy as np
 
 from twopass.benchmarks.engines.adapters.base import Adapter, AdapterModule, Forward, Source
 from twopass.benchmarks.engines.batching import Order, packed_plan, padded_plan, select
-from twopass.engines.base import Float32s, Int32s, TokenBatch
+from twopass.engines.base.sequences import Float32s, Int32s, TokenBatch
 
 # A turn begins with so much untimed work: another engine had the caches before.
 _WARM_UP_SECONDS = 0.5

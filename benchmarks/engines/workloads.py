@@ -10,7 +10,8 @@ import numpy as np
 from twopass.benchmarks.engines.batching import Order, padded_plan
 from twopass.benchmarks.engines.texts import MIXED_WORDS, mixed_passages
 from twopass.benchmarks.workload import Texts
-from twopass.engines.base import Int32s, ModelKind, Ragged, TokenBatch
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import Int32s, Ragged, TokenBatch
 from twopass.engines.errors import UnsupportedModelError
 from twopass.engines.model.folder import ModelFolder
 from twopass.engines.model.tokenizer import load_tokenizer

@@ -22,7 +22,7 @@ from twopass.benchmarks.fleet.process import (
 from twopass.benchmarks.load import OK, ClosedLoop, Load, OpenLoop, Sample, Window, record
 from twopass.benchmarks.workload import RerankWorkload, Texts
 from twopass.client import AsyncClient, Client
-from twopass.engines.base import EngineChoice
+from twopass.engines.base.engine import EngineChoice
 from twopass.engines.loading import load_model
 
 _SEED = 7
@@ -177,7 +177,7 @@ def bits(num_engines: int, num_sets: int) -> Bits:
 
 
 def _logit(reranker: object, query: str, passage: str) -> np.float32:
-    from twopass.engines.base import LoadedReranker
+    from twopass.engines.base.model import LoadedReranker
     from twopass.server.search.second_pass import max_pair_tokens
 
     assert isinstance(reranker, LoadedReranker)

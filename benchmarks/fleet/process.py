@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from twopass.benchmarks.fleet.slowed import SlowedEngine
-from twopass.engines.base import Engine, LoadedModel, ModelSpec
+from twopass.engines.base.engine import Engine
+from twopass.engines.base.model import LoadedModel, ModelSpec
 from twopass.engines.loading import load_model
 from twopass.server.config import ServerConfig, ServerRole
 from twopass.server.config_loading import load_config

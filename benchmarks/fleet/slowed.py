@@ -5,14 +5,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from twopass.engines.base import (
-    EngineInfo,
-    Float32s,
-    ModelKind,
-    ModelSpec,
-    PackedLayout,
-    TokenBatch,
-)
+from twopass.engines.base.engine import EngineInfo, PackedLayout
+from twopass.engines.base.model import ModelKind, ModelSpec
+from twopass.engines.base.sequences import Float32s, TokenBatch
 
 # As the engine cpu asks to be fed.
 _MAX_IN_FLIGHT, _BATCH_SECONDS = 2, 0.020

@@ -8,16 +8,9 @@ from threading import Thread
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import (
-    Engine,
-    EngineInfo,
-    Float32s,
-    LoadedModel,
-    ModelKind,
-    ModelSpec,
-    PackedLayout,
-    TokenBatch,
-)
+from twopass.engines.base.engine import Engine, EngineInfo, PackedLayout
+from twopass.engines.base.model import LoadedModel, ModelKind, ModelSpec
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.loading import load_model
 from twopass.server.config import ServerConfig
 

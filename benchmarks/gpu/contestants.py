@@ -17,7 +17,8 @@ from twopass.benchmarks.gpu.plain_pytorch import PlainPyTorch
 from twopass.benchmarks.gpu.scale import Scale
 from twopass.benchmarks.gpu.speed import computed_per_second, padding_share, pairs_per_second
 from twopass.benchmarks.gpu.variants import VARIANTS, Variant, environment_of
-from twopass.engines.base import Engine, Float32s, TokenBatch
+from twopass.engines.base.engine import Engine
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.cpu.engine import CpuEngine
 from twopass.engines.errors import EngineUnavailableError
 from twopass.engines.gpu.tensorrt_engine import TensorRtEngine

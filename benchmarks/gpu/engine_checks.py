@@ -15,7 +15,8 @@ from twopass.benchmarks.gpu.plain_pytorch import PlainPyTorch
 from twopass.benchmarks.gpu.scale import Scale
 from twopass.benchmarks.gpu.speed import computed_per_second, latency, products_of
 from twopass.benchmarks.summary import percentile
-from twopass.engines.base import Float32s, Precision, TokenBatch
+from twopass.engines.base.engine import Precision
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.gpu.torch_engine import TorchEngine
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import open_model

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from twopass.engines.base import Int32s, Ragged, TokenBatch
+from twopass.engines.base.sequences import Int32s, Ragged, TokenBatch
 
 _QUERY_TOKENS = 12
 # Words of BERT's vocabulary proper; special tokens and unused entries come before.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from twopass._core import pack_padded
-from twopass.engines.base import Float32s, TokenBatch
+from twopass.engines.base.sequences import Float32s, TokenBatch
 
 
 class PlainPyTorch:

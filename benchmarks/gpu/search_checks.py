@@ -13,7 +13,7 @@ from twopass.benchmarks.gpu.figures import figure_of
 from twopass.benchmarks.gpu.outcome import NotHereError, Row
 from twopass.benchmarks.gpu.scale import Scale
 from twopass.benchmarks.vector_device import KINDS, clustered_vectors, measured
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.engines.installing import how_to_install
 from twopass.index.arrays import Int64s
 from twopass.index.kinds import FLAT, Breadth, IndexKind

@@ -11,7 +11,7 @@ from twopass.benchmarks.gpu.figures import median_of
 from twopass.benchmarks.gpu.outcome import Row, rows_of
 from twopass.benchmarks.gpu.report import Report
 from twopass.benchmarks.gpu.variants import VARIANTS, Variant
-from twopass.engines.base import EngineChoice
+from twopass.engines.base.engine import EngineChoice
 from twopass.engines.shown import Ledger, Shown, ShownPath
 
 # What the engines of GPUs promise of a logit, against the same in float32.

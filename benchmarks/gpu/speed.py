@@ -4,7 +4,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from twopass.engines.base import Engine, PaddedLayout, TokenBatch
+from twopass.engines.base.engine import Engine, PaddedLayout
+from twopass.engines.base.sequences import TokenBatch
 from twopass.engines.gpu.torch_engine import TorchEngine
 from twopass.engines.model.architecture import Architecture
 from twopass.engines.onnx.bucket_grid import BucketGrid

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twopass.benchmarks.words import COMMON_WORDS
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Int64s
 from twopass.index.documents import IndexedDocument
 

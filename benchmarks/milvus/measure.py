@@ -16,7 +16,7 @@ import typer
 
 from twopass.benchmarks.machine import this_machine
 from twopass.benchmarks.milvus.made_documents import MadeDocuments
-from twopass.index.base import Collection
+from twopass.index.base.collection import Collection
 from twopass.index.filters import FieldCondition, Filter, InRange
 from twopass.index.milvus.retrieval import MilvusRetrieval
 from twopass.index.milvus.store import MilvusStore

@@ -24,7 +24,7 @@ from twopass.benchmarks.size.ingest import ingest
 from twopass.benchmarks.size.searches import COLLECTION, build, copy_as
 from twopass.benchmarks.size.texts import Texts
 from twopass.client import Client, Fields, Retrieve, RetrieveMode
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.server.local import LocalServer
 
 _DIMENSION, _SEED = 384, 0

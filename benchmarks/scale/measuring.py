@@ -36,7 +36,8 @@ from twopass.benchmarks.scale.waking import measure_waking
 from twopass.benchmarks.workload import CandidateTexts
 from twopass.client import AsyncClient, Client
 from twopass.commands.stdlib_docs import passages
-from twopass.engines.base import Float32s, LoadedReranker, TokenBatch
+from twopass.engines.base.model import LoadedReranker
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.loading import load_model
 from twopass.server.config_loading import load_config
 

@@ -11,7 +11,7 @@ from rich.progress import track
 
 from twopass.benchmarks.size.texts import Question, Texts
 from twopass.client import Document
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 
 _BLOCK = 10_000
 _QUERIES = -1

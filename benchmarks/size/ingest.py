@@ -25,7 +25,7 @@ from twopass.benchmarks.size.corpus import Corpus
 from twopass.benchmarks.size.own_store import own_store
 from twopass.client import Client, Document, Schema, UpsertSummary
 from twopass.client._upsert import Chunker
-from twopass.engines.base import Tokenizer
+from twopass.engines.base.tokenizer import Tokenizer
 from twopass.engines.loading import load_model
 from twopass.index.documents import IndexedDocument
 from twopass.index.schema import CollectionSchema

@@ -15,7 +15,7 @@ from rich.progress import track
 
 from twopass.benchmarks.size.own_store import own_store
 from twopass.client import Client, Fields, Retrieve
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.kinds import IndexKind
 from twopass.index.schema import CollectionSchema
 from twopass.index.vectors.merging import MergePolicy

@@ -15,7 +15,7 @@ from twopass.benchmarks.spans.measures import Measure, measures
 from twopass.benchmarks.spans.questions import load_questions
 from twopass.benchmarks.spans.scored import Scorer
 from twopass.benchmarks.spans.timing import TOP_N, Timing, timing
-from twopass.engines.base import LoadedReranker, ModelKind
+from twopass.engines.base.model import LoadedReranker, ModelKind
 from twopass.engines.loading import load_model
 from twopass.evaluation.datasets import DatasetError
 from twopass.evaluation.progress import progress_bars

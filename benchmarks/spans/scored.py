@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from twopass.benchmarks.spans.questions import Question
-from twopass.engines.base import Float32s, Int32s, LoadedReranker, PairQuery, Ragged
+from twopass.engines.base.model import LoadedReranker, PairQuery
+from twopass.engines.base.sequences import Float32s, Int32s, Ragged
 from twopass.server.models.passages import Truncation, passage_of
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request

@@ -11,8 +11,9 @@ import numpy as np
 
 from twopass._core import available_cpus
 from twopass.benchmarks.size.corpus import Corpus, nearest
-from twopass.engines.base import Float32s
-from twopass.index.base import Collection, HybridRetrieval, Members
+from twopass.engines.base.sequences import Float32s
+from twopass.index.base.collection import Collection
+from twopass.index.base.retrieval import HybridRetrieval, Members
 from twopass.index.documents import DocumentFields, IndexedDocument
 from twopass.index.filters import FieldCondition, Filter, InRange
 from twopass.index.lanes import Lane, Lanes

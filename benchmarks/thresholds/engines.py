@@ -7,13 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import (
-    EngineChoice,
-    Float32s,
-    LoadedReranker,
-    Precision,
-    TokenBatch,
-)
+from twopass.engines.base.engine import EngineChoice, Precision
+from twopass.engines.base.model import LoadedReranker
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.loading import load_model
 
 _REFERENCE = "cpu int8, 32 in a batch"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from twopass import _core
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 from twopass.engines.errors import UnsupportedModelError
 from twopass.engines.model.architecture import Activation, LayerAttention
 from twopass.engines.model.families import read_architecture

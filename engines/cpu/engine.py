@@ -10,13 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from twopass import _core
-from twopass.engines.base import (
-    EngineInfo,
-    Float32s,
-    PackedLayout,
-    Precision,
-    TokenBatch,
-)
+from twopass.engines.base.engine import EngineInfo, PackedLayout, Precision
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.cpu.core_config import core_config, core_head
 from twopass.engines.errors import InputTooLongError, ModelError, UnsupportedModelError
 from twopass.engines.model.folder import ModelFolder
@@ -56,7 +51,7 @@ def _selected_isa() -> str:
 
 
 class CpuEngine:
-    """The packed encoder of the core, and the threads that call it; an `engines.base.Engine`."""
+    """The packed encoder of the core, and the threads that call it; an `Engine`."""
 
     def __init__(
         self,
@@ -107,11 +102,11 @@ class CpuEngine:
 
     @property
     def token_width(self) -> int:
-        """Components of a token's vector; see `engines.base.TokenEngine`."""
+        """Components of a token's vector; see `TokenEngine`."""
         return self._encoder.token_width
 
     def submit_tokens(self, batch: TokenBatch) -> Future[Float32s]:
-        """Queues a batch for the vectors of its tokens; see `engines.base.TokenEngine`."""
+        """Queues a batch for the vectors of its tokens; see `TokenEngine`."""
         return self._callers.submit(self._run_tokens, batch)
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from twopass.engines.base import Engine, EngineInfo, Layout, PaddedLayout, token_width_of
+from twopass.engines.base.engine import Engine, EngineInfo, Layout, PaddedLayout, token_width_of
 
 # Kernels of the engine cpu that round alike, so that their outputs are equal bit for bit; see
 # docs/models.md. What is not listed may give its own bits.

@@ -14,16 +14,15 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from functools import partial
 
-from twopass.engines.base import (
+from twopass.engines.base.engine import (
     BatchTerms,
     DistantEngine,
     Engine,
     EngineInfo,
-    Float32s,
     PackedLayout,
     SharingEngine,
-    TokenBatch,
 )
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.errors import (
     DeviceError,
     EngineBusyError,
@@ -49,7 +48,7 @@ _ELSEWHERE = (OutOfDeviceMemoryError, EngineBusyError)
 
 
 class Fleet:
-    """An `engines.base.Engine` and `TokenEngine` of several. Safe to use from several threads.
+    """An `Engine` and `TokenEngine` of several. Safe to use from several threads.
 
     Attributes:
         model: The model's id, for messages.
@@ -100,7 +99,7 @@ class Fleet:
 
     @property
     def token_width(self) -> int:
-        """Components of a token's vector; see `engines.base.TokenEngine`."""
+        """Components of a token's vector; see `TokenEngine`."""
         return self._promise.token_width if self._promise else 0
 
     @property
@@ -112,7 +111,7 @@ class Fleet:
 
     @property
     def tokens_per_second(self) -> float:
-        """The speed of all members together; see `engines.base.PacedEngine`.
+        """The speed of all members together; see `PacedEngine`.
 
         One that has computed nothing yet is taken to be as fast as the others are on average.
         """
@@ -185,11 +184,11 @@ class Fleet:
         return self.submit_on(batch, BatchTerms())
 
     def submit_tokens(self, batch: TokenBatch) -> Future[Float32s]:
-        """Queues a batch for the vectors of its tokens; see `engines.base.TokenEngine`."""
+        """Queues a batch for the vectors of its tokens; see `TokenEngine`."""
         return self.submit_on(batch, BatchTerms(of_tokens=True))
 
     def submit_on(self, batch: TokenBatch, terms: BatchTerms) -> Future[Float32s]:
-        """Queues a batch; see `engines.base.DistantEngine`.
+        """Queues a batch; see `DistantEngine`.
 
         Returns:
             A future that raises `EngineUnavailableError` where no member is left to ask, and the

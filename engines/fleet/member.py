@@ -3,15 +3,14 @@
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from twopass.engines.base import (
+from twopass.engines.base.engine import (
     BatchTerms,
     DistantEngine,
     Engine,
-    Float32s,
-    TokenBatch,
     TokenEngine,
     token_width_of,
 )
+from twopass.engines.base.sequences import Float32s, TokenBatch
 
 # A measurement of this many seconds of computation ago counts half.
 _HALF_LIFE_SECONDS = 1.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twopass._core import gather_packed
-from twopass.engines.base import Int32s, TokenBatch
+from twopass.engines.base.sequences import Int32s, TokenBatch
 from twopass.engines.gpu.graph_keys import GraphKey
 
 # int32s of 256 bytes, on which what a device allocates begins.

@@ -5,7 +5,7 @@ A launch without a graph goes to the slot that it would have gone to without any
 
 from typing import Any
 
-from twopass.engines.base import Float32s, Int32s, TokenBatch
+from twopass.engines.base.sequences import Float32s, Int32s, TokenBatch
 from twopass.engines.errors import DeviceError, OutOfDeviceMemoryError
 from twopass.engines.gpu.graph_cache import Graph
 from twopass.engines.gpu.graph_inputs import InputBlock

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
-from twopass.engines.base import Float32s, TokenBatch
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.errors import DeviceError, EngineError, OutOfDeviceMemoryError
 from twopass.engines.onnx.bucket_grid import Launch
 

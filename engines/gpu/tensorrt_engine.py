@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from twopass.engines.base import EngineInfo, Float32s, ModelKind, PaddedLayout, TokenBatch
+from twopass.engines.base.engine import EngineInfo, PaddedLayout
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.errors import InputTooLongError, UnsupportedModelError
 from twopass.engines.gpu.cuda_device import find_gpu, opened_device, require_driver
 from twopass.engines.gpu.device_kind import device_kind
@@ -27,7 +29,7 @@ NUM_SLOTS = 2
 
 
 class TensorRtEngine:
-    """A plan on a GPU and the slots that feed it; an `engines.base.Engine`."""
+    """A plan on a GPU and the slots that feed it; an `Engine`."""
 
     def __init__(
         self,

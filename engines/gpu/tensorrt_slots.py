@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from twopass.engines.base import Float32s, TokenBatch
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.errors import DeviceError
 from twopass.engines.gpu.cuda_device import CudaDevice, CudaGraph
 from twopass.engines.gpu.tensorrt_api import TensorRT

@@ -16,14 +16,9 @@ from typing import Any
 import numpy as np
 
 from twopass._core import gather_packed, plan_packed
-from twopass.engines.base import (
-    EngineInfo,
-    Float32s,
-    ModelKind,
-    PackedLayout,
-    Precision,
-    TokenBatch,
-)
+from twopass.engines.base.engine import EngineInfo, PackedLayout, Precision
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.errors import EngineUnavailableError, InputTooLongError
 from twopass.engines.gpu.cuda_device import require_driver
 from twopass.engines.gpu.fused_rows import FusedRowOps, find_kernels
@@ -80,7 +75,7 @@ def find_torch_with_cuda() -> Any:
 
 
 class TorchEngine:
-    """A model in PyTorch and the slots that feed it; an `engines.base.Engine`."""
+    """A model in PyTorch and the slots that feed it; an `Engine`."""
 
     def __init__(
         self,

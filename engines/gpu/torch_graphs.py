@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from twopass.engines.base import Float32s, TokenBatch
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.errors import DeviceError, OutOfDeviceMemoryError
 from twopass.engines.gpu.graph_cache import GraphCache, GraphSwitch
 from twopass.engines.gpu.graph_inputs import InputBlock

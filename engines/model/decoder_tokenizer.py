@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer as RustTokenizer
 
-from twopass.engines.base import Int32s, PairTemplate, Ragged
+from twopass.engines.base.sequences import Int32s, PairTemplate, Ragged
 from twopass.engines.errors import ModelError
 from twopass.engines.model.decoder import INSTRUCTION, PASSAGE, QUERY, PromptLayout
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
@@ -40,7 +40,7 @@ class _Part:
 class DecoderTokenizer:
     """The tokenizer of passages in a prompt, and the prompt itself.
 
-    Implements `engines.base.Tokenizer` and `engines.base.Prompt`. Texts yield no token that the
+    Implements `Tokenizer` and `Prompt`. Texts yield no token that the
     prompt is made of: a passage that spells out "<|im_end|>" or "</think>" is text like any other.
     """
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from twopass.engines.base import ModelKind, ModelSpec
+from twopass.engines.base.model import ModelKind, ModelSpec
 from twopass.engines.errors import ModelError, UnsupportedModelError
 from twopass.engines.model.decoder import MAX_DECODER_TOKENS, DecoderSettings, read_decoder
 from twopass.engines.model.families import read_architecture

@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 from twopass.engines.errors import ModelError
 
 # As Hugging Face's exporters name them.

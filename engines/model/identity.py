@@ -29,7 +29,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from twopass.engines.base import ModelKind, ModelSpec
+from twopass.engines.base.model import ModelKind, ModelSpec
 from twopass.engines.model.graph_outputs import difference_from_first
 from twopass.engines.model.tokenizing.boundaries import TokenBoundaries
 from twopass.engines.model.tokenizing.settings import TokenizerSettings

@@ -17,7 +17,8 @@ import numpy as np
 from tokenizers import Tokenizer as RustTokenizer
 
 from twopass._core import Texts, WordPiece
-from twopass.engines.base import Int32s, ModelSpec, PairTemplate, Ragged
+from twopass.engines.base.model import ModelSpec
+from twopass.engines.base.sequences import Int32s, PairTemplate, Ragged
 from twopass.engines.errors import ModelError
 from twopass.engines.model.folder import ModelFolder
 from twopass.engines.model.tokenizing.boundaries import TokenBoundaries
@@ -78,7 +79,7 @@ def with_room_for_prefixes(spec: ModelSpec, tokenizer: "HuggingFaceTokenizer") -
 
 
 class HuggingFaceTokenizer:
-    """Reads `tokenizer.json`; implements `engines.base.TextTokenizer`.
+    """Reads `tokenizer.json`; implements `TextTokenizer`.
 
     Texts never yield special tokens: a passage that spells out "[SEP]" is text like any other.
 
@@ -157,7 +158,7 @@ class HuggingFaceTokenizer:
         return self._pairs
 
     def after(self, prefix: str) -> "HuggingFaceTokenizer | PrefixedTokenizer":
-        """The tokenizer of texts that stand after a prefix; see `engines.base.TextTokenizer`."""
+        """The tokenizer of texts that stand after a prefix; see `TextTokenizer`."""
         if not prefix:
             return self
         with self._after_lock:
@@ -238,7 +239,7 @@ class HuggingFaceTokenizer:
         return np.array(encoding.offsets, np.int32).reshape(-1, 2)
 
     def pieces(self, text: str, max_chars: int) -> list[str]:
-        """Parts of a text whose tokens joined are its own; see `engines.base.Tokenizer`."""
+        """Parts of a text whose tokens joined are its own; see `Tokenizer`."""
         return self.boundaries.pieces(text, max_chars)
 
     def token(self, token_id: int) -> str:
@@ -247,7 +248,7 @@ class HuggingFaceTokenizer:
         return self._names.get(name, name)
 
     def decode(self, token_ids: Sequence[int], *, skip_special: bool) -> str:
-        """The text that tokens stand for; see `engines.base.Tokenizer`."""
+        """The text that tokens stand for; see `Tokenizer`."""
         text: str = self._tokenizer().decode(list(token_ids), skip_special_tokens=skip_special)
         if not skip_special:
             for hidden, name in self._names.items():

@@ -11,7 +11,7 @@ from itertools import count
 import numpy as np
 
 from twopass._core import plan_padded
-from twopass.engines.base import Int32s, TokenBatch
+from twopass.engines.base.sequences import Int32s, TokenBatch
 
 BUCKETS = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1_024, 1_536, 2_048, 3_072, 4_096, 6_144)
 

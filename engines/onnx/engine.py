@@ -17,14 +17,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from twopass._core import available_cpus, pack_padded
-from twopass.engines.base import (
-    EngineInfo,
-    Float32s,
-    Int32s,
-    PaddedLayout,
-    Ragged,
-    TokenBatch,
-)
+from twopass.engines.base.engine import EngineInfo, PaddedLayout
+from twopass.engines.base.sequences import Float32s, Int32s, Ragged, TokenBatch
 from twopass.engines.errors import (
     DeviceError,
     EngineError,
@@ -81,7 +75,7 @@ class _OwnForm:
 
 
 class OnnxRuntimeEngine:
-    """A session and the one thread that runs it; an `engines.base.Engine`."""
+    """A session and the one thread that runs it; an `Engine`."""
 
     def __init__(
         self,

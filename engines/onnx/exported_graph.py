@@ -12,7 +12,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s, Int32s, ModelKind
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import Float32s, Int32s
 from twopass.engines.errors import ModelError, UnsupportedModelError
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder

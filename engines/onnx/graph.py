@@ -17,7 +17,7 @@ feed them and the head are float32, since float16 overflows there (65,504) and r
 import numpy as np
 import onnx
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 from twopass.engines.errors import UnsupportedModelError
 from twopass.engines.model.architecture import Architecture, Convolution
 from twopass.engines.model.pooling import EmbeddingHead

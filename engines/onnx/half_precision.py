@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 
 from twopass._core import pack_padded
-from twopass.engines.base import Float32s, TokenBatch
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder
 from twopass.engines.onnx.graph import build_graph

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from twopass._core import pack_padded
-from twopass.engines.base import Int32s, TokenBatch
+from twopass.engines.base.sequences import Int32s, TokenBatch
 from twopass.engines.onnx.bucket_grid import BucketGrid, Launch
 
 Allocate = Callable[[int, DTypeLike], NDArray[np.generic]]

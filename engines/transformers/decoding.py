@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, TokenBatch
+from twopass.engines.base.sequences import Float32s, Int32s, TokenBatch
 from twopass.engines.model.labels import relevance
 from twopass.engines.transformers.prefixes import LayerState, Prefix, PrefixCache
 

@@ -4,15 +4,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from twopass._core import available_cpus
-from twopass.engines.base import (
-    EngineInfo,
-    Float32s,
-    ModelKind,
-    PackedLayout,
-    PaddedLayout,
-    Precision,
-    TokenBatch,
-)
+from twopass.engines.base.engine import EngineInfo, PackedLayout, PaddedLayout, Precision
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.errors import (
     DeviceError,
     EngineUnavailableError,
@@ -45,7 +39,7 @@ _BUCKET_STEP = 16
 
 
 class TransformersEngine:
-    """A model of transformers and the one thread that runs it; an `engines.base.Engine`."""
+    """A model of transformers and the one thread that runs it; an `Engine`."""
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 from typing import Any
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 from twopass.engines.errors import EngineUnavailableError, ModelError, UnsupportedModelError
 from twopass.engines.installing import how_to_install
 from twopass.engines.model.folder import ModelFolder

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, ModelKind, TokenBatch
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import Float32s, Int32s, TokenBatch
 from twopass.engines.model.folder import ModelFolder
 from twopass.engines.model.labels import relevance
 from twopass.engines.model.pooling import embeddings_of

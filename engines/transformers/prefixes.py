@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from twopass.engines.base import Int32s
+from twopass.engines.base.sequences import Int32s
 
 
 class LayerState(NamedTuple):

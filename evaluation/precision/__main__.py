@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from twopass.engines.base import Precision
+from twopass.engines.base.engine import Precision
 from twopass.engines.errors import EngineError
 from twopass.evaluation.datasets import Dataset, DatasetError, load_dataset
 from twopass.evaluation.precision.comparison import Comparison, PassQuality, compare

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twopass._core import top_k
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.measures import Orders, ndcg
 from twopass.evaluation.precision.runs import Candidates, Logits, Run

@@ -6,15 +6,10 @@ from typing import Self
 
 import numpy as np
 
-from twopass.engines.base import (
-    EngineChoice,
-    Float32s,
-    LoadedEncoder,
-    LoadedReranker,
-    Precision,
-    Ragged,
-    TextTokenizer,
-)
+from twopass.engines.base.engine import EngineChoice, Precision
+from twopass.engines.base.model import LoadedEncoder, LoadedReranker
+from twopass.engines.base.sequences import Float32s, Ragged
+from twopass.engines.base.tokenizer import TextTokenizer
 from twopass.engines.errors import UnsupportedModelError
 from twopass.engines.loading import load_model
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from twopass._core import top_k
-from twopass.engines.base import Float32s, Int32s, Ragged
+from twopass.engines.base.sequences import Float32s, Int32s, Ragged
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.precision.models import Advance, Models
 from twopass.server.models.passages import passage_of

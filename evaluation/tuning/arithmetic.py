@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s, Int32s
+from twopass.engines.base.sequences import Float32s, Int32s
 from twopass.evaluation.fusions import Lists
 from twopass.evaluation.tuning.settings import Grid, Reader, Settings
 from twopass.index.arrays import Int64s

@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 
 from twopass.client import Client, Fields, Rerank, RerankStatus, Retrieve, document_ids
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.fusions import Lists
 from twopass.evaluation.runs import Advance, EvaluationError

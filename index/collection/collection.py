@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Int64s
 from twopass.index.collection.encoding import EncodedDocuments, encode_documents
 from twopass.index.collection.windows import NearestDocuments, WindowIndex

@@ -6,7 +6,7 @@ from itertools import compress
 
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.document_checks import CheckedDocument, check_documents
 from twopass.index.documents import IndexedDocument
 from twopass.index.rows.rows import checksum_of

@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Int64s
 from twopass.index.key_sets import union
 from twopass.index.ranked_list import RankedList

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import apsw
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.collection.encoding import EncodedDocuments
 from twopass.index.collection_name import CollectionName
 from twopass.index.document_checks import changed_metadata

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Awaitable, Sequence
 from datetime import datetime
 
-from twopass.index.base import Members
+from twopass.index.base.retrieval import Members
 from twopass.index.collection_name import CollectionName
 from twopass.index.document_checks import check_documents
 from twopass.index.documents import DocumentFields, IndexedDocument, OnConflict, StoredDocument
@@ -70,7 +70,7 @@ _SPLIT = "part == 0 and num_windows > 0"
 
 
 class MilvusCollection:
-    """A collection in Milvus. Belongs to one event loop; `index.base.Collection` tells the rest."""
+    """A collection in Milvus. Belongs to one event loop; `Collection` tells the rest."""
 
     def __init__(
         self,

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Ragged
+from twopass.engines.base.sequences import Float32s, Ragged
 from twopass.index.arrays import Int64s
-from twopass.index.base import Members
+from twopass.index.base.retrieval import Members
 from twopass.index.documents import DocumentFields, StoredDocument
 from twopass.index.errors import InvalidQueryError, UnsupportedByStoreError
 from twopass.index.kinds import Breadth

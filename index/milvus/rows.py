@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s
+from twopass.engines.base.sequences import Float32s, Int32s
 from twopass.index.document_checks import CheckedDocument
 from twopass.index.documents import DocumentFields, StoredDocument
 from twopass.index.errors import InvalidDocumentError

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from twopass.index.aliases import AliasChange, Aliases
-from twopass.index.base import Lease
+from twopass.index.base.collection import Lease
 from twopass.index.errors import (
     AliasExistsError,
     CollectionAliasedError,

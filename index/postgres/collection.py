@@ -1,11 +1,11 @@
-"""One collection in PostgreSQL, as `twopass.index.base.Collection` describes it."""
+"""One collection in PostgreSQL, as `Collection` describes it."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
 from concurrent.futures import Executor
 from datetime import datetime
 
-from twopass.index.base import Members
+from twopass.index.base.retrieval import Members
 from twopass.index.documents import (
     DocumentFields,
     IndexedDocument,

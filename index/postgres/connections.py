@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import asyncpg
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.errors import (
     CollectionClosedError,
     CollectionError,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from twopass.engines.base import Ragged
+from twopass.engines.base.sequences import Ragged
 from twopass.index.documents import DocumentFields, StoredDocument
 from twopass.index.errors import (
     AnswerTooLargeError,

@@ -21,7 +21,7 @@ does not find enough, every vector that may be found is compared.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.postgres.connections import Extensions, encode_vector
 from twopass.index.postgres.filter_sql import Bindings
 from twopass.index.postgres.kinds import VectorKind

@@ -1,4 +1,4 @@
-"""All collections of a database, as `twopass.index.base.Store` describes them."""
+"""All collections of a database, as `Store` describes them."""
 
 import asyncio
 import dataclasses
@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from twopass.index.aliases import AliasChange, Aliases
-from twopass.index.base import Lease
+from twopass.index.base.collection import Lease
 from twopass.index.errors import (
     CollectionError,
     CollectionNotFoundError,

@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import numpy as np
 
-from twopass.engines.base import Ragged
+from twopass.engines.base.sequences import Ragged
 from twopass.index.arrays import Int64s
 from twopass.index.collection_name import CollectionName
 from twopass.index.documents import DocumentFields, StoredDocument

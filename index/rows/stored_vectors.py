@@ -6,7 +6,7 @@ from itertools import chain
 import apsw
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Int64s
 from twopass.index.rows.damage import Damage
 from twopass.index.rows.rows import (

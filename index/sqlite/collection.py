@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from twopass.index.base import Members
+from twopass.index.base.retrieval import Members
 from twopass.index.collection.collection import Collection
 from twopass.index.documents import DocumentFields, IndexedDocument, OnConflict, StoredDocument
 from twopass.index.facets import Facet

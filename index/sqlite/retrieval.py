@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Int64s
-from twopass.index.base import Members
+from twopass.index.base.retrieval import Members
 from twopass.index.collection.collection import Collection
 from twopass.index.collection.windows import NearestDocuments
 from twopass.index.documents import DocumentFields, StoredDocument

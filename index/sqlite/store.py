@@ -7,7 +7,8 @@ from functools import partial
 from itertools import islice
 
 from twopass.index.aliases import AliasChange, Aliases
-from twopass.index.base import Lease, StoreCounts
+from twopass.index.base.collection import Lease
+from twopass.index.base.store import StoreCounts
 from twopass.index.device_use import DeviceUse
 from twopass.index.errors import CollectionNotFoundError, StorageError
 from twopass.index.lanes import Lane, Lanes, wait_for

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import faiss
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Bools, Int64s
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.vectors.answerable import Answerable

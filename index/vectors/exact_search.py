@@ -22,7 +22,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Bytes, Int64s
 from twopass.index.stopping import EveryStop, Stop
 from twopass.index.vectors.answerable import Answerable

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import faiss
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.engines.installing import how_to_install
 from twopass.index.arrays import Int64s
 from twopass.index.device_use import DeviceUse

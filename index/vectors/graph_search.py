@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import faiss
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Bools, Int64s
 from twopass.index.stopping import EveryStop, Stop
 from twopass.index.vectors.answerable import Answerable

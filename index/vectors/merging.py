@@ -11,7 +11,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Bools, Int64s
 from twopass.index.collection_name import CollectionName
 from twopass.index.kinds import IndexKind

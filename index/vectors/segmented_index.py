@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Int64s
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.sequences import SequenceToken

@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Bools, Int64s
 from twopass.index.key_sets import union
 from twopass.index.kinds import FLAT, Breadth, IndexKind

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Bools, Int64s
 from twopass.index.collection_name import CollectionName
 from twopass.index.errors import CollectionClosedError, StoppedError, StorageError

@@ -11,7 +11,7 @@ import numpy as np
 import tantivy
 from tantivy import FieldType, Occur, Query
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Int64s
 from twopass.index.errors import StorageError
 from twopass.index.stopping import NEVER, Stop

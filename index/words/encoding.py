@@ -7,7 +7,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s
+from twopass.engines.base.sequences import Float32s, Int32s
 from twopass.index.arrays import Bools, Int64s
 from twopass.index.words.analysis import Analyser
 from twopass.index.words.scoring import MARK

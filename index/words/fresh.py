@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Bools, Int64s
 from twopass.index.words.encoding import EncodedWords, Postings, WordTexts
 from twopass.index.words.scoring import K1, kept_lengths, length_parts

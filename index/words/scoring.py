@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Int64s
 
 MARK = "\uffff"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from tantivy import Occur, Query
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Bools, Int64s
 from twopass.index.key_sets import are_in, intersection, union
 from twopass.index.ranked_list import WordMatches

@@ -7,7 +7,7 @@ where `--http-unknown-model` is reject; the answer names the model that made it.
 
 import logging
 
-from twopass.engines.base import LoadedEncoder, LoadedModel, LoadedReranker
+from twopass.engines.base.model import LoadedEncoder, LoadedModel, LoadedReranker
 from twopass.server.config import UnknownModel
 from twopass.server.errors import UnknownModelError
 from twopass.server.http.endpoint import HttpRequest

@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 
 Numbers: TypeAlias = NDArray[Any]
 

@@ -6,8 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged, TextTokenizer
-from twopass.index.base import Collection
+from twopass.engines.base.model import LoadedEncoder
+from twopass.engines.base.sequences import Float32s, Int32s, Ragged
+from twopass.engines.base.tokenizer import TextTokenizer
+from twopass.index.base.collection import Collection
 from twopass.index.document_checks import check_distinct
 from twopass.index.documents import IndexedDocument, OnConflict, SplitPassage
 from twopass.index.errors import DocumentsExistError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, Ragged
+from twopass.engines.base.sequences import Float32s, Int32s, Ragged
 from twopass.index.stopping import NEVER, Stop
 
 MAX_PASSAGE_TOKENS = 8_192

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged, TextTokenizer
+from twopass.engines.base.model import LoadedEncoder
+from twopass.engines.base.sequences import Float32s, Int32s, Ragged
+from twopass.engines.base.tokenizer import TextTokenizer
 from twopass.server.models.caches import ByteCache
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter, Priority

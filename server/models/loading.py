@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from twopass.engines.base import LoadedModel, ModelKind, ModelSpec
+from twopass.engines.base.model import LoadedModel, ModelKind, ModelSpec
 from twopass.engines.errors import (
     EngineUnavailableError,
     MisfitError,

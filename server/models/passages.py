@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from twopass._core import Texts
-from twopass.engines.base import LoadedModel, Side
+from twopass.engines.base.model import LoadedModel
+from twopass.engines.base.sequences import Side
 from twopass.index.arrays import Int64s
 from twopass.index.documents import StoredDocument
 from twopass.server.errors import InvalidRequestError

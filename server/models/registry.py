@@ -7,7 +7,8 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from twopass.engines.base import LoadedEncoder, LoadedModel, LoadedReranker, Tokenizer
+from twopass.engines.base.model import LoadedEncoder, LoadedModel, LoadedReranker
+from twopass.engines.base.tokenizer import Tokenizer
 from twopass.index.schema import CollectionSchema
 from twopass.server.errors import EncoderChangedError, UnknownModelError
 

@@ -8,16 +8,15 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import fields, replace
 
-from twopass.engines.base import (
+from twopass.engines.base.engine import (
     Engine,
     EngineInfo,
-    Float32s,
-    LoadedModel,
     SharingEngine,
-    TokenBatch,
     TokenEngine,
     token_width_of,
 )
+from twopass.engines.base.model import LoadedModel
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.errors import DeviceError, EngineUnavailableError, ModelError
 
 _logger = logging.getLogger("twopass.server")
@@ -28,7 +27,7 @@ _CHANGING = {"has_graphs"}
 
 
 class RestartingEngine:
-    """An `engines.base.Engine` that passes batches to a model's engine and can replace that engine.
+    """An `Engine` that passes batches to a model's engine and can replace that engine.
 
     The replacement has the same weights, tokenizer and properties: collections and caches are keyed
     by the model's revision, and batches are made for the engine's layout. A model that was changed
@@ -71,7 +70,7 @@ class RestartingEngine:
         return self._submit(lambda engine: engine.submit(batch))
 
     def submit_tokens(self, batch: TokenBatch) -> Future[Float32s]:
-        """Queues a batch for the vectors of its tokens; see `engines.base.TokenEngine`.
+        """Queues a batch for the vectors of its tokens; see `TokenEngine`.
 
         Raises:
             EngineUnavailableError: The engine is being rebuilt.

@@ -9,7 +9,9 @@ from contextlib import suppress
 
 import numpy as np
 
-from twopass.engines.base import Engine, LoadedEncoder, LoadedModel, TokenBatch
+from twopass.engines.base.engine import Engine
+from twopass.engines.base.model import LoadedEncoder, LoadedModel
+from twopass.engines.base.sequences import TokenBatch
 from twopass.engines.errors import (
     DeviceError,
     EngineBusyError,

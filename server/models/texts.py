@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Side
+from twopass.engines.base.model import LoadedEncoder
+from twopass.engines.base.sequences import Float32s, Int32s, Side
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
 from twopass.server.models.embedding import Embedding
 from twopass.server.models.passages import (

@@ -10,17 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass._core import Texts
-from twopass.engines.base import (
-    Int32s,
-    LoadedEncoder,
-    LoadedModel,
-    LoadedReranker,
-    PairQuery,
-    Ragged,
-    Side,
-    Tokenizer,
-    as_quick,
-)
+from twopass.engines.base.model import LoadedEncoder, LoadedModel, LoadedReranker, PairQuery
+from twopass.engines.base.sequences import Int32s, Ragged, Side
+from twopass.engines.base.tokenizer import Tokenizer, as_quick
 from twopass.index.lanes import Lane
 from twopass.index.stopping import NEVER, Stop
 from twopass.server.errors import InvalidRequestError, TextTooLongError

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
-from twopass.engines.base import LoadedModel
+from twopass.engines.base.model import LoadedModel
 from twopass.engines.errors import EngineBusyError
 from twopass.server.models.supervisor import probe_batch
 from twopass.server.scheduling.arbiter import Arbiter, Priority

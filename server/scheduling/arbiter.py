@@ -15,15 +15,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from twopass.engines.base import (
-    BatchTerms,
-    Engine,
-    Float32s,
-    Int32s,
-    TokenBatch,
-    TokenEngine,
-    as_distant,
-)
+from twopass.engines.base.engine import BatchTerms, Engine, TokenEngine, as_distant
+from twopass.engines.base.sequences import Float32s, Int32s, TokenBatch
 from twopass.server.errors import LateError, OverloadedError
 from twopass.server.scheduling.admission import Admission, Places
 from twopass.server.scheduling.backlog import Backlog, Priority

@@ -5,7 +5,8 @@ from collections import Counter, defaultdict
 from math import inf
 from typing import TypeAlias
 
-from twopass.engines.base import Engine, Int32s, Urgency, as_paced
+from twopass.engines.base.engine import Engine, Urgency, as_paced
+from twopass.engines.base.sequences import Int32s
 from twopass.server.errors import (
     LateError,
     NeverInTimeError,

@@ -5,7 +5,8 @@ import time
 import numpy as np
 
 from twopass._core import BatchPlan, plan_padded
-from twopass.engines.base import Engine, Int32s, PaddedLayout, TokenBatch
+from twopass.engines.base.engine import Engine, PaddedLayout
+from twopass.engines.base.sequences import Int32s, TokenBatch
 from twopass.server.scheduling.fair_queue import FairQueue
 from twopass.server.scheduling.jobs import Job
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass._core import gather_packed
-from twopass.engines.base import BatchTerms, Engine, Float32s, Int32s, TokenBatch, Urgency
+from twopass.engines.base.engine import BatchTerms, Engine, Urgency
+from twopass.engines.base.sequences import Float32s, Int32s, TokenBatch
 from twopass.engines.errors import DeviceError, NonFiniteOutputError
 from twopass.server.telemetry.tracing import BatchSpan, is_recording
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s
-from twopass.index.base import Retrieval
+from twopass.engines.base.sequences import Float32s, Int32s
+from twopass.index.base.retrieval import Retrieval
 from twopass.index.documents import StoredDocument
 from twopass.index.errors import StoppedError
 from twopass.index.lanes import Lane

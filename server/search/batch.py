@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias, TypeVar
 
-from twopass.engines.base import Float32s, LoadedEncoder, Ragged
-from twopass.index.base import Members
+from twopass.engines.base.model import LoadedEncoder
+from twopass.engines.base.sequences import Float32s, Ragged
+from twopass.index.base.retrieval import Members
 from twopass.server.errors import OverloadedError, WouldBeLateError
 from twopass.server.models.registry import Models
 from twopass.server.request import Request

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s, Int32s, Ragged
+from twopass.engines.base.sequences import Float32s, Int32s, Ragged
 from twopass.index.arrays import Int64s
 from twopass.index.passages import StoredPassages
 from twopass.server.models.cutting import with_head

@@ -12,7 +12,7 @@ from enum import Enum
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s
+from twopass.engines.base.sequences import Float32s, Int32s
 from twopass.index.documents import StoredDocument
 from twopass.index.stopping import NEVER, Stop
 

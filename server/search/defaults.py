@@ -7,7 +7,7 @@ its scores does, is applied to searches by the reranker of that revision alone.
 
 from dataclasses import dataclass, replace
 
-from twopass.engines.base import LoadedReranker
+from twopass.engines.base.model import LoadedReranker
 from twopass.index.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
 from twopass.server.config import RetrieveMode
 from twopass.server.errors import InvalidRequestError

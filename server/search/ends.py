@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeAlias
 
-from twopass.index.base import Collection
+from twopass.index.base.collection import Collection
 from twopass.index.errors import StoppedError
 from twopass.server.errors import LateError
 from twopass.server.request import Request

@@ -9,9 +9,10 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 
 from twopass._core import ranks_in
-from twopass.engines.base import Float32s, Int32s, LoadedEncoder, Ragged
+from twopass.engines.base.model import LoadedEncoder
+from twopass.engines.base.sequences import Float32s, Int32s, Ragged
 from twopass.index.arrays import Int64s
-from twopass.index.base import HybridRetrieval, Members
+from twopass.index.base.retrieval import HybridRetrieval, Members
 from twopass.index.errors import StoppedError
 from twopass.index.fusion import choose
 from twopass.index.ranked_list import RankedList

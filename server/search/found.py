@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s
-from twopass.index.base import Collection, Members, Retrieval
+from twopass.engines.base.sequences import Float32s, Int32s
+from twopass.index.base.collection import Collection
+from twopass.index.base.retrieval import Members, Retrieval
 from twopass.index.fusion import Chosen
 from twopass.index.ranked_list import RankedList
 from twopass.server.search.types import RetrieveStatus

@@ -8,9 +8,11 @@ from typing import TypedDict
 import numpy as np
 
 from twopass._core import ranks_in
-from twopass.engines.base import Int32s, LoadedReranker, Tokenizer
+from twopass.engines.base.model import LoadedReranker
+from twopass.engines.base.sequences import Int32s
+from twopass.engines.base.tokenizer import Tokenizer
 from twopass.index.arrays import Int64s
-from twopass.index.base import Retrieval
+from twopass.index.base.retrieval import Retrieval
 from twopass.index.documents import StoredDocument
 from twopass.index.errors import StoppedError
 from twopass.index.ranked_list import RankedList

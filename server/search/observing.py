@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from twopass.engines.base import LoadedReranker, PairQuery
-from twopass.index.base import Collection
+from twopass.engines.base.model import LoadedReranker, PairQuery
+from twopass.index.base.collection import Collection
 from twopass.server.request import Request
 from twopass.server.search.candidates import Candidates
 from twopass.server.search.ranking import Ranking

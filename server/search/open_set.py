@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s, Int32s, LoadedReranker, Side
+from twopass.engines.base.model import LoadedReranker
+from twopass.engines.base.sequences import Float32s, Int32s, Side
 from twopass.index.errors import StoppedError
 from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError, LateError

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from twopass.engines.base import Int32s, LoadedReranker, Ragged
-from twopass.index.base import Collection
+from twopass.engines.base.model import LoadedReranker
+from twopass.engines.base.sequences import Int32s, Ragged
+from twopass.index.base.collection import Collection
 from twopass.index.documents import DocumentFields
 from twopass.index.errors import StoppedError
 from twopass.index.retrieved import Expected

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from twopass.engines.base import Int32s, LoadedReranker, PairQuery
-from twopass.index.base import Collection
+from twopass.engines.base.model import LoadedReranker, PairQuery
+from twopass.engines.base.sequences import Int32s
+from twopass.index.base.collection import Collection
 from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models.registry import Models

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from twopass._core import top_k
-from twopass.engines.base import Float32s, Int32s
+from twopass.engines.base.sequences import Float32s, Int32s
 from twopass.server.search.second_pass import ScoredPairs, blended_scores
 from twopass.server.search.types import RerankStatus
 

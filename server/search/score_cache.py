@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass._core import ScoreTable, gather_packed, sequence_digests, siphash128
-from twopass.engines.base import Float32s, Int32s, LoadedReranker, TokenBatch
+from twopass.engines.base.model import LoadedReranker
+from twopass.engines.base.sequences import Float32s, Int32s, TokenBatch
 from twopass.server.telemetry.metrics import Metrics
 
 _KEY_BYTES = 16

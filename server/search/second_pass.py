@@ -6,15 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass._core import top_k
-from twopass.engines.base import (
-    Float32s,
-    Int32s,
-    LoadedReranker,
-    PairQuery,
-    Ragged,
-    Side,
-    TokenBatch,
-)
+from twopass.engines.base.model import LoadedReranker, PairQuery
+from twopass.engines.base.sequences import Float32s, Int32s, Ragged, Side, TokenBatch
 from twopass.server.errors import LateError, WouldBeLateError
 from twopass.server.models.cutting import MAX_PASSAGE_TOKENS, CutPassages, cut
 from twopass.server.models.passages import Truncation

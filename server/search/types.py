@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.documents import DocumentFields, StoredDocument
 from twopass.index.filters import Filter
 from twopass.index.fusion import Fusion

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twopass.engines.base import Int32s, Tokenizer
+from twopass.engines.base.sequences import Int32s
+from twopass.engines.base.tokenizer import Tokenizer
 from twopass.index.stopping import Stop
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.search.candidates import Candidates

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 
-from twopass.index.base import Collection
+from twopass.index.base.collection import Collection
 from twopass.index.documents import OnConflict
 from twopass.index.filters import Filter, IdCondition, selects_all
 from twopass.index.metadata import MergeMetadata, MetadataChange, ReplaceMetadata

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from google.protobuf.message import Message
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.documents import MAX_ID_BYTES, DocumentFields, OnConflict, StoredDocument
 from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError

@@ -9,7 +9,9 @@ from math import inf
 import numpy as np
 
 from twopass.engine.v1 import engine_pb2
-from twopass.engines.base import Int32s, LoadedModel, PaddedLayout, TokenBatch, token_width_of
+from twopass.engines.base.engine import PaddedLayout, token_width_of
+from twopass.engines.base.model import LoadedModel
+from twopass.engines.base.sequences import Int32s, TokenBatch
 from twopass.server.errors import (
     InvalidRequestError,
     UnknownModelError,

@@ -1,6 +1,6 @@
 """ModelService: the models that the server holds."""
 
-from twopass.engines.base import LoadedEncoder, LoadedModel
+from twopass.engines.base.model import LoadedEncoder, LoadedModel
 from twopass.engines.fleet.fleet import Fleet
 from twopass.engines.fleet.member import MemberState
 from twopass.server.errors import InvalidRequestError

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import grpc
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.errors import CollectionError
 from twopass.index.fusion import ConvexFusion
 from twopass.index.stopping import Stop

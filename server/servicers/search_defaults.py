@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 
-from twopass.engines.base import LoadedReranker
+from twopass.engines.base.model import LoadedReranker
 from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models.passages import check_text

@@ -2,7 +2,7 @@
 
 import json
 
-from twopass.index.base import FeedbackStoreMaker, Store
+from twopass.index.base.store import FeedbackStoreMaker, Store
 from twopass.index.feedback import FeedbackStore
 from twopass.index.lanes import Lane
 from twopass.server.config import ConfigError, ServerConfig

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twopass.engines.base import Int32s, LoadedReranker, PairQuery
+from twopass.engines.base.model import LoadedReranker, PairQuery
+from twopass.engines.base.sequences import Int32s
 from twopass.index.schema import CollectionSchema
 from twopass.server.models.passages import Truncation
 from twopass.server.search.candidates import Candidates

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, LoadedReranker, PairQuery, Ragged
-from twopass.index.base import Collection
+from twopass.engines.base.model import LoadedReranker, PairQuery
+from twopass.engines.base.sequences import Float32s, Int32s, Ragged
+from twopass.index.base.collection import Collection
 from twopass.index.documents import DocumentFields
 from twopass.server.collections import Collections
 from twopass.server.models.passages import Truncation, passage_of

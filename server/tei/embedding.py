@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from twopass.engines.base import Float32s, LoadedEncoder, token_width_of
+from twopass.engines.base.engine import token_width_of
+from twopass.engines.base.model import LoadedEncoder
+from twopass.engines.base.sequences import Float32s
 from twopass.server.errors import InvalidRequestError, WrongModelKindError
 from twopass.server.models.texts import cut_vectors
 from twopass.server.request import Request

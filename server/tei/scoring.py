@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from twopass.engines.base import Float32s, LoadedReranker, TextTokenizer
+from twopass.engines.base.model import LoadedReranker
+from twopass.engines.base.sequences import Float32s
+from twopass.engines.base.tokenizer import TextTokenizer
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models.passages import Cutting, problem_of
 from twopass.server.request import Request

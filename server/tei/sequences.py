@@ -5,15 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from twopass.engines.base import (
-    Int32s,
-    LoadedModel,
-    Ragged,
-    Side,
-    SingleTemplate,
-    TextTokenizer,
-    TokenBatch,
-)
+from twopass.engines.base.model import LoadedModel
+from twopass.engines.base.sequences import Int32s, Ragged, Side, SingleTemplate, TokenBatch
+from twopass.engines.base.tokenizer import TextTokenizer
 from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
 from twopass.server.models.passages import Cutting, Overlong, check_text, problem_of

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from twopass.engines.base import LoadedEncoder, LoadedModel, LoadedReranker
+from twopass.engines.base.model import LoadedEncoder, LoadedModel, LoadedReranker
 from twopass.server.config import ServerConfig
 from twopass.server.errors import UnknownModelError, WrongModelKindError
 from twopass.server.models.passages import Limits

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from twopass.engines.base import LoadedEncoder, LoadedModel
+from twopass.engines.base.model import LoadedEncoder, LoadedModel
 from twopass.server.addresses import TeiAddress, tei_addresses
 from twopass.server.config import ConfigError, ServerConfig
 from twopass.server.edge.rpc import Edge

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from twopass.engines.base import Int32s, LoadedModel, Ragged, TextTokenizer, Tokenizer
+from twopass.engines.base.model import LoadedModel
+from twopass.engines.base.sequences import Int32s, Ragged
+from twopass.engines.base.tokenizer import TextTokenizer, Tokenizer
 from twopass.index.stopping import Stop
 from twopass.server.models.passages import Cutting, Overlong
 from twopass.server.request import Request

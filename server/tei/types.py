@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from twopass.engines.base import Float32s, Int32s
+from twopass.engines.base.sequences import Float32s, Int32s
 
 Text: TypeAlias = str | Sequence[int]
 """A text, or the token ids that the model is to read, special ones included."""

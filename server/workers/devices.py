@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from twopass.engines.base import LoadedModel, TokenBatch
+from twopass.engines.base.model import LoadedModel
+from twopass.engines.base.sequences import TokenBatch
 from twopass.engines.errors import DeviceError, EngineUnavailableError
 from twopass.engines.fleet.fleet import Fleet
 from twopass.server.config import ServerConfig

@@ -7,16 +7,8 @@ from concurrent.futures import Future
 import numpy as np
 
 from twopass.engine.v1 import engine_pb2
-from twopass.engines.base import (
-    BatchTerms,
-    EngineInfo,
-    Float32s,
-    Int32s,
-    PackedLayout,
-    PaddedLayout,
-    TokenBatch,
-    Urgency,
-)
+from twopass.engines.base.engine import BatchTerms, EngineInfo, PackedLayout, PaddedLayout, Urgency
+from twopass.engines.base.sequences import Float32s, Int32s, TokenBatch
 from twopass.engines.errors import DeviceError
 from twopass.server.workers.connection import Connection
 
@@ -53,11 +45,11 @@ class RemoteEngine:
         return self.submit_on(batch, BatchTerms())
 
     def submit_tokens(self, batch: TokenBatch) -> Future[Float32s]:
-        """Queues a batch for the vectors of its tokens; see `engines.base.TokenEngine`."""
+        """Queues a batch for the vectors of its tokens; see `TokenEngine`."""
         return self.submit_on(batch, BatchTerms(of_tokens=True))
 
     def submit_on(self, batch: TokenBatch, terms: BatchTerms) -> Future[Float32s]:
-        """Queues a batch; see `engines.base.DistantEngine`."""
+        """Queues a batch; see `DistantEngine`."""
         seconds = _LONGEST_SECONDS
         if terms.end is not None:
             seconds = min(seconds, max(0.0, terms.end - time.perf_counter()))

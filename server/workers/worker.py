@@ -7,7 +7,8 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 
 from twopass.engine.v1 import engine_pb2
-from twopass.engines.base import EngineChoice, LoadedModel
+from twopass.engines.base.engine import EngineChoice
+from twopass.engines.base.model import LoadedModel
 from twopass.engines.errors import EngineError, EngineUnavailableError, MisfitError
 from twopass.engines.fleet.fleet import Fleet
 from twopass.server.config import ServerConfig

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from twopass.engines.base import LoadedModel
+from twopass.engines.base.model import LoadedModel
 from twopass.engines.fleet.fleet import Fleet
 from twopass.server.config import ServerConfig
 from twopass.server.workers.addresses import places_of, told

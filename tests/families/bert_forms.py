@@ -16,7 +16,7 @@ from transformers import (
     XLMRobertaConfig,
 )
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 
 from . import small_tokenizers
 from .form import Form

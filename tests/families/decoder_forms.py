@@ -14,7 +14,7 @@ import torch
 from sentence_transformers import CrossEncoder
 from torch import nn
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 
 from ..unit.engines.small_decoders import save_model, save_prompt
 from .form import Expected, Form

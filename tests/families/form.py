@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 
 
 @dataclass(frozen=True, slots=True)

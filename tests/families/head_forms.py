@@ -20,7 +20,7 @@ from transformers import (
     PreTrainedModel,
 )
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 
 from . import small_tokenizers
 from .bert_forms import bert_config

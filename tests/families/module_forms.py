@@ -15,7 +15,7 @@ from sentence_transformers.sentence_transformer.modules import Dense, LayerNorm,
 from torch import nn
 from transformers import AutoModel
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 
 from . import small_tokenizers
 from .bert_forms import bert_config

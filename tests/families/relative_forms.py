@@ -12,7 +12,7 @@ from transformers import (
     PretrainedConfig,
 )
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 
 from . import jina_bert, small_tokenizers
 from .form import Form

@@ -21,7 +21,7 @@ from transformers import (
     PretrainedConfig,
 )
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 
 from . import small_tokenizers
 from .form import Form

@@ -8,15 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import (
-    Engine,
-    Int32s,
-    ModelKind,
-    Precision,
-    Ragged,
-    TokenBatch,
-    Tokenizer,
-)
+from twopass.engines.base.engine import Engine, Precision
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import Int32s, Ragged, TokenBatch
+from twopass.engines.base.tokenizer import Tokenizer
 from twopass.engines.cpu.engine import CpuEngine
 from twopass.engines.errors import EngineError
 from twopass.engines.gpu.torch_engine import TorchEngine

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from twopass.engines.base import Ragged, TokenBatch
+from twopass.engines.base.sequences import Ragged, TokenBatch
 from twopass.engines.errors import EngineUnavailableError
 
 

@@ -5,7 +5,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from twopass.engines.base import Precision, Ragged, TokenBatch
+from twopass.engines.base.engine import Precision
+from twopass.engines.base.sequences import Ragged, TokenBatch
 from twopass.engines.gpu.launch_paths import LaunchPath
 from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
 from twopass.engines.gpu.torch_engine import TorchEngine

@@ -6,7 +6,8 @@ from concurrent.futures import Future
 
 import numpy as np
 
-from twopass.engines.base import ModelKind, TokenBatch
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import TokenBatch
 from twopass.engines.errors import DeviceError, OutOfDeviceMemoryError
 from twopass.server.models.restarting import RestartingEngine
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from twopass.engines.base import Ragged
+from twopass.engines.base.sequences import Ragged
 from twopass.index.aliases import Aliases
-from twopass.index.base import Lease
+from twopass.index.base.collection import Lease
 from twopass.index.document_checks import CheckedDocument, changed_metadata, check_documents
 from twopass.index.documents import DocumentFields, OnConflict, StoredDocument
 from twopass.index.errors import (

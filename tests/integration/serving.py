@@ -21,14 +21,9 @@ import grpc
 import numpy as np
 import uvloop
 
-from twopass.engines.base import (
-    Engine,
-    Float32s,
-    LoadedModel,
-    ModelKind,
-    TokenBatch,
-    token_width_of,
-)
+from twopass.engines.base.engine import Engine, token_width_of
+from twopass.engines.base.model import LoadedModel, ModelKind
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.loading import load_model
 from twopass.server.app import App
 from twopass.server.config import ServerConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twopass.engines.base import TokenBatch
+from twopass.engines.base.sequences import TokenBatch
 from twopass.engines.fleet.fleet import Fleet
 from twopass.server.config import ConfigError
 from twopass.server.models.restarting import RestartingEngine

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from twopass.client import Client
-from twopass.engines.base import BatchTerms, Ragged, TokenBatch, Urgency
+from twopass.engines.base.engine import BatchTerms, Urgency
+from twopass.engines.base.sequences import Ragged, TokenBatch
 from twopass.engines.fleet.fleet import Fleet
 from twopass.v1 import (
     collection_pb2,

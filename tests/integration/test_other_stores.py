@@ -9,7 +9,8 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from twopass.client import Chunking, Client, Document, Retrieve, Schema
-from twopass.index.base import HybridRetrieval, InspectableStore, SnapshotStore
+from twopass.index.base.retrieval import HybridRetrieval
+from twopass.index.base.store import InspectableStore, SnapshotStore
 from twopass.index.errors import StoreUnreachableError
 from twopass.server import app as app_module
 from twopass.server.search import first_pass

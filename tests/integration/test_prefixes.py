@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer as RustTokenizer
 
-from twopass.engines.base import LoadedEncoder
+from twopass.engines.base.model import LoadedEncoder
 from twopass.engines.loading import load_model
 from twopass.v1 import collection_pb2, document_pb2, embed_pb2, search_pb2
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from twopass.client import Client, Document, TwopassError
-from twopass.engines.base import TokenBatch
+from twopass.engines.base.sequences import TokenBatch
 
 from ..integration.faulty_engines import (
     break_reranker,

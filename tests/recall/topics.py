@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 
 NUM_TOPICS = 200
 # Embeddings of texts vary in about as many directions, however many components they have.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Bools, Int64s
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.lanes import Lanes

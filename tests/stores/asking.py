@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from twopass.index.base import Collection, Retrieval
+from twopass.index.base.collection import Collection
+from twopass.index.base.retrieval import Retrieval
 from twopass.index.documents import DocumentFields, IndexedDocument, OnConflict
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.ranked_list import RankedList

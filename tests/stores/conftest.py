@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from twopass.index.aliases import AliasChange
-from twopass.index.base import Collection, Store
+from twopass.index.base.collection import Collection
+from twopass.index.base.store import Store
 from twopass.index.documents import IndexedDocument
 from twopass.index.schema import CollectionSchema
 

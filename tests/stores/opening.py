@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from twopass.index.base import Store
+from twopass.index.base.store import Store
 from twopass.index.lanes import Lane, Lanes
 from twopass.server.config_loading import load_config
 from twopass.server.stores import open_store

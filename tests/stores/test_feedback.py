@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from twopass.index.base import FeedbackStoreMaker
+from twopass.index.base.store import FeedbackStoreMaker
 from twopass.index.errors import CollectionNotFoundError
 from twopass.index.feedback import (
     Feedback,

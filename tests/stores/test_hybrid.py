@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from twopass.index.base import HybridRetrieval
+from twopass.index.base.retrieval import HybridRetrieval
 from twopass.index.documents import DocumentFields, IndexedDocument
 from twopass.index.filters import FieldCondition, Filter, InRange
 from twopass.index.retrieved import Expected

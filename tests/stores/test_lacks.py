@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from twopass.index.base import SnapshotStore
+from twopass.index.base.store import SnapshotStore
 from twopass.index.documents import OnConflict
 from twopass.index.errors import (
     DocumentsExistError,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from twopass.index.base import SnapshotStore
+from twopass.index.base.store import SnapshotStore
 from twopass.index.errors import CollectionNotFoundError, InvalidSettingsError
 from twopass.index.settings import MAX_SETTINGS_BYTES
 

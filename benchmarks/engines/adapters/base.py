@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from twopass.engines.base import Float32s, Precision, TokenBatch
+from twopass.engines.base.engine import Precision
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.model.folder import ModelFolder
 
 Forward: TypeAlias = Callable[[], Float32s]

@@ -1,7 +1,7 @@
 """Ours: the C++ core, packed."""
 
 from twopass.benchmarks.engines.adapters.base import Forward, Source
-from twopass.engines.base import TokenBatch
+from twopass.engines.base.sequences import TokenBatch
 from twopass.engines.cpu.engine import CpuEngine
 
 

@@ -10,7 +10,9 @@ import ctranslate2
 import numpy as np
 
 from twopass.benchmarks.engines.adapters.base import Forward, Source
-from twopass.engines.base import Float32s, ModelKind, Precision, Ragged, TokenBatch
+from twopass.engines.base.engine import Precision
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import Float32s, Ragged, TokenBatch
 from twopass.engines.model.pooling import Pooling
 
 _COMPUTE_TYPES = {

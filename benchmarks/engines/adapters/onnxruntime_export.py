@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from twopass.benchmarks.engines.adapters.base import Forward, Source
 from twopass.benchmarks.engines.adapters.peer_graph import feeds, is_bert_shaped, own_graph
-from twopass.engines.base import Float32s, Precision, TokenBatch
+from twopass.engines.base.engine import Precision
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.model.families import read_architecture
 
 

@@ -1,7 +1,7 @@
 """Ours: the graph written straight from the weights, through ONNX Runtime, padded."""
 
 from twopass.benchmarks.engines.adapters.base import Forward, Source
-from twopass.engines.base import TokenBatch
+from twopass.engines.base.sequences import TokenBatch
 from twopass.engines.onnx.engine import OnnxRuntimeEngine
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from twopass.benchmarks.engines.adapters.base import Source
 from twopass.benchmarks.engines.batching import pad
-from twopass.engines.base import TokenBatch
+from twopass.engines.base.sequences import TokenBatch
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder
 from twopass.engines.onnx.graph_writer import ComputeType

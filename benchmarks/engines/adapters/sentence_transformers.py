@@ -7,7 +7,9 @@ import torch
 
 from twopass.benchmarks.engines.adapters.base import Forward, Source
 from twopass.benchmarks.engines.batching import pad
-from twopass.engines.base import Float32s, ModelKind, Precision, TokenBatch
+from twopass.engines.base.engine import Precision
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.model.families import read_architecture
 
 _DTYPES = {Precision.F32: torch.float32, Precision.BF16: torch.bfloat16}

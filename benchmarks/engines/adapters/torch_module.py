@@ -5,7 +5,7 @@
 import torch
 import transformers
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 from twopass.engines.model.folder import ModelFolder
 from twopass.engines.model.pooling import Pooling
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 from twopass.engines.errors import ModelError
 from twopass.engines.model.decoder import DecoderSettings, is_decoder
 from twopass.engines.model.reading import settings as own

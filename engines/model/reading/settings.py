@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 from twopass.engines.model.calibration import Calibration
 from twopass.engines.model.pooling import Pooling
 from twopass.engines.model.reading.files import FolderFiles

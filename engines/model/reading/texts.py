@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 from twopass.engines.errors import UnsupportedModelError
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.reading import settings as own

@@ -81,7 +81,7 @@ class TokenBoundaries:
         self._parts_at_spaces = self.at_spaces and self.keeps_tokens_after(" ")
 
     def pieces(self, text: str, max_chars: int) -> list[str]:
-        """Parts of a text whose tokens joined are its own; see `engines.base.Tokenizer`.
+        """Parts of a text whose tokens joined are its own; see `Tokenizer`.
 
         A part ends before a space, so neither what is before nor what is after changes its tokens.
         """

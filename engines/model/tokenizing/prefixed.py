@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twopass.engines.base import Int32s, PairTemplate, Ragged, SingleTemplate
+from twopass.engines.base.sequences import Int32s, PairTemplate, Ragged, SingleTemplate
 
 if TYPE_CHECKING:
     from twopass.engines.model.tokenizer import HuggingFaceTokenizer
@@ -17,7 +17,7 @@ _ALL_TOKENS = 2**31 - 1
 
 
 class PrefixedTokenizer:
-    """The tokenizer of texts after a prefix; implements `engines.base.TextTokenizer`.
+    """The tokenizer of texts after a prefix; implements `TextTokenizer`.
 
     `single.prefix` and a row together are the library's ids of prefix and text as one string, for
     any text. How many tokens stand in the one and how many in the other is a matter of what is

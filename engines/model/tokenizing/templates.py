@@ -10,7 +10,7 @@ from typing import Any
 from tokenizers import Encoding
 from tokenizers import Tokenizer as RustTokenizer
 
-from twopass.engines.base import PairTemplate, SingleTemplate
+from twopass.engines.base.sequences import PairTemplate, SingleTemplate
 from twopass.engines.errors import ModelError
 
 # Entries of the vocabulary tried as texts where "a" has no token.

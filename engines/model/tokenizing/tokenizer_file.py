@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from twopass.engines.base import SingleTemplate
+from twopass.engines.base.sequences import SingleTemplate
 from twopass.engines.errors import ModelError
 from twopass.engines.model.tokenizing.settings import TokenizerSettings
 

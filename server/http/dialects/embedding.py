@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from twopass.engines.base import Side
+from twopass.engines.base.sequences import Side
 from twopass.server.config import ServerConfig
 from twopass.server.errors import InvalidRequestError
 from twopass.server.http.dialects.text_parts import text_of

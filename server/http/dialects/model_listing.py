@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from twopass.engines.base import LoadedEncoder, LoadedModel
+from twopass.engines.base.model import LoadedEncoder, LoadedModel
 from twopass.server.errors import UnknownModelError
 from twopass.server.http.bodies import encode
 from twopass.server.http.dialects.superset import SHARED

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from twopass.engines.base import LoadedEncoder
+from twopass.engines.base.model import LoadedEncoder
 from twopass.server.http.bodies import MalformedBodyError, decode, encode
 from twopass.server.http.dialects.ranking import (
     Order,

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from twopass.engines.base import LoadedEncoder
+from twopass.engines.base.model import LoadedEncoder
 from twopass.server.errors import InvalidRequestError
 from twopass.server.http.bodies import decode, encode
 from twopass.server.http.dialects.embedding import (

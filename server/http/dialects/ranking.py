@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from twopass.engines.base import LoadedReranker
+from twopass.engines.base.model import LoadedReranker
 from twopass.index.stopping import Stop
 from twopass.server.errors import InvalidRequestError
 from twopass.server.http.endpoint import HttpRequest

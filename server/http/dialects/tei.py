@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import grpc
 import msgspec
 
-from twopass.engines.base import LoadedReranker
+from twopass.engines.base.model import LoadedReranker
 from twopass.server.errors import WrongModelKindError
 from twopass.server.http.bodies import MalformedBodyError, decode, encode
 from twopass.server.http.dialects.tei_bodies import (

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from twopass.index.base import Retrieval
+from twopass.index.base.retrieval import Retrieval
 from twopass.index.documents import DocumentFields, StoredDocument
 from twopass.index.errors import StoppedError
 from twopass.server.models.passages import passage_of

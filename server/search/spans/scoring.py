@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twopass.engines.base import Float32s, Int32s, LoadedReranker, PairQuery
+from twopass.engines.base.model import LoadedReranker, PairQuery
+from twopass.engines.base.sequences import Float32s, Int32s
 from twopass.index.errors import StoppedError
 from twopass.index.stopping import NEVER, Stop
 from twopass.server.errors import LateError

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Hashable, Sequence
 
 from google.protobuf.message import Message
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.server.edge.calls import HeadedAnswer
 from twopass.server.errors import WrongModelKindError
 from twopass.server.request import Request

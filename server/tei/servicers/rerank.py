@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from twopass.engines.base import Float32s
+from twopass.engines.base.sequences import Float32s
 from twopass.server.edge.calls import HeadedAnswer
 from twopass.server.errors import InvalidRequestError, at_place
 from twopass.server.ingest.ahead import in_order

@@ -9,7 +9,7 @@ import time
 from types import FrameType
 
 from twopass.commands.main import app as command
-from twopass.engines.base import LoadedModel, ModelKind
+from twopass.engines.base.model import LoadedModel, ModelKind
 from twopass.engines.errors import DeviceError
 from twopass.server import app, running
 from twopass.server.models.restarting import RestartingEngine

@@ -13,7 +13,7 @@ from twopass.benchmarks.engines.batching import (
     padded_plan,
     select,
 )
-from twopass.engines.base import Ragged, TokenBatch
+from twopass.engines.base.sequences import Ragged, TokenBatch
 
 lengths = st.lists(st.integers(1, 40), min_size=1, max_size=100)
 

@@ -16,7 +16,7 @@ from twopass.benchmarks.engines.processes import EngineProcess, EngineRefusedErr
 from twopass.benchmarks.engines.roster import CONTENDERS, REFERENCE, SUBJECT, chosen
 from twopass.benchmarks.engines.worker import Case
 from twopass.benchmarks.engines.workloads import Workload, WorkloadName
-from twopass.engines.base import Ragged, TokenBatch
+from twopass.engines.base.sequences import Ragged, TokenBatch
 from twopass.engines.model.folder import open_model
 
 BY_LABEL = {c.label: c for c in CONTENDERS}

@@ -6,7 +6,9 @@ import pytest
 from twopass.benchmarks.engines.adapters.base import Source
 from twopass.benchmarks.engines.adapters.peer_graph import feeds, is_bert_shaped, own_graph
 from twopass.benchmarks.engines.shapes import SHAPES, ModernBertShape, open_named, write_reranker
-from twopass.engines.base import ModelKind, Precision, Ragged, TokenBatch
+from twopass.engines.base.engine import Precision
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import Ragged, TokenBatch
 from twopass.engines.cpu.engine import CpuEngine
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import open_model

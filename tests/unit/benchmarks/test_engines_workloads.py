@@ -7,7 +7,7 @@ import pytest
 
 from twopass.benchmarks.engines.workloads import Sizes, WorkloadFactory, WorkloadName, digest
 from twopass.client import Document
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 from twopass.engines.errors import UnsupportedModelError
 from twopass.engines.model.decoder import DecoderSettings
 from twopass.engines.model.folder import open_model

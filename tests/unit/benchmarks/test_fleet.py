@@ -5,7 +5,8 @@ import time
 import numpy as np
 
 from twopass.benchmarks.fleet.slowed import SlowedEngine
-from twopass.engines.base import ModelKind, ModelSpec, Ragged, TokenBatch
+from twopass.engines.base.model import ModelKind, ModelSpec
+from twopass.engines.base.sequences import Ragged, TokenBatch
 
 
 def spec(kind: ModelKind) -> ModelSpec:

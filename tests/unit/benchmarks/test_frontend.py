@@ -11,7 +11,8 @@ from twopass.benchmarks.frontend.costless import CostlessEngine
 from twopass.benchmarks.frontend.measuring import Figures, measured
 from twopass.benchmarks.frontend.processes import Load, running_server
 from twopass.benchmarks.frontend.requests import CASES, bodies, case_named
-from twopass.engines.base import ModelKind, ModelSpec, Ragged, TokenBatch
+from twopass.engines.base.model import ModelKind, ModelSpec
+from twopass.engines.base.sequences import Ragged, TokenBatch
 from twopass.v1 import rerank_pb2, search_pb2
 
 

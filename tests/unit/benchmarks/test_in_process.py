@@ -7,7 +7,7 @@ import pytest
 
 from twopass.benchmarks import in_process
 from twopass.benchmarks.workload import Texts
-from twopass.engines.base import PackedLayout
+from twopass.engines.base.engine import PackedLayout
 from twopass.engines.model.decoder import PASSAGE, QUERY, PromptLayout
 from twopass.engines.model.decoder_tokenizer import DecoderTokenizer
 

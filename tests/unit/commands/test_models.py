@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from twopass.commands.main import app
 from twopass.commands.model_recommend import MODELS
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 from twopass.evaluation import model_references
 from twopass.evaluation.model_check import Attempt, difference
 from twopass.evaluation.model_references import Reference

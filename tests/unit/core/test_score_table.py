@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twopass._core import ScoreTable, sequence_digests, siphash128
-from twopass.engines.base import Ragged
+from twopass.engines.base.sequences import Ragged
 
 KEY = bytes(range(16))
 SET_BYTES = 336  # of 16 places of 21 bytes

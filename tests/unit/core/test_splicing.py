@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twopass._core import splice
-from twopass.engines.base import Ragged
+from twopass.engines.base.sequences import Ragged
 
 
 def int32s(values):

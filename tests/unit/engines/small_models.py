@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from twopass.engines.base import Ragged, TokenBatch
+from twopass.engines.base.sequences import Ragged, TokenBatch
 
 VOCAB_SIZE = 40
 MAX_SEQ_LEN = 24

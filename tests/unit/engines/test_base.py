@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twopass.engines.base import PairTemplate, Ragged, SingleTemplate
+from twopass.engines.base.sequences import PairTemplate, Ragged, SingleTemplate
 
 rows_of_ids = st.lists(st.lists(st.integers(0, 2**31 - 1), max_size=5), max_size=8)
 

@@ -5,7 +5,8 @@ import logging
 import pytest
 
 from twopass.engines import loading
-from twopass.engines.base import EngineChoice, LoadedEncoder, LoadedReranker, ModelKind, Precision
+from twopass.engines.base.engine import EngineChoice, Precision
+from twopass.engines.base.model import LoadedEncoder, LoadedReranker, ModelKind
 from twopass.engines.errors import ModelError, UnsupportedModelError
 from twopass.engines.loading import load_model
 

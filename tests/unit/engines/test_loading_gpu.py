@@ -6,7 +6,8 @@ import logging
 import pytest
 
 from twopass.engines import loading
-from twopass.engines.base import EngineChoice, LoadedEncoder, LoadedReranker
+from twopass.engines.base.engine import EngineChoice
+from twopass.engines.base.model import LoadedEncoder, LoadedReranker
 from twopass.engines.errors import EngineUnavailableError
 from twopass.engines.gpu.device_kind import DeviceKind
 from twopass.engines.loading import load_model

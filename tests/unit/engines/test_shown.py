@@ -10,7 +10,7 @@ from twopass.benchmarks.gpu.entry import faults
 from twopass.benchmarks.gpu.report import read_report
 from twopass.benchmarks.gpu.shown_by import shown_by
 from twopass.engines import shown as module
-from twopass.engines.base import EngineChoice
+from twopass.engines.base.engine import EngineChoice
 from twopass.engines.errors import ModelError
 from twopass.engines.gpu.launch_paths import LaunchPath, variable_of
 from twopass.engines.shown import (

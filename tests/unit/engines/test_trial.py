@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from twopass.engines import loading, trial
-from twopass.engines.base import EngineChoice, EngineInfo, ModelKind, ModelSpec, PackedLayout
+from twopass.engines.base.engine import EngineChoice, EngineInfo, PackedLayout
+from twopass.engines.base.model import ModelKind, ModelSpec
 from twopass.engines.errors import DeviceError, OutOfDeviceMemoryError, UnsupportedModelError
 from twopass.engines.loading import load_model
 from twopass.engines.model.folder import open_model

@@ -8,20 +8,9 @@ from concurrent.futures import Future
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.engines.base import (
-    BatchTerms,
-    EngineInfo,
-    Float32s,
-    Int32s,
-    Layout,
-    LoadedReranker,
-    ModelKind,
-    ModelSpec,
-    PackedLayout,
-    PairTemplate,
-    Ragged,
-    TokenBatch,
-)
+from twopass.engines.base.engine import BatchTerms, EngineInfo, Layout, PackedLayout
+from twopass.engines.base.model import LoadedReranker, ModelKind, ModelSpec
+from twopass.engines.base.sequences import Float32s, Int32s, PairTemplate, Ragged, TokenBatch
 from twopass.server.scheduling.arbiter import Arbiter, Computed, Priority
 
 MAX_SEQ_LEN = 64

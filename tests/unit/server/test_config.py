@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twopass.engines.base import EngineChoice
+from twopass.engines.base.engine import EngineChoice
 from twopass.server.config import ConfigError, ServerConfig
 from twopass.server.config_errors import misspelt_variables
 from twopass.server.config_loading import load_config, to_toml

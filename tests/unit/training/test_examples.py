@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from twopass.engines.base import Ragged
+from twopass.engines.base.sequences import Ragged
 from twopass.training.examples import Examples
 from twopass.training.options import TrainingOptions
 

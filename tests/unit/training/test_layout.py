@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twopass.engines.base import Ragged
+from twopass.engines.base.sequences import Ragged
 from twopass.training.layout import PartSize, lay_out, most_elements, rectangles
 from twopass.training.options import TrainingOptions
 from twopass.training.sampling import StepExamples

@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra training")
 transformers = pytest.importorskip("transformers", reason="needs the extra training")
 
-from twopass.engines.base import Ragged  # noqa: E402
+from twopass.engines.base.sequences import Ragged  # noqa: E402
 from twopass.training import packed_encoder  # noqa: E402
 from twopass.training.attention import PackedAttention, PaddedAttention, attend  # noqa: E402
 from twopass.training.cross_encoder import CrossEncoder  # noqa: E402

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from twopass.engines.base import PairTemplate, Ragged
+from twopass.engines.base.sequences import PairTemplate, Ragged
 from twopass.training.options import TrainingOptions
 from twopass.training.sampling import GroupArrays, StepSampler
 

@@ -10,7 +10,7 @@ transformers = pytest.importorskip("transformers", reason="needs the extra train
 
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
-from twopass.engines.base import Ragged  # noqa: E402
+from twopass.engines.base.sequences import Ragged  # noqa: E402
 from twopass.training import attention, packed_encoder  # noqa: E402
 from twopass.training.cross_encoder import CrossEncoder  # noqa: E402
 from twopass.training.layout import PartArrays, PartSize, lay_out  # noqa: E402

@@ -11,7 +11,7 @@ from twopass.benchmarks.gpu.speed import (
     pairs_per_second,
     products_of,
 )
-from twopass.engines.base import EngineInfo, PackedLayout, PaddedLayout
+from twopass.engines.base.engine import EngineInfo, PackedLayout, PaddedLayout
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import open_model
 

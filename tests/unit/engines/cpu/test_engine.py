@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twopass.engines.base import ModelKind, PackedLayout, Precision
+from twopass.engines.base.engine import PackedLayout, Precision
+from twopass.engines.base.model import ModelKind
 from twopass.engines.cpu.engine import CpuEngine
 from twopass.engines.model.folder import open_model
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer

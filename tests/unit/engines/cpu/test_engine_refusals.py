@@ -181,7 +181,8 @@ COMPUTE = """
 import json, sys
 import numpy as np
 from twopass.engines.cpu import engine as cpu_engine
-from twopass.engines.base import Precision, Ragged, TokenBatch
+from twopass.engines.base.engine import Precision
+from twopass.engines.base.sequences import Ragged, TokenBatch
 from twopass.engines.model.folder import open_model
 cpu_engine._WARM_UP_SEQUENCES = cpu_engine._WARM_UP_TOKENS = 1
 asked = json.load(sys.stdin)

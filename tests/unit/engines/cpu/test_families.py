@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from twopass.engines.base import Precision
+from twopass.engines.base.engine import Precision
 from twopass.engines.cpu.engine import CpuEngine
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import open_model

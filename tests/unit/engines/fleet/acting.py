@@ -9,7 +9,8 @@ from itertools import count
 
 import numpy as np
 
-from twopass.engines.base import EngineInfo, Float32s, Layout, PackedLayout, Ragged, TokenBatch
+from twopass.engines.base.engine import EngineInfo, Layout, PackedLayout
+from twopass.engines.base.sequences import Float32s, Ragged, TokenBatch
 
 MAX_SEQ_LEN = 64
 

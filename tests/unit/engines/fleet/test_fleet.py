@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twopass.engines.base import BatchTerms, Float32s, PaddedLayout, TokenBatch, Urgency
+from twopass.engines.base.engine import BatchTerms, PaddedLayout, Urgency
+from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.errors import (
     DeviceError,
     EngineBusyError,

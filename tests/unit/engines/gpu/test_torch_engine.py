@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from twopass.engines.base import PackedLayout, Precision
+from twopass.engines.base.engine import PackedLayout, Precision
 from twopass.engines.errors import (
     EngineUnavailableError,
     InputTooLongError,

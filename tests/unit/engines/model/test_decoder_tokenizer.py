@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from tokenizers import Tokenizer
 
-from twopass.engines.base import LoadedReranker, ModelKind, ModelSpec, Side
+from twopass.engines.base.model import LoadedReranker, ModelKind, ModelSpec
+from twopass.engines.base.sequences import Side
 from twopass.engines.errors import ModelError
 from twopass.engines.model.decoder import _KNOWN, PromptLayout, _pieces
 from twopass.engines.model.decoder_tokenizer import DecoderTokenizer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 from twopass.engines.errors import EngineError, ModelError
 from twopass.engines.loading import load_model
 from twopass.engines.model.calibration import Calibration

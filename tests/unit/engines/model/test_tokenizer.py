@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as RustTokenizer
 
 from twopass._core import assemble_pairs
-from twopass.engines.base import ModelKind, ModelSpec, PairTemplate, Ragged, SingleTemplate
+from twopass.engines.base.model import ModelKind, ModelSpec
+from twopass.engines.base.sequences import PairTemplate, Ragged, SingleTemplate
 from twopass.engines.errors import ModelError
 from twopass.engines.model import tokenizer as module
 from twopass.engines.model.folder import open_model

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from twopass.engines.base import EngineChoice, PaddedLayout
+from twopass.engines.base.engine import EngineChoice, PaddedLayout
 from twopass.engines.errors import InputTooLongError, ModelError
 from twopass.engines.loading import load_model
 from twopass.engines.model.folder import open_model

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 from twopass.engines.errors import ModelError
 from twopass.engines.model.folder import open_model
 from twopass.engines.model.graph_outputs import GraphValue, choose_output

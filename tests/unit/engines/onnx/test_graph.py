@@ -8,7 +8,8 @@ import pytest
 from onnx import TensorProto, numpy_helper
 from safetensors.numpy import load_file, save_file
 
-from twopass.engines.base import ModelKind, TokenBatch
+from twopass.engines.base.model import ModelKind
+from twopass.engines.base.sequences import TokenBatch
 from twopass.engines.errors import ModelError, UnsupportedModelError
 from twopass.engines.model.architecture import Activation
 from twopass.engines.model.families import read_architecture

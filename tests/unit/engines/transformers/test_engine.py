@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from twopass.engines.base import PackedLayout, Precision, Ragged, TokenBatch
+from twopass.engines.base.engine import PackedLayout, Precision
+from twopass.engines.base.sequences import Ragged, TokenBatch
 from twopass.engines.errors import (
     EngineUnavailableError,
     InputTooLongError,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from twopass.engines.base import Precision
+from twopass.engines.base.engine import Precision
 from twopass.evaluation.precision.models import Models
 
 # As of the engine: see tests/unit/engines/cpu/test_engine.py.

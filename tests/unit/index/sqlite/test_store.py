@@ -6,13 +6,9 @@ import threading
 import numpy as np
 import pytest
 
-from twopass.index.base import (
-    Collection,
-    HybridRetrieval,
-    InspectableStore,
-    SnapshotStore,
-    Store,
-)
+from twopass.index.base.collection import Collection
+from twopass.index.base.retrieval import HybridRetrieval
+from twopass.index.base.store import InspectableStore, SnapshotStore, Store
 from twopass.index.errors import InvalidDocumentError, StoppedError
 from twopass.index.filters import Filter, IdCondition
 from twopass.index.lanes import Lane

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from twopass.engines.base import LoadedEncoder, LoadedReranker, ModelKind, ModelSpec
+from twopass.engines.base.model import LoadedEncoder, LoadedReranker, ModelKind, ModelSpec
 from twopass.server.config import UnknownModel
 from twopass.server.errors import UnknownModelError
 from twopass.server.http.endpoint import HttpRequest

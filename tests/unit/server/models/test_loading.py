@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from twopass.engines.base import TokenBatch
+from twopass.engines.base.sequences import TokenBatch
 from twopass.engines.errors import EngineUnavailableError, WrongKindError
 from twopass.engines.model.folder import open_model
 from twopass.engines.model.locating import locate

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from twopass.engines.base import LoadedEncoder, ModelKind, ModelSpec
+from twopass.engines.base.model import LoadedEncoder, ModelKind, ModelSpec
 from twopass.index.schema import CollectionSchema
 from twopass.server.errors import EncoderChangedError, UnknownModelError
 from twopass.server.models.registry import Models

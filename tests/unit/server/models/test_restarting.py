@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from twopass.engines.base import LoadedReranker, PaddedLayout, token_width_of
+from twopass.engines.base.engine import PaddedLayout, token_width_of
+from twopass.engines.base.model import LoadedReranker
 from twopass.engines.errors import EngineUnavailableError, ModelError
 from twopass.server.models import restarting
 from twopass.server.models.restarting import RestartingEngine

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from twopass.engines.base import Side
+from twopass.engines.base.sequences import Side
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError, UnknownModelError
 from twopass.server.models.caches import ByteCache
 from twopass.server.models.embedding import Embedding

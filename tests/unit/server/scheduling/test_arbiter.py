@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twopass.engines.base import PackedLayout, PaddedLayout
+from twopass.engines.base.engine import PackedLayout, PaddedLayout
 from twopass.engines.errors import DeviceError, NonFiniteOutputError
 from twopass.server.errors import OverloadedError, WouldBeLateError
 from twopass.server.scheduling.arbiter import Arbiter, Priority

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from twopass.engines.base import Urgency
+from twopass.engines.base.engine import Urgency
 from twopass.engines.errors import NonFiniteOutputError
 from twopass.server.scheduling.arbiter import Arbiter, Priority
 

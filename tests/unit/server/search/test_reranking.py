@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twopass.engines.base import Side
+from twopass.engines.base.sequences import Side
 from twopass.engines.errors import DeviceError
 from twopass.server.errors import (
     InvalidRequestError,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twopass.engines.base import PairTemplate, Ragged
+from twopass.engines.base.sequences import PairTemplate, Ragged
 from twopass.engines.errors import DeviceError
 from twopass.server.errors import LateError
 from twopass.server.models.passages import Truncation

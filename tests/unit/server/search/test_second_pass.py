@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from twopass.engines.base import Ragged
+from twopass.engines.base.sequences import Ragged
 from twopass.server.errors import LateError
 from twopass.server.models.passages import Truncation
 from twopass.server.models.tokenizing import PairQuery

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from twopass.engines.base import LoadedModel, Precision
+from twopass.engines.base.engine import Precision
+from twopass.engines.base.model import LoadedModel
 from twopass.engines.loading import load_model
 from twopass.server.config import ServerConfig
 from twopass.server.models.passages import Limits

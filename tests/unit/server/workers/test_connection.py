@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from twopass.engine.v1 import engine_pb2
-from twopass.engines.base import BatchTerms, PackedLayout, PaddedLayout, TokenBatch, Urgency
+from twopass.engines.base.engine import BatchTerms, PackedLayout, PaddedLayout, Urgency
+from twopass.engines.base.sequences import TokenBatch
 from twopass.engines.errors import (
     DeviceError,
     EngineBusyError,

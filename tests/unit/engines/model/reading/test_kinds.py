@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twopass.engines.base import ModelKind
+from twopass.engines.base.model import ModelKind
 from twopass.engines.errors import ModelError
 from twopass.engines.model.folder import open_model
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer as RustTokenizer
 
-from twopass.engines.base import PairTemplate, Ragged, SingleTemplate
+from twopass.engines.base.sequences import PairTemplate, Ragged, SingleTemplate
 from twopass.engines.errors import ModelError
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
 from twopass.engines.model.tokenizing.settings import TokenizerSettings

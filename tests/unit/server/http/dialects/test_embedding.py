@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from twopass.engines.base import Side
+from twopass.engines.base.sequences import Side
 from twopass.server.errors import InvalidRequestError
 from twopass.server.http.dialects.embedding import (
     component_bytes,

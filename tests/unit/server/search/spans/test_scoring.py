@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twopass.engines.base import PairQuery
+from twopass.engines.base.model import PairQuery
 from twopass.server.errors import LateError, OverloadedError
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request
