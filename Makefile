@@ -101,7 +101,7 @@ help:
 	@echo "make scale           one node predicted from constants measured here, then loaded and compared: five minutes;"
 	@echo "                     docs/scale.md has what follows for more nodes. SCALE=--help has the options"
 	@echo "make frontend        the server over an engine that costs nothing: pairs a second, and where the time goes"
-	@echo "make bench           what the server costs on top of its engine, and its latency under load"
+	@echo "make bench           what the server costs on top of its engine"
 	@echo "make gate            what int8 costs in quality; SETS=folders of test collections in BEIR form"
 
 # --- installation -------------------------------------------------------------------------------
@@ -410,7 +410,7 @@ crash: dev
 # Over SQLite, a real PostgreSQL and Milvus' wire; `ARGS='-k postgresql'` picks one. The first two are in `make test` too,
 # Milvus in `make test-slow`.
 stores: dev
-	$(BIN)/python -m $(PYTEST) -q -n $(JOBS) --maxprocesses 8 --dist loadscope tests/stores $(ARGS)
+	$(BIN)/python $(PYTEST) -q -n $(JOBS) --maxprocesses 8 --dist loadscope tests/stores $(ARGS)
 
 # The whole table: some twenty minutes on two cores. `RECALL=--help` has the options.
 RECALL ?=
@@ -488,3 +488,4 @@ format: dev
 
 clean:
 	rm -rf $(INSTALLED) $(DEV) $(FRAMEWORKS) $(CLIENTS) $(PROGRAMS) $(FAMILIES) $(OPENAPI) $(CONNECT) $(PAGE) $(DEPLOY) $(RELEASE) $(NODE) $(DOCS) build dist .cache
+	rm -rf $(addprefix $(TYPESCRIPT)/,build dist node_modules src/gen) $(addprefix tests/languages/*/,build gen node_modules) examples/node/node_modules

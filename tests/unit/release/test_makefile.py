@@ -22,6 +22,13 @@ def test_help_names_every_target():
     assert targets - {"help"} <= named
 
 
+def test_pytest_is_called_as_its_variable_says():
+    # PYTEST is "-m pytest", or a script that runs it: no "-m" stands before it.
+    called = re.findall(r"(\S+) \$\(PYTEST\)", TEXT)
+    assert len(called) > 5
+    assert "-m" not in called
+
+
 def test_clean_deletes_every_environment():
     environments = set(re.findall(r"^([A-Z]+) := \.venv", TEXT, re.MULTILINE))
     assert len(environments) > 10
