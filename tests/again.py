@@ -7,6 +7,7 @@ failures than bad luck explains, and runs that pytest could not finish.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,8 @@ _TESTS_FAILED = 1  # pytest's exit status where it ran to its end
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs pytest with the arguments; returns the exit status."""
+    """Runs pytest with the arguments; returns the exit status. SIGTERM ends pytest too."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="twopass-again-") as cache:
         status = _pytest(*arguments, "-o", f"cache_dir={cache}")
         if status != _TESTS_FAILED:
