@@ -34,6 +34,7 @@ from twopass.benchmarks.summary import PERCENTILES, percentile
 from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Int64s
 from twopass.index.documents import IndexedDocument
+from twopass.index.kinds import IndexKind
 from twopass.index.schema import CollectionSchema, FieldType, IndexedField
 from twopass.index.vectors.merging import MergePolicy
 from twopass.server.local import LocalServer
@@ -69,7 +70,8 @@ def measured(
 
     Args:
         device: `--vector-device` of the server: "gpu" or "cpu".
-        num_vectors: Documents of each collection, at least 39 a list of an IVF kind.
+        num_vectors: Documents of each collection; for an IVF kind at least 39 a list, since fewer
+            are searched exactly.
         kinds: Names of `KINDS`.
         under_way: Searches at once.
         seconds: How long each figure is measured.
@@ -263,7 +265,14 @@ def main(
 ) -> None:
     """Searches of vectors through a server by how many are under way, with filters and without."""
     if unknown := set(kind or ()) - KINDS.keys():
-        raise typer.BadParameter(f"--kind: {', '.join(unknown)}: there are {', '.join(KINDS)}")
+        told = ", ".join(sorted(unknown))
+        raise typer.BadParameter(f"--kind: {told}: there are {', '.join(KINDS)}")
+    for name in kind or KINDS:
+        if vectors < (least := IndexKind.parse(KINDS[name]).min_training):
+            raise typer.BadParameter(
+                f"--vectors: {vectors:,} given, {name} is built from {least:,} and more; "
+                "give more, or other kinds by --kind"
+            )
     rows = measured(device=device, num_vectors=vectors, kinds=tuple(kind or KINDS), seconds=seconds)
     if json_file is not None:
         json_file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

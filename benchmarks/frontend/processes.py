@@ -79,8 +79,6 @@ def running_server(
             "passage_cache_bytes": _CACHE_BYTES,
             "score_cache_bytes": 0,  # every pair is to reach the engine
         }
-        if tree is None:  # others may not know it, and then have no such cache
-            settings["score_cache_bytes"] = 0
         asked = json.dumps({"batch_seconds": batch_seconds, "settings": settings})
         process = _started("server", asked, cpus, tree)
         undo.callback(_end, process)

@@ -108,3 +108,9 @@ def test_an_unknown_kind_is_refused_before_anything_is_filled(monkeypatch):
     monkeypatch.setattr(vector_device, "measured", None)
     with pytest.raises(typer.BadParameter, match="--kind: flat: there are exact, IVF, HNSW"):
         main(kind=["flat"])
+
+
+def test_too_few_vectors_for_lists_are_refused(monkeypatch):
+    monkeypatch.setattr(vector_device, "measured", None)
+    with pytest.raises(typer.BadParameter, match="--vectors: 9,983 given, IVF is built from 9,984"):
+        main(vectors=9_983)
