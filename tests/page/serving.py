@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 _PYTHON = "TWOPASS_PYTHON"
+_END_SECONDS = 120  # more than a drain takes
 
 
 class ServedPage:
@@ -52,8 +53,12 @@ class ServedPage:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait()
-        self._drain.join()
+        try:
+            self._process.wait(_END_SECONDS)
+        finally:
+            self._process.kill()  # of one that has ended, nothing
+            self._process.wait()
+            self._drain.join()
 
     def call(self, method: str, path: str, body: object = None, *, key: str = "") -> Any:
         """Calls REST below /api/v1; returns what the JSON of the answer holds."""
