@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from .mentions import fault
 from .pages import ROOT
 
 PAGE = ROOT / "docs" / "operations" / "alerts.md"
@@ -36,3 +37,9 @@ def test_a_section_says_what_the_alert_means_and_then_what_to_do(alert):
     meaning, first, _ = sections()[alert].partition("\n1. ")
     assert len(meaning.split()) > 10
     assert first, "no steps"
+
+
+def test_options_that_it_names_are_the_servers():
+    options = set(re.findall(r"`(--[a-z-]+)[ `]", PAGE.read_text("utf-8")))
+    assert "--max-bytes" in options
+    assert not [said for option in sorted(options) if (said := fault(f"twopass serve {option}"))]
