@@ -1,14 +1,23 @@
-"""Links between pages, and to other files of the repository: whether what they lead to is there."""
+"""Links between pages, and to other files of the repository: whether what they lead to is there.
+
+Files of the repository that stand between backticks are looked up too.
+"""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from .pages import blocks
+from .pages import ROOT, blocks
 
 _LINK = re.compile(r"(?:\]\(|(?:src|srcset|href)=\")([^)\s\"]+)")
 _HEADING = re.compile(r"#{1,6}\s+(.*?)\s*#*\s*")
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|/")
+# What begins with a folder of the repository; "…" and capitals stand for something else.
+_FOLDERS = "|".join(
+    sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != ".")
+)
+_NAMED = re.compile(rf"`((?:{_FOLDERS})/[a-z0-9_./{{}},*-]*)`")
+_BUILT = ("build/", "dist/", "bench-results/", "twopass-data/")
 
 
 def broken(page: Path) -> Iterator[str]:
@@ -23,6 +32,28 @@ def broken(page: Path) -> Iterator[str]:
                 yield f"line {number}: {link}: no such file"
             elif anchor and target.suffix == ".md" and anchor not in anchors(target):
                 yield f"line {number}: {link}: no such heading"
+
+
+def missing_files(page: Path) -> Iterator[str]:
+    """Says of each file of the repository that a page names, and that is not there, what it is."""
+    for number, line in _prose(page):
+        for named in _NAMED.findall(line):
+            if named.startswith(_BUILT):
+                continue
+            for path in _each(named):
+                if not any(ROOT.glob(path.rstrip("/"))):
+                    yield f"line {number}: {path}: no such file"
+
+
+def _each(named: str) -> Iterator[str]:
+    """`a/{b,c}.py` is two files."""
+    before, brace, rest = named.partition("{")
+    if not brace:
+        yield named
+        return
+    choices, _, after = rest.partition("}")
+    for choice in choices.split(","):
+        yield from _each(f"{before}{choice}{after}")
 
 
 def anchors(page: Path) -> set[str]:
