@@ -24,10 +24,11 @@ def core_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | _OF_ALL_THREADS)
 
 
-def loop_seconds(pid: int) -> float:
-    """Processor time that a server's first thread has used, which runs its event loop."""
+def loop_use(pid: int) -> tuple[float, int]:
+    """What a server's first thread has had, which runs its event loop: seconds, and how often."""
     file = Path(f"/proc/{pid}/task/{pid}/schedstat")
-    return int(file.read_text(encoding="ascii").split()[0]) / 1e9
+    nanoseconds, _waited, times = map(int, file.read_text(encoding="ascii").split())
+    return nanoseconds / 1e9, times
 
 
 def asked(depth: int, top_n: int, *, rerank: bool) -> dict[str, Any]:
@@ -52,6 +53,7 @@ class Answered:
         server_core_ms: Processor time of the server.
         loop_core_ms: That of its event loop's thread.
         client_core_ms: The caller's.
+        loop_turns: How often the event loop's thread has had a core.
     """
 
     pause: float
@@ -60,6 +62,7 @@ class Answered:
     server_core_ms: float
     loop_core_ms: float
     client_core_ms: float
+    loop_turns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,11 @@ class Alone:
         return self._mean("loop_core_ms")
 
     @property
+    def loop_turns(self) -> float:
+        """How often the event loop's thread has had a core."""
+        return self._mean("loop_turns")
+
+    @property
     def client_core_ms(self) -> float:
         """The caller's."""
         return self._mean("client_core_ms")
@@ -100,6 +108,11 @@ class Alone:
     def second_ms(self) -> float:
         """Of the second pass, by the clock."""
         return self.stage("queue_ms") + self.stage("rerank_ms")
+
+    @property
+    def way_ms(self) -> float:
+        """What the caller waited beside the second pass."""
+        return self.waited_ms - self.second_ms
 
     @property
     def rest_ms(self) -> float:
@@ -138,18 +151,22 @@ async def _ask_alone(
     async with AsyncClient(target, timeout=_TIMEOUT_SECONDS) as client:
         for _, query in searches[:_WARM_UP]:
             await client.search(COLLECTION, query, **options)
-        before = _clocks(pid)
+        before, turns = _clocks(pid), loop_use(pid)[1]
         for pause, query in searches:
             if pause:  # as an open loop waits: how late it wakes is in its latencies
                 await asyncio.sleep(pause)
             result = await client.search(COLLECTION, query, **options)
-            after = _clocks(pid)
-            passed, *used = (1000 * (b - a) for a, b in zip(before, after, strict=True))
-            answered.append(Answered(pause, result, passed - 1000 * pause, *used))
-            before = after
+            after, turns_after = _clocks(pid), loop_use(pid)[1]
+            passed, server, loop, caller = (
+                1000 * (b - a) for a, b in zip(before, after, strict=True)
+            )
+            waited = passed - 1000 * pause
+            num_turns = turns_after - turns
+            answered.append(Answered(pause, result, waited, server, loop, caller, num_turns))
+            before, turns = after, turns_after
     return Alone(answered)
 
 
 def _clocks(pid: int) -> tuple[float, float, float, float]:
     """Seconds: by the clock, of the server, of its event loop and of this process."""
-    return time.perf_counter(), core_seconds(pid), loop_seconds(pid), time.process_time()
+    return time.perf_counter(), core_seconds(pid), loop_use(pid)[0], time.process_time()

@@ -31,6 +31,7 @@ from twopass.benchmarks.scale.alone import (
     core_seconds,
 )
 from twopass.benchmarks.scale.node_constants import NodeConstants
+from twopass.benchmarks.scale.passes import told_apart
 from twopass.benchmarks.scale.resting import NO_REST, Paused, rested
 from twopass.benchmarks.scale.waking import measure_waking
 from twopass.benchmarks.workload import CandidateTexts
@@ -45,9 +46,9 @@ from twopass.server.config_loading import load_config
 SERVER_FLAGS = ("--query-cache-bytes", "0", "--score-cache-bytes", "0")
 _CHUNK = 64
 _WARM_UP_PAIRS = 20
-# Before searches that are to find the machine idle.
+# Before searches that are to find the machine idle: each before this part of the queries.
 PAUSES_SECONDS = (0.01, 0.03, 0.06, 0.12, 0.25)
-_PAUSED_QUERIES = 50
+_PAUSED_PART = 0.25
 _BATCH_SECONDS = 0.020
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -117,27 +118,31 @@ def measure(
     busy_us, alone_us = (_core_us_per_token(pairs, threads) for threads in (num_cores, 1))
     both = ask_alone(target, pid, at_once, depth, rerank=True)
     engine_core_ms = statistics.fmean(map(sum, lengths)) * busy_us / 1000
+    passes = told_apart(first, both, engine_core_ms)
     waking = measure_waking(num_cores)
     constants = NodeConstants(
         num_cores=num_cores,
-        tokenize_ms=first.stage("tokenize_ms"),
-        embed_ms=first.stage("embed_ms"),
-        retrieve_ms=first.stage("retrieve_ms"),
+        tokenize_ms=both.stage("tokenize_ms"),
+        embed_ms=both.stage("embed_ms"),
+        retrieve_ms=both.stage("retrieve_ms"),
         load_ms=both.stage("load_ms"),
-        rest_ms=max(0.0, first.rest_ms),
-        wire_ms=first.wire_ms,
-        front_core_ms=first.server_core_ms,
-        loop_core_ms=first.loop_core_ms,
-        client_core_ms=first.client_core_ms,
+        rest_ms=max(0.0, both.rest_ms),
+        wire_ms=both.wire_ms,
+        front_core_ms=passes.front,
+        loop_core_ms=passes.front_loop,
+        client_core_ms=both.client_core_ms,
         core_us_per_token=busy_us,
         alone_us_per_token=alone_us,
-        second_core_ms=max(0.0, both.server_core_ms - first.server_core_ms - engine_core_ms),
+        second_core_ms=passes.second,
+        second_loop_core_ms=passes.second_loop,
+        loop_turns=both.loop_turns,
         turn_ms=waking.turn_ms,
         packing=waking.packing,
         rests=(NO_REST,),
         rerank_lengths=lengths,
     )
-    after = ask_alone(target, pid, _with_pauses(queries[:_PAUSED_QUERIES]), depth, rerank=True)
+    paused = queries[: round(_PAUSED_PART * len(queries))]
+    after = ask_alone(target, pid, _with_pauses(paused), depth, rerank=True)
     return rested(constants, [_paused(0.0, both.searches), *_by_pause(after)])
 
 

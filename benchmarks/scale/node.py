@@ -173,10 +173,17 @@ class _NodeFront(Front):
         for num in others:
             for _ in range(num):
                 yield self._run_queues.work((work - loop) / sum(others))
-            yield self._loop.work(loop / len(others))
+            yield from self._on_loop(loop / len(others))
         if rest.front_ms:
             part = milliseconds / self._constants.stages_ms
             yield self._clock.after(part * rest.front_ms / 1000)
+
+    def _on_loop(self, seconds: float) -> Process:
+        """Work of the event loop, which sleeps between the turns that it takes for it."""
+        turn = self._constants.loop_turn_ms * self._core_ms
+        num = max(1, round(seconds / turn))
+        for _ in range(num):
+            yield self._loop.work(seconds / num)
 
     def _first_pass(self, rest: Rest, laps: _Laps) -> Process:
         constants = self._constants
@@ -197,16 +204,17 @@ class _NodeFront(Front):
         loop = way * self._constants.loop_part
         yield self._run_queues.work(way - loop)
         yield self._arbiter.compute([round(_QUERY_TOKENS * rest.times)], Kind.QUERY)
-        yield self._loop.work(loop)
+        yield from self._on_loop(loop)
         part = self._constants.embed_ms / self._constants.stages_ms
         yield self._clock.after(part * rest.front_ms / 1000)
 
     def _second_pass(self, search: Search, rest: Rest) -> Process:
         """Pairs are put together by the loop, and given to a thread that calls the model."""
         work = self._constants.second_core_ms * self._core_ms * rest.times
-        yield self._loop.work(work / 3)
-        yield self._run_queues.work(work / 3)
+        loop = min(work, self._constants.second_loop_core_ms * self._core_ms * rest.times)
+        yield from self._on_loop(loop / 2)
+        yield self._run_queues.work(work - loop)
         yield self._clock.after(rest.second_ms / 1000)
         lengths = [round(length * rest.times) for length in search.lengths]
         yield self._arbiter.compute(lengths, Kind.RERANK)
-        yield self._loop.work(work / 3)
+        yield from self._on_loop(loop / 2)

@@ -1,6 +1,7 @@
 """What searches cost on one machine, as `measuring` finds it and `node` simulates it."""
 
 import itertools
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -33,9 +34,9 @@ class NodeConstants:
         embed_ms: By the clock; a query is embedded by one thread.
         retrieve_ms: Of the slower list.
         load_ms: Of the candidates' token ids.
-        rest_ms: What is left of the server's time without a second pass.
+        rest_ms: What is left of the server's time beside the second pass.
         wire_ms: What is left of the caller's.
-        front_core_ms: Processor time of the server for a search without a second pass.
+        front_core_ms: Processor time of the server for a search beside its second pass.
         loop_core_ms: That part of it which the server's event loop takes, one thread for all
             searches.
         client_core_ms: Processor time of the caller.
@@ -44,6 +45,8 @@ class NodeConstants:
         alone_us_per_token: The same while one core computes and the others are idle.
         second_core_ms: Processor time of the second pass beside the engine's: pairs are put
             together, outputs in order.
+        second_loop_core_ms: That part of it which the event loop takes.
+        loop_turns: How often the event loop's thread wakes up for a search.
         turn_ms: For how long a thread that wakes up waits for a core at most, while all compute.
         packing: Part of the threads that wake up and wait although a core is idle.
         rests: What a search costs that finds the machine idle, by how long it was; ascending, the
@@ -64,6 +67,8 @@ class NodeConstants:
     core_us_per_token: float
     alone_us_per_token: float
     second_core_ms: float
+    second_loop_core_ms: float
+    loop_turns: float
     turn_ms: float
     packing: float
     rests: Sequence[Rest]
@@ -111,6 +116,12 @@ class NodeConstants:
         """Part of the stages' work that the event loop does, at most 1."""
         work = min(self.front_core_ms, self.stages_ms)
         return min(1.0, self.loop_core_ms / work) if work else 0.0
+
+    @property
+    def loop_turn_ms(self) -> float:
+        """What the event loop computes each time it wakes up; infinite where that was not asked."""
+        turns = self.loop_turns
+        return (self.loop_core_ms + self.second_loop_core_ms) / turns if turns else math.inf
 
     @property
     def beside_core_ms(self) -> float:

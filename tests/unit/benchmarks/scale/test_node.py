@@ -230,6 +230,20 @@ def test_work_of_an_event_loop_is_done_in_the_order_it_came(load):
     assert Estimate.of(runs).holds(expected, 0.1)
 
 
+def test_an_event_loop_that_sleeps_between_turns_waits_for_a_core_after_each():
+    """A search that finds nothing on its way takes the same; on busy cores it waits more often."""
+    once = dataclasses.replace(LOOP, num_cores=1, turn_ms=4.0)
+    often = dataclasses.replace(once, loop_turns=50.0)
+    alone = [mean_ms(Node(each).one_at_a_time(5, 1.0)) for each in (once, often)]
+    assert alone[1] == pytest.approx(alone[0])
+    late = []
+    for each in (once, often):
+        node = Node(each)
+        node.cores.work(10.0)  # another program
+        late.append(mean_ms(node.one_at_a_time(5, 0.01)))
+    assert late[1] > 5 * late[0]
+
+
 # --- designs --------------------------------------------------------------------------------------
 
 
