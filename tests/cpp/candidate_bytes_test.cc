@@ -38,6 +38,19 @@ TEST(candidates_are_read_and_other_fields_kept) {
   CHECK(read->rest == "\x0a\x01q\x18\x07");
 }
 
+TEST(a_passage_with_a_title_has_no_white_space_around_it) {
+  const auto is_passage = [](std::string_view expected, std::string_view content) {
+    const std::string message = candidate(content);
+    return read_candidates(message, kLimits)->passages == Views{expected};
+  };
+  CHECK(is_passage("x y", title(" \t\xe3\x80\x80x") + text("y\xc2\x85\n")));
+  CHECK(is_passage("\xe2\x80\x8b \xf0\x9f\x98\x80",  // neither is white space
+                   title("\xe2\x80\x8b") + text("\xf0\x9f\x98\x80")));
+  CHECK(is_passage("x", title("x")));
+  CHECK(is_passage(" x ", text(" x ")));
+  CHECK(!is_read(candidate(title(" ") + text("\xc2\xa0"))));
+}
+
 TEST(views_hold_after_a_move) {
   const std::string message = candidate(title("a") + text("b"));
   auto read = read_candidates(message, kLimits);

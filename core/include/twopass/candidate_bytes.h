@@ -26,7 +26,7 @@ struct ReadCandidates {
   std::vector<float> scores;               // [num_candidates], finite; 0 where there is none
   std::vector<std::uint8_t> has_score;     // [num_candidates]
   std::string rest;                        // what the message holds beside them, as it stands there
-  std::deque<std::string> joined;          // passages that have a title; the others are views
+  std::deque<std::string> joined;          // of passages with a title: of these they are views
 };
 
 // Reads the candidates of a RerankRequest from its bytes, without a copy but of passages with a

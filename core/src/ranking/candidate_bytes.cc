@@ -1,7 +1,6 @@
 #include "twopass/candidate_bytes.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -91,6 +90,11 @@ class Fields {
 
 bool is_continuation(unsigned char byte) { return (byte & 0xc0) == 0x80; }
 
+// Bytes of a character, by the first of them.
+std::size_t num_bytes(unsigned char lead) {
+  return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+}
+
 // As in table 3-7 of the Unicode standard: no surrogates, nothing longer than it needs to be.
 bool is_utf8(std::string_view text) {
   const auto* at = reinterpret_cast<const unsigned char*>(text.data());
@@ -107,12 +111,12 @@ bool is_utf8(std::string_view text) {
       continue;
     }
     if (lead < 0xc2 || lead > 0xf4) return false;
-    const int size = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    if (end - at < size) return false;
+    const std::size_t size = num_bytes(lead);
+    if (static_cast<std::size_t>(end - at) < size) return false;
     const unsigned char least = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
     const unsigned char most = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
     if (at[1] < least || at[1] > most) return false;
-    for (int i = 2; i < size; ++i) {
+    for (std::size_t i = 2; i < size; ++i) {
       if (!is_continuation(at[i])) return false;
     }
     at += size;
@@ -120,24 +124,30 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
-// What Python's str.strip removes.
-constexpr std::array<std::string_view, 29> kWhiteSpace{
-    "\t",           "\n",           "\v",           "\f",           "\r",
-    "\x1c",         "\x1d",         "\x1e",         "\x1f",         " ",
-    "\xc2\x85",     "\xc2\xa0",     "\xe1\x9a\x80", "\xe2\x80\x80", "\xe2\x80\x81",
-    "\xe2\x80\x82", "\xe2\x80\x83", "\xe2\x80\x84", "\xe2\x80\x85", "\xe2\x80\x86",
-    "\xe2\x80\x87", "\xe2\x80\x88", "\xe2\x80\x89", "\xe2\x80\x8a", "\xe2\x80\xa8",
-    "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80"};
+// Whether Python's str.strip removes a character; those of four bytes it leaves.
+bool is_white_space(std::string_view character) {
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(character[i]); };
+  char32_t code = at(0);
+  if (character.size() == 2) code = (code & 0x1f) << 6 | (at(1) & 0x3f);
+  if (character.size() == 3) code = (code & 0x0f) << 12 | (at(1) & 0x3f) << 6 | (at(2) & 0x3f);
+  const auto is_between = [&](char32_t first, char32_t last) {
+    return first <= code && code <= last;
+  };
+  return code == ' ' || is_between('\t', '\r') || is_between(0x1c, 0x1f) || code == 0x85 ||
+         code == 0xa0 || code == 0x1680 || is_between(0x2000, 0x200a) || code == 0x2028 ||
+         code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
+}
 
 std::string_view stripped(std::string_view text) {
-  const auto find = [&](auto is_at) {
-    const auto found = std::find_if(kWhiteSpace.begin(), kWhiteSpace.end(), is_at);
-    return found == kWhiteSpace.end() ? 0 : found->size();
-  };
-  while (const std::size_t size = find([&](auto each) { return text.starts_with(each); })) {
+  while (!text.empty()) {
+    const std::size_t size = num_bytes(static_cast<unsigned char>(text.front()));
+    if (!is_white_space(text.substr(0, size))) break;
     text.remove_prefix(size);
   }
-  while (const std::size_t size = find([&](auto each) { return text.ends_with(each); })) {
+  while (!text.empty()) {
+    std::size_t size = 1;
+    while (is_continuation(static_cast<unsigned char>(text[text.size() - size]))) ++size;
+    if (!is_white_space(text.substr(text.size() - size))) break;
     text.remove_suffix(size);
   }
   return text;
@@ -177,10 +187,10 @@ bool read_candidate(std::string_view bytes, const CandidateLimits& limits, ReadC
   }
   std::string_view passage = text;
   if (!title.empty()) {
-    std::string joined;
+    std::string& joined = read.joined.emplace_back();
     joined.reserve(title.size() + 1 + text.size());
     joined.append(title).append(1, ' ').append(text);
-    passage = read.joined.emplace_back(stripped(joined));
+    passage = stripped(joined);
   }
   if (passage.empty() || passage.size() > limits.max_passage_bytes ||
       id.size() > limits.max_id_bytes || !std::isfinite(score)) {
