@@ -19,13 +19,15 @@
 namespace twopass {
 namespace {
 
-// Bytes of a text that is cut in some 30 us.
-constexpr std::size_t kLongText = 1'024;
+// Bytes of texts that are cut in some 30 us.
+constexpr std::size_t kManyBytes = 1'024;
 
 auto cut_views(const WordPiece& wordpiece, const std::vector<std::string_view>& views,
                std::int32_t max_tokens) {
-  const bool is_long = views.size() > 1 || (!views.empty() && views[0].size() > kLongText);
-  CutTexts cut = without_gil_if(is_long, [&] { return wordpiece.cut(views, max_tokens); });
+  std::size_t num_bytes = 0;
+  for (const std::string_view text : views) num_bytes += text.size();
+  CutTexts cut =
+      without_gil_if(num_bytes > kManyBytes, [&] { return wordpiece.cut(views, max_tokens); });
   std::vector<std::tuple<std::int32_t, std::int32_t, std::string>> foreign_words;
   foreign_words.reserve(cut.foreign_words.size());
   for (const auto& [row, position, begin, end] : cut.foreign_words) {
