@@ -31,28 +31,31 @@ nb::object read(const nb::bytes& message, const CandidateLimits& limits) {
 }  // namespace
 
 void bind_candidate_bytes(nb::module_& m) {
-  nb::class_<Texts>(m, "Texts",
-                    "Texts of a message, a `Sequence[str]`: each becomes a string when it is asked "
-                    "for.")
-      .def("__len__", [](const Texts& self) { return self.views.size(); })
+  nb::class_<Texts> texts(m, "Texts", nb::sig("class Texts(Sequence[str])"),
+                          "Texts of a message; each becomes a string when it is asked for.");
+  nb::module_::import_("collections.abc").attr("Sequence").attr("register")(texts);
+  texts.def("__len__", [](const Texts& self) { return self.views.size(); })
       .def(
           "__getitem__",
-          [](const Texts& self, std::int64_t i) {
+          [](const Texts& self, std::int64_t index) {
             const auto count = static_cast<std::int64_t>(self.views.size());
-            if (i < -count || i >= count) throw nb::index_error();
-            return text_of(self.views[static_cast<std::size_t>(i < 0 ? i + count : i)]);
+            if (index < -count || index >= count) throw nb::index_error();
+            return text_of(self.views[static_cast<std::size_t>(index < 0 ? index + count : index)]);
           },
-          nb::arg("i"))
+          nb::arg("index"))
       .def(
-          "part",
-          [](const Texts& self, std::size_t start, std::size_t end) {
-            if (start > end || end > self.views.size()) throw nb::index_error();
-            return Texts{{self.views.begin() + static_cast<std::ptrdiff_t>(start),
-                          self.views.begin() + static_cast<std::ptrdiff_t>(end)},
-                         self.message,
-                         self.kept};
+          "__getitem__",
+          [](const Texts& self, const nb::slice& places) {
+            const auto [start, stop, step, length] = places.compute(self.views.size());
+            Texts part{{}, self.message, self.kept};
+            part.views.reserve(length);
+            for (Py_ssize_t i = 0, at = start; i < static_cast<Py_ssize_t>(length);
+                 ++i, at += step) {
+              part.views.push_back(self.views[static_cast<std::size_t>(at)]);
+            }
+            return part;
           },
-          nb::arg("start"), nb::arg("end"), "The texts from `start` to before `end`.")
+          nb::arg("index"))
       .def_prop_ro(
           "num_chars",
           [](const Texts& self) {

@@ -68,7 +68,7 @@ class Rpc:
     method: str
     permission: Permission
     run: Callable[..., Any] = lambda *_: None
-    read: Callable[[bytes], ReadMessage | None] = lambda _: None
+    read: Callable[[bytes], ReadMessage[Any, Any] | None] = lambda _: None
     decoder: Decoder | None = None
     statuses: Statuses = _STATUSES
     name: str = ""

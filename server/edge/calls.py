@@ -82,7 +82,7 @@ class GrpcCall(Call):
     def _opened(self, context: Any) -> Request:
         return self.open(context.time_remaining())
 
-    async def _decoded(self, content: bytes, request: Request) -> Message | ReadMessage:
+    async def _decoded(self, content: bytes, request: Request) -> Message | ReadMessage[Any, Any]:
         """Decodes a message, and checks that the caller may use its collections.
 
         Raises:
@@ -93,7 +93,7 @@ class GrpcCall(Call):
         assert decoder is not None
         self.at_stage("being decoded")
         if (read := self.rpc.read(content)) is not None:
-            message = read.message
+            message: Message = read.message
         elif is_large(content):
             message = await decoder.decode_large(content)
         else:
@@ -181,7 +181,7 @@ class StreamCall(GrpcCall):
 
     async def _messages(
         self, contents: AsyncIterator[bytes], request: Request
-    ) -> AsyncIterator[Message | ReadMessage]:
+    ) -> AsyncIterator[Message | ReadMessage[Any, Any]]:
         """Decodes messages; the servicer reserves their bytes for as long as it keeps them."""
         async for content in contents:
             request.message_bytes = len(content)

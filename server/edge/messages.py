@@ -10,7 +10,7 @@ import functools
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor
@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError, Message
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
 
 MessageT = TypeVar("MessageT", bound=Message)
+PartT = TypeVar("PartT")
 
 # How long a message is worked on before the event loop has its turn.
 _TURN_SECONDS = 0.001
@@ -45,7 +46,7 @@ _MORE = 0x80
 
 
 @dataclass(frozen=True, slots=True)
-class ReadMessage:
+class ReadMessage(Generic[MessageT, PartT]):
     """A message of which a part is read already: protobuf makes an object of each element.
 
     Attributes:
@@ -53,8 +54,8 @@ class ReadMessage:
         part: What was read.
     """
 
-    message: Message
-    part: Any
+    message: MessageT
+    part: PartT
 
 
 @dataclass(frozen=True, slots=True)

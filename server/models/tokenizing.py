@@ -4,12 +4,10 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass._core import Texts
 from twopass.engines.base.model import LoadedEncoder, LoadedModel, LoadedReranker, PairQuery
 from twopass.engines.base.sequences import Int32s, Ragged, Side
 from twopass.engines.base.tokenizer import Tokenizer, as_quick
@@ -360,15 +358,9 @@ def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     for end, length in enumerate(lengths, 1):
         total += length
         if total >= _CHUNK_CHARS and end < len(texts):
-            yield _part(texts, start, end)
+            yield texts[start:end]
             start, total = end, 0
-    yield _part(texts, start, len(texts))
-
-
-def _part(texts: Sequence[str], start: int, end: int) -> Sequence[str]:
-    if isinstance(texts, Texts):
-        return cast("Sequence[str]", texts.part(start, end))
-    return texts[start:end]
+    yield texts[start:]
 
 
 def _joined(parts: Sequence[Ragged]) -> Ragged:

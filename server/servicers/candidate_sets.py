@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from google.protobuf.message import DecodeError
 
@@ -79,38 +78,25 @@ class ReadCandidates:
     Attributes:
         passages: Title and text of each candidate, as the reranker reads them.
         first_pass_scores: The client's score of each candidate; None where it sent none.
-        titles: The title of each candidate.
         ids: The client's name of each candidate; "" where it gave none.
-    """
-
-    passages: list[str]
-    first_pass_scores: list[float | None]
-    titles: list[str]
-    ids: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class PlainSet:
-    """The candidates of a set of which nothing is wanted back but ids, read by the core.
-
-    Attributes:
-        passages: As those of `ReadCandidates`.
-        first_pass_scores: As those of `ReadCandidates`.
-        ids: As those of `ReadCandidates`.
+        titles: The title of each candidate; None where no spans are wanted, which alone need them.
     """
 
     passages: Sequence[str]
     first_pass_scores: list[float | None]
     ids: Sequence[str]
+    titles: list[str] | None = None
 
 
-def read_plain_set(content: bytes, limits: Limits) -> ReadMessage | None:
+def read_plain_set(
+    content: bytes, limits: Limits
+) -> ReadMessage[rerank_pb2.RerankRequest, ReadCandidates] | None:
     """Reads a `RerankRequest` from its bytes, candidates without an object for each.
 
     Returns:
-        The request without its candidates, and these as a `PlainSet`; None where protobuf has to
-        read them: where one breaks a rule or is not as protobuf writes it, or where texts, windows
-        or spans are to be told.
+        The request without its candidates, and these; None where protobuf has to read them: where
+        one breaks a rule or is not as protobuf writes it, or where texts, windows or spans are to
+        be told.
     """
     found = core_candidates(
         content,
@@ -130,12 +116,8 @@ def read_plain_set(content: bytes, limits: Limits) -> ReadMessage | None:
     if message.return_text or in_windows or message.HasField("spans"):
         return None
     given = zip(scores.tolist(), has_score.tolist(), strict=True)
-    plain = PlainSet(
-        cast("Sequence[str]", passages),
-        [score if is_given else None for score, is_given in given],
-        cast("Sequence[str]", ids),
-    )
-    return ReadMessage(message, plain)
+    first_pass_scores = [score if is_given else None for score, is_given in given]
+    return ReadMessage(message, ReadCandidates(passages, first_pass_scores, ids))
 
 
 def read_candidates(
@@ -170,7 +152,7 @@ def read_candidates(
         titles.append(title)
         ids.append(id_)
         scores.append(score)
-    return ReadCandidates(passages, scores, titles, ids)
+    return ReadCandidates(passages, scores, ids, titles)
 
 
 def _check(candidate: rerank_pb2.Candidate, passage: str, i: int, limits: Limits) -> None:

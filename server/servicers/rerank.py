@@ -8,7 +8,6 @@ from twopass.server.request import Request
 from twopass.server.search.open_set import RankedSet
 from twopass.server.search.reranking import Reranking
 from twopass.server.servicers.candidate_sets import (
-    PlainSet,
     ReadCandidates,
     answer_bytes,
     is_plain,
@@ -34,19 +33,21 @@ class RerankServicer:
         self._limits = limits
         self._translating = translating
 
-    def read_rerank(self, content: bytes) -> ReadMessage | None:
+    def read_rerank(
+        self, content: bytes
+    ) -> ReadMessage[rerank_pb2.RerankRequest, ReadCandidates] | None:
         """Reads a plain set from its bytes; of a large one the event loop may not wait for that."""
         return read_plain_set(content, self._limits) if len(content) <= _FEW_BYTES else None
 
     async def rerank(
-        self, message: rerank_pb2.RerankRequest | ReadMessage, request: Request
+        self,
+        message: rerank_pb2.RerankRequest | ReadMessage[rerank_pb2.RerankRequest, ReadCandidates],
+        request: Request,
     ) -> rerank_pb2.RerankResponse | WrittenAnswer:
         """Ranks one set."""
         if isinstance(message, ReadMessage):
-            plain, options = message.part, message.message
-            assert isinstance(plain, PlainSet)
-            assert isinstance(options, rerank_pb2.RerankRequest)
-            return ranked_answer(await self._ranked(options, plain, request), plain.ids)
+            ranked = await self._ranked(message.message, message.part, request)
+            return ranked_answer(ranked, message.part.ids)
         candidates = message.candidates
         check_count(
             "candidates",
@@ -74,16 +75,12 @@ class RerankServicer:
         )
 
     async def _ranked(
-        self,
-        message: rerank_pb2.RerankRequest,
-        read: ReadCandidates | PlainSet,
-        request: Request,
+        self, message: rerank_pb2.RerankRequest, read: ReadCandidates, request: Request
     ) -> RankedSet:
         """The set in order; `message` holds its options."""
         options = read_options(message, len(read.passages), self._limits, read.passages)
-        titles = read.titles if isinstance(read, ReadCandidates) else None
         with self._reranking.open(options, request) as ranking:
-            ranking.add(read.passages, read.first_pass_scores, titles)
+            ranking.add(read.passages, read.first_pass_scores, read.titles)
             return await ranking.ranked()
 
     def rerank_stream(

@@ -3,6 +3,7 @@
 import math
 import sys
 import unicodedata
+from collections.abc import Sequence
 
 import pytest
 from google.protobuf.message import DecodeError
@@ -159,9 +160,16 @@ def test_white_space_around_title_and_text_is_what_python_strips():
         if unicodedata.category(character) == "Cs" or (not is_space and number > 0x3100):
             continue
         message = rerank_pb2.RerankRequest()
-        message.candidates.add(title=f"{character}{character}t", text=f"x{character}")
+        message.candidates.add(title=f"{character}{character}t", text=f"x{character}{character}")
         (passages, *_) = read(message.SerializeToString())
-        assert passages[0] == f"{character}{character}t x{character}".strip(), hex(number)
+        expected = f"{character}{character}t x{character}{character}".strip()
+        assert passages[0] == expected, hex(number)
+
+
+def test_nothing_is_left_of_title_and_text_of_white_space_alone():
+    message = rerank_pb2.RerankRequest()
+    message.candidates.add(title="\u3000 \u2028", text="\x85\t")
+    assert read(message.SerializeToString()) is None
 
 
 def test_of_a_field_that_comes_again_the_last_counts():
@@ -225,10 +233,22 @@ def test_texts_are_a_sequence_that_outlives_what_it_was_read_from():
     del message
     expected = ["text 0", "title text 1", "text 2", "title text 3", "text 4"]
     assert isinstance(passages, Texts)
+    assert isinstance(passages, Sequence)
     assert (len(passages), list(passages), passages[-1]) == (5, expected, "text 4")
-    assert list(passages.part(1, 3)) == expected[1:3]
+    assert "text 2" in passages
     for wrong in (5, -6):
         with pytest.raises(IndexError):
             passages[wrong]
-    with pytest.raises(IndexError):
-        passages.part(3, 6)
+
+
+@given(st.slices(5) | st.builds(slice, *[st.none() | st.integers(-9, 9)] * 2))
+def test_a_slice_of_texts_is_texts(places):
+    texts = [f"text {i}" for i in range(5)]
+    message = rerank_pb2.RerankRequest()
+    for text in texts:
+        message.candidates.add(text=text)
+    part = read(message.SerializeToString())[0][places]
+    del message
+    assert isinstance(part, Texts)
+    assert list(part) == texts[places]
+    assert part.num_chars.tolist() == [len(text) for text in texts[places]]

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from twopass.engines.errors import DeviceError
 from twopass.server.edge.calls import HeadedAnswer
 from twopass.server.edge.gate import Gate
+from twopass.server.edge.messages import ReadMessage
 from twopass.server.edge.rpc import Edge
 from twopass.server.edge.statuses import Statuses
 from twopass.server.errors import (
@@ -42,6 +43,7 @@ class Servicer:
         error: Raised by every call; None to answer.
         seconds: How long each call takes.
         answer: What a unary call is answered with; empty to repeat what was asked.
+        plain: The bytes of a unary call that it reads itself; None for none.
         requests: What was known of each call.
     """
 
@@ -49,13 +51,25 @@ class Servicer:
         self.error: Exception | None = None
         self.seconds = 0.0
         self.answer = ""
+        self.plain: bytes | None = None
         self.requests: list[Request] = []
 
-    async def rerank(self, message: rerank_pb2.RerankRequest, request: Request) -> Any:
+    def read_rerank(self, content: bytes) -> ReadMessage[rerank_pb2.RerankRequest, str] | None:
+        if content != self.plain:
+            return None
+        return ReadMessage(rerank_pb2.RerankRequest(query="the rest"), "what was read")
+
+    async def rerank(
+        self,
+        message: rerank_pb2.RerankRequest | ReadMessage[rerank_pb2.RerankRequest, str],
+        request: Request,
+    ) -> Any:
         self.requests.append(request)
         await asyncio.sleep(self.seconds)
         if self.error:
             raise self.error
+        if isinstance(message, ReadMessage):
+            return rerank_pb2.RerankResponse(model=f"{message.part}, {message.message.query}")
         return rerank_pb2.RerankResponse(model=self.answer or message.query)
 
     async def rerank_stream(
@@ -128,6 +142,14 @@ def status_in(error: grpc.aio.AioRpcError) -> status_pb2.Status:
     """The google.rpc.Status of the trailers."""
     trailers = dict(error.trailing_metadata())
     return status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+
+
+async def test_requests_that_a_servicer_reads_from_their_bytes_are_not_decoded(ask, servicer):
+    servicer.plain = b"\xff no message"
+    (answer,) = await ask(UNARY, servicer.plain)
+    assert rerank_pb2.RerankResponse.FromString(answer).model == "what was read, the rest"
+    (answer,) = await ask(UNARY, request_of(UNARY, "another"))
+    assert rerank_pb2.RerankResponse.FromString(answer).model == "another"
 
 
 rpcs = pytest.mark.parametrize("rpc", [UNARY, STREAM])
