@@ -421,7 +421,7 @@ recall: dev
 # The wheel is 95 MB and for Linux on x86-64; elsewhere the tests skip and say why.
 test-tensorrt: dev
 	-$(BIN)/python -m pip install '.[tensorrt-rtx]' -C wheel.cmake=false -C 'wheel.exclude=**'
-	$(BIN)/python $(PYTEST) -q tests/unit/engines/gpu/test_tensorrt_*.py \
+	$(BIN)/python $(PYTEST) -q tests/unit/engines/gpu/tensorrt \
 	  tests/unit/engines/onnx/test_half_precision.py
 
 gate: dev

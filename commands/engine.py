@@ -110,10 +110,10 @@ def build(
     TensorRT it is built on and for the GPU of this machine.
     """
     from twopass.engines.errors import EngineError
-    from twopass.engines.gpu.cuda_device import gpu_of
-    from twopass.engines.gpu.plan_cache import PlanCache, default_plan_folder
-    from twopass.engines.gpu.tensorrt_api import find_tensorrt
-    from twopass.engines.gpu.tensorrt_plans import PlanRequest, build_into
+    from twopass.engines.gpu.tensorrt.api import find_tensorrt
+    from twopass.engines.gpu.tensorrt.cuda_device import gpu_of
+    from twopass.engines.gpu.tensorrt.plan_cache import PlanCache, default_plan_folder
+    from twopass.engines.gpu.tensorrt.plans import PlanRequest, build_into
     from twopass.engines.model.folder import open_model
 
     try:

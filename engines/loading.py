@@ -17,8 +17,8 @@ from twopass.engines.base.tokenizer import Prompt, TextTokenizer, Tokenizer
 from twopass.engines.cpu.engine import CpuEngine, has_fast_kernels
 from twopass.engines.errors import EngineUnavailableError, UnsupportedModelError, WrongKindError
 from twopass.engines.gpu.device_kind import DeviceKind, device_kind, num_gpus
-from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
-from twopass.engines.gpu.torch_engine import TorchEngine
+from twopass.engines.gpu.pytorch.engine import TorchEngine
+from twopass.engines.gpu.tensorrt.engine import TensorRtEngine
 from twopass.engines.model.decoder import is_decoder
 from twopass.engines.model.decoder_tokenizer import DecoderTokenizer
 from twopass.engines.model.folder import ModelFolder, open_model

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import twopass.server
 from twopass.engines.base.model import LoadedEncoder, LoadedReranker
 from twopass.engines.errors import EngineUnavailableError
-from twopass.engines.gpu.cuda_device import require_driver
+from twopass.engines.gpu.device_kind import require_driver
 from twopass.engines.loading import load_model
 
 # Need a browser, or Helm, in environments of their own: `make page`, `make chart`.

@@ -21,8 +21,8 @@ from twopass.engines.base.engine import Engine
 from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.cpu.engine import CpuEngine
 from twopass.engines.errors import EngineUnavailableError
-from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
-from twopass.engines.gpu.torch_engine import TorchEngine
+from twopass.engines.gpu.pytorch.engine import TorchEngine
+from twopass.engines.gpu.tensorrt.engine import TensorRtEngine
 from twopass.engines.model.folder import ModelFolder, open_model
 
 RERANKER = "twopass-minilm-l6"

@@ -10,11 +10,11 @@ from twopass.benchmarks.gpu.outcome import Row
 from twopass.benchmarks.gpu.scale import Scale
 from twopass.engines.errors import EngineUnavailableError
 from twopass.engines.gpu.device_kind import DeviceKind, device_kind
-from twopass.engines.gpu.plan_cache import PlanCache, default_plan_folder
-from twopass.engines.gpu.tensorrt_api import TensorRT, find_tensorrt
-from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
-from twopass.engines.gpu.tensorrt_support import ensure_runs
-from twopass.engines.gpu.torch_engine import find_torch
+from twopass.engines.gpu.pytorch.engine import find_torch
+from twopass.engines.gpu.tensorrt.api import TensorRT, find_tensorrt
+from twopass.engines.gpu.tensorrt.engine import TensorRtEngine
+from twopass.engines.gpu.tensorrt.plan_cache import PlanCache, default_plan_folder
+from twopass.engines.gpu.tensorrt.support import ensure_runs
 from twopass.engines.model.folder import open_model
 
 # TensorRT-RTX 1.7 leaves it out. Asked of on a CPU, where no card is there to be refused.

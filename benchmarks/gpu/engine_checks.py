@@ -17,7 +17,7 @@ from twopass.benchmarks.gpu.speed import computed_per_second, latency, products_
 from twopass.benchmarks.summary import percentile
 from twopass.engines.base.engine import Precision
 from twopass.engines.base.sequences import Float32s, TokenBatch
-from twopass.engines.gpu.torch_engine import TorchEngine
+from twopass.engines.gpu.pytorch.engine import TorchEngine
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import open_model
 

@@ -15,7 +15,7 @@ from twopass.benchmarks.gpu.made_pairs import mixed_lengths, pairs_of
 from twopass.benchmarks.gpu.speed import padding_share, pairs_per_second
 from twopass.engines.base.sequences import TokenBatch
 from twopass.engines.gpu.launch_paths import LaunchPath
-from twopass.engines.gpu.torch_engine import TorchEngine
+from twopass.engines.gpu.pytorch.engine import TorchEngine
 from twopass.engines.model.folder import ModelFolder, open_model
 
 Row = dict[str, str | float]

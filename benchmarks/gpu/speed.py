@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twopass.engines.base.engine import Engine, PaddedLayout
 from twopass.engines.base.sequences import TokenBatch
-from twopass.engines.gpu.torch_engine import TorchEngine
+from twopass.engines.gpu.pytorch.engine import TorchEngine
 from twopass.engines.model.architecture import Architecture
 from twopass.engines.onnx.bucket_grid import BucketGrid
 

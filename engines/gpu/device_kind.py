@@ -28,6 +28,15 @@ class DeviceKind:
         return f"{self.name}, compute capability {major}.{minor}"
 
 
+def require_driver() -> None:
+    """Looks for NVIDIA's driver, and starts nothing.
+
+    Raises:
+        EngineUnavailableError: No driver is installed, so no GPU can be used.
+    """
+    _library()
+
+
 def device_kind(index: int = 0) -> DeviceKind:
     """The kind of a GPU of this machine; opens nothing on it.
 
@@ -65,15 +74,18 @@ def num_gpus() -> int:
     return count
 
 
-def _driver() -> tuple[ctypes.CDLL, int]:
-    """The driver, and how many GPUs it shows."""
+def _library() -> ctypes.CDLL:
     try:
-        driver = ctypes.CDLL("libcuda.so.1")
+        return ctypes.CDLL("libcuda.so.1")
     except OSError as error:
         raise EngineUnavailableError(
             "no NVIDIA driver on this machine: libcuda.so.1 is not there"
         ) from error
-    count = ctypes.c_int()
+
+
+def _driver() -> tuple[ctypes.CDLL, int]:
+    """The driver, started, and how many GPUs it shows."""
+    driver, count = _library(), ctypes.c_int()
     status = driver.cuInit(0)
     if status == _NO_DEVICE:
         return driver, 0

@@ -14,7 +14,7 @@ from twopass.engines.base.sequences import Int32s, Ragged, TokenBatch
 from twopass.engines.base.tokenizer import Tokenizer
 from twopass.engines.cpu.engine import CpuEngine
 from twopass.engines.errors import EngineError
-from twopass.engines.gpu.torch_engine import TorchEngine
+from twopass.engines.gpu.pytorch.engine import TorchEngine
 from twopass.engines.model.decoder_tokenizer import DecoderTokenizer
 from twopass.engines.model.folder import ModelFolder, open_model
 from twopass.engines.model.tokenizer import load_tokenizer

@@ -8,8 +8,8 @@ import pytest
 from twopass.engines.base.engine import Precision
 from twopass.engines.base.sequences import Ragged, TokenBatch
 from twopass.engines.gpu.launch_paths import LaunchPath
-from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
-from twopass.engines.gpu.torch_engine import TorchEngine
+from twopass.engines.gpu.pytorch.engine import TorchEngine
+from twopass.engines.gpu.tensorrt.engine import TensorRtEngine
 from twopass.engines.model.folder import open_model
 
 pytestmark = pytest.mark.gpu

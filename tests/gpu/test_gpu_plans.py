@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from twopass.engines.gpu.cuda_device import find_gpu
-from twopass.engines.gpu.plan_cache import PlanCache, default_plan_folder
-from twopass.engines.gpu.tensorrt_api import find_tensorrt
-from twopass.engines.gpu.tensorrt_engine import TensorRtEngine
-from twopass.engines.gpu.tensorrt_plans import PlanRequest
+from twopass.engines.gpu.device_kind import device_kind
+from twopass.engines.gpu.tensorrt.api import find_tensorrt
+from twopass.engines.gpu.tensorrt.engine import TensorRtEngine
+from twopass.engines.gpu.tensorrt.plan_cache import PlanCache, default_plan_folder
+from twopass.engines.gpu.tensorrt.plans import PlanRequest
 from twopass.engines.model.folder import open_model
 
 pytestmark = pytest.mark.gpu
@@ -23,7 +23,7 @@ def test_a_plan_that_does_not_open_is_built_anew(
     folder = open_model("twopass-minilm-l6")
     first = open_engine(TensorRtEngine, folder, max_batch_tokens=1_024)
     first.close()
-    request = PlanRequest(folder, find_tensorrt(), str(find_gpu()), 1_024)
+    request = PlanRequest(folder, find_tensorrt(), str(device_kind()), 1_024)
     file = PlanCache(default_plan_folder()).plan_file(request.key)
     file.write_bytes(b"no plan")
     label = json.loads(file.with_suffix(".json").read_text())

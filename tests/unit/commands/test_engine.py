@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from twopass.commands.main import app
 from twopass.engines.errors import EngineUnavailableError
-from twopass.engines.gpu.tensorrt_api import find_tensorrt
+from twopass.engines.gpu.tensorrt.api import find_tensorrt
 from twopass.engines.model.locating import locate
 
 from ..engines.small_models import random_tensors, small_config, write_model
