@@ -1,6 +1,7 @@
 """The second run of what failed: by tests that fail once, always, or in numbers."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,12 @@ def test_three_are_run_again_and_four_are_not(run):
 def test_what_passes_is_run_once_and_what_cannot_be_read_fails(run):
     assert run("def test_a(): pass\n").stdout.count("1 passed") == 1
     assert run("import nothing_of_that_name\n").returncode == 2
+
+
+def test_pytest_ends_with_what_runs_it(run):
+    # A pytest that went on would keep its output open, and this test waiting.
+    ended = run(
+        "import os, signal, time\n"
+        "def test_a(): os.kill(os.getppid(), signal.SIGTERM); time.sleep(600)\n"
+    )
+    assert ended.returncode == 128 + signal.SIGTERM
