@@ -54,6 +54,11 @@ _RETRIEVED = {
     RetrieveStatus.FUSED_DEADLINE: "without some similarities, since they came too late",
     RetrieveStatus.FUSED_OVERLOAD: "without some similarities, since too many searches waited",
     RetrieveStatus.FUSED_FAILED: "without some similarities, since they could not be read",
+    RetrieveStatus.NO_WINDOWS_DEADLINE: "long ones without their nearest part, which came too late",
+    RetrieveStatus.NO_WINDOWS_OVERLOAD: "long ones without their nearest part, since too many "
+    "searches waited",
+    RetrieveStatus.NO_WINDOWS_FAILED: "long ones without their nearest part, since the encoder or "
+    "the vectors failed",
 }
 _RERANKED = {
     RerankStatus.COMPLETE: "",

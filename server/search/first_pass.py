@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn, TypeAlias
@@ -24,9 +25,10 @@ from twopass.server.models.embedding import Embedding
 from twopass.server.models.registry import Models
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter
-from twopass.server.search.causes import Cause, cause_of
+from twopass.server.search.causes import Cause, cause_of, cause_of_missing
 from twopass.server.search.ends import late, seconds_until
 from twopass.server.search.found import Ahead, Found, Searched
+from twopass.server.search.query_tokens import finds_windows
 from twopass.server.search.types import RetrieveStatus, SearchQuery
 from twopass.server.telemetry.stopwatch import Stopwatch
 
@@ -49,15 +51,22 @@ _NOT_JOINED = {
     Cause.OVERLOAD: RetrieveStatus.FUSED_OVERLOAD,
     Cause.FAILED: RetrieveStatus.FUSED_FAILED,
 }
+# Status of the words alone, as asked for, without the windows that the second pass is to read.
+_NO_WINDOWS = {
+    Cause.DEADLINE: RetrieveStatus.NO_WINDOWS_DEADLINE,
+    Cause.OVERLOAD: RetrieveStatus.NO_WINDOWS_OVERLOAD,
+    Cause.FAILED: RetrieveStatus.NO_WINDOWS_FAILED,
+}
 _NONE_FOUND = RankedList(np.zeros(0, np.int64), np.zeros(0, np.float32))
 # Lower bound of a score, by metric; None where there is none.
 _MINIMUM = {Metric.COSINE: -1.0, Metric.INNER_PRODUCT: None}
 
 
 _NOTHING_AHEAD = Ahead()
-# A store that finds both lists in one round trip is asked for words alone once the embedding has
-# taken this share of the time: as much is left for the words as the embedding has had.
-_EMBEDDING_SHARE = 0.5
+# What an answer can do without takes this share of the time: as much is left for what comes after.
+# That is the embedding, before a store that finds both lists in one round trip is asked for words
+# alone; and the windows of documents found by words, before the second pass reads them.
+_DISPENSABLE_SHARE = 0.5
 
 _Embedded: TypeAlias = tuple[Float32s, str]
 """A query's embedding, float32 `[dimension]`, and the id of the encoder that made it, or ""."""
@@ -184,10 +193,7 @@ class _Finding:
         """
         embedding = asyncio.create_task(self._embedded(query_ids))
         try:
-            seconds = seconds_until(self._end)
-            if seconds is not None and self._may_fall_back():
-                seconds *= _EMBEDDING_SHARE
-            await asyncio.wait({embedding}, timeout=seconds)
+            await asyncio.wait({embedding}, timeout=seconds_until(self._end_of_dispensable()))
             if (error := _error(embedding)) is not None:
                 if cause_of(error) is None or not self._may_fall_back():
                     self._raise(error)
@@ -278,11 +284,18 @@ class _Finding:
 
     def _may_fall_back(self) -> bool:
         """Whether one list may be answered without the other."""
-        return (
-            self._query.retrieve.mode is RetrieveMode.HYBRID
-            and self._query.allow_fallback
-            and not self._request.is_past_deadline()
-        )
+        return self._query.retrieve.mode is RetrieveMode.HYBRID and self._may_do_without()
+
+    def _may_do_without(self) -> bool:
+        """Whether something that was asked for may be missing from the answer."""
+        return self._query.allow_fallback and not self._request.is_past_deadline()
+
+    def _end_of_dispensable(self) -> float | None:
+        """Until when something is waited for that the answer may do without."""
+        if self._end is None or not self._query.allow_fallback:
+            return self._end
+        now = time.perf_counter()
+        return now + _DISPENSABLE_SHARE * max(0.0, self._end - now)
 
     def _raise(self, error: BaseException) -> NoReturn:
         """Raises the error of a search that has nothing to answer."""
@@ -290,6 +303,12 @@ class _Finding:
             filtering, what = self._filtering, "no candidate was found"
             if filtering is not None and isinstance(_error(filtering), StoppedError):
                 what = "the filter was not looked up"
+            raise late(self._request, what) from None
+        raise error
+
+    def _raise_late(self, error: Exception, what: str) -> NoReturn:
+        """Raises an error; that the time was over, in words of a search's caller."""
+        if isinstance(error, StoppedError | TimeoutError):
             raise late(self._request, what) from None
         raise error
 
@@ -367,44 +386,37 @@ class _Finding:
         )
 
     async def _with_windows(self, found: Found, query_ids: Mapping[str, Int32s]) -> Found:
-        """Adds the nearest windows of split documents that words alone have found.
+        """Adds the nearest windows of split documents that a search by words alone has found.
 
-        They are for the second pass. Without one, as where there is no time to find it, the second
-        pass reads the passage from its beginning.
+        They are for the second pass, which reads passages from their beginning without them.
         """
-        if not self._collection.may_be_split:
+        if not finds_windows(self._query, self._collection) or not len(found.best.keys):
             return found
-        unknown = found.best.keys
-        for known in (found.dense, found.beyond):
-            if known is not None:
-                unknown = _not_in(known, unknown)
-        if not len(unknown):
-            return found
+        end = self._end_of_dispensable()
         try:
-            return await self._with_windows_of(unknown, found, query_ids)
+            with self._request.stop_by(end) as stop:
+                async with asyncio.timeout(seconds_until(end)):
+                    return await self._with_windows_of(found, query_ids, stop)
         except Exception as error:
-            if cause_of(error) is None or not self._query.allow_fallback:
-                self._raise(error)
-            return found
+            cause = cause_of_missing(error)
+            if cause is None or not self._may_do_without():
+                self._raise_late(error, "the windows to read were not found")
+            if cause is Cause.FAILED:
+                self._log("long passages are read from their beginning: %s", error)
+            return replace(found, status=_NO_WINDOWS[cause])
 
     async def _with_windows_of(
-        self, documents: Int64s, found: Found, query_ids: Mapping[str, Int32s]
+        self, found: Found, query_ids: Mapping[str, Int32s], stop: Stop
     ) -> Found:
-        vector, encoder = found.vector, found.encoder
-        if vector is None:
-            schema = self._collection.schema
-            if (
-                self._query.retrieve.mode is not RetrieveMode.LEXICAL
-                or not self._query.rerank.enabled
-                or schema.client_vectors
-                or self._query_fingerprint() not in query_ids
-                or not await self._retrieval.num_split_among(documents, self._stop)
-            ):
-                return found
-            vector = await self._embed(query_ids)
-            encoder = schema.encoder
-        similar = await self._retrieval.similar(vector, documents, self._stop)
-        return replace(found, windows={**found.windows, **similar.windows}, encoder=encoder)
+        collection, keys = self._collection, found.best.keys
+        if not await self._retrieval.num_split_among(keys, stop):
+            return found
+        encoder = self._parts._models.encoder_of(collection.name, collection.schema)
+        if encoder.query_tokenizer.fingerprint not in query_ids:
+            return found  # nothing was split yet when the query was read
+        vector = await self._embed(query_ids)
+        similar = await self._retrieval.similar(vector, keys, stop)
+        return replace(found, windows=similar.windows, encoder=collection.schema.encoder)
 
     async def _embed(self, query_ids: Mapping[str, Int32s]) -> Float32s:
         """The query's embedding, float32 `[dimension]`."""
@@ -412,12 +424,6 @@ class _Finding:
         return await self._parts._embed(
             self._searched, query_ids, self._request, self._end, instruction
         )
-
-    def _query_fingerprint(self) -> str:
-        """Of the tokenizer that queries of the collection's encoder are cut by."""
-        collection = self._collection
-        encoder = self._parts._models.encoder_of(collection.name, collection.schema)
-        return encoder.query_tokenizer.fingerprint
 
     async def _with_beyond(self, nearest: Found, keys: Int64s) -> Found:
         """Adds the similarities of documents found by words alone, and their nearest windows.
@@ -434,11 +440,9 @@ class _Finding:
                 found = await self._retrieval.similar(nearest.vector, missing, self._stop)
                 return _beyond(nearest, found)
         except Exception as error:
-            cause = Cause.DEADLINE if isinstance(error, TimeoutError) else cause_of(error)
+            cause = cause_of_missing(error)
             if cause is None or not self._may_fall_back():
-                if isinstance(error, StoppedError | TimeoutError):
-                    raise late(self._request, "both lists were not joined") from None
-                raise
+                self._raise_late(error, "both lists were not joined")
             if cause is Cause.FAILED:
                 self._log("the lists of a hybrid search are joined without similarities: %s", error)
             return replace(nearest, status=_NOT_JOINED[cause])

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from twopass.engines.base.model import LoadedReranker, PairQuery
+from twopass.engines.base.model import LoadedEncoder, LoadedReranker, PairQuery
 from twopass.engines.base.sequences import Int32s
 from twopass.index.base.collection import Collection
 from twopass.index.stopping import Stop
-from twopass.server.errors import InvalidRequestError
+from twopass.server.config import RetrieveMode
+from twopass.server.errors import EncoderChangedError, InvalidRequestError, UnknownModelError
+from twopass.server.models.passages import Cutting
 from twopass.server.models.registry import Models
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.search.types import SearchQuery
@@ -56,20 +58,15 @@ async def query_tokens(
     """
     ids: dict[str, Int32s] = {}
     is_cut = False
-    if query.needs_embedding:
-        if collection.schema.client_vectors:
-            raise InvalidRequestError(
-                f"vector: unset, but collection {collection.name!r} has no encoder to "
-                "embed the query with; give one, or retrieve by RETRIEVE_MODE_LEXICAL"
-            )
+    encoder = _encoder(query, collection, models)
+    if encoder is not None:
         encoder = await tokenizing.instructed(
-            models.encoder_of(collection.name, collection.schema),
-            query.retrieve.instruction,
-            stop,
-            field="retrieve.instruction",
+            encoder, query.retrieve.instruction, stop, field="retrieve.instruction"
         )
+        # For windows alone it is cut: nobody has asked for an embedding.
+        cutting = query.cutting if query.needs_embedding else Cutting()
         read = await tokenizing.encoder_texts(
-            encoder, [query.text], query.cutting, stop, as_queries=True, field=lambda _: "query"
+            encoder, [query.text], cutting, stop, as_queries=True, field=lambda _: "query"
         )
         ids[encoder.query_tokenizer.fingerprint] = read.token_ids[0]
         is_cut = bool(read.truncated[0])
@@ -85,3 +82,36 @@ async def query_tokens(
     )
     ids.setdefault(fingerprint, pair_query.token_ids)
     return QueryTokens(ids, pair_query, is_cut)
+
+
+def finds_windows(query: SearchQuery, collection: Collection) -> bool:
+    """Whether a search by words alone looks for the windows that its second pass is to read."""
+    return (
+        query.retrieve.mode is RetrieveMode.LEXICAL
+        and bool(query.rerank.enabled)
+        and collection.may_be_split
+        and not collection.schema.client_vectors
+    )
+
+
+def _encoder(query: SearchQuery, collection: Collection, models: Models) -> LoadedEncoder | None:
+    """What is to embed the query; None for nothing.
+
+    Raises:
+        RequestError: There is nothing that can, and the search needs it.
+    """
+    schema = collection.schema
+    if query.needs_embedding:
+        if schema.client_vectors:
+            raise InvalidRequestError(
+                f"vector: unset, but collection {collection.name!r} has no encoder to "
+                "embed the query with; give one, or retrieve by RETRIEVE_MODE_LEXICAL"
+            )
+    elif not finds_windows(query, collection):
+        return None
+    try:
+        return models.encoder_of(collection.name, schema)
+    except (UnknownModelError, EncoderChangedError):
+        if query.needs_embedding:
+            raise
+        return None  # words are found without; the first pass tells what is missing

@@ -38,6 +38,9 @@ class RetrieveStatus(Enum):
     FUSED_DEADLINE = "fused_deadline"
     FUSED_OVERLOAD = "fused_overload"
     FUSED_FAILED = "fused_failed"
+    NO_WINDOWS_DEADLINE = "no_windows_deadline"
+    NO_WINDOWS_OVERLOAD = "no_windows_overload"
+    NO_WINDOWS_FAILED = "no_windows_failed"
 
 
 class RerankStatus(Enum):

@@ -115,8 +115,8 @@ def _of_failures(report: RelevanceReport) -> Iterator[Advice]:
     if (share := num_incomplete / report.num_searches) >= _MANY_INCOMPLETE:
         yield Advice(
             AdviceKind.RETRIEVAL_INCOMPLETE,
-            f"In {_percent(share)} of the searches the first pass lacked one of its two lists; the "
-            "statuses say which and why.",
+            f"In {_percent(share)} of the searches the first pass lacked one of its two lists, or "
+            "what joins or reads them; the statuses say what and why.",
         )
 
 

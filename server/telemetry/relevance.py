@@ -24,6 +24,9 @@ RETRIEVE_STATUSES = (
     "fused_deadline",
     "fused_overload",
     "fused_failed",
+    "no_windows_deadline",
+    "no_windows_overload",
+    "no_windows_failed",
 )
 RERANK_STATUSES = (
     "complete",

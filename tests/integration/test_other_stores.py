@@ -230,7 +230,7 @@ def test_an_encoder_that_is_late_leaves_the_words(small, store):
 def test_an_encoder_that_comes_after_the_words_were_asked_for_still_gives_both_lists(
     small, store, monkeypatch
 ):
-    monkeypatch.setattr(first_pass, "_EMBEDDING_SHARE", 0.0)  # words are asked for at once
+    monkeypatch.setattr(first_pass, "_DISPENSABLE_SHARE", 0.0)  # words are asked for at once
     store.held.add("with_words")
     small.encoder.gate.clear()
     try:

@@ -143,6 +143,9 @@ def test_what_became_of_the_second_pass_is_told_in_words(
         ("RETRIEVE_STATUS_FUSED_DEADLINE", "By meaning and by words, but how similar"),
         ("RETRIEVE_STATUS_FUSED_OVERLOAD", "By meaning and by words, but too many"),
         ("RETRIEVE_STATUS_FUSED_FAILED", "By meaning and by words, but how similar"),
+        ("RETRIEVE_STATUS_NO_WINDOWS_DEADLINE", "came too late for the time budget"),
+        ("RETRIEVE_STATUS_NO_WINDOWS_OVERLOAD", "too many searches were waiting"),
+        ("RETRIEVE_STATUS_NO_WINDOWS_FAILED", "by their beginning: which part is nearest"),
     ],
 )
 def test_what_became_of_the_first_pass_is_told_in_words(

@@ -131,6 +131,12 @@ class RetrieveStatus(StrEnum):
     """Both lists, but there was no room for the similarities of documents found by words alone."""
     FUSED_FAILED = "fused_failed"
     """Both lists, but the similarities of documents found by words alone could not be read."""
+    NO_WINDOWS_DEADLINE = "no_windows_deadline"
+    """Lexical as asked for, but the windows for the second pass came too late."""
+    NO_WINDOWS_OVERLOAD = "no_windows_overload"
+    """Lexical as asked for, but there was no room to find the windows for the second pass."""
+    NO_WINDOWS_FAILED = "no_windows_failed"
+    """Lexical as asked for, but the encoder or what finds windows failed."""
     UNKNOWN = "unknown"
     """A value that this client is too old to know."""
 

@@ -19,6 +19,9 @@ const RETRIEVE_WORDS = /** @type {Record<string, [string, string]>} */ ({
   RETRIEVE_STATUS_FUSED_DEADLINE: ["warn", "By meaning and by words, but how similar the documents are that words alone found came too late for the time budget."],
   RETRIEVE_STATUS_FUSED_OVERLOAD: ["warn", "By meaning and by words, but too many searches were waiting to look up how similar the documents are that words alone found."],
   RETRIEVE_STATUS_FUSED_FAILED: ["warn", "By meaning and by words, but how similar the documents are that words alone found could not be read; the server’s log says why."],
+  RETRIEVE_STATUS_NO_WINDOWS_DEADLINE: ["warn", "By words, but long documents were reranked by their beginning: which part is nearest came too late for the time budget."],
+  RETRIEVE_STATUS_NO_WINDOWS_OVERLOAD: ["warn", "By words, but long documents were reranked by their beginning: too many searches were waiting to look up which part is nearest."],
+  RETRIEVE_STATUS_NO_WINDOWS_FAILED: ["warn", "By words, but long documents were reranked by their beginning: which part is nearest could not be found; the server’s log says why."],
 });
 
 /** What became of the first pass. @param {any} answer @param {Asked} wanted @returns {[string, string]} */
