@@ -20,7 +20,13 @@ from twopass.server.servicers.documents import check_ids
 from twopass.server.servicers.enums import EnumMapping
 from twopass.server.servicers.options import read_page_size, read_query_id
 from twopass.server.servicers.translating import Translating
-from twopass.server.shadowing.results import Comparison, Measure, Outcome, ShadowResult
+from twopass.server.shadowing.results import (
+    Comparison,
+    Difference,
+    Measure,
+    Outcome,
+    ShadowResult,
+)
 from twopass.v1 import feedback_pb2
 
 _MAX_GRADE = 100
@@ -293,20 +299,22 @@ def _comparison_message(comparison: Comparison) -> feedback_pb2.ShadowComparison
         equal_first=comparison.equal_first,
         overlap=comparison.overlap,
         rank_biased_overlap=comparison.rank_biased_overlap,
-        differences=[
-            feedback_pb2.ShadowDifference(
-                measure=_MEASURES[one.measure],
-                num_searches=one.num_searches,
-                mean=one.mean,
-                lower=one.lower,
-                upper=one.upper,
-                p_value=one.p_value,
-                num_better=one.num_better,
-                num_worse=one.num_worse,
-            )
-            for one in comparison.differences
-        ],
+        differences=map(_difference_message, comparison.differences),
         start_time=_timestamp(comparison.start_us),
+    )
+
+
+def _difference_message(difference: Difference) -> feedback_pb2.ShadowDifference:
+    lower, upper = difference.interval()
+    return feedback_pb2.ShadowDifference(
+        measure=_MEASURES[difference.measure],
+        num_searches=difference.num_searches,
+        mean=difference.mean,
+        lower=lower,
+        upper=upper,
+        p_value=difference.p_value,
+        num_better=difference.num_better,
+        num_worse=difference.num_worse,
     )
 
 

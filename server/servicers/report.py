@@ -63,11 +63,12 @@ class ReportServicer:
         tally = await self._feedback.tally(collection.name, begin, request)
         if tally is not None:
             report.feedback.CopyFrom(_feedback_message(tally))
-        for shadow in self._shadows():
+        shadows = self._shadows()
+        for shadow in shadows:
             found = shadow_message(shadow, lambda each: each.collection == collection.name)
             if found.comparisons:
                 report.shadows.append(found)
-        report.advice.extend(map(_advice_message, _of_shadows(self._shadows(), collection.name)))
+        report.advice.extend(map(_advice_message, _of_shadows(shadows, collection.name)))
         return report_pb2.GetReportResponse(report=report)
 
     async def list_reports(

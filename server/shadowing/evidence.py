@@ -12,7 +12,7 @@ observations, so neither does the capital on their order.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -98,15 +98,32 @@ class Evidence:
 
     @property
     def p_value(self) -> float:
-        """Two-sided p-value of a mean of 0."""
-        return min(1.0, 2 * min(self.p_better, self.p_worse))
+        """Two-sided p-value of the side of 0 on which the mean so far lies.
+
+        The other side may have won its bets before: what it has won says nothing for this one.
+        """
+        if not self.total:
+            return 1.0
+        return min(1.0, 2 * (self.p_better if self.total > 0 else self.p_worse))
 
     def interval(self) -> tuple[float, float]:
         """The means against which nobody has won 2 / alpha: a confidence sequence's interval."""
-        differences = _STEP * np.array(list(self.histogram), np.float64)
-        counts = np.array(list(self.histogram.values()), np.float64)
-        lower, upper = _bound(differences, counts), -_bound(-differences, counts)
-        return min(lower, self.mean), max(upper, self.mean)
+        return interval(self.histogram, self.mean)
+
+
+def interval(histogram: Mapping[int, int], mean: float) -> tuple[float, float]:
+    """`Evidence.interval`, of what was observed until now.
+
+    Takes milliseconds where observations are of a thousand kinds.
+
+    Args:
+        histogram: How often each difference was observed, in steps of a thousandth.
+        mean: Their mean.
+    """
+    observed = np.array(list(histogram.items()), np.float64).reshape(-1, 2)
+    differences, counts = _STEP * observed[:, 0], observed[:, 1]
+    lower, upper = _bound(differences, counts), -_bound(-differences, counts)
+    return min(lower, mean), max(upper, mean)
 
 
 def _bound(differences: NDArray[np.float64], counts: NDArray[np.float64]) -> float:

@@ -1,9 +1,11 @@
 """What shadow comparisons have found: the interface to reports, metrics and the surface."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from twopass.server.shadow_spec import ShadowSpec
+from twopass.server.shadowing.evidence import interval
 
 
 class Measure(StrEnum):
@@ -32,9 +34,9 @@ class Difference:
         measure: The measure.
         num_searches: Searches with feedback of that kind.
         mean: Mean of shadow less live, -1 to 1.
-        lower: Least that the true mean may be at 95% confidence, whenever looked at.
-        upper: Greatest that it may be.
-        p_value: Two-sided and anytime-valid; for clicks one-sided, of an advantage.
+        histogram: How often each difference was observed, in steps of a thousandth.
+        p_value: Two-sided and anytime-valid, of the side of 0 on which the mean lies; for clicks
+            one-sided, of an advantage.
         num_better: Searches where the shadow's order is better.
         num_worse: Searches where it is worse.
     """
@@ -42,11 +44,14 @@ class Difference:
     measure: Measure
     num_searches: int
     mean: float
-    lower: float
-    upper: float
+    histogram: Mapping[int, int]
     p_value: float
     num_better: int
     num_worse: int
+
+    def interval(self) -> tuple[float, float]:
+        """Where the true mean lies at 95% confidence, whenever looked at; takes milliseconds."""
+        return interval(self.histogram, self.mean)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

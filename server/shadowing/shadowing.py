@@ -5,12 +5,13 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from twopass.index.feedback import Feedback, FeedbackKind
 from twopass.server.feedback.records import FeedbackRecords
-from twopass.server.feedback.sums import Seen
+from twopass.server.feedback.sums import Seen, SumsStore
 from twopass.server.search.observing import Answered
 from twopass.server.shadow_spec import ShadowSpec
 from twopass.server.shadowing.drawn import Drawn
@@ -70,6 +71,7 @@ class Shadowing:
         self._sums: dict[tuple[str, str], Sums] = {}
         self._waiting: deque[Drawn] = deque()
         self._waiting_bytes = 0
+        self._ordering: Drawn | None = None  # what is being compared, by its collection's name now
         self._settling: dict[str, float] = {}
         self._changed: set[tuple[str, str]] = set()
         self._unsaved: dict[Seen, None] = {}  # counted, and not yet on the disk
@@ -93,25 +95,31 @@ class Shadowing:
             return
         kept = self._records.sums
         if kept is not None:
-            known = await kept.read_sums()
-            changed = [
-                spec.name
-                for spec in self.specs
-                if any(
-                    shadow == spec.name and told != self._definitions[spec.name]
-                    for (shadow, _), (told, _) in known.items()
-                )
-            ]
-            if changed:
-                await kept.write_sums({}, [], restarted=changed)
-                _LOG.info("shadows begin anew", extra={"shadows": ", ".join(changed)})
-            for (shadow, collection), (told, sums) in known.items():
-                if told == self._definitions.get(shadow):
-                    self._sums[shadow, collection] = Sums.from_json(sums)
+            await self._read(kept)
         self._tasks = [
             asyncio.create_task(self._compare_waiting()),
             asyncio.create_task(self._sum_up_feedback()),
         ]
+
+    async def _read(self, kept: SumsStore) -> None:
+        """Reads the sums of shadows that are what they were; others begin anew."""
+        changed: dict[str, None] = {}
+        for (shadow, collection), (told, sums) in (await kept.read_sums()).items():
+            if shadow not in self._definitions:
+                continue
+            if told != self._definitions[shadow]:
+                changed[shadow] = None
+                continue
+            try:
+                self._sums[shadow, collection] = Sums.from_json(sums)
+            except ValueError as error:  # damaged, or of a later version
+                changed[shadow] = None
+                _LOG.warning("sums of a shadow can't be read", extra={"reason": str(error)})
+        if changed:
+            for key in [key for key in self._sums if key[0] in changed]:
+                del self._sums[key]
+            await kept.write_sums({}, [], restarted=list(changed))
+            _LOG.info("shadows begin anew", extra={"shadows": ", ".join(changed)})
 
     async def close(self) -> None:
         """Ends comparing, counts the feedback that has come, and writes the sums."""
@@ -129,8 +137,11 @@ class Shadowing:
         try:
             while self._settling:
                 await self._count_feedback(self._due(at_once=True))
-            await self._save()
         except Exception as error:  # the server ends all the same
+            _LOG.warning("feedback was not compared", extra={"reason": str(error)})
+        try:
+            await self._save()
+        except Exception as error:
             _LOG.warning("shadows were not saved", extra={"reason": str(error)})
 
     def draw(self, answered: Answered, search_id: str) -> None:
@@ -167,18 +178,38 @@ class Shadowing:
         self._feedback.set()
 
     def collection_gone(self, collection: str) -> None:
-        """Forgets the sums of a collection."""
+        """Forgets what is known of a collection, and what waits to be compared on it."""
         for key in [key for key in self._sums if key[1] == collection]:
             del self._sums[key]
             self._changed.discard(key)
+        for seen in [seen for seen in self._unsaved if seen[0] == collection]:
+            del self._unsaved[seen]
+        self._follow(lambda drawn: None if drawn.collection == collection else drawn)
 
     def collection_renamed(self, name: str, new_name: str) -> None:
-        """Keeps the sums of a collection under its new name."""
+        """Keeps under its new name what is known of a collection, and what waits for it."""
         for shadow, collection in list(self._sums):
             if collection == name:
                 self._sums[shadow, new_name] = self._sums.pop((shadow, name))
                 self._changed.discard((shadow, name))
                 self._changed.add((shadow, new_name))
+        for seen in [seen for seen in self._unsaved if seen[0] == name]:
+            del self._unsaved[seen]
+            self._unsaved[new_name, *seen[1:]] = None
+        self._follow(
+            lambda drawn: replace(drawn, collection=new_name) if drawn.collection == name else drawn
+        )
+
+    def _follow(self, change: Callable[[Drawn], Drawn | None]) -> None:
+        """Has what waits, and what is being compared, follow its collection; None drops it."""
+        followed = [(change(drawn), drawn) for drawn in self._waiting]
+        self._waiting = deque(now for now, _ in followed if now is not None)
+        for now, before in followed:
+            if now is None:
+                self._waiting_bytes -= before.num_bytes
+                self._count(before.specs, Outcome.UNFIT)
+        if self._ordering is not None:
+            self._ordering = change(self._ordering)
 
     def results(self) -> list[ShadowResult]:
         """What is known of each shadow, in the order of the settings."""
@@ -223,19 +254,26 @@ class Shadowing:
             while self._waiting:
                 drawn = self._waiting.popleft()
                 self._waiting_bytes -= drawn.num_bytes
+                self._ordering = drawn
                 for spec in drawn.specs:
-                    await self._compare(drawn, spec)
+                    await self._compare(spec)
                 await asyncio.sleep(0)
 
-    async def _compare(self, drawn: Drawn, spec: ShadowSpec) -> None:
+    async def _compare(self, spec: ShadowSpec) -> None:
+        if self._ordering is None:
+            self._count([spec], Outcome.UNFIT)
+            return
         try:
-            order = await self._reordering.order(drawn, spec)
+            order = await self._reordering.order(self._ordering, spec)
         except BusyError:
             self._count([spec], Outcome.DROPPED_BUSY)
             return
         except Exception as error:
             self._count([spec], Outcome.FAILED)
             _LOG.warning("a shadow failed", extra={"shadow": spec.name, "reason": str(error)})
+            return
+        if (drawn := self._ordering) is None:  # its collection has gone meanwhile
+            self._count([spec], Outcome.UNFIT)
             return
         self._count([spec], Outcome.COMPARED)
         self._sums_of(spec.name, drawn.collection).compared(drawn.live, order)
@@ -266,8 +304,8 @@ class Shadowing:
                 if self._changed and time.monotonic() - saved >= _SAVE_SECONDS:
                     saved = time.monotonic()
                     await self._save()
-            except Exception as error:  # the disk, most likely: what is summed up stays in memory
-                _LOG.warning("shadows were not saved", extra={"reason": str(error)})
+            except Exception as error:  # the disk or the store, most likely
+                _LOG.warning("shadows try again to save", extra={"reason": str(error)})
                 saved = time.monotonic()
 
     def _pause(self, saved: float) -> float:
@@ -289,6 +327,16 @@ class Shadowing:
         return due
 
     async def _count_feedback(self, search_ids: Sequence[str]) -> None:
+        """Observes what the feedback on answers says; where that fails, tries again later."""
+        try:
+            await self._observe_feedback(search_ids)
+        except Exception:
+            due = time.monotonic() + max(_SAVE_SECONDS, self._settle_seconds)
+            for search_id in search_ids:
+                self._settling.setdefault(search_id, due)
+            raise
+
+    async def _observe_feedback(self, search_ids: Sequence[str]) -> None:
         """Observes what the feedback on answers says, of each query and kind once."""
         shown = {
             search_id: found
@@ -321,9 +369,11 @@ class Shadowing:
         for seen in new:
             if seen in self._unsaved:
                 continue
+            search_id, rated = wanted[seen]
+            if self._records.shown.get(search_id) is not shown[search_id]:
+                continue  # it was forgotten meanwhile, with its collection
             self._unsaved[seen] = None
             collection, _, shadow, kind_number = seen
-            search_id, rated = wanted[seen]
             orders = shown[search_id].orders or {}
             sums = self._sums_of(shadow, collection)
             grades = {row.document_id: row.grade for row in rated}
@@ -352,4 +402,4 @@ class Shadowing:
             self._changed |= changed
             raise
         for each in seen:
-            del self._unsaved[each]
+            self._unsaved.pop(each, None)

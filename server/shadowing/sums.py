@@ -107,16 +107,15 @@ class Sums:
 
 
 def _difference(measure: Measure, evidence: Evidence) -> Difference:
-    lower, upper = evidence.interval()
     # People click what stands above: clicks against a shadow may come of that alone.
     one_sided = measure is Measure.CLICKED_RR
+    p_of_advantage = evidence.p_better if evidence.total > 0 else 1.0
     return Difference(
         measure=measure,
         num_searches=evidence.count,
         mean=evidence.mean,
-        lower=lower,
-        upper=upper,
-        p_value=evidence.p_better if one_sided else evidence.p_value,
+        histogram=dict(evidence.histogram),
+        p_value=p_of_advantage if one_sided else evidence.p_value,
         num_better=evidence.num_better,
         num_worse=evidence.num_worse,
     )

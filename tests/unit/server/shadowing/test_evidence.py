@@ -52,11 +52,44 @@ def test_it_does_not_matter_which_of_two_orders_is_called_live(differences):
     assert one.interval() == pytest.approx((-other.interval()[1], -other.interval()[0]), abs=1e-6)
 
 
+def capital_against(mean: float, differences, sign: int) -> float:
+    """What plain bets on a mean above (1) or below (-1) another one have made of a capital of 1."""
+    room = 1 + sign * mean
+    capitals = [
+        math.prod(1 + stake * sign * (x - mean) / room for x in differences) for stake in STAKES
+    ]
+    return sum(capitals) / len(capitals)
+
+
+@settings(max_examples=40, deadline=None)
 @given(DIFFERENCES)
-def test_the_mean_is_in_the_interval_and_a_mean_that_is_refuted_is_not(differences):
+def test_the_interval_holds_the_mean_and_whatever_plain_bets_have_not_refuted(differences):
     evidence = observed(differences)
     lower, upper = evidence.interval()
     assert -1 <= lower <= evidence.mean <= upper <= 1
+    for mean in np.linspace(-0.99, 0.99, 34):
+        is_refuted = [capital_against(mean, differences, sign) >= 40 for sign in (1, -1)]
+        if min(abs(mean - lower), abs(mean - upper)) > 1e-6:
+            assert (lower < mean < upper) is not any(is_refuted)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.3])
+def test_the_true_mean_is_seldom_left_out_at_any_time(mean):
+    # At most 5% at any time: of 200 runs 10 at the most are expected, more than 21 by chance less
+    # than once in 1,000.
+    rng = np.random.default_rng(3)
+    missed = 0
+    for _ in range(200):
+        evidence = Evidence()
+        differences = rng.choice([-1.0, 1.0], 120, p=[(1 - mean) / 2, (1 + mean) / 2])
+        for looks, difference in enumerate(differences, 1):
+            evidence.observe(float(difference))
+            if looks % 10 == 0:
+                lower, upper = evidence.interval()
+                if not lower <= mean <= upper:
+                    missed += 1
+                    break
+    assert missed <= 21
 
 
 def test_the_interval_narrows_around_the_true_mean():
@@ -93,6 +126,15 @@ def test_a_real_difference_is_found_and_no_later_look_takes_it_back():
     assert values[-1] < 0.01
     assert values == sorted(values, reverse=True)
     assert evidence.p_worse > 0.1
+
+
+def test_what_one_side_won_says_nothing_for_the_other():
+    evidence = observed([0.5] * 60)
+    assert evidence.p_value < 0.01  # better
+    for _ in range(400):
+        evidence.observe(-0.1)
+    assert evidence.mean < 0
+    assert evidence.p_value > 0.1  # and nothing has shown that it is worse
 
 
 @settings(max_examples=30)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from twopass.index.documents import StoredDocument
+from twopass.index.errors import StorageError
 from twopass.index.feedback import FeedbackKind
 from twopass.index.lanes import Lane
 from twopass.server.feedback.database import FeedbackDatabase
@@ -23,6 +24,7 @@ from twopass.server.search.observing import Answered
 from twopass.server.search.ranking import Ranking
 from twopass.server.search.types import RerankStatus, RetrieveSettings, SearchHit, SearchQuery
 from twopass.server.shadow_spec import ShadowSpec
+from twopass.server.shadowing import shadowing
 from twopass.server.shadowing.reordering import BusyError
 from twopass.server.shadowing.results import Measure, Outcome
 from twopass.server.shadowing.shadowing import _MAX_WAITING, Shadowing
@@ -72,8 +74,11 @@ class Trial:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.lane = Lane("feedback", 1)
-        kept = FeedbackInFolder(FeedbackDatabase(folder, max_rows=1_000, max_days=0), self.lane)
-        self.records = FeedbackRecords(kept, kept, shown_bytes=1_000_000, keeps_texts=False)
+        database = FeedbackDatabase(folder, max_rows=1_000, max_days=0)
+        self.kept = FeedbackInFolder(database, self.lane)
+        self.records = FeedbackRecords(
+            self.kept, self.kept, shown_bytes=1_000_000, keeps_texts=False
+        )
         self.reordering = Reversing()
         self.shadowing = Shadowing(
             settings.pop("specs", [SPEC]),
@@ -301,3 +306,57 @@ async def test_sums_follow_their_collection(tmp_path):
         assert names == ["docs-1"]
         trial.shadowing.collection_gone("docs-1")
         assert trial.shadowing.results()[0].comparisons == ()
+
+
+async def test_what_is_being_compared_follows_its_collection(tmp_path):
+    async with Trial(tmp_path) as trial:
+        trial.reordering.gate.clear()
+        trial.answer()
+        await until(lambda: trial.shadowing.num_waiting == 0)  # it is being ordered
+        trial.answer()
+        trial.shadowing.collection_renamed("docs", "docs-1")
+        trial.reordering.gate.set()
+        await until(lambda: trial.count(Outcome.COMPARED) == 2)
+        assert [one.collection for one in trial.shadowing.results()[0].comparisons] == ["docs-1"]
+
+
+async def test_a_collection_that_is_gone_does_not_come_back_by_what_was_being_compared(tmp_path):
+    async with Trial(tmp_path) as trial:
+        trial.reordering.gate.clear()
+        trial.answer()
+        await until(lambda: trial.shadowing.num_waiting == 0)
+        trial.answer()
+        trial.shadowing.collection_gone("docs")
+        assert trial.shadowing.num_waiting == 0
+        trial.reordering.gate.set()
+        await until(lambda: trial.count(Outcome.UNFIT) == 2)
+        assert trial.shadowing.results()[0].comparisons == ()
+
+
+async def test_feedback_that_can_not_be_read_now_is_counted_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(shadowing, "_SAVE_SECONDS", 0.01)
+    async with Trial(tmp_path) as trial:
+        trial.answer("q")
+        await until(lambda: trial.count(Outcome.COMPARED) == 1)
+        whole, failures = trial.records.of_queries, iter([1, 2])
+
+        async def failing(collection: str, query_ids: Sequence[str]) -> Any:
+            if next(failures, None) is not None:
+                raise StorageError("the disk hums")
+            return await whole(collection, query_ids)
+
+        monkeypatch.setattr(trial.records, "of_queries", failing)
+        await trial.judge("q", "d0", 1)
+        await until(lambda: trial.searches(Measure.JUDGED_NDCG) == 1)
+
+
+async def test_sums_that_can_not_be_read_begin_anew(tmp_path, caplog):
+    async with Trial(tmp_path) as trial:
+        await trial.kept.write_sums({("deep", "docs"): ("v1", '{"of": "a later version"}')}, [])
+    async with Trial(tmp_path) as trial:
+        assert "sums of a shadow can't be read" in caplog.text
+        assert trial.shadowing.results()[0].comparisons == ()
+        assert await trial.kept.read_sums() == {}
+        trial.answer("q")
+        await trial.judge("q", "d0", 1)
+        await until(lambda: trial.searches(Measure.JUDGED_NDCG) == 1)
