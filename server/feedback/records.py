@@ -114,21 +114,17 @@ class FeedbackRecords:
             StorageError: The disk does not allow it; nothing is kept.
         """
         store = self._kept()
-        refused: dict[int, Refusal] = {}
-        placed: list[_Placed] = []
-        for i, event in enumerate(events):
-            one = self._placed(collection, event)
-            if isinstance(one, Refusal):
-                refused[i] = one
-            else:
-                placed.append(one)
-            outcome = "recorded" if isinstance(one, _Placed) else one.name.lower()
-            self.counts[event.kind, outcome] = self.counts.get((event.kind, outcome), 0) + 1
+        found = [self._placed(collection, event) for event in events]
+        refused = {i: one for i, one in enumerate(found) if isinstance(one, Refusal)}
+        placed = [one for one in found if isinstance(one, _Placed)]
         if placed:
             texts = {one.row.query_id: one.text for one in placed if one.text}
             rows = [one.row for one in placed]
             await store.record(collection, rows, texts, request.stop)
             self.on_feedback(collection, self._answers(collection, placed))
+        for event, one in zip(events, found, strict=True):
+            outcome = one.name.lower() if isinstance(one, Refusal) else "recorded"
+            self.counts[event.kind, outcome] = self.counts.get((event.kind, outcome), 0) + 1
         return refused
 
     async def page(
@@ -224,7 +220,7 @@ class FeedbackRecords:
         if shown is not None and shown.collection != collection:
             shown = None
         if shown is None and event.query_id:  # the last answer to the query tells rank and text
-            search_id = next(reversed(self.shown.of_query(collection, event.query_id)), "")
+            search_id = self.shown.last_of_query(collection, event.query_id)
             shown = self.shown.get(search_id)
         if shown is None and not event.query_id:
             return Refusal.SEARCH_UNKNOWN

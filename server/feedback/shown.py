@@ -94,6 +94,10 @@ class ShownSearches:
         """Ids of the answers to a query that are known, the last one last."""
         return list(self._of_query.get((collection, query_id), ()))
 
+    def last_of_query(self, collection: str, query_id: str) -> str:
+        """Id of the last answer to a query that is known; "" for none."""
+        return next(reversed(self._of_query.get((collection, query_id), {})), "")
+
     def forget_queries(self, collection: str, query_ids: Sequence[str]) -> None:
         """Forgets the answers to some queries, by the callers' keys or the answers' own ids."""
         for query_id in query_ids:

@@ -47,6 +47,7 @@ def test_answers_to_a_query_are_found_by_its_key_with_what_shadows_made_of_them(
     shown.add_orders("gone", {"": IDS})
     assert shown.of_query("docs", "q") == [first, second]
     assert shown.of_query("others", "q") == []
+    assert (shown.last_of_query("docs", "q"), shown.last_of_query("others", "q")) == (second, "")
     shown.add_orders(first, {"": IDS, "wide": ["c"]})
     found = shown.get(first)
     assert found is not None
