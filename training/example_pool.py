@@ -8,7 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
@@ -23,7 +23,7 @@ from twopass.training.pairs import TrainingError
 from twopass.training.shared_memory import anonymous_file, as_int32, mapped, shared
 
 # While one is read, the next is written.
-_SLOTS_A_WORKER = 2
+_FEWEST_SLOTS = 2
 _SECONDS_TO_END = 5
 
 
@@ -66,6 +66,8 @@ def prepared_by(
     steps: range,
     max_elements: int,
     lock_pages: Callable[[Int32s], Callable[[], None]] = lambda _: lambda: None,
+    *,
+    ahead: int = 0,
 ) -> Steps:
     """Prepares steps in other processes, in order. Closing the iterator ends them.
 
@@ -75,6 +77,9 @@ def prepared_by(
         steps: The steps.
         max_elements: Most elements of a step's arrays together.
         lock_pages: Locks memory that a device reads from; returns what unlocks it.
+        ahead: How many steps may be taken beyond the one in use, before any of them is freed. There
+            is memory for them, so that whoever takes one never waits for another to be freed: that
+            wait would have no end where the caller is about to close the iterator.
 
     Raises:
         TrainingError: A process ended, or one failed with an error that is known here by its text
@@ -84,7 +89,12 @@ def prepared_by(
     workers: list[_Worker] = []
     try:
         workers.extend(
-            _Worker(file, steps[number::num_workers], max_elements, lock_pages)
+            _Worker(
+                file,
+                steps[number::num_workers],
+                [anonymous_file(4 * max_elements) for _ in range(_FEWEST_SLOTS + ahead)],
+                lock_pages,
+            )
             for number in range(min(num_workers, len(steps)))
         )
         for place, step in enumerate(steps):
@@ -102,10 +112,9 @@ class _Worker:
         self,
         source: int,
         steps: range,
-        max_elements: int,
+        files: Sequence[int],
         lock_pages: Callable[[Int32s], Callable[[], None]],
     ) -> None:
-        files = [anonymous_file(4 * max_elements) for _ in range(_SLOTS_A_WORKER)]
         self._slots = [as_int32(mapped(file)) for file in files]
         self._unlock = [lock_pages(slot) for slot in self._slots]
         self._taken = 0
@@ -113,8 +122,9 @@ class _Worker:
         try:
             self._process = subprocess.Popen(  # noqa: S603  # our own module
                 [
-                    # Not by -m: what it sends would then be of a module called __main__.
-                    *(sys.executable, "-c", f"from {main.__module__} import main; main()"),
+                    # Not by -m: what it sends would then be of a module called __main__. With -P no
+                    # file of the folder where the training was begun stands for a module.
+                    *(sys.executable, "-P", "-c", f"from {main.__module__} import main; main()"),
                     *(str(theirs.fileno()), str(source)),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -131,10 +141,9 @@ class _Worker:
         try:
             answer = self._connection.recv()
         except (EOFError, OSError) as error:
-            status = self._process.wait(_SECONDS_TO_END)
             raise TrainingError(
-                f"step {step}: the process that prepares its examples ended with status {status}; "
-                "--workers 0 prepares examples in the process that trains"
+                f"step {step}: the process that prepares its examples ended with status "
+                f"{self._end()}; --workers 0 prepares examples in the process that trains"
             ) from error
         if isinstance(answer, Failed):
             _raise(answer, step)
@@ -153,13 +162,17 @@ class _Worker:
     def close(self) -> None:
         """Ends the process."""
         self._connection.close()
-        try:
-            self._process.wait(_SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._end()
         for unlock in self._unlock:
             unlock()
+
+    def _end(self) -> int:
+        """Waits until the process has ended, which it does on its own; returns its status."""
+        try:
+            return self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
 
 
 def _parts(slot: Int32s, shapes: tuple[PartShape, ...]) -> list[Part]:

@@ -1,6 +1,7 @@
 """The training loop: steps, measurements, checkpoints."""
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from twopass.training.examples import Examples
 from twopass.training.layout import most_elements
 from twopass.training.measuring import Measured, measure
 from twopass.training.options import TrainingOptions
+from twopass.training.pairs import TrainingError
 from twopass.training.reading import read_groups
 from twopass.training.teachers import Teach
 from twopass.training.update import Update
@@ -40,7 +42,7 @@ class Progress:
     Attributes:
         step: Updates made.
         loss: Mean over about the last 50 steps.
-        pairs_per_second: Since the last report.
+        pairs_per_second: Since the last report or measurement.
         waited: Share of the time since then in which the device had nothing to do but wait for
             examples.
         best: The best measurement so far; None before the first.
@@ -113,7 +115,7 @@ class TrainingLoop:
             The measurement of the weights in `best/`.
 
         Raises:
-            TrainingError: A process that prepares examples ended.
+            TrainingError: A process that prepares examples ended, or the loss is no number.
         """
         if self._best is None:
             self._measure()
@@ -127,6 +129,7 @@ class TrainingLoop:
         steps = range(self._step, self._options.steps)
         device = self._model.device
         workers = num_workers(device, self._computing.workers)
+        ahead = 0 if self._teach is None else _STEPS_TAUGHT_AHEAD.get(device.type, 0)
         if workers:
             found = prepared_by(
                 workers,
@@ -134,12 +137,11 @@ class TrainingLoop:
                 steps,
                 most_elements(self._options, self._size),
                 page_locker(device),
+                ahead=ahead,
             )
         else:
             found = prepared_here(self._source, steps)
-        if self._teach is None:
-            return found
-        return _taught(found, self._teach, steps, _STEPS_TAUGHT_AHEAD.get(device.type, 0))
+        return found if self._teach is None else _taught(found, self._teach, steps, ahead)
 
     def _train(self, steps: Steps, report: Callable[[Progress], None]) -> None:
         options = self._options
@@ -155,6 +157,11 @@ class TrainingLoop:
             if not measures and self._step % 20:
                 continue
             loss = float(self._loss)  # the device has done all that was asked of it
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"learning_rate: with {options.learning_rate:g} the loss is {loss} after step "
+                    f"{self._step:,}; take another --out and a lower --learning-rate"
+                )
             seconds = time.monotonic() - begun
             self._spent += seconds
             if self._step % 20 == 0:

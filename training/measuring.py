@@ -59,5 +59,6 @@ def ndcg_by_query(
         blend * z_scores(first) + (1 - blend) * z_scores(second)
         for first, second in zip(similarity, logits, strict=True)
     ]
-    ranks = np.array([1 + int((s[1:] >= s[0]).sum()) for s in scores])
+    # Not by >=: what is no number is nobody's better.
+    ranks = np.array([1 + int((~(s[1:] < s[0])).sum()) for s in scores])
     return np.where(ranks <= 10, 1 / np.log2(ranks + 1), 0.0)

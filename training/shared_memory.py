@@ -50,10 +50,11 @@ def shared(value: Any) -> int:
     table = pickle.dumps((len(head), [len(content) for content in contents]))
     places = [_ALIGNMENT, *_places([len(table), len(head), *map(len, contents)])]
     file = anonymous_file(places[-1])
+    blocks: list[bytes | memoryview] = [table, head, *contents]
     with mapped(file) as memory:
         memory[:8] = len(table).to_bytes(8)
-        for place, content in zip(places, (table, head, *contents), strict=False):
-            memory[place : place + len(content)] = bytes(content)
+        for place, content in zip(places, blocks, strict=False):
+            memory[place : place + len(content)] = content
     return file
 
 

@@ -1,5 +1,7 @@
 """Groups small enough to train on in seconds."""
 
+import shutil
+
 import pytest
 
 from twopass.engines.model.locating import locate
@@ -41,3 +43,23 @@ def make_examples(tokenizer):
         return Examples(passages, groups, tokenizer, options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    """A random BERT of two layers."""
+    torch = pytest.importorskip("torch", reason="needs the extra training")
+    transformers = pytest.importorskip("transformers", reason="needs the extra training")
+    folder = tmp_path_factory.mktemp("base")
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=32,
+        num_labels=1,
+    )
+    transformers.BertForSequenceClassification(config).save_pretrained(folder)
+    shutil.copyfile(locate("twopass-minilm-l6") / "tokenizer.json", folder / "tokenizer.json")
+    return folder

@@ -8,20 +8,20 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from twopass.training.example_pool import prepared_by, prepared_here
-from twopass.training.example_worker import Failed, Source
+from twopass.training.example_worker import Assignment, Failed, Source, work
 from twopass.training.examples import Examples
 from twopass.training.layout import PartSize, most_elements
 from twopass.training.options import TrainingOptions
 from twopass.training.pairs import TrainingError
-from twopass.training.shared_memory import opened, shared
+from twopass.training.shared_memory import anonymous_file, as_int32, mapped, opened, shared
 
 from .conftest import PASSAGES
+from .processes import children_of, command_of, is_running
 
 OPTIONS = TrainingOptions(questions=8, negatives=5, random_negatives=2, max_tokens=32)
 SIZE = PartSize(300, 8, 0)
@@ -54,14 +54,52 @@ def test_a_run_goes_on_at_any_step(source):
     assert taken(prepared_by(2, source, range(12, 12), MOST)) == []
 
 
-def test_what_is_not_given_back_is_not_written_over(source):
-    steps = prepared_by(1, source, range(4), MOST)
-    first = next(steps)
-    kept = [part.array.tolist() for part in first.parts]
-    next(steps)
-    time.sleep(0.2)  # the third is prepared as soon as there is room
-    assert [part.array.tolist() for part in first.parts] == kept
+class Training:
+    """The other end of a worker's connection: takes each step, and frees the oldest when asked."""
+
+    def __init__(self, slots):
+        self._slots = slots
+        self._held = []
+        self.num_taken = self.most_held = 0
+
+    def send(self, prepared):
+        slot = self._slots[self.num_taken % len(self._slots)]
+        count = sum(shape.num_elements for shape in prepared.shapes)
+        self._held.append((slot[:count], slot[:count].tolist()))
+        self.num_taken += 1
+        self.most_held = max(self.most_held, len(self._held))
+
+    def recv(self):
+        for array, as_taken in self._held:
+            assert array.tolist() == as_taken
+        del self._held[0]
+
+
+@pytest.mark.parametrize("num_slots", [2, 4])
+def test_what_is_not_given_back_is_not_written_over(source, num_slots):
+    files = [anonymous_file(4 * MOST) for _ in range(num_slots)]
+    training = Training([as_int32(mapped(file)) for file in files])
+    work(training, source, Assignment(range(10), tuple(files)))
+    for file in files:
+        os.close(file)
+    assert training.num_taken == 10
+    assert training.most_held == num_slots
+
+
+@pytest.mark.parametrize("ahead", [0, 3])
+def test_as_many_steps_as_were_asked_for_are_held_at_once(source, ahead):
+    steps = prepared_by(1, source, range(20), MOST, ahead=ahead)
+    held = [next(steps) for _ in range(2 + ahead)]
+    expected = taken(prepared_here(source, range(2 + ahead)))
+    assert [[(p.shape, p.array.tolist()) for p in step.parts] for step in held] == expected
     steps.close()
+
+
+def test_no_file_of_the_folder_stands_for_a_module(source, tmp_path, monkeypatch):
+    (tmp_path / "random.py").write_text("raise ImportError('not the standard library')\n")
+    monkeypatch.chdir(tmp_path)
+    steps = range(3)
+    assert taken(prepared_by(1, source, steps, MOST)) == taken(prepared_here(source, steps))
 
 
 def test_processes_end_when_the_iterator_is_closed(source):
@@ -148,7 +186,7 @@ def test_nothing_is_left_when_the_training_is_killed(source, tmp_path):
 
 
 def test_ctrl_c_does_not_reach_the_processes(source):
-    """It goes to the whole group; who trains ends them, after a checkpoint."""
+    """It goes to the whole group; who trains ends them."""
     steps = prepared_by(1, source, range(100), MOST)
     next(steps).free()
     for child in children_of(os.getpid()):
@@ -171,28 +209,3 @@ def test_shared_arrays_are_views_of_what_is_shared():
     assert read["two"][1] == "text"
     assert not read["one"].flags.owndata
     assert not read["one"].flags.writeable
-
-
-def children_of(pid):
-    return [
-        int(stat.parent.name)
-        for stat in Path("/proc").glob("[0-9]*/stat")
-        if (fields := fields_of(stat)) and fields[1] == str(pid) and fields[0] != "Z"
-    ]
-
-
-def is_running(pid):
-    fields = fields_of(Path(f"/proc/{pid}/stat"))
-    return bool(fields) and fields[0] != "Z"
-
-
-def fields_of(stat):
-    """State, parent and more; nothing of a process that has ended meanwhile."""
-    try:
-        return stat.read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def command_of(pid):
-    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")

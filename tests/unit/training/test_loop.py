@@ -1,16 +1,17 @@
 """A training from beginning to end, with a model small enough for seconds."""
 
 import json
-import shutil
+import os
+import signal
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra training")
-transformers = pytest.importorskip("transformers", reason="needs the extra training")
+pytest.importorskip("transformers", reason="needs the extra training")
 
-from twopass.engines.model.locating import locate  # noqa: E402
 from twopass.training.cross_encoder import AveragedWeights, CrossEncoder  # noqa: E402
 from twopass.training.devices import Computing  # noqa: E402
 from twopass.training.layout import PartSize, lay_out  # noqa: E402
@@ -19,6 +20,8 @@ from twopass.training.measuring import measure, ndcg_by_query  # noqa: E402
 from twopass.training.options import TrainingOptions  # noqa: E402
 from twopass.training.pairs import TrainingError  # noqa: E402
 from twopass.training.reading import opened, read_groups  # noqa: E402
+
+from .processes import children_of, command_of  # noqa: E402
 
 SIZE = PartSize(10_000, 8, 0)
 OPTIONS = TrainingOptions(
@@ -33,24 +36,6 @@ OPTIONS = TrainingOptions(
     frozen_embeddings=False,
     measure_every=20,
 )
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """A random BERT of two layers."""
-    folder = tmp_path_factory.mktemp("base")
-    torch.manual_seed(0)
-    config = transformers.BertConfig(
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=32,
-        num_labels=1,
-    )
-    transformers.BertForSequenceClassification(config).save_pretrained(folder)
-    shutil.copyfile(locate("twopass-minilm-l6") / "tokenizer.json", folder / "tokenizer.json")
-    return folder
 
 
 @pytest.fixture
@@ -224,6 +209,41 @@ def test_a_teacher_is_asked_about_each_step_in_order(
         for part in lay_out(examples.sampler().of_step(step), model.part_size(None), 0)
     ]
     assert asked == expected
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_a_training_that_ends_early_does_not_wait_for_examples_that_nobody_will_free(
+    base, make_examples, groups, tmp_path, monkeypatch
+):
+    """One process, and a thread that has its steps taught ahead."""
+    monkeypatch.setattr("twopass.training.loop._STEPS_TAUGHT_AHEAD", {"cpu": 2})
+    options = replace(OPTIONS, steps=1_000, measure_every=4, patience=1)
+    examples = make_examples(groups, options)
+    model = CrossEncoder(base, frozen_embeddings=True)
+    computing = Computing(workers=1)
+    loop = TrainingLoop(model, examples, examples, options, tmp_path, lambda _: None, computing)
+    run = threading.Thread(target=loop.run, args=(lambda _: None,), daemon=True)
+    run.start()
+    run.join(60)
+    waits = run.is_alive()
+    for child in children_of(os.getpid()) if waits else ():  # so that it ends all the same
+        if "example_worker" in command_of(child):
+            os.kill(child, signal.SIGKILL)
+    assert not waits
+
+
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_loss_that_is_no_number_ends_the_training_and_names_the_learning_rate(trained, packed):
+    options = replace(OPTIONS, learning_rate=1e30, steps=40)
+    with pytest.raises(TrainingError, match=r"learning_rate: with 1e\+30 the loss is .* step 20"):
+        trained("astray", options, Computing(packed=packed))
+
+
+def test_what_is_no_number_is_nobodys_better():
+    similarity = [np.array([1, 2, 3], np.float32)]
+    logits = [np.array([np.nan, 2, 1], np.float32)]
+    assert ndcg_by_query(similarity, logits, 0.0) == pytest.approx([0.5])  # the third of three
 
 
 def test_ndcg_is_that_of_the_first_of_each_group():
