@@ -41,7 +41,7 @@ class CrossEncoder:
             computing: How it is computed; None for the default.
 
         Raises:
-            TrainingError: The base has fewer layers.
+            TrainingError: The base has fewer layers, or none that can be dropped.
         """
         self._base = base
         computing = computing or Computing()
@@ -51,16 +51,14 @@ class CrossEncoder:
             num_labels=1,
             dtype=torch.float32,
             attn_implementation=_attention(self.device),
-            # Nothing is seen often enough to be learnt by heart, and on a CPU the random numbers of
-            # dropout take as long as a third of the products.
-            attention_probs_dropout_prob=0.0,
-            hidden_dropout_prob=0.0,
         ).to(self.device)
+        # Without dropout: nothing is seen often enough to be learnt by heart, and on a CPU its
+        # random numbers take as long as a third of the products.
+        self.module.eval()
         if layers is not None:
             self._keep_layers(layers)
         if frozen_embeddings:
             self.module.base_model.embeddings.requires_grad_(False)
-        self.module.train()
         self._encoder: PackedEncoder | PaddedEncoder
         if computing.packed and PackedEncoder.is_supported(self.module):
             self._encoder = PackedEncoder(self.module, self.device, compiled=computing.compiled)
@@ -69,7 +67,13 @@ class CrossEncoder:
 
     def _keep_layers(self, count: int) -> None:
         """Drops layers evenly; where more than one stays, the first and the last do."""
-        encoder = self.module.base_model.encoder
+        base: Any = self.module.base_model
+        encoder: Any = getattr(base, "encoder", None) or getattr(base, "transformer", None)
+        if not hasattr(encoder, "layer"):
+            raise TrainingError(
+                f"layers: those of {self.module.config.model_type} can't be dropped one by one; "
+                "leave --layers out"
+            )
         there = len(encoder.layer)
         if not 1 <= count <= there:
             raise TrainingError(f"layers: {count} given, but {self._base.name} has {there}")
@@ -112,21 +116,16 @@ class CrossEncoder:
         ]
 
     def begin_step(self) -> None:
-        """Takes up what the last update made of the weights, and forgets its gradients."""
+        """Takes up what the last update made of the weights; gradients are summed anew."""
         self._encoder.renew()
 
     def logits(self, part: PartTensors) -> torch.Tensor:
         """Logits of a part's sequences, float32 `[sequences]`; those of padding mean nothing."""
         return self._encoder.logits(part)
 
-    def backward(self, loss: torch.Tensor, *, is_first: bool) -> None:
-        """Adds the gradients of a part to those of the step's earlier ones.
-
-        Args:
-            loss: Of the part, a scalar.
-            is_first: Whether it is the first of its step.
-        """
-        self._encoder.backward(loss, is_first=is_first)
+    def backward(self, loss: torch.Tensor) -> None:
+        """Adds the gradients of a part's loss, a scalar, to those of the step's earlier parts."""
+        self._encoder.backward(loss)
 
     def save(self, folder: Path) -> None:
         """Writes a reranker's folder: weights in float16, configuration, the base's tokenizer."""
@@ -174,6 +173,7 @@ class AveragedWeights:
                 value.copy_(kept)
 
 
-def _attention(device: torch.device) -> str:
-    # On a CPU the backward pass of the fused attention takes several times as long.
-    return "sdpa" if device.type == "cuda" else "eager"
+def _attention(device: torch.device) -> str | None:
+    # On a GPU transformers' choice: fused where the family has it. On a CPU the backward pass of
+    # the fused attention takes several times as long.
+    return None if device.type == "cuda" else "eager"

@@ -164,9 +164,9 @@ class PackedEncoder:
         """Begins a step: takes up what the last update made of the weights."""
         self._weights.renew()
 
-    def backward(self, loss: torch.Tensor, *, is_first: bool) -> None:
+    def backward(self, loss: torch.Tensor) -> None:
         """Adds gradients to those of the step's earlier parts."""
-        self._weights.backward(loss, is_first=is_first)
+        self._weights.backward(loss)
 
     def logits(self, part: PartTensors) -> torch.Tensor:
         """Logits of a part's sequences, float32 `[sequences]`; those of padding mean nothing."""

@@ -3,6 +3,7 @@
 Products are in bfloat16 by autocast.
 """
 
+import inspect
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ class PaddedEncoder:
         self._module = module
         self._device = device
         self._pad_id = pad_id
+        self._takes_types = "token_type_ids" in inspect.signature(module.forward).parameters
 
     @property
     def bytes_per_token(self) -> int:
@@ -37,7 +39,7 @@ class PaddedEncoder:
         return int(config.num_hidden_layers * width * 4)
 
     def renew(self) -> None:
-        """Begins a step."""
+        """Begins a step: there are no gradients yet."""
         for parameter in self._module.parameters():
             parameter.grad = None
 
@@ -64,11 +66,11 @@ class PaddedEncoder:
         # for the device to know.
         is_fused = self._module.config._attn_implementation == "sdpa"
         mask = is_real[:, None, None, :] if is_fused else is_real.long()
-        read = self._module(input_ids=token_ids, token_type_ids=token_types, attention_mask=mask)
+        types = {"token_type_ids": token_types} if self._takes_types else {}
+        read = self._module(input_ids=token_ids, attention_mask=mask, **types)
         logits: torch.Tensor = read.logits[:, 0]
         return logits
 
-    def backward(self, loss: torch.Tensor, *, is_first: bool) -> None:
+    def backward(self, loss: torch.Tensor) -> None:
         """Adds gradients to those of the step's earlier parts."""
-        del is_first  # they were removed when the step began
         loss.backward()

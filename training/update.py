@@ -62,8 +62,8 @@ class Update:
         """Computes the gradients of a step, and returns its loss."""
         self._model.begin_step()
         losses = []
-        for number, loss in enumerate(self.losses(parts)):
-            self._model.backward(loss, is_first=number == 0)
+        for loss in self.losses(parts):
+            self._model.backward(loss)
             losses.append(loss.detach())
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 

@@ -38,6 +38,7 @@ class WorkingWeights:
     def __init__(self) -> None:
         """Begins without any."""
         self._copies: list[Copy] = []
+        self._is_first = True
 
     def copy(self, *parameters: torch.nn.Parameter, dtype: torch.dtype) -> torch.Tensor:
         """A tensor that holds the parameters in this type, one below another, in every step."""
@@ -63,16 +64,16 @@ class WorkingWeights:
         self._rows = [rows for copy in renewed for rows in _rows(copy.tensor.detach(), copy)]
 
     def renew(self) -> None:
-        """Copies what the last update made of the parameters."""
+        """Begins a step: copies what the last update made of the parameters."""
         if self._rows:
             torch._foreach_copy_(self._rows, self._masters)
+        self._is_first = True
 
-    def backward(self, loss: torch.Tensor, *, is_first: bool) -> None:
+    def backward(self, loss: torch.Tensor) -> None:
         """Computes gradients, and adds them to those of the step's earlier parts, in float32.
 
         Args:
             loss: A scalar.
-            is_first: Whether there are no earlier parts.
         """
         gradients = torch.autograd.grad(loss, self._leaves)
         parts = [
@@ -80,10 +81,11 @@ class WorkingWeights:
             for gradient, copy in zip(gradients, self._trained, strict=True)
             for rows in _rows(gradient, copy)
         ]
-        if is_first:
+        if self._is_first:
             torch._foreach_copy_(self._gradients, parts)
         else:
             torch._foreach_add_(self._gradients, parts)
+        self._is_first = False
 
 
 def _rows(tensor: torch.Tensor, copy: Copy) -> Sequence[torch.Tensor]:

@@ -7,12 +7,13 @@ torch = pytest.importorskip("torch", reason="needs the extra training")
 transformers = pytest.importorskip("transformers", reason="needs the extra training")
 
 from twopass.engines.base.sequences import Ragged  # noqa: E402
-from twopass.training import packed_encoder  # noqa: E402
+from twopass.training import cross_encoder, packed_encoder  # noqa: E402
 from twopass.training.attention import PackedAttention, PaddedAttention, attend  # noqa: E402
 from twopass.training.cross_encoder import CrossEncoder  # noqa: E402
 from twopass.training.devices import Computing  # noqa: E402
 from twopass.training.layout import PartSize, lay_out, rectangles  # noqa: E402
 from twopass.training.objective import listwise_loss  # noqa: E402
+from twopass.training.pairs import TrainingError  # noqa: E402
 from twopass.training.sampling import StepExamples  # noqa: E402
 
 PAD = 1
@@ -38,7 +39,31 @@ MODELS = {
             **SHAPE, embedding_size=32, max_position_embeddings=64, num_labels=1
         )
     ),
-}
+    "DistilBERT": lambda: transformers.DistilBertForSequenceClassification(
+        transformers.DistilBertConfig(
+            dim=64, hidden_dim=128, n_layers=2, n_heads=2, vocab_size=500, pad_token_id=PAD,
+            max_position_embeddings=64, num_labels=1,
+        )
+    ),
+}  # fmt: skip
+WITHOUT_TYPES = {"RoBERTa", "DistilBERT"}
+OTHERS = {
+    "DeBERTa": lambda: transformers.DebertaV2ForSequenceClassification(
+        transformers.DebertaV2Config(
+            **SHAPE, max_position_embeddings=64, num_labels=1, relative_attention=True,
+            pos_att_type=["p2c", "c2p"],
+        )
+    ),
+    "MPNet": lambda: transformers.MPNetForSequenceClassification(
+        transformers.MPNetConfig(**SHAPE, max_position_embeddings=66, num_labels=1)
+    ),
+    "ModernBERT": lambda: transformers.ModernBertForSequenceClassification(
+        transformers.ModernBertConfig(
+            **SHAPE, max_position_embeddings=64, num_labels=1, bos_token_id=2, eos_token_id=3,
+            cls_token_id=2, sep_token_id=3,
+        )
+    ),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +73,7 @@ def folder_of(tmp_path_factory):
     def make(family):
         folder = tmp_path_factory.mktemp(family)
         torch.manual_seed(0)
-        model = MODELS[family]()
+        model = (MODELS | OTHERS)[family]()
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter += 0.05 * torch.randn_like(parameter)
@@ -87,11 +112,11 @@ def loss_and_gradients(model, step, size):
     model.begin_step()
     total = 0.0
     tensors = [torch.from_numpy(part.array) for part in parts]
-    for number, part in enumerate(model.parts(parts, tensors, size)):
+    for part in model.parts(parts, tensors, size):
         loss = listwise_loss(
             model.logits(part), part.arrays.rows, part.arrays.teaching, teacher_weight=0.3
         )
-        model.backward(loss, is_first=number == 0)
+        model.backward(loss)
         total += float(loss.detach())
     return total, {
         name: parameter.grad.clone()
@@ -120,7 +145,7 @@ def test_loss_and_gradients_are_those_of_the_padded_module(folder_of, family, fr
     assert packed.is_packed
     assert not plain.is_packed
     for seed, size in enumerate(SIZES):
-        step = step_of(seed, has_types=family != "RoBERTa")
+        step = step_of(seed, has_types=family not in WITHOUT_TYPES)
         # Group by group, in one rectangle each, which is how the loss is defined.
         expected, gradients = loss_and_gradients(plain, step, SIZES[0])
         for model in (packed, plain):
@@ -174,21 +199,43 @@ def test_what_is_compiled_computes_the_same(folder_of, monkeypatch):
             torch.testing.assert_close(compiled[name], gradient, rtol=0.05, atol=0.02)
 
 
-def test_a_family_of_other_terms_is_padded(tmp_path):
-    torch.manual_seed(0)
-    config = transformers.DebertaV2Config(
-        **SHAPE,
-        max_position_embeddings=64,
-        num_labels=1,
-        relative_attention=True,
-        pos_att_type=["p2c", "c2p"],
-    )
-    transformers.DebertaV2ForSequenceClassification(config).save_pretrained(tmp_path)
-    model = CrossEncoder(tmp_path, frozen_embeddings=True, pad_id=PAD)
+@pytest.mark.usefixtures("in_float32")
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("family", OTHERS)
+def test_a_family_of_other_terms_is_padded(folder_of, family, device, monkeypatch):
+    """By the attention that transformers has for it on either device, computed here on a CPU."""
+    attention = cross_encoder._attention(torch.device(device))
+    monkeypatch.setattr(cross_encoder, "_attention", lambda _: attention)
+    model = CrossEncoder(folder_of(family), frozen_embeddings=True, pad_id=PAD)
     assert not model.is_packed
-    loss, gradients = loss_and_gradients(model, step_of(0), SIZES[1])
-    assert np.isfinite(loss)
+    step = step_of(0, has_types=family not in {"MPNet", "ModernBERT"})
+    # Group by group, in one rectangle each, which is how the loss is defined.
+    expected, gradients = loss_and_gradients(model, step, SIZES[0])
     assert gradients
+    for size in SIZES[1:]:
+        loss, found = loss_and_gradients(model, step, size)
+        assert loss == pytest.approx(expected, rel=1e-4)
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(found[name], gradient, rtol=1e-2, atol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("family", [*MODELS, *OTHERS])
+def test_two_passes_of_one_step_are_the_same_since_nothing_is_dropped(folder_of, family):
+    computing = Computing(packed=False)
+    model = CrossEncoder(folder_of(family), frozen_embeddings=True, pad_id=PAD, computing=computing)
+    step = step_of(1, has_types=False)
+    (first, gradients), (second, others) = (
+        loss_and_gradients(model, step, SIZES[1]) for _ in range(2)
+    )
+    assert first == second
+    assert all(torch.equal(gradients[name], others[name]) for name in gradients)
+
+
+def test_layers_of_families_that_are_built_otherwise_are_kept_whole(folder_of):
+    with pytest.raises(TrainingError, match="layers: those of modernbert can't be dropped"):
+        CrossEncoder(folder_of("ModernBERT"), frozen_embeddings=True, layers=1)
+    small = CrossEncoder(folder_of("DistilBERT"), frozen_embeddings=True, layers=1)
+    assert len(small.module.distilbert.transformer.layer) == 1
 
 
 def plain_attention(query, key, value, offsets, *_):
