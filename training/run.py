@@ -8,6 +8,8 @@ import numpy as np
 
 from twopass.engines.base.model import ModelKind
 from twopass.engines.base.sequences import Float32s
+from twopass.engines.errors import UnsupportedModelError
+from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder, open_model
 from twopass.engines.model.tokenizer import load_tokenizer
 from twopass.training.calibration import Fit, fit
@@ -21,6 +23,7 @@ from twopass.training.measuring import measure
 from twopass.training.mined import Mined
 from twopass.training.model_files import write_model
 from twopass.training.options import TrainingOptions
+from twopass.training.pairs import TrainingError
 from twopass.training.preparing import split
 from twopass.training.reading import read_groups
 from twopass.training.teachers import teacher
@@ -71,9 +74,16 @@ def train(
 
     Raises:
         ModelError: The base or the teacher is missing or damaged.
-        TrainingError: There are too few questions, or base and teacher don't fit.
+        TrainingError: There are too few questions, pairs are longer than the base reads, base and
+            teacher don't fit, or the training went astray.
     """
     start = open_model(base)
+    readable = _readable(start)
+    if options.max_tokens > readable:
+        raise TrainingError(
+            f"max_tokens: {options.max_tokens} given, but {start.spec.id} reads at most {readable} "
+            f"tokens; give --max-tokens {readable}"
+        )
     tokenizer = load_tokenizer(start)
     passages = tokenizer.encode(list(mined.passages), options.max_tokens)
     training, kept = split(
@@ -112,15 +122,24 @@ def train(
         write_model(
             outcome.folder,
             trained=best,
-            max_seq_len=min(start.spec.max_seq_len, _MAX_SEQ_LEN)
+            max_seq_len=min(start.spec.max_seq_len, readable)
             if start.spec.kind is ModelKind.RERANKER
-            else _MAX_SEQ_LEN,
+            else readable,
             max_passage_tokens=options.max_passage_tokens or options.max_tokens,
             blend=blend,
             calibration=calibration,
             card=card(story),
         )
     return outcome
+
+
+def _readable(start: ModelFolder) -> int:
+    """Tokens of the longest pair that a model of this base reads: its positions, 512 at most."""
+    try:
+        positions = read_architecture(start.config).max_seq_len
+    except UnsupportedModelError:  # of a family that only transformers knows
+        positions = start.spec.max_seq_len
+    return min(positions, _MAX_SEQ_LEN)
 
 
 def _rival(
