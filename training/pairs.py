@@ -4,9 +4,11 @@ import fnmatch
 import hashlib
 import json
 import random
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from twopass.evaluation.datasets import open_text
 
@@ -61,7 +63,7 @@ def read_source(file: Path) -> Source:
             for number, line in enumerate(lines, 1):
                 try:
                     row = json.loads(line)
-                    pair = Pair(row["query"], row["positive"], tuple(row.get("negatives") or ()))
+                    pair = _pair(row)
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
                     raise TrainingError(
                         f"{file}:{number}: not a JSON object with query and positive ({error!r})"
@@ -70,9 +72,25 @@ def read_source(file: Path) -> Source:
                     pairs.append(pair)
     except OSError as error:
         raise TrainingError(f"{file}: {error.strerror or error}") from error
+    except (EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise TrainingError(f"{file}: can't be read ({error})") from error
     if not pairs:
         raise TrainingError(f"{file}: holds no pair")
     return Source(file.name.removesuffix(".gz").removesuffix(".jsonl"), tuple(pairs))
+
+
+def _pair(row: dict[str, Any]) -> Pair:
+    """Reads a pair.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: It is none.
+    """
+    query, positive, negatives = row["query"], row["positive"], row.get("negatives") or []
+    if not isinstance(negatives, list):
+        raise TypeError("negatives must be a list of texts")
+    if not all(isinstance(text, str) for text in (query, positive, *negatives)):
+        raise TypeError("query, positive and negatives must be texts")
+    return Pair(query, positive, tuple(text for text in negatives if text.strip()))
 
 
 def share_of(source: Source, shares: Mapping[str, float], seed: int) -> Source:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from twopass.client import Client
+from twopass.evaluation.runs import room_for
 from twopass.server.local import LocalServer
 from twopass.training.mined import Mined, joined
 from twopass.training.mining import Advance, Group, MiningOptions, mine
@@ -47,8 +48,9 @@ def mine_files(
         TwopassError: A call to the server failed.
     """
     sources = [share_of(read_source(file), shares, seed) for file in files]
+    questions = (pair.query for source in sources for pair in source.pairs)
     with (
-        LocalServer(None, flags=("--encoder", encoder)) as server,
+        LocalServer(None, flags=("--encoder", encoder, *room_for(questions))) as server,
         Client(server.target) as client,
     ):
         return joined([_mined(client, source, options, report) for source in sources])
@@ -68,8 +70,8 @@ def split(groups: Sequence[Group], one_in: int, at_most: int) -> tuple[list[Grou
             f"measure on, which makes {len(kept)}; at least {_FEWEST_KEPT} are needed, so give "
             f"about {2 * _FEWEST_KEPT * one_in:,} pairs or more"
         )
-    every = max(len(kept) // at_most, 1)
-    return training, kept[::every][:at_most]
+    count = min(len(kept), at_most)
+    return training, [kept[number * len(kept) // count] for number in range(count)]
 
 
 def _mined(

@@ -1,6 +1,6 @@
 """Which pairs a step trains on, as token ids end to end: computed for all pairs of a step at once.
 
-Arrays alone, so that other processes can map them (`shared_arrays.py`); neither PyTorch nor a
+Arrays alone, so that other processes can map them (`shared_memory.py`); neither PyTorch nor a
 tokenizer is imported here.
 """
 
@@ -104,7 +104,8 @@ class StepSampler:
     def of_step(self, step: int) -> StepExamples:
         """The examples of one step, counted from 0, taught by the first pass.
 
-        Every group comes once an epoch.
+        An epoch is as many whole steps as there are groups for. No group comes twice in it; those
+        that are left over are others in each epoch.
         """
         size = self._options.questions
         rng = np.random.default_rng([self._options.seed, step])

@@ -29,9 +29,9 @@ def test_pairs_with_an_empty_half_are_left_out(tmp_path):
     file = tmp_path / "a.jsonl"
     file.write_text(
         '{"query": " ", "positive": "p"}\n{"query": "q", "positive": ""}\n'
-        '{"query": "q", "positive": "p"}\n'
+        '{"query": "q", "positive": "p", "negatives": ["", "n"]}\n'
     )
-    assert read_source(file).pairs == (Pair("q", "p"),)
+    assert read_source(file).pairs == (Pair("q", "p", ("n",)),)
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,16 @@ def test_pairs_with_an_empty_half_are_left_out(tmp_path):
         ('{"query": "q"}\n', "a.jsonl:1: .*positive"),
         ('{"query": "q", "positive": "p"}\n[1]\n', "a.jsonl:2"),
         ("nonsense\n", "a.jsonl:1"),
+        ('{"query": 5, "positive": "p"}\n', "a.jsonl:1: .*must be texts"),
+        ('{"query": "q", "positive": "p", "negatives": "n"}\n', "a.jsonl:1: .*a list of texts"),
+        ('{"query": "q", "positive": "p", "negatives": [null]}\n', "a.jsonl:1: .*must be texts"),
+        ("\udcff", "a.jsonl: can't be read"),
         ("", "holds no pair"),
     ],
 )
 def test_what_is_no_pair_is_named_with_its_line(tmp_path, content, reason):
     file = tmp_path / "a.jsonl"
-    file.write_text(content)
+    file.write_text(content, errors="surrogateescape")
     with pytest.raises(TrainingError, match=reason):
         read_source(file)
 
